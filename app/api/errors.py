@@ -1,0 +1,188 @@
+"""Errors as callers see them: one table from error to status, one shape of body (RFC 9457)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from app.api.views import problem_view
+from app.launch import errors
+from app.launch.model import Problem
+
+STATUS: Mapping[type[errors.LaunchError], int] = {
+    errors.InternalError: 500,
+    errors.InvalidRequest: 422,
+    errors.ImageNotAllowed: 403,
+    errors.HookRefused: 403,
+    errors.HookFailed: 503,
+    errors.ServerAlreadyRunning: 409,
+    errors.NamedServerLimitReached: 409,
+    errors.LaunchNotFound: 404,
+    errors.SecretRequired: 403,
+    errors.ServiceStopping: 503,
+    errors.HubUnavailable: 502,
+    errors.HubFailed: 502,
+    errors.HubBusy: 503,
+    errors.HubRefused: 502,
+    errors.HubForbidden: 502,
+    errors.UserExists: 502,
+    errors.ServerExists: 409,
+    errors.NotStarting: 502,
+    errors.TokenRefused: 502,
+    errors.SpawnFailed: 502,
+    errors.SpawnLost: 502,
+    errors.SpawnCancelled: 502,
+    errors.SpawnTimedOut: 504,
+}
+"""Every error that can be raised, so that adding one without a status fails a test."""
+
+_RETRY_AFTER_S = 5
+_HTTP_PROBLEMS: Mapping[int, Problem] = {
+    400: Problem(
+        code="malformed_body",
+        title="The body is not valid JSON",
+        detail="The body could not be read as JSON.",
+        advice="Send a body that is valid JSON.",
+    ),
+    404: Problem(
+        code="not_found",
+        title="There is nothing here",
+        detail="This service has no such path.",
+        advice="See /docs for its paths.",
+    ),
+    405: Problem(
+        code="method_not_allowed",
+        title="This path does not take this method",
+        detail="The method is not one that this path takes.",
+        advice="See /docs for what it takes.",
+    ),
+    408: Problem(
+        code="body_too_slow",
+        title="The body took too long",
+        detail="The body did not arrive within 10 seconds.",
+        advice="Send the request again.",
+    ),
+    413: Problem(
+        code="body_too_large",
+        title="The body is too large",
+        detail="The body has more than 64 KiB.",
+        advice="Send at most 64 KiB.",
+    ),
+    415: Problem(
+        code="unsupported_media_type",
+        title="The body is not JSON",
+        detail="The Content-Type is not application/json.",
+        advice="Send the body as application/json.",
+    ),
+    421: Problem(
+        code="unknown_host",
+        title="The request is for another host",
+        detail="This service does not answer to the host name that the request was sent to.",
+        advice="Operators: name the host in LAUNCHER_ALLOWED_HOSTS.",
+    ),
+}
+"""What is wrong with a request as HTTP, whatever was asked for."""
+
+
+class ProblemResponse(JSONResponse):
+    """`application/problem+json`."""
+
+    media_type = "application/problem+json"
+
+
+_EXAMPLES: Mapping[int, errors.LaunchError] = {
+    403: errors.ImageNotAllowed(any_allowed=True),
+    404: errors.LaunchNotFound(),
+    422: errors.InvalidRequest("image", "must be an image reference such as quay.io/jupyter/base-notebook:latest"),
+    500: errors.InternalError(),
+    503: errors.ServiceStopping(),
+}
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These refusals for an OpenAPI document, each with a body as it is really sent."""
+    return {status: _documentation(status) for status in statuses}
+
+
+def _documentation(status: int) -> dict[str, Any]:
+    error = _EXAMPLES.get(status)
+    example = json.loads(bytes((_launch_response(error) if error else http_problem(status)).body))
+    schema = {"$ref": "#/components/schemas/ProblemBody"}
+    return {
+        "description": example["title"],
+        "content": {ProblemResponse.media_type: {"schema": schema, "example": example}},
+    }
+
+
+def http_problem(status: int, headers: Mapping[str, str] | None = None) -> ProblemResponse:
+    """The answer to a request that is wrong as HTTP, with one of the statuses above."""
+    return _response(status, _HTTP_PROBLEMS[status], headers)
+
+
+def _response(
+    status: int, problem: Problem, headers: Mapping[str, str] | None = None, **more: object
+) -> ProblemResponse:
+    body = {**problem_view(problem), "status": status, **more}
+    return ProblemResponse(body, status, {"Cache-Control": "no-store", **(headers or {})})
+
+
+def _launch_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.LaunchError)
+    return _launch_response(error)
+
+
+def _launch_response(error: errors.LaunchError) -> Response:
+    status, headers, more = STATUS[type(error)], {}, {}
+    if isinstance(error, errors.HookRefused) and 400 <= error.status_code < 600:
+        status = error.status_code
+    if isinstance(error, errors.InvalidRequest):
+        more["errors"] = [{"field": error.field, "reason": error.reason}]
+    if status == 503:
+        headers["Retry-After"] = str(_RETRY_AFTER_S)
+    return _response(status, Problem.of(error), headers, **more)
+
+
+def _validation_error(_: Request, error: Exception) -> Response:
+    """FastAPI's own checks. What they quote of the input is left out."""
+    assert isinstance(error, RequestValidationError)
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return http_problem(400)
+    found = [_field_fault(fault) for fault in faults]
+    sentence = "; ".join(f"{fault['field']}: {fault['reason']}" for fault in found[:5])
+    problem = Problem(
+        code=errors.InvalidRequest.code,
+        title=errors.InvalidRequest.title,
+        detail=sentence,
+        advice=errors.InvalidRequest.advice,
+    )
+    return _response(422, problem, errors=found)
+
+
+def _field_fault(fault: Mapping[str, Any]) -> dict[str, str]:
+    if fault["type"] == "extra_forbidden":
+        return {"field": "body", "reason": "has a field that this service does not know"}
+    path = ".".join(str(part) for part in fault["loc"][1:]) or "body"
+    return {"field": path, "reason": fault["msg"]}
+
+
+def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return http_problem(error.status_code, error.headers)
+
+
+def _unexpected(*_: object) -> Response:
+    """The server logs the traceback; the caller learns that there is one."""
+    return _response(500, Problem.of(errors.InternalError()))
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every error with a problem body."""
+    app.add_exception_handler(errors.LaunchError, _launch_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)

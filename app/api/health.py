@@ -1,0 +1,51 @@
+"""`/healthz`: the process answers. `/readyz`: it can take launches."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse
+
+
+class HubReport(Protocol):
+    """What is known of the Hub. It does not decide on readiness: while the Hub is down, launches wait."""
+
+    def report(self) -> dict[str, Any]: ...
+
+
+class Health:
+    """Whether this process can take launches: the log can be written, and it is not being stopped."""
+
+    def __init__(self, *, store_is_healthy: Callable[[], Awaitable[bool]], hub: HubReport) -> None:
+        self._store_is_healthy = store_is_healthy
+        self._hub = hub
+        self._stopping = False
+
+    def stop(self) -> None:
+        """From now on the process is not ready."""
+        self._stopping = True
+
+    async def report(self) -> dict[str, Any]:
+        store = await self._store_is_healthy()
+        return {
+            "ready": store and not self._stopping,
+            "store": "ok" if store else "failing",
+            "stopping": self._stopping,
+            "hub": self._hub.report(),
+        }
+
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", summary="The process answers")
+async def healthz() -> dict[str, str]:
+    """Always 200 while the process runs."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="This process can take launches", responses={503: {"description": "It cannot."}})
+async def readyz(request: Request) -> JSONResponse:
+    """200 if the log can be written and the process is not being stopped, 503 else. The Hub's state is told beside."""
+    report = await request.state.web.health.report()
+    return JSONResponse(report, 200 if report["ready"] else 503, {"Cache-Control": "no-store"})

@@ -1,0 +1,123 @@
+"""Launches and events as callers see them: whole for who holds the launch's secret, without its private parts else."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+from weakref import WeakKeyDictionary
+
+from app.launch.model import Event, Launch, Problem, Status
+
+PROBLEM_TYPE = "urn:hublaunch:problem:"
+
+_PUBLIC_MESSAGES = {
+    Status.WAITING: "Waiting",
+    Status.LAUNCHING: "Launching",
+    Status.READY: "The server is ready",
+    Status.FAILED: "The launch failed",
+    Status.CANCELLED: "Cancelled",
+}
+"""The Hub's words can name the user, so whoever lacks the secret reads these."""
+
+
+def rfc3339(at: datetime | None) -> str | None:
+    """UTC with milliseconds and `Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+
+
+def problem_view(problem: Problem) -> dict[str, str]:
+    """RFC 9457, with `code` and `advice` beside it."""
+    return {
+        "type": PROBLEM_TYPE + problem.code,
+        "title": problem.title,
+        "detail": problem.detail,
+        "code": problem.code,
+        "advice": problem.advice,
+    }
+
+
+class Views:
+    """What is shown of launches and their events."""
+
+    def __init__(self, *, unseal: Callable[[bytes], str], token_in_url: bool, prefix: str) -> None:
+        self._unseal = unseal
+        self._token_in_url = token_in_url
+        self._prefix = prefix
+        self._public: WeakKeyDictionary[Event, bytes] = WeakKeyDictionary()
+        self._private: WeakKeyDictionary[Event, bytes] = WeakKeyDictionary()
+
+    def location(self, launch_id: str) -> str:
+        """The path of a launch, absolute."""
+        return f"{self._prefix}/launch/{launch_id}"
+
+    def launch(self, launch: Launch, *, private: bool) -> dict[str, Any]:
+        """A launch as it stands."""
+        last = launch.last_event
+        shown: dict[str, Any] = {
+            "id": launch.id,
+            "status": launch.status,
+            "phase": last.phase,
+            "progress": last.progress,
+            "message": last.message if private else _PUBLIC_MESSAGES[last.phase],
+            "attempt": launch.attempt.number,
+            "created_at": rfc3339(launch.created_at),
+            "ended_at": rfc3339(launch.ended_at),
+            "stopped_at": rfc3339(launch.stopped_at),
+            "stopped_by": launch.stopped_by,
+            "events_url": f"{self.location(launch.id)}/events",
+        }
+        if last.problem:
+            shown["problem"] = _problem(last.problem, private=private)
+        if private:
+            shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url}
+            shown |= {"username": launch.attempt.username, "server_name": launch.attempt.server_name}
+            if launch.status is Status.READY:
+                shown |= self._entry(last)
+        return shown
+
+    def event(self, event: Event, launch: Launch, *, private: bool) -> dict[str, Any]:
+        """The data of an event."""
+        shown: dict[str, Any] = {
+            "launch_id": event.launch_id,
+            "seq": event.seq,
+            "at": rfc3339(event.at),
+            "phase": event.phase,
+            "message": event.message if private else _PUBLIC_MESSAGES[event.phase],
+            "progress": event.progress,
+            "attempt": event.attempt,
+        }
+        if event.problem:
+            shown["problem"] = _problem(event.problem, private=private)
+        if private and event.phase is Status.READY:
+            shown |= self._entry(event)
+            shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url}
+        return shown
+
+    def sse(self, event: Event, launch: Launch, *, private: bool) -> bytes:
+        """An event as a server-sent event; encoded once, however many follow."""
+        encoded = self._private if private else self._public
+        block = encoded.get(event)
+        if block is None:
+            data = json.dumps(self.event(event, launch, private=private), ensure_ascii=False, separators=(",", ":"))
+            block = encoded[event] = f"id: {event.seq}\ndata: {data}\n\n".encode()
+        return block
+
+    def _entry(self, event: Event) -> dict[str, Any]:
+        """How to get into the server. `open_url` is made on reading, as the token in it is never stored in clear."""
+        url = event.url or ""
+        token = self._unseal(event.sealed_token) if event.sealed_token is not None else None
+        in_url = f"?token={quote(token, safe='')}" if token and self._token_in_url else ""
+        return {
+            "url": url,
+            "open_url": url + in_url,
+            "token": token,
+            "token_expires_at": rfc3339(event.token_expires_at),
+        }
+
+
+def _problem(problem: Problem, *, private: bool) -> dict[str, str]:
+    shown = problem_view(problem)
+    if not private:
+        del shown["detail"]
+    return shown

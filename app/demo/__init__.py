@@ -1,0 +1,1 @@
+"""The embedded JupyterHub: its configuration and its process."""

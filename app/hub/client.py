@@ -1,0 +1,295 @@
+"""HubClient: JupyterHub's REST API in the core's words."""
+
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote, urljoin, urlsplit
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from app.hub.progress import parse_progress
+from app.hub.rest import NOT_SENT, SLOW_CALL, HubRest, describe
+from app.hub.wire import SelfModel, TokenList, TokenModel, UserModel, VersionModel
+from app.launch.errors import (
+    HubFailed,
+    HubRefused,
+    HubUnavailable,
+    NotStarting,
+    ServerExists,
+    TokenRefused,
+    UserExists,
+)
+from app.launch.ports import Progress, Reach, Token, User
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=BaseModel)
+
+_REACH = httpx.Timeout(5)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HubInfo:
+    """What the Hub says of itself and of this service's token."""
+
+    version: str
+    scopes: frozenset[str]
+
+
+class HubClient:
+    """The Hub, with the promises of `app.launch.ports.Hub`.
+
+    Calls are made up to `retries` times, `retry_delay_s` apart and doubled each time, as `HubRest` says. One client
+    serves every Hub from 4.1 to 6.x: where those differ, it asks in a way that all of them take.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        api_url: str,
+        server_check_url: str,
+        token: str,
+        retries: int = 4,
+        retry_delay_s: float = 4,
+    ) -> None:
+        self._http = http
+        self._rest = HubRest(http, api_url=api_url, token=token, retries=retries, retry_delay_s=retry_delay_s)
+        self._server_check_url = server_check_url
+        self._warned_unreachable = False
+
+    # --- the Hub itself -----------------------------------------------------------------------------------------------
+
+    async def info(self) -> HubInfo:
+        """The Hub's version and this service's scopes, asked once. `GET /` and `GET /user`, for any valid token."""
+        version = _parse(VersionModel, await self._rest.call("GET", "", "tell its version"), "tell its version")
+        itself = _parse(SelfModel, await self._rest.call("GET", "user", "know this token"), "know this token")
+        return HubInfo(version=version.version, scopes=frozenset(itself.scopes))
+
+    async def request(self, method: str, path: str, *, body: object = None) -> httpx.Response:
+        """Any request to the Hub's API, `path` relative to its root and quoted; the answer if it is a 2xx.
+
+        Repeated as above, but for a POST, which is asked once.
+        """
+        operation = f"answer {method} {path.partition('?')[0]}"
+
+        async def ask() -> httpx.Response:
+            return await self._rest.call(method, path, operation, body=body, timeouts=SLOW_CALL)
+
+        return await ask() if method == "POST" else await self._rest.repeat(ask)
+
+    # --- users --------------------------------------------------------------------------------------------------------
+
+    async def create_user(self, username: str) -> None:
+        operation = "create the user"
+
+        async def ask() -> httpx.Response:
+            return await self._rest.call("POST", _user(username), operation)
+
+        async def exists() -> bool:
+            return await self.get_user(username) is not None
+
+        try:
+            await self._rest.create(ask, exists=exists, says_exists=_says_user_exists, waits_if_busy=True)
+        except HubRefused as refusal:
+            if _says_user_exists(refusal):
+                raise UserExists(operation, 409, refusal.reason) from refusal
+            raise
+
+    async def get_user(self, username: str, *, include_stopped_servers: bool = False) -> User | None:
+        operation = "show the user"
+        path = _user(username) + ("?include_stopped_servers=1" if include_stopped_servers else "")
+
+        async def ask() -> User | None:
+            try:
+                response = await self._rest.call("GET", path, operation)
+            except HubRefused as refusal:
+                _raise_unless_absent(refusal)
+                return None
+            return _parse(UserModel, response, operation).user()
+
+        return await self._rest.repeat(ask)
+
+    async def delete_user(self, username: str) -> bool:
+        async def ask() -> bool:
+            try:
+                await self._rest.call("DELETE", _user(username), "delete the user", timeouts=SLOW_CALL)
+            except HubFailed:
+                return False  # 500 while a spawn is pending or a named server is up
+            except HubRefused as refusal:
+                if refusal.status == 400:
+                    return False  # "in the process of stopping, please wait"
+                _raise_unless_absent(refusal)
+            return True
+
+        return await self._rest.repeat(ask)
+
+    # --- servers ------------------------------------------------------------------------------------------------------
+
+    async def start_server(self, username: str, server_name: str, user_options: Mapping[str, Any]) -> None:
+        operation, path = "start the server", _server(username, server_name)
+
+        async def ask() -> httpx.Response:
+            # Flat, as every Hub takes it; Hub 4 and 5 would take a wrapper for the options themselves.
+            return await self._rest.call("POST", path, operation, body=user_options, timeouts=SLOW_CALL)
+
+        async def exists() -> bool:
+            return await self._knows_spawn(username, server_name)
+
+        try:
+            await self._rest.create(ask, exists=exists, says_exists=_says_server_exists, waits_if_busy=False)
+        except HubRefused as refusal:
+            if refusal.status == 400 and "already running" in refusal.reason:
+                raise ServerExists(operation, 400, refusal.reason) from refusal
+            raise
+
+    async def _knows_spawn(self, username: str, server_name: str) -> bool:
+        """Whether the Hub has this server, starting or ready, or can tell how its spawn failed."""
+        user = await self.get_user(username)
+        if user is None:
+            return False
+        if server_name in user.servers:
+            return True
+        try:
+            async with aclosing(self.progress(username, server_name)) as events:
+                async for _ in events:
+                    return True
+        except NotStarting:
+            pass
+        return False
+
+    async def stop_server(self, username: str, server_name: str, *, remove: bool = False) -> bool:
+        path, body = _server(username, server_name), {"remove": True} if remove and server_name else None
+
+        async def ask() -> bool:
+            try:
+                response = await self._rest.call("DELETE", path, "stop the server", body=body, timeouts=SLOW_CALL)
+            except HubRefused as refusal:
+                if refusal.status == 400 and "pending" in refusal.reason:
+                    return False  # a Hub before 5.1 does not interrupt a spawn
+                _raise_unless_absent(refusal)
+                return True
+            return response.status_code != 202
+
+        return await self._rest.repeat(ask)
+
+    async def progress(self, username: str, server_name: str) -> AsyncGenerator[Progress]:
+        operation, path = "tell of the spawn", f"{_server(username, server_name)}/progress"
+        try:
+            async with (
+                self._rest.stream(path, operation) as response,
+                aclosing(parse_progress(response.aiter_bytes())) as events,
+            ):
+                async for event in events:
+                    yield event
+        except HubRefused as refusal:
+            if refusal.status in (400, 404):
+                raise NotStarting(operation, refusal.status, refusal.reason) from refusal
+            raise
+
+    async def reach_server(self, username: str, server_name: str) -> Reach:
+        path = "/".join(_quote(part) for part in (username, server_name) if part)
+        try:
+            response = await self._http.get(f"{self._server_check_url}user/{path}/api", timeout=_REACH)
+        except NOT_SENT as error:
+            self._warn_unreachable(describe(error))
+            return Reach.UNREACHABLE
+        except httpx.HTTPError:
+            return Reach.ABSENT
+        return Reach.ABSENT if self._comes_from_the_hub(response) else Reach.ANSWERS
+
+    def _comes_from_the_hub(self, response: httpx.Response) -> bool:
+        """Whether the proxy had no server to pass the question on to, so that the Hub or its error page answered."""
+        if response.status_code >= 500 or response.status_code == 424:
+            return True
+        hub = urlsplit(self._server_check_url).path + "hub/"
+        target = urlsplit(urljoin(str(response.url), response.headers.get("Location", ""))).path
+        return response.is_redirect and target.startswith((f"{hub}user/", f"{hub}spawn"))
+
+    def _warn_unreachable(self, reason: str) -> None:
+        if not self._warned_unreachable:
+            self._warned_unreachable = True
+            log.warning(
+                "Servers cannot be asked whether they answer (%s at %s), so what the Hub says of them is believed. "
+                "Set LAUNCHER_PROXY_URL to an address that can be reached from here.",
+                reason,
+                self._server_check_url,
+            )
+
+    # --- tokens -------------------------------------------------------------------------------------------------------
+
+    async def mint_token(self, username: str, *, scope: str, note: str, expires_in_s: int) -> Token:
+        operation, path = "mint a token", f"{_user(username)}/tokens"
+        body = {"scopes": [scope], "note": note, "expires_in": expires_in_s}
+        asked = False
+
+        async def ask() -> Token:
+            nonlocal asked
+            if asked:
+                await self.revoke_tokens(username, note=note)
+            asked = True
+            response = await self._rest.call("POST", path, operation, body=body)
+            minted = _parse(TokenModel, response, operation)
+            # The Hub takes some scopes with 201 and grants nothing by them.
+            if not any(granted.startswith("access:servers!") for granted in minted.scopes):
+                raise TokenRefused(operation, response.status_code, "it would not open the server")
+            return Token(token=minted.token, expires_at=minted.expires_at_utc)
+
+        try:
+            return await self._rest.repeat(ask)
+        except TokenRefused:
+            raise
+        except HubRefused as refusal:
+            raise TokenRefused(operation, refusal.status, refusal.reason) from refusal
+
+    async def revoke_tokens(self, username: str, *, note: str) -> None:
+        path = f"{_user(username)}/tokens"
+
+        async def ask() -> None:
+            try:
+                listed = _parse(TokenList, await self._rest.call("GET", path, "list tokens"), "list tokens")
+                for token in listed.api_tokens:
+                    if token.note == note:
+                        await self._rest.call("DELETE", f"{path}/{_quote(token.id)}", "revoke the token")
+            except HubRefused as refusal:
+                _raise_unless_absent(refusal)
+
+        await self._rest.repeat(ask)
+
+
+def _quote(part: str) -> str:
+    """A part of a path, as JupyterHub quotes it. `.` and `..` would name another resource."""
+    if part in ("", ".", ".."):
+        raise ValueError("neither a user nor a server has this name")
+    return quote(part, safe="@~")
+
+
+def _user(username: str) -> str:
+    return f"users/{_quote(username)}"
+
+
+def _server(username: str, server_name: str) -> str:
+    return f"{_user(username)}/servers/{_quote(server_name)}" if server_name else f"{_user(username)}/server"
+
+
+def _says_user_exists(refusal: HubRefused) -> bool:
+    return refusal.status == 409
+
+
+def _says_server_exists(refusal: HubRefused) -> bool:
+    return refusal.status == 400 and ("already running" in refusal.reason or " is pending " in refusal.reason)
+
+
+def _raise_unless_absent(refusal: HubRefused) -> None:
+    if refusal.status != 404:
+        raise refusal
+
+
+def _parse(model: type[M], response: httpx.Response, operation: str) -> M:
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError as error:
+        raise HubUnavailable(operation, "its answer is not what JupyterHub answers") from error

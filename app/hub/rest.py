@@ -1,0 +1,173 @@
+"""Requests to the Hub's REST API: token, timeouts, status codes as our errors, and when one is repeated."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import httpx
+
+from app.hub.wire import hub_reason
+from app.launch.errors import HubBusy, HubError, HubFailed, HubForbidden, HubRefused, HubUnavailable
+
+T = TypeVar("T")
+
+CALL = httpx.Timeout(10, read=20)
+SLOW_CALL = httpx.Timeout(10, read=45)
+"""Starting and stopping: a stock Hub holds the answer for `slow_spawn_timeout` or `slow_stop_timeout`, 10 s."""
+STREAM = httpx.Timeout(10, read=25)
+"""The Hub sends a keepalive into a progress stream every 8 s."""
+
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
+"""The errors after which it is certain that the Hub never saw the request."""
+
+_SCOPE_WORDS = ("Missing or invalid credentials", "not authorized with current scopes", "no permissions")
+
+
+class HubRest:
+    """The Hub's API by path: `call` asks once, `repeat` and `create` say when to ask again."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, *, api_url: str, token: str, retries: int, retry_delay_s: float
+    ) -> None:
+        self._http = http
+        self._api_url = api_url
+        self._headers = {"Authorization": f"token {token}"}
+        self._retries = retries
+        self._retry_delay_s = retry_delay_s
+
+    async def call(
+        self, method: str, path: str, operation: str, *, body: object = None, timeouts: httpx.Timeout = CALL
+    ) -> httpx.Response:
+        """Ask once; the answer, read to its end, if it is a 2xx.
+
+        `path` is relative to the API's root, its parts quoted. HubUnavailable, HubFailed, HubBusy, HubForbidden or
+        HubRefused otherwise, in words that begin with the `operation`.
+        """
+        request = self._request(method, path, body=body, timeouts=timeouts)
+        try:
+            response = await self._http.send(request)
+        except httpx.HTTPError as error:
+            raise _unavailable(operation, error) from error
+        if not response.is_success:
+            raise _refusal(response, operation)
+        return response
+
+    @asynccontextmanager
+    async def stream(self, path: str, operation: str) -> AsyncGenerator[httpx.Response]:
+        """`GET` a stream; its answer is not read yet, and its connection is closed on leaving. Errors as in `call`."""
+        request = self._request("GET", path, timeouts=STREAM)
+        try:
+            response = await self._http.send(request, stream=True)
+            try:
+                if response.status_code != 200:
+                    await response.aread()
+                    raise _refusal(response, operation)
+                yield response
+            finally:
+                await response.aclose()
+        except httpx.HTTPError as error:
+            raise _unavailable(operation, error) from error
+
+    async def repeat(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until there is an answer, up to `retries` times. Only for what may be done twice."""
+        attempt = 1
+        while True:
+            try:
+                return await ask()
+            except (HubUnavailable, HubBusy) as error:
+                if attempt >= self._retries:
+                    raise
+                await asyncio.sleep(self._delay_s(attempt, error))
+                attempt += 1
+
+    async def create(
+        self,
+        ask: Callable[[], Awaitable[object]],
+        *,
+        exists: Callable[[], Awaitable[bool]],
+        says_exists: Callable[[HubRefused], bool],
+        waits_if_busy: bool,
+    ) -> None:
+        """Ask for something to be made, so that it is made once.
+
+        If the answer leaves open whether the Hub acted, `exists` looks before another ask, and a later refusal that
+        `says_exists` is success. The Hub's own 5xx is not asked again, as it got the request. HubBusy is raised at
+        once unless the call is to wait.
+        """
+        attempt, unclear = 1, False
+        while True:
+            try:
+                await ask()
+            except HubRefused as refusal:
+                if not (unclear and says_exists(refusal)):
+                    raise
+                return
+            except HubBusy as error:
+                if not waits_if_busy or attempt >= self._retries:
+                    raise
+                await asyncio.sleep(self._delay_s(attempt, error))
+                attempt += 1
+            except HubUnavailable as error:
+                unclear = unclear or error.may_have_acted
+                if unclear and await exists():
+                    return
+                if isinstance(error, HubFailed) or attempt >= self._retries:
+                    raise
+                await asyncio.sleep(self._delay_s(attempt, error))
+                attempt += 1
+            else:
+                return
+
+    def _delay_s(self, attempt: int, error: HubError) -> float:
+        if isinstance(error, HubBusy) and error.retry_after_s is not None:
+            return error.retry_after_s
+        spread = random.uniform(0.75, 1.25)  # noqa: S311
+        return self._retry_delay_s * float(2 ** (attempt - 1)) * spread
+
+    def _request(self, method: str, path: str, *, timeouts: httpx.Timeout, body: object = None) -> httpx.Request:
+        return self._http.build_request(
+            method, self._api_url + path, headers=self._headers, json=body, timeout=timeouts
+        )
+
+
+def _unavailable(operation: str, error: httpx.HTTPError) -> HubUnavailable:
+    return HubUnavailable(operation, describe(error), may_have_acted=not isinstance(error, NOT_SENT))
+
+
+def describe(error: httpx.HTTPError) -> str:
+    """What went wrong on the wire, in words that hold no header and no body."""
+    match error:
+        case httpx.ConnectError() | httpx.ConnectTimeout():
+            return "no connection could be made"
+        case httpx.TimeoutException():
+            return "it did not answer in time"
+        case _:
+            return "the connection broke before the answer was complete"
+
+
+def _refusal(response: httpx.Response, operation: str) -> HubError:
+    status, reason = response.status_code, hub_reason(response)
+    if status == 429:
+        return HubBusy(reason or "JupyterHub asks for patience.", _retry_after_s(response))
+    if reason is None:
+        return HubUnavailable(operation, f"something that is not JupyterHub answered {status}")
+    if status >= 500:
+        return HubFailed(operation, reason or f"it answered {status}")
+    if status == 403 and any(words in reason for words in _SCOPE_WORDS):
+        return HubForbidden(operation, status, reason)
+    return HubRefused(operation, status, reason or "no reason given")
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    """`Retry-After`, in seconds or as a date (RFC 9110 §10.2.3); None if it is absent or neither."""
+    value = response.headers.get("Retry-After", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None

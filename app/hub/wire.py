@@ -1,0 +1,88 @@
+"""The Hub's JSON as it arrives; unknown fields are ignored.
+
+https://jupyterhub.readthedocs.io/en/stable/reference/rest-api.html
+"""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import httpx
+from pydantic import AwareDatetime, BaseModel, ValidationError
+
+from app.launch.messages import clean
+from app.launch.ports import Server, User
+
+
+class _ServerModel(BaseModel):
+    ready: bool
+    pending: Literal["spawn", "stop", "check"] | None = None
+    url: str | None = None
+
+
+class UserModel(BaseModel):
+    """`GET /users/{name}`."""
+
+    name: str
+    servers: dict[str, _ServerModel] = {}
+
+    def user(self) -> User:
+        return User(
+            name=self.name,
+            servers={
+                name: Server(name=name, ready=server.ready, pending=server.pending, url=server.url or "")
+                for name, server in self.servers.items()
+            },
+        )
+
+
+class TokenModel(BaseModel):
+    """`POST /users/{name}/tokens`."""
+
+    token: str
+    scopes: list[str] = []
+    expires_at: AwareDatetime | datetime
+
+    @property
+    def expires_at_utc(self) -> datetime:
+        """The Hub's times are UTC, whether or not they say so."""
+        at = self.expires_at
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+class _ListedToken(BaseModel):
+    id: str
+    note: str | None = None
+
+
+class TokenList(BaseModel):
+    """`GET /users/{name}/tokens`."""
+
+    api_tokens: list[_ListedToken] = []
+
+
+class VersionModel(BaseModel):
+    """`GET /`."""
+
+    version: str
+
+
+class SelfModel(BaseModel):
+    """`GET /user`: who the token belongs to. Its scopes are expanded: `servers` has `read:servers` beside it."""
+
+    scopes: list[str] = []
+
+
+class _ErrorModel(BaseModel):
+    status: int
+    message: str | None = None
+
+
+def hub_reason(response: httpx.Response) -> str | None:
+    """What the Hub itself says of an error, `""` if it gives no reason; None if it was not the Hub that answered.
+
+    A proxy or an ingress before the Hub answers HTML.
+    """
+    try:
+        return clean(_ErrorModel.model_validate_json(response.content).message or "")
+    except ValidationError:
+        return None

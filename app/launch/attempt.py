@@ -1,0 +1,95 @@
+"""One attempt of a launch, from user to ready. Start reading here."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote, urljoin
+
+from app.launch.model import Attempt, LaunchRequest, Status, Step
+from app.launch.ports import Hub
+from app.launch.spawn import Spawn
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+Record = Callable[[Step], Awaitable[object]]
+"""Takes a step and returns once it is stored; only then may what follows from it be done."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """How visitors get into their servers."""
+
+    hub_url: str
+    """The URL under which browsers reach the Hub; every server's URL begins with its scheme and host."""
+    token_mode: Literal["hub", "user_options"]
+    token_lifetime_s: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Credential:
+    token: str
+    expires_at: datetime | None = None
+
+
+async def run(attempt: Attempt, request: LaunchRequest, *, hub: Hub, entry: Entry, record: Record) -> None:
+    """Get a ready server from the Hub, recording each step; the last one is `ready`.
+
+    The user first; then the visitor's token, the start of the server and its progress side by side; then the server
+    itself is asked. Raises a LaunchError as soon as one of them cannot succeed. After an error or a cancellation the
+    user, the server and the token may exist at the Hub: `clean_up` deletes them.
+    """
+    await record(Step(phase=Status.LAUNCHING, progress=0, message="Asking JupyterHub for a server"))
+    if attempt.creates_user:
+        await hub.create_user(attempt.username)
+    user_options = {**request.extra_args, "image": request.image, "repo_url": request.repo_url}
+    spawn = Spawn(attempt, hub=hub, record=record)
+    if entry.token_mode == "user_options":
+        credential = _Credential(token=secrets.token_urlsafe(32))
+        url = await spawn.run({**user_options, "token": credential.token})
+    else:
+        credential, url = await _both(_mint(attempt, hub, entry), spawn.run(user_options))
+    await record(
+        Step(
+            phase=Status.READY,
+            progress=100,
+            message="The server is ready",
+            url=server_url(entry.hub_url, url),
+            token=credential.token,
+            token_expires_at=credential.expires_at,
+        )
+    )
+
+
+def server_path(username: str, server_name: str) -> str:
+    """A server's path below the Hub's base_url, quoted as JupyterHub quotes it, ending in `/`."""
+    return "/".join(("user", quote(username, safe="@~"), *([quote(server_name, safe="@~")] if server_name else []), ""))
+
+
+def server_url(hub_url: str, url: str) -> str:
+    """The Hub's `url` of a server as browsers reach it: absolute, ending in `/`, without a query.
+
+    The Hub's is a path that already has the Hub's base_url in it; with subdomains it is absolute.
+    """
+    return urljoin(hub_url, url.partition("?")[0]).rstrip("/") + "/"
+
+
+async def _mint(attempt: Attempt, hub: Hub, entry: Entry) -> _Credential:
+    scope = f"access:servers!server={attempt.username}/{attempt.server_name}"
+    minted = await hub.mint_token(
+        attempt.username, scope=scope, note=attempt.token_note, expires_in_s=entry.token_lifetime_s
+    )
+    return _Credential(token=minted.token, expires_at=minted.expires_at)
+
+
+async def _both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
+    """Both results; the first error of either cancels the other and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = group.create_task(first), group.create_task(second)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+    return tasks[0].result(), tasks[1].result()

@@ -1,0 +1,52 @@
+"""Deleting at the Hub what an attempt created there: servers first, then the user."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from app.launch.errors import HubUnavailable
+from app.launch.model import Attempt
+from app.launch.ports import Hub
+
+_PAUSE_S = (0.1, 2.0)
+_HUB_DOWN_PAUSE_S = 5.0
+
+
+async def clean_up(attempt: Attempt, hub: Hub) -> None:
+    """Return once nothing that the attempt created is left at the Hub; safe to repeat.
+
+    Waits as long as the Hub needs, also for a Hub that is down: the caller's timeout or cancellation ends it, and
+    what was not deleted by then still stands. HubRefused if the Hub will not let this service delete it. Only what
+    the attempt names is touched.
+    """
+    await _until(lambda: hub.stop_server(attempt.username, attempt.server_name, remove=True))
+    if attempt.creates_user:
+        await _until(lambda: _delete_user(attempt.username, hub))
+    else:
+        await _until(lambda: _revoke(attempt, hub))
+
+
+async def _delete_user(username: str, hub: Hub) -> bool:
+    if await hub.delete_user(username):
+        return True
+    # A temporary user may have started named servers of its own, and the Hub deletes no user who has an active one.
+    user = await hub.get_user(username)
+    for name in user.servers if user else ():
+        await hub.stop_server(username, name, remove=True)
+    return user is None
+
+
+async def _revoke(attempt: Attempt, hub: Hub) -> bool:
+    await hub.revoke_tokens(attempt.username, note=attempt.token_note)
+    return True
+
+
+async def _until(done: Callable[[], Awaitable[bool]]) -> None:
+    pause, most = _PAUSE_S
+    while True:
+        try:
+            if await done():
+                return
+        except HubUnavailable:
+            await asyncio.sleep(_HUB_DOWN_PAUSE_S)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, most)

@@ -1,0 +1,109 @@
+"""Following a launch: its log from any event on, then live."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+from app.launch.model import Event
+from app.launch.ports import LaunchStore
+
+
+class _Tail:
+    """What this process knows of one followed launch's log; all its followers share it."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.followers = 0
+        self.reading: asyncio.Task[None] | None = None
+        self._stored = 1
+        self._grown = asyncio.Event()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the log is known to hold more than is here."""
+        return len(self.events) < self._stored
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(self.events) and self.events[-1].phase.ends_stream
+
+    def extend(self, events: Sequence[Event]) -> None:
+        """Take those events that come next; if there is a gap before them, the tail is behind."""
+        for event in events:
+            self._stored = max(self._stored, event.seq)
+            if event.seq == len(self.events) + 1:
+                self.events.append(event)
+        self.wake()
+
+    async def wait(self, idle_s: float | None) -> bool:
+        """True once there is more, here or in the log; False after `idle_s` without that."""
+        try:
+            async with asyncio.timeout(idle_s):
+                await self._grown.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def wake(self) -> None:
+        """Let every follower look again."""
+        grown, self._grown = self._grown, asyncio.Event()
+        grown.set()
+
+
+class Feed:
+    """The launches' logs as streams. The log in the store is the truth, `publish` the news that it has grown.
+
+    Each followed launch has one copy of its log in this process, read once however many follow.
+    """
+
+    def __init__(self, store: LaunchStore) -> None:
+        self._store = store
+        self._tails: dict[str, _Tail] = {}
+        self._ended = False
+        store.subscribe(self.publish)
+
+    def publish(self, event: Event) -> None:
+        """Tell this process's followers of an event that is stored."""
+        if tail := self._tails.get(event.launch_id):
+            tail.extend((event,))
+
+    def end(self) -> None:
+        """End every stream, as this process stops; their followers go on elsewhere from where they are."""
+        self._ended = True
+        for tail in self._tails.values():
+            tail.wake()
+
+    async def follow(
+        self, launch_id: str, *, after: int = 0, idle_s: float | None = None
+    ) -> AsyncGenerator[Sequence[Event]]:
+        """The events of a launch above `after`, in order and without gaps, as many at a time as there are.
+
+        An empty sequence tells that nothing came for `idle_s`. Ends after the event that ends the launch's stream, or
+        with the feed. The launch must exist. Between two items it holds nothing but memory; close it (`aclosing`) to
+        stop following.
+        """
+        tail = self._tails.setdefault(launch_id, _Tail())
+        tail.followers += 1
+        try:
+            while True:
+                if tail.is_behind:
+                    await self._read(launch_id, tail)
+                elif len(tail.events) > after:
+                    events, after = tail.events[after:], len(tail.events)
+                    yield events
+                elif tail.has_ended or self._ended:
+                    return
+                elif not await tail.wait(idle_s):
+                    yield ()
+        finally:
+            tail.followers -= 1
+            if not tail.followers:
+                del self._tails[launch_id]
+
+    async def _read(self, launch_id: str, tail: _Tail) -> None:
+        """Bring the tail up to the log. Followers who ask at once share one read, and its error."""
+        if tail.reading is None or tail.reading.done():
+            tail.reading = asyncio.create_task(self._read_log(launch_id, tail))
+        await asyncio.shield(tail.reading)
+
+    async def _read_log(self, launch_id: str, tail: _Tail) -> None:
+        tail.extend(await self._store.events(launch_id, after=len(tail.events)))

@@ -1,0 +1,59 @@
+"""The operator's pre_launch_hook."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from app.launch.errors import HookFailed, HookRefused
+from app.launch.messages import clean
+
+log = logging.getLogger(__name__)
+
+HOOK_TIMEOUT_S = 10.0
+
+
+class PreLaunchHook:
+    """A function that may refuse a launch, called once, before anything is stored or created.
+
+    It gets what BinderHub's hook gets: (launcher, image, username, server_name, repo_url). A plain function runs in a
+    thread, so that it may block. To refuse it raises an error with a `status_code`, such as tornado's `web.HTTPError`
+    or Starlette's `HTTPException`.
+    """
+
+    def __init__(self, function: Callable[..., Any], launcher: object) -> None:
+        self._function = function
+        self._launcher = launcher
+
+    async def check(self, image: str, username: str, server_name: str, repo_url: str) -> None:
+        """HookRefused if the hook says no; HookFailed if it breaks or takes more than 10 seconds.
+
+        A plain function that takes longer goes on in its thread; its verdict is then ignored.
+        """
+        try:
+            async with asyncio.timeout(HOOK_TIMEOUT_S) as limit:
+                await self._call(self._launcher, image, username, server_name, repo_url)
+        except Exception as error:
+            status_code = getattr(error, "status_code", None)
+            if isinstance(status_code, int):
+                raise HookRefused(status_code, _reason(error)) from error
+            log.exception("The pre_launch_hook failed")
+            reason = "took too long" if limit.expired() else "raised an error that does not say why"
+            raise HookFailed(reason) from error
+
+    async def _call(self, *args: object) -> None:
+        if inspect.iscoroutinefunction(self._function):
+            await self._function(*args)
+            return
+        result = await asyncio.to_thread(self._function, *args)
+        if inspect.isawaitable(result):
+            await result
+
+
+def _reason(error: Exception) -> str:
+    """The words that tornado and Starlette errors carry for the person who is refused."""
+    for name in ("log_message", "detail", "reason"):
+        if isinstance(text := getattr(error, name, None), str) and text:
+            return clean(text)
+    return "The operator's check refused this launch."

@@ -1,0 +1,22 @@
+"""Words of the Hub and of spawners, made fit to be stored and shown to others."""
+
+import re
+
+MESSAGE_MAX = 1000
+
+_USERINFO = re.compile(r"//[^\s/]*@")
+_QUERY = re.compile(r"(/[^\s?]*)\?\S+")
+
+
+def clean(message: str) -> str:
+    """At most 1,000 characters on one line, without control characters and without what a URL may hide.
+
+    Userinfo and query are taken from every URL and path. Text that reorders or hides itself (bidirectional and
+    zero-width characters) is taken out, so that no log line can be forged.
+    """
+    text = message[: 4 * MESSAGE_MAX]
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    text = " ".join(text.split())
+    text = _QUERY.sub(r"\1", _USERINFO.sub("//", text))
+    return text if len(text) <= MESSAGE_MAX else text[: MESSAGE_MAX - 1] + "…"

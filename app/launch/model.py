@@ -1,0 +1,159 @@
+"""What a launch is: its request, its attempts, its steps, and the events that its log keeps of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from app.launch.errors import LaunchError
+
+DEFAULT_SERVER = ""
+"""JupyterHub's name for a user's default server."""
+
+
+class Status(StrEnum):
+    """Where a launch stands. The phase of an event is one of these, never `stopped`."""
+
+    WAITING = "waiting"  # accepted; nothing asked of the Hub yet, or back in line at the Hub's 429
+    LAUNCHING = "launching"  # an attempt is under way at the Hub
+    READY = "ready"  # the server itself has answered
+    FAILED = "failed"  # no further attempt can help
+    CANCELLED = "cancelled"  # somebody asked for that before it was ready
+    STOPPED = "stopped"  # was ready; its server is gone since
+
+    @property
+    def ends_stream(self) -> bool:
+        """Whether an event of this phase is the last of its launch."""
+        return self in (Status.READY, Status.FAILED, Status.CANCELLED)
+
+    def may_become(self, following: "Status") -> bool:
+        return following in _FOLLOWING[self]
+
+
+_FOLLOWING: Mapping[Status, frozenset[Status]] = {
+    Status.WAITING: frozenset({Status.WAITING, Status.LAUNCHING, Status.FAILED, Status.CANCELLED}),
+    Status.LAUNCHING: frozenset({Status.LAUNCHING, Status.WAITING, Status.READY, Status.FAILED, Status.CANCELLED}),
+    Status.READY: frozenset({Status.STOPPED}),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
+    Status.STOPPED: frozenset(),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """Whose request this is."""
+
+    kind: Literal["anonymous"]
+    key: str
+    """For an anonymous caller its network address."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaunchRequest:
+    """What a caller asks for; checked by `request.py` before it becomes one of these."""
+
+    image: str
+    repo_url: str = ""
+    """A label for names, logs and the spawner; never fetched. `""` if there is none."""
+    extra_args: Mapping[str, Any] = field(default_factory=dict)
+    """Further `user_options`, by keys that the settings allow."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """Why a request was refused or a launch failed, for people and programs (RFC 9457)."""
+
+    code: str
+    """Stable and machine-readable; the `type` of the problem is made from it."""
+    title: str
+    detail: str
+    advice: str
+    """What the reader can do next."""
+
+    @classmethod
+    def of(cls, error: LaunchError) -> "Problem":
+        return cls(code=error.code, title=error.title, detail=str(error), advice=error.advice)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One try of a launch at the Hub. Stored before the first call, so that a crash leaves nothing unnamed."""
+
+    launch_id: str
+    number: int
+    """From 1."""
+    username: str
+    server_name: str = DEFAULT_SERVER
+    creates_user: bool = True
+    """Whether this attempt creates the user, and so may delete it."""
+
+    @property
+    def token_note(self) -> str:
+        """The note by which a token of this attempt is found again at the Hub."""
+        return f"hublaunch:{self.launch_id}:{self.number}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """Something that happened in a launch, not yet stored."""
+
+    phase: Status
+    progress: int
+    """0 to 100."""
+    message: str
+    url: str | None = None
+    """With `ready`: the server's root, absolute, ending in `/`, without a query."""
+    token: str | None = field(default=None, repr=False)
+    """With `ready`: what lets the visitor in, in clear."""
+    token_expires_at: datetime | None = None
+    problem: Problem | None = None
+    """With `failed`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)
+class Event:
+    """A stored step. Two events are the same only if they are one object, so what is rendered of one can be kept."""
+
+    launch_id: str
+    seq: int
+    """Dense within the launch, from 1; the SSE `id`."""
+    at: datetime
+    attempt: int
+    phase: Status
+    progress: int
+    message: str
+    url: str | None = None
+    sealed_token: bytes | None = field(default=None, repr=False)
+    """The token as the log keeps it, readable only with the service's secret key."""
+    token_expires_at: datetime | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Launch:
+    """One accepted request for a ready server, as its log stands."""
+
+    id: str
+    """A ULID: public, loggable, and its first part is the time of acceptance."""
+    caller: Caller
+    request: LaunchRequest
+    status: Status
+    created_at: datetime
+    deadline_at: datetime
+    """When `launch_timeout` is used up."""
+    attempt: Attempt
+    """The latest attempt."""
+    last_event: Event
+    cancel_requested_at: datetime | None = None
+    ended_at: datetime | None = None
+    """When it was ready, failed or cancelled."""
+    stopped_at: datetime | None = None
+    stopped_by: str | None = None
+    cleaned_at: datetime | None = None
+    """When everything that its latest attempt created at the Hub was gone again."""
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.status in (Status.WAITING, Status.LAUNCHING)

@@ -1,0 +1,49 @@
+"""Names that every Hub from 4.x to 6.x accepts for users and for named servers."""
+
+import re
+import secrets
+from string import ascii_lowercase, digits
+from urllib.parse import urlsplit
+
+_SUFFIX_LENGTH = 8
+_SUFFIX_ALPHABET = ascii_lowercase + digits
+_USER_STEM_MAX = 31
+_SERVER_STEM_MAX = 21
+_CUT = 15
+_FALLBACK = "launch"
+
+
+def unique_name_from_repo(repo_url: str) -> str:
+    """A user name of at most 40 characters: who and what the repository is, then 8 random ones.
+
+    `https://github.com/minrk/binder-example.git` gives `minrk-binder-example-1a2b3c4d`. Only `a-z`, `0-9` and single
+    hyphens. A path of more than 31 characters keeps its first and its last 15. Ssh forms (`git@host:org/repo`) and
+    image references work too; `""` gives `launch-…`.
+    """
+    stem = _stem(repo_url)
+    if len(stem) > _USER_STEM_MAX:
+        stem = _single_hyphens(f"{stem[:_CUT]}-{stem[-_CUT:]}")
+    return f"{stem}-{_suffix()}"
+
+
+def unique_server_name(repo_url: str) -> str:
+    """A server name by JupyterHub 6's rule: 1 to 30 of `a-z`, `0-9` and single hyphens, beginning with a letter."""
+    stem = _stem(repo_url)
+    if not stem[0].isalpha():
+        stem = f"{_FALLBACK}-{stem}"
+    return f"{stem[:_SERVER_STEM_MAX].rstrip('-')}-{_suffix()}"
+
+
+def _stem(repo_url: str) -> str:
+    path = (
+        urlsplit(repo_url).path if "://" in repo_url else repo_url.rpartition(":")[2] if "@" in repo_url else repo_url
+    )
+    return _single_hyphens(path.strip("/").lower().removesuffix(".git")) or _FALLBACK
+
+
+def _single_hyphens(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text).strip("-")
+
+
+def _suffix() -> str:
+    return "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_LENGTH))

@@ -1,0 +1,154 @@
+"""Starting one server and following its spawn until the server itself answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from app.launch.errors import HubBusy, HubUnavailable, NotStarting, SpawnCancelled, SpawnFailed, SpawnLost
+from app.launch.messages import clean
+from app.launch.model import Attempt, Status, Step
+from app.launch.ports import Hub, Progress, Reach, Server
+from app.launch.progress import ProgressFilter
+
+_FIRST_PEEK_S = 0.05
+"""A Hub with `slow_spawn_timeout` 0 has answered the POST by then; a stock Hub holds it for up to 10 s."""
+_PEEK_S = (0.02, 0.2)
+_REOPEN_S = (0.2, 5.0)
+_CONFIRM_S = (0.1, 1.0)
+_LOOK_AGAIN_S = 1.0
+_BUSY_S = 15.0
+"""How long to stay away from a Hub that answers 429 without a `Retry-After`."""
+_SECOND_LOOK_S = 1.5
+"""A spawn that was cancelled is `ready` in the Hub's user model for about a second."""
+
+
+class Spawn:
+    """The spawn of one attempt."""
+
+    def __init__(self, attempt: Attempt, *, hub: Hub, record: Callable[[Step], Awaitable[object]]) -> None:
+        self._username = attempt.username
+        self._server_name = attempt.server_name
+        self._fresh = attempt.creates_user
+        self._hub = hub
+        self._record = record
+        self._filter = ProgressFilter()
+
+    async def run(self, user_options: Mapping[str, Any]) -> str:
+        """Start the server, record what the Hub tells of it, and return its `url` once the server has answered.
+
+        At the Hub's 429 the attempt goes back in line for as long as the Hub asks, and starts again. There is no
+        limit of time here: the caller's ends it, and whatever was begun at the Hub stays there.
+        """
+        while True:
+            try:
+                url = await self._start_and_follow(user_options)
+            except HubBusy as busy:
+                await self._wait_in_line(busy)
+            else:
+                await self._confirm()
+                return url
+
+    async def _start_and_follow(self, user_options: Mapping[str, Any]) -> str:
+        """POST and progress side by side, as a stock Hub answers the POST only when the spawn is over."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                starting = group.create_task(self._hub.start_server(self._username, self._server_name, user_options))
+                return await self._follow(starting)
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+
+    async def _follow(self, starting: asyncio.Task[None]) -> str:
+        # A name that was used before may still tell of its last spawn, so there the POST must have answered first.
+        await asyncio.wait({starting}, timeout=_FIRST_PEEK_S if self._fresh else None)
+        peek, reopen = _pauses(*_PEEK_S), _pauses(*_REOPEN_S)
+        while True:
+            agreed, nothing_to_tell = starting.done(), False
+            try:
+                if url := await self._read_stream():
+                    return url
+            except NotStarting:
+                if not agreed:
+                    await asyncio.wait({starting}, timeout=next(peek))
+                    continue
+                nothing_to_tell = True
+            except HubUnavailable:
+                pass  # The stream broke. That says nothing about the spawn; the look at the Hub below does.
+            await asyncio.wait({starting})
+            server = await self._look()
+            if server is None and nothing_to_tell:
+                raise SpawnLost
+            if server is not None and server.ready:
+                return server.url
+            await asyncio.sleep(next(reopen))
+
+    async def _read_stream(self) -> str | None:
+        """Record one progress stream. The server's `url` at `ready`; None if the stream ends without saying."""
+        self._filter.begin_stream()
+        async with aclosing(self._hub.progress(self._username, self._server_name)) as events:
+            async for event in events:
+                if event.failed:
+                    raise _failure(event)
+                if event.ready:
+                    return event.url or (await self._standing_server()).url
+                if step := self._filter.step(event):
+                    await self._record(step)
+        return None
+
+    async def _confirm(self) -> None:
+        """Return once the server itself answers: a spawn that was cancelled announces `ready` too.
+
+        Where there is no way to the server from here, the Hub is believed if it says `ready` twice.
+        """
+        believed = False
+        for pause in _pauses(*_CONFIRM_S):
+            reach = await self._hub.reach_server(self._username, self._server_name)
+            if reach is Reach.ANSWERS:
+                return
+            server = await self._standing_server()
+            if reach is Reach.UNREACHABLE and server.ready:
+                if believed:
+                    return
+                believed = True
+            await asyncio.sleep(_SECOND_LOOK_S if believed else pause)
+
+    async def _standing_server(self) -> Server:
+        """The server as the Hub has it; SpawnCancelled if it is gone or being stopped."""
+        server = await self._look()
+        if server is None or server.pending == "stop":
+            raise SpawnCancelled
+        return server
+
+    async def _look(self) -> Server | None:
+        """What the Hub has of this server, as soon as the Hub can say."""
+        while True:
+            try:
+                user = await self._hub.get_user(self._username)
+            except HubUnavailable:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            else:
+                return user.servers.get(self._server_name) if user else None
+
+    async def _wait_in_line(self, busy: HubBusy) -> None:
+        pause = _BUSY_S if busy.retry_after_s is None else busy.retry_after_s
+        await self._record(
+            Step(
+                phase=Status.WAITING,
+                progress=0,
+                message=f"JupyterHub is at its limit; asking again in {pause:.0f} seconds",
+            )
+        )
+        await asyncio.sleep(pause)
+
+
+def _failure(event: Progress) -> SpawnFailed | SpawnCancelled:
+    reason = clean(event.message).removeprefix("Spawn failed:").strip()
+    return SpawnCancelled() if reason == "Spawn cancelled" else SpawnFailed(reason)
+
+
+def _pauses(first_s: float, most_s: float) -> Generator[float]:
+    """Seconds to wait between looks, doubling without end."""
+    pause = first_s
+    while True:
+        yield pause
+        pause = min(2 * pause, most_s)

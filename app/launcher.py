@@ -1,0 +1,185 @@
+"""Launcher: BinderHub's documented class, for use as a library.
+
+async with Launcher.connect(hub_url="https://hub.example.org/", hub_api_token="…") as launcher:
+server = await launcher.launch("quay.io/jupyter/base-notebook", launcher.unique_name_from_repo(""))
+print(server["url"], server["token"])
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+from ulid import ULID
+
+from app.hub.client import HubClient
+from app.hub.connect import connect_hub
+from app.launch import attempt as attempts
+from app.launch import names
+from app.launch.attempt import Entry
+from app.launch.cleanup import clean_up
+from app.launch.errors import (
+    InvalidRequest,
+    NamedServerLimitReached,
+    NameTaken,
+    ServerAlreadyRunning,
+    SpawnTimedOut,
+)
+from app.launch.hook import PreLaunchHook
+from app.launch.model import DEFAULT_SERVER, Attempt, Step
+from app.launch.policy import ImagePolicy
+from app.launch.request import launch_request
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+CLEAN_UP_TIMEOUT_S = 60.0
+
+EventCallback = Callable[[dict[str, Any]], object]
+"""Gets each progress event as the Hub words it: `progress`, `message`, and with the last `ready` and `url`."""
+
+
+class Launcher:
+    """Launch an image with a temporary user, or for an existing one, via JupyterHub.
+
+    Its settings have the names of BinderHub's traits. `hub_url` and the rest may also come from the environment, as
+    `Settings` says.
+    """
+
+    def __init__(self, settings: Settings, *, hub: HubClient) -> None:
+        self.hub_url = settings.hub_url
+        self.hub_url_local = settings.hub_url_local or settings.hub_url
+        self.create_user = settings.create_user
+        self.allow_named_servers = settings.allow_named_servers
+        self.named_server_limit_per_user = settings.named_server_limit_per_user
+        self.launch_timeout = settings.launch_timeout
+        self._hub = hub
+        self._images = ImagePolicy(settings.allowed_images) if settings.allowed_images else None
+        self._entry = entry_of(settings)
+        self.hook = PreLaunchHook(settings.pre_launch_hook, self) if settings.pre_launch_hook else None
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls, *, transport: httpx.AsyncBaseTransport | None = None, **settings: Any
+    ) -> AsyncGenerator[Self]:
+        """A launcher with connections of its own, closed on leaving; `settings` as in `Settings`."""
+        given = Settings(**settings)
+        async with connect_hub(given, transport=transport) as hub:
+            yield cls(given, hub=hub)
+
+    async def api_request(self, path: str, *, method: str = "GET", json: object = None) -> httpx.Response:
+        """A Hub API request with the token, `path` relative to `hub/api/`; retried where that is safe.
+
+        Raises a HubError unless the answer is a 2xx.
+        """
+        return await self._hub.request(method, path, body=json)
+
+    async def get_user_data(self, username: str) -> dict[str, Any]:
+        """The Hub's user model, `GET /users/{name}`; HubRefused with status 404 if there is no such user."""
+        _check_name("username", username)
+        response = await self.api_request(f"users/{quote(username, safe='@~')}")
+        data: dict[str, Any] = response.json()
+        return data
+
+    def unique_name_from_repo(self, repo_url: str) -> str:
+        """A name for a user, or with `allow_named_servers` for a server: `minrk-binder-example-1a2b3c4d`."""
+        if self.allow_named_servers:
+            return names.unique_server_name(repo_url)
+        return names.unique_name_from_repo(repo_url)
+
+    async def launch(
+        self,
+        image: str,
+        username: str,
+        server_name: str = DEFAULT_SERVER,
+        repo_url: str = "",
+        extra_args: Mapping[str, Any] | None = None,
+        event_callback: EventCallback | None = None,
+    ) -> dict[str, Any]:
+        """Launch a server and return `{url, image, repo_url, token, **extra_args}` once it answers.
+
+        With `create_user` the user is made first and must not exist; otherwise it must, and without a `server_name`
+        must have no running default server, or with one fewer named servers than the limit. `event_callback` gets
+        each progress event in the Hub's order and is awaited; an exception from it ends the launch.
+
+        Raises a LaunchError. Whatever ends the launch before it is ready, a cancellation too, what it created is
+        deleted before this returns, within 60 s.
+        """
+        args = dict(extra_args or {})
+        request = launch_request(image=image, repo_url=repo_url, extra_args=args, allowed_extra_args=args)
+        _check_name("username", username)
+        if server_name:
+            _check_name("server_name", server_name)
+        if self._images:
+            self._images.check(image)
+        if not self.create_user:
+            await self._check_limits(username, server_name)
+        if self.hook:
+            await self.hook.check(image, username, server_name, repo_url)
+        attempt = Attempt(
+            launch_id=str(ULID()), number=1, username=username, server_name=server_name, creates_user=self.create_user
+        )
+        steps = _Steps(event_callback)
+        try:
+            async with asyncio.timeout(self.launch_timeout) as limit:
+                await attempts.run(attempt, request, hub=self._hub, entry=self._entry, record=steps.record)
+        except NameTaken:
+            raise
+        except BaseException as error:
+            await self._clean_up(attempt)
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise SpawnTimedOut(self.launch_timeout) from error
+            raise
+        return {**args, "image": image, "repo_url": repo_url, "url": steps.last.url, "token": steps.last.token}
+
+    async def _check_limits(self, username: str, server_name: str) -> None:
+        user = await self._hub.get_user(username, include_stopped_servers=bool(server_name))
+        if user is None:
+            raise InvalidRequest("username", "the Hub has no such user")
+        if not server_name and DEFAULT_SERVER in user.servers:
+            raise ServerAlreadyRunning(attempts.server_url(self.hub_url, user.servers[DEFAULT_SERVER].url))
+        limit, named = self.named_server_limit_per_user, [name for name in user.servers if name]
+        if server_name and limit and len(named) >= limit:
+            raise NamedServerLimitReached(limit)
+
+    async def _clean_up(self, attempt: Attempt) -> None:
+        try:
+            async with asyncio.timeout(CLEAN_UP_TIMEOUT_S):
+                await clean_up(attempt, self._hub)
+        except Exception:
+            log.exception("What the launch of %s/%s created was not deleted", attempt.username, attempt.server_name)
+
+
+class _Steps:
+    """The steps of one launch, passed on as the Hub words them."""
+
+    last: Step
+
+    def __init__(self, event_callback: EventCallback | None) -> None:
+        self._event_callback = event_callback
+
+    async def record(self, step: Step) -> None:
+        self.last = step
+        if self._event_callback is None:
+            return
+        event: dict[str, Any] = {"progress": step.progress, "message": step.message}
+        if step.url is not None:
+            event |= {"ready": True, "url": step.url}
+        result = self._event_callback(event)
+        if inspect.isawaitable(result):
+            await result
+
+
+def entry_of(settings: Settings) -> Entry:
+    """How visitors get in, by these settings."""
+    return Entry(hub_url=settings.hub_url, token_mode=settings.token_mode, token_lifetime_s=settings.token_lifetime_s)
+
+
+def _check_name(field: str, name: str) -> None:
+    if name in ("", ".", "..") or "/" in name or not name.isprintable():
+        raise InvalidRequest(field, "must be a name that JupyterHub takes")

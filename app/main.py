@@ -1,0 +1,188 @@
+"""create_app(settings): the one place that builds and joins everything."""
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from types import FrameType
+from typing import Any, TypedDict
+
+import httpx
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from app.api import health, routes
+from app.api.auth import LaunchSecrets
+from app.api.dependencies import Web
+from app.api.errors import add_error_handlers
+from app.api.health import Health
+from app.api.middleware import JsonBodies, KnownHosts, StartFaults
+from app.api.views import Views
+from app.hub.check import HubCheck
+from app.hub.connect import connect_hub
+from app.launch.feed import Feed
+from app.launch.policy import ImagePolicy
+from app.launch.service import LaunchService, Terms
+from app.launcher import Launcher, entry_of
+from app.logs import configure_logging
+from app.settings import Settings, SettingsFault, load_settings
+from app.store.errors import StoreError
+from app.store.sealing import Sealer
+from app.store.secret_key import load_secret_key
+from app.store.sql import SqlLaunchStore
+from app.store.sqlite import database_path
+
+log = logging.getLogger(__name__)
+
+HEALTH_PATHS = ("/healthz", "/readyz")
+
+
+class _State(TypedDict):
+    web: Web
+
+
+def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBaseTransport | None = None) -> FastAPI:
+    """The service as an ASGI app; what it needs is opened in its lifespan.
+
+    Without `settings` (`uvicorn --factory app.main:create_app`) they come from the environment and `.env`; faults in
+    them end the process with a sentence each. `hub_transport` takes the place of the connections to the Hub.
+    """
+    if settings is None:
+        settings = _settings_or_exit()
+    prefix = settings.prefix
+    app = FastAPI(
+        title="hublaunch",
+        summary="Launch-as-a-service for JupyterHub.",
+        version="0.1.0",
+        docs_url=f"{prefix}/docs",
+        openapi_url=f"{prefix}/openapi.json",
+        redoc_url=None,
+        lifespan=lambda _: _lifespan(settings, hub_transport),
+        middleware=_middleware(settings),
+    )
+    app.include_router(routes.router, prefix=prefix)
+    app.include_router(health.router, prefix=prefix)
+    if prefix:
+        app.include_router(health.router, include_in_schema=False)
+    add_error_handlers(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport | None) -> AsyncGenerator[_State]:
+    given_key = settings.secret_key.get_secret_value() if settings.secret_key else None
+    database = database_path(settings.database_url)
+    secret_key = load_secret_key(given_key, database)
+    sealer = Sealer(secret_key)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(SqlLaunchStore(settings.database_url, sealer=sealer))
+        hub = await stack.enter_async_context(connect_hub(settings, transport=hub_transport))
+        feed = Feed(store)
+        hook = Launcher(settings, hub=hub).hook
+        service = await stack.enter_async_context(
+            LaunchService(
+                store=store,
+                hub=hub,
+                images=ImagePolicy(settings.allowed_images),
+                terms=Terms(
+                    launch_timeout_s=settings.launch_timeout,
+                    attempts_max=settings.retries,
+                    entry=entry_of(settings),
+                ),
+                check=hook.check if hook else None,
+            )
+        )
+        check = HubCheck(hub, create_user=settings.create_user, mints_tokens=settings.token_mode == "hub")
+        await stack.enter_async_context(_background(check.run()))
+        state = Health(store_is_healthy=store.is_healthy, hub=check)
+        stack.enter_context(_on_stop_signals(feed.end, state.stop))
+        log.info("Hub API at %s, servers under %s, launches in %s", settings.hub_api_url, settings.hub_url, database)
+        _warn(settings)
+        yield {
+            "web": Web(
+                service=service,
+                feed=feed,
+                views=Views(unseal=sealer.open, token_in_url=settings.token_in_url, prefix=settings.prefix),
+                secrets=LaunchSecrets(secret_key),
+                health=state,
+                trusted_proxies=settings.trusted_proxies,
+                allowed_extra_args=frozenset(settings.allowed_extra_args),
+            )
+        }
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    open_paths = frozenset((*HEALTH_PATHS, *(settings.prefix + path for path in HEALTH_PATHS)))
+    return [
+        Middleware(StartFaults, plain=(StoreError, SettingsFault)),
+        Middleware(KnownHosts, hosts=settings.known_hosts, open_paths=open_paths),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Content-Type", "Idempotency-Key", "Authorization", "X-Launch-Secret", "Last-Event-ID"],
+            expose_headers=["Location", "Retry-After", "X-Launch-Cursor", "X-Launch-Secret"],
+        ),
+        Middleware(JsonBodies),
+    ]
+
+
+def _warn(settings: Settings) -> None:
+    if not settings.allowed_images:
+        log.warning("LAUNCHER_ALLOWED_IMAGES is empty: every launch will be refused")
+    if settings.token_mode == "user_options":
+        log.warning(
+            "LAUNCHER_TOKEN_MODE=user_options: JupyterHub keeps each visitor's token in clear, and the server has it "
+            "in its arguments. LAUNCHER_TOKEN_MODE=hub avoids both."
+        )
+
+
+def _settings_or_exit() -> Settings:
+    try:
+        settings = load_settings()
+    except SettingsFault as fault:
+        sys.exit(str(fault))
+    configure_logging(settings.log_level)
+    return settings
+
+
+@asynccontextmanager
+async def _background(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    """Let something go on beside the service, and end it with the service."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@contextmanager
+def _on_stop_signals(*reactions: Callable[[], None]) -> Generator[None]:
+    """Let streams end when the process is told to stop: uvicorn waits for them before it ends the lifespan.
+
+    Its own handlers are called after that. Signals reach the main thread only, so elsewhere this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def react(number: int, frame: FrameType | None) -> None:
+        for reaction in reactions:
+            loop.call_soon_threadsafe(reaction)
+        if callable(handler := before[signal.Signals(number)]):
+            handler(number, frame)
+
+    for number in before:
+        signal.signal(number, react)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,235 @@
+"""Every knob of hublaunch, with its unit and default. Nothing else reads the environment."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, ImportString, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+PREFIX = "LAUNCHER_"
+
+BINDERHUB_EXTRA_ARGS = (
+    "binder_ref_url",
+    "binder_launch_host",
+    "binder_request",
+    "binder_persistent_request",
+    "binder_client_ip",
+)
+
+
+def _base_url(value: str) -> str:
+    """An http(s) URL that ends in `/`, so that paths can be joined to it."""
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("must be a URL such as https://hub.example.org/")
+    if url.username is not None or url.query or url.fragment:
+        raise ValueError("must be a URL without credentials, query and fragment")
+    if url.path.rstrip("/").endswith("/hub/api"):
+        raise ValueError("must be the address above /hub/api, such as http://hub:8081/")
+    return value.rstrip("/") + "/"
+
+
+def _url_prefix(value: str) -> str:
+    """A path that begins with `/` and does not end in one; `""` at the root."""
+    path = value.strip("/")
+    if not all(c.isalnum() or c in "/-_.~@%" for c in path):
+        raise ValueError("must be a path such as /services/launcher/")
+    return f"/{path}" if path else ""
+
+
+def _words(value: object) -> object:
+    """A list as JSON or with commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("must be a JSON list of strings, or words with commas between them") from None
+    return [word for part in value.split(",") if (word := part.strip())]
+
+
+def _networks(value: object) -> object:
+    words = _words(value)
+    if not isinstance(words, list):
+        return words
+    try:
+        return [ip_network(word, strict=False) for word in words]
+    except ValueError:
+        raise ValueError("each must be an address or a network such as 10.0.0.0/8") from None
+
+
+BaseUrl = Annotated[str, BeforeValidator(_base_url)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+
+
+class _HubServiceEnvironment(PydanticBaseSettingsSource):
+    """What JupyterHub puts into the environment of its services; used where no `LAUNCHER_` variable says otherwise."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        return self().get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        given = {name: value for name, value in os.environ.items() if name.startswith("JUPYTERHUB_") and value}
+        renamed = {
+            "hub_api_token": given.get("JUPYTERHUB_API_TOKEN"),
+            "prefix": given.get("JUPYTERHUB_SERVICE_PREFIX"),
+            "allow_named_servers": given.get("JUPYTERHUB_ALLOW_NAMED_SERVERS"),
+            "named_server_limit_per_user": given.get("JUPYTERHUB_NAMED_SERVER_LIMIT_PER_USER"),
+            "hub_ca_file": given.get("JUPYTERHUB_SSL_CLIENT_CA"),
+            "hub_cert_file": given.get("JUPYTERHUB_SSL_CERTFILE"),
+            "hub_key_file": given.get("JUPYTERHUB_SSL_KEYFILE"),
+        }
+        if api_url := given.get("JUPYTERHUB_API_URL"):
+            renamed["hub_url_local"] = api_url.rstrip("/").removesuffix("/hub/api")
+        if public_url := given.get("JUPYTERHUB_PUBLIC_HUB_URL"):
+            renamed["hub_url"] = public_url.rstrip("/").removesuffix("/hub")
+        return {name: value for name, value in renamed.items() if value is not None}
+
+
+class Settings(BaseSettings):
+    """The settings of one hublaunch: from the environment, then `.env`, then what JupyterHub gives its services."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    # --- the Hub ---
+    hub_url: BaseUrl = Field(title="The URL under which browsers reach the Hub; the URL of every server begins with it")
+    hub_url_local: BaseUrl | None = Field(None, title="The URL for calls to the Hub's API; the Hub URL if not given")
+    hub_api_token: SecretStr = Field(min_length=8, title="The API token of this service at the Hub")
+    proxy_url: BaseUrl | None = Field(
+        None, title="The URL at which a server itself is asked whether it answers; the Hub URL if not given"
+    )
+    hub_ca_file: Path | None = Field(None, title="CA certificates (PEM) to check the Hub's certificate with")
+    hub_cert_file: Path | None = Field(None, title="Client certificate (PEM) to show the Hub, for its internal_ssl")
+    hub_key_file: Path | None = Field(None, title="Private key (PEM) of that certificate")
+
+    # --- a launch ---
+    create_user: bool = Field(default=True, title="Create a new Hub user for each launch (temporary users)")
+    allow_named_servers: bool = Field(
+        default=False, title="With existing users: give each launch a server name of its own"
+    )
+    named_server_limit_per_user: int = Field(0, ge=0, title="At most this many named servers a user; 0 is no limit")
+    launch_timeout: float = Field(600, gt=0, title="Seconds from acceptance to ready, all attempts together")
+    retries: int = Field(4, ge=1, title="Attempts on a Hub API request, and on a launch, the first one counted")
+    retry_delay: float = Field(4, ge=0, title="Seconds before the first repeat, doubled each time")
+    pre_launch_hook: ImportString[Callable[..., Any]] | None = Field(
+        None,
+        title="Dotted path of a function (launcher, image, username, server_name, repo_url) that may refuse a launch",
+    )
+    allowed_images: Words = Field(
+        (), title="Images that may be launched: glob patterns, as a JSON list or with commas; empty allows none"
+    )
+    allowed_extra_args: Words = Field(
+        BINDERHUB_EXTRA_ARGS, title="Keys that a request's extra_args may have; they reach the spawner as user_options"
+    )
+
+    # --- how the visitor gets in ---
+    token_mode: Literal["hub", "user_options"] = Field(
+        "hub", title="hub: a Hub token for that server alone; user_options: BinderHub's way, read by a spawner mixin"
+    )
+    token_lifetime_s: int = Field(86400, gt=0, title="Seconds that a visitor's token lives: the longest session")
+    token_in_url: bool = Field(default=True, title="Whether open_url carries the token; off where servers forbid it")
+
+    # --- the service ---
+    database_url: str = Field("sqlite:///hublaunch.sqlite", title="Where launches and their events are kept")
+    secret_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        title="Seals stored tokens and signs launch secrets; made beside the database (mode 0600) if not given",
+    )
+    prefix: Annotated[str, BeforeValidator(_url_prefix)] = Field("", title="Path under which the API is served")
+    allowed_hosts: Words = Field(
+        ("localhost", "127.0.0.1", "[::1]"),
+        title="Host names under which callers reach this service, without port; the Hub URL's is allowed too",
+    )
+    trusted_proxies: Networks = Field(
+        (), title="Networks of proxies whose X-Forwarded-For is believed, as addresses or CIDR"
+    )
+    cors_origins: Words = Field((), title="Origins of frontends elsewhere, such as https://book.example.org")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", title="The least severe lines to log")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            url = urlsplit(origin)
+            if url.scheme not in ("http", "https") or not url.netloc or url.path or "*" in origin:
+                raise ValueError(
+                    "each must be an origin such as https://book.example.org, without a path and without *"
+                )
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, _HubServiceEnvironment(settings_cls)
+
+    @cached_property
+    def hub_api_url(self) -> str:
+        """The root of the Hub's REST API, ending in `/`."""
+        return f"{self.hub_url_local or self.hub_url}hub/api/"
+
+    @cached_property
+    def server_check_url(self) -> str:
+        """The root below which a server itself is asked whether it answers, ending in `/`."""
+        return self.proxy_url or self.hub_url
+
+    @cached_property
+    def known_hosts(self) -> frozenset[str]:
+        """Host names, in lower case and without port, under which this service may be addressed."""
+        hub_host = urlsplit(self.hub_url).netloc.rpartition("@")[2]
+        name = hub_host[: hub_host.index("]") + 1] if hub_host.startswith("[") else hub_host.partition(":")[0]
+        return frozenset(host.lower() for host in (*self.allowed_hosts, name))
+
+
+class SettingsFault(Exception):
+    """The settings do not allow a start. Each of `sentences` names a variable and what it must be."""
+
+    def __init__(self, sentences: list[str]) -> None:
+        super().__init__("\n".join(sentences))
+        self.sentences = sentences
+
+
+def load_settings() -> Settings:
+    """The settings from the environment and `.env`; SettingsFault with a sentence for each fault."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsFault([_sentence(fault) for fault in error.errors(include_input=False)]) from None
+    except SettingsError as error:
+        raise SettingsFault([str(error)]) from None
+
+
+_HINTS: Mapping[str, str] = {
+    "hub_url": "set it to the URL under which browsers reach the Hub, such as https://hub.example.org/",
+    "hub_api_token": "set it to the API token that the Hub knows for this service",
+}
+
+
+def _sentence(fault: Mapping[str, Any]) -> str:
+    field = str(fault["loc"][0]) if fault["loc"] else ""
+    if fault["type"] == "missing":
+        return f"{PREFIX}{field.upper()} is not set: {_HINTS[field]}."
+    reason = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ").rstrip(".")
+    return f"{PREFIX}{field.upper()}: {reason}."

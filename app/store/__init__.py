@@ -1,0 +1,1 @@
+"""The records: launches, their attempts and their event log."""

@@ -1,0 +1,41 @@
+"""The version of the tables: found out at each start, brought up to date where that is due."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine, column, inspect, select, table, update
+
+from app.store.errors import SchemaUnknown
+
+HEAD = "0001"
+"""The version that this release reads and writes; the newest in `migrations/versions`."""
+
+_VERSION = table("alembic_version", column("version_num"))
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables up to HEAD, in one transaction; the rest of the program never meets older ones.
+
+    SchemaUnknown if they are of a version that this release has not heard of. Call it as the database's sole owner.
+    """
+    with engine.begin() as connection:
+        version = _version(connection)
+        if version == HEAD:
+            return
+        from app.store.migrations import knows, upgrade  # noqa: PLC0415 - Alembic is slow to import, and rarely due
+
+        if version is not None and not knows(version):
+            raise SchemaUnknown(version)
+        upgrade(connection)
+
+
+def touch(connection: Connection, requests: Sequence[None]) -> Sequence[None]:
+    """Write to the database without changing what it says, to see whether it can be written."""
+    connection.execute(update(_VERSION).values(version_num=_VERSION.c.version_num))
+    return requests
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(_VERSION.name):
+        return None
+    version: str | None = connection.execute(select(_VERSION.c.version_num)).scalar()
+    return version

@@ -1,0 +1,107 @@
+"""The tables: launches, their attempts and their events."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ColumnElement,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.engine import Dialect
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept to the microsecond in UTC and given back in UTC, also by a database without zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _partial(name: str, column: Column[Any], *, where: ColumnElement[bool]) -> None:
+    """An index of those rows alone for which `where` is true, so that it stays as small as they are few."""
+    Index(name, column, sqlite_where=where, postgresql_where=where)
+
+
+launches = Table(
+    "launches",
+    metadata,
+    Column("id", Text, primary_key=True),  # a ULID, so its order is that of acceptance
+    Column("caller_kind", Text, nullable=False),
+    Column("caller_key", Text, nullable=False),
+    Column("image", Text, nullable=False),
+    Column("repo_url", Text, nullable=False),
+    Column("extra_args", JSON, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("deadline_at", Instant, nullable=False),
+    Column("cancel_requested_at", Instant),
+    Column("ended_at", Instant),
+    Column("stopped_at", Instant),
+    Column("stopped_by", Text),
+    Column("attempt", Integer, nullable=False),  # the number of the latest
+    Column("last_seq", Integer, nullable=False),
+    Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
+)
+_partial("ix_launches_under_way", launches.c.id, where=launches.c.ended_at.is_(None))
+_partial("ix_launches_cancel_requested", launches.c.id, where=launches.c.cancel_requested_at.is_not(None))
+
+launch_attempts = Table(
+    "launch_attempts",
+    metadata,
+    Column("launch_id", ForeignKey(launches.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("username", Text, nullable=False),
+    Column("server_name", Text, nullable=False),
+    Column("creates_user", Boolean, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("cleaned_at", Instant),
+)
+_partial("ix_launch_attempts_not_cleaned", launch_attempts.c.launch_id, where=launch_attempts.c.cleaned_at.is_(None))
+
+launch_events = Table(
+    "launch_events",
+    metadata,
+    Column("launch_id", ForeignKey(launches.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("progress", Integer, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("url", Text),
+    Column("sealed_token", LargeBinary),
+    Column("token_expires_at", Instant),
+    Column("problem", JSON(none_as_null=True)),
+    sqlite_with_rowid=False,  # one tree in the order in which a log is read, in place of a table and an index to it
+)

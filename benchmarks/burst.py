@@ -1,0 +1,150 @@
+"""Many launches at once, each with a follower, on a Hub that takes a while to spawn.
+
+    python -m benchmarks.burst --launches 200
+
+The fake Hub, hublaunch and the driver are processes of their own, all on loopback. Exits with 1 unless every launch was
+ready with its events in order.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+HUB_TOKEN = "benchmark-token-of-the-launcher"
+
+
+@dataclass
+class Outcome:
+    """What one caller saw."""
+
+    phase: str = "none"
+    ready_after_s: float = 0.0
+    first_event_after_s: float = 0.0
+    seqs: list[int] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        return self.phase == "ready" and self.seqs == list(range(1, len(self.seqs) + 1))
+
+
+@asynccontextmanager
+async def process(*arguments: str, **environment: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *arguments, env=os.environ | environment, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.terminate()
+        await child.wait()
+
+
+async def fake_hub_url(child: asyncio.subprocess.Process) -> str:
+    assert child.stdout
+    url: str = json.loads(await child.stdout.readline())["url"]
+    return url
+
+
+async def wait_ready(session: aiohttp.ClientSession, url: str) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                async with session.get(f"{url}/readyz") as response:
+                    if response.status == 200:
+                        return
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.05)
+
+
+async def launch(session: aiohttp.ClientSession, url: str, number: int) -> Outcome:
+    outcome, begin = Outcome(), time.perf_counter()
+    try:
+        body = {"image": "quay.io/jupyter/base-notebook:latest", "repo_url": f"https://example.org/org/repo-{number}"}
+        async with session.post(f"{url}/launch", json=body) as accepted:
+            events_url = (await accepted.json())["events_url"]
+        async with session.get(url + events_url) as stream:
+            async for line in stream.content:
+                if line.startswith(b'data: {"launch_id"'):
+                    event = json.loads(line[6:])
+                    outcome.first_event_after_s = outcome.first_event_after_s or time.perf_counter() - begin
+                    outcome.seqs.append(event["seq"])
+                    outcome.phase = event["phase"]
+        outcome.ready_after_s = time.perf_counter() - begin
+    except (aiohttp.ClientError, KeyError, ValueError) as error:
+        outcome.error = repr(error)
+    return outcome
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process so far. Linux only, as is the benchmark."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def run(launches: int, spawn_s: float, events: int) -> int:
+    with tempfile.TemporaryDirectory() as directory:
+        hub_arguments = ("--port", "0", "--spawn-s", str(spawn_s), "--events", str(events), "--token", HUB_TOKEN)
+        async with process("tests.fakes.hub", *hub_arguments) as hub:
+            hub_url = await fake_hub_url(hub)
+            settings = {
+                "LAUNCHER_HUB_URL": hub_url,
+                "LAUNCHER_HUB_API_TOKEN": HUB_TOKEN,
+                "LAUNCHER_ALLOWED_IMAGES": "*",
+                "LAUNCHER_LOG_LEVEL": "WARNING",
+                "LAUNCHER_DATABASE_URL": f"sqlite:///{directory}/hublaunch.sqlite",
+            }
+            async with (
+                process("app.cli", "serve", "--port", "18983", **settings) as service,
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+            ):
+                url = "http://127.0.0.1:18983"
+                await wait_ready(session, url)
+                before = cpu_s(service.pid)
+                outcomes = await asyncio.gather(*(launch(session, url, number) for number in range(launches)))
+                cpu_ms = (cpu_s(service.pid) - before) / launches * 1000
+    return report(outcomes, cpu_ms)
+
+
+def report(outcomes: list[Outcome], cpu_ms: float) -> int:
+    ready = sorted(outcome.ready_after_s for outcome in outcomes)
+    bad = [outcome for outcome in outcomes if not outcome.is_good]
+    table = {
+        "launches": len(outcomes),
+        "ready, events in order": len(outcomes) - len(bad),
+        "ready p50 s": round(statistics.median(ready), 2),
+        "ready p95 s": round(ready[int(len(ready) * 0.95) - 1], 2),
+        "ready max s": round(ready[-1], 2),
+        "first event p95 s": round(sorted(o.first_event_after_s for o in outcomes)[int(len(ready) * 0.95) - 1], 2),
+        "CPU of hublaunch, ms a launch": round(cpu_ms, 2),
+    }
+    for name, value in table.items():
+        print(f"{name:32} {value}")
+    for outcome in bad[:5]:
+        print("bad:", outcome)
+    return 1 if bad else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--launches", type=int, default=200)
+    parser.add_argument("--spawn-s", type=float, default=1.0, help="seconds that the Hub takes to spawn")
+    parser.add_argument("--events", type=int, default=5, help="progress events a launch")
+    arguments = parser.parse_args()
+    return asyncio.run(run(arguments.launches, arguments.spawn_s, arguments.events))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""uvicorn's own HTTP protocol on a socket of the test's loop: up in a millisecond, gone as fast, streams open or not.
+
+`uvicorn.Server` polls ten times a second whether to stop and wants the signals; a test wants neither.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class AsgiServer:
+    """Serves an ASGI app on 127.0.0.1. It can be stopped and started again on the same port."""
+
+    def __init__(self, app: App) -> None:
+        self._config = Config(
+            self._guarded(app), lifespan="off", log_config=None, access_log=False, ws="none", proxy_headers=False
+        )
+        self._state = ServerState()
+        self._server: asyncio.Server | None = None
+        self._reservation: socket.socket | None = None
+
+    @property
+    def port(self) -> int:
+        """The same from the first start on, and kept from others while stopped."""
+        assert self._reservation is not None, "start the server first"
+        port: int = self._reservation.getsockname()[1]
+        return port
+
+    @property
+    def connections(self) -> int:
+        """How many are open, idle ones included."""
+        return len(self._state.connections)
+
+    async def start(self, port: int = 0) -> None:
+        if self._reservation is None:
+            self._reservation = _bound(port)
+        listener = _bound(self.port)
+        self._server = await asyncio.get_running_loop().create_server(self._protocol, sock=listener, backlog=4096)
+
+    async def stop(self) -> None:
+        """Close the port, break every connection without a farewell and end the requests that were being answered."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._server = None
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # lets the connections hear of it, so that none tries to answer
+        tasks = list(self._state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Stop, and give the port back."""
+        await self.stop()
+        if self._reservation is not None:
+            self._reservation.close()
+            self._reservation = None
+
+    def drop(self, scope: Scope) -> None:
+        """Close the connection of this request where it stands: no last chunk, no answer."""
+        self._transport(scope).close()
+
+    def reset(self, scope: Scope) -> None:
+        """Break the connection of this request with a TCP reset."""
+        transport = self._transport(scope)
+        raw = transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        transport.abort()
+
+    def _transport(self, scope: Scope) -> asyncio.Transport:
+        """A connection is known by its peer, which is what ASGI tells of it."""
+        http = (c for c in self._state.connections if isinstance(c, HttpToolsProtocol))
+        return next(connection.transport for connection in http if connection.client == tuple(scope["client"]))
+
+    def _protocol(self) -> HttpToolsProtocol:
+        return HttpToolsProtocol(config=self._config, server_state=self._state, app_state={})
+
+    @staticmethod
+    def _guarded(app: App) -> App:
+        """A request that `stop` cancels ends quietly; uvicorn would log it as a fault of the app."""
+
+        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await app(scope, receive, send)
+
+        return guarded
+
+
+def _bound(port: int) -> socket.socket:
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound
+
+
+async def until_disconnected(receive: Receive) -> None:
+    """Return once the client is gone, or the connection was broken from here."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,253 @@
+"""The Hub's REST API over `HubState`: which request is which operation, who may ask, and what it answers."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+from tests.fakes.hub_faults import Operation
+from tests.fakes.hub_model import Refusal, Server, User
+from tests.fakes.hub_state import HubState
+from tests.fakes.hub_tokens import Token, expand
+
+_NAME = "([^/]+)"
+_SERVER = f"users/{_NAME}/(?:server|servers/([^/]*))"
+_OPERATIONS: dict[str, dict[str, Operation]] = {
+    "": {"GET": "get_version"},
+    "user": {"GET": "whoami"},
+    f"users/{_NAME}": {"POST": "create_user", "GET": "get_user", "DELETE": "delete_user"},
+    _SERVER: {"POST": "start_server", "GET": "get_server", "DELETE": "stop_server"},
+    f"{_SERVER}/progress": {"GET": "progress"},
+    f"users/{_NAME}/tokens": {"POST": "mint_token", "GET": "list_tokens"},
+    f"users/{_NAME}/tokens/([^/]*)": {"DELETE": "revoke_token"},
+}
+_ROUTES = [(re.compile(path), operations) for path, operations in _OPERATIONS.items()]
+_READS_USERS = ("read:users", "read:users:name", "read:servers", "read:users:groups", "read:users:activity")
+_AUTHORIZATION = re.compile(r"(?:token|bearer)\s+(\S+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A request to the API, taken apart."""
+
+    operation: Operation
+    username: str = ""
+    name: str = ""
+    """Of the server; for a token its id."""
+    allowed: bool = True
+    """Whether the path knows the method."""
+    query: str
+    body: bytes
+    authorization: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    status: int
+    content: Any = None
+    """Sent as JSON; None is an empty body."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    events: AsyncGenerator[bytes] | None = None
+    """A progress stream, instead of content."""
+
+
+def parse_call(method: str, path: str, *, query: str, body: bytes, authorization: str) -> Call:
+    """The call for a raw path behind `/hub/api/`. Names are unquoted after the path is taken apart, as Tornado does."""
+    for pattern, operations in _ROUTES:
+        if found := pattern.fullmatch(path):
+            parts = [unquote(part or "") for part in found.groups()]
+            username, name = (*parts, "", "")[:2]
+            return Call(
+                operation=operations.get(method, next(iter(operations.values()))),
+                username=username,
+                name=name,
+                allowed=method in operations,
+                query=query,
+                body=body,
+                authorization=authorization,
+            )
+    return Call(operation="unknown", query=query, body=body, authorization=authorization)
+
+
+class HubApi:
+    """Answers calls. A `Refusal` that is raised is an answer too."""
+
+    def __init__(self, state: HubState) -> None:
+        self._state = state
+
+    async def answer(self, call: Call) -> Reply:
+        if call.operation == "unknown":
+            raise Refusal(404)
+        if not call.allowed or (call.operation == "get_server" and self._state.version_info < (6,)):
+            raise Refusal(405)
+        handler: Callable[[Call], Awaitable[Reply]] = getattr(self, f"_{call.operation}")
+        return await handler(call)
+
+    # --- who asks -----------------------------------------------------------------------------------------------------
+
+    def _owner(self, call: Call) -> Token | str | None:
+        """The user's token, or the service's name, or None if there is no valid token."""
+        found = _AUTHORIZATION.match(call.authorization)
+        if found is None:
+            return None
+        return self._state.service if found[1] == self._state.api_token else self._state.tokens.find(found[1])
+
+    def _held_scopes(self, owner: Token | str) -> list[str]:
+        return owner.scopes if isinstance(owner, Token) else expand(self._state.scopes, self._state.version_info)
+
+    def _require(self, call: Call, *any_of: str) -> None:
+        """403 unless the token holds one of the scopes. A user's own token holds none of them here."""
+        owner = self._owner(call)
+        if owner is None:
+            raise Refusal(403, "Missing or invalid credentials.")
+        if not set(any_of) & set(self._held_scopes(owner)):
+            needed = ", ".join(any_of)
+            raise Refusal(403, f"Action is not authorized with current scopes; requires any of [{needed}]")
+
+    # --- operations ---------------------------------------------------------------------------------------------------
+
+    async def _get_version(self, call: Call) -> Reply:
+        return Reply(status=200, content={"version": self._state.version})
+
+    async def _whoami(self, call: Call) -> Reply:
+        owner = self._owner(call)
+        if owner is None:
+            raise Refusal(403)
+        scopes = self._held_scopes(owner)
+        identity = (
+            {"kind": "user", "name": owner.username, "groups": [], "token_id": owner.id}
+            if isinstance(owner, Token)
+            else {"kind": "service", "name": owner, "token_id": "a1"}
+        )
+        return Reply(status=200, content={**identity, "admin": False, "session_id": None, "scopes": scopes})
+
+    async def _create_user(self, call: Call) -> Reply:
+        self._require(call, "admin:users")
+        _json_body(call)
+        return Reply(status=201, content=self._user_json(self._state.create_user(call.username)))
+
+    async def _get_user(self, call: Call) -> Reply:
+        self._require(call, *_READS_USERS)
+        stopped_too = re.search(r"(?:^|&)include_stopped_servers=(?!0|false)", call.query) is not None
+        model = self._user_json(self._state.user(call.username), include_stopped_servers=stopped_too)
+        if "read:users" not in expand(self._state.scopes, self._state.version_info):
+            model = {key: model[key] for key in ("name", "kind", "admin", "servers")}
+        return Reply(status=200, content=model)
+
+    async def _delete_user(self, call: Call) -> Reply:
+        self._require(call, "delete:users")
+        await self._state.delete_user(call.username)
+        return Reply(status=204)
+
+    async def _start_server(self, call: Call) -> Reply:
+        self._require(call, "start:servers" if self._state.version_info >= (6,) else "servers")
+        self._state.user(call.username)
+        user_options, display_name = self._server_body(call)
+        status = await self._state.start_server(call.username, call.name, user_options, display_name)
+        return Reply(status=status)
+
+    async def _get_server(self, call: Call) -> Reply:
+        self._require(call, "read:servers")
+        server = self._state.user(call.username).servers.get(call.name)
+        if server is None:
+            raise Refusal(404)
+        return Reply(status=200, content=server.as_json(self._api_path, self._state.version_info))
+
+    async def _stop_server(self, call: Call) -> Reply:
+        self._require(call, "delete:servers")
+        self._state.user(call.username)
+        remove = bool((_json_body(call) or {}).get("remove", False))
+        return Reply(status=await self._state.stop_server(call.username, call.name, remove=remove))
+
+    async def _mint_token(self, call: Call) -> Reply:
+        owner = self._owner(call)
+        if owner is None:
+            raise Refusal(403)
+        kind = "User" if isinstance(owner, Token) else "Service"
+        if call.username not in self._state.users or "tokens" not in self._held_scopes(owner):
+            raise Refusal(403, f"{kind} {call.username} not found or no permissions to generate tokens")
+        body = _json_body(call) or {}
+        if not isinstance(body, dict):
+            raise Refusal(400, "Body must be a JSON dict or empty")
+        token = self._state.mint_token(call.username, body, by=f"service {owner}")
+        return Reply(status=201, content={**token.as_json(), "token": token.token})
+
+    async def _list_tokens(self, call: Call) -> Reply:
+        self._require(call, "read:tokens")
+        return Reply(status=200, content={"api_tokens": [t.as_json() for t in self._state.tokens_of(call.username)]})
+
+    async def _revoke_token(self, call: Call) -> Reply:
+        self._require(call, "tokens")
+        self._state.revoke_token(call.username, call.name)
+        return Reply(status=204)
+
+    async def _progress(self, call: Call) -> Reply:
+        self._require(call, "read:servers")
+        server = self._state.user(call.username).servers.get(call.name)
+        if server is None or not server.loaded:
+            raise Refusal(404)
+        if not (server.ready or server.spawn):
+            raise Refusal(400, f"{server.log_name} is not starting...")
+        return Reply(status=200, headers={"Cache-Control": "no-cache"}, events=self._told(server))
+
+    # --- progress -----------------------------------------------------------------------------------------------------
+
+    async def _told(self, server: Server) -> AsyncGenerator[bytes]:
+        """The stream's chunks, from the first event on whoever else is reading."""
+        spawn = server.spawn
+        if spawn is None or spawn.last is not None:
+            yield _chunk(server.ready_event() if spawn is None or spawn.last is None else spawn.last)
+            return
+        yield b"\n\n"
+        position = 0
+        while position < len(spawn.told) or spawn.last is None:
+            if position < len(spawn.told):
+                yield _chunk(spawn.told[position])
+                position += 1
+                continue
+            try:
+                async with asyncio.timeout(self._state.keepalive_s):
+                    await spawn.moved.wait()
+            except TimeoutError:
+                yield b"\n\n"
+        yield _chunk(spawn.last)
+
+    # --- bodies -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _api_path(self) -> str:
+        return f"{self._state.base_url}hub/api/"
+
+    def _user_json(self, user: User, *, include_stopped_servers: bool = False) -> dict[str, Any]:
+        version = self._state.version_info
+        return user.as_json(self._api_path, version, include_stopped_servers=include_stopped_servers)
+
+    def _server_body(self, call: Call) -> tuple[dict[str, Any] | None, str]:
+        """`user_options` and `display_name`; None means the options of the last start."""
+        body = _json_body(call)
+        if not body:
+            return None, ""
+        if not isinstance(body, dict):
+            raise Refusal(400, "Body must be a JSON object")
+        if self._state.version_info < (6,) or not {"user_options", "display_name"} & set(body):
+            return body, ""
+        display_name, user_options = body.get("display_name", ""), body.get("user_options")
+        if not isinstance(display_name, str):
+            raise Refusal(400, "display_name must be a string")
+        if not (user_options is None or isinstance(user_options, dict)):
+            raise Refusal(400, "user_options must be an object or null")
+        return user_options, display_name
+
+
+def _json_body(call: Call) -> Any:
+    try:
+        return json.loads(call.body) if call.body else None
+    except ValueError:
+        raise Refusal(400, "Invalid JSON in body of request") from None
+
+
+def _chunk(event: Mapping[str, Any]) -> bytes:
+    return b"data: %b\n\n" % json.dumps(event).encode()

@@ -1,0 +1,219 @@
+"""The ASGI side of the fake Hub: records requests, carries out the faults that a test ordered, sends answers.
+
+It also plays the proxy in front of the Hub: `/user/NAME/[SERVER/]api` is answered for the servers themselves.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from tests.fakes.asgi_server import AsgiServer, Receive, Scope, Send, until_disconnected
+from tests.fakes.hub_api import Call, HubApi, Reply, parse_call
+from tests.fakes.hub_faults import Cut, Fault, Operation
+from tests.fakes.hub_model import Refusal
+from tests.fakes.hub_state import HubState
+
+_PHRASES = {403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 500: "Internal Server Error"}
+
+
+@dataclass(kw_only=True)
+class Request:
+    """A request as it came in."""
+
+    method: str
+    raw_path: str
+    """As received: quoted as the client quoted it, with its query."""
+    body: bytes
+    operation: Operation
+    username: str
+    server_name: str
+    status: int | None = None
+    """Of the answer; None while, or because, there is none."""
+
+
+class HubApp:
+    """An ASGI app over a `HubState`."""
+
+    def __init__(self, state: HubState) -> None:
+        self._state = state
+        self._api = HubApi(state)
+        self.server = AsgiServer(self._handle)
+        self.requests: list[Request] = []
+        self.faults: list[Fault] = []
+        self.cuts: list[Cut] = []
+        self.open_streams = 0
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read(receive)
+        query = scope["query_string"].decode("latin-1")
+        raw_path = scope["raw_path"].decode("latin-1")
+        headers = dict(scope["headers"])
+        call = self._call(scope["method"], raw_path, query, body, headers.get(b"authorization", b"").decode("latin-1"))
+        request = Request(
+            method=scope["method"],
+            raw_path=f"{raw_path}?{query}" if query else raw_path,
+            body=body,
+            operation=call.operation,
+            username=call.username,
+            server_name=call.name,
+        )
+        self.requests.append(request)
+        self._state.notice()
+        exchange = _Exchange(request, scope, receive, send)
+        if fault := self._fault_for(call):
+            await self._fail(fault, call, exchange)
+        else:
+            await self._send(await self._answer(call), exchange)
+
+    def _call(self, method: str, raw_path: str, query: str, body: bytes, authorization: str) -> Call:
+        api = f"{self._state.base_url}hub/api"
+        if raw_path == api or raw_path.startswith(f"{api}/"):
+            path = raw_path.removeprefix(api).removeprefix("/")
+            return parse_call(method, path, query=query, body=body, authorization=authorization)
+        parts = [unquote(part) for part in raw_path.removeprefix(f"{self._state.base_url}user/").split("/")]
+        known = raw_path.startswith(f"{self._state.base_url}user/")
+        name = parts[1] if len(parts) > 2 else ""
+        operation: Operation = "reach_server" if known else "unknown"
+        return Call(operation=operation, username=parts[0], name=name, query=query, body=b"", authorization="")
+
+    async def _answer(self, call: Call) -> Reply:
+        try:
+            if call.operation == "reach_server":
+                return self._reach(call)
+            return await self._api.answer(call)
+        except Refusal as refusal:
+            message = refusal.message or self._phrase(refusal.status)
+            content = {"status": refusal.status, "message": message}
+            return Reply(status=refusal.status, content=content, headers=refusal.headers)
+
+    def _phrase(self, status: int) -> str | None:
+        """What the Hub says where it has nothing to say: since 6.0 that is null, but for a crash."""
+        return None if self._state.version_info >= (6,) and status != 500 else _PHRASES[status]
+
+    def _reach(self, call: Call) -> Reply:
+        """The proxy sends what no server's own route matches to the user's default server, else to the Hub."""
+        user = self._state.users.get(call.username)
+        servers = user.servers if user is not None else {}
+        if call.name in servers and servers[call.name].answers:
+            return Reply(status=200, content={"version": "2.17.0"})
+        if "" in servers and servers[""].answers:
+            return Reply(status=404, content={"message": "Not Found", "reason": None})
+        if self._state.absent_status == 302:
+            path = self.requests[-1].raw_path.removeprefix(self._state.base_url)
+            return Reply(status=302, headers={"Location": f"{self._state.base_url}hub/{path}"})
+        return Reply(status=self._state.absent_status, content={"message": "JupyterHub server no longer running."})
+
+    # --- faults -------------------------------------------------------------------------------------------------------
+
+    def _fault_for(self, call: Call) -> Fault | None:
+        fault = next((fault for fault in self.faults if fault.hits(call.operation, call.username)), None)
+        if fault is not None:
+            fault.times -= 1
+        return fault
+
+    async def _fail(self, fault: Fault, call: Call, exchange: "_Exchange") -> None:
+        if fault.act:
+            reply = await self._answer(call)
+            if reply.events is not None:
+                await reply.events.aclose()
+        match fault.how:
+            case "answer":
+                content_type, body = fault.content()
+                await exchange.begin(fault.status, {"Content-Type": content_type.decode(), **fault.headers}, len(body))
+                await exchange.send_all(body)
+            case "reset":
+                self.server.reset(exchange.scope)
+                await until_disconnected(exchange.receive)
+            case "drop":
+                self.server.drop(exchange.scope)
+                await until_disconnected(exchange.receive)
+            case "hang":
+                await until_disconnected(exchange.receive)
+        self._state.notice()
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    async def _send(self, reply: Reply, exchange: "_Exchange") -> None:
+        headers = {"Server": "TornadoServer/6.6.1", "X-Jupyterhub-Version": self._state.version, **reply.headers}
+        if reply.events is not None:
+            await exchange.begin(reply.status, {"Content-Type": "text/event-stream", **headers}, None)
+            await self._stream(reply.events, exchange)
+            return
+        body = b"" if reply.content is None else json.dumps(reply.content).encode()
+        content_type = "text/plain" if reply.content is None else "application/json"
+        await exchange.begin(reply.status, {"Content-Type": content_type, **headers}, len(body))
+        await exchange.send_all(body)
+        self._state.notice()
+
+    async def _stream(self, events: AsyncGenerator[bytes], exchange: "_Exchange") -> None:
+        """Until the stream ends, is cut, or the reader has gone."""
+        self.open_streams += 1
+        self._state.notice()
+        writer = asyncio.ensure_future(self._write(events, exchange))
+        reader = asyncio.ensure_future(until_disconnected(exchange.receive))
+        try:
+            await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (writer, reader):
+                task.cancel()
+            await asyncio.gather(writer, reader, return_exceptions=True)
+            self.open_streams -= 1
+            self._state.notice()
+
+    async def _write(self, events: AsyncGenerator[bytes], exchange: "_Exchange") -> None:
+        cut = self._cut_for(exchange.request)
+        left = cut.after_events if cut is not None else -1
+        async with contextlib.aclosing(events):
+            async for chunk in events:
+                if left == 0:
+                    break
+                await exchange.send_part(chunk)
+                left -= chunk.startswith(b"data:")
+        if cut is None or cut.how == "end":
+            await exchange.send_all(b"")
+        elif cut.how == "drop":
+            self.server.drop(exchange.scope)
+        else:
+            self.server.reset(exchange.scope)
+
+    def _cut_for(self, request: Request) -> Cut | None:
+        for cut in self.cuts:
+            if cut.times > 0 and (cut.username, cut.server_name) == (request.username, request.server_name):
+                cut.times -= 1
+                return cut
+        return None
+
+
+@dataclass(frozen=True)
+class _Exchange:
+    """One request and the way to answer it."""
+
+    request: Request
+    scope: Scope
+    receive: Receive
+    send: Send
+
+    async def begin(self, status: int, headers: dict[str, str], length: int | None) -> None:
+        if length is not None and status != 204:
+            headers = {**headers, "Content-Length": str(length)}
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self.request.status = status
+        await self.send({"type": "http.response.start", "status": status, "headers": raw})
+
+    async def send_part(self, body: bytes) -> None:
+        await self.send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def send_all(self, body: bytes) -> None:
+        await self.send({"type": "http.response.body", "body": body})
+
+
+async def _read(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return body

@@ -1,0 +1,69 @@
+"""Faults that a test orders: answers that are not the Hub's, no answer at all, and progress streams that break."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Operation = Literal[
+    "get_version",
+    "whoami",
+    "create_user",
+    "get_user",
+    "delete_user",
+    "start_server",
+    "get_server",
+    "stop_server",
+    "progress",
+    "mint_token",
+    "list_tokens",
+    "revoke_token",
+    "reach_server",
+    "unknown",
+]
+How = Literal["answer", "reset", "drop", "hang"]
+Ending = Literal["drop", "reset", "end"]
+Body = Literal["json", "html", "half", "empty"] | bytes
+
+_BODIES = {
+    "html": (b"text/html", b"<html><head><title>%d</title></head><body>A proxy says so.</body></html>"),
+    "half": (b"application/json", b'{"status": %d, "mess'),
+    "empty": (b"text/plain", b""),
+}
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """How one operation fails, and how often it still does."""
+
+    operation: Operation
+    username: str | None
+    how: How
+    status: int
+    body: Body
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    act: bool
+    times: float
+
+    def hits(self, operation: Operation, username: str | None) -> bool:
+        return self.times > 0 and self.operation == operation and self.username in (None, username)
+
+    def content(self) -> tuple[bytes, bytes]:
+        """Content type and body, when the fault is an answer."""
+        if isinstance(self.body, bytes):
+            return b"application/json", self.body
+        if self.body == "json":
+            return b"application/json", b'{"status": %d, "message": "%b"}' % (self.status, self.message.encode())
+        content_type, text = _BODIES[self.body]
+        return content_type, text.replace(b"%d", str(self.status).encode())
+
+
+@dataclass(kw_only=True)
+class Cut:
+    """Where a progress stream breaks, and how often it still does."""
+
+    username: str
+    server_name: str
+    after_events: int
+    how: Ending
+    times: float

@@ -1,0 +1,166 @@
+"""What the fake Hub keeps, and how it looks as JSON in each version of the Hub."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+from urllib.parse import quote
+
+from tests.fakes.spawn_plan import SpawnPlan
+
+Pending = Literal["spawn", "stop", "check"]
+Version = tuple[int, ...]
+
+
+class Refusal(Exception):
+    """An answer that is an error: its status, the Hub's words for it, and headers such as Retry-After."""
+
+    def __init__(self, status: int, message: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+class Spawn:
+    """One spawn as its progress streams tell it: any number of readers, each from the first event on."""
+
+    def __init__(self, plan: SpawnPlan, seconds: float) -> None:
+        self.plan = plan
+        self.seconds = seconds
+        self.told: list[dict[str, Any]] = [{"progress": 0, "message": "Server requested"}]
+        self.last: dict[str, Any] | None = None
+        """The event that ends every stream, once there is one."""
+        self.refusal: Refusal | None = None
+        """What a POST that waited for this spawn answers, if not 201."""
+        self.timers: list[asyncio.TimerHandle] = []
+        self.moved = asyncio.Event()
+        """Set by the next thing that happens, and replaced by a fresh one then."""
+
+    def tell(self, event: dict[str, Any]) -> None:
+        self.told.append(event)
+        self._move()
+
+    def end(self, last: dict[str, Any], refusal: Refusal | None = None) -> None:
+        for timer in self.timers:
+            timer.cancel()
+        self.last = last
+        self.refusal = refusal
+        self._move()
+
+    async def until_ended(self) -> None:
+        while self.last is None:
+            await self.moved.wait()
+
+    def _move(self) -> None:
+        moved, self.moved = self.moved, asyncio.Event()
+        moved.set()
+
+
+@dataclass(eq=False)
+class Server:
+    """A user's server, named or (`""`) default; it stays on record after it stopped."""
+
+    username: str
+    name: str
+    url: str
+    display_name: str = ""
+    user_options: dict[str, Any] | None = None
+    started: datetime | None = None
+    last_activity: datetime | None = None
+    active: bool = False
+    pending: Pending | None = None
+    answers: bool = False
+    """Whether the server itself is there, whatever the Hub says of it."""
+    loaded: bool = False
+    """Whether the Hub holds a spawner object for it: without one its progress is 404, with one at rest 400."""
+    spawn: Spawn | None = None
+    """The pending spawn, or one that failed and has not been replaced yet."""
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    """Clear while it is stopping."""
+    stop_timer: asyncio.TimerHandle | None = None
+    remove_when_stopped: bool = False
+    own_token: str | None = None
+    """The API token that the Hub gave the server itself."""
+
+    def __post_init__(self) -> None:
+        self.stopped.set()
+
+    @property
+    def ready(self) -> bool:
+        return self.active and self.pending is None
+
+    @property
+    def log_name(self) -> str:
+        return f"{self.username}:{self.name}" if self.name else self.username
+
+    def ready_event(self) -> dict[str, Any]:
+        return {
+            "progress": 100,
+            "ready": True,
+            "message": f"Server ready at {self.url}",
+            "html_message": f'Server ready at <a href="{self.url}">{self.url}</a>',
+            "url": self.url,
+        }
+
+    def as_json(self, api_path: str, version: Version) -> dict[str, Any]:
+        address = f"servers/{escape(self.name)}" if self.name else "server"
+        model = {
+            "name": self.name,
+            "last_activity": stamp(self.last_activity),
+            "started": stamp(self.started),
+            "pending": self.pending,
+            "ready": self.ready,
+            "stopped": not self.active,
+            "url": self.url,
+            "user_options": self.user_options,
+            "progress_url": f"{api_path}users/{escape(self.username)}/{address}/progress",
+        }
+        if version >= (5,):
+            model |= {"full_name": f"{self.username}/{self.name}", "full_url": None, "full_progress_url": None}
+        if version >= (6,):
+            model["display_name"] = self.display_name
+        return model
+
+
+@dataclass(eq=False)
+class User:
+    name: str
+    created: datetime
+    last_activity: datetime | None = None
+    servers: dict[str, Server] = field(default_factory=dict)
+
+    def as_json(self, api_path: str, version: Version, *, include_stopped_servers: bool) -> dict[str, Any]:
+        default = self.servers.get("")
+        model = {
+            "name": self.name,
+            "kind": "user",
+            "admin": False,
+            "roles": ["user"],
+            "groups": [],
+            "created": stamp(self.created),
+            "last_activity": stamp(self.last_activity),
+            "server": default.url if default is not None and default.ready else None,
+            "pending": default.pending if default is not None else None,
+            "servers": {
+                name: server.as_json(api_path, version)
+                for name, server in self.servers.items()
+                if server.active or include_stopped_servers
+            },
+            "auth_state": None,
+        }
+        return model | {"user_info": None} if version >= (6,) else model
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def stamp(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def escape(name: str) -> str:
+    """As the Hub quotes names in URLs."""
+    return quote(name, safe="@~")

@@ -1,0 +1,100 @@
+"""What the real Hub is given for a test: a spawner that follows a `SpawnPlan`, and a proxy that only remembers.
+
+Runs in the Hub's own Python, JupyterHub 4 to 6, and uses nothing that the Hub does not bring along.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from jupyterhub.proxy import Proxy
+from jupyterhub.spawner import Spawner
+from tornado import web
+
+from tests.fakes.spawn_plan import SpawnPlan
+
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+
+
+class PlanSpawner(Spawner):
+    """Starts no process: the "server" is a port of the Hub's own loop that answers everything with 200."""
+
+    _listener: asyncio.Server | None = None
+    _started_at: float | None = None
+
+    async def start(self) -> tuple[str, int]:
+        self._started_at = asyncio.get_running_loop().time()
+        plan = self._plan()
+        if plan.never:
+            await asyncio.Event().wait()
+        await asyncio.sleep(plan.seconds or 0)
+        if plan.fails is not None:
+            raise self._failure(plan)
+        self._listener = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        port: int = self._listener.sockets[0].getsockname()[1]
+        return "127.0.0.1", port
+
+    async def progress(self) -> AsyncGenerator[dict[str, Any], None]:
+        plan = self._plan()
+        loop = asyncio.get_running_loop()
+        begun_at = self._started_at if self._started_at is not None else loop.time()
+        for second, event in plan.timeline(plan.seconds or 0):
+            await asyncio.sleep(max(0, begun_at + second - loop.time()))
+            yield event
+
+    async def poll(self) -> int | None:
+        return None if self._started_at is not None else 0
+
+    async def stop(self, now: bool = False) -> None:
+        await asyncio.sleep(self._plan().stop_seconds or 0)
+        self._started_at = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    def _plan(self) -> SpawnPlan:
+        return SpawnPlan.from_options(self.user_options) or SpawnPlan()
+
+    @staticmethod
+    def _failure(plan: SpawnPlan) -> Exception:
+        if plan.status is not None:
+            return web.HTTPError(plan.status, plan.fails)
+        return RuntimeError(plan.fails) if plan.fails else TimeoutError()
+
+    @staticmethod
+    async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(_ANSWER)
+        await writer.drain()
+        writer.close()
+
+
+class NoProxy(Proxy):
+    """Keeps the routes and routes nothing: the tests talk to the Hub's own port."""
+
+    should_start = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._routes: dict[str, dict[str, Any]] = {}
+
+    async def add_route(self, routespec: str, target: str, data: dict[str, Any]) -> None:
+        self._routes[routespec] = {"routespec": routespec, "target": target, "data": data}
+
+    async def delete_route(self, routespec: str) -> None:
+        self._routes.pop(routespec, None)
+
+    async def get_all_routes(self) -> dict[str, dict[str, Any]]:
+        return dict(self._routes)
+
+
+class SettingsHandler(web.RequestHandler):
+    """`PUT /hub/test-settings`: change settings that the Hub reads at each request, so one Hub serves every test."""
+
+    def check_xsrf_cookie(self) -> None:
+        """A test has no cookies, and the port is open to this machine alone."""
+
+    def put(self) -> None:
+        self.settings.update(json.loads(self.request.body))
+        self.set_status(204)

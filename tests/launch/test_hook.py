@@ -1,0 +1,93 @@
+"""The operator's pre_launch_hook."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.launch import hook
+from app.launch.errors import HookFailed, HookRefused
+from app.launch.hook import PreLaunchHook
+
+ARGUMENTS = ("python:3.12", "a-user", "", "https://github.com/a/b")
+
+
+class Refusal(Exception):
+    def __init__(self, status_code: int, **words: str) -> None:
+        self.status_code = status_code
+        self.__dict__.update(words)
+
+
+async def check(function: Callable[..., Any]) -> None:
+    await PreLaunchHook(function, "the launcher").check(*ARGUMENTS)
+
+
+async def test_a_hook_gets_binderhubs_five_arguments() -> None:
+    got: list[object] = []
+
+    await check(lambda *arguments: got.extend(arguments))
+
+    assert got == ["the launcher", *ARGUMENTS]
+
+
+async def test_a_plain_function_runs_in_a_thread_and_a_coroutine_function_in_the_loop() -> None:
+    threads: list[threading.Thread] = []
+
+    async def coroutine(*_: object) -> None:
+        threads.append(threading.current_thread())
+
+    await check(lambda *_: threads.append(threading.current_thread()))
+    await check(coroutine)
+
+    assert threads[0] is not threading.main_thread()
+    assert threads[1] is threading.main_thread()
+
+
+async def test_a_plain_function_that_returns_an_awaitable_is_awaited() -> None:
+    async def refuse() -> None:
+        raise Refusal(403)
+
+    with pytest.raises(HookRefused):
+        await check(lambda *_: refuse())
+
+
+@pytest.mark.parametrize("word", ["log_message", "detail", "reason"])
+async def test_an_error_with_a_status_code_refuses_with_it_and_its_words(word: str) -> None:
+    def refuse(*_: object) -> None:
+        raise Refusal(429, **{word: "come back\nlater"})
+
+    with pytest.raises(HookRefused, match="come back later") as refusal:
+        await check(refuse)
+
+    assert refusal.value.status_code == 429
+
+
+async def test_a_refusal_without_words_is_given_some() -> None:
+    def refuse(*_: object) -> None:
+        raise Refusal(403)
+
+    with pytest.raises(HookRefused, match="refused this launch"):
+        await check(refuse)
+
+
+async def test_any_other_error_is_a_broken_hook_and_its_words_stay_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("hunter2")
+
+    with pytest.raises(HookFailed) as failure:
+        await check(fail)
+
+    assert "hunter2" not in str(failure.value)
+    assert "hunter2" in caplog.text
+
+
+async def test_a_hook_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hook, "HOOK_TIMEOUT_S", 0.01)
+
+    async def hang(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(HookFailed, match="took too long"):
+        await check(hang)

@@ -1,0 +1,37 @@
+"""Which status may follow which, and the tree of errors."""
+
+from collections.abc import Iterator
+
+from app.launch import errors
+from app.launch.errors import LaunchError
+from app.launch.model import Status
+
+
+def concrete(kind: type[LaunchError] = LaunchError) -> Iterator[type[LaunchError]]:
+    if "code" in vars(kind):
+        yield kind
+    for child in kind.__subclasses__():
+        yield from concrete(child)
+
+
+def test_what_has_ended_stays_ended() -> None:
+    for ended in (Status.FAILED, Status.CANCELLED, Status.STOPPED):
+        assert not any(ended.may_become(status) for status in Status)
+
+
+def test_a_ready_launch_can_only_be_stopped() -> None:
+    assert [status for status in Status if Status.READY.may_become(status)] == [Status.STOPPED]
+
+
+def test_every_error_has_a_code_of_its_own_and_says_what_to_do() -> None:
+    kinds = list(concrete())
+
+    codes = [kind.code for kind in kinds if kind is not errors.HubFailed]
+    assert len(set(codes)) == len(codes)
+    assert all(kind.title and kind.advice.endswith(".") for kind in kinds)
+
+
+def test_the_tree_at_the_top_of_the_module_names_every_error() -> None:
+    assert errors.__doc__
+    for kind in concrete():
+        assert f" {kind.__name__} " in errors.__doc__

@@ -1,0 +1,28 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.store.sealing import Sealer
+from app.store.sql import SqlLaunchStore
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "hublaunch.sqlite"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def sealer() -> Sealer:
+    return Sealer("0123456789abcdef0123456789abcdef")
+
+
+@pytest.fixture
+async def store(url: str, sealer: Sealer) -> AsyncIterator[SqlLaunchStore]:
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        yield store

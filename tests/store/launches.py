@@ -1,0 +1,48 @@
+"""Launches and steps to store."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ulid import ULID
+
+from app.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status, Step
+
+PULLING = Step(phase=Status.LAUNCHING, progress=20, message="Pulling the image")
+READY = Step(
+    phase=Status.READY,
+    progress=100,
+    message="The server is ready",
+    url="https://hub.example.org/user/repo-1/",
+    token="a-token-that-nobody-may-find",
+    token_expires_at=datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+)
+FAILED = Step(
+    phase=Status.FAILED,
+    progress=20,
+    message="The server could not be started",
+    problem=Problem(code="spawn_failed", title="No server", detail="ImagePullBackOff", advice="Check the image."),
+)
+CANCELLED = Step(phase=Status.CANCELLED, progress=20, message="Cancelled")
+
+
+def new_launch(**changes: Any) -> Launch:
+    launch_id, now = str(ULID()), datetime.now(UTC)
+    facts: dict[str, Any] = {
+        "id": launch_id,
+        "caller": Caller(kind="anonymous", key="192.0.2.7"),
+        "request": LaunchRequest(image="quay.io/jupyter/base-notebook:latest", repo_url="https://example.org/a/repo"),
+        "status": Status.WAITING,
+        "created_at": now,
+        "deadline_at": now + timedelta(seconds=600),
+        "attempt": Attempt(launch_id=launch_id, number=1, username=f"repo-{launch_id.lower()}"),
+        "last_event": first_event(launch_id, now),
+    }
+    return Launch(**{**facts, **changes})
+
+
+def first_event(launch_id: str, at: datetime) -> Event:
+    return Event(launch_id=launch_id, seq=1, at=at, attempt=1, phase=Status.WAITING, progress=0, message="Accepted")
+
+
+def second_attempt(launch: Launch) -> Attempt:
+    return Attempt(launch_id=launch.id, number=2, username="second", server_name="of-two", creates_user=False)

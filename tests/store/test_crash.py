@@ -1,0 +1,83 @@
+"""What a process leaves that is killed or frozen while it stores: the log, and the lock on its file."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.store.errors import DatabaseInUse
+from app.store.sealing import Sealer
+from app.store.sql import SqlLaunchStore
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def appender(url: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.store.appender", url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
+        yield process
+        process.kill()
+
+
+def acknowledged(appender: subprocess.Popen[str], number: int) -> dict[str, int]:
+    """Read so many acknowledgements; the last of each launch."""
+    assert appender.stdout is not None
+    last: dict[str, int] = {}
+    for _ in range(number):
+        launch_id, seq = appender.stdout.readline().split()
+        last[launch_id] = int(seq)
+    return last
+
+
+def freeze(process: subprocess.Popen[str]) -> None:
+    """Return once the process stands still."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)
+
+
+async def test_every_acknowledged_event_survives_kill_9_and_no_log_has_a_gap(
+    appender: subprocess.Popen[str], url: str, sealer: Sealer
+) -> None:
+    last = acknowledged(appender, 600)
+
+    appender.kill()
+    appender.wait(timeout=10)
+
+    assert len(last) == 3
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        assert {launch.id for launch in await store.unfinished()} == last.keys()
+        for launch_id, seq in last.items():
+            log = [event.seq for event in await store.events(launch_id, after=0)]
+            assert log == list(range(1, len(log) + 1))
+            assert len(log) >= seq
+
+
+async def test_a_file_is_refused_while_the_process_that_has_it_lives(
+    appender: subprocess.Popen[str], url: str, sealer: Sealer
+) -> None:
+    acknowledged(appender, 1)
+
+    with pytest.raises(DatabaseInUse):
+        await SqlLaunchStore(url, sealer=sealer).__aenter__()
+
+    acknowledged(appender, 100)
+
+
+async def test_a_file_is_refused_while_the_process_that_has_it_is_frozen_and_free_once_it_is_killed(
+    appender: subprocess.Popen[str], url: str, sealer: Sealer
+) -> None:
+    acknowledged(appender, 1)
+    freeze(appender)
+
+    with pytest.raises(DatabaseInUse):
+        await SqlLaunchStore(url, sealer=sealer).__aenter__()
+
+    appender.kill()
+    appender.wait(timeout=10)
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        assert len(await store.unfinished()) == 3

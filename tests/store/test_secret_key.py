@@ -1,0 +1,71 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from app.store.errors import SecretKeyUnusable
+from app.store.secret_key import load_secret_key
+
+
+def key_file(path: Path) -> Path:
+    return path.parent / "hublaunch.secret-key"
+
+
+def test_a_configured_key_is_taken_and_none_is_made(path: Path) -> None:
+    assert load_secret_key("configured", path) == "configured"
+    assert not key_file(path).exists()
+
+
+def test_a_key_is_made_once_beside_the_database_for_its_owner_alone(path: Path) -> None:
+    key = load_secret_key(None, path)
+
+    assert len(key) == 43
+    assert load_secret_key(None, path) == key
+    assert key_file(path).stat().st_mode & 0o777 == 0o600
+    assert list(path.parent.iterdir()) == [key_file(path)]
+
+
+def test_two_databases_have_two_keys(tmp_path: Path) -> None:
+    assert load_secret_key(None, tmp_path / "a.sqlite") != load_secret_key(None, tmp_path / "b.sqlite")
+
+
+def test_all_who_make_the_key_at_once_get_the_same(path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        keys = set(threads.map(lambda _: load_secret_key(None, path), range(40)))
+
+    assert len(keys) == 1
+    assert list(path.parent.iterdir()) == [key_file(path)]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_key_that_others_may_read_is_refused(path: Path, mode: int) -> None:
+    load_secret_key(None, path)
+    key_file(path).chmod(mode)
+
+    assert_unusable(path, "others than its owner may read it, so make another, or chmod 600 it")
+
+
+def test_a_key_that_is_too_short_is_refused_and_not_replaced(path: Path) -> None:
+    key_file(path).touch(mode=0o600)
+
+    assert_unusable(path, "it has fewer than 32 characters, so restore or delete it")
+
+    assert key_file(path).read_bytes() == b""
+
+
+def test_a_missing_directory_is_said_to_be_so(tmp_path: Path) -> None:
+    assert_unusable(tmp_path / "missing" / "hublaunch.sqlite", "its directory does not exist")
+
+
+def test_a_directory_in_its_place_is_said_to_be_so(path: Path) -> None:
+    key_file(path).mkdir()
+
+    assert_unusable(path, "Is a directory")
+
+
+def assert_unusable(path: Path, reason: str) -> None:
+    with pytest.raises(SecretKeyUnusable) as refusal:
+        load_secret_key(None, path)
+
+    expected = f"The secret key in {key_file(path)} cannot be used: {reason}; or set LAUNCHER_SECRET_KEY instead."
+    assert str(refusal.value) == expected

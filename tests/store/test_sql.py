@@ -1,0 +1,367 @@
+"""What SqlLaunchStore promises as a LaunchStore."""
+
+import asyncio
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from app.launch.errors import LaunchNotFound
+from app.launch.model import Event, Launch, LaunchRequest, Status, Step
+from app.launch.ports import LaunchStore
+from app.store.sealing import Sealer
+from app.store.sql import SqlLaunchStore
+from app.store.tables import launch_attempts, launch_events, launches
+from tests.store.launches import CANCELLED, FAILED, PULLING, READY, first_event, new_launch, second_attempt
+
+
+async def ready_launch(store: LaunchStore) -> Launch:
+    launch = new_launch()
+    await store.accept(launch)
+    await store.append(launch.id, PULLING)
+    await store.append(launch.id, READY)
+    return launch
+
+
+async def test_an_accepted_launch_is_read_back_as_it_was(store: LaunchStore) -> None:
+    request = LaunchRequest(image="i", repo_url="", extra_args={"binder_request": "v2/gh/ä\x00", "n": [1, None]})
+    launch = new_launch(request=request)
+
+    await store.accept(launch)
+
+    stored = await store.get(launch.id)
+    assert stored is not None
+    assert asdict(stored) == asdict(launch)
+
+
+async def test_there_is_no_launch_of_an_unknown_id(store: LaunchStore) -> None:
+    assert await store.get("01J00000000000000000000000") is None
+    assert await store.events("01J00000000000000000000000", after=0) == []
+
+
+async def test_a_launch_is_accepted_once(store: LaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+
+    with pytest.raises(IntegrityError):
+        await store.accept(launch)
+
+    assert len(await store.events(launch.id, after=0)) == 1
+
+
+async def test_a_step_becomes_the_next_event_and_the_status_of_its_launch(store: LaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+
+    event = await store.append(launch.id, PULLING)
+
+    assert (event.seq, event.attempt, event.phase, event.progress) == (2, 1, Status.LAUNCHING, 20)
+    stored = await store.get(launch.id)
+    assert stored is not None
+    assert (stored.status, stored.ended_at) == (Status.LAUNCHING, None)
+    assert asdict(stored.last_event) == asdict(event)
+
+
+@pytest.mark.parametrize("last", [READY, FAILED, CANCELLED], ids=["ready", "failed", "cancelled"])
+async def test_the_last_event_is_read_back_as_it_was_and_ends_the_launch(store: LaunchStore, last: Step) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+    await store.append(launch.id, PULLING)
+
+    event = await store.append(launch.id, last)
+
+    (stored_event,) = await store.events(launch.id, after=2)
+    stored = await store.get(launch.id)
+    assert stored is not None
+    assert asdict(stored_event) == asdict(event)
+    assert (stored.status, stored.ended_at) == (last.phase, event.at)
+    assert (event.url, event.token_expires_at, event.problem) == (last.url, last.token_expires_at, last.problem)
+
+
+async def test_a_step_that_the_status_does_not_allow_is_refused_and_not_stored(store: LaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+
+    with pytest.raises(ValueError, match="waiting, so it cannot become ready"):
+        await store.append(launch.id, READY)
+
+    assert len(await store.events(launch.id, after=0)) == 1
+
+
+async def test_no_event_has_the_phase_stopped(store: LaunchStore) -> None:
+    launch = await ready_launch(store)
+
+    with pytest.raises(ValueError, match="cannot become stopped"):
+        await store.append(launch.id, replace(READY, phase=Status.STOPPED))
+
+
+async def test_what_names_an_unknown_launch_is_refused(store: LaunchStore) -> None:
+    launch = new_launch()
+
+    with pytest.raises(LaunchNotFound):
+        await store.append(launch.id, PULLING)
+    with pytest.raises(LaunchNotFound):
+        await store.request_cancel(launch.id)
+    with pytest.raises(LaunchNotFound):
+        await store.mark_cleaned(launch.attempt)
+
+
+async def test_the_log_is_read_from_any_event_on(store: LaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+    for _ in range(3):
+        await store.append(launch.id, PULLING)
+
+    assert [event.seq for event in await store.events(launch.id, after=0)] == [1, 2, 3, 4]
+    assert [event.seq for event in await store.events(launch.id, after=2)] == [3, 4]
+    assert await store.events(launch.id, after=99) == []
+
+
+async def test_time_never_goes_back_within_a_log(store: LaunchStore) -> None:
+    in_an_hour = datetime.now(UTC) + timedelta(hours=1)
+    launch = new_launch()
+    await store.accept(replace(launch, last_event=first_event(launch.id, in_an_hour)))
+
+    event = await store.append(launch.id, PULLING)
+
+    assert event.at == in_an_hour
+
+
+async def test_instants_are_kept_to_the_microsecond_and_given_in_utc(store: LaunchStore) -> None:
+    in_nepal = datetime(2026, 3, 1, 0, 15, 30, 123456, tzinfo=timezone(timedelta(hours=5, minutes=45)))
+    launch = new_launch(deadline_at=in_nepal)
+    await store.accept(launch)
+
+    stored = await store.get(launch.id)
+
+    assert stored is not None
+    assert stored.deadline_at == in_nepal
+    assert stored.deadline_at.tzinfo is UTC
+
+
+async def test_an_instant_without_a_zone_is_refused(store: LaunchStore) -> None:
+    with pytest.raises(StatementError, match="an instant needs a time zone"):
+        await store.accept(new_launch(deadline_at=datetime(2026, 3, 1)))  # noqa: DTZ001 - is what is refused
+
+
+async def test_the_next_attempt_is_the_latest_from_then_on(store: LaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+    await store.mark_cleaned(launch.attempt)
+
+    await store.begin_attempt(second_attempt(launch))
+
+    stored = await store.get(launch.id)
+    assert stored is not None
+    assert stored.attempt == second_attempt(launch)
+    assert stored.cleaned_at is None
+    assert (await store.append(launch.id, PULLING)).attempt == 2
+
+
+async def test_only_the_next_attempt_of_a_launch_under_way_may_begin(store: LaunchStore) -> None:
+    launch, ended = new_launch(), await ready_launch(store)
+    await store.accept(launch)
+
+    with pytest.raises(ValueError, match="attempt 3 cannot be the next"):
+        await store.begin_attempt(replace(launch.attempt, number=3))
+    with pytest.raises(ValueError, match="attempt 1 cannot be the next"):
+        await store.begin_attempt(launch.attempt)
+    with pytest.raises(ValueError, match="attempt 2 cannot be the next"):
+        await store.begin_attempt(second_attempt(ended))
+
+
+async def test_the_first_request_to_cancel_counts(store: LaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+
+    await store.request_cancel(launch.id)
+    first = await store.get(launch.id)
+    await store.request_cancel(launch.id)
+    second = await store.get(launch.id)
+
+    assert first is not None
+    assert second is not None
+    assert first.cancel_requested_at is not None
+    assert second.cancel_requested_at == first.cancel_requested_at
+
+
+async def test_an_attempt_is_cleaned_when_it_was_first_found_so(store: LaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+
+    await store.mark_cleaned(launch.attempt)
+    first = await store.get(launch.id)
+    await store.mark_cleaned(launch.attempt)
+    second = await store.get(launch.id)
+
+    assert first is not None
+    assert second is not None
+    assert first.cleaned_at is not None
+    assert second.cleaned_at == first.cleaned_at
+
+
+async def test_a_ready_launch_becomes_stopped_without_an_event(store: LaunchStore) -> None:
+    launch = await ready_launch(store)
+
+    await store.mark_stopped(launch.id, stopped_by="caller")
+
+    stored = await store.get(launch.id)
+    assert stored is not None
+    assert (stored.status, stored.stopped_by) == (Status.STOPPED, "caller")
+    assert stored.stopped_at is not None
+    assert stored.last_event.phase is Status.READY
+
+
+async def test_only_a_ready_launch_can_become_stopped(store: LaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+
+    with pytest.raises(ValueError, match="is not ready"):
+        await store.mark_stopped(launch.id, stopped_by="caller")
+
+
+async def test_unfinished_are_those_under_way_and_those_to_clean_up_after(store: LaunchStore) -> None:
+    waiting, launching, failed = new_launch(), new_launch(), new_launch()
+    for launch in (waiting, launching, failed):
+        await store.accept(launch)
+    await store.append(launching.id, PULLING)
+    await store.mark_cleaned(launching.attempt)
+    await store.append(failed.id, FAILED)
+    cancelled_when_ready = await ready_launch(store)
+    await store.request_cancel(cancelled_when_ready.id)
+    await store.mark_cleaned(cancelled_when_ready.attempt)
+
+    unfinished = await store.unfinished()
+
+    expected = sorted(launch.id for launch in (waiting, launching, failed, cancelled_when_ready))
+    assert [launch.id for launch in unfinished] == expected
+
+
+async def test_finished_are_ready_launches_and_those_that_left_nothing(store: LaunchStore) -> None:
+    await ready_launch(store)
+    failed, cancelled, stopped = new_launch(), new_launch(), await ready_launch(store)
+    await store.accept(failed)
+    await store.append(failed.id, FAILED)
+    await store.accept(cancelled)
+    await store.request_cancel(cancelled.id)
+    await store.append(cancelled.id, CANCELLED)
+    await store.mark_stopped(stopped.id, stopped_by="caller")
+    for launch in (failed, cancelled, stopped):
+        await store.mark_cleaned(launch.attempt)
+
+    assert await store.unfinished() == []
+
+
+async def test_only_the_latest_attempt_says_whether_a_launch_is_cleaned_up(store: LaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+    await store.mark_cleaned(launch.attempt)
+    await store.begin_attempt(second_attempt(launch))
+    await store.append(launch.id, FAILED)
+
+    assert [found.attempt.number for found in await store.unfinished()] == [2]
+
+    await store.mark_cleaned(second_attempt(launch))
+
+    assert await store.unfinished() == []
+
+
+async def test_a_listener_is_told_of_every_event_before_its_writer_goes_on(store: LaunchStore) -> None:
+    told: list[Event] = []
+    store.subscribe(told.append)
+    launch = new_launch()
+
+    await store.accept(launch)
+    assert told == [launch.last_event]
+
+    event = await store.append(launch.id, PULLING)
+    assert told == [launch.last_event, event]
+
+
+async def test_a_deleted_launch_takes_its_attempts_and_events_along(store: SqlLaunchStore) -> None:
+    await store.accept(new_launch())
+
+    with store._database.writing.begin() as connection:
+        connection.execute(delete(launches))
+
+    with store._database.reading.connect() as connection:
+        assert connection.execute(select(launch_attempts)).all() == []
+        assert connection.execute(select(launch_events)).all() == []
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in directory.iterdir()}
+
+
+async def test_no_token_is_in_clear_in_the_files_of_the_database(url: str, path: Path, sealer: Sealer) -> None:
+    assert READY.token is not None
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        launch = await ready_launch(store)
+        while_open = contents(path.parent)
+        (event,) = await store.events(launch.id, after=2)
+    closed = contents(path.parent)
+
+    assert launch.id.encode() in while_open["hublaunch.sqlite-wal"]
+    assert launch.id.encode() in closed["hublaunch.sqlite"]
+    assert not any(READY.token.encode() in content for content in (*while_open.values(), *closed.values()))
+    assert READY.token not in repr(event)
+    assert event.sealed_token is not None
+    assert sealer.open(event.sealed_token) == READY.token
+
+
+async def test_what_was_stored_is_there_after_the_store_is_opened_again(url: str, sealer: Sealer) -> None:
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        launch = await ready_launch(store)
+
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        assert [event.seq for event in await store.events(launch.id, after=0)] == [1, 2, 3]
+
+
+async def test_a_long_history_costs_nothing_when_the_unfinished_are_looked_up(store: SqlLaunchStore) -> None:
+    from app.store.reads import _UNFINISHED
+
+    sql = str(_UNFINISHED.compile(store._database.reading, compile_kwargs={"literal_binds": True}))
+
+    with store._database.reading.connect() as connection:
+        plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
+
+    scans = [line for line in plan if line.startswith("SCAN")]
+    assert len(scans) == 3
+    partial = ("ix_launches_under_way", "ix_launches_cancel_requested", "ix_launch_attempts_not_cleaned")
+    assert all(line.endswith(partial) for line in scans)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=60))
+def test_concurrent_appends_leave_dense_logs_in_the_order_of_asking(asked: list[tuple[int, bool]]) -> None:
+    """Each of `asked` is a launch to append to, and whether the caller is cancelled while that is under way."""
+
+    async def scenario(url: str) -> None:
+        async with SqlLaunchStore(url, sealer=Sealer("0" * 32)) as store:
+            accepted = [new_launch() for _ in range(3)]
+            await asyncio.gather(*map(store.accept, accepted))
+            calls = [
+                asyncio.create_task(store.append(accepted[which].id, replace(PULLING, message=str(number))))
+                for number, (which, _) in enumerate(asked)
+            ]
+            await asyncio.sleep(0)
+            for call, (_, is_cancelled) in zip(calls, asked, strict=True):
+                if is_cancelled:
+                    call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+        async with SqlLaunchStore(url, sealer=Sealer("0" * 32)) as store:
+            for which, launch in enumerate(accepted):
+                log = await store.events(launch.id, after=0)
+                assert [event.seq for event in log] == list(range(1, len(log) + 1))
+                numbers = [str(number) for number, (other, _) in enumerate(asked) if other == which]
+                assert [event.message for event in log] == ["Accepted", *numbers]
+
+    with TemporaryDirectory() as directory:
+        asyncio.run(scenario(f"sqlite:///{directory}/x.sqlite"))

@@ -1,0 +1,170 @@
+"""Which files are taken, how they are set up, and what is said of those that cannot be used."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from app.store.errors import DatabaseInUse, DatabaseNotSupported, DatabaseUnusable
+from app.store.sqlite import SqliteDatabase, database_path
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[SqliteDatabase]:
+    database = SqliteDatabase(path, readers=1)
+    database.open()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def unprivileged(tmp_path: Path) -> Iterator[None]:
+    """Without the right to write into the directory, which root has everywhere."""
+    tmp_path.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+    tmp_path.chmod(0o755)
+
+
+def test_a_url_with_three_slashes_is_relative_to_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert database_path("sqlite:///below/x.sqlite") == Path.cwd() / "below/x.sqlite"
+    assert database_path("sqlite:////srv/x.sqlite") == Path("/srv/x.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite://", "names no file"),
+        ("sqlite:///", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("sqlite://hublaunch.sqlite", "names no file"),
+        ("sqlite://host/hublaunch.sqlite", "names no file"),
+        ("sqlite:///file:x?mode=memory&uri=true", "must have no options"),
+        ("sqlite+aiosqlite:///x.sqlite", "must begin with sqlite:///"),
+        ("postgresql://me:hunter2@db/x", "must begin with sqlite:///"),
+        ("hunter2.sqlite", "is not a database URL"),
+        ("", "is not a database URL"),
+    ],
+)
+def test_any_other_url_is_refused_in_one_sentence_that_does_not_repeat_it(url: str, reason: str) -> None:
+    with pytest.raises(DatabaseNotSupported, match=f"LAUNCHER_DATABASE_URL {reason}") as refusal:
+        database_path(url)
+
+    assert "hunter2" not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_what_is_made_is_for_its_owner_alone(database: SqliteDatabase, path: Path) -> None:
+    modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+
+    assert modes == dict.fromkeys(
+        ["hublaunch.sqlite", "hublaunch.sqlite.lock", "hublaunch.sqlite-shm", "hublaunch.sqlite-wal"], 0o600
+    )
+
+
+def test_connections_are_set_up_for_a_log(database: SqliteDatabase) -> None:
+    for engine in (database.writing, database.reading):
+        with engine.connect() as connection:
+            values = {
+                name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+                for name in ("auto_vacuum", "journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            }
+        assert values == {
+            "auto_vacuum": 2,
+            "journal_mode": "wal",
+            "synchronous": 1,
+            "foreign_keys": 1,
+            "busy_timeout": 5000,
+        }
+
+
+def test_nothing_can_be_written_by_way_of_the_readers(database: SqliteDatabase) -> None:
+    with database.reading.connect() as connection, pytest.raises(OperationalError, match="readonly"):
+        connection.exec_driver_sql("DELETE FROM launches")
+
+
+def test_a_closed_database_is_one_file_and_its_lock(path: Path) -> None:
+    database = SqliteDatabase(path, readers=1)
+    database.open()
+    database.close()
+
+    assert {file.name for file in path.parent.iterdir()} == {"hublaunch.sqlite", "hublaunch.sqlite.lock"}
+
+
+def test_a_file_is_taken_once_also_within_a_process_and_by_another_name(database: SqliteDatabase, path: Path) -> None:
+    (path.parent / "other.sqlite").symlink_to(path)
+    again = SqliteDatabase(database_path(f"sqlite:///{path.parent}/other.sqlite"), readers=1)
+
+    with pytest.raises(DatabaseInUse, match="in use by another hublaunch") as refusal:
+        again.open()
+
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_refused_second_opening_leaves_the_first_its_file(database: SqliteDatabase, path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(DatabaseInUse):
+            SqliteDatabase(path, readers=1).open()
+
+
+def test_a_file_can_be_taken_again_once_it_was_let_go(path: Path) -> None:
+    for _ in range(2):
+        database = SqliteDatabase(path, readers=1)
+        database.open()
+        database.close()
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    assert_unusable(tmp_path / "missing" / "x.sqlite", "its directory does not exist")
+
+
+def test_a_directory_is_no_database(tmp_path: Path) -> None:
+    directory = tmp_path / "directory"
+    directory.mkdir()
+
+    assert_unusable(directory, "Is a directory")
+
+
+def test_a_path_below_a_file_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    assert_unusable(tmp_path / "file" / "x.sqlite", "Not a directory")
+
+
+def test_a_file_of_something_else_is_no_database_and_is_left_as_it_is(path: Path) -> None:
+    path.write_text("The quick brown fox jumps over the lazy dog. " * 100)
+    before = path.read_bytes()
+
+    assert_unusable(path, "file is not a database")
+
+    assert path.read_bytes() == before
+
+
+def test_a_directory_that_may_not_be_written_is_said_to_be_so(unprivileged: None, path: Path) -> None:
+    assert_unusable(path, "Permission denied")
+
+
+def test_after_a_refusal_the_file_is_free(path: Path) -> None:
+    path.write_text("not a database, and long enough to be seen as none " * 100)
+    assert_unusable(path, "file is not a database")
+    path.unlink()
+
+    database = SqliteDatabase(path, readers=1)
+    database.open()
+    database.close()
+
+
+def assert_unusable(path: Path, reason: str) -> None:
+    with pytest.raises(DatabaseUnusable) as refusal:
+        SqliteDatabase(path, readers=1).open()
+
+    assert str(refusal.value) == f"The database {path} (LAUNCHER_DATABASE_URL) cannot be used: {reason}."

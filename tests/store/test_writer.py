@@ -1,0 +1,263 @@
+"""Group commit: what is stored together, in which order it is told, and whom a fault concerns."""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from app.launch.errors import LaunchNotFound
+from app.launch.model import Event
+from app.store.sealing import Sealer
+from app.store.sql import SqlLaunchStore
+from app.store.writer import BATCH_MAX
+from tests.store.launches import FAILED, PULLING, new_launch
+
+
+@asynccontextmanager
+async def held(store: SqlLaunchStore) -> AsyncIterator[None]:
+    """The writer is busy from the beginning to the end of this, so what is asked for meanwhile comes in one batch."""
+    busy, go_on = threading.Event(), threading.Event()
+
+    def hold(_connection: Connection, arguments: Sequence[None]) -> Sequence[None]:
+        busy.set()
+        assert go_on.wait(timeout=10)
+        return arguments
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(store._writer.write(hold, None))
+        assert await asyncio.to_thread(busy.wait, 10)
+        yield
+        await asyncio.sleep(0)
+        go_on.set()
+
+
+def fail_at_commit(connection: Connection, arguments: Sequence[None]) -> Sequence[None]:
+    """An attempt of a launch that is not there, which is looked at only when it is committed."""
+    connection.execute(text("PRAGMA defer_foreign_keys = ON"))
+    connection.execute(text("INSERT INTO launch_attempts VALUES ('nothing', 1, '', '', 0, '', NULL)"))
+    return arguments
+
+
+async def test_what_waits_is_committed_together(store: SqlLaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+    commits: list[Connection] = []
+
+    async with held(store):
+        calls = [asyncio.create_task(store.append(launch.id, PULLING)) for _ in range(BATCH_MAX)]
+        await asyncio.sleep(0)
+        event.listen(store._database.writing, "commit", commits.append)
+    await asyncio.gather(*calls)
+
+    assert len(commits) == 2  # what held the writer, and all of it
+
+
+async def test_a_long_queue_is_committed_in_bounded_batches(store: SqlLaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+    commits: list[Connection] = []
+
+    async with held(store):
+        calls = [asyncio.create_task(store.append(launch.id, PULLING)) for _ in range(2 * BATCH_MAX + 1)]
+        await asyncio.sleep(0)
+        event.listen(store._database.writing, "commit", commits.append)
+    await asyncio.gather(*calls)
+
+    assert len(commits) == 4
+
+
+async def test_callers_and_listeners_are_told_in_the_order_of_asking(store: SqlLaunchStore) -> None:
+    launches = [new_launch() for _ in range(3)]
+    heard: list[Event] = []
+    returned: list[Event] = []
+    store.subscribe(heard.append)
+
+    async def append(launch_id: str) -> None:
+        returned.append(await store.append(launch_id, PULLING))
+
+    await asyncio.gather(*map(store.accept, launches))
+    async with held(store):
+        calls = [asyncio.create_task(append(launches[n % 3].id)) for n in range(30)]
+    await asyncio.gather(*calls)
+
+    assert [(e.launch_id, e.seq) for e in returned] == [(launches[n % 3].id, 2 + n // 3) for n in range(30)]
+    assert heard == [*(launch.last_event for launch in launches), *returned]
+
+
+async def test_nothing_is_acknowledged_before_it_is_committed(store: SqlLaunchStore, path: Path) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+    other = sqlite3.connect(path)
+
+    async def append() -> None:
+        stored = await store.append(launch.id, PULLING)
+        (last,) = other.execute("SELECT max(seq) FROM launch_events").fetchone()
+        assert last >= stored.seq
+
+    await asyncio.gather(*(append() for _ in range(50)))
+    other.close()
+
+
+async def test_a_change_that_fails_leaves_its_neighbours_in_the_batch_untouched(store: SqlLaunchStore) -> None:
+    launch, ended = new_launch(), new_launch()
+    await asyncio.gather(store.accept(launch), store.accept(ended))
+    await store.append(ended.id, FAILED)
+
+    async with held(store):
+        calls = [
+            asyncio.ensure_future(call)
+            for call in (
+                store.append(launch.id, PULLING),
+                store.append(ended.id, PULLING),
+                store.append("unknown", PULLING),
+                store.accept(launch),
+                store.append(launch.id, PULLING),
+                store.request_cancel(launch.id),
+            )
+        ]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [
+        Event,
+        ValueError,
+        LaunchNotFound,
+        IntegrityError,
+        Event,
+        type(None),
+    ]
+    assert [e.seq for e in await store.events(launch.id, after=0)] == [1, 2, 3]
+    assert [e.seq for e in await store.events(ended.id, after=0)] == [1, 2]
+    assert await store.is_healthy()
+
+
+async def test_a_commit_that_fails_fails_all_of_its_batch_and_nothing_else(
+    store: SqlLaunchStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    launch = new_launch()
+    heard: list[Event] = []
+    await store.accept(launch)
+    store.subscribe(heard.append)
+
+    async with held(store):
+        lost = asyncio.ensure_future(store.append(launch.id, PULLING))
+        failed = asyncio.ensure_future(store._writer.write(fail_at_commit, None))
+    outcomes = await asyncio.gather(lost, failed, return_exceptions=True)
+    stored = await store.append(launch.id, PULLING)
+
+    assert [type(outcome) for outcome in outcomes] == [IntegrityError, IntegrityError]
+    assert stored.seq == 2
+    assert heard == [stored]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert "2 changes were not stored" in caplog.text
+
+
+async def test_a_cancelled_caller_breaks_nothing_and_its_event_is_told(store: SqlLaunchStore) -> None:
+    launch = new_launch()
+    heard: list[Event] = []
+    await store.accept(launch)
+    store.subscribe(heard.append)
+
+    async with held(store):
+        cancelled = [
+            asyncio.create_task(store.append(launch.id, PULLING)),
+            asyncio.create_task(store.append("unknown", PULLING)),
+        ]
+        await asyncio.sleep(0)
+        for call in cancelled:
+            call.cancel()
+    event = await store.append(launch.id, PULLING)
+
+    assert all(call.cancelled() for call in cancelled)
+    assert event.seq == 3
+    assert [e.seq for e in heard] == [2, 3]
+
+
+async def test_a_locked_database_fails_what_is_written_until_it_is_free(store: SqlLaunchStore, path: Path) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+    with store._database.writing.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(OperationalError, match="database is locked"):
+        await store.append(launch.id, PULLING)
+    assert not await store.is_healthy()
+
+    other.execute("ROLLBACK")
+    other.close()
+    assert await store.is_healthy()
+    assert (await store.append(launch.id, PULLING)).seq == 2
+
+
+async def test_a_full_disk_fails_what_does_not_fit_and_is_noticed(store: SqlLaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+    with store._database.writing.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+
+    async with held(store):
+        calls = [asyncio.create_task(store.append(launch.id, PULLING)) for _ in range(200)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    is_failing = store._writer.is_failing
+
+    stored = [outcome for outcome in outcomes if isinstance(outcome, Event)]
+    assert is_failing
+    assert len(stored) < len(outcomes)
+    assert all(isinstance(outcome, Event | OperationalError) for outcome in outcomes)
+    assert [e.seq for e in await store.events(launch.id, after=1)] == [e.seq for e in stored]
+
+
+async def test_a_store_that_is_closed_first_stores_what_was_asked_of_it(url: str, sealer: Sealer) -> None:
+    launch = new_launch()
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        await store.accept(launch)
+        calls = [asyncio.create_task(store.append(launch.id, PULLING)) for _ in range(3 * BATCH_MAX)]
+        await asyncio.sleep(0)
+    events = await asyncio.gather(*calls)
+
+    assert [e.seq for e in events] == list(range(2, 3 * BATCH_MAX + 2))
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        assert len(await store.events(launch.id, after=1)) == 3 * BATCH_MAX
+
+
+async def test_a_close_that_is_cancelled_still_stores_everything_before_the_file_is_free(
+    url: str, sealer: Sealer
+) -> None:
+    launch = new_launch()
+    store = SqlLaunchStore(url, sealer=sealer)
+    await store.__aenter__()
+    await store.accept(launch)
+    async with held(store):
+        call = asyncio.create_task(store.append(launch.id, PULLING))
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(store.__aexit__())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait({closing})
+
+    assert closing.cancelled()
+    assert (await call).seq == 2
+
+
+async def test_a_closed_store_takes_nothing_more_and_is_not_healthy(url: str, sealer: Sealer) -> None:
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        assert await store.is_healthy()
+
+    assert not await store.is_healthy()
+    with pytest.raises(RuntimeError, match="not open"):
+        await store.accept(new_launch())
+
+
+async def test_a_store_that_was_never_opened_takes_nothing(url: str, sealer: Sealer) -> None:
+    store = SqlLaunchStore(url, sealer=sealer)
+
+    with pytest.raises(RuntimeError, match="not open"):
+        await store.accept(new_launch())

@@ -1,0 +1,20 @@
+"""The arrows of the house: api -> launch <- hub, store; only main sees all."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_imports_follow_the_arrows_of_the_design() -> None:
+    found = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert found.returncode == 0, found.stdout

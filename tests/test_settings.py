@@ -1,0 +1,171 @@
+"""Settings: where they come from, and what is said of bad ones."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, SettingsFault, load_settings
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no .env of the machine reaches these tests."""
+    import os
+
+    for name in os.environ:
+        if name.startswith(("LAUNCHER_", "JUPYTERHUB_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def given(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    needed = {"LAUNCHER_HUB_URL": "https://hub.example.org", "LAUNCHER_HUB_API_TOKEN": "t" * 32}
+    for name, value in (needed | variables).items():
+        monkeypatch.setenv(name, value)
+
+
+def test_env_example_names_every_setting_and_nothing_else() -> None:
+    text = (ROOT / ".env.example").read_text()
+
+    named = re.findall(r"^(?:# )?(LAUNCHER_[A-Z_]+)=", text, flags=re.MULTILINE)
+
+    assert sorted(named) == sorted(f"LAUNCHER_{name.upper()}" for name in Settings.model_fields)
+
+
+def test_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = dict(re.findall(r"^# (LAUNCHER_[A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
+    examples = {
+        "LAUNCHER_HUB_URL_LOCAL",
+        "LAUNCHER_PROXY_URL",
+        "LAUNCHER_HUB_CA_FILE",
+        "LAUNCHER_PRE_LAUNCH_HOOK",
+        "LAUNCHER_TRUSTED_PROXIES",
+        "LAUNCHER_CORS_ORIGINS",
+    }
+    given(monkeypatch)
+    by_default = load_settings()
+
+    given(monkeypatch, **{name: value for name, value in shown.items() if name not in examples})
+
+    assert load_settings() == by_default
+
+
+def test_a_launcher_variable_wins_over_the_hubs(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, JUPYTERHUB_API_TOKEN="h" * 32, JUPYTERHUB_SERVICE_PREFIX="/services/a/", LAUNCHER_PREFIX="/b")
+
+    settings = load_settings()
+
+    assert settings.hub_api_token.get_secret_value() == "t" * 32
+    assert settings.prefix == "/b"
+
+
+def test_dotenv_wins_over_the_hubs_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"LAUNCHER_HUB_URL=https://hub.example.org\nLAUNCHER_HUB_API_TOKEN={'d' * 32}\n")
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "h" * 32)
+
+    assert load_settings().hub_api_token.get_secret_value() == "d" * 32
+
+
+def test_what_the_hub_gives_its_services_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "JUPYTERHUB_API_TOKEN": "h" * 32,
+        "JUPYTERHUB_API_URL": "http://127.0.0.1:8081/base/hub/api",
+        "JUPYTERHUB_PUBLIC_HUB_URL": "https://hub.example.org/base/hub/",
+        "JUPYTERHUB_SERVICE_PREFIX": "/base/services/launcher/",
+        "JUPYTERHUB_ALLOW_NAMED_SERVERS": "true",
+        "JUPYTERHUB_NAMED_SERVER_LIMIT_PER_USER": "3",
+        "JUPYTERHUB_PUBLIC_URL": "",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    settings = load_settings()
+
+    assert settings.hub_url == "https://hub.example.org/base/"
+    assert settings.hub_api_url == "http://127.0.0.1:8081/base/hub/api/"
+    assert settings.prefix == "/base/services/launcher"
+    assert settings.allow_named_servers
+    assert settings.named_server_limit_per_user == 3
+
+
+def test_the_api_is_looked_for_below_the_hub_url_if_nothing_else_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, LAUNCHER_HUB_URL="https://hub.example.org/base")
+
+    settings = load_settings()
+
+    assert settings.hub_api_url == "https://hub.example.org/base/hub/api/"
+    assert settings.server_check_url == "https://hub.example.org/base/"
+
+
+@pytest.mark.parametrize("text", ["quay.io/*,python:3.*", '["quay.io/*", "python:3.*"]', " quay.io/* , python:3.* ,"])
+def test_lists_are_json_or_words_with_commas(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    given(monkeypatch, LAUNCHER_ALLOWED_IMAGES=text)
+
+    assert load_settings().allowed_images == ("quay.io/*", "python:3.*")
+
+
+def test_no_image_is_allowed_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, LAUNCHER_ALLOWED_IMAGES="")
+
+    assert load_settings().allowed_images == ()
+
+
+def test_missing_variables_are_named_one_sentence_each() -> None:
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+
+    assert len(fault.value.sentences) == 2
+    assert fault.value.sentences[0].startswith("LAUNCHER_HUB_URL is not set: set it to")
+    assert fault.value.sentences[1].startswith("LAUNCHER_HUB_API_TOKEN is not set: set it to")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("LAUNCHER_HUB_URL", "hub.example.org", "must be a URL"),
+        ("LAUNCHER_HUB_URL", "https://user:secret-word@hub.example.org", "without credentials"),
+        ("LAUNCHER_HUB_URL_LOCAL", "http://hub:8081/hub/api", "above /hub/api"),
+        ("LAUNCHER_HUB_API_TOKEN", "secret", "at least 8"),
+        ("LAUNCHER_RETRIES", "0", "greater than or equal to 1"),
+        ("LAUNCHER_RETRIES", "secret-word", "valid integer"),
+        ("LAUNCHER_LAUNCH_TIMEOUT", "-1", "greater than 0"),
+        ("LAUNCHER_TOKEN_MODE", "secret-word", "'hub' or 'user_options'"),
+        ("LAUNCHER_ALLOWED_IMAGES", "[secret-word", "JSON list"),
+        ("LAUNCHER_TRUSTED_PROXIES", "secret-word", "network"),
+        ("LAUNCHER_CORS_ORIGINS", "*", "must be an origin"),
+        ("LAUNCHER_CORS_ORIGINS", "https://a.example.org/path", "must be an origin"),
+        ("LAUNCHER_SECRET_KEY", "secret-word", "at least 32"),
+        ("LAUNCHER_PRE_LAUNCH_HOOK", "no.such.module", "No module named"),
+        ("LAUNCHER_PREFIX", "/a b", "must be a path"),
+        ("LAUNCHER_LOG_LEVEL", "secret-word", "'DEBUG', 'INFO'"),
+    ],
+)
+def test_a_bad_value_ends_in_one_sentence_that_names_the_variable_and_not_the_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    given(monkeypatch, **{name: value})
+
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+
+    assert len(fault.value.sentences) == 1
+    assert fault.value.sentences[0].startswith(f"{name}: ")
+    assert words in fault.value.sentences[0]
+    assert "secret-word" not in str(fault.value)
+
+
+def test_secrets_do_not_show_in_the_settings_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, LAUNCHER_SECRET_KEY="k" * 40)
+
+    shown = repr(load_settings())
+
+    assert "t" * 32 not in shown
+    assert "k" * 40 not in shown
+
+
+def test_the_hubs_host_is_a_known_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, LAUNCHER_HUB_URL="https://Hub.Example.org:8443/", LAUNCHER_ALLOWED_HOSTS="launcher,[::1]")
+
+    assert load_settings().known_hosts == {"hub.example.org", "launcher", "[::1]"}
