@@ -198,22 +198,19 @@ class HubApi:
     async def _told(self, server: Server) -> AsyncGenerator[bytes]:
         """The stream's chunks, from the first event on whoever else is reading."""
         spawn = server.spawn
-        if spawn is None or spawn.last is not None:
-            yield _chunk(server.ready_event() if spawn is None or spawn.last is None else spawn.last)
+        if spawn is None or spawn.ended:
+            yield _chunk(server.ready_event() if spawn is None else spawn.told[-1])
             return
         yield b"\n\n"
         position = 0
-        while position < len(spawn.told) or spawn.last is None:
+        while True:
             if position < len(spawn.told):
                 yield _chunk(spawn.told[position])
                 position += 1
-                continue
-            try:
-                async with asyncio.timeout(self._state.keepalive_s):
-                    await spawn.moved.wait()
-            except TimeoutError:
+            elif spawn.ended:
+                return
+            elif not await _within(self._state.keepalive_s, spawn.moved.wait()):
                 yield b"\n\n"
-        yield _chunk(spawn.last)
 
     # --- bodies -------------------------------------------------------------------------------------------------------
 
@@ -251,3 +248,13 @@ def _json_body(call: Call) -> Any:
 
 def _chunk(event: Mapping[str, Any]) -> bytes:
     return b"data: %b\n\n" % json.dumps(event).encode()
+
+
+async def _within(seconds: float, happens: Awaitable[object]) -> bool:
+    """Whether it happened before the time was up."""
+    try:
+        async with asyncio.timeout(seconds):
+            await happens
+    except TimeoutError:
+        return False
+    return True

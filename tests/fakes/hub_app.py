@@ -6,6 +6,7 @@ It also plays the proxy in front of the Hub: `/user/NAME/[SERVER/]api` is answer
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -162,22 +163,24 @@ class HubApp:
             await asyncio.gather(writer, reader, return_exceptions=True)
             self.open_streams -= 1
             self._state.notice()
+        if not writer.cancelled():
+            writer.result()
 
     async def _write(self, events: AsyncGenerator[bytes], exchange: "_Exchange") -> None:
         cut = self._cut_for(exchange.request)
-        left = cut.after_events if cut is not None else -1
+        left = math.inf if cut is None else cut.after_events
         async with contextlib.aclosing(events):
-            async for chunk in events:
-                if left == 0:
-                    break
+            while left > 0 and (chunk := await anext(events, None)):
                 await exchange.send_part(chunk)
                 left -= chunk.startswith(b"data:")
         if cut is None or cut.how == "end":
             await exchange.send_all(b"")
-        elif cut.how == "drop":
+            return
+        if cut.how == "drop":
             self.server.drop(exchange.scope)
         else:
             self.server.reset(exchange.scope)
+        await asyncio.get_running_loop().create_future()  # the reader hears that the connection is gone
 
     def _cut_for(self, request: Request) -> Cut | None:
         for cut in self.cuts:
@@ -214,6 +217,6 @@ async def _read(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if not message.get("more_body", False):
             return body

@@ -29,33 +29,30 @@ class Spawn:
     def __init__(self, plan: SpawnPlan, seconds: float) -> None:
         self.plan = plan
         self.seconds = seconds
-        self.told: list[dict[str, Any]] = [{"progress": 0, "message": "Server requested"}]
-        self.last: dict[str, Any] | None = None
-        """The event that ends every stream, once there is one."""
+        self.told: list[Mapping[str, Any]] = [{"progress": 0, "message": "Server requested"}]
+        self.ended = False
+        """Whether the last event told is the last of all."""
         self.refusal: Refusal | None = None
         """What a POST that waited for this spawn answers, if not 201."""
         self.timers: list[asyncio.TimerHandle] = []
         self.moved = asyncio.Event()
         """Set by the next thing that happens, and replaced by a fresh one then."""
 
-    def tell(self, event: dict[str, Any]) -> None:
+    def tell(self, event: Mapping[str, Any]) -> None:
         self.told.append(event)
-        self._move()
-
-    def end(self, last: dict[str, Any], refusal: Refusal | None = None) -> None:
-        for timer in self.timers:
-            timer.cancel()
-        self.last = last
-        self.refusal = refusal
-        self._move()
-
-    async def until_ended(self) -> None:
-        while self.last is None:
-            await self.moved.wait()
-
-    def _move(self) -> None:
         moved, self.moved = self.moved, asyncio.Event()
         moved.set()
+
+    def end(self, last: Mapping[str, Any], refusal: Refusal | None = None) -> None:
+        for timer in self.timers:
+            timer.cancel()
+        self.refusal = refusal
+        self.ended = True
+        self.tell(last)
+
+    async def until_ended(self) -> None:
+        while not self.ended:
+            await self.moved.wait()
 
 
 @dataclass(eq=False)

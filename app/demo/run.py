@@ -1,0 +1,130 @@
+"""`hublaunch demo`: JupyterHub as a child, hublaunch in this process."""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from app.demo.check import CHECK_BODY, check_launch
+from app.demo.errors import DemoError
+from app.demo.process import HubProcess, free_port
+from app.demo.proxy import proxy_command
+from app.logs import configure_logging
+from app.main import create_app
+from app.settings import Settings
+from app.store.errors import StoreError
+from app.store.sqlite import FileLock
+
+log = logging.getLogger(__name__)
+
+
+async def run_demo(*, state: Path, host: str, port: int, check: bool) -> int:
+    """Run until Ctrl-C or SIGTERM, or with `check` until one launch has been tried; the exit status.
+
+    Everything it writes is below `state`, which one demo uses at a time. No process is left behind.
+    """
+    work = asyncio.create_task(_run(state, host=host, port=port, check=check))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, work.cancel)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        print("\nThe demo has ended.")
+        return 0
+    except (DemoError, StoreError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+async def _run(state: Path, *, host: str, port: int, check: bool) -> int:
+    with _sole_user(state):
+        configure_logging("WARNING")
+        print("Starting JupyterHub ...", flush=True)
+        proxy = await asyncio.to_thread(proxy_command, Path(sys.prefix) / "share" / "hublaunch" / "chp-5.3.0")
+        async with HubProcess(state=state, proxy_command=proxy) as hub:
+            return await _serve(hub, host=host, port=free_port(port), check=check)
+
+
+@contextmanager
+def _sole_user(state: Path) -> Generator[None]:
+    state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(state / "demo.lock")
+    if not lock.acquire():
+        raise DemoError(f"Another demo runs in {state}: stop it, or name another directory with --state.")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+async def _serve(hub: HubProcess, *, host: str, port: int, check: bool) -> int:
+    settings = Settings(
+        hub_url=hub.public_url,
+        hub_url_local=hub.api_url.removesuffix("hub/api/"),
+        hub_api_token=hub.token,
+        database_url=f"sqlite:///{hub.state}/hublaunch.sqlite",
+        allowed_images=("*",),
+    )
+    log.warning("Demo: every image is allowed, and servers run from the local Python environment whatever is named")
+    url = f"http://{host}:{port}"
+    async with _served(settings, host, port) as serving:
+        if check:
+            return await check_launch(url, hub)
+        print(_welcome(url, hub), flush=True)
+        await asyncio.wait({serving})  # being cancelled here must not cancel the server, which is told to stop
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the demo, which has more to end than this."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+@asynccontextmanager
+async def _served(settings: Settings, host: str, port: int) -> AsyncGenerator[asyncio.Task[None]]:
+    config = uvicorn.Config(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve())
+    try:
+        while not server.started:
+            if serving.done():
+                raise DemoError("hublaunch could not be served; the lines above say why.")
+            await asyncio.sleep(0.02)
+        yield serving
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _welcome(url: str, hub: HubProcess) -> str:
+    body = json.dumps(CHECK_BODY)
+    return f"""
+hublaunch serves {url}/docs
+JupyterHub runs at {hub.public_url} (log: {hub.log_path})
+
+Ask for a server, and open the open_url that comes with `ready`:
+
+  curl -N -H 'Accept: text/event-stream' -H 'Content-Type: application/json' \\
+       -d '{body}' \\
+       {url}/launch
+
+Servers run from the local Python environment, whatever image is named. Ctrl-C ends everything.
+"""
