@@ -21,8 +21,6 @@ from pathlib import Path
 
 import aiohttp
 
-HUB_TOKEN = "benchmark-token-of-the-launcher"
-
 
 @dataclass
 class Outcome:
@@ -52,10 +50,10 @@ async def process(*arguments: str, **environment: str) -> AsyncGenerator[asyncio
         await child.wait()
 
 
-async def fake_hub_url(child: asyncio.subprocess.Process) -> str:
+async def fake_hub_address(child: asyncio.subprocess.Process) -> dict[str, str]:
     assert child.stdout
-    url: str = json.loads(await child.stdout.readline())["url"]
-    return url
+    address: dict[str, str] = json.loads(await child.stdout.readline())
+    return address
 
 
 async def wait_ready(session: aiohttp.ClientSession, url: str) -> None:
@@ -96,12 +94,12 @@ def cpu_s(pid: int) -> float:
 
 async def run(launches: int, spawn_s: float, events: int) -> int:
     with tempfile.TemporaryDirectory() as directory:
-        hub_arguments = ("--port", "0", "--spawn-s", str(spawn_s), "--events", str(events), "--token", HUB_TOKEN)
+        hub_arguments = ("--port", "0", "--spawn-s", str(spawn_s), "--events", str(events))
         async with process("tests.fakes.hub", *hub_arguments) as hub:
-            hub_url = await fake_hub_url(hub)
+            address = await fake_hub_address(hub)
             settings = {
-                "LAUNCHER_HUB_URL": hub_url,
-                "LAUNCHER_HUB_API_TOKEN": HUB_TOKEN,
+                "LAUNCHER_HUB_URL": address["url"],
+                "LAUNCHER_HUB_API_TOKEN": address["token"],
                 "LAUNCHER_ALLOWED_IMAGES": "*",
                 "LAUNCHER_LOG_LEVEL": "WARNING",
                 "LAUNCHER_DATABASE_URL": f"sqlite:///{directory}/hublaunch.sqlite",

@@ -10,17 +10,6 @@ from app.settings import Settings, SettingsFault, load_settings
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable and no .env of the machine reaches these tests."""
-    import os
-
-    for name in os.environ:
-        if name.startswith(("LAUNCHER_", "JUPYTERHUB_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-
-
 def given(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
     needed = {"LAUNCHER_HUB_URL": "https://hub.example.org", "LAUNCHER_HUB_API_TOKEN": "t" * 32}
     for name, value in (needed | variables).items():

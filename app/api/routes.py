@@ -94,7 +94,7 @@ async def get_launch(launch_id: LaunchId, web: WebDep, shown_secret: ShownSecret
 @router.get(
     "/launch/{launch_id}/events",
     summary="Follow a launch",
-    response_class=EventStream,
+    response_class=Response,
     responses={
         200: _STREAM,
         204: {"description": "All was delivered; stop following."},

@@ -64,6 +64,8 @@ async def _lines(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
             yield line
         if len(buffer) > BUFFER_MAX_BYTES:
             raise HubUnavailable(_OPERATION, "a line is longer than 1 MiB")
+    if buffer.endswith(b"\r"):
+        yield buffer.removesuffix(b"\r")
 
 
 def _progress(data: bytes) -> Progress:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeVar
-from urllib.parse import quote, urljoin
+from urllib.parse import urljoin
 
 from app.launch.model import Attempt, LaunchRequest, Status, Step
 from app.launch.ports import Hub
@@ -62,11 +62,6 @@ async def run(attempt: Attempt, request: LaunchRequest, *, hub: Hub, entry: Entr
             token_expires_at=credential.expires_at,
         )
     )
-
-
-def server_path(username: str, server_name: str) -> str:
-    """A server's path below the Hub's base_url, quoted as JupyterHub quotes it, ending in `/`."""
-    return "/".join(("user", quote(username, safe="@~"), *([quote(server_name, safe="@~")] if server_name else []), ""))
 
 
 def server_url(hub_url: str, url: str) -> str:

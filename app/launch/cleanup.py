@@ -8,7 +8,6 @@ from app.launch.model import Attempt
 from app.launch.ports import Hub
 
 _PAUSE_S = (0.1, 2.0)
-_HUB_DOWN_PAUSE_S = 5.0
 
 
 async def clean_up(attempt: Attempt, hub: Hub) -> None:
@@ -42,11 +41,13 @@ async def _revoke(attempt: Attempt, hub: Hub) -> bool:
 
 async def _until(done: Callable[[], Awaitable[bool]]) -> None:
     pause, most = _PAUSE_S
-    while True:
-        try:
-            if await done():
-                return
-        except HubUnavailable:
-            await asyncio.sleep(_HUB_DOWN_PAUSE_S)
+    while not await _is_done(done):
         await asyncio.sleep(pause)
         pause = min(2 * pause, most)
+
+
+async def _is_done(done: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        return await done()
+    except HubUnavailable:
+        return False  # It is asked again: what is left behind is only known to be gone once the Hub says so.

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from uvicorn import Config
@@ -25,7 +25,8 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 class AsgiServer:
     """Serves an ASGI app on 127.0.0.1. It can be stopped and started again on the same port."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, *, state: Mapping[str, Any] | None = None) -> None:
+        self._app_state = dict(state or {})
         self._config = Config(
             self._guarded(app), lifespan="off", log_config=None, access_log=False, ws="none", proxy_headers=False
         )
@@ -89,7 +90,7 @@ class AsgiServer:
         return next(connection.transport for connection in http if connection.client == tuple(scope["client"]))
 
     def _protocol(self) -> HttpToolsProtocol:
-        return HttpToolsProtocol(config=self._config, server_state=self._state, app_state={})
+        return HttpToolsProtocol(config=self._config, server_state=self._state, app_state=self._app_state)
 
     @staticmethod
     def _guarded(app: App) -> App:

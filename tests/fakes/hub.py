@@ -11,14 +11,16 @@ How a spawn goes:
     hub.spawn_s = 0.1                                 # every spawn without a plan of its own
     hub.spawn_plan("alice", SpawnPlan(messages=["pulling", "starting"], seconds=0.2))
     hub.spawn_plan(None, SpawnPlan(fails="boom"))     # everybody's
-    {"test_spawn": {"seconds": 1, "fails": "boom"}}   # in user_options: the same, and the real Hub of the contract obeys
+    {"test_spawn": {"seconds": 1, "fails": "boom"}}   # in user_options; the contract's real Hub obeys it too
 
 Step by step, without time:
 
     hub.spawn_plan("alice", SpawnPlan(never=True))
     await hub.until(lambda: hub.is_spawning("alice"))
     hub.report("alice", progress=50, message="half way")
-    hub.release("alice")                              # or hub.fail_spawn("alice", "boom"), await hub.cancel_spawn("alice")
+    hub.release("alice")
+    hub.fail_spawn("alice", "boom")                   # instead
+    await hub.cancel_spawn("alice")                   # instead
 
 Trouble:
 
@@ -111,10 +113,6 @@ class FakeHub(HubState):
         """The server that is stopping has stopped."""
         self.stopped(self._server(username, server_name))
 
-    async def stop_behind_the_back(self, username: str, server_name: str = "") -> None:
-        """A ready server is stopped by somebody else, as by the Hub's culler."""
-        await self.stop_server(username, server_name, remove=False)
-
     # --- trouble ------------------------------------------------------------------------------------------------------
 
     def fail_on(
@@ -191,7 +189,9 @@ class FakeHub(HubState):
         if server.pending == "spawn" and spawn is not None and not spawn.plan.start_returns:
             server.active, server.started = False, None
             self._happened("spawn_lost", server.username, server.name)
-        server.pending = "check" if server.active and server.pending == "spawn" else None
+        elif server.pending == "stop":
+            self.stopped(server)
+        server.pending = "check" if server.active and server.pending else None
         server.loaded = server.active
         server.stopped.set()
 

@@ -198,7 +198,7 @@ class HubApi:
     async def _told(self, server: Server) -> AsyncGenerator[bytes]:
         """The stream's chunks, from the first event on whoever else is reading."""
         spawn = server.spawn
-        if spawn is None or spawn.ended:
+        if spawn is None or spawn.has_ended():
             yield _chunk(server.ready_event() if spawn is None else spawn.told[-1])
             return
         yield b"\n\n"
@@ -207,7 +207,7 @@ class HubApi:
             if position < len(spawn.told):
                 yield _chunk(spawn.told[position])
                 position += 1
-            elif spawn.ended:
+            elif spawn.has_ended():
                 return
             elif not await _within(self._state.keepalive_s, spawn.moved.wait()):
                 yield b"\n\n"

@@ -30,8 +30,7 @@ class Spawn:
         self.plan = plan
         self.seconds = seconds
         self.told: list[Mapping[str, Any]] = [{"progress": 0, "message": "Server requested"}]
-        self.ended = False
-        """Whether the last event told is the last of all."""
+        self._ended = False
         self.refusal: Refusal | None = None
         """What a POST that waited for this spawn answers, if not 201."""
         self.timers: list[asyncio.TimerHandle] = []
@@ -47,11 +46,15 @@ class Spawn:
         for timer in self.timers:
             timer.cancel()
         self.refusal = refusal
-        self.ended = True
+        self._ended = True
         self.tell(last)
 
+    def has_ended(self) -> bool:
+        """Whether the last event told is the last of all."""
+        return self._ended
+
     async def until_ended(self) -> None:
-        while not self.ended:
+        while not self.has_ended():
             await self.moved.wait()
 
 

@@ -99,7 +99,7 @@ class HubState(HubSettings):
                     await spawn.until_ended()
         if spawn.refusal is not None:
             raise spawn.refusal
-        return 201 if spawn.ended else 202
+        return 201 if spawn.has_ended() else 202
 
     def _check_limits(self) -> None:
         servers = [server for user in self.users.values() for server in user.servers.values() if server.active]

@@ -8,7 +8,7 @@ from app.launch.model import Status
 
 
 def concrete(kind: type[LaunchError] = LaunchError) -> Iterator[type[LaunchError]]:
-    if "code" in vars(kind):
+    if hasattr(kind, "code") and kind is not errors.NameTaken:
         yield kind
     for child in kind.__subclasses__():
         yield from concrete(child)

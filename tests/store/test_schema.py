@@ -14,7 +14,7 @@ from sqlalchemy import create_engine
 
 from app.store import schema
 from app.store.errors import DatabaseUnusable, SchemaUnknown
-from app.store.migrations import configuration
+from app.store.migrations import configuration, knows
 from app.store.sqlite import SqliteDatabase
 from app.store.tables import metadata
 
@@ -56,6 +56,7 @@ def test_what_sqlite_is_told_by_the_migrations_is_what_the_tables_say(migrated: 
 
 def test_the_version_of_the_code_is_that_of_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(configuration()).get_current_head() == schema.HEAD
+    assert knows(schema.HEAD)
 
 
 @pytest.mark.parametrize("version", ["9999", "4621fec11365"], ids=["a-newer-one", "the-hub's-own"])

@@ -1,0 +1,214 @@
+"""Requests that are refused, and how the refusal looks."""
+
+import json
+import logging
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from app.api.errors import STATUS
+from app.settings import Settings
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.launch.test_model import concrete
+from tests.served import BODY, IMAGE, Service, serve
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "code"),
+    [
+        (b'{"image": ', JSON, 400, "malformed_body"),
+        (b"\xff\xfe", JSON, 400, "malformed_body"),
+        (b"", JSON, 422, "invalid_request"),
+        (b"[]", JSON, 422, "invalid_request"),
+        (b"null", JSON, 422, "invalid_request"),
+        (b'{"repo_url": "https://example.org/a"}', JSON, 422, "invalid_request"),
+        (b'{"image": 1}', JSON, 422, "invalid_request"),
+        (b'{"image": "A B"}', JSON, 422, "invalid_request"),
+        (b'{"image": "a", "hunter2": 1}', JSON, 422, "invalid_request"),
+        (b'{"image": "a", "username": "root"}', JSON, 422, "invalid_request"),
+        (b'{"image": "a", "repo_url": "javascript:hunter2"}', JSON, 422, "invalid_request"),
+        (b'{"image": "a", "repo_url": "https://u:hunter2@example.org/"}', JSON, 422, "invalid_request"),
+        (b'{"image": "a", "extra_args": {"image": "hunter2"}}', JSON, 422, "invalid_request"),
+        (b'{"image": "a", "extra_args": {"hunter2": 1}}', JSON, 422, "invalid_request"),
+        (b'{"image": "a", "extra_args": []}', JSON, 422, "invalid_request"),
+        (b'{"image": "' + b"a" * 65_536 + b'"}', JSON, 413, "body_too_large"),
+        (b"image=hunter2", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "unsupported_media_type"),
+        (b'{"image": "a"}', {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
+        (b'{"image": "a"}', {}, 415, "unsupported_media_type"),
+        (b'{"image": "a"}', JSON | {"Host": "hunter2.example"}, 421, "unknown_host"),
+    ],
+)
+async def test_what_is_wrong_is_refused_with_a_problem_that_repeats_nothing(
+    service: Service, hub: FakeHub, content: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    answer = await service.http.post("/launch", content=content, headers=headers)
+
+    problem = answer.json()
+    assert (answer.status_code, problem["code"], problem["status"]) == (status, code, status)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert problem["type"] == f"urn:hublaunch:problem:{code}"
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["advice"]
+    assert "hunter2" not in answer.text
+    assert hub.count("user_created") == 0
+
+
+async def test_a_refused_field_is_named_by_its_path(service: Service) -> None:
+    answer = await service.http.post("/launch", json=BODY | {"repo_url": "ftp://example.org"})
+
+    assert answer.json()["errors"][0]["field"] == "repo_url"
+
+
+async def test_a_body_that_is_sent_in_pieces_is_bounded_too(service: Service) -> None:
+    async def pieces() -> AsyncGenerator[bytes]:
+        for _ in range(70):
+            yield b"x" * 1024
+
+    answer = await service.http.post("/launch", content=pieces(), headers=JSON)
+
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nope", 404),
+        ("PUT", "/launch", 405),
+        ("GET", "/launch/nope", 404),
+        ("GET", "/launch/nope/events", 404),
+        ("DELETE", "/launch/nope", 404),
+    ],
+)
+async def test_unknown_paths_methods_and_launches_are_problems_too(
+    service: Service, method: str, path: str, status: int
+) -> None:
+    answer = await service.http.request(method, path, headers=JSON)
+
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_an_image_that_is_not_allowed_is_refused_and_the_setting_named(settings: Settings) -> None:
+    async with serve(settings.model_copy(update={"allowed_images": ("ghcr.io/*",)})) as service:
+        answer = await service.http.post("/launch", json=BODY)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "image_not_allowed")
+    assert "LAUNCHER_ALLOWED_IMAGES" in answer.json()["advice"]
+
+
+async def test_no_pattern_allows_no_image(settings: Settings) -> None:
+    async with serve(settings.model_copy(update={"allowed_images": ()})) as service:
+        answer = await service.http.post("/launch", json=BODY)
+
+    assert answer.status_code == 403
+    assert "LAUNCHER_ALLOWED_IMAGES is empty" in answer.json()["detail"]
+
+
+async def test_the_hooks_status_and_words_reach_the_caller_and_nothing_is_created(
+    settings: Settings, hub: FakeHub
+) -> None:
+    class NotToday(Exception):
+        status_code = 451
+        detail = "not today"
+
+    def refuse(launcher: object, image: str, *_: str) -> None:
+        assert image == IMAGE
+        raise NotToday
+
+    async with serve(settings.model_copy(update={"pre_launch_hook": refuse})) as service:
+        answer = await service.http.post("/launch", json=BODY)
+
+    assert (answer.status_code, answer.json()["code"], answer.json()["detail"]) == (451, "refused_by_hook", "not today")
+    assert hub.count("user_created") == 0
+
+
+async def test_the_hook_is_called_once_for_a_launch_of_several_attempts(settings: Settings, hub: FakeHub) -> None:
+    calls: list[str] = []
+    hub.fail_on("create_user", how="answer", status=409)
+    changed = {"pre_launch_hook": lambda _, image, *__: calls.append(image)}
+
+    async with serve(settings.model_copy(update=changed)) as service:
+        events = await service.events((await service.launch())["events_url"])
+
+    assert (events[-1]["phase"], events[-1]["attempt"]) == ("ready", 2)
+    assert calls == [IMAGE]
+
+
+def test_every_error_has_a_status() -> None:
+    assert set(STATUS) == set(concrete())
+
+
+async def test_the_openapi_document_shows_each_status_with_an_example(service: Service) -> None:
+    document = (await service.http.get("/openapi.json")).json()
+
+    paths = document["paths"]
+    assert set(paths) == {"/launch", "/launch/{launch_id}", "/launch/{launch_id}/events", "/healthz", "/readyz"}
+    for path in ("/launch", "/launch/{launch_id}", "/launch/{launch_id}/events"):
+        for operation in paths[path].values():
+            for status, answer in operation["responses"].items():
+                for media_type in answer.get("content", {}).values():
+                    shown = json.dumps(document["components"]["schemas"].get(_name(media_type), {}))
+                    assert "example" in media_type or "examples" in shown, (path, status)
+    assert "text/event-stream" in paths["/launch"]["post"]["responses"]["200"]["content"]
+
+
+def _name(media_type: dict[str, dict[str, str]]) -> str:
+    return media_type.get("schema", {}).get("$ref", "").rpartition("/")[2]
+
+
+async def test_frontends_of_the_listed_origins_may_call_and_others_may_not(settings: Settings) -> None:
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "Content-Type, X-Launch-Secret"}
+    async with serve(settings.model_copy(update={"cors_origins": ("https://book.example.org",)})) as service:
+        welcome = await service.http.options("/launch", headers=asks | {"Origin": "https://book.example.org"})
+        stranger = await service.http.options("/launch", headers=asks | {"Origin": "https://evil.example.org"})
+
+    assert welcome.headers["Access-Control-Allow-Origin"] == "https://book.example.org"
+    assert "Access-Control-Allow-Credentials" not in welcome.headers
+    assert "Access-Control-Allow-Origin" not in stranger.headers
+
+
+async def test_everything_is_below_the_prefix_and_health_at_the_root_too(settings: Settings) -> None:
+    async with serve(settings.model_copy(update={"prefix": "/services/launcher"})) as service:
+        accepted = await service.launch()
+        root = str(service.http.base_url).removesuffix("/services/launcher/")
+        events = await service.http.get(root + accepted["events_url"])
+        health = await service.http.get(f"{root}/healthz")
+
+    assert accepted["events_url"].startswith("/services/launcher/launch/")
+    assert '"ready"' in events.text
+    assert health.status_code == 200
+
+
+async def test_readiness_tells_of_the_hub_and_does_not_depend_on_it(settings: Settings, hub: FakeHub) -> None:
+    await hub.kill()
+    async with serve(settings) as service:
+        answer = await service.http.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json()["hub"]["fault"]
+
+
+async def test_health_is_answered_under_any_host_name(service: Service) -> None:
+    answer = await service.http.get("/readyz", headers={"Host": "10.2.3.4:8083"})
+
+    assert answer.status_code == 200
+
+
+async def test_no_token_and_no_secret_reaches_a_log_line(
+    settings: Settings, hub: FakeHub, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    hub.spawn_plan("nobody", SpawnPlan())
+    async with serve(settings) as service:
+        accepted = await service.launch()
+        ready = (await service.events(accepted["events_url"]))[-1]
+        await service.cancel(accepted)
+
+    ours = [record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
+    text = "\n".join(f"{record.name} {record.getMessage()}" for record in ours)
+    assert ready["token"] not in text
+    assert accepted["secret"] not in text
+    assert hub.api_token not in text

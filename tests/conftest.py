@@ -1,0 +1,57 @@
+"""What most tests stand on: a fake Hub, and hublaunch served on a socket beside it."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from app.hub.client import HubClient
+from app.hub.connect import connect_hub
+from app.settings import Settings
+from tests.fakes.hub import FakeHub
+from tests.served import Service, serve
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no .env of the machine reaches a test, and no file of a test the project."""
+    for name in os.environ:
+        if name.startswith(("LAUNCHER_", "JUPYTERHUB_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+async def hub() -> AsyncGenerator[FakeHub]:
+    """A fake Hub that answers a start at once, as z2jh's does."""
+    async with FakeHub() as hub:
+        hub.slow_spawn_timeout = 0
+        yield hub
+
+
+@pytest.fixture
+def settings(hub: FakeHub, tmp_path: Path) -> Settings:
+    return Settings(
+        hub_url=hub.url,
+        hub_api_token=hub.api_token,
+        allowed_images=("*",),
+        retry_delay=0,
+        launch_timeout=20,
+        database_url=f"sqlite:///{tmp_path}/hublaunch.sqlite",
+    )
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncGenerator[HubClient]:
+    async with connect_hub(settings) as client:
+        yield client
+
+
+@pytest.fixture
+async def service(settings: Settings) -> AsyncGenerator[Service]:
+    """hublaunch on a socket; nothing of it is left running after the test."""
+    async with serve(settings) as service:
+        yield service
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("launch ")]

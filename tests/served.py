@@ -1,0 +1,71 @@
+"""hublaunch on a real socket, and a caller for it."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from app.main import create_app
+from app.settings import Settings
+from tests.fakes.asgi_server import AsgiServer
+
+IMAGE = "quay.io/jupyter/base-notebook:latest"
+REPO = "https://github.com/org/repo"
+BODY = {"image": IMAGE, "repo_url": REPO}
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running hublaunch, as a caller sees it."""
+
+    http: httpx.AsyncClient
+    app: Any
+    state: dict[str, Any]
+
+    async def launch(self, **body: object) -> dict[str, Any]:
+        """The answer to a POST that is accepted."""
+        answer = await self.http.post("/launch", json=BODY | body)
+        assert answer.status_code == 202, answer.text
+        accepted: dict[str, Any] = answer.json()
+        return accepted
+
+    async def events(self, url: str, **headers: str) -> list[dict[str, Any]]:
+        """All events of a stream, once it has ended."""
+        async with self.http.stream("GET", url, headers=headers) as stream:
+            assert stream.status_code == 200
+            return [event async for event in read_events(stream)]
+
+    async def cancel(self, accepted: dict[str, Any]) -> None:
+        """Cancel until the Hub has confirmed."""
+        headers = {"X-Launch-Secret": accepted["secret"]}
+        while (await self.http.delete(f"/launch/{accepted['id']}", headers=headers)).status_code != 204:
+            pass
+
+
+async def read_events(stream: httpx.Response) -> AsyncGenerator[dict[str, Any]]:
+    """The data of the stored events of a stream, each checked to carry its number as the SSE id."""
+    event_id = ""
+    async for line in stream.aiter_lines():
+        if line.startswith("id: "):
+            event_id = line[4:]
+        if line.startswith("data: {") and "launch_id" in line:
+            event: dict[str, Any] = json.loads(line[6:])
+            assert str(event["seq"]) == event_id
+            yield event
+
+
+@asynccontextmanager
+async def serve(settings: Settings) -> AsyncGenerator[Service]:
+    app = create_app(settings)
+    async with app.router.lifespan_context(app) as state:
+        server = AsgiServer(app, state=state)
+        await server.start()
+        url = f"http://127.0.0.1:{server.port}{settings.prefix}"
+        try:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=15) as http:
+                yield Service(http=http, app=app, state=dict(state or {}))
+        finally:
+            await server.close()

@@ -1,0 +1,131 @@
+"""`hublaunch serve` as a process: how it starts, how it ends, and what it says of a fault."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import BODY
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(hub: FakeHub) -> dict[str, str]:
+    return {
+        "LAUNCHER_HUB_URL": hub.url,
+        "LAUNCHER_HUB_API_TOKEN": hub.api_token,
+        "LAUNCHER_ALLOWED_IMAGES": "*",
+        "LAUNCHER_LOG_LEVEL": "DEBUG",
+    }
+
+
+@asynccontextmanager
+async def started(*arguments: str, **variables: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        *arguments,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)} | variables,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def until_running(process: asyncio.subprocess.Process) -> str:
+    """What it has logged until it takes requests."""
+    assert process.stdout
+    said = ""
+    async with asyncio.timeout(30):
+        while "Uvicorn running" not in said:
+            line = await process.stdout.readline()
+            assert line, said
+            said += line.decode()
+    return said
+
+
+SERVERS = [
+    (("app.cli", "serve", "--port"), 0),
+    (("uvicorn", "--factory", "app.main:create_app", "--no-proxy-headers", "--port"), -signal.SIGTERM),
+]
+
+
+@pytest.mark.parametrize(("command", "status"), SERVERS)
+async def test_sigterm_ends_open_streams_politely_within_a_second(
+    hub: FakeHub, command: tuple[str, ...], status: int
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    port = free_port()
+    async with started(*command, str(port), **environment(hub)) as process:
+        said = await until_running(process)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+            accepted = (await http.post("/launch", json=BODY)).json()
+            async with http.stream("GET", accepted["events_url"]) as stream:
+                await hub.until(lambda: hub.active_servers)
+                process.send_signal(signal.SIGTERM)
+                async with asyncio.timeout(1):
+                    lines = [line async for line in stream.aiter_lines()]
+        async with asyncio.timeout(5):
+            said += (await process.communicate())[0].decode()
+
+    assert re.fullmatch(r"retry: \d+", lines[-2])
+    assert process.returncode == status
+    assert "Traceback" not in said
+    assert accepted["secret"] not in said
+    assert hub.api_token not in said
+    assert hub.active_servers, "a stopping service stops nothing at the Hub"
+
+
+async def test_missing_settings_end_the_start_with_a_sentence_each() -> None:
+    async with started("app.cli", "serve") as process:
+        said = (await process.communicate())[0].decode()
+
+    assert process.returncode == 1
+    assert len(said.splitlines()) == 2
+    assert "LAUNCHER_HUB_URL is not set" in said
+
+
+async def test_a_database_in_use_is_refused_with_a_sentence(hub: FakeHub) -> None:
+    async with started("app.cli", "serve", "--port", str(free_port()), **environment(hub)) as first:
+        await until_running(first)
+        async with started("app.cli", "serve", "--port", str(free_port()), **environment(hub)) as second:
+            said = (await second.communicate())[0].decode()
+
+    assert second.returncode == 1
+    assert "in use by another hublaunch" in said
+    assert "Traceback" not in said
+
+
+async def test_a_hub_that_is_down_delays_no_start(hub: FakeHub) -> None:
+    await hub.kill()
+    async with started("app.cli", "serve", "--port", str(free_port()), **environment(hub)) as process:
+        said = await until_running(process)
+
+    assert hub.api_url in said
+
+
+async def test_help_teaches() -> None:
+    async with started("app.cli", "serve", "--help", COLUMNS="120") as process:
+        said = (await process.communicate())[0].decode()
+
+    assert process.returncode == 0
+    assert "LAUNCHER_HUB_URL" in said
