@@ -92,16 +92,17 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def run(launches: int, spawn_s: float, events: int) -> int:
+async def run(launches: int, spawn_s: float, events: int, slow_spawn_timeout: float) -> int:
     with tempfile.TemporaryDirectory() as directory:
         hub_arguments = ("--port", "0", "--spawn-s", str(spawn_s), "--events", str(events))
+        hub_arguments += ("--slow-spawn-timeout", str(slow_spawn_timeout))
         async with process("tests.fakes.hub", *hub_arguments) as hub:
             address = await fake_hub_address(hub)
             settings = {
                 "LAUNCHER_HUB_URL": address["url"],
                 "LAUNCHER_HUB_API_TOKEN": address["token"],
                 "LAUNCHER_ALLOWED_IMAGES": "*",
-                "LAUNCHER_LOG_LEVEL": "WARNING",
+                "LAUNCHER_LOG_LEVEL": "INFO",
                 "LAUNCHER_DATABASE_URL": f"sqlite:///{directory}/hublaunch.sqlite",
             }
             async with (
@@ -140,8 +141,9 @@ def main() -> int:
     parser.add_argument("--launches", type=int, default=200)
     parser.add_argument("--spawn-s", type=float, default=1.0, help="seconds that the Hub takes to spawn")
     parser.add_argument("--events", type=int, default=5, help="progress events a launch")
+    parser.add_argument("--slow-spawn-timeout", type=float, default=10.0, help="the Hub's: 10 is stock, z2jh has 0")
     arguments = parser.parse_args()
-    return asyncio.run(run(arguments.launches, arguments.spawn_s, arguments.events))
+    return asyncio.run(run(arguments.launches, arguments.spawn_s, arguments.events, arguments.slow_spawn_timeout))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""What routes ask for, and the words by which they ask."""
+"""What routes ask for, and the words by which they ask.
+
+The functions are coroutines because FastAPI sends plain ones to a thread.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +31,7 @@ class Web:
     allowed_extra_args: frozenset[str]
 
 
-def _web(request: Request) -> Web:
+async def _web(request: Request) -> Web:
     web: Web = request.state.web
     return web
 
@@ -36,11 +39,11 @@ def _web(request: Request) -> Web:
 WebDep = Annotated[Web, Depends(_web)]
 
 
-def _caller(request: Request, web: WebDep) -> Caller:
+async def _caller(request: Request, web: WebDep) -> Caller:
     return anonymous_caller(request, web.trusted_proxies)
 
 
-def _shown_secret(
+async def _shown_secret(
     x_launch_secret: Annotated[str | None, Header(description="The launch's secret.")] = None,
     secret: Annotated[str | None, Query(description="The same, as `EventSource` can send no header.")] = None,
 ) -> str | None:

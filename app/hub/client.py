@@ -11,7 +11,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from app.hub.progress import parse_progress
-from app.hub.rest import NOT_SENT, SLOW_CALL, HubRest, describe
+from app.hub.rest import NOT_SENT, SLOW_CALL, HubRest, describe, send
 from app.hub.wire import SelfModel, TokenList, TokenModel, UserModel, VersionModel
 from app.launch.errors import (
     HubFailed,
@@ -48,7 +48,7 @@ class HubClient:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         *,
         api_url: str,
         server_check_url: str,
@@ -56,8 +56,8 @@ class HubClient:
         retries: int = 4,
         retry_delay_s: float = 4,
     ) -> None:
-        self._http = http
-        self._rest = HubRest(http, api_url=api_url, token=token, retries=retries, retry_delay_s=retry_delay_s)
+        self._transport = transport
+        self._rest = HubRest(transport, api_url=api_url, token=token, retries=retries, retry_delay_s=retry_delay_s)
         self._server_check_url = server_check_url
         self._warned_unreachable = False
 
@@ -192,21 +192,22 @@ class HubClient:
 
     async def reach_server(self, username: str, server_name: str) -> Reach:
         path = "/".join(_quote(part) for part in (username, server_name) if part)
+        url = f"{self._server_check_url}user/{path}/api"
         try:
-            response = await self._http.get(f"{self._server_check_url}user/{path}/api", timeout=_REACH)
+            response = await send(self._transport, httpx.Request("GET", url, extensions={"timeout": _REACH.as_dict()}))
         except NOT_SENT as error:
             self._warn_unreachable(describe(error))
             return Reach.UNREACHABLE
         except httpx.HTTPError:
             return Reach.ABSENT
-        return Reach.ABSENT if self._comes_from_the_hub(response) else Reach.ANSWERS
+        return Reach.ABSENT if self._comes_from_the_hub(url, response) else Reach.ANSWERS
 
-    def _comes_from_the_hub(self, response: httpx.Response) -> bool:
+    def _comes_from_the_hub(self, url: str, response: httpx.Response) -> bool:
         """Whether the proxy had no server to pass the question on to, so that the Hub or its error page answered."""
         if response.status_code >= 500 or response.status_code == 424:
             return True
         hub = urlsplit(self._server_check_url).path + "hub/"
-        target = urlsplit(urljoin(str(response.url), response.headers.get("Location", ""))).path
+        target = urlsplit(urljoin(url, response.headers.get("Location", ""))).path
         return response.is_redirect and target.startswith((f"{hub}user/", f"{hub}spawn"))
 
     def _warn_unreachable(self, reason: str) -> None:

@@ -20,9 +20,9 @@ async def connect_hub(
     `HTTP_PROXY` and its like are not heeded: the Hub is a neighbour.
     """
     transport = transport or AiohttpTransport(ssl_context=_ssl_context(settings))
-    async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
+    async with transport:
         yield HubClient(
-            http,
+            transport,
             api_url=settings.hub_api_url,
             server_check_url=settings.server_check_url,
             token=settings.hub_api_token.get_secret_value(),

@@ -1,6 +1,8 @@
 """Requests to the Hub's REST API: token, timeouts, status codes as our errors, and when one is repeated."""
 
 import asyncio
+import json
+import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +14,8 @@ import httpx
 
 from app.hub.wire import hub_reason
 from app.launch.errors import HubBusy, HubError, HubFailed, HubForbidden, HubRefused, HubUnavailable
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -31,11 +35,11 @@ class HubRest:
     """The Hub's API by path: `call` asks once, `repeat` and `create` say when to ask again."""
 
     def __init__(
-        self, http: httpx.AsyncClient, *, api_url: str, token: str, retries: int, retry_delay_s: float
+        self, transport: httpx.AsyncBaseTransport, *, api_url: str, token: str, retries: int, retry_delay_s: float
     ) -> None:
-        self._http = http
+        self._transport = transport
         self._api_url = api_url
-        self._headers = {"Authorization": f"token {token}"}
+        self._headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
         self._retries = retries
         self._retry_delay_s = retry_delay_s
 
@@ -49,7 +53,7 @@ class HubRest:
         """
         request = self._request(method, path, body=body, timeouts=timeouts)
         try:
-            response = await self._http.send(request)
+            response = await send(self._transport, request)
         except httpx.HTTPError as error:
             raise _unavailable(operation, error) from error
         if not response.is_success:
@@ -61,7 +65,7 @@ class HubRest:
         """`GET` a stream; its answer is not read yet, and its connection is closed on leaving. Errors as in `call`."""
         request = self._request("GET", path, timeouts=STREAM)
         try:
-            response = await self._http.send(request, stream=True)
+            response = await self._transport.handle_async_request(request)
             try:
                 if response.status_code != 200:
                     await response.aread()
@@ -81,7 +85,7 @@ class HubRest:
             except (HubUnavailable, HubBusy) as error:
                 if attempt >= self._retries:
                     raise
-                await asyncio.sleep(self._delay_s(attempt, error))
+                await self._pause(attempt, error)
                 attempt += 1
 
     async def create(
@@ -109,7 +113,7 @@ class HubRest:
             except HubBusy as error:
                 if not waits_if_busy or attempt >= self._retries:
                     raise
-                await asyncio.sleep(self._delay_s(attempt, error))
+                await self._pause(attempt, error)
                 attempt += 1
             except HubUnavailable as error:
                 unclear = unclear or error.may_have_acted
@@ -117,10 +121,15 @@ class HubRest:
                     return
                 if isinstance(error, HubFailed) or attempt >= self._retries:
                     raise
-                await asyncio.sleep(self._delay_s(attempt, error))
+                await self._pause(attempt, error)
                 attempt += 1
             else:
                 return
+
+    async def _pause(self, attempt: int, error: HubError) -> None:
+        delay_s = self._delay_s(attempt, error)
+        log.info("%s Asking again in %.1f s (%d of %d).", error, delay_s, attempt + 1, self._retries)
+        await asyncio.sleep(delay_s)
 
     def _delay_s(self, attempt: int, error: HubError) -> float:
         if isinstance(error, HubBusy) and error.retry_after_s is not None:
@@ -129,9 +138,27 @@ class HubRest:
         return self._retry_delay_s * float(2 ** (attempt - 1)) * spread
 
     def _request(self, method: str, path: str, *, timeouts: httpx.Timeout, body: object = None) -> httpx.Request:
-        return self._http.build_request(
-            method, self._api_url + path, headers=self._headers, json=body, timeout=timeouts
+        return httpx.Request(
+            method,
+            self._api_url + path,
+            headers=self._headers,
+            content=None if body is None else json.dumps(body),
+            extensions={"timeout": timeouts.as_dict()},
         )
+
+
+async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+    """The answer, read to its end.
+
+    Straight through the transport: what `httpx.AsyncClient` would do beside it (cookies, redirects, authentication) is
+    not wanted here, and would cost more than the request.
+    """
+    response = await transport.handle_async_request(request)
+    try:
+        await response.aread()
+    finally:
+        await response.aclose()
+    return response
 
 
 def _unavailable(operation: str, error: httpx.HTTPError) -> HubUnavailable:

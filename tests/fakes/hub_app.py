@@ -144,8 +144,9 @@ class HubApp:
             await self._stream(reply.events, exchange)
             return
         body = b"" if reply.content is None else json.dumps(reply.content).encode()
-        content_type = "text/plain" if reply.content is None else "application/json"
-        await exchange.begin(reply.status, {"Content-Type": content_type, **headers}, len(body))
+        if reply.status != 204:
+            headers["Content-Type"] = "text/plain" if reply.content is None else "application/json"
+        await exchange.begin(reply.status, headers, len(body))
         await exchange.send_all(body)
         self._state.notice()
 

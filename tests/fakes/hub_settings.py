@@ -50,6 +50,8 @@ class HubSettings:
         self.slow_spawn_timeout = 10.0
         """How long POST waits for the server; 0 answers 202 at once."""
         self.slow_stop_timeout = 10.0
+        self.start_timeout = 60.0
+        """After which a spawn fails, with no text."""
         self.token_expires_in_max_seconds = 0
         self.keepalive_s = 8.0
         """The pause between two blank lines of a progress stream."""

@@ -136,7 +136,9 @@ class HubState(HubSettings):
                 spawn.timers.append(loop.call_later(second, self._tell, spawn, event))
             else:
                 self._tell(spawn, event)
-        if not spawn.plan.never:
+        if spawn.plan.never or spawn.seconds > self.start_timeout:
+            spawn.timers.append(loop.call_later(self.start_timeout, self.fail, server, ""))
+        else:
             spawn.timers.append(loop.call_later(spawn.seconds, self._conclude, server, spawn))
 
     def _tell(self, spawn: Spawn, event: Mapping[str, Any]) -> None:

@@ -1,16 +1,28 @@
 """Configuration of the real Hub that the contract suite runs on. Addresses and the token come by environment."""
 
 import os
+import sys
+import threading
 
 from tests.hubs.plan_spawner import NoProxy, PlanSpawner, SettingsHandler
 
-c = get_config()  # type: ignore[name-defined]  # noqa: F821
+
+def _end_with_the_tests() -> None:
+    """The other end of stdin is held by the test process alone, so it closes however that one ends."""
+    sys.stdin.read()
+    os._exit(1)
+
+
+threading.Thread(target=_end_with_the_tests, daemon=True).start()
+
+c = get_config()  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
 
 c.JupyterHub.bind_url = os.environ["TEST_HUB_BIND_URL"]
 c.JupyterHub.hub_bind_url = os.environ["TEST_HUB_API_BIND_URL"]
 c.JupyterHub.db_url = "sqlite:///:memory:"
 c.JupyterHub.proxy_class = NoProxy
 c.JupyterHub.spawner_class = PlanSpawner
+c.Spawner.start_timeout = 3  # before 5.1 nothing else ends a spawn that never does
 c.JupyterHub.authenticator_class = "null"
 c.JupyterHub.allow_named_servers = True
 c.JupyterHub.extra_handlers = [(r"/test-settings", SettingsHandler)]

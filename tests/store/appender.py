@@ -16,11 +16,10 @@ async def append(store: SqlLaunchStore, launch_id: str) -> None:
 
 
 async def main() -> None:
-    async with SqlLaunchStore(sys.argv[1], sealer=Sealer("0" * 32)) as store, asyncio.TaskGroup() as group:
-        for _ in range(3):
-            launch = new_launch()
-            await store.accept(launch)
-            group.create_task(append(store, launch.id))
+    launches = [new_launch() for _ in range(3)]
+    async with SqlLaunchStore(sys.argv[1], sealer=Sealer("0" * 32)) as store:
+        await asyncio.gather(*map(store.accept, launches))
+        await asyncio.gather(*(append(store, launch.id) for launch in launches))
 
 
 asyncio.run(main())

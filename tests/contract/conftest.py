@@ -1,0 +1,103 @@
+"""The contract runs on the fake Hub, in each version that it can be, and on a real one.
+
+The real one is this environment's JupyterHub, or that of the Python named by `HUBLAUNCH_TEST_HUB_PYTHON`.
+"""
+
+import os
+import sys
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.contract.contract_hub import SETTINGS, ContractHub
+from tests.fakes.hub import FakeHub
+from tests.hubs.process import RealHub
+
+BASE_URL = "/jh/"
+_FAKES = ["6.1.1", "5.5.4", "4.1.6"]
+
+
+@pytest.fixture(scope="session")
+def real_hub() -> Iterator[RealHub]:
+    with RealHub(python=os.environ.get("HUBLAUNCH_TEST_HUB_PYTHON", sys.executable), base_url=BASE_URL) as hub:
+        yield hub
+
+
+@pytest.fixture(params=[*_FAKES, pytest.param("real", marks=pytest.mark.real_hub)])
+async def hub(request: pytest.FixtureRequest) -> AsyncGenerator[ContractHub]:
+    if request.param == "real":
+        real: RealHub = request.getfixturevalue("real_hub")
+        async with _client(real.url, real.api_token) as api:
+            yield await _real(real, api)
+            await _configure_real(real, api, SETTINGS)
+        return
+    async with FakeHub(version=request.param, base_url=BASE_URL) as fake:
+        fake.interrupt_s = 0.05
+        fake.start_timeout = 0.3
+        async with _client(fake.url, fake.api_token) as api:
+            yield _fake(fake, api)
+
+
+@pytest.fixture
+async def username(hub: ContractHub) -> AsyncGenerator[str]:
+    """A name that nobody has; whoever gets it is gone after the test."""
+    name = f"contract-{uuid4().hex[:8]}"
+    yield name
+    await hub.configure(SETTINGS)
+    await hub.clean_up(name)
+
+
+@pytest.fixture
+async def user(hub: ContractHub, username: str) -> str:
+    """A user without a server."""
+    await hub.create(username)
+    return username
+
+
+def _client(url: str, token: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=f"{url}hub/api/", headers={"Authorization": f"token {token}"}, trust_env=False, timeout=15
+    )
+
+
+async def _real(real: RealHub, api: httpx.AsyncClient) -> ContractHub:
+    version = (await api.get("")).json()["version"]
+
+    async def configure(settings: Mapping[str, Any]) -> None:
+        await _configure_real(real, api, settings)
+
+    return ContractHub(
+        api=api,
+        url=real.url,
+        base_url=BASE_URL,
+        token=real.api_token,
+        version=_numbers(version),
+        configure=configure,
+    )
+
+
+async def _configure_real(real: RealHub, api: httpx.AsyncClient, settings: Mapping[str, Any]) -> None:
+    (await api.put(f"{real.url}hub/test-settings", json=dict(settings))).raise_for_status()
+
+
+def _fake(fake: FakeHub, api: httpx.AsyncClient) -> ContractHub:
+    async def configure(settings: Mapping[str, Any]) -> None:
+        for name, value in settings.items():
+            assert hasattr(fake, name)
+            setattr(fake, name, value)
+
+    return ContractHub(
+        api=api,
+        url=fake.url,
+        base_url=BASE_URL,
+        token=fake.api_token,
+        version=fake.version_info,
+        configure=configure,
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

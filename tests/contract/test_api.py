@@ -1,0 +1,74 @@
+"""What holds for every call: who may ask, how errors look, where the API is."""
+
+import httpx
+import pytest
+
+from tests.contract.contract_hub import ContractHub, error
+
+
+@pytest.fixture
+async def stranger(hub: ContractHub) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.get(f"{hub.url}hub/api/users/anybody")
+
+
+async def test_the_version_is_told_to_anybody(hub: ContractHub) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        with_none = await client.get(f"{hub.url}hub/api/")
+        with_wrong = await client.get(f"{hub.url}hub/api/", headers={"Authorization": "token wrong"})
+
+    assert with_none.status_code == with_wrong.status_code == 200
+    assert with_none.json() == with_wrong.json() == {"version": ".".join(map(str, hub.version))}
+
+
+async def test_each_answer_names_the_version(hub: ContractHub, stranger: httpx.Response) -> None:
+    assert stranger.headers["X-JupyterHub-Version"] == ".".join(map(str, hub.version))
+
+
+async def test_without_a_token_everything_else_is_forbidden(hub: ContractHub, stranger: httpx.Response) -> None:
+    assert error(stranger) == (403, "Missing or invalid credentials.")
+    assert stranger.headers["Content-Type"] == "application/json"
+
+
+async def test_a_wrong_token_is_as_good_as_none(hub: ContractHub) -> None:
+    answer = await hub.api.post("users/anybody/server", headers={"Authorization": "token wrong"})
+
+    assert error(answer) == (403, "Missing or invalid credentials.")
+
+
+async def test_a_token_in_the_query_is_not_taken(hub: ContractHub) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"{hub.url}hub/api/user", params={"token": hub.token})
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("scheme", ["token", "Bearer", "bearer"])
+async def test_both_ways_to_send_a_token_work(hub: ContractHub, scheme: str) -> None:
+    answer = await hub.api.get("user", headers={"Authorization": f"{scheme} {hub.token}"})
+
+    assert answer.status_code == 200
+
+
+async def test_a_service_learns_its_scopes_expanded(hub: ContractHub) -> None:
+    told = (await hub.api.get("user")).json()
+
+    expected = ["admin:users", "delete:users", "read:users", "servers", "delete:servers", "read:servers", "tokens"]
+    assert (told["kind"], told["name"]) == ("service", "launcher")
+    assert set(expected) <= set(told["scopes"])
+    assert ("start:servers" in told["scopes"]) == (hub.version >= (6,))
+
+
+@pytest.mark.parametrize("path", ["users/nobody", "users/nobody/server/progress", "no-such-thing"])
+async def test_what_is_not_there_is_404_and_json(hub: ContractHub, path: str) -> None:
+    answer = await hub.api.get(path)
+
+    assert error(answer) == (404, None if hub.version >= (6,) else "Not Found")
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+async def test_where_no_server_is_the_way_leads_to_the_hub(hub: ContractHub) -> None:
+    answer = await hub.api.get(f"{hub.url}user/nobody/api")
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == f"{hub.base_url}hub/user/nobody/api"

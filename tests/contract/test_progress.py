@@ -1,0 +1,231 @@
+"""The progress stream: its bytes, its events, and what it says before, after and instead of a spawn."""
+
+import asyncio
+
+import pytest
+
+from tests.contract.contract_hub import ContractHub, error, events
+
+REQUESTED = {"progress": 0, "message": "Server requested"}
+
+
+def _ready(url: str) -> dict[str, object]:
+    return {
+        "progress": 100,
+        "ready": True,
+        "message": f"Server ready at {url}",
+        "html_message": f'Server ready at <a href="{url}">{url}</a>',
+        "url": url,
+    }
+
+
+def _failed(message: str) -> dict[str, object]:
+    return {"progress": 100, "failed": True, "message": message}
+
+
+async def test_the_exact_bytes_of_a_spawn(hub: ContractHub, user: str) -> None:
+    await hub.start_in_background(user, seconds=0.3)
+
+    stream = await hub.progress(user)
+
+    url = f"{hub.base_url}user/{user}/"
+    assert stream.content == (
+        b"\n\n"
+        b'data: {"progress": 0, "message": "Server requested"}\n\n'
+        b'data: {"progress": 50, "message": "Spawning server..."}\n\n'
+        b'data: {"progress": 100, "ready": true, "message": "Server ready at %(url)b", '
+        b'"html_message": "Server ready at <a href=\\"%(url)b\\">%(url)b</a>", "url": "%(url)b"}\n\n'
+        % {b"url": url.encode()}
+    )
+
+
+async def test_a_stream_is_chunked_and_not_to_be_cached(hub: ContractHub, user: str) -> None:
+    await hub.start_in_background(user, seconds=0.1)
+
+    stream = await hub.progress(user)
+
+    assert stream.status_code == 200
+    assert stream.headers["Content-Type"] == "text/event-stream"
+    assert stream.headers["Cache-Control"] == "no-cache"
+    assert stream.headers["Transfer-Encoding"] == "chunked"
+
+
+async def test_what_the_spawner_tells_comes_as_it_is(hub: ContractHub, user: str) -> None:
+    told = [
+        {"progress": 20, "message": "pulling"},
+        {"message": "still pulling", "raw_event": {"kind": "Event"}},
+        {"progress": 80, "message": "é <b>", "html_message": "<b>é</b>"},
+    ]
+    await hub.start_in_background(user, seconds=0.3, messages=told)
+
+    stream = await hub.progress(user)
+
+    assert events(stream) == [REQUESTED, *told, _ready(f"{hub.base_url}user/{user}/")]
+
+
+async def test_a_spawner_cannot_announce_ready(hub: ContractHub, user: str) -> None:
+    await hub.start_in_background(user, seconds=0.1, messages=[{"message": "almost", "ready": True}])
+
+    stream = await hub.progress(user)
+
+    assert events(stream)[1] == {"message": "almost"}
+
+
+async def test_every_reader_is_told_from_the_beginning(hub: ContractHub, user: str) -> None:
+    await hub.start_in_background(user, seconds=0.4, messages=["one", "two"])
+    early = asyncio.create_task(hub.progress(user))
+    async with hub.api.stream("GET", f"users/{user}/server/progress") as peek:
+        async for line in peek.aiter_lines():
+            if "two" in line:
+                break
+
+    late = await hub.progress(user)
+
+    assert events(late) == events(await early)
+    assert [event["message"] for event in events(late)][:3] == ["Server requested", "one", "two"]
+
+
+async def test_a_reader_that_leaves_does_not_stop_the_spawn(hub: ContractHub, user: str) -> None:
+    await hub.start_in_background(user, seconds=0.2)
+    async with hub.api.stream("GET", f"users/{user}/server/progress") as stream:
+        await anext(stream.aiter_bytes())
+
+    assert events(await hub.progress(user))[-1]["ready"]
+
+
+async def test_a_ready_server_is_announced_at_once(hub: ContractHub, user: str) -> None:
+    await hub.start(user)
+
+    stream = await hub.progress(user)
+
+    assert stream.content.startswith(b"data: ")
+    assert events(stream) == [_ready(f"{hub.base_url}user/{user}/")]
+
+
+async def test_a_named_server_has_a_stream_of_its_own(hub: ContractHub, user: str) -> None:
+    await hub.start(user, "extra")
+
+    answer = await hub.api.get(f"users/{user}/servers/extra/progress")
+
+    assert events(answer) == [_ready(f"{hub.base_url}user/{user}/extra/")]
+    assert (await hub.api.get(f"users/{user}/servers/progress")).status_code in (404, 405)
+
+
+async def test_the_url_of_a_server_is_quoted(hub: ContractHub, username: str) -> None:
+    await hub.create(f"{username}%20b@c~d")
+    await hub.start(f"{username}%20b@c~d")
+
+    stream = await hub.progress(f"{username}%20b@c~d")
+
+    assert events(stream)[0]["url"] == f"{hub.base_url}user/{username}%20b@c~d/"
+    await hub.clean_up(f"{username}%20b@c~d")
+
+
+# --- failures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ({"fails": "boom"}, "Spawn failed: boom"),
+        ({"fails": "no quota", "status": 403}, "Spawn failed: HTTP 403: error (no quota)"),
+    ],
+)
+async def test_a_failure_comes_with_the_spawners_words(
+    hub: ContractHub, user: str, plan: dict[str, object], message: str
+) -> None:
+    await hub.start_in_background(user, seconds=0.2, messages=["trying"], **plan)
+
+    stream = await hub.progress(user)
+
+    assert events(stream) == [REQUESTED, {"progress": 50, "message": "trying"}, _failed(message)]
+
+
+async def test_a_spawn_that_runs_out_of_time_fails_without_a_reason(hub: ContractHub, user: str) -> None:
+    await hub.start_in_background(user, never=True)
+
+    last = events(await hub.progress(user))[-1]
+
+    assert last == _failed("Spawn failed: Timeout" if hub.version < (5,) else "Spawn failed: ")
+
+
+async def test_a_failure_can_be_read_afterwards_even_when_the_server_was_stopped(hub: ContractHub, user: str) -> None:
+    await hub.start(user, fails="boom")
+
+    first = await hub.progress(user)
+    await hub.stop(user)
+    second = await hub.progress(user)
+
+    assert first.content == second.content
+    assert events(first) == [_failed("Spawn failed: boom")]
+
+
+async def test_a_failure_is_forgotten_at_the_next_start(hub: ContractHub, user: str) -> None:
+    await hub.start(user, fails="boom")
+
+    await hub.start(user)
+
+    assert events(await hub.progress(user)) == [_ready(f"{hub.base_url}user/{user}/")]
+
+
+async def test_a_failure_is_forgotten_with_its_user(hub: ContractHub, user: str) -> None:
+    await hub.start(user, fails="boom")
+    await hub.api.delete(f"users/{user}")
+    await hub.create(user)
+
+    assert (await hub.progress(user)).status_code == 404
+
+
+async def test_a_cancelled_spawn_is_announced_as_ready(hub: ContractHub, user: str) -> None:
+    if hub.version < (5, 1):
+        return
+    await hub.start_in_background(user, never=True)
+    reader = asyncio.create_task(_read_cancelling_after_the_first_event(hub, user))
+
+    told = await reader
+
+    assert events(told)[-1] == _ready(f"{hub.base_url}user/{user}/")
+    assert (await hub.user(user))["servers"] == {}
+
+
+async def _read_cancelling_after_the_first_event(hub: ContractHub, user: str) -> bytes:
+    content, stop = b"", None
+    async with hub.api.stream("GET", f"users/{user}/server/progress") as stream:
+        async for chunk in stream.aiter_bytes():
+            content += chunk
+            if stop is None and b"Spawning" in content:
+                stop = asyncio.create_task(hub.stop(user))
+    assert stop is not None
+    assert (await stop).status_code == 204
+    return content
+
+
+# --- nothing to tell --------------------------------------------------------------------------------------------------
+
+
+async def test_a_server_that_was_never_started_has_no_progress(hub: ContractHub, user: str) -> None:
+    default = await hub.progress(user)
+    named = await hub.progress(user, "extra")
+
+    assert (default.status_code, named.status_code) == (404, 404)
+
+
+async def test_a_stopped_server_has_no_progress(hub: ContractHub, user: str) -> None:
+    await hub.start(user)
+    await hub.stop(user)
+
+    assert (await hub.progress(user)).status_code == 404
+
+
+async def test_a_stopping_server_is_not_starting(hub: ContractHub, user: str) -> None:
+    await hub.start(user, stop_seconds=0.5)
+    await hub.configure({"slow_stop_timeout": 0.1})
+    await hub.stop(user)
+
+    assert error(await hub.progress(user)) == (400, f"{user} is not starting...")
+
+
+async def test_a_server_that_was_stopped_before_it_ever_started_is_not_starting(hub: ContractHub, user: str) -> None:
+    await hub.stop(user)
+
+    assert error(await hub.progress(user)) == (400, f"{user} is not starting...")

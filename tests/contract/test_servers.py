@@ -1,0 +1,369 @@
+"""Starting and stopping servers."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from tests.contract.contract_hub import ContractHub, error
+
+
+async def test_a_start_that_is_quick_is_created(hub: ContractHub, user: str) -> None:
+    answer = await hub.start(user)
+
+    assert (answer.status_code, answer.content) == (201, b"")
+    server = (await hub.user(user))["servers"][""]
+    assert (server["ready"], server["pending"], server["stopped"]) == (True, None, False)
+
+
+async def test_a_start_that_takes_longer_than_the_hub_waits_is_accepted(hub: ContractHub, user: str) -> None:
+    await hub.configure({"slow_spawn_timeout": 0.1})
+
+    answer = await hub.start(user, never=True)
+
+    assert (answer.status_code, answer.content) == (202, b"")
+    server = (await hub.user(user))["servers"][""]
+    assert (server["ready"], server["pending"], server["stopped"]) == (False, "spawn", False)
+
+
+async def test_with_no_slow_spawn_timeout_even_a_quick_start_is_accepted(hub: ContractHub, user: str) -> None:
+    await hub.configure({"slow_spawn_timeout": 0})
+
+    answer = await hub.start(user)
+
+    assert answer.status_code == 202
+
+
+async def test_the_user_model_shows_where_the_server_is(hub: ContractHub, user: str) -> None:
+    await hub.start(user)
+
+    model = await hub.user(user)
+
+    url = f"{hub.base_url}user/{user}/"
+    assert (model["server"], model["servers"][""]["url"]) == (url, url)
+    assert model["servers"][""]["progress_url"] == f"{hub.base_url}hub/api/users/{user}/server/progress"
+
+
+async def test_flat_user_options_are_kept_and_readable(hub: ContractHub, user: str) -> None:
+    await hub.api.post(f"users/{user}/server", json={"image": "img:1", "repo_url": "", "n": {"m": [1]}})
+
+    server = (await hub.user(user))["servers"][""]
+
+    assert server["user_options"] == {"image": "img:1", "repo_url": "", "n": {"m": [1]}}
+
+
+async def test_wrapped_user_options_are_unwrapped_from_version_6_on(hub: ContractHub, user: str) -> None:
+    body = {"user_options": {"image": "img:1"}, "display_name": "Mine"}
+
+    await hub.api.post(f"users/{user}/server", json=body)
+
+    server = (await hub.user(user))["servers"][""]
+    assert server["user_options"] == ({"image": "img:1"} if hub.version >= (6,) else body)
+
+
+async def test_a_start_without_a_body_takes_the_options_of_the_last_one(hub: ContractHub, user: str) -> None:
+    await hub.api.post(f"users/{user}/server", json={"image": "img:1"})
+    await hub.stop(user)
+
+    await hub.api.post(f"users/{user}/server")
+
+    assert (await hub.user(user))["servers"][""]["user_options"] == {"image": "img:1"}
+
+
+async def test_a_second_start_of_a_pending_server_is_accepted_and_its_body_ignored(hub: ContractHub, user: str) -> None:
+    await hub.start_in_background(user, never=True)
+
+    answer = await hub.api.post(f"users/{user}/server", json={"image": "other"})
+
+    assert answer.status_code == 202
+    assert (await hub.user(user))["servers"][""]["user_options"] == {"test_spawn": {"never": True}}
+
+
+async def test_a_running_server_is_not_started_again(hub: ContractHub, user: str) -> None:
+    await hub.start(user)
+
+    answer = await hub.start(user)
+
+    assert error(answer) == (400, f"{user} is already running")
+
+
+async def test_a_stopping_server_is_not_started(hub: ContractHub, user: str) -> None:
+    await hub.start(user, stop_seconds=0.5)
+    await hub.configure({"slow_stop_timeout": 0.1})
+    await hub.stop(user)
+
+    answer = await hub.start(user)
+
+    assert error(answer) == (400, f"{user} is pending stop")
+
+
+async def test_nobody_has_no_server_to_start_or_stop(hub: ContractHub) -> None:
+    assert (await hub.start("nobody")).status_code == 404
+    assert (await hub.stop("nobody")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{half", "Invalid JSON in body of request"),
+        (b"[1]", "Body must be a JSON object"),
+        (b'"text"', "Body must be a JSON object"),
+    ],
+)
+async def test_a_body_that_is_no_object_is_refused(hub: ContractHub, user: str, body: bytes, message: str) -> None:
+    answer = await hub.api.post(f"users/{user}/server", content=body)
+
+    if hub.version >= (6,) or b"half" in body:
+        assert error(answer) == (400, message)
+    else:
+        assert answer.status_code in (400, 500)
+
+
+@pytest.mark.parametrize(
+    ("plan", "status", "message"),
+    [
+        ({"fails": "boom"}, 500, "Internal Server Error"),
+        ({"fails": "no quota for you", "status": 403}, 403, "no quota for you"),
+        ({"fails": "come back later", "status": 503}, 503, "come back later"),
+    ],
+)
+async def test_a_start_that_fails_in_time_is_an_error(
+    hub: ContractHub, user: str, plan: dict[str, object], status: int, message: str
+) -> None:
+    answer = await hub.start(user, **plan)
+
+    told = error(answer)
+    assert told[0] == status
+    assert hub.version < (6,) or told[1] == message
+    assert (await hub.user(user))["servers"] == {}
+
+
+async def test_version_6_can_be_asked_for_one_server(hub: ContractHub, user: str) -> None:
+    await hub.start(user, "extra")
+
+    answer = await hub.api.get(f"users/{user}/servers/extra")
+
+    if hub.version >= (6,):
+        assert answer.json() == (await hub.user(user))["servers"]["extra"]
+    else:
+        assert error(answer) == (405, "Method Not Allowed")
+
+
+# --- stopping ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_stopped_server_is_listed_no_more_but_remembered(hub: ContractHub, user: str) -> None:
+    await hub.start(user)
+
+    answer = await hub.stop(user)
+
+    stopped = (await hub.api.get(f"users/{user}?include_stopped_servers=1")).json()["servers"][""]
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert (await hub.user(user))["servers"] == {}
+    assert (stopped["stopped"], stopped["ready"]) == (True, False)
+
+
+async def test_stopping_what_does_not_run_is_fine(hub: ContractHub, user: str) -> None:
+    answers = [await hub.stop(user) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [204, 204]
+
+
+async def test_a_stop_that_takes_long_is_accepted_however_often_it_is_asked_for(hub: ContractHub, user: str) -> None:
+    await hub.start(user, stop_seconds=0.5)
+    await hub.configure({"slow_stop_timeout": 0.1})
+
+    answers = [await hub.stop(user) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert (await hub.user(user))["pending"] == "stop"
+
+
+async def test_a_start_can_be_interrupted_since_5_1(hub: ContractHub, user: str) -> None:
+    await hub.start_in_background(user, never=True)
+
+    answer = await hub.stop(user)
+
+    if hub.version >= (5, 1):
+        assert answer.status_code == 204
+        assert (await hub.user(user))["servers"] == {}
+    else:
+        assert error(answer) == (400, f"{user} is pending spawn, please wait")
+        assert (await hub.user(user))["pending"] == "spawn"
+
+
+async def test_a_start_that_waits_is_an_error_once_it_is_interrupted(hub: ContractHub, user: str) -> None:
+    if hub.version < (5, 1):
+        return
+    start = asyncio.create_task(hub.start(user, never=True))
+    await _until_pending(hub, user, "spawn")
+
+    await hub.stop(user)
+
+    assert error(await start) == (500, "Internal Server Error")
+
+
+async def test_an_interrupted_start_looks_ready_for_a_while(hub: ContractHub, user: str) -> None:
+    if hub.version < (5, 1):
+        return
+    await hub.start_in_background(user, never=True)
+    stop = asyncio.create_task(hub.stop(user))
+    await _until_pending(hub, user, None)
+
+    server = (await hub.user(user))["servers"][""]
+
+    assert server["ready"]
+    assert (await stop).status_code == 204
+
+
+async def test_of_two_that_interrupt_the_first_may_get_an_error(hub: ContractHub, user: str) -> None:
+    if hub.version < (5, 1):
+        return
+    await hub.start_in_background(user, never=True)
+    first = asyncio.create_task(hub.stop(user))
+    await _until_pending(hub, user, None)
+
+    second = await hub.stop(user)
+
+    assert second.status_code == 204
+    assert error(await first) == (500, "Internal Server Error")
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+async def test_too_many_starts_at_once_are_told_when_to_come_back(hub: ContractHub, user: str) -> None:
+    other = f"{user}-other"
+    await hub.create(other)
+    await hub.start_in_background(other, never=True)
+    await hub.configure({"concurrent_spawn_limit": 1})
+
+    answer = await hub.start(user)
+
+    status, message = error(answer)
+    assert status == 429
+    assert message is not None
+    assert message.startswith("Too many users trying to log in right now. Try again in ")
+    assert 30 <= int(answer.headers["Retry-After"]) <= 60
+    await _assert_untouched(hub, user)
+    await hub.clean_up(other)
+
+
+async def test_too_many_servers_are_told_no_time_to_come_back(hub: ContractHub, user: str) -> None:
+    other = f"{user}-other"
+    await hub.create(other)
+    await hub.start(other)
+    await hub.configure({"active_server_limit": 1})
+
+    answer = await hub.start(user)
+
+    assert error(answer) == (429, "Active user limit exceeded. Try again in a few minutes.")
+    assert "Retry-After" not in answer.headers
+    await _assert_untouched(hub, user)
+    await hub.clean_up(other)
+
+
+async def _assert_untouched(hub: ContractHub, user: str) -> None:
+    assert (await hub.user(user))["servers"] == {}
+    assert error(await hub.progress(user)) == (400, f"{user} is not starting...")
+
+
+# --- named servers ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_named_server_runs_beside_the_default_one(hub: ContractHub, user: str) -> None:
+    default = await hub.start(user)
+    named = await hub.start(user, "extra")
+
+    servers = (await hub.user(user))["servers"]
+    assert (default.status_code, named.status_code) == (201, 201)
+    assert set(servers) == {"", "extra"}
+    assert servers["extra"]["url"] == f"{hub.base_url}user/{user}/extra/"
+    assert servers["extra"]["progress_url"] == f"{hub.base_url}hub/api/users/{user}/servers/extra/progress"
+
+
+async def test_errors_name_a_named_server(hub: ContractHub, user: str) -> None:
+    await hub.start(user, "extra")
+
+    answer = await hub.start(user, "extra")
+
+    assert error(answer) == (400, f"{user}:extra is already running")
+
+
+async def test_a_stopped_named_server_stays_on_record_until_it_is_removed(hub: ContractHub, user: str) -> None:
+    await hub.start(user, "extra")
+    await hub.stop(user, "extra")
+
+    remembered = await _all_servers(hub, user)
+    removal = await hub.api.request("DELETE", f"users/{user}/servers/extra", json={"remove": True})
+
+    assert "extra" in remembered
+    assert removal.status_code == 204
+    assert "extra" not in await _all_servers(hub, user)
+    assert error(await hub.stop(user, "extra")) == (404, f"{user} has no server named 'extra'")
+
+
+async def test_a_running_named_server_can_be_removed_in_one_call(hub: ContractHub, user: str) -> None:
+    await hub.start(user, "extra")
+
+    answer = await hub.api.request("DELETE", f"users/{user}/servers/extra", json={"remove": True})
+
+    assert answer.status_code == 204
+    assert "extra" not in await _all_servers(hub, user)
+
+
+async def test_the_default_server_cannot_be_removed(hub: ContractHub, user: str) -> None:
+    answer = await hub.api.request("DELETE", f"users/{user}/server", json={"remove": True})
+
+    assert error(answer) == (400, "Cannot delete the default server")
+
+
+@pytest.mark.parametrize("name", ["A-b", "x_y", "9lives", "a--b", "a" * 31])
+async def test_version_6_restricts_the_names_of_new_servers(hub: ContractHub, user: str, name: str) -> None:
+    answer = await hub.start(user, name)
+
+    if hub.version >= (6,):
+        assert error(answer) == (400, f"Invalid server_name: {name!r}")
+    else:
+        assert answer.status_code == 201
+
+
+async def test_a_slash_in_a_server_name_is_refused_by_every_version(hub: ContractHub, user: str) -> None:
+    answer = await hub.start(user, "a%2Fb")
+
+    assert answer.status_code == 400
+
+
+async def test_named_servers_may_be_switched_off(hub: ContractHub, user: str) -> None:
+    await hub.configure({"allow_named_servers": False})
+
+    assert error(await hub.start(user, "extra")) == (400, "Named servers are not enabled.")
+    assert error(await hub.stop(user, "extra")) == (400, "Named servers are not enabled.")
+
+
+async def test_stopped_named_servers_count_against_the_limit(hub: ContractHub, user: str) -> None:
+    await hub.start(user, "first")
+    await hub.stop(user, "first")
+    await hub.configure({"named_server_limit_per_user": 1})
+
+    status, message = error(await hub.start(user, "second"))
+
+    assert status == 400
+    assert message is not None
+    assert message.startswith(f"User {user} already has the maximum of 1 named servers.")
+
+
+async def _all_servers(hub: ContractHub, user: str) -> dict[str, object]:
+    answer: httpx.Response = await hub.api.get(f"users/{user}?include_stopped_servers=1")
+    servers: dict[str, object] = answer.json()["servers"]
+    return servers
+
+
+async def _until_pending(hub: ContractHub, user: str, pending: str | None) -> None:
+    """A real Hub can only be asked."""
+    async with asyncio.timeout(5):
+        while True:
+            servers = (await hub.user(user))["servers"]
+            if servers and servers[""]["pending"] == pending:
+                return
+            await asyncio.sleep(0.005)

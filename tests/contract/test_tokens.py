@@ -1,0 +1,146 @@
+"""Tokens for visitors: which scopes they get, how long they last, how they are found again."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.contract.contract_hub import ContractHub, error
+
+
+async def _mint(hub: ContractHub, user: str, **body: Any) -> httpx.Response:
+    return await hub.api.post(f"users/{user}/tokens", json=body)
+
+
+@pytest.mark.parametrize("server_name", ["", "extra"])
+async def test_a_token_can_be_had_for_a_server_that_is_not_there_yet(
+    hub: ContractHub, user: str, server_name: str
+) -> None:
+    scope = f"access:servers!server={user}/{server_name}"
+
+    answer = await _mint(hub, user, scopes=[scope], expires_in=60, note="hublaunch:1:1")
+
+    model = answer.json()
+    assert answer.status_code == 201
+    assert scope in model["scopes"]
+    assert len(model["token"]) == 32
+    assert (model["user"], model["kind"], model["note"]) == (user, "api_token", "hublaunch:1:1")
+
+
+async def test_a_token_ends_when_it_should(hub: ContractHub, user: str) -> None:
+    asked_at = datetime.now(UTC)
+
+    model = (await _mint(hub, user, scopes=[f"access:servers!server={user}/"], expires_in=60)).json()
+
+    lasts_s = (datetime.fromisoformat(model["expires_at"]) - asked_at).total_seconds()
+    assert lasts_s == pytest.approx(60, abs=5)
+
+
+async def test_a_token_that_is_given_no_end_has_none(hub: ContractHub, user: str) -> None:
+    model = (await _mint(hub, user, scopes=[f"access:servers!server={user}/"])).json()
+
+    assert model["expires_at"] is None
+
+
+async def test_the_trap_scope_is_accepted_and_opens_nothing(hub: ContractHub, user: str) -> None:
+    answer = await _mint(hub, user, scopes=["access:servers!server"])
+
+    assert answer.status_code == 201
+    assert not any(scope.startswith("access:servers") for scope in answer.json()["scopes"])
+
+
+async def test_a_token_tells_whose_it_is_and_may_start_nothing(hub: ContractHub, user: str) -> None:
+    token = (await _mint(hub, user, scopes=[f"access:servers!server={user}/"])).json()["token"]
+    as_visitor = {"Authorization": f"token {token}"}
+
+    told = (await hub.api.get("user", headers=as_visitor)).json()
+    start = await hub.api.post(f"users/{user}/server", headers=as_visitor)
+
+    assert (told["kind"], told["name"]) == ("user", user)
+    assert f"access:servers!server={user}/" in told["scopes"]
+    needed = "start:servers" if hub.version >= (6,) else "servers"
+    assert error(start) == (403, f"Action is not authorized with current scopes; requires any of [{needed}]")
+
+
+async def test_nobody_gets_a_token_for_what_is_not_theirs(hub: ContractHub, user: str) -> None:
+    answer = await _mint(hub, user, scopes=["access:servers!server=other/"])
+
+    assert error(answer) == (
+        400,
+        f"Not assigning requested scopes access:servers!server=other/ not held by User {user}",
+    )
+
+
+async def test_nobody_has_no_token(hub: ContractHub) -> None:
+    minting = await _mint(hub, "nobody", scopes=["access:servers!server=nobody/"])
+
+    assert error(minting) == (403, "Service nobody not found or no permissions to generate tokens")
+    assert error(await hub.api.get("users/nobody/tokens")) == (404, "No such user: nobody")
+
+
+@pytest.mark.parametrize("expires_in", [0, -1])
+async def test_a_token_that_ends_before_it_begins_is_refused_since_5(
+    hub: ContractHub, user: str, expires_in: int
+) -> None:
+    answer = await _mint(hub, user, expires_in=expires_in)
+
+    if hub.version >= (5,):
+        assert error(answer) == (400, f"expires_in must be a positive integer or null, not {expires_in}")
+    else:
+        assert answer.status_code in (201, 500)
+
+
+async def test_the_hub_may_limit_how_long_a_token_lasts_since_5_1(hub: ContractHub, user: str) -> None:
+    await hub.configure({"token_expires_in_max_seconds": 100})
+
+    too_long = await _mint(hub, user, expires_in=101)
+    unlimited = await _mint(hub, user)
+
+    if hub.version >= (5, 1):
+        assert error(too_long) == (400, "token expires_in: 101 must not exceed 100")
+        assert unlimited.json()["expires_at"] is not None
+    else:
+        assert too_long.status_code == 201
+
+
+async def test_a_token_is_found_by_its_note_and_revoked(hub: ContractHub, user: str) -> None:
+    minted = (await _mint(hub, user, scopes=[f"access:servers!server={user}/"], note="find me")).json()
+
+    listed = (await hub.api.get(f"users/{user}/tokens")).json()["api_tokens"]
+    revoked = await hub.api.delete(f"users/{user}/tokens/{minted['id']}")
+
+    assert [token["id"] for token in listed if token["note"] == "find me"] == [minted["id"]]
+    assert all("token" not in token for token in listed)
+    assert revoked.status_code == 204
+    who = await hub.api.get("user", headers={"Authorization": f"token {minted['token']}"})
+    assert who.status_code == 403
+
+
+async def test_a_revoked_token_cannot_be_revoked_again(hub: ContractHub, user: str) -> None:
+    minted = (await _mint(hub, user)).json()
+    await hub.api.delete(f"users/{user}/tokens/{minted['id']}")
+
+    again = await hub.api.delete(f"users/{user}/tokens/{minted['id']}")
+
+    assert again.status_code == 404
+
+
+async def test_a_running_server_has_a_token_of_its_own(hub: ContractHub, user: str) -> None:
+    await hub.start(user)
+
+    listed = (await hub.api.get(f"users/{user}/tokens")).json()["api_tokens"]
+
+    assert [token["note"] for token in listed] == [f"Server at {hub.base_url}user/{user}/"]
+
+
+async def test_tokens_survive_a_stop_but_not_their_user(hub: ContractHub, user: str) -> None:
+    await hub.start(user)
+    token = (await _mint(hub, user, scopes=[f"access:servers!server={user}/"])).json()["token"]
+
+    await hub.stop(user)
+    after_stop = await hub.api.get("user", headers={"Authorization": f"token {token}"})
+    await hub.api.delete(f"users/{user}")
+    after_deletion = await hub.api.get("user", headers={"Authorization": f"token {token}"})
+
+    assert (after_stop.status_code, after_deletion.status_code) == (200, 403)
