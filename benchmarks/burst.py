@@ -94,8 +94,10 @@ def cpu_s(pid: int) -> float:
 
 async def run(launches: int, spawn_s: float, events: int, slow_spawn_timeout: float) -> int:
     with tempfile.TemporaryDirectory() as directory:
-        hub_arguments = ("--port", "0", "--spawn-s", str(spawn_s), "--events", str(events))
-        hub_arguments += ("--slow-spawn-timeout", str(slow_spawn_timeout))
+        hub_arguments = [
+            *("--port", "0", "--spawn-s", str(spawn_s), "--events", str(events)),
+            *("--slow-spawn-timeout", str(slow_spawn_timeout)),
+        ]
         async with process("tests.fakes.hub", *hub_arguments) as hub:
             address = await fake_hub_address(hub)
             settings = {

@@ -110,7 +110,7 @@ async def test_a_database_in_use_is_refused_with_a_sentence(hub: FakeHub) -> Non
         async with started("app.cli", "serve", "--port", str(free_port()), **environment(hub)) as second:
             said = (await second.communicate())[0].decode()
 
-    assert second.returncode == 1
+    assert second.returncode == 3
     assert "in use by another hublaunch" in said
     assert "Traceback" not in said
 

@@ -133,7 +133,7 @@ async def test_a_cursor_that_is_none_of_ours_reads_from_the_start_and_says_so(se
     accepted = await service.launch()
     await service.events(accepted["events_url"])
 
-    answer = await service.http.get(accepted["events_url"], headers={"Last-Event-ID": cursor.encode()})
+    answer = await service.http.get(accepted["events_url"], headers={b"Last-Event-ID": cursor.encode()})
 
     assert answer.status_code == 200
     assert answer.headers["X-Launch-Cursor"] == "0"

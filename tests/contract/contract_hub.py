@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 
 SETTINGS: Mapping[str, Any] = {
     "slow_spawn_timeout": 10,
@@ -30,6 +31,10 @@ class ContractHub:
     version: tuple[int, ...]
     configure: Callable[[Mapping[str, Any]], Awaitable[None]] = field(repr=False)
     """Change settings of `SETTINGS`."""
+
+    def skip_before(self, *version: int) -> None:
+        if self.version < version:
+            pytest.skip(f"Not so before JupyterHub {'.'.join(map(str, version))}")
 
     async def create(self, username: str) -> None:
         (await self.api.post(f"users/{username}")).raise_for_status()

@@ -6,28 +6,25 @@ import pytest
 from tests.contract.contract_hub import ContractHub, error
 
 
-@pytest.fixture
-async def stranger(hub: ContractHub) -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        return await client.get(f"{hub.url}hub/api/users/anybody")
-
-
-async def test_the_version_is_told_to_anybody(hub: ContractHub) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        with_none = await client.get(f"{hub.url}hub/api/")
-        with_wrong = await client.get(f"{hub.url}hub/api/", headers={"Authorization": "token wrong"})
+async def test_the_version_is_told_to_anybody(hub: ContractHub, stranger: httpx.AsyncClient) -> None:
+    with_none = await stranger.get("")
+    with_wrong = await stranger.get("", headers={"Authorization": "token wrong"})
 
     assert with_none.status_code == with_wrong.status_code == 200
     assert with_none.json() == with_wrong.json() == {"version": ".".join(map(str, hub.version))}
 
 
-async def test_each_answer_names_the_version(hub: ContractHub, stranger: httpx.Response) -> None:
-    assert stranger.headers["X-JupyterHub-Version"] == ".".join(map(str, hub.version))
+async def test_each_answer_names_the_version(hub: ContractHub, stranger: httpx.AsyncClient) -> None:
+    answer = await stranger.get("users/anybody")
+
+    assert answer.headers["X-JupyterHub-Version"] == ".".join(map(str, hub.version))
 
 
-async def test_without_a_token_everything_else_is_forbidden(hub: ContractHub, stranger: httpx.Response) -> None:
-    assert error(stranger) == (403, "Missing or invalid credentials.")
-    assert stranger.headers["Content-Type"] == "application/json"
+async def test_without_a_token_everything_else_is_forbidden(stranger: httpx.AsyncClient) -> None:
+    answer = await stranger.get("users/anybody")
+
+    assert error(answer) == (403, "Missing or invalid credentials.")
+    assert answer.headers["Content-Type"] == "application/json"
 
 
 async def test_a_wrong_token_is_as_good_as_none(hub: ContractHub) -> None:
@@ -36,9 +33,8 @@ async def test_a_wrong_token_is_as_good_as_none(hub: ContractHub) -> None:
     assert error(answer) == (403, "Missing or invalid credentials.")
 
 
-async def test_a_token_in_the_query_is_not_taken(hub: ContractHub) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.get(f"{hub.url}hub/api/user", params={"token": hub.token})
+async def test_a_token_in_the_query_is_not_taken(hub: ContractHub, stranger: httpx.AsyncClient) -> None:
+    answer = await stranger.get("user", params={"token": hub.token})
 
     assert answer.status_code == 403
 

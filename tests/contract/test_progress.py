@@ -1,6 +1,7 @@
 """The progress stream: its bytes, its events, and what it says before, after and instead of a spawn."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -132,7 +133,7 @@ async def test_the_url_of_a_server_is_quoted(hub: ContractHub, username: str) ->
     ],
 )
 async def test_a_failure_comes_with_the_spawners_words(
-    hub: ContractHub, user: str, plan: dict[str, object], message: str
+    hub: ContractHub, user: str, plan: dict[str, Any], message: str
 ) -> None:
     await hub.start_in_background(user, seconds=0.2, messages=["trying"], **plan)
 
@@ -177,8 +178,7 @@ async def test_a_failure_is_forgotten_with_its_user(hub: ContractHub, user: str)
 
 
 async def test_a_cancelled_spawn_is_announced_as_ready(hub: ContractHub, user: str) -> None:
-    if hub.version < (5, 1):
-        return
+    hub.skip_before(5, 1)
     await hub.start_in_background(user, never=True)
     reader = asyncio.create_task(_read_cancelling_after_the_first_event(hub, user))
 

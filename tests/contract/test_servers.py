@@ -1,6 +1,7 @@
 """Starting and stopping servers."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
@@ -128,7 +129,7 @@ async def test_a_body_that_is_no_object_is_refused(hub: ContractHub, user: str, 
     ],
 )
 async def test_a_start_that_fails_in_time_is_an_error(
-    hub: ContractHub, user: str, plan: dict[str, object], status: int, message: str
+    hub: ContractHub, user: str, plan: dict[str, Any], status: int, message: str
 ) -> None:
     answer = await hub.start(user, **plan)
 
@@ -193,8 +194,7 @@ async def test_a_start_can_be_interrupted_since_5_1(hub: ContractHub, user: str)
 
 
 async def test_a_start_that_waits_is_an_error_once_it_is_interrupted(hub: ContractHub, user: str) -> None:
-    if hub.version < (5, 1):
-        return
+    hub.skip_before(5, 1)
     start = asyncio.create_task(hub.start(user, never=True))
     await _until_pending(hub, user, "spawn")
 
@@ -204,8 +204,7 @@ async def test_a_start_that_waits_is_an_error_once_it_is_interrupted(hub: Contra
 
 
 async def test_an_interrupted_start_looks_ready_for_a_while(hub: ContractHub, user: str) -> None:
-    if hub.version < (5, 1):
-        return
+    hub.skip_before(5, 1)
     await hub.start_in_background(user, never=True)
     stop = asyncio.create_task(hub.stop(user))
     await _until_pending(hub, user, None)
@@ -217,8 +216,7 @@ async def test_an_interrupted_start_looks_ready_for_a_while(hub: ContractHub, us
 
 
 async def test_of_two_that_interrupt_the_first_may_get_an_error(hub: ContractHub, user: str) -> None:
-    if hub.version < (5, 1):
-        return
+    hub.skip_before(5, 1)
     await hub.start_in_background(user, never=True)
     first = asyncio.create_task(hub.stop(user))
     await _until_pending(hub, user, None)

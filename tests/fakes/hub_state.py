@@ -142,7 +142,8 @@ class HubState(HubSettings):
             spawn.timers.append(loop.call_later(spawn.seconds, self._conclude, server, spawn))
 
     def _tell(self, spawn: Spawn, event: Mapping[str, Any]) -> None:
-        spawn.tell(event)
+        """Only the Hub itself may say `ready`."""
+        spawn.tell({key: value for key, value in event.items() if key != "ready"})
         self.notice()
 
     def _conclude(self, server: Server, spawn: Spawn) -> None:

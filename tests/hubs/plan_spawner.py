@@ -17,7 +17,7 @@ from tests.fakes.spawn_plan import SpawnPlan
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 
 
-class PlanSpawner(Spawner):
+class PlanSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is not typed
     """Starts no process: the "server" is a port of the Hub's own loop that answers everything with 200."""
 
     _listener: asyncio.Server | None = None
@@ -70,7 +70,7 @@ class PlanSpawner(Spawner):
         writer.close()
 
 
-class NoProxy(Proxy):
+class NoProxy(Proxy):  # type: ignore[misc]  # as above
     """Keeps the routes and routes nothing: the tests talk to the Hub's own port."""
 
     should_start = False

@@ -72,7 +72,7 @@ class RealHub:
         deadline = time.monotonic() + _START_WITHIN_S
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                httpx.get(f"{self.url}hub/api/", trust_env=False).raise_for_status()
+                httpx.get(f"{self.url}hub/api/", trust_env=False, verify=False).raise_for_status()
             except httpx.HTTPError:
                 time.sleep(0.05)
             else:

@@ -37,7 +37,8 @@ class Attempted:
         self.steps: list[Step] = []
         self._recorded = asyncio.Event()
         self._client = client
-        self._entry = Entry(**{"hub_url": hub.url, "token_mode": "hub", "token_lifetime_s": 60} | entry)
+        given: dict[str, Any] = {"hub_url": hub.url, "token_mode": "hub", "token_lifetime_s": 60} | entry
+        self._entry = Entry(**given)
 
     async def record(self, step: Step) -> None:
         self.steps.append(step)

@@ -5,7 +5,9 @@ import logging
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,30 +113,33 @@ async def test_a_change_that_fails_leaves_its_neighbours_in_the_batch_untouched(
     await store.append(ended.id, FAILED)
 
     async with held(store):
-        calls = [
-            asyncio.ensure_future(call)
-            for call in (
-                store.append(launch.id, PULLING),
-                store.append(ended.id, PULLING),
-                store.append("unknown", PULLING),
-                store.accept(launch),
-                store.append(launch.id, PULLING),
-                store.request_cancel(launch.id),
-            )
-        ]
-    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        calls = asyncio.gather(
+            store.append(launch.id, PULLING),
+            store.append(ended.id, PULLING),
+            store.append("unknown", PULLING),
+            store.accept(launch),
+            store.append(launch.id, PULLING),
+            return_exceptions=True,
+        )
+    outcomes = await calls
 
-    assert [type(outcome) for outcome in outcomes] == [
-        Event,
-        ValueError,
-        LaunchNotFound,
-        IntegrityError,
-        Event,
-        type(None),
-    ]
+    assert [type(outcome) for outcome in outcomes] == [Event, ValueError, LaunchNotFound, IntegrityError, Event]
     assert [e.seq for e in await store.events(launch.id, after=0)] == [1, 2, 3]
     assert [e.seq for e in await store.events(ended.id, after=0)] == [1, 2]
     assert await store.is_healthy()
+
+
+async def test_nothing_is_left_of_a_change_that_failed_half_way(store: SqlLaunchStore, path: Path) -> None:
+    launch, whole = new_launch(), new_launch()
+    torn = replace(launch, attempt=replace(launch.attempt, launch_id="of another launch"))
+
+    outcomes = await asyncio.gather(store.accept(torn), store.accept(whole), return_exceptions=True)
+
+    other = sqlite3.connect(path)
+    stored = [row for (row,) in other.execute("SELECT id FROM launches")]
+    other.close()
+    assert [type(outcome) for outcome in outcomes] == [IntegrityError, type(None)]
+    assert stored == [whole.id]
 
 
 async def test_a_commit_that_fails_fails_all_of_its_batch_and_nothing_else(
@@ -228,23 +233,24 @@ async def test_a_store_that_is_closed_first_stores_what_was_asked_of_it(url: str
         assert len(await store.events(launch.id, after=1)) == 3 * BATCH_MAX
 
 
-async def test_a_close_that_is_cancelled_still_stores_everything_before_the_file_is_free(
-    url: str, sealer: Sealer
-) -> None:
-    launch = new_launch()
+async def test_a_close_that_is_cancelled_is_carried_out_all_the_same(url: str, sealer: Sealer) -> None:
+    threads, go_on = ThreadPoolExecutor(1), threading.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(threads)
     store = SqlLaunchStore(url, sealer=sealer)
     await store.__aenter__()
-    await store.accept(launch)
-    async with held(store):
-        call = asyncio.create_task(store.append(launch.id, PULLING))
-        await asyncio.sleep(0)
-        closing = asyncio.create_task(store.__aexit__())
-        await asyncio.sleep(0)
-        closing.cancel()
-        await asyncio.wait({closing})
+    busy = loop.run_in_executor(None, go_on.wait, 10)
 
+    closing = asyncio.create_task(store.__aexit__())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait({closing})
+    go_on.set()
+
+    assert await busy
     assert closing.cancelled()
-    assert (await call).seq == 2
+    async with SqlLaunchStore(url, sealer=sealer) as again:
+        assert await again.is_healthy()
 
 
 async def test_a_closed_store_takes_nothing_more_and_is_not_healthy(url: str, sealer: Sealer) -> None:

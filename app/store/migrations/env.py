@@ -1,14 +1,6 @@
-"""Run by Alembic for each of its commands."""
+"""Run by Alembic for each of its commands: in the transaction of the connection that it was given."""
 
 from alembic import context
 
-from app.store.tables import metadata
-
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=metadata,
-    transactional_ddl=True,
-    render_as_batch=True,
-)
-with context.begin_transaction():
-    context.run_migrations()
+context.configure(connection=context.config.attributes["connection"])
+context.run_migrations()
