@@ -34,8 +34,8 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
     Settings come from the environment and from .env; at least LAUNCHER_HUB_URL, LAUNCHER_HUB_API_TOKEN and
     LAUNCHER_ALLOWED_IMAGES are needed. .env.example lists all of them.
 
-    SIGTERM and Ctrl-C end open streams politely and exit with 0; launches go on at the next start. Exits with 1 if it
-    cannot start.
+    SIGTERM and Ctrl-C end open streams politely and exit with 0; launches go on at the next start. Exits with 1 for a
+    fault in the settings, and with 3 if it cannot start for another reason.
     """
     import uvicorn  # noqa: PLC0415  # the command line stays light
 
@@ -54,10 +54,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
     # out and exit is 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    server = uvicorn.Server(config)
-    server.run()
-    if not server.started:
-        sys.exit(1)
+    uvicorn.Server(config).run()
 
 
 @cli.command()

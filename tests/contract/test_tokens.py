@@ -79,16 +79,13 @@ async def test_nobody_has_no_token(hub: ContractHub) -> None:
     assert error(await hub.api.get("users/nobody/tokens")) == (404, "No such user: nobody")
 
 
-@pytest.mark.parametrize("expires_in", [0, -1])
-async def test_a_token_that_ends_before_it_begins_is_refused_since_5(
-    hub: ContractHub, user: str, expires_in: int
-) -> None:
-    answer = await _mint(hub, user, expires_in=expires_in)
+async def test_a_token_that_ends_at_once_is_refused_since_5_and_endless_before(hub: ContractHub, user: str) -> None:
+    answer = await _mint(hub, user, expires_in=0)
 
     if hub.version >= (5,):
-        assert error(answer) == (400, f"expires_in must be a positive integer or null, not {expires_in}")
+        assert error(answer) == (400, "expires_in must be a positive integer or null, not 0")
     else:
-        assert answer.status_code in (201, 500)
+        assert (answer.status_code, answer.json()["expires_at"]) == (201, None)
 
 
 async def test_the_hub_may_limit_how_long_a_token_lasts_since_5_1(hub: ContractHub, user: str) -> None:

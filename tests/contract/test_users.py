@@ -21,8 +21,17 @@ async def test_a_taken_name_is_a_conflict(hub: ContractHub, user: str) -> None:
     assert error(answer) == (409, f"User {user} already exists")
 
 
-@pytest.mark.parametrize(("quoted", "name"), [("a%2Fb", "a/b"), ("%20x", " x"), ("x%20", "x "), ("%2E%2E", "..")])
+@pytest.mark.parametrize(("quoted", "name"), [("a%2Fb", "a/b"), ("%20x", " x"), ("x%20", "x ")])
 async def test_a_name_that_breaks_paths_is_refused(hub: ContractHub, quoted: str, name: str) -> None:
+    answer = await hub.api.post(f"{hub.url}hub/api/users/{quoted}")
+
+    assert error(answer) == (400, f"Failed to create user: {name}")
+
+
+@pytest.mark.parametrize(("quoted", "name"), [("%2E%2E", ".."), ("%252e", "%2e")])
+async def test_a_name_of_dots_is_refused_since_5(hub: ContractHub, quoted: str, name: str) -> None:
+    hub.skip_before(5)
+
     answer = await hub.api.post(f"{hub.url}hub/api/users/{quoted}")
 
     assert error(answer) == (400, f"Failed to create user: {name}")

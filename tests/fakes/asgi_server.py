@@ -104,7 +104,8 @@ class AsgiServer:
 
 
 def _bound(port: int) -> socket.socket:
-    bound = socket.socket()
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer is 40 ms late.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind(("127.0.0.1", port))
     return bound

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from tests.fakes.hub_model import Refusal, Server, Spawn, User, escape, now
 from tests.fakes.hub_settings import HubSettings
@@ -36,7 +37,8 @@ class HubState(HubSettings):
     def create_user(self, username: str) -> User:
         if username in self.users:
             raise Refusal(409, f"User {username} already exists")
-        if not username or "/" in username or username != username.strip() or set(username) == {"."}:
+        only_dots = set(username) == {"."} or set(unquote(username)) == {"."}
+        if not username or "/" in username or username != username.strip() or (only_dots and self.version_info >= (5,)):
             raise Refusal(400, f"Failed to create user: {username}")
         user = self.users[username] = User(username, created=now())
         user.servers[""] = self._new_server(username, "")
