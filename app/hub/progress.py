@@ -1,4 +1,4 @@
-"""The Hub's progress stream: server-sent events into `Progress`.
+"""The Hub's progress stream, bytes in, events out.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
@@ -6,87 +6,127 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-
 import json
 import math
 import re
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from typing import Any
 
 from app.launch.errors import HubUnavailable
 from app.launch.ports import Progress
 
-BUFFER_MAX_BYTES = 1_048_576
-"""An event that is larger than this is no event of a Hub."""
+EVENT_BYTES_MAX = 1_048_576
+"""Raw Kubernetes events, which KubeSpawner adds, are some kilobytes."""
 
-_OPERATION = "tell of the spawn"
-_BOM = b"\xef\xbb\xbf"
-_LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
-"""A CR at the very end may be the first half of a CR LF, so it waits for the next chunk."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 async def parse_progress(chunks: AsyncIterable[bytes]) -> AsyncGenerator[Progress]:
-    """The events of a progress stream, until the first that is `ready` or `failed`, or the end of the bytes.
+    """The events of the Hub's progress stream, split into chunks in any way, up to the first `ready` or `failed`.
 
-    Keepalives and fields other than `data` say nothing. An event that is broken off at the end is dropped.
-    HubUnavailable if an event is not JSON of the Hub's kind, or too large.
+    Ends too where `chunks` end; an event cut short there is dropped, as the specification of server-sent events says.
+    HubUnavailable if an event is not a JSON object or longer than EVENT_BYTES_MAX. What `chunks` raises passes through,
+    and `chunks` is left for the caller to close. `GET /users/{name}/servers/{server_name}/progress`.
     """
-    async for data in _events(chunks):
-        progress = _progress(data)
-        yield progress
-        if progress.ready or progress.failed:
+    lines = _Lines()
+    events = _EventData()
+    async for chunk in chunks:
+        for line in lines.complete(chunk):
+            content = events.add(line)
+            if content is not None:
+                event = _progress(content)
+                yield event
+                if event.ready or event.failed:
+                    return
+        if lines.pending_bytes + events.pending_bytes > EVENT_BYTES_MAX:
+            raise _broken("an event is too large")
+
+
+class _Lines:
+    """Splits chunks at LF, CR LF and CR, also where one chunk ends in CR and the next begins with LF."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+        self._after_cr = False
+        self._at_start = True
+
+    @property
+    def pending_bytes(self) -> int:
+        return len(self._pending)
+
+    def complete(self, chunk: bytes) -> Iterator[bytes]:
+        """The lines that end within the chunk, without their ends."""
+        if not chunk:
             return
+        rest = chunk.removeprefix(b"\n") if self._after_cr else chunk
+        self._after_cr = chunk.endswith(b"\r")
+        *ended, rest = rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        for end in ended:
+            self._pending += end
+            yield self._take()
+        self._pending += rest
+
+    def _take(self) -> bytes:
+        line = bytes(self._pending)
+        self._pending.clear()
+        if self._at_start:
+            self._at_start = False
+            return line.removeprefix(_BYTE_ORDER_MARK)
+        return line
 
 
-async def _events(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
-    """The data of each event that has any."""
-    data: list[bytes] = []
-    size = 0
-    async for line in _lines(chunks):
+class _EventData:
+    """Gathers the `data` of one event; comments and other fields say nothing here."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.pending_bytes = 0
+
+    def add(self, line: bytes) -> bytes | None:
+        """The whole data, once `line` is the blank one that ends an event which has any."""
         if line:
             name, _, value = line.partition(b":")
             if name == b"data":
-                data.append(value.removeprefix(b" "))
-                size += len(value)
-                if size > BUFFER_MAX_BYTES:
-                    raise HubUnavailable(_OPERATION, "an event is larger than 1 MiB")
-        elif data:
-            yield b"\n".join(data)
-            data, size = [], 0
+                self._parts.append(value.removeprefix(b" "))
+                self.pending_bytes += len(line)
+            return None
+        if not self._parts:
+            return None
+        content = b"\n".join(self._parts)
+        self._parts = []
+        self.pending_bytes = 0
+        return content
 
 
-async def _lines(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
-    buffer, is_first = b"", True
-    async for chunk in chunks:
-        buffer += chunk
-        if is_first:
-            if len(buffer) < len(_BOM) and _BOM.startswith(buffer):
-                continue
-            buffer, is_first = buffer.removeprefix(_BOM), False
-        *lines, buffer = _LINE_END.split(buffer)
-        for line in lines:
-            yield line
-        if len(buffer) > BUFFER_MAX_BYTES:
-            raise HubUnavailable(_OPERATION, "a line is longer than 1 MiB")
-    if buffer.endswith(b"\r"):
-        yield buffer.removesuffix(b"\r")
-
-
-def _progress(data: bytes) -> Progress:
+def _progress(content: bytes) -> Progress:
+    if len(content) > EVENT_BYTES_MAX:
+        raise _broken("an event is too large")
     try:
-        event: Any = json.loads(data.decode(errors="replace"))
-    except ValueError:
-        event = None
+        event = json.loads(content.decode(errors="replace"))
+    except (ValueError, RecursionError) as error:
+        raise _broken("an event is not JSON") from error
     if not isinstance(event, dict):
-        raise HubUnavailable(_OPERATION, "an event is not what JupyterHub sends")
-    message, url = event.get("message"), event.get("url")
+        raise _broken("an event is not a JSON object")
     return Progress(
-        message=message if isinstance(message, str) else "",
+        message=_text(event.get("message")) or "",
         progress=_percent(event.get("progress")),
         ready=event.get("ready") is True,
         failed=event.get("failed") is True,
-        url=url if isinstance(url, str) else None,
+        url=_text(event.get("url")),
     )
 
 
-def _percent(progress: object) -> int | None:
-    """0 to 100; None for what is no number."""
-    if isinstance(progress, bool) or not isinstance(progress, int | float) or math.isnan(progress):
+def _text(value: Any) -> str | None:
+    """A string that can be encoded: JSON may hold half a surrogate pair."""
+    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else None
+
+
+def _percent(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(max(0, min(100, progress)))
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return int(min(max(value, 0), 100))
+
+
+def _broken(reason: str) -> HubUnavailable:
+    """Says what is wrong, not what was sent: that may be a proxy's page, and failures are shown to visitors."""
+    return HubUnavailable("tell of the spawn", reason)

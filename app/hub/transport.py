@@ -1,111 +1,180 @@
-"""An httpx transport over aiohttp, whose errors tell what was sent from what was not.
+"""httpx over one aiohttp session: cheap under hundreds of streams, and exact about what may have been sent.
 
 Why not httpx's own: `docs/decisions/0001-own-transport.md`.
 """
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator, Generator
-from contextlib import contextmanager
-from functools import lru_cache
+from collections.abc import AsyncGenerator, Mapping
 
 import aiohttp
 import httpx
-from yarl import URL
+import yarl
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import HttpProcessingError
 
-_CHUNK_BYTES = 65_536
+_HEADERS_AIOHTTP_WOULD_ADD = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_HEADER_BYTES_MAX = 65_536
+_SHORTEST_TIMEOUT_S = 1e-6
+
+# The first that fits holds; "" leaves it to aiohttp's words, which name host and cause.
+_ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError], str], ...] = (
+    (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout, "no connection in time"),
+    (aiohttp.ClientConnectorError, httpx.ConnectError, ""),
+    (UnicodeError, httpx.ConnectError, "the host's name cannot be looked up"),
+    (ValueError, httpx.LocalProtocolError, "the request cannot be written as HTTP"),
+    (aiohttp.SocketTimeoutError, httpx.ReadTimeout, "the server sent nothing in time"),
+    (TimeoutError, httpx.WriteTimeout, "the server did not take the request in time"),
+    (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError, "the server disconnected without a response"),
+    (aiohttp.ClientPayloadError, httpx.RemoteProtocolError, "the response ended before it was complete"),
+    (aiohttp.ClientResponseError, httpx.RemoteProtocolError, "the response is not HTTP"),
+    (HttpProcessingError, httpx.RemoteProtocolError, "the response is not HTTP"),
+    (aiohttp.ClientConnectionResetError, httpx.WriteError, "the connection was lost while the request was sent"),
+)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """One aiohttp session: no limit of connections, no cookies, no redirects, no repeats, no proxies from outside.
+    """Carries each request once, over as many connections as there are requests at a time.
 
-    `httpx.ConnectError` and `httpx.ConnectTimeout` mean that nothing of the request was sent. After every other error
-    the other side may have had all of it. A call that is cancelled, and a response that is closed before its end,
-    close their connection; one that was read to its end gives it back.
+    No redirects, cookies, proxies from the environment or repetitions; `Content-Length: 0` on a DELETE is the only
+    header added to httpx's own. `ssl_context` None trusts what the system trusts. Used in one event loop.
+
+    ConnectError, ConnectTimeout, LocalProtocolError and UnsupportedProtocol mean that nothing was sent; after any other
+    error the server may have acted. No error's text holds a header or a body. Of httpx's timeouts, connect spans DNS to
+    TLS, read holds until the headers and between chunks, write spans the whole body, pool has no meaning.
+
+    A cancelled call, and a response closed before its end, close their connection; a response read to its end leaves it
+    for the next request. A body with neither length nor chunks ends wherever its connection does.
     """
 
-    def __init__(self, *, ssl_context: ssl.SSLContext) -> None:
+    def __init__(self, *, ssl_context: ssl.SSLContext | None = None) -> None:
         self._ssl_context = ssl_context
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        with _errors_of(request):
-            response = await self._open_session().request(
+        """Send the request and return once the headers of the response are there."""
+        url = _url(request)
+        timeouts = request.extensions.get("timeout", {})
+        content = await request.aread()
+        try:
+            response = await self._opened_session().request(
                 request.method,
-                URL(str(request.url), encoded=True),
-                headers=request.headers.multi_items(),
-                data=await request.aread() or None,
+                url,
+                headers=_headers(request),
+                data=_Body(content, timeouts.get("write")) if content else None,
+                timeout=_client_timeout(timeouts),
                 allow_redirects=False,
-                timeout=_timeout(**request.extensions.get("timeout", {})),
             )
+        except httpx.RequestError as error:
+            error.request = request
+            raise
+        except (aiohttp.ClientError, ValueError) as error:  # before aiohttp came to _without_repetition
+            raise httpx.LocalProtocolError("the request cannot be written as HTTP", request=request) from error
         return httpx.Response(
             response.status,
             headers=response.raw_headers,
-            stream=_Body(request, response),
+            stream=_ResponseBody(response, request),
             extensions={"reason_phrase": (response.reason or "").encode()},
         )
 
     async def aclose(self) -> None:
+        """Close every connection; calls under way end with an error."""
         if self._session is not None:
             await self._session.close()
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        """The session is bound to the running loop, so it begins with the first request."""
+    def _opened_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=self._ssl_context),
+                connector=aiohttp.TCPConnector(
+                    limit=0,
+                    ssl=self._ssl_context or True,
+                    resolver=aiohttp.ThreadedResolver(),  # the system's, whether or not aiodns is installed
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
-                trust_env=False,
+                auto_decompress=False,  # httpx decodes
+                skip_auto_headers=_HEADERS_AIOHTTP_WOULD_ADD,
+                max_line_size=_HEADER_BYTES_MAX,
+                max_field_size=_HEADER_BYTES_MAX,
+                middlewares=(_without_repetition,),
             )
-            # aiohttp repeats idempotent requests when a kept connection turns out to be closed, and takes no argument
-            # against that; its own test client switches it off in this way too.
-            self._session._retry_connection = False  # noqa: SLF001
         return self._session
 
 
-class _Body(httpx.AsyncByteStream):
-    """The response's body, read as it comes."""
+class _Body(aiohttp.BytesPayload):
+    """A request body under httpx's write timeout; aiohttp has none and would wait for ever."""
 
-    def __init__(self, request: httpx.Request, response: aiohttp.ClientResponse) -> None:
-        self._request = request
+    def __init__(self, content: bytes, timeout_s: float | None) -> None:
+        super().__init__(content)
+        self._timeout_s = timeout_s
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        async with asyncio.timeout(self._timeout_s):
+            await super().write_with_length(writer, content_length)
+
+
+class _ResponseBody(httpx.AsyncByteStream):
+    def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
         self._response = response
+        self._request = request
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _errors_of(self._request):
-            async for chunk in self._response.content.iter_any():
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        read = self._response.content.readany
+        try:
+            while chunk := await read():
                 yield chunk
+        except (aiohttp.ClientError, HttpProcessingError, OSError, RuntimeError) as error:  # RuntimeError: aclose()
+            mapped = _httpx_error(error)
+            mapped.request = self._request
+            raise mapped from error
 
     async def aclose(self) -> None:
-        if self._response.content.is_eof() and not self._response.content.exception():
-            self._response.release()
-        else:
-            self._response.close()
+        self._response.close()
 
 
-@lru_cache(maxsize=64)
-def _timeout(
-    connect: float | None = None, read: float | None = None, write: float | None = None, pool: float | None = None
-) -> aiohttp.ClientTimeout:
-    """Limits of httpx as aiohttp's. Writes and the pool, which is unlimited, have none there."""
-    del write, pool
-    return aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect, sock_read=read)
+async def _without_repetition(
+    aiohttp_request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Turn aiohttp's errors into httpx's where they arise.
 
-
-@contextmanager
-def _errors_of(request: httpx.Request) -> Generator[None]:
-    """Errors of aiohttp as httpx's. The order matters: the first two are the ones before anything was sent."""
+    aiohttp sends a GET, PUT or DELETE a second time when the first was cut off, but only after errors of its own.
+    """
     try:
-        yield
-    except aiohttp.ConnectionTimeoutError as error:
-        raise httpx.ConnectTimeout("no connection in time", request=request) from error
-    except aiohttp.ClientConnectorError as error:
-        raise httpx.ConnectError("no connection", request=request) from error
-    except (aiohttp.ServerTimeoutError, TimeoutError) as error:
-        raise httpx.ReadTimeout("no answer in time", request=request) from error
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as error:
-        raise httpx.RemoteProtocolError("the answer is broken off or malformed", request=request) from error
-    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-        raise httpx.UnsupportedProtocol("not a URL of http or https", request=request) from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise httpx.ReadError("the connection broke", request=request) from error
+        return await handler(aiohttp_request)
+    except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
+        # a ClientResponseError carries the request's headers, and with them the token
+        cause = error.__cause__ if isinstance(error, aiohttp.ClientResponseError) else error
+        failure = _httpx_error(error)
+    raise failure from cause
+
+
+def _httpx_error(error: Exception) -> httpx.RequestError:
+    for theirs, ours, words in _ERRORS:
+        if isinstance(error, theirs):
+            return ours(words or str(error))
+    return httpx.ReadError("the connection was lost")
+
+
+def _url(request: httpx.Request) -> yarl.URL:
+    url = request.url
+    if url.scheme not in ("http", "https") or not url.host:
+        raise httpx.UnsupportedProtocol("the URL must be http:// or https:// and name a host", request=request)
+    # httpx has quoted it already, and has moved any user and password into a header
+    return yarl.URL(f"{url.scheme}://{url.netloc.decode()}{url.raw_path.decode()}", encoded=True)
+
+
+def _headers(request: httpx.Request) -> list[tuple[str, str]]:
+    """Those of httpx; the body is sent whole, so it is never chunked."""
+    return [
+        (name.decode(), value.decode()) for name, value in request.headers.raw if name.lower() != b"transfer-encoding"
+    ]
+
+
+def _client_timeout(timeouts: Mapping[str, float | None]) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        connect=_aiohttp_seconds(timeouts.get("connect")), sock_read=_aiohttp_seconds(timeouts.get("read"))
+    )
+
+
+def _aiohttp_seconds(seconds: float | None) -> float | None:
+    """0 is "at once" to httpx, "never" to aiohttp."""
+    return None if seconds is None else max(seconds, _SHORTEST_TIMEOUT_S)

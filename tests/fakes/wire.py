@@ -1,63 +1,112 @@
-"""A server that says exactly what it is told to, byte by byte, and then does to the connection what it is told to."""
+"""A server on a bare socket that sends what a test tells it to, byte by byte, and counts what reached it."""
 
 import asyncio
 import socket
+import ssl
 import struct
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
 
-Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@dataclass
-class Wire:
-    """Where the server listens, and what reached it."""
-
-    url: str = ""
-    requests: list[bytes] = field(default_factory=list)
-    connections: int = 0
+TEST_SECONDS_MAX = 10
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-@asynccontextmanager
-async def wire(answer: Answer) -> AsyncGenerator[Wire]:
-    """Serve `answer`, called once for each request that arrives whole."""
-    seen = Wire()
+class WireConnection:
+    """One accepted connection, in the hands of a script."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.connections += 1
+    def __init__(self, server: "WireServer", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._server = server
+        self._reader = reader
+        self._writer = writer
+
+    async def read_request(self) -> bool:
+        """Take a whole request, head and body, into `server.requests`. False if the client closed instead."""
         try:
-            while not writer.is_closing():
-                seen.requests.append(await reader.readuntil(b"\r\n\r\n"))
-                await answer(reader, writer)
+            head = await self._reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client has left
+            return False
+        length = 0
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        self._server.requests.append(head + await self._reader.readexactly(length))
+        return True
+
+    async def send(self, content: bytes) -> None:
+        self._writer.write(content)
+        await self._writer.drain()
+
+    async def send_bytewise(self, content: bytes) -> None:
+        """Each byte is out before the next: the other side may see them one at a time."""
+        self._writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for index in range(len(content)):
+            await self.send(content[index : index + 1])
+            await asyncio.sleep(0)
+
+    def finish_sending(self) -> None:
+        """Say that nothing more will come (FIN), and go on listening."""
+        self._writer.write_eof()
+
+    async def until_closed(self) -> None:
+        """Wait for the client to close, and note it in `server.closed_by_client`."""
+        try:
+            while await self._reader.read(65_536):
+                pass
+        except ConnectionError:
+            pass
+        self._server.closed_by_client.set()
+
+    def reset(self) -> None:
+        """Break the connection (RST) instead of closing it."""
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._writer.transport.abort()
+
+
+Script = Callable[[WireConnection], Awaitable[None]]
+
+
+class WireServer:
+    """Runs the script on each connection, and closes a connection when its script ends.
+
+    What is done inside its `async with` must be done within TEST_SECONDS_MAX.
+    """
+
+    def __init__(self, script: Script, *, ssl_context: ssl.SSLContext | None = None) -> None:
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.closed_by_client = asyncio.Event()
+        self._script = script
+        self._ssl_context = ssl_context
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._time_limit = asyncio.timeout(TEST_SECONDS_MAX)
+
+    @property
+    def url(self) -> str:
+        scheme = "https" if self._ssl_context else "http"
+        return f"{scheme}://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    async def __aenter__(self) -> Self:
+        await self._time_limit.__aenter__()
+        self._server = await asyncio.start_server(self._accept, sock=self._socket, ssl=self._ssl_context, backlog=1024)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._time_limit.__aexit__(exc_type, exc, traceback)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._tasks.add(asyncio.create_task(self._serve(reader, writer)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._script(WireConnection(self, reader, writer))
         finally:
             writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    seen.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield seen
-    finally:
-        server.close()
-
-
-def says(*pieces: bytes, then: str = "keep") -> Answer:
-    """Send these pieces one by one; then `keep` the connection, `close` it, `reset` it, or `hang` until it ends."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(0)
-        if then == "hang":
-            await reader.read()
-        if then == "reset":
-            raw = writer.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()
-        if then == "close":
-            writer.close()
-
-    return answer

@@ -1,175 +1,277 @@
-"""httpx's API over aiohttp: what was sent is told from what was not, and nothing happens behind one's back."""
+"""What the transport sends, what it keeps, and which connections it uses again."""
 
 import asyncio
+import gzip
 import ssl
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from app.hub.transport import AiohttpTransport
-from tests.fakes.wire import Answer, says, wire
+from tests.fakes.certificates import server_context, write_certificate
+from tests.fakes.wire import WireConnection, WireServer
 
+TOKEN = "hunter2hunter2hunter2"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-HEAD = b"HTTP/1.1 200 OK\r\n"
-SECRET = {"Authorization": "token hunter2"}
+
+
+@pytest.fixture(scope="session")
+def trusted_context() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 @pytest.fixture
-async def http() -> AsyncGenerator[httpx.AsyncClient]:
-    transport = AiohttpTransport(ssl_context=ssl.create_default_context())
-    async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=httpx.Timeout(5, read=0.3)) as http:
-        yield http
+async def http(trusted_context: ssl.SSLContext) -> AsyncGenerator[httpx.AsyncClient]:
+    transport = AiohttpTransport(ssl_context=trusted_context)
+    async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+        yield client
 
 
-async def test_an_answer_arrives_with_status_headers_and_body(http: httpx.AsyncClient) -> None:
-    answer = says(b"HTTP/1.1 418 Short\r\nX-A: 1\r\nX-A: 2\r\nContent-Length: 4\r\n\r\nbody")
-    async with wire(answer) as server:
+async def answer_all(connection: WireConnection) -> None:
+    while await connection.read_request():
+        await connection.send(OK)
+
+
+async def stream_without_end(connection: WireConnection) -> None:
+    await connection.read_request()
+    await connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+    await connection.until_closed()
+
+
+async def test_a_request_arrives_as_httpx_wrote_it(http: httpx.AsyncClient) -> None:
+    headers = {"Authorization": f"token {TOKEN}", "User-Agent": "hublaunch"}
+
+    async with WireServer(answer_all) as server:
+        request = http.build_request(
+            "POST", f"{server.url}/hub/api/users/a%2Fb%20c/server?x=%2F&y=a+b", headers=headers, json={"a": 1}
+        )
+        response = await http.send(request)
+
+    assert (response.status_code, response.text, response.reason_phrase) == (200, "ok", "OK")
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    assert first == b"POST /hub/api/users/a%2Fb%20c/server?x=%2F&y=a+b HTTP/1.1"
+    assert sorted(lines) == sorted(name + b": " + value for name, value in request.headers.raw)
+    assert body == b'{"a":1}'
+
+
+async def test_no_header_is_added_that_was_not_asked_for(trusted_context: ssl.SSLContext) -> None:
+    async with WireServer(answer_all) as server, AiohttpTransport(ssl_context=trusted_context) as transport:
+        response = await transport.handle_async_request(httpx.Request("GET", server.url, headers={"Host": "hub"}))
+        await response.aread()
+
+    assert server.requests == [b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n"]
+
+
+async def test_a_body_given_in_pieces_is_sent_whole_with_its_length(http: httpx.AsyncClient) -> None:
+    async def pieces() -> AsyncGenerator[bytes]:
+        yield b"one "
+        yield b"two"
+
+    async with WireServer(answer_all) as server:
+        await http.post(server.url, content=pieces())
+
+    head, _, body = server.requests[0].lower().partition(b"\r\n\r\n")
+    assert body == b"one two"
+    assert b"content-length: 7" in head
+    assert b"transfer-encoding" not in head
+
+
+async def test_a_user_and_password_in_the_url_become_a_header(http: httpx.AsyncClient) -> None:
+    async with WireServer(answer_all) as server:
+        response = await http.get(server.url.replace("http://", "http://me:secret@") + "/a")
+
+    assert response.status_code == 200
+    assert server.requests[0].startswith(b"GET /a HTTP/1.1\r\n")
+    assert b"authorization: basic " in server.requests[0].lower()
+
+
+async def test_a_redirect_is_not_followed(http: httpx.AsyncClient) -> None:
+    async def redirect(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
+
+    async with WireServer(redirect) as server:
         response = await http.get(server.url)
 
-    assert (response.status_code, response.reason_phrase, response.content) == (418, "Short", b"body")
-    assert response.headers.get_list("X-A") == ["1", "2"]
+    assert (response.status_code, response.headers["Location"]) == (302, "/elsewhere")
+    assert len(server.requests) == 1
 
 
-async def test_an_answer_of_single_bytes_arrives_whole(http: httpx.AsyncClient) -> None:
-    async with wire(says(*[bytes([byte]) for byte in OK])) as server:
-        assert (await http.get(server.url)).text == "ok"
+async def test_a_cookie_is_not_kept(trusted_context: ssl.SSLContext) -> None:
+    async def set_cookie(connection: WireConnection) -> None:
+        while await connection.read_request():
+            await connection.send(b"HTTP/1.1 204 No Content\r\nSet-Cookie: session=abc; Path=/\r\n\r\n")
+
+    async with WireServer(set_cookie) as server, AiohttpTransport(ssl_context=trusted_context) as transport:
+        url = server.url.replace("127.0.0.1", "localhost")  # a jar keeps nothing of an address
+        for _ in range(2):
+            response = await transport.handle_async_request(httpx.Request("GET", url))
+            await response.aread()
+
+    assert response.headers["Set-Cookie"] == "session=abc; Path=/"
+    assert b"cookie" not in server.requests[1].lower()
 
 
-async def test_nothing_listening_was_not_sent(http: httpx.AsyncClient) -> None:
-    async with wire(says(OK)) as server:
-        pass
+async def test_a_compressed_body_is_decoded_once(http: httpx.AsyncClient) -> None:
+    body = gzip.compress(b'{"name": "alice"}')
 
-    with pytest.raises(httpx.ConnectError):
-        await http.post(server.url)
+    async def compressed(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body))
+        await connection.send(body)
 
+    async with WireServer(compressed) as server:
+        response = await http.get(server.url)
 
-async def test_an_unknown_host_was_not_sent(http: httpx.AsyncClient) -> None:
-    with pytest.raises(httpx.ConnectError):
-        await http.get("http://no-such-host.invalid/")
-
-
-async def test_a_failed_tls_handshake_was_not_sent(http: httpx.AsyncClient) -> None:
-    async def speak_no_tls(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
-
-    async with await asyncio.start_server(speak_no_tls, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        with pytest.raises(httpx.ConnectError):
-            await http.get(f"https://127.0.0.1:{port}/")
+    assert response.json() == {"name": "alice"}
+    assert response.headers["Content-Encoding"] == "gzip"
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        says(then="close"),
-        says(then="reset"),
-        says(b"HTTP/1.1 2", then="close"),
-        says(b"HTTP/1.1 2", then="reset"),
-        says(HEAD + b"X-Half: ", then="close"),
-        says(HEAD + b"Content-Length: 9\r\n\r\nhalf", then="close"),
-        says(HEAD + b"Content-Length: 9\r\n\r\nhalf", then="reset"),
-        says(HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", then="close"),
-        says(HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", then="reset"),
-        says(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", then="close"),
-        says(b"\x00\x01\x02 garbage\r\n\r\n", then="close"),
-        says(HEAD + b"X-Huge: " + b"x" * 100_000 + b"\r\n\r\n", then="close"),
-        says(then="hang"),
-        says(HEAD, then="hang"),
-        says(HEAD + b"Content-Length: 9\r\n\r\nhalf", then="hang"),
+        OK,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 \r\nContent-Length: 2\r\nX: " + b"x" * 32_000 + b"\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\n\r\nok",
     ],
+    ids=["length", "chunked", "continue-and-a-large-header", "until-the-connection-ends"],
 )
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-async def test_what_breaks_after_sending_is_never_called_unsent_and_never_repeated(
-    http: httpx.AsyncClient, answer: Answer, method: str
-) -> None:
-    async with wire(answer) as server:
-        with pytest.raises(httpx.TransportError) as caught:
-            await http.request(method, server.url, headers=SECRET)
+async def test_a_response_in_single_bytes_is_whole(http: httpx.AsyncClient, answer: bytes) -> None:
+    async def drip(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send_bytewise(answer)
 
-    assert not isinstance(caught.value, httpx.ConnectError | httpx.ConnectTimeout)
-    assert caught.value.request.method == method
-    assert len(server.requests) == 1
-    assert "hunter2" not in repr(caught.value)
+    async with WireServer(drip) as server:
+        response = await http.get(server.url)
+
+    assert (response.status_code, response.text) == (200, "ok")
 
 
-async def test_a_kept_connection_that_turns_out_closed_is_not_asked_again(http: httpx.AsyncClient) -> None:
-    answers = iter([says(OK), says(then="reset"), says(OK)])
+async def test_chunks_are_passed_on_as_they_come(http: httpx.AsyncClient) -> None:
+    proceed = asyncio.Event()
 
-    async def in_turn(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await next(answers)(reader, writer)
+    async def two_events(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+        await proceed.wait()
+        await connection.send(b"3\r\ntwo\r\n0\r\n\r\n")
 
-    async with wire(in_turn) as server:
-        await http.get(server.url)
-        with pytest.raises(httpx.TransportError):
-            await http.get(server.url)
+    seen = []
+    async with WireServer(two_events) as server, http.stream("GET", server.url) as response:
+        async for chunk in response.aiter_bytes():
+            seen.append(chunk)
+            proceed.set()
 
-    assert len(server.requests) == 2
-
-
-async def test_a_hang_is_a_read_timeout(http: httpx.AsyncClient) -> None:
-    async with wire(says(HEAD + b"Content-Length: 9\r\n\r\nhalf", then="hang")) as server:
-        with pytest.raises(httpx.ReadTimeout):
-            await http.get(server.url)
+    assert seen == [b"one", b"two"]
 
 
-async def test_a_response_that_was_read_gives_its_connection_back(http: httpx.AsyncClient) -> None:
-    async with wire(says(OK)) as server:
+async def test_a_response_read_to_its_end_gives_its_connection_to_the_next(http: httpx.AsyncClient) -> None:
+    async with WireServer(answer_all) as server:
         for _ in range(3):
-            await http.get(server.url)
+            await http.post(server.url, json={})
+        async with http.stream("GET", server.url) as response:
+            await response.aread()
+        await http.get(server.url)
+
+    assert (server.connections, len(server.requests)) == (1, 5)
+
+
+async def test_an_idle_connection_that_the_server_closed_is_not_used_again(http: httpx.AsyncClient) -> None:
+    async def once(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(OK)
+        connection.finish_sending()
+        await connection.until_closed()
+
+    async with WireServer(once) as server:
+        await http.get(server.url)
+        await server.closed_by_client.wait()
+        response = await http.get(server.url)
+
+    assert response.status_code == 200
+    assert (server.connections, len(server.requests)) == (2, 2)
+
+
+async def test_a_stream_closed_before_its_end_closes_its_connection(http: httpx.AsyncClient) -> None:
+    async with WireServer(stream_without_end) as server:
+        async with http.stream("GET", server.url) as response:
+            assert await anext(response.aiter_bytes()) == b"one"
+
+        await server.closed_by_client.wait()
 
     assert server.connections == 1
 
 
-async def test_a_stream_that_is_left_early_closes_its_connection(http: httpx.AsyncClient) -> None:
-    async with wire(says(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n", then="hang")) as server:
-        async with http.stream("GET", server.url) as response:
-            async for _ in response.aiter_raw():
-                break
-        async with asyncio.timeout(2), http.stream("GET", server.url):
-            pass
-
-    assert server.connections == 2
-
-
-async def test_a_call_that_is_cancelled_closes_its_connection(http: httpx.AsyncClient) -> None:
-    gone = asyncio.Event()
-
-    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def test_a_call_cancelled_before_its_answer_closes_its_connection(http: httpx.AsyncClient) -> None:
+    async def silent(connection: WireConnection) -> None:
+        await connection.read_request()
         arrived.set()
-        await reader.read()
-        gone.set()
+        await connection.until_closed()
 
     arrived = asyncio.Event()
-    async with wire(hang) as server:
-        call = asyncio.create_task(http.get(server.url))
+    async with WireServer(silent) as server:
+        call = asyncio.create_task(http.post(server.url, json={}))
         await arrived.wait()
+
         call.cancel()
-        async with asyncio.timeout(2):
-            await gone.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+        await server.closed_by_client.wait()
 
 
-async def test_nothing_is_added_kept_followed_or_unpacked(http: httpx.AsyncClient) -> None:
-    redirect = b"HTTP/1.1 302 Found\r\nLocation: /else\r\nSet-Cookie: a=1\r\nContent-Length: 0\r\n\r\n"
-    async with wire(says(redirect)) as server:
-        request = httpx.Request("GET", f"{server.url}/a%2Fb/@~?q=%20x")
-        assert (await http.send(request)).status_code == 302
-        assert (await http.get(server.url)).status_code == 302
+async def test_a_call_cancelled_within_its_answer_closes_its_connection(http: httpx.AsyncClient) -> None:
+    async with WireServer(stream_without_end) as server:
+        async with http.stream("GET", server.url) as response:
+            chunks = response.aiter_bytes()
+            await anext(chunks)
+            rest = asyncio.ensure_future(anext(chunks))
+            await asyncio.sleep(0)
 
-    assert server.requests[0].startswith(b"GET /a%2Fb/@~?q=%20x HTTP/1.1\r\n")
-    assert b"user-agent" not in server.requests[0].lower()
-    assert b"cookie" not in server.requests[1].lower()
-    assert len(server.requests) == 2
+            rest.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await rest
+
+        await server.closed_by_client.wait()
 
 
-async def test_a_hundred_and_fifty_streams_at_once_meet_no_limit(http: httpx.AsyncClient) -> None:
-    chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
-    everyone = asyncio.Barrier(150)
+async def test_closing_the_client_ends_open_streams_with_an_error(trusted_context: ssl.SSLContext) -> None:
+    transport = AiohttpTransport(ssl_context=trusted_context)
 
-    async def follow(url: str) -> None:
-        async with http.stream("GET", url, timeout=5):
-            await everyone.wait()
+    async with WireServer(stream_without_end) as server:
+        async with httpx.AsyncClient(transport=transport) as http:
+            response = await http.send(http.build_request("GET", server.url), stream=True)
 
-    async with wire(says(chunked, then="hang")) as server, asyncio.timeout(10):
-        await asyncio.gather(*(follow(server.url) for _ in range(150)))
+        with pytest.raises(httpx.ReadError):
+            await response.aread()
+        await response.aclose()
+
+        await server.closed_by_client.wait()
+
+
+async def test_there_is_no_limit_of_open_streams(http: httpx.AsyncClient) -> None:
+    async with WireServer(stream_without_end) as server:
+        requests = [http.build_request("GET", server.url) for _ in range(150)]
+        responses = await asyncio.gather(*(http.send(request, stream=True) for request in requests))
+        open_at_once = server.connections
+        await asyncio.gather(*(response.aclose() for response in responses))
+
+    assert open_at_once == 150
+
+
+async def test_a_certificate_authority_and_a_client_certificate_are_used(tmp_path: Path) -> None:
+    hub, client = write_certificate(tmp_path, "hub"), write_certificate(tmp_path, "client")
+    trust_hub = ssl.create_default_context(cafile=hub[0])
+    trust_hub.load_cert_chain(*client)
+
+    async with (
+        WireServer(answer_all, ssl_context=server_context(*hub, client_ca_file=client[0])) as server,
+        httpx.AsyncClient(transport=AiohttpTransport(ssl_context=trust_hub)) as http,
+    ):
+        response = await http.get(server.url)
+
+    assert response.text == "ok"
