@@ -1,6 +1,7 @@
 """`hublaunch demo`: JupyterHub as a child, hublaunch in this process."""
 
 import asyncio
+import importlib.util
 import json
 import logging
 import signal
@@ -10,11 +11,12 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from app.demo.check import CHECK_BODY, check_launch
 from app.demo.errors import DemoError
 from app.demo.process import HubProcess, free_port
-from app.demo.proxy import proxy_command
+from app.demo.proxy import proxy_command, proxy_directory
 from app.logs import configure_logging
 from app.main import create_app
 from app.settings import Settings
@@ -23,11 +25,29 @@ from app.store.sqlite import FileLock
 
 log = logging.getLogger(__name__)
 
+_LOCK = "demo.lock"
+
+
+class DemoSettings(Settings):
+    """Those of the demo alone: the environment and `.env` may be for another Hub, as in a terminal of JupyterHub."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
 
 async def run_demo(*, state: Path, host: str, port: int, check: bool) -> int:
     """Run until Ctrl-C or SIGTERM, or with `check` until one launch has been tried; the exit status.
 
-    Everything it writes is below `state`, which one demo uses at a time. No process is left behind.
+    Everything it writes is below `state`, which one demo uses at a time; the launches in it are kept for the next one.
+    No process is left behind. A second Ctrl-C does not wait for servers to end by themselves.
     """
     work = asyncio.create_task(_run(state, host=host, port=port, check=check))
     loop = asyncio.get_running_loop()
@@ -37,26 +57,37 @@ async def run_demo(*, state: Path, host: str, port: int, check: bool) -> int:
         return await work
     except asyncio.CancelledError:
         print("\nThe demo has ended.")
-        return 0
+        return 1 if check else 0  # a check that was broken off has not passed
     except (DemoError, StoreError) as error:
         print(error, file=sys.stderr)
         return 1
 
 
 async def _run(state: Path, *, host: str, port: int, check: bool) -> int:
+    _require_jupyter()
     with _sole_user(state):
         configure_logging("WARNING")
         print("Starting JupyterHub ...", flush=True)
-        proxy = await asyncio.to_thread(proxy_command, Path(sys.prefix) / "share" / "hublaunch" / "chp-5.3.0")
+        proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
         async with HubProcess(state=state, proxy_command=proxy) as hub:
             return await _serve(hub, host=host, port=free_port(port), check=check)
 
 
+def _require_jupyter() -> None:
+    if not all(map(importlib.util.find_spec, ("jupyterhub", "jupyterlab", "ipykernel"))):
+        raise DemoError("The demo needs JupyterHub and JupyterLab: pip install 'hublaunch[demo]'")
+
+
 @contextmanager
 def _sole_user(state: Path) -> Generator[None]:
-    state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(state / "demo.lock")
-    if not lock.acquire():
+    lock = FileLock(state / _LOCK)
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _require_own(state)
+        acquired = lock.acquire()
+    except OSError as error:
+        raise DemoError(f"{state} cannot be used as the demo's directory: {error.strerror}.") from error
+    if not acquired:
         raise DemoError(f"Another demo runs in {state}: stop it, or name another directory with --state.")
     try:
         yield
@@ -64,8 +95,14 @@ def _sole_user(state: Path) -> Generator[None]:
         lock.release()
 
 
+def _require_own(state: Path) -> None:
+    """The demo begins with a new Hub database, so it must not find the one of a real Hub."""
+    if any(state.iterdir()) and not (state / _LOCK).exists():
+        raise DemoError(f"{state} holds files that are not the demo's: name a new or empty directory with --state.")
+
+
 async def _serve(hub: HubProcess, *, host: str, port: int, check: bool) -> int:
-    settings = Settings(
+    settings = DemoSettings(
         hub_url=hub.public_url,
         hub_url_local=hub.api_url.removesuffix("hub/api/"),
         hub_api_token=hub.token,
@@ -78,8 +115,19 @@ async def _serve(hub: HubProcess, *, host: str, port: int, check: bool) -> int:
         if check:
             return await check_launch(url, hub)
         print(_welcome(url, hub), flush=True)
-        await asyncio.wait({serving})  # being cancelled here must not cancel the server, which is told to stop
+        await _until_either_ends(serving, hub)
     return 0
+
+
+async def _until_either_ends(serving: asyncio.Task[None], hub: HubProcess) -> None:
+    hub_end = asyncio.create_task(hub.wait())
+    try:
+        # Being cancelled here must not cancel the server, which is told to stop.
+        await asyncio.wait({serving, hub_end}, return_when=asyncio.FIRST_COMPLETED)
+        if hub_end.done():
+            raise DemoError(f"JupyterHub has ended, with exit status {hub_end.result()}; see {hub.log_path}.")
+    finally:
+        hub_end.cancel()
 
 
 class _Server(uvicorn.Server):

@@ -1,7 +1,9 @@
 """The demo's spawner: local processes whose readiness and whose death are known at once."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner
@@ -35,6 +37,13 @@ class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHu
             "message": f"Demo: the server runs from the local Python environment; the image {image} is not used",
         }
         yield {"progress": 50, "message": "Starting JupyterLab"}
+
+    def delete_forever(self) -> None:
+        """With the user goes the home directory; a named server has none of its own."""
+        home = Path(self.home_dir)
+        is_the_users_own = home.resolve().parent == Path(self.home_dir_template).parent  # a user may be called `..`
+        if not self.name and is_the_users_own and home.exists():
+            shutil.rmtree(home)
 
 
 def apply_launch_options(spawner: Any, options: dict[str, Any]) -> None:

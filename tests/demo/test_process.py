@@ -1,0 +1,91 @@
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.demo.errors import DemoError
+from app.demo.leftovers import MARK, kill_marked_processes, marked_processes
+from app.demo.process import HubProcess, free_port
+
+
+@contextmanager
+def listening(port: int = 0) -> Generator[int]:
+    with socket.create_server(("127.0.0.1", port)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_free_port_is_taken_as_preferred() -> None:
+    with listening() as port:
+        pass
+
+    assert free_port(port) == port
+
+
+def test_instead_of_a_taken_port_the_next_free_one_is_found() -> None:
+    with listening() as first:
+        assert first < free_port(first) <= first + 100
+
+
+def test_no_preference_is_any_port() -> None:
+    assert free_port() > 1023
+
+
+def test_no_free_port_is_said() -> None:
+    with listening(65535), pytest.raises(DemoError, match="65535"):
+        free_port(65535)
+
+
+def test_a_hub_that_was_not_started_has_no_process(tmp_path: Path) -> None:
+    hub = HubProcess(state=tmp_path, proxy_command=["unused"])
+
+    with pytest.raises(RuntimeError, match="async with"):
+        _ = hub.pid
+
+
+async def test_a_hub_that_cannot_start_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
+    config = tmp_path / "config.py"
+    config.write_text("import sys; sys.exit('no such luck')")
+    hub = HubProcess(state=tmp_path / "state", proxy_command=["unused"], config=config)
+
+    async with asyncio.timeout(60):
+        with pytest.raises(DemoError, match="ended while it was starting") as raised:
+            await hub.__aenter__()
+
+    assert "no such luck" in str(raised.value)
+    assert marked_processes(hub.state) == []
+
+
+def test_processes_are_found_by_their_demos_directory_and_killed(tmp_path: Path) -> None:
+    mine, other = (
+        subprocess.Popen(["sleep", "100"], env=os.environ | {MARK: str(tmp_path / name)}) for name in ("mine", "other")
+    )
+    with mine, other:
+        assert marked_processes(tmp_path / "mine") == [mine.pid]
+
+        kill_marked_processes(tmp_path / "mine")
+
+        assert marked_processes(tmp_path / "mine") == []
+        assert mine.wait(5) == -9
+        assert marked_processes(tmp_path / "other") == [other.pid]
+        other.kill()
+
+
+def test_a_process_whose_parent_is_gone_already_ends() -> None:
+    code = f"from app.demo.leftovers import end_with_parent; end_with_parent({os.getpid()} + 1)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stderr.strip()) == (1, "The process that started this JupyterHub is gone.")
