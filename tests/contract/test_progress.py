@@ -169,6 +169,19 @@ async def test_a_failure_is_forgotten_at_the_next_start(hub: ContractHub, user: 
     assert events(await hub.progress(user)) == [_ready(f"{hub.base_url}user/{user}/")]
 
 
+async def test_a_failure_is_forgotten_even_at_a_start_for_which_there_is_no_room(hub: ContractHub, user: str) -> None:
+    other = f"{user}-other"
+    await hub.create(other)
+    await hub.start(other)
+    await hub.start(user, fails="boom")
+    await hub.configure({"active_server_limit": 1})
+
+    await hub.start(user)
+
+    assert (await hub.progress(user)).status_code == (404 if hub.version >= (6,) else 400)
+    await hub.clean_up(other)
+
+
 async def test_a_failure_is_forgotten_with_its_user(hub: ContractHub, user: str) -> None:
     await hub.start(user, fails="boom")
     await hub.api.delete(f"users/{user}")

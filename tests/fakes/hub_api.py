@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from tests.fakes.hub_faults import Operation
-from tests.fakes.hub_model import Refusal, Server, User
+from tests.fakes.hub_model import Refusal, Spawn, User
 from tests.fakes.hub_state import HubState
 from tests.fakes.hub_tokens import Token, expand
 
@@ -192,16 +192,20 @@ class HubApi:
             raise Refusal(404)
         if not (server.ready or server.spawn):
             raise Refusal(400, f"{server.log_name} is not starting...")
-        return Reply(status=200, headers={"Cache-Control": "no-cache"}, events=self._told(server))
+        spawn = server.spawn
+        if spawn is None or spawn.has_ended():
+            events = self._told_at_once(server.ready_event() if spawn is None else spawn.told[-1])
+        else:
+            events = self._told(spawn)
+        return Reply(status=200, headers={"Cache-Control": "no-cache"}, events=events)
 
     # --- progress -----------------------------------------------------------------------------------------------------
 
-    async def _told(self, server: Server) -> AsyncGenerator[bytes]:
+    async def _told_at_once(self, event: Mapping[str, Any]) -> AsyncGenerator[bytes]:
+        yield _chunk(event)
+
+    async def _told(self, spawn: Spawn) -> AsyncGenerator[bytes]:
         """The stream's chunks, from the first event on whoever else is reading."""
-        spawn = server.spawn
-        if spawn is None or spawn.has_ended():
-            yield _chunk(server.ready_event() if spawn is None else spawn.told[-1])
-            return
         yield b"\n\n"
         position = 0
         while True:

@@ -92,7 +92,8 @@ class HubState(HubSettings):
             raise Refusal(400, f"{server.log_name} is pending {server.pending}")
         if server.ready:
             raise Refusal(400, f"{server.log_name} is already running")
-        server.loaded, server.spawn = True, None
+        server.loaded = server.spawn is None or self.version_info < (6,)  # since 6.0 a failed spawner is thrown away
+        server.spawn = None
         self._check_limits()
         spawn = self._begin_spawn(server, user_options)
         if self.slow_spawn_timeout > 0:
@@ -104,6 +105,8 @@ class HubState(HubSettings):
         return 201 if spawn.has_ended() else 202
 
     def _check_limits(self) -> None:
+        if not (self.concurrent_spawn_limit or self.active_server_limit):
+            return
         servers = [server for user in self.users.values() for server in user.servers.values() if server.active]
         spawning = sum(server.pending == "spawn" for server in servers)
         if self.concurrent_spawn_limit and spawning >= self.concurrent_spawn_limit:
@@ -119,7 +122,7 @@ class HubState(HubSettings):
             server.user_options = user_options or {}
         plan = self._plan_for(server)
         spawn = server.spawn = Spawn(plan, self.spawn_s if plan.seconds is None else plan.seconds)
-        server.active, server.pending = True, "spawn"
+        server.loaded, server.active, server.pending = True, True, "spawn"
         server.started = server.last_activity = self.users[server.username].last_activity = now()
         scopes = [f"access:servers!server={server.username}/{server.name}"]
         server.own_token = self.tokens.add(server.username, scopes, f"Server at {server.url}", None).token

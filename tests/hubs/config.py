@@ -1,6 +1,7 @@
 """Configuration of the real Hub that the contract suite runs on. Addresses and the token come by environment."""
 
 import os
+import shutil
 import sys
 import threading
 
@@ -10,6 +11,7 @@ from tests.hubs.plan_spawner import NoProxy, PlanSpawner, SettingsHandler
 def _end_with_the_tests() -> None:
     """The other end of stdin is held by the test process alone, so it closes however that one ends."""
     sys.stdin.read()
+    shutil.rmtree(os.environ["TEST_HUB_DIRECTORY"], ignore_errors=True)
     os._exit(1)
 
 

@@ -40,6 +40,7 @@ class RealHub:
             "PATH": os.environ["PATH"],
             "HOME": self._directory.name,
             "PYTHONPATH": str(_ROOT),
+            "TEST_HUB_DIRECTORY": self._directory.name,
             "TEST_HUB_TOKEN": self.api_token,
             "TEST_HUB_BIND_URL": f"{public}{self.base_url}",
             "TEST_HUB_API_BIND_URL": api,
