@@ -16,7 +16,7 @@ install: .venv/.installed ## Make .venv with all that the commands below need
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@# JupyterHub's proxy runs on Node.js 20 or newer; where the machine has none, PyPI's will do.
-	node -e 'process.exit(parseInt(process.versions.node) < 20)' && npm --version || \
+	node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.lock
 	touch $@
 
