@@ -40,16 +40,9 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
     import uvicorn  # noqa: PLC0415  # the command line stays light
 
     from app.main import create_app  # noqa: PLC0415
+    from app.serving import server_config  # noqa: PLC0415
 
-    config = uvicorn.Config(
-        create_app(),
-        host=host,
-        port=port,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
+    config = server_config(create_app(), host=host, port=port)
     # uvicorn raises the signal that stopped it once more when all is over. That was then no failure, so it is heard
     # out and exit is 0.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,7 +53,6 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
 @cli.command()
 def demo(
     state: State = Path(".demo"),
-    host: Host = "127.0.0.1",
     port: Port = 8083,
     *,
     check: Check = False,
@@ -72,7 +64,7 @@ def demo(
     """
     from app.demo.run import run_demo  # noqa: PLC0415
 
-    sys.exit(asyncio.run(run_demo(state=state, host=host, port=port, check=check)))
+    sys.exit(asyncio.run(run_demo(state=state, port=port, check=check)))
 
 
 def main() -> None:

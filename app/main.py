@@ -74,6 +74,9 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
 
 @asynccontextmanager
 async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport | None) -> AsyncGenerator[_State]:
+    if not settings.create_user:
+        sentence = "LAUNCHER_CREATE_USER: must be true, as the service launches with temporary users only. For existing"
+        raise SettingsFault([f"{sentence} users there is the Launcher class."])
     given_key = settings.secret_key.get_secret_value() if settings.secret_key else None
     database = database_path(settings.database_url)
     secret_key = load_secret_key(given_key, database)
@@ -154,11 +157,17 @@ def _settings_or_exit() -> Settings:
 async def _background(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
     """Let something go on beside the service, and end it with the service."""
     task = asyncio.create_task(work)
+    task.add_done_callback(_log_failure)
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("What went on in the background has ended with an error", exc_info=error)
 
 
 @contextmanager

@@ -5,11 +5,10 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ImportString, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, FilePath, ImportString, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
@@ -114,9 +113,9 @@ class Settings(BaseSettings):
     proxy_url: BaseUrl | None = Field(
         None, title="The URL at which a server itself is asked whether it answers; the Hub URL if not given"
     )
-    hub_ca_file: Path | None = Field(None, title="CA certificates (PEM) to check the Hub's certificate with")
-    hub_cert_file: Path | None = Field(None, title="Client certificate (PEM) to show the Hub, for its internal_ssl")
-    hub_key_file: Path | None = Field(None, title="Private key (PEM) of that certificate")
+    hub_ca_file: FilePath | None = Field(None, title="CA certificates (PEM) to check the Hub's certificate with")
+    hub_cert_file: FilePath | None = Field(None, title="Client certificate (PEM) to show the Hub, for its internal_ssl")
+    hub_key_file: FilePath | None = Field(None, title="Private key (PEM) of that certificate")
 
     # --- a launch ---
     create_user: bool = Field(default=True, title="Create a new Hub user for each launch (temporary users)")

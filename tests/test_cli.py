@@ -129,3 +129,28 @@ async def test_help_teaches() -> None:
 
     assert process.returncode == 0
     assert "LAUNCHER_HUB_URL" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("LAUNCHER_HUB_CA_FILE", "holds no certificates"), ("LAUNCHER_HUB_CERT_FILE", "no certificate and its key")],
+)
+async def test_a_file_that_is_no_pem_ends_the_start_with_a_sentence(
+    hub: FakeHub, tmp_path: Path, name: str, words: str
+) -> None:
+    (tmp_path / "file").write_text("no PEM")
+    async with started("app.cli", "serve", **environment(hub), **{name: str(tmp_path / "file")}) as process:
+        said = (await process.communicate())[0].decode()
+
+    assert process.returncode == 3
+    assert words in said
+    assert "Traceback" not in said
+
+
+async def test_a_service_for_existing_users_is_refused_and_not_run_with_temporary_ones(hub: FakeHub) -> None:
+    async with started("app.cli", "serve", **environment(hub), LAUNCHER_CREATE_USER="false") as process:
+        said = (await process.communicate())[0].decode()
+
+    assert process.returncode == 3
+    assert "LAUNCHER_CREATE_USER: must be true" in said
+    assert "Traceback" not in said

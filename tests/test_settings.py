@@ -129,6 +129,7 @@ def test_missing_variables_are_named_one_sentence_each() -> None:
         ("LAUNCHER_PRE_LAUNCH_HOOK", "no.such.module", "No module named"),
         ("LAUNCHER_PREFIX", "/a b", "must be a path"),
         ("LAUNCHER_LOG_LEVEL", "secret-word", "'DEBUG', 'INFO'"),
+        ("LAUNCHER_HUB_CA_FILE", "/no/secret-word", "does not point to a file"),
     ],
 )
 def test_a_bad_value_ends_in_one_sentence_that_names_the_variable_and_not_the_value(

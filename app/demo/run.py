@@ -19,12 +19,15 @@ from app.demo.process import HubProcess, free_port
 from app.demo.proxy import proxy_command, proxy_directory
 from app.logs import configure_logging
 from app.main import create_app
+from app.serving import server_config
 from app.settings import Settings
 from app.store.errors import StoreError
 from app.store.sqlite import FileLock
 
 log = logging.getLogger(__name__)
 
+_LOOPBACK = "127.0.0.1"
+"""The demo lets anybody start processes, so it is for this machine alone."""
 _LOCK = "demo.lock"
 
 
@@ -43,13 +46,13 @@ class DemoSettings(Settings):
         return (init_settings,)
 
 
-async def run_demo(*, state: Path, host: str, port: int, check: bool) -> int:
+async def run_demo(*, state: Path, port: int, check: bool) -> int:
     """Run until Ctrl-C or SIGTERM, or with `check` until one launch has been tried; the exit status.
 
     Everything it writes is below `state`, which one demo uses at a time; the launches in it are kept for the next one.
     No process is left behind. A second Ctrl-C does not wait for servers to end by themselves.
     """
-    work = asyncio.create_task(_run(state, host=host, port=port, check=check))
+    work = asyncio.create_task(_run(state, port=port, check=check))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, work.cancel)
@@ -63,14 +66,14 @@ async def run_demo(*, state: Path, host: str, port: int, check: bool) -> int:
         return 1
 
 
-async def _run(state: Path, *, host: str, port: int, check: bool) -> int:
+async def _run(state: Path, *, port: int, check: bool) -> int:
     _require_jupyter()
     with _sole_user(state):
         configure_logging("WARNING")
         print("Starting JupyterHub ...", flush=True)
         proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
         async with HubProcess(state=state, proxy_command=proxy) as hub:
-            return await _serve(hub, host=host, port=free_port(port), check=check)
+            return await _serve(hub, port=free_port(port), check=check)
 
 
 def _require_jupyter() -> None:
@@ -101,7 +104,7 @@ def _require_own(state: Path) -> None:
         raise DemoError(f"{state} holds files that are not the demo's: name a new or empty directory with --state.")
 
 
-async def _serve(hub: HubProcess, *, host: str, port: int, check: bool) -> int:
+async def _serve(hub: HubProcess, *, port: int, check: bool) -> int:
     settings = DemoSettings(
         hub_url=hub.public_url,
         hub_url_local=hub.api_url.removesuffix("hub/api/"),
@@ -110,8 +113,8 @@ async def _serve(hub: HubProcess, *, host: str, port: int, check: bool) -> int:
         allowed_images=("*",),
     )
     log.warning("Demo: every image is allowed, and servers run from the local Python environment whatever is named")
-    url = f"http://{host}:{port}"
-    async with _served(settings, host, port) as serving:
+    url = f"http://{_LOOPBACK}:{port}"
+    async with _served(settings, port) as serving:
         if check:
             return await check_launch(url, hub)
         print(_welcome(url, hub), flush=True)
@@ -139,17 +142,8 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _served(settings: Settings, host: str, port: int) -> AsyncGenerator[asyncio.Task[None]]:
-    config = uvicorn.Config(
-        create_app(settings),
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=5,
-    )
-    server = _Server(config)
+async def _served(settings: Settings, port: int) -> AsyncGenerator[asyncio.Task[None]]:
+    server = _Server(server_config(create_app(settings), host=_LOOPBACK, port=port, access_log=False))
     serving = asyncio.create_task(server.serve())
     try:
         while not server.started:

@@ -158,7 +158,7 @@ class HubClient:
                 async for _ in events:
                     return True
         except NotStarting:
-            pass
+            return False
         return False
 
     async def stop_server(self, username: str, server_name: str, *, remove: bool = False) -> bool:

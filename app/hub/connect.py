@@ -8,7 +8,7 @@ import httpx
 
 from app.hub.client import HubClient
 from app.hub.transport import AiohttpTransport
-from app.settings import Settings
+from app.settings import Settings, SettingsFault
 
 
 @asynccontextmanager
@@ -17,7 +17,7 @@ async def connect_hub(
 ) -> AsyncGenerator[HubClient]:
     """A client of the Hub that the settings name; its connections are closed on leaving.
 
-    `HTTP_PROXY` and its like are not heeded: the Hub is a neighbour.
+    SettingsFault if the files for TLS cannot be used. `HTTP_PROXY` and its like are not heeded: the Hub is a neighbour.
     """
     transport = transport or AiohttpTransport(ssl_context=_ssl_context(settings))
     async with transport:
@@ -32,7 +32,15 @@ async def connect_hub(
 
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(settings.hub_ca_file) if settings.hub_ca_file else None)
+    """What the Hub's certificate is checked with, and what is shown to the Hub; SettingsFault if a file is no PEM."""
+    try:
+        context = ssl.create_default_context(cafile=str(settings.hub_ca_file) if settings.hub_ca_file else None)
+    except ssl.SSLError as error:
+        raise SettingsFault(["LAUNCHER_HUB_CA_FILE: holds no certificates in PEM form."]) from error
     if settings.hub_cert_file:
-        context.load_cert_chain(settings.hub_cert_file, settings.hub_key_file)
+        try:
+            context.load_cert_chain(settings.hub_cert_file, settings.hub_key_file)
+        except ssl.SSLError as error:
+            sentence = "LAUNCHER_HUB_CERT_FILE and LAUNCHER_HUB_KEY_FILE: are no certificate and its key in PEM form."
+            raise SettingsFault([sentence]) from error
     return context

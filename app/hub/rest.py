@@ -25,7 +25,7 @@ SLOW_CALL = httpx.Timeout(10, read=45)
 STREAM = httpx.Timeout(10, read=25)
 """The Hub sends a keepalive into a progress stream every 8 s."""
 
-NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 """The errors after which it is certain that the Hub never saw the request."""
 
 _SCOPE_WORDS = ("Missing or invalid credentials", "not authorized with current scopes", "no permissions")
@@ -170,6 +170,8 @@ def describe(error: httpx.HTTPError) -> str:
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout():
             return "no connection could be made"
+        case httpx.LocalProtocolError() | httpx.UnsupportedProtocol():
+            return "the request cannot be sent; its URL or token may have characters that HTTP does not take"
         case httpx.TimeoutException():
             return "it did not answer in time"
         case _:

@@ -105,7 +105,8 @@ class LaunchService:
         await self._store.request_cancel(launch_id)
         if launch_id not in self._cancelled:
             self._cancelled.add(launch_id)
-            if task := self._tasks.get(launch_id):
+            task = self._tasks.get(launch_id)
+            if task is not None and not task.done():
                 task.cancel()
             else:
                 self._begin(launch_id, self._end_cancelled(launch_id))
@@ -131,7 +132,12 @@ class LaunchService:
     def _begin(self, launch_id: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._owned(launch_id, work), name=f"launch {launch_id}")
         self._tasks[launch_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(launch_id, None))
+        task.add_done_callback(lambda _: self._forget(launch_id, task))
+
+    def _forget(self, launch_id: str, task: asyncio.Task[None]) -> None:
+        """A task that has ended; another of the same launch may have taken its place."""
+        if self._tasks.get(launch_id) is task:
+            del self._tasks[launch_id]
 
     async def _owned(self, launch_id: str, work: Coroutine[Any, Any, None]) -> None:
         """One launch's task: nothing that goes wrong in it is lost, and a requested cancellation is carried out."""

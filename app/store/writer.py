@@ -116,7 +116,7 @@ class Writer:
                 write = self._queue.get_nowait()
             self._queue.put(None)  # for the next call: this batch goes first
         except Empty:
-            pass
+            pass  # nothing more waits, so the batch is what there is
         return batch
 
     def _commit(self, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:

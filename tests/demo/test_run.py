@@ -8,7 +8,7 @@ from app.store.sqlite import FileLock
 
 
 async def refused(state: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    assert await run_demo(state=state, host="127.0.0.1", port=0, check=True) == 1
+    assert await run_demo(state=state, port=0, check=True) == 1
     said = capsys.readouterr()
     assert said.out == ""
     return said.err

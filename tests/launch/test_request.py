@@ -96,7 +96,7 @@ def test_git_urls_of_every_form_pass(repo_url: str) -> None:
         "javascript:alert(1)",
         "javascript://example.org/%0aalert(1)",
         "data:text/html,x",
-        "file:///etc/passwd",
+        "file://localhost/etc/passwd",
         "ftp://example.org/repo",
         "github.com/org/repo",
         "/etc/passwd",
