@@ -4,7 +4,7 @@ FROM python:${PYTHON_VERSION}-slim AS build
 WORKDIR /src
 COPY requirements.lock ./
 RUN python -m venv /opt/hublaunch \
-    && /opt/hublaunch/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+    && /opt/hublaunch/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app ./app
 RUN /opt/hublaunch/bin/pip install --no-cache-dir --no-deps .

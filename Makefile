@@ -13,11 +13,12 @@ install: .venv/.installed ## Make .venv with all that the commands below need
 .venv/.installed: requirements-dev.lock requirements-node.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hublaunch needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@# The locks are complete. Left to resolve, pip takes a newer coverage[toml] than the coverage that is locked.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@# JupyterHub's proxy runs on Node.js 20 or newer; where the machine has none, PyPI's will do.
 	node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version || \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-node.lock
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-node.lock
 	touch $@
 
 demo: install ## Run a real JupyterHub with hublaunch beside it (ARGS=--check launches once by itself)

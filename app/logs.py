@@ -7,7 +7,7 @@ from app.api.middleware import WithoutQueries
 
 
 def configure_logging(level: str) -> None:
-    """Lines on standard error: hublaunch's own from `level` on, others' from INFO or, where they chat, WARNING.
+    """Lines on standard error from `level` on; others than hublaunch's own from INFO or, where they chat, WARNING.
 
     The level of SQL and HTTP libraries stays up whatever `level` is: they would log what passes through them.
     """
@@ -17,13 +17,17 @@ def configure_logging(level: str) -> None:
             "disable_existing_loggers": False,
             "formatters": {"plain": {"format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-            "root": {"level": "INFO", "handlers": ["stderr"]},
+            "root": {"level": _at_least("INFO", level), "handlers": ["stderr"]},
             "loggers": {
                 "app": {"level": level},
-                "alembic": {"level": "WARNING"},
-                "httpx": {"level": "WARNING"},
-                "sqlalchemy": {"level": "WARNING"},
+                "alembic": {"level": _at_least("WARNING", level)},
+                "httpx": {"level": _at_least("WARNING", level)},
+                "sqlalchemy": {"level": _at_least("WARNING", level)},
             },
         }
     )
     logging.getLogger("uvicorn.access").addFilter(WithoutQueries())
+
+
+def _at_least(least: str, level: str) -> str:
+    return max(least, level, key=logging.getLevelNamesMapping().__getitem__)
