@@ -20,15 +20,10 @@ from app.hub.client import HubClient
 from app.hub.connect import connect_hub
 from app.launch import attempt as attempts
 from app.launch import names
+from app.launch.account import ServerLimits, check_name, check_room
 from app.launch.attempt import Entry
 from app.launch.cleanup import clean_up
-from app.launch.errors import (
-    InvalidRequest,
-    NamedServerLimitReached,
-    NameTaken,
-    ServerAlreadyRunning,
-    SpawnTimedOut,
-)
+from app.launch.errors import NameTaken, SpawnTimedOut
 from app.launch.hook import PreLaunchHook
 from app.launch.model import DEFAULT_SERVER, Attempt, Step
 from app.launch.policy import ImagePolicy
@@ -60,6 +55,7 @@ class Launcher:
         self._hub = hub
         self._images = ImagePolicy(settings.allowed_images) if settings.allowed_images else None
         self._entry = entry_of(settings)
+        self._limits = limits_of(settings)
         self.hook = PreLaunchHook(settings.pre_launch_hook, self) if settings.pre_launch_hook else None
 
     @classmethod
@@ -81,7 +77,7 @@ class Launcher:
 
     async def get_user_data(self, username: str) -> dict[str, Any]:
         """The Hub's user model, `GET /users/{name}`; HubRefused with status 404 if there is no such user."""
-        _check_name("username", username)
+        check_name("username", username)
         response = await self.api_request(f"users/{quote(username, safe='@~')}")
         data: dict[str, Any] = response.json()
         return data
@@ -112,13 +108,13 @@ class Launcher:
         """
         args = dict(extra_args or {})
         request = launch_request(image=image, repo_url=repo_url, extra_args=args, allowed_extra_args=args)
-        _check_name("username", username)
+        check_name("username", username)
         if server_name:
-            _check_name("server_name", server_name)
+            check_name("server_name", server_name)
         if self._images:
             self._images.check(image)
         if not self.create_user:
-            await self._check_limits(username, server_name)
+            await check_room(self._hub, username, server_name, self._limits)
         if self.hook:
             await self.hook.check(image, username, server_name, repo_url)
         attempt = Attempt(
@@ -136,16 +132,6 @@ class Launcher:
                 raise SpawnTimedOut(self.launch_timeout) from error
             raise
         return {**args, "image": image, "repo_url": repo_url, "url": steps.last.url, "token": steps.last.token}
-
-    async def _check_limits(self, username: str, server_name: str) -> None:
-        user = await self._hub.get_user(username, include_stopped_servers=bool(server_name))
-        if user is None:
-            raise InvalidRequest("username", "the Hub has no such user")
-        if not server_name and DEFAULT_SERVER in user.servers:
-            raise ServerAlreadyRunning(attempts.server_url(self.hub_url, user.servers[DEFAULT_SERVER].url))
-        limit, named = self.named_server_limit_per_user, [name for name in user.servers if name]
-        if server_name and limit and len(named) >= limit:
-            raise NamedServerLimitReached(limit)
 
     async def _clean_up(self, attempt: Attempt) -> None:
         try:
@@ -175,11 +161,15 @@ class _Steps:
             await result
 
 
+def limits_of(settings: Settings) -> ServerLimits:
+    """What existing users may have, by these settings."""
+    return ServerLimits(
+        allow_named_servers=settings.allow_named_servers,
+        named_server_limit_per_user=settings.named_server_limit_per_user,
+        hub_url=settings.hub_url,
+    )
+
+
 def entry_of(settings: Settings) -> Entry:
     """How visitors get in, by these settings."""
     return Entry(hub_url=settings.hub_url, token_mode=settings.token_mode, token_lifetime_s=settings.token_lifetime_s)
-
-
-def _check_name(field: str, name: str) -> None:
-    if name in ("", ".", "..") or "/" in name or not name.isprintable():
-        raise InvalidRequest(field, "must be a name that JupyterHub takes")

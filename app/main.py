@@ -15,23 +15,26 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api import health, routes
+from app.access import check_access, open_access
+from app.api import health, oauth, routes
 from app.api.auth import LaunchSecrets
 from app.api.dependencies import Web
 from app.api.errors import add_error_handlers
 from app.api.health import Health
 from app.api.middleware import JsonBodies, KnownHosts, StartFaults
+from app.api.oauth import OAuth
 from app.api.views import Views
 from app.hub.check import HubCheck
 from app.hub.connect import connect_hub
+from app.launch.account import Accounts
 from app.launch.feed import Feed
 from app.launch.policy import ImagePolicy
 from app.launch.service import LaunchService, Terms
-from app.launcher import Launcher, entry_of
+from app.launcher import Launcher, entry_of, limits_of
 from app.logs import configure_logging
+from app.sealing import Sealer
 from app.settings import Settings, SettingsFault, load_settings
 from app.store.errors import StoreError
-from app.store.sealing import Sealer
 from app.store.secret_key import load_secret_key
 from app.store.sql import SqlLaunchStore
 from app.store.sqlite import database_path
@@ -43,6 +46,7 @@ HEALTH_PATHS = ("/healthz", "/readyz")
 
 class _State(TypedDict):
     web: Web
+    oauth: OAuth | None
 
 
 def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBaseTransport | None = None) -> FastAPI:
@@ -65,6 +69,8 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
         middleware=_middleware(settings),
     )
     app.include_router(routes.router, prefix=prefix)
+    if "hub" in settings.access:
+        app.include_router(oauth.router, prefix=prefix)
     app.include_router(health.router, prefix=prefix)
     if prefix:
         app.include_router(health.router, include_in_schema=False)
@@ -74,13 +80,12 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
 
 @asynccontextmanager
 async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport | None) -> AsyncGenerator[_State]:
-    if not settings.create_user:
-        sentence = "LAUNCHER_CREATE_USER: must be true, as the service launches with temporary users only. For existing"
-        raise SettingsFault([f"{sentence} users there is the Launcher class."])
+    check_access(settings)
     given_key = settings.secret_key.get_secret_value() if settings.secret_key else None
     database = database_path(settings.database_url)
     secret_key = load_secret_key(given_key, database)
-    sealer = Sealer(secret_key)
+    secret_keys = [secret_key, *(key.get_secret_value() for key in settings.old_secret_keys)]
+    sealer = Sealer(secret_keys, purpose="stored tokens")
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(SqlLaunchStore(settings.database_url, sealer=sealer))
         hub = await stack.enter_async_context(connect_hub(settings, transport=hub_transport))
@@ -91,6 +96,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
                 store=store,
                 hub=hub,
                 images=ImagePolicy(settings.allowed_images),
+                accounts=Accounts(hub, create_user=settings.create_user, limits=limits_of(settings)),
                 terms=Terms(
                     launch_timeout_s=settings.launch_timeout,
                     attempts_max=settings.retries,
@@ -105,16 +111,18 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         stack.enter_context(_on_stop_signals(feed.end, state.stop))
         log.info("Hub API at %s, servers under %s, launches in %s", settings.hub_api_url, settings.hub_url, database)
         _warn(settings)
+        access = open_access(settings, hub, secret_keys)
         yield {
+            "oauth": access.oauth,
             "web": Web(
                 service=service,
                 feed=feed,
                 views=Views(unseal=sealer.open, token_in_url=settings.token_in_url, prefix=settings.prefix),
-                secrets=LaunchSecrets(secret_key),
+                secrets=LaunchSecrets(secret_keys),
+                callers=access.callers,
                 health=state,
-                trusted_proxies=settings.trusted_proxies,
                 allowed_extra_args=frozenset(settings.allowed_extra_args),
-            )
+            ),
         }
 
 

@@ -81,6 +81,9 @@ class _HubServiceEnvironment(PydanticBaseSettingsSource):
         renamed = {
             "hub_api_token": given.get("JUPYTERHUB_API_TOKEN"),
             "prefix": given.get("JUPYTERHUB_SERVICE_PREFIX"),
+            "service_name": given.get("JUPYTERHUB_SERVICE_NAME"),
+            "oauth_client_id": given.get("JUPYTERHUB_CLIENT_ID"),
+            "oauth_callback_url": given.get("JUPYTERHUB_OAUTH_CALLBACK_URL"),
             "allow_named_servers": given.get("JUPYTERHUB_ALLOW_NAMED_SERVERS"),
             "named_server_limit_per_user": given.get("JUPYTERHUB_NAMED_SERVER_LIMIT_PER_USER"),
             "hub_ca_file": given.get("JUPYTERHUB_SSL_CLIENT_CA"),
@@ -117,6 +120,20 @@ class Settings(BaseSettings):
     hub_cert_file: FilePath | None = Field(None, title="Client certificate (PEM) to show the Hub, for its internal_ssl")
     hub_key_file: FilePath | None = Field(None, title="Private key (PEM) of that certificate")
 
+    # --- who may launch ---
+    access: Annotated[tuple[Literal["anonymous", "hub", "key"], ...], NoDecode, BeforeValidator(_words)] = Field(
+        ("anonymous",),
+        min_length=1,
+        title="Who may launch: anonymous (anybody, with temporary users), hub (Hub users, on their own accounts), key "
+        "(backends, by API keys)",
+    )
+    service_name: str = Field("hublaunch", min_length=1, title="The name of this service at the Hub")
+    admins: Words = Field((), title="Hub users who see and cancel everybody's launches")
+    oauth_client_id: str | None = Field(None, title="Its id as an OAuth client of the Hub; service-NAME if not given")
+    oauth_callback_url: str | None = Field(
+        None, title="Where the Hub sends browsers after their login; PREFIX/oauth_callback if not given"
+    )
+
     # --- a launch ---
     create_user: bool = Field(default=True, title="Create a new Hub user for each launch (temporary users)")
     allow_named_servers: bool = Field(
@@ -150,6 +167,9 @@ class Settings(BaseSettings):
         None,
         min_length=32,
         title="Seals stored tokens and signs launch secrets; made beside the database (mode 0600) if not given",
+    )
+    old_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = Field(
+        (), title="Earlier secret keys: they open what was sealed with them and seal nothing new"
     )
     prefix: Annotated[str, BeforeValidator(_url_prefix)] = Field("", title="Path under which the API is served")
     allowed_hosts: Words = Field(
@@ -193,6 +213,16 @@ class Settings(BaseSettings):
     def server_check_url(self) -> str:
         """The root below which a server itself is asked whether it answers, ending in `/`."""
         return self.proxy_url or self.hub_url
+
+    @cached_property
+    def oauth_client(self) -> str:
+        """The id of this service as an OAuth client of the Hub."""
+        return self.oauth_client_id or f"service-{self.service_name}"
+
+    @cached_property
+    def oauth_redirect_uri(self) -> str:
+        """Where the Hub sends browsers after their login, as the Hub has it registered: mostly a path."""
+        return self.oauth_callback_url or f"{self.prefix}/oauth_callback"
 
     @cached_property
     def known_hosts(self) -> frozenset[str]:

@@ -147,10 +147,10 @@ async def test_a_file_that_is_no_pem_ends_the_start_with_a_sentence(
     assert "Traceback" not in said
 
 
-async def test_a_service_for_existing_users_is_refused_and_not_run_with_temporary_ones(hub: FakeHub) -> None:
+async def test_anonymous_callers_without_temporary_users_are_refused_with_a_sentence(hub: FakeHub) -> None:
     async with started("app.cli", "serve", **environment(hub), LAUNCHER_CREATE_USER="false") as process:
         said = (await process.communicate())[0].decode()
 
     assert process.returncode == 3
-    assert "LAUNCHER_CREATE_USER: must be true" in said
+    assert "LAUNCHER_CREATE_USER must be true" in said
     assert "Traceback" not in said

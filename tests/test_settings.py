@@ -33,6 +33,8 @@ def test_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None
         "LAUNCHER_PRE_LAUNCH_HOOK",
         "LAUNCHER_TRUSTED_PROXIES",
         "LAUNCHER_CORS_ORIGINS",
+        "LAUNCHER_OAUTH_CLIENT_ID",
+        "LAUNCHER_OAUTH_CALLBACK_URL",
     }
     given(monkeypatch)
     by_default = load_settings()

@@ -1,30 +1,126 @@
-"""Whose request this is, and whether it may see what only the launch's owner sees."""
+"""Whose request this is, and how much of a launch they see."""
 
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
+from enum import IntEnum, auto
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Protocol
 
 from starlette.requests import Request
 
-from app.launch.model import Caller
+from app.api.hub_users import HubUsers
+from app.api.origin import is_own_origin
+from app.api.sessions import Sessions
+from app.launch.errors import Unauthenticated
+from app.launch.model import Caller, Launch
+
+CREDENTIAL_MAX = 512
+
+
+class Sight(IntEnum):
+    """How much of a launch is shown; each level shows what the one before it does."""
+
+    PUBLIC = auto()
+    """How far it is: to anybody who has its id."""
+    PRIVATE = auto()
+    """What was asked for, on whose account, and the Hub's words: to an admin."""
+    ENTRY = auto()
+    """How to get in: to who may enter, by the launch's secret or as its caller."""
 
 
 class LaunchSecrets:
-    """The secret of each launch: an HMAC of its id under the service's key, so it is stored nowhere."""
+    """The secret of each launch: an HMAC of its id under the service's key, so it is stored nowhere.
 
-    def __init__(self, secret_key: str) -> None:
-        self._key = secret_key.encode()
+    The first of `secret_keys` makes secrets; those of the others, of earlier times, are taken as well.
+    """
+
+    def __init__(self, secret_keys: Sequence[str]) -> None:
+        self._keys = [key.encode() for key in secret_keys]
 
     def of(self, launch_id: str) -> str:
         """The secret, 43 characters that may stand in a URL."""
-        digest = hmac.digest(self._key, b"launch:" + launch_id.encode(), hashlib.sha256)
-        return urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return _secret(self._keys[0], launch_id)
 
     def opens(self, launch_id: str, secret: str | None) -> bool:
         """Whether this is the launch's secret; compared in constant time."""
-        return secret is not None and hmac.compare_digest(self.of(launch_id).encode(), secret.encode())
+        return secret is not None and any(
+            hmac.compare_digest(_secret(key, launch_id).encode(), secret.encode()) for key in self._keys
+        )
+
+
+def _secret(key: bytes, launch_id: str) -> str:
+    digest = hmac.digest(key, b"launch:" + launch_id.encode(), hashlib.sha256)
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+class Keys(Protocol):
+    """The API keys, however they are kept."""
+
+    def caller(self, key: str) -> Caller | None:
+        """Whose key this is; None if it is nobody's."""
+
+
+class Callers:
+    """Tells whose request it is, by the kinds of callers that may call: each None, or False, is off."""
+
+    def __init__(
+        self,
+        *,
+        anonymous: bool,
+        hub_users: HubUsers | None,
+        sessions: Sessions | None,
+        keys: Keys | None,
+        trusted_proxies: Sequence[IPv4Network | IPv6Network],
+    ) -> None:
+        self._anonymous = anonymous
+        self._hub_users = hub_users
+        self._sessions = sessions
+        self._keys = keys
+        self._trusted_proxies = trusted_proxies
+
+    async def caller(self, request: Request) -> Caller:
+        """Who may ask for a launch. Unauthenticated without credentials, unless anybody may; else as `known`."""
+        known = await self.known(request)
+        if known is not None:
+            return known
+        if not self._anonymous:
+            raise Unauthenticated("This service launches nothing for callers it does not know.")
+        return anonymous_caller(request, self._trusted_proxies)
+
+    async def known(self, request: Request) -> Caller | None:
+        """The Hub user or the key whose credentials the request carries; None if it carries none.
+
+        Unauthenticated if nobody is known by them, so that wrong credentials never pass for none. AccessDenied, or a
+        HubError if the Hub has to be asked and cannot say.
+        """
+        authorization = request.headers.get("Authorization")
+        if authorization is not None:
+            return await self._by_credential(_credential(authorization))
+        if self._hub_users is not None and self._sessions is not None and is_own_origin(request.headers):
+            token = self._sessions.token(request)
+            if token is not None:
+                return await self._hub_users.caller(token)
+        return None
+
+    async def _by_credential(self, credential: str) -> Caller:
+        if self._keys is not None and (caller := self._keys.caller(credential)):
+            return caller
+        if self._hub_users is not None and not credential.startswith("hl_"):
+            return await self._hub_users.caller(credential)
+        raise Unauthenticated("The token or key is not one that is known here.")
+
+
+def _credential(authorization: str) -> str:
+    """What follows `token` or `Bearer`; Unauthenticated if it cannot be a token or a key."""
+    scheme, _, credential = authorization.partition(" ")
+    credential = credential.strip()
+    if scheme.lower() not in ("token", "bearer"):
+        raise Unauthenticated("The header Authorization must be `Bearer` and a token or key.")
+    if not credential.isascii() or not credential.isprintable() or not 0 < len(credential) <= CREDENTIAL_MAX:
+        raise Unauthenticated("The token or key is not one that is known here.")
+    return credential
 
 
 def anonymous_caller(request: Request, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> Caller:
@@ -38,6 +134,13 @@ def anonymous_caller(request: Request, trusted_proxies: Sequence[IPv4Network | I
     while hops and _is_in(address, trusted_proxies) and _is_address(hops[-1]):
         address = hops.pop()
     return Caller(kind="anonymous", key=address)
+
+
+def sight(launch: Launch, *, caller: Caller | None, shows_secret: bool) -> Sight:
+    """How much of this launch is for the one who asks; `caller` is None unless they are known."""
+    if shows_secret or launch.caller == caller:
+        return Sight.ENTRY
+    return Sight.PRIVATE if caller is not None and caller.is_admin else Sight.PUBLIC
 
 
 def _is_in(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:

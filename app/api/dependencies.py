@@ -3,18 +3,17 @@
 The functions are coroutines because FastAPI sends plain ones to a thread.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request, Security
+from fastapi.security import HTTPBearer
 
-from app.api.auth import LaunchSecrets, anonymous_caller
+from app.api.auth import Callers, LaunchSecrets, Sight, sight
 from app.api.health import Health
 from app.api.views import Views
 from app.launch.feed import Feed
-from app.launch.model import Caller
+from app.launch.model import Caller, Launch
 from app.launch.service import LaunchService
 
 
@@ -26,8 +25,8 @@ class Web:
     feed: Feed
     views: Views
     secrets: LaunchSecrets
+    callers: Callers
     health: Health
-    trusted_proxies: Sequence[IPv4Network | IPv6Network]
     allowed_extra_args: frozenset[str]
 
 
@@ -38,9 +37,18 @@ async def _web(request: Request) -> Web:
 
 WebDep = Annotated[Web, Depends(_web)]
 
+DOCUMENTED_CREDENTIALS = Security(
+    HTTPBearer(auto_error=False, description="A token of your JupyterHub user, or an API key of this service.")
+)
+"""Puts the header into the OpenAPI document; it is `Callers` that reads it."""
+
 
 async def _caller(request: Request, web: WebDep) -> Caller:
-    return anonymous_caller(request, web.trusted_proxies)
+    return await web.callers.caller(request)
+
+
+async def _known_caller(request: Request, web: WebDep) -> Caller | None:
+    return await web.callers.known(request)
 
 
 async def _shown_secret(
@@ -51,4 +59,27 @@ async def _shown_secret(
 
 
 CallerDep = Annotated[Caller, Depends(_caller)]
-ShownSecretDep = Annotated[str | None, Depends(_shown_secret)]
+KnownCallerDep = Annotated[Caller | None, Depends(_known_caller)]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who asks about a launch."""
+
+    web: Web
+    caller: Caller | None
+    """None unless they are known."""
+    shown_secret: str | None
+
+    def sight(self, launch: Launch) -> Sight:
+        """How much of this launch they see."""
+        return sight(launch, caller=self.caller, shows_secret=self.web.secrets.opens(launch.id, self.shown_secret))
+
+
+async def _reader(
+    web: WebDep, caller: KnownCallerDep, shown_secret: Annotated[str | None, Depends(_shown_secret)]
+) -> Reader:
+    return Reader(web, caller, shown_secret)
+
+
+ReaderDep = Annotated[Reader, Depends(_reader)]

@@ -16,11 +16,15 @@ from app.launch.model import Problem
 STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.InternalError: 500,
     errors.InvalidRequest: 422,
+    errors.Unauthenticated: 401,
+    errors.AccessDenied: 403,
     errors.ImageNotAllowed: 403,
     errors.HookRefused: 403,
     errors.HookFailed: 503,
     errors.ServerAlreadyRunning: 409,
+    errors.ServerNameTaken: 409,
     errors.NamedServerLimitReached: 409,
+    errors.QuotaReached: 429,
     errors.LaunchNotFound: 404,
     errors.SecretRequired: 403,
     errors.ServiceStopping: 503,
@@ -95,8 +99,12 @@ class ProblemResponse(JSONResponse):
 
 
 _EXAMPLES: Mapping[int, errors.LaunchError] = {
+    401: errors.Unauthenticated("The token or key is not one that is known here."),
     403: errors.ImageNotAllowed(any_allowed=True),
     404: errors.LaunchNotFound(),
+    409: errors.ServerNameTaken(),
+    429: errors.QuotaReached(4),
+    502: errors.HubUnavailable("know this token", "it did not answer in time"),
     422: errors.InvalidRequest("image", "must be an image reference such as quay.io/jupyter/base-notebook:latest"),
     500: errors.InternalError(),
     503: errors.ServiceStopping(),
@@ -141,6 +149,8 @@ def _launch_response(error: errors.LaunchError) -> Response:
         status = error.status_code
     if isinstance(error, errors.InvalidRequest):
         more["errors"] = [{"field": error.field, "reason": error.reason}]
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="hublaunch"'
     if status == 503:
         headers["Retry-After"] = str(_RETRY_AFTER_S)
     return _response(status, Problem.of(error), headers, **more)

@@ -1,19 +1,21 @@
-"""`POST /launch`, `GET /launch/{id}`, `GET /launch/{id}/events`, `DELETE /launch/{id}`."""
+"""`POST` and `GET /launch`, `GET` and `DELETE /launch/{id}`, `GET /launch/{id}/events`, `GET /session`."""
 
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import JSONResponse, Response
 
-from app.api.dependencies import CallerDep, ShownSecretDep, Web, WebDep
+from app.api.auth import Sight, sight
+from app.api.dependencies import DOCUMENTED_CREDENTIALS, CallerDep, KnownCallerDep, ReaderDep, Web, WebDep
 from app.api.errors import documented
-from app.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchEvent
+from app.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchEvent, LaunchPage, Session
 from app.api.sse import EventStream, event_blocks
-from app.launch.errors import SecretRequired
-from app.launch.model import Launch
+from app.launch.errors import AccessDenied, SecretRequired, Unauthenticated
+from app.launch.model import Launch, Status
 from app.launch.request import launch_request
 
-router = APIRouter(tags=["launch"])
+router = APIRouter(tags=["launch"], dependencies=[DOCUMENTED_CREDENTIALS])
 
 LaunchId = Annotated[str, Path(description="The launch's id.")]
 LastEventId = Annotated[str | None, Header(description="The last event that was received; wins over `after`.")]
@@ -55,7 +57,7 @@ _STREAM: dict[str, Any] = {
             "description": "Accepted: the launch goes on whether or not anybody follows it.",
             "headers": {"Location": {"description": "The launch.", "schema": {"type": "string"}}},
         },
-        **documented(400, 403, 408, 413, 415, 421, 422, 500, 503),
+        **documented(400, 401, 403, 408, 409, 413, 415, 421, 422, 429, 500, 502, 503),
     },
 )
 async def post_launch(
@@ -67,27 +69,62 @@ async def post_launch(
         repo_url=body.repo_url,
         extra_args=body.extra_args,
         allowed_extra_args=web.allowed_extra_args,
+        username=body.username,
+        server_name=body.server_name,
     )
     launch = await web.service.start(request, caller)
     secret = web.secrets.of(launch.id)
     headers = {"Location": web.views.location(launch.id), "X-Launch-Secret": secret}
     if _wants_stream(accept):
-        return _stream(web, launch, after=0, private=True, headers=headers)
-    shown = web.views.launch(launch, private=True)
+        return _stream(web, launch, after=0, sight=Sight.ENTRY, headers=headers)
+    shown = web.views.launch(launch, sight=Sight.ENTRY)
     shown |= {"secret": secret, "events_url": f"{shown['events_url']}?secret={secret}"}
     return JSONResponse(shown, 202, {"Cache-Control": "no-store", **headers})
+
+
+@router.get(
+    "/launch",
+    summary="Your launches",
+    response_model=LaunchPage,
+    responses=documented(401, 403, 421, 422, 500, 502),
+)
+async def get_launches(
+    web: WebDep,
+    caller: KnownCallerDep,
+    status: Annotated[Status | None, Query(description="Only those of this status.")] = None,
+    before: Annotated[str | None, Query(max_length=26, description="Only those accepted before this one.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    *,
+    everybody: Annotated[bool, Query(description="Everybody's, for admins.")] = False,
+) -> Response:
+    """A page of the caller's launches, the newest first; `next` leads on."""
+    if caller is None:
+        raise Unauthenticated("Only a Hub user or an API key has a list of launches.")
+    if everybody and not caller.is_admin:
+        raise AccessDenied("Only an admin sees everybody's launches.")
+    page = await web.service.page(None if everybody else caller, status=status, before=before, limit=limit)
+    shown: dict[str, Any] = {
+        "launches": [
+            web.views.launch(launch, sight=sight(launch, caller=caller, shows_secret=False)) for launch in page
+        ],
+        "next": None,
+    }
+    if len(page) == limit:
+        query = {"status": status, "before": page[-1].id, "limit": limit, "everybody": "true" if everybody else None}
+        shown["next"] = "?" + urlencode({name: value for name, value in query.items() if value is not None})
+    return JSONResponse(shown, 200, {"Cache-Control": "no-store"})
 
 
 @router.get(
     "/launch/{launch_id}",
     summary="A launch as it stands",
     response_model=LaunchBase,
-    responses=documented(404, 421, 422, 500),
+    responses=documented(401, 403, 404, 421, 422, 500, 502),
 )
-async def get_launch(launch_id: LaunchId, web: WebDep, shown_secret: ShownSecretDep) -> Response:
-    """Its private fields are shown to who sends its secret."""
+async def get_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Response:
+    """Its private fields are shown to its caller and to who sends its secret; but for the entry, to admins too."""
     launch = await web.service.get(launch_id)
-    shown = web.views.launch(launch, private=web.secrets.opens(launch_id, shown_secret))
+    shown = web.views.launch(launch, sight=reader.sight(launch))
     return JSONResponse(shown, 200, {"Cache-Control": "no-store"})
 
 
@@ -98,13 +135,13 @@ async def get_launch(launch_id: LaunchId, web: WebDep, shown_secret: ShownSecret
     responses={
         200: _STREAM,
         204: {"description": "All was delivered; stop following."},
-        **documented(404, 421, 422, 500),
+        **documented(401, 403, 404, 421, 422, 500, 502),
     },
 )
 async def get_events(
     launch_id: LaunchId,
     web: WebDep,
-    shown_secret: ShownSecretDep,
+    reader: ReaderDep,
     last_event_id: Annotated[
         str | None, Header(description="The last event that was received; wins over `after`.")
     ] = None,
@@ -118,8 +155,7 @@ async def get_events(
     headers = {"X-Launch-Cursor": str(cursor)}
     if cursor == last.seq and last.phase.ends_stream:
         return Response(status_code=204, headers=headers)
-    private = web.secrets.opens(launch_id, shown_secret)
-    return _stream(web, launch, after=cursor, private=private, headers=headers)
+    return _stream(web, launch, after=cursor, sight=reader.sight(launch), headers=headers)
 
 
 @router.delete(
@@ -130,17 +166,32 @@ async def get_events(
     responses={
         202: {"description": "Under way; ask again until 204.", "model": LaunchBase},
         204: {"description": "It has ended: after a 202, the Hub has confirmed that."},
-        **documented(403, 404, 421, 422, 500),
+        **documented(401, 403, 404, 421, 422, 500, 502),
     },
 )
-async def delete_launch(launch_id: LaunchId, web: WebDep, shown_secret: ShownSecretDep) -> Response:
-    """Stop its spawn or its server and delete what it created. Safe to repeat; needs the launch's secret."""
+async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Response:
+    """Stop its spawn or its server and delete what it created. Safe to repeat.
+
+    For the launch's caller, who shows its secret, and admins.
+    """
     launch = await web.service.get(launch_id)
-    if not web.secrets.opens(launch_id, shown_secret):
+    seen = reader.sight(launch)
+    if seen is Sight.PUBLIC:
         raise SecretRequired
     if await web.service.cancel(launch_id):
         return Response(status_code=204)
-    return JSONResponse(web.views.launch(launch, private=True), 202, {"Retry-After": "1", "Cache-Control": "no-store"})
+    return JSONResponse(web.views.launch(launch, sight=seen), 202, {"Retry-After": "1", "Cache-Control": "no-store"})
+
+
+@router.get(
+    "/session", summary="Who you are here", response_model=Session, responses=documented(401, 403, 421, 500, 502)
+)
+async def get_session(caller: KnownCallerDep) -> Response:
+    """The Hub user or the API key whose credentials the request carries; `anonymous` if it carries none."""
+    shown: dict[str, Any] = {"kind": "anonymous", "name": None, "is_admin": False}
+    if caller is not None:
+        shown = {"kind": caller.kind, "name": caller.key, "is_admin": caller.is_admin}
+    return JSONResponse(shown, 200, {"Cache-Control": "no-store"})
 
 
 def _wants_stream(accept: str) -> bool:
@@ -156,6 +207,6 @@ def _cursor(last_event_id: str | None, after: int) -> int:
     )
 
 
-def _stream(web: Web, launch: Launch, *, after: int, private: bool, headers: dict[str, str]) -> EventStream:
-    blocks = event_blocks(web.feed, web.views, launch, after=after, private=private)
+def _stream(web: Web, launch: Launch, *, after: int, sight: Sight, headers: dict[str, str]) -> EventStream:
+    blocks = event_blocks(web.feed, web.views, launch, after=after, sight=sight)
     return EventStream(blocks, headers=headers)

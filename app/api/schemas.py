@@ -26,6 +26,8 @@ class LaunchBody(BaseModel):
     image: str = Field(description="Image reference: `[registry/]repository[:tag][@digest]`.")
     repo_url: str = Field("", description="Where the content comes from; names the server and reaches its spawner.")
     extra_args: dict[str, Any] = Field({}, description="Further `user_options`, by keys that the operator allows.")
+    username: str = Field("", description="Whose account it is for, where the caller may name somebody else.")
+    server_name: str = Field("", description="The named server to make on an existing account; chosen if not given.")
 
 
 class ProblemBody(BaseModel):
@@ -104,6 +106,25 @@ class AcceptedLaunch(LaunchBase):
     events_url: str = Field(
         description="The events with their private fields.", examples=[f"/launch/{_LAUNCH_ID}/events?secret=…"]
     )
+
+
+class LaunchPage(BaseModel):
+    """Launches, the newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"launches": [_LAUNCH], "next": None}]})
+
+    launches: list[LaunchBase]
+    next: str | None = Field(description="The query of the next page; null on the last one.")
+
+
+class Session(BaseModel):
+    """Who the caller is to this service."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "hub", "name": "ada", "is_admin": False}]})
+
+    kind: str = Field(description="anonymous, hub or key")
+    name: str | None = Field(description="The name of the Hub user or the API key.")
+    is_admin: bool = Field(description="Whether everybody's launches are shown and may be cancelled.")
 
 
 class LaunchEvent(BaseModel):

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from sse_starlette import EventSourceResponse
 from starlette.types import Send
 
+from app.api.auth import Sight
 from app.api.views import Views
 from app.launch.feed import Feed
 from app.launch.model import Launch
@@ -45,7 +46,7 @@ class EventStream(EventSourceResponse):
         await asyncio.Event().wait()
 
 
-async def event_blocks(feed: Feed, views: Views, launch: Launch, *, after: int, private: bool) -> AsyncGenerator[bytes]:
+async def event_blocks(feed: Feed, views: Views, launch: Launch, *, after: int, sight: Sight) -> AsyncGenerator[bytes]:
     """The launch's events above `after`, as many in one block as there are, with a heartbeat while there are none.
 
     The first block goes out at once, so that every proxy passes the headers on; it and the last tell the client to
@@ -54,7 +55,7 @@ async def event_blocks(feed: Feed, views: Views, launch: Launch, *, after: int, 
     yield _retry()
     async with aclosing(feed.follow(launch.id, after=after, idle_s=HEARTBEAT_S)) as batches:
         async for events in batches:
-            yield b"".join([views.sse(event, launch, private=private) for event in events]) or _HEARTBEAT
+            yield b"".join([views.sse(event, launch, sight=sight) for event in events]) or _HEARTBEAT
     yield _retry()
 
 

@@ -1,4 +1,4 @@
-"""Launches and events as callers see them: whole for who holds the launch's secret, without its private parts else."""
+"""Launches and events as those see them who may, each by their sight."""
 
 import json
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
+from app.api.auth import Sight
 from app.launch.model import Event, Launch, Problem, Status
 
 PROBLEM_TYPE = "urn:hublaunch:problem:"
@@ -44,16 +45,15 @@ class Views:
         self._unseal = unseal
         self._token_in_url = token_in_url
         self._prefix = prefix
-        self._public: WeakKeyDictionary[Event, bytes] = WeakKeyDictionary()
-        self._private: WeakKeyDictionary[Event, bytes] = WeakKeyDictionary()
+        self._encoded: dict[Sight, WeakKeyDictionary[Event, bytes]] = {seen: WeakKeyDictionary() for seen in Sight}
 
     def location(self, launch_id: str) -> str:
         """The path of a launch, absolute."""
         return f"{self._prefix}/launch/{launch_id}"
 
-    def launch(self, launch: Launch, *, private: bool) -> dict[str, Any]:
+    def launch(self, launch: Launch, *, sight: Sight) -> dict[str, Any]:
         """A launch as it stands."""
-        last = launch.last_event
+        last, private = launch.last_event, sight >= Sight.PRIVATE
         shown: dict[str, Any] = {
             "id": launch.id,
             "status": launch.status,
@@ -72,12 +72,13 @@ class Views:
         if private:
             shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url}
             shown |= {"username": launch.attempt.username, "server_name": launch.attempt.server_name}
-            if launch.status is Status.READY:
-                shown |= self._entry(last)
+        if sight >= Sight.ENTRY and launch.status is Status.READY:
+            shown |= self._entry(last)
         return shown
 
-    def event(self, event: Event, launch: Launch, *, private: bool) -> dict[str, Any]:
+    def event(self, event: Event, launch: Launch, *, sight: Sight) -> dict[str, Any]:
         """The data of an event."""
+        private = sight >= Sight.PRIVATE
         shown: dict[str, Any] = {
             "launch_id": event.launch_id,
             "seq": event.seq,
@@ -90,16 +91,17 @@ class Views:
         if event.problem:
             shown["problem"] = _problem(event.problem, private=private)
         if private and event.phase is Status.READY:
-            shown |= self._entry(event)
             shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url}
+        if sight >= Sight.ENTRY and event.phase is Status.READY:
+            shown |= self._entry(event)
         return shown
 
-    def sse(self, event: Event, launch: Launch, *, private: bool) -> bytes:
+    def sse(self, event: Event, launch: Launch, *, sight: Sight) -> bytes:
         """An event as a server-sent event; encoded once, however many follow."""
-        encoded = self._private if private else self._public
+        encoded = self._encoded[sight]
         block = encoded.get(event)
         if block is None:
-            data = json.dumps(self.event(event, launch, private=private), ensure_ascii=False, separators=(",", ":"))
+            data = json.dumps(self.event(event, launch, sight=sight), ensure_ascii=False, separators=(",", ":"))
             block = encoded[event] = f"id: {event.seq}\ndata: {data}\n\n".encode()
         return block
 

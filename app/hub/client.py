@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.hub.progress import parse_progress
 from app.hub.rest import NOT_SENT, SLOW_CALL, HubRest, describe, send
-from app.hub.wire import SelfModel, TokenList, TokenModel, UserModel, VersionModel
+from app.hub.wire import OAuthTokenModel, SelfModel, TokenList, TokenModel, UserModel, VersionModel
 from app.launch.errors import (
     HubFailed,
     HubRefused,
@@ -22,7 +22,7 @@ from app.launch.errors import (
     TokenRefused,
     UserExists,
 )
-from app.launch.ports import Progress, Reach, Token, User
+from app.launch.ports import Identity, LoginToken, Progress, Reach, Token, User
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class HubClient:
         retry_delay_s: float = 4,
     ) -> None:
         self._transport = transport
+        self._token = token
         self._rest = HubRest(transport, api_url=api_url, token=token, retries=retries, retry_delay_s=retry_delay_s)
         self._server_check_url = server_check_url
         self._warned_unreachable = False
@@ -68,6 +69,45 @@ class HubClient:
         version = _parse(VersionModel, await self._rest.call("GET", "", "tell its version"), "tell its version")
         itself = _parse(SelfModel, await self._rest.call("GET", "user", "know this token"), "know this token")
         return HubInfo(version=version.version, scopes=frozenset(itself.scopes))
+
+    async def identify(self, token: str) -> Identity | None:
+        """Whom a token belongs to, `GET /user` in its own name; None if the Hub knows no such token.
+
+        Asked once. HubUnavailable if the Hub cannot say.
+        """
+        operation = "know this token"
+        try:
+            response = await self._rest.call("GET", "user", operation, token=token)
+        except HubRefused as refusal:
+            if refusal.status in (401, 403):
+                return None
+            raise
+        return _parse(SelfModel, response, operation).identity()
+
+    async def exchange_code(
+        self, *, client_id: str, code: str, code_verifier: str, redirect_uri: str
+    ) -> LoginToken | None:
+        """The token of a browser that comes back from the Hub's login with a `code`; None if that is worth nothing.
+
+        `POST /oauth2/token` (RFC 6749 §4.1.3, with PKCE by RFC 7636). Asked once, as a code is good for one time.
+        """
+        operation = "take the login's code"
+        form = {
+            "grant_type": "authorization_code",
+            "client_id": client_id,
+            "client_secret": self._token,
+            "code": code,
+            "code_verifier": code_verifier,
+            "redirect_uri": redirect_uri,
+        }
+        try:
+            response = await self._rest.exchange_code(form, operation)
+        except HubRefused as refusal:
+            if refusal.status in (400, 401, 403):
+                return None
+            raise
+        granted = _parse(OAuthTokenModel, response, operation)
+        return LoginToken(token=granted.access_token, expires_in_s=granted.expires_in)
 
     async def request(self, method: str, path: str, *, body: object = None) -> httpx.Response:
         """Any request to the Hub's API, `path` relative to its root and quoted; the answer if it is a 2xx.

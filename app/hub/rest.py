@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -44,21 +44,44 @@ class HubRest:
         self._retry_delay_s = retry_delay_s
 
     async def call(
-        self, method: str, path: str, operation: str, *, body: object = None, timeouts: httpx.Timeout = CALL
+        self,
+        method: str,
+        path: str,
+        operation: str,
+        *,
+        body: object = None,
+        timeouts: httpx.Timeout = CALL,
+        token: str | None = None,
     ) -> httpx.Response:
-        """Ask once; the answer, read to its end, if it is a 2xx.
+        """Ask once, in this service's name or that of another `token`; the answer, read to its end, if it is a 2xx.
 
         `path` is relative to the API's root, its parts quoted. HubUnavailable, HubFailed, HubBusy, HubForbidden or
         HubRefused otherwise, in words that begin with the `operation`.
         """
         request = self._request(method, path, body=body, timeouts=timeouts)
-        try:
-            response = await send(self._transport, request)
-        except httpx.HTTPError as error:
-            raise _unavailable(operation, error) from error
+        if token is not None:
+            request.headers["Authorization"] = f"token {token}"
+        response = await self._send(request, operation)
         if not response.is_success:
             raise _refusal(response, operation)
         return response
+
+    async def exchange_code(self, form: Mapping[str, str], operation: str) -> httpx.Response:
+        """`POST oauth2/token`, once, with a form and errors as OAuth has them (RFC 6749 §5.2); otherwise as `call`."""
+        timeouts = {"timeout": CALL.as_dict()}
+        request = httpx.Request("POST", f"{self._api_url}oauth2/token", data=form, extensions=timeouts)
+        response = await self._send(request, operation)
+        if response.status_code in (400, 401):
+            raise HubRefused(operation, response.status_code, "the code is not valid, or this service's token is not")
+        if not response.is_success:
+            raise _refusal(response, operation)
+        return response
+
+    async def _send(self, request: httpx.Request, operation: str) -> httpx.Response:
+        try:
+            return await send(self._transport, request)
+        except httpx.HTTPError as error:
+            raise _unavailable(operation, error) from error
 
     @asynccontextmanager
     async def stream(self, path: str, operation: str) -> AsyncGenerator[httpx.Response]:

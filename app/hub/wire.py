@@ -10,7 +10,7 @@ import httpx
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from app.launch.messages import clean
-from app.launch.ports import Server, User
+from app.launch.ports import Identity, Server, User
 
 
 class _ServerModel(BaseModel):
@@ -69,7 +69,20 @@ class VersionModel(BaseModel):
 class SelfModel(BaseModel):
     """`GET /user`: who the token belongs to. Its scopes are expanded: `servers` has `read:servers` beside it."""
 
+    kind: Literal["user", "service"]
+    name: str
     scopes: list[str] = []
+    groups: list[str] = []
+
+    def identity(self) -> Identity:
+        return Identity(kind=self.kind, name=self.name, scopes=frozenset(self.scopes), groups=frozenset(self.groups))
+
+
+class OAuthTokenModel(BaseModel):
+    """`POST /oauth2/token` (RFC 6749 §5.1)."""
+
+    access_token: str
+    expires_in: int
 
 
 class _ErrorModel(BaseModel):

@@ -25,13 +25,14 @@ class Entry:
 
     hub_url: str
     """The URL under which browsers reach the Hub; every server's URL begins with its scheme and host."""
-    token_mode: Literal["hub", "user_options"]
+    token_mode: Literal["hub", "user_options", "none"]
+    """`none`: by their own login at the Hub, so that no token is made for them."""
     token_lifetime_s: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Credential:
-    token: str
+    token: str | None = None
     expires_at: datetime | None = None
 
 
@@ -47,11 +48,13 @@ async def run(attempt: Attempt, request: LaunchRequest, *, hub: Hub, entry: Entr
         await hub.create_user(attempt.username)
     user_options = {**request.extra_args, "image": request.image, "repo_url": request.repo_url}
     spawn = Spawn(attempt, hub=hub, record=record)
-    if entry.token_mode == "user_options":
+    if entry.token_mode == "hub":
+        credential, url = await _both(_mint(attempt, hub, entry), spawn.run(user_options))
+    elif entry.token_mode == "user_options":
         credential = _Credential(token=secrets.token_urlsafe(32))
         url = await spawn.run({**user_options, "token": credential.token})
     else:
-        credential, url = await _both(_mint(attempt, hub, entry), spawn.run(user_options))
+        credential, url = _Credential(), await spawn.run(user_options)
     await record(
         Step(
             phase=Status.READY,

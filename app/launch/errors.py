@@ -4,11 +4,15 @@
     ├── InternalError                a fault of hublaunch itself; its log has it
     ├── RequestRefused               before acceptance; the caller can change something
     │   ├── InvalidRequest             a field is not what it must be
+    │   ├── Unauthenticated            who is calling is not known, and has to be
+    │   ├── AccessDenied               who is calling is known, and may not do this
     │   ├── ImageNotAllowed            LAUNCHER_ALLOWED_IMAGES does not name it
     │   ├── HookRefused                the operator's pre_launch_hook said no
     │   ├── HookFailed                 the hook broke, or took too long
     │   ├── ServerAlreadyRunning       the user's default server is up
+    │   ├── ServerNameTaken            the user already has a server of this name
     │   ├── NamedServerLimitReached    the user has as many named servers as allowed
+    │   ├── QuotaReached               the caller has as many launches as allowed
     │   ├── LaunchNotFound             no launch of that id
     │   ├── SecretRequired             the launch's secret is missing or wrong
     │   └── ServiceStopping            this process takes no more launches
@@ -77,6 +81,31 @@ class InvalidRequest(RequestRefused):
         self.reason = reason
 
 
+class Unauthenticated(RequestRefused):
+    """No credentials where some are needed, or such as nobody knows. Wrong ones never pass for none."""
+
+    code = "unauthenticated"
+    title = "This needs credentials"
+    advice = (
+        "Send a token of your JupyterHub user or an API key of this service as `Authorization: Bearer …`, or log in "
+        "with your browser."
+    )
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+class AccessDenied(RequestRefused):
+    """The caller is known and lacks the right."""
+
+    code = "access_denied"
+    title = "You may not do this"
+    advice = "Ask the operator of this service for the right that is named."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
 class ImageNotAllowed(RequestRefused):
     """LAUNCHER_ALLOWED_IMAGES has no pattern for the image."""
 
@@ -127,6 +156,17 @@ class ServerAlreadyRunning(RequestRefused):
         self.url = url
 
 
+class ServerNameTaken(RequestRefused):
+    """A server that hublaunch did not make is never started or removed by it, not even a stopped one."""
+
+    code = "server_name_taken"
+    title = "The user already has a server of this name"
+    advice = "Name another server, or none: then a name is chosen."
+
+    def __init__(self) -> None:
+        super().__init__("The user already has a server of this name.")
+
+
 class NamedServerLimitReached(RequestRefused):
     """Stopped named servers count too, as the Hub counts them."""
 
@@ -137,6 +177,17 @@ class NamedServerLimitReached(RequestRefused):
     def __init__(self, limit: int) -> None:
         super().__init__(f"The user already has {limit} named servers, the most that is allowed.")
         self.limit = limit
+
+
+class QuotaReached(RequestRefused):
+    """Launches under way and ready ones count; one whose server has stopped does not."""
+
+    code = "quota_reached"
+    title = "You have as many launches as you may"
+    advice = "Cancel a launch that is no longer needed, or wait for one to end."
+
+    def __init__(self, max_active: int) -> None:
+        super().__init__(f"{max_active} launches are under way or ready, the most that this caller may have at once.")
 
 
 class LaunchNotFound(RequestRefused):
@@ -153,7 +204,10 @@ class SecretRequired(RequestRefused):
 
     code = "secret_required"
     title = "This needs the secret of the launch"
-    advice = "Send the `secret` of the answer to POST /launch as the header X-Launch-Secret."
+    advice = (
+        "Send the `secret` of the answer to POST /launch as the header X-Launch-Secret, or the credentials with which "
+        "the launch was asked for."
+    )
 
     def __init__(self) -> None:
         super().__init__("The header X-Launch-Secret is missing, or is not this launch's secret.")

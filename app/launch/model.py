@@ -43,11 +43,26 @@ _FOLLOWING: Mapping[Status, frozenset[Status]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """Whose request this is."""
+    """Whose request this is, and what they may do. Kind and key say who; only these are stored and compared."""
 
-    kind: Literal["anonymous"]
+    kind: Literal["anonymous", "hub", "key"]
     key: str
-    """For an anonymous caller its network address."""
+    """The network address of an anonymous caller, the name of a Hub user, the name of an API key."""
+    groups: frozenset[str] = field(default=frozenset(), compare=False)
+    """The groups that a Hub user is in at the Hub."""
+    allowed_images: tuple[str, ...] | None = field(default=None, compare=False)
+    """The patterns of an API key that has its own; None means the service's."""
+    max_active: int | None = field(default=None, compare=False)
+    """Launches that may be under way or ready at once; None is no limit."""
+    may_name_user: bool = field(default=False, compare=False)
+    """Whether a request may name the Hub user whose account it is for."""
+    is_admin: bool = field(default=False, compare=False)
+    """Whether they see and cancel everybody's launches."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether they have shown who they are, so that their launches are theirs without a secret."""
+        return self.kind != "anonymous"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +74,10 @@ class LaunchRequest:
     """A label for names, logs and the spawner; never fetched. `""` if there is none."""
     extra_args: Mapping[str, Any] = field(default_factory=dict)
     """Further `user_options`, by keys that the settings allow."""
+    username: str = ""
+    """The Hub user whose account it is for, where the caller may name one; `""` leaves that to hublaunch."""
+    server_name: str = ""
+    """The named server to make on an existing account; `""` leaves that to hublaunch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

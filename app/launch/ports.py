@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Literal, Protocol
 
-from app.launch.model import Attempt, Event, Launch, Step
+from app.launch.model import Attempt, Caller, Event, Launch, Status, Step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +49,25 @@ class Token:
 
     token: str = field(repr=False)
     expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Identity:
+    """Whom a Hub token belongs to, and what it may do."""
+
+    kind: Literal["user", "service"]
+    name: str
+    scopes: frozenset[str]
+    """Expanded: with all that each of them contains."""
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoginToken:
+    """What the Hub gives for a browser that has logged in there."""
+
+    token: str = field(repr=False)
+    expires_in_s: int
 
 
 class Reach(Enum):
@@ -124,7 +143,10 @@ class LaunchStore(Protocol):
     """
 
     async def accept(self, launch: Launch) -> None:
-        """Store a new launch with its first attempt and its first event."""
+        """Store a new launch with its first attempt and its first event.
+
+        QuotaReached if its caller has `max_active` launches under way or ready; that is held over all that accept.
+        """
 
     async def begin_attempt(self, attempt: Attempt) -> None:
         """Store the next attempt of a launch, before anything is asked of the Hub for it."""
@@ -152,6 +174,11 @@ class LaunchStore(Protocol):
 
     async def get(self, launch_id: str) -> Launch | None:
         """The launch as it stands."""
+
+    async def launches(
+        self, caller: Caller | None, *, status: Status | None = None, before: str | None = None, limit: int | None
+    ) -> Sequence[Launch]:
+        """The launches of a caller, or everybody's, the newest first; those accepted before the id `before`."""
 
     async def events(self, launch_id: str, *, after: int) -> Sequence[Event]:
         """The launch's events with a `seq` above `after`, in order."""

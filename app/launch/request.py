@@ -30,13 +30,24 @@ _REPO_SCHEMES = ("https", "http", "git", "ssh")
 
 
 def launch_request(
-    *, image: str, repo_url: str, extra_args: Mapping[str, Any], allowed_extra_args: Collection[str]
+    *,
+    image: str,
+    repo_url: str,
+    extra_args: Mapping[str, Any],
+    allowed_extra_args: Collection[str],
+    username: str = "",
+    server_name: str = "",
 ) -> LaunchRequest:
-    """A checked request; InvalidRequest names the first field that is wrong, without repeating its value."""
+    """A checked request; InvalidRequest names the first field that is wrong, without repeating its value.
+
+    What names are taken depends on the caller: `account.py`.
+    """
     check_image(image)
     check_repo_url(repo_url)
     check_extra_args(extra_args, allowed_extra_args)
-    return LaunchRequest(image=image, repo_url=repo_url, extra_args=dict(extra_args))
+    return LaunchRequest(
+        image=image, repo_url=repo_url, extra_args=dict(extra_args), username=username, server_name=server_name
+    )
 
 
 def check_image(image: str) -> None:

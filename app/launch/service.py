@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -10,11 +10,19 @@ from typing import Any, Self
 from ulid import ULID
 
 from app.launch import attempt as attempts
+from app.launch.account import Accounts, following_attempt
 from app.launch.attempt import Entry
 from app.launch.cleanup import clean_up
-from app.launch.errors import InternalError, LaunchError, LaunchNotFound, NameTaken, ServiceStopping, SpawnTimedOut
+from app.launch.errors import (
+    InternalError,
+    LaunchError,
+    LaunchNotFound,
+    NameTaken,
+    QuotaReached,
+    ServiceStopping,
+    SpawnTimedOut,
+)
 from app.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status, Step
-from app.launch.names import unique_name_from_repo
 from app.launch.policy import ImagePolicy
 from app.launch.ports import Hub, LaunchStore
 
@@ -34,6 +42,7 @@ class Terms:
     launch_timeout_s: float
     attempts_max: int
     entry: Entry
+    """How the visitor of a temporary user gets in; others have a login of their own."""
 
 
 class LaunchService:
@@ -45,10 +54,18 @@ class LaunchService:
     """
 
     def __init__(
-        self, *, store: LaunchStore, hub: Hub, images: ImagePolicy, terms: Terms, check: Check | None = None
+        self,
+        *,
+        store: LaunchStore,
+        hub: Hub,
+        images: ImagePolicy,
+        accounts: Accounts,
+        terms: Terms,
+        check: Check | None = None,
     ) -> None:
         self._store = store
         self._hub = hub
+        self._accounts = accounts
         self._images = images
         self._terms = terms
         self._check = check
@@ -72,20 +89,43 @@ class LaunchService:
     async def start(self, request: LaunchRequest, caller: Caller) -> Launch:
         """Accept a launch and begin it; it goes on whether or not anybody follows.
 
-        Returns once the launch is stored, with the names of its first attempt. Raises a RequestRefused, and then
-        nothing is stored. Cancelling this call leaves open whether the launch was accepted.
+        Returns once the launch is stored, with the names of its first attempt. Raises a RequestRefused, or a HubError
+        where the Hub has to be asked about the caller's account; then nothing is stored. Cancelling this call leaves
+        open whether the launch was accepted.
         """
         if self._stopping:
             raise ServiceStopping
         self._images.check(request.image)
-        launch = self._new_launch(request, caller)
+        launch_id = str(ULID())
+        first = await self._accounts.first_attempt(launch_id, request, caller)
         if self._check is not None:
-            first = launch.attempt
             await self._check(request.image, first.username, first.server_name, request.repo_url)
-        await self._store.accept(launch)
+        launch = self._new_launch(request, caller, first)
+        await self._accept(launch)
         log.info("launch %s accepted: %s", launch.id, request.image)
         self._begin(launch.id, self._run(launch))
         return launch
+
+    async def _accept(self, launch: Launch) -> None:
+        """Store the launch within its caller's quota, which ready launches whose servers have stopped do not use up."""
+        try:
+            await self._store.accept(launch)
+        except QuotaReached:
+            if not await self._find_stopped(launch.caller):
+                raise
+            await self._store.accept(launch)
+
+    async def _find_stopped(self, caller: Caller) -> bool:
+        """Ask the Hub about the caller's ready launches, the oldest first, until one has lost its server."""
+        for launch in reversed(await self._store.launches(caller, status=Status.READY, limit=caller.max_active)):
+            if not await self._has_server(launch):
+                await self._store.mark_stopped(launch.id, stopped_by="hub")
+                return True
+        return False
+
+    async def _has_server(self, launch: Launch) -> bool:
+        user = await self._hub.get_user(launch.attempt.username)
+        return user is not None and launch.attempt.server_name in user.servers
 
     async def get(self, launch_id: str) -> Launch:
         """The launch as it stands; LaunchNotFound."""
@@ -93,6 +133,12 @@ class LaunchService:
         if launch is None:
             raise LaunchNotFound
         return launch
+
+    async def page(
+        self, caller: Caller | None, *, status: Status | None, before: str | None, limit: int
+    ) -> Sequence[Launch]:
+        """The launches of a caller, or everybody's, the newest first."""
+        return await self._store.launches(caller, status=status, before=before, limit=limit)
 
     async def cancel(self, launch_id: str) -> bool:
         """Stop the spawn or the server and delete what the launch created; safe to repeat; LaunchNotFound.
@@ -114,8 +160,8 @@ class LaunchService:
 
     # --- one launch ---------------------------------------------------------------------------------------------------
 
-    def _new_launch(self, request: LaunchRequest, caller: Caller) -> Launch:
-        launch_id, now = str(ULID()), datetime.now(UTC)
+    def _new_launch(self, request: LaunchRequest, caller: Caller, first: Attempt) -> Launch:
+        launch_id, now = first.launch_id, datetime.now(UTC)
         return Launch(
             id=launch_id,
             caller=caller,
@@ -123,7 +169,7 @@ class LaunchService:
             status=Status.WAITING,
             created_at=now,
             deadline_at=now + timedelta(seconds=self._terms.launch_timeout_s),
-            attempt=_new_attempt(launch_id, 1, request),
+            attempt=first,
             last_event=Event(
                 launch_id=launch_id, seq=1, at=now, attempt=1, phase=Status.WAITING, progress=0, message="Accepted"
             ),
@@ -188,7 +234,7 @@ class LaunchService:
                     launch.attempt,
                     launch.request,
                     hub=self._hub,
-                    entry=self._terms.entry,
+                    entry=self._entry(launch.attempt),
                     record=lambda step: self._store.append(launch.id, step),
                 )
         except LaunchError as error:
@@ -201,12 +247,15 @@ class LaunchService:
         log.info("launch %s is ready", launch.id)
         return None
 
+    def _entry(self, attempt: Attempt) -> Entry:
+        return self._terms.entry if attempt.creates_user else replace(self._terms.entry, token_mode="none")
+
     async def _next_attempt(self, launch: Launch, reason: str) -> Launch:
         """Tell that the last attempt came to nothing, and store the next one."""
         progress = (await self.get(launch.id)).last_event.progress
         message = f"{reason.rstrip('.')}. Trying again."
         await self._store.append(launch.id, Step(phase=Status.LAUNCHING, progress=progress, message=message))
-        following = _new_attempt(launch.id, launch.attempt.number + 1, launch.request)
+        following = following_attempt(launch.attempt, launch.request)
         await self._store.begin_attempt(following)
         return replace(launch, attempt=following)
 
@@ -235,12 +284,6 @@ class LaunchService:
             )
         elif launch.status is Status.READY:
             await self._store.mark_stopped(launch_id, stopped_by="caller")
-
-
-def _new_attempt(launch_id: str, number: int, request: LaunchRequest) -> Attempt:
-    return Attempt(
-        launch_id=launch_id, number=number, username=unique_name_from_repo(request.repo_url or request.image)
-    )
 
 
 def _remaining_s(launch: Launch) -> float:

@@ -5,8 +5,7 @@
     ├── DatabaseInUse          another hublaunch that is alive has the file
     ├── DatabaseUnusable       the file cannot be opened, written or understood
     ├── SchemaUnknown          a newer hublaunch, or another program, made the tables
-    ├── SecretKeyUnusable      the secret key's file cannot be made, read or trusted
-    └── SealedWithAnotherKey   a stored token does not open with this secret key
+    └── SecretKeyUnusable      the secret key's file cannot be made, read or trusted
 
 `str()` of each is one sentence that says what to do. None holds a credential, and none a database URL, which may.
 """
@@ -50,11 +49,3 @@ class SchemaUnknown(StoreError):
 class SecretKeyUnusable(StoreError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"The secret key in {path} cannot be used: {reason}; or set LAUNCHER_SECRET_KEY instead.")
-
-
-class SealedWithAnotherKey(StoreError):
-    def __init__(self) -> None:
-        super().__init__(
-            "A stored token cannot be opened: LAUNCHER_SECRET_KEY, or the key file beside the database, is not the "
-            "one that it was sealed with."
-        )

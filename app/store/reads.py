@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, select, union
 
-from app.launch.model import Event, Launch, Status
+from app.launch.model import Caller, Event, Launch, Status
 from app.store.rows import EVENT_COLUMNS, LAUNCH_COLUMNS, event_of, launch_of
 from app.store.tables import launch_attempts, launch_events, launches
 
@@ -13,6 +13,7 @@ _IS_LAST = (launch_events.c.launch_id == launches.c.id) & (launch_events.c.seq =
 
 _LAUNCHES = select(*LAUNCH_COLUMNS).join(launch_attempts, _IS_LATEST).join(launch_events, _IS_LAST)
 _LAUNCH = _LAUNCHES.where(launches.c.id == bindparam("launch_id"))
+_NEWEST_FIRST = _LAUNCHES.order_by(launches.c.id.desc())
 _EVENTS = (
     select(*EVENT_COLUMNS)
     .where(launch_events.c.launch_id == bindparam("launch_id"), launch_events.c.seq > bindparam("after"))
@@ -38,6 +39,20 @@ def get(connection: Connection, launch_id: str) -> Launch | None:
     """The launch as it stands."""
     row = connection.execute(_LAUNCH, {"launch_id": launch_id}).one_or_none()
     return None if row is None else launch_of(row)
+
+
+def page(
+    connection: Connection, caller: Caller | None, status: Status | None, before: str | None, limit: int | None
+) -> Sequence[Launch]:
+    """Launches, the newest first: a caller's or everybody's, of one status or any, older than `before`."""
+    query = _NEWEST_FIRST.limit(limit)
+    if caller is not None:
+        query = query.where(launches.c.caller_kind == caller.kind, launches.c.caller_key == caller.key)
+    if status is not None:
+        query = query.where(launches.c.status == status.value)
+    if before is not None:
+        query = query.where(launches.c.id < before)
+    return [launch_of(row) for row in connection.execute(query)]
 
 
 def events(connection: Connection, launch_id: str, after: int) -> Sequence[Event]:

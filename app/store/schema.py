@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table, updat
 
 from app.store.errors import SchemaUnknown
 
-HEAD = "0001"
+HEAD = "0002"
 """The version that this release reads and writes; the newest in `migrations/versions`."""
 
 _VERSION = table("alembic_version", column("version_num"))

@@ -8,9 +8,9 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.launch.model import Attempt, Event, Launch, Step
+from app.launch.model import Attempt, Caller, Event, Launch, Status, Step
+from app.sealing import Sealer
 from app.store import reads, schema, writes
-from app.store.sealing import Sealer
 from app.store.sqlite import SqliteDatabase, database_path
 from app.store.writer import Writer
 
@@ -83,6 +83,11 @@ class SqlLaunchStore:
 
     async def get(self, launch_id: str) -> Launch | None:
         return await self._read(reads.get, launch_id)
+
+    async def launches(
+        self, caller: Caller | None, *, status: Status | None = None, before: str | None = None, limit: int | None
+    ) -> Sequence[Launch]:
+        return await self._read(reads.page, caller, status, before, limit)
 
     async def events(self, launch_id: str, *, after: int) -> Sequence[Event]:
         return await self._read(reads.events, launch_id, after)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    literal_column,
 )
 from sqlalchemy.engine import Dialect
 
@@ -48,9 +49,9 @@ metadata = MetaData(
 )
 
 
-def _partial(name: str, column: Column[Any], *, where: ColumnElement[bool]) -> None:
+def _partial(name: str, *columns: Column[Any], where: ColumnElement[bool]) -> None:
     """An index of those rows alone for which `where` is true, so that it stays as small as they are few."""
-    Index(name, column, sqlite_where=where, postgresql_where=where)
+    Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 launches = Table(
@@ -75,6 +76,10 @@ launches = Table(
 )
 _partial("ix_launches_under_way", launches.c.id, where=launches.c.ended_at.is_(None))
 _partial("ix_launches_cancel_requested", launches.c.id, where=launches.c.cancel_requested_at.is_not(None))
+
+IS_ACTIVE = launches.c.status.in_([literal_column(f"'{name}'") for name in ("waiting", "launching", "ready")])
+"""Under way or ready. In literals, as SQLite sees only then that the index below has all such rows."""
+_partial("ix_launches_active_of_caller", launches.c.caller_kind, launches.c.caller_key, where=IS_ACTIVE)
 
 launch_attempts = Table(
     "launch_attempts",

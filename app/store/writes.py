@@ -3,6 +3,7 @@
 The transaction is not its own: when it raises, that is rolled back, and it is called again for each change alone.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from app.launch.errors import LaunchNotFound
-from app.launch.model import Attempt, Event, Launch, Status, Step
+from app.launch.errors import LaunchNotFound, QuotaReached
+from app.launch.model import Attempt, Caller, Event, Launch, Status, Step
 from app.store.rows import attempt_row, event_row, launch_row
-from app.store.tables import Instant, launch_attempts, launch_events, launches
+from app.store.tables import IS_ACTIVE, Instant, launch_attempts, launch_events, launches
 
 A = TypeVar("A")
 
@@ -37,6 +38,9 @@ _MARK_CLEANED = (
     update(launch_attempts)
     .where(launch_attempts.c.launch_id == bindparam("of_launch"), launch_attempts.c.number == bindparam("of_number"))
     .values(cleaned_at=func.coalesce(launch_attempts.c.cleaned_at, _NOW))
+)
+_COUNT_ACTIVE = select(func.count()).where(
+    launches.c.caller_kind == bindparam("caller_kind"), launches.c.caller_key == bindparam("caller_key"), IS_ACTIVE
 )
 _LOGS = (
     select(launches.c.id, launches.c.status, launches.c.attempt, launches.c.last_seq, launch_events.c.at)
@@ -75,13 +79,26 @@ def _each(write: Callable[[Connection, A], None]) -> Callable[[Connection, Seque
 
 
 def accept(connection: Connection, accepted: Sequence[Launch]) -> Sequence[Event]:
-    """Store launches, each with its attempt and its first event; the events are returned."""
+    """Store launches, each with its attempt and its first event; the events are returned. QuotaReached."""
+    _check_quotas(connection, accepted)
     attempts = [attempt_row(launch.attempt, launch.created_at, launch.cleaned_at) for launch in accepted]
     events = [launch.last_event for launch in accepted]
     connection.execute(_INSERT_LAUNCH, [launch_row(launch) for launch in accepted])
     connection.execute(_INSERT_ATTEMPT, attempts)
     connection.execute(_INSERT_EVENT, [event_row(event) for event in events])
     return events
+
+
+def _check_quotas(connection: Connection, accepted: Sequence[Launch]) -> None:
+    """The writer is alone in the database, so nothing can come between the count and what is stored after it."""
+    before: Counter[Caller] = Counter()
+    for launch in accepted:
+        caller = launch.caller
+        if caller.max_active is not None:
+            key = {"caller_kind": caller.kind, "caller_key": caller.key}
+            if connection.execute(_COUNT_ACTIVE, key).scalar_one() + before[caller] >= caller.max_active:
+                raise QuotaReached(caller.max_active)
+            before[caller] += 1
 
 
 @_each

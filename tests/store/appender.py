@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from app.store.sealing import Sealer
+from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from tests.store.launches import PULLING, new_launch
 
@@ -17,7 +17,7 @@ async def append(store: SqlLaunchStore, launch_id: str) -> None:
 
 async def main() -> None:
     launches = [new_launch() for _ in range(3)]
-    async with SqlLaunchStore(sys.argv[1], sealer=Sealer("0" * 32)) as store:
+    async with SqlLaunchStore(sys.argv[1], sealer=Sealer(["0" * 32], purpose="stored tokens")) as store:
         await asyncio.gather(*map(store.accept, launches))
         await asyncio.gather(*(append(store, launch.id) for launch in launches))
 

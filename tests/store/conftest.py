@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.sealing import Sealer
+from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 
 
@@ -19,7 +19,7 @@ def url(path: Path) -> str:
 
 @pytest.fixture
 def sealer() -> Sealer:
-    return Sealer("0123456789abcdef0123456789abcdef")
+    return Sealer(["0123456789abcdef0123456789abcdef"], purpose="stored tokens")
 
 
 @pytest.fixture

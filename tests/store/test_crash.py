@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from app.sealing import Sealer
 from app.store.errors import DatabaseInUse
-from app.store.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 
 PROJECT = Path(__file__).parents[2]

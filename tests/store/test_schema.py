@@ -98,11 +98,11 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(path: Path) -> None:
 def test_alembic_is_imported_only_when_a_migration_is_due(path: Path) -> None:
     program = """
 import asyncio, sys
-from app.store.sealing import Sealer
+from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 
 async def main():
-    async with SqlLaunchStore(sys.argv[1], sealer=Sealer("0" * 32)):
+    async with SqlLaunchStore(sys.argv[1], sealer=Sealer(["0" * 32], purpose="stored tokens")):
         print("alembic" in sys.modules)
 
 asyncio.run(main())

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from app.launch.errors import LaunchNotFound
 from app.launch.model import Event, Launch, LaunchRequest, Status, Step
 from app.launch.ports import LaunchStore
-from app.store.sealing import Sealer
+from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from app.store.tables import launch_attempts, launch_events, launches
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, first_event, new_launch, second_attempt
@@ -343,7 +343,7 @@ def test_concurrent_appends_leave_dense_logs_in_the_order_of_asking(asked: list[
     """Each of `asked` is a launch to append to, and whether the caller is cancelled while that is under way."""
 
     async def scenario(url: str) -> None:
-        async with SqlLaunchStore(url, sealer=Sealer("0" * 32)) as store:
+        async with SqlLaunchStore(url, sealer=Sealer(["0" * 32], purpose="stored tokens")) as store:
             accepted = [new_launch() for _ in range(3)]
             await asyncio.gather(*map(store.accept, accepted))
             calls = [
@@ -356,7 +356,7 @@ def test_concurrent_appends_leave_dense_logs_in_the_order_of_asking(asked: list[
                     call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
 
-        async with SqlLaunchStore(url, sealer=Sealer("0" * 32)) as store:
+        async with SqlLaunchStore(url, sealer=Sealer(["0" * 32], purpose="stored tokens")) as store:
             for which, launch in enumerate(accepted):
                 log = await store.events(launch.id, after=0)
                 assert [event.seq for event in log] == list(range(1, len(log) + 1))

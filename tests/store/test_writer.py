@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from app.launch.errors import LaunchNotFound
 from app.launch.model import Event
-from app.store.sealing import Sealer
+from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from app.store.writer import BATCH_MAX
 from tests.store.launches import FAILED, PULLING, new_launch

@@ -1,0 +1,77 @@
+"""Who may call, joined from the settings: the kinds of callers in LAUNCHER_ACCESS, and the login of browsers."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from app.api.auth import Callers
+from app.api.hub_users import HubUsers
+from app.api.oauth import OAuth
+from app.api.sessions import Sessions
+from app.hub.client import HubClient
+from app.sealing import SealedWithAnotherKey, Sealer
+from app.settings import Settings, SettingsFault
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the web needs to know its callers."""
+
+    callers: Callers
+    oauth: OAuth | None
+    """None where Hub users may not call."""
+
+
+def check_access(settings: Settings) -> None:
+    """SettingsFault for kinds of callers that the other settings leave no way to."""
+    if "anonymous" in settings.access and not settings.create_user:
+        sentence = "LAUNCHER_ACCESS: has anonymous, who need temporary users, so LAUNCHER_CREATE_USER must be true"
+        raise SettingsFault([f"{sentence}; or leave anonymous out."])
+
+
+def open_access(settings: Settings, hub: HubClient, secret_keys: Sequence[str]) -> Access:
+    """The callers that these settings let in."""
+    hub_users, oauth = None, None
+    if "hub" in settings.access:
+        hub_users = HubUsers(
+            hub.identify,
+            service_name=settings.service_name,
+            admins=settings.admins,
+            now=asyncio.get_running_loop().time,
+        )
+        oauth = _oauth(settings, hub, hub_users, Sealer(secret_keys, purpose="sessions"))
+    return Access(
+        callers=Callers(
+            anonymous="anonymous" in settings.access,
+            hub_users=hub_users,
+            sessions=oauth.sessions if oauth else None,
+            keys=None,
+            trusted_proxies=settings.trusted_proxies,
+        ),
+        oauth=oauth,
+    )
+
+
+def _oauth(settings: Settings, hub: HubClient, hub_users: HubUsers, sealer: Sealer) -> OAuth:
+    def unseal(sealed: str) -> str | None:
+        try:
+            return sealer.open(sealed.encode())
+        except SealedWithAnotherKey:
+            return None
+
+    return OAuth(
+        authorize_url=f"{settings.hub_url}hub/api/oauth2/authorize",
+        client_id=settings.oauth_client,
+        redirect_uri=settings.oauth_redirect_uri,
+        exchange_code=hub.exchange_code,
+        sessions=Sessions(
+            seal=lambda text: sealer.seal(text).decode(),
+            unseal=unseal,
+            path=f"{settings.prefix}/",
+            secure=urlsplit(settings.hub_url).scheme == "https",
+        ),
+        hub_users=hub_users,
+        home=f"{settings.prefix}/docs",
+        prefix=settings.prefix,
+    )
