@@ -30,6 +30,11 @@ def check_access(settings: Settings) -> None:
         raise SettingsFault([f"{sentence}; or leave anonymous out."])
 
 
+def makes_temporary_users(settings: Settings) -> bool:
+    """Whether any caller's launch gets a user of its own; Hub users have theirs."""
+    return settings.create_user and set(settings.access) != {"hub"}
+
+
 def open_access(settings: Settings, hub: HubClient, secret_keys: Sequence[str]) -> Access:
     """The callers that these settings let in."""
     hub_users, oauth = None, None

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from app.access import check_access, open_access
+from app.access import check_access, makes_temporary_users, open_access
 from app.api import health, oauth, routes
 from app.api.auth import LaunchSecrets
 from app.api.dependencies import Web
@@ -24,7 +24,7 @@ from app.api.health import Health
 from app.api.middleware import JsonBodies, KnownHosts, StartFaults
 from app.api.oauth import OAuth
 from app.api.views import Views
-from app.hub.check import HubCheck
+from app.hub.check import HubCheck, needed_scopes
 from app.hub.connect import connect_hub
 from app.launch.account import Accounts
 from app.launch.feed import Feed
@@ -105,7 +105,10 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
                 check=hook.check if hook else None,
             )
         )
-        check = HubCheck(hub, create_user=settings.create_user, mints_tokens=settings.token_mode == "hub")
+        needed = needed_scopes(
+            temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub"
+        )
+        check = HubCheck(hub, needed=needed)
         await stack.enter_async_context(_background(check.run()))
         state = Health(store_is_healthy=store.is_healthy, hub=check)
         stack.enter_context(_on_stop_signals(feed.end, state.stop))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.hub.client import HubClient
@@ -13,33 +13,73 @@ log = logging.getLogger(__name__)
 _PAUSE_S = (1.0, 30.0)
 
 
-def missing_scopes(scopes: Iterable[str], *, create_user: bool, mints_tokens: bool) -> list[str]:
-    """The scopes that this service needs at the Hub and does not have.
+_CONTAINED: Mapping[str, frozenset[str]] = {
+    "admin:users": frozenset(
+        {
+            "admin:auth_state",
+            "delete:users",
+            "list:users",
+            "read:roles:users",
+            "read:users",
+            "read:users:activity",
+            "read:users:groups",
+            "read:users:name",
+            "users",
+            "users:activity",
+        }
+    ),
+    "servers": frozenset({"delete:servers", "read:servers", "read:users:name", "start:servers"}),
+    "tokens": frozenset({"read:tokens"}),
+}
+"""https://jupyterhub.readthedocs.io/en/stable/rbac/scopes.html; the Hub tells a token's scopes with all these."""
 
-    `scopes` are expanded, as `GET /user` tells them; one with a filter (`servers!group=launched`) counts as had.
-    Hub 6 splits `servers`; the parts together are as good.
+
+def needed_scopes(*, temporary_users: bool, mints_tokens: bool) -> frozenset[str]:
+    """The scopes that this service's role at the Hub must have, and no others.
+
+    For launches on the accounts of existing users `servers` is enough.
+    """
+    temporary = {"admin:users"} | ({"tokens"} if mints_tokens else set()) if temporary_users else set()
+    return frozenset({"servers"} | temporary)
+
+
+def missing_scopes(scopes: Collection[str], needed: Collection[str]) -> list[str]:
+    """Those that are needed and not had, of scopes as `GET /user` tells them.
+
+    One with a filter (`servers!group=launched`) counts as had. Hub 6 splits `servers`; the parts together are as good.
     """
     had = {scope.partition("!")[0] for scope in scopes}
-    needed = ["servers", *(["admin:users"] if create_user else []), *(["tokens"] if mints_tokens else [])]
     if {"read:servers", "start:servers", "delete:servers"} <= had:
         had.add("servers")
-    return [scope for scope in needed if scope not in had]
+    return sorted(set(needed) - had)
+
+
+def needless_scopes(scopes: Collection[str], needed: Collection[str]) -> list[str]:
+    """Those that are had without a filter and not needed, without what others of them contain."""
+    contained_in_needed = {contained for scope in needed for contained in _CONTAINED[scope]}
+    needless = {scope for scope in scopes if "!" not in scope} - set(needed) - contained_in_needed
+    return sorted(needless - {contained for scope in needless for contained in _CONTAINED.get(scope, ())})
 
 
 class HubCheck:
     """Asks the Hub for its version and this service's scopes until it has answered once, and logs what it learns."""
 
-    def __init__(self, hub: HubClient, *, create_user: bool, mints_tokens: bool) -> None:
+    def __init__(self, hub: HubClient, *, needed: Collection[str]) -> None:
         self._hub = hub
-        self._create_user = create_user
-        self._mints_tokens = mints_tokens
+        self._needed = needed
         self._version: str | None = None
         self._missing: list[str] = []
+        self._needless: list[str] = []
         self._fault: str | None = "JupyterHub has not been asked yet."
 
     def report(self) -> dict[str, Any]:
-        """For `/readyz`: `version`, `missing_scopes`, and `fault` while the Hub has not answered rightly."""
-        return {"version": self._version, "missing_scopes": self._missing, "fault": self._fault}
+        """For `/readyz`: version, missing and needless scopes, and a `fault` until the Hub has answered rightly."""
+        return {
+            "version": self._version,
+            "missing_scopes": self._missing,
+            "needless_scopes": self._needless,
+            "fault": self._fault,
+        }
 
     async def run(self) -> None:
         """Return once the Hub has answered; cancel it at any time."""
@@ -53,15 +93,19 @@ class HubCheck:
                 pause = min(2 * pause, most)
             else:
                 self._version, self._fault = info.version, None
-                self._missing = missing_scopes(
-                    info.scopes, create_user=self._create_user, mints_tokens=self._mints_tokens
-                )
+                self._missing = missing_scopes(info.scopes, self._needed)
+                self._needless = needless_scopes(info.scopes, self._needed)
                 break
         log.info("JupyterHub %s answers", self._version)
         if self._missing:
             log.error(
                 "The role of this service at JupyterHub lacks the scopes %s: launches will fail. Add them to its role.",
                 ", ".join(self._missing),
+            )
+        if self._needless:
+            log.warning(
+                "The role of this service at JupyterHub has scopes that it does not need: %s. Take them from its role.",
+                ", ".join(self._needless),
             )
 
     def _tell(self, error: HubError) -> None:

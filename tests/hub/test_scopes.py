@@ -1,0 +1,74 @@
+"""Which scopes the service's role at the Hub must have, and how it says so."""
+
+import logging
+
+import pytest
+
+from app.hub.check import HubCheck, missing_scopes, needed_scopes, needless_scopes
+from app.hub.client import HubClient
+from tests.fakes.hub import FakeHub
+
+ALL = needed_scopes(temporary_users=True, mints_tokens=True)
+OWN_ACCOUNTS = needed_scopes(temporary_users=False, mints_tokens=True)
+
+
+def test_launches_on_existing_accounts_need_servers_alone() -> None:
+    assert {"servers"} == OWN_ACCOUNTS
+
+
+def test_temporary_users_need_admin_users_and_the_minting_of_tokens_where_tokens_are_minted() -> None:
+    assert {"servers", "admin:users", "tokens"} == ALL
+    assert needed_scopes(temporary_users=True, mints_tokens=False) == {"servers", "admin:users"}
+
+
+@pytest.mark.parametrize(
+    ("had", "missing"),
+    [
+        ({"servers", "admin:users", "tokens"}, []),
+        ({"servers", "tokens"}, ["admin:users"]),
+        ({"read:servers", "start:servers", "delete:servers", "admin:users", "tokens"}, []),
+        ({"read:servers", "start:servers", "admin:users", "tokens"}, ["servers"]),
+        ({"servers!group=launched", "admin:users", "tokens!group=launched"}, []),
+        (set(), ["admin:users", "servers", "tokens"]),
+    ],
+)
+def test_missing_scopes_are_named(had: set[str], missing: list[str]) -> None:
+    assert missing_scopes(had, ALL) == missing
+
+
+@pytest.mark.parametrize(
+    ("had", "needless"),
+    [
+        ({"servers", "read:servers", "read:users:name"}, []),
+        ({"servers", "admin:users", "read:users", "delete:users"}, ["admin:users"]),
+        ({"servers", "tokens", "read:tokens", "shutdown"}, ["shutdown", "tokens"]),
+        ({"servers", "admin:users!group=launched", "read:services:name!service=hublaunch"}, []),
+    ],
+)
+def test_needless_scopes_are_named_without_what_they_contain(had: set[str], needless: list[str]) -> None:
+    assert needless_scopes(had, OWN_ACCOUNTS) == needless
+
+
+async def test_a_role_that_is_too_large_is_warned_of_and_reported(
+    hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    check = HubCheck(client, needed=OWN_ACCOUNTS)
+
+    with caplog.at_level(logging.WARNING):
+        await check.run()
+
+    assert check.report()["missing_scopes"] == []
+    assert check.report()["needless_scopes"] == ["admin:users", "tokens"]
+    assert "does not need: admin:users, tokens" in caplog.text
+
+
+async def test_a_role_that_is_just_right_is_not_complained_of(
+    hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    check = HubCheck(client, needed=ALL)
+
+    with caplog.at_level(logging.WARNING):
+        await check.run()
+
+    assert check.report()["needless_scopes"] == []
+    assert caplog.text == ""
