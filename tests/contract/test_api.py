@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from app.hub.check import missing_scopes, needed_scopes, needless_scopes
 from tests.contract.contract_hub import ContractHub, error
 
 
@@ -53,6 +54,13 @@ async def test_a_service_learns_its_scopes_expanded(hub: ContractHub) -> None:
     assert (told["kind"], told["name"]) == ("service", "launcher")
     assert set(expected) <= set(told["scopes"])
     assert ("start:servers" in told["scopes"]) == (hub.version >= (6,))
+
+
+async def test_the_role_for_temporary_users_has_no_scope_too_many_and_none_too_few(hub: ContractHub) -> None:
+    scopes = (await hub.api.get("user")).json()["scopes"]
+
+    needed = needed_scopes(temporary_users=True, mints_tokens=True)
+    assert (missing_scopes(scopes, needed), needless_scopes(scopes, needed)) == ([], [])
 
 
 @pytest.mark.parametrize("path", ["users/nobody", "users/nobody/server/progress", "no-such-thing"])
