@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from app.api.auth import Callers
@@ -10,6 +11,8 @@ from app.api.hub_users import HubUsers
 from app.api.oauth import OAuth
 from app.api.sessions import Sessions
 from app.hub.client import HubClient
+from app.keys import KEY_PREFIX, ApiKeys
+from app.launch.model import Caller
 from app.sealing import SealedWithAnotherKey, Sealer
 from app.settings import Settings, SettingsFault
 
@@ -25,6 +28,9 @@ class Access:
 
 def check_access(settings: Settings) -> None:
     """SettingsFault for kinds of callers that the other settings leave no way to."""
+    if "key" in settings.access and settings.api_keys_file is None:
+        sentence = "LAUNCHER_API_KEYS_FILE is not set: LAUNCHER_ACCESS has key, so set it to the file that"
+        raise SettingsFault([f"{sentence} `hublaunch keys add` writes."])
     if "anonymous" in settings.access and not settings.create_user:
         sentence = "LAUNCHER_ACCESS: has anonymous, who need temporary users, so LAUNCHER_CREATE_USER must be true"
         raise SettingsFault([f"{sentence}; or leave anonymous out."])
@@ -51,11 +57,31 @@ def open_access(settings: Settings, hub: HubClient, secret_keys: Sequence[str]) 
             anonymous="anonymous" in settings.access,
             hub_users=hub_users,
             sessions=oauth.sessions if oauth else None,
-            keys=None,
+            keys=_Keys(settings.api_keys_file) if settings.api_keys_file and "key" in settings.access else None,
             trusted_proxies=settings.trusted_proxies,
         ),
         oauth=oauth,
     )
+
+
+class _Keys:
+    """API keys as callers. KeysFault if their file cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        self._keys = ApiKeys(path)
+
+    def caller(self, key: str) -> Caller | None:
+        found = self._keys.find(key) if key.startswith(KEY_PREFIX) else None
+        if found is None:
+            return None
+        return Caller(
+            kind="key",
+            key=found.name,
+            allowed_images=found.allowed_images,
+            max_active=found.max_active,
+            may_name_user=found.may_name_user,
+            is_admin=found.is_admin,
+        )
 
 
 def _oauth(settings: Settings, hub: HubClient, hub_users: HubUsers, sealer: Sealer) -> OAuth:

@@ -3,10 +3,15 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from app.keys import ApiKey
 
 cli = typer.Typer(
     name="hublaunch",
@@ -65,6 +70,131 @@ def demo(
     from app.demo.run import run_demo  # noqa: PLC0415
 
     sys.exit(asyncio.run(run_demo(state=state, port=port, check=check)))
+
+
+keys = typer.Typer(
+    name="keys",
+    help="API keys, by which backends call (LAUNCHER_ACCESS=key).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+cli.add_typer(keys)
+
+KeysFile = Annotated[
+    Path | None, typer.Option("--file", help="The file of the keys; LAUNCHER_API_KEYS_FILE if not given.")
+]
+KeyName = Annotated[str, typer.Argument(help="What to call it: 1 to 64 of a-z, 0-9, `.`, `_` and `-`.")]
+KeyImages = Annotated[
+    list[str] | None,
+    typer.Option("--image", help="A pattern of images it may launch, in place of LAUNCHER_ALLOWED_IMAGES; repeatable."),
+]
+MaxActive = Annotated[int | None, typer.Option(min=1, help="Launches that may be under way or ready at once.")]
+ExpiresDays = Annotated[int | None, typer.Option(min=1, help="Days until it is no longer taken.")]
+MayNameUser = Annotated[bool, typer.Option("--may-name-user", help="It may launch on the account of any Hub user.")]
+Admin = Annotated[bool, typer.Option("--admin", help="It sees and cancels everybody's launches.")]
+
+
+@keys.command("add")
+def keys_add(
+    name: KeyName,
+    image: KeyImages = None,
+    max_active: MaxActive = None,
+    expires_days: ExpiresDays = None,
+    file: KeysFile = None,
+    *,
+    may_name_user: MayNameUser = False,
+    admin: Admin = False,
+) -> None:
+    """Make a key and print it, this once: only its SHA-256 is kept.
+
+    A running service takes it at once. For example:
+
+    hublaunch keys add course-site --image 'quay.io/jupyter/*' --max-active 20 > course-site.key
+    """
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+
+    from app.keys import add_key  # noqa: PLC0415
+
+    with _told_faults():
+        _, key = add_key(
+            _keys_file(file),
+            name=name,
+            allowed_images=image or None,
+            max_active=max_active,
+            expires_at=datetime.now(UTC) + timedelta(days=expires_days) if expires_days else None,
+            may_name_user=may_name_user,
+            is_admin=admin,
+        )
+    typer.echo(f"The key {name}, shown this once. Send it as the header `Authorization: Bearer …`.", err=True)
+    typer.echo(key)
+
+
+@keys.command("list")
+def keys_list(
+    file: KeysFile = None, *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False
+) -> None:
+    """List the keys and what they may do."""
+    from app.keys import read_keys  # noqa: PLC0415
+
+    with _told_faults():
+        path = _keys_file(file)
+        found = read_keys(path) if path.exists() else ()
+    if as_json:
+        for key in found:
+            typer.echo(key.model_dump_json(exclude={"sha256"}))
+    elif not found:
+        typer.echo(f"No keys in {path} yet: `hublaunch keys add NAME` makes one.", err=True)
+    else:
+        _print_keys(found)
+
+
+@keys.command("revoke")
+def keys_revoke(name: KeyName, file: KeysFile = None) -> None:
+    """Take a key away. A running service refuses it at once; launches made with it go on."""
+    from app.keys import revoke_key  # noqa: PLC0415
+
+    with _told_faults():
+        revoke_key(_keys_file(file), name)
+    typer.echo(f"The key {name} is revoked.", err=True)
+
+
+def _keys_file(given: Path | None) -> Path:
+    from app.settings import load_api_keys_file  # noqa: PLC0415
+
+    path = given or load_api_keys_file()
+    if path is None:
+        typer.echo("Say which file holds the keys: --file FILE, or LAUNCHER_API_KEYS_FILE.", err=True)
+        raise typer.Exit(2)
+    return path
+
+
+@contextmanager
+def _told_faults() -> Generator[None]:
+    from app.keys import KeysFault  # noqa: PLC0415
+
+    try:
+        yield
+    except KeysFault as fault:
+        typer.echo(str(fault), err=True)
+        raise typer.Exit(1) from None
+
+
+def _print_keys(found: "Sequence[ApiKey]") -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("name", "made", "ends", "images", "at once", "rights", box=None)
+    for key in found:
+        rights = [right for right, has in (("names users", key.may_name_user), ("admin", key.is_admin)) if has]
+        table.add_row(
+            key.name,
+            f"{key.created_at:%Y-%m-%d}",
+            f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never",
+            ", ".join(key.allowed_images) if key.allowed_images is not None else "the service's",
+            str(key.max_active or "any number"),
+            ", ".join(rights) or "-",
+        )
+    Console().print(table)
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from app.api.oauth import OAuth
 from app.api.views import Views
 from app.hub.check import HubCheck, needed_scopes
 from app.hub.connect import connect_hub
+from app.keys import KeysFault
 from app.launch.account import Accounts
 from app.launch.feed import Feed
 from app.launch.policy import ImagePolicy
@@ -132,7 +133,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
 def _middleware(settings: Settings) -> list[Middleware]:
     open_paths = frozenset((*HEALTH_PATHS, *(settings.prefix + path for path in HEALTH_PATHS)))
     return [
-        Middleware(StartFaults, plain=(StoreError, SettingsFault)),
+        Middleware(StartFaults, plain=(StoreError, SettingsFault, KeysFault)),
         Middleware(KnownHosts, hosts=settings.known_hosts, open_paths=open_paths),
         Middleware(
             CORSMiddleware,

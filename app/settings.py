@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -127,6 +128,7 @@ class Settings(BaseSettings):
         title="Who may launch: anonymous (anybody, with temporary users), hub (Hub users, on their own accounts), key "
         "(backends, by API keys)",
     )
+    api_keys_file: Path | None = Field(None, title="The API keys of backends, as `hublaunch keys add` keeps them")
     service_name: str = Field("hublaunch", min_length=1, title="The name of this service at the Hub")
     admins: Words = Field((), title="Hub users who see and cancel everybody's launches")
     oauth_client_id: str | None = Field(None, title="Its id as an OAuth client of the Hub; service-NAME if not given")
@@ -248,6 +250,19 @@ def load_settings() -> Settings:
         raise SettingsFault([_sentence(fault) for fault in error.errors(include_input=False)]) from None
     except SettingsError as error:
         raise SettingsFault([str(error)]) from None
+
+
+class _ApiKeysFile(BaseSettings):
+    """The one setting that `hublaunch keys` needs, which is to work without the others."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    api_keys_file: Path | None = None
+
+
+def load_api_keys_file() -> Path | None:
+    """LAUNCHER_API_KEYS_FILE alone, from the environment and `.env`."""
+    return _ApiKeysFile().api_keys_file
 
 
 _HINTS: Mapping[str, str] = {

@@ -34,6 +34,7 @@ def test_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None
         "LAUNCHER_TRUSTED_PROXIES",
         "LAUNCHER_CORS_ORIGINS",
         "LAUNCHER_OAUTH_CLIENT_ID",
+        "LAUNCHER_API_KEYS_FILE",
         "LAUNCHER_OAUTH_CALLBACK_URL",
     }
     given(monkeypatch)

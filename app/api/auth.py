@@ -107,7 +107,7 @@ class Callers:
     async def _by_credential(self, credential: str) -> Caller:
         if self._keys is not None and (caller := self._keys.caller(credential)):
             return caller
-        if self._hub_users is not None and not credential.startswith("hl_"):
+        if self._hub_users is not None:
             return await self._hub_users.caller(credential)
         raise Unauthenticated("The token or key is not one that is known here.")
 
