@@ -3,7 +3,7 @@
 import logging
 import logging.config
 
-from app.api.middleware import WithoutQueries
+from app.api.middleware import AccessLines
 
 
 def configure_logging(level: str) -> None:
@@ -26,7 +26,7 @@ def configure_logging(level: str) -> None:
             },
         }
     )
-    logging.getLogger("uvicorn.access").addFilter(WithoutQueries())
+    logging.getLogger("uvicorn.access").addFilter(AccessLines())
 
 
 def _at_least(least: str, level: str) -> str:

@@ -16,13 +16,15 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app.access import check_access, makes_temporary_users, open_access
-from app.api import health, oauth, routes
+from app.api import docs, health, oauth, routes
 from app.api.auth import LaunchSecrets
 from app.api.dependencies import Web
 from app.api.errors import add_error_handlers
+from app.api.hardening import Bounds, SecurityHeaders
 from app.api.health import Health
 from app.api.middleware import JsonBodies, KnownHosts, StartFaults
 from app.api.oauth import OAuth
+from app.api.origin import OwnOrigin
 from app.api.views import Views
 from app.hub.check import HubCheck, needed_scopes
 from app.hub.connect import connect_hub
@@ -63,7 +65,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
         title="hublaunch",
         summary="Launch-as-a-service for JupyterHub.",
         version="0.1.0",
-        docs_url=f"{prefix}/docs",
+        docs_url=None,
         openapi_url=f"{prefix}/openapi.json",
         redoc_url=None,
         lifespan=lambda _: _lifespan(settings, hub_transport),
@@ -73,6 +75,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
     if "hub" in settings.access:
         app.include_router(oauth.router, prefix=prefix)
     app.include_router(health.router, prefix=prefix)
+    app.include_router(docs.router, prefix=prefix)
     if prefix:
         app.include_router(health.router, include_in_schema=False)
     add_error_handlers(app)
@@ -134,6 +137,8 @@ def _middleware(settings: Settings) -> list[Middleware]:
     open_paths = frozenset((*HEALTH_PATHS, *(settings.prefix + path for path in HEALTH_PATHS)))
     return [
         Middleware(StartFaults, plain=(StoreError, SettingsFault, KeysFault)),
+        Middleware(SecurityHeaders, frame_ancestors=settings.frame_ancestors),
+        Middleware(Bounds),
         Middleware(KnownHosts, hosts=settings.known_hosts, open_paths=open_paths),
         Middleware(
             CORSMiddleware,
@@ -142,6 +147,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
             allow_headers=["Content-Type", "Idempotency-Key", "Authorization", "X-Launch-Secret", "Last-Event-ID"],
             expose_headers=["Location", "Retry-After", "X-Launch-Cursor", "X-Launch-Secret"],
         ),
+        Middleware(OwnOrigin, allowed=settings.cors_origins),
         Middleware(JsonBodies),
     ]
 

@@ -182,9 +182,10 @@ class Settings(BaseSettings):
         (), title="Networks of proxies whose X-Forwarded-For is believed, as addresses or CIDR"
     )
     cors_origins: Words = Field((), title="Origins of frontends elsewhere, such as https://book.example.org")
+    frame_ancestors: Words = Field((), title="Origins whose pages may frame this service's; none if empty")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", title="The least severe lines to log")
 
-    @field_validator("cors_origins")
+    @field_validator("cors_origins", "frame_ancestors")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:

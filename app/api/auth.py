@@ -1,10 +1,9 @@
-"""Whose request this is, and how much of a launch they see."""
+"""Whose request this is, and whether they hold a launch's secret."""
 
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from enum import IntEnum, auto
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Protocol
 
@@ -14,20 +13,9 @@ from app.api.hub_users import HubUsers
 from app.api.origin import is_own_origin
 from app.api.sessions import Sessions
 from app.launch.errors import Unauthenticated
-from app.launch.model import Caller, Launch
+from app.launch.model import Caller
 
 CREDENTIAL_MAX = 512
-
-
-class Sight(IntEnum):
-    """How much of a launch is shown; each level shows what the one before it does."""
-
-    PUBLIC = auto()
-    """How far it is: to anybody who has its id."""
-    PRIVATE = auto()
-    """What was asked for, on whose account, and the Hub's words: to an admin."""
-    ENTRY = auto()
-    """How to get in: to who may enter, by the launch's secret or as its caller."""
 
 
 class LaunchSecrets:
@@ -134,13 +122,6 @@ def anonymous_caller(request: Request, trusted_proxies: Sequence[IPv4Network | I
     while hops and _is_in(address, trusted_proxies) and _is_address(hops[-1]):
         address = hops.pop()
     return Caller(kind="anonymous", key=address)
-
-
-def sight(launch: Launch, *, caller: Caller | None, shows_secret: bool) -> Sight:
-    """How much of this launch is for the one who asks; `caller` is None unless they are known."""
-    if shows_secret or launch.caller == caller:
-        return Sight.ENTRY
-    return Sight.PRIVATE if caller is not None and caller.is_admin else Sight.PUBLIC
 
 
 def _is_in(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:

@@ -9,8 +9,9 @@ from typing import Annotated
 from fastapi import Depends, Header, Query, Request, Security
 from fastapi.security import HTTPBearer
 
-from app.api.auth import Callers, LaunchSecrets, Sight, sight
+from app.api.auth import Callers, LaunchSecrets
 from app.api.health import Health
+from app.api.sight import Sight, sight
 from app.api.views import Views
 from app.launch.feed import Feed
 from app.launch.model import Caller, Launch

@@ -52,6 +52,12 @@ _HTTP_PROBLEMS: Mapping[int, Problem] = {
         detail="The body could not be read as JSON.",
         advice="Send a body that is valid JSON.",
     ),
+    403: Problem(
+        code="foreign_origin",
+        title="The request comes from a page that may not send it",
+        detail="A page of another origin has sent this, and that origin is not among those that may.",
+        advice="Operators: name the frontend's origin in LAUNCHER_CORS_ORIGINS.",
+    ),
     404: Problem(
         code="not_found",
         title="There is nothing here",
@@ -76,6 +82,12 @@ _HTTP_PROBLEMS: Mapping[int, Problem] = {
         detail="The body has more than 64 KiB.",
         advice="Send at most 64 KiB.",
     ),
+    414: Problem(
+        code="uri_too_long",
+        title="The address is too long",
+        detail="The path and the query have more than 4,096 characters.",
+        advice="Send a shorter address.",
+    ),
     415: Problem(
         code="unsupported_media_type",
         title="The body is not JSON",
@@ -88,8 +100,18 @@ _HTTP_PROBLEMS: Mapping[int, Problem] = {
         detail="This service does not answer to the host name that the request was sent to.",
         advice="Operators: name the host in LAUNCHER_ALLOWED_HOSTS.",
     ),
+    431: Problem(
+        code="headers_too_large",
+        title="The headers are too large",
+        detail="The headers have more than 16 KiB.",
+        advice="Send fewer or shorter headers; a browser may have to delete cookies of this site.",
+    ),
 }
 """What is wrong with a request as HTTP, whatever was asked for."""
+
+
+_ALONE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
+"""An unexpected error is answered outside of every middleware, so what protects the answer stands here as well."""
 
 
 class ProblemResponse(JSONResponse):
@@ -135,7 +157,7 @@ def _response(
     status: int, problem: Problem, headers: Mapping[str, str] | None = None, **more: object
 ) -> ProblemResponse:
     body = {**problem_view(problem), "status": status, **more}
-    return ProblemResponse(body, status, {"Cache-Control": "no-store", **(headers or {})})
+    return ProblemResponse(body, status, {"Cache-Control": "no-store", **_ALONE, **(headers or {})})
 
 
 def _launch_error(_: Request, error: Exception) -> Response:

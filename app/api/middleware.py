@@ -11,6 +11,7 @@ from app.api.errors import http_problem
 
 BODY_MAX_BYTES = 65_536
 BODY_TIMEOUT_S = 10.0
+LOGGED_PATH_MAX = 200
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -118,11 +119,14 @@ class StartFaults:
             raise
 
 
-class WithoutQueries(logging.Filter):
-    """Takes the query from uvicorn's access lines, as a launch's secret may stand in it."""
+class AccessLines(logging.Filter):
+    """Keeps uvicorn's access lines short and without the query, as a launch's secret may stand in it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple) and len(record.args) == 5:
             client, method, path, version, status = record.args
-            record.args = (client, method, str(path).partition("?")[0], version, status)
+            shown = str(path).partition("?")[0]
+            if len(shown) > LOGGED_PATH_MAX:
+                shown = shown[:LOGGED_PATH_MAX] + "…"
+            record.args = (client, str(method)[:16], shown, version, status)
         return True

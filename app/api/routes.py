@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import JSONResponse, Response
 
-from app.api.auth import Sight, sight
 from app.api.dependencies import DOCUMENTED_CREDENTIALS, CallerDep, KnownCallerDep, ReaderDep, Web, WebDep
 from app.api.errors import documented
 from app.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchEvent, LaunchPage, Session
+from app.api.sight import Sight, sight
 from app.api.sse import EventStream, event_blocks
 from app.launch.errors import AccessDenied, SecretRequired, Unauthenticated
 from app.launch.model import Launch, Status

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from sse_starlette import EventSourceResponse
 from starlette.types import Send
 
-from app.api.auth import Sight
+from app.api.sight import Sight
 from app.api.views import Views
 from app.launch.feed import Feed
 from app.launch.model import Launch

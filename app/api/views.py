@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
-from app.api.auth import Sight
+from app.api.sight import Sight
 from app.launch.model import Event, Launch, Problem, Status
 
 PROBLEM_TYPE = "urn:hublaunch:problem:"

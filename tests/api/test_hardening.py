@@ -1,0 +1,120 @@
+"""What keeps browsers from misusing an answer, and whose writes are refused."""
+
+import json
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from app.settings import Settings
+from tests.fakes.hub import FakeHub
+from tests.served import BODY, Service, serve
+
+FRONTEND = "https://book.example.org"
+
+
+@pytest.fixture
+async def open_to_a_frontend(settings: Settings) -> AsyncGenerator[Service]:
+    async with serve(settings.model_copy(update={"cors_origins": (FRONTEND,)})) as service:
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 202),
+        ({"Sec-Fetch-Site": "same-origin"}, 202),
+        ({"Sec-Fetch-Site": "none"}, 202),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://127.0.0.1"}, 202),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": FRONTEND}, 202),
+        ({"Sec-Fetch-Site": "same-site", "Origin": FRONTEND}, 202),
+        ({"Origin": FRONTEND}, 202),
+        ({"Origin": "http://{host}"}, 202),
+        ({"Origin": "https://{host}"}, 202),
+        ({"Origin": "https://evil.example.org"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+        ({"Origin": "https://book.example.org.evil.org"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://{host}"}, 403),
+        ({"Sec-Fetch-Site": "anything", "Origin": "null"}, 403),
+    ],
+)
+async def test_a_write_from_a_page_elsewhere_needs_an_origin_that_is_allowed(
+    open_to_a_frontend: Service, hub: FakeHub, headers: dict[str, str], status: int
+) -> None:
+    host = open_to_a_frontend.http.base_url.netloc.decode()
+    sent = {name: value.format(host=host) for name, value in headers.items()}
+
+    answer = await open_to_a_frontend.http.post("/launch", json=BODY, headers=sent)
+
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.json()["code"] == "foreign_origin"
+        assert hub.count("user_created") == 0
+
+
+async def test_cancelling_from_a_page_elsewhere_is_refused_too(service: Service) -> None:
+    accepted = await service.launch()
+    headers = {"X-Launch-Secret": accepted["secret"], "Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+
+    answer = await service.http.delete(f"/launch/{accepted['id']}", headers=headers)
+
+    assert answer.status_code == 403
+    await service.cancel(accepted)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/launch/none", "/launch/none/events", "/docs", "/nothing"])
+async def test_every_answer_says_what_browsers_may_do_with_it(service: Service, path: str) -> None:
+    answer = await service.http.get(path)
+
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert policy.endswith("frame-ancestors 'none'")
+    assert "unsafe" not in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "Strict-Transport-Security" not in answer.headers
+
+
+async def test_the_pages_that_may_frame_are_named_by_the_setting(settings: Settings) -> None:
+    async with serve(settings.model_copy(update={"frame_ancestors": (FRONTEND,)})) as service:
+        policy = (await service.http.get("/docs")).headers["Content-Security-Policy"]
+
+    assert policy.endswith(f"frame-ancestors {FRONTEND}")
+
+
+async def test_the_documentation_loads_nothing_from_elsewhere_and_has_no_script_in_it(settings: Settings) -> None:
+    async with serve(settings.model_copy(update={"prefix": "/services/launcher"})) as service:
+        page = (await service.http.get("/docs")).text
+        loaded = [await service.http.get(f"/{path}") for path in _loaded(page)]
+
+    assert "://" not in page
+    assert len(loaded) == 3
+    assert all(answer.status_code == 200 for answer in loaded)
+    assert "<script>" not in page
+
+
+def _loaded(page: str) -> list[str]:
+    pieces = [piece.partition('"')[0] for mark in ('src="', 'href="') for piece in page.split(mark)[1:]]
+    return [piece for piece in pieces if piece.startswith("docs/")]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/launch/" + "x" * 5000, {}, 414),
+        ("/launch/x?secret=" + "x" * 5000, {}, 414),
+        ("/launch/x", {"X-Launch-Secret": "x" * 17_000}, 431),
+        ("/launch/x", {"Cookie": "a=" + "x" * 17_000}, 431),
+    ],
+)
+async def test_what_is_larger_than_any_rightful_request_is_refused(
+    service: Service, path: str, headers: dict[str, str], status: int
+) -> None:
+    answer = await service.http.get(path, headers=headers)
+
+    assert answer.status_code == status
+    assert answer.json()["status"] == status
+    assert "xxx" not in json.dumps(answer.json())

@@ -1,0 +1,180 @@
+"""The advisories of other launchers and of JupyterHub that could be ours too, one test each."""
+
+import asyncio
+import re
+
+import httpx
+import pytest
+
+from app.hub.client import HubClient
+from app.launch.messages import MESSAGE_MAX
+from app.settings import Settings
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import BODY, Service, serve
+from tests.test_cli import environment, free_port, started, until_running
+
+
+@pytest.mark.parametrize(
+    "repo_url",
+    [
+        "--upload-pack=touch /tmp/pwned",
+        "ext::sh -c touch% /tmp/pwned",
+        "https://example.org/a\n--upload-pack=x",
+        "file:///etc/passwd",
+        "https://example.org/$(touch /tmp/pwned)`id`;id|id",
+    ],
+)
+async def test_binderhub_cve_2021_39159_a_crafted_repository_is_a_label_and_runs_nothing(
+    service: Service, hub: FakeHub, repo_url: str
+) -> None:
+    answer = await service.http.post("/launch", json=BODY | {"repo_url": repo_url})
+
+    if answer.status_code == 202:
+        await service.events(answer.json()["events_url"])
+    assert answer.status_code in (202, 422)
+    assert all(re.fullmatch("[a-z0-9-]{1,40}", name) for name in hub.users)
+
+
+async def test_dockerspawner_cve_2023_48311_no_image_is_allowed_by_default(settings: Settings, hub: FakeHub) -> None:
+    async with serve(settings.model_copy(update={"allowed_images": ()})) as service:
+        answer = await service.http.post("/launch", json=BODY)
+
+    assert answer.status_code == 403
+    assert "LAUNCHER_ALLOWED_IMAGES" in answer.json()["detail"]
+    assert hub.count("user_created") == 0
+
+
+async def test_kubespawner_cve_2020_15110_no_two_launches_share_a_name_and_callers_choose_none(
+    service: Service, hub: FakeHub
+) -> None:
+    await asyncio.gather(*(service.launch() for _ in range(20)))
+    await hub.until(lambda: len(hub.users) == 20)
+
+    named = await service.http.post("/launch", json=BODY | {"username": next(iter(hub.users))})
+
+    assert named.status_code == 403
+    assert len(hub.users) == 20
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_jupyterhub_cve_2026_40864_and_cve_2024_28233_a_page_elsewhere_cannot_write(
+    service: Service, hub: FakeHub, site: str
+) -> None:
+    no_cors = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors", "Content-Type": "text/plain"}
+    as_json = {"Sec-Fetch-Site": site, "Origin": "https://user-alice.hub.example.org"}
+
+    answers = [
+        await service.http.post("/launch", content=b'{"image": "a"}', headers=no_cors),
+        await service.http.post("/launch", json=BODY, headers=as_json),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert hub.count("user_created") == 0
+
+
+@pytest.mark.parametrize("path", ["/launch", "/", "/session", "/launch/x", "/launch/x/events", "/docs"])
+async def test_coder_ghsa_m3cr_vc2j_pm27_no_link_starts_a_launch(service: Service, hub: FakeHub, path: str) -> None:
+    query = "?image=quay.io/jupyter/base-notebook:latest&repo_url=https://github.com/org/repo&token=x"
+
+    for method in ("GET", "HEAD", "OPTIONS"):
+        await service.http.request(method, path + query)
+
+    assert hub.count("user_created") == 0
+
+
+async def test_jupyter_server_cve_2022_24757_no_token_or_secret_is_logged(hub: FakeHub) -> None:
+    port = free_port()
+    async with started("app.cli", "serve", "--port", str(port), **environment(hub)) as process:
+        said = await until_running(process)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15) as http:
+            accepted = (await http.post("/launch", json=BODY)).json()
+            stream = (await http.get(accepted["events_url"])).text
+            await http.get("/launch", headers={"Authorization": "Bearer a-wrong-token-of-somebody"})
+        process.terminate()
+        said += (await process.communicate())[0].decode()
+
+    token = re.search('"token":"([^"]+)"', stream)
+    assert token
+    for secret in (token[1], accepted["secret"], hub.api_token, "a-wrong-token-of-somebody"):
+        assert secret not in said
+
+
+async def test_jupyterhub_cve_2026_54338_nothing_that_is_sent_makes_a_log_line_long_or_its_own(hub: FakeHub) -> None:
+    port = free_port()
+    forged = "x%0d%0a2026-11-25 INFO app.main: forged"
+    async with started("app.cli", "serve", "--port", str(port), **environment(hub)) as process:
+        said = await until_running(process)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15) as http:
+            await http.get(f"/launch/{forged}")
+            await http.get("/launch/x", headers={b"X-Launch-Secret": "\x85forged\u2028".encode()})
+            await http.post("/launch", json=BODY | {"image": "a\n2026-11-25 INFO app.main: forged"})
+            await http.post("/launch", json=BODY | {"username": "y" * 60_000})
+            await http.get("/launch/" + "z" * 60_000)
+        process.terminate()
+        said += (await process.communicate())[0].decode()
+
+    assert not [line for line in said.splitlines() if re.match("2026-11-25 INFO", line)]
+    assert max(map(len, said.splitlines())) < 500
+    assert "yyyy" not in said
+
+
+async def test_jupyterhubs_websecurity_the_spawners_html_and_raw_events_are_never_passed_on(
+    service: Service, hub: FakeHub
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["<b>x</b>" * 1000 + "\n\u202e"], seconds=0.05))
+
+    accepted = await service.launch()
+    events = await service.events(accepted["events_url"])
+
+    for event in events:
+        assert not {"html_message", "raw_event"} & set(event)
+        assert len(event["message"]) <= MESSAGE_MAX
+        assert event["message"].isprintable()
+
+
+async def test_starlettes_multipart_advisories_no_form_is_parsed_and_no_body_is_unbounded(service: Service) -> None:
+    form = await service.http.post("/launch", files={"image": b"x" * 100})
+    large = await service.http.post("/launch", content=b"x" * 70_000, headers={"Content-Type": "application/json"})
+
+    assert (form.status_code, large.status_code) == (415, 413)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//evil.example", "https://evil.example/", "/\\evil.example", "/%5cevil.example", "/x/../../hub", "/%2e%2e/hub"],
+)
+async def test_jupyterhub_cve_2026_33709_and_cve_2019_10255_a_login_leads_nowhere_else(
+    settings: Settings, path: str
+) -> None:
+    async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
+        answer = await service.http.get("/oauth_login", params={"next": path})
+
+    assert answer.status_code == 422
+    assert "Location" not in answer.headers
+
+
+async def test_coder_cve_2026_46354_an_identity_is_only_what_the_hub_confirms(settings: Settings, hub: FakeHub) -> None:
+    async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
+        answers = [
+            await service.http.get("/session", headers={"Authorization": f"Bearer {hub.api_token}x"}),
+            await service.http.get("/session", headers={"Cookie": "hublaunch-session=forged"}),
+            await service.http.get("/session", headers={"X-Forwarded-User": "admin", "Remote-User": "admin"}),
+        ]
+
+    assert answers[0].status_code == 401
+    assert [answer.json()["kind"] for answer in answers[1:]] == ["anonymous", "anonymous"]
+
+
+async def test_jupyterhub_cve_2024_41942_launches_on_own_accounts_do_without_admin_users(
+    settings: Settings, hub: FakeHub, client: HubClient
+) -> None:
+    await client.create_user("ada")
+    token = hub.tokens.add("ada", ["access:services!service=hublaunch"], "", None).token
+    hub.scopes = ["servers"]
+    async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
+        headers = {"Authorization": f"Bearer {token}"}
+        accepted = await service.http.post("/launch", json=BODY, headers=headers)
+        events = await service.events(accepted.json()["events_url"])
+
+    assert events[-1]["phase"] == "ready"
+    assert list(hub.users) == ["ada"]
