@@ -17,10 +17,11 @@ RESERVED_EXTRA_ARGS = frozenset({"image", "repo_url", "token", "url", "open_url"
 """Keys with a meaning of their own: to hublaunch, to whoever reads `ready`, or to the Hub (`user_options` and
 `display_name` change what JupyterHub 6 takes the body to be)."""
 
-# https://github.com/distribution/reference: [domain/]path[:tag][@digest]
+# https://github.com/distribution/reference: [domain/]path[:tag][@digest], and no bare id of an image
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])"
 _PATH = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
+    r"(?![0-9a-f]{64}\Z)"
     rf"(?:{_HOST}(?::[0-9]+)?/)?{_PATH}(?:/{_PATH})*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
     r"(?:@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,})?"

@@ -52,6 +52,7 @@ def test_image_references_pass(image: str) -> None:
         "image@sha256:0a",
         "image@sha256:" + "zz" * 32,
         "image:" + "t" * 129,
+        "0a" * 32,
         "-rm",
         "--privileged",
         "$(reboot)",
