@@ -26,7 +26,7 @@ from app.launch.cleanup import clean_up
 from app.launch.errors import NameTaken, SpawnTimedOut
 from app.launch.hook import PreLaunchHook
 from app.launch.model import DEFAULT_SERVER, Attempt, Step
-from app.launch.policy import ImagePolicy
+from app.launch.policy import Policy
 from app.launch.request import launch_request
 from app.settings import Settings
 
@@ -53,7 +53,7 @@ class Launcher:
         self.named_server_limit_per_user = settings.named_server_limit_per_user
         self.launch_timeout = settings.launch_timeout
         self._hub = hub
-        self._images = ImagePolicy(settings.allowed_images) if settings.allowed_images else None
+        self._policy = Policy(settings.allowed_images or ("*",))
         self._entry = entry_of(settings)
         self._limits = limits_of(settings)
         self.hook = PreLaunchHook(settings.pre_launch_hook, self) if settings.pre_launch_hook else None
@@ -111,8 +111,7 @@ class Launcher:
         check_name("username", username)
         if server_name:
             check_name("server_name", server_name)
-        if self._images:
-            self._images.check(image)
+        self._policy.check(request)
         if not self.create_user:
             await check_room(self._hub, username, server_name, self._limits)
         if self.hook:

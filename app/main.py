@@ -29,7 +29,7 @@ from app.hub.connect import connect_hub
 from app.keys import KeysFault
 from app.launch.account import Accounts
 from app.launch.feed import Feed
-from app.launch.policy import ImagePolicy
+from app.launch.policy import Policy
 from app.launch.service import LaunchService, Terms
 from app.launcher import Launcher, entry_of, limits_of
 from app.logs import configure_logging
@@ -96,7 +96,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             LaunchService(
                 store=store,
                 hub=hub,
-                images=ImagePolicy(settings.allowed_images),
+                policy=Policy(settings.allowed_images),
                 accounts=Accounts(hub, create_user=settings.create_user, limits=limits_of(settings)),
                 terms=Terms(
                     launch_timeout_s=settings.launch_timeout,
