@@ -17,7 +17,10 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from app.launch.image import ImagePattern
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,11 @@ _OTHERS_MAY_WRITE = 0o022
 
 class KeysFault(Exception):
     """The file of API keys cannot be used. `str()` names it and says what to do."""
+
+
+def _image_pattern(pattern: str) -> str:
+    ImagePattern.parse(pattern)
+    return pattern
 
 
 class ApiKey(BaseModel):
@@ -39,7 +47,7 @@ class ApiKey(BaseModel):
     """Of the whole key. A key has 256 random bits, so nothing slower is needed: it cannot be guessed."""
     created_at: AwareDatetime
     expires_at: AwareDatetime | None = None
-    allowed_images: tuple[str, ...] | None = None
+    allowed_images: tuple[Annotated[str, AfterValidator(_image_pattern)], ...] | None = None
     """Patterns in place of LAUNCHER_ALLOWED_IMAGES."""
     max_active: Annotated[int, Field(ge=1)] | None = None
     """Launches that may be under way or ready at once."""
@@ -110,7 +118,7 @@ def read_keys(path: Path) -> Sequence[ApiKey]:
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, fault["loc"])) or "the file"
-        raise KeysFault(f"The API keys in {path} are not what they must be: {place}: {fault['msg']}.") from None
+        raise KeysFault(f"The API keys in {path} are not what they must be: {place}: {_reason(fault)}.") from None
     if len({key.name for key in keys}) < len(keys):
         raise KeysFault(f"The API keys in {path} have a name twice: take one of them out.")
     return keys
@@ -126,7 +134,7 @@ def add_key(path: Path, **rights: object) -> tuple[ApiKey, str]:
         entry = ApiKey.model_validate({**rights, "sha256": _sha256(key), "created_at": datetime.now(UTC)})
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
-        reason = "must be 1 to 64 of a-z, 0-9, `.`, `_` and `-`" if fault["loc"] == ("name",) else fault["msg"]
+        reason = "must be 1 to 64 of a-z, 0-9, `.`, `_` and `-`" if fault["loc"] == ("name",) else _reason(fault)
         raise KeysFault(f"{fault['loc'][0]}: {reason}.") from None
     with _changing(path) as keys:
         if any(existing.name == entry.name for existing in keys):
@@ -168,6 +176,10 @@ def _write(path: Path, content: _Content) -> None:
             os.fchmod(draft.fileno(), before.st_mode & 0o777)
             os.fchown(draft.fileno(), before.st_uid, before.st_gid)
     Path(draft.name).replace(path)
+
+
+def _reason(fault: ErrorDetails) -> str:
+    return fault["msg"].removeprefix("Value error, ")
 
 
 def _fingerprint(path: Path) -> tuple[int, int, int] | None:

@@ -8,7 +8,7 @@ print(server["url"], server["token"])
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 from urllib.parse import quote
@@ -25,10 +25,12 @@ from app.launch.attempt import Entry
 from app.launch.cleanup import clean_up
 from app.launch.errors import NameTaken, SpawnTimedOut
 from app.launch.hook import PreLaunchHook
+from app.launch.image import ImagePattern
 from app.launch.model import DEFAULT_SERVER, Attempt, Step
-from app.launch.policy import ImagePolicy
+from app.launch.policy import Policy
+from app.launch.repo import RepoPattern
 from app.launch.request import launch_request
-from app.settings import Settings
+from app.settings import Settings, SettingsFault
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,8 @@ class Launcher:
         self.named_server_limit_per_user = settings.named_server_limit_per_user
         self.launch_timeout = settings.launch_timeout
         self._hub = hub
-        self._images = ImagePolicy(settings.allowed_images) if settings.allowed_images else None
+        self._policy = policy_of(settings)
+        self._allowed_images = settings.allowed_images or ("*",)
         self._entry = entry_of(settings)
         self._limits = limits_of(settings)
         self.hook = PreLaunchHook(settings.pre_launch_hook, self) if settings.pre_launch_hook else None
@@ -111,8 +114,7 @@ class Launcher:
         check_name("username", username)
         if server_name:
             check_name("server_name", server_name)
-        if self._images:
-            self._images.check(image)
+        self._policy.check(request, allowed_images=self._allowed_images)
         if not self.create_user:
             await check_room(self._hub, username, server_name, self._limits)
         if self.hook:
@@ -168,6 +170,36 @@ def limits_of(settings: Settings) -> ServerLimits:
         named_server_limit_per_user=settings.named_server_limit_per_user,
         hub_url=settings.hub_url,
     )
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Who may launch what, by these settings; SettingsFault with a sentence for each pattern that is none."""
+    faults = [
+        *_faults("LAUNCHER_ALLOWED_IMAGES: pattern", settings.allowed_images, ImagePattern.parse),
+        *_faults("LAUNCHER_ALLOWED_REPOS: pattern", settings.allowed_repos, RepoPattern.parse),
+        *_faults("LAUNCHER_BANNED_REPOS: pattern", settings.banned_repos, RepoPattern.parse),
+    ]
+    for group, patterns in settings.group_allowed_images.items():
+        faults += _faults(f"LAUNCHER_GROUP_ALLOWED_IMAGES: {group}, pattern", patterns, ImagePattern.parse)
+    if faults:
+        raise SettingsFault(faults)
+    return Policy(
+        settings.allowed_images,
+        allowed_repos=settings.allowed_repos,
+        banned_repos=settings.banned_repos,
+        require_digest=settings.require_digest,
+        group_allowed_images=settings.group_allowed_images,
+    )
+
+
+def _faults(where: str, patterns: Sequence[str], parse: Callable[[str], object]) -> list[str]:
+    faults = []
+    for number, pattern in enumerate(patterns, start=1):
+        try:
+            parse(pattern)
+        except ValueError as error:
+            faults.append(f"{where} {number} {error}.")
+    return faults
 
 
 def entry_of(settings: Settings) -> Entry:

@@ -31,9 +31,8 @@ from app.hub.connect import connect_hub
 from app.keys import KeysFault
 from app.launch.account import Accounts
 from app.launch.feed import Feed
-from app.launch.policy import ImagePolicy
 from app.launch.service import LaunchService, Terms
-from app.launcher import Launcher, entry_of, limits_of
+from app.launcher import Launcher, entry_of, limits_of, policy_of
 from app.logs import configure_logging
 from app.sealing import Sealer
 from app.settings import Settings, SettingsFault, load_settings
@@ -85,6 +84,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
 @asynccontextmanager
 async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport | None) -> AsyncGenerator[_State]:
     check_access(settings)
+    policy = policy_of(settings)
     given_key = settings.secret_key.get_secret_value() if settings.secret_key else None
     database = database_path(settings.database_url)
     secret_key = load_secret_key(given_key, database)
@@ -99,7 +99,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             LaunchService(
                 store=store,
                 hub=hub,
-                images=ImagePolicy(settings.allowed_images),
+                policy=policy,
                 accounts=Accounts(hub, create_user=settings.create_user, limits=limits_of(settings)),
                 terms=Terms(
                     launch_timeout_s=settings.launch_timeout,
@@ -153,7 +153,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
 
 
 def _warn(settings: Settings) -> None:
-    if not settings.allowed_images:
+    if not settings.allowed_images and not settings.group_allowed_images:
         log.warning("LAUNCHER_ALLOWED_IMAGES is empty: every launch will be refused")
     if settings.token_mode == "user_options":
         log.warning(

@@ -56,6 +56,16 @@ def _words(value: object) -> object:
     return [word for part in value.split(",") if (word := part.strip())]
 
 
+def _object(value: object) -> object:
+    """A JSON object."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('must be a JSON object such as {"group": ["quay.io/org/*"]}') from None
+
+
 def _networks(value: object) -> object:
     words = _words(value)
     if not isinstance(words, list):
@@ -68,6 +78,7 @@ def _networks(value: object) -> object:
 
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+WordsByName = Annotated[Mapping[str, tuple[str, ...]], NoDecode, BeforeValidator(_object)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 
 
@@ -151,6 +162,16 @@ class Settings(BaseSettings):
     )
     allowed_images: Words = Field(
         (), title="Images that may be launched: glob patterns, as a JSON list or with commas; empty allows none"
+    )
+    group_allowed_images: WordsByName = Field(
+        {}, title="Further patterns for the Hub users of a group, as a JSON object from groups to lists"
+    )
+    require_digest: bool = Field(default=False, title="Refuse images that are named without a digest")
+    allowed_repos: Words = Field(
+        (), title="Repositories that may be launched: glob patterns for host/path; empty allows any, and none"
+    )
+    banned_repos: Words = Field(
+        (), title="Repositories that may not be launched, whatever allows them: glob patterns for host/path"
     )
     allowed_extra_args: Words = Field(
         BINDERHUB_EXTRA_ARGS, title="Keys that a request's extra_args may have; they reach the spawner as user_options"

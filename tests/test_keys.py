@@ -76,6 +76,16 @@ def test_a_key_whose_time_is_over_is_refused(path: Path) -> None:
     assert keys.find(yet) is not None
 
 
+def test_a_key_with_an_image_pattern_that_is_none_is_refused_where_it_is_made_and_where_it_is_read(path: Path) -> None:
+    with pytest.raises(KeysFault, match=r"^allowed_images: must have no blanks\.$"):
+        add_key(path, name="ci", allowed_images=["quay.io/*", "a b"])
+    add_key(path, name="ci", allowed_images=["quay.io/*"])
+    path.write_text(path.read_text().replace("quay.io/*", "quay.io/["))
+
+    with pytest.raises(KeysFault, match=r"keys\.0\.allowed_images\.0: must close each bracket"):
+        ApiKeys(path)
+
+
 @pytest.mark.parametrize("content", ["", "{", '{"version": 2}', '{"version": 1, "keys": [{"name": "ci"}]}'])
 def test_while_the_file_is_broken_no_key_is_taken_and_afterwards_it_is_again(
     path: Path, content: str, caplog: pytest.LogCaptureFixture

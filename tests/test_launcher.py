@@ -10,8 +10,10 @@ import pytest
 from app.launch import spawn
 from app.launch.errors import (
     HubRefused,
+    ImageNotAllowed,
     InvalidRequest,
     NamedServerLimitReached,
+    RepoNotAllowed,
     ServerAlreadyRunning,
     SpawnFailed,
     SpawnTimedOut,
@@ -236,6 +238,22 @@ async def test_the_image_is_checked_and_extra_args_cannot_overwrite_it(hub: Fake
         await launcher.launch("no image", "alice")
     with pytest.raises(InvalidRequest):
         await launcher.launch(IMAGE, "alice", extra_args={"image": "evil"})
+
+    assert hub.requests == []
+
+
+async def test_images_are_the_callers_business_unless_some_are_named(connect: Any) -> None:
+    async with connect() as launcher:
+        await launcher.launch(IMAGE, "alice")
+    async with connect(allowed_images=("quay.io/other/*",)) as launcher:
+        with pytest.raises(ImageNotAllowed):
+            await launcher.launch(IMAGE, "bob")
+
+
+async def test_bans_hold_for_the_library_too(hub: FakeHub, connect: Any) -> None:
+    async with connect(banned_repos=("github.com/minrk/*",)) as launcher:
+        with pytest.raises(RepoNotAllowed):
+            await launcher.launch(IMAGE, "alice", repo_url=REPO)
 
     assert hub.requests == []
 

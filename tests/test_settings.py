@@ -98,6 +98,12 @@ def test_lists_are_json_or_words_with_commas(monkeypatch: pytest.MonkeyPatch, te
     assert load_settings().allowed_images == ("quay.io/*", "python:3.*")
 
 
+def test_images_of_groups_are_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, LAUNCHER_GROUP_ALLOWED_IMAGES='{"gpu": ["quay.io/gpu/*", "python"], "none": []}')
+
+    assert load_settings().group_allowed_images == {"gpu": ("quay.io/gpu/*", "python"), "none": ()}
+
+
 def test_no_image_is_allowed_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, LAUNCHER_ALLOWED_IMAGES="")
 
@@ -125,6 +131,10 @@ def test_missing_variables_are_named_one_sentence_each() -> None:
         ("LAUNCHER_LAUNCH_TIMEOUT", "-1", "greater than 0"),
         ("LAUNCHER_TOKEN_MODE", "secret-word", "'hub' or 'user_options'"),
         ("LAUNCHER_ALLOWED_IMAGES", "[secret-word", "JSON list"),
+        ("LAUNCHER_GROUP_ALLOWED_IMAGES", "secret-word", "JSON object"),
+        ("LAUNCHER_GROUP_ALLOWED_IMAGES", '["secret-word"]', "should be a valid"),
+        ("LAUNCHER_GROUP_ALLOWED_IMAGES", '{"gpu": "secret-word"}', "should be a valid"),
+        ("LAUNCHER_REQUIRE_DIGEST", "secret-word", "valid boolean"),
         ("LAUNCHER_TRUSTED_PROXIES", "secret-word", "network"),
         ("LAUNCHER_CORS_ORIGINS", "*", "must be an origin"),
         ("LAUNCHER_CORS_ORIGINS", "https://a.example.org/path", "must be an origin"),

@@ -19,6 +19,8 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.Unauthenticated: 401,
     errors.AccessDenied: 403,
     errors.ImageNotAllowed: 403,
+    errors.DigestRequired: 403,
+    errors.RepoNotAllowed: 403,
     errors.HookRefused: 403,
     errors.HookFailed: 503,
     errors.ServerAlreadyRunning: 409,

@@ -7,6 +7,8 @@
     │   ├── Unauthenticated            who is calling is not known, and has to be
     │   ├── AccessDenied               who is calling is known, and may not do this
     │   ├── ImageNotAllowed            LAUNCHER_ALLOWED_IMAGES does not name it
+    │   ├── DigestRequired             the image is named by a tag, and has to be by its digest
+    │   ├── RepoNotAllowed             the repository is none of the allowed ones, or is banned
     │   ├── HookRefused                the operator's pre_launch_hook said no
     │   ├── HookFailed                 the hook broke, or took too long
     │   ├── ServerAlreadyRunning       the user's default server is up
@@ -107,7 +109,7 @@ class AccessDenied(RequestRefused):
 
 
 class ImageNotAllowed(RequestRefused):
-    """LAUNCHER_ALLOWED_IMAGES has no pattern for the image."""
+    """LAUNCHER_ALLOWED_IMAGES, or what the caller has in its place or beside it, has no pattern for the image."""
 
     code = "image_not_allowed"
     title = "This image may not be launched here"
@@ -115,9 +117,35 @@ class ImageNotAllowed(RequestRefused):
 
     def __init__(self, *, any_allowed: bool) -> None:
         super().__init__(
-            "The image matches none of the patterns in LAUNCHER_ALLOWED_IMAGES."
+            "The image matches none of the patterns of images that are allowed to you."
             if any_allowed
             else "No image is allowed yet: LAUNCHER_ALLOWED_IMAGES is empty."
+        )
+
+
+class DigestRequired(RequestRefused):
+    """LAUNCHER_REQUIRE_DIGEST is set: a tag can mean another image tomorrow, a digest cannot."""
+
+    code = "digest_required"
+    title = "The image must be named by its digest"
+    advice = "Name the image as repository@sha256:…; `docker buildx imagetools inspect IMAGE` tells its digest."
+
+    def __init__(self) -> None:
+        super().__init__("The image has no digest, and this service launches only images that have one.")
+
+
+class RepoNotAllowed(RequestRefused):
+    """LAUNCHER_ALLOWED_REPOS does not have the repository, or LAUNCHER_BANNED_REPOS has it; which, is not told."""
+
+    code = "repo_not_allowed"
+    title = "This repository may not be launched here"
+    advice = "Choose another repository, or ask the operator of this service to allow this one."
+
+    def __init__(self, *, named: bool) -> None:
+        super().__init__(
+            "The repository is not one that may be launched here."
+            if named
+            else "The launch names no repository, and this service launches only certain ones."
         )
 
 

@@ -1,18 +1,69 @@
 """Who may launch what."""
 
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 
-from app.launch.errors import ImageNotAllowed
+from app.launch.errors import DigestRequired, ImageNotAllowed, RepoNotAllowed
+from app.launch.image import ImagePattern, ImageReference
+from app.launch.model import LaunchRequest
+from app.launch.repo import RepoPattern, repo_name
 
 
-class ImagePolicy:
-    """Which images may be launched: those that one of the glob patterns matches. No pattern allows no image."""
+class Policy:
+    """Which images may be launched, by whom, and for which repositories.
 
-    def __init__(self, patterns: Sequence[str]) -> None:
-        self._patterns = tuple(patterns)
+    No image pattern allows no image. No pattern in `allowed_repos` allows any repository, and none; with one a launch
+    has to name its repository. `banned_repos` wins over all. The constructor raises ValueError for what is no pattern.
+    """
 
-    def check(self, image: str) -> None:
-        """ImageNotAllowed, naming the setting, unless a pattern matches the whole reference."""
-        if not any(fnmatchcase(image, pattern) for pattern in self._patterns):
-            raise ImageNotAllowed(any_allowed=bool(self._patterns))
+    def __init__(
+        self,
+        allowed_images: Sequence[str],
+        *,
+        allowed_repos: Sequence[str] = (),
+        banned_repos: Sequence[str] = (),
+        require_digest: bool = False,
+        group_allowed_images: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._images = _image_patterns(tuple(allowed_images))
+        self._group_images = {
+            group: _image_patterns(tuple(patterns)) for group, patterns in (group_allowed_images or {}).items()
+        }
+        self._allowed_repos = [RepoPattern.parse(pattern) for pattern in allowed_repos]
+        self._banned_repos = [RepoPattern.parse(pattern) for pattern in banned_repos]
+        self._require_digest = require_digest
+
+    def check(
+        self, request: LaunchRequest, *, allowed_images: Sequence[str] | None = None, groups: Collection[str] = ()
+    ) -> None:
+        """RepoNotAllowed, DigestRequired or ImageNotAllowed if the launch may not be.
+
+        `allowed_images` are an API key's own patterns, in place of the service's; each of the caller's Hub `groups`
+        adds its own. ValueError if one of `allowed_images` is no pattern; who stores them asks `ImagePattern.parse`.
+        """
+        self._check_repo(request.repo_url)
+        image = ImageReference.parse(request.image)
+        if self._require_digest and image.digest is None:
+            raise DigestRequired
+        patterns = list(self._images if allowed_images is None else _image_patterns(tuple(allowed_images)))
+        for group in groups:
+            patterns += self._group_images.get(group, ())
+        if not any(pattern.matches(image) for pattern in patterns):
+            raise ImageNotAllowed(any_allowed=bool(patterns) or allowed_images is not None)
+
+    def _check_repo(self, repo_url: str) -> None:
+        if not repo_url:
+            if self._allowed_repos:
+                raise RepoNotAllowed(named=False)
+            return
+        name = repo_name(repo_url)
+        banned = any(pattern.bans(name) for pattern in self._banned_repos)
+        allowed = not self._allowed_repos or any(pattern.allows(name) for pattern in self._allowed_repos)
+        if banned or not allowed:
+            raise RepoNotAllowed(named=True)
+
+
+@lru_cache(maxsize=256)
+def _image_patterns(patterns: tuple[str, ...]) -> tuple[ImagePattern, ...]:
+    """Parsed once for all launches of an API key."""
+    return tuple(ImagePattern.parse(pattern) for pattern in patterns)

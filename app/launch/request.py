@@ -17,15 +17,20 @@ RESERVED_EXTRA_ARGS = frozenset({"image", "repo_url", "token", "url", "open_url"
 """Keys with a meaning of their own: to hublaunch, to whoever reads `ready`, or to the Hub (`user_options` and
 `display_name` change what JupyterHub 6 takes the body to be)."""
 
-# https://github.com/distribution/reference: [domain/]path[:tag][@digest]
+# https://github.com/distribution/reference: [domain/]path[:tag][@digest], and no bare id of an image
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])"
 _PATH = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
+    r"(?![0-9a-f]{64}\Z)"
     rf"(?:{_HOST}(?::[0-9]+)?/)?{_PATH}(?:/{_PATH})*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
     r"(?:@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,})?"
 )
-_SCP_LIKE = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^\s:@?#]+")
+# Neither user nor host nor path begins like an option of a command. A host in other letters is written xn--….
+_SCP_LIKE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!-)[^\s:@?#]+")
+_AUTHORITY = re.compile(
+    r"(?:[A-Za-z0-9_][A-Za-z0-9._~-]*@)?(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?"
+)
 _REPO_SCHEMES = ("https", "http", "git", "ssh")
 
 
@@ -83,6 +88,8 @@ def _check_url(repo_url: str) -> None:
         raise InvalidRequest("repo_url", f"must begin with one of {', '.join(f'{s}://' for s in _REPO_SCHEMES)}")
     if url.password is not None or (url.username is not None and url.scheme != "ssh"):
         raise InvalidRequest("repo_url", "must not have credentials in it")
+    if not _AUTHORITY.fullmatch(url.netloc):
+        raise InvalidRequest("repo_url", "must name its host with the letters a-z, digits, dots and hyphens")
     if "?" in repo_url or "#" in repo_url:
         raise InvalidRequest("repo_url", "must not have a query or a fragment, which could hold credentials")
 

@@ -23,7 +23,7 @@ from app.launch.errors import (
     SpawnTimedOut,
 )
 from app.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status, Step
-from app.launch.policy import ImagePolicy
+from app.launch.policy import Policy
 from app.launch.ports import Hub, LaunchStore
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class LaunchService:
         *,
         store: LaunchStore,
         hub: Hub,
-        images: ImagePolicy,
+        policy: Policy,
         accounts: Accounts,
         terms: Terms,
         check: Check | None = None,
@@ -66,7 +66,7 @@ class LaunchService:
         self._store = store
         self._hub = hub
         self._accounts = accounts
-        self._images = images
+        self._policy = policy
         self._terms = terms
         self._check = check
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -95,7 +95,7 @@ class LaunchService:
         """
         if self._stopping:
             raise ServiceStopping
-        self._images.check(request.image)
+        self._policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
         launch_id = str(ULID())
         first = await self._accounts.first_attempt(launch_id, request, caller)
         if self._check is not None:

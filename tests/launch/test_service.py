@@ -3,11 +3,14 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from app.hub.client import HubClient
 from app.launch.account import Accounts, ServerLimits
 from app.launch.attempt import Entry
+from app.launch.errors import ImageNotAllowed
 from app.launch.model import Caller, Event, LaunchRequest, Status, Step
-from app.launch.policy import ImagePolicy
+from app.launch.policy import Policy
 from app.launch.service import LaunchService, Terms
 from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
@@ -38,16 +41,24 @@ class GatedStore(SqlLaunchStore):
         await self.gate.wait()
 
 
+def serving(hub: FakeHub, client: HubClient, store: GatedStore, policy: Policy) -> LaunchService:
+    entry = Entry(hub_url=hub.url, token_mode="hub", token_lifetime_s=60)
+    limits = ServerLimits(allow_named_servers=False, named_server_limit_per_user=0, hub_url=hub.url)
+    return LaunchService(
+        store=store,
+        hub=client,
+        policy=policy,
+        accounts=Accounts(client, create_user=True, limits=limits),
+        terms=Terms(launch_timeout_s=20, attempts_max=1, entry=entry),
+    )
+
+
 async def test_a_cancellation_that_meets_the_very_end_of_the_launch_is_carried_out(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
-    entry = Entry(hub_url=hub.url, token_mode="hub", token_lifetime_s=60)
-    limits = ServerLimits(allow_named_servers=False, named_server_limit_per_user=0, hub_url=hub.url)
-    accounts = Accounts(client, create_user=True, limits=limits)
-    terms = Terms(launch_timeout_s=20, attempts_max=1, entry=entry)
     async with (
         GatedStore(tmp_path / "launches.sqlite") as store,
-        LaunchService(store=store, hub=client, images=ImagePolicy(["*"]), accounts=accounts, terms=terms) as service,
+        serving(hub, client, store, Policy(["*"])) as service,
         asyncio.timeout(10),
     ):
         launch = await service.start(LaunchRequest(image="a/b"), CALLER)
@@ -62,3 +73,21 @@ async def test_a_cancellation_that_meets_the_very_end_of_the_launch_is_carried_o
         while not await service.cancel(launch.id):
             pass
         assert (await service.get(launch.id)).status is Status.STOPPED
+
+
+async def test_what_a_caller_may_launch_depends_on_their_key_and_their_groups(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    policy = Policy(["python"], group_allowed_images={"gpu": ["quay.io/gpu/*"]})
+    member = Caller(kind="hub", key="alice", groups=frozenset({"gpu"}))
+    key = Caller(kind="key", key="book", allowed_images=("rocker/*",))
+
+    async with GatedStore(tmp_path / "launches.sqlite") as store, serving(hub, client, store, policy) as service:
+        with pytest.raises(ImageNotAllowed):
+            await service.start(LaunchRequest(image="quay.io/gpu/torch"), CALLER)
+        with pytest.raises(ImageNotAllowed):
+            await service.start(LaunchRequest(image="python"), key)
+        hub.create_user("alice")
+        await service.start(LaunchRequest(image="quay.io/gpu/torch"), member)
+        await service.start(LaunchRequest(image="rocker/r-ver"), key)
+        await hub.until(lambda: hub.count("server_ready") == 2)
