@@ -10,7 +10,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Annotated, Protocol
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -135,19 +135,14 @@ def _challenge(code_verifier: str) -> str:
 
 
 def _own_path(path: str, prefix: str) -> str:
-    """A path of this service, so that nobody is led elsewhere by a link to the login; InvalidRequest."""
-    url = urlsplit(path)
-    plain = unquote(url.path)
-    if (
-        url.scheme
-        or url.netloc
-        or not path.startswith(f"{prefix}/")
-        or path.startswith("//")
-        or "\\" in plain
-        or not plain.isprintable()
-        or not path.isascii()
-        or ".." in plain.split("/")
-        or "//" in plain
-    ):
+    """A path of this service, so that nobody is led elsewhere by a link to the login; InvalidRequest.
+
+    What browsers take for another path or host (control characters, backslashes, empty and dot segments) is in none.
+    """
+    plain = unquote(path)
+    if not path.startswith(f"{prefix}/") or not path.isascii() or not plain.isprintable() or "\\" in plain:
         raise InvalidRequest("next", "must be a path of this service")
+    _, *segments, last = unquote(path.partition("?")[0].partition("#")[0]).split("/")
+    if not {"", ".", ".."}.isdisjoint(segments) or last in (".", ".."):
+        raise InvalidRequest("next", "must be a path of this service, without empty or dot segments")
     return path

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from tests.fakes.hub_faults import Operation
 from tests.fakes.hub_model import Refusal, Spawn, User
@@ -18,6 +18,7 @@ _SERVER = f"users/{_NAME}/(?:server|servers/([^/]*))"
 _OPERATIONS: dict[str, dict[str, Operation]] = {
     "": {"GET": "get_version"},
     "user": {"GET": "whoami"},
+    "oauth2/token": {"POST": "exchange_code"},
     f"users/{_NAME}": {"POST": "create_user", "GET": "get_user", "DELETE": "delete_user"},
     _SERVER: {"POST": "start_server", "GET": "get_server", "DELETE": "stop_server"},
     f"{_SERVER}/progress": {"GET": "progress"},
@@ -118,11 +119,27 @@ class HubApi:
             raise Refusal(403)
         scopes = self._held_scopes(owner)
         identity = (
-            {"kind": "user", "name": owner.username, "groups": [], "token_id": owner.id}
+            {
+                "kind": "user",
+                "name": owner.username,
+                "groups": self._state.groups.get(owner.username, []),
+                "token_id": owner.id,
+            }
             if isinstance(owner, Token)
             else {"kind": "service", "name": owner, "token_id": "a1"}
         )
         return Reply(status=200, content={**identity, "admin": False, "session_id": None, "scopes": scopes})
+
+    async def _exchange_code(self, call: Call) -> Reply:
+        """RFC 6749 §5: its errors have another shape than those of the API."""
+        form = dict(parse_qsl(call.body.decode()))
+        if (form.get("client_id"), form.get("client_secret")) != (self._state.oauth_client_id, self._state.api_token):
+            return Reply(status=401, content={"error": "invalid_client"})
+        token = self._state.exchange_code(form)
+        if token is None:
+            return Reply(status=400, content={"error": "invalid_grant"})
+        answer = {"access_token": token.token, "expires_in": self._state.oauth_token_expires_in, "token_type": "Bearer"}
+        return Reply(status=200, content={**answer, "scope": " ".join(token.scopes)})
 
     async def _create_user(self, call: Call) -> Reply:
         self._require(call, "admin:users")

@@ -18,6 +18,7 @@ Operation = Literal[
     "list_tokens",
     "revoke_token",
     "reach_server",
+    "exchange_code",
     "unknown",
 ]
 How = Literal["answer", "reset", "drop", "hang"]

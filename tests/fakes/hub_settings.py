@@ -42,6 +42,10 @@ class HubSettings:
         self.api_token = "fake-hub-service-token"
         self.scopes = ["admin:users", "servers", "tokens"]
         """Of the service's role."""
+        self.oauth_client_id = f"service-{self.service}"
+        self.oauth_token_expires_in = 1_209_600
+        self.groups: dict[str, list[str]] = {}
+        """By username: the groups that a user is in."""
         self.allow_named_servers = True
         self.named_server_limit_per_user = 0
         self.concurrent_spawn_limit = 0

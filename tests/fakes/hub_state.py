@@ -5,13 +5,14 @@ import contextlib
 import math
 import random
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
 from tests.fakes.hub_model import Refusal, Server, Spawn, User, escape, now
 from tests.fakes.hub_settings import HubSettings
-from tests.fakes.hub_tokens import Token, Tokens, checked_token_request
+from tests.fakes.hub_tokens import Login, Token, Tokens, challenge_of, checked_token_request
 from tests.fakes.spawn_plan import SpawnPlan
 
 _SERVER_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -24,6 +25,7 @@ class HubState(HubSettings):
         super().__init__(version=version, base_url=base_url)
         self.users: dict[str, User] = {}
         self.tokens = Tokens()
+        self._logins: dict[str, Login] = {}
         self.plans: dict[str | None, SpawnPlan] = {None: SpawnPlan()}
         """By username; None is everybody else's."""
 
@@ -274,6 +276,28 @@ class HubState(HubSettings):
                 self._happened("token_revoked", username)
                 return
         raise Refusal(404, f"No such token {token_id} for user {username}")
+
+    def confirm_login(self, username: str, *, scopes: list[str], redirect_uri: str, code_challenge: str) -> str:
+        """The code that a browser comes back with once its user has logged in and agreed; good for one time."""
+        code = secrets.token_urlsafe(16)
+        self._logins[code] = Login(
+            username=username, scopes=scopes, redirect_uri=redirect_uri, code_challenge=code_challenge
+        )
+        return code
+
+    def exchange_code(self, form: Mapping[str, str]) -> Token | None:
+        """The token that a code is good for; None if it is none, or whoever asks is not whom it is for."""
+        login = self._logins.get(form.get("code", ""))
+        if login is None or (form.get("grant_type"), form.get("redirect_uri")) != (
+            "authorization_code",
+            login.redirect_uri,
+        ):
+            return None
+        if challenge_of(form.get("code_verifier", "")) != login.code_challenge:
+            return None
+        del self._logins[form["code"]]
+        scopes = [f"read:users:name!user={login.username}", f"read:users:groups!user={login.username}", *login.scopes]
+        return self.tokens.add(login.username, scopes, "oauth", self.oauth_token_expires_in)
 
     def _forget_own_token(self, server: Server) -> None:
         if server.own_token is not None:

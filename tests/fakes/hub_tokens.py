@@ -1,5 +1,7 @@
 """Tokens and scopes, as far as a launcher meets them: what a scope contains, and what a user's token may have."""
 
+import base64
+import hashlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +85,21 @@ class Tokens:
 
     def remove_all_of(self, username: str) -> None:
         self._tokens = {text: token for text, token in self._tokens.items() if token.username != username}
+
+
+@dataclass(kw_only=True)
+class Login:
+    """What the Hub keeps of a user who has logged in for a service, until the service asks for their token."""
+
+    username: str
+    scopes: list[str]
+    redirect_uri: str
+    code_challenge: str
+
+
+def challenge_of(code_verifier: str) -> str:
+    """RFC 7636 §4.2, method S256."""
+    return base64.urlsafe_b64encode(hashlib.sha256(code_verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 class TokenRequest(NamedTuple):

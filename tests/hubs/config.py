@@ -28,7 +28,13 @@ c.Spawner.start_timeout = 3  # before 5.1 nothing else ends a spawn that never d
 c.JupyterHub.authenticator_class = "null"
 c.JupyterHub.allow_named_servers = True
 c.JupyterHub.extra_handlers = [(r"/test-settings", SettingsHandler)]
-c.JupyterHub.services = [{"name": "launcher", "api_token": os.environ["TEST_HUB_TOKEN"]}]
+c.JupyterHub.services = [
+    {
+        "name": "launcher",
+        "api_token": os.environ["TEST_HUB_TOKEN"],
+        "oauth_redirect_uri": "/services/launcher/oauth_callback",
+    }
+]
 c.JupyterHub.load_roles = [
     {"name": "launcher", "services": ["launcher"], "scopes": ["admin:users", "servers", "tokens"]}
 ]

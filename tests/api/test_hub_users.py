@@ -1,0 +1,153 @@
+"""Hub users as callers: what is asked of the Hub, and what is remembered."""
+
+import asyncio
+
+import pytest
+
+from app.api import hub_users
+from app.api.hub_users import LIFETIME_S, HubUsers
+from app.hub.client import HubClient
+from app.launch.errors import AccessDenied, HubUnavailable, Unauthenticated
+from tests.fakes.hub import FakeHub
+
+SCOPE = "access:services!service=hublaunch"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def users(client: HubClient, clock: Clock) -> HubUsers:
+    return HubUsers(client.identify, service_name="hublaunch", admins=("root",), now=clock)
+
+
+def token(hub: FakeHub, username: str, *scopes: str) -> str:
+    if username not in hub.users:
+        hub.create_user(username)
+    return hub.tokens.add(username, list(scopes), "", None).token
+
+
+async def test_a_user_with_the_scope_is_a_caller_with_their_groups(users: HubUsers, hub: FakeHub) -> None:
+    hub.groups["ada"] = ["gpu", "staff"]
+
+    caller = await users.caller(token(hub, "ada", SCOPE))
+
+    assert (caller.kind, caller.key, caller.groups, caller.is_admin) == (
+        "hub",
+        "ada",
+        frozenset({"gpu", "staff"}),
+        False,
+    )
+
+
+@pytest.mark.parametrize("scope", [SCOPE, "access:services"])
+async def test_the_scope_for_all_services_does_too(users: HubUsers, hub: FakeHub, scope: str) -> None:
+    assert (await users.caller(token(hub, "ada", scope))).key == "ada"
+
+
+@pytest.mark.parametrize("scope", ["access:services!service=another", "access:servers!user=ada", "servers!user=ada"])
+async def test_another_scope_does_not(users: HubUsers, hub: FakeHub, scope: str) -> None:
+    with pytest.raises(AccessDenied, match=SCOPE):
+        await users.caller(token(hub, "ada", scope))
+
+
+async def test_an_admin_is_named_in_the_settings_or_may_stop_every_server_at_the_hub(
+    users: HubUsers, hub: FakeHub
+) -> None:
+    named = await users.caller(token(hub, "root", SCOPE))
+    by_scope = await users.caller(token(hub, "boss", SCOPE, "delete:servers"))
+    by_their_own_servers = await users.caller(token(hub, "ada", SCOPE, "delete:servers!user=ada"))
+
+    assert [caller.is_admin for caller in (named, by_scope, by_their_own_servers)] == [True, True, False]
+
+
+async def test_a_service_of_the_hub_is_told_to_take_a_key(users: HubUsers, hub: FakeHub) -> None:
+    with pytest.raises(AccessDenied, match="API key"):
+        await users.caller(hub.api_token)
+
+
+async def test_the_hub_is_asked_once_in_30_seconds_and_then_again(users: HubUsers, hub: FakeHub, clock: Clock) -> None:
+    of_ada = token(hub, "ada", SCOPE)
+    for clock.now in (0, LIFETIME_S - 0.1):
+        await users.caller(of_ada)
+    asked_before = len(hub.asked("whoami"))
+
+    clock.now = LIFETIME_S
+    await users.caller(of_ada)
+
+    assert (asked_before, len(hub.asked("whoami"))) == (1, 2)
+
+
+async def test_a_token_that_was_revoked_is_refused_once_30_seconds_are_over(
+    users: HubUsers, hub: FakeHub, clock: Clock
+) -> None:
+    of_ada = token(hub, "ada", SCOPE)
+    await users.caller(of_ada)
+    hub.tokens.remove(of_ada)
+
+    clock.now = LIFETIME_S
+
+    with pytest.raises(Unauthenticated):
+        await users.caller(of_ada)
+
+
+async def test_that_a_token_is_wrong_is_remembered_too(users: HubUsers, hub: FakeHub) -> None:
+    for _ in range(3):
+        with pytest.raises(Unauthenticated):
+            await users.caller("wrong")
+
+    assert len(hub.asked("whoami")) == 1
+
+
+async def test_that_the_hub_cannot_say_is_not_remembered(users: HubUsers, hub: FakeHub) -> None:
+    of_ada = token(hub, "ada", SCOPE)
+    hub.fail_on("whoami", status=503, body="html")
+
+    with pytest.raises(HubUnavailable):
+        await users.caller(of_ada)
+
+    assert (await users.caller(of_ada)).key == "ada"
+
+
+async def test_many_who_ask_at_once_ask_the_hub_once(users: HubUsers, hub: FakeHub) -> None:
+    of_ada = token(hub, "ada", SCOPE)
+
+    callers = await asyncio.gather(*(users.caller(of_ada) for _ in range(50)))
+
+    assert {caller.key for caller in callers} == {"ada"}
+    assert len(hub.asked("whoami")) == 1
+
+
+async def test_one_who_leaves_takes_the_answer_from_nobody(users: HubUsers, hub: FakeHub) -> None:
+    of_ada = token(hub, "ada", SCOPE)
+    leaving = asyncio.create_task(users.caller(of_ada))
+    staying = asyncio.create_task(users.caller(of_ada))
+    await hub.until(lambda: hub.asked("whoami"))
+
+    leaving.cancel()
+
+    assert (await staying).key == "ada"
+
+
+async def test_no_more_tokens_are_remembered_than_the_bound(
+    users: HubUsers, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_users, "TOKENS_MAX", 2)
+    tokens = [token(hub, f"user-{number}", SCOPE) for number in range(3)]
+    for each in tokens:
+        await users.caller(each)
+
+    await users.caller(tokens[2])
+    asked_before = len(hub.asked("whoami"))
+    await users.caller(tokens[0])
+
+    assert (asked_before, len(hub.asked("whoami"))) == (3, 4)

@@ -1,0 +1,235 @@
+"""A browser's login by way of the Hub, as far as this service has part in it. With the real Hub: `tests/e2e`."""
+
+from collections.abc import AsyncGenerator
+from http.cookies import SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from app.api.sessions import LOGIN_COOKIE, SESSION_COOKIE
+from app.settings import Settings
+from tests.fakes.hub import FakeHub
+from tests.served import BODY, Service, serve
+
+SCOPE = "access:services!service=launcher"
+PREFIX = "/services/launcher"
+
+
+@pytest.fixture
+async def settings_of_users(settings: Settings, hub: FakeHub) -> Settings:
+    hub.create_user("ada")
+    return settings.model_copy(update={"access": ("hub",), "service_name": hub.service, "prefix": PREFIX})
+
+
+@pytest.fixture
+async def users_service(settings_of_users: Settings) -> AsyncGenerator[Service]:
+    async with serve(settings_of_users) as service:
+        yield service
+
+
+async def begin(service: Service, **query: str) -> dict[str, str]:
+    """What the Hub is told of the login, by the browser that is sent there."""
+    answer = await service.http.get("/oauth_login", params=query)
+    assert answer.status_code == 302, answer.text
+    told = parse_qs(urlsplit(answer.headers["Location"]).query)
+    return {name: values[0] for name, values in told.items()}
+
+
+async def come_back(service: Service, hub: FakeHub, told: dict[str, str], **changed: str) -> httpx.Response:
+    code = hub.confirm_login(
+        "ada", scopes=[SCOPE], redirect_uri=told["redirect_uri"], code_challenge=told["code_challenge"]
+    )
+    return await service.http.get("/oauth_callback", params={"code": code, "state": told["state"]} | changed)
+
+
+async def test_a_browser_is_sent_to_the_hub_with_state_and_challenge(users_service: Service, hub: FakeHub) -> None:
+    answer = await users_service.http.get("/oauth_login")
+
+    target = urlsplit(answer.headers["Location"])
+    told = parse_qs(target.query)
+    assert answer.headers["Location"].startswith(f"{hub.url}hub/api/oauth2/authorize?")
+    assert told["client_id"] == ["service-launcher"]
+    assert told["redirect_uri"] == ["/services/launcher/oauth_callback"]
+    assert told["code_challenge_method"] == ["S256"]
+    assert len(told["state"][0]) >= 20
+    assert len(told["code_challenge"][0]) == 43
+
+
+async def test_who_comes_back_has_a_session_and_goes_on_to_where_they_were(
+    users_service: Service, hub: FakeHub
+) -> None:
+    answer = await come_back(users_service, hub, await begin(users_service, next=f"{PREFIX}/docs?x=1"))
+
+    session = (await users_service.http.get("/session")).json()
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{PREFIX}/docs?x=1")
+    assert session == {"kind": "hub", "name": "ada", "is_admin": False}
+
+
+async def test_the_session_cookie_is_sealed_and_for_this_service_alone(users_service: Service, hub: FakeHub) -> None:
+    answer = await come_back(users_service, hub, await begin(users_service))
+
+    cookies = SimpleCookie()
+    for line in answer.headers.get_list("Set-Cookie"):
+        cookies.load(line)
+    cookie = cookies[SESSION_COOKIE]
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "lax"
+    assert cookie["path"] == f"{PREFIX}/"
+    assert int(cookie["max-age"]) == hub.oauth_token_expires_in
+    assert not cookie["secure"]
+    assert cookies[LOGIN_COOKIE]["max-age"] == "0"
+    assert all(token.token not in answer.headers["Set-Cookie"] for token in hub.tokens.of("ada"))
+
+
+async def test_with_an_https_hub_the_cookies_are_for_https_alone(settings_of_users: Settings) -> None:
+    settings = settings_of_users.model_copy(
+        update={"hub_url": "https://hub.example.org/", "hub_url_local": settings_of_users.hub_url}
+    )
+    async with serve(settings) as service:
+        answer = await service.http.get("/oauth_login")
+
+    assert "Secure" in answer.headers["Set-Cookie"]
+
+
+async def test_a_session_launches_on_the_users_account_and_sees_its_launches(
+    users_service: Service, hub: FakeHub
+) -> None:
+    await come_back(users_service, hub, await begin(users_service))
+
+    accepted = await users_service.launch()
+    own = (await users_service.http.get(f"/launch/{accepted['id']}")).json()
+
+    assert own["username"] == "ada"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}]
+)
+async def test_a_session_is_not_heeded_for_a_page_elsewhere(
+    users_service: Service, hub: FakeHub, headers: dict[str, str]
+) -> None:
+    await come_back(users_service, hub, await begin(users_service))
+
+    answer = await users_service.http.get("/session", headers=headers)
+
+    assert answer.json()["kind"] == "anonymous"
+
+
+async def test_a_frontend_that_may_call_still_cannot_use_the_session(settings_of_users: Settings, hub: FakeHub) -> None:
+    frontend = "https://book.example.org"
+    async with serve(settings_of_users.model_copy(update={"cors_origins": (frontend,)})) as service:
+        await come_back(service, hub, await begin(service))
+        answer = await service.http.post("/launch", json=BODY, headers={"Origin": frontend})
+
+    assert answer.status_code == 401
+
+
+async def test_logging_out_forgets_the_session(users_service: Service, hub: FakeHub) -> None:
+    await come_back(users_service, hub, await begin(users_service))
+
+    answer = await users_service.http.delete("/session")
+
+    assert answer.status_code == 204
+    assert (await users_service.http.get("/session")).json()["kind"] == "anonymous"
+
+
+async def test_a_session_whose_token_the_hub_has_ended_is_401_and_no_anonymous_launch(
+    settings_of_users: Settings, hub: FakeHub
+) -> None:
+    async with serve(settings_of_users) as service:
+        await come_back(service, hub, await begin(service))
+        cookies = service.http.cookies
+    hub.tokens.remove_all_of("ada")
+
+    async with serve(settings_of_users.model_copy(update={"access": ("anonymous", "hub")})) as restarted:
+        restarted.http.cookies = cookies
+        answer = await restarted.http.post("/launch", json=BODY)
+
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("changed", [{"state": "another"}, {"state": ""}, {"code": ""}, {"code": "none"}])
+async def test_a_return_that_does_not_fit_the_login_is_refused(
+    users_service: Service, hub: FakeHub, changed: dict[str, str]
+) -> None:
+    answer = await come_back(users_service, hub, await begin(users_service), **changed)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert SESSION_COOKIE not in answer.cookies
+
+
+async def test_a_return_to_a_browser_that_began_no_login_is_refused(users_service: Service, hub: FakeHub) -> None:
+    told = await begin(users_service)
+    users_service.http.cookies.clear()
+
+    answer = await come_back(users_service, hub, told)
+
+    assert answer.status_code == 401
+
+
+async def test_a_code_is_good_for_one_time_and_one_browser(users_service: Service, hub: FakeHub) -> None:
+    told = await begin(users_service)
+    code = hub.confirm_login("ada", scopes=[SCOPE], redirect_uri=told["redirect_uri"], code_challenge="another" * 6)
+
+    answer = await users_service.http.get("/oauth_callback", params={"code": code, "state": told["state"]})
+
+    assert answer.status_code == 401
+
+
+async def test_a_user_without_the_scope_is_told_so_and_has_no_session(users_service: Service, hub: FakeHub) -> None:
+    told = await begin(users_service)
+    code = hub.confirm_login("ada", scopes=[], redirect_uri=told["redirect_uri"], code_challenge=told["code_challenge"])
+
+    answer = await users_service.http.get("/oauth_callback", params={"code": code, "state": told["state"]})
+
+    assert answer.status_code == 403
+    assert SESSION_COOKIE not in answer.cookies
+
+
+async def test_a_hub_that_is_down_during_the_login_is_a_problem_that_says_so(
+    users_service: Service, hub: FakeHub
+) -> None:
+    hub.fail_on("exchange_code", status=503, body="html")
+
+    answer = await come_back(users_service, hub, await begin(users_service))
+
+    assert (answer.status_code, answer.json()["code"]) == (502, "hub_unavailable")
+
+
+@pytest.mark.parametrize("cookie", ["forged", "", "gAAAAABforged", "é"])
+async def test_a_cookie_that_this_service_did_not_make_is_no_session(users_service: Service, cookie: str) -> None:
+    headers = {b"Cookie": f"{SESSION_COOKIE}={cookie}; {LOGIN_COOKIE}={cookie}".encode()}
+
+    session = await users_service.http.get("/session", headers=headers)
+    callback = await users_service.http.get("/oauth_callback?code=x&state=y", headers=headers)
+
+    assert session.json()["kind"] == "anonymous"
+    assert callback.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "docs",
+        "/docs",
+        "/services/launcher",
+        "/services/launcherx/",
+        "//evil.example/services/launcher/",
+        "https://evil.example/services/launcher/",
+        "/services/launcher/../../hub/logout",
+        "/services/launcher/%2e%2e/%2e%2e/hub/logout",
+        "/services/launcher/\\evil",
+        "/services/launcher/%5c%5cevil",
+        "/services/launcher//evil.example",
+        "/services/launcher/\r\nSet-Cookie: a=b",
+        "/services/launcher/%0d%0aSet-Cookie: a=b",
+        "/services/launcher/ä",
+        "javascript:alert(1)",
+    ],
+)
+async def test_a_login_leads_to_paths_of_this_service_alone(users_service: Service, path: str) -> None:
+    answer = await users_service.http.get("/oauth_login", params={"next": path})
+
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "next")
+    assert "Set-Cookie" not in answer.headers

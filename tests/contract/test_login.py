@@ -1,0 +1,33 @@
+"""A browser's login for a service: what its code is good for. The login itself needs a person: `tests/e2e`."""
+
+import httpx
+import pytest
+
+from tests.contract.contract_hub import ContractHub
+
+
+async def _exchange(hub: ContractHub, **form: str) -> httpx.Response:
+    asked = {
+        "grant_type": "authorization_code",
+        "client_id": "service-launcher",
+        "client_secret": hub.token,
+        "code": "none",
+        "code_verifier": "v" * 43,
+        "redirect_uri": "/services/launcher/oauth_callback",
+    }
+    return await hub.api.post("oauth2/token", data=asked | form, headers={"Authorization": ""})
+
+
+async def test_a_code_that_is_none_is_refused_in_oauths_own_words(hub: ContractHub) -> None:
+    answer = await _exchange(hub)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("form", [{"client_secret": "wrong"}, {"client_id": "service-another"}])
+async def test_a_client_that_is_none_is_refused_too(hub: ContractHub, form: dict[str, str]) -> None:
+    answer = await _exchange(hub, **form)
+
+    assert answer.status_code == 401
+    assert answer.json()["error"] == "invalid_client"
