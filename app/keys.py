@@ -67,7 +67,7 @@ class _Content(BaseModel):
 class ApiKeys:
     """The keys in a file, read again whenever it changes, so that one that is revoked is refused at once.
 
-    While the file cannot be read or understood, no key is taken.
+    While the file cannot be read, understood or trusted, no key is taken, and each call tries again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,6 +75,7 @@ class ApiKeys:
         self._path = path
         self._seen = _fingerprint(path)
         self._keys = read_keys(path)
+        self._fault: str | None = None
 
     def find(self, key: str) -> ApiKey | None:
         """The key that this is; None if it is none, or its time is over."""
@@ -88,14 +89,15 @@ class ApiKeys:
 
     def _read_again_if_changed(self) -> None:
         seen = _fingerprint(self._path)
-        if seen == self._seen:
+        if seen == self._seen and self._fault is None:
             return
         self._seen = seen
         try:
-            self._keys = read_keys(self._path)
+            self._keys, self._fault = read_keys(self._path), None
         except KeysFault as fault:
-            log.error("%s Until then no API key is taken.", fault)  # noqa: TRY400 - a sentence is what helps
-            self._keys = ()
+            if str(fault) != self._fault:
+                log.error("%s Until then no API key is taken.", fault)  # noqa: TRY400 - a sentence is what helps
+            self._keys, self._fault = (), str(fault)
         else:
             log.info("%s has changed: %d API keys", self._path, len(self._keys))
 
@@ -182,13 +184,16 @@ def _reason(fault: ErrorDetails) -> str:
     return fault["msg"].removeprefix("Value error, ")
 
 
-def _fingerprint(path: Path) -> tuple[int, int, int] | None:
-    """What changes when the file does, also when a link on its way is turned to another (as Kubernetes does)."""
+def _fingerprint(path: Path) -> tuple[int, int, int, int] | None:
+    """What changes when the file does, also when a link on its way is turned to another (as Kubernetes does).
+
+    The time of its last change of status is among it, for the sake of chmod and of copies that keep their times.
+    """
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _sha256(key: str) -> str:

@@ -1,5 +1,6 @@
 """API keys in their file, and `hublaunch keys`."""
 
+import errno
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -28,6 +30,10 @@ def hublaunch(*arguments: str, **variables: str) -> subprocess.CompletedProcess[
         text=True,
         check=False,
     )
+
+
+def too_many_open_files(*_: object, **__: object) -> NoReturn:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def test_a_key_that_was_added_is_found_with_its_rights_and_another_is_not(path: Path) -> None:
@@ -102,13 +108,41 @@ def test_while_the_file_is_broken_no_key_is_taken_and_afterwards_it_is_again(
     assert caplog.text.count("no API key is taken") == 1
 
 
-def test_a_file_that_is_taken_away_lets_nobody_in(path: Path) -> None:
+def test_a_file_that_is_taken_away_lets_nobody_in_until_it_is_back(path: Path) -> None:
     _, key = add_key(path, name="ci")
     keys = ApiKeys(path)
 
-    path.unlink()
+    path.rename(path.with_name("away"))
+    away = keys.find(key)
+    path.with_name("away").rename(path)
 
-    assert keys.find(key) is None
+    assert away is None
+    assert keys.find(key) is not None
+
+
+def test_a_file_that_others_may_change_from_now_on_lets_nobody_in_until_that_is_mended(path: Path) -> None:
+    _, key = add_key(path, name="ci")
+    keys = ApiKeys(path)
+
+    path.chmod(0o666)
+    open_to_others = keys.find(key)
+    path.chmod(0o600)
+
+    assert open_to_others is None
+    assert keys.find(key) is not None
+
+
+def test_a_fault_that_leaves_the_file_as_it_is_does_not_last(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, key = add_key(path, name="ci")
+    keys = ApiKeys(path)
+    os.utime(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", too_many_open_files)
+        meanwhile = keys.find(key)
+
+    assert meanwhile is None
+    assert keys.find(key) is not None
 
 
 def test_a_secret_of_kubernetes_that_is_turned_to_a_new_version_is_read_again(tmp_path: Path) -> None:
