@@ -187,13 +187,49 @@ def test_a_file_that_others_may_change_is_refused(path: Path) -> None:
         ApiKeys(path)
 
 
-def test_a_name_twice_in_the_file_is_refused(path: Path) -> None:
+@pytest.mark.parametrize("changed", [{"name": "another"}, {"sha256": "0" * 64}])
+def test_a_name_or_a_key_twice_in_the_file_is_refused(path: Path, changed: dict[str, str]) -> None:
     add_key(path, name="ci")
     content = json.loads(path.read_text())
-    path.write_text(json.dumps(content | {"keys": content["keys"] * 2}))
+    path.write_text(json.dumps(content | {"keys": [content["keys"][0], content["keys"][0] | changed]}))
 
     with pytest.raises(KeysFault, match="twice"):
         read_keys(path)
+
+
+def test_a_key_that_is_revoked_by_a_link_to_the_file_is_refused(path: Path) -> None:
+    _, key = add_key(path, name="ci")
+    keys = ApiKeys(path)
+    link = path.with_name("link.json")
+    link.symlink_to(path)
+
+    revoke_key(link, "ci")
+
+    assert keys.find(key) is None
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("pattern", ["\udcff", "quay.io/\x1b[31m", "quay.io/é"])
+def test_a_pattern_that_could_not_be_read_again_is_refused_before_it_is_written(path: Path, pattern: str) -> None:
+    add_key(path, name="ci")
+
+    with pytest.raises(KeysFault, match="allowed_images: must be a pattern in ASCII"):
+        add_key(path, name="another", allowed_images=[pattern])
+
+    assert len(read_keys(path)) == 1
+
+
+def test_a_change_that_cannot_be_written_leaves_the_file_and_nothing_beside_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_key(path, name="ci")
+    before = sorted(path.parent.iterdir()), path.read_text()
+    monkeypatch.setattr(os, "fsync", too_many_open_files)
+
+    with pytest.raises(KeysFault, match="cannot be written"):
+        add_key(path, name="another")
+
+    assert (sorted(path.parent.iterdir()), path.read_text()) == before
 
 
 def test_changing_the_file_leaves_it_to_whom_it_belonged(path: Path) -> None:
@@ -212,7 +248,7 @@ def test_keys_that_are_added_at_once_are_all_kept(path: Path) -> None:
     assert len(read_keys(path)) == 24
 
 
-@pytest.mark.parametrize("name", ["", "A", "a b", "a/b", "é", "-a", "a" * 65, "a\n"])
+@pytest.mark.parametrize("name", ["", "A", "a b", "a/b", "é", "-a", "a" * 65, "a\n", ".a"])
 def test_a_name_that_is_none_is_refused(path: Path, name: str) -> None:
     with pytest.raises(KeysFault, match="name: must be"):
         add_key(path, name=name)
