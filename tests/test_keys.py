@@ -288,6 +288,9 @@ def test_add_prints_the_key_alone_and_list_and_revoke_know_it(path: Path) -> Non
         (("add", "Not A Name", "--file", "none.json"), 1, "name: must be"),
         (("add", "ci", "--max-active", "0", "--file", "none.json"), 2, "max-active"),
         (("add", "ci", "--file", "nowhere/none.json"), 1, "cannot be written"),
+        (("add", "ci", "--expires-days", "99999999", "--file", "none.json"), 2, "expires-days"),
+        (("list", "--file", "n" * 300), 1, "cannot be read"),
+        (("list", "--file", "."), 1, "cannot be read"),
     ],
 )
 def test_what_cannot_be_done_says_why_and_what_to_do(arguments: tuple[str, ...], status: int, words: str) -> None:
@@ -296,6 +299,43 @@ def test_what_cannot_be_done_says_why_and_what_to_do(arguments: tuple[str, ...],
     assert said.returncode == status
     assert words in said.stderr
     assert "Traceback" not in said.stderr
+
+
+def test_the_list_shows_all_of_every_key_on_one_line_each(path: Path) -> None:
+    name, pattern = "n" * 64, f"quay.io/[a-z]*/{'i' * 60}"
+    add_key(path, name=name, allowed_images=[pattern, "ghcr.io/*"], may_name_user=True)
+    add_key(path, name="ci")
+
+    lines = hublaunch("list", "--file", str(path), COLUMNS="40").stdout.splitlines()
+
+    assert len(lines) == 3
+    assert lines[1].startswith(f"{name}  ")
+    assert lines[1].endswith(f"names users  {pattern}, ghcr.io/*")
+    assert lines[2].split() == [
+        "ci",
+        f"{datetime.now(UTC):%Y-%m-%d}",
+        "never",
+        "any",
+        "number",
+        "-",
+        "the",
+        "service's",
+    ]
+
+
+def test_the_command_line_is_light(path: Path) -> None:
+    add_key(path, name="ci")
+    imported = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "app.cli", "keys", "list", "--file", str(path)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+
+    assert " app.keys\n" in imported
+    for heavy in ("fastapi", "starlette", "sqlalchemy", "aiohttp", "httpx", "rich.table"):
+        assert f" {heavy}\n" not in imported
 
 
 def test_the_command_finds_the_file_in_dotenv_without_any_other_setting(tmp_path: Path) -> None:
