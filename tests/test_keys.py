@@ -1,7 +1,9 @@
 """API keys in their file, and `hublaunch keys`."""
 
 import errno
+import hmac
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -50,6 +52,45 @@ def test_a_key_that_was_added_is_found_with_its_rights_and_another_is_not(path: 
     )
     assert keys.find(KEY_PREFIX + "x" * 43) is None
     assert keys.find("") is None
+
+
+@pytest.mark.parametrize("which", [0, 1, 2, None])
+def test_every_entry_is_compared_in_constant_time_whichever_is_found(
+    path: Path, monkeypatch: pytest.MonkeyPatch, which: int | None
+) -> None:
+    made = [add_key(path, name=f"key-{number}")[1] for number in range(3)]
+    keys = ApiKeys(path)
+    compared: list[tuple[str, str]] = []
+    compare = hmac.compare_digest
+
+    def watched(one: str, other: str) -> bool:
+        compared.append((one, other))
+        return compare(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+
+    assert (keys.find("none" if which is None else made[which]) is None) == (which is None)
+    assert len(compared) == 3
+
+
+def test_no_key_and_no_digest_is_logged_or_told(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    entry, key = add_key(path, name="ci")
+    keys, whole = ApiKeys(path), path.read_text()
+
+    keys.find(key)
+    keys.find(key + "x")
+    path.write_text(whole.replace(entry.sha256, key))  # somebody took the one for the other
+    with pytest.raises(KeysFault) as fault:
+        read_keys(path)
+    keys.find(key)
+    path.write_text(whole)
+    keys.find(key)
+
+    assert "no API key is taken" in caplog.text
+    for said in (caplog.text, str(fault.value), repr(entry)):
+        assert key not in said
+        assert entry.sha256 not in said
 
 
 def test_the_key_itself_is_not_kept_and_the_file_is_its_owners_alone(path: Path) -> None:
@@ -246,6 +287,16 @@ def test_keys_that_are_added_at_once_are_all_kept(path: Path) -> None:
         list(pool.map(lambda number: add_key(path, name=f"key-{number}"), range(24)))
 
     assert len(read_keys(path)) == 24
+
+
+def test_processes_that_add_at_once_lose_nothing(path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        added = list(pool.map(lambda number: hublaunch("add", f"key-{number}", "--file", str(path)), range(4)))
+
+    keys = ApiKeys(path)
+    assert {found.name for done in added if (found := keys.find(done.stdout.strip()))} == {
+        f"key-{number}" for number in range(4)
+    }
 
 
 @pytest.mark.parametrize("name", ["", "A", "a b", "a/b", "é", "-a", "a" * 65, "a\n", ".a"])
