@@ -89,7 +89,7 @@ KeyImages = Annotated[
     typer.Option("--image", help="A pattern of images it may launch, in place of LAUNCHER_ALLOWED_IMAGES; repeatable."),
 ]
 MaxActive = Annotated[int | None, typer.Option(min=1, help="Launches that may be under way or ready at once.")]
-ExpiresDays = Annotated[int | None, typer.Option(min=1, help="Days until it is no longer taken.")]
+ExpiresDays = Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until it is no longer taken.")]
 MayNameUser = Annotated[bool, typer.Option("--may-name-user", help="It may launch on the account of any Hub user.")]
 Admin = Annotated[bool, typer.Option("--admin", help="It sees and cancels everybody's launches.")]
 
@@ -138,14 +138,15 @@ def keys_list(
 
     with _told_faults():
         path = _keys_file(file)
-        found = read_keys(path) if path.exists() else ()
+        found = read_keys(path, may_be_missing=True)
     if as_json:
         for key in found:
             typer.echo(key.model_dump_json(exclude={"sha256"}))
     elif not found:
         typer.echo(f"No keys in {path} yet: `hublaunch keys add NAME` makes one.", err=True)
     else:
-        _print_keys(found)
+        for row in _table(found):
+            typer.echo(row)
 
 
 @keys.command("revoke")
@@ -179,22 +180,24 @@ def _told_faults() -> Generator[None]:
         raise typer.Exit(1) from None
 
 
-def _print_keys(found: "Sequence[ApiKey]") -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("name", "made", "ends", "images", "at once", "rights", box=None)
+def _table(found: "Sequence[ApiKey]") -> Generator[str]:
+    """A line a key under a heading, nothing cut off or broken: patterns may be long, and lines are searched."""
+    rows = [("NAME", "MADE", "ENDS", "AT ONCE", "RIGHTS", "IMAGES")]
     for key in found:
         rights = [right for right, has in (("names users", key.may_name_user), ("admin", key.is_admin)) if has]
-        table.add_row(
-            key.name,
-            f"{key.created_at:%Y-%m-%d}",
-            f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never",
-            ", ".join(key.allowed_images) if key.allowed_images is not None else "the service's",
-            str(key.max_active or "any number"),
-            ", ".join(rights) or "-",
+        rows.append(
+            (
+                key.name,
+                f"{key.created_at:%Y-%m-%d}",
+                f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never",
+                str(key.max_active or "any number"),
+                ", ".join(rights) or "-",
+                ", ".join(key.allowed_images) if key.allowed_images is not None else "the service's",
+            )
         )
-    Console().print(table)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def main() -> None:

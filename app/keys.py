@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 KEY_PREFIX = "hl_"
 _OTHERS_MAY_WRITE = 0o022
+_NAME_REASON = "must be 1 to 64 of a-z, 0-9, `.`, `_` and `-`, the first a letter or a digit"
 
 
 class KeysFault(Exception):
@@ -33,6 +34,8 @@ class KeysFault(Exception):
 
 
 def _image_pattern(pattern: str) -> str:
+    if not (pattern.isascii() and pattern.isprintable()):  # half a character could be written, and never read again
+        raise ValueError("must be a pattern in ASCII, such as quay.io/jupyter/*")
     ImagePattern.parse(pattern)
     return pattern
 
@@ -67,7 +70,7 @@ class _Content(BaseModel):
 class ApiKeys:
     """The keys in a file, read again whenever it changes, so that one that is revoked is refused at once.
 
-    While the file cannot be read or understood, no key is taken.
+    While the file cannot be read, understood or trusted, no key is taken, and each call tries again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,6 +78,7 @@ class ApiKeys:
         self._path = path
         self._seen = _fingerprint(path)
         self._keys = read_keys(path)
+        self._fault: str | None = None
 
     def find(self, key: str) -> ApiKey | None:
         """The key that this is; None if it is none, or its time is over."""
@@ -88,24 +92,30 @@ class ApiKeys:
 
     def _read_again_if_changed(self) -> None:
         seen = _fingerprint(self._path)
-        if seen == self._seen:
+        if seen == self._seen and self._fault is None:
             return
         self._seen = seen
         try:
-            self._keys = read_keys(self._path)
+            self._keys, self._fault = read_keys(self._path), None
         except KeysFault as fault:
-            log.error("%s Until then no API key is taken.", fault)  # noqa: TRY400 - a sentence is what helps
-            self._keys = ()
+            if str(fault) != self._fault:
+                log.error("%s Until then no API key is taken.", fault)  # noqa: TRY400 - a sentence is what helps
+            self._keys, self._fault = (), str(fault)
         else:
             log.info("%s has changed: %d API keys", self._path, len(self._keys))
 
 
-def read_keys(path: Path) -> Sequence[ApiKey]:
-    """The keys in the file; KeysFault if it cannot be read, understood or trusted."""
+def read_keys(path: Path, *, may_be_missing: bool = False) -> Sequence[ApiKey]:
+    """The keys in the file; KeysFault if it cannot be read, understood or trusted.
+
+    A file that `may_be_missing` has no keys then.
+    """
     try:
         with path.open(encoding="utf-8") as file:
             mode, text = os.fstat(file.fileno()).st_mode, file.read()
     except FileNotFoundError as error:
+        if may_be_missing:
+            return ()
         raise KeysFault(f"The API keys in {path} are not there: `hublaunch keys add` makes the file.") from error
     except OSError as error:
         raise KeysFault(f"The API keys in {path} cannot be read: {error.strerror}.") from error
@@ -119,8 +129,9 @@ def read_keys(path: Path) -> Sequence[ApiKey]:
         fault = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, fault["loc"])) or "the file"
         raise KeysFault(f"The API keys in {path} are not what they must be: {place}: {_reason(fault)}.") from None
-    if len({key.name for key in keys}) < len(keys):
-        raise KeysFault(f"The API keys in {path} have a name twice: take one of them out.")
+    for what in ("name", "sha256"):  # one key under two names would outlive its revocation
+        if len({getattr(key, what) for key in keys}) < len(keys):
+            raise KeysFault(f"The API keys in {path} have a {what} twice: take one of them out.")
     return keys
 
 
@@ -134,7 +145,7 @@ def add_key(path: Path, **rights: object) -> tuple[ApiKey, str]:
         entry = ApiKey.model_validate({**rights, "sha256": _sha256(key), "created_at": datetime.now(UTC)})
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
-        reason = "must be 1 to 64 of a-z, 0-9, `.`, `_` and `-`" if fault["loc"] == ("name",) else _reason(fault)
+        reason = _NAME_REASON if fault["loc"] == ("name",) else _reason(fault)
         raise KeysFault(f"{fault['loc'][0]}: {reason}.") from None
     with _changing(path) as keys:
         if any(existing.name == entry.name for existing in keys):
@@ -154,11 +165,15 @@ def revoke_key(path: Path, name: str) -> None:
 
 @contextmanager
 def _changing(path: Path) -> Generator[list[ApiKey]]:
-    """The keys, to be changed in place by one process at a time; they are kept as a whole, and not after an error."""
+    """The keys, to be changed in place by one process at a time; they are kept as a whole, and not after an error.
+
+    Where `path` is a link, what it leads to is changed: the service may read that by another way.
+    """
+    path = Path(os.path.realpath(path))
     try:
         with path.with_name(f"{path.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            keys = list(read_keys(path)) if path.exists() else []
+            keys = list(read_keys(path, may_be_missing=True))
             yield keys
             _write(path, _Content(keys=tuple(keys)))
     except OSError as error:
@@ -167,28 +182,35 @@ def _changing(path: Path) -> Generator[list[ApiKey]]:
 
 def _write(path: Path, content: _Content) -> None:
     text = json.dumps(content.model_dump(mode="json", exclude_defaults=True) | {"version": 1}, indent=2)
-    with NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.name}.", encoding="utf-8", delete=False) as draft:
-        draft.write(text + "\n")
-        draft.flush()
-        os.fsync(draft.fileno())
-        if path.exists():  # may belong to the service's user, who is not always the one who changes it
-            before = path.stat()
-            os.fchmod(draft.fileno(), before.st_mode & 0o777)
-            os.fchown(draft.fileno(), before.st_uid, before.st_gid)
-    Path(draft.name).replace(path)
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.name}.", encoding="utf-8", delete=False) as file:
+        draft = Path(file.name)
+        try:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+            if path.exists():  # may belong to the service's user, who is not always the one who changes it
+                before = path.stat()
+                os.fchmod(file.fileno(), before.st_mode & 0o777)
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)  # it is there if it could not be kept
 
 
 def _reason(fault: ErrorDetails) -> str:
     return fault["msg"].removeprefix("Value error, ")
 
 
-def _fingerprint(path: Path) -> tuple[int, int, int] | None:
-    """What changes when the file does, also when a link on its way is turned to another (as Kubernetes does)."""
+def _fingerprint(path: Path) -> tuple[int, int, int, int] | None:
+    """What changes when the file does, also when a link on its way is turned to another (as Kubernetes does).
+
+    The time of its last change of status is among it, for the sake of chmod and of copies that keep their times.
+    """
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _sha256(key: str) -> str:

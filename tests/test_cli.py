@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.keys import add_key
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY
 
@@ -154,3 +155,49 @@ async def test_anonymous_callers_without_temporary_users_are_refused_with_a_sent
     assert process.returncode == 3
     assert "LAUNCHER_CREATE_USER must be true" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "words"),
+    [
+        (None, 0, "`hublaunch keys add` makes the file"),
+        ("{}", 0o620, "chmod 600"),
+        ('{"version": 1, "kyes": []}', 0o600, "kyes"),
+    ],
+)
+async def test_a_file_of_api_keys_that_cannot_be_used_ends_the_start_with_a_sentence(
+    hub: FakeHub, tmp_path: Path, content: str | None, mode: int, words: str
+) -> None:
+    path = tmp_path / "api-keys.json"
+    if content is not None:
+        path.write_text(content)
+        path.chmod(mode)
+    access = {"LAUNCHER_ACCESS": "key", "LAUNCHER_API_KEYS_FILE": str(path)}
+    async with started("app.cli", "serve", **environment(hub), **access) as process:
+        said = (await process.communicate())[0].decode()
+
+    assert process.returncode == 3
+    assert str(path) in said
+    assert words in said
+    assert "Traceback" not in said
+
+
+async def test_a_key_that_is_revoked_is_refused_by_the_service_that_runs(hub: FakeHub, tmp_path: Path) -> None:
+    path = tmp_path / "api-keys.json"
+    _, key = add_key(path, name="ci")
+    port = free_port()
+    access = {"LAUNCHER_ACCESS": "key", "LAUNCHER_API_KEYS_FILE": str(path)}
+    async with started("app.cli", "serve", "--port", str(port), **environment(hub), **access) as process:
+        said = await until_running(process)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+            credentials = {"Authorization": f"Bearer {key}"}
+            before = await http.get("/session", headers=credentials)
+            async with started("app.cli", "keys", "revoke", "ci", "--file", str(path)) as revoking:
+                await revoking.communicate()
+            after = await http.get("/session", headers=credentials)
+        process.send_signal(signal.SIGTERM)
+        said += (await process.communicate())[0].decode()
+
+    assert revoking.returncode == 0
+    assert (before.status_code, after.status_code) == (200, 401)
+    assert key not in said

@@ -1,12 +1,16 @@
 """API keys in their file, and `hublaunch keys`."""
 
+import errno
+import hmac
 import json
+import logging
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -30,6 +34,10 @@ def hublaunch(*arguments: str, **variables: str) -> subprocess.CompletedProcess[
     )
 
 
+def too_many_open_files(*_: object, **__: object) -> NoReturn:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
 def test_a_key_that_was_added_is_found_with_its_rights_and_another_is_not(path: Path) -> None:
     entry, key = add_key(path, name="ci", allowed_images=["quay.io/*"], max_active=3, may_name_user=True)
 
@@ -44,6 +52,45 @@ def test_a_key_that_was_added_is_found_with_its_rights_and_another_is_not(path: 
     )
     assert keys.find(KEY_PREFIX + "x" * 43) is None
     assert keys.find("") is None
+
+
+@pytest.mark.parametrize("which", [0, 1, 2, None])
+def test_every_entry_is_compared_in_constant_time_whichever_is_found(
+    path: Path, monkeypatch: pytest.MonkeyPatch, which: int | None
+) -> None:
+    made = [add_key(path, name=f"key-{number}")[1] for number in range(3)]
+    keys = ApiKeys(path)
+    compared: list[tuple[str, str]] = []
+    compare = hmac.compare_digest
+
+    def watched(one: str, other: str) -> bool:
+        compared.append((one, other))
+        return compare(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+
+    assert (keys.find("none" if which is None else made[which]) is None) == (which is None)
+    assert len(compared) == 3
+
+
+def test_no_key_and_no_digest_is_logged_or_told(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    entry, key = add_key(path, name="ci")
+    keys, whole = ApiKeys(path), path.read_text()
+
+    keys.find(key)
+    keys.find(key + "x")
+    path.write_text(whole.replace(entry.sha256, key))  # somebody took the one for the other
+    with pytest.raises(KeysFault) as fault:
+        read_keys(path)
+    keys.find(key)
+    path.write_text(whole)
+    keys.find(key)
+
+    assert "no API key is taken" in caplog.text
+    for said in (caplog.text, str(fault.value), repr(entry)):
+        assert key not in said
+        assert entry.sha256 not in said
 
 
 def test_the_key_itself_is_not_kept_and_the_file_is_its_owners_alone(path: Path) -> None:
@@ -102,13 +149,41 @@ def test_while_the_file_is_broken_no_key_is_taken_and_afterwards_it_is_again(
     assert caplog.text.count("no API key is taken") == 1
 
 
-def test_a_file_that_is_taken_away_lets_nobody_in(path: Path) -> None:
+def test_a_file_that_is_taken_away_lets_nobody_in_until_it_is_back(path: Path) -> None:
     _, key = add_key(path, name="ci")
     keys = ApiKeys(path)
 
-    path.unlink()
+    path.rename(path.with_name("away"))
+    away = keys.find(key)
+    path.with_name("away").rename(path)
 
-    assert keys.find(key) is None
+    assert away is None
+    assert keys.find(key) is not None
+
+
+def test_a_file_that_others_may_change_from_now_on_lets_nobody_in_until_that_is_mended(path: Path) -> None:
+    _, key = add_key(path, name="ci")
+    keys = ApiKeys(path)
+
+    path.chmod(0o666)
+    open_to_others = keys.find(key)
+    path.chmod(0o600)
+
+    assert open_to_others is None
+    assert keys.find(key) is not None
+
+
+def test_a_fault_that_leaves_the_file_as_it_is_does_not_last(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, key = add_key(path, name="ci")
+    keys = ApiKeys(path)
+    os.utime(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", too_many_open_files)
+        meanwhile = keys.find(key)
+
+    assert meanwhile is None
+    assert keys.find(key) is not None
 
 
 def test_a_secret_of_kubernetes_that_is_turned_to_a_new_version_is_read_again(tmp_path: Path) -> None:
@@ -153,13 +228,49 @@ def test_a_file_that_others_may_change_is_refused(path: Path) -> None:
         ApiKeys(path)
 
 
-def test_a_name_twice_in_the_file_is_refused(path: Path) -> None:
+@pytest.mark.parametrize("changed", [{"name": "another"}, {"sha256": "0" * 64}])
+def test_a_name_or_a_key_twice_in_the_file_is_refused(path: Path, changed: dict[str, str]) -> None:
     add_key(path, name="ci")
     content = json.loads(path.read_text())
-    path.write_text(json.dumps(content | {"keys": content["keys"] * 2}))
+    path.write_text(json.dumps(content | {"keys": [content["keys"][0], content["keys"][0] | changed]}))
 
     with pytest.raises(KeysFault, match="twice"):
         read_keys(path)
+
+
+def test_a_key_that_is_revoked_by_a_link_to_the_file_is_refused(path: Path) -> None:
+    _, key = add_key(path, name="ci")
+    keys = ApiKeys(path)
+    link = path.with_name("link.json")
+    link.symlink_to(path)
+
+    revoke_key(link, "ci")
+
+    assert keys.find(key) is None
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("pattern", ["\udcff", "quay.io/\x1b[31m", "quay.io/é"])
+def test_a_pattern_that_could_not_be_read_again_is_refused_before_it_is_written(path: Path, pattern: str) -> None:
+    add_key(path, name="ci")
+
+    with pytest.raises(KeysFault, match="allowed_images: must be a pattern in ASCII"):
+        add_key(path, name="another", allowed_images=[pattern])
+
+    assert len(read_keys(path)) == 1
+
+
+def test_a_change_that_cannot_be_written_leaves_the_file_and_nothing_beside_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_key(path, name="ci")
+    before = sorted(path.parent.iterdir()), path.read_text()
+    monkeypatch.setattr(os, "fsync", too_many_open_files)
+
+    with pytest.raises(KeysFault, match="cannot be written"):
+        add_key(path, name="another")
+
+    assert (sorted(path.parent.iterdir()), path.read_text()) == before
 
 
 def test_changing_the_file_leaves_it_to_whom_it_belonged(path: Path) -> None:
@@ -178,7 +289,17 @@ def test_keys_that_are_added_at_once_are_all_kept(path: Path) -> None:
     assert len(read_keys(path)) == 24
 
 
-@pytest.mark.parametrize("name", ["", "A", "a b", "a/b", "é", "-a", "a" * 65, "a\n"])
+def test_processes_that_add_at_once_lose_nothing(path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        added = list(pool.map(lambda number: hublaunch("add", f"key-{number}", "--file", str(path)), range(4)))
+
+    keys = ApiKeys(path)
+    assert {found.name for done in added if (found := keys.find(done.stdout.strip()))} == {
+        f"key-{number}" for number in range(4)
+    }
+
+
+@pytest.mark.parametrize("name", ["", "A", "a b", "a/b", "é", "-a", "a" * 65, "a\n", ".a"])
 def test_a_name_that_is_none_is_refused(path: Path, name: str) -> None:
     with pytest.raises(KeysFault, match="name: must be"):
         add_key(path, name=name)
@@ -218,6 +339,9 @@ def test_add_prints_the_key_alone_and_list_and_revoke_know_it(path: Path) -> Non
         (("add", "Not A Name", "--file", "none.json"), 1, "name: must be"),
         (("add", "ci", "--max-active", "0", "--file", "none.json"), 2, "max-active"),
         (("add", "ci", "--file", "nowhere/none.json"), 1, "cannot be written"),
+        (("add", "ci", "--expires-days", "99999999", "--file", "none.json"), 2, "expires-days"),
+        (("list", "--file", "n" * 300), 1, "cannot be read"),
+        (("list", "--file", "."), 1, "cannot be read"),
     ],
 )
 def test_what_cannot_be_done_says_why_and_what_to_do(arguments: tuple[str, ...], status: int, words: str) -> None:
@@ -226,6 +350,43 @@ def test_what_cannot_be_done_says_why_and_what_to_do(arguments: tuple[str, ...],
     assert said.returncode == status
     assert words in said.stderr
     assert "Traceback" not in said.stderr
+
+
+def test_the_list_shows_all_of_every_key_on_one_line_each(path: Path) -> None:
+    name, pattern = "n" * 64, f"quay.io/[a-z]*/{'i' * 60}"
+    add_key(path, name=name, allowed_images=[pattern, "ghcr.io/*"], may_name_user=True)
+    add_key(path, name="ci")
+
+    lines = hublaunch("list", "--file", str(path), COLUMNS="40").stdout.splitlines()
+
+    assert len(lines) == 3
+    assert lines[1].startswith(f"{name}  ")
+    assert lines[1].endswith(f"names users  {pattern}, ghcr.io/*")
+    assert lines[2].split() == [
+        "ci",
+        f"{datetime.now(UTC):%Y-%m-%d}",
+        "never",
+        "any",
+        "number",
+        "-",
+        "the",
+        "service's",
+    ]
+
+
+def test_the_command_line_is_light(path: Path) -> None:
+    add_key(path, name="ci")
+    imported = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "app.cli", "keys", "list", "--file", str(path)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+
+    assert " app.keys\n" in imported
+    for heavy in ("fastapi", "starlette", "sqlalchemy", "aiohttp", "httpx", "rich.table"):
+        assert f" {heavy}\n" not in imported
 
 
 def test_the_command_finds_the_file_in_dotenv_without_any_other_setting(tmp_path: Path) -> None:
