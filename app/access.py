@@ -11,7 +11,7 @@ from app.api.hub_users import HubUsers
 from app.api.oauth import OAuth
 from app.api.sessions import Sessions
 from app.hub.client import HubClient
-from app.keys import KEY_PREFIX, ApiKeys
+from app.keys import ApiKeys
 from app.launch.model import Caller
 from app.sealing import SealedWithAnotherKey, Sealer
 from app.settings import Settings, SettingsFault
@@ -71,7 +71,7 @@ class _Keys:
         self._keys = ApiKeys(path)
 
     def caller(self, key: str) -> Caller | None:
-        found = self._keys.find(key) if key.startswith(KEY_PREFIX) else None
+        found = self._keys.find(key)
         if found is None:
             return None
         return Caller(

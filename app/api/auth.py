@@ -12,6 +12,7 @@ from starlette.requests import Request
 from app.api.hub_users import HubUsers
 from app.api.origin import is_own_origin
 from app.api.sessions import Sessions
+from app.keys import KEY_PREFIX
 from app.launch.errors import Unauthenticated
 from app.launch.model import Caller
 
@@ -93,9 +94,11 @@ class Callers:
         return None
 
     async def _by_credential(self, credential: str) -> Caller:
-        if self._keys is not None and (caller := self._keys.caller(credential)):
-            return caller
-        if self._hub_users is not None:
+        if credential.startswith(KEY_PREFIX):  # never shown to the Hub, also if it is nobody's
+            caller = self._keys.caller(credential) if self._keys is not None else None
+            if caller is not None:
+                return caller
+        elif self._hub_users is not None:
             return await self._hub_users.caller(credential)
         raise Unauthenticated("The token or key is not one that is known here.")
 

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import logging
 import signal
+import socket
 import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -134,11 +135,17 @@ async def _until_either_ends(serving: asyncio.Task[None], hub: HubProcess) -> No
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the demo, which has more to end than this."""
+    """Leaves signals and the exit to the demo, which has more to end than this."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets=sockets)
+        except SystemExit:  # uvicorn has logged why; raised in a task, it would tear the event loop down
+            self.should_exit = True
 
 
 @asynccontextmanager

@@ -321,3 +321,12 @@ async def test_a_keys_own_images_take_the_place_of_the_services(house: House) ->
 
     assert (services.status_code, services.json()["code"]) == (403, "image_not_allowed")
     assert its_own.status_code == 202
+
+
+async def test_a_key_that_is_nobodys_is_never_shown_to_the_hub(house: House, hub: FakeHub) -> None:
+    asked_before = len(hub.asked("whoami"))
+
+    answer = await house.service.http.get("/session", headers=house.headers["wrong key"])
+
+    assert answer.status_code == 401
+    assert len(hub.asked("whoami")) == asked_before

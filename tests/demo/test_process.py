@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.demo import leftovers, process
 from app.demo.errors import DemoError
 from app.demo.leftovers import MARK, kill_marked_processes, marked_processes
 from app.demo.process import HubProcess, free_port
@@ -61,6 +62,73 @@ async def test_a_hub_that_cannot_start_is_reported_with_the_end_of_its_log(tmp_p
     assert marked_processes(hub.state) == []
 
 
+def put(script: Path, line: str) -> None:
+    script.write_text(f"#!/bin/sh\n{line}\n")
+    script.chmod(0o755)
+
+
+@pytest.fixture
+def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What is run as Python, in the place of JupyterHub: it outlives SIGTERM and answers nothing."""
+    script = tmp_path / "python"
+    put(script, 'trap "echo told to end" TERM; echo "not listening"; while :; do sleep 100 & wait; done')
+    monkeypatch.setattr(sys, "executable", str(script))
+    return script
+
+
+async def test_a_hub_that_does_not_answer_in_time_is_reported_and_killed(
+    tmp_path: Path, python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "START_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(process, "STOP_TIMEOUT_S", 0.1)
+    hub = HubProcess(state=tmp_path / "state", proxy_command=["unused"])
+
+    async with asyncio.timeout(10):
+        with pytest.raises(DemoError, match=r"did not start in time.\nnot listening"):
+            await hub.__aenter__()
+
+        assert await hub.wait() == -9
+    assert marked_processes(hub.state) == []
+
+
+async def test_a_hub_is_killed_at_once_when_its_leaving_is_cancelled(tmp_path: Path, python: Path) -> None:
+    hub = HubProcess(state=tmp_path / "state", proxy_command=["unused"])
+    starting = asyncio.create_task(hub.__aenter__())
+    await until_said(hub, "not listening")
+    starting.cancel()
+    await until_said(hub, "told to end")
+
+    starting.cancel()
+
+    done, _ = await asyncio.wait({starting}, timeout=process.STOP_TIMEOUT_S / 4)
+    assert done
+    assert starting.cancelled()
+    assert await hub.wait() == -9
+    assert marked_processes(hub.state) == []
+
+
+async def until_said(hub: HubProcess, words: str) -> None:
+    async with asyncio.timeout(10):
+        while not hub.log_path.exists() or words not in hub.log_path.read_text():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # a process tells of itself by its file alone
+
+
+async def test_the_environment_of_the_service_does_not_reach_the_hub(
+    tmp_path: Path, python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(python, "env")
+    monkeypatch.setenv("LAUNCHER_HUB_API_TOKEN", "of another Hub")
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "of another Hub")
+    hub = HubProcess(state=tmp_path / "state", proxy_command=["unused"])
+
+    with pytest.raises(DemoError, match="ended while it was starting"):
+        await hub.__aenter__()
+
+    environment = hub.log_path.read_text()
+    assert f"{MARK}={hub.state}" in environment
+    assert "of another Hub" not in environment
+
+
 def test_processes_are_found_by_their_demos_directory_and_killed(tmp_path: Path) -> None:
     mine, other = (
         subprocess.Popen(["sleep", "100"], env=os.environ | {MARK: str(tmp_path / name)}) for name in ("mine", "other")
@@ -74,6 +142,31 @@ def test_processes_are_found_by_their_demos_directory_and_killed(tmp_path: Path)
         assert mine.wait(5) == -9
         assert marked_processes(tmp_path / "other") == [other.pid]
         other.kill()
+
+
+def test_processes_that_cannot_be_ended_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "_KILL_TIMEOUT_S", 0.1)
+    again_and_again = f"while :; do {MARK}={tmp_path} sleep 100; done"
+    with subprocess.Popen(["sh", "-c", again_and_again], stderr=subprocess.DEVNULL) as parent:
+        try:
+            while not marked_processes(tmp_path):
+                pass  # it has not begun yet
+
+            with pytest.raises(DemoError, match=r"could not be ended: \d+"):
+                kill_marked_processes(tmp_path)
+        finally:
+            parent.kill()
+
+    kill_marked_processes(tmp_path)
+
+
+def test_a_process_that_ends_before_it_is_killed_is_no_fault(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+
+    leftovers._kill(ended.pid)
+
+    assert marked_processes(tmp_path) == []
 
 
 def test_a_process_whose_parent_is_gone_already_ends() -> None:

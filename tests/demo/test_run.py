@@ -1,10 +1,17 @@
+import asyncio
+import socket
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
+from app.demo import run
+from app.demo.errors import DemoError
+from app.demo.process import HubProcess, free_port
 from app.demo.run import DemoSettings, run_demo
 from app.store.sqlite import FileLock
+from tests.fakes.hub import FakeHub
 
 
 async def refused(state: Path, capsys: pytest.CaptureFixture[str]) -> str:
@@ -67,3 +74,43 @@ def test_settings_for_another_hub_do_not_reach_the_demo(monkeypatch: pytest.Monk
     assert settings.server_check_url == "http://127.0.0.1:8000/"
     assert settings.prefix == ""
     assert settings.create_user
+
+
+def demo_settings(hub: FakeHub, state: Path) -> DemoSettings:
+    return DemoSettings(
+        hub_url=hub.url, hub_api_token=hub.api_token, database_url=f"sqlite:///{state}/hublaunch.sqlite"
+    )
+
+
+async def test_hublaunch_is_served_until_it_is_left(hub: FakeHub, tmp_path: Path) -> None:
+    port = free_port()
+    async with run._served(demo_settings(hub, tmp_path), port) as serving, httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"http://127.0.0.1:{port}/healthz")
+
+    assert answer.status_code == 200
+    assert serving.done()
+
+
+async def test_a_database_that_cannot_be_used_ends_the_demo_with_a_sentence(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "hublaunch.sqlite").mkdir()
+
+    with pytest.raises(DemoError, match="could not be served"):
+        await run._served(demo_settings(hub, tmp_path), free_port()).__aenter__()
+
+
+async def test_a_port_that_was_taken_meanwhile_ends_the_demo_with_a_sentence(hub: FakeHub, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(DemoError, match="could not be served"):
+        await run._served(demo_settings(hub, tmp_path), other.getsockname()[1]).__aenter__()
+
+
+async def test_the_demo_ends_when_hublaunch_was_told_to_stop_and_leaves_the_hub_to_its_owner(tmp_path: Path) -> None:
+    process = HubProcess(state=tmp_path, proxy_command=["unused"])
+    process._process = child = await asyncio.create_subprocess_exec("sleep", "100")
+    serving = asyncio.create_task(asyncio.sleep(0))
+
+    async with asyncio.timeout(5):
+        await run._until_either_ends(serving, process)
+
+    assert child.returncode is None
+    child.kill()
+    await child.wait()

@@ -192,26 +192,6 @@ async def test_a_hub_that_redirects_is_no_hub(hub: FakeHub, attempted: Attempted
         await attempted.run()
 
 
-async def test_progress_that_breaks_is_opened_again_and_nothing_is_told_twice(
-    hub: FakeHub, attempted: Attempted
-) -> None:
-    hub.spawn_plan("alice", SpawnPlan(messages=["one", "two", "three"], seconds=0.5))
-    hub.cut_progress("alice", after_events=2)
-
-    await attempted.run()
-
-    assert attempted.messages[1:-1] == ["Server requested", "one", "two", "three"]
-
-
-async def test_a_stream_that_ends_early_is_not_the_end_of_the_launch(hub: FakeHub, attempted: Attempted) -> None:
-    hub.spawn_plan("alice", SpawnPlan(seconds=0.3))
-    hub.cut_progress("alice", after_events=1, how="end")
-
-    await attempted.run()
-
-    assert attempted.steps[-1].phase is Status.READY
-
-
 async def test_a_spawn_that_a_restarted_hub_has_lost_is_lost(hub: FakeHub, attempted: Attempted) -> None:
     hub.spawn_plan("alice", SpawnPlan(never=True))
     async with asyncio.TaskGroup() as group:

@@ -1,0 +1,143 @@
+"""`hublaunch demo --check` where something is wrong: each fault ends it with 1 and a sentence."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from app.demo import check
+from app.demo.check import check_launch
+from app.demo.process import HubProcess
+
+READY = {"launch_id": "1", "phase": "ready", "progress": 100, "message": "Ready", "token": "t"}
+WAITING = {"launch_id": "1", "phase": "waiting", "progress": 0, "message": "Accepted"}
+FAILED = {"launch_id": "1", "phase": "failed", "progress": 50, "message": "Failed"}
+RESULT = {"msg_type": "execute_result", "content": {"data": {"text/plain": "2"}}}
+
+
+@dataclass
+class Demo:
+    """All that the check talks to, on one socket: hublaunch, a server with its kernel, and the Hub."""
+
+    events: list[dict[str, Any]] = field(default_factory=lambda: [WAITING, READY])
+    launch_status: int = 200
+    page: str = "<script id=jupyter-config-data>"
+    kernel_says: list[dict[str, Any]] = field(default_factory=lambda: [{"msg_type": "status"}, RESULT])
+    cancel_statuses: list[int] = field(default_factory=lambda: [202, 204])
+    user_status: int = 404
+    url: str = ""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        app = web.Application()
+        app.add_routes(
+            [
+                web.post("/launch", self._launch),
+                web.delete("/launch/1", self._cancel),
+                web.get("/user/a/lab", self._page),
+                web.post("/user/a/api/kernels", self._kernel),
+                web.get("/user/a/api/kernels/k/channels", self._channels),
+                web.get("/hub/api/users/a", self._user),
+            ]
+        )
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = "http://{}:{}".format(*runner.addresses[0])
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def _launch(self, request: web.Request) -> web.Response:
+        entry = {"url": f"{self.url}/user/a/", "open_url": f"{self.url}/user/a/lab?token=t"}
+        text = "".join(f"id: 1\ndata: {json.dumps(event | entry)}\n\n" for event in self.events)
+        headers = {"Location": "/launch/1", "X-Launch-Secret": "s"}
+        return web.Response(
+            text=f"retry: 1000\n\n{text}", status=self.launch_status, headers=headers, content_type="text/event-stream"
+        )
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        assert request.headers["X-Launch-Secret"] == "s"
+        return web.Response(status=self.cancel_statuses.pop(0))
+
+    async def _page(self, request: web.Request) -> web.Response:
+        return web.Response(text=self.page, content_type="text/html")
+
+    async def _kernel(self, request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == "token t"
+        return web.json_response({"id": "k"})
+
+    async def _channels(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        assert (await socket.receive_json())["content"]["code"] == "1+1"
+        for message in self.kernel_says:
+            await socket.send_json(message)
+        await socket.close()
+        return socket
+
+    async def _user(self, request: web.Request) -> web.Response:
+        return web.Response(status=self.user_status)
+
+
+async def check_of(demo: Demo, state: Path) -> int:
+    async with demo.running():
+        hub = HubProcess(state=state, proxy_command=["unused"])
+        hub.api_url = f"{demo.url}/hub/api/"
+        return await check_launch(demo.url, hub)
+
+
+async def test_a_demo_that_works_passes_and_is_told_step_by_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await check_of(Demo(), tmp_path) == 0
+
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert [line.split()[0] for line in said.out.splitlines()] == [
+        *("waiting", "ready", "opened", "kernel", "cancelled", "clean", "The")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("demo", "sentence"),
+    [
+        (Demo(launch_status=503), "503"),
+        (Demo(events=[WAITING, FAILED | {"problem": {"detail": "no such image"}}]), "no such image"),
+        (Demo(events=[WAITING, FAILED | {"phase": "cancelled", "message": "Cancelled"}]), "Cancelled"),
+        (Demo(events=[WAITING]), "the stream ended before the launch did."),
+        (Demo(page="<h1>Please log in</h1>"), "the server's page answered 200 and is not JupyterLab."),
+        (Demo(kernel_says=[RESULT | {"content": {"data": {"text/plain": "3"}}}]), "1+1 gave '3'."),
+        (Demo(kernel_says=[{"msg_type": "error", "content": {"evalue": "boom"}}]), "1+1 gave 'boom'."),
+        (Demo(kernel_says=[]), "1+1 gave None."),
+        (Demo(cancel_statuses=[500]), "500"),
+        (Demo(user_status=200), "the Hub still has the user."),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_a_fault_ends_the_check_with_1_and_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], demo: Demo, sentence: str
+) -> None:
+    assert await check_of(demo, tmp_path) == 1
+
+    said = capsys.readouterr()
+    assert said.err.startswith("The check failed: ")
+    assert sentence in said.err
+    assert "passed" not in said.out
+
+
+async def test_a_check_that_takes_too_long_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "CHECK_TIMEOUT_S", 0.05)
+
+    assert await check_of(Demo(cancel_statuses=[202] * 100), tmp_path) == 1
+
+    assert capsys.readouterr().err == "The check failed: it took too long.\n"
