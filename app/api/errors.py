@@ -220,3 +220,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
+
+
+DOCUMENTED_EVERYWHERE = documented(414, 421, 431, 500)
+"""The refusals that any request may meet."""

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
+from app.api.errors import documented
+
 
 class HubReport(Protocol):
     """What is known of the Hub. It does not decide on readiness: while the Hub is down, launches wait."""
@@ -35,7 +37,7 @@ class Health:
         }
 
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], responses=documented(414, 431))
 
 
 @router.get("/healthz", summary="The process answers")

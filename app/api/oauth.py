@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlencode
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.api.errors import documented
+from app.api.errors import DOCUMENTED_EVERYWHERE, documented
 from app.api.hub_users import HubUsers
 from app.api.sessions import Login, Sessions
 from app.launch.errors import InvalidRequest, Unauthenticated
@@ -23,7 +23,7 @@ from app.launch.ports import LoginToken
 
 NEXT_MAX = 2048
 
-router = APIRouter(tags=["login"])
+router = APIRouter(tags=["login"], responses=DOCUMENTED_EVERYWHERE)
 
 
 class ExchangeCode(Protocol):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import JSONResponse, Response
 
 from app.api.dependencies import DOCUMENTED_CREDENTIALS, CallerDep, KnownCallerDep, ReaderDep, Web, WebDep
-from app.api.errors import documented
+from app.api.errors import DOCUMENTED_EVERYWHERE, documented
 from app.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchEvent, LaunchPage, Session
 from app.api.sight import Sight, sight
 from app.api.sse import EventStream, event_blocks
@@ -15,7 +15,7 @@ from app.launch.errors import AccessDenied, SecretRequired, Unauthenticated
 from app.launch.model import Launch, Status
 from app.launch.request import launch_request
 
-router = APIRouter(tags=["launch"], dependencies=[DOCUMENTED_CREDENTIALS])
+router = APIRouter(tags=["launch"], dependencies=[DOCUMENTED_CREDENTIALS], responses=DOCUMENTED_EVERYWHERE)
 
 LaunchId = Annotated[str, Path(description="The launch's id.")]
 LastEventId = Annotated[str | None, Header(description="The last event that was received; wins over `after`.")]
@@ -29,14 +29,25 @@ _STREAM_EXAMPLE = (
 )
 _EVENT_SCHEMA = LaunchEvent.model_json_schema(ref_template="#/components/schemas/{model}")
 del _EVENT_SCHEMA["$defs"]
-_STREAM: dict[str, Any] = {
+_STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
     "description": "The events from the first, or from after the cursor, to the last (ready, failed or cancelled). "
     "Stored events are unnamed and carry an `id`; `heartbeat` is named and carries none. A reconnect with "
     "`Last-Event-ID` misses and repeats nothing.",
     "content": {
         "text/event-stream": {
-            "schema": {"type": "string"},
-            "x-event-data": _EVENT_SCHEMA,
+            "itemSchema": {
+                "type": "object",
+                "properties": {
+                    "id": {"type": "string"},
+                    "event": {"type": "string", "description": "`heartbeat`; absent for a stored event."},
+                    "data": {
+                        "type": "string",
+                        "contentMediaType": "application/json",
+                        "contentSchema": _EVENT_SCHEMA,
+                    },
+                    "retry": {"type": "integer", "minimum": 0},
+                },
+            },
             "example": _STREAM_EXAMPLE,
         },
     },
@@ -57,7 +68,7 @@ _STREAM: dict[str, Any] = {
             "description": "Accepted: the launch goes on whether or not anybody follows it.",
             "headers": {"Location": {"description": "The launch.", "schema": {"type": "string"}}},
         },
-        **documented(400, 401, 403, 408, 409, 413, 415, 421, 422, 429, 500, 502, 503),
+        **documented(400, 401, 403, 408, 409, 413, 415, 422, 429, 502, 503),
     },
 )
 async def post_launch(
@@ -86,7 +97,7 @@ async def post_launch(
     "/launch",
     summary="Your launches",
     response_model=LaunchPage,
-    responses=documented(401, 403, 421, 422, 500, 502),
+    responses=documented(401, 403, 422, 502),
 )
 async def get_launches(
     web: WebDep,
@@ -119,7 +130,7 @@ async def get_launches(
     "/launch/{launch_id}",
     summary="A launch as it stands",
     response_model=LaunchBase,
-    responses=documented(401, 403, 404, 421, 422, 500, 502),
+    responses=documented(401, 403, 404, 422, 502),
 )
 async def get_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Response:
     """Its private fields are shown to its caller and to who sends its secret; but for the entry, to admins too."""
@@ -135,7 +146,7 @@ async def get_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Res
     responses={
         200: _STREAM,
         204: {"description": "All was delivered; stop following."},
-        **documented(401, 403, 404, 421, 422, 500, 502),
+        **documented(401, 403, 404, 422, 502),
     },
 )
 async def get_events(
@@ -166,7 +177,7 @@ async def get_events(
     responses={
         202: {"description": "Under way; ask again until 204.", "model": LaunchBase},
         204: {"description": "It has ended: after a 202, the Hub has confirmed that."},
-        **documented(401, 403, 404, 421, 422, 500, 502),
+        **documented(401, 403, 404, 422, 502),
     },
 )
 async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Response:
@@ -183,9 +194,7 @@ async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> 
     return JSONResponse(web.views.launch(launch, sight=seen), 202, {"Retry-After": "1", "Cache-Control": "no-store"})
 
 
-@router.get(
-    "/session", summary="Who you are here", response_model=Session, responses=documented(401, 403, 421, 500, 502)
-)
+@router.get("/session", summary="Who you are here", response_model=Session, responses=documented(401, 403, 502))
 async def get_session(caller: KnownCallerDep) -> Response:
     """The Hub user or the API key whose credentials the request carries; `anonymous` if it carries none."""
     shown: dict[str, Any] = {"kind": "anonymous", "name": None, "is_admin": False}

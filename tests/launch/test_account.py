@@ -1,7 +1,5 @@
 """On whose account a launch runs, and whether there is room for it."""
 
-from dataclasses import replace
-
 import pytest
 
 from app.hub.client import HubClient
