@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-hubs check format lock clean
+.PHONY: help install demo test test-browser test-hubs check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -24,8 +24,12 @@ install: .venv/.installed ## Make .venv with all that the commands below need
 demo: install ## Run a real JupyterHub with hublaunch beside it (ARGS=--check launches once by itself)
 	$(BIN)/hublaunch demo $(ARGS)
 
-test: install ## Run all tests
+test: install ## Run all tests but those in a browser
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+test-browser: install ## Run the tests in a real browser: CHROMIUM_PATH, Playwright's own, or the system's
+	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 test-hubs: install ## Run the Hub's contract on JupyterHub 4.1.6 and 5.5.4 too, in venvs of their own
 	tests/hubs/run_versions.sh $(PYTHON)

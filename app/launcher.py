@@ -138,7 +138,7 @@ class Launcher:
     async def _clean_up(self, attempt: Attempt) -> None:
         try:
             async with asyncio.timeout(CLEAN_UP_TIMEOUT_S):
-                await clean_up(attempt, self._hub)
+                await clean_up(attempt, self._hub, minted=self._entry.token_mode == "hub")
         except Exception:
             log.exception("What the launch of %s/%s created was not deleted", attempt.username, attempt.server_name)
 

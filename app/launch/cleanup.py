@@ -10,8 +10,11 @@ from app.launch.ports import Hub
 _PAUSE_S = (0.1, 2.0)
 
 
-async def clean_up(attempt: Attempt, hub: Hub) -> None:
+async def clean_up(attempt: Attempt, hub: Hub, *, minted: bool) -> None:
     """Return once nothing that the attempt created is left at the Hub; safe to repeat.
+
+    `minted`: whether it may have made a token. Only then are an existing user's tokens looked through, for which a role
+    that makes none has no scope.
 
     Waits as long as the Hub needs, also for a Hub that is down: the caller's timeout or cancellation ends it, and
     what was not deleted by then still stands. HubRefused if the Hub will not let this service delete it. Only what
@@ -20,7 +23,7 @@ async def clean_up(attempt: Attempt, hub: Hub) -> None:
     await _until(lambda: hub.stop_server(attempt.username, attempt.server_name, remove=True))
     if attempt.creates_user:
         await _until(lambda: _delete_user(attempt.username, hub))
-    else:
+    elif minted:
         await _until(lambda: _revoke(attempt, hub))
 
 

@@ -262,7 +262,7 @@ class LaunchService:
     # --- endings ------------------------------------------------------------------------------------------------------
 
     async def _clean_up(self, attempt: Attempt) -> None:
-        await clean_up(attempt, self._hub)
+        await clean_up(attempt, self._hub, minted=self._entry(attempt).token_mode == "hub")
         await self._store.mark_cleaned(attempt)
 
     async def _clean_up_after(self, attempt: Attempt, error: LaunchError) -> None:

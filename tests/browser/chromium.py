@@ -1,0 +1,67 @@
+"""Which Chromium the tests in a browser run on; as a program it sees to it that there is one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+DEBIANS = Path("/usr/bin/chromium")
+ADVICE = (
+    "There is no browser to test with. Name one with CHROMIUM_PATH=/path/to/chromium, or install Playwright's own "
+    "(.venv/bin/playwright install --with-deps chromium), or your system's (Debian: apt-get install chromium)."
+)
+_APT = ["apt-get", "-o", "DPkg::Lock::Timeout=600"]
+_PACKAGES = ["chromium", "fonts-liberation"]
+
+
+class NoBrowser(Exception):
+    """`str()` says what to do."""
+
+
+def chromium() -> Path:
+    """`CHROMIUM_PATH` if it is set, else Playwright's own, else Debian's; NoBrowser."""
+    if given := os.environ.get("CHROMIUM_PATH"):
+        if not os.access(given, os.X_OK):
+            raise NoBrowser(f"CHROMIUM_PATH is {given}, which is no program.")
+        return Path(given)
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+    for path in (own, DEBIANS):
+        if os.access(path, os.X_OK):
+            return path
+    raise NoBrowser(ADVICE)
+
+
+def main() -> None:
+    """Print its path. Where there is none, root on Debian installs one, and everybody else reads how to."""
+    try:
+        sys.stdout.write(f"{_chromium_or_debians()}\n")
+    except NoBrowser as error:
+        sys.exit(str(error))
+
+
+def _chromium_or_debians() -> Path:
+    try:
+        return chromium()
+    except NoBrowser:
+        if os.environ.get("CHROMIUM_PATH") or os.geteuid() != 0 or not _is_debian():
+            raise
+    sys.stderr.write("Installing Chromium from Debian ...\n")
+    for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *_PACKAGES]):
+        done = subprocess.run([*_APT, *command], stdout=sys.stderr, check=False)
+        if done.returncode:
+            raise NoBrowser(f"apt-get {command[0]} failed. {ADVICE}")
+    return chromium()
+
+
+def _is_debian() -> bool:
+    try:
+        return "ID=debian" in Path("/etc/os-release").read_text().splitlines()
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""A browser logs in at a real Hub, launches from a page of the service, and gets into the server."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.async_api import BrowserContext, Page, expect
+
+from app.api.sessions import SESSION_COOKIE
+from tests.browser.conftest import ELSEWHERE
+from tests.hubs.managed import IMAGE, LOGINS, PASSWORD, ManagedHub
+from tests.hubs.quick_server import JUPYTERLAB_IMAGE
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
+
+PREFIX = "/services/launcher"
+ALICE, BOB = LOGINS
+
+LAUNCH = """async (body) => {
+    const answer = await fetch("/services/launcher/launch", {
+        method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body),
+    });
+    return [answer.status, await answer.json()];
+}"""
+FOLLOW = """(id) => new Promise((resolve) => {
+    const source = new EventSource(`/services/launcher/launch/${id}/events`);
+    const events = [];
+    source.onmessage = (message) => events.push({lastEventId: message.lastEventId, ...JSON.parse(message.data)});
+    source.onerror = () => source.readyState === EventSource.CLOSED && resolve(events);
+})"""
+CANCEL = """async (id) => {
+    while ((await fetch(`/services/launcher/launch/${id}`, {method: "DELETE"})).status === 202) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+}"""
+GET = "async (path) => { const answer = await fetch(path); return [answer.status, await answer.json()]; }"
+
+
+async def log_in(context: BrowserContext, managed: ManagedHub, username: str) -> Page:
+    """A page of the service, reached through the Hub's login."""
+    page = await context.new_page()
+    await page.goto(f"{managed.url}services/launcher/oauth_login?next={PREFIX}/docs", wait_until="commit")
+    await expect(page).to_have_url(re.compile(r"/hub/login\?"))
+    await page.get_by_label("Username").fill(username)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click(no_wait_after=True)
+    await expect(page).to_have_url(f"{managed.url.rstrip('/')}{PREFIX}/docs")
+    return page
+
+
+async def launch(page: Page, image: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The launch as it was accepted, and all its events, as a browser's own EventSource hears them."""
+    status, accepted = await page.evaluate(LAUNCH, {"image": image})
+    assert status == 202, accepted
+    async with asyncio.timeout(60):
+        return accepted, await page.evaluate(FOLLOW, accepted["id"])
+
+
+async def test_a_visitor_logs_in_launches_and_gets_into_their_jupyterlab(
+    context: BrowserContext, managed: ManagedHub
+) -> None:
+    page = await log_in(context, managed, ALICE)
+
+    session = await page.evaluate(GET, f"{PREFIX}/session")
+    accepted, events = await launch(page, JUPYTERLAB_IMAGE)
+
+    assert session == [200, {"kind": "hub", "name": ALICE, "is_admin": False}]
+    assert [event["lastEventId"] for event in events] == [str(n) for n in range(1, len(events) + 1)]
+    assert (events[-1]["phase"], events[-1]["token"]) == ("ready", None)
+    assert events[-1]["open_url"] == f"{managed.url}user/{ALICE}/"
+    lab = await context.new_page()
+    await lab.goto(events[-1]["open_url"], wait_until="commit")
+    await expect(lab).to_have_url(re.compile(rf"/user/{ALICE}/lab\b"))
+    await expect(lab.get_by_role("menubar").first).to_be_visible()
+    await page.evaluate(CANCEL, accepted["id"])
+    assert await managed.running(ALICE) == []
+
+
+async def test_scripts_see_nothing_of_the_session_and_the_logout_ends_it(
+    context: BrowserContext, managed: ManagedHub
+) -> None:
+    page = await log_in(context, managed, BOB)
+    kept = {cookie["name"]: cookie for cookie in await context.cookies(f"{managed.url}services/launcher/")}
+
+    seen = await page.evaluate("document.cookie")
+    status = await page.evaluate(f"async () => (await fetch('{PREFIX}/session', {{method: 'DELETE'}})).status")
+    after = await page.evaluate(GET, f"{PREFIX}/session")
+
+    assert SESSION_COOKIE not in seen
+    assert kept[SESSION_COOKIE]["httpOnly"]
+    assert kept[SESSION_COOKIE]["sameSite"] == "Lax"
+    assert kept[SESSION_COOKIE]["path"] == f"{PREFIX}/"
+    assert status == 204
+    assert after[1]["kind"] == "anonymous"
+
+
+@dataclass
+class Elsewhere:
+    """A web server with an empty page."""
+
+    port: int = 0
+    requests: list[bytes] = field(default_factory=list)
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>"
+        )
+        await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def elsewhere() -> AsyncGenerator[Elsewhere]:
+    served = Elsewhere()
+    async with await asyncio.start_server(served.answer, "127.0.0.1", 0) as server:
+        served.port = server.sockets[0].getsockname()[1]
+        yield served
+
+
+async def ask(page: Page, url: str, **options: Any) -> str:
+    """What a script of the page gets that asks with the user's cookies: the answer's type, or an error's name."""
+    script = """([url, options]) => fetch(url, {credentials: "include", ...options}).then(
+        (answer) => answer.type, (error) => error.name)"""
+    told: str = await page.evaluate(script, [url, options])
+    return told
+
+
+@pytest.mark.parametrize(("host", "cookies_go_along"), [("127.0.0.1", True), (ELSEWHERE, False)])
+async def test_a_page_of_another_origin_launches_nothing_and_ends_no_session(
+    context: BrowserContext, managed: ManagedHub, host: str, cookies_go_along: bool
+) -> None:
+    own = await log_in(context, managed, BOB)
+    service = f"{managed.url}services/launcher"
+    body = f'{{"image": "{IMAGE}"}}'
+    json = {"Content-Type": "application/json"}
+    async with elsewhere() as origin, elsewhere() as listener:
+        page = await context.new_page()
+        await page.goto(f"http://{host}:{origin.port}/")
+
+        launched = await ask(page, f"{service}/launch", method="POST", headers=json, body=body)
+        logged_out = await ask(page, f"{service}/session", method="DELETE")
+        async with page.expect_response(f"{service}/launch") as to_plain:
+            plain = await ask(page, f"{service}/launch", method="POST", mode="no-cors", body=body)
+        async with page.expect_response(f"{service}/launch") as to_listed:
+            listed = await ask(page, f"{service}/launch", mode="no-cors")
+        await ask(page, f"http://127.0.0.1:{listener.port}{PREFIX}/launch", mode="no-cors")
+
+    assert launched == logged_out == "TypeError"  # the browser asks first, and is not told that it may
+    assert (plain, (await to_plain.value).status) == ("opaque", 415)
+    assert (listed, (await to_listed.value).status) == ("opaque", 401)
+    # Where both have one host name the browser sends the cookie all the same: it is the service that does not heed it.
+    assert (SESSION_COOKIE.encode() in listener.requests[0]) is cookies_go_along
+    status, page_of_launches = await own.evaluate(GET, f"{PREFIX}/launch")
+    assert (status, page_of_launches["launches"]) == (200, [])
+    assert await managed.running(BOB) == []

@@ -1,0 +1,265 @@
+"""Hub users launch on their own accounts, through a real Hub that runs hublaunch as its service."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.hubs.managed import ADMIN, GROUP, IMAGE, LOGINS, SHORT_LIFETIME_S, ManagedHub
+from tests.hubs.quick_server import GATED_IMAGE
+from tests.served import read_events
+
+pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
+
+STARTING = "Starting JupyterLab"
+ACCESS = "access:services!service=launcher"
+
+
+async def launch(http: httpx.AsyncClient, **body: str) -> dict[str, Any]:
+    answer = await http.post("launch", json={"image": IMAGE} | body)
+    assert answer.status_code == 202, answer.text
+    accepted: dict[str, Any] = answer.json()
+    return accepted
+
+
+async def follow(
+    http: httpx.AsyncClient, launch_id: str, *, at: Callable[[dict[str, Any]], Awaitable[None]] | None = None
+) -> list[dict[str, Any]]:
+    """All events of a launch; `at` is called with each as it comes."""
+    events = []
+    async with asyncio.timeout(30), http.stream("GET", f"launch/{launch_id}/events") as stream:
+        assert stream.status_code == 200
+        async for event in read_events(stream):
+            events.append(event)
+            if at is not None:
+                await at(event)
+    return events
+
+
+async def ready(http: httpx.AsyncClient, **body: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A launch that has become ready, as it was accepted, and its last event."""
+    accepted = await launch(http, **body)
+    last = (await follow(http, accepted["id"]))[-1]
+    assert last["phase"] == "ready", last
+    return accepted, last
+
+
+async def cancel(http: httpx.AsyncClient, launch_id: str) -> None:
+    """Ask until the Hub has confirmed, as often as the answer says."""
+    async with asyncio.timeout(30):
+        while (answer := await http.delete(f"launch/{launch_id}")).status_code != 204:
+            assert answer.status_code == 202, answer.text
+            await asyncio.sleep(0.1)  # the launch tells nobody when its server has stopped
+
+
+async def test_the_role_with_servers_alone_is_what_hub_users_need(managed: ManagedHub) -> None:
+    token, _ = await managed.token(await managed.new_user())
+    async with managed.caller(token) as http:
+        await ready(http)
+
+        state = (await http.get("readyz")).json()
+
+    assert state["ready"]
+    assert state["hub"] == {"version": "6.1.1", "missing_scopes": [], "needless_scopes": [], "fault": None}
+
+
+async def test_a_users_token_launches_on_their_own_account_and_the_events_come_live(managed: ManagedHub) -> None:
+    name = await managed.new_user()
+    token, _ = await managed.token(name, ACCESS)
+
+    async def open_gate(event: dict[str, Any]) -> None:
+        if event["message"] == STARTING:
+            managed.open_gate(name)  # until somebody has seen this event the server does not start
+
+    async with managed.caller(token) as http:
+        accepted = await launch(http, image=GATED_IMAGE)
+        events = await follow(http, accepted["id"], at=open_gate)
+
+    assert accepted["username"] == name
+    assert accepted["events_url"].startswith(f"/services/launcher/launch/{accepted['id']}/events")
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert events[-1]["phase"] == "ready"
+    assert events[-1]["token"] is None
+    assert events[-1]["open_url"] == events[-1]["url"] == f"{managed.url}user/{name}/"
+    assert await managed.running(name) == [""]
+
+
+async def test_a_second_launch_beside_a_running_server_is_told_where_that_is(managed: ManagedHub) -> None:
+    name = await managed.new_user()
+    token, _ = await managed.token(name)
+    async with managed.caller(token) as http:
+        await ready(http)
+
+        second = await http.post("launch", json={"image": IMAGE})
+
+    assert second.status_code == 409
+    assert second.json()["code"] == "server_already_running"
+    assert f"{managed.url}user/{name}/" in second.json()["detail"]
+
+
+async def test_whose_launch_it_is_may_cancel_it_and_stays_a_user(managed: ManagedHub) -> None:
+    name = await managed.new_user()
+    token, _ = await managed.token(name)
+    async with managed.caller(token) as http:
+        accepted, _ = await ready(http)
+
+        await cancel(http, accepted["id"])
+
+        shown = (await http.get(f"launch/{accepted['id']}")).json()
+        assert (shown["status"], shown["stopped_by"]) == ("stopped", "caller")
+        assert await managed.has_user(name)
+        again, _ = await ready(http)
+        assert again["id"] != accepted["id"]
+
+
+async def test_a_launch_that_is_cancelled_while_it_starts_ends_so(managed: ManagedHub) -> None:
+    name = await managed.new_user()
+    token, _ = await managed.token(name)
+    async with managed.caller(token) as http:
+        accepted = await launch(http, image=GATED_IMAGE)
+
+        async def begin_cancelling(event: dict[str, Any]) -> None:
+            if event["message"] == STARTING:
+                assert (await http.delete(f"launch/{accepted['id']}")).status_code == 202
+
+        events = await follow(http, accepted["id"], at=begin_cancelling)
+        await cancel(http, accepted["id"])
+
+    assert events[-1]["phase"] == "cancelled"
+    assert await managed.has_user(name)
+
+
+async def test_another_user_sees_how_far_it_is_and_cannot_cancel(managed: ManagedHub) -> None:
+    owner, _ = await managed.token(await managed.new_user())
+    other, _ = await managed.token(await managed.new_user())
+    async with managed.caller(owner) as http:
+        accepted, _ = await ready(http)
+
+    async with managed.caller(other) as http:
+        refused = await http.delete(f"launch/{accepted['id']}")
+        shown = (await http.get(f"launch/{accepted['id']}")).json()
+        events = await follow(http, accepted["id"])
+        listed = (await http.get("launch")).json()
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "secret_required")
+    assert shown["status"] == "ready"
+    hidden = {"username", "server_name", "image", "repo_url", "url", "open_url", "token"}
+    assert hidden.isdisjoint(shown)
+    assert all(hidden.isdisjoint(event) for event in events)
+    assert accepted["username"] not in str(events)
+    assert listed["launches"] == []
+
+
+async def test_an_admin_sees_all_but_the_way_in_and_may_cancel(managed: ManagedHub) -> None:
+    owner, _ = await managed.token(await managed.new_user())
+    (await managed.api.post(f"users/{ADMIN}")).raise_for_status()
+    admin, _ = await managed.token(ADMIN, ACCESS)
+    async with managed.caller(owner) as http:
+        accepted, _ = await ready(http)
+
+    async with managed.caller(admin) as http:
+        session = (await http.get("session")).json()
+        shown = (await http.get(f"launch/{accepted['id']}")).json()
+        listed = (await http.get("launch", params={"everybody": True})).json()
+        await cancel(http, accepted["id"])
+
+    assert session == {"kind": "hub", "name": ADMIN, "is_admin": True}
+    assert (shown["username"], shown["image"]) == (accepted["username"], IMAGE)
+    assert {"token", "open_url", "url"}.isdisjoint(shown)
+    assert accepted["id"] in [launch["id"] for launch in listed["launches"]]
+    assert await managed.running(accepted["username"]) == []
+
+
+async def test_named_servers_stand_beside_each_other_and_go_with_their_launch(managed: ManagedHub) -> None:
+    name = await managed.new_user()
+    token, _ = await managed.token(name)
+    async with managed.caller(token, service="named") as http:
+        chosen, of_chosen = await ready(http, repo_url="https://github.com/org/repo")
+        named, of_named = await ready(http, server_name="mine")
+        taken = await http.post("launch", json={"image": IMAGE, "server_name": "mine"})
+        running = await managed.running(name)
+
+        await cancel(http, named["id"])
+        left = await managed.servers(name)
+
+    assert chosen["server_name"]
+    assert set(running) == {chosen["server_name"], "mine"}
+    assert of_chosen["open_url"] == f"{managed.url}user/{name}/{chosen['server_name']}/"
+    assert of_named["open_url"] == f"{managed.url}user/{name}/mine/"
+    assert taken.status_code == 409
+    assert set(left) - {""} == {chosen["server_name"]}
+
+
+async def test_a_server_name_is_refused_where_named_servers_are_off(managed: ManagedHub) -> None:
+    token, _ = await managed.token(await managed.new_user())
+    async with managed.caller(token) as http:
+        refused = await http.post("launch", json={"image": IMAGE, "server_name": "mine"})
+
+    assert refused.status_code == 422
+
+
+async def test_a_token_without_the_scope_may_not_and_a_wrong_one_is_nobodys(managed: ManagedHub) -> None:
+    without, _ = await managed.token(await managed.new_user(), "self")
+    for_another_service, _ = await managed.token(await managed.new_user(), "access:services!service=named")
+
+    for token, status in ((without, 403), (for_another_service, 403), ("wrong", 401), ("", 401)):
+        async with managed.caller(token) as http:
+            answer = await http.post("launch", json={"image": IMAGE})
+            assert answer.status_code == status, answer.text
+
+
+async def test_a_revoked_token_is_soon_no_longer_taken(managed: ManagedHub) -> None:
+    name = await managed.new_user()
+    token, token_id = await managed.token(name)
+    async with managed.caller(token, service="named") as http:
+        assert (await http.get("session")).json()["name"] == name
+
+        (await managed.api.delete(f"users/{name}/tokens/{token_id}")).raise_for_status()
+
+        async with asyncio.timeout(SHORT_LIFETIME_S + 5):
+            while (answer := await http.get("session")).status_code != 401:
+                assert answer.json()["name"] == name
+                await asyncio.sleep(0.05)  # nothing tells of the time that has passed
+
+
+async def test_a_user_deleted_in_mid_launch_ends_it_as_failed_and_nothing_else(managed: ManagedHub) -> None:
+    name = await managed.new_user()
+    token, _ = await managed.token(name)
+
+    async def delete_user(event: dict[str, Any]) -> None:
+        if event["message"] == STARTING:
+            # The Hub deletes no user whose server is starting.
+            (await managed.api.delete(f"users/{name}/server")).raise_for_status()
+            (await managed.api.delete(f"users/{name}")).raise_for_status()
+
+    async with managed.caller(token) as http:
+        accepted = await launch(http, image=GATED_IMAGE)
+        events = await follow(http, accepted["id"], at=delete_user)
+
+    other, _ = await managed.token(await managed.new_user())
+    async with managed.caller(other) as http:
+        await ready(http)
+    assert events[-1]["phase"] == "failed"
+    assert events[-1]["problem"]["code"] == "cancelled_at_hub"
+    assert not await managed.has_user(name)
+    assert "Traceback" not in managed.log
+
+
+async def test_the_groups_of_a_user_come_with_a_token_that_has_but_the_access_scope(managed: ManagedHub) -> None:
+    token, _ = await managed.token(LOGINS[0], ACCESS)
+
+    identity = await managed.identify(token)
+
+    assert identity is not None
+    assert identity.groups == {GROUP}
+
+
+async def test_no_token_of_a_caller_is_in_a_log(managed: ManagedHub) -> None:
+    token, _ = await managed.token(await managed.new_user())
+    async with managed.caller(token) as http:
+        accepted, _ = await ready(http)
+
+    assert token not in managed.log
+    assert accepted["secret"] not in managed.log

@@ -1,0 +1,188 @@
+"""Browsers log in at a real Hub that runs hublaunch as its service; here a browser is a client with cookies."""
+
+import html
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from http.cookies import Morsel, SimpleCookie
+
+import httpx
+import pytest
+
+from app.api.sessions import LOGIN_COOKIE, SESSION_COOKIE
+from app.sealing import Sealer
+from tests.hubs.managed import GROUP, IMAGE, LOGINS, PASSWORD, SECRET_KEY, ManagedHub
+
+pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
+
+ALICE = LOGINS[0]
+NOBODY = {"kind": "anonymous", "name": None, "is_admin": False}
+
+
+@asynccontextmanager
+async def browser(managed: ManagedHub) -> AsyncGenerator[httpx.AsyncClient]:
+    """It keeps cookies and follows redirects."""
+    async with httpx.AsyncClient(base_url=managed.url, follow_redirects=True, timeout=30, trust_env=False) as http:
+        yield http
+
+
+async def submit(http: httpx.AsyncClient, page: httpx.Response, **fields: str) -> httpx.Response:
+    """Send the page's form, with its hidden fields, filled in as given."""
+    form = re.search(r"<form\b.*?</form>", page.text, re.DOTALL)
+    assert form, page.text
+    action = re.search(r'<form\b[^>]*\baction="([^"]*)"', form[0], re.DOTALL)
+    inputs = [dict(re.findall(r'(\w+)="([^"]*)"', tag)) for tag in re.findall(r"<input\b[^>]*>", form[0])]
+    given = {tag["name"]: html.unescape(tag.get("value", "")) for tag in inputs if "name" in tag}
+    target = page.url.join(html.unescape(action[1])) if action else page.url
+    return await http.post(target, data=given | fields, headers={"Referer": str(page.url)})
+
+
+async def log_in(
+    http: httpx.AsyncClient, username: str, *, service: str = "launcher", next_path: str = "session"
+) -> httpx.Response:
+    """From the service to the Hub's page, as far as that leads."""
+    prefix = f"/services/{service}/"
+    page = await http.get(f"{prefix}oauth_login", params={"next": prefix + next_path})
+    assert page.url.path == "/hub/login", page.text
+    return await submit(http, page, username=username, password=PASSWORD)
+
+
+def cookie(response: httpx.Response, name: str) -> Morsel[str]:
+    """The cookie that this answer, or one on the way to it, has set."""
+    for answer in (*response.history, response):
+        for line in answer.headers.get_list("Set-Cookie"):
+            if name in (parsed := SimpleCookie(line)):
+                found = parsed[name]
+                if found.value:
+                    return found
+    raise AssertionError(f"{name} was not set")
+
+
+async def test_a_browser_logs_in_at_the_hub_and_comes_back_to_where_it_wanted_to_be(managed: ManagedHub) -> None:
+    async with browser(managed) as http:
+        landed = await log_in(http, ALICE)
+
+        kept = cookie(landed, SESSION_COOKIE)
+        assert landed.url.path == "/services/launcher/session"
+        assert landed.json() == {"kind": "hub", "name": ALICE, "is_admin": False}
+        assert kept["httponly"]
+        assert kept["samesite"].lower() == "lax"
+        assert kept["path"] == "/services/launcher/"
+        assert not kept["domain"]
+        assert LOGIN_COOKIE not in http.cookies
+
+
+async def test_the_session_launches_and_ends_with_the_logout(managed: ManagedHub) -> None:
+    async with browser(managed) as http:
+        await log_in(http, ALICE)
+
+        accepted = await http.post("/services/launcher/launch", json={"image": IMAGE})
+        events = await http.get(accepted.json()["events_url"])
+        cancelled = await http.delete(f"/services/launcher/launch/{accepted.json()['id']}")
+        logged_out = await http.delete("/services/launcher/session")
+        after = await http.get("/services/launcher/session")
+        refused = await http.post("/services/launcher/launch", json={"image": IMAGE})
+
+    assert accepted.status_code == 202
+    assert accepted.json()["username"] == ALICE
+    assert '"phase":"ready"' in events.text
+    assert f'"open_url":"{managed.url}user/{ALICE}/"' in events.text
+    assert cancelled.status_code == 202
+    assert logged_out.status_code == 204
+    assert after.json() == NOBODY
+    assert refused.status_code == 401
+
+
+async def test_where_the_hub_asks_for_consent_the_login_goes_on_after_it(managed: ManagedHub) -> None:
+    async with browser(managed) as http:
+        consent = await log_in(http, LOGINS[1], service="named")
+        assert consent.url.path == "/hub/api/oauth2/authorize"
+
+        landed = await submit(http, consent)
+
+    assert landed.url.path == "/services/named/session"
+    assert landed.json()["name"] == LOGINS[1]
+    assert cookie(landed, SESSION_COOKIE)["path"] == "/services/named/"
+
+
+async def test_a_session_of_one_service_is_none_of_another(managed: ManagedHub) -> None:
+    async with browser(managed) as http:
+        landed = await log_in(http, ALICE)
+        copied = {"Cookie": f"{SESSION_COOKIE}={cookie(landed, SESSION_COOKIE).value}"}
+    async with managed.caller(service="named") as http:
+        answer = await http.get("session", headers=copied)
+
+    # Both have the same secret key here, so it is the Hub that says what the token is for.
+    assert answer.status_code == 403
+
+
+async def test_a_login_that_the_hub_does_not_grant_brings_no_session(managed: ManagedHub) -> None:
+    async with browser(managed) as http:
+        page = await http.get("/services/launcher/oauth_login")
+        refused = await submit(http, page, username=ALICE, password="wrong")
+
+        assert refused.status_code == 403
+        assert SESSION_COOKIE not in http.cookies
+
+
+async def test_a_callback_that_this_browser_did_not_ask_for_is_refused(managed: ManagedHub) -> None:
+    callback = "/services/launcher/oauth_callback"
+    async with browser(managed) as http:
+        without_login = await http.get(callback, params={"code": "c", "state": "s"})
+        await http.get("/services/launcher/oauth_login")
+        foreign = await http.get(callback, params={"code": "c", "state": "foreign"})
+        begun = SESSION_COOKIE in http.cookies
+
+    assert without_login.status_code == 401
+    assert foreign.status_code == 401
+    assert foreign.json()["code"] == "unauthenticated"
+    assert not begun
+
+
+async def test_the_address_that_a_login_came_back_to_is_worth_nothing_in_another_browser(managed: ManagedHub) -> None:
+    async with browser(managed) as http:
+        landed = await log_in(http, ALICE)
+    callback = next(answer.url for answer in landed.history if answer.url.path.endswith("/oauth_callback"))
+
+    async with browser(managed) as thief:
+        stolen = await thief.get(callback)
+        await thief.get("/services/launcher/oauth_login", follow_redirects=False)
+        another_login = await thief.get(callback)
+
+    assert stolen.status_code == 401
+    assert another_login.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "https://evil.example.org/",
+        "//evil.example.org/services/launcher/",
+        "/hub/home",
+        "/services/launcher-evil/",
+        "/services/launcher/../../hub/home",
+        "/services/launcher/%2e%2e/named/",
+        "/services/launcher/\\evil.example.org",
+    ],
+)
+async def test_a_login_leads_to_no_place_but_this_service(managed: ManagedHub, path: str) -> None:
+    async with browser(managed) as http:
+        answer = await http.get("/services/launcher/oauth_login", params={"next": path}, follow_redirects=False)
+
+    assert answer.status_code == 422
+    assert "Set-Cookie" not in answer.headers
+
+
+async def test_the_groups_of_a_user_come_with_the_token_of_a_login(managed: ManagedHub) -> None:
+    async with browser(managed) as http:
+        landed = await log_in(http, ALICE)
+    sealed = cookie(landed, SESSION_COOKIE).value
+    token = Sealer([SECRET_KEY], purpose="sessions").open(sealed.encode())
+
+    identity = await managed.identify(token)
+
+    assert identity is not None
+    assert identity.name == ALICE
+    assert identity.groups == {GROUP}
+    assert token not in managed.log
+    assert sealed not in managed.log

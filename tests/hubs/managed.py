@@ -1,0 +1,105 @@
+"""A real JupyterHub with its real proxy, and hublaunch below it as a service that the Hub starts."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+
+from app.demo.process import HubProcess
+from app.demo.proxy import proxy_command, proxy_directory
+from app.hub.connect import connect_hub
+from app.launch.ports import Identity
+from app.settings import Settings
+from tests.hubs.quick_server import gate
+
+PASSWORD = "a password for tests"
+LOGINS = ("alice", "bob")
+"""Who may log in with it; the first is in the group."""
+GROUP = "gpu-users"
+ADMIN = "ada"
+SECRET_KEY = "a secret key for the services that this Hub starts"
+SHORT_LIFETIME_S = 1.0
+"""So long the service `named` believes what the Hub said of a token; `launcher` does it for the 30 s of all others."""
+IMAGE = "quay.io/jupyter/base-notebook:latest"
+
+
+@dataclass(frozen=True)
+class ManagedHub:
+    """The Hub as an operator has it."""
+
+    process: HubProcess
+    api: httpx.AsyncClient
+    """The Hub's API, for a service that may do everything."""
+
+    @property
+    def url(self) -> str:
+        """Where browsers find the Hub and the services."""
+        return self.process.public_url
+
+    @property
+    def log(self) -> str:
+        """What the Hub and the services have logged."""
+        return self.process.log_path.read_text()
+
+    async def new_user(self) -> str:
+        """A user whom nobody has used before."""
+        name = f"user-{uuid4().hex[:8]}"
+        (await self.api.post(f"users/{name}")).raise_for_status()
+        return name
+
+    async def token(self, username: str, *scopes: str) -> tuple[str, str]:
+        """A new token of this user, with all that they may do unless scopes are named; and its id."""
+        body = {"scopes": scopes} if scopes else {}
+        answer = await self.api.post(f"users/{username}/tokens", json=body)
+        answer.raise_for_status()
+        return answer.json()["token"], answer.json()["id"]
+
+    async def identify(self, token: str) -> Identity | None:
+        """Who the Hub says the token belongs to, as hublaunch asks it."""
+        settings = Settings(hub_url=self.process.api_url.removesuffix("hub/api/"), hub_api_token=self.process.token)
+        async with connect_hub(settings) as hub:
+            return await hub.identify(token)
+
+    async def has_user(self, username: str) -> bool:
+        return (await self.api.get(f"users/{username}")).status_code == 200
+
+    async def servers(self, username: str) -> list[str]:
+        """The names of the servers that the Hub has of this user, stopped ones too; the default one is always there."""
+        answer = await self.api.get(f"users/{username}", params={"include_stopped_servers": 1})
+        return list(answer.raise_for_status().json()["servers"])
+
+    async def running(self, username: str) -> list[str]:
+        """The names of this user's servers that run."""
+        return list((await self.api.get(f"users/{username}")).raise_for_status().json()["servers"])
+
+    def open_gate(self, username: str) -> None:
+        gate(self.process.state, username).touch()
+
+    @asynccontextmanager
+    async def caller(self, token: str = "", *, service: str = "launcher") -> AsyncGenerator[httpx.AsyncClient]:
+        """A client of hublaunch, through the Hub's proxy."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        url = f"{self.url}services/{service}/"
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30, trust_env=False) as http:
+            yield http
+
+
+@asynccontextmanager
+async def managed_hub(state: Path) -> AsyncGenerator[ManagedHub]:
+    """The Hub, once it and the services answer; nothing of it is left after that."""
+    config = Path(__file__).with_name("managed_config.py")
+    proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
+    async with (
+        HubProcess(state=state, proxy_command=proxy, public_port=0, config=config) as process,
+        httpx.AsyncClient(
+            base_url=process.api_url,
+            headers={"Authorization": f"token {process.token}"},
+            timeout=30,
+            trust_env=False,
+        ) as api,
+    ):
+        yield ManagedHub(process, api)
