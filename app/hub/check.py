@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.hub.client import HubClient
-from app.launch.errors import HubError, HubForbidden
+from app.launch.errors import HubError, HubRefused
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +109,10 @@ class HubCheck:
             )
 
     def _tell(self, error: HubError) -> None:
-        advice = " The token in LAUNCHER_HUB_API_TOKEN may be wrong." if isinstance(error, HubForbidden) else ""
-        sentence = f"{error}{advice}"
+        # To a token that it does not know the Hub gives no reason, so the error is not always a HubForbidden.
+        is_unknown = isinstance(error, HubRefused) and error.status == 403
+        advice = " The token in LAUNCHER_HUB_API_TOKEN may be wrong." if is_unknown else ""
+        sentence = f"{str(error).rstrip('.')}.{advice}"
         if sentence != self._fault:
             log.warning("%s Launches are accepted and wait.", sentence)
         self._fault = sentence

@@ -34,6 +34,12 @@ async def test_a_wrong_token_is_as_good_as_none(hub: ContractHub) -> None:
     assert error(answer) == (403, "Missing or invalid credentials.")
 
 
+async def test_a_wrong_token_is_nobodys(hub: ContractHub) -> None:
+    answer = await hub.api.get("user", headers={"Authorization": "token wrong"})
+
+    assert error(answer) == (403, None if hub.version >= (6,) else "Forbidden")
+
+
 async def test_a_token_in_the_query_is_not_taken(hub: ContractHub, stranger: httpx.AsyncClient) -> None:
     answer = await stranger.get("user", params={"token": hub.token})
 

@@ -1,0 +1,86 @@
+"""What the service learns of its Hub while it starts."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from app.hub import check as hub_check
+from app.hub.check import HubCheck, needed_scopes
+from app.hub.client import HubClient
+from app.hub.connect import connect_hub
+from app.settings import Settings
+from tests.fakes.hub import FakeHub
+
+NEEDED = needed_scopes(temporary_users=True, mints_tokens=True)
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_check, "_PAUSE_S", (0.01, 0.02))
+
+
+@pytest.fixture
+async def stranger(settings: Settings) -> AsyncGenerator[HubClient]:
+    """With a token that the Hub does not know."""
+    wrong = Settings(hub_url=settings.hub_url, hub_api_token="not-the-right-one", retry_delay=0)
+    async with connect_hub(wrong) as client:
+        yield client
+
+
+async def test_a_hub_that_is_down_is_asked_until_it_answers_and_complained_of_once(
+    hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.fail_on("get_version", how="reset", times=4)
+    check = HubCheck(client, needed=NEEDED)
+    assert check.report()["fault"] == "JupyterHub has not been asked yet."
+
+    with caplog.at_level(logging.WARNING):
+        await check.run()
+
+    assert len(hub.asked("get_version")) == 5
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    fault = "JupyterHub did not tell its version: the connection broke before the answer was complete."
+    assert warnings == [f"{fault} Launches are accepted and wait."]
+    assert check.report() == {
+        "version": hub.version,
+        "missing_scopes": [],
+        "needless_scopes": [],
+        "fault": None,
+    }
+
+
+async def test_another_fault_of_the_hub_is_told_anew(
+    hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.fail_on("get_version", how="reset")
+    hub.fail_on("get_version", status=502, body="html")
+
+    with caplog.at_level(logging.WARNING):
+        await HubCheck(client, needed=NEEDED).run()
+
+    assert caplog.text.count("Launches are accepted and wait.") == 2
+
+
+async def test_a_wrong_token_is_told_as_one_and_not_repeated(hub: FakeHub, stranger: HubClient) -> None:
+    check = HubCheck(stranger, needed=NEEDED)
+    running = asyncio.create_task(check.run())
+
+    await hub.until(lambda: len(hub.asked("whoami")) == 2)
+    running.cancel()
+
+    assert check.report()["fault"].endswith(" The token in LAUNCHER_HUB_API_TOKEN may be wrong.")
+    assert "not-the-right-one" not in str(check.report())
+
+
+async def test_scopes_that_are_missing_are_an_error_in_the_log_and_reported(
+    hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.scopes = ["servers"]
+    check = HubCheck(client, needed=NEEDED)
+
+    await check.run()
+
+    assert check.report()["missing_scopes"] == ["admin:users", "tokens"]
+    assert "lacks the scopes admin:users, tokens: launches will fail" in caplog.text
