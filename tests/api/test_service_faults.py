@@ -1,0 +1,94 @@
+"""What callers see of a service that is in trouble, and what its log says of them."""
+
+import asyncio
+import logging
+import sqlite3
+from urllib.parse import urlsplit
+
+import pytest
+
+from app.api import middleware
+from app.api.middleware import WithoutQueries
+from app.settings import Settings
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import Service
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    service: Service, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware, "BODY_TIMEOUT_S", 0.05)
+    url = urlsplit(str(service.http.base_url))
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(
+        b"POST /launch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    )
+
+    async with asyncio.timeout(5):
+        answer = await reader.readuntil(b"\r\n\r\n")
+
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert hub.count("user_created") == 0
+
+
+async def test_an_error_that_nobody_provided_for_is_a_problem_without_its_words(
+    service: Service, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted = await service.launch()
+    await service.events(accepted["events_url"])
+    with sqlite3.connect(settings.database_url.removeprefix("sqlite:///")) as database:
+        database.execute("ALTER TABLE launches RENAME TO moved")
+    database.close()
+
+    answer = await service.http.get(f"/launch/{accepted['id']}")
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert "launches" not in answer.text
+    assert "no such table" in caplog.text
+
+
+async def test_without_the_secret_a_failure_is_shown_without_the_hubs_words(service: Service, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(fails="no image for alice@example.org"))
+    accepted = await service.launch()
+    await service.events(accepted["events_url"])
+
+    told = await service.http.get(f"/launch/{accepted['id']}")
+    events = await service.http.get(f"/launch/{accepted['id']}/events")
+    whole = await service.http.get(f"/launch/{accepted['id']}", headers={"X-Launch-Secret": accepted["secret"]})
+
+    assert told.json()["problem"]["code"] == "spawn_failed"
+    assert "detail" not in told.json()["problem"]
+    assert "alice@example.org" not in told.text + events.text
+    assert whole.json()["problem"]["detail"] == "no image for alice@example.org"
+
+
+async def test_an_address_in_brackets_is_a_host_too(service: Service) -> None:
+    answers = [
+        await service.http.get("/docs", headers={"Host": host})
+        for host in ("[::1]", "[::1]:8083", "LOCALHOST:1", "[::2]:8083", "[::1", "")
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 421, 421, 421]
+
+
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [("/launch/1/events?secret=s3cret", "/launch/1/events"), ("/launch?", "/launch"), ("/launch", "/launch")],
+)
+def test_an_access_line_has_no_query(path: str, logged: str) -> None:
+    arguments = ("127.0.0.1:1", "GET", path, "1.1", 200)
+    record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', arguments, None)
+
+    assert WithoutQueries().filter(record)
+
+    assert record.getMessage() == f'127.0.0.1:1 - "GET {logged} HTTP/1.1" 200'
+
+
+def test_any_other_line_passes_as_it_is() -> None:
+    record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, "what is %s?", ("this",), None)
+
+    assert WithoutQueries().filter(record)
+
+    assert record.getMessage() == "what is this?"

@@ -1,0 +1,188 @@
+"""HubClient where the Hub says no, or says something that it should not."""
+
+import math
+from typing import Any
+
+import pytest
+
+from app.hub.client import HubClient
+from app.launch.errors import (
+    HubBusy,
+    HubForbidden,
+    HubRefused,
+    HubUnavailable,
+    NotStarting,
+    ServerExists,
+    TokenRefused,
+)
+from app.launch.ports import Reach
+from tests.fakes.hub import FakeHub, SpawnPlan
+
+FORBIDDEN: dict[str, Any] = {"status": 403, "message": "Action is not authorized with current scopes"}
+
+
+@pytest.mark.parametrize("body", ["html", "half", "empty", b"[]", b"{}", b'{"version": null}'])
+async def test_what_answers_must_be_a_jupyterhub(hub: FakeHub, client: HubClient, body: Any) -> None:
+    hub.fail_on("get_version", status=200, body=body)
+
+    with pytest.raises(HubUnavailable, match="not what JupyterHub answers"):
+        await client.info()
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+async def test_names_that_would_name_another_resource_are_never_sent(
+    hub: FakeHub, client: HubClient, name: str
+) -> None:
+    with pytest.raises(ValueError, match="neither a user nor a server"):
+        await client.get_user(name)
+    with pytest.raises(ValueError, match="neither a user nor a server"):
+        await client.stop_server("alice", name)
+
+    assert hub.requests == []
+
+
+# --- users ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_name_that_the_hub_does_not_take_is_no_name_that_is_taken(hub: FakeHub, client: HubClient) -> None:
+    hub.fail_on("create_user", status=400, message="Failed to create user: alice")
+
+    with pytest.raises(HubRefused, match="Failed to create user") as refusal:
+        await client.create_user("alice")
+
+    assert type(refusal.value) is HubRefused
+
+
+async def test_a_hub_that_stays_busy_is_told_as_busy(hub: FakeHub, client: HubClient) -> None:
+    hub.fail_on("create_user", status=429, headers={"Retry-After": "0"}, times=math.inf)
+
+    with pytest.raises(HubBusy):
+        await client.create_user("alice")
+
+    assert len(hub.asked("create_user")) == 4
+
+
+async def test_a_user_with_a_server_on_its_way_up_or_down_is_not_deleted_yet(hub: FakeHub, client: HubClient) -> None:
+    hub.create_user("alice")
+    hub.spawn_plan("alice", SpawnPlan(never=True))
+    await hub.start_server("alice", "", {})
+    while_starting = await client.delete_user("alice")
+    hub.release("alice")
+    hub.stop_s, hub.slow_stop_timeout = math.inf, 0
+    await client.stop_server("alice", "")
+
+    while_stopping = await client.delete_user("alice")
+
+    assert (while_starting, while_stopping) == (False, False)
+    hub.finish_stop("alice")
+    assert await client.delete_user("alice")
+    assert await client.delete_user("alice"), "who is gone is deleted"
+
+
+@pytest.mark.parametrize("operation", ["delete_user", "stop_server", "list_tokens", "get_user"])
+async def test_what_the_hub_forbids_is_never_taken_for_done(hub: FakeHub, client: HubClient, operation: Any) -> None:
+    hub.fail_on(operation, **FORBIDDEN)
+    calls: dict[str, Any] = {
+        "delete_user": lambda: client.delete_user("alice"),
+        "stop_server": lambda: client.stop_server("alice", ""),
+        "list_tokens": lambda: client.revoke_tokens("alice", note="note"),
+        "get_user": lambda: client.get_user("alice"),
+    }
+
+    with pytest.raises(HubForbidden, match="not authorized"):
+        await calls[operation]()
+
+
+# --- servers ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_server_that_runs_already_is_somebodys(hub: FakeHub, client: HubClient) -> None:
+    hub.create_user("alice")
+    await hub.start_server("alice", "", {})
+    await hub.until(lambda: hub.count("server_ready"))
+
+    with pytest.raises(ServerExists):
+        await client.start_server("alice", "", {})
+
+
+async def test_a_user_who_is_gone_has_no_server_to_start(hub: FakeHub, client: HubClient) -> None:
+    hub.fail_on("start_server", how="reset")
+
+    with pytest.raises(HubRefused) as refusal:
+        await client.start_server("nobody", "", {})
+
+    assert refusal.value.status == 404
+    assert [request.operation for request in hub.requests] == ["start_server", "get_user", "start_server"]
+
+
+async def test_a_stream_that_tells_nothing_is_no_sign_of_a_spawn(hub: FakeHub, client: HubClient) -> None:
+    hub.create_user("alice")
+    hub.spawn_plan("alice", SpawnPlan(fails="boom"))
+    hub.fail_on("start_server", how="reset", act=True)
+    hub.cut_progress("alice", after_events=0, how="end")
+
+    await client.start_server("alice", "", {})
+
+    assert hub.count("spawn_started") == 2
+
+
+async def test_progress_that_is_forbidden_is_not_progress_that_has_not_begun(hub: FakeHub, client: HubClient) -> None:
+    hub.fail_on("progress", **FORBIDDEN)
+
+    with pytest.raises(HubForbidden) as refusal:
+        _ = [event async for event in client.progress("alice", "")]
+
+    assert not isinstance(refusal.value, NotStarting)
+
+
+@pytest.mark.parametrize("status", [302, 424, 503])
+async def test_a_server_that_is_not_there_does_not_answer(hub: FakeHub, client: HubClient, status: Any) -> None:
+    hub.absent_status = status
+
+    assert await client.reach_server("alice", "") is Reach.ABSENT
+    assert await client.reach_server("alice", "two") is Reach.ABSENT
+
+
+async def test_a_server_that_sends_its_visitors_to_a_login_answers(hub: FakeHub, client: HubClient) -> None:
+    location = f"{hub.base_url}hub/api/oauth2/authorize?client_id=x"
+    hub.fail_on("reach_server", status=302, headers={"Location": location})
+
+    assert await client.reach_server("alice", "") is Reach.ANSWERS
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_token_that_would_open_nothing_is_refused(hub: FakeHub, client: HubClient) -> None:
+    hub.create_user("alice")
+
+    with pytest.raises(TokenRefused, match="would not open the server"):
+        await client.mint_token("alice", scope="access:servers!server", note="note", expires_in_s=60)
+
+
+async def test_a_token_whose_answer_was_lost_is_revoked_before_another_is_made(hub: FakeHub, client: HubClient) -> None:
+    hub.create_user("alice")
+    hub.fail_on("mint_token", how="reset", act=True)
+
+    token = await client.mint_token("alice", scope="access:servers!server=alice/", note="note", expires_in_s=60)
+
+    assert hub.count("token_minted", "alice") == 2
+    assert [found.note for found in hub.tokens.of("alice")] == ["note"]
+    assert hub.tokens.find(token.token) is not None
+
+
+async def test_tokens_with_another_note_are_left_alone(hub: FakeHub, client: HubClient) -> None:
+    hub.create_user("alice")
+    scope = "access:servers!server=alice/"
+    for note in ("mine", "theirs"):
+        await client.mint_token("alice", scope=scope, note=note, expires_in_s=60)
+
+    await client.revoke_tokens("alice", note="mine")
+
+    assert [found.note for found in hub.tokens.of("alice")] == ["theirs"]
+
+
+async def test_nobody_has_no_tokens_to_revoke(client: HubClient, hub: FakeHub) -> None:
+    await client.revoke_tokens("nobody", note="note")
+
+    assert [request.status for request in hub.asked("list_tokens")] == [404]
