@@ -23,7 +23,15 @@ def is_own_origin(headers: Headers) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     origin = headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc.lower() == headers.get("Host", "").lower() != ""
+    return origin is None or _authority(origin) == headers.get("Host", "").lower() != ""
+
+
+def _authority(origin: str) -> str:
+    """Host and port; nothing of what is no origin, such as `null`."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 class OwnOrigin:
