@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -75,6 +76,9 @@ def _networks(value: object) -> object:
     except ValueError:
         raise ValueError("each must be an address or a network such as 10.0.0.0/8") from None
 
+
+_ORIGIN = re.compile(r"https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+"""As browsers send it. It goes into a header as it stands, so what separates there must not be in it."""
 
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
@@ -203,19 +207,26 @@ class Settings(BaseSettings):
         (), title="Networks of proxies whose X-Forwarded-For is believed, as addresses or CIDR"
     )
     cors_origins: Words = Field((), title="Origins of frontends elsewhere, such as https://book.example.org")
-    frame_ancestors: Words = Field((), title="Origins whose pages may frame this service's; none if empty")
+    frame_ancestors: Words = Field(
+        (), title="Origins whose pages may frame this service's, self is its own; none if empty"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", title="The least severe lines to log")
 
-    @field_validator("cors_origins", "frame_ancestors")
+    @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            url = urlsplit(origin)
-            if url.scheme not in ("http", "https") or not url.netloc or url.path or "*" in origin:
-                raise ValueError(
-                    "each must be an origin such as https://book.example.org, without a path and without *"
-                )
-        return value
+        origins = tuple(origin.lower() for origin in value)
+        if not all(map(_ORIGIN.fullmatch, origins)):
+            raise ValueError("each must be an origin such as https://book.example.org, without a path and without *")
+        return origins
+
+    @field_validator("frame_ancestors")
+    @classmethod
+    def _ancestors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        ancestors = tuple(ancestor.lower() for ancestor in value)
+        if not all(ancestor == "self" or _ORIGIN.fullmatch(ancestor) for ancestor in ancestors):
+            raise ValueError("each must be an origin such as https://book.example.org, or self, without a path")
+        return ancestors
 
     @classmethod
     def settings_customise_sources(

@@ -138,6 +138,12 @@ def test_missing_variables_are_named_one_sentence_each() -> None:
         ("LAUNCHER_TRUSTED_PROXIES", "secret-word", "network"),
         ("LAUNCHER_CORS_ORIGINS", "*", "must be an origin"),
         ("LAUNCHER_CORS_ORIGINS", "https://a.example.org/path", "must be an origin"),
+        ("LAUNCHER_CORS_ORIGINS", "https://a.example.org?query", "must be an origin"),
+        ("LAUNCHER_CORS_ORIGINS", "https://user@a.example.org", "must be an origin"),
+        ("LAUNCHER_CORS_ORIGINS", "self", "must be an origin"),
+        ("LAUNCHER_FRAME_ANCESTORS", "https://a.example.org; script-src *", "must be an origin"),
+        ("LAUNCHER_FRAME_ANCESTORS", "https://a.example.org 'self'", "must be an origin"),
+        ("LAUNCHER_FRAME_ANCESTORS", "*", "must be an origin"),
         ("LAUNCHER_SECRET_KEY", "secret-word", "at least 32"),
         ("LAUNCHER_PRE_LAUNCH_HOOK", "no.such.module", "No module named"),
         ("LAUNCHER_PREFIX", "/a b", "must be a path"),
@@ -166,6 +172,19 @@ def test_secrets_do_not_show_in_the_settings_repr(monkeypatch: pytest.MonkeyPatc
 
     assert "t" * 32 not in shown
     assert "k" * 40 not in shown
+
+
+def test_origins_are_kept_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(
+        monkeypatch,
+        LAUNCHER_CORS_ORIGINS="https://Book.Example.org:8443,http://[::1]:8080",
+        LAUNCHER_FRAME_ANCESTORS="self",
+    )
+
+    settings = load_settings()
+
+    assert settings.cors_origins == ("https://book.example.org:8443", "http://[::1]:8080")
+    assert settings.frame_ancestors == ("self",)
 
 
 def test_the_hubs_host_is_a_known_host(monkeypatch: pytest.MonkeyPatch) -> None:

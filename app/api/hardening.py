@@ -22,7 +22,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, frame_ancestors: Sequence[str]) -> None:
         self._app = app
-        self._frame_ancestors = f"frame-ancestors {' '.join(frame_ancestors or (_NOBODY,))}"
+        self._frame_ancestors = f"frame-ancestors {' '.join(map(_source, frame_ancestors)) or _NOBODY}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,6 +40,10 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_hardened)
+
+
+def _source(ancestor: str) -> str:
+    return "'self'" if ancestor == "self" else ancestor
 
 
 class Bounds:

@@ -88,6 +88,13 @@ async def test_the_pages_that_may_frame_are_named_by_the_setting(settings: Setti
     assert policy.endswith(f"frame-ancestors {FRONTEND}")
 
 
+async def test_the_page_itself_may_be_named_as_one_that_frames(settings: Settings) -> None:
+    async with serve(settings.model_copy(update={"frame_ancestors": ("self", FRONTEND)})) as service:
+        policy = (await service.http.get("/docs")).headers["Content-Security-Policy"]
+
+    assert policy.endswith(f"; frame-ancestors 'self' {FRONTEND}")
+
+
 async def test_the_documentation_loads_nothing_from_elsewhere_and_has_no_script_in_it(settings: Settings) -> None:
     async with serve(settings.model_copy(update={"prefix": "/services/launcher"})) as service:
         page = (await service.http.get("/docs")).text
