@@ -112,7 +112,12 @@ _HTTP_PROBLEMS: Mapping[int, Problem] = {
 """What is wrong with a request as HTTP, whatever was asked for."""
 
 
-_ALONE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
+_ALONE = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 """An unexpected error is answered outside of every middleware, so what protects the answer stands here as well."""
 
 
@@ -134,10 +139,12 @@ _EXAMPLES: Mapping[int, errors.LaunchError] = {
     503: errors.ServiceStopping(),
 }
 
+_OF_EVERY_PATH = (414, 421, 431)
+
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These refusals for an OpenAPI document, each with a body as it is really sent."""
-    return {status: _documentation(status) for status in statuses}
+    """These refusals and those of every path, for an OpenAPI document, each with a body as it is really sent."""
+    return {status: _documentation(status) for status in sorted({*statuses, *_OF_EVERY_PATH})}
 
 
 def _documentation(status: int) -> dict[str, Any]:
@@ -159,7 +166,7 @@ def _response(
     status: int, problem: Problem, headers: Mapping[str, str] | None = None, **more: object
 ) -> ProblemResponse:
     body = {**problem_view(problem), "status": status, **more}
-    return ProblemResponse(body, status, {"Cache-Control": "no-store", **_ALONE, **(headers or {})})
+    return ProblemResponse(body, status, {"Cache-Control": "no-store", **(headers or {})})
 
 
 def _launch_error(_: Request, error: Exception) -> Response:
@@ -211,7 +218,7 @@ def _http_error(_: Request, error: Exception) -> Response:
 
 def _unexpected(*_: object) -> Response:
     """The server logs the traceback; the caller learns that there is one."""
-    return _response(500, Problem.of(errors.InternalError()))
+    return _response(500, Problem.of(errors.InternalError()), _ALONE)
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -5,11 +5,18 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from app.api.health import Health
 from app.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.served import BODY, Service, serve
 
 FRONTEND = "https://book.example.org"
+PROTECTING = (
+    "Content-Security-Policy",
+    "Cross-Origin-Resource-Policy",
+    "Referrer-Policy",
+    "X-Content-Type-Options",
+)
 
 
 @pytest.fixture
@@ -86,6 +93,21 @@ async def test_the_pages_that_may_frame_are_named_by_the_setting(settings: Setti
         policy = (await service.http.get("/docs")).headers["Content-Security-Policy"]
 
     assert policy.endswith(f"frame-ancestors {FRONTEND}")
+
+
+async def test_an_unexpected_error_is_answered_with_the_same_headers(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(*_: object) -> None:
+        raise RuntimeError
+
+    ordinary = await service.http.get("/healthz")
+    monkeypatch.setattr(Health, "report", break_down)
+    broken = await service.http.get("/readyz")
+
+    assert broken.status_code == 500
+    for name in PROTECTING:
+        assert broken.headers[name] == ordinary.headers[name]
 
 
 async def test_the_page_itself_may_be_named_as_one_that_frames(settings: Settings) -> None:
