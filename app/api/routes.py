@@ -1,9 +1,11 @@
 """`POST` and `GET /launch`, `GET` and `DELETE /launch/{id}`, `GET /launch/{id}/events`, `GET /session`."""
 
+import re
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Path, Query
+from pydantic import AfterValidator
 from starlette.responses import JSONResponse, Response
 
 from app.api.dependencies import DOCUMENTED_CREDENTIALS, CallerDep, KnownCallerDep, ReaderDep, Web, WebDep
@@ -11,13 +13,23 @@ from app.api.errors import DOCUMENTED_EVERYWHERE, documented
 from app.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchEvent, LaunchPage, Session
 from app.api.sight import Sight, sight
 from app.api.sse import EventStream, event_blocks
-from app.launch.errors import AccessDenied, SecretRequired, Unauthenticated
+from app.launch.errors import AccessDenied, LaunchNotFound, SecretRequired, Unauthenticated
 from app.launch.model import Launch, Status
 from app.launch.request import launch_request
 
 router = APIRouter(tags=["launch"], dependencies=[DOCUMENTED_CREDENTIALS], responses=DOCUMENTED_EVERYWHERE)
 
-LaunchId = Annotated[str, Path(description="The launch's id.")]
+_ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
+
+
+def _launch_id(text: str) -> str:
+    """What is no ULID is no launch, and the database need not be asked; LaunchNotFound."""
+    if not _ULID.fullmatch(text):
+        raise LaunchNotFound
+    return text
+
+
+LaunchId = Annotated[str, Path(description="The launch's id."), AfterValidator(_launch_id)]
 LastEventId = Annotated[str | None, Header(description="The last event that was received; wins over `after`.")]
 After = Annotated[int, Query(ge=0, description="The same, for a first request.")]
 

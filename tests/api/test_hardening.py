@@ -7,6 +7,7 @@ import pytest
 
 from app.api.health import Health
 from app.settings import Settings
+from app.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
 from tests.served import BODY, Service, serve
 
@@ -108,6 +109,19 @@ async def test_an_unexpected_error_is_answered_with_the_same_headers(
     assert broken.status_code == 500
     for name in PROTECTING:
         assert broken.headers[name] == ordinary.headers[name]
+
+
+@pytest.mark.parametrize("launch_id", ["x", "01JDB9Z3N8Q4V7R2M5X6C1T0Y", "81JDB9Z3N8Q4V7R2M5X6C1T0YK", "%00" * 26])
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("GET", "/events"), ("DELETE", "")])
+async def test_what_is_no_ulid_is_no_launch_and_the_database_is_not_asked(
+    service: Service, monkeypatch: pytest.MonkeyPatch, method: str, path: str, launch_id: str
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(SqlLaunchStore, "get", lambda _, launch_id: asked.append(launch_id))
+
+    answer = await service.http.request(method, f"/launch/{launch_id}{path}")
+
+    assert (answer.status_code, answer.json()["code"], asked) == (404, "launch_not_found", [])
 
 
 async def test_the_page_itself_may_be_named_as_one_that_frames(settings: Settings) -> None:
