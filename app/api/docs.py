@@ -31,6 +31,8 @@ _PAGE = """<!DOCTYPE html>
 _WEB = Path(__file__).parent.parent / "web"
 _SWAGGER_UI = Path(fastapi_swagger.__file__).parent / "resources"
 """The package is used for these files alone; its own page has its script inline."""
+_SCRIPT = "text/javascript"
+"""Said here, as some machines guess another type from the name, and browsers run no script of another."""
 _CACHED = {"Cache-Control": "public, max-age=86400"}
 
 
@@ -43,16 +45,16 @@ async def docs() -> Response:
 @router.get("/docs/start.js")
 async def start() -> Response:
     """What begins Swagger UI."""
-    return FileResponse(_WEB / "docs.js", headers=_CACHED)
+    return FileResponse(_WEB / "docs.js", media_type=_SCRIPT, headers=_CACHED)
 
 
 @router.get("/docs/swagger-ui-bundle.js")
 async def bundle() -> Response:
     """Swagger UI itself."""
-    return FileResponse(_SWAGGER_UI / "swagger-ui-bundle.js", headers=_CACHED)
+    return FileResponse(_SWAGGER_UI / "swagger-ui-bundle.js", media_type=_SCRIPT, headers=_CACHED)
 
 
 @router.get("/docs/swagger-ui.css")
 async def stylesheet() -> Response:
     """What it looks like."""
-    return FileResponse(_SWAGGER_UI / "swagger-ui.css", headers=_CACHED)
+    return FileResponse(_SWAGGER_UI / "swagger-ui.css", media_type="text/css", headers=_CACHED)

@@ -12,6 +12,7 @@ from tests.fakes.hub import FakeHub
 from tests.served import BODY, Service, serve
 
 FRONTEND = "https://book.example.org"
+FILES = ("start.js", "swagger-ui-bundle.js", "swagger-ui.css")
 PROTECTING = (
     "Content-Security-Policy",
     "Cross-Origin-Resource-Policy",
@@ -129,6 +130,12 @@ async def test_the_page_itself_may_be_named_as_one_that_frames(settings: Setting
         policy = (await service.http.get("/docs")).headers["Content-Security-Policy"]
 
     assert policy.endswith(f"; frame-ancestors 'self' {FRONTEND}")
+
+
+async def test_scripts_and_styles_say_their_types_as_nothing_is_guessed(service: Service) -> None:
+    types = [(await service.http.get(f"/docs/{name}")).headers["Content-Type"].partition(";")[0] for name in FILES]
+
+    assert types == ["text/javascript", "text/javascript", "text/css"]
 
 
 async def test_the_documentation_loads_nothing_from_elsewhere_and_has_no_script_in_it(settings: Settings) -> None:
