@@ -8,7 +8,7 @@ GRACEFUL_SHUTDOWN_S = 5
 
 
 def server_config(app: FastAPI, *, host: str, port: int, access_log: bool = True) -> uvicorn.Config:
-    """Logging is left as it is, and `X-Forwarded-For` to the app, which knows whom to trust."""
+    """Logging is left as it is, and `X-Forwarded-For` to the app, which knows whom to trust. No WebSockets."""
     return uvicorn.Config(
         app,
         host=host,
@@ -17,5 +17,6 @@ def server_config(app: FastAPI, *, host: str, port: int, access_log: bool = True
         access_log=access_log,
         proxy_headers=False,
         server_header=False,
+        ws="none",
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -11,7 +13,16 @@ from app.launch.messages import MESSAGE_MAX
 from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, Service, serve
-from tests.test_cli import environment, free_port, started, until_running
+from tests.test_cli import SERVERS, environment, free_port, started, until_running
+
+WEBSOCKET = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version": "13",
+}
+FORGED = "x\r\n2026-11-25 03:00:00,000 INFO    app.main: forged\u202e\u2028\u200b\x1b[2K\x85\x00"
+"""Every way to begin a line that looks like one of ours, or to hide one."""
 
 
 @pytest.mark.parametrize(
@@ -82,14 +93,18 @@ async def test_coder_ghsa_m3cr_vc2j_pm27_no_link_starts_a_launch(service: Servic
     assert hub.count("user_created") == 0
 
 
-async def test_jupyter_server_cve_2022_24757_no_token_or_secret_is_logged(hub: FakeHub) -> None:
+@pytest.mark.parametrize("command", [command for command, _ in SERVERS])
+async def test_jupyter_server_cve_2022_24757_and_24758_no_token_or_secret_is_logged(
+    hub: FakeHub, command: tuple[str, ...]
+) -> None:
     port = free_port()
-    async with started("app.cli", "serve", "--port", str(port), **environment(hub)) as process:
+    async with started(*command, str(port), **environment(hub)) as process:
         said = await until_running(process)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15) as http:
             accepted = (await http.post("/launch", json=BODY)).json()
             stream = (await http.get(accepted["events_url"])).text
             await http.get("/launch", headers={"Authorization": "Bearer a-wrong-token-of-somebody"})
+            await http.get(accepted["events_url"] + "z" * 3000, headers=WEBSOCKET)
         process.terminate()
         said += (await process.communicate())[0].decode()
 
@@ -97,25 +112,55 @@ async def test_jupyter_server_cve_2022_24757_no_token_or_secret_is_logged(hub: F
     assert token
     for secret in (token[1], accepted["secret"], hub.api_token, "a-wrong-token-of-somebody"):
         assert secret not in said
+    assert max(map(len, said.splitlines())) < 500
 
 
 async def test_jupyterhub_cve_2026_54338_nothing_that_is_sent_makes_a_log_line_long_or_its_own(hub: FakeHub) -> None:
     port = free_port()
-    forged = "x%0d%0a2026-11-25 INFO app.main: forged"
+    hub.spawn_plan(None, SpawnPlan(messages=[FORGED], seconds=0.01, fails=FORGED))
     async with started("app.cli", "serve", "--port", str(port), **environment(hub)) as process:
         said = await until_running(process)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15) as http:
-            await http.get(f"/launch/{forged}")
-            await http.get("/launch/x", headers={b"X-Launch-Secret": "\x85forged\u2028".encode()})
-            await http.post("/launch", json=BODY | {"image": "a\n2026-11-25 INFO app.main: forged"})
+            await http.get(f"/launch/{quote(FORGED)}")
+            await http.get("/launch/x", headers={b"X-Launch-Secret": "\x85forged\u2028\u202e".encode()})
+            await http.post("/launch", json=BODY | {"image": FORGED})
+            await http.post("/launch", json=BODY | {"repo_url": f"https://example.org/{FORGED}"})
+            await http.get((await http.post("/launch", json=BODY)).json()["events_url"])
             await http.post("/launch", json=BODY | {"username": "y" * 60_000})
             await http.get("/launch/" + "z" * 60_000)
         process.terminate()
         said += (await process.communicate())[0].decode()
 
-    assert not [line for line in said.splitlines() if re.match("2026-11-25 INFO", line)]
+    assert "app.main: forged" in said, "the Hub's words are logged, within a line"
+    assert_nothing_is_forged(said)
     assert max(map(len, said.splitlines())) < 500
     assert "yyyy" not in said
+
+
+async def test_an_error_of_the_operators_hook_writes_no_line_of_its_own(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "hooks.py").write_text(f"def check(*_):\n    raise ValueError({FORGED * 200!r})\n")
+    port = free_port()
+    variables = environment(hub) | {
+        "LAUNCHER_PRE_LAUNCH_HOOK": "hooks.check",
+        "PYTHONPATH": f"{Path(__file__).parent.parent}:{tmp_path}",
+    }
+    async with started("app.cli", "serve", "--port", str(port), **variables) as process:
+        said = await until_running(process)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15) as http:
+            await http.post("/launch", json=BODY)
+        process.terminate()
+        said += (await process.communicate())[0].decode()
+
+    assert "app.main: forged" in said
+    assert_nothing_is_forged(said)
+
+
+def assert_nothing_is_forged(said: str) -> None:
+    """Each line begins as ours do, or belongs to a traceback; none hides anything."""
+    for line in said.removesuffix("\n").split("\n"):
+        assert re.match(r"20\d\d-\d\d-\d\d [\d:,]{12} [A-Z]+ +[a-z._]+: |    ", line)
+        assert not re.match("[^ ]+ [^ ]+ INFO +app.main: forged", line)
+        assert line.isprintable()
 
 
 async def test_jupyterhubs_websecurity_the_spawners_html_and_raw_events_are_never_passed_on(

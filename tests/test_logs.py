@@ -35,3 +35,35 @@ def test_lines_below_the_level_are_not_logged_and_those_of_libraries_stay_quiet(
         access,
         sql,
     ]
+
+
+_FORGING = """
+import logging
+from app.logs import configure_logging
+configure_logging("INFO")
+words = "x\\r\\n2026-11-25 03:00:00,000 INFO    app.main: forged \\u202e\\u2028\\x85\\x1b[2K"
+logging.getLogger("app.main").info("The Hub said %s", words)
+try:
+    raise ValueError(words)
+except ValueError:
+    logging.getLogger("app.main").exception("It broke")
+logging.getLogger("app.main").info("z" * 100_000)
+logging.getLogger("uvicorn.error").error("Exception in ASGI application\\n")
+"""
+
+
+def test_words_of_others_make_no_line_and_hide_none() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", _FORGING],
+        env={"PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True,
+        check=True,
+    ).stderr.decode()
+
+    lines = said.removesuffix("\n").split("\n")
+    heads = [line.partition(": ")[2] for line in lines if not line.startswith("    ")]
+    assert [head[:16] for head in heads] == ["The Hub said x\\r", "It broke", "z" * 16, "Exception in ASG"]
+    assert heads[0].endswith("\\n2026-11-25 03:00:00,000 INFO    app.main: forged \\u202e\\u2028\\x85\\x1b[2K")
+    assert len(heads[2]) < 2000
+    assert "    ValueError: x" in lines
+    assert all(line.isprintable() for line in lines)

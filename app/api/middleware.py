@@ -11,7 +11,7 @@ from app.api.errors import http_problem
 
 BODY_MAX_BYTES = 65_536
 BODY_TIMEOUT_S = 10.0
-LOGGED_PATH_MAX = 200
+LOGGED_WORD_MAX = 200
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -120,13 +120,17 @@ class StartFaults:
 
 
 class AccessLines(logging.Filter):
-    """Keeps uvicorn's access lines short and without the query, as a launch's secret may stand in it."""
+    """Keeps uvicorn's lines on requests short and without the query, as a launch's secret may stand in it.
+
+    Those on WebSockets, which are asked for in vain here, are among uvicorn's errors.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple) and len(record.args) == 5:
-            client, method, path, version, status = record.args
-            shown = str(path).partition("?")[0]
-            if len(shown) > LOGGED_PATH_MAX:
-                shown = shown[:LOGGED_PATH_MAX] + "…"
-            record.args = (client, str(method)[:16], shown, version, status)
+        if isinstance(record.args, tuple):
+            record.args = tuple(_short(word) if isinstance(word, str) else word for word in record.args)
         return True
+
+
+def _short(word: str) -> str:
+    word = word.partition("?")[0]
+    return word if len(word) <= LOGGED_WORD_MAX else word[:LOGGED_WORD_MAX] + "…"
