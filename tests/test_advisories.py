@@ -90,6 +90,7 @@ async def test_coder_ghsa_m3cr_vc2j_pm27_no_link_starts_a_launch(service: Servic
     for method in ("GET", "HEAD", "OPTIONS"):
         await service.http.request(method, path + query)
 
+    assert await service.state["web"].service.page(None, status=None, before=None, limit=1) == []
     assert hub.count("user_created") == 0
 
 
@@ -166,13 +167,16 @@ def assert_nothing_is_forged(said: str) -> None:
 async def test_jupyterhubs_websecurity_the_spawners_html_and_raw_events_are_never_passed_on(
     service: Service, hub: FakeHub
 ) -> None:
-    hub.spawn_plan(None, SpawnPlan(messages=["<b>x</b>" * 1000 + "\n\u202e"], seconds=0.05))
+    told = {"message": "\u202e\n" + "<b>x</b>" * 1000, "html_message": "<i>x</i>", "raw_event": {"note": "<u>x</u>"}}
+    hub.spawn_plan(None, SpawnPlan(messages=[{"progress": 50} | told], seconds=0.05))
 
     accepted = await service.launch()
     events = await service.events(accepted["events_url"])
 
     for event in events:
         assert not {"html_message", "raw_event"} & set(event)
+        assert "<i>" not in str(event)
+        assert "<u>" not in str(event)
         assert len(event["message"]) <= MESSAGE_MAX
         assert event["message"].isprintable()
 
