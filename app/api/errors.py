@@ -25,6 +25,7 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.HookFailed: 503,
     errors.ServerAlreadyRunning: 409,
     errors.ServerNameTaken: 409,
+    errors.AlreadyLaunching: 409,
     errors.NamedServerLimitReached: 409,
     errors.QuotaReached: 429,
     errors.LaunchNotFound: 404,

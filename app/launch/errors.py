@@ -13,6 +13,7 @@
     │   ├── HookFailed                 the hook broke, or took too long
     │   ├── ServerAlreadyRunning       the user's default server is up
     │   ├── ServerNameTaken            the user already has a server of this name
+    │   ├── AlreadyLaunching           another launch of the user's server is under way
     │   ├── NamedServerLimitReached    the user has as many named servers as allowed
     │   ├── QuotaReached               the caller has as many launches as allowed
     │   ├── LaunchNotFound             no launch of that id
@@ -193,6 +194,17 @@ class ServerNameTaken(RequestRefused):
 
     def __init__(self) -> None:
         super().__init__("The user already has a server of this name.")
+
+
+class AlreadyLaunching(RequestRefused):
+    """Two launches of one server would get the same one, with the image of whichever came first."""
+
+    code = "already_launching"
+    title = "A launch of this server is under way"
+    advice = "Follow that launch, which GET /launch lists for whoever asked for it, or wait for it to end."
+
+    def __init__(self) -> None:
+        super().__init__("Another launch of this user's server is under way.")
 
 
 class NamedServerLimitReached(RequestRefused):

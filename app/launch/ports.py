@@ -145,7 +145,8 @@ class LaunchStore(Protocol):
     async def accept(self, launch: Launch) -> None:
         """Store a new launch with its first attempt and its first event.
 
-        QuotaReached if its caller has `max_active` launches under way or ready; that is held over all that accept.
+        QuotaReached if its caller has `max_active` launches under way or ready, AlreadyLaunching if another launch of
+        the same server is under way; both are held over all that accept.
         """
 
     async def begin_attempt(self, attempt: Attempt) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -97,7 +98,9 @@ class LaunchService:
             raise ServiceStopping
         self._policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
         launch_id = str(ULID())
+        standing = await self._ready(caller) if caller.kind == "hub" or request.username else ()
         first = await self._accounts.first_attempt(launch_id, request, caller)
+        await self._mark_replaced(standing, first)
         if self._check is not None:
             await self._check(request.image, first.username, first.server_name, request.repo_url)
         launch = self._new_launch(request, caller, first)
@@ -105,6 +108,22 @@ class LaunchService:
         log.info("launch %s accepted: %s", launch.id, request.image)
         self._begin(launch.id, self._run(launch))
         return launch
+
+    async def _ready(self, caller: Caller) -> Sequence[Launch]:
+        return await self._store.launches(caller, status=Status.READY, limit=None)
+
+    async def _mark_replaced(self, standing: Sequence[Launch], first: Attempt) -> None:
+        """Launches that were ready for the server which the Hub then said is free: it is the new launch's now."""
+        for launch in standing:
+            if (launch.attempt.username, launch.attempt.server_name) == (first.username, first.server_name):
+                await self._mark_gone(launch)
+
+    async def _mark_gone(self, launch: Launch) -> None:
+        """The server of a ready launch is gone, and what its user starts under that name is not the launch's."""
+        if not launch.attempt.creates_user:
+            await self._store.mark_cleaned(launch.attempt)
+        with suppress(ValueError):  # somebody has cancelled it meanwhile
+            await self._store.mark_stopped(launch.id, stopped_by="hub")
 
     async def _accept(self, launch: Launch) -> None:
         """Store the launch within its caller's quota, which ready launches whose servers have stopped do not use up."""
@@ -119,7 +138,7 @@ class LaunchService:
         """Ask the Hub about the caller's ready launches, the oldest first, until one has lost its server."""
         for launch in reversed(await self._store.launches(caller, status=Status.READY, limit=caller.max_active)):
             if not await self._has_server(launch):
-                await self._store.mark_stopped(launch.id, stopped_by="hub")
+                await self._mark_gone(launch)
                 return True
         return False
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from app.launch.errors import LaunchNotFound, QuotaReached
+from app.launch.errors import AlreadyLaunching, LaunchNotFound, QuotaReached
 from app.launch.model import Attempt, Caller, Event, Launch, Status, Step
 from app.store.rows import attempt_row, event_row, launch_row
 from app.store.tables import IS_ACTIVE, Instant, launch_attempts, launch_events, launches
@@ -41,6 +41,19 @@ _MARK_CLEANED = (
 )
 _COUNT_ACTIVE = select(func.count()).where(
     launches.c.caller_kind == bindparam("caller_kind"), launches.c.caller_key == bindparam("caller_key"), IS_ACTIVE
+)
+_UNDER_WAY_FOR = (
+    select(launches.c.id)
+    .join(
+        launch_attempts,
+        (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt),
+    )
+    .where(
+        launches.c.ended_at.is_(None),
+        launch_attempts.c.username == bindparam("username"),
+        launch_attempts.c.server_name == bindparam("server_name"),
+    )
+    .limit(1)
 )
 _LOGS = (
     select(launches.c.id, launches.c.status, launches.c.attempt, launches.c.last_seq, launch_events.c.at)
@@ -79,8 +92,12 @@ def _each(write: Callable[[Connection, A], None]) -> Callable[[Connection, Seque
 
 
 def accept(connection: Connection, accepted: Sequence[Launch]) -> Sequence[Event]:
-    """Store launches, each with its attempt and its first event; the events are returned. QuotaReached."""
+    """Store launches, each with its attempt and its first event; the events are returned.
+
+    QuotaReached, AlreadyLaunching.
+    """
     _check_quotas(connection, accepted)
+    _check_servers(connection, accepted)
     attempts = [attempt_row(launch.attempt, launch.created_at, launch.cleaned_at) for launch in accepted]
     events = [launch.last_event for launch in accepted]
     connection.execute(_INSERT_LAUNCH, [launch_row(launch) for launch in accepted])
@@ -99,6 +116,19 @@ def _check_quotas(connection: Connection, accepted: Sequence[Launch]) -> None:
             if connection.execute(_COUNT_ACTIVE, key).scalar_one() + before[caller] >= caller.max_active:
                 raise QuotaReached(caller.max_active)
             before[caller] += 1
+
+
+def _check_servers(connection: Connection, accepted: Sequence[Launch]) -> None:
+    """As above. A temporary user is new, and so is each of its servers."""
+    before: set[tuple[str, str]] = set()
+    for launch in accepted:
+        if launch.attempt.creates_user:
+            continue
+        server = launch.attempt.username, launch.attempt.server_name
+        key = {"username": server[0], "server_name": server[1]}
+        if server in before or connection.execute(_UNDER_WAY_FOR, key).first():
+            raise AlreadyLaunching
+        before.add(server)
 
 
 @_each

@@ -54,9 +54,10 @@ async def cancel(http: httpx.AsyncClient, launch_id: str) -> None:
             await asyncio.sleep(0.1)  # the launch tells nobody when its server has stopped
 
 
-async def test_the_role_with_servers_alone_is_what_hub_users_need(managed: ManagedHub) -> None:
+@pytest.mark.parametrize("service", ["launcher", "named"])  # `servers`, and what that is made of in JupyterHub 6
+async def test_the_role_with_servers_alone_is_what_hub_users_need(managed: ManagedHub, service: str) -> None:
     token, _ = await managed.token(await managed.new_user())
-    async with managed.caller(token) as http:
+    async with managed.caller(token, service=service) as http:
         await ready(http)
 
         state = (await http.get("readyz")).json()
@@ -84,6 +85,50 @@ async def test_a_users_token_launches_on_their_own_account_and_the_events_come_l
     assert events[-1]["token"] is None
     assert events[-1]["open_url"] == events[-1]["url"] == f"{managed.url}user/{name}/"
     assert await managed.running(name) == [""]
+
+
+@pytest.mark.parametrize("name", ["ann.o'neil+x@example.org", "Jörg Müller", "50%25"])
+async def test_a_users_name_may_be_any_that_the_hub_takes(managed: ManagedHub, name: str) -> None:
+    token, _ = await managed.token(await managed.new_user(name))
+    async with managed.caller(token) as http:
+        accepted, last = await ready(http)
+        opened = await http.get(last["open_url"])
+
+        await cancel(http, accepted["id"])
+
+    assert accepted["username"] == name
+    assert (opened.status_code, opened.text) == (200, "{}")
+    assert await managed.running(name) == []
+
+
+async def test_of_two_launches_at_once_one_gets_the_server_and_the_other_is_refused(managed: ManagedHub) -> None:
+    name = await managed.new_user()
+    token, _ = await managed.token(name)
+    async with managed.caller(token) as http:
+        answers = await asyncio.gather(*(http.post("launch", json={"image": IMAGE}) for _ in range(2)))
+
+        accepted, refused = sorted(answers, key=lambda answer: answer.status_code)
+        events = await follow(http, accepted.json()["id"])
+
+    assert (accepted.status_code, refused.status_code) == (202, 409)
+    assert refused.json()["code"] in ("already_launching", "server_already_running")
+    assert events[-1]["phase"] == "ready"
+    assert await managed.running(name) == [""]
+
+
+async def test_cancelling_a_launch_whose_server_is_gone_leaves_that_of_the_next_one_alone(managed: ManagedHub) -> None:
+    name = await managed.new_user()
+    token, _ = await managed.token(name)
+    async with managed.caller(token) as http:
+        first, _ = await ready(http)
+        (await managed.api.delete(f"users/{name}/server")).raise_for_status()
+        second, _ = await ready(http)
+
+        await cancel(http, first["id"])
+
+        assert (await http.get(f"launch/{first['id']}")).json()["status"] == "stopped"
+        assert (await http.get(f"launch/{second['id']}")).json()["status"] == "ready"
+        assert await managed.running(name) == [""]
 
 
 async def test_a_second_launch_beside_a_running_server_is_told_where_that_is(managed: ManagedHub) -> None:

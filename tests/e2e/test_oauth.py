@@ -1,5 +1,6 @@
 """Browsers log in at a real Hub that runs hublaunch as its service; here a browser is a client with cookies."""
 
+import asyncio
 import html
 import re
 from collections.abc import AsyncGenerator
@@ -11,7 +12,7 @@ import pytest
 
 from app.api.sessions import LOGIN_COOKIE, SESSION_COOKIE
 from app.sealing import Sealer
-from tests.hubs.managed import GROUP, IMAGE, LOGINS, PASSWORD, SECRET_KEY, ManagedHub
+from tests.hubs.managed import GROUP, IMAGE, LOGINS, PASSWORD, SECRET_KEY, SHORT_LIFETIME_S, ManagedHub
 
 pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
 
@@ -45,6 +46,11 @@ async def log_in(
     page = await http.get(f"{prefix}oauth_login", params={"next": prefix + next_path})
     assert page.url.path == "/hub/login", page.text
     return await submit(http, page, username=username, password=PASSWORD)
+
+
+async def consented(http: httpx.AsyncClient, page: httpx.Response) -> httpx.Response:
+    """Where it leads once the Hub has the user's consent; it asks once."""
+    return await submit(http, page) if page.url.path == "/hub/api/oauth2/authorize" else page
 
 
 def cookie(response: httpx.Response, name: str) -> Morsel[str]:
@@ -103,6 +109,21 @@ async def test_where_the_hub_asks_for_consent_the_login_goes_on_after_it(managed
     assert landed.url.path == "/services/named/session"
     assert landed.json()["name"] == LOGINS[1]
     assert cookie(landed, SESSION_COOKIE)["path"] == "/services/named/"
+
+
+async def test_the_logout_at_the_hub_ends_the_session_here_too(managed: ManagedHub) -> None:
+    async with browser(managed) as http:
+        landed = await consented(http, await log_in(http, LOGINS[1], service="named"))
+        assert landed.json()["name"] == LOGINS[1]
+
+        await http.get("/hub/logout")
+
+        async with asyncio.timeout(SHORT_LIFETIME_S + 5):
+            while (answer := await http.get("/services/named/session")).status_code != 401:
+                assert answer.json()["name"] == LOGINS[1]
+                await asyncio.sleep(0.05)  # nothing tells of the time that has passed
+        again = await http.get("/services/named/oauth_login")
+        assert again.url.path == "/hub/login"
 
 
 async def test_a_session_of_one_service_is_none_of_another(managed: ManagedHub) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -45,16 +46,16 @@ class ManagedHub:
         """What the Hub and the services have logged."""
         return self.process.log_path.read_text()
 
-    async def new_user(self) -> str:
+    async def new_user(self, name: str = "") -> str:
         """A user whom nobody has used before."""
-        name = f"user-{uuid4().hex[:8]}"
-        (await self.api.post(f"users/{name}")).raise_for_status()
+        name = name or f"user-{uuid4().hex[:8]}"
+        (await self.api.post(f"users/{quote(name)}")).raise_for_status()
         return name
 
     async def token(self, username: str, *scopes: str) -> tuple[str, str]:
         """A new token of this user, with all that they may do unless scopes are named; and its id."""
         body = {"scopes": scopes} if scopes else {}
-        answer = await self.api.post(f"users/{username}/tokens", json=body)
+        answer = await self.api.post(f"users/{quote(username)}/tokens", json=body)
         answer.raise_for_status()
         return answer.json()["token"], answer.json()["id"]
 
@@ -65,16 +66,16 @@ class ManagedHub:
             return await hub.identify(token)
 
     async def has_user(self, username: str) -> bool:
-        return (await self.api.get(f"users/{username}")).status_code == 200
+        return (await self.api.get(f"users/{quote(username)}")).status_code == 200
 
     async def servers(self, username: str) -> list[str]:
         """The names of the servers that the Hub has of this user, stopped ones too; the default one is always there."""
-        answer = await self.api.get(f"users/{username}", params={"include_stopped_servers": 1})
+        answer = await self.api.get(f"users/{quote(username)}", params={"include_stopped_servers": 1})
         return list(answer.raise_for_status().json()["servers"])
 
     async def running(self, username: str) -> list[str]:
         """The names of this user's servers that run."""
-        return list((await self.api.get(f"users/{username}")).raise_for_status().json()["servers"])
+        return list((await self.api.get(f"users/{quote(username)}")).raise_for_status().json()["servers"])
 
     def open_gate(self, username: str) -> None:
         gate(self.process.state, username).touch()

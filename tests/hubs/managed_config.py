@@ -60,7 +60,8 @@ c.JupyterHub.services = [
 ]
 c.JupyterHub.load_roles = [
     {"name": "tests", "services": ["tests"], "scopes": ["admin:users", "servers", "tokens"]},
-    {"name": "launcher", "services": ["launcher", "named"], "scopes": ["servers"]},
+    {"name": "launcher", "services": ["launcher"], "scopes": ["servers"]},
+    {"name": "named", "services": ["named"], "scopes": ["read:servers", "start:servers", "delete:servers"]},
     {
         "name": "user",
         "scopes": ["self", "access:services!service=launcher", "access:services!service=named"],
