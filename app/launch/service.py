@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from functools import partial
+from typing import Self
 
 from ulid import ULID
 
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 Check = Callable[[str, str, str, str], Awaitable[None]]
 """The pre_launch_hook: (image, username, server_name, repo_url); raises a RequestRefused."""
+
+Work = Callable[[], Awaitable[None]]
 
 CLEAN_UP_GRACE_S = 5.0
 """A failure is told after the clean-up, but no later than this; the clean-up then goes on behind it."""
@@ -77,7 +80,7 @@ class LaunchService:
     async def __aenter__(self) -> Self:
         """Take up what an earlier process left: go on with launches under way, finish what was to be cleaned up."""
         for launch in await self._store.unfinished():
-            self._begin(launch.id, self._take_up(launch))
+            self._begin(launch.id, partial(self._take_up, launch))
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -106,7 +109,7 @@ class LaunchService:
         launch = self._new_launch(request, caller, first)
         await self._accept(launch)
         log.info("launch %s accepted: %s", launch.id, request.image)
-        self._begin(launch.id, self._run(launch))
+        self._begin(launch.id, partial(self._run, launch))
         return launch
 
     async def _ready(self, caller: Caller) -> Sequence[Launch]:
@@ -174,7 +177,7 @@ class LaunchService:
             if task is not None and not task.done():
                 task.cancel()
             else:
-                self._begin(launch_id, self._end_cancelled(launch_id))
+                self._begin(launch_id)
         return False
 
     # --- one launch ---------------------------------------------------------------------------------------------------
@@ -194,7 +197,8 @@ class LaunchService:
             ),
         )
 
-    def _begin(self, launch_id: str, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, launch_id: str, work: Work | None = None) -> None:
+        """Begin a launch's task; without `work` all that it does is to carry out a requested cancellation."""
         task = asyncio.create_task(self._owned(launch_id, work), name=f"launch {launch_id}")
         self._tasks[launch_id] = task
         task.add_done_callback(lambda _: self._forget(launch_id, task))
@@ -204,11 +208,12 @@ class LaunchService:
         if self._tasks.get(launch_id) is task:
             del self._tasks[launch_id]
 
-    async def _owned(self, launch_id: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _owned(self, launch_id: str, work: Work | None) -> None:
         """One launch's task: nothing that goes wrong in it is lost, and a requested cancellation is carried out."""
         try:
             try:
-                await work
+                if work is not None:
+                    await work()
             except asyncio.CancelledError:
                 if self._stopping or launch_id not in self._cancelled:
                     raise

@@ -91,3 +91,31 @@ async def test_what_a_caller_may_launch_depends_on_their_key_and_their_groups(
         await service.start(LaunchRequest(image="quay.io/gpu/torch"), member)
         await service.start(LaunchRequest(image="rocker/r-ver"), key)
         await hub.until(lambda: hub.count("server_ready") == 2)
+
+
+async def test_a_ready_launch_that_is_cancelled_is_cleaned_up_once(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    """Twice would stop the server that its user has started since, on an account of their own."""
+    hub.create_user("ada")
+    async with (
+        GatedStore(tmp_path / "launches.sqlite") as store,
+        serving(hub, client, store, Policy(["*"])) as service,
+        asyncio.timeout(10),
+    ):
+        store.gate.set()
+        launch = await service.start(LaunchRequest(image="a/b"), Caller(kind="hub", key="ada"))
+        await _idle(service)
+        assert (await service.get(launch.id)).status is Status.READY
+
+        await service.cancel(launch.id)
+        await _idle(service)
+
+        assert (await service.get(launch.id)).status is Status.STOPPED
+        assert len(hub.asked("stop_server")) == 1
+
+
+async def _idle(service: LaunchService) -> None:
+    while tasks := tuple(service._tasks.values()):
+        await asyncio.wait(tasks)
+        await asyncio.sleep(0)
