@@ -26,12 +26,18 @@ NAMES = st.one_of(
     st.lists(st.one_of(SNEAKY, st.text(max_size=8)), min_size=1, max_size=4).map("".join),
     st.text(string.printable, min_size=1, max_size=40),
 )
+
+
+def mostly(value: str) -> st.SearchStrategy[str]:
+    return st.integers(0, 5).flatmap(lambda chance: NAMES if chance == 0 else st.just(value))
+
+
 REQUESTS = st.fixed_dictionaries(
     {
-        "image": st.one_of(st.just(IMAGE), NAMES),
-        "repo_url": st.one_of(st.just(""), st.just("https://example.org/a/b"), NAMES),
-        "username": st.one_of(st.just(""), NAMES),
-        "server_name": st.one_of(st.just(""), NAMES),
+        "image": mostly(IMAGE),
+        "repo_url": mostly("https://example.org/a/b"),
+        "username": NAMES,
+        "server_name": mostly(""),
     }
 )
 _OWN = re.compile(r"/hub/api/(?:user|users/([^/?]+)(?:/(?:server|servers/([^/?]*)|tokens)(?:/[^/?]+)?)?)?(?:\?.*)?")
