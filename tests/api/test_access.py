@@ -86,10 +86,12 @@ class House:
 
 
 @pytest.fixture
-async def house(settings_of_all: Settings, credentials: Credentials) -> AsyncGenerator[House]:
+async def house(settings_of_all: Settings, hub: FakeHub, credentials: Credentials) -> AsyncGenerator[House]:
     async with serve(settings_of_all) as service:
         launch = await _launch_of_ada(service, credentials)
-        yield House(service, _headers(credentials, "", launch["secret"]), launch["id"])
+        session = await _session_of_ada(service, hub)
+        service.http.cookies.clear()
+        yield House(service, _headers(credentials, session, launch["secret"]), launch["id"])
 
 
 # --- every route, every caller, in every mode -------------------------------------------------------------------------
@@ -259,10 +261,13 @@ def _routes(app: Any) -> set[tuple[str, str]]:
         ("nobody", False, False),
         ("other user", False, False),
         ("key", False, False),
+        ("key that may name users", False, False),
         ("wrong secret", False, False),
+        ("that session, by a page elsewhere", False, False),
         ("admin", True, False),
         ("admin key", True, False),
         ("owner", True, True),
+        ("session of the owner", True, True),
         ("secret", True, True),
     ],
 )

@@ -1,13 +1,14 @@
 """Hub users as callers: what is asked of the Hub, and what is remembered."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
-from app.api import hub_users
-from app.api.hub_users import LIFETIME_S, HubUsers
+from app.api.hub_users import LIFETIME_S, TOKENS_MAX, HubUsers
 from app.hub.client import HubClient
 from app.launch.errors import AccessDenied, HubUnavailable, Unauthenticated
+from app.launch.ports import Identity
 from tests.fakes.hub import FakeHub
 
 SCOPE = "access:services!service=hublaunch"
@@ -138,16 +139,55 @@ async def test_one_who_leaves_takes_the_answer_from_nobody(users: HubUsers, hub:
     assert (await staying).key == "ada"
 
 
-async def test_no_more_tokens_are_remembered_than_the_bound(
-    users: HubUsers, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+async def test_of_many_who_wait_each_hears_that_the_hub_cannot_say_and_the_next_one_asks_again(
+    users: HubUsers, hub: FakeHub
 ) -> None:
-    monkeypatch.setattr(hub_users, "TOKENS_MAX", 2)
-    tokens = [token(hub, f"user-{number}", SCOPE) for number in range(3)]
-    for each in tokens:
+    of_ada = token(hub, "ada", SCOPE)
+    hub.fail_on("whoami", status=503, body="html")
+
+    heard = await asyncio.gather(*(users.caller(of_ada) for _ in range(50)), return_exceptions=True)
+
+    assert {type(each) for each in heard} == {HubUnavailable}
+    assert len(hub.asked("whoami")) == 1
+    assert (await users.caller(of_ada)).key == "ada"
+
+
+async def test_where_all_have_left_an_error_of_the_hub_is_nobodys_and_the_next_one_asks_again(
+    users: HubUsers, hub: FakeHub
+) -> None:
+    of_ada = token(hub, "ada", SCOPE)
+    hub.fail_on("whoami", how="hang")
+    leaving = [asyncio.create_task(users.caller(of_ada)) for _ in range(3)]
+    await hub.until(lambda: hub.asked("whoami"))
+    for each in leaving:
+        each.cancel()
+    await asyncio.gather(*leaving, return_exceptions=True)
+
+    await hub.restart()  # the call that hangs breaks
+
+    async with asyncio.timeout(5):
+        while len(hub.asked("whoami")) < 2:
+            with suppress(HubUnavailable):
+                assert (await users.caller(of_ada)).key == "ada"
+
+
+async def test_4096_tokens_are_remembered_and_no_more(clock: Clock) -> None:
+    asked: list[str] = []
+
+    async def identify(token: str) -> Identity:
+        asked.append(token)
+        return Identity(kind="user", name=token, scopes=frozenset({SCOPE}), groups=frozenset())
+
+    users = HubUsers(identify, service_name="hublaunch", admins=(), now=clock)
+    tokens = [f"token-{number}" for number in range(TOKENS_MAX + 1)]
+    for each in tokens[:-1]:
         await users.caller(each)
 
-    await users.caller(tokens[2])
-    asked_before = len(hub.asked("whoami"))
-    await users.caller(tokens[0])
+    for each in tokens[:-1]:
+        await users.caller(each)
+    assert len(asked) == TOKENS_MAX == 4096
 
-    assert (asked_before, len(hub.asked("whoami"))) == (3, 4)
+    await users.caller(tokens[-1])
+    for each in tokens[1:]:
+        await users.caller(each)
+    assert asked == tokens, "the oldest made room, and nobody else"
