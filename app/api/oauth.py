@@ -91,7 +91,7 @@ async def oauth_login(
     summary="Come back from the login",
     status_code=303,
     response_class=RedirectResponse,
-    responses={303: {"description": "Logged in; on to where the login began."}, **documented(401, 403, 422, 502)},
+    responses={303: {"description": "Logged in; on to where the login began."}, **documented(401, 403, 422, 502, 503)},
 )
 async def oauth_callback(
     request: Request,

@@ -109,7 +109,7 @@ async def post_launch(
     "/launch",
     summary="Your launches",
     response_model=LaunchPage,
-    responses=documented(401, 403, 422, 502),
+    responses=documented(401, 403, 422, 502, 503),
 )
 async def get_launches(
     web: WebDep,
@@ -142,7 +142,7 @@ async def get_launches(
     "/launch/{launch_id}",
     summary="A launch as it stands",
     response_model=LaunchBase,
-    responses=documented(401, 403, 404, 422, 502),
+    responses=documented(401, 403, 404, 422, 502, 503),
 )
 async def get_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Response:
     """Its private fields are shown to its caller and to who sends its secret; but for the entry, to admins too."""
@@ -158,7 +158,7 @@ async def get_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Res
     responses={
         200: _STREAM,
         204: {"description": "All was delivered; stop following."},
-        **documented(401, 403, 404, 422, 502),
+        **documented(401, 403, 404, 422, 502, 503),
     },
 )
 async def get_events(
@@ -189,7 +189,7 @@ async def get_events(
     responses={
         202: {"description": "Under way; ask again until 204.", "model": LaunchBase},
         204: {"description": "It has ended: after a 202, the Hub has confirmed that."},
-        **documented(401, 403, 404, 422, 502),
+        **documented(401, 403, 404, 422, 502, 503),
     },
 )
 async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Response:
@@ -206,7 +206,7 @@ async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> 
     return JSONResponse(web.views.launch(launch, sight=seen), 202, {"Retry-After": "1", "Cache-Control": "no-store"})
 
 
-@router.get("/session", summary="Who you are here", response_model=Session, responses=documented(401, 403, 502))
+@router.get("/session", summary="Who you are here", response_model=Session, responses=documented(401, 403, 502, 503))
 async def get_session(caller: KnownCallerDep) -> Response:
     """The Hub user or the API key whose credentials the request carries; `anonymous` if it carries none."""
     shown: dict[str, Any] = {"kind": "anonymous", "name": None, "is_admin": False}

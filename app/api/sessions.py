@@ -45,7 +45,7 @@ class Sessions:
 
     def begin(self, response: Response, token: str, *, lifetime_s: int) -> None:
         """Begin a session, which ends the login under way."""
-        response.set_cookie(SESSION_COOKIE, self._seal(token), max_age=lifetime_s, **self._attributes)
+        self._write(response, SESSION_COOKIE, token, lifetime_s)
         response.delete_cookie(LOGIN_COOKIE, **self._attributes)
 
     def end(self, response: Response) -> None:
@@ -54,14 +54,20 @@ class Sessions:
 
     def keep_login(self, response: Response, login: Login) -> None:
         """Have the browser keep a login until it comes back, for 10 minutes."""
-        sealed = self._seal(json.dumps(asdict(login)))
-        response.set_cookie(LOGIN_COOKIE, sealed, max_age=LOGIN_LIFETIME_S, **self._attributes)
+        self._write(response, LOGIN_COOKIE, json.dumps(asdict(login)), LOGIN_LIFETIME_S)
 
     def login(self, request: Request) -> Login | None:
         """The login under way in this browser."""
         text = self._read(request, LOGIN_COOKIE)
         return None if text is None else Login(**json.loads(text))
 
+    def _write(self, response: Response, name: str, text: str, lifetime_s: int) -> None:
+        """The cookie's name is sealed with it, so that one cookie never passes for the other."""
+        response.set_cookie(name, self._seal(f"{name}={text}"), max_age=lifetime_s, **self._attributes)
+
     def _read(self, request: Request, name: str) -> str | None:
         sealed = request.cookies.get(name)
-        return None if sealed is None else self._unseal(sealed)
+        text = None if sealed is None else self._unseal(sealed)
+        if text is None or not text.startswith(f"{name}="):
+            return None
+        return text.removeprefix(f"{name}=")

@@ -231,7 +231,7 @@ class HubClient:
             raise
 
     async def reach_server(self, username: str, server_name: str) -> Reach:
-        path = "/".join(_quote(part) for part in (username, server_name) if part)
+        path = f"{_quote(username)}/{_quote(server_name)}" if server_name else _quote(username)
         url = f"{self._server_check_url}user/{path}/api"
         try:
             response = await send(self._transport, httpx.Request("GET", url, extensions={"timeout": _REACH.as_dict()}))

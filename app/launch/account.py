@@ -56,6 +56,8 @@ class Accounts:
 
     def _existing_user(self, request: LaunchRequest, caller: Caller) -> str | None:
         own = caller.key if caller.kind == "hub" else None
+        if own in (".", ".."):  # JupyterHub before 5.0 has such users
+            raise AccessDenied("No path of JupyterHub's API leads to a user of this name.")
         if request.username and request.username != own:
             if not caller.may_name_user:
                 raise AccessDenied("This caller may not name the user whose account a launch is for.")

@@ -1,15 +1,16 @@
 """Who may do what: every route, asked by every kind of caller."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from starlette.routing import Route
 
+from app.api.sessions import SESSION_COOKIE
 from app.keys import add_key
 from app.settings import Settings
 from tests.fakes.hub import FakeHub
@@ -19,56 +20,81 @@ SCOPE = "access:services!service=hublaunch"
 ADA, BOB, ROOT = "ada", "bob", "root"
 
 
-@dataclass(frozen=True)
-class House:
-    """A service with three kinds of callers, a launch of Ada's that is ready, and everybody's credentials."""
-
-    service: Service
-    headers: dict[str, dict[str, str]]
-    launch_id: str
+Credentials = Mapping[str, str]
+"""Tokens and keys, by whose they are."""
 
 
 @pytest.fixture
-async def house(settings: Settings, hub: FakeHub, tmp_path: Path) -> AsyncGenerator[House]:
-    tokens = {}
+def settings_of_all(settings: Settings, hub: FakeHub, tmp_path: Path) -> Settings:
+    """All three kinds of callers are let in."""
+    changed = {
+        "access": ("anonymous", "hub", "key"),
+        "admins": (ROOT,),
+        "api_keys_file": tmp_path / "keys.json",
+        "oauth_client_id": f"service-{hub.service}",
+    }
+    return settings.model_copy(update=changed)
+
+
+@pytest.fixture
+async def credentials(hub: FakeHub, tmp_path: Path) -> Credentials:
     for name in (ADA, BOB, ROOT):
         hub.create_user(name)
-        tokens[name] = hub.tokens.add(name, [SCOPE], "", None).token
-    scopeless = hub.tokens.add(ADA, ["access:servers!user=ada"], "", None).token
     keys = tmp_path / "keys.json"
-    _, plain_key = add_key(keys, name="plain")
-    _, naming_key = add_key(keys, name="naming", may_name_user=True)
-    _, narrow_key = add_key(keys, name="narrow", allowed_images=["example.org/*"])
-    _, admin_key = add_key(keys, name="admin", is_admin=True)
-    changed = {"access": ("anonymous", "hub", "key"), "admins": (ROOT,), "api_keys_file": keys}
-    async with serve(settings.model_copy(update=changed)) as service:
-        as_ada = _bearer(tokens[ADA])
-        accepted = (await service.http.post("/launch", json=BODY, headers=as_ada)).json()
-        await service.events(accepted["events_url"])
-        headers = {
-            "nobody": {},
-            "wrong token": _bearer("a-wrong-token"),
-            "wrong scheme": {"Authorization": "Basic YTpi"},
-            "no scope": _bearer(scopeless),
-            "the Hub's service": _bearer(hub.api_token),
-            "owner": as_ada,
-            "other user": _bearer(tokens[BOB]),
-            "admin": _bearer(tokens[ROOT]),
-            "secret": {"X-Launch-Secret": accepted["secret"]},
-            "wrong secret": {"X-Launch-Secret": "x" * 43},
-            "wrong token, right secret": _bearer("a-wrong-token") | {"X-Launch-Secret": accepted["secret"]},
-            "key": _bearer(plain_key),
-            "key that may name users": _bearer(naming_key),
-            "key for other images": _bearer(narrow_key),
-            "admin key": _bearer(admin_key),
-            "wrong key": _bearer("hl_" + "x" * 43),
-        }
-        yield House(service, headers, accepted["id"])
+    return {
+        "owner": hub.tokens.add(ADA, [SCOPE], "", None).token,
+        "other user": hub.tokens.add(BOB, [SCOPE], "", None).token,
+        "admin": hub.tokens.add(ROOT, [SCOPE], "", None).token,
+        "no scope": hub.tokens.add(ADA, ["access:servers!user=ada"], "", None).token,
+        "the Hub's service": hub.api_token,
+        "wrong token": "a-wrong-token",
+        "key": add_key(keys, name="plain")[1],
+        "key that may name users": add_key(keys, name="naming", may_name_user=True)[1],
+        "key for other images": add_key(keys, name="narrow", allowed_images=["example.org/*"])[1],
+        "admin key": add_key(keys, name="admin", is_admin=True)[1],
+        "wrong key": "hl_" + "x" * 43,
+    }
+
+
+def _headers(credentials: Credentials, session: str, secret: str) -> Mapping[str, dict[str, str]]:
+    """What each kind of caller sends; the secret is that of the launch which is asked about."""
+    cookie = {"Cookie": f"{SESSION_COOKIE}={session}"}
+    return {
+        "nobody": {},
+        "wrong scheme": {"Authorization": "Basic YTpi"},
+        "session of the owner": cookie,
+        "that session, by a page elsewhere": cookie
+        | {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+        "secret": {"X-Launch-Secret": secret},
+        "wrong secret": {"X-Launch-Secret": "x" * 43},
+        "wrong token, right secret": _bearer(credentials["wrong token"]) | {"X-Launch-Secret": secret},
+        **{caller: _bearer(credential) for caller, credential in credentials.items()},
+    }
 
 
 def _bearer(credential: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {credential}"}
 
+
+@dataclass(frozen=True)
+class House:
+    """A service with three kinds of callers, a launch of Ada's that is ready, and what everybody sends."""
+
+    service: Service
+    headers: Mapping[str, dict[str, str]]
+    launch_id: str
+
+
+@pytest.fixture
+async def house(settings_of_all: Settings, hub: FakeHub, credentials: Credentials) -> AsyncGenerator[House]:
+    async with serve(settings_of_all) as service:
+        launch = await _launch_of_ada(service, credentials)
+        session = await _session_of_ada(service, hub)
+        service.http.cookies.clear()
+        yield House(service, _headers(credentials, session, launch["secret"]), launch["id"])
+
+
+# --- every route, every caller, in every mode -------------------------------------------------------------------------
 
 CALLERS = (
     "nobody",
@@ -79,6 +105,8 @@ CALLERS = (
     "owner",
     "other user",
     "admin",
+    "session of the owner",
+    "that session, by a page elsewhere",
     "secret",
     "wrong secret",
     "wrong token, right secret",
@@ -88,62 +116,123 @@ CALLERS = (
     "admin key",
     "wrong key",
 )
-ANYBODY = (200,) * len(CALLERS)
 TABLE: dict[tuple[str, str], tuple[int, ...]] = {
-    # nob wtok schm nosc serv ownr othr admn secr wsec w+rs key  name narr akey wkey
-    ("POST", "/launch"): (202, 401, 401, 403, 403, 409, 202, 202, 202, 202, 401, 202, 202, 403, 202, 401),
-    ("POST", "/launch as bob"): (403, 401, 401, 403, 403, 403, 202, 403, 403, 403, 401, 403, 202, 403, 403, 401),
-    ("GET", "/launch"): (401, 401, 401, 403, 403, 200, 200, 200, 401, 401, 401, 200, 200, 200, 200, 401),
-    ("GET", "/launch?everybody=true"): (401, 401, 401, 403, 403, 403, 403, 200, 401, 401, 401, 403, 403, 403, 200, 401),
-    ("GET", "/launch/{launch_id}"): (200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401),
+    # nob wtok schm nosc serv ownr othr admn sess else secr wsec w+rs key  name narr akey wkey
+    ("POST", "/launch"): (*(202, 401, 401, 403, 403, 202, 202, 202, 202, 403, 202, 202, 401, 202, 202, 403, 202, 401),),
+    ("POST", "/launch as bob"): (
+        *(403, 401, 401, 403, 403, 403, 202, 403, 403, 403, 403, 403, 401, 403, 202, 403, 403, 401),
+    ),
+    ("GET", "/launch"): (*(401, 401, 401, 403, 403, 200, 200, 200, 200, 401, 401, 401, 401, 200, 200, 200, 200, 401),),
+    ("GET", "/launch?everybody=true"): (
+        *(401, 401, 401, 403, 403, 403, 403, 200, 403, 401, 401, 401, 401, 403, 403, 403, 200, 401),
+    ),
+    ("GET", "/launch/{launch_id}"): (
+        *(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401),
+    ),
     ("GET", "/launch/{launch_id}/events"): (
-        *(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401),
+        *(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401),
     ),
     ("DELETE", "/launch/{launch_id}"): (
-        *(403, 401, 401, 403, 403, 202, 403, 202, 202, 403, 401, 403, 403, 403, 202, 401),
+        *(403, 401, 401, 403, 403, 202, 403, 202, 202, 403, 202, 403, 401, 403, 403, 403, 202, 401),
     ),
-    ("GET", "/session"): (200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401),
-    ("DELETE", "/session"): (204,) * len(CALLERS),
+    ("GET", "/session"): (*(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401),),
+    ("DELETE", "/session"): (
+        *(204, 204, 204, 204, 204, 204, 204, 204, 204, 403, 204, 204, 204, 204, 204, 204, 204, 204),
+    ),
     ("GET", "/oauth_login"): (302,) * len(CALLERS),
     ("GET", "/oauth_callback"): (401,) * len(CALLERS),
-    ("GET", "/healthz"): ANYBODY,
-    ("GET", "/readyz"): ANYBODY,
-    ("GET", "/openapi.json"): ANYBODY,
-    ("GET", "/docs"): ANYBODY,
-    ("GET", "/docs/start.js"): ANYBODY,
-    ("GET", "/docs/swagger-ui.css"): ANYBODY,
-    ("GET", "/docs/swagger-ui-bundle.js"): ANYBODY,
+    **{
+        ("GET", path): (200,) * len(CALLERS)
+        for path in (
+            *("/healthz", "/readyz", "/openapi.json"),
+            *("/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"),
+        )
+    },
 }
+"""What is answered where all three kinds of callers are let in; the launch is a Hub user's."""
+
+HUB_USERS = ("no scope", "the Hub's service", "owner", "other user", "admin")
+SESSIONS = ("session of the owner", "that session, by a page elsewhere")
+KEYS = ("key", "key that may name users", "key for other images", "admin key")
+WITHOUT_CREDENTIALS = ("nobody", "secret", "wrong secret")
+CHECKS_CREDENTIALS = [route for route in TABLE if route[1].startswith("/launch") or route == ("GET", "/session")]
 
 
-READS = [route for route in TABLE if route[0] == "GET"]
-WRITES = [(route, column) for route in TABLE if route[0] != "GET" for column in range(len(CALLERS))]
+def expected(route: tuple[str, str], caller: str, access: tuple[str, ...]) -> int:
+    """The table's answer; who is not let in is known no more than somebody with a wrong token, or with none."""
+    if "hub" not in access and route in (("GET", "/oauth_login"), ("GET", "/oauth_callback"), ("DELETE", "/session")):
+        known = route == ("DELETE", "/session")  # by the method GET
+        return 403 if known and caller == SESSIONS[1] else 405 if known else 404
+    if route in CHECKS_CREDENTIALS:
+        if ("hub" not in access and caller in HUB_USERS) or ("key" not in access and caller in KEYS):
+            return 401
+        if "hub" not in access and caller == SESSIONS[0]:
+            caller = "nobody"
+        if "anonymous" not in access and caller in WITHOUT_CREDENTIALS and route[0] == "POST":
+            return 401
+    return TABLE[route][CALLERS.index(caller)]
 
 
-@pytest.mark.parametrize("route", READS)
-async def test_each_caller_reads_what_the_table_says(house: House, route: tuple[str, str]) -> None:
-    statuses = tuple([(await _ask(house, route, caller)).status_code for caller in CALLERS])
-
-    assert dict(zip(CALLERS, statuses, strict=True)) == dict(zip(CALLERS, TABLE[route], strict=True))
-
-
-@pytest.mark.parametrize(("route", "column"), WRITES)
-async def test_each_caller_writes_what_the_table_says(house: House, route: tuple[str, str], column: int) -> None:
-    answer = await _ask(house, route, CALLERS[column])
-
-    assert answer.status_code == TABLE[route][column], f"{CALLERS[column]}: {answer.text[:300]}"
+MODES = [
+    ("anonymous",),
+    ("hub",),
+    ("key",),
+    ("anonymous", "hub"),
+    ("anonymous", "key"),
+    ("hub", "key"),
+    ("anonymous", "hub", "key"),
+]
 
 
-async def _ask(house: House, route: tuple[str, str], caller: str) -> httpx.Response:
+@pytest.mark.parametrize("access", MODES, ids=" ".join)
+async def test_each_route_answers_each_caller_as_the_table_says(
+    settings_of_all: Settings, hub: FakeHub, credentials: Credentials, access: tuple[str, ...]
+) -> None:
+    named = {"allow_named_servers": True}  # so that no launch is in another's way
+    async with serve(settings_of_all.model_copy(update=named)) as service:
+        launches = await asyncio.gather(*(_launch_of_ada(service, credentials) for _ in CALLERS))
+        session = await _session_of_ada(service, hub)
+
+    answers = {}
+    async with serve(settings_of_all.model_copy(update={**named, "access": access})) as service:
+        for caller, launch in zip(CALLERS, launches, strict=True):
+            headers = _headers(credentials, session, launch["secret"])[caller]
+            for route in TABLE:
+                answers[route, caller] = await _ask(service, route, launch["id"], headers)
+
+    cells = [(route, caller) for route in TABLE for caller in CALLERS]
+    assert answers == {(route, caller): expected(route, caller, access) for route, caller in cells}
+
+
+async def _launch_of_ada(service: Service, credentials: Credentials) -> dict[str, str]:
+    answer = await service.http.post("/launch", json=BODY, headers=_bearer(credentials["owner"]))
+    accepted: dict[str, str] = answer.json()
+    await service.events(accepted["events_url"])
+    return accepted
+
+
+async def _session_of_ada(service: Service, hub: FakeHub) -> str:
+    """The browser's cookie after a login."""
+    login = await service.http.get("/oauth_login")
+    told = {name: values[0] for name, values in parse_qs(urlsplit(login.headers["Location"]).query).items()}
+    code = hub.confirm_login(
+        ADA, scopes=[SCOPE], redirect_uri=told["redirect_uri"], code_challenge=told["code_challenge"]
+    )
+    await service.http.get("/oauth_callback", params={"code": code, "state": told["state"]})
+    return service.http.cookies[SESSION_COOKIE]
+
+
+async def _ask(service: Service, route: tuple[str, str], launch_id: str, headers: Mapping[str, str]) -> int:
     method, path = route
     body = BODY | ({"username": BOB} if path.endswith("as bob") else {}) if method == "POST" else None
-    path = path.removesuffix(" as bob").format(launch_id=house.launch_id)
-    answer = await house.service.http.request(method, path, json=body, headers=house.headers[caller])
+    path = path.removesuffix(" as bob").format(launch_id=launch_id)
+    service.http.cookies.clear()  # a login that was begun is not the next caller's
+    answer = await service.http.request(method, path, json=body, headers=headers)
     if answer.status_code == 401:
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     if answer.status_code >= 400:
         assert answer.headers["Content-Type"] == "application/problem+json"
-    return answer
+    return answer.status_code
 
 
 async def test_no_route_is_missing_from_the_table(house: House) -> None:
@@ -172,10 +261,13 @@ def _routes(app: Any) -> set[tuple[str, str]]:
         ("nobody", False, False),
         ("other user", False, False),
         ("key", False, False),
+        ("key that may name users", False, False),
         ("wrong secret", False, False),
+        ("that session, by a page elsewhere", False, False),
         ("admin", True, False),
         ("admin key", True, False),
         ("owner", True, True),
+        ("session of the owner", True, True),
         ("secret", True, True),
     ],
 )
@@ -234,38 +326,6 @@ async def test_an_admin_lists_everybodys_launches_without_a_way_in(house: House)
     assert [launch["username"] for launch in everybodys["launches"]] == [ADA]
     assert "open_url" not in everybodys["launches"][0]
     assert own["launches"] == []
-
-
-# --- modes ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("access", "caller", "status"),
-    [
-        (("hub",), "nobody", 401),
-        (("hub",), "key", 401),
-        (("hub",), "user", 202),
-        (("key",), "nobody", 401),
-        (("key",), "key", 202),
-        (("key",), "user", 401),
-        (("anonymous",), "nobody", 202),
-        (("anonymous",), "key", 401),
-        (("anonymous",), "user", 401),
-        (("anonymous", "key"), "nobody", 202),
-        (("hub", "key"), "nobody", 401),
-    ],
-)
-async def test_only_the_kinds_of_callers_that_are_let_in_may_launch(
-    settings: Settings, hub: FakeHub, tmp_path: Path, access: tuple[str, ...], caller: str, status: int
-) -> None:
-    hub.create_user(ADA)
-    _, key = add_key(tmp_path / "keys.json", name="ci")
-    headers = {"nobody": {}, "key": _bearer(key), "user": _bearer(hub.tokens.add(ADA, [SCOPE], "", None).token)}
-    changed = {"access": access, "api_keys_file": tmp_path / "keys.json"}
-    async with serve(settings.model_copy(update=changed)) as service:
-        answer = await service.http.post("/launch", json=BODY, headers=headers[caller])
-
-    assert answer.status_code == status
 
 
 # --- on whose account -------------------------------------------------------------------------------------------------

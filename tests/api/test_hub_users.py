@@ -1,13 +1,14 @@
 """Hub users as callers: what is asked of the Hub, and what is remembered."""
 
 import asyncio
+import gc
 
 import pytest
 
-from app.api import hub_users
 from app.api.hub_users import LIFETIME_S, HubUsers
 from app.hub.client import HubClient
 from app.launch.errors import AccessDenied, HubUnavailable, Unauthenticated
+from app.launch.ports import Identity
 from tests.fakes.hub import FakeHub
 
 SCOPE = "access:services!service=hublaunch"
@@ -138,16 +139,69 @@ async def test_one_who_leaves_takes_the_answer_from_nobody(users: HubUsers, hub:
     assert (await staying).key == "ada"
 
 
-async def test_no_more_tokens_are_remembered_than_the_bound(
-    users: HubUsers, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+async def test_of_many_who_wait_each_hears_that_the_hub_cannot_say_and_the_next_one_asks_again(
+    users: HubUsers, hub: FakeHub
 ) -> None:
-    monkeypatch.setattr(hub_users, "TOKENS_MAX", 2)
-    tokens = [token(hub, f"user-{number}", SCOPE) for number in range(3)]
-    for each in tokens:
+    of_ada = token(hub, "ada", SCOPE)
+    hub.fail_on("whoami", status=503, body="html")
+
+    heard = await asyncio.gather(*(users.caller(of_ada) for _ in range(50)), return_exceptions=True)
+
+    assert {type(each) for each in heard} == {HubUnavailable}
+    assert len(hub.asked("whoami")) == 1
+    assert (await users.caller(of_ada)).key == "ada"
+
+
+async def ask_and_leave(users: HubUsers) -> None:
+    asking = [asyncio.create_task(users.caller("token")) for _ in range(3)]
+    await asyncio.sleep(0)
+    for each in asking:
+        each.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def test_where_all_have_left_an_error_of_the_hub_is_nobodys_and_the_next_one_asks_again(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    is_answered, asked = asyncio.Event(), []
+
+    async def identify(token: str) -> Identity:
+        asked.append(token)
+        await is_answered.wait()
+        raise HubUnavailable("know this token", "it did not answer in time")
+
+    users = HubUsers(identify, service_name="hublaunch", admins=(), now=clock)
+    await ask_and_leave(users)
+
+    is_answered.set()
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+
+    gc.collect()
+    assert caplog.text == ""
+    with pytest.raises(HubUnavailable):
+        await users.caller("token")
+    assert asked == ["token", "token"]
+
+
+async def test_4096_tokens_are_remembered_and_a_further_one_takes_the_place_of_the_oldest_answer(clock: Clock) -> None:
+    asked: list[str] = []
+
+    async def identify(token: str) -> Identity:
+        asked.append(token)
+        return Identity(kind="user", name=token, scopes=frozenset({SCOPE}), groups=frozenset())
+
+    users = HubUsers(identify, service_name="hublaunch", admins=(), now=clock)
+    first, second, *others = tokens = [f"token-{number}" for number in range(4096)]
+    for each in tokens * 2:
         await users.caller(each)
+    assert asked == tokens
 
-    await users.caller(tokens[2])
-    asked_before = len(hub.asked("whoami"))
-    await users.caller(tokens[0])
+    clock.now = LIFETIME_S
+    await users.caller(first)  # its answer is the newest now
+    clock.now = LIFETIME_S - 1
+    await users.caller("one more")
+    for each in (first, *others):
+        await users.caller(each)
+    await users.caller(second)
 
-    assert (asked_before, len(hub.asked("whoami"))) == (3, 4)
+    assert asked == [*tokens, first, "one more", second]

@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncGenerator
 from http.cookies import SimpleCookie
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from app.api.sessions import LOGIN_COOKIE, SESSION_COOKIE
 from app.settings import Settings
 from tests.fakes.hub import FakeHub
+from tests.fakes.hub_faults import Operation
 from tests.served import BODY, Service, serve
 
 SCOPE = "access:services!service=launcher"
@@ -187,49 +190,136 @@ async def test_a_user_without_the_scope_is_told_so_and_has_no_session(users_serv
     assert SESSION_COOKIE not in answer.cookies
 
 
-async def test_a_hub_that_is_down_during_the_login_is_a_problem_that_says_so(
-    users_service: Service, hub: FakeHub
-) -> None:
-    hub.fail_on("exchange_code", status=503, body="html")
-
-    answer = await come_back(users_service, hub, await begin(users_service))
-
-    assert (answer.status_code, answer.json()["code"]) == (502, "hub_unavailable")
-
-
 @pytest.mark.parametrize("cookie", ["forged", "", "gAAAAABforged", "é"])
 async def test_a_cookie_that_this_service_did_not_make_is_no_session(users_service: Service, cookie: str) -> None:
-    headers = {b"Cookie": f"{SESSION_COOKIE}={cookie}; {LOGIN_COOKIE}={cookie}".encode()}
-
-    session = await users_service.http.get("/session", headers=headers)
-    callback = await users_service.http.get("/oauth_callback?code=x&state=y", headers=headers)
-
-    assert session.json()["kind"] == "anonymous"
-    assert callback.status_code == 401
+    await assert_is_no_session(users_service, session=cookie, login=cookie)
 
 
+async def test_a_cookie_that_was_changed_is_no_session(users_service: Service, hub: FakeHub) -> None:
+    session, login = await cookies_of_a_browser(users_service, hub)
+
+    for place in (0, 12, len(session) // 2, -2):
+        await assert_is_no_session(users_service, session=changed_at(session, place), login=changed_at(login, place))
+
+
+async def test_a_cookie_that_was_sealed_with_another_key_is_no_session(
+    settings_of_users: Settings, hub: FakeHub
+) -> None:
+    keys = [settings_of_users.model_copy(update={"secret_key": SecretStr(letter * 32)}) for letter in "ab"]
+    async with serve(keys[0]) as service:
+        session, login = await cookies_of_a_browser(service, hub)
+
+    async with serve(keys[1]) as service:
+        await assert_is_no_session(service, session=session, login=login)
+
+
+async def test_neither_cookie_passes_for_the_other(users_service: Service, hub: FakeHub) -> None:
+    session, login = await cookies_of_a_browser(users_service, hub)
+
+    await assert_is_no_session(users_service, session=login, login=session)
+
+
+async def cookies_of_a_browser(service: Service, hub: FakeHub) -> tuple[str, str]:
+    """That of a session, and that of another login that is under way."""
+    await come_back(service, hub, await begin(service))
+    await begin(service)
+    cookies = service.http.cookies[SESSION_COOKIE], service.http.cookies[LOGIN_COOKIE]
+    service.http.cookies.clear()
+    return cookies
+
+
+def changed_at(cookie: str, place: int) -> str:
+    letters = list(cookie)
+    letters[place] = "A" if letters[place] != "A" else "B"
+    return "".join(letters)
+
+
+async def assert_is_no_session(service: Service, *, session: str, login: str) -> None:
+    headers = {b"Cookie": f"{SESSION_COOKIE}={session}; {LOGIN_COOKIE}={login}".encode()}
+
+    told = await service.http.get("/session", headers=headers)
+    callback = await service.http.get("/oauth_callback?code=x&state=y", headers=headers)
+
+    assert (told.status_code, told.json().get("kind")) == (200, "anonymous")
+    assert (callback.status_code, callback.json()["code"]) == (401, "unauthenticated")
+
+
+BELOW_A_PREFIX = (
+    "docs",
+    "/docs",
+    "/services/launcher",
+    "/services/launcherx/",
+    "//evil.example/services/launcher/",
+    "https://evil.example/services/launcher/",
+    "/services/launcher/../../hub/logout",
+    "/services/launcher/%2e%2e/%2e%2e/hub/logout",
+    "/services/launcher/\\evil",
+    "/services/launcher/%5c%5cevil",
+    "/services/launcher//evil.example",
+    "/services/launcher/\r\nSet-Cookie: a=b",
+    "/services/launcher/%0d%0aSet-Cookie: a=b",
+    "/services/launcher/ä",
+    "javascript:alert(1)",
+)
+AT_THE_ROOT = (
+    "//evil.example",
+    "///evil.example",
+    "/\\evil.example",
+    "/%5cevil.example",
+    "/%2fevil.example",
+    "/.//evil.example",
+    "/./docs",
+    "/docs/..",
+    "/docs/%2e%2e//evil.example",
+    "/\t/evil.example",
+    "/%09/evil.example",
+    "https://evil.example/",
+    "https:evil.example",
+    "?x",
+)
+
+
+@pytest.mark.parametrize(("prefix", "paths"), [(PREFIX, BELOW_A_PREFIX), ("", AT_THE_ROOT)])
+async def test_a_login_leads_to_paths_of_this_service_alone(
+    settings_of_users: Settings, prefix: str, paths: tuple[str, ...]
+) -> None:
+    async with serve(settings_of_users.model_copy(update={"prefix": prefix})) as service:
+        answers = {path: await service.http.get("/oauth_login", params={"next": path}) for path in paths}
+
+    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(paths, 422)
+    for answer in answers.values():
+        assert answer.json()["errors"][0]["field"] == "next"
+        assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/docs?next=//x#/y", "/a%20b/c.d/..e/@f:80", "/docs/"])
+async def test_a_path_of_this_service_is_gone_on_to_as_it_was_given(
+    users_service: Service, hub: FakeHub, path: str
+) -> None:
+    answer = await come_back(users_service, hub, await begin(users_service, next=PREFIX + path))
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, PREFIX + path)
+
+
+@pytest.mark.parametrize("operation", ["exchange_code", "whoami"])
 @pytest.mark.parametrize(
-    "path",
+    ("fault", "status", "code"),
     [
-        "docs",
-        "/docs",
-        "/services/launcher",
-        "/services/launcherx/",
-        "//evil.example/services/launcher/",
-        "https://evil.example/services/launcher/",
-        "/services/launcher/../../hub/logout",
-        "/services/launcher/%2e%2e/%2e%2e/hub/logout",
-        "/services/launcher/\\evil",
-        "/services/launcher/%5c%5cevil",
-        "/services/launcher//evil.example",
-        "/services/launcher/\r\nSet-Cookie: a=b",
-        "/services/launcher/%0d%0aSet-Cookie: a=b",
-        "/services/launcher/ä",
-        "javascript:alert(1)",
+        ({"how": "drop"}, 502, "hub_unavailable"),
+        ({"status": 500}, 502, "hub_unavailable"),
+        ({"status": 503, "body": "html"}, 502, "hub_unavailable"),
+        ({"status": 200, "body": "half"}, 502, "hub_unavailable"),
+        ({"status": 404}, 502, "hub_refused"),
+        ({"status": 429}, 503, "hub_busy"),
     ],
 )
-async def test_a_login_leads_to_paths_of_this_service_alone(users_service: Service, path: str) -> None:
-    answer = await users_service.http.get("/oauth_login", params={"next": path})
+async def test_whatever_the_hub_says_during_a_login_ends_in_a_problem_and_no_session(
+    users_service: Service, hub: FakeHub, operation: Operation, fault: dict[str, Any], status: int, code: str
+) -> None:
+    told = await begin(users_service)
+    hub.fail_on(operation, **fault)
 
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "next")
-    assert "Set-Cookie" not in answer.headers
+    answer = await come_back(users_service, hub, told)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert SESSION_COOKIE not in answer.cookies

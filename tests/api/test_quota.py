@@ -81,3 +81,52 @@ async def test_while_the_hub_cannot_say_the_quota_stands_and_the_answer_is_a_pro
     answer = await post(service)
 
     assert (answer.status_code, answer.json()["code"]) == (502, "hub_unavailable")
+
+
+async def test_where_many_ask_for_the_place_of_some_that_are_gone_no_more_than_allowed_are_accepted(
+    service: Service, hub: FakeHub
+) -> None:
+    for _ in range(MOST):
+        await service.events((await post(service)).json()["events_url"])
+    for name in list(hub.users):
+        await hub.stop_server(name, "", remove=False)
+
+    answers = await asyncio.gather(*(post(service) for _ in range(20)))
+    while (last := await post(service)).status_code == 202:
+        answers.append(last)
+
+    assert sorted(answer.status_code for answer in answers) == [202] * MOST + [429] * (len(answers) - MOST)
+    assert last.status_code == 429
+
+
+async def test_a_restart_of_the_service_does_not_make_room(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    path = tmp_path / "keys.json"
+    _, key = add_key(path, name="ci", max_active=1)
+    statuses = []
+    for _ in range(2):
+        async with serve(settings.model_copy(update={"access": ("key",), "api_keys_file": path})) as service:
+            service.http.headers["Authorization"] = f"Bearer {key}"
+            statuses.append((await post(service)).status_code)
+
+    assert statuses == [202, 429]
+
+
+async def test_each_key_has_its_own_quota_and_who_has_none_is_not_counted(
+    settings: Settings, hub: FakeHub, tmp_path: Path
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    path = tmp_path / "keys.json"
+    keys = {name: add_key(path, name=name, max_active=most)[1] for name, most in (("a", 1), ("b", 2), ("c", None))}
+    async with serve(settings.model_copy(update={"access": ("key",), "api_keys_file": path})) as service:
+
+        async def accepted(key: str) -> int:
+            headers = {"Authorization": f"Bearer {key}"}
+            answers = await asyncio.gather(
+                *(service.http.post("/launch", json=BODY, headers=headers) for _ in range(5))
+            )
+            return [answer.status_code for answer in answers].count(202)
+
+        counts = dict(zip(keys, await asyncio.gather(*map(accepted, keys.values())), strict=True))
+
+    assert counts == {"a": 1, "b": 2, "c": 5}

@@ -57,7 +57,7 @@ async def test_a_token_tells_whose_it_is_and_may_start_nothing(hub: ContractHub,
     told = (await hub.api.get("user", headers=as_visitor)).json()
     start = await hub.api.post(f"users/{user}/server", headers=as_visitor)
 
-    assert (told["kind"], told["name"]) == ("user", user)
+    assert (told["kind"], told["name"], told["groups"]) == ("user", user, [])
     assert f"access:servers!server={user}/" in told["scopes"]
     needed = "start:servers" if hub.version >= (6,) else "servers"
     assert error(start) == (403, f"Action is not authorized with current scopes; requires any of [{needed}]")

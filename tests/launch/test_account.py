@@ -76,6 +76,14 @@ async def test_a_name_that_would_lead_elsewhere_is_never_asked_about(
     assert hub.requests == []
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+async def test_a_hub_user_whose_name_leads_elsewhere_is_refused(client: HubClient, hub: FakeHub, name: str) -> None:
+    with pytest.raises(AccessDenied, match="No path"):
+        await accounts(client, hub).first_attempt(ID, request(), Caller(kind="hub", key=name))
+
+    assert hub.requests == []
+
+
 async def test_a_user_whom_the_hub_does_not_have_is_refused_and_not_made(client: HubClient, hub: FakeHub) -> None:
     with pytest.raises(InvalidRequest, match="no such user"):
         await accounts(client, hub).first_attempt(ID, request("nobody"), NAMING_KEY)

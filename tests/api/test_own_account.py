@@ -1,0 +1,137 @@
+"""Launches on accounts that were there before: however they end, the user stays, and so does what else they run."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.keys import add_key
+from app.settings import Settings
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import Service, serve
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Somebody who launches for Ada, and the settings of the service that they ask."""
+
+    settings: Settings
+    headers: dict[str, str]
+    body: dict[str, str]
+
+
+@pytest.fixture(params=["Ada", "a key that names her"])
+async def asking(request: pytest.FixtureRequest, settings: Settings, hub: FakeHub, tmp_path: Path) -> Asking:
+    """Ada has a server of her own beside what is launched."""
+    hub.create_user("ada")
+    await hub.start_server("ada", "her-own", {})
+    await hub.until(lambda: hub.users["ada"].servers["her-own"].ready)
+    token = hub.tokens.add("ada", ["access:services!service=hublaunch"], "", None).token
+    _, key = add_key(tmp_path / "keys.json", name="ci", may_name_user=True)
+    changed = {"access": ("hub", "key"), "api_keys_file": tmp_path / "keys.json", "allow_named_servers": True}
+    by_key = request.param != "Ada"
+    return Asking(
+        settings=settings.model_copy(update=changed),
+        headers={"Authorization": f"Bearer {key if by_key else token}"},
+        body={"server_name": "work"} | ({"username": "ada"} if by_key else {}),
+    )
+
+
+@pytest.fixture
+async def service(asking: Asking) -> AsyncGenerator[Service]:
+    async with serve(asking.settings) as service:
+        service.http.headers.update(asking.headers)
+        yield service
+
+
+def named_servers(hub: FakeHub) -> set[str]:
+    """Those that the Hub knows of, stopped ones too."""
+    return {name for name in hub.users["ada"].servers if name}
+
+
+def assert_nothing_else_was_touched(hub: FakeHub) -> None:
+    assert hub.asked("create_user") == []
+    assert hub.asked("delete_user") == []
+    assert hub.asked("mint_token") == []
+    assert {(request.username, request.server_name) for request in hub.asked("stop_server")} <= {("ada", "work")}
+    assert ("ada", "her-own") in hub.active_servers
+
+
+async def test_a_failed_one_leaves_the_user_and_no_server(service: Service, asking: Asking, hub: FakeHub) -> None:
+    hub.spawn_plan("ada", SpawnPlan(fails="no such image"))
+
+    events = await service.events((await service.launch(**asking.body))["events_url"])
+
+    assert (events[-1]["phase"], events[-1]["problem"]["code"]) == ("failed", "spawn_failed")
+    assert named_servers(hub) == {"her-own"}
+    assert_nothing_else_was_touched(hub)
+
+
+async def test_one_that_takes_too_long_is_stopped_and_leaves_the_user(asking: Asking, hub: FakeHub) -> None:
+    hub.spawn_plan("ada", SpawnPlan(never=True))
+    async with serve(asking.settings.model_copy(update={"launch_timeout": 0.3})) as service:
+        service.http.headers.update(asking.headers)
+        events = await service.events((await service.launch(**asking.body))["events_url"])
+
+    assert (events[-1]["phase"], events[-1]["problem"]["code"]) == ("failed", "launch_timeout")
+    assert named_servers(hub) == {"her-own"}
+    assert_nothing_else_was_touched(hub)
+
+
+async def test_one_that_is_cancelled_while_it_starts_leaves_the_user(
+    service: Service, asking: Asking, hub: FakeHub
+) -> None:
+    hub.spawn_plan("ada", SpawnPlan(never=True))
+    accepted = await service.launch(**asking.body)
+    await hub.until(lambda: hub.is_spawning("ada", "work"))
+
+    await service.cancel(accepted)
+
+    assert named_servers(hub) == {"her-own"}
+    assert_nothing_else_was_touched(hub)
+
+
+async def test_one_that_is_cancelled_once_it_is_ready_leaves_the_user(
+    service: Service, asking: Asking, hub: FakeHub
+) -> None:
+    accepted = await service.launch(**asking.body)
+    await service.events(accepted["events_url"])
+
+    await service.cancel(accepted)
+
+    assert named_servers(hub) == {"her-own"}
+    assert_nothing_else_was_touched(hub)
+
+
+async def test_the_second_attempt_is_on_the_same_account_and_server(
+    service: Service, asking: Asking, hub: FakeHub
+) -> None:
+    hub.spawn_plan("ada", SpawnPlan(never=True))
+    accepted = await service.launch(**asking.body)
+    await hub.until(lambda: hub.is_spawning("ada", "work") and hub.open_streams)
+    hub.spawn_plan("ada", SpawnPlan())
+
+    await hub.restart()
+    events = await service.events(accepted["events_url"])
+
+    launch = (await service.http.get(f"/launch/{accepted['id']}")).json()
+    assert (events[-1]["phase"], events[-1]["attempt"]) == ("ready", 2)
+    assert (launch["username"], launch["server_name"]) == ("ada", "work")
+    assert hub.count("spawn_started", "ada") == 3, "hers, the one that was lost, and the one that is ready"
+
+
+async def test_so_it_is_after_a_restart_of_the_service(asking: Asking, hub: FakeHub) -> None:
+    hub.spawn_plan("ada", SpawnPlan(never=True))
+    async with serve(asking.settings) as service:
+        service.http.headers.update(asking.headers)
+        accepted = await service.launch(**asking.body)
+        await hub.until(lambda: hub.is_spawning("ada", "work"))
+    hub.spawn_plan("ada", SpawnPlan())
+
+    async with serve(asking.settings) as service:
+        events = await service.events(accepted["events_url"])
+
+    assert (events[-1]["phase"], events[-1]["attempt"]) == ("ready", 2)
+    assert hub.active_servers == {("ada", "her-own"), ("ada", "work")}
+    assert_nothing_else_was_touched(hub)
