@@ -67,6 +67,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
         docs_url=None,
         openapi_url=f"{prefix}/openapi.json",
         redoc_url=None,
+        redirect_slashes=False,  # its redirects are absolute, and to http where a proxy ends TLS
         lifespan=lambda _: _lifespan(settings, hub_transport),
         middleware=_middleware(settings),
     )

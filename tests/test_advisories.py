@@ -1,6 +1,7 @@
 """The advisories of other launchers and of JupyterHub that could be ours too, one test each."""
 
 import asyncio
+import json
 import re
 from pathlib import Path
 from urllib.parse import quote
@@ -84,7 +85,9 @@ async def test_jupyterhub_cve_2026_40864_and_cve_2024_28233_a_page_elsewhere_can
 
 
 @pytest.mark.parametrize("path", ["/launch", "/", "/session", "/launch/x", "/launch/x/events", "/docs"])
-async def test_coder_ghsa_m3cr_vc2j_pm27_no_link_starts_a_launch(service: Service, hub: FakeHub, path: str) -> None:
+async def test_coder_ghsa_m3cr_vc2j_pm27_and_nbgitpuller_cve_2021_39160_no_link_starts_a_launch(
+    service: Service, hub: FakeHub, path: str
+) -> None:
     query = "?image=quay.io/jupyter/base-notebook:latest&repo_url=https://github.com/org/repo&token=x"
 
     for method in ("GET", "HEAD", "OPTIONS"):
@@ -227,3 +230,18 @@ async def test_jupyterhub_cve_2024_41942_launches_on_own_accounts_do_without_adm
 
     assert events[-1]["phase"] == "ready"
     assert list(hub.users) == ["ada"]
+
+
+async def test_coder_pr_26146_the_token_is_put_into_no_address_but_the_servers(
+    settings: Settings, hub: FakeHub
+) -> None:
+    repo_url = "https://evil.example/$token/{token}/%7Btoken%7D"
+    body = BODY | {"repo_url": repo_url, "extra_args": {"binder_launch_host": "https://evil.example/?token={token}"}}
+    async with serve(settings) as service:
+        accepted = (await service.http.post("/launch", json=body)).json()
+        stream = (await service.http.get(accepted["events_url"])).text
+
+    ready = json.loads(next(line[6:] for line in stream.splitlines() if '"phase":"ready"' in line))
+    assert ready["open_url"].startswith(f"{hub.url}user/")
+    assert ready["repo_url"] == repo_url
+    assert stream.count(ready["token"]) == 2, "in `token` and in `open_url`"

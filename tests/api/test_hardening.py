@@ -171,3 +171,11 @@ async def test_what_is_larger_than_any_rightful_request_is_refused(
     assert answer.status_code == status
     assert answer.json()["status"] == status
     assert "xxx" not in json.dumps(answer.json())
+
+
+@pytest.mark.parametrize("path", ["/docs/", "/launch/", "/healthz/"])
+async def test_no_path_is_answered_with_a_redirect_to_an_absolute_address(service: Service, path: str) -> None:
+    answer = await service.http.get(path)
+
+    assert answer.status_code == 404
+    assert "Location" not in answer.headers
