@@ -59,11 +59,6 @@ class Caller:
     is_admin: bool = field(default=False, compare=False)
     """Whether they see and cancel everybody's launches."""
 
-    @property
-    def is_known(self) -> bool:
-        """Whether they have shown who they are, so that their launches are theirs without a secret."""
-        return self.kind != "anonymous"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaunchRequest:

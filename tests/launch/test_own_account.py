@@ -41,9 +41,8 @@ async def serving(hub: FakeHub, client: HubClient, path: Path, *, named: bool = 
 
 async def ready(service: LaunchService, hub: FakeHub, caller: Caller = ALICE, *, username: str = "") -> Launch:
     launch = await service.start(LaunchRequest(image="a/b", username=username), caller)
-    while (now := await service.get(launch.id)).status is not Status.READY:
-        assert now.is_under_way
-        await asyncio.sleep(0.01)
+    await asyncio.wait(tuple(service._tasks.values()))
+    assert (await service.get(launch.id)).status is Status.READY
     return launch
 
 
