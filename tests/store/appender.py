@@ -19,7 +19,7 @@ async def main() -> None:
     launches = [new_launch() for _ in range(3)]
     async with SqlLaunchStore(sys.argv[1], sealer=Sealer(["0" * 32], purpose="stored tokens")) as store:
         await asyncio.gather(*map(store.accept, launches))
-        await asyncio.gather(*(append(store, launch.id) for launch in launches))
+        await asyncio.gather(*(append(store, launch) for launch in launches))
 
 
 asyncio.run(main())

@@ -24,8 +24,8 @@ from tests.store.launches import CANCELLED, FAILED, PULLING, READY, first_event,
 async def ready_launch(store: LaunchStore) -> Launch:
     launch = new_launch()
     await store.accept(launch)
-    await store.append(launch.id, PULLING)
-    await store.append(launch.id, READY)
+    await store.append(launch, PULLING)
+    await store.append(launch, READY)
     return launch
 
 
@@ -59,7 +59,7 @@ async def test_a_step_becomes_the_next_event_and_the_status_of_its_launch(store:
     launch = new_launch()
     await store.accept(launch)
 
-    event = await store.append(launch.id, PULLING)
+    event = await store.append(launch, PULLING)
 
     assert (event.seq, event.attempt, event.phase, event.progress) == (2, 1, Status.LAUNCHING, 20)
     stored = await store.get(launch.id)
@@ -72,9 +72,9 @@ async def test_a_step_becomes_the_next_event_and_the_status_of_its_launch(store:
 async def test_the_last_event_is_read_back_as_it_was_and_ends_the_launch(store: LaunchStore, last: Step) -> None:
     launch = new_launch()
     await store.accept(launch)
-    await store.append(launch.id, PULLING)
+    await store.append(launch, PULLING)
 
-    event = await store.append(launch.id, last)
+    event = await store.append(launch, last)
 
     (stored_event,) = await store.events(launch.id, after=2)
     stored = await store.get(launch.id)
@@ -89,7 +89,7 @@ async def test_a_step_that_the_status_does_not_allow_is_refused_and_not_stored(s
     await store.accept(launch)
 
     with pytest.raises(ValueError, match="waiting, so it cannot become ready"):
-        await store.append(launch.id, READY)
+        await store.append(launch, READY)
 
     assert len(await store.events(launch.id, after=0)) == 1
 
@@ -98,14 +98,14 @@ async def test_no_event_has_the_phase_stopped(store: LaunchStore) -> None:
     launch = await ready_launch(store)
 
     with pytest.raises(ValueError, match="cannot become stopped"):
-        await store.append(launch.id, replace(READY, phase=Status.STOPPED))
+        await store.append(launch, replace(READY, phase=Status.STOPPED))
 
 
 async def test_what_names_an_unknown_launch_is_refused(store: LaunchStore) -> None:
     launch = new_launch()
 
     with pytest.raises(LaunchNotFound):
-        await store.append(launch.id, PULLING)
+        await store.append(launch, PULLING)
     with pytest.raises(LaunchNotFound):
         await store.request_cancel(launch.id)
     with pytest.raises(LaunchNotFound):
@@ -116,7 +116,7 @@ async def test_the_log_is_read_from_any_event_on(store: LaunchStore) -> None:
     launch = new_launch()
     await store.accept(launch)
     for _ in range(3):
-        await store.append(launch.id, PULLING)
+        await store.append(launch, PULLING)
 
     assert [event.seq for event in await store.events(launch.id, after=0)] == [1, 2, 3, 4]
     assert [event.seq for event in await store.events(launch.id, after=2)] == [3, 4]
@@ -128,7 +128,7 @@ async def test_time_never_goes_back_within_a_log(store: LaunchStore) -> None:
     launch = new_launch()
     await store.accept(replace(launch, last_event=first_event(launch.id, in_an_hour)))
 
-    event = await store.append(launch.id, PULLING)
+    event = await store.append(launch, PULLING)
 
     assert event.at == in_an_hour
 
@@ -161,7 +161,7 @@ async def test_the_next_attempt_is_the_latest_from_then_on(store: LaunchStore) -
     assert stored is not None
     assert stored.attempt == second_attempt(launch)
     assert stored.cleaned_at is None
-    assert (await store.append(launch.id, PULLING)).attempt == 2
+    assert (await store.append(launch, PULLING)).attempt == 2
 
 
 async def test_only_the_next_attempt_of_a_launch_under_way_may_begin(store: LaunchStore) -> None:
@@ -230,9 +230,9 @@ async def test_unfinished_are_those_under_way_and_those_to_clean_up_after(store:
     waiting, launching, failed = new_launch(), new_launch(), new_launch()
     for launch in (waiting, launching, failed):
         await store.accept(launch)
-    await store.append(launching.id, PULLING)
+    await store.append(launching, PULLING)
     await store.mark_cleaned(launching.attempt)
-    await store.append(failed.id, FAILED)
+    await store.append(failed, FAILED)
     cancelled_when_ready = await ready_launch(store)
     await store.request_cancel(cancelled_when_ready.id)
     await store.mark_cleaned(cancelled_when_ready.attempt)
@@ -247,10 +247,10 @@ async def test_finished_are_ready_launches_and_those_that_left_nothing(store: La
     await ready_launch(store)
     failed, cancelled, stopped = new_launch(), new_launch(), await ready_launch(store)
     await store.accept(failed)
-    await store.append(failed.id, FAILED)
+    await store.append(failed, FAILED)
     await store.accept(cancelled)
     await store.request_cancel(cancelled.id)
-    await store.append(cancelled.id, CANCELLED)
+    await store.append(cancelled, CANCELLED)
     await store.mark_stopped(stopped.id, stopped_by="caller")
     for launch in (failed, cancelled, stopped):
         await store.mark_cleaned(launch.attempt)
@@ -263,7 +263,7 @@ async def test_only_the_latest_attempt_says_whether_a_launch_is_cleaned_up(store
     await store.accept(launch)
     await store.mark_cleaned(launch.attempt)
     await store.begin_attempt(second_attempt(launch))
-    await store.append(launch.id, FAILED)
+    await store.append(launch, FAILED)
 
     assert [found.attempt.number for found in await store.unfinished()] == [2]
 
@@ -280,7 +280,7 @@ async def test_a_listener_is_told_of_every_event_before_its_writer_goes_on(store
     await store.accept(launch)
     assert told == [launch.last_event]
 
-    event = await store.append(launch.id, PULLING)
+    event = await store.append(launch, PULLING)
     assert told == [launch.last_event, event]
 
 

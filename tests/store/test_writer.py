@@ -53,7 +53,7 @@ async def test_what_waits_is_committed_together(store: SqlLaunchStore) -> None:
     commits: list[Connection] = []
 
     async with held(store):
-        calls = [asyncio.create_task(store.append(launch.id, PULLING)) for _ in range(BATCH_MAX)]
+        calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(BATCH_MAX)]
         await asyncio.sleep(0)
         event.listen(store._database.writing, "commit", commits.append)
     await asyncio.gather(*calls)
@@ -67,7 +67,7 @@ async def test_a_long_queue_is_committed_in_bounded_batches(store: SqlLaunchStor
     commits: list[Connection] = []
 
     async with held(store):
-        calls = [asyncio.create_task(store.append(launch.id, PULLING)) for _ in range(2 * BATCH_MAX + 1)]
+        calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(2 * BATCH_MAX + 1)]
         await asyncio.sleep(0)
         event.listen(store._database.writing, "commit", commits.append)
     await asyncio.gather(*calls)
@@ -99,7 +99,7 @@ async def test_nothing_is_acknowledged_before_it_is_committed(store: SqlLaunchSt
     other = sqlite3.connect(path)
 
     async def append() -> None:
-        stored = await store.append(launch.id, PULLING)
+        stored = await store.append(launch, PULLING)
         (last,) = other.execute("SELECT max(seq) FROM launch_events").fetchone()
         assert last >= stored.seq
 
@@ -110,15 +110,15 @@ async def test_nothing_is_acknowledged_before_it_is_committed(store: SqlLaunchSt
 async def test_a_change_that_fails_leaves_its_neighbours_in_the_batch_untouched(store: SqlLaunchStore) -> None:
     launch, ended = new_launch(), new_launch()
     await asyncio.gather(store.accept(launch), store.accept(ended))
-    await store.append(ended.id, FAILED)
+    await store.append(ended, FAILED)
 
     async with held(store):
         calls = asyncio.gather(
-            store.append(launch.id, PULLING),
-            store.append(ended.id, PULLING),
+            store.append(launch, PULLING),
+            store.append(ended, PULLING),
             store.append("unknown", PULLING),
             store.accept(launch),
-            store.append(launch.id, PULLING),
+            store.append(launch, PULLING),
             return_exceptions=True,
         )
     outcomes = await calls
@@ -151,10 +151,10 @@ async def test_a_commit_that_fails_fails_all_of_its_batch_and_nothing_else(
     store.subscribe(heard.append)
 
     async with held(store):
-        lost = asyncio.ensure_future(store.append(launch.id, PULLING))
+        lost = asyncio.ensure_future(store.append(launch, PULLING))
         failed = asyncio.ensure_future(store._writer.write(fail_at_commit, None))
     outcomes = await asyncio.gather(lost, failed, return_exceptions=True)
-    stored = await store.append(launch.id, PULLING)
+    stored = await store.append(launch, PULLING)
 
     assert [type(outcome) for outcome in outcomes] == [IntegrityError, IntegrityError]
     assert stored.seq == 2
@@ -171,13 +171,13 @@ async def test_a_cancelled_caller_breaks_nothing_and_its_event_is_told(store: Sq
 
     async with held(store):
         cancelled = [
-            asyncio.create_task(store.append(launch.id, PULLING)),
+            asyncio.create_task(store.append(launch, PULLING)),
             asyncio.create_task(store.append("unknown", PULLING)),
         ]
         await asyncio.sleep(0)
         for call in cancelled:
             call.cancel()
-    event = await store.append(launch.id, PULLING)
+    event = await store.append(launch, PULLING)
 
     assert all(call.cancelled() for call in cancelled)
     assert event.seq == 3
@@ -193,13 +193,13 @@ async def test_a_locked_database_fails_what_is_written_until_it_is_free(store: S
     other.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(OperationalError, match="database is locked"):
-        await store.append(launch.id, PULLING)
+        await store.append(launch, PULLING)
     assert not await store.is_healthy()
 
     other.execute("ROLLBACK")
     other.close()
     assert await store.is_healthy()
-    assert (await store.append(launch.id, PULLING)).seq == 2
+    assert (await store.append(launch, PULLING)).seq == 2
 
 
 async def test_a_full_disk_fails_what_does_not_fit_and_is_noticed(store: SqlLaunchStore) -> None:
@@ -209,7 +209,7 @@ async def test_a_full_disk_fails_what_does_not_fit_and_is_noticed(store: SqlLaun
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
 
     async with held(store):
-        calls = [asyncio.create_task(store.append(launch.id, PULLING)) for _ in range(200)]
+        calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(200)]
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     is_failing = store._writer.is_failing
 
@@ -224,7 +224,7 @@ async def test_a_store_that_is_closed_first_stores_what_was_asked_of_it(url: str
     launch = new_launch()
     async with SqlLaunchStore(url, sealer=sealer) as store:
         await store.accept(launch)
-        calls = [asyncio.create_task(store.append(launch.id, PULLING)) for _ in range(3 * BATCH_MAX)]
+        calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(3 * BATCH_MAX)]
         await asyncio.sleep(0)
     events = await asyncio.gather(*calls)
 
