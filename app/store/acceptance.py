@@ -16,9 +16,11 @@ from app.store.shared import lock
 from app.store.tables import IS_ACTIVE, Instant, launch_attempts, launch_events, launches
 
 _INSERT_LAUNCH = insert(launches)
-_INSERT_IF_KEY_IS_NEW = {
-    "sqlite": sqlite.insert(launches).on_conflict_do_nothing(index_elements=["key_scope"]),
-    "postgresql": postgresql.insert(launches).on_conflict_do_nothing(index_elements=["key_scope"]),
+_INSERT_IF_KEY_IS_NEW = {  # returns the row, as psycopg does not tell how many it has inserted
+    "sqlite": sqlite.insert(launches).on_conflict_do_nothing(index_elements=["key_scope"]).returning(launches.c.id),
+    "postgresql": postgresql.insert(launches)
+    .on_conflict_do_nothing(index_elements=["key_scope"])
+    .returning(launches.c.id),
 }
 _INSERT_ATTEMPT = insert(launch_attempts)
 _INSERT_EVENT = insert(launch_events)
@@ -107,7 +109,7 @@ def _insert_keyed(connection: Connection, accept: Accept) -> Accepted:
     kept_since = datetime.now(UTC) - timedelta(seconds=accept.key_kept_s)
     connection.execute(_FORGET_KEY, {"of_key": accept.key.scope, "kept_since": kept_since})
     insert_if_new = _INSERT_IF_KEY_IS_NEW[connection.dialect.name]
-    if connection.execute(insert_if_new, _row(accept)).rowcount == 1:
+    if connection.execute(insert_if_new, _row(accept)).first():
         return _first_event(accept)
     earlier = connection.execute(_OF_KEY, {"of_key": accept.key.scope}).one()
     if earlier.key_request != accept.key.request:

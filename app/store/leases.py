@@ -95,9 +95,9 @@ def _hold(connection: Connection, lease: Lease) -> Sequence[Held]:
     at = now(connection)
     until = at + timedelta(seconds=lease.lease_s)
     if connection.execute(_RENEW, {"owner_id": lease.owner, "until": until}).rowcount != 1:
-        connection.execute(insert(launch_owners), {"id": lease.owner, "leased_until": until})
-        # An owner whose launches were all adopted or ended is of no use; who still lives comes back by this very way.
+        # Owners that have long been dead are forgotten; one that lives all the same comes back by this very way.
         connection.execute(_BURY, {"long_ago": at - timedelta(days=1)})
+        connection.execute(insert(launch_owners), {"id": lease.owner, "leased_until": until})
     rows = connection.execute(_HELD, {"owner_id": lease.owner, "now": at})
     return [
         Held(launch_id=row.id, fence=row.fence, cancel_requested=row.cancel_requested_at is not None) for row in rows

@@ -3,14 +3,15 @@
 import asyncio
 import sys
 
+from app.launch.model import Launch
 from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from tests.store.launches import PULLING, new_launch
 
 
-async def append(store: SqlLaunchStore, launch_id: str) -> None:
+async def append(store: SqlLaunchStore, launch: Launch) -> None:
     while True:
-        event = await store.append(launch_id, PULLING)
+        event = await store.append(launch, PULLING)
         sys.stdout.write(f"{event.launch_id} {event.seq}\n")
         sys.stdout.flush()
 

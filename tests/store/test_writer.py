@@ -15,10 +15,11 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from app.launch.errors import LaunchNotFound
-from app.launch.model import Event
+from app.launch.model import Event, Launch
 from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from app.store.writer import BATCH_MAX
+from tests.store.databases import sqlite_only
 from tests.store.launches import FAILED, PULLING, new_launch
 
 
@@ -43,7 +44,7 @@ async def held(store: SqlLaunchStore) -> AsyncIterator[None]:
 def fail_at_commit(connection: Connection, arguments: Sequence[None]) -> Sequence[None]:
     """An attempt of a launch that is not there, which is looked at only when it is committed."""
     connection.execute(text("PRAGMA defer_foreign_keys = ON"))
-    connection.execute(text("INSERT INTO launch_attempts VALUES ('nothing', 1, '', '', 0, '', NULL)"))
+    connection.execute(text("INSERT INTO launch_attempts VALUES ('nothing', 1, '', '', 0, '', NULL, NULL, NULL)"))
     return arguments
 
 
@@ -81,18 +82,19 @@ async def test_callers_and_listeners_are_told_in_the_order_of_asking(store: SqlL
     returned: list[Event] = []
     store.subscribe(heard.append)
 
-    async def append(launch_id: str) -> None:
-        returned.append(await store.append(launch_id, PULLING))
+    async def append(launch: Launch) -> None:
+        returned.append(await store.append(launch, PULLING))
 
     await asyncio.gather(*map(store.accept, launches))
     async with held(store):
-        calls = [asyncio.create_task(append(launches[n % 3].id)) for n in range(30)]
+        calls = [asyncio.create_task(append(launches[n % 3])) for n in range(30)]
     await asyncio.gather(*calls)
 
     assert [(e.launch_id, e.seq) for e in returned] == [(launches[n % 3].id, 2 + n // 3) for n in range(30)]
     assert heard == [*(launch.last_event for launch in launches), *returned]
 
 
+@sqlite_only
 async def test_nothing_is_acknowledged_before_it_is_committed(store: SqlLaunchStore, path: Path) -> None:
     launch = new_launch()
     await store.accept(launch)
@@ -116,7 +118,7 @@ async def test_a_change_that_fails_leaves_its_neighbours_in_the_batch_untouched(
         calls = asyncio.gather(
             store.append(launch, PULLING),
             store.append(ended, PULLING),
-            store.append("unknown", PULLING),
+            store.append(new_launch(), PULLING),
             store.accept(launch),
             store.append(launch, PULLING),
             return_exceptions=True,
@@ -129,6 +131,7 @@ async def test_a_change_that_fails_leaves_its_neighbours_in_the_batch_untouched(
     assert await store.is_healthy()
 
 
+@sqlite_only
 async def test_nothing_is_left_of_a_change_that_failed_half_way(store: SqlLaunchStore, path: Path) -> None:
     launch, whole = new_launch(), new_launch()
     torn = replace(launch, attempt=replace(launch.attempt, launch_id="of another launch"))
@@ -138,10 +141,11 @@ async def test_nothing_is_left_of_a_change_that_failed_half_way(store: SqlLaunch
     other = sqlite3.connect(path)
     stored = [row for (row,) in other.execute("SELECT id FROM launches")]
     other.close()
-    assert [type(outcome) for outcome in outcomes] == [IntegrityError, type(None)]
+    assert [type(outcome) for outcome in outcomes] == [IntegrityError, Launch]
     assert stored == [whole.id]
 
 
+@sqlite_only
 async def test_a_commit_that_fails_fails_all_of_its_batch_and_nothing_else(
     store: SqlLaunchStore, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -172,7 +176,7 @@ async def test_a_cancelled_caller_breaks_nothing_and_its_event_is_told(store: Sq
     async with held(store):
         cancelled = [
             asyncio.create_task(store.append(launch, PULLING)),
-            asyncio.create_task(store.append("unknown", PULLING)),
+            asyncio.create_task(store.append(new_launch(), PULLING)),
         ]
         await asyncio.sleep(0)
         for call in cancelled:
@@ -184,6 +188,7 @@ async def test_a_cancelled_caller_breaks_nothing_and_its_event_is_told(store: Sq
     assert [e.seq for e in heard] == [2, 3]
 
 
+@sqlite_only
 async def test_a_locked_database_fails_what_is_written_until_it_is_free(store: SqlLaunchStore, path: Path) -> None:
     launch = new_launch()
     await store.accept(launch)
@@ -202,6 +207,7 @@ async def test_a_locked_database_fails_what_is_written_until_it_is_free(store: S
     assert (await store.append(launch, PULLING)).seq == 2
 
 
+@sqlite_only
 async def test_a_full_disk_fails_what_does_not_fit_and_is_noticed(store: SqlLaunchStore) -> None:
     launch = new_launch()
     await store.accept(launch)
