@@ -11,6 +11,7 @@ import pytest
 
 from app.hub.client import HubClient
 from app.launch.messages import MESSAGE_MAX
+from app.launch.ports import Wanted
 from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, Service, serve
@@ -93,7 +94,7 @@ async def test_coder_ghsa_m3cr_vc2j_pm27_and_nbgitpuller_cve_2021_39160_no_link_
     for method in ("GET", "HEAD", "OPTIONS"):
         await service.http.request(method, path + query)
 
-    assert await service.state["web"].service.page(None, status=None, before=None, limit=1) == []
+    assert await service.state["web"].service.page(Wanted(), limit=1) == []
     assert hub.count("user_created") == 0
 
 
