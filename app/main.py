@@ -59,11 +59,11 @@ class _State(TypedDict):
 def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBaseTransport | None = None) -> FastAPI:
     """The service as an ASGI app; what it needs is opened in its lifespan.
 
-    Without `settings` (`uvicorn --factory app.main:create_app`) they come from the environment and `.env`; faults in
-    them end the process with a sentence each. `hub_transport` takes the place of the connections to the Hub.
+    Without `settings` (`uvicorn --factory app.main:create_app`) they are those of `settings_or_exit`. `hub_transport`
+    takes the place of the connections to the Hub.
     """
     if settings is None:
-        settings = _settings_or_exit()
+        settings = settings_or_exit()
     prefix = settings.prefix
     app = FastAPI(
         title="hublaunch",
@@ -190,7 +190,8 @@ def _warn(settings: Settings) -> None:
         )
 
 
-def _settings_or_exit() -> Settings:
+def settings_or_exit() -> Settings:
+    """The settings from the environment and `.env`, logging set up by them. A sentence for each fault ends the process."""
     try:
         settings = load_settings()
     except SettingsFault as fault:

@@ -14,8 +14,9 @@ from app.launch.messages import MESSAGE_MAX
 from app.launch.ports import Wanted
 from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.processes import free_port, started, until_running
 from tests.served import BODY, Service, serve
-from tests.test_cli import SERVERS, environment, free_port, started, until_running
+from tests.test_cli import SERVERS, environment
 
 WEBSOCKET = {
     "Connection": "Upgrade",
