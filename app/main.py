@@ -191,7 +191,7 @@ def _warn(settings: Settings) -> None:
 
 
 def settings_or_exit() -> Settings:
-    """The settings from the environment and `.env`, logging set up by them. A sentence for each fault ends the process."""
+    """The settings from the environment and `.env`, with logging by them; a fault ends the process with a sentence."""
     try:
         settings = load_settings()
     except SettingsFault as fault:
