@@ -199,9 +199,9 @@ class LogAndLeases(RuleBasedStateMachine):
     def lapse(self, process: int) -> None:
         """A process is not heard of for longer than its lease, or on a file dies and is started again."""
         process = self.at(process)
-        self.living[process] = False
         store = self.stores[process]
         if self.processes > 1:
+            self.living[process] = False
             with store._database.writing.begin() as connection:
                 mine = launch_owners.c.id == store._lease.owner
                 connection.execute(update(launch_owners).where(mine).values(leased_until=LONG_AGO))

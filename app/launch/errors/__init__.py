@@ -1,0 +1,130 @@
+"""Everything that can go wrong with a launch, as one tree.
+
+    LaunchError
+    ├── InternalError                a fault of hublaunch itself; its log has it
+    ├── RequestRefused               before acceptance; the caller can change something
+    │   ├── InvalidRequest             a field is not what it must be
+    │   ├── Unauthenticated            who is calling is not known, and has to be
+    │   ├── AccessDenied               who is calling is known, and may not do this
+    │   ├── ImageNotAllowed            LAUNCHER_ALLOWED_IMAGES does not name it
+    │   ├── DigestRequired             the image is named by a tag, and has to be by its digest
+    │   ├── RepoNotAllowed             the repository is none of the allowed ones, or is banned
+    │   ├── HookRefused                the operator's pre_launch_hook said no
+    │   ├── HookFailed                 the hook broke, or took too long
+    │   ├── ServerAlreadyRunning       the user's default server is up
+    │   ├── ServerNameTaken            the user already has a server of this name
+    │   ├── AlreadyLaunching           another launch of the user's server is under way
+    │   ├── NamedServerLimitReached    the user has as many named servers as allowed
+    │   ├── QuotaReached               the caller has as many launches as allowed
+    │   ├── IdempotencyKeyReused       the key came with another request before
+    │   ├── LaunchNotFound             no launch of that id
+    │   ├── LaunchGone                 there may have been one, and its record was removed
+    │   ├── SecretRequired             the launch's secret is missing or wrong
+    │   └── ServiceStopping            this process takes no more launches
+    ├── HubError                     the Hub did not do what it was asked
+    │   ├── HubUnavailable             no answer, a broken one, or a 5xx; it may have acted
+    │   │   └── HubFailed                the 5xx is the Hub's own, not a proxy's before it
+    │   ├── HubBusy                    429: ask again after `retry_after_s`
+    │   └── HubRefused                 another 4xx
+    │       ├── HubForbidden             403: token or scopes do not suffice
+    │       ├── NameTaken                what is there is somebody else's, and not to be cleaned up
+    │       │   ├── UserExists             409 on the first try to create a user
+    │       │   └── ServerExists           400 "already running" on the first try to start a server
+    │       ├── NotStarting              400 or 404 on progress: no spawn to follow
+    │       └── TokenRefused             the Hub would not mint the visitor's token
+    └── SpawnError                   the Hub was asked, and no server came of it
+        ├── SpawnFailed                the Hub said so and gave a reason
+        ├── SpawnLost                  the Hub knows nothing of the spawn any more
+        ├── SpawnCancelled             the spawn was cancelled at the Hub, not by us
+        └── SpawnTimedOut              launch_timeout ran out
+
+A class carries a stable `code`, a `title`, `advice` on what to do next, and `retryable`: whether another
+attempt can help. Its constructor takes the facts and writes the sentence that `str()` gives. No sentence repeats
+what the caller sent, and none holds a credential. How an error looks to a caller is decided in `api/errors.py`.
+"""
+
+from app.launch.errors.base import (
+    InternalError,
+    LaunchError,
+)
+from app.launch.errors.hub import (
+    HubBusy,
+    HubError,
+    HubFailed,
+    HubForbidden,
+    HubRefused,
+    HubUnavailable,
+    NameTaken,
+    NotStarting,
+    ServerExists,
+    TokenRefused,
+    UserExists,
+)
+from app.launch.errors.refusals import (
+    AccessDenied,
+    AlreadyLaunching,
+    DigestRequired,
+    HookFailed,
+    HookRefused,
+    IdempotencyKeyReused,
+    ImageNotAllowed,
+    InvalidRequest,
+    LaunchGone,
+    LaunchNotFound,
+    NamedServerLimitReached,
+    QuotaReached,
+    RepoNotAllowed,
+    RequestRefused,
+    SecretRequired,
+    ServerAlreadyRunning,
+    ServerNameTaken,
+    ServiceStopping,
+    Unauthenticated,
+)
+from app.launch.errors.spawn import (
+    SpawnCancelled,
+    SpawnError,
+    SpawnFailed,
+    SpawnLost,
+    SpawnTimedOut,
+)
+
+__all__ = [
+    "AccessDenied",
+    "AlreadyLaunching",
+    "DigestRequired",
+    "HookFailed",
+    "HookRefused",
+    "IdempotencyKeyReused",
+    "HubBusy",
+    "HubError",
+    "HubFailed",
+    "HubForbidden",
+    "HubRefused",
+    "HubUnavailable",
+    "ImageNotAllowed",
+    "InternalError",
+    "InvalidRequest",
+    "LaunchError",
+    "LaunchGone",
+    "LaunchNotFound",
+    "NameTaken",
+    "NamedServerLimitReached",
+    "NotStarting",
+    "QuotaReached",
+    "RepoNotAllowed",
+    "RequestRefused",
+    "SecretRequired",
+    "ServerAlreadyRunning",
+    "ServerExists",
+    "ServerNameTaken",
+    "ServiceStopping",
+    "SpawnCancelled",
+    "SpawnError",
+    "SpawnFailed",
+    "SpawnLost",
+    "SpawnTimedOut",
+    "TokenRefused",
+    "Unauthenticated",
+    "UserExists",
+]

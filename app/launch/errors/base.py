@@ -1,0 +1,23 @@
+"""What every error of a launch has."""
+
+from typing import ClassVar
+
+
+class LaunchError(Exception):
+    """Any error of a launch, in the words of whoever asked for it."""
+
+    code: ClassVar[str]
+    title: ClassVar[str]
+    advice: ClassVar[str]
+    retryable: ClassVar[bool] = False
+
+
+class InternalError(LaunchError):
+    """Something that was not provided for. The traceback is in the log, never in what a caller sees."""
+
+    code = "internal_error"
+    title = "Something went wrong in this service"
+    advice = "Launch again; if it happens again, tell the operator when it did."
+
+    def __init__(self) -> None:
+        super().__init__("The cause is in the log of this service.")

@@ -1,0 +1,98 @@
+"""Calls to the Hub that came to nothing."""
+
+from app.launch.errors.base import LaunchError
+
+
+class HubError(LaunchError):
+    """The Hub did not do what it was asked."""
+
+
+class HubUnavailable(HubError):
+    """No answer, a broken answer or a 5xx. Unless it is known better, the Hub may have acted: look, then ask again."""
+
+    code = "hub_unavailable"
+    title = "JupyterHub gives no useful answer"
+    advice = "Try again in a minute. Operators: see whether the Hub runs and LAUNCHER_HUB_URL_LOCAL is its address."
+    retryable = True
+
+    def __init__(self, operation: str, reason: str, *, may_have_acted: bool = True) -> None:
+        super().__init__(f"JupyterHub did not {operation}: {reason}")
+        self.may_have_acted = may_have_acted
+
+
+class HubFailed(HubUnavailable):
+    """A 5xx that the Hub itself answered, not a proxy before it: the Hub got the request and could not do it."""
+
+
+class HubBusy(HubError):
+    """429: the Hub is starting, or running, as many servers as it may."""
+
+    code = "hub_busy"
+    title = "JupyterHub is at its limit"
+    advice = "Try again later."
+
+    def __init__(self, reason: str, retry_after_s: float | None) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+        """What the Hub asked for; None if it named no time."""
+
+
+class HubRefused(HubError):
+    """A 4xx: asking again changes nothing."""
+
+    code = "hub_refused"
+    title = "JupyterHub refused the launch"
+    advice = "The reason is JupyterHub's own; its operator can tell more."
+
+    def __init__(self, operation: str, status: int, reason: str) -> None:
+        super().__init__(f"JupyterHub refused to {operation} ({status}): {reason}")
+        self.status = status
+        self.reason = reason
+
+
+class HubForbidden(HubRefused):
+    """403. Most often the service's role lacks a scope; a spawner may say it too."""
+
+    code = "hub_forbidden"
+    title = "JupyterHub does not allow this service to do that"
+    advice = "Operators: compare the scopes of the service's role at the Hub with the ones the documentation lists."
+
+
+class NameTaken(HubRefused):
+    """The name was in use before this attempt asked for it, so nothing under it is ours to clean up."""
+
+
+class UserExists(NameTaken):
+    """409 on the first try to create a user. Another attempt has another name."""
+
+    code = "user_exists"
+    title = "The chosen user name is taken"
+    advice = "Launch again."
+    retryable = True
+
+
+class ServerExists(NameTaken):
+    """400 "already running" on the first try to start a server."""
+
+    code = "server_exists"
+    title = "The user already has this server"
+    advice = "Use the running server, or stop it and launch again."
+
+
+class NotStarting(HubRefused):
+    """Progress answers 400 or 404: the Hub has no spawn of this server to tell of."""
+
+    code = "not_starting"
+    title = "JupyterHub is not starting this server"
+    advice = "Launch again."
+
+
+class TokenRefused(HubRefused):
+    """The Hub would not mint a token for the visitor, or minted one that opens nothing."""
+
+    code = "token_refused"
+    title = "JupyterHub did not give a token for the server"
+    advice = (
+        "Operators: the service's role needs the scope `tokens`, and LAUNCHER_TOKEN_LIFETIME_S must not be above the "
+        "Hub's token_expires_in_max_seconds."
+    )

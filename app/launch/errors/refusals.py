@@ -1,0 +1,220 @@
+"""Before acceptance: nothing was created, and the caller can change something."""
+
+from app.launch.errors.base import LaunchError
+
+
+class RequestRefused(LaunchError):
+    """The launch was not accepted; nothing was created."""
+
+
+class InvalidRequest(RequestRefused):
+    """A field is not what it must be."""
+
+    code = "invalid_request"
+    title = "The request is not valid"
+    advice = "Correct the field that is named and send the request again."
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class Unauthenticated(RequestRefused):
+    """No credentials where some are needed, or such as nobody knows. Wrong ones never pass for none."""
+
+    code = "unauthenticated"
+    title = "This needs credentials"
+    advice = (
+        "Send a token of your JupyterHub user or an API key of this service as `Authorization: Bearer …`, or log in "
+        "with your browser."
+    )
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+class AccessDenied(RequestRefused):
+    """The caller is known and lacks the right."""
+
+    code = "access_denied"
+    title = "You may not do this"
+    advice = "Ask the operator of this service for the right that is named."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+class ImageNotAllowed(RequestRefused):
+    """LAUNCHER_ALLOWED_IMAGES, or what the caller has in its place or beside it, has no pattern for the image."""
+
+    code = "image_not_allowed"
+    title = "This image may not be launched here"
+    advice = "Choose an allowed image, or ask the operator to add a pattern for it to LAUNCHER_ALLOWED_IMAGES."
+
+    def __init__(self, *, any_allowed: bool) -> None:
+        super().__init__(
+            "The image matches none of the patterns of images that are allowed to you."
+            if any_allowed
+            else "No image is allowed yet: LAUNCHER_ALLOWED_IMAGES is empty."
+        )
+
+
+class DigestRequired(RequestRefused):
+    """LAUNCHER_REQUIRE_DIGEST is set: a tag can mean another image tomorrow, a digest cannot."""
+
+    code = "digest_required"
+    title = "The image must be named by its digest"
+    advice = "Name the image as repository@sha256:…; `docker buildx imagetools inspect IMAGE` tells its digest."
+
+    def __init__(self) -> None:
+        super().__init__("The image has no digest, and this service launches only images that have one.")
+
+
+class RepoNotAllowed(RequestRefused):
+    """LAUNCHER_ALLOWED_REPOS does not have the repository, or LAUNCHER_BANNED_REPOS has it; which, is not told."""
+
+    code = "repo_not_allowed"
+    title = "This repository may not be launched here"
+    advice = "Choose another repository, or ask the operator of this service to allow this one."
+
+    def __init__(self, *, named: bool) -> None:
+        super().__init__(
+            "The repository is not one that may be launched here."
+            if named
+            else "The launch names no repository, and this service launches only certain ones."
+        )
+
+
+class HookRefused(RequestRefused):
+    """The operator's pre_launch_hook raised an error with a `status_code`, which becomes the answer's status."""
+
+    code = "refused_by_hook"
+    title = "The operator of this service refused the launch"
+    advice = "Ask the operator what this service may be used for."
+
+    def __init__(self, status_code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status_code = status_code
+
+
+class HookFailed(RequestRefused):
+    """The pre_launch_hook raised something that carries no status, or did not return in time."""
+
+    code = "hook_failed"
+    title = "The operator's check of launches does not work"
+    advice = "Try again later. Operators: the log of this service says what the pre_launch_hook did."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The pre_launch_hook {reason}.")
+
+
+class ServerAlreadyRunning(RequestRefused):
+    """The user's default server is up, and a user has only one of those."""
+
+    code = "server_already_running"
+    title = "The user already has a running server"
+    advice = "Use the running server, or stop it and launch again."
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"A server is already running at {url}")
+        self.url = url
+
+
+class ServerNameTaken(RequestRefused):
+    """A server that hublaunch did not make is never started or removed by it, not even a stopped one."""
+
+    code = "server_name_taken"
+    title = "The user already has a server of this name"
+    advice = "Name another server, or none: then a name is chosen."
+
+    def __init__(self) -> None:
+        super().__init__("The user already has a server of this name.")
+
+
+class AlreadyLaunching(RequestRefused):
+    """Two launches of one server would get the same one, with the image of whichever came first."""
+
+    code = "already_launching"
+    title = "A launch of this server is under way"
+    advice = "Follow that launch, which GET /launch lists for whoever asked for it, or wait for it to end."
+
+    def __init__(self) -> None:
+        super().__init__("Another launch of this user's server is under way.")
+
+
+class NamedServerLimitReached(RequestRefused):
+    """Stopped named servers count too, as the Hub counts them."""
+
+    code = "named_server_limit_reached"
+    title = "The user has as many named servers as allowed"
+    advice = "Delete one of the user's named servers and launch again."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The user already has {limit} named servers, the most that is allowed.")
+        self.limit = limit
+
+
+class QuotaReached(RequestRefused):
+    """Launches under way and ready ones count; one whose server has stopped does not."""
+
+    code = "quota_reached"
+    title = "You have as many launches as you may"
+    advice = "Cancel a launch that is no longer needed, or wait for one to end."
+
+    def __init__(self, max_active: int) -> None:
+        super().__init__(f"{max_active} launches are under way or ready, the most that this caller may have at once.")
+
+
+class LaunchNotFound(RequestRefused):
+    code = "launch_not_found"
+    title = "There is no such launch"
+    advice = "Check the id; it is in the answer to POST /launch."
+
+    def __init__(self) -> None:
+        super().__init__("No launch has this id.")
+
+
+class LaunchGone(RequestRefused):
+    """LAUNCHER_RETENTION has passed since the launch of this id could have been accepted."""
+
+    code = "launch_gone"
+    title = "There is no such launch any more"
+    advice = "Launch again."
+
+    def __init__(self) -> None:
+        super().__init__("Launches that are as old as this id are no longer kept.")
+
+
+class IdempotencyKeyReused(RequestRefused):
+    """A key stands for one request; what came with it first is not what came now."""
+
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key belongs to another request"
+    advice = "Send another request with a key of its own, and a repeated one exactly as it was."
+
+    def __init__(self) -> None:
+        super().__init__("The Idempotency-Key came with a different request before.")
+
+
+class SecretRequired(RequestRefused):
+    """Only who holds the launch's secret may do this."""
+
+    code = "secret_required"
+    title = "This needs the secret of the launch"
+    advice = (
+        "Send the `secret` of the answer to POST /launch as the header X-Launch-Secret, or the credentials with which "
+        "the launch was asked for."
+    )
+
+    def __init__(self) -> None:
+        super().__init__("The header X-Launch-Secret is missing, or is not this launch's secret.")
+
+
+class ServiceStopping(RequestRefused):
+    code = "service_stopping"
+    title = "This service is being stopped"
+    advice = "Send the request again in a few seconds."
+
+    def __init__(self) -> None:
+        super().__init__("This process is shutting down and takes no more launches.")
