@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS = [PULLING, PULLING, PULLING, READY, FAILED, CANCELLED]
-BRIEFLY = settings(stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+BRIEFLY = settings(stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 SEALER = Sealer(["0" * 32], purpose="stored tokens")
 
 
@@ -59,7 +59,7 @@ class Known:
 
 
 class LogAndLeases(RuleBasedStateMachine):
-    """Each process writes with the launches as it last got them, whoever has them by now."""
+    """Each process writes with the launches as it got them at any time, whoever has them by now."""
 
     processes: ClassVar[int]
 
@@ -67,7 +67,7 @@ class LogAndLeases(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.stores: list[SqlLaunchStore] = []
-        self.handles: list[dict[str, Launch]] = []
+        self.handles: list[list[Launch]] = []
         self.living: list[bool] = []
         self.known: dict[str, Known] = {}
 
@@ -84,7 +84,7 @@ class LogAndLeases(RuleBasedStateMachine):
             store = SqlLaunchStore(self.url, sealer=SEALER, lease_s=3600)
             self.run(store.__aenter__())
             self.stores.append(store)
-            self.handles.append({})
+            self.handles.append([])
             self.living.append(True)
 
     def teardown(self) -> None:
@@ -100,7 +100,7 @@ class LogAndLeases(RuleBasedStateMachine):
 
     def handle(self, process: int, which: int) -> Launch | None:
         """One of the launches that the process has, or had."""
-        handles = list(self.handles[process].values())
+        handles = self.handles[process]
         return handles[which % len(handles)] if handles else None
 
     # --- what processes do --------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ class LogAndLeases(RuleBasedStateMachine):
         process = self.at(process)
         launch = new_launch()
         self.run(self.stores[process].accept(launch))
-        self.handles[process][launch.id] = launch
+        self.handles[process].append(launch)
         self.known[launch.id] = Known(launch.id, owner=process, written=[launch.last_event])
 
     @rule(process=process, which=which, step=st.sampled_from(STEPS))
@@ -193,7 +193,7 @@ class LogAndLeases(RuleBasedStateMachine):
             known = self.known[launch.id]
             known.owner, known.fence = process, known.fence + 1
             assert (launch.fence, launch.status, launch.attempt.number) == (known.fence, known.status, known.attempt)
-            self.handles[process][launch.id] = launch
+            self.handles[process].append(launch)
 
     @rule(process=process)
     def lapse(self, process: int) -> None:
