@@ -53,15 +53,19 @@ class PostgresDatabase:
 
         A notice may be lost with its connection. After each connect, so also after each loss, `WORK` is given once.
         """
+        is_listening = True
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(**self._parameters(), autocommit=True) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
+                    is_listening = True
                     yield WORK
                     async for notice in connection.notifies():
                         yield notice.payload
             except psycopg.OperationalError as error:
-                log.warning("No notices from the other processes until PostgreSQL answers again: %s", _line(error))
+                if is_listening:
+                    log.warning("No notices from the other processes until PostgreSQL answers again: %s", _line(error))
+                is_listening = False
             await asyncio.sleep(_AGAIN_S)
 
     @property

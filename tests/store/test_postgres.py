@@ -1,0 +1,210 @@
+"""PostgreSQL where it is not like SQLite: several processes, connections that break, a server that is not there."""
+
+import asyncio
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, make_url, text
+
+from app.launch.feed import Feed
+from app.launch.model import Event, Launch
+from app.sealing import Sealer
+from app.store.errors import DatabaseUnreachable, SchemaUnknown
+from app.store.sql import SqlLaunchStore
+from app.store.tables import metadata
+from tests.postgres import Postgres
+from tests.store.databases import postgresql_only
+from tests.store.launches import PULLING, READY, new_launch
+
+pytestmark = [postgresql_only, pytest.mark.timeout(60)]
+
+
+async def accepted(store: SqlLaunchStore) -> Launch:
+    launch = new_launch()
+    await store.accept(launch)
+    return launch
+
+
+def opened(url: str, sealer: Sealer) -> SqlLaunchStore:
+    return SqlLaunchStore(url, sealer=sealer)
+
+
+def cut_connections(postgres: Postgres, url: str, *, where: str = "true") -> None:
+    name = make_url(url).database
+    postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND {where}")
+
+
+async def follow(feed: Feed, launch: Launch) -> list[Event]:
+    return [event async for events in feed.follow(launch.id) for event in events]
+
+
+async def test_processes_that_start_at_once_make_the_tables_once(url: str, sealer: Sealer) -> None:
+    stores = [SqlLaunchStore(url, sealer=sealer) for _ in range(5)]
+
+    await asyncio.gather(*(store.__aenter__() for store in stores))
+
+    launch = await accepted(stores[0])
+    assert await stores[4].get(launch.id) is not None
+    await asyncio.gather(*(store.__aexit__() for store in stores))
+
+
+async def test_the_migrations_lead_to_the_tables(url: str, store: SqlLaunchStore) -> None:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        differences = compare_metadata(context, metadata)
+    engine.dispose()
+
+    assert differences == []
+
+
+async def test_tables_of_a_newer_release_are_refused(url: str, sealer: Sealer) -> None:
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        with store._database.writing.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(SchemaUnknown):
+        await SqlLaunchStore(url, sealer=sealer).__aenter__()
+
+
+@pytest.mark.parametrize(
+    "unreachable",
+    ["postgresql+psycopg://me:hunter2@127.0.0.1:9/launches", "postgresql+psycopg://me:hunter2@/launches?host=/nowhere"],
+)
+async def test_a_server_that_is_not_there_is_named_in_a_sentence_without_the_password(
+    url: str, sealer: Sealer, unreachable: str
+) -> None:
+    with pytest.raises(DatabaseUnreachable) as refusal:
+        await SqlLaunchStore(unreachable, sealer=sealer).__aenter__()
+
+    said = str(refusal.value)
+    assert "LAUNCHER_DATABASE_URL" in said
+    assert "hunter2" not in said
+    assert "\n" not in said
+
+
+async def test_a_wrong_password_is_said_to_be_wrong_and_not_repeated(url: str, sealer: Sealer) -> None:
+    nobody = make_url(url).set(username="nobody-of-that-name", password="hunter2")
+
+    with pytest.raises(DatabaseUnreachable, match='role "nobody-of-that-name" does not exist') as refusal:
+        await SqlLaunchStore(nobody.render_as_string(hide_password=False), sealer=sealer).__aenter__()
+
+    assert "hunter2" not in str(refusal.value)
+
+
+async def test_a_store_whose_connections_were_cut_makes_new_ones(
+    url: str, store: SqlLaunchStore, postgres: Postgres
+) -> None:
+    launch = await accepted(store)
+
+    cut_connections(postgres, url)
+
+    assert (await store.append(launch, PULLING)).seq == 2
+    assert len(await store.events(launch.id, after=0)) == 2
+    assert await store.is_healthy()
+
+
+async def test_it_listens_again_after_its_connection_was_cut(url: str, sealer: Sealer, postgres: Postgres) -> None:
+    told: asyncio.Queue[int] = asyncio.Queue()
+    work = asyncio.Event()
+    listening = SqlLaunchStore(url, sealer=sealer)
+    listening.on_growth(lambda _, seq: told.put_nowait(seq))
+    listening.on_work(work.set)
+    async with asyncio.timeout(20), SqlLaunchStore(url, sealer=sealer) as store, listening:
+        await work.wait()
+        work.clear()
+
+        cut_connections(postgres, url, where="query LIKE 'LISTEN%'")
+        await work.wait()
+        await store.append(await accepted(store), PULLING)
+
+        assert await told.get() == 2
+
+
+async def test_a_follower_gets_what_no_notice_told_of(
+    url: str, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.writes.notify", lambda *_: None)
+    async with (
+        asyncio.timeout(20),
+        SqlLaunchStore(url, sealer=sealer) as store,
+        SqlLaunchStore(url, sealer=sealer) as other,
+    ):
+        launch = await accepted(store)
+        feed = Feed(other)
+        following = asyncio.create_task(follow(feed, launch))
+        keeping_up = asyncio.create_task(feed.keep_up(every_s=0.05))
+
+        await store.append(launch, PULLING)
+        await store.append(launch, READY)
+
+        assert [event.seq for event in await following] == [1, 2, 3]
+        keeping_up.cancel()
+
+
+async def test_looking_goes_on_when_the_database_did_not_answer_once(
+    url: str, sealer: Sealer, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.store.writes.notify", lambda *_: None)
+    async with (
+        asyncio.timeout(20),
+        SqlLaunchStore(url, sealer=sealer) as store,
+        SqlLaunchStore(url, sealer=sealer) as other,
+    ):
+        launch = await accepted(store)
+        feed, name = Feed(other), make_url(url).database
+        following = feed.follow(launch.id)
+        assert [event.seq for event in await anext(following)] == [1]
+        postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        cut_connections(postgres, url)
+        logged = asyncio.Event()
+        monkeypatch.setattr("app.launch.feed.log.exception", lambda *_: logged.set())
+        keeping_up = asyncio.create_task(feed.keep_up(every_s=0.05))
+        next_ones = asyncio.ensure_future(anext(following))
+        await logged.wait()
+
+        postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        await store.append(launch, PULLING)
+
+        assert [event.seq for event in await next_ones] == [2]
+        keeping_up.cancel()
+        await following.aclose()
+
+
+async def test_a_process_that_is_frozen_within_a_transaction_keeps_no_launch(url: str, sealer: Sealer) -> None:
+    async with (
+        asyncio.timeout(20),
+        SqlLaunchStore(url, sealer=sealer, lease_s=1) as frozen,
+        SqlLaunchStore(url, sealer=sealer) as other,
+    ):
+        launch = await accepted(frozen)
+        raw = frozen._database.writing.raw_connection()
+        cursor = raw.cursor()
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT id FROM launches FOR UPDATE")
+
+        taken: list[Launch] = []
+        while not taken:
+            taken = list(await other.adopt(limit=9))
+
+        assert [one.id for one in taken] == [launch.id]
+        raw.invalidate()
+
+
+async def test_processes_in_each_other_s_way_both_get_their_turn(url: str, sealer: Sealer) -> None:
+    """Their batches lock the same launches in different orders, which PostgreSQL ends as a deadlock."""
+    async with SqlLaunchStore(url, sealer=sealer) as store, SqlLaunchStore(url, sealer=sealer) as other:
+        launches = [await accepted(store) for _ in range(6)]
+
+        outcomes = await asyncio.gather(
+            *(
+                process.request_cancel(launch.id)
+                for _ in range(30)
+                for process, order in ((store, launches), (other, launches[::-1]))
+                for launch in order
+            ),
+            return_exceptions=True,
+        )
+
+    assert [outcome for outcome in outcomes if outcome is not None] == []
