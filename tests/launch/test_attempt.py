@@ -17,6 +17,7 @@ from app.launch.errors import (
     HubForbidden,
     HubRefused,
     HubUnavailable,
+    NoRoom,
     SpawnCancelled,
     SpawnFailed,
     SpawnLost,
@@ -132,6 +133,32 @@ async def test_an_empty_reason_is_given_its_meaning(hub: FakeHub, attempted: Att
 
     with pytest.raises(SpawnFailed, match="start_timeout"):
         await attempted.run()
+
+
+async def test_what_was_told_before_the_stream_broke_explains_the_failure(hub: FakeHub, attempted: Attempted) -> None:
+    full = "2026-01-31T10:20:30Z [Warning] 0/3 nodes are available: 3 Insufficient memory."
+    hub.spawn_plan("alice", SpawnPlan(messages=[full], never=True))
+    hub.cut_progress("alice", after_events=2)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(_raises(attempted.run(), NoRoom))
+        await attempted.told(full)
+        hub.fail_spawn("alice", "")
+        await running
+
+    assert len(hub.asked("progress")) > 1
+
+
+@pytest.mark.parametrize("slow_spawn_timeout", [0, 10])
+async def test_a_refusal_of_the_spawner_reads_the_same_from_the_post_and_from_the_stream(
+    hub: FakeHub, attempted: Attempted, slow_spawn_timeout: float
+) -> None:
+    hub.slow_spawn_timeout = slow_spawn_timeout
+    hub.spawn_plan("alice", SpawnPlan(fails="no quota for you", status=403))
+
+    with pytest.raises(HubRefused) as refusal:
+        await attempted.run()
+
+    assert str(refusal.value) == "JupyterHub refused to start the server (403): no quota for you"
 
 
 async def test_a_failing_start_on_a_stock_hub_is_asked_for_once_and_tells_the_reason(
