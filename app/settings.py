@@ -158,6 +158,9 @@ class Settings(BaseSettings):
     )
     named_server_limit_per_user: int = Field(0, ge=0, title="At most this many named servers a user; 0 is no limit")
     launch_timeout: float = Field(600, gt=0, title="Seconds from acceptance to ready, all attempts together")
+    idempotency_ttl: float = Field(
+        86400, ge=0, title="Seconds for which a request sent again with its Idempotency-Key gets the same launch"
+    )
     retries: int = Field(4, ge=1, title="Attempts on a Hub API request, and on a launch, the first one counted")
     retry_delay: float = Field(4, ge=0, title="Seconds before the first repeat, doubled each time")
     pre_launch_hook: ImportString[Callable[..., Any]] | None = Field(
@@ -189,11 +192,23 @@ class Settings(BaseSettings):
     token_in_url: bool = Field(default=True, title="Whether open_url carries the token; off where servers forbid it")
 
     # --- the service ---
-    database_url: str = Field("sqlite:///hublaunch.sqlite", title="Where launches and their events are kept")
+    database_url: str = Field(
+        "sqlite:///hublaunch.sqlite",
+        title="Where launches and their events are kept: sqlite:///FILE for one process, or postgresql+psycopg://… for "
+        "several that share them",
+    )
+    lease_s: float = Field(
+        15, ge=1, title="Seconds after which launches of a process that is heard of no more are taken over by another"
+    )
+    cull_after_s: float = Field(
+        3600, ge=0, title="Seconds for which a temporary user is kept after their server has stopped"
+    )
+    retention: float = Field(2592000, gt=0, title="Seconds for which a launch that has ended is kept (30 days)")
+    drain_s: float = Field(10, gt=0, title="Seconds within which the process ends once it is told to")
     secret_key: SecretStr | None = Field(
         None,
         min_length=32,
-        title="Seals stored tokens and signs launch secrets; made beside the database (mode 0600) if not given",
+        title="Seals stored tokens and signs launch secrets; made beside a SQLite file (mode 0600) if not given",
     )
     old_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = Field(
         (), title="Earlier secret keys: they open what was sealed with them and seal nothing new"

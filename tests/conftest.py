@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from app.hub.client import HubClient
 from app.hub.connect import connect_hub
 from app.settings import Settings
 from tests.fakes.hub import FakeHub
+from tests.postgres import Postgres, running_postgres
 from tests.served import Service, serve
 
 
@@ -21,6 +22,13 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(("LAUNCHER_", "JUPYTERHUB_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[Postgres]:
+    """A PostgreSQL for all tests; each takes a database of its own."""
+    with running_postgres() as postgres:
+        yield postgres
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ import pytest
 
 from app.hub.client import HubClient
 from app.launch.messages import MESSAGE_MAX
+from app.launch.ports import Wanted
 from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.processes import free_port, started, until_running
 from tests.served import BODY, Service, serve
-from tests.test_cli import SERVERS, environment, free_port, started, until_running
+from tests.test_cli import SERVERS, environment
 
 WEBSOCKET = {
     "Connection": "Upgrade",
@@ -93,7 +95,7 @@ async def test_coder_ghsa_m3cr_vc2j_pm27_and_nbgitpuller_cve_2021_39160_no_link_
     for method in ("GET", "HEAD", "OPTIONS"):
         await service.http.request(method, path + query)
 
-    assert await service.state["web"].service.page(None, status=None, before=None, limit=1) == []
+    assert await service.state["web"].service.page(Wanted(), limit=1) == []
     assert hub.count("user_created") == 0
 
 

@@ -1,13 +1,8 @@
 """`hublaunch serve` as a process: how it starts, how it ends, and what it says of a fault."""
 
 import asyncio
-import os
 import re
 import signal
-import socket
-import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -15,14 +10,8 @@ import pytest
 
 from app.keys import add_key
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.processes import free_port, started, until_running
 from tests.served import BODY
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def environment(hub: FakeHub) -> dict[str, str]:
@@ -32,36 +21,6 @@ def environment(hub: FakeHub) -> dict[str, str]:
         "LAUNCHER_ALLOWED_IMAGES": "*",
         "LAUNCHER_LOG_LEVEL": "DEBUG",
     }
-
-
-@asynccontextmanager
-async def started(*arguments: str, **variables: str) -> AsyncGenerator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *arguments,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)} | variables,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def until_running(process: asyncio.subprocess.Process) -> str:
-    """What it has logged until it takes requests."""
-    assert process.stdout
-    said = ""
-    async with asyncio.timeout(30):
-        while "Uvicorn running" not in said:
-            line = await process.stdout.readline()
-            assert line, said
-            said += line.decode()
-    return said
 
 
 SERVERS = [

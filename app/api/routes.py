@@ -4,8 +4,8 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Header, Path, Query
-from pydantic import AfterValidator
+from fastapi import APIRouter, Header, Path, Query, Request
+from pydantic import AfterValidator, AwareDatetime
 from starlette.responses import JSONResponse, Response
 
 from app.api.dependencies import DOCUMENTED_CREDENTIALS, CallerDep, KnownCallerDep, ReaderDep, Web, WebDep
@@ -13,9 +13,11 @@ from app.api.errors import DOCUMENTED_EVERYWHERE, documented
 from app.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchEvent, LaunchPage, Session
 from app.api.sight import Sight, sight
 from app.api.sse import EventStream, event_blocks
+from app.launch.account import NAME_MAX
 from app.launch.errors import AccessDenied, LaunchNotFound, SecretRequired, Unauthenticated
 from app.launch.model import Launch, Status
-from app.launch.request import launch_request
+from app.launch.ports import Wanted
+from app.launch.request import IMAGE_MAX, REPO_URL_MAX, launch_request
 
 router = APIRouter(tags=["launch"], dependencies=[DOCUMENTED_CREDENTIALS], responses=DOCUMENTED_EVERYWHERE)
 
@@ -33,6 +35,10 @@ LaunchId = Annotated[str, Path(description="The launch's id."), AfterValidator(_
 LastEventId = Annotated[str | None, Header(description="The last event that was received; wins over `after`.")]
 After = Annotated[int, Query(ge=0, description="The same, for a first request.")]
 
+_KEY = (
+    "The same request with the same key, sent however often, is one launch. For callers without credentials at least "
+    "22 random characters, as whoever has the key is shown the launch."
+)
 _STREAM_EXAMPLE = (
     "retry: 2112\n\n"
     'id: 1\ndata: {"launch_id":"01JDB9Z3N8Q4V7R2M5X6C1T0YK","seq":1,"at":"2026-11-23T08:00:00.000Z",'
@@ -84,7 +90,11 @@ _STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
     },
 )
 async def post_launch(
-    body: LaunchBody, web: WebDep, caller: CallerDep, accept: Annotated[str, Header()] = "*/*"
+    body: LaunchBody,
+    web: WebDep,
+    caller: CallerDep,
+    accept: Annotated[str, Header()] = "*/*",
+    idempotency_key: Annotated[str | None, Header(description=_KEY)] = None,
 ) -> Response:
     """Ask for a ready server of an image. The answer is the launch, or with `Accept: text/event-stream` its events."""
     request = launch_request(
@@ -95,7 +105,7 @@ async def post_launch(
         username=body.username,
         server_name=body.server_name,
     )
-    launch = await web.service.start(request, caller)
+    launch = await web.service.start(request, caller, key=idempotency_key)
     secret = web.secrets.of(launch.id)
     headers = {"Location": web.views.location(launch.id), "X-Launch-Secret": secret}
     if _wants_stream(accept):
@@ -112,20 +122,36 @@ async def post_launch(
     responses=documented(401, 403, 422, 502, 503),
 )
 async def get_launches(
+    request: Request,
     web: WebDep,
     caller: KnownCallerDep,
     status: Annotated[Status | None, Query(description="Only those of this status.")] = None,
-    before: Annotated[str | None, Query(max_length=26, description="Only those accepted before this one.")] = None,
+    repo_url: Annotated[str | None, Query(max_length=REPO_URL_MAX, description="Only those of this one.")] = None,
+    image: Annotated[str | None, Query(max_length=IMAGE_MAX, description="Only those of this one.")] = None,
+    username: Annotated[
+        str | None, Query(max_length=NAME_MAX, description="Only those on the account of this Hub user.")
+    ] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Only those accepted then or later.")] = None,
+    cursor: Annotated[str | None, Query(max_length=26, description="Go on from here; see `next`.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     *,
     everybody: Annotated[bool, Query(description="Everybody's, for admins.")] = False,
 ) -> Response:
-    """A page of the caller's launches, the newest first; `next` leads on."""
+    """A page of the caller's launches, the newest first; `next` leads on, also while new ones are accepted."""
     if caller is None:
         raise Unauthenticated("Only a Hub user or an API key has a list of launches.")
     if everybody and not caller.is_admin:
         raise AccessDenied("Only an admin sees everybody's launches.")
-    page = await web.service.page(None if everybody else caller, status=status, before=before, limit=limit)
+    wanted = Wanted(
+        caller=None if everybody else caller,
+        status=status,
+        repo_url=repo_url,
+        image=image,
+        username=username,
+        since=since,
+        before=cursor,
+    )
+    page = await web.service.page(wanted, limit=limit)
     shown: dict[str, Any] = {
         "launches": [
             web.views.launch(launch, sight=sight(launch, caller=caller, shows_secret=False)) for launch in page
@@ -133,8 +159,8 @@ async def get_launches(
         "next": None,
     }
     if len(page) == limit:
-        query = {"status": status, "before": page[-1].id, "limit": limit, "everybody": "true" if everybody else None}
-        shown["next"] = "?" + urlencode({name: value for name, value in query.items() if value is not None})
+        query = {**request.query_params, "cursor": page[-1].id}
+        shown["next"] = "?" + urlencode(query)
     return JSONResponse(shown, 200, {"Cache-Control": "no-store"})
 
 
@@ -142,7 +168,7 @@ async def get_launches(
     "/launch/{launch_id}",
     summary="A launch as it stands",
     response_model=LaunchBase,
-    responses=documented(401, 403, 404, 422, 502, 503),
+    responses=documented(401, 403, 404, 410, 422, 502, 503),
 )
 async def get_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Response:
     """Its private fields are shown to its caller and to who sends its secret; but for the entry, to admins too."""
@@ -158,7 +184,7 @@ async def get_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Res
     responses={
         200: _STREAM,
         204: {"description": "All was delivered; stop following."},
-        **documented(401, 403, 404, 422, 502, 503),
+        **documented(401, 403, 404, 410, 422, 502, 503),
     },
 )
 async def get_events(
@@ -189,7 +215,7 @@ async def get_events(
     responses={
         202: {"description": "Under way; ask again until 204.", "model": LaunchBase},
         204: {"description": "It has ended: after a 202, the Hub has confirmed that."},
-        **documented(401, 403, 404, 422, 502, 503),
+        **documented(401, 403, 404, 410, 422, 502, 503),
     },
 )
 async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Response:

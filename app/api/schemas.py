@@ -53,6 +53,7 @@ _LAUNCH: JsonDict = {
     "ended_at": None,
     "stopped_at": None,
     "stopped_by": None,
+    "durations": {"waiting_s": 0.004, "spawning_s": None, "total_s": None},
     "events_url": f"/launch/{_LAUNCH_ID}/events",
     "image": "quay.io/jupyter/minimal-notebook:latest",
     "repo_url": "https://github.com/binder-examples/requirements",
@@ -77,6 +78,9 @@ class LaunchBase(BaseModel):
     ended_at: str | None = Field(description="When it was ready, failed or cancelled.")
     stopped_at: str | None
     stopped_by: str | None
+    durations: dict[str, float | None] = Field(
+        description="Seconds: `waiting_s` until the Hub was asked, `spawning_s` from then to the end, `total_s`."
+    )
     events_url: str = Field(examples=[f"/launch/{_LAUNCH_ID}/events"])
     problem: ProblemBody | None = None
     image: str | None = None

@@ -65,6 +65,7 @@ class Views:
             "ended_at": rfc3339(launch.ended_at),
             "stopped_at": rfc3339(launch.stopped_at),
             "stopped_by": launch.stopped_by,
+            "durations": _durations(launch),
             "events_url": f"{self.location(launch.id)}/events",
         }
         if last.problem:
@@ -116,6 +117,19 @@ class Views:
             "token": token,
             "token_expires_at": rfc3339(event.token_expires_at),
         }
+
+
+def _durations(launch: Launch) -> dict[str, float | None]:
+    """How long the launch waited, was launching, and took in all; null where that is not over."""
+    return {
+        "waiting_s": _seconds(launch.created_at, launch.launching_at or launch.ended_at),
+        "spawning_s": _seconds(launch.launching_at, launch.ended_at),
+        "total_s": _seconds(launch.created_at, launch.ended_at),
+    }
+
+
+def _seconds(begin: datetime | None, end: datetime | None) -> float | None:
+    return round((end - begin).total_seconds(), 3) if begin and end else None
 
 
 def _problem(problem: Problem, *, private: bool) -> dict[str, str]:

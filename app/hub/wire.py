@@ -4,7 +4,7 @@ https://jupyterhub.readthedocs.io/en/stable/reference/rest-api.html
 """
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 from pydantic import AwareDatetime, BaseModel, ValidationError
@@ -17,6 +17,8 @@ class _ServerModel(BaseModel):
     ready: bool
     pending: Literal["spawn", "stop", "check"] | None = None
     url: str | None = None
+    started: AwareDatetime | None = None
+    user_options: dict[str, Any] | None = None
 
 
 class UserModel(BaseModel):
@@ -29,7 +31,14 @@ class UserModel(BaseModel):
         return User(
             name=self.name,
             servers={
-                name: Server(name=name, ready=server.ready, pending=server.pending, url=server.url or "")
+                name: Server(
+                    name=name,
+                    ready=server.ready,
+                    pending=server.pending,
+                    url=server.url or "",
+                    started_at=server.started,
+                    user_options=server.user_options,
+                )
                 for name, server in self.servers.items()
             },
         )

@@ -2,14 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 from urllib.parse import urljoin
 
-from app.launch.model import Attempt, LaunchRequest, Status, Step
-from app.launch.ports import Hub
+from app.launch.model import Attempt, Event, LaunchRequest, Status, Step
+from app.launch.ports import Hub, Server
 from app.launch.spawn import Spawn
 
 A = TypeVar("A")
@@ -55,6 +55,30 @@ async def run(attempt: Attempt, request: LaunchRequest, *, hub: Hub, entry: Entr
         url = await spawn.run({**user_options, "token": credential.token})
     else:
         credential, url = _Credential(), await spawn.run(user_options)
+    await _record_ready(attempt, spawn, url, credential, entry=entry, record=record)
+
+
+async def go_on(
+    attempt: Attempt, server: Server, told: Sequence[Event], *, hub: Hub, entry: Entry, record: Record
+) -> None:
+    """Go on with an attempt that another process began, and whose `server` stands at the Hub, starting or ready.
+
+    Nothing is started: its progress is followed beyond what was `told`, and the visitor's token, which was lost with
+    that process, is made anew. Otherwise as `run`.
+    """
+    spawn = Spawn(attempt, hub=hub, record=record, told=told)
+    if entry.token_mode == "hub":
+        credential, url = await _both(_mint_anew(attempt, hub, entry), spawn.follow())
+    else:
+        # BinderHub's way: the Hub keeps the token among what the server was started with.
+        token = (server.user_options or {}).get("token") if entry.token_mode == "user_options" else None
+        credential, url = _Credential(token=token), await spawn.follow()
+    await _record_ready(attempt, spawn, url, credential, entry=entry, record=record)
+
+
+async def _record_ready(
+    attempt: Attempt, spawn: Spawn, url: str, credential: _Credential, *, entry: Entry, record: Record
+) -> None:
     await record(
         Step(
             phase=Status.READY,
@@ -63,6 +87,7 @@ async def run(attempt: Attempt, request: LaunchRequest, *, hub: Hub, entry: Entr
             url=server_url(entry.hub_url, url),
             token=credential.token,
             token_expires_at=credential.expires_at,
+            server_started_at=None if attempt.creates_user else await spawn.started_at(),
         )
     )
 
@@ -81,6 +106,11 @@ async def _mint(attempt: Attempt, hub: Hub, entry: Entry) -> _Credential:
         attempt.username, scope=scope, note=attempt.token_note, expires_in_s=entry.token_lifetime_s
     )
     return _Credential(token=minted.token, expires_at=minted.expires_at)
+
+
+async def _mint_anew(attempt: Attempt, hub: Hub, entry: Entry) -> _Credential:
+    await hub.revoke_tokens(attempt.username, note=attempt.token_note)
+    return await _mint(attempt, hub, entry)
 
 
 async def _both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:

@@ -18,13 +18,25 @@ async def clean_up(attempt: Attempt, hub: Hub, *, minted: bool) -> None:
 
     Waits as long as the Hub needs, also for a Hub that is down: the caller's timeout or cancellation ends it, and
     what was not deleted by then still stands. HubRefused if the Hub will not let this service delete it. Only what
-    the attempt names is touched.
+    the attempt names is touched; and of a user who was there before, no server that was started after the attempt's
+    was ready.
     """
-    await _until(lambda: hub.stop_server(attempt.username, attempt.server_name, remove=True))
+    if attempt.server_started_at is None:
+        await _until(lambda: hub.stop_server(attempt.username, attempt.server_name, remove=True))
+    else:
+        await _until(lambda: _stop_the_same(attempt, hub))
     if attempt.creates_user:
         await _until(lambda: _delete_user(attempt.username, hub))
     elif minted:
         await _until(lambda: _revoke(attempt, hub))
+
+
+async def _stop_the_same(attempt: Attempt, hub: Hub) -> bool:
+    user = await hub.get_user(attempt.username)
+    server = user.servers.get(attempt.server_name) if user else None
+    if server is not None and server.started_at not in (None, attempt.server_started_at):
+        return True  # its user's own
+    return await hub.stop_server(attempt.username, attempt.server_name, remove=True)
 
 
 async def _delete_user(username: str, hub: Hub) -> bool:

@@ -1,10 +1,13 @@
 """Following a launch: its log from any event on, then live."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Sequence
 
 from app.launch.model import Event
 from app.launch.ports import LaunchStore
+
+log = logging.getLogger(__name__)
 
 
 class _Tail:
@@ -25,6 +28,12 @@ class _Tail:
     @property
     def has_ended(self) -> bool:
         return bool(self.events) and self.events[-1].phase.ends_stream
+
+    def note(self, seq: int) -> None:
+        """The log holds so much; what is not here is read by whoever follows."""
+        if seq > self._stored:
+            self._stored = seq
+            self.wake()
 
     def extend(self, events: Sequence[Event]) -> None:
         """Take those events that come next; if there is a gap before them, the tail is behind."""
@@ -60,11 +69,31 @@ class Feed:
         self._tails: dict[str, _Tail] = {}
         self._ended = False
         store.subscribe(self.publish)
+        store.on_growth(self.note)
 
     def publish(self, event: Event) -> None:
         """Tell this process's followers of an event that is stored."""
         if tail := self._tails.get(event.launch_id):
             tail.extend((event,))
+
+    def note(self, launch_id: str, seq: int) -> None:
+        """Tell them that another process has stored events up to `seq`."""
+        if tail := self._tails.get(launch_id):
+            tail.note(seq)
+
+    async def keep_up(self, *, every_s: float) -> None:
+        """Go on until cancelled: see what other processes have stored, should the news of it have been lost."""
+        while True:
+            await asyncio.sleep(every_s)
+            followed = [launch_id for launch_id, tail in self._tails.items() if not tail.has_ended]
+            if followed:
+                try:
+                    ends = await self._store.ends(followed)
+                except Exception:
+                    log.exception("The logs that are followed could not be looked at; that is tried again")
+                else:
+                    for launch_id, seq in ends.items():
+                        self.note(launch_id, seq)
 
     def end(self) -> None:
         """End every stream, as this process stops; their followers go on elsewhere from where they are."""

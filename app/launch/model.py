@@ -102,6 +102,9 @@ class Attempt:
     server_name: str = DEFAULT_SERVER
     creates_user: bool = True
     """Whether this attempt creates the user, and so may delete it."""
+    server_started_at: datetime | None = None
+    """When the server of a ready launch was started, by the Hub's clock; only for a user who was there before, who may
+    start another one under the same name."""
 
     @property
     def token_note(self) -> str:
@@ -122,6 +125,8 @@ class Step:
     token: str | None = field(default=None, repr=False)
     """With `ready`: what lets the visitor in, in clear."""
     token_expires_at: datetime | None = None
+    server_started_at: datetime | None = None
+    """With `ready`: what the attempt is to remember of its server."""
     problem: Problem | None = None
     """With `failed`."""
 
@@ -160,6 +165,10 @@ class Launch:
     attempt: Attempt
     """The latest attempt."""
     last_event: Event
+    fence: int = 1
+    """How often the launch has changed hands. Who writes to it with an older number is refused: LeaseLost."""
+    launching_at: datetime | None = None
+    """When the Hub was first asked."""
     cancel_requested_at: datetime | None = None
     ended_at: datetime | None = None
     """When it was ready, failed or cancelled."""

@@ -1,11 +1,12 @@
-"""What the core asks of the outside: the Hub and the store, on one page."""
+"""What the core asks of the outside: the Hub and the store."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Literal, Protocol
 
+from app.launch.idempotency import IdempotencyKey
 from app.launch.model import Attempt, Caller, Event, Launch, Status, Step
 
 
@@ -18,6 +19,10 @@ class Server:
     pending: Literal["spawn", "stop", "check"] | None
     url: str
     """As the Hub gives it: mostly a path that includes the Hub's base_url, absolute with subdomains."""
+    started_at: datetime | None = None
+    """By the Hub's clock; None while it is not running."""
+    user_options: Mapping[str, Any] | None = field(default=None, repr=False)
+    """What it was started with, where the Hub shows it; may hold a token."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,27 +140,69 @@ class Hub(Protocol):
         """Ask the server itself, `GET /user/{name}/{server_name}/api` by way of the proxy, no token."""
 
 
+class LeaseLost(Exception):
+    """Another process has taken the launch over, so what was to be written of it is not written."""
+
+    def __init__(self, launch_id: str) -> None:
+        super().__init__(f"launch {launch_id} is another process's now")
+        self.launch_id = launch_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """A launch that this process is to bring to its end."""
+
+    launch_id: str
+    fence: int
+    cancel_requested: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Which launches of a list are wanted; None is any."""
+
+    caller: Caller | None = None
+    status: Status | None = None
+    repo_url: str | None = None
+    image: str | None = None
+    username: str | None = None
+    """Whose account at the Hub the latest attempt is on."""
+    since: datetime | None = None
+    """Accepted then or later."""
+    before: str | None = None
+    """Accepted before the launch of this id."""
+
+
 class LaunchStore(Protocol):
     """The records. Every method is one transaction, stored when it returns.
+
+    A launch under way belongs to one process at a time. What is written of it carries the fence of the launch as the
+    process has it: LeaseLost, and nothing is written, once another process has taken the launch over.
 
     A cancelled call may still be carried out. After a fault of the database the call raises what the database said,
     and nothing of the transaction is stored.
     """
 
-    async def accept(self, launch: Launch) -> None:
-        """Store a new launch with its first attempt and its first event.
+    async def accept(self, launch: Launch, key: IdempotencyKey | None = None) -> Launch:
+        """Store a new launch with its first attempt and its first event; it belongs to this process.
 
-        QuotaReached if its caller has `max_active` launches under way or ready, AlreadyLaunching if another launch of
-        the same server is under way; both are held over all that accept.
+        Returns it; or, if a launch of the same key was accepted before, that one, and nothing is stored.
+        IdempotencyKeyReused if that was for another request. QuotaReached if its caller has `max_active` launches under
+        way or ready, AlreadyLaunching if another launch of the same server is under way. All are held over all that
+        accept, in whatever process.
         """
 
-    async def begin_attempt(self, attempt: Attempt) -> None:
+    async def find(self, key: IdempotencyKey) -> Launch | None:
+        """The launch that was accepted with this key, while the key is kept; IdempotencyKeyReused."""
+
+    async def begin_attempt(self, launch: Launch, attempt: Attempt) -> None:
         """Store the next attempt of a launch, before anything is asked of the Hub for it."""
 
-    async def append(self, launch_id: str, step: Step) -> Event:
+    async def append(self, launch: Launch, step: Step) -> Event:
         """Store a step as the launch's next event; its phase becomes the launch's status, its token is sealed.
 
-        ValueError if the launch's status may not become that phase.
+        A launch that is ready belongs to nobody any more. What a failed or cancelled one has not cleaned up is due to
+        be. ValueError if the launch's status may not become that phase.
         """
 
     def subscribe(self, listener: Callable[[Event], None]) -> None:
@@ -164,28 +211,66 @@ class LaunchStore(Protocol):
         It is told also if the caller of `append` was cancelled meanwhile. It must not raise.
         """
 
+    def on_growth(self, listener: Callable[[str, int], None]) -> None:
+        """Call `listener` with a launch's id and its last `seq` when another process has stored events of it.
+
+        A hint: it may come late, twice or never. `ends` tells the truth.
+        """
+
+    def on_work(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when another process has left something to do: to cancel a launch, or to adopt some."""
+
     async def request_cancel(self, launch_id: str) -> None:
-        """Note that somebody asked to cancel, so that a restart knows; the first such request counts."""
+        """Note that somebody asked to cancel, for whoever has the launch; the first such request counts."""
 
-    async def mark_cleaned(self, attempt: Attempt) -> None:
-        """Note that nothing of this attempt is left at the Hub."""
+    async def mark_cleaned(self, launch: Launch, attempt: Attempt, *, again_in_s: float | None = None) -> None:
+        """Note that nothing of this attempt is left at the Hub; after `again_in_s` it is due to be looked at again."""
 
-    async def mark_stopped(self, launch_id: str, *, stopped_by: str) -> None:
-        """A ready launch's server is gone: its status becomes `stopped`. No event: the stream has ended."""
+    async def mark_stopped(self, launch: Launch, *, stopped_by: str, clean_in_s: float | None) -> None:
+        """A ready launch's server is gone: its status becomes `stopped`. No event: the stream has ended.
+
+        What its attempt left is due to be cleaned up after `clean_in_s`; None if there is nothing. ValueError if the
+        launch is not ready.
+        """
 
     async def get(self, launch_id: str) -> Launch | None:
         """The launch as it stands."""
 
-    async def launches(
-        self, caller: Caller | None, *, status: Status | None = None, before: str | None = None, limit: int | None
-    ) -> Sequence[Launch]:
-        """The launches of a caller, or everybody's, the newest first; those accepted before the id `before`."""
+    async def launches(self, wanted: Wanted, *, limit: int | None) -> Sequence[Launch]:
+        """The newest first."""
 
     async def events(self, launch_id: str, *, after: int) -> Sequence[Event]:
         """The launch's events with a `seq` above `after`, in order."""
 
-    async def unfinished(self) -> Sequence[Launch]:
-        """Launches that are under way, and ended ones whose attempts are not yet cleaned up, oldest first.
+    async def ends(self, launch_ids: Collection[str]) -> Mapping[str, int]:
+        """The last `seq` of each of these launches."""
 
-        A ready launch is finished unless its cancellation was requested.
+    # --- who has which launch: `lease.py` and `reaper.py` -------------------------------------------------------------
+
+    async def hold(self) -> Sequence[Held]:
+        """Renew this process's lease for another lease time, and tell which launches it has to bring to their end."""
+
+    async def adopt(self, *, limit: int) -> Sequence[Launch]:
+        """Take over launches that are to be brought to their end and belong to no living process, oldest first.
+
+        Those are the ones under way, ready ones whose cancellation was requested, and those with an attempt that is due
+        to be cleaned up. A process lives for one lease time after its last `hold`.
         """
+
+    async def release(self) -> None:
+        """Give up the lease: every launch of this process may be adopted at once."""
+
+    async def due(self, launch_id: str) -> Sequence[Attempt]:
+        """The attempts of a launch that are due to be cleaned up."""
+
+    async def doubt(self, launch_id: str) -> None:
+        """Make every attempt that the launch does not stand on due to be cleaned up again. Needs no lease.
+
+        For a process that lost the launch and may have acted at the Hub since.
+        """
+
+    async def ready_to_look_up(self, *, every_s: float, limit: int) -> Sequence[Launch]:
+        """Ready launches that no process has asked for in the last `every_s`, the longest unseen first."""
+
+    async def remove_old(self, *, older_than_s: float, limit: int) -> int:
+        """Remove launches that were accepted so long ago, have ended and left nothing at the Hub; their number."""

@@ -1,9 +1,10 @@
 """Which of the Hub's progress events become steps of an attempt."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from app.launch.messages import clean
-from app.launch.model import Status, Step
+from app.launch.model import Event, Status, Step
 from app.launch.ports import Progress
 
 EVENTS_MAX = 500
@@ -14,14 +15,15 @@ class ProgressFilter:
     """Turns the Hub's progress streams of one attempt into steps without repetition.
 
     The Hub tells a spawn from its beginning to every reader, so a stream that is opened again repeats what is known:
-    as many of each message as were seen are passed over. Progress never falls.
+    as many of each message as were seen are passed over. Progress never falls. `told` is what the log has of the
+    attempt already, where another process began it.
     """
 
-    def __init__(self) -> None:
-        self._seen: Counter[tuple[int | None, str]] = Counter()
-        self._repeated: Counter[tuple[int | None, str]] = Counter()
-        self._progress = 0
-        self._steps = 0
+    def __init__(self, told: Sequence[Event] = ()) -> None:
+        self._seen = Counter(event.message for event in told)
+        self._repeated: Counter[str] = Counter()
+        self._progress = max((event.progress for event in told), default=0)
+        self._steps = len(told)
 
     def begin_stream(self) -> None:
         """A stream is opened: what was seen so far may come again."""
@@ -29,14 +31,14 @@ class ProgressFilter:
 
     def step(self, event: Progress) -> Step | None:
         """The step that the event makes, None if it says nothing new."""
-        key = (event.progress, event.message)
-        if self._repeated[key]:
-            self._repeated[key] -= 1
+        message = clean(event.message)
+        if self._repeated[message]:
+            self._repeated[message] -= 1
             return None
-        self._seen[key] += 1
+        self._seen[message] += 1
         rises = event.progress is not None and event.progress > self._progress
         if self._steps >= EVENTS_MAX and not rises:
             return None
         self._steps += 1
         self._progress = max(self._progress, event.progress or 0)
-        return Step(phase=Status.LAUNCHING, progress=self._progress, message=clean(event.message))
+        return Step(phase=Status.LAUNCHING, progress=self._progress, message=message)

@@ -1,13 +1,14 @@
 """Starting one server and following its spawn until the server itself answers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any
 
 from app.launch.causes import cause_of
 from app.launch.errors import HubBusy, HubUnavailable, NotStarting, SpawnCancelled, SpawnLost
-from app.launch.model import Attempt, Status, Step
+from app.launch.model import Attempt, Event, Status, Step
 from app.launch.ports import Hub, Reach, Server
 from app.launch.progress import ProgressFilter
 
@@ -26,14 +27,21 @@ _SECOND_LOOK_S = 1.5
 class Spawn:
     """The spawn of one attempt."""
 
-    def __init__(self, attempt: Attempt, *, hub: Hub, record: Callable[[Step], Awaitable[object]]) -> None:
+    def __init__(
+        self,
+        attempt: Attempt,
+        *,
+        hub: Hub,
+        record: Callable[[Step], Awaitable[object]],
+        told: Sequence[Event] = (),
+    ) -> None:
         self._username = attempt.username
         self._server_name = attempt.server_name
         self._fresh = attempt.creates_user
         self._hub = hub
         self._record = record
-        self._filter = ProgressFilter()
-        self._told: list[str] = []
+        self._filter = ProgressFilter(told)
+        self._told = [event.message for event in told]
 
     async def run(self, user_options: Mapping[str, Any]) -> str:
         """Start the server, record what the Hub tells of it, and return its `url` once the server has answered.
@@ -50,6 +58,18 @@ class Spawn:
                 await self._confirm()
                 return url
 
+    async def follow(self) -> str:
+        """As `run`, for a spawn that another process asked for: it is followed and never started here."""
+        asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asked.set_result(None)
+        url = await self._follow(asked)
+        await self._confirm()
+        return url
+
+    async def started_at(self) -> datetime | None:
+        """When the server that is ready was started, by the Hub's clock; SpawnCancelled if it is gone already."""
+        return (await self._standing_server()).started_at
+
     async def _start_and_follow(self, user_options: Mapping[str, Any]) -> str:
         """POST and progress side by side, as a stock Hub answers the POST only when the spawn is over."""
         try:
@@ -59,7 +79,7 @@ class Spawn:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
 
-    async def _follow(self, starting: asyncio.Task[None]) -> str:
+    async def _follow(self, starting: asyncio.Future[None]) -> str:
         # A name that was used before may still tell of its last spawn, so there the POST must have answered first.
         await asyncio.wait({starting}, timeout=_FIRST_PEEK_S if self._fresh else None)
         peek, reopen = _pauses(*_PEEK_S), _pauses(*_REOPEN_S)

@@ -4,7 +4,9 @@
     ├── DatabaseNotSupported   LAUNCHER_DATABASE_URL is not one that this release can use
     ├── DatabaseInUse          another hublaunch that is alive has the file
     ├── DatabaseUnusable       the file cannot be opened, written or understood
+    ├── DatabaseUnreachable    the PostgreSQL cannot be reached, or does not let us in
     ├── SchemaUnknown          a newer hublaunch, or another program, made the tables
+    ├── SecretKeyMissing       processes that share a database need a key that they share
     └── SecretKeyUnusable      the secret key's file cannot be made, read or trusted
 
 `str()` of each is one sentence that says what to do. None holds a credential, and none a database URL, which may.
@@ -21,7 +23,8 @@ class DatabaseNotSupported(StoreError):
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"LAUNCHER_DATABASE_URL {reason}: give a file, as in sqlite:///hublaunch.sqlite (below the working "
-            "directory) or sqlite:////srv/hublaunch.sqlite."
+            "directory) or sqlite:////srv/hublaunch.sqlite, or for several replicas a PostgreSQL, as in "
+            "postgresql+psycopg://user:password@host/database."
         )
 
 
@@ -38,11 +41,24 @@ class DatabaseUnusable(StoreError):
         super().__init__(f"The database {path} (LAUNCHER_DATABASE_URL) cannot be used: {reason}.")
 
 
+class DatabaseUnreachable(StoreError):
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"The database {url} (LAUNCHER_DATABASE_URL, its password left out) cannot be used: {reason}.")
+
+
 class SchemaUnknown(StoreError):
     def __init__(self, version: str) -> None:
         super().__init__(
             f"The database has tables of version {version}, which a newer hublaunch or another program made: start "
             "that one, or give this one another LAUNCHER_DATABASE_URL."
+        )
+
+
+class SecretKeyMissing(StoreError):
+    def __init__(self) -> None:
+        super().__init__(
+            "LAUNCHER_SECRET_KEY is not set: all that share a PostgreSQL need the same key, so that one can read what "
+            "another has sealed. Make one with `openssl rand -base64 32` and give it to each."
         )
 
 

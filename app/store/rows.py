@@ -29,6 +29,8 @@ def launch_row(launch: Launch) -> dict[str, Any]:
         "stopped_by": launch.stopped_by,
         "attempt": launch.attempt.number,
         "last_seq": launch.last_event.seq,
+        "launching_at": launch.launching_at,
+        "fence": launch.fence,
     }
 
 
@@ -42,6 +44,7 @@ def attempt_row(attempt: Attempt, started_at: datetime, cleaned_at: datetime | N
         "creates_user": attempt.creates_user,
         "started_at": started_at,
         "cleaned_at": cleaned_at,
+        "server_started_at": attempt.server_started_at,
     }
 
 
@@ -63,9 +66,10 @@ def event_row(event: Event) -> dict[str, Any]:
 
 
 EVENT_COLUMNS = tuple(column.label(f"event_{column.name}") for column in launch_events.c)
+ATTEMPT_COLUMNS = tuple(column.label(f"attempt_{column.name}") for column in launch_attempts.c)
 LAUNCH_COLUMNS = (
     *launches.c,
-    *(column.label(f"attempt_{column.name}") for column in launch_attempts.c),
+    *ATTEMPT_COLUMNS,
     *EVENT_COLUMNS,
 )
 """A launch joined with its latest attempt and its last event."""
@@ -80,8 +84,10 @@ def launch_of(row: Row[Any]) -> Launch:
         status=Status(row.status),
         created_at=row.created_at,
         deadline_at=row.deadline_at,
-        attempt=_attempt_of(row),
+        attempt=attempt_of(row),
         last_event=event_of(row),
+        fence=row.fence,
+        launching_at=row.launching_at,
         cancel_requested_at=row.cancel_requested_at,
         ended_at=row.ended_at,
         stopped_at=row.stopped_at,
@@ -107,13 +113,15 @@ def event_of(row: Row[Any]) -> Event:
     )
 
 
-def _attempt_of(row: Row[Any]) -> Attempt:
+def attempt_of(row: Row[Any]) -> Attempt:
+    """The attempt in a row of ATTEMPT_COLUMNS."""
     return Attempt(
         launch_id=row.attempt_launch_id,
         number=row.attempt_number,
         username=row.attempt_username,
         server_name=row.attempt_server_name,
         creates_user=row.attempt_creates_user,
+        server_started_at=row.attempt_server_started_at,
     )
 
 

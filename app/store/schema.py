@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine, column, inspect, select, table, update
 
 from app.store.errors import SchemaUnknown
+from app.store.shared import lock
 
-HEAD = "0002"
+HEAD = "0003"
 """The version that this release reads and writes; the newest in `migrations/versions`."""
 
 _VERSION = table("alembic_version", column("version_num"))
@@ -15,9 +16,11 @@ _VERSION = table("alembic_version", column("version_num"))
 def migrate(engine: Engine) -> None:
     """Bring the tables up to HEAD, in one transaction; the rest of the program never meets older ones.
 
-    SchemaUnknown if they are of a version that this release has not heard of. Call it as the database's sole owner.
+    SchemaUnknown if they are of a version that this release has not heard of. Processes that share a database come
+    one after the other.
     """
     with engine.begin() as connection:
+        lock(connection, ["hublaunch's tables"])
         version = _version(connection)
         if version == HEAD:
             return

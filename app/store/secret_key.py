@@ -1,4 +1,4 @@
-"""The service's secret key: the configured one, else one that is kept beside the database."""
+"""The secret key of a service that was given none: kept beside its database."""
 
 import os
 import secrets
@@ -11,14 +11,12 @@ from app.store.errors import SecretKeyUnusable
 _CHARACTERS_MIN = 32
 
 
-def load_secret_key(configured: str | None, database_path: Path) -> str:
-    """The configured key; if there is none, the one in `NAME.secret-key` beside the database `NAME.sqlite`.
+def load_secret_key(database_path: Path) -> str:
+    """The key in `NAME.secret-key` beside the database `NAME.sqlite`.
 
-    That file is made at the first call: 256 random bits as base64url, mode 0600. Of processes that make it at once
+    The file is made at the first call: 256 random bits as base64url, mode 0600. Of processes that make it at once
     one does, and all return the same key. SecretKeyUnusable if it cannot be made or read, or if others may read it.
     """
-    if configured is not None:
-        return configured
     path = database_path.with_suffix(".secret-key")
     try:
         if not path.exists():

@@ -1,17 +1,22 @@
 """SqlLaunchStore: the records in a SQL database."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
+from ulid import ULID
 
-from app.launch.model import Attempt, Caller, Event, Launch, Status, Step
+from app.launch.idempotency import IdempotencyKey
+from app.launch.model import Attempt, Event, Launch, Step
+from app.launch.ports import Held, Wanted
 from app.sealing import Sealer
-from app.store import reads, schema, writes
-from app.store.sqlite import SqliteDatabase, database_path
+from app.store import acceptance, leases, reads, schema, upkeep, writes
+from app.store.database import database
 from app.store.writer import Writer
 
 P = ParamSpec("P")
@@ -20,30 +25,52 @@ T = TypeVar("T")
 READERS = 3
 """Threads that read. Reads are short, and one that waits for the disk holds up no other."""
 
+LEASE_S = 15.0
+KEY_KEPT_S = 86400.0
+_ULID_TIME = 10
+"""The characters of a ULID that tell its time."""
+
 
 class SqlLaunchStore:
     """The LaunchStore in SQL. Open from `async with` on to its end, which waits for all that is being written.
 
-    `database_url` is `sqlite:///relative.sqlite` (to the working directory) or `sqlite:////absolute.sqlite`; another
-    one is DatabaseNotSupported. Entering takes the file for this process alone and brings its tables up to date, or
-    raises another StoreError. What the database says later is raised as SQLAlchemy's error.
+    `database_url` is `sqlite:///relative.sqlite` (to the working directory), `sqlite:////absolute.sqlite` or
+    `postgresql+psycopg://…`; another one is DatabaseNotSupported. Entering brings the tables up to date, and takes a
+    SQLite file for this process alone, or raises another StoreError. What the database says later is raised as
+    SQLAlchemy's error.
+
+    `lease_s`: how long launches stay this process's after it was last heard of. `key_kept_s`: how long after its
+    acceptance a launch is known by its Idempotency-Key, once it has ended.
     """
 
-    def __init__(self, database_url: str, *, sealer: Sealer) -> None:
+    def __init__(
+        self, database_url: str, *, sealer: Sealer, lease_s: float = LEASE_S, key_kept_s: float = KEY_KEPT_S
+    ) -> None:
         self._sealer = sealer
-        self._database = SqliteDatabase(database_path(database_url), readers=READERS)
+        self._lease = leases.Lease(owner=str(ULID()), lease_s=lease_s)
+        self._key_kept_s = key_kept_s
+        self._database = database(database_url, readers=READERS, lease_s=lease_s)
         self._writer = Writer(self._database.writing)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="hublaunch-reader")
         self._listeners: list[Callable[[Event], None]] = []
+        self._growth_listeners: list[Callable[[str, int], None]] = []
+        self._work_listeners: list[Callable[[], None]] = []
+        self._listening: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._database.open)
         self._writer.start()
+        try:
+            await self.hold()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        self._listening = asyncio.create_task(self._listen())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._writer.stop()
-        await asyncio.shield(asyncio.to_thread(self._close))
+        await asyncio.shield(self._close())
 
     async def is_healthy(self) -> bool:
         """Whether what is written now would be stored. After a fault that is tried, so health returns by itself."""
@@ -56,50 +83,104 @@ class SqlLaunchStore:
 
     # --- writes -------------------------------------------------------------------------------------------------------
 
-    async def accept(self, launch: Launch) -> None:
-        await self._writer.write(writes.accept, launch, on_stored=self._publish)
+    async def accept(self, launch: Launch, key: IdempotencyKey | None = None) -> Launch:
+        accept = acceptance.Accept(launch, key, self._lease.owner, self._key_kept_s)
+        accepted = await self._writer.write(acceptance.accept, accept, on_stored=self._publish_accepted)
+        if accepted.launch_id == launch.id:
+            return launch
+        earlier = await self.get(accepted.launch_id)
+        assert earlier is not None, "its key was not forgotten yet"
+        return earlier
 
-    async def begin_attempt(self, attempt: Attempt) -> None:
-        await self._writer.write(writes.begin_attempt, attempt)
+    async def begin_attempt(self, launch: Launch, attempt: Attempt) -> None:
+        await self._writer.write(writes.begin_attempt, writes.NextAttempt(attempt, launch.fence))
 
-    async def append(self, launch_id: str, step: Step) -> Event:
+    async def append(self, launch: Launch, step: Step) -> Event:
         sealed_token = None if step.token is None else self._sealer.seal(step.token)
-        append = writes.Append(launch_id, step, sealed_token)
+        append = writes.Append(launch.id, launch.fence, step, sealed_token)
         return await self._writer.write(writes.append, append, on_stored=self._publish)
-
-    def subscribe(self, listener: Callable[[Event], None]) -> None:
-        self._listeners.append(listener)
 
     async def request_cancel(self, launch_id: str) -> None:
         await self._writer.write(writes.request_cancel, launch_id)
 
-    async def mark_cleaned(self, attempt: Attempt) -> None:
-        await self._writer.write(writes.mark_cleaned, attempt)
+    async def mark_cleaned(self, launch: Launch, attempt: Attempt, *, again_in_s: float | None = None) -> None:
+        await self._writer.write(writes.mark_cleaned, writes.Cleaned(attempt, launch.fence, again_in_s))
 
-    async def mark_stopped(self, launch_id: str, *, stopped_by: str) -> None:
-        await self._writer.write(writes.mark_stopped, writes.Stop(launch_id, stopped_by))
+    async def mark_stopped(self, launch: Launch, *, stopped_by: str, clean_in_s: float | None) -> None:
+        stop = writes.Stop(launch.id, launch.fence, stopped_by, clean_in_s)
+        await self._writer.write(writes.mark_stopped, stop)
 
     # --- reads --------------------------------------------------------------------------------------------------------
+
+    async def find(self, key: IdempotencyKey) -> Launch | None:
+        return await self._read(reads.find, key, datetime.now(UTC) - timedelta(seconds=self._key_kept_s))
 
     async def get(self, launch_id: str) -> Launch | None:
         return await self._read(reads.get, launch_id)
 
-    async def launches(
-        self, caller: Caller | None, *, status: Status | None = None, before: str | None = None, limit: int | None
-    ) -> Sequence[Launch]:
-        return await self._read(reads.page, caller, status, before, limit)
+    async def launches(self, wanted: Wanted, *, limit: int | None) -> Sequence[Launch]:
+        return await self._read(reads.page, wanted, limit)
 
     async def events(self, launch_id: str, *, after: int) -> Sequence[Event]:
         return await self._read(reads.events, launch_id, after)
 
-    async def unfinished(self) -> Sequence[Launch]:
-        return await self._read(reads.unfinished)
+    async def ends(self, launch_ids: Collection[str]) -> Mapping[str, int]:
+        return await self._read(reads.ends, launch_ids)
 
-    # ------------------------------------------------------------------------------------------------------------------
+    async def due(self, launch_id: str) -> Sequence[Attempt]:
+        return await self._read(leases.due, launch_id)
+
+    # --- who has which launch -----------------------------------------------------------------------------------------
+
+    async def hold(self) -> Sequence[Held]:
+        return await self._writer.write(leases.hold, self._lease)
+
+    async def adopt(self, *, limit: int) -> Sequence[Launch]:
+        return await self._writer.write(leases.adopt, leases.Adoption(self._lease.owner, limit))
+
+    async def release(self) -> None:
+        await self._writer.write(leases.release, self._lease.owner)
+
+    async def doubt(self, launch_id: str) -> None:
+        await self._writer.write(leases.doubt, launch_id)
+
+    async def ready_to_look_up(self, *, every_s: float, limit: int) -> Sequence[Launch]:
+        return await self._writer.write(upkeep.ready_to_look_up, upkeep.LookUp(every_s, limit))
+
+    async def remove_old(self, *, older_than_s: float, limit: int) -> int:
+        before = str(ULID.from_datetime(datetime.now(UTC) - timedelta(seconds=older_than_s)))[:_ULID_TIME]
+        return await self._writer.write(upkeep.remove_old, upkeep.Removal(before, limit))
+
+    # --- news ---------------------------------------------------------------------------------------------------------
+
+    def subscribe(self, listener: Callable[[Event], None]) -> None:
+        self._listeners.append(listener)
+
+    def on_growth(self, listener: Callable[[str, int], None]) -> None:
+        self._growth_listeners.append(listener)
+
+    def on_work(self, listener: Callable[[], None]) -> None:
+        self._work_listeners.append(listener)
+
+    def _publish_accepted(self, accepted: acceptance.Accepted) -> None:
+        if accepted.event is not None:
+            self._publish(accepted.event)
 
     def _publish(self, event: Event) -> None:
         for listener in self._listeners:
             listener(event)
+
+    async def _listen(self) -> None:
+        async for notice in self._database.notices():
+            launch_id, _, seq = notice.partition(" ")
+            if launch_id:
+                for grown in self._growth_listeners:
+                    grown(launch_id, int(seq))
+            else:
+                for work in self._work_listeners:
+                    work()
+
+    # ------------------------------------------------------------------------------------------------------------------
 
     async def _read(self, read: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         def run() -> T:
@@ -108,7 +189,14 @@ class SqlLaunchStore:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listening
+        await asyncio.to_thread(self._close_database)
+
+    def _close_database(self) -> None:
         self._writer.join()
         self._readers.shutdown()
         self._database.close()

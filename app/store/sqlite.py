@@ -3,16 +3,18 @@
 import fcntl
 import os
 import sqlite3
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import DatabaseError
 
 from app.store.errors import DatabaseInUse, DatabaseNotSupported, DatabaseUnusable
+from app.store.leases import release_all
 from app.store.schema import migrate
 
 _PRAGMAS = (
@@ -24,14 +26,8 @@ _PRAGMAS = (
 )
 
 
-def database_path(database_url: str) -> Path:
-    """The file that a SQLite URL names, absolute and without links. DatabaseNotSupported for any other URL."""
-    try:
-        url = make_url(database_url)
-    except ArgumentError:
-        raise DatabaseNotSupported("is not a database URL") from None
-    if url.drivername != "sqlite":
-        raise DatabaseNotSupported("must begin with sqlite:///")
+def sqlite_path(url: URL) -> Path:
+    """The file that a SQLite URL names, absolute and without links. DatabaseNotSupported if it names none."""
     if url.query:
         raise DatabaseNotSupported("must have no options")
     if url.host or not url.database or url.database == ":memory:":
@@ -88,7 +84,7 @@ class SqliteDatabase:
         event.listen(self.reading, "connect", _forbid_writing)
 
     def open(self) -> None:
-        """Take the file, making it (mode 0600) if there is none, and bring its tables up to date.
+        """Take the file, making it (mode 0600) if there is none, and bring its tables up to date. No lease survives.
 
         DatabaseInUse, DatabaseUnusable or SchemaUnknown; the file is then not taken.
         """
@@ -96,7 +92,15 @@ class SqliteDatabase:
             undo.callback(self.close)
             self._take()
             self._migrate()
+            with self.writing.begin() as connection:
+                release_all(connection)  # whoever had launches before is no more
             undo.pop_all()
+
+    async def notices(self) -> AsyncGenerator[str]:
+        """None: no other process writes to this file."""
+        none: tuple[str, ...] = ()
+        for notice in none:
+            yield notice
 
     def close(self) -> None:
         """Close every connection, which puts the write-ahead log into the file, and let go of the file."""

@@ -1,4 +1,4 @@
-"""The tables: launches, their attempts and their events."""
+"""The tables: launches, their attempts and their events, and the processes that have launches."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -72,7 +72,14 @@ launches = Table(
     Column("stopped_by", Text),
     Column("attempt", Integer, nullable=False),  # the number of the latest
     Column("last_seq", Integer, nullable=False),
+    Column("launching_at", Instant),
+    Column("owner", Text),  # one of launch_owners, living or not; NULL once nothing is left to do
+    Column("fence", Integer, nullable=False, server_default="1"),  # grows with every new owner
+    Column("looked_up_at", Instant),  # when the Hub was last asked about a ready one
+    Column("key_scope", Text),  # SHA-256 of the Idempotency-Key and whose it is
+    Column("key_request", Text),  # SHA-256 of the request that came with it
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
+    Index("ux_launches_key_scope", "key_scope", unique=True),
 )
 _partial("ix_launches_under_way", launches.c.id, where=launches.c.ended_at.is_(None))
 _partial("ix_launches_cancel_requested", launches.c.id, where=launches.c.cancel_requested_at.is_not(None))
@@ -80,6 +87,15 @@ _partial("ix_launches_cancel_requested", launches.c.id, where=launches.c.cancel_
 IS_ACTIVE = launches.c.status.in_([literal_column(f"'{name}'") for name in ("waiting", "launching", "ready")])
 """Under way or ready. In literals, as SQLite sees only then that the index below has all such rows."""
 _partial("ix_launches_active_of_caller", launches.c.caller_kind, launches.c.caller_key, where=IS_ACTIVE)
+
+_partial("ix_launches_ready", launches.c.looked_up_at, where=launches.c.status == literal_column("'ready'"))
+
+launch_owners = Table(
+    "launch_owners",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("leased_until", Instant, nullable=False),  # by the database's clock
+)
 
 launch_attempts = Table(
     "launch_attempts",
@@ -91,8 +107,10 @@ launch_attempts = Table(
     Column("creates_user", Boolean, nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("cleaned_at", Instant),
+    Column("clean_at", Instant),  # when it is due to be cleaned up; NULL while it is in use, and once that is done
+    Column("server_started_at", Instant),
 )
-_partial("ix_launch_attempts_not_cleaned", launch_attempts.c.launch_id, where=launch_attempts.c.cleaned_at.is_(None))
+_partial("ix_launch_attempts_clean_at", launch_attempts.c.clean_at, where=launch_attempts.c.clean_at.is_not(None))
 
 launch_events = Table(
     "launch_events",

@@ -23,6 +23,11 @@ Change = Callable[[Connection, Sequence[A]], Sequence[T]]
 If it raises, the transaction is rolled back and it is called again, with one argument at a time.
 """
 
+TRANSACTIONS_MAX = 5
+"""How often a batch is tried that fails because two processes were in each other's way."""
+_IN_THE_WAY = frozenset({"40001", "40P01"})
+"""PostgreSQL's serialization_failure and deadlock_detected: nothing is stored, and the same may well work next time."""
+
 BATCH_MAX = 256
 """The most changes in one transaction, so that one that comes behind a burst does not wait for all of it."""
 
@@ -121,12 +126,21 @@ class Writer:
 
     def _commit(self, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
         try:
-            outcomes = self._transact(batch)
+            outcomes = self._transact_again(batch)
         except Exception as error:  # noqa: BLE001 - raised where each change was asked for
             log.error("%d changes were not stored: %s", len(batch), error)  # noqa: TRY400 - the traceback is theirs
             outcomes = [_Failure(error)] * len(batch)
         self._is_failing = any(isinstance(outcome, _Failure) and outcome.is_of_database for outcome in outcomes)
         return outcomes
+
+    def _transact_again(self, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
+        for _ in range(TRANSACTIONS_MAX - 1):
+            try:
+                return self._transact(batch)
+            except OperationalError as error:
+                if not _is_in_the_way(error):
+                    raise
+        return self._transact(batch)
 
     def _transact(self, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
         """All changes in one transaction; if one fails, again from the start, each in a savepoint of its own."""
@@ -159,11 +173,17 @@ def _apart(connection: Connection, write: _Write[Any, Any]) -> Any:
     savepoint = connection.begin_nested()
     try:
         (result,) = write.change(connection, [write.argument])
-    except Exception as error:  # noqa: BLE001 - raised where the change was asked for
+    except Exception as error:
         savepoint.rollback()
+        if _is_in_the_way(error):
+            raise
         return _Failure(error)
     savepoint.commit()
     return result
+
+
+def _is_in_the_way(error: Exception) -> bool:
+    return isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) in _IN_THE_WAY
 
 
 def _settle(batch: Sequence[_Write[Any, Any]], outcomes: Sequence[Any]) -> None:

@@ -3,80 +3,98 @@
 The transaction is not its own: when it raises, that is rolled back, and it is called again for each change alone.
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from app.launch.errors import AlreadyLaunching, LaunchNotFound, QuotaReached
-from app.launch.model import Attempt, Caller, Event, Launch, Status, Step
-from app.store.rows import attempt_row, event_row, launch_row
-from app.store.tables import IS_ACTIVE, Instant, launch_attempts, launch_events, launches
+from app.launch.errors import LaunchNotFound
+from app.launch.model import Attempt, Event, Status, Step
+from app.launch.ports import LeaseLost
+from app.store.rows import attempt_row, event_row
+from app.store.shared import WORK, is_shared, notify
+from app.store.tables import Instant, launch_attempts, launch_events, launches
 
 A = TypeVar("A")
 
 _NOW = bindparam("now", type_=Instant)
 
-_INSERT_LAUNCH = insert(launches)
 _INSERT_ATTEMPT = insert(launch_attempts)
 _INSERT_EVENT = insert(launch_events)
 
 # What an UPDATE is bound to must not have the name of a column: such a name is what it sets.
 _UPDATE_LAUNCH = update(launches).where(launches.c.id == bindparam("of_launch"))
-_NEXT_ATTEMPT = _UPDATE_LAUNCH.where(
-    launches.c.attempt == bindparam("next_number") - 1,
-    launches.c.status.in_([Status.WAITING.value, Status.LAUNCHING.value]),
-).values(attempt=bindparam("next_number"))
 _REQUEST_CANCEL = _UPDATE_LAUNCH.values(cancel_requested_at=func.coalesce(launches.c.cancel_requested_at, _NOW))
-_MARK_STOPPED = _UPDATE_LAUNCH.where(launches.c.status == Status.READY.value).values(status=Status.STOPPED.value)
-_MARK_CLEANED = (
-    update(launch_attempts)
-    .where(launch_attempts.c.launch_id == bindparam("of_launch"), launch_attempts.c.number == bindparam("of_number"))
-    .values(cleaned_at=func.coalesce(launch_attempts.c.cleaned_at, _NOW))
+_UPDATE_ATTEMPT = update(launch_attempts).where(
+    launch_attempts.c.launch_id == bindparam("of_launch"), launch_attempts.c.number == bindparam("of_number")
 )
-_COUNT_ACTIVE = select(func.count()).where(
-    launches.c.caller_kind == bindparam("caller_kind"), launches.c.caller_key == bindparam("caller_key"), IS_ACTIVE
-)
-_UNDER_WAY_FOR = (
+_MARK_CLEANED = _UPDATE_ATTEMPT.values(cleaned_at=func.coalesce(launch_attempts.c.cleaned_at, _NOW))
+_MAKE_DUE = _UPDATE_ATTEMPT.where(launch_attempts.c.cleaned_at.is_(None))
+_LOCK = (
     select(launches.c.id)
-    .join(
-        launch_attempts,
-        (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt),
-    )
-    .where(
-        launches.c.ended_at.is_(None),
-        launch_attempts.c.username == bindparam("username"),
-        launch_attempts.c.server_name == bindparam("server_name"),
-    )
-    .limit(1)
+    .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
+    .order_by(launches.c.id)
+    .with_for_update()
 )
 _LOGS = (
-    select(launches.c.id, launches.c.status, launches.c.attempt, launches.c.last_seq, launch_events.c.at)
+    select(
+        launches.c.id,
+        launches.c.status,
+        launches.c.attempt,
+        launches.c.last_seq,
+        launches.c.fence,
+        launches.c.owner,
+        launches.c.launching_at,
+        launch_events.c.at,
+    )
     .join(launch_events, (launch_events.c.launch_id == launches.c.id) & (launch_events.c.seq == launches.c.last_seq))
     .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
+    .order_by(launches.c.id)
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """A step to be stored; its token is sealed already."""
+    """A step to be stored of a launch by whoever has it with this fence; its token is sealed already."""
 
     launch_id: str
+    fence: int
     step: Step
     sealed_token: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
+class NextAttempt:
+    attempt: Attempt
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """An attempt of which nothing is left at the Hub; perhaps to be looked at again."""
+
+    attempt: Attempt
+    fence: int
+    again_in_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
-    """A launch whose server is gone, and who ended it."""
+    """A launch whose server is gone, who ended it, and when what it left is due to be cleaned up."""
 
     launch_id: str
+    fence: int
     stopped_by: str
+    clean_in_s: float | None
+
+
+def check_fence(launch_id: str, fence: int, *, held: int) -> None:
+    """LeaseLost if the launch has changed hands since the writer got it."""
+    if fence != held:
+        raise LeaseLost(launch_id)
 
 
 def _each(write: Callable[[Connection, A], None]) -> Callable[[Connection, Sequence[A]], Sequence[None]]:
@@ -91,62 +109,38 @@ def _each(write: Callable[[Connection, A], None]) -> Callable[[Connection, Seque
     return write_each
 
 
-def accept(connection: Connection, accepted: Sequence[Launch]) -> Sequence[Event]:
-    """Store launches, each with its attempt and its first event; the events are returned.
-
-    QuotaReached, AlreadyLaunching.
-    """
-    _check_quotas(connection, accepted)
-    _check_servers(connection, accepted)
-    attempts = [attempt_row(launch.attempt, launch.created_at, launch.cleaned_at) for launch in accepted]
-    events = [launch.last_event for launch in accepted]
-    connection.execute(_INSERT_LAUNCH, [launch_row(launch) for launch in accepted])
-    connection.execute(_INSERT_ATTEMPT, attempts)
-    connection.execute(_INSERT_EVENT, [event_row(event) for event in events])
-    return events
-
-
-def _check_quotas(connection: Connection, accepted: Sequence[Launch]) -> None:
-    """The writer is alone in the database, so nothing can come between the count and what is stored after it."""
-    before: Counter[Caller] = Counter()
-    for launch in accepted:
-        caller = launch.caller
-        if caller.max_active is not None:
-            key = {"caller_kind": caller.kind, "caller_key": caller.key}
-            if connection.execute(_COUNT_ACTIVE, key).scalar_one() + before[caller] >= caller.max_active:
-                raise QuotaReached(caller.max_active)
-            before[caller] += 1
-
-
-def _check_servers(connection: Connection, accepted: Sequence[Launch]) -> None:
-    """As above. A temporary user is new, and so is each of its servers."""
-    before: set[tuple[str, str]] = set()
-    for launch in accepted:
-        if launch.attempt.creates_user:
-            continue
-        server = launch.attempt.username, launch.attempt.server_name
-        key = {"username": server[0], "server_name": server[1]}
-        if server in before or connection.execute(_UNDER_WAY_FOR, key).first():
-            raise AlreadyLaunching
-        before.add(server)
-
-
 @_each
-def begin_attempt(connection: Connection, attempt: Attempt) -> None:
-    """Store the next attempt. ValueError if it is not the next, or the launch is not under way."""
-    key = {"of_launch": attempt.launch_id, "next_number": attempt.number}
-    if connection.execute(_NEXT_ATTEMPT, key).rowcount != 1:
+def begin_attempt(connection: Connection, following: NextAttempt) -> None:
+    """Store the next attempt. ValueError if it is not the next, or the launch is not under way; LeaseLost."""
+    attempt = following.attempt
+    log = _log(connection, attempt.launch_id, following.fence)
+    if log.status not in (Status.WAITING, Status.LAUNCHING) or log.attempt != attempt.number - 1:
         raise ValueError(f"attempt {attempt.number} cannot be the next of launch {attempt.launch_id}")
+    connection.execute(_UPDATE_LAUNCH.values(attempt=attempt.number), {"of_launch": attempt.launch_id})
     connection.execute(_INSERT_ATTEMPT, attempt_row(attempt, datetime.now(UTC)))
 
 
 def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]:
-    """Store steps as events. ValueError if a launch may not go into a step's phase; LaunchNotFound."""
+    """Store steps as events. ValueError if a launch may not go into a step's phase; LaunchNotFound, LeaseLost."""
     logs = _logs(connection, {append.launch_id for append in appends})
     events = [logs[append.launch_id].append(append) for append in appends]
     connection.execute(_INSERT_EVENT, [event_row(event) for event in events])
     connection.execute(_UPDATE_LAUNCH, [log.row() for log in logs.values()])
+    if started := [_started(append, logs) for append in appends if append.step.server_started_at]:
+        connection.execute(_UPDATE_ATTEMPT, started)
+    if due := [log.due() for log in logs.values() if log.status in (Status.FAILED, Status.CANCELLED)]:
+        connection.execute(_MAKE_DUE, due)
+    notify(connection, [f"{log.launch_id} {log.seq}" for log in logs.values()])
     return events
+
+
+def _started(append: Append, logs: Mapping[str, "_Log"]) -> dict[str, Any]:
+    number = logs[append.launch_id].attempt
+    return {
+        "of_launch": append.launch_id,
+        "of_number": number,
+        "server_started_at": append.step.server_started_at,
+    }
 
 
 @_each
@@ -154,22 +148,36 @@ def request_cancel(connection: Connection, launch_id: str) -> None:
     """Note when a cancellation was first requested. LaunchNotFound."""
     if connection.execute(_REQUEST_CANCEL, {"of_launch": launch_id, "now": datetime.now(UTC)}).rowcount != 1:
         raise LaunchNotFound
+    notify(connection, [WORK])
 
 
 @_each
-def mark_cleaned(connection: Connection, attempt: Attempt) -> None:
-    """Note when the attempt was first found to have left nothing at the Hub. LaunchNotFound."""
-    key = {"of_launch": attempt.launch_id, "of_number": attempt.number}
-    if connection.execute(_MARK_CLEANED, {**key, "now": datetime.now(UTC)}).rowcount != 1:
+def mark_cleaned(connection: Connection, cleaned: Cleaned) -> None:
+    """Note when the attempt was first found to have left nothing at the Hub. LaunchNotFound, LeaseLost."""
+    attempt, at = cleaned.attempt, datetime.now(UTC)
+    _log(connection, attempt.launch_id, cleaned.fence)
+    key = {"of_launch": attempt.launch_id, "of_number": attempt.number, "now": at}
+    if connection.execute(_MARK_CLEANED, {**key, "clean_at": _after(at, cleaned.again_in_s)}).rowcount != 1:
         raise LaunchNotFound
 
 
 @_each
 def mark_stopped(connection: Connection, stop: Stop) -> None:
-    """A ready launch becomes stopped. ValueError if it is not ready."""
-    stopped = {"of_launch": stop.launch_id, "stopped_at": datetime.now(UTC), "stopped_by": stop.stopped_by}
-    if connection.execute(_MARK_STOPPED, stopped).rowcount != 1:
-        raise ValueError(f"launch {stop.launch_id} is not ready, so it cannot become stopped")
+    """A ready launch becomes stopped. ValueError if it is not ready; LaunchNotFound, LeaseLost."""
+    log, at = _log(connection, stop.launch_id, stop.fence), datetime.now(UTC)
+    if log.status is not Status.READY:
+        raise ValueError(f"launch {stop.launch_id} is {log.status}, so it cannot become stopped")
+    stopped = {"status": Status.STOPPED.value, "stopped_at": at, "stopped_by": stop.stopped_by}
+    connection.execute(_UPDATE_LAUNCH, {"of_launch": stop.launch_id, **stopped})
+    key = {"of_launch": stop.launch_id, "of_number": log.attempt}
+    if stop.clean_in_s is None:
+        connection.execute(_MARK_CLEANED, {**key, "now": at, "clean_at": None})
+    else:
+        connection.execute(_MAKE_DUE, {**key, "clean_at": _after(at, stop.clean_in_s)})
+
+
+def _after(at: datetime, seconds: float | None) -> datetime | None:
+    return None if seconds is None else at + timedelta(seconds=seconds)
 
 
 @dataclass(slots=True)
@@ -180,15 +188,23 @@ class _Log:
     status: Status
     attempt: int
     seq: int
+    fence: int
+    owner: str | None
+    launching_at: datetime | None
     at: datetime
     ended_at: datetime | None = None
 
     def append(self, append: Append) -> Event:
+        check_fence(self.launch_id, append.fence, held=self.fence)
         step = append.step
         if step.phase is Status.STOPPED or not self.status.may_become(step.phase):
             raise ValueError(f"launch {self.launch_id} is {self.status}, so it cannot become {step.phase}")
         self.status, self.seq, self.at = step.phase, self.seq + 1, max(self.at, datetime.now(UTC))
         self.ended_at = self.at if self.status.ends_stream else None
+        if self.status is Status.LAUNCHING and self.launching_at is None:
+            self.launching_at = self.at
+        if self.status is Status.READY:
+            self.owner = None
         return Event(
             launch_id=self.launch_id,
             seq=self.seq,
@@ -208,14 +224,40 @@ class _Log:
             "of_launch": self.launch_id,
             "status": self.status.value,
             "last_seq": self.seq,
+            "owner": self.owner,
+            "launching_at": self.launching_at,
             "ended_at": self.ended_at,
         }
 
+    def due(self) -> dict[str, Any]:
+        return {"of_launch": self.launch_id, "of_number": self.attempt, "clean_at": self.at}
 
-def _logs(connection: Connection, launch_ids: AbstractSet[str]) -> dict[str, _Log]:
-    """Where the logs of these launches end. LaunchNotFound if one is missing."""
+
+def _log(connection: Connection, launch_id: str, fence: int) -> _Log:
+    """Where the log of a launch ends, which nobody else changes until the end of this transaction."""
+    log = _logs(connection, {launch_id})[launch_id]
+    check_fence(launch_id, fence, held=log.fence)
+    return log
+
+
+def _logs(connection: Connection, launch_ids: Collection[str]) -> dict[str, _Log]:
+    """As above, for several. LaunchNotFound if one is missing."""
+    if is_shared(connection):  # by a statement of its own: one that waits sees what it reads as it was before the wait
+        connection.execute(_LOCK, {"launch_ids": list(launch_ids)})
     rows = connection.execute(_LOGS, {"launch_ids": list(launch_ids)})
-    logs = {row.id: _Log(row.id, Status(row.status), row.attempt, row.last_seq, row.at) for row in rows}
+    logs = {
+        row.id: _Log(
+            launch_id=row.id,
+            status=Status(row.status),
+            attempt=row.attempt,
+            seq=row.last_seq,
+            fence=row.fence,
+            owner=row.owner,
+            launching_at=row.launching_at,
+            at=row.at,
+        )
+        for row in rows
+    }
     if len(logs) != len(launch_ids):
         raise LaunchNotFound
     return logs

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from app.api.sessions import SESSION_COOKIE
 from app.keys import add_key
 from app.settings import Settings
-from tests.fakes.hub import FakeHub
+from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, Service, read_events, serve
 
 SCOPE = "access:services!service=hublaunch"
@@ -309,14 +309,61 @@ async def test_the_list_has_ones_own_launches_the_newest_first_and_leads_on(hous
     assert second["next"] is None
 
 
-async def test_the_list_is_filtered_by_status(house: House) -> None:
-    of_ada = house.headers["owner"]
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"status": "ready"}, True),
+        ({"status": "failed"}, False),
+        ({"repo_url": BODY["repo_url"], "image": BODY["image"], "username": ADA}, True),
+        ({"repo_url": "https://example.org/other"}, False),
+        ({"image": "other"}, False),
+        ({"username": "nobody"}, False),
+        ({"since": "2026-01-01T00:00:00+01:00"}, True),
+        ({"since": "2126-01-01T00:00:00Z"}, False),
+    ],
+)
+async def test_the_list_is_filtered(house: House, query: dict[str, str], found: bool) -> None:
+    answer = await house.service.http.get("/launch", params=query, headers=house.headers["owner"])
 
-    ready = (await house.service.http.get("/launch?status=ready", headers=of_ada)).json()
-    failed = (await house.service.http.get("/launch?status=failed", headers=of_ada)).json()
+    assert answer.status_code == 200, answer.text
+    assert [launch["id"] for launch in answer.json()["launches"]] == ([house.launch_id] if found else [])
 
-    assert [launch["id"] for launch in ready["launches"]] == [house.launch_id]
-    assert failed["launches"] == []
+
+async def test_the_next_page_keeps_the_filter_and_skips_and_repeats_nothing_when_launches_are_added(
+    house: House,
+) -> None:
+    http, as_key = house.service.http, house.headers["key"]
+    ids = [(await http.post("/launch", json=BODY, headers=as_key)).json()["id"] for _ in range(2)]
+    query = {"limit": "1", "repo_url": BODY["repo_url"], "since": "2026-01-01T00:00:00+01:00"}
+    first = (await http.get("/launch", params=query, headers=as_key)).json()
+
+    await http.post("/launch", json=BODY | {"repo_url": "https://example.org/other"}, headers=as_key)
+    second = (await http.get("/launch" + first["next"], headers=as_key)).json()
+
+    assert [launch["id"] for page in (first, second) for launch in page["launches"]] == [ids[1], ids[0]]
+    assert "repo_url" in second["next"]
+
+
+async def test_a_time_without_a_zone_is_refused(house: House) -> None:
+    answer = await house.service.http.get("/launch?since=2026-01-01T00:00:00", headers=house.headers["owner"])
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "since"
+
+
+async def test_each_launch_of_the_list_tells_how_long_it_took_and_why_it_failed(house: House, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(fails="no such image"))
+    as_key = house.headers["key"]
+    accepted = (await house.service.http.post("/launch", json=BODY, headers=as_key)).json()
+    await house.service.events(accepted["events_url"])
+
+    (shown,) = (await house.service.http.get("/launch", headers=as_key)).json()["launches"]
+
+    assert shown["attempt"] == 1
+    assert shown["problem"]["code"] == "spawn_failed"
+    waiting, spawning, total = (shown["durations"][name] for name in ("waiting_s", "spawning_s", "total_s"))
+    assert 0 <= waiting <= total
+    assert total == pytest.approx(waiting + spawning, abs=0.01)
 
 
 async def test_an_admin_lists_everybodys_launches_without_a_way_in(house: House) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import sqlite3
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -306,21 +307,91 @@ async def test_cancelling_needs_the_secret(service: Service, hub: FakeHub, heade
 # --- restarts ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_restart_of_the_service_goes_on_with_the_launch(settings: Settings, hub: FakeHub) -> None:
+async def test_a_restart_of_the_service_goes_on_with_the_spawn_that_is_there(settings: Settings, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+    async with serve(settings) as service:
+        accepted = await service.launch()
+        await hub.until(lambda: hub.active_servers)
+        (user,) = hub.users
+        hub.report(user, "Half way", progress=50)
+        async with service.http.stream("GET", accepted["events_url"]) as stream:
+            async for event in read_events(stream):
+                if event["message"] == "Half way":
+                    break
+
+    async with serve(settings) as service:
+        await hub.until(lambda: hub.open_streams)
+        hub.report(user, "Nearly there", progress=90)
+        hub.release(user)
+        events = await service.events(accepted["events_url"])
+
+    told = [(event["message"], event["progress"], event["attempt"]) for event in events[2:]]
+    assert told == [
+        ("Server requested", 0, 1),
+        ("Pulling", 50, 1),
+        ("Half way", 50, 1),
+        ("Nearly there", 90, 1),
+        ("The server is ready", 100, 1),
+    ]
+    assert list(hub.users) == [user]
+    assert hub.count("spawn_started") == 1
+    assert len(hub.tokens.of(user)) == 2  # the server's own, and the visitor's, which was made anew
+    assert hub.tokens.find(events[-1]["token"])
+
+
+async def test_a_restart_of_the_service_tells_of_a_server_that_became_ready_meanwhile(
+    settings: Settings, hub: FakeHub
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with serve(settings) as service:
+        accepted = await service.launch()
+        await hub.until(lambda: hub.active_servers)
+    (user,) = hub.users
+    hub.release(user)
+    with sqlite3.connect(settings.database_url.removeprefix("sqlite:///")) as database:
+        database.execute("UPDATE launches SET deadline_at = created_at")
+    database.close()
+
+    async with serve(settings) as service:
+        events = await service.events(accepted["events_url"])
+
+    assert (events[-1]["phase"], events[-1]["attempt"]) == ("ready", 1)
+
+
+async def test_a_restart_of_the_service_begins_anew_where_nothing_is_left(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with serve(settings) as service:
         accepted = await service.launch()
         await hub.until(lambda: hub.active_servers)
         first = next(iter(hub.users))
+    await hub.restart()
     hub.spawn_plan(None, SpawnPlan())
 
     async with serve(settings) as service:
         events = await service.events(accepted["events_url"])
 
-    assert events[-1]["phase"] == "ready"
-    assert events[-1]["attempt"] == 2
+    assert (events[-1]["phase"], events[-1]["attempt"]) == ("ready", 2)
+    assert "This service was restarted. Trying again." in [event["message"] for event in events]
     assert first not in hub.users
     assert len(hub.users) == 1
+
+
+async def test_a_restart_of_the_service_waits_for_a_hub_that_is_down(settings: Settings, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(start_returns=True, never=True))
+    async with serve(settings) as service:
+        accepted = await service.launch()
+        await hub.until(lambda: hub.active_servers)
+    (user,) = hub.users
+    await hub.kill()
+
+    async with serve(settings) as service:
+        following = asyncio.create_task(service.events(accepted["events_url"]))
+        await hub.start_again()
+        hub.release(user)
+        events = await following
+
+    assert (events[-1]["phase"], events[-1]["attempt"]) == ("ready", 1)
+    assert list(hub.users) == [user]
 
 
 async def test_a_restart_of_the_service_finishes_a_cancellation(settings: Settings, hub: FakeHub) -> None:

@@ -1,5 +1,6 @@
 """Launches on accounts that were there before: however they end, the user stays, and so does what else they run."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,12 +122,13 @@ async def test_the_second_attempt_is_on_the_same_account_and_server(
     assert hub.count("spawn_started", "ada") == 3, "hers, the one that was lost, and the one that is ready"
 
 
-async def test_so_it_is_after_a_restart_of_the_service(asking: Asking, hub: FakeHub) -> None:
+async def test_so_it_is_after_a_restart_of_the_service_if_nothing_is_there(asking: Asking, hub: FakeHub) -> None:
     hub.spawn_plan("ada", SpawnPlan(never=True))
     async with serve(asking.settings) as service:
         service.http.headers.update(asking.headers)
         accepted = await service.launch(**asking.body)
         await hub.until(lambda: hub.is_spawning("ada", "work"))
+    await hub.restart()
     hub.spawn_plan("ada", SpawnPlan())
 
     async with serve(asking.settings) as service:
@@ -135,3 +137,20 @@ async def test_so_it_is_after_a_restart_of_the_service(asking: Asking, hub: Fake
     assert (events[-1]["phase"], events[-1]["attempt"]) == ("ready", 2)
     assert hub.active_servers == {("ada", "her-own"), ("ada", "work")}
     assert_nothing_else_was_touched(hub)
+
+
+async def test_a_spawn_that_is_there_after_a_restart_of_the_service_is_followed(asking: Asking, hub: FakeHub) -> None:
+    hub.spawn_plan("ada", SpawnPlan(never=True))
+    async with serve(asking.settings) as service:
+        service.http.headers.update(asking.headers)
+        accepted = await service.launch(**asking.body)
+        await hub.until(lambda: hub.is_spawning("ada", "work"))
+
+    async with serve(asking.settings) as service:
+        following = asyncio.create_task(service.events(accepted["events_url"]))
+        await hub.until(lambda: hub.open_streams)
+        hub.release("ada", "work")
+        events = await following
+
+    assert (events[-1]["phase"], events[-1]["attempt"]) == ("ready", 1)
+    assert hub.count("spawn_started", "ada") == 2, "hers, and the launch's"

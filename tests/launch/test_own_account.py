@@ -6,15 +6,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from app.hub.client import HubClient
-from app.launch.account import Accounts, ServerLimits
-from app.launch.attempt import Entry
 from app.launch.errors import AlreadyLaunching, ServerAlreadyRunning
 from app.launch.model import Caller, Launch, LaunchRequest, Status
-from app.launch.policy import Policy
-from app.launch.service import LaunchService, Terms
-from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.launching import SEALER, Launching, launching
 
 ALICE = Caller(kind="hub", key="alice")
 BOOK = Caller(kind="key", key="book", may_name_user=True)
@@ -22,27 +18,18 @@ REQUEST = LaunchRequest(image="a/b")
 
 
 @asynccontextmanager
-async def serving(hub: FakeHub, client: HubClient, path: Path, *, named: bool = False) -> AsyncGenerator[LaunchService]:
-    limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=0, hub_url=hub.url)
-    entry = Entry(hub_url=hub.url, token_mode="hub", token_lifetime_s=60)
+async def serving(hub: FakeHub, client: HubClient, path: Path, *, named: bool = False) -> AsyncGenerator[Launching]:
     async with (
-        SqlLaunchStore(f"sqlite:///{path}/l.sqlite", sealer=Sealer(["k" * 32], purpose="stored tokens")) as store,
-        LaunchService(
-            store=store,
-            hub=client,
-            policy=Policy(["*"]),
-            accounts=Accounts(client, create_user=True, limits=limits),
-            terms=Terms(launch_timeout_s=20, attempts_max=1, entry=entry),
-        ) as service,
+        SqlLaunchStore(f"sqlite:///{path}/l.sqlite", sealer=SEALER) as store,
+        launching(hub, client, store, named=named) as core,
         asyncio.timeout(10),
     ):
-        yield service
+        yield core
 
 
-async def ready(service: LaunchService, hub: FakeHub, caller: Caller = ALICE, *, username: str = "") -> Launch:
-    launch = await service.start(LaunchRequest(image="a/b", username=username), caller)
-    await asyncio.wait(tuple(service._tasks.values()))
-    assert (await service.get(launch.id)).status is Status.READY
+async def ready(core: Launching, caller: Caller = ALICE, *, username: str = "") -> Launch:
+    launch = await core.launch(caller, LaunchRequest(image="a/b", username=username))
+    assert launch.status is Status.READY
     return launch
 
 
@@ -52,9 +39,11 @@ async def test_of_two_that_ask_at_once_for_one_server_one_is_accepted(
     hub.create_user("alice")
     hub.spawn_plan(None, SpawnPlan(never=True))
     named = LaunchRequest(image="a/b", username="alice")
-    async with serving(hub, client, tmp_path) as service:
+    async with serving(hub, client, tmp_path) as core:
         told = await asyncio.gather(
-            *(service.start(REQUEST, ALICE) for _ in range(3)), service.start(named, BOOK), return_exceptions=True
+            *(core.service.start(REQUEST, ALICE) for _ in range(3)),
+            core.service.start(named, BOOK),
+            return_exceptions=True,
         )
 
         refused = [
@@ -69,8 +58,8 @@ async def test_launches_of_different_servers_of_one_user_go_on_beside_each_other
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.create_user("alice")
-    async with serving(hub, client, tmp_path, named=True) as service:
-        await asyncio.gather(*(service.start(REQUEST, ALICE) for _ in range(3)))
+    async with serving(hub, client, tmp_path, named=True) as core:
+        await asyncio.gather(*(core.service.start(REQUEST, ALICE) for _ in range(3)))
 
         await hub.until(lambda: hub.count("server_ready") == 3)
 
@@ -79,16 +68,16 @@ async def test_a_launch_whose_server_is_gone_is_stopped_when_the_next_one_takes_
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.create_user("alice")
-    async with serving(hub, client, tmp_path) as service:
-        first = await ready(service, hub)
+    async with serving(hub, client, tmp_path) as core:
+        first = await ready(core)
         await hub.stop_server("alice", "", remove=False)
-        second = await ready(service, hub)
+        second = await ready(core)
 
-        cancelled = await service.cancel(first.id)
+        cancelled = await core.service.cancel(first.id)
 
         assert cancelled
-        assert (await service.get(first.id)).status is Status.STOPPED
-        assert (await service.get(second.id)).status is Status.READY
+        assert (await core.service.get(first.id)).status is Status.STOPPED
+        assert (await core.service.get(second.id)).status is Status.READY
         assert hub.active_servers == {("alice", "")}
 
 
@@ -96,14 +85,14 @@ async def test_a_restart_cleans_up_nothing_for_a_launch_whose_place_was_taken(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.create_user("alice")
-    async with serving(hub, client, tmp_path) as service:
-        await ready(service, hub)
+    async with serving(hub, client, tmp_path) as core:
+        await ready(core)
         await hub.stop_server("alice", "", remove=False)
-        await ready(service, hub)
+        await ready(core)
     asked = len(hub.asked("stop_server"))
 
-    async with serving(hub, client, tmp_path) as service:
-        await ready(service, hub, BOOK, username="")
+    async with serving(hub, client, tmp_path) as core:
+        await ready(core, BOOK, username="")
 
     assert len(hub.asked("stop_server")) == asked
     assert ("alice", "") in hub.active_servers

@@ -6,15 +6,12 @@ from pathlib import Path
 import pytest
 
 from app.hub.client import HubClient
-from app.launch.account import Accounts, ServerLimits
-from app.launch.attempt import Entry
 from app.launch.errors import ImageNotAllowed
-from app.launch.model import Caller, Event, LaunchRequest, Status, Step
+from app.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
 from app.launch.policy import Policy
-from app.launch.service import LaunchService, Terms
-from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
+from tests.launching import SEALER, launching
 
 CALLER = Caller(kind="anonymous", key="127.0.0.1")
 
@@ -23,13 +20,13 @@ class GatedStore(SqlLaunchStore):
     """Answers for `ready` and for a cancellation, both stored, only once the gate is open."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"sqlite:///{path}", sealer=Sealer(["k" * 32], purpose="stored tokens"))
+        super().__init__(f"sqlite:///{path}", sealer=SEALER)
         self.gate = asyncio.Event()
         self.ready_stored = asyncio.Event()
         self.cancel_stored = asyncio.Event()
 
-    async def append(self, launch_id: str, step: Step) -> Event:
-        event = await super().append(launch_id, step)
+    async def append(self, launch: Launch, step: Step) -> Event:
+        event = await super().append(launch, step)
         if step.phase is Status.READY:
             self.ready_stored.set()
             await self.gate.wait()
@@ -41,38 +38,26 @@ class GatedStore(SqlLaunchStore):
         await self.gate.wait()
 
 
-def serving(hub: FakeHub, client: HubClient, store: GatedStore, policy: Policy) -> LaunchService:
-    entry = Entry(hub_url=hub.url, token_mode="hub", token_lifetime_s=60)
-    limits = ServerLimits(allow_named_servers=False, named_server_limit_per_user=0, hub_url=hub.url)
-    return LaunchService(
-        store=store,
-        hub=client,
-        policy=policy,
-        accounts=Accounts(client, create_user=True, limits=limits),
-        terms=Terms(launch_timeout_s=20, attempts_max=1, entry=entry),
-    )
-
-
 async def test_a_cancellation_that_meets_the_very_end_of_the_launch_is_carried_out(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     async with (
         GatedStore(tmp_path / "launches.sqlite") as store,
-        serving(hub, client, store, Policy(["*"])) as service,
+        launching(hub, client, store) as core,
         asyncio.timeout(10),
     ):
-        launch = await service.start(LaunchRequest(image="a/b"), CALLER)
+        launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
         await store.ready_stored.wait()
-        cancelling = asyncio.create_task(service.cancel(launch.id))
+        cancelling = asyncio.create_task(core.service.cancel(launch.id))
         await store.cancel_stored.wait()
 
         store.gate.set()
         await cancelling
 
         await hub.until(lambda: not hub.users)
-        while not await service.cancel(launch.id):
+        while not await core.service.cancel(launch.id):
             pass
-        assert (await service.get(launch.id)).status is Status.STOPPED
+        assert (await core.service.get(launch.id)).status is Status.STOPPED
 
 
 async def test_what_a_caller_may_launch_depends_on_their_key_and_their_groups(
@@ -82,14 +67,17 @@ async def test_what_a_caller_may_launch_depends_on_their_key_and_their_groups(
     member = Caller(kind="hub", key="alice", groups=frozenset({"gpu"}))
     key = Caller(kind="key", key="book", allowed_images=("rocker/*",))
 
-    async with GatedStore(tmp_path / "launches.sqlite") as store, serving(hub, client, store, policy) as service:
+    async with (
+        GatedStore(tmp_path / "launches.sqlite") as store,
+        launching(hub, client, store, policy=policy) as core,
+    ):
         with pytest.raises(ImageNotAllowed):
-            await service.start(LaunchRequest(image="quay.io/gpu/torch"), CALLER)
+            await core.service.start(LaunchRequest(image="quay.io/gpu/torch"), CALLER)
         with pytest.raises(ImageNotAllowed):
-            await service.start(LaunchRequest(image="python"), key)
+            await core.service.start(LaunchRequest(image="python"), key)
         hub.create_user("alice")
-        await service.start(LaunchRequest(image="quay.io/gpu/torch"), member)
-        await service.start(LaunchRequest(image="rocker/r-ver"), key)
+        await core.service.start(LaunchRequest(image="quay.io/gpu/torch"), member)
+        await core.service.start(LaunchRequest(image="rocker/r-ver"), key)
         await hub.until(lambda: hub.count("server_ready") == 2)
 
 
@@ -100,22 +88,16 @@ async def test_a_ready_launch_that_is_cancelled_is_cleaned_up_once(
     hub.create_user("ada")
     async with (
         GatedStore(tmp_path / "launches.sqlite") as store,
-        serving(hub, client, store, Policy(["*"])) as service,
+        launching(hub, client, store) as core,
         asyncio.timeout(10),
     ):
         store.gate.set()
-        launch = await service.start(LaunchRequest(image="a/b"), Caller(kind="hub", key="ada"))
-        await _idle(service)
-        assert (await service.get(launch.id)).status is Status.READY
+        launch = await core.service.start(LaunchRequest(image="a/b"), Caller(kind="hub", key="ada"))
+        await core.idle()
+        assert (await core.service.get(launch.id)).status is Status.READY
 
-        await service.cancel(launch.id)
-        await _idle(service)
+        while not await core.service.cancel(launch.id):
+            pass
 
-        assert (await service.get(launch.id)).status is Status.STOPPED
+        assert (await core.service.get(launch.id)).status is Status.STOPPED
         assert len(hub.asked("stop_server")) == 1
-
-
-async def _idle(service: LaunchService) -> None:
-    while tasks := tuple(service._tasks.values()):
-        await asyncio.wait(tasks)
-        await asyncio.sleep(0)

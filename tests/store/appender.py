@@ -3,14 +3,15 @@
 import asyncio
 import sys
 
+from app.launch.model import Launch
 from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from tests.store.launches import PULLING, new_launch
 
 
-async def append(store: SqlLaunchStore, launch_id: str) -> None:
+async def append(store: SqlLaunchStore, launch: Launch) -> None:
     while True:
-        event = await store.append(launch_id, PULLING)
+        event = await store.append(launch, PULLING)
         sys.stdout.write(f"{event.launch_id} {event.seq}\n")
         sys.stdout.flush()
 
@@ -19,7 +20,7 @@ async def main() -> None:
     launches = [new_launch() for _ in range(3)]
     async with SqlLaunchStore(sys.argv[1], sealer=Sealer(["0" * 32], purpose="stored tokens")) as store:
         await asyncio.gather(*map(store.accept, launches))
-        await asyncio.gather(*(append(store, launch.id) for launch in launches))
+        await asyncio.gather(*(append(store, launch) for launch in launches))
 
 
 asyncio.run(main())

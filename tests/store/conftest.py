@@ -13,8 +13,18 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def url(path: Path) -> str:
+def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A new database of each kind: what is promised of one is promised of both."""
+    if request.param == "sqlite":
+        sqlite: str = request.getfixturevalue("sqlite_url")
+        return sqlite
+    postgresql: str = request.getfixturevalue("postgres").database()
+    return postgresql
 
 
 @pytest.fixture

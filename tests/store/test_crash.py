@@ -17,8 +17,8 @@ PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def appender(url: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.store.appender", url]
+def appender(sqlite_url: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.store.appender", sqlite_url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
         yield process
         process.kill()
@@ -41,7 +41,7 @@ def freeze(process: subprocess.Popen[str]) -> None:
 
 
 async def test_every_acknowledged_event_survives_kill_9_and_no_log_has_a_gap(
-    appender: subprocess.Popen[str], url: str, sealer: Sealer
+    appender: subprocess.Popen[str], sqlite_url: str, sealer: Sealer
 ) -> None:
     last = acknowledged(appender, 600)
 
@@ -49,8 +49,8 @@ async def test_every_acknowledged_event_survives_kill_9_and_no_log_has_a_gap(
     appender.wait(timeout=10)
 
     assert len(last) == 3
-    async with SqlLaunchStore(url, sealer=sealer) as store:
-        assert {launch.id for launch in await store.unfinished()} == last.keys()
+    async with SqlLaunchStore(sqlite_url, sealer=sealer) as store:
+        assert {launch.id for launch in await store.adopt(limit=9)} == last.keys()
         for launch_id, seq in last.items():
             log = [event.seq for event in await store.events(launch_id, after=0)]
             assert log == list(range(1, len(log) + 1))
@@ -58,26 +58,26 @@ async def test_every_acknowledged_event_survives_kill_9_and_no_log_has_a_gap(
 
 
 async def test_a_file_is_refused_while_the_process_that_has_it_lives(
-    appender: subprocess.Popen[str], url: str, sealer: Sealer
+    appender: subprocess.Popen[str], sqlite_url: str, sealer: Sealer
 ) -> None:
     acknowledged(appender, 1)
 
     with pytest.raises(DatabaseInUse):
-        await SqlLaunchStore(url, sealer=sealer).__aenter__()
+        await SqlLaunchStore(sqlite_url, sealer=sealer).__aenter__()
 
     acknowledged(appender, 100)
 
 
 async def test_a_file_is_refused_while_the_process_that_has_it_is_frozen_and_free_once_it_is_killed(
-    appender: subprocess.Popen[str], url: str, sealer: Sealer
+    appender: subprocess.Popen[str], sqlite_url: str, sealer: Sealer
 ) -> None:
     acknowledged(appender, 1)
     freeze(appender)
 
     with pytest.raises(DatabaseInUse):
-        await SqlLaunchStore(url, sealer=sealer).__aenter__()
+        await SqlLaunchStore(sqlite_url, sealer=sealer).__aenter__()
 
     appender.kill()
     appender.wait(timeout=10)
-    async with SqlLaunchStore(url, sealer=sealer) as store:
-        assert len(await store.unfinished()) == 3
+    async with SqlLaunchStore(sqlite_url, sealer=sealer) as store:
+        assert len(await store.adopt(limit=9)) == 3

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from app.store.errors import SecretKeyUnusable
+from app.store.database import secret_key
+from app.store.errors import SecretKeyMissing, SecretKeyUnusable
 from app.store.secret_key import load_secret_key
 
 
@@ -12,26 +13,32 @@ def key_file(path: Path) -> Path:
 
 
 def test_a_configured_key_is_taken_and_none_is_made(path: Path) -> None:
-    assert load_secret_key("configured", path) == "configured"
+    assert secret_key("configured", f"sqlite:///{path}") == "configured"
     assert not key_file(path).exists()
 
 
+def test_without_one_a_file_has_its_own_and_a_shared_database_none(path: Path) -> None:
+    assert secret_key(None, f"sqlite:///{path}") == key_file(path).read_text().strip()
+    with pytest.raises(SecretKeyMissing, match="LAUNCHER_SECRET_KEY is not set"):
+        secret_key(None, "postgresql+psycopg://me@db/hublaunch")
+
+
 def test_a_key_is_made_once_beside_the_database_for_its_owner_alone(path: Path) -> None:
-    key = load_secret_key(None, path)
+    key = load_secret_key(path)
 
     assert len(key) == 43
-    assert load_secret_key(None, path) == key
+    assert load_secret_key(path) == key
     assert key_file(path).stat().st_mode & 0o777 == 0o600
     assert list(path.parent.iterdir()) == [key_file(path)]
 
 
 def test_two_databases_have_two_keys(tmp_path: Path) -> None:
-    assert load_secret_key(None, tmp_path / "a.sqlite") != load_secret_key(None, tmp_path / "b.sqlite")
+    assert load_secret_key(tmp_path / "a.sqlite") != load_secret_key(tmp_path / "b.sqlite")
 
 
 def test_all_who_make_the_key_at_once_get_the_same(path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
-        keys = set(threads.map(lambda _: load_secret_key(None, path), range(40)))
+        keys = set(threads.map(lambda _: load_secret_key(path), range(40)))
 
     assert len(keys) == 1
     assert list(path.parent.iterdir()) == [key_file(path)]
@@ -39,7 +46,7 @@ def test_all_who_make_the_key_at_once_get_the_same(path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_key_that_others_may_read_is_refused(path: Path, mode: int) -> None:
-    load_secret_key(None, path)
+    load_secret_key(path)
     key_file(path).chmod(mode)
 
     assert_unusable(path, "others than its owner may read it, so make another, or chmod 600 it")
@@ -65,7 +72,7 @@ def test_a_directory_in_its_place_is_said_to_be_so(path: Path) -> None:
 
 def assert_unusable(path: Path, reason: str) -> None:
     with pytest.raises(SecretKeyUnusable) as refusal:
-        load_secret_key(None, path)
+        load_secret_key(path)
 
     expected = f"The secret key in {key_file(path)} cannot be used: {reason}; or set LAUNCHER_SECRET_KEY instead."
     assert str(refusal.value) == expected

@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from app.store.database import database, described
 from app.store.errors import DatabaseInUse, DatabaseNotSupported, DatabaseUnusable
-from app.store.sqlite import SqliteDatabase, database_path
+from app.store.sqlite import SqliteDatabase
 
 
 @pytest.fixture
-def database(path: Path) -> Iterator[SqliteDatabase]:
-    database = SqliteDatabase(path, readers=1)
-    database.open()
-    yield database
-    database.close()
+def sqlite(path: Path) -> Iterator[SqliteDatabase]:
+    sqlite = SqliteDatabase(path, readers=1)
+    sqlite.open()
+    yield sqlite
+    sqlite.close()
 
 
 @pytest.fixture
@@ -36,8 +37,8 @@ def test_a_url_with_three_slashes_is_relative_to_the_working_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    assert database_path("sqlite:///below/x.sqlite") == Path.cwd() / "below/x.sqlite"
-    assert database_path("sqlite:////srv/x.sqlite") == Path("/srv/x.sqlite")
+    assert described("sqlite:///below/x.sqlite") == str(Path.cwd() / "below/x.sqlite")
+    assert described("sqlite:////srv/x.sqlite") == "/srv/x.sqlite"
 
 
 @pytest.mark.parametrize(
@@ -49,21 +50,21 @@ def test_a_url_with_three_slashes_is_relative_to_the_working_directory(
         ("sqlite://hublaunch.sqlite", "names no file"),
         ("sqlite://host/hublaunch.sqlite", "names no file"),
         ("sqlite:///file:x?mode=memory&uri=true", "must have no options"),
-        ("sqlite+aiosqlite:///x.sqlite", "must begin with sqlite:///"),
-        ("postgresql://me:hunter2@db/x", "must begin with sqlite:///"),
+        ("sqlite+aiosqlite:///x.sqlite", "must begin with sqlite:/// or postgresql[+]psycopg://"),
+        ("postgresql://me:hunter2@db/x", "must begin with sqlite:/// or postgresql[+]psycopg://"),
         ("hunter2.sqlite", "is not a database URL"),
         ("", "is not a database URL"),
     ],
 )
 def test_any_other_url_is_refused_in_one_sentence_that_does_not_repeat_it(url: str, reason: str) -> None:
     with pytest.raises(DatabaseNotSupported, match=f"LAUNCHER_DATABASE_URL {reason}") as refusal:
-        database_path(url)
+        database(url, readers=1, lease_s=1)
 
     assert "hunter2" not in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
-def test_what_is_made_is_for_its_owner_alone(database: SqliteDatabase, path: Path) -> None:
+def test_what_is_made_is_for_its_owner_alone(sqlite: SqliteDatabase, path: Path) -> None:
     modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
 
     assert modes == dict.fromkeys(
@@ -71,8 +72,8 @@ def test_what_is_made_is_for_its_owner_alone(database: SqliteDatabase, path: Pat
     )
 
 
-def test_connections_are_set_up_for_a_log(database: SqliteDatabase) -> None:
-    for engine in (database.writing, database.reading):
+def test_connections_are_set_up_for_a_log(sqlite: SqliteDatabase) -> None:
+    for engine in (sqlite.writing, sqlite.reading):
         with engine.connect() as connection:
             values = {
                 name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -87,22 +88,22 @@ def test_connections_are_set_up_for_a_log(database: SqliteDatabase) -> None:
         }
 
 
-def test_nothing_can_be_written_by_way_of_the_readers(database: SqliteDatabase) -> None:
-    with database.reading.connect() as connection, pytest.raises(OperationalError, match="readonly"):
+def test_nothing_can_be_written_by_way_of_the_readers(sqlite: SqliteDatabase) -> None:
+    with sqlite.reading.connect() as connection, pytest.raises(OperationalError, match="readonly"):
         connection.exec_driver_sql("DELETE FROM launches")
 
 
 def test_a_closed_database_is_one_file_and_its_lock(path: Path) -> None:
-    database = SqliteDatabase(path, readers=1)
-    database.open()
-    database.close()
+    again = SqliteDatabase(path, readers=1)
+    again.open()
+    again.close()
 
     assert {file.name for file in path.parent.iterdir()} == {"hublaunch.sqlite", "hublaunch.sqlite.lock"}
 
 
-def test_a_file_is_taken_once_also_within_a_process_and_by_another_name(database: SqliteDatabase, path: Path) -> None:
+def test_a_file_is_taken_once_also_within_a_process_and_by_another_name(sqlite: SqliteDatabase, path: Path) -> None:
     (path.parent / "other.sqlite").symlink_to(path)
-    again = SqliteDatabase(database_path(f"sqlite:///{path.parent}/other.sqlite"), readers=1)
+    again = database(f"sqlite:///{path.parent}/other.sqlite", readers=1, lease_s=1)
 
     with pytest.raises(DatabaseInUse, match="in use by another hublaunch") as refusal:
         again.open()
@@ -110,7 +111,7 @@ def test_a_file_is_taken_once_also_within_a_process_and_by_another_name(database
     assert "\n" not in str(refusal.value)
 
 
-def test_a_refused_second_opening_leaves_the_first_its_file(database: SqliteDatabase, path: Path) -> None:
+def test_a_refused_second_opening_leaves_the_first_its_file(sqlite: SqliteDatabase, path: Path) -> None:
     for _ in range(2):
         with pytest.raises(DatabaseInUse):
             SqliteDatabase(path, readers=1).open()
@@ -118,9 +119,9 @@ def test_a_refused_second_opening_leaves_the_first_its_file(database: SqliteData
 
 def test_a_file_can_be_taken_again_once_it_was_let_go(path: Path) -> None:
     for _ in range(2):
-        database = SqliteDatabase(path, readers=1)
-        database.open()
-        database.close()
+        again = SqliteDatabase(path, readers=1)
+        again.open()
+        again.close()
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
@@ -158,9 +159,9 @@ def test_after_a_refusal_the_file_is_free(path: Path) -> None:
     assert_unusable(path, "file is not a database")
     path.unlink()
 
-    database = SqliteDatabase(path, readers=1)
-    database.open()
-    database.close()
+    again = SqliteDatabase(path, readers=1)
+    again.open()
+    again.close()
 
 
 def assert_unusable(path: Path, reason: str) -> None:

@@ -15,10 +15,11 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from app.launch.errors import LaunchNotFound
-from app.launch.model import Event
+from app.launch.model import Event, Launch
 from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from app.store.writer import BATCH_MAX
+from tests.store.databases import sqlite_only
 from tests.store.launches import FAILED, PULLING, new_launch
 
 
@@ -43,7 +44,7 @@ async def held(store: SqlLaunchStore) -> AsyncIterator[None]:
 def fail_at_commit(connection: Connection, arguments: Sequence[None]) -> Sequence[None]:
     """An attempt of a launch that is not there, which is looked at only when it is committed."""
     connection.execute(text("PRAGMA defer_foreign_keys = ON"))
-    connection.execute(text("INSERT INTO launch_attempts VALUES ('nothing', 1, '', '', 0, '', NULL)"))
+    connection.execute(text("INSERT INTO launch_attempts VALUES ('nothing', 1, '', '', 0, '', NULL, NULL, NULL)"))
     return arguments
 
 
@@ -53,7 +54,7 @@ async def test_what_waits_is_committed_together(store: SqlLaunchStore) -> None:
     commits: list[Connection] = []
 
     async with held(store):
-        calls = [asyncio.create_task(store.append(launch.id, PULLING)) for _ in range(BATCH_MAX)]
+        calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(BATCH_MAX)]
         await asyncio.sleep(0)
         event.listen(store._database.writing, "commit", commits.append)
     await asyncio.gather(*calls)
@@ -67,7 +68,7 @@ async def test_a_long_queue_is_committed_in_bounded_batches(store: SqlLaunchStor
     commits: list[Connection] = []
 
     async with held(store):
-        calls = [asyncio.create_task(store.append(launch.id, PULLING)) for _ in range(2 * BATCH_MAX + 1)]
+        calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(2 * BATCH_MAX + 1)]
         await asyncio.sleep(0)
         event.listen(store._database.writing, "commit", commits.append)
     await asyncio.gather(*calls)
@@ -81,25 +82,26 @@ async def test_callers_and_listeners_are_told_in_the_order_of_asking(store: SqlL
     returned: list[Event] = []
     store.subscribe(heard.append)
 
-    async def append(launch_id: str) -> None:
-        returned.append(await store.append(launch_id, PULLING))
+    async def append(launch: Launch) -> None:
+        returned.append(await store.append(launch, PULLING))
 
     await asyncio.gather(*map(store.accept, launches))
     async with held(store):
-        calls = [asyncio.create_task(append(launches[n % 3].id)) for n in range(30)]
+        calls = [asyncio.create_task(append(launches[n % 3])) for n in range(30)]
     await asyncio.gather(*calls)
 
     assert [(e.launch_id, e.seq) for e in returned] == [(launches[n % 3].id, 2 + n // 3) for n in range(30)]
     assert heard == [*(launch.last_event for launch in launches), *returned]
 
 
+@sqlite_only
 async def test_nothing_is_acknowledged_before_it_is_committed(store: SqlLaunchStore, path: Path) -> None:
     launch = new_launch()
     await store.accept(launch)
     other = sqlite3.connect(path)
 
     async def append() -> None:
-        stored = await store.append(launch.id, PULLING)
+        stored = await store.append(launch, PULLING)
         (last,) = other.execute("SELECT max(seq) FROM launch_events").fetchone()
         assert last >= stored.seq
 
@@ -110,15 +112,15 @@ async def test_nothing_is_acknowledged_before_it_is_committed(store: SqlLaunchSt
 async def test_a_change_that_fails_leaves_its_neighbours_in_the_batch_untouched(store: SqlLaunchStore) -> None:
     launch, ended = new_launch(), new_launch()
     await asyncio.gather(store.accept(launch), store.accept(ended))
-    await store.append(ended.id, FAILED)
+    await store.append(ended, FAILED)
 
     async with held(store):
         calls = asyncio.gather(
-            store.append(launch.id, PULLING),
-            store.append(ended.id, PULLING),
-            store.append("unknown", PULLING),
+            store.append(launch, PULLING),
+            store.append(ended, PULLING),
+            store.append(new_launch(), PULLING),
             store.accept(launch),
-            store.append(launch.id, PULLING),
+            store.append(launch, PULLING),
             return_exceptions=True,
         )
     outcomes = await calls
@@ -129,6 +131,7 @@ async def test_a_change_that_fails_leaves_its_neighbours_in_the_batch_untouched(
     assert await store.is_healthy()
 
 
+@sqlite_only
 async def test_nothing_is_left_of_a_change_that_failed_half_way(store: SqlLaunchStore, path: Path) -> None:
     launch, whole = new_launch(), new_launch()
     torn = replace(launch, attempt=replace(launch.attempt, launch_id="of another launch"))
@@ -138,10 +141,11 @@ async def test_nothing_is_left_of_a_change_that_failed_half_way(store: SqlLaunch
     other = sqlite3.connect(path)
     stored = [row for (row,) in other.execute("SELECT id FROM launches")]
     other.close()
-    assert [type(outcome) for outcome in outcomes] == [IntegrityError, type(None)]
+    assert [type(outcome) for outcome in outcomes] == [IntegrityError, Launch]
     assert stored == [whole.id]
 
 
+@sqlite_only
 async def test_a_commit_that_fails_fails_all_of_its_batch_and_nothing_else(
     store: SqlLaunchStore, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -151,10 +155,10 @@ async def test_a_commit_that_fails_fails_all_of_its_batch_and_nothing_else(
     store.subscribe(heard.append)
 
     async with held(store):
-        lost = asyncio.ensure_future(store.append(launch.id, PULLING))
+        lost = asyncio.ensure_future(store.append(launch, PULLING))
         failed = asyncio.ensure_future(store._writer.write(fail_at_commit, None))
     outcomes = await asyncio.gather(lost, failed, return_exceptions=True)
-    stored = await store.append(launch.id, PULLING)
+    stored = await store.append(launch, PULLING)
 
     assert [type(outcome) for outcome in outcomes] == [IntegrityError, IntegrityError]
     assert stored.seq == 2
@@ -171,19 +175,20 @@ async def test_a_cancelled_caller_breaks_nothing_and_its_event_is_told(store: Sq
 
     async with held(store):
         cancelled = [
-            asyncio.create_task(store.append(launch.id, PULLING)),
-            asyncio.create_task(store.append("unknown", PULLING)),
+            asyncio.create_task(store.append(launch, PULLING)),
+            asyncio.create_task(store.append(new_launch(), PULLING)),
         ]
         await asyncio.sleep(0)
         for call in cancelled:
             call.cancel()
-    event = await store.append(launch.id, PULLING)
+    event = await store.append(launch, PULLING)
 
     assert all(call.cancelled() for call in cancelled)
     assert event.seq == 3
     assert [e.seq for e in heard] == [2, 3]
 
 
+@sqlite_only
 async def test_a_locked_database_fails_what_is_written_until_it_is_free(store: SqlLaunchStore, path: Path) -> None:
     launch = new_launch()
     await store.accept(launch)
@@ -193,15 +198,16 @@ async def test_a_locked_database_fails_what_is_written_until_it_is_free(store: S
     other.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(OperationalError, match="database is locked"):
-        await store.append(launch.id, PULLING)
+        await store.append(launch, PULLING)
     assert not await store.is_healthy()
 
     other.execute("ROLLBACK")
     other.close()
     assert await store.is_healthy()
-    assert (await store.append(launch.id, PULLING)).seq == 2
+    assert (await store.append(launch, PULLING)).seq == 2
 
 
+@sqlite_only
 async def test_a_full_disk_fails_what_does_not_fit_and_is_noticed(store: SqlLaunchStore) -> None:
     launch = new_launch()
     await store.accept(launch)
@@ -209,7 +215,7 @@ async def test_a_full_disk_fails_what_does_not_fit_and_is_noticed(store: SqlLaun
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
 
     async with held(store):
-        calls = [asyncio.create_task(store.append(launch.id, PULLING)) for _ in range(200)]
+        calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(200)]
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     is_failing = store._writer.is_failing
 
@@ -224,7 +230,7 @@ async def test_a_store_that_is_closed_first_stores_what_was_asked_of_it(url: str
     launch = new_launch()
     async with SqlLaunchStore(url, sealer=sealer) as store:
         await store.accept(launch)
-        calls = [asyncio.create_task(store.append(launch.id, PULLING)) for _ in range(3 * BATCH_MAX)]
+        calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(3 * BATCH_MAX)]
         await asyncio.sleep(0)
     events = await asyncio.gather(*calls)
 

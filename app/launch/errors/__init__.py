@@ -16,7 +16,9 @@
     │   ├── AlreadyLaunching           another launch of the user's server is under way
     │   ├── NamedServerLimitReached    the user has as many named servers as allowed
     │   ├── QuotaReached               the caller has as many launches as allowed
+    │   ├── IdempotencyKeyReused       the key came with another request before
     │   ├── LaunchNotFound             no launch of that id
+    │   ├── LaunchGone                 there may have been one, and its record was removed
     │   ├── SecretRequired             the launch's secret is missing or wrong
     │   └── ServiceStopping            this process takes no more launches
     ├── HubError                     the Hub did not do what it was asked
@@ -74,8 +76,10 @@ from app.launch.errors.refusals import (
     DigestRequired,
     HookFailed,
     HookRefused,
+    IdempotencyKeyReused,
     ImageNotAllowed,
     InvalidRequest,
+    LaunchGone,
     LaunchNotFound,
     NamedServerLimitReached,
     QuotaReached,
@@ -120,12 +124,14 @@ __all__ = [
     "HubForbidden",
     "HubRefused",
     "HubUnavailable",
+    "IdempotencyKeyReused",
     "ImageNotAllowed",
     "ImageNotFound",
     "ImagePullFailed",
     "InternalError",
     "InvalidRequest",
     "LaunchError",
+    "LaunchGone",
     "LaunchNotFound",
     "NameTaken",
     "NamedServerLimitReached",

@@ -175,6 +175,28 @@ class LaunchNotFound(RequestRefused):
         super().__init__("No launch has this id.")
 
 
+class LaunchGone(RequestRefused):
+    """LAUNCHER_RETENTION has passed since the launch of this id could have been accepted."""
+
+    code = "launch_gone"
+    title = "There is no such launch any more"
+    advice = "Launch again."
+
+    def __init__(self) -> None:
+        super().__init__("Launches that are as old as this id are no longer kept.")
+
+
+class IdempotencyKeyReused(RequestRefused):
+    """A key stands for one request; what came with it first is not what came now."""
+
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key belongs to another request"
+    advice = "Send another request with a key of its own, and a repeated one exactly as it was."
+
+    def __init__(self) -> None:
+        super().__init__("The Idempotency-Key came with a different request before.")
+
+
 class SecretRequired(RequestRefused):
     """Only who holds the launch's secret may do this."""
 

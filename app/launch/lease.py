@@ -1,0 +1,186 @@
+"""Which launches are this process's: each has a task here, for as long as the process keeps its lease."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Self
+
+from app.launch.course import Course
+from app.launch.model import Launch
+from app.launch.ports import Held, LaunchStore, LeaseLost
+
+log = logging.getLogger(__name__)
+
+ADOPT_MAX = 100
+"""Launches taken over at once, so that several processes share what another has left."""
+_RENEWALS_A_LEASE = 3
+_AGAIN_S = 15.0
+"""How long a launch is left alone that broke off because of a fault that was not the launch's."""
+
+
+@dataclass(eq=False)
+class _Run:
+    """The task of one launch."""
+
+    launch: Launch
+    cancel_requested: bool
+    task: asyncio.Task[None] = field(init=False)
+
+    def cancel(self) -> None:
+        """Let the task break off what it does and carry out the cancellation; once, however often that is asked."""
+        if not self.cancel_requested:
+            self.cancel_requested = True
+            self.task.cancel()
+
+
+class Leases:
+    """Brings launches to their ends, those accepted here and those that no living process has.
+
+    Use it as a context manager. Leaving it ends every task, writes nothing of the launches and stops nothing at the
+    Hub: the lease is given up, and the next process goes on with them. A process that dies keeps its launches for one
+    lease time (`lease_s`); on SQLite, where its file shows that it is dead, until the next one starts.
+    """
+
+    def __init__(self, *, store: LaunchStore, course: Course, lease_s: float) -> None:
+        self._store = store
+        self._course = course
+        self._lease_s = lease_s
+        self._runs: dict[str, _Run] = {}
+        self._left_alone_until: dict[str, float] = {}
+        self._work = asyncio.Event()
+        self._stopping = False
+        store.on_work(self.wake)
+
+    async def __aenter__(self) -> Self:
+        await self._adopt()
+        self._keeping = asyncio.create_task(self._keep(), name="leases")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._stopping = True
+        self._keeping.cancel()
+        await self._drop(list(self._runs.values()))
+        with suppress(asyncio.CancelledError):
+            await self._keeping
+        try:
+            await self._store.release()
+        except Exception:
+            log.exception("The lease could not be given up; others take the launches over when it has run out")
+
+    def begin(self, launch: Launch) -> None:
+        """Run a launch that was just accepted."""
+        self._begin(launch, self._course.run)
+
+    async def cancel(self, launch_id: str) -> None:
+        """Have a launch cancelled by whoever has it, or by this process if nobody does; LaunchNotFound."""
+        await self._store.request_cancel(launch_id)
+        if run := self._runs.get(launch_id):
+            run.cancel()
+        else:
+            self.wake()
+
+    def wake(self) -> None:
+        """Look at once whether there is anything to do."""
+        self._work.set()
+
+    # --- the lease ----------------------------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Renew the lease before it runs out, and carry on with whatever is this process's to do."""
+        loop = asyncio.get_running_loop()
+        renewed_at = loop.time()
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._lease_s / _RENEWALS_A_LEASE):
+                    await self._work.wait()
+            self._work.clear()
+            asked_at = loop.time()
+            try:
+                async with asyncio.timeout(self._lease_s):
+                    held = await self._store.hold()
+                renewed_at = asked_at
+                await self._reconcile(held)
+                await self._adopt()
+            except Exception:
+                log.exception("This process could not renew its lease")
+            if loop.time() - renewed_at > self._lease_s:
+                await self._drop(list(self._runs.values()))
+
+    async def _reconcile(self, holds: Sequence[Held]) -> None:
+        """Let the tasks be those of the launches that this process has, by the record."""
+        for held in holds:
+            if run := self._runs.get(held.launch_id):
+                if held.cancel_requested:
+                    run.cancel()
+            elif self._is_left_alone(held.launch_id):
+                continue
+            elif (launch := await self._store.get(held.launch_id)) and launch.fence == held.fence:
+                self._begin(launch, self._course.take_over)
+        for run in [self._runs[launch_id] for launch_id in self._runs.keys() - {held.launch_id for held in holds}]:
+            current = await self._store.get(run.launch.id)
+            if current is not None and current.fence != run.launch.fence:
+                await self._drop([run])
+                await self._lost(run.launch.id)
+
+    async def _adopt(self) -> None:
+        while True:
+            launches = await self._store.adopt(limit=ADOPT_MAX)
+            for launch in launches:
+                log.info("launch %s taken over", launch.id)
+                self._begin(launch, self._course.take_over)
+            if len(launches) < ADOPT_MAX:
+                return
+
+    def _is_left_alone(self, launch_id: str) -> bool:
+        until = self._left_alone_until.get(launch_id, 0)
+        if until > asyncio.get_running_loop().time():
+            return True
+        self._left_alone_until.pop(launch_id, None)
+        return False
+
+    # --- tasks --------------------------------------------------------------------------------------------------------
+
+    def _begin(self, launch: Launch, work: Callable[[Launch], Awaitable[None]]) -> None:
+        if launch.id in self._runs or self._stopping:
+            return
+        run = _Run(launch, cancel_requested=launch.cancel_requested_at is not None)
+        run.task = asyncio.create_task(self._bring_to_end(run, work), name=f"launch {launch.id}")
+        self._runs[launch.id] = run
+        run.task.add_done_callback(lambda _: self._runs.pop(launch.id))
+
+    async def _bring_to_end(self, run: _Run, work: Callable[[Launch], Awaitable[None]]) -> None:
+        """Nothing that goes wrong is lost, and a requested cancellation is carried out."""
+        try:
+            await self._cancellable(run, work)
+        except LeaseLost:
+            await self._lost(run.launch.id)
+        except Exception:
+            log.exception("launch %s broke off; it is taken up again in %d seconds", run.launch.id, _AGAIN_S)
+            self._left_alone_until[run.launch.id] = asyncio.get_running_loop().time() + _AGAIN_S
+
+    async def _cancellable(self, run: _Run, work: Callable[[Launch], Awaitable[None]]) -> None:
+        try:
+            await work(run.launch)
+        except asyncio.CancelledError:
+            if self._stopping or not run.cancel_requested:
+                raise
+            run.task.uncancel()
+        if run.cancel_requested:
+            await self._course.cancel(run.launch)
+
+    async def _lost(self, launch_id: str) -> None:
+        """Another process has the launch. What was done here meanwhile is for it to clean up."""
+        log.warning("launch %s was taken over by another process", launch_id)
+        try:
+            await self._store.doubt(launch_id)
+        except Exception:
+            log.exception("launch %s may have left something at the Hub", launch_id)
+        self.wake()
+
+    async def _drop(self, runs: Sequence[_Run]) -> None:
+        for run in runs:
+            run.cancel_requested = False
+            run.task.cancel()
+        await asyncio.gather(*(run.task for run in runs), return_exceptions=True)

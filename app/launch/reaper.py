@@ -1,0 +1,85 @@
+"""What becomes of launches that have ended: servers that are gone, users nobody needs any more, old records."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+
+from app.launch.errors import HubError
+from app.launch.model import Launch
+from app.launch.ports import Hub, LaunchStore, LeaseLost
+
+log = logging.getLogger(__name__)
+
+_EVERY_S = 15.0
+_LOOK_UP_EVERY_S = 300.0
+_LOOK_UPS_MAX = 50
+_REMOVALS_MAX = 100
+"""Records removed in one transaction, so that no launch waits long behind them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Keeping:
+    """How long what has ended is kept."""
+
+    cull_after_s: float
+    """A temporary user, after their server has stopped."""
+    retention_s: float
+    """The record of a launch, after its acceptance, once nothing of it is left at the Hub."""
+
+
+class Reaper:
+    """Asks the Hub about ready launches, one user at a time, and about nobody whom the records do not name.
+
+    It deletes nothing at the Hub itself: it makes what is to be deleted due, and whoever takes such a launch over
+    (`lease.py`) cleans up after it.
+    """
+
+    def __init__(self, *, store: LaunchStore, hub: Hub, keeping: Keeping) -> None:
+        self._store = store
+        self._hub = hub
+        self._keeping = keeping
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        while True:
+            try:
+                await self._look_up_ready_ones()
+                await self._remove_old()
+            except HubError as error:
+                log.info("Ready launches are looked up later: %s", error)
+            except Exception:
+                log.exception("The records could not be tidied up; that is tried again")
+            await asyncio.sleep(_EVERY_S)
+
+    async def stands(self, launch: Launch) -> bool:
+        """Whether the server of a ready launch is still there, by the Hub. If not, the launch becomes `stopped`.
+
+        A HubError if the Hub cannot say.
+        """
+        attempt = launch.attempt
+        user = await self._hub.get_user(attempt.username)
+        server = user.servers.get(attempt.server_name) if user else None
+        if server is not None and (
+            attempt.server_started_at is None or server.started_at in (None, attempt.server_started_at)
+        ):
+            return True
+        await self.mark_gone(launch, user_is_there=user is not None)
+        return False
+
+    async def mark_gone(self, launch: Launch, *, user_is_there: bool = True) -> None:
+        """The server of a ready launch is gone, and what its user starts under that name is not the launch's."""
+        leaves_user = launch.attempt.creates_user and user_is_there
+        with suppress(ValueError, LeaseLost):  # somebody has cancelled it meanwhile
+            await self._store.mark_stopped(
+                launch, stopped_by="hub", clean_in_s=self._keeping.cull_after_s if leaves_user else None
+            )
+
+    async def _look_up_ready_ones(self) -> None:
+        while launches := await self._store.ready_to_look_up(every_s=_LOOK_UP_EVERY_S, limit=_LOOK_UPS_MAX):
+            for launch in launches:
+                await self.stands(launch)
+
+    async def _remove_old(self) -> None:
+        while removed := await self._store.remove_old(older_than_s=self._keeping.retention_s, limit=_REMOVALS_MAX):
+            log.info("%d launches removed that ended long ago", removed)

@@ -1,0 +1,141 @@
+"""Accepting launches: each once for its key, within its caller's quota, one for a server at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.launch.errors import AlreadyLaunching, IdempotencyKeyReused, QuotaReached
+from app.launch.idempotency import IdempotencyKey
+from app.launch.model import Caller, Event, Launch
+from app.store.rows import attempt_row, event_row, launch_row
+from app.store.shared import lock
+from app.store.tables import IS_ACTIVE, Instant, launch_attempts, launch_events, launches
+
+_INSERT_LAUNCH = insert(launches)
+_INSERT_IF_KEY_IS_NEW = {  # returns the row, as psycopg does not tell how many it has inserted
+    "sqlite": sqlite.insert(launches).on_conflict_do_nothing(index_elements=["key_scope"]).returning(launches.c.id),
+    "postgresql": postgresql.insert(launches)
+    .on_conflict_do_nothing(index_elements=["key_scope"])
+    .returning(launches.c.id),
+}
+_INSERT_ATTEMPT = insert(launch_attempts)
+_INSERT_EVENT = insert(launch_events)
+
+_FORGET_KEY = (
+    update(launches)
+    .where(
+        launches.c.key_scope == bindparam("of_key"),
+        launches.c.created_at < bindparam("kept_since", type_=Instant),
+        launches.c.ended_at.is_not(None),
+    )
+    .values(key_scope=None, key_request=None)
+)
+_OF_KEY = select(launches.c.id, launches.c.key_request).where(launches.c.key_scope == bindparam("of_key"))
+_COUNT_ACTIVE = select(func.count()).where(
+    launches.c.caller_kind == bindparam("caller_kind"), launches.c.caller_key == bindparam("caller_key"), IS_ACTIVE
+)
+_OTHER_UNDER_WAY_FOR = (
+    select(launches.c.id)
+    .join(
+        launch_attempts,
+        (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt),
+    )
+    .where(
+        launches.c.id != bindparam("launch_id"),
+        launches.c.ended_at.is_(None),
+        launch_attempts.c.username == bindparam("username"),
+        launch_attempts.c.server_name == bindparam("server_name"),
+    )
+    .limit(1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """A launch to be accepted by this owner, and the key that came with it."""
+
+    launch: Launch
+    key: IdempotencyKey | None
+    owner: str
+    key_kept_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The first event of a launch that was stored; None, and the id of another one, if its key was known."""
+
+    launch_id: str
+    event: Event | None
+
+
+def accept(connection: Connection, accepts: Sequence[Accept]) -> Sequence[Accepted]:
+    """Store launches, each with its attempt and its first event.
+
+    IdempotencyKeyReused, QuotaReached, AlreadyLaunching.
+    """
+    outcomes = [_insert_keyed(connection, accept) if accept.key else _first_event(accept) for accept in accepts]
+    if unkeyed := [_row(accept) for accept in accepts if accept.key is None]:
+        connection.execute(_INSERT_LAUNCH, unkeyed)
+    new = [accept.launch for accept, outcome in zip(accepts, outcomes, strict=True) if outcome.event is not None]
+    if new:
+        attempts = [attempt_row(launch.attempt, launch.created_at, launch.cleaned_at) for launch in new]
+        connection.execute(_INSERT_ATTEMPT, attempts)
+        connection.execute(_INSERT_EVENT, [event_row(launch.last_event) for launch in new])
+        _check_limits(connection, new)
+    return outcomes
+
+
+def _first_event(accept: Accept) -> Accepted:
+    return Accepted(accept.launch.id, accept.launch.last_event)
+
+
+def _row(accept: Accept) -> dict[str, Any]:
+    key = accept.key
+    keyed = {"key_scope": key.scope, "key_request": key.request} if key else {"key_scope": None, "key_request": None}
+    return {**launch_row(accept.launch), "owner": accept.owner, **keyed}
+
+
+def _insert_keyed(connection: Connection, accept: Accept) -> Accepted:
+    """Store a launch under its key, or find the one that has the key already.
+
+    The unique index decides, so that of two that come at once, to whatever processes, one is stored. The other waits
+    for its transaction to end.
+    """
+    assert accept.key is not None
+    kept_since = datetime.now(UTC) - timedelta(seconds=accept.key_kept_s)
+    connection.execute(_FORGET_KEY, {"of_key": accept.key.scope, "kept_since": kept_since})
+    insert_if_new = _INSERT_IF_KEY_IS_NEW[connection.dialect.name]
+    if connection.execute(insert_if_new, _row(accept)).first():
+        return _first_event(accept)
+    earlier = connection.execute(_OF_KEY, {"of_key": accept.key.scope}).one()
+    if earlier.key_request != accept.key.request:
+        raise IdempotencyKeyReused
+    return Accepted(earlier.id, None)
+
+
+def _check_limits(connection: Connection, accepted: Sequence[Launch]) -> None:
+    """Whether what is stored by now is allowed. The locks keep others from accepting more until this is committed."""
+    limited = {launch.caller for launch in accepted if launch.caller.max_active is not None}
+    on_accounts = [launch for launch in accepted if not launch.attempt.creates_user]
+    servers = {launch.id: (launch.attempt.username, launch.attempt.server_name) for launch in on_accounts}
+    lock(
+        connection,
+        [f"launches of {caller.kind} {caller.key}" for caller in limited]
+        + [f"server {username}/{server_name}" for username, server_name in set(servers.values())],
+    )
+    for caller in limited:
+        _check_quota(connection, caller)
+    for launch_id, (username, server_name) in servers.items():
+        key = {"launch_id": launch_id, "username": username, "server_name": server_name}
+        if connection.execute(_OTHER_UNDER_WAY_FOR, key).first():
+            raise AlreadyLaunching
+
+
+def _check_quota(connection: Connection, caller: Caller) -> None:
+    key = {"caller_kind": caller.kind, "caller_key": caller.key}
+    if caller.max_active is not None and connection.execute(_COUNT_ACTIVE, key).scalar_one() > caller.max_active:
+        raise QuotaReached(caller.max_active)

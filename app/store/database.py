@@ -1,0 +1,77 @@
+"""Which database LAUNCHER_DATABASE_URL means."""
+
+from collections.abc import AsyncGenerator
+from importlib.util import find_spec
+from typing import Protocol
+
+from sqlalchemy import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.store.errors import DatabaseNotSupported, SecretKeyMissing
+from app.store.secret_key import load_secret_key
+from app.store.sqlite import SqliteDatabase, sqlite_path
+
+POSTGRES = "postgresql+psycopg"
+
+
+class Database(Protocol):
+    """What the store needs of either."""
+
+    writing: Engine
+    """One connection, for the writer."""
+    reading: Engine
+
+    def open(self) -> None:
+        """Bring the tables up to date; a StoreError. Blocks."""
+
+    def close(self) -> None:
+        """Close every connection. Blocks."""
+
+    def notices(self) -> AsyncGenerator[str]:
+        """What other processes tell, as `shared.py` has it."""
+
+
+def database(database_url: str, *, readers: int, lease_s: float) -> Database:
+    """The database of a URL, not opened yet; DatabaseNotSupported."""
+    url = _url(database_url)
+    if url.drivername == "sqlite":
+        return SqliteDatabase(sqlite_path(url), readers=readers)
+    if find_spec("psycopg") is None:
+        raise DatabaseNotSupported("names a PostgreSQL, which needs `pip install hublaunch[postgresql]`")
+    from app.store.postgres import PostgresDatabase  # noqa: PLC0415 - psycopg is an extra
+
+    return PostgresDatabase(url, readers=readers, lease_s=lease_s)
+
+
+def secret_key(configured: str | None, database_url: str) -> str:
+    """The configured key, or the one beside a SQLite file; SecretKeyMissing, SecretKeyUnusable, DatabaseNotSupported.
+
+    Processes that share a PostgreSQL must share the key, so there it has to be configured.
+    """
+    if configured is not None:
+        return configured
+    url = _url(database_url)
+    if url.drivername != "sqlite":
+        raise SecretKeyMissing
+    return load_secret_key(sqlite_path(url))
+
+
+def described(database_url: str) -> str:
+    """For the log: the file, or the URL without its password."""
+    url = _url(database_url)
+    return str(sqlite_path(url)) if url.drivername == "sqlite" else url.render_as_string(hide_password=True)
+
+
+def is_shared(database_url: str) -> bool:
+    """Whether several processes may use this database at once."""
+    return _url(database_url).drivername == POSTGRES
+
+
+def _url(database_url: str) -> URL:
+    try:
+        url = make_url(database_url)
+    except ArgumentError:
+        raise DatabaseNotSupported("is not a database URL") from None
+    if url.drivername not in ("sqlite", POSTGRES):
+        raise DatabaseNotSupported(f"must begin with sqlite:/// or {POSTGRES}://")
+    return url

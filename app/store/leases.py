@@ -1,0 +1,145 @@
+"""Which process has which launch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, ScalarSelect, bindparam, delete, insert, select, union, update
+
+from app.launch.model import Attempt, Launch, Status
+from app.launch.ports import Held
+from app.store.reads import LAUNCHES
+from app.store.rows import ATTEMPT_COLUMNS, attempt_of, launch_of
+from app.store.shared import WORK, notify, now
+from app.store.tables import Instant, launch_attempts, launch_owners, launches
+
+_NOW = bindparam("now", type_=Instant)
+
+# Each of the three has an index that holds little else, so a long history costs nothing.
+_UNDER_WAY = select(launches.c.id).where(launches.c.ended_at.is_(None))
+_READY_BUT_CANCELLED = select(launches.c.id).where(
+    launches.c.cancel_requested_at.is_not(None), launches.c.status == Status.READY.value
+)
+_DUE = select(launch_attempts.c.launch_id).where(launch_attempts.c.clean_at <= _NOW)
+_UNFINISHED = launches.c.id.in_(union(_UNDER_WAY, _READY_BUT_CANCELLED, _DUE))
+
+_LIVING = select(launch_owners.c.id).where(launch_owners.c.leased_until > _NOW)
+_HELD = select(launches.c.id, launches.c.fence, launches.c.cancel_requested_at).where(
+    launches.c.owner == bindparam("owner_id"), _UNFINISHED
+)
+_ORPHANED = (
+    select(launches.c.id)
+    .where(_UNFINISHED, launches.c.owner.is_(None) | launches.c.owner.not_in(_LIVING))
+    .order_by(launches.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_RENEW = (
+    update(launch_owners)
+    .where(launch_owners.c.id == bindparam("owner_id"))
+    .values(leased_until=bindparam("until", type_=Instant))
+)
+_ADOPT = (
+    update(launches)
+    .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
+    .values(owner=bindparam("new_owner"), fence=launches.c.fence + 1)
+)
+_ADOPTED = LAUNCHES.where(launches.c.id.in_(bindparam("launch_ids", expanding=True))).order_by(launches.c.id)
+_RELEASE = delete(launch_owners).where(launch_owners.c.id == bindparam("owner_id"))
+_BURY = delete(launch_owners).where(launch_owners.c.leased_until < bindparam("long_ago", type_=Instant))
+
+
+def _of_launch(column: Any) -> ScalarSelect[Any]:
+    return select(column).where(launches.c.id == bindparam("of_launch")).scalar_subquery()
+
+
+_DOUBT = (
+    update(launch_attempts)
+    .where(
+        launch_attempts.c.launch_id == bindparam("of_launch"),
+        (launch_attempts.c.creates_user & (launch_attempts.c.number < _of_launch(launches.c.attempt)))
+        | _of_launch(launches.c.status).in_([Status.FAILED.value, Status.CANCELLED.value, Status.STOPPED.value]),
+    )
+    .values(clean_at=_NOW)
+)
+_DUE_OF_LAUNCH = (
+    select(*ATTEMPT_COLUMNS)
+    .where(launch_attempts.c.launch_id == bindparam("of_launch"), launch_attempts.c.clean_at <= _NOW)
+    .order_by(launch_attempts.c.number)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A process, and for how long it lives without a further sign of life."""
+
+    owner: str
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """A process that takes over at most so many launches."""
+
+    owner: str
+    limit: int
+
+
+def hold(connection: Connection, leases: Sequence[Lease]) -> Sequence[Sequence[Held]]:
+    """Renew leases, and give what each owner has to bring to its end."""
+    return [_hold(connection, lease) for lease in leases]
+
+
+def _hold(connection: Connection, lease: Lease) -> Sequence[Held]:
+    at = now(connection)
+    until = at + timedelta(seconds=lease.lease_s)
+    if connection.execute(_RENEW, {"owner_id": lease.owner, "until": until}).rowcount != 1:
+        # Owners that have long been dead are forgotten; one that lives all the same comes back by this very way.
+        connection.execute(_BURY, {"long_ago": at - timedelta(days=1)})
+        connection.execute(insert(launch_owners), {"id": lease.owner, "leased_until": until})
+    rows = connection.execute(_HELD, {"owner_id": lease.owner, "now": at})
+    return [
+        Held(launch_id=row.id, fence=row.fence, cancel_requested=row.cancel_requested_at is not None) for row in rows
+    ]
+
+
+def adopt(connection: Connection, adoptions: Sequence[Adoption]) -> Sequence[Sequence[Launch]]:
+    """Give unfinished launches without a living owner a new one, and what each got."""
+    return [_adopt(connection, adoption) for adoption in adoptions]
+
+
+def _adopt(connection: Connection, adoption: Adoption) -> Sequence[Launch]:
+    orphaned = connection.execute(_ORPHANED, {"now": now(connection), "most": adoption.limit})
+    launch_ids = [row.id for row in orphaned]
+    if not launch_ids:
+        return []
+    connection.execute(_ADOPT, {"launch_ids": launch_ids, "new_owner": adoption.owner})
+    return [launch_of(row) for row in connection.execute(_ADOPTED, {"launch_ids": launch_ids})]
+
+
+def release(connection: Connection, owners: Sequence[str]) -> Sequence[None]:
+    """End leases at once, and tell others that there is something to adopt."""
+    for owner in owners:
+        connection.execute(_RELEASE, {"owner_id": owner})
+    notify(connection, [WORK])
+    return [None] * len(owners)
+
+
+def release_all(connection: Connection) -> None:
+    """End every lease: whoever has the database to itself knows that no other owner lives."""
+    connection.execute(delete(launch_owners))
+
+
+def doubt(connection: Connection, launch_ids: Sequence[str]) -> Sequence[None]:
+    """Make attempts due that their launch does not stand on."""
+    for launch_id in launch_ids:
+        connection.execute(_DOUBT, {"of_launch": launch_id, "now": now(connection)})
+    notify(connection, [WORK])
+    return [None] * len(launch_ids)
+
+
+def due(connection: Connection, launch_id: str) -> Sequence[Attempt]:
+    """The attempts of a launch that are due to be cleaned up."""
+    rows = connection.execute(_DUE_OF_LAUNCH, {"of_launch": launch_id, "now": now(connection)})
+    return [attempt_of(row) for row in rows]

@@ -1,0 +1,98 @@
+"""PostgreSQL: several processes on one database, which tell each other of what they write."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from typing import Any, Literal
+
+import psycopg
+from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from app.store.errors import DatabaseUnreachable
+from app.store.schema import migrate
+from app.store.shared import CHANNEL, WORK
+
+log = logging.getLogger(__name__)
+
+_CONNECT = {"connect_timeout": 10, "keepalives_idle": 30, "application_name": "hublaunch"}
+_AGAIN_S = 2.0
+
+
+class PostgresDatabase:
+    """One PostgreSQL database, shared with other processes."""
+
+    def __init__(self, url: URL, *, readers: int, lease_s: float) -> None:
+        self._url = url
+        # A process that is frozen within a transaction keeps no lock for longer than it keeps its launches.
+        frozen_ms = round(1000 * lease_s)
+        self.writing = _engine(
+            url, connections=1, isolation="READ COMMITTED", idle_in_transaction_session_timeout=frozen_ms
+        )
+        self.reading = _engine(url, connections=readers, isolation="AUTOCOMMIT", default_transaction_read_only="on")
+        """Each statement sees what was committed when it began. Nothing can be written through it."""
+
+    def open(self) -> None:
+        """Bring the tables up to date, one process at a time. DatabaseUnreachable, SchemaUnknown."""
+        try:
+            migrate(self.writing)
+        except DBAPIError as error:
+            self.close()
+            raise DatabaseUnreachable(self._name, _reason(error)) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.reading.dispose()
+        self.writing.dispose()
+
+    async def notices(self) -> AsyncGenerator[str]:
+        """What the processes on this database tell each other, this one too.
+
+        A notice may be lost with its connection. After each connect, so also after each loss, `WORK` is given once.
+        """
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(**self._parameters(), autocommit=True) as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    yield WORK
+                    async for notice in connection.notifies():
+                        yield notice.payload
+            except psycopg.OperationalError as error:
+                log.warning("No notices from the other processes until PostgreSQL answers again: %s", _line(error))
+            await asyncio.sleep(_AGAIN_S)
+
+    @property
+    def _name(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    def _parameters(self) -> dict[str, Any]:
+        names = {"username": "user", "database": "dbname"}
+        given = {names.get(key, key): value for key, value in self._url.translate_connect_args().items()}
+        return {**_CONNECT, **given, **self._url.query}
+
+
+def _engine(
+    url: URL, *, connections: int, isolation: Literal["READ COMMITTED", "AUTOCOMMIT"], **session: object
+) -> Engine:
+    options = " ".join(f"-c {name}={value}" for name, value in {"timezone": "UTC", **session}.items())
+    return create_engine(
+        url,
+        isolation_level=isolation,
+        pool_size=connections,
+        max_overflow=0,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={**_CONNECT, "options": options},
+    )
+
+
+def _reason(error: DBAPIError) -> str:
+    return _line(error.orig) if error.orig is not None else "it does not answer"
+
+
+def _line(error: BaseException) -> str:
+    """What PostgreSQL says, on one line; it repeats no password."""
+    return " ".join(str(error).split()) or type(error).__name__

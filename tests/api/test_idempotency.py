@@ -1,0 +1,97 @@
+"""Requests that are sent again: Idempotency-Key as a caller sees it."""
+
+import asyncio
+
+import pytest
+
+from app.settings import Settings
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import BODY, Service, serve
+
+KEY = "1d1f3c0e-7a1e-4d0c-9d40-2f6f9f7d9a51"
+
+
+async def test_a_request_that_is_sent_again_gets_the_same_answer_and_starts_nothing(
+    service: Service, hub: FakeHub
+) -> None:
+    first = await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": KEY})
+    await service.events(first.json()["events_url"])
+
+    again = await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": KEY})
+
+    assert (again.status_code, again.headers["Location"]) == (202, first.headers["Location"])
+    assert again.json()["secret"] == first.json()["secret"]
+    assert again.json()["status"] == "ready"
+    assert again.json()["token"]
+    assert len(hub.users) == 1
+
+
+async def test_sent_at_once_it_is_one_launch(service: Service, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    headers = {"Idempotency-Key": KEY}
+
+    answers = await asyncio.gather(*(service.http.post("/launch", json=BODY, headers=headers) for _ in range(8)))
+    await hub.until(lambda: hub.active_servers)
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len(hub.users) == 1
+
+
+async def test_sent_again_for_its_stream_it_gets_all_of_its_events(service: Service) -> None:
+    headers = {"Idempotency-Key": KEY}
+    accepted = (await service.http.post("/launch", json=BODY, headers=headers)).json()
+    events = await service.events(accepted["events_url"])
+
+    again = await service.http.post("/launch", json=BODY, headers={**headers, "Accept": "text/event-stream"})
+
+    assert again.status_code == 200
+    assert again.text.count("\ndata: {") == len(events)
+
+
+@pytest.mark.parametrize("sent", [f'"{KEY}"', KEY])
+async def test_a_key_with_and_without_quotes_is_one(service: Service, sent: str) -> None:
+    first = await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": f'"{KEY}"'})
+
+    again = await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": sent})
+
+    assert again.json()["id"] == first.json()["id"]
+
+
+async def test_another_request_with_the_same_key_is_refused(service: Service, hub: FakeHub) -> None:
+    await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": KEY})
+
+    other = await service.http.post(
+        "/launch", json=BODY | {"repo_url": "https://example.org/other"}, headers={"Idempotency-Key": KEY}
+    )
+
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert KEY not in other.text
+
+
+@pytest.mark.parametrize("sent", ["", "short", "x" * 256, "ünlesbar-und-lang-genug-für-alle"])
+async def test_what_cannot_be_a_key_is_refused(service: Service, hub: FakeHub, sent: str) -> None:
+    answer = await service.http.post("/launch", json=BODY, headers={b"Idempotency-Key": sent.encode()})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+    assert hub.users == {}
+
+
+async def test_a_key_outlives_a_restart_of_the_service(settings: Settings, hub: FakeHub) -> None:
+    headers = {"Idempotency-Key": KEY}
+    async with serve(settings) as service:
+        first = (await service.http.post("/launch", json=BODY, headers=headers)).json()
+        await service.events(first["events_url"])
+
+    async with serve(settings) as service:
+        again = (await service.http.post("/launch", json=BODY, headers=headers)).json()
+
+    assert again["id"] == first["id"]
+    assert len(hub.users) == 1
+
+
+async def test_without_a_key_each_request_is_a_launch_of_its_own(service: Service, hub: FakeHub) -> None:
+    first, second = await service.launch(), await service.launch()
+
+    assert first["id"] != second["id"]

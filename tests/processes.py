@@ -1,0 +1,107 @@
+"""hublaunch as processes of its own: what can be killed, frozen and told to stop."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.fakes.hub import FakeHub
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def started(*arguments: str, **variables: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        *arguments,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)} | variables,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def until_running(process: asyncio.subprocess.Process) -> str:
+    """What it has logged until it takes requests."""
+    assert process.stdout
+    said = ""
+    async with asyncio.timeout(30):
+        while "Uvicorn running" not in said:
+            line = await process.stdout.readline()
+            assert line, said
+            said += line.decode()
+    return said
+
+
+@dataclass
+class Replica:
+    """A `hublaunch serve` that takes requests."""
+
+    process: asyncio.subprocess.Process
+    http: httpx.AsyncClient
+    said: list[str] = field(default_factory=list)
+    """Its log, once it has ended."""
+
+    def freeze(self) -> None:
+        """Return once it stands still."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    async def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        await self.process.wait()
+
+
+@asynccontextmanager
+async def replica(hub: FakeHub, database_url: str, **variables: str) -> AsyncGenerator[Replica]:
+    """One of those that share a database, or the only one on a file; killed on leaving if it still runs."""
+    port = free_port()
+    settings = {
+        "LAUNCHER_HUB_URL": hub.url,
+        "LAUNCHER_HUB_API_TOKEN": hub.api_token,
+        "LAUNCHER_ALLOWED_IMAGES": "*",
+        "LAUNCHER_DATABASE_URL": database_url,
+        "LAUNCHER_SECRET_KEY": "0123456789abcdef0123456789abcdef",
+        "LAUNCHER_LEASE_S": "1",
+        "LAUNCHER_RETRY_DELAY": "0.1",
+    }
+    async with started("app.cli", "serve", "--port", str(port), **settings | variables) as process:
+        await until_running(process)
+        draining = asyncio.create_task(_drain(process))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15) as http:
+            one = Replica(process, http)
+            try:
+                yield one
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                one.said.append(await draining)
+
+
+async def _drain(process: asyncio.subprocess.Process) -> str:
+    """Read what it logs, so that it never waits for a reader."""
+    assert process.stdout
+    return (await process.stdout.read()).decode()

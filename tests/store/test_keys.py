@@ -1,0 +1,117 @@
+"""Accepting a request again that came with an Idempotency-Key."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.launch.errors import IdempotencyKeyReused, QuotaReached
+from app.launch.idempotency import IdempotencyKey
+from app.launch.model import Caller
+from app.launch.ports import LaunchStore, Wanted
+from app.sealing import Sealer
+from app.store.sql import SqlLaunchStore
+from tests.store.databases import postgresql_only
+from tests.store.launches import FAILED, PULLING, new_launch
+
+KEY = IdempotencyKey(scope="a key of somebody", request="a request")
+OTHER_REQUEST = replace(KEY, request="another request")
+
+
+async def test_a_request_that_is_sent_again_is_the_launch_that_was_accepted(store: LaunchStore) -> None:
+    launch = new_launch()
+    assert await store.accept(launch, KEY) == launch
+    assert await store.find(KEY) is not None
+    await store.append(launch, PULLING)
+
+    again = await store.accept(new_launch(), KEY)
+
+    assert again.id == launch.id
+    assert again.last_event.seq == 2, "as it stands now"
+    assert len(await store.launches(Wanted(), limit=9)) == 1
+
+
+async def test_a_key_that_came_with_another_request_is_refused(store: LaunchStore) -> None:
+    await store.accept(new_launch(), KEY)
+
+    with pytest.raises(IdempotencyKeyReused):
+        await store.accept(new_launch(), OTHER_REQUEST)
+    with pytest.raises(IdempotencyKeyReused):
+        await store.find(OTHER_REQUEST)
+
+
+async def test_a_key_is_nobody_else_s(store: LaunchStore) -> None:
+    await store.accept(new_launch(), KEY)
+
+    assert await store.find(replace(KEY, scope="the same of somebody else")) is None
+    await store.accept(new_launch(), replace(KEY, scope="the same of somebody else"))
+
+    assert len(await store.launches(Wanted(), limit=9)) == 2
+
+
+async def test_of_requests_with_one_key_that_come_at_once_one_is_accepted(store: LaunchStore) -> None:
+    accepted = await asyncio.gather(*(store.accept(new_launch(), KEY) for _ in range(20)))
+
+    assert len({launch.id for launch in accepted}) == 1
+    assert len(await store.launches(Wanted(), limit=99)) == 1
+
+
+@postgresql_only
+async def test_also_of_those_that_come_to_several_processes(store: LaunchStore, url: str, sealer: Sealer) -> None:
+    async with SqlLaunchStore(url, sealer=sealer) as other:
+        accepted = await asyncio.gather(
+            *(process.accept(new_launch(), KEY) for _ in range(10) for process in (store, other))
+        )
+
+    assert len({launch.id for launch in accepted}) == 1
+    assert len(await store.launches(Wanted(), limit=99)) == 1
+
+
+async def test_what_is_sent_again_uses_up_no_quota(store: LaunchStore) -> None:
+    caller = Caller(kind="key", key="book", max_active=1)
+    launch = new_launch(caller=caller)
+    await store.accept(launch, KEY)
+
+    assert (await store.accept(new_launch(caller=caller), KEY)).id == launch.id
+    with pytest.raises(QuotaReached):
+        await store.accept(new_launch(caller=caller))
+
+
+async def test_a_refused_request_takes_no_key(store: LaunchStore) -> None:
+    caller = Caller(kind="key", key="book", max_active=0)
+
+    with pytest.raises(QuotaReached):
+        await store.accept(new_launch(caller=caller), KEY)
+
+    assert await store.find(KEY) is None
+    launch = new_launch()
+    assert (await store.accept(launch, OTHER_REQUEST)).id == launch.id
+
+
+@postgresql_only
+async def test_a_quota_holds_over_all_processes(store: LaunchStore, url: str, sealer: Sealer) -> None:
+    caller = Caller(kind="key", key="book", max_active=3)
+    async with SqlLaunchStore(url, sealer=sealer) as other:
+        outcomes = await asyncio.gather(
+            *(process.accept(new_launch(caller=caller)) for _ in range(10) for process in (store, other)),
+            return_exceptions=True,
+        )
+
+    assert sum(isinstance(outcome, QuotaReached) for outcome in outcomes) == 17
+    assert len(await store.launches(Wanted(), limit=99)) == 3
+
+
+async def test_a_key_is_kept_for_its_time_and_as_long_as_its_launch_is_under_way(url: str, sealer: Sealer) -> None:
+    long_ago = datetime.now(UTC) - timedelta(seconds=61)
+    under_way, ended = new_launch(created_at=long_ago), new_launch(created_at=long_ago)
+    keys = KEY, replace(KEY, scope="another key")
+    async with SqlLaunchStore(url, sealer=sealer, key_kept_s=60) as store:
+        await store.accept(under_way, keys[0])
+        await store.accept(ended, keys[1])
+        await store.append(ended, FAILED)
+
+        assert (await store.accept(new_launch(), keys[0])).id == under_way.id
+        assert await store.find(keys[1]) is None
+        later = new_launch()
+        assert (await store.accept(later, keys[1])).id == later.id

@@ -1,0 +1,247 @@
+"""Which process has which launch: what is taken over, by whom, and what the fence keeps out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert, select
+
+from app.launch.model import Launch, Status
+from app.launch.ports import LaunchStore, LeaseLost
+from app.sealing import Sealer
+from app.store.sql import SqlLaunchStore
+from app.store.tables import launch_owners
+from tests.store.databases import postgresql_only, sqlite_only
+from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch, second_attempt
+
+LONG_S, GONE_S = 600, 0
+"""A lease that lasts for the test, and one that has run out when it is taken."""
+
+
+@pytest.fixture
+async def other(url: str, sealer: Sealer) -> AsyncIterator[SqlLaunchStore]:
+    """Another process's store on the same PostgreSQL."""
+    async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as other:
+        yield other
+
+
+async def accepted(store: LaunchStore) -> Launch:
+    launch = new_launch()
+    await store.accept(launch)
+    return launch
+
+
+async def ready_launch(store: LaunchStore) -> Launch:
+    launch = await accepted(store)
+    await store.append(launch, PULLING)
+    await store.append(launch, READY)
+    return launch
+
+
+async def ids_to_take_over(url: str, sealer: Sealer) -> list[str]:
+    """What the next process has to bring to its end."""
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        return [launch.id for launch in await store.adopt(limit=100)]
+
+
+async def test_taken_over_are_launches_under_way_and_those_to_clean_up_after(url: str, sealer: Sealer) -> None:
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        waiting, launching, failed = [await accepted(store) for _ in range(3)]
+        await store.append(launching, PULLING)
+        await store.mark_cleaned(launching, launching.attempt)
+        await store.append(failed, FAILED)
+        cancelled_when_ready = await ready_launch(store)
+        await store.request_cancel(cancelled_when_ready.id)
+        await store.mark_cleaned(cancelled_when_ready, cancelled_when_ready.attempt)
+        await store.release()
+
+    expected = sorted(launch.id for launch in (waiting, launching, failed, cancelled_when_ready))
+    assert await ids_to_take_over(url, sealer) == expected
+
+
+async def test_left_alone_are_ready_launches_and_those_that_left_nothing(url: str, sealer: Sealer) -> None:
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        await ready_launch(store)
+        failed, cancelled, stopped = await accepted(store), await accepted(store), await ready_launch(store)
+        await store.append(failed, FAILED)
+        await store.request_cancel(cancelled.id)
+        await store.append(cancelled, CANCELLED)
+        await store.mark_stopped(stopped, stopped_by="hub", clean_in_s=60)
+        for launch in (failed, cancelled):
+            await store.mark_cleaned(launch, launch.attempt)
+        await store.release()
+
+    assert await ids_to_take_over(url, sealer) == []
+
+
+async def test_an_attempt_is_due_again_when_it_is_to_be_looked_at_again(store: LaunchStore) -> None:
+    launch = await accepted(store)
+
+    await store.mark_cleaned(launch, launch.attempt, again_in_s=0)
+    await store.begin_attempt(launch, second_attempt(launch))
+    await store.append(launch, PULLING)
+    await store.append(launch, READY)
+
+    assert [attempt.number for attempt in await store.due(launch.id)] == [1]
+    (taken,) = await store.adopt(limit=9)
+    await store.mark_cleaned(taken, launch.attempt)
+    assert await store.due(launch.id) == []
+    assert await store.adopt(limit=9) == []
+
+
+async def test_what_a_stopped_launch_left_is_due_when_that_is_said(store: LaunchStore) -> None:
+    now, later = await ready_launch(store), await ready_launch(store)
+
+    await store.mark_stopped(now, stopped_by="hub", clean_in_s=0)
+    await store.mark_stopped(later, stopped_by="hub", clean_in_s=3600)
+
+    assert [attempt.launch_id for attempt in await store.due(now.id)] == [now.id]
+    assert await store.due(later.id) == []
+
+
+async def test_only_attempts_that_the_launch_does_not_stand_on_are_doubted(store: LaunchStore) -> None:
+    under_way, failed = await accepted(store), await accepted(store)
+    await store.mark_cleaned(under_way, under_way.attempt)
+    await store.begin_attempt(under_way, second_attempt(under_way))
+    await store.append(failed, FAILED)
+    await store.mark_cleaned(failed, failed.attempt)
+
+    await store.doubt(under_way.id)
+    await store.doubt(failed.id)
+
+    assert [attempt.number for attempt in await store.due(under_way.id)] == [1]
+    assert [attempt.number for attempt in await store.due(failed.id)] == [1]
+
+
+async def test_a_process_is_told_of_what_it_has_and_of_cancellations(store: LaunchStore) -> None:
+    one, two = await accepted(store), await accepted(store)
+    await ready_launch(store)
+
+    await store.request_cancel(two.id)
+
+    assert {held.launch_id: (held.fence, held.cancel_requested) for held in await store.hold()} == {
+        one.id: (1, False),
+        two.id: (1, True),
+    }
+
+
+async def test_a_launch_that_was_taken_over_is_closed_to_its_former_owner(url: str, sealer: Sealer) -> None:
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        launch = await accepted(store)
+        await store.release()
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        (taken,) = await store.adopt(limit=9)
+
+        with pytest.raises(LeaseLost):
+            await store.append(launch, PULLING)
+        with pytest.raises(LeaseLost):
+            await store.begin_attempt(launch, second_attempt(launch))
+        with pytest.raises(LeaseLost):
+            await store.mark_cleaned(launch, launch.attempt)
+        await store.append(taken, PULLING)
+        await store.append(taken, READY)
+        with pytest.raises(LeaseLost):
+            await store.mark_stopped(launch, stopped_by="hub", clean_in_s=None)
+
+        assert taken.fence == 2
+        assert [event.phase for event in await store.events(launch.id, after=0)] == [
+            Status.WAITING,
+            Status.LAUNCHING,
+            Status.READY,
+        ]
+
+
+@sqlite_only
+async def test_a_process_that_opens_a_file_has_what_was_in_it_at_once(url: str, sealer: Sealer) -> None:
+    async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as store:
+        launch = await accepted(store)
+
+    assert await ids_to_take_over(url, sealer) == [launch.id]
+
+
+@postgresql_only
+async def test_nothing_is_taken_from_a_process_that_lives(url: str, sealer: Sealer, other: SqlLaunchStore) -> None:
+    async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as store:
+        launch = await accepted(store)
+
+        assert await other.adopt(limit=9) == []
+
+        await store.release()
+        assert [taken.id for taken in await other.adopt(limit=9)] == [launch.id]
+        assert await store.hold() == []
+
+
+@postgresql_only
+async def test_what_a_process_has_is_free_when_its_lease_has_run_out(
+    url: str, sealer: Sealer, other: SqlLaunchStore
+) -> None:
+    async with SqlLaunchStore(url, sealer=sealer, lease_s=GONE_S) as store:
+        launch = await accepted(store)
+        (taken,) = await other.adopt(limit=9)
+
+        with pytest.raises(LeaseLost):
+            await store.append(launch, PULLING)
+        assert (await other.append(taken, PULLING)).seq == 2
+
+
+@postgresql_only
+async def test_of_several_that_take_over_at_once_each_launch_has_one(
+    url: str, sealer: Sealer, other: SqlLaunchStore
+) -> None:
+    async with SqlLaunchStore(url, sealer=sealer, lease_s=GONE_S) as dead:
+        launches = [await accepted(dead) for _ in range(40)]
+        async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as third:
+            taken = await asyncio.gather(*(store.adopt(limit=5) for _ in range(8) for store in (other, third)))
+
+    ids = [launch.id for launches in taken for launch in launches]
+    assert sorted(ids) == sorted(launch.id for launch in launches)
+
+
+@postgresql_only
+async def test_what_another_process_stores_is_told_of(url: str, sealer: Sealer) -> None:
+    told: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+    work = asyncio.Event()
+    listening = SqlLaunchStore(url, sealer=sealer)
+    listening.on_growth(lambda launch_id, seq: told.put_nowait((launch_id, seq)))
+    listening.on_work(work.set)
+    async with listening, SqlLaunchStore(url, sealer=sealer) as store, asyncio.timeout(10):
+        await work.wait()  # once when it begins to listen
+        work.clear()
+        launch = await accepted(store)
+
+        await store.append(launch, PULLING)
+        assert await told.get() == (launch.id, 2)
+        await store.request_cancel(launch.id)
+        await work.wait()
+
+
+@postgresql_only
+async def test_an_owner_is_forgotten_when_its_lease_ran_out_long_ago(
+    url: str, sealer: Sealer, other: SqlLaunchStore
+) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=2)
+    with other._database.writing.begin() as connection:
+        connection.execute(insert(launch_owners), {"id": "dead", "leased_until": long_ago})
+
+    async with SqlLaunchStore(url, sealer=sealer):
+        with other._database.reading.connect() as connection:
+            owners = set(connection.execute(select(launch_owners.c.id)).scalars())
+
+    assert len(owners) == 2
+    assert "dead" not in owners
+
+
+@sqlite_only
+async def test_a_long_history_costs_nothing_when_what_is_to_be_done_is_looked_up(store: SqlLaunchStore) -> None:
+    from app.store.leases import _HELD
+
+    sql = str(_HELD.compile(store._database.reading)).replace("?", "''")
+
+    with store._database.reading.connect() as connection:
+        plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
+
+    indexes = ("ix_launches_under_way", "ix_launches_cancel_requested", "ix_launch_attempts_clean_at")
+    read = [line for line in plan if line.startswith(("SCAN", "SEARCH")) and any(index in line for index in indexes)]
+    assert len(read) == 3
+    assert not [line for line in plan if line.startswith("SCAN") and "ix_" not in line]

@@ -1,0 +1,225 @@
+"""Processes of hublaunch that share a PostgreSQL, or follow one another on a file: what each does for the others."""
+
+import asyncio
+import json
+import math
+import re
+import signal
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from app.store.database import POSTGRES
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.postgres import Postgres
+from tests.processes import Replica, replica
+from tests.served import BODY, read_events
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> str:
+    url = postgres.database()
+    assert url.startswith(POSTGRES)
+    return url
+
+
+@pytest.fixture
+async def one(hub: FakeHub, database_url: str) -> AsyncGenerator[Replica]:
+    async with replica(hub, database_url) as one:
+        yield one
+
+
+@pytest.fixture
+async def other(hub: FakeHub, database_url: str, one: Replica) -> AsyncGenerator[Replica]:
+    async with replica(hub, database_url) as other:
+        yield other
+
+
+async def launch(at: Replica, **headers: str) -> dict[str, Any]:
+    answer = await at.http.post("/launch", json=BODY, headers=headers)
+    assert answer.status_code == 202, answer.text
+    accepted: dict[str, Any] = answer.json()
+    return accepted
+
+
+async def events(at: Replica, accepted: dict[str, Any], *, after: int = 0) -> list[dict[str, Any]]:
+    """All events above `after`, once the stream has ended."""
+    async with at.http.stream("GET", accepted["events_url"], headers={"Last-Event-ID": str(after)}) as stream:
+        assert stream.headers["X-Launch-Cursor"] == str(after)
+        return [event async for event in read_events(stream)]
+
+
+async def begun(hub: FakeHub, at: Replica) -> tuple[dict[str, Any], str]:
+    """A launch whose server is starting, and is released by the test; with the name of its user."""
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+    accepted = await launch(at)
+    await hub.until(lambda: hub.open_streams)
+    return accepted, next(iter(hub.users))
+
+
+async def test_a_launch_is_followed_from_any_replica_as_it_goes(hub: FakeHub, one: Replica, other: Replica) -> None:
+    accepted, user = await begun(hub, one)
+
+    async with asyncio.timeout(20), other.http.stream("GET", accepted["events_url"]) as stream:
+        told = read_events(stream)
+        while (await anext(told))["message"] != "Pulling":
+            pass
+        hub.report(user, "Half way", progress=60)
+        assert (await anext(told))["message"] == "Half way"
+        hub.release(user)
+        assert (await anext(told))["phase"] == "ready"
+
+    assert await events(one, accepted) == await events(other, accepted)
+
+
+async def test_a_stream_goes_on_at_another_replica_from_where_it_was(
+    hub: FakeHub, one: Replica, other: Replica
+) -> None:
+    accepted, user = await begun(hub, one)
+    begin = []
+    async with one.http.stream("GET", accepted["events_url"]) as stream:
+        async for event in read_events(stream):
+            begin.append(event)
+            if event["message"] == "Pulling":
+                break
+    hub.release(user)
+
+    rest = await events(other, accepted, after=begin[-1]["seq"])
+
+    assert begin + rest == await events(one, accepted)
+
+
+async def test_the_launches_of_a_killed_process_are_taken_over_after_its_lease(
+    hub: FakeHub, one: Replica, other: Replica
+) -> None:
+    accepted, user = await begun(hub, one)
+    following = asyncio.create_task(events(other, accepted))
+
+    await one.kill()
+    await hub.until(lambda: hub.open_streams == 0)
+    async with asyncio.timeout(20):
+        await hub.until(lambda: hub.open_streams == 1)
+    hub.release(user)
+    told = await following
+
+    assert [event["seq"] for event in told] == list(range(1, len(told) + 1))
+    assert (told[-1]["phase"], told[-1]["attempt"]) == ("ready", 1)
+    assert hub.count("spawn_started") == 1
+    assert hub.tokens.find(told[-1]["token"])
+
+
+async def test_a_frozen_process_finds_on_waking_that_its_launch_is_another_s(
+    hub: FakeHub, one: Replica, other: Replica
+) -> None:
+    accepted, user = await begun(hub, one)
+    one.freeze()
+    async with asyncio.timeout(20):
+        await hub.until(lambda: hub.open_streams == 2)
+    hub.report(user, "Half way", progress=60)
+    hub.release(user)
+    told = await events(other, accepted)
+
+    one.thaw()
+    await events(one, accepted)
+
+    assert [event["message"] for event in told].count("Half way") == 1
+    assert await events(one, accepted) == told
+    await other.kill()
+    await one.kill()
+
+
+async def test_what_a_frozen_process_does_on_waking_is_cleaned_up(hub: FakeHub, one: Replica, other: Replica) -> None:
+    """It is stopped between its writing down of a user and the user's creation, which the Hub answers late."""
+    hub.fail_on("create_user", how="hang")
+    accepted = await launch(one)
+    await hub.until(lambda: hub.asked("create_user"))
+    (first,) = [asked.username for asked in hub.asked("create_user")]
+    one.freeze()
+    told = await events(other, accepted)
+    assert (told[-1]["phase"], told[-1]["attempt"]) == ("ready", 2)
+
+    hub.create_user(first)  # what was on its way
+    await hub.start_server(first, "", {})
+    one.thaw()
+
+    async with asyncio.timeout(90):
+        await hub.until(lambda: first not in hub.users)
+    assert len(hub.users) == 1
+    assert await events(other, accepted) == told
+
+
+async def test_a_launch_is_cancelled_from_any_replica(hub: FakeHub, one: Replica, other: Replica) -> None:
+    accepted, _ = await begun(hub, one)
+
+    async with asyncio.timeout(10):
+        headers = {"X-Launch-Secret": accepted["secret"]}
+        while (await other.http.delete(f"/launch/{accepted['id']}", headers=headers)).status_code != 204:
+            pass
+
+    assert (await events(other, accepted))[-1]["phase"] == "cancelled"
+    assert hub.users == {}
+
+
+async def test_a_key_is_one_launch_at_all_replicas(hub: FakeHub, one: Replica, other: Replica) -> None:
+    key = {"Idempotency-Key": "a-key-of-22-characters-or-more"}
+
+    accepted = await asyncio.gather(*(launch(at, **key) for _ in range(5) for at in (one, other)))
+
+    assert len({launch["id"] for launch in accepted}) == 1
+    assert len({launch["secret"] for launch in accepted}) == 1
+    await events(one, accepted[0])
+    assert len(hub.users) == 1
+
+
+async def test_a_process_that_is_told_to_stop_hands_its_launches_over_at_once(hub: FakeHub, database_url: str) -> None:
+    long_lease = {"LAUNCHER_LEASE_S": "600"}
+    async with replica(hub, database_url, **long_lease) as one, replica(hub, database_url, **long_lease) as other:
+        accepted, user = await begun(hub, one)
+        async with one.http.stream("GET", accepted["events_url"]) as stream:
+            one.process.send_signal(signal.SIGTERM)
+            lines = [line async for line in stream.aiter_lines() if line]
+        async with asyncio.timeout(10):
+            status = await one.process.wait()
+        hub.release(user)
+        async with asyncio.timeout(10):
+            told = await events(other, accepted)
+
+    received = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    assert re.fullmatch(r"retry: \d+", lines[-1])
+    assert status == 0
+    assert told[: len(received)] == received
+    assert (told[-1]["phase"], told[-1]["attempt"]) == ("ready", 1)
+
+
+async def test_a_request_that_hangs_holds_up_a_process_no_longer_than_its_drain_time(
+    hub: FakeHub, database_url: str
+) -> None:
+    async with replica(hub, database_url, LAUNCHER_DRAIN_S="6", LAUNCHER_ACCESS="hub") as one:
+        hub.fail_on("whoami", how="hang", times=math.inf)
+        headers = {"Authorization": "Bearer some-token"}
+        asking = asyncio.create_task(one.http.post("/launch", json=BODY, headers=headers))
+        await hub.until(lambda: len(hub.asked("whoami")) > 1)
+
+        one.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(6):
+            status = await one.process.wait()
+
+    assert status == 0
+    await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_on_a_file_the_next_process_has_everything_at_once(hub: FakeHub, tmp_path: Any) -> None:
+    url = f"sqlite:///{tmp_path}/hublaunch.sqlite"
+    async with replica(hub, url, LAUNCHER_LEASE_S="600") as one:
+        accepted, user = await begun(hub, one)
+        await one.kill()
+
+    async with replica(hub, url, LAUNCHER_LEASE_S="600") as again:
+        hub.release(user)
+        async with asyncio.timeout(10):
+            told = await events(again, accepted)
+
+    assert (told[-1]["phase"], told[-1]["attempt"]) == ("ready", 1)
