@@ -42,10 +42,20 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.ServerExists: 409,
     errors.NotStarting: 502,
     errors.TokenRefused: 502,
-    errors.SpawnFailed: 502,
     errors.SpawnLost: 502,
     errors.SpawnCancelled: 502,
     errors.SpawnTimedOut: 504,
+    errors.SpawnFailed: 502,
+    errors.ImageNotFound: 502,
+    errors.ImagePullFailed: 502,
+    errors.CommandNotFound: 502,
+    errors.NoRoom: 503,
+    errors.ClusterQuotaExceeded: 503,
+    errors.ClusterRefused: 502,
+    errors.VolumeFailed: 502,
+    errors.ServerExited: 502,
+    errors.ServerSilent: 504,
+    errors.StartTimedOut: 504,
 }
 """Every error that can be raised, so that adding one without a status fails a test."""
 

@@ -6,10 +6,10 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import Any
 
-from app.launch.errors import HubBusy, HubUnavailable, NotStarting, SpawnCancelled, SpawnFailed, SpawnLost
-from app.launch.messages import clean
+from app.launch.causes import cause_of
+from app.launch.errors import HubBusy, HubUnavailable, NotStarting, SpawnCancelled, SpawnLost
 from app.launch.model import Attempt, Event, Status, Step
-from app.launch.ports import Hub, Progress, Reach, Server
+from app.launch.ports import Hub, Reach, Server
 from app.launch.progress import ProgressFilter
 
 _FIRST_PEEK_S = 0.05
@@ -41,6 +41,7 @@ class Spawn:
         self._hub = hub
         self._record = record
         self._filter = ProgressFilter(told)
+        self._told = [event.message for event in told]
 
     async def run(self, user_options: Mapping[str, Any]) -> str:
         """Start the server, record what the Hub tells of it, and return its `url` once the server has answered.
@@ -108,10 +109,11 @@ class Spawn:
         async with aclosing(self._hub.progress(self._username, self._server_name)) as events:
             async for event in events:
                 if event.failed:
-                    raise _failure(event)
+                    raise cause_of(event.message, self._told)
                 if event.ready:
                     return event.url or (await self._standing_server()).url
                 if step := self._filter.step(event):
+                    self._told.append(step.message)
                     await self._record(step)
         return None
 
@@ -159,11 +161,6 @@ class Spawn:
             )
         )
         await asyncio.sleep(pause)
-
-
-def _failure(event: Progress) -> SpawnFailed | SpawnCancelled:
-    reason = clean(event.message).removeprefix("Spawn failed:").strip()
-    return SpawnCancelled() if reason == "Spawn cancelled" else SpawnFailed(reason)
 
 
 def _pauses(first_s: float, most_s: float) -> Generator[float]:

@@ -217,6 +217,21 @@ async def test_a_failure_says_why_and_what_to_do_and_leaves_nothing(service: Ser
     assert hub.count("spawn_started") == 1
 
 
+async def test_a_timeout_is_explained_by_what_the_spawner_told_before(service: Service, hub: FakeHub) -> None:
+    not_found = 'Failed to pull image "a/b:9": rpc error: code = NotFound desc = docker.io/a/b:9: not found'
+    told = [f"2026-01-31T10:20:30Z [Warning] {message}" for message in (not_found, "Error: ErrImagePull")]
+    hub.spawn_plan(None, SpawnPlan(seconds=0.2, messages=told, fails="pod hub/ada did not start in 300 seconds!"))
+
+    failed = (await service.events((await service.launch())["events_url"]))[-1]
+
+    assert failed["phase"] == "failed"
+    assert failed["message"] == failed["problem"]["title"] == "The image does not exist, or may not be pulled"
+    assert failed["problem"]["type"] == "urn:hublaunch:problem:image_not_found"
+    assert failed["problem"]["detail"] == not_found
+    assert failed["problem"]["advice"].startswith("Check the image's registry, name and tag")
+    assert hub.count("spawn_started") == 1
+
+
 # --- cancelling -------------------------------------------------------------------------------------------------------
 
 

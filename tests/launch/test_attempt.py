@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import Coroutine
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,13 +18,14 @@ from app.launch.errors import (
     HubForbidden,
     HubRefused,
     HubUnavailable,
+    NoRoom,
     SpawnCancelled,
     SpawnFailed,
     SpawnLost,
     TokenRefused,
     UserExists,
 )
-from app.launch.model import Attempt, LaunchRequest, Status, Step
+from app.launch.model import Attempt, Event, LaunchRequest, Status, Step
 from tests.fakes.hub import FakeHub, SpawnPlan
 
 ATTEMPT = Attempt(launch_id="01JDB9Z3N8Q4V7R2M5X6C1T0YK", number=1, username="alice")
@@ -132,6 +134,54 @@ async def test_an_empty_reason_is_given_its_meaning(hub: FakeHub, attempted: Att
 
     with pytest.raises(SpawnFailed, match="start_timeout"):
         await attempted.run()
+
+
+FULL = "2026-01-31T10:20:30Z [Warning] 0/3 nodes are available: 3 Insufficient memory."
+
+
+async def test_what_was_told_before_the_stream_broke_explains_the_failure(hub: FakeHub, attempted: Attempted) -> None:
+    hub.spawn_plan("alice", SpawnPlan(messages=[FULL], never=True))
+    hub.cut_progress("alice", after_events=2)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(_raises(attempted.run(), NoRoom))
+        await attempted.told(FULL)
+        hub.fail_spawn("alice", "")
+        await running
+
+    assert len(hub.asked("progress")) > 1
+
+
+async def test_what_the_log_has_of_another_process_explains_the_failure(
+    hub: FakeHub, client: HubClient, attempted: Attempted
+) -> None:
+    told = Event(
+        launch_id=ATTEMPT.launch_id,
+        seq=2,
+        at=datetime.now(UTC),
+        attempt=1,
+        phase=Status.LAUNCHING,
+        progress=30,
+        message=FULL,
+    )
+    hub.create_user("alice")
+    hub.spawn_plan("alice", SpawnPlan(fails=""))
+    await hub.start_server("alice", "", {})
+
+    with pytest.raises(NoRoom):
+        await spawn.Spawn(ATTEMPT, hub=client, record=attempted.record, told=[told]).follow()
+
+
+@pytest.mark.parametrize("slow_spawn_timeout", [0, 10])
+async def test_a_refusal_of_the_spawner_reads_the_same_from_the_post_and_from_the_stream(
+    hub: FakeHub, attempted: Attempted, slow_spawn_timeout: float
+) -> None:
+    hub.slow_spawn_timeout = slow_spawn_timeout
+    hub.spawn_plan("alice", SpawnPlan(fails="no quota for you", status=403))
+
+    with pytest.raises(HubRefused) as refusal:
+        await attempted.run()
+
+    assert str(refusal.value) == "JupyterHub refused to start the server (403): no quota for you"
 
 
 async def test_a_failing_start_on_a_stock_hub_is_asked_for_once_and_tells_the_reason(

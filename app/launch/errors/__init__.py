@@ -33,10 +33,20 @@
     │       ├── NotStarting              400 or 404 on progress: no spawn to follow
     │       └── TokenRefused             the Hub would not mint the visitor's token
     └── SpawnError                   the Hub was asked, and no server came of it
-        ├── SpawnFailed                the Hub said so and gave a reason
         ├── SpawnLost                  the Hub knows nothing of the spawn any more
         ├── SpawnCancelled             the spawn was cancelled at the Hub, not by us
-        └── SpawnTimedOut              launch_timeout ran out
+        ├── SpawnTimedOut              launch_timeout ran out
+        └── SpawnFailed                the Hub said so and gave a reason, which `causes.py` reads
+            ├── ImageNotFound            no such image, or none that may be pulled
+            ├── ImagePullFailed          the image is not there yet, for another reason
+            ├── CommandNotFound          the image has no server that runs
+            ├── NoRoom                   no node takes another server
+            ├── ClusterQuotaExceeded     a ResourceQuota of Kubernetes is used up
+            ├── ClusterRefused           Kubernetes does not let the spawner do it
+            ├── VolumeFailed             the server's storage is not there
+            ├── ServerExited             the server ended before it was ready
+            ├── ServerSilent             the Hub's http_timeout ran out
+            └── StartTimedOut            the Hub's start_timeout ran out
 
 A class carries a stable `code`, a `title`, `advice` on what to do next, and `retryable`: whether another
 attempt can help. Its constructor takes the facts and writes the sentence that `str()` gives. No sentence repeats
@@ -82,16 +92,29 @@ from app.launch.errors.refusals import (
     Unauthenticated,
 )
 from app.launch.errors.spawn import (
+    ClusterQuotaExceeded,
+    ClusterRefused,
+    CommandNotFound,
+    ImageNotFound,
+    ImagePullFailed,
+    NoRoom,
+    ServerExited,
+    ServerSilent,
     SpawnCancelled,
     SpawnError,
     SpawnFailed,
     SpawnLost,
     SpawnTimedOut,
+    StartTimedOut,
+    VolumeFailed,
 )
 
 __all__ = [
     "AccessDenied",
     "AlreadyLaunching",
+    "ClusterQuotaExceeded",
+    "ClusterRefused",
+    "CommandNotFound",
     "DigestRequired",
     "HookFailed",
     "HookRefused",
@@ -103,6 +126,8 @@ __all__ = [
     "HubUnavailable",
     "IdempotencyKeyReused",
     "ImageNotAllowed",
+    "ImageNotFound",
+    "ImagePullFailed",
     "InternalError",
     "InvalidRequest",
     "LaunchError",
@@ -110,6 +135,7 @@ __all__ = [
     "LaunchNotFound",
     "NameTaken",
     "NamedServerLimitReached",
+    "NoRoom",
     "NotStarting",
     "QuotaReached",
     "RepoNotAllowed",
@@ -117,14 +143,18 @@ __all__ = [
     "SecretRequired",
     "ServerAlreadyRunning",
     "ServerExists",
+    "ServerExited",
     "ServerNameTaken",
+    "ServerSilent",
     "ServiceStopping",
     "SpawnCancelled",
     "SpawnError",
     "SpawnFailed",
     "SpawnLost",
     "SpawnTimedOut",
+    "StartTimedOut",
     "TokenRefused",
     "Unauthenticated",
     "UserExists",
+    "VolumeFailed",
 ]

@@ -1,23 +1,10 @@
-"""Spawns that came to nothing."""
+"""Spawns that came to nothing, and what JupyterHub and its spawner said of them."""
 
 from app.launch.errors.base import LaunchError
 
 
 class SpawnError(LaunchError):
     """The Hub was asked, and no server came of it."""
-
-
-class SpawnFailed(SpawnError):
-    """The Hub said that the spawn failed."""
-
-    code = "spawn_failed"
-    title = "The server could not be started"
-    advice = "Check the image; if it is sound, ask the operator, who finds more in the Hub's log."
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            reason or "The server did not start within the time that JupyterHub allows its spawner (start_timeout)."
-        )
 
 
 class SpawnLost(SpawnError):
@@ -52,3 +39,127 @@ class SpawnTimedOut(SpawnError):
 
     def __init__(self, launch_timeout_s: float) -> None:
         super().__init__(f"The server was not ready within {launch_timeout_s:g} seconds.")
+
+
+class SpawnFailed(SpawnError):
+    """The Hub said that the spawn failed, in words that fit none of the classes below."""
+
+    code = "spawn_failed"
+    title = "The server could not be started"
+    advice = "Check the image; if it is sound, ask the operator, who finds more in the Hub's log."
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said or "JupyterHub gave no reason.")
+
+
+class ImageNotFound(SpawnFailed):
+    """The registry knows no such image, or does not show it to the spawner: registries do not tell which."""
+
+    code = "image_not_found"
+    title = "The image does not exist, or may not be pulled"
+    advice = (
+        "Check the image's registry, name and tag, that it is public, and that it is built for this Hub's processors. "
+        "Operators: a private image needs credentials where the servers run."
+    )
+
+
+class ImagePullFailed(SpawnFailed):
+    """The image was not fetched, for another reason than that it is not there."""
+
+    code = "image_pull_failed"
+    title = "The image could not be pulled"
+    advice = (
+        "Check the name of the image's registry, and launch again in a few minutes. Operators: the registry may limit "
+        "pulls, or be out of reach of where the servers run, or there is no disk space left."
+    )
+
+
+class CommandNotFound(SpawnFailed):
+    """The image is there, and has no program of the name that the spawner starts, or none that runs."""
+
+    code = "command_not_found"
+    title = "The image cannot run a Jupyter server for JupyterHub"
+    advice = (
+        "Choose an image that has JupyterLab and jupyterhub-singleuser installed, and is built for this Hub's "
+        "processors. Operators: c.Spawner.cmd says what is started."
+    )
+
+
+class NoRoom(SpawnFailed):
+    """No node has what the server asks for, or none that the server may run on."""
+
+    code = "no_room"
+    title = "There is no room for another server"
+    advice = (
+        "Launch again later, when other servers have stopped. Operators: compare the CPU, memory and GPUs that a "
+        "server asks for, and its node selector and tolerations, with what the nodes have."
+    )
+
+
+class ClusterQuotaExceeded(SpawnFailed):
+    """A ResourceQuota of Kubernetes, not a quota of hublaunch."""
+
+    code = "cluster_quota_exceeded"
+    title = "The cluster's quota for servers is used up"
+    advice = (
+        "Launch again when other servers have stopped. Operators: raise the ResourceQuota that is named, or lower what "
+        "a server asks for."
+    )
+
+
+class ClusterRefused(SpawnFailed):
+    """Kubernetes would not create what the spawner asked it for: its role, a policy or a limit forbids it."""
+
+    code = "cluster_refused"
+    title = "Kubernetes does not let JupyterHub start this server"
+    advice = "Only the operator can change this: JupyterHub's role, a policy or a limit in the cluster forbids it."
+
+
+class VolumeFailed(SpawnFailed):
+    """The server's storage was not made, not bound or not mounted."""
+
+    code = "volume_failed"
+    title = "The server's storage could not be mounted"
+    advice = (
+        "Launch again in a few minutes: a volume may still be held by a server that is stopping. Operators: look at "
+        "the volume claim that is named, its storage class, and the paths that servers mount."
+    )
+
+
+class ServerExited(SpawnFailed):
+    """The server was started and ended by itself before it was ready."""
+
+    code = "server_exited"
+    title = "The server ended before it was ready"
+    advice = (
+        "Check that the image's start command works and has memory enough. Operators: the log of the server says why "
+        "it ended."
+    )
+
+
+class ServerSilent(SpawnFailed):
+    """The server was started, and did not answer the Hub within the Hub's http_timeout."""
+
+    code = "http_timeout"
+    title = "The server was started and does not answer"
+    advice = (
+        "Check that the image starts a Jupyter server by jupyterhub-singleuser. Operators: raise "
+        "c.Spawner.http_timeout if servers are only slow; otherwise see whether JupyterHub can reach them."
+    )
+
+
+class StartTimedOut(SpawnFailed):
+    """The Hub's start_timeout ran out, and nothing that was told before explains why."""
+
+    code = "start_timeout"
+    title = "The server did not start in the time that JupyterHub allows"
+    advice = (
+        "Launch again: an image that was too large to be pulled in time may be there by then. Operators: raise "
+        "c.Spawner.start_timeout."
+    )
+
+    def __init__(self, said: str, *, warned: str = "") -> None:
+        sentence = (
+            said or "The server did not start within the time that JupyterHub allows its spawner (start_timeout)."
+        )
+        super().__init__(f"{sentence} The last warning before: {warned}" if warned else sentence)
