@@ -94,7 +94,9 @@ async def post_launch(
     web: WebDep,
     caller: CallerDep,
     accept: Annotated[str, Header()] = "*/*",
-    idempotency_key: Annotated[str | None, Header(description=_KEY)] = None,
+    idempotency_key: Annotated[
+        str | None, Header(description=_KEY, examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"])
+    ] = None,
 ) -> Response:
     """Ask for a ready server of an image. The answer is the launch, or with `Accept: text/event-stream` its events."""
     request = launch_request(
