@@ -198,7 +198,7 @@ class Course:
         """The launch with all that was written of it since; LeaseLost if that was another process."""
         current = await self._store.get(launch.id)
         if current is None or current.fence != launch.fence:
-            raise LeaseLost(launch.id)
+            raise LeaseLost(f"launch {launch.id} is another process's now")
         return current
 
 

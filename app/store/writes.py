@@ -94,7 +94,7 @@ class Stop:
 def check_fence(launch_id: str, fence: int, *, held: int) -> None:
     """LeaseLost if the launch has changed hands since the writer got it."""
     if fence != held:
-        raise LeaseLost(launch_id)
+        raise LeaseLost(f"launch {launch_id} is another process's now")
 
 
 def _each(write: Callable[[Connection, A], None]) -> Callable[[Connection, Sequence[A]], Sequence[None]]:
