@@ -241,7 +241,7 @@ class Client:
         return self._numbers.choice(self._urls)
 
     async def _pause(self) -> None:
-        await asyncio.sleep(self._numbers.uniform(0.05, 0.4))
+        await asyncio.sleep(self._numbers.uniform(0.1, 0.8))
 
     async def _is_transient(self, answer: aiohttp.ClientResponse, what: str) -> bool:
         """Whether to ask again. What is neither that nor promised is noted."""

@@ -107,10 +107,9 @@ class Replicas:
     async def until_ready(self, http: aiohttp.ClientSession) -> None:
         async with asyncio.timeout(_START_S):
             for replica in self.each:
-                while not await _is_ready(http, replica.url):  # noqa: ASYNC110 - it is another process
-                    await asyncio.sleep(0.1)
+                await _until_ready(http, replica.url)
 
-    async def suffer(self, fault: ProcessFault) -> None:
+    async def suffer(self, fault: ProcessFault, http: aiohttp.ClientSession) -> None:
         """Do this to a process, once what was being done to it before is over; afterwards it runs."""
         replica = self.each[fault.replica % len(self.each)]
         async with replica.lock:
@@ -126,6 +125,7 @@ class Replicas:
                     replica.send(signal.SIGKILL)
                     expected = -signal.SIGKILL
                 case "stop":
+                    await _until_ready(http, replica.url)  # a Python that only begins to start dies of it
                     replica.send(signal.SIGTERM)
                     expected = 0
             status = await replica.until_ended()
@@ -137,6 +137,11 @@ class Replicas:
     @property
     def kills(self) -> int:
         return self.done["kill"] + self.done["freeze_and_kill"]
+
+
+async def _until_ready(http: aiohttp.ClientSession, url: str) -> None:
+    while not await _is_ready(http, url):  # noqa: ASYNC110 - it is another process
+        await asyncio.sleep(0.1)
 
 
 async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:

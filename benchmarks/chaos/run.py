@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from benchmarks.chaos.clients import Client, Final, Notes, ask_final, session
 from benchmarks.chaos.hub import ChaosHub
-from benchmarks.chaos.plan import Plan, Scale, draw_plan, stream
+from benchmarks.chaos.plan import Scale, draw_plan, stream
 from benchmarks.chaos.proxy import ChaosProxy
 from benchmarks.chaos.replicas import Replicas
 from benchmarks.chaos.verdict import Evidence, Verdict, judge
@@ -59,7 +60,16 @@ async def run(
             for launch in plan.launches
         ]
         async with _telling(lambda: tell(_state_of_things(clients, chaos, replicas))):
-            await _suffer(plan, scale, clients, chaos, proxy, replicas)
+            await _suffer(
+                [
+                    *(_later(fault.at_s, partial(replicas.suffer, fault, http)) for fault in plan.processes),
+                    *(_later(restart.at_s, partial(chaos.restart, restart)) for restart in plan.hub_restarts),
+                    *(_later(at_s, partial(proxy.outage, seconds)) for at_s, seconds in plan.outages),
+                    *(_later(at_s, partial(chaos.add_foreign, n)) for n, at_s in enumerate(plan.foreign_at_s)),
+                ],
+                clients,
+                timeout_s=scale.window_s + scale.launch_timeout_s + _GRACE_S,
+            )
             chaos.heal()
             proxy.calm = True
             await replicas.until_ready(http)
@@ -108,20 +118,14 @@ def _environment(scale: Scale, database_url: str, proxy: ChaosProxy, hub: FakeHu
 
 
 async def _suffer(
-    plan: Plan, scale: Scale, clients: Sequence[Client], chaos: ChaosHub, proxy: ChaosProxy, replicas: Replicas
+    troubles: Sequence[Coroutine[Any, Any, None]], clients: Sequence[Client], *, timeout_s: float
 ) -> None:
     """Return once all clients are done, or have had their time, and all trouble is over."""
-    troubles = [
-        *(_later(fault.at_s, partial(replicas.suffer, fault)) for fault in plan.processes),
-        *(_later(restart.at_s, partial(chaos.restart, restart)) for restart in plan.hub_restarts),
-        *(_later(at_s, partial(proxy.outage, seconds)) for at_s, seconds in plan.outages),
-        *(_later(at_s, partial(chaos.add_foreign, n)) for n, at_s in enumerate(plan.foreign_at_s)),
-    ]
     async with asyncio.TaskGroup() as group:
         for trouble in troubles:
             group.create_task(trouble)
         working = [group.create_task(_guarded(client)) for client in clients]
-        _, left = await asyncio.wait(working, timeout=scale.window_s + scale.launch_timeout_s + _GRACE_S)
+        _, left = await asyncio.wait(working, timeout=timeout_s)
         for task in left:
             task.cancel()
 
