@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.launch.causes import cause_of
-from app.launch.errors import HubBusy, HubUnavailable, NotStarting, SpawnCancelled, SpawnLost
+from app.launch.errors import HubBusy, HubUnavailable, NotStarting, ServerExists, SpawnCancelled, SpawnLost
 from app.launch.model import Attempt, Event, Status, Step
 from app.launch.ports import Hub, Reach, Server
 from app.launch.progress import ProgressFilter
@@ -74,10 +74,17 @@ class Spawn:
         """POST and progress side by side, as a stock Hub answers the POST only when the spawn is over."""
         try:
             async with asyncio.TaskGroup() as group:
-                starting = group.create_task(self._hub.start_server(self._username, self._server_name, user_options))
-                return await self._follow(starting)
+                return await self._follow(group.create_task(self._start(user_options)))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
+
+    async def _start(self, user_options: Mapping[str, Any]) -> None:
+        try:
+            await self._hub.start_server(self._username, self._server_name, user_options)
+        except ServerExists:
+            if not self._fresh:
+                raise
+            # Nobody else knows this user: a proxy on the way has sent the request twice, and its first answer is lost.
 
     async def _follow(self, starting: asyncio.Future[None]) -> str:
         # A name that was used before may still tell of its last spawn, so there the POST must have answered first.
