@@ -67,8 +67,7 @@ class Course:
             return
         await self._clean_up(launch, launch.attempt)
         if launch.is_under_way:
-            step = Step(phase=Status.CANCELLED, progress=launch.last_event.progress, message="Cancelled")
-            await self._store.append(launch, step)
+            await self._store.append(launch, Step(phase=Status.CANCELLED, progress=None, message="Cancelled"))
         else:
             await self._store.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
 
@@ -167,9 +166,8 @@ class Course:
 
     async def _next_attempt(self, launch: Launch, reason: str) -> Launch:
         """Tell that the last attempt came to nothing, and store the next one."""
-        progress = (await self._as_it_stands(launch)).last_event.progress
         message = f"{reason.rstrip('.')}. Trying again."
-        await self._store.append(launch, Step(phase=Status.LAUNCHING, progress=progress, message=message))
+        await self._store.append(launch, Step(phase=Status.LAUNCHING, progress=None, message=message))
         following = following_attempt(launch.attempt, launch.request)
         await self._store.begin_attempt(launch, following)
         return replace(launch, attempt=following)
@@ -190,8 +188,7 @@ class Course:
             await self._clean_up(launch, launch.attempt)
 
     async def _fail(self, launch: Launch, error: LaunchError) -> None:
-        progress = (await self._as_it_stands(launch)).last_event.progress
-        step = Step(phase=Status.FAILED, progress=progress, message=error.title, problem=Problem.of(error))
+        step = Step(phase=Status.FAILED, progress=None, message=error.title, problem=Problem.of(error))
         await self._store.append(launch, step)
 
     async def _as_it_stands(self, launch: Launch) -> Launch:

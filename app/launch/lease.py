@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
@@ -125,7 +126,7 @@ class Leases:
             try:
                 async with asyncio.timeout(self._lease_s):
                     held = await self._renew()
-                await self._reconcile(held)
+                await self._carry_on(held)
                 await self._adopt()
             except Exception:
                 log.exception("This process could not renew its lease")
@@ -133,13 +134,23 @@ class Leases:
                 await self._drop(list(self._runs.values()))
 
     async def _renew(self) -> Sequence[Held]:
+        """Renew the lease. What was lost meanwhile is dropped before this process may change the Hub again."""
         asked_at = time.monotonic()
         held = await self._store.hold()
+        await self._drop_lost({one.launch_id for one in held})
         self._clock.renewed(asked_at)
         return held
 
-    async def _reconcile(self, holds: Sequence[Held]) -> None:
-        """Let the tasks be those of the launches that this process has, by the record."""
+    async def _drop_lost(self, held: AbstractSet[str]) -> None:
+        for run in [self._runs[launch_id] for launch_id in self._runs.keys() - held]:
+            current = await self._store.get(run.launch.id)
+            if current is not None and current.fence != run.launch.fence:
+                log.warning("launch %s is dropped: another process has taken it over", run.launch.id)
+                await self._drop([run])
+                await self._lost(run.launch.id)
+
+    async def _carry_on(self, holds: Sequence[Held]) -> None:
+        """Have a task for each launch that this process has, and one that knows when it is to cancel."""
         for held in holds:
             if run := self._runs.get(held.launch_id):
                 if held.cancel_requested:
@@ -148,12 +159,6 @@ class Leases:
                 continue
             elif (launch := await self._store.get(held.launch_id)) and launch.fence == held.fence:
                 self._begin(launch, self._course.take_over)
-        for run in [self._runs[launch_id] for launch_id in self._runs.keys() - {held.launch_id for held in holds}]:
-            current = await self._store.get(run.launch.id)
-            if current is not None and current.fence != run.launch.fence:
-                log.warning("launch %s is dropped: another process has taken it over", run.launch.id)
-                await self._drop([run])
-                await self._lost(run.launch.id)
 
     async def _adopt(self) -> None:
         while True:

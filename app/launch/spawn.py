@@ -163,7 +163,7 @@ class Spawn:
         await self._record(
             Step(
                 phase=Status.WAITING,
-                progress=0,
+                progress=None,
                 message=f"JupyterHub is at its limit; asking again in {pause:.0f} seconds",
             )
         )
