@@ -149,14 +149,7 @@ class Spawn:
         return server
 
     async def _look(self) -> Server | None:
-        """What the Hub has of this server, as soon as the Hub can say."""
-        while True:
-            try:
-                user = await self._hub.get_user(self._username)
-            except HubUnavailable:
-                await asyncio.sleep(_LOOK_AGAIN_S)
-            else:
-                return user.servers.get(self._server_name) if user else None
+        return await standing_server(self._hub, self._username, self._server_name)
 
     async def _wait_in_line(self, busy: HubBusy) -> None:
         pause = _BUSY_S if busy.retry_after_s is None else busy.retry_after_s
@@ -168,6 +161,17 @@ class Spawn:
             )
         )
         await asyncio.sleep(pause)
+
+
+async def standing_server(hub: Hub, username: str, server_name: str) -> Server | None:
+    """What the Hub has of this server, starting, ready or stopping, as soon as the Hub can say; None if it has none."""
+    while True:
+        try:
+            user = await hub.get_user(username)
+        except HubUnavailable:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        else:
+            return user.servers.get(server_name) if user else None
 
 
 def _pauses(first_s: float, most_s: float) -> Generator[float]:
