@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.chaos.clients import Final, Notes, Pass, Seen
+from benchmarks.chaos.clients import Final
+from benchmarks.chaos.notes import Notes, Pass, Seen
 from benchmarks.chaos.plan import LaunchPlan, Scale, draw_plan
 from benchmarks.chaos.proxy import ChaosProxy
 from benchmarks.chaos.replicas import PROJECT

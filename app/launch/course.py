@@ -66,6 +66,7 @@ class Course:
         if not (launch.is_under_way or launch.status is Status.READY):
             return
         await self._clean_up(launch, launch.attempt)
+        launch = await self._as_it_stands(launch)  # a step was perhaps on its way to the store when it was broken off
         if launch.is_under_way:
             await self._store.append(launch, Step(phase=Status.CANCELLED, progress=None, message="Cancelled"))
         else:

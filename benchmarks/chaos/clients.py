@@ -1,17 +1,14 @@
-"""The clients: each launches with a key, repeats itself, follows, breaks off, resumes elsewhere, perhaps cancels.
-
-What they note is what the verdict is made of.
-"""
+"""The clients: each launches with a key, repeats itself, follows, breaks off, resumes elsewhere, perhaps cancels."""
 
 import asyncio
-import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
+from benchmarks.chaos.notes import Notes, Pass, Seen, event_of
 from benchmarks.chaos.plan import LaunchPlan
 
 IMAGE = "quay.io/jupyter/base-notebook:latest"
@@ -19,64 +16,6 @@ _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=5)
 _ENDINGS = ("ready", "failed", "cancelled")
 _TRANSIENT = (409, 429, 500, 502, 503, 504)
 """Answers to ask again after: another replica, or the same a little later, may know better."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """An event as it came."""
-
-    seq: int
-    data: bytes
-
-    @property
-    def phase(self) -> str:
-        return str(json.loads(self.data)["phase"])
-
-
-@dataclass
-class Pass:
-    """One stream, from where it said that it begins."""
-
-    asked: int
-    """The cursor that the client sent."""
-    cursor: int
-    """The cursor that the service says it used."""
-    seen: list[Seen] = field(default_factory=list)
-
-
-@dataclass
-class Notes:
-    """What one client saw."""
-
-    plan: LaunchPlan
-    secrets: dict[str, str] = field(default_factory=dict)
-    """By the id of the launch, as every answer to its key told them; more than one is a fault."""
-    passes: list[Pass] = field(default_factory=list)
-    ended: str = ""
-    """The phase of the last event, once it was seen."""
-    ready_at: float | None = None
-    """When the client saw that its launch was ready, on the loop's clock."""
-    asked_to_cancel: bool = False
-    is_cancelled: bool = False
-    """Whether a cancellation was answered with 204."""
-    disconnects: int = 0
-    """Streams and requests that broke, or were broken by the client."""
-    surprises: list[str] = field(default_factory=list)
-    """Answers that the API does not promise."""
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """Of the launch; none until it was accepted."""
-        return sorted(self.secrets)
-
-    @property
-    def launch_id(self) -> str:
-        return self.ids[0]
-
-    @property
-    def shown_secret(self) -> dict[str, str]:
-        """As a header."""
-        return {"X-Launch-Secret": self.secrets[self.launch_id]}
 
 
 class Client:
@@ -206,7 +145,7 @@ class Client:
                     return
 
     def _note(self, read: Pass, block: bytes) -> None:
-        seen = _event(block)
+        seen = event_of(block)
         if seen is None:
             return
         read.seen.append(seen)
@@ -273,13 +212,7 @@ async def ask_final(http: aiohttp.ClientSession, url: str, notes: Notes) -> Fina
         launch = await answer.json()
     async with http.get(f"{url}/launch/{notes.launch_id}/events", headers=headers, timeout=_TIMEOUT) as answer:
         text = await answer.read() if launch["ended_at"] else b""
-    return Final(200, launch, [seen for block in text.split(b"\n\n") if (seen := _event(block))])
-
-
-def _event(block: bytes) -> Seen | None:
-    """The stored event of a block of a stream; None for a heartbeat and the like."""
-    fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line)
-    return Seen(int(fields[b"id"]), fields[b"data"]) if b"id" in fields else None
+    return Final(200, launch, [seen for block in text.split(b"\n\n") if (seen := event_of(block))])
 
 
 def session() -> aiohttp.ClientSession:

@@ -11,8 +11,9 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.chaos.clients import Client, Final, Notes, ask_final, session
+from benchmarks.chaos.clients import Client, Final, ask_final, session
 from benchmarks.chaos.hub import ChaosHub
+from benchmarks.chaos.notes import Notes
 from benchmarks.chaos.plan import Scale, draw_plan, stream
 from benchmarks.chaos.proxy import ChaosProxy
 from benchmarks.chaos.replicas import Replicas

@@ -28,7 +28,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import chain
 
-from benchmarks.chaos.clients import Final, Notes, Pass, Seen
+from benchmarks.chaos.clients import Final
+from benchmarks.chaos.notes import Notes, Pass, Seen
 from benchmarks.chaos.plan import REPO_URL, step_message
 from tests.fakes.hub_settings import Happening
 
