@@ -69,7 +69,7 @@ class Course:
         launch = await self._as_it_stands(launch)  # a step was perhaps on its way to the store when it was broken off
         if launch.is_under_way:
             await self._store.append(launch, Step(phase=Status.CANCELLED, progress=None, message="Cancelled"))
-        else:
+        elif launch.status is Status.READY:
             await self._store.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
 
     # --- attempts -----------------------------------------------------------------------------------------------------

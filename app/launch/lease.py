@@ -142,12 +142,15 @@ class Leases:
         return held
 
     async def _drop_lost(self, held: AbstractSet[str]) -> None:
-        for run in [self._runs[launch_id] for launch_id in self._runs.keys() - held]:
-            current = await self._store.get(run.launch.id)
-            if current is not None and current.fence != run.launch.fence:
-                log.warning("launch %s is dropped: another process has taken it over", run.launch.id)
-                await self._drop([run])
-                await self._lost(run.launch.id)
+        """All at once: until this is over the lease is not renewed."""
+        runs = [self._runs[launch_id] for launch_id in self._runs.keys() - held]
+        launches = await asyncio.gather(*(self._store.get(run.launch.id) for run in runs))
+        pairs = zip(runs, launches, strict=True)
+        lost = [run for run, current in pairs if current is None or current.fence != run.launch.fence]
+        for run in lost:
+            log.warning("launch %s is dropped: another process has taken it over", run.launch.id)
+        await self._drop(lost)
+        await asyncio.gather(*(self._lost(run.launch.id) for run in lost))
 
     async def _carry_on(self, holds: Sequence[Held]) -> None:
         """Have a task for each launch that this process has, and one that knows when it is to cancel."""
