@@ -10,7 +10,7 @@ from app.launch import attempt as attempts
 from app.launch.account import following_attempt
 from app.launch.attempt import Entry
 from app.launch.cleanup import clean_up
-from app.launch.errors import InternalError, LaunchError, NameTaken, SpawnTimedOut
+from app.launch.errors import InternalError, LaunchError, NameTaken, SpawnFailed, SpawnTimedOut
 from app.launch.model import Attempt, Launch, LaunchRequest, Problem, Status, Step
 from app.launch.ports import Hub, LaunchStore, LeaseLost, Server
 from app.launch.spawn import standing_server
@@ -33,7 +33,8 @@ class Terms:
     entry: Entry
     """How the visitor of a temporary user gets in; others have a login of their own."""
     settled_s: float
-    """How long after a launch has changed hands its former owner may still reach the Hub: a lease and a call."""
+    """How long a request may still reach the Hub after it was broken off or its process lost the launch: a lease and
+    a call."""
 
 
 class Course:
@@ -65,7 +66,7 @@ class Course:
         launch = await self._as_it_stands(launch)
         if not (launch.is_under_way or launch.status is Status.READY):
             return
-        await self._clean_up(launch, launch.attempt)
+        await self._clean_up(launch, launch.attempt, may_be_on_its_way=launch.is_under_way)
         launch = await self._as_it_stands(launch)  # a step was perhaps on its way to the store when it was broken off
         if launch.is_under_way:
             await self._store.append(launch, Step(phase=Status.CANCELLED, progress=None, message="Cancelled"))
@@ -82,8 +83,7 @@ class Course:
             await self._attempts(launch, self._follow(launch, server))
             return
         if is_new_user or server is None:
-            # The former owner may be on its way to the Hub yet, so what only it creates is deleted a second time.
-            await self._clean_up(launch, launch.attempt, again_in_s=self._terms.settled_s if is_new_user else None)
+            await self._clean_up(launch, launch.attempt, may_be_on_its_way=True)
         else:
             await self._store.mark_cleaned(launch, launch.attempt)  # the server is its user's own
         await self.run(await self._next_attempt(launch, "This service was restarted"))
@@ -169,15 +169,22 @@ class Course:
 
     # --- endings ------------------------------------------------------------------------------------------------------
 
-    async def _clean_up(self, launch: Launch, attempt: Attempt, *, again_in_s: float | None = None) -> None:
+    async def _clean_up(self, launch: Launch, attempt: Attempt, *, may_be_on_its_way: bool = False) -> None:
+        """Delete what the attempt created.
+
+        A request that was broken off, or that a process sent before the launch was taken from it, may reach the Hub
+        after this. A user that only such a request can have made is looked for, and deleted, once more when none can be
+        on its way any longer.
+        """
         await clean_up(attempt, self._hub, minted=self._entry(attempt).token_mode == "hub")
+        again_in_s = self._terms.settled_s if may_be_on_its_way and attempt.creates_user else None
         await self._store.mark_cleaned(launch, attempt, again_in_s=again_in_s)
 
     async def _clean_up_after(self, launch: Launch, error: LaunchError) -> None:
         if isinstance(error, NameTaken):
             await self._store.mark_cleaned(launch, launch.attempt)
-        else:
-            await self._clean_up(launch, launch.attempt)
+        else:  # told that the spawn has failed, the Hub has answered everything before
+            await self._clean_up(launch, launch.attempt, may_be_on_its_way=not isinstance(error, SpawnFailed))
 
     async def _fail(self, launch: Launch, error: LaunchError) -> None:
         step = Step(phase=Status.FAILED, progress=None, message=error.title, problem=Problem.of(error))

@@ -124,3 +124,28 @@ async def test_a_ready_launch_that_is_cancelled_is_cleaned_up_once(
 
         assert (await core.service.get(launch.id)).status is Status.STOPPED
         assert len(hub.asked("stop_server")) == 1
+
+
+async def test_a_user_who_is_made_after_the_cancellation_is_deleted_too(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    """The request was on its way when it was broken off, and something between here and the Hub held it back."""
+    hub.fail_on("create_user", how="hang")
+    async with (
+        GatedStore(tmp_path / "launches.sqlite") as store,
+        launching(hub, client, store, settled_s=0, lease_s=1) as core,
+        asyncio.timeout(20),
+    ):
+        store.gate.set()
+        launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
+        await hub.until(lambda: hub.asked("create_user"))
+        while not await core.service.cancel(launch.id):
+            pass
+        hub.create_user(launch.attempt.username)
+
+        core.leases.wake()
+        await hub.until(lambda: not hub.users)
+        await core.idle()
+
+        assert (await core.service.get(launch.id)).status is Status.CANCELLED
+        assert await store.due(launch.id) == []
