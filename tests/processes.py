@@ -5,14 +5,25 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 import httpx
 
-from tests.fakes.hub import FakeHub
+from tests.served import BODY, read_events
+
+
+class HubAddress(Protocol):
+    """A Hub, fake or real, as hublaunch is told of it."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def api_token(self) -> str: ...
 
 
 def free_port() -> int:
@@ -76,7 +87,7 @@ class Replica:
 
 
 @asynccontextmanager
-async def replica(hub: FakeHub, database_url: str, **variables: str) -> AsyncGenerator[Replica]:
+async def replica(hub: HubAddress, database_url: str, **variables: str) -> AsyncGenerator[Replica]:
     """One of those that share a database, or the only one on a file; killed on leaving if it still runs."""
     port = free_port()
     settings = {
@@ -99,6 +110,20 @@ async def replica(hub: FakeHub, database_url: str, **variables: str) -> AsyncGen
                 if process.returncode is None:
                     process.kill()
                 one.said.append(await draining)
+
+
+async def launch(at: Replica, body: Mapping[str, Any] = BODY, /, **headers: str) -> dict[str, Any]:
+    answer = await at.http.post("/launch", json=body, headers=headers)
+    assert answer.status_code == 202, answer.text
+    accepted: dict[str, Any] = answer.json()
+    return accepted
+
+
+async def events(at: Replica, accepted: dict[str, Any], *, after: int = 0) -> list[dict[str, Any]]:
+    """All events above `after`, once the stream has ended."""
+    async with at.http.stream("GET", accepted["events_url"], headers={"Last-Event-ID": str(after)}) as stream:
+        assert stream.headers["X-Launch-Cursor"] == str(after)
+        return [event async for event in read_events(stream)]
 
 
 async def _drain(process: asyncio.subprocess.Process) -> str:

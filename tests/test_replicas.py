@@ -13,7 +13,7 @@ import pytest
 from app.store.database import POSTGRES
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.postgres import Postgres
-from tests.processes import Replica, replica
+from tests.processes import Replica, events, launch, replica
 from tests.served import BODY, read_events
 
 pytestmark = pytest.mark.timeout(120)
@@ -36,20 +36,6 @@ async def one(hub: FakeHub, database_url: str) -> AsyncGenerator[Replica]:
 async def other(hub: FakeHub, database_url: str, one: Replica) -> AsyncGenerator[Replica]:
     async with replica(hub, database_url) as other:
         yield other
-
-
-async def launch(at: Replica, **headers: str) -> dict[str, Any]:
-    answer = await at.http.post("/launch", json=BODY, headers=headers)
-    assert answer.status_code == 202, answer.text
-    accepted: dict[str, Any] = answer.json()
-    return accepted
-
-
-async def events(at: Replica, accepted: dict[str, Any], *, after: int = 0) -> list[dict[str, Any]]:
-    """All events above `after`, once the stream has ended."""
-    async with at.http.stream("GET", accepted["events_url"], headers={"Last-Event-ID": str(after)}) as stream:
-        assert stream.headers["X-Launch-Cursor"] == str(after)
-        return [event async for event in read_events(stream)]
 
 
 async def begun(hub: FakeHub, at: Replica) -> tuple[dict[str, Any], str]:

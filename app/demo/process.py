@@ -40,6 +40,7 @@ class HubProcess:
         self.token = secrets.token_hex(16)
         self.public_url = f"http://127.0.0.1:{free_port(public_port)}/"
         self._hub_url = f"http://127.0.0.1:{free_port()}/"
+        self._proxy_api_url = f"http://127.0.0.1:{free_port()}/"
         self.api_url = f"{self._hub_url}hub/api/"
         self._proxy_command = proxy_command
         self._config = config
@@ -47,6 +48,14 @@ class HubProcess:
 
     async def __aenter__(self) -> Self:
         self._prepare()
+        await self._start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stop(self._running)
+
+    async def _start(self) -> None:
+        """Run it on what is below `state`; return once it answers."""
         with self.log_path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -66,10 +75,6 @@ class HubProcess:
             if isinstance(error, TimeoutError):
                 raise DemoError(f"JupyterHub did not start in time.\n{self._log_tail()}") from error
             raise
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self._stop(self._running)
 
     @property
     def pid(self) -> int:
@@ -103,7 +108,7 @@ class HubProcess:
             "HUBLAUNCH_DEMO_PARENT": str(os.getpid()),
             "HUBLAUNCH_DEMO_PUBLIC_URL": self.public_url,
             "HUBLAUNCH_DEMO_HUB_URL": self._hub_url,
-            "HUBLAUNCH_DEMO_PROXY_API_URL": f"http://127.0.0.1:{free_port()}/",
+            "HUBLAUNCH_DEMO_PROXY_API_URL": self._proxy_api_url,
             "HUBLAUNCH_DEMO_TOKEN": self.token,
             "HUBLAUNCH_DEMO_PROXY_COMMAND": json.dumps(list(self._proxy_command)),
         }

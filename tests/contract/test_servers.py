@@ -1,6 +1,7 @@
 """Starting and stopping servers."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -43,6 +44,27 @@ async def test_the_user_model_shows_where_the_server_is(hub: ContractHub, user: 
     url = f"{hub.base_url}user/{user}/"
     assert (model["server"], model["servers"][""]["url"]) == (url, url)
     assert model["servers"][""]["progress_url"] == f"{hub.base_url}hub/api/users/{user}/server/progress"
+
+
+async def test_when_and_with_what_a_server_was_started_stays_the_same_until_the_next_start(
+    hub: ContractHub, user: str
+) -> None:
+    """By these hublaunch tells its own server from one that was started under the same name after it."""
+    begun_at = datetime.now(UTC)
+    await hub.start_in_background(user, seconds=0.2, messages=["first"])
+    pending = await _server(hub, user)
+    await hub.progress(user)
+    ready = await _server(hub, user)
+    await hub.stop(user)
+    await hub.start(user, messages=["second"])
+    next_one = await _server(hub, user)
+
+    started_at, next_started_at = (datetime.fromisoformat(server["started"]) for server in (ready, next_one))
+    assert ready["ready"]
+    assert pending["started"] == ready["started"]
+    assert begun_at <= started_at < next_started_at <= datetime.now(UTC)
+    options = [server["user_options"]["test_spawn"]["messages"] for server in (pending, ready, next_one)]
+    assert options == [["first"], ["first"], ["second"]]
 
 
 async def test_flat_user_options_are_kept_and_readable(hub: ContractHub, user: str) -> None:
@@ -354,6 +376,11 @@ async def test_stopped_named_servers_count_against_the_limit(hub: ContractHub, u
     assert status == 400
     assert message is not None
     assert message.startswith(f"User {user} already has the maximum of 1 named servers.")
+
+
+async def _server(hub: ContractHub, user: str) -> dict[str, Any]:
+    server: dict[str, Any] = (await hub.user(user))["servers"][""]
+    return server
 
 
 async def _all_servers(hub: ContractHub, user: str) -> dict[str, object]:

@@ -1,17 +1,26 @@
 """A user's server in a Hub of the tests: it answers everything, and starts in a moment or when it is told to.
 
+It asks for no token, but one that is sent must be good for it.
+
 A process of its own, with nothing to import that would take time.
 """
 
+import json
 import os
 import signal
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import Request, urlopen
 
 GATED_IMAGE = "example.org/gated:1"
 """A server of this image starts when the test says so."""
+GATED_BEFORE_PROCESS_IMAGE = "example.org/gated:before-process"
+"""As that one, at a spawner that has no process until then, as while an image is pulled."""
+GATED_AFTER_START_IMAGE = "example.org/gated:after-start"
+"""As the first one, at a spawner whose `start` does not wait until the server answers."""
+GATED_IMAGES = (GATED_IMAGE, GATED_BEFORE_PROCESS_IMAGE, GATED_AFTER_START_IMAGE)
 JUPYTERLAB_IMAGE = "example.org/jupyterlab:1"
 """A server of this image is the real thing, which takes its time."""
 _POLL_S = 0.02
@@ -24,10 +33,23 @@ def gate(state: Path, username: str) -> Path:
 
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200)
+        query = parse_qs(urlsplit(self.path).query)
+        token = query["token"][0] if "token" in query else self.headers.get("Authorization", "").partition(" ")[2]
+        self.send_response(200 if not token or is_good(token) else 403)
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
+
+
+def is_good(token: str) -> bool:
+    """Whether the Hub says that its bearer may use this server, as `jupyterhub-singleuser` asks."""
+    asked = Request(f"{os.environ['JUPYTERHUB_API_URL']}/user", headers={"Authorization": f"token {token}"})
+    try:
+        with urlopen(asked, timeout=5) as answer:
+            scopes = json.load(answer)["scopes"]
+    except OSError:
+        return False
+    return not set(scopes).isdisjoint(json.loads(os.environ["JUPYTERHUB_OAUTH_ACCESS_SCOPES"]))
 
 
 def main() -> None:
@@ -35,7 +57,7 @@ def main() -> None:
     image = os.environ.get("LAUNCH_IMAGE")
     if image == JUPYTERLAB_IMAGE:
         os.execlp("jupyterhub-singleuser", "jupyterhub-singleuser", *(["--allow-root"] if os.geteuid() == 0 else []))
-    if image == GATED_IMAGE:
+    if image in GATED_IMAGES:
         opened = gate(Path(os.environ["HUBLAUNCH_DEMO_STATE"]), os.environ["JUPYTERHUB_USER"])
         while not opened.exists():
             time.sleep(_POLL_S)
