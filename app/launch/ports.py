@@ -251,7 +251,8 @@ class LaunchStore(Protocol):
         """Take over launches that are to be brought to their end and belong to no living process, oldest first.
 
         Those are the ones under way, ready ones whose cancellation was requested, and those with an attempt that is due
-        to be cleaned up. A process lives for one lease time after its last `hold`.
+        to be cleaned up. A process lives for one lease time after its last `hold` or `adopt`; what it has stays its own
+        until another takes it over, however late it is.
         """
 
     async def release(self) -> None:

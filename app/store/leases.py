@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, ScalarSelect, bindparam, delete, insert, select, union, update
@@ -30,7 +30,10 @@ _HELD = select(launches.c.id, launches.c.fence, launches.c.cancel_requested_at).
 )
 _ORPHANED = (
     select(launches.c.id)
-    .where(_UNFINISHED, launches.c.owner.is_(None) | launches.c.owner.not_in(_LIVING))
+    .where(
+        _UNFINISHED,
+        launches.c.owner.is_(None) | (launches.c.owner.not_in(_LIVING) & (launches.c.owner != bindparam("owner_id"))),
+    )
     .order_by(launches.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
@@ -82,7 +85,7 @@ class Lease:
 class Adoption:
     """A process that takes over at most so many launches."""
 
-    owner: str
+    lease: Lease
     limit: int
 
 
@@ -93,15 +96,19 @@ def hold(connection: Connection, leases: Sequence[Lease]) -> Sequence[Sequence[H
 
 def _hold(connection: Connection, lease: Lease) -> Sequence[Held]:
     at = now(connection)
+    _renew(connection, lease, at)
+    rows = connection.execute(_HELD, {"owner_id": lease.owner, "now": at})
+    return [
+        Held(launch_id=row.id, fence=row.fence, cancel_requested=row.cancel_requested_at is not None) for row in rows
+    ]
+
+
+def _renew(connection: Connection, lease: Lease, at: datetime) -> None:
     until = at + timedelta(seconds=lease.lease_s)
     if connection.execute(_RENEW, {"owner_id": lease.owner, "until": until}).rowcount != 1:
         # Owners that have long been dead are forgotten; one that lives all the same comes back by this very way.
         connection.execute(_BURY, {"long_ago": at - timedelta(days=1)})
         connection.execute(insert(launch_owners), {"id": lease.owner, "leased_until": until})
-    rows = connection.execute(_HELD, {"owner_id": lease.owner, "now": at})
-    return [
-        Held(launch_id=row.id, fence=row.fence, cancel_requested=row.cancel_requested_at is not None) for row in rows
-    ]
 
 
 def adopt(connection: Connection, adoptions: Sequence[Adoption]) -> Sequence[Sequence[Launch]]:
@@ -110,11 +117,14 @@ def adopt(connection: Connection, adoptions: Sequence[Adoption]) -> Sequence[Seq
 
 
 def _adopt(connection: Connection, adoption: Adoption) -> Sequence[Launch]:
-    orphaned = connection.execute(_ORPHANED, {"now": now(connection), "most": adoption.limit})
+    """What an owner has it keeps, however late it is: that it finds by `hold`. Whoever takes over is alive."""
+    at, owner = now(connection), adoption.lease.owner
+    _renew(connection, adoption.lease, at)
+    orphaned = connection.execute(_ORPHANED, {"now": at, "owner_id": owner, "most": adoption.limit})
     launch_ids = [row.id for row in orphaned]
     if not launch_ids:
         return []
-    connection.execute(_ADOPT, {"launch_ids": launch_ids, "new_owner": adoption.owner})
+    connection.execute(_ADOPT, {"launch_ids": launch_ids, "new_owner": owner})
     return [launch_of(row) for row in connection.execute(_ADOPTED, {"launch_ids": launch_ids})]
 
 

@@ -136,7 +136,7 @@ class SqlLaunchStore:
         return await self._writer.write(leases.hold, self._lease)
 
     async def adopt(self, *, limit: int) -> Sequence[Launch]:
-        return await self._writer.write(leases.adopt, leases.Adoption(self._lease.owner, limit))
+        return await self._writer.write(leases.adopt, leases.Adoption(self._lease, limit))
 
     async def release(self) -> None:
         await self._writer.write(leases.release, self._lease.owner)

@@ -160,6 +160,16 @@ async def test_a_process_that_opens_a_file_has_what_was_in_it_at_once(url: str, 
     assert await ids_to_take_over(url, sealer) == [launch.id]
 
 
+async def test_a_process_that_is_late_keeps_what_nobody_has_taken_over(url: str, sealer: Sealer) -> None:
+    async with SqlLaunchStore(url, sealer=sealer, lease_s=GONE_S) as late:
+        launch = await accepted(late)
+
+        assert await late.adopt(limit=9) == []
+
+        assert [held.launch_id for held in await late.hold()] == [launch.id]
+        assert (await late.append(launch, PULLING)).seq == 2
+
+
 @postgresql_only
 async def test_nothing_is_taken_from_a_process_that_lives(url: str, sealer: Sealer, other: SqlLaunchStore) -> None:
     async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as store:

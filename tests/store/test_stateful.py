@@ -185,8 +185,10 @@ class LogAndLeases(RuleBasedStateMachine):
         free = sorted(
             known.id
             for known in self.known.values()
-            if known.is_unfinished and (known.owner is None or not self.living[known.owner])
+            if known.is_unfinished
+            and (known.owner is None or (known.owner != process and not self.living[known.owner]))
         )
+        self.living[process] = True
         taken = self.run(self.stores[process].adopt(limit=limit))
         assert [launch.id for launch in taken] == free[:limit]
         for launch in taken:
