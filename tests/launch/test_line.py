@@ -1,0 +1,136 @@
+"""The order in which launches that wait are admitted."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.launch.line import Line, Turns, Waiting, caller_name
+
+ADA, BOB = caller_name("hub", "ada"), caller_name("hub", "bob")
+
+
+def waiting(*callers: str, repo_url: str = "", first: int = 0) -> list[Waiting]:
+    """One of each in the order in which they came."""
+    return [Waiting(launch_id=f"{first + n:06}", caller=caller, repo_url=repo_url) for n, caller in enumerate(callers)]
+
+
+def order(line: list[Waiting], turns: Turns | None = None) -> list[str]:
+    return [one.caller for one in Line(line, turns or {})]
+
+
+def test_one_caller_s_are_admitted_in_the_order_in_which_they_came() -> None:
+    line = waiting(*[ADA] * 5)
+
+    assert list(Line(line, {})) == line
+
+
+def test_callers_take_turns() -> None:
+    assert order(waiting(ADA, ADA, ADA, BOB, BOB)) == [ADA, BOB, ADA, BOB, ADA]
+
+
+def test_who_has_just_been_admitted_waits_for_the_others_also_next_time() -> None:
+    line = Line(waiting(ADA, ADA, BOB), {})
+
+    assert next(iter(line)).caller == ADA
+    assert order(waiting(ADA, BOB, first=1), line.turns) == [BOB, ADA]
+
+
+def test_those_without_a_name_take_turns_by_address_and_then_by_repository() -> None:
+    one, other = caller_name("anonymous", "192.0.2.1"), caller_name("anonymous", "192.0.2.2")
+    line = [
+        *waiting(one, one, repo_url="a"),
+        *waiting(one, one, repo_url="b", first=10),
+        *waiting(other, repo_url="a", first=20),
+    ]
+
+    admitted = [(waiting.caller, waiting.repo_url) for waiting in Line(line, {})]
+
+    assert admitted == [(one, "a"), (other, "a"), (one, "b"), (one, "a"), (one, "b")]
+
+
+@pytest.mark.parametrize(
+    ("address", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("localhost", "localhost", True),
+    ],
+)
+def test_an_ipv6_network_of_64_bits_is_one_caller(address: str, other: str, same: bool) -> None:
+    assert (caller_name("anonymous", address) == caller_name("anonymous", other)) == same
+
+
+def test_one_of_twice_the_weight_is_admitted_twice_as_often() -> None:
+    line = Line(waiting(*[ADA] * 40, *[BOB] * 40), {}, weight=lambda caller: 2.0 if caller == ADA else 1.0)
+
+    first = Counter(one.caller for one, _ in zip(line, range(30), strict=False))
+
+    assert (first[ADA], first[BOB]) == (20, 10)
+
+
+Steps = st.lists(st.tuples(st.sampled_from("abcde"), st.integers(1, 12), st.integers(0, 6)), max_size=25)
+"""A caller comes with so many launches; then so many are admitted."""
+
+
+@given(Steps, st.integers(0, 8))
+def test_a_newcomer_is_behind_each_other_waiting_caller_by_one_at_most(
+    steps: list[tuple[str, int, int]], further: int
+) -> None:
+    line: list[Waiting] = []
+    turns: Turns = {}
+    came = 0
+    for caller, launches, slots in steps:
+        line += waiting(*[caller] * launches, first=came)
+        came += launches
+        line, turns = admitted(line, turns, slots)
+
+    line, turns = admitted(line, turns, further)
+    others = len({one.caller for one in line})
+    newcomer = waiting("newcomer", first=came)
+    ahead = order([*line, *newcomer], turns).index("newcomer")
+
+    assert ahead <= others
+
+
+@given(Steps)
+def test_everybody_is_admitted_once_and_each_caller_s_in_their_order(steps: list[tuple[str, int, int]]) -> None:
+    line: list[Waiting] = []
+    turns: Turns = {}
+    came: list[Waiting] = []
+    gone: list[Waiting] = []
+    for caller, launches, slots in [*steps, ("a", 1, 1000)]:
+        new = waiting(*[caller] * launches, first=len(came))
+        came += new
+        before = line + new
+        line, turns = admitted(before, turns, slots)
+        gone += (
+            [one for one in Line(before, turns) if one not in line]
+            if slots >= len(before)
+            else [one for one in before if one not in line]
+        )
+
+    assert sorted(one.launch_id for one in gone) == [one.launch_id for one in came]
+    assert line == []
+
+
+@given(Steps)
+def test_what_is_kept_between_admissions_stays_small(steps: list[tuple[str, int, int]]) -> None:
+    line: list[Waiting] = []
+    turns: Turns = {}
+    for n, (caller, launches, slots) in enumerate(steps):
+        line += waiting(*[f"{caller}{n}"] * launches, first=1000 * n)
+        line, turns = admitted(line, turns, slots)
+
+    line, turns = admitted(line, turns, 10_000)
+    line, turns = admitted(waiting("z", "z"), turns, 2)
+    assert len(turns) <= 2
+
+
+def admitted(line: list[Waiting], turns: Turns, slots: int) -> tuple[list[Waiting], Turns]:
+    """Who is left once so many were admitted, and the turns then."""
+    order = Line(line, turns)
+    gone = {one.launch_id for one, _ in zip(order, range(slots), strict=False)}
+    return [one for one in line if one.launch_id not in gone], order.turns
