@@ -31,9 +31,11 @@ from app.hub.connect import connect_hub
 from app.hub.rest import LONGEST_CALL_S
 from app.keys import KeysFault
 from app.launch.account import Accounts
+from app.launch.admission import Admission
 from app.launch.course import Course, Terms
 from app.launch.feed import Feed
 from app.launch.lease import LeaseClock, Leases
+from app.launch.line import weight_of
 from app.launch.reaper import Keeping, Reaper
 from app.launch.service import LaunchService
 from app.launcher import Launcher, entry_of, limits_of, policy_of
@@ -110,16 +112,24 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         if shared:
             await stack.enter_async_context(_background(feed.keep_up(every_s=POLL_S)))
         hook = Launcher(settings, hub=hub).hook
+        admission = Admission(
+            store=store,
+            most=settings.max_concurrent_spawns,
+            weight=weight_of(settings.caller_weights),
+            tell_positions=feed.tell_positions,
+        )
         terms = Terms(
+            max_wait_s=settings.max_wait_s,
             launch_timeout_s=settings.launch_timeout,
             attempts_max=settings.retries,
             entry=entry_of(settings),
             settled_s=settings.lease_s + LONGEST_CALL_S,
         )
-        course = Course(store=store, hub=hub, terms=terms)
+        course = Course(store=store, hub=hub, admission=admission, terms=terms)
         leases = await stack.enter_async_context(
-            Leases(store=store, course=course, lease_s=settings.lease_s, clock=clock)
+            Leases(store=store, course=course, admission=admission, lease_s=settings.lease_s, clock=clock)
         )
+        await stack.enter_async_context(_background(admission.run()))
         reaper = Reaper(
             store=store,
             hub=hub,
@@ -133,6 +143,8 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             policy=policy,
             accounts=Accounts(hub, create_user=settings.create_user, limits=limits_of(settings)),
             launch_timeout_s=settings.launch_timeout,
+            max_wait_s=settings.max_wait_s,
+            max_queue=settings.max_queue,
             retention_s=settings.retention,
             check=hook.check if hook else None,
         )

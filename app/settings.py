@@ -157,7 +157,17 @@ class Settings(BaseSettings):
         default=False, title="With existing users: give each launch a server name of its own"
     )
     named_server_limit_per_user: int = Field(0, ge=0, title="At most this many named servers a user; 0 is no limit")
-    launch_timeout: float = Field(600, gt=0, title="Seconds from acceptance to ready, all attempts together")
+    launch_timeout: float = Field(600, gt=0, title="Seconds from admission to ready, all attempts together")
+    max_concurrent_spawns: int = Field(
+        50, ge=1, title="Launches at the Hub at once, over all replicas; below the Hub's own concurrent_spawn_limit"
+    )
+    max_queue: int = Field(1000, ge=0, title="Launches that may wait for their turn; one more is answered 503")
+    max_wait_s: float = Field(3600, gt=0, title="Seconds for which a launch may wait for its turn")
+    caller_weights: Annotated[Mapping[str, float], NoDecode, BeforeValidator(_object)] = Field(
+        {},
+        title="How many turns a caller gets for one of another's, as a JSON object from glob patterns such as hub:ada, "
+        "key:course-* or anonymous:* to numbers above 0",
+    )
     idempotency_ttl: float = Field(
         86400, ge=0, title="Seconds for which a request sent again with its Idempotency-Key gets the same launch"
     )
@@ -242,6 +252,13 @@ class Settings(BaseSettings):
         if not all(ancestor == "self" or _ORIGIN.fullmatch(ancestor) for ancestor in ancestors):
             raise ValueError("each must be an origin such as https://book.example.org, or self, without a path")
         return ancestors
+
+    @field_validator("caller_weights")
+    @classmethod
+    def _weights(cls, value: Mapping[str, float]) -> Mapping[str, float]:
+        if not all(weight > 0 for weight in value.values()):
+            raise ValueError("each must be above 0")
+        return value
 
     @classmethod
     def settings_customise_sources(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.hub.client import HubClient
 from app.launch.account import Accounts, ServerLimits
+from app.launch.admission import Admission
 from app.launch.attempt import Entry
 from app.launch.course import Course, Terms
 from app.launch.lease import LeaseClock, Leases
@@ -54,23 +55,37 @@ async def launching(
     attempts_max: int = 1,
     lease_s: float = 15,
     settled_s: float = 60,
+    max_concurrent_spawns: int = 50,
+    max_wait_s: float = 20,
+    max_queue: int = 1000,
     cull_after_s: float = 3600,
     retention_s: float = 86400,
 ) -> AsyncGenerator[Launching]:
     """An open store's core; on leaving, its tasks have ended and its lease is given up."""
     limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=0, hub_url=hub.url)
     entry = Entry(hub_url=hub.url, token_mode="hub", token_lifetime_s=60)
-    terms = Terms(launch_timeout_s=20, attempts_max=attempts_max, entry=entry, settled_s=settled_s)
+    admission = Admission(store=store, most=max_concurrent_spawns, weight=lambda _: 1.0, tell_positions=lambda _: None)
+    terms = Terms(
+        max_wait_s=max_wait_s, launch_timeout_s=20, attempts_max=attempts_max, entry=entry, settled_s=settled_s
+    )
     reaper = Reaper(store=store, hub=client, keeping=Keeping(cull_after_s=cull_after_s, retention_s=retention_s))
-    course = Course(store=store, hub=client, terms=terms)
-    async with Leases(store=store, course=course, lease_s=lease_s, clock=LeaseClock(lease_s)) as leases:
-        service = LaunchService(
-            store=store,
-            leases=leases,
-            reaper=reaper,
-            policy=policy or Policy(["*"]),
-            accounts=Accounts(client, create_user=True, limits=limits),
-            launch_timeout_s=20,
-            retention_s=retention_s,
-        )
-        yield Launching(service, leases, reaper, store)
+    course = Course(store=store, hub=client, admission=admission, terms=terms)
+    clock = LeaseClock(lease_s)
+    admitting = asyncio.create_task(admission.run())
+    try:
+        async with Leases(store=store, course=course, admission=admission, lease_s=lease_s, clock=clock) as leases:
+            service = LaunchService(
+                store=store,
+                leases=leases,
+                reaper=reaper,
+                policy=policy or Policy(["*"]),
+                accounts=Accounts(client, create_user=True, limits=limits),
+                launch_timeout_s=20,
+                max_wait_s=max_wait_s,
+                max_queue=max_queue,
+                retention_s=retention_s,
+            )
+            yield Launching(service, leases, reaper, store)
+    finally:
+        admitting.cancel()
+        await asyncio.gather(admitting, return_exceptions=True)

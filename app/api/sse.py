@@ -4,15 +4,19 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import asdict
+from functools import lru_cache
 
 from sse_starlette import EventSourceResponse
 from starlette.types import Send
 
 from app.api.sight import Sight
 from app.api.views import Views
+from app.launch.admission import Position
 from app.launch.feed import Feed
 from app.launch.model import Launch
 
@@ -54,9 +58,18 @@ async def event_blocks(feed: Feed, views: Views, launch: Launch, *, after: int, 
     """
     yield _retry()
     async with aclosing(feed.follow(launch.id, after=after, idle_s=HEARTBEAT_S)) as batches:
-        async for events in batches:
-            yield b"".join([views.sse(event, launch, sight=sight) for event in events]) or _HEARTBEAT
+        async for news in batches:
+            if isinstance(news, Position):
+                yield _position_block(news)
+            else:
+                yield b"".join([views.sse(event, launch, sight=sight) for event in news]) or _HEARTBEAT
     yield _retry()
+
+
+@lru_cache(maxsize=4096)
+def _position_block(position: Position) -> bytes:
+    """Named and without an id, as a heartbeat. Encoded once, however many follow."""
+    return f"event: position\ndata: {json.dumps(asdict(position), separators=(',', ':'))}\n\n".encode()
 
 
 def _retry() -> bytes:

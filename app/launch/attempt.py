@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 
 from app.launch.model import Attempt, Event, LaunchRequest, Status, Step
 from app.launch.ports import Hub, Server
-from app.launch.spawn import Spawn
+from app.launch.spawn import Spawn, WaitInLine
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -36,18 +36,27 @@ class _Credential:
     expires_at: datetime | None = None
 
 
-async def run(attempt: Attempt, request: LaunchRequest, *, hub: Hub, entry: Entry, record: Record) -> None:
+async def run(
+    attempt: Attempt,
+    request: LaunchRequest,
+    *,
+    hub: Hub,
+    entry: Entry,
+    record: Record,
+    wait_in_line: WaitInLine | None = None,
+) -> None:
     """Get a ready server from the Hub, recording each step; the last one is `ready`.
 
     The user first; then the visitor's token, the start of the server and its progress side by side; then the server
     itself is asked. Raises a LaunchError as soon as one of them cannot succeed. After an error or a cancellation the
-    user, the server and the token may exist at the Hub: `clean_up` deletes them.
+    user, the server and the token may exist at the Hub: `clean_up` deletes them. At the Hub's 429 `wait_in_line` is
+    called, and the server asked for again when it returns; without it, after as long as the Hub says.
     """
     await record(Step(phase=Status.LAUNCHING, progress=0, message="Asking JupyterHub for a server"))
     if attempt.creates_user:
         await hub.create_user(attempt.username)
     user_options = {**request.extra_args, "image": request.image, "repo_url": request.repo_url}
-    spawn = Spawn(attempt, hub=hub, record=record)
+    spawn = Spawn(attempt, hub=hub, record=record, wait_in_line=wait_in_line)
     if entry.token_mode == "hub":
         credential, url = await _both(_mint(attempt, hub, entry), spawn.run(user_options))
     elif entry.token_mode == "user_options":

@@ -4,16 +4,25 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from app.launch import attempt as attempts
 from app.launch.account import following_attempt
+from app.launch.admission import Admission
 from app.launch.attempt import Entry
 from app.launch.cleanup import clean_up
-from app.launch.errors import InternalError, LaunchError, NameTaken, SpawnFailed, SpawnTimedOut
+from app.launch.errors import (
+    HubBusy,
+    InternalError,
+    LaunchError,
+    NameTaken,
+    QueueTimedOut,
+    SpawnFailed,
+    SpawnTimedOut,
+)
 from app.launch.model import Attempt, Launch, LaunchRequest, Problem, Status, Step
 from app.launch.ports import Hub, LaunchStore, LeaseLost, Server
-from app.launch.spawn import standing_server
+from app.launch.spawn import busy_step, pause_s, standing_server
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +37,8 @@ class Terms:
     """What every launch of this service is bound by."""
 
     launch_timeout_s: float
+    max_wait_s: float
+    """How long a launch may stand in line at a time."""
     attempts_max: int
     """Attempts of which each but the last fails in a way that another may help."""
     entry: Entry
@@ -43,13 +54,21 @@ class Course:
     A call that is cancelled writes nothing more and stops nothing at the Hub: whoever has the launch next goes on.
     """
 
-    def __init__(self, *, store: LaunchStore, hub: Hub, terms: Terms) -> None:
+    def __init__(self, *, store: LaunchStore, hub: Hub, admission: Admission, terms: Terms) -> None:
         self._store = store
         self._hub = hub
+        self._admission = admission
         self._terms = terms
 
     async def run(self, launch: Launch) -> None:
-        """Run a launch that was just accepted, attempt after attempt until one is ready or no other can help."""
+        """Run a launch from its admission on, attempt after attempt until one is ready or no other can help."""
+        if launch.admitted_at is None:
+            try:
+                launch = await self._admission.wait(launch)
+            except QueueTimedOut as error:
+                await self._store.mark_cleaned(launch, launch.attempt)  # nothing was asked of the Hub for it
+                await self._fail(launch, error)
+                return
         await self._attempts(launch, self._run(launch))
 
     async def take_over(self, launch: Launch) -> None:
@@ -76,6 +95,9 @@ class Course:
     # --- attempts -----------------------------------------------------------------------------------------------------
 
     async def _go_on(self, launch: Launch) -> None:
+        if launch.launching_at is None and launch.admitted_at is None:
+            await self.run(launch)
+            return
         attempt, is_new_user = launch.attempt, launch.attempt.creates_user
         server = await standing_server(self._hub, attempt.username, attempt.server_name)
         if server is not None and server.pending != "stop" and (is_new_user or _was_asked_for(server, launch.request)):
@@ -112,14 +134,33 @@ class Course:
         return await self._within(
             _remaining_s(launch),
             launch,
-            lambda: attempts.run(
+            lambda limit: attempts.run(
                 launch.attempt,
                 launch.request,
                 hub=self._hub,
                 entry=self._entry(launch.attempt),
                 record=lambda step: self._store.append(launch, step),
+                wait_in_line=lambda busy: self._wait_in_line(launch, busy, limit),
             ),
         )
+
+    async def _wait_in_line(self, launch: Launch, busy: HubBusy, limit: asyncio.Timeout) -> None:
+        """Stand in line again, as the Hub is at its limit; meanwhile the launch's time stands still."""
+        loop = asyncio.get_running_loop()
+        ends_at, waits_until = limit.when(), datetime.now(UTC) + timedelta(seconds=self._terms.max_wait_s)
+        assert ends_at is not None, "an attempt has a limit"
+        limit.reschedule(None)
+        await self._store.put_back(
+            launch,
+            busy_step(busy),
+            time_left_s=max(0.0, ends_at - loop.time()),
+            waits_until=waits_until,
+            pause_s=pause_s(busy),
+        )
+        admitted = await self._admission.wait(replace(launch, admitted_at=None, deadline_at=waits_until))
+        limit.reschedule(loop.time() + _remaining_s(admitted))
+        message = "Asking JupyterHub for a server once more"
+        await self._store.append(launch, Step(phase=Status.LAUNCHING, progress=None, message=message))
 
     async def _follow(self, launch: Launch, server: Server) -> LaunchError | None:
         told = [
@@ -128,7 +169,7 @@ class Course:
         return await self._within(
             max(_remaining_s(launch), _FINISH_S) if server.ready else _remaining_s(launch),
             launch,
-            lambda: attempts.go_on(
+            lambda _: attempts.go_on(
                 launch.attempt,
                 server,
                 told,
@@ -139,12 +180,12 @@ class Course:
         )
 
     async def _within(
-        self, seconds: float, launch: Launch, attempt: Callable[[], Awaitable[None]]
+        self, seconds: float, launch: Launch, attempt: Callable[[asyncio.Timeout], Awaitable[None]]
     ) -> LaunchError | None:
         """Run one attempt within the launch's time. None once it is ready, else why it is not."""
         try:
             async with asyncio.timeout(seconds) as limit:
-                await attempt()
+                await attempt(limit)
         except LaunchError as error:
             return error
         except LeaseLost:
@@ -162,7 +203,7 @@ class Course:
         await self._store.append(launch, Step(phase=Status.LAUNCHING, progress=None, message=message))
         following = following_attempt(launch.attempt, launch.request)
         await self._store.begin_attempt(launch, following)
-        return replace(launch, attempt=following)
+        return await self._as_it_stands(launch)
 
     def _entry(self, attempt: Attempt) -> Entry:
         return self._terms.entry if attempt.creates_user else replace(self._terms.entry, token_mode="none")

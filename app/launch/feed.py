@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
+from app.launch.admission import Position
 from app.launch.model import Event
 from app.launch.ports import LaunchStore
 
@@ -17,6 +18,8 @@ class _Tail:
         self.events: list[Event] = []
         self.followers = 0
         self.reading: asyncio.Task[None] | None = None
+        self.position: Position | None = None
+        """Where the launch stands in line, while it does."""
         self._stored = 1
         self._grown = asyncio.Event()
 
@@ -33,6 +36,12 @@ class _Tail:
         """The log holds so much; what is not here is read by whoever follows."""
         if seq > self._stored:
             self._stored = seq
+            self.wake()
+
+    def stand(self, position: Position | None) -> None:
+        """The launch stands there in line, or does not any more."""
+        if position != self.position:
+            self.position = position
             self.wake()
 
     def extend(self, events: Sequence[Event]) -> None:
@@ -81,6 +90,11 @@ class Feed:
         if tail := self._tails.get(launch_id):
             tail.note(seq)
 
+    def tell_positions(self, positions: Mapping[str, Position]) -> None:
+        """Tell followers of launches in line where those stand."""
+        for launch_id, tail in self._tails.items():
+            tail.stand(positions.get(launch_id))
+
     async def keep_up(self, *, every_s: float) -> None:
         """Go on until cancelled: see what other processes have stored, should the news of it have been lost."""
         while True:
@@ -103,15 +117,17 @@ class Feed:
 
     async def follow(
         self, launch_id: str, *, after: int = 0, idle_s: float | None = None
-    ) -> AsyncGenerator[Sequence[Event]]:
+    ) -> AsyncGenerator[Sequence[Event] | Position]:
         """The events of a launch above `after`, in order and without gaps, as many at a time as there are.
 
-        An empty sequence tells that nothing came for `idle_s`. Ends after the event that ends the launch's stream, or
+        Between them its position in line, whenever that has changed. An empty sequence tells that nothing came for
+        `idle_s`. Ends after the event that ends the launch's stream, or
         with the feed. The launch must exist. Between two items it holds nothing but memory; close it (`aclosing`) to
         stop following.
         """
         tail = self._tails.setdefault(launch_id, _Tail())
         tail.followers += 1
+        told: Position | None = None
         try:
             while True:
                 if tail.is_behind:
@@ -121,6 +137,9 @@ class Feed:
                     yield events
                 elif tail.has_ended or self._ended:
                     return
+                elif tail.position is not None and tail.position != told:
+                    told = tail.position
+                    yield told
                 elif not await tail.wait(idle_s):
                     yield ()
         finally:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
+from app.launch.admission import Admission
 from app.launch.course import Course
 from app.launch.model import Launch
 from app.launch.ports import Held, LaunchStore, LeaseLost
@@ -70,9 +71,12 @@ class Leases:
     lease time (`lease_s`); on SQLite, where its file shows that it is dead, until the next one starts.
     """
 
-    def __init__(self, *, store: LaunchStore, course: Course, lease_s: float, clock: LeaseClock) -> None:
+    def __init__(
+        self, *, store: LaunchStore, course: Course, admission: Admission, lease_s: float, clock: LeaseClock
+    ) -> None:
         self._store = store
         self._course = course
+        self._admission = admission
         self._lease_s = lease_s
         self._clock = clock
         self._runs: dict[str, _Run] = {}
@@ -153,7 +157,8 @@ class Leases:
         await asyncio.gather(*(self._lost(run.launch.id) for run in lost))
 
     async def _carry_on(self, holds: Sequence[Held]) -> None:
-        """Have a task for each launch that this process has, and one that knows when it is to cancel."""
+        """Have a task for each launch that this process has, which knows when it is admitted and when to cancel."""
+        self._admission.tell(held.admitted for held in holds if held.admitted is not None)
         for held in holds:
             if run := self._runs.get(held.launch_id):
                 if held.cancel_requested:

@@ -8,6 +8,7 @@ have waiting.
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from heapq import heappop, heappush
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -34,6 +35,11 @@ class Waiting:
 def caller_name(kind: str, key: str) -> str:
     """Who stands in line as one: `hub:ada`, `key:course`; of an IPv6 address the /64, which is one customer's."""
     return f"{kind}:{_network(key) if kind == 'anonymous' else key}"
+
+
+def weight_of(patterns: Mapping[str, float]) -> Weight:
+    """The weight that the first glob pattern gives which a caller's name matches; 1 if none does."""
+    return lambda caller: next((weight for name, weight in patterns.items() if fnmatchcase(caller, name)), 1.0)
 
 
 def _network(address: str) -> str:

@@ -161,7 +161,7 @@ class Launch:
     status: Status
     created_at: datetime
     deadline_at: datetime
-    """When `launch_timeout` is used up."""
+    """When `launch_timeout` is used up; while it waits in line, when it has waited for too long."""
     attempt: Attempt
     """The latest attempt."""
     last_event: Event
@@ -169,6 +169,10 @@ class Launch:
     """How often the launch has changed hands. Who writes to it with an older number is refused: LeaseLost."""
     launching_at: datetime | None = None
     """When the Hub was first asked."""
+    admitted_at: datetime | None = None
+    """When it was last admitted; None while it waits in line."""
+    time_left_s: float = 0
+    """What is left of `launch_timeout` while it waits in line."""
     cancel_requested_at: datetime | None = None
     ended_at: datetime | None = None
     """When it was ready, failed or cancelled."""

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Any, Literal, Protocol
 
 from app.launch.idempotency import IdempotencyKey
+from app.launch.line import Weight
 from app.launch.model import Attempt, Caller, Event, Launch, Status, Step
 
 
@@ -152,6 +153,27 @@ class Held:
     launch_id: str
     fence: int
     cancel_requested: bool
+    admitted: "Admitted | None"
+    """None while it waits in line."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Admitted:
+    """A launch that may go to the Hub, and until when."""
+
+    launch_id: str
+    admitted_at: datetime
+    deadline_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Queue:
+    """The line as it stands."""
+
+    launch_ids: Sequence[str]
+    """In the order in which they will be admitted."""
+    admitted_lately: int
+    """How many were admitted in the time that was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,13 +202,15 @@ class LaunchStore(Protocol):
     and nothing of the transaction is stored.
     """
 
-    async def accept(self, launch: Launch, key: IdempotencyKey | None = None) -> Launch:
-        """Store a new launch with its first attempt and its first event; it belongs to this process.
+    async def accept(
+        self, launch: Launch, key: IdempotencyKey | None = None, *, most_waiting: int | None = None
+    ) -> Launch:
+        """Store a new launch with its first attempt and its first event; it belongs to this process and waits in line.
 
         Returns it; or, if a launch of the same key was accepted before, that one, and nothing is stored.
         IdempotencyKeyReused if that was for another request. QuotaReached if its caller has `max_active` launches under
-        way or ready, AlreadyLaunching if another launch of the same server is under way. All are held over all that
-        accept, in whatever process.
+        way or ready, AlreadyLaunching if another launch of the same server is under way, LineFull if `most_waiting`
+        are in line. All are held over all that accept, in whatever process.
         """
 
     async def find(self, key: IdempotencyKey) -> Launch | None:
@@ -241,6 +265,19 @@ class LaunchStore(Protocol):
 
     async def ends(self, launch_ids: Collection[str]) -> Mapping[str, int]:
         """The last `seq` of each of these launches."""
+
+    # --- the line: `admission.py` -------------------------------------------------------------------------------------
+
+    async def admit(self, *, most: int, weight: Weight) -> Sequence[Admitted]:
+        """Admit launches of all processes in the order of the line, until `most` are in flight; none during a pause."""
+
+    async def queue(self, *, weight: Weight, lately_s: float) -> Queue:
+        """The line as it stands, and how many were admitted in the last `lately_s`."""
+
+    async def put_back(
+        self, launch: Launch, step: Step, *, time_left_s: float, waits_until: datetime, pause_s: float
+    ) -> None:
+        """Append a step; the launch stands in line again, and nothing is admitted for `pause_s`."""
 
     # --- who has which launch: `lease.py` and `reaper.py` -------------------------------------------------------------
 

@@ -33,6 +33,8 @@ class LaunchService:
         policy: Policy,
         accounts: Accounts,
         launch_timeout_s: float,
+        max_wait_s: float,
+        max_queue: int,
         retention_s: float,
         check: Check | None = None,
     ) -> None:
@@ -42,6 +44,8 @@ class LaunchService:
         self._policy = policy
         self._accounts = accounts
         self._launch_timeout_s = launch_timeout_s
+        self._max_wait_s = max_wait_s
+        self._max_queue = max_queue
         self._retention_s = retention_s
         self._check = check
         self._stopping = False
@@ -72,11 +76,11 @@ class LaunchService:
             await self._check(request.image, first.username, first.server_name, request.repo_url)
         launch = self._new_launch(request, caller, first)
         try:
-            accepted = await self._store.accept(launch, sent_before)
+            accepted = await self._store.accept(launch, sent_before, most_waiting=self._max_queue)
         except QuotaReached:
             if not await self._find_stopped(caller):
                 raise
-            accepted = await self._store.accept(launch, sent_before)
+            accepted = await self._store.accept(launch, sent_before, most_waiting=self._max_queue)
         if accepted.id == launch.id:
             log.info("launch %s accepted: %s", launch.id, request.image)
             self._leases.begin(launch)
@@ -132,7 +136,8 @@ class LaunchService:
             request=request,
             status=Status.WAITING,
             created_at=now,
-            deadline_at=now + timedelta(seconds=self._launch_timeout_s),
+            deadline_at=now + timedelta(seconds=self._max_wait_s),
+            time_left_s=self._launch_timeout_s,
             attempt=first,
             last_event=Event(
                 launch_id=launch_id, seq=1, at=now, attempt=1, phase=Status.WAITING, progress=0, message="Accepted"

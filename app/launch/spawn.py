@@ -18,10 +18,14 @@ _PEEK_S = (0.02, 0.2)
 _REOPEN_S = (0.2, 5.0)
 _CONFIRM_S = (0.1, 1.0)
 _LOOK_AGAIN_S = 1.0
-_BUSY_S = 15.0
+BUSY_S = 15.0
 """How long to stay away from a Hub that answers 429 without a `Retry-After`."""
 _SECOND_LOOK_S = 1.5
 """A spawn that was cancelled is `ready` in the Hub's user model for about a second."""
+
+
+WaitInLine = Callable[[HubBusy], Awaitable[None]]
+"""Returns when the Hub may be asked for the server again."""
 
 
 class Spawn:
@@ -34,19 +38,21 @@ class Spawn:
         hub: Hub,
         record: Callable[[Step], Awaitable[object]],
         told: Sequence[Event] = (),
+        wait_in_line: WaitInLine | None = None,
     ) -> None:
         self._username = attempt.username
         self._server_name = attempt.server_name
         self._fresh = attempt.creates_user
         self._hub = hub
         self._record = record
+        self._wait_in_line = wait_in_line or self._stay_away
         self._filter = ProgressFilter(told)
         self._told = [event.message for event in told]
 
     async def run(self, user_options: Mapping[str, Any]) -> str:
         """Start the server, record what the Hub tells of it, and return its `url` once the server has answered.
 
-        At the Hub's 429 the attempt goes back in line for as long as the Hub asks, and starts again. There is no
+        At the Hub's 429 the attempt goes back in line, and starts again when its turn has come. There is no
         limit of time here: the caller's ends it, and whatever was begun at the Hub stays there.
         """
         while True:
@@ -151,16 +157,20 @@ class Spawn:
     async def _look(self) -> Server | None:
         return await standing_server(self._hub, self._username, self._server_name)
 
-    async def _wait_in_line(self, busy: HubBusy) -> None:
-        pause = _BUSY_S if busy.retry_after_s is None else busy.retry_after_s
-        await self._record(
-            Step(
-                phase=Status.WAITING,
-                progress=None,
-                message=f"JupyterHub is at its limit; asking again in {pause:.0f} seconds",
-            )
-        )
-        await asyncio.sleep(pause)
+    async def _stay_away(self, busy: HubBusy) -> None:
+        await self._record(busy_step(busy))
+        await asyncio.sleep(pause_s(busy))
+
+
+def pause_s(busy: HubBusy) -> float:
+    """How long to stay away from a Hub that has answered 429."""
+    return BUSY_S if busy.retry_after_s is None else busy.retry_after_s
+
+
+def busy_step(busy: HubBusy) -> Step:
+    """What is told of it."""
+    message = f"JupyterHub is at its limit; asking again in {pause_s(busy):.0f} seconds"
+    return Step(phase=Status.WAITING, progress=None, message=message)
 
 
 async def standing_server(hub: Hub, username: str, server_name: str) -> Server | None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.launch.errors import AlreadyLaunching, IdempotencyKeyReused, QuotaReached
+from app.launch.errors import AlreadyLaunching, IdempotencyKeyReused, LineFull, QuotaReached
 from app.launch.idempotency import IdempotencyKey
 from app.launch.model import Caller, Event, Launch
 from app.store.rows import attempt_row, event_row, launch_row
@@ -38,6 +38,7 @@ _OF_KEY = select(launches.c.id, launches.c.key_request).where(launches.c.key_sco
 _COUNT_ACTIVE = select(func.count()).where(
     launches.c.caller_kind == bindparam("caller_kind"), launches.c.caller_key == bindparam("caller_key"), IS_ACTIVE
 )
+_COUNT_WAITING = select(func.count()).where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None))
 _OTHER_UNDER_WAY_FOR = (
     select(launches.c.id)
     .join(
@@ -62,6 +63,7 @@ class Accept:
     key: IdempotencyKey | None
     owner: str
     key_kept_s: float
+    most_waiting: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Accepted:
 def accept(connection: Connection, accepts: Sequence[Accept]) -> Sequence[Accepted]:
     """Store launches, each with its attempt and its first event.
 
-    IdempotencyKeyReused, QuotaReached, AlreadyLaunching.
+    IdempotencyKeyReused, QuotaReached, AlreadyLaunching, LineFull.
     """
     outcomes = [_insert_keyed(connection, accept) if accept.key else _first_event(accept) for accept in accepts]
     if unkeyed := [_row(accept) for accept in accepts if accept.key is None]:
@@ -86,6 +88,7 @@ def accept(connection: Connection, accepts: Sequence[Accept]) -> Sequence[Accept
         connection.execute(_INSERT_ATTEMPT, attempts)
         connection.execute(_INSERT_EVENT, [event_row(launch.last_event) for launch in new])
         _check_limits(connection, new)
+        _check_line(connection, accepts)
     return outcomes
 
 
@@ -133,6 +136,12 @@ def _check_limits(connection: Connection, accepted: Sequence[Launch]) -> None:
         key = {"launch_id": launch_id, "username": username, "server_name": server_name}
         if connection.execute(_OTHER_UNDER_WAY_FOR, key).first():
             raise AlreadyLaunching
+
+
+def _check_line(connection: Connection, accepts: Sequence[Accept]) -> None:
+    most = min((accept.most_waiting for accept in accepts if accept.most_waiting is not None), default=None)
+    if most is not None and connection.execute(_COUNT_WAITING).scalar_one() > most:
+        raise LineFull(most)
 
 
 def _check_quota(connection: Connection, caller: Caller) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, ScalarSelect, bindparam, delete, insert, select, union, update
 
 from app.launch.model import Attempt, Launch, Status
-from app.launch.ports import Held
+from app.launch.ports import Admitted, Held
 from app.store.reads import LAUNCHES
 from app.store.rows import ATTEMPT_COLUMNS, attempt_of, launch_of
 from app.store.shared import WORK, notify, now
@@ -25,9 +25,13 @@ _DUE = select(launch_attempts.c.launch_id).where(launch_attempts.c.clean_at <= _
 _UNFINISHED = launches.c.id.in_(union(_UNDER_WAY, _READY_BUT_CANCELLED, _DUE))
 
 _LIVING = select(launch_owners.c.id).where(launch_owners.c.leased_until > _NOW)
-_HELD = select(launches.c.id, launches.c.fence, launches.c.cancel_requested_at).where(
-    launches.c.owner == bindparam("owner_id"), _UNFINISHED
-)
+_HELD = select(
+    launches.c.id,
+    launches.c.fence,
+    launches.c.cancel_requested_at,
+    launches.c.admitted_at,
+    launches.c.deadline_at,
+).where(launches.c.owner == bindparam("owner_id"), _UNFINISHED)
 _ORPHANED = (
     select(launches.c.id)
     .where(
@@ -98,9 +102,19 @@ def _hold(connection: Connection, lease: Lease) -> Sequence[Held]:
     at = now(connection)
     _renew(connection, lease, at)
     rows = connection.execute(_HELD, {"owner_id": lease.owner, "now": at})
-    return [
-        Held(launch_id=row.id, fence=row.fence, cancel_requested=row.cancel_requested_at is not None) for row in rows
-    ]
+    return [_held_of(row) for row in rows]
+
+
+def _held_of(row: Any) -> Held:
+    admitted = None
+    if row.admitted_at is not None:
+        admitted = Admitted(launch_id=row.id, admitted_at=row.admitted_at, deadline_at=row.deadline_at)
+    return Held(
+        launch_id=row.id,
+        fence=row.fence,
+        cancel_requested=row.cancel_requested_at is not None,
+        admitted=admitted,
+    )
 
 
 def _renew(connection: Connection, lease: Lease, at: datetime) -> None:

@@ -30,6 +30,8 @@ def launch_row(launch: Launch) -> dict[str, Any]:
         "attempt": launch.attempt.number,
         "last_seq": launch.last_event.seq,
         "launching_at": launch.launching_at,
+        "admitted_at": launch.admitted_at,
+        "time_left_s": launch.time_left_s,
         "fence": launch.fence,
     }
 
@@ -88,6 +90,8 @@ def launch_of(row: Row[Any]) -> Launch:
         last_event=event_of(row),
         fence=row.fence,
         launching_at=row.launching_at,
+        admitted_at=row.admitted_at,
+        time_left_s=row.time_left_s,
         cancel_requested_at=row.cancel_requested_at,
         ended_at=row.ended_at,
         stopped_at=row.stopped_at,

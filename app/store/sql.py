@@ -12,10 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from ulid import ULID
 
 from app.launch.idempotency import IdempotencyKey
+from app.launch.line import Weight
 from app.launch.model import Attempt, Event, Launch, Step
-from app.launch.ports import Held, Wanted
+from app.launch.ports import Admitted, Held, Queue, Wanted
 from app.sealing import Sealer
-from app.store import acceptance, leases, reads, schema, upkeep, writes
+from app.store import acceptance, leases, line, reads, schema, upkeep, writes
 from app.store.database import database
 from app.store.writer import Writer
 
@@ -83,8 +84,10 @@ class SqlLaunchStore:
 
     # --- writes -------------------------------------------------------------------------------------------------------
 
-    async def accept(self, launch: Launch, key: IdempotencyKey | None = None) -> Launch:
-        accept = acceptance.Accept(launch, key, self._lease.owner, self._key_kept_s)
+    async def accept(
+        self, launch: Launch, key: IdempotencyKey | None = None, *, most_waiting: int | None = None
+    ) -> Launch:
+        accept = acceptance.Accept(launch, key, self._lease.owner, self._key_kept_s, most_waiting)
         accepted = await self._writer.write(acceptance.accept, accept, on_stored=self._publish_accepted)
         if accepted.launch_id == launch.id:
             return launch
@@ -129,6 +132,21 @@ class SqlLaunchStore:
 
     async def due(self, launch_id: str) -> Sequence[Attempt]:
         return await self._read(leases.due, launch_id)
+
+    # --- the line -----------------------------------------------------------------------------------------------------
+
+    async def admit(self, *, most: int, weight: Weight) -> Sequence[Admitted]:
+        return await self._writer.write(line.admit, line.Admit(most, weight))
+
+    async def queue(self, *, weight: Weight, lately_s: float) -> Queue:
+        return await self._read(line.queue, weight, lately_s)
+
+    async def put_back(
+        self, launch: Launch, step: Step, *, time_left_s: float, waits_until: datetime, pause_s: float
+    ) -> None:
+        append = writes.Append(launch.id, launch.fence, step, None)
+        back = line.Return(append, time_left_s, waits_until, pause_s)
+        await self._writer.write(line.put_back, back, on_stored=self._publish)
 
     # --- who has which launch -----------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The tables: launches, their attempts and their events, and the processes that have launches."""
+"""The tables: launches, their attempts and events, the processes that have them, and the line that they stand in."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -78,6 +79,8 @@ launches = Table(
     Column("looked_up_at", Instant),  # when the Hub was last asked about a ready one
     Column("key_scope", Text),  # SHA-256 of the Idempotency-Key and whose it is
     Column("key_request", Text),  # SHA-256 of the request that came with it
+    Column("admitted_at", Instant),  # NULL while in line
+    Column("time_left_s", Float, nullable=False, server_default="0"),  # from the next admission on
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )
@@ -89,6 +92,22 @@ IS_ACTIVE = launches.c.status.in_([literal_column(f"'{name}'") for name in ("wai
 _partial("ix_launches_active_of_caller", launches.c.caller_kind, launches.c.caller_key, where=IS_ACTIVE)
 
 _partial("ix_launches_ready", launches.c.looked_up_at, where=launches.c.status == literal_column("'ready'"))
+
+_partial("ix_launches_admitted", launches.c.admitted_at, where=launches.c.admitted_at.is_not(None))
+
+admission = Table(
+    "admission",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # one row: 1
+    Column("paused_until", Instant),
+)
+
+line_turns = Table(
+    "line_turns",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("turn", Float, nullable=False),
+)
 
 launch_owners = Table(
     "launch_owners",

@@ -279,7 +279,7 @@ async def test_a_429_puts_the_attempt_back_in_line_for_as_long_as_the_hub_asks(
 async def test_a_429_without_a_time_waits_its_own(
     hub: FakeHub, attempted: Attempted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spawn, "_BUSY_S", 0.01)
+    monkeypatch.setattr(spawn, "BUSY_S", 0.01)
     hub.fail_on("start_server", status=429)
 
     await attempted.run()

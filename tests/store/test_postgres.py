@@ -1,12 +1,14 @@
 """PostgreSQL where it is not like SQLite: several processes, connections that break, a server that is not there."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, make_url, text
 
+from app.launch.admission import Position
 from app.launch.feed import Feed
 from app.launch.model import Event, Launch
 from app.sealing import Sealer
@@ -36,7 +38,12 @@ def cut_connections(postgres: Postgres, url: str, *, where: str = "true") -> Non
 
 
 async def follow(feed: Feed, launch: Launch) -> list[Event]:
-    return [event async for events in feed.follow(launch.id) for event in events]
+    return [event async for events in feed.follow(launch.id) for event in stored(events)]
+
+
+def stored(news: Sequence[Event] | Position) -> Sequence[Event]:
+    assert not isinstance(news, Position)
+    return news
 
 
 async def test_processes_that_start_at_once_make_the_tables_once(url: str, sealer: Sealer) -> None:
@@ -155,7 +162,7 @@ async def test_looking_goes_on_when_the_database_did_not_answer_once(
         launch = await accepted(store)
         feed, name = Feed(other), make_url(url).database
         following = feed.follow(launch.id)
-        assert [event.seq for event in await anext(following)] == [1]
+        assert [event.seq for event in stored(await anext(following))] == [1]
         postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         cut_connections(postgres, url)
         logged = asyncio.Event()
@@ -167,7 +174,7 @@ async def test_looking_goes_on_when_the_database_did_not_answer_once(
         postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
         await store.append(launch, PULLING)
 
-        assert [event.seq for event in await next_ones] == [2]
+        assert [event.seq for event in stored(await next_ones)] == [2]
         keeping_up.cancel()
         await following.aclose()
 

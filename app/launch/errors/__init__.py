@@ -17,6 +17,7 @@
     │   ├── NamedServerLimitReached    the user has as many named servers as allowed
     │   ├── QuotaReached               the caller has as many launches as allowed
     │   ├── IdempotencyKeyReused       the key came with another request before
+    │   ├── LineFull                   as many launches wait for their turn as may
     │   ├── LaunchNotFound             no launch of that id
     │   ├── LaunchGone                 there may have been one, and its record was removed
     │   ├── SecretRequired             the launch's secret is missing or wrong
@@ -81,6 +82,7 @@ from app.launch.errors.refusals import (
     InvalidRequest,
     LaunchGone,
     LaunchNotFound,
+    LineFull,
     NamedServerLimitReached,
     QuotaReached,
     RepoNotAllowed,
@@ -98,6 +100,7 @@ from app.launch.errors.spawn import (
     ImageNotFound,
     ImagePullFailed,
     NoRoom,
+    QueueTimedOut,
     ServerExited,
     ServerSilent,
     SpawnCancelled,
@@ -133,10 +136,12 @@ __all__ = [
     "LaunchError",
     "LaunchGone",
     "LaunchNotFound",
+    "LineFull",
     "NameTaken",
     "NamedServerLimitReached",
     "NoRoom",
     "NotStarting",
+    "QueueTimedOut",
     "QuotaReached",
     "RepoNotAllowed",
     "RequestRefused",

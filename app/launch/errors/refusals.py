@@ -166,6 +166,17 @@ class QuotaReached(RequestRefused):
         super().__init__(f"{max_active} launches are under way or ready, the most that this caller may have at once.")
 
 
+class LineFull(RequestRefused):
+    """LAUNCHER_MAX_QUEUE launches wait for their turn."""
+
+    code = "line_full"
+    title = "Too many launches are waiting"
+    advice = "Try again in a minute."
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} launches are waiting for their turn, the most that may.")
+
+
 class LaunchNotFound(RequestRefused):
     code = "launch_not_found"
     title = "There is no such launch"

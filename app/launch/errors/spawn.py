@@ -19,6 +19,17 @@ class SpawnLost(SpawnError):
         super().__init__("JupyterHub no longer knows of the server it was starting; it may have been restarted.")
 
 
+class QueueTimedOut(SpawnError):
+    """The launch waited in line for LAUNCHER_MAX_WAIT_S, and the Hub was not asked."""
+
+    code = "queue_timeout"
+    title = "The launch waited for too long"
+    advice = "Launch again when fewer others do."
+
+    def __init__(self) -> None:
+        super().__init__("JupyterHub was at its limit for as long as a launch may wait for its turn.")
+
+
 class SpawnCancelled(SpawnError):
     """The server was stopped at the Hub while it was starting."""
 

@@ -1,0 +1,124 @@
+"""Admission: how many launches may be at the Hub at once, and who is next."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from app.launch.errors import QueueTimedOut
+from app.launch.line import Weight
+from app.launch.model import Event, Launch
+from app.launch.ports import Admitted, LaunchStore
+
+log = logging.getLogger(__name__)
+
+_EVERY_S = 1.0
+_LATELY_S = 300.0
+_BASIS_MIN = 3
+"""Admissions lately, below which nothing honest can be said of the time that a place in line takes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """Where a launch stands in line."""
+
+    position: int
+    """From 1, which is next; 0 once it is admitted."""
+    queue_size: int
+    eta_s: int | None
+    """Seconds until its admission at the pace of the last minutes; None where there is no pace to go by."""
+    eta_basis: str | None
+    """How that was worked out."""
+
+
+class Admission:
+    """Lets launches of all processes through to the Hub, in the order of the line, `most` at a time.
+
+    `tell_positions` is called with the place of every launch in line, at most once a second and only while some of this
+    process's wait there.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: LaunchStore,
+        most: int,
+        weight: Weight,
+        tell_positions: Callable[[Mapping[str, Position]], None],
+    ) -> None:
+        self._store = store
+        self._most = most
+        self._weight = weight
+        self._tell_positions = tell_positions
+        self._waiting: dict[str, asyncio.Future[Admitted]] = {}
+        self._changed = asyncio.Event()
+        store.subscribe(self._heard)
+
+    async def wait(self, launch: Launch) -> Launch:
+        """Return the launch once it is admitted, with its deadline; QueueTimedOut when it has waited too long.
+
+        A cancelled call leaves it in line.
+        """
+        admitted: asyncio.Future[Admitted] = asyncio.get_running_loop().create_future()
+        self._waiting[launch.id] = admitted
+        self.wake()
+        try:
+            async with asyncio.timeout((launch.deadline_at - datetime.now(UTC)).total_seconds()):
+                told = await admitted
+        except TimeoutError:
+            raise QueueTimedOut from None
+        finally:
+            del self._waiting[launch.id]
+        return replace(launch, admitted_at=told.admitted_at, deadline_at=told.deadline_at)
+
+    def tell(self, admitted: Iterable[Admitted]) -> None:
+        """Let those go on that wait here."""
+        for one in admitted:
+            waiting = self._waiting.get(one.launch_id)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(one)
+
+    def wake(self) -> None:
+        """Look at once whether there is room."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        loop = asyncio.get_running_loop()
+        told_at = loop.time()
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_EVERY_S if self._waiting else None):
+                    await self._changed.wait()
+            self._changed.clear()
+            try:
+                self.tell(await self._store.admit(most=self._most, weight=self._weight))
+                if self._waiting and loop.time() - told_at >= _EVERY_S:
+                    told_at = loop.time()
+                    await self._look_at_the_line()
+            except Exception:
+                log.exception("Nothing could be admitted; that is tried again")
+                await asyncio.sleep(_EVERY_S)
+
+    async def _look_at_the_line(self) -> None:
+        queue = await self._store.queue(weight=self._weight, lately_s=_LATELY_S)
+        pace_s = _LATELY_S / queue.admitted_lately if queue.admitted_lately >= _BASIS_MIN else None
+        basis = f"{queue.admitted_lately} launches were admitted in the last {_LATELY_S / 60:.0f} minutes"
+        self._tell_positions(
+            {
+                launch_id: Position(
+                    position=position,
+                    queue_size=len(queue.launch_ids),
+                    eta_s=None if pace_s is None else round(position * pace_s),
+                    eta_basis=None if pace_s is None else basis,
+                )
+                for position, launch_id in enumerate(queue.launch_ids, start=1)
+            }
+        )
+
+    def _heard(self, event: Event) -> None:
+        """A launch that ends makes room for another."""
+        if event.phase.ends_stream:
+            self.wake()

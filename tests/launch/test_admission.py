@@ -1,0 +1,167 @@
+"""Launches beyond what may be at the Hub wait for their turn."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.hub.client import HubClient
+from app.launch.errors import LineFull
+from app.launch.model import Caller, Launch, LaunchRequest, Status
+from app.store.sql import SqlLaunchStore
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.launching import SEALER, Launching, launching
+
+ADA, BOB = (Caller(kind="key", key=name) for name in ("ada", "bob"))
+REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
+    async with SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(20):
+        yield store
+
+
+async def start(core: Launching, *callers: Caller) -> list[Launch]:
+    return [await core.service.start(REQUEST, caller) for caller in callers]
+
+
+async def phases(core: Launching, launches: list[Launch]) -> list[Status]:
+    return [(await core.service.get(launch.id)).status for launch in launches]
+
+
+async def test_no_more_launches_are_at_the_hub_than_may_be(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with launching(hub, client, store, max_concurrent_spawns=2) as core:
+        launches = await start(core, *[ADA] * 5)
+        await hub.until(lambda: len(hub.active_servers) == 2)
+        most = 2
+
+        for _ in range(5):
+            await hub.until(lambda: hub.active_servers)
+            most = max(most, sum(hub.is_spawning(user) for user in hub.users))
+            hub.release(next(user for user in hub.users if hub.is_spawning(user)))
+            await hub.until(lambda: hub.count("spawn_started") == min(5, hub.count("server_ready") + 2))
+        await core.idle()
+
+        assert most == 2
+        assert await phases(core, launches) == [Status.READY] * 5
+
+
+async def test_callers_take_turns(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+    async with launching(hub, client, store, max_concurrent_spawns=1) as core:
+        hub.spawn_plan(None, SpawnPlan(never=True))
+        (first,) = await start(core, ADA)
+        await hub.until(lambda: hub.active_servers)
+        launches = await start(core, ADA, ADA, BOB, BOB)
+        hub.spawn_plan(None, SpawnPlan())
+        hub.release(next(iter(hub.users)))
+        await core.idle()
+
+        admitted = [(await core.service.get(launch.id)).admitted_at for launch in (first, *launches)]
+        in_order = sorted(
+            (at, launch.caller.key) for at, launch in zip(admitted, (first, *launches), strict=True) if at
+        )
+        assert [caller for _, caller in in_order] == ["ada", "bob", "ada", "bob", "ada"]
+
+
+async def test_a_launch_in_line_can_be_cancelled_and_asks_the_hub_for_nothing(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with launching(hub, client, store, max_concurrent_spawns=1) as core:
+        _, waiting = await start(core, ADA, ADA)
+        await hub.until(lambda: hub.active_servers)
+
+        while not await core.service.cancel(waiting.id):
+            pass
+
+        assert (await core.service.get(waiting.id)).status is Status.CANCELLED
+        assert not hub.asked("create_user", waiting.attempt.username)
+
+
+async def test_who_waits_for_too_long_is_told_so(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with launching(hub, client, store, max_concurrent_spawns=1, max_wait_s=0.3) as core:
+        _, waiting = await start(core, ADA, ADA)
+
+        while (failed := await core.service.get(waiting.id)).is_under_way:
+            pass
+
+        assert failed.last_event.problem is not None
+        assert failed.last_event.problem.code == "queue_timeout"
+        assert failed.cleaned_at is not None
+        assert not hub.asked("create_user", waiting.attempt.username)
+
+
+async def test_a_full_line_takes_nobody(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with launching(hub, client, store, max_concurrent_spawns=1, max_queue=2) as core:
+        await start(core, ADA)
+        await hub.until(lambda: hub.active_servers)
+        await start(core, ADA, BOB)
+
+        with pytest.raises(LineFull):
+            await start(core, BOB)
+
+
+async def test_at_the_hubs_429_a_launch_stands_in_line_again_and_nobody_is_admitted_meanwhile(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many")
+    async with launching(hub, client, store) as core:
+        (refused,) = await start(core, ADA)
+        await hub.until(lambda: hub.asked("start_server"))
+        while (await core.service.get(refused.id)).admitted_at is not None:
+            pass
+        (second,) = await start(core, BOB)
+        assert (await core.service.get(second.id)).admitted_at is None
+
+        await core.idle()
+
+        assert await phases(core, [refused, second]) == [Status.READY] * 2
+        assert [launch.attempt.number for launch in [await core.service.get(refused.id)]] == [1]
+        told = [event.message for event in await store.events(refused.id, after=0)]
+        assert "JupyterHub is at its limit; asking again in 1 seconds" in told
+        assert len(hub.users) == 2
+
+
+async def test_the_time_of_a_launch_stands_still_while_it_is_in_line(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many")
+    async with launching(hub, client, store) as core:
+        (launch,) = await start(core, ADA)
+        await core.idle()
+
+        ready = await core.service.get(launch.id)
+        assert ready.admitted_at is not None
+        assert 19 < (ready.deadline_at - ready.admitted_at).total_seconds() <= 20
+
+
+async def test_those_in_line_keep_their_place_when_the_service_is_restarted(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/l.sqlite"
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with asyncio.timeout(20):
+        async with (
+            SqlLaunchStore(url, sealer=SEALER) as store,
+            launching(hub, client, store, max_concurrent_spawns=1) as core,
+        ):
+            launches = await start(core, ADA, ADA, BOB)
+            await hub.until(lambda: hub.active_servers)
+        hub.spawn_plan(None, SpawnPlan())
+        async with (
+            SqlLaunchStore(url, sealer=SEALER) as store,
+            launching(hub, client, store, max_concurrent_spawns=1) as core,
+        ):
+            await hub.until(lambda: hub.open_streams)
+            hub.release(next(iter(hub.users)))
+            await core.idle()
+
+            assert await phases(core, launches) == [Status.READY] * 3
+            assert {(await core.service.get(launch.id)).attempt.number for launch in launches} == {1}
