@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-hubs check format lock clean
+.PHONY: help install demo test test-browser test-hubs chaos check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -33,6 +33,10 @@ test-browser: install ## Run the tests in a real browser: CHROMIUM_PATH, Playwri
 
 test-hubs: install ## Run the Hub's contract on JupyterHub 4.1.6 and 5.5.4 too, in venvs of their own
 	tests/hubs/run_versions.sh $(PYTHON)
+
+chaos: install ## Launch while everything breaks: SEED=1 LAUNCHES=500 DATABASE=sqlite, MINUTES=60, MUTANT=fence
+	$(BIN)/python -m benchmarks.chaos $(if $(SEED),--seed $(SEED)) $(if $(LAUNCHES),--launches $(LAUNCHES)) \
+		$(if $(DATABASE),--database $(DATABASE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MUTANT),--mutant $(MUTANT))
 
 check: install ## Formatting, lint, types, import rules
 	$(BIN)/ruff format --check .

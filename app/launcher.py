@@ -150,12 +150,14 @@ class _Steps:
 
     def __init__(self, event_callback: EventCallback | None) -> None:
         self._event_callback = event_callback
+        self._progress = 0
 
     async def record(self, step: Step) -> None:
         self.last = step
+        self._progress = self._progress if step.progress is None else step.progress
         if self._event_callback is None:
             return
-        event: dict[str, Any] = {"progress": step.progress, "message": step.message}
+        event: dict[str, Any] = {"progress": self._progress, "message": step.message}
         if step.url is not None:
             event |= {"ready": True, "url": step.url}
         result = self._event_callback(event)

@@ -33,7 +33,7 @@ from app.keys import KeysFault
 from app.launch.account import Accounts
 from app.launch.course import Course, Terms
 from app.launch.feed import Feed
-from app.launch.lease import Leases
+from app.launch.lease import LeaseClock, Leases
 from app.launch.reaper import Keeping, Reaper
 from app.launch.service import LaunchService
 from app.launcher import Launcher, entry_of, limits_of, policy_of
@@ -103,9 +103,11 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
                 settings.database_url, sealer=sealer, lease_s=settings.lease_s, key_kept_s=settings.idempotency_ttl
             )
         )
-        hub = await stack.enter_async_context(connect_hub(settings, transport=hub_transport))
+        clock, shared = LeaseClock(settings.lease_s), is_shared(settings.database_url)
+        check_lease = {"check_lease": clock.check} if shared else {}  # on a file nobody can have taken anything over
+        hub = await stack.enter_async_context(connect_hub(settings, transport=hub_transport, **check_lease))
         feed = Feed(store)
-        if is_shared(settings.database_url):
+        if shared:
             await stack.enter_async_context(_background(feed.keep_up(every_s=POLL_S)))
         hook = Launcher(settings, hub=hub).hook
         terms = Terms(
@@ -115,7 +117,9 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             settled_s=settings.lease_s + LONGEST_CALL_S,
         )
         course = Course(store=store, hub=hub, terms=terms)
-        leases = await stack.enter_async_context(Leases(store=store, course=course, lease_s=settings.lease_s))
+        leases = await stack.enter_async_context(
+            Leases(store=store, course=course, lease_s=settings.lease_s, clock=clock)
+        )
         reaper = Reaper(
             store=store,
             hub=hub,

@@ -9,7 +9,7 @@ from app.hub.client import HubClient
 from app.launch.account import Accounts, ServerLimits
 from app.launch.attempt import Entry
 from app.launch.course import Course, Terms
-from app.launch.lease import Leases
+from app.launch.lease import LeaseClock, Leases
 from app.launch.model import Caller, Launch, LaunchRequest
 from app.launch.policy import Policy
 from app.launch.reaper import Keeping, Reaper
@@ -62,7 +62,8 @@ async def launching(
     entry = Entry(hub_url=hub.url, token_mode="hub", token_lifetime_s=60)
     terms = Terms(launch_timeout_s=20, attempts_max=attempts_max, entry=entry, settled_s=settled_s)
     reaper = Reaper(store=store, hub=client, keeping=Keeping(cull_after_s=cull_after_s, retention_s=retention_s))
-    async with Leases(store=store, course=Course(store=store, hub=client, terms=terms), lease_s=lease_s) as leases:
+    course = Course(store=store, hub=client, terms=terms)
+    async with Leases(store=store, course=course, lease_s=lease_s, clock=LeaseClock(lease_s)) as leases:
         service = LaunchService(
             store=store,
             leases=leases,

@@ -82,6 +82,7 @@ _STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
     response_model=AcceptedLaunch,
     responses={
         200: {**_STREAM, "description": "With `Accept: text/event-stream`. " + _STREAM["description"]},
+        204: {"description": "A stream was asked for again by its key, and all of it was delivered."},
         202: {
             "description": "Accepted: the launch goes on whether or not anybody follows it.",
             "headers": {"Location": {"description": "The launch.", "schema": {"type": "string"}}},
@@ -97,6 +98,9 @@ async def post_launch(
     idempotency_key: Annotated[
         str | None, Header(description=_KEY, examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"])
     ] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="With a stream that is asked for again by its key: where it was.")
+    ] = None,
 ) -> Response:
     """Ask for a ready server of an image. The answer is the launch, or with `Accept: text/event-stream` its events."""
     request = launch_request(
@@ -111,7 +115,7 @@ async def post_launch(
     secret = web.secrets.of(launch.id)
     headers = {"Location": web.views.location(launch.id), "X-Launch-Secret": secret}
     if _wants_stream(accept):
-        return _stream(web, launch, after=0, sight=Sight.ENTRY, headers=headers)
+        return _events(web, launch, cursor=_cursor(last_event_id, 0), sight=Sight.ENTRY, headers=headers)
     shown = web.views.launch(launch, sight=Sight.ENTRY)
     shown |= {"secret": secret, "events_url": f"{shown['events_url']}?secret={secret}"}
     return JSONResponse(shown, 202, {"Cache-Control": "no-store", **headers})
@@ -200,13 +204,7 @@ async def get_events(
 ) -> Response:
     """Its events, stored ones first, then as they come. Reading starts nothing and may be repeated."""
     launch = await web.service.get(launch_id)
-    cursor, last = _cursor(last_event_id, after), launch.last_event
-    if cursor > last.seq:
-        cursor = 0
-    headers = {"X-Launch-Cursor": str(cursor)}
-    if cursor == last.seq and last.phase.ends_stream:
-        return Response(status_code=204, headers=headers)
-    return _stream(web, launch, after=cursor, sight=reader.sight(launch), headers=headers)
+    return _events(web, launch, cursor=_cursor(last_event_id, after), sight=reader.sight(launch), headers={})
 
 
 @router.delete(
@@ -256,6 +254,11 @@ def _cursor(last_event_id: str | None, after: int) -> int:
     )
 
 
-def _stream(web: Web, launch: Launch, *, after: int, sight: Sight, headers: dict[str, str]) -> EventStream:
-    blocks = event_blocks(web.feed, web.views, launch, after=after, sight=sight)
-    return EventStream(blocks, headers=headers)
+def _events(web: Web, launch: Launch, *, cursor: int, sight: Sight, headers: dict[str, str]) -> Response:
+    """The events after the cursor, or from the first if it is beyond the end; 204 if the last was delivered."""
+    last = launch.last_event
+    after = cursor if cursor <= last.seq else 0
+    headers = {"X-Launch-Cursor": str(after), **headers}
+    if after == last.seq and last.phase.ends_stream:
+        return Response(status_code=204, headers=headers)
+    return EventStream(event_blocks(web.feed, web.views, launch, after=after, sight=sight), headers=headers)

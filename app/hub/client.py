@@ -1,7 +1,7 @@
 """HubClient: JupyterHub's REST API in the core's words."""
 
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -43,7 +43,8 @@ class HubClient:
     """The Hub, with the promises of `app.launch.ports.Hub`.
 
     Calls are made up to `retries` times, `retry_delay_s` apart and doubled each time, as `HubRest` says. One client
-    serves every Hub from 4.1 to 6.x: where those differ, it asks in a way that all of them take.
+    serves every Hub from 4.1 to 6.x: where those differ, it asks in a way that all of them take. `check_lease` is
+    called before each request that would change anything, repeated ones too, and raises if it may not be sent.
     """
 
     def __init__(
@@ -55,10 +56,18 @@ class HubClient:
         token: str,
         retries: int = 4,
         retry_delay_s: float = 4,
+        check_lease: Callable[[], None] = lambda: None,
     ) -> None:
         self._transport = transport
         self._token = token
-        self._rest = HubRest(transport, api_url=api_url, token=token, retries=retries, retry_delay_s=retry_delay_s)
+        self._rest = HubRest(
+            transport,
+            api_url=api_url,
+            token=token,
+            retries=retries,
+            retry_delay_s=retry_delay_s,
+            check_lease=check_lease,
+        )
         self._server_check_url = server_check_url
         self._warned_unreachable = False
 

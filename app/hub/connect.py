@@ -1,7 +1,7 @@
 """A HubClient with its connections, from the settings."""
 
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -13,7 +13,10 @@ from app.settings import Settings, SettingsFault
 
 @asynccontextmanager
 async def connect_hub(
-    settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None
+    settings: Settings,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    check_lease: Callable[[], None] = lambda: None,
 ) -> AsyncGenerator[HubClient]:
     """A client of the Hub that the settings name; its connections are closed on leaving.
 
@@ -28,6 +31,7 @@ async def connect_hub(
             token=settings.hub_api_token.get_secret_value(),
             retries=settings.retries,
             retry_delay_s=settings.retry_delay,
+            check_lease=check_lease,
         )
 
 

@@ -36,13 +36,21 @@ class HubRest:
     """The Hub's API by path: `call` asks once, `repeat` and `create` say when to ask again."""
 
     def __init__(
-        self, transport: httpx.AsyncBaseTransport, *, api_url: str, token: str, retries: int, retry_delay_s: float
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        api_url: str,
+        token: str,
+        retries: int,
+        retry_delay_s: float,
+        check_lease: Callable[[], None],
     ) -> None:
         self._transport = transport
         self._api_url = api_url
         self._headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
         self._retries = retries
         self._retry_delay_s = retry_delay_s
+        self._check_lease = check_lease
 
     async def call(
         self,
@@ -57,8 +65,11 @@ class HubRest:
         """Ask once, in this service's name or that of another `token`; the answer, read to its end, if it is a 2xx.
 
         `path` is relative to the API's root, its parts quoted. HubUnavailable, HubFailed, HubBusy, HubForbidden or
-        HubRefused otherwise, in words that begin with the `operation`.
+        HubRefused otherwise, in words that begin with the `operation`. If this would change anything, what the check of
+        the lease raises.
         """
+        if method != "GET":
+            self._check_lease()
         request = self._request(method, path, body=body, timeouts=timeouts)
         if token is not None:
             request.headers["Authorization"] = f"token {token}"

@@ -10,9 +10,10 @@ from app.launch import attempt as attempts
 from app.launch.account import following_attempt
 from app.launch.attempt import Entry
 from app.launch.cleanup import clean_up
-from app.launch.errors import HubUnavailable, InternalError, LaunchError, NameTaken, SpawnTimedOut
+from app.launch.errors import InternalError, LaunchError, NameTaken, SpawnTimedOut
 from app.launch.model import Attempt, Launch, LaunchRequest, Problem, Status, Step
 from app.launch.ports import Hub, LaunchStore, LeaseLost, Server
+from app.launch.spawn import standing_server
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,6 @@ CLEAN_UP_GRACE_S = 5.0
 """A failure is told after the clean-up, but no later than this; the clean-up then goes on behind it."""
 _FINISH_S = 30.0
 """What a launch gets at least that is taken over with its server already ready: all that is left is to say so."""
-_LOOK_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,18 +66,19 @@ class Course:
         if not (launch.is_under_way or launch.status is Status.READY):
             return
         await self._clean_up(launch, launch.attempt)
+        launch = await self._as_it_stands(launch)  # a step was perhaps on its way to the store when it was broken off
         if launch.is_under_way:
-            step = Step(phase=Status.CANCELLED, progress=launch.last_event.progress, message="Cancelled")
-            await self._store.append(launch, step)
-        else:
+            await self._store.append(launch, Step(phase=Status.CANCELLED, progress=None, message="Cancelled"))
+        elif launch.status is Status.READY:
             await self._store.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
 
     # --- attempts -----------------------------------------------------------------------------------------------------
 
     async def _go_on(self, launch: Launch) -> None:
-        server, is_new_user = await self._look(launch.attempt), launch.attempt.creates_user
+        attempt, is_new_user = launch.attempt, launch.attempt.creates_user
+        server = await standing_server(self._hub, attempt.username, attempt.server_name)
         if server is not None and server.pending != "stop" and (is_new_user or _was_asked_for(server, launch.request)):
-            log.info("launch %s goes on with attempt %d", launch.id, launch.attempt.number)
+            log.info("launch %s goes on with attempt %d", launch.id, attempt.number)
             await self._attempts(launch, self._follow(launch, server))
             return
         if is_new_user or server is None:
@@ -155,21 +156,10 @@ class Course:
             return InternalError()
         return None
 
-    async def _look(self, attempt: Attempt) -> Server | None:
-        """What the Hub has of the attempt's server, as soon as the Hub can say."""
-        while True:
-            try:
-                user = await self._hub.get_user(attempt.username)
-            except HubUnavailable:
-                await asyncio.sleep(_LOOK_AGAIN_S)
-            else:
-                return user.servers.get(attempt.server_name) if user else None
-
     async def _next_attempt(self, launch: Launch, reason: str) -> Launch:
         """Tell that the last attempt came to nothing, and store the next one."""
-        progress = (await self._as_it_stands(launch)).last_event.progress
         message = f"{reason.rstrip('.')}. Trying again."
-        await self._store.append(launch, Step(phase=Status.LAUNCHING, progress=progress, message=message))
+        await self._store.append(launch, Step(phase=Status.LAUNCHING, progress=None, message=message))
         following = following_attempt(launch.attempt, launch.request)
         await self._store.begin_attempt(launch, following)
         return replace(launch, attempt=following)
@@ -190,15 +180,14 @@ class Course:
             await self._clean_up(launch, launch.attempt)
 
     async def _fail(self, launch: Launch, error: LaunchError) -> None:
-        progress = (await self._as_it_stands(launch)).last_event.progress
-        step = Step(phase=Status.FAILED, progress=progress, message=error.title, problem=Problem.of(error))
+        step = Step(phase=Status.FAILED, progress=None, message=error.title, problem=Problem.of(error))
         await self._store.append(launch, step)
 
     async def _as_it_stands(self, launch: Launch) -> Launch:
         """The launch with all that was written of it since; LeaseLost if that was another process."""
         current = await self._store.get(launch.id)
         if current is None or current.fence != launch.fence:
-            raise LeaseLost(launch.id)
+            raise LeaseLost(f"launch {launch.id} is another process's now")
         return current
 
 

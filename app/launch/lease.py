@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
@@ -18,6 +20,31 @@ ADOPT_MAX = 100
 _RENEWALS_A_LEASE = 3
 _AGAIN_S = 15.0
 """How long a launch is left alone that broke off because of a fault that was not the launch's."""
+
+
+class LeaseClock:
+    """How long this process may act for its launches, by its own clock.
+
+    A process that was frozen does on waking what it was about to do. So it asks here before each change at the Hub,
+    and finds that its time is over; the database would tell it too late.
+    """
+
+    def __init__(self, lease_s: float) -> None:
+        self._lease_s = lease_s
+        self._until = 0.0
+
+    def renewed(self, asked_at: float) -> None:
+        """The lease was renewed by a request that was made at that time of `time.monotonic`."""
+        self._until = asked_at + self._lease_s
+
+    @property
+    def has_run_out(self) -> bool:
+        return time.monotonic() > self._until
+
+    def check(self) -> None:
+        """LeaseLost once the lease has run out."""
+        if self.has_run_out:
+            raise LeaseLost("this process was not heard of for as long as its lease")
 
 
 @dataclass(eq=False)
@@ -43,10 +70,11 @@ class Leases:
     lease time (`lease_s`); on SQLite, where its file shows that it is dead, until the next one starts.
     """
 
-    def __init__(self, *, store: LaunchStore, course: Course, lease_s: float) -> None:
+    def __init__(self, *, store: LaunchStore, course: Course, lease_s: float, clock: LeaseClock) -> None:
         self._store = store
         self._course = course
         self._lease_s = lease_s
+        self._clock = clock
         self._runs: dict[str, _Run] = {}
         self._left_alone_until: dict[str, float] = {}
         self._work = asyncio.Event()
@@ -54,6 +82,7 @@ class Leases:
         store.on_work(self.wake)
 
     async def __aenter__(self) -> Self:
+        await self._renew()
         await self._adopt()
         self._keeping = asyncio.create_task(self._keep(), name="leases")
         return self
@@ -89,27 +118,42 @@ class Leases:
 
     async def _keep(self) -> None:
         """Renew the lease before it runs out, and carry on with whatever is this process's to do."""
-        loop = asyncio.get_running_loop()
-        renewed_at = loop.time()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._lease_s / _RENEWALS_A_LEASE):
                     await self._work.wait()
             self._work.clear()
-            asked_at = loop.time()
             try:
                 async with asyncio.timeout(self._lease_s):
-                    held = await self._store.hold()
-                renewed_at = asked_at
-                await self._reconcile(held)
+                    held = await self._renew()
+                await self._carry_on(held)
                 await self._adopt()
             except Exception:
                 log.exception("This process could not renew its lease")
-            if loop.time() - renewed_at > self._lease_s:
+            if self._clock.has_run_out:
                 await self._drop(list(self._runs.values()))
 
-    async def _reconcile(self, holds: Sequence[Held]) -> None:
-        """Let the tasks be those of the launches that this process has, by the record."""
+    async def _renew(self) -> Sequence[Held]:
+        """Renew the lease. What was lost meanwhile is dropped before this process may change the Hub again."""
+        asked_at = time.monotonic()
+        held = await self._store.hold()
+        await self._drop_lost({one.launch_id for one in held})
+        self._clock.renewed(asked_at)
+        return held
+
+    async def _drop_lost(self, held: AbstractSet[str]) -> None:
+        """All at once: until this is over the lease is not renewed."""
+        runs = [self._runs[launch_id] for launch_id in self._runs.keys() - held]
+        launches = await asyncio.gather(*(self._store.get(run.launch.id) for run in runs))
+        pairs = zip(runs, launches, strict=True)
+        lost = [run for run, current in pairs if current is None or current.fence != run.launch.fence]
+        for run in lost:
+            log.warning("launch %s is dropped: another process has taken it over", run.launch.id)
+        await self._drop(lost)
+        await asyncio.gather(*(self._lost(run.launch.id) for run in lost))
+
+    async def _carry_on(self, holds: Sequence[Held]) -> None:
+        """Have a task for each launch that this process has, and one that knows when it is to cancel."""
         for held in holds:
             if run := self._runs.get(held.launch_id):
                 if held.cancel_requested:
@@ -118,11 +162,6 @@ class Leases:
                 continue
             elif (launch := await self._store.get(held.launch_id)) and launch.fence == held.fence:
                 self._begin(launch, self._course.take_over)
-        for run in [self._runs[launch_id] for launch_id in self._runs.keys() - {held.launch_id for held in holds}]:
-            current = await self._store.get(run.launch.id)
-            if current is not None and current.fence != run.launch.fence:
-                await self._drop([run])
-                await self._lost(run.launch.id)
 
     async def _adopt(self) -> None:
         while True:
@@ -154,7 +193,8 @@ class Leases:
         """Nothing that goes wrong is lost, and a requested cancellation is carried out."""
         try:
             await self._cancellable(run, work)
-        except LeaseLost:
+        except LeaseLost as lost:
+            log.warning("launch %s is dropped: %s", run.launch.id, lost)
             await self._lost(run.launch.id)
         except Exception:
             log.exception("launch %s broke off; it is taken up again in %d seconds", run.launch.id, _AGAIN_S)
@@ -171,8 +211,7 @@ class Leases:
             await self._course.cancel(run.launch)
 
     async def _lost(self, launch_id: str) -> None:
-        """Another process has the launch. What was done here meanwhile is for it to clean up."""
-        log.warning("launch %s was taken over by another process", launch_id)
+        """Another process has the launch, or may. What was done here meanwhile is for it to clean up."""
         try:
             await self._store.doubt(launch_id)
         except Exception:

@@ -117,8 +117,8 @@ class Step:
     """Something that happened in a launch, not yet stored."""
 
     phase: Status
-    progress: int
-    """0 to 100."""
+    progress: int | None
+    """0 to 100; None leaves it as it was."""
     message: str
     url: str | None = None
     """With `ready`: the server's root, absolute, ending in `/`, without a query."""

@@ -90,7 +90,8 @@ class Hub(Protocol):
 
     Every call may raise HubUnavailable (after the retries that are safe), HubForbidden (403) and HubRefused (another
     4xx). Calls that create look at what is there before they ask a second time, so none creates twice. A cancelled
-    call leaves open whether the Hub acted.
+    call leaves open whether the Hub acted. Nothing is changed at the Hub once this process may have lost its launches:
+    LeaseLost.
     """
 
     async def create_user(self, username: str) -> None:
@@ -141,11 +142,7 @@ class Hub(Protocol):
 
 
 class LeaseLost(Exception):
-    """Another process has taken the launch over, so what was to be written of it is not written."""
-
-    def __init__(self, launch_id: str) -> None:
-        super().__init__(f"launch {launch_id} is another process's now")
-        self.launch_id = launch_id
+    """The launch is not this process's any more, so what was to be done for it is not done."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.launch.causes import cause_of
-from app.launch.errors import HubBusy, HubUnavailable, NotStarting, SpawnCancelled, SpawnLost
+from app.launch.errors import HubBusy, HubUnavailable, NotStarting, ServerExists, SpawnCancelled, SpawnLost
 from app.launch.model import Attempt, Event, Status, Step
 from app.launch.ports import Hub, Reach, Server
 from app.launch.progress import ProgressFilter
@@ -74,10 +74,17 @@ class Spawn:
         """POST and progress side by side, as a stock Hub answers the POST only when the spawn is over."""
         try:
             async with asyncio.TaskGroup() as group:
-                starting = group.create_task(self._hub.start_server(self._username, self._server_name, user_options))
-                return await self._follow(starting)
+                return await self._follow(group.create_task(self._start(user_options)))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
+
+    async def _start(self, user_options: Mapping[str, Any]) -> None:
+        try:
+            await self._hub.start_server(self._username, self._server_name, user_options)
+        except ServerExists:
+            if not self._fresh:
+                raise
+            # Nobody else knows this user: a proxy on the way has sent the request twice, and its first answer is lost.
 
     async def _follow(self, starting: asyncio.Future[None]) -> str:
         # A name that was used before may still tell of its last spawn, so there the POST must have answered first.
@@ -142,25 +149,29 @@ class Spawn:
         return server
 
     async def _look(self) -> Server | None:
-        """What the Hub has of this server, as soon as the Hub can say."""
-        while True:
-            try:
-                user = await self._hub.get_user(self._username)
-            except HubUnavailable:
-                await asyncio.sleep(_LOOK_AGAIN_S)
-            else:
-                return user.servers.get(self._server_name) if user else None
+        return await standing_server(self._hub, self._username, self._server_name)
 
     async def _wait_in_line(self, busy: HubBusy) -> None:
         pause = _BUSY_S if busy.retry_after_s is None else busy.retry_after_s
         await self._record(
             Step(
                 phase=Status.WAITING,
-                progress=0,
+                progress=None,
                 message=f"JupyterHub is at its limit; asking again in {pause:.0f} seconds",
             )
         )
         await asyncio.sleep(pause)
+
+
+async def standing_server(hub: Hub, username: str, server_name: str) -> Server | None:
+    """What the Hub has of this server, starting, ready or stopping, as soon as the Hub can say; None if it has none."""
+    while True:
+        try:
+            user = await hub.get_user(username)
+        except HubUnavailable:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        else:
+            return user.servers.get(server_name) if user else None
 
 
 def _pauses(first_s: float, most_s: float) -> Generator[float]:

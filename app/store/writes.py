@@ -49,6 +49,7 @@ _LOGS = (
         launches.c.owner,
         launches.c.launching_at,
         launch_events.c.at,
+        launch_events.c.progress,
     )
     .join(launch_events, (launch_events.c.launch_id == launches.c.id) & (launch_events.c.seq == launches.c.last_seq))
     .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
@@ -94,7 +95,7 @@ class Stop:
 def check_fence(launch_id: str, fence: int, *, held: int) -> None:
     """LeaseLost if the launch has changed hands since the writer got it."""
     if fence != held:
-        raise LeaseLost(launch_id)
+        raise LeaseLost(f"launch {launch_id} is another process's now")
 
 
 def _each(write: Callable[[Connection, A], None]) -> Callable[[Connection, Sequence[A]], Sequence[None]]:
@@ -192,6 +193,7 @@ class _Log:
     owner: str | None
     launching_at: datetime | None
     at: datetime
+    progress: int
     ended_at: datetime | None = None
 
     def append(self, append: Append) -> Event:
@@ -201,6 +203,7 @@ class _Log:
             raise ValueError(f"launch {self.launch_id} is {self.status}, so it cannot become {step.phase}")
         self.status, self.seq, self.at = step.phase, self.seq + 1, max(self.at, datetime.now(UTC))
         self.ended_at = self.at if self.status.ends_stream else None
+        self.progress = self.progress if step.progress is None else step.progress
         if self.status is Status.LAUNCHING and self.launching_at is None:
             self.launching_at = self.at
         if self.status is Status.READY:
@@ -211,7 +214,7 @@ class _Log:
             at=self.at,
             attempt=self.attempt,
             phase=step.phase,
-            progress=step.progress,
+            progress=self.progress,
             message=step.message,
             url=step.url,
             sealed_token=append.sealed_token,
@@ -255,6 +258,7 @@ def _logs(connection: Connection, launch_ids: Collection[str]) -> dict[str, _Log
             owner=row.owner,
             launching_at=row.launching_at,
             at=row.at,
+            progress=row.progress,
         )
         for row in rows
     }

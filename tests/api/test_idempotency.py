@@ -6,7 +6,7 @@ import pytest
 
 from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import BODY, Service, serve
+from tests.served import BODY, Service, read_events, serve
 
 KEY = "1d1f3c0e-7a1e-4d0c-9d40-2f6f9f7d9a51"
 
@@ -47,6 +47,30 @@ async def test_sent_again_for_its_stream_it_gets_all_of_its_events(service: Serv
 
     assert again.status_code == 200
     assert again.text.count("\ndata: {") == len(events)
+
+
+async def test_a_stream_that_broke_is_asked_for_again_by_the_same_post(service: Service, hub: FakeHub) -> None:
+    """As fetch-event-source does it: the request once more, with the id of the last event."""
+    headers = {"Idempotency-Key": KEY, "Accept": "text/event-stream"}
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+    begin, rest = [], []
+    async with service.http.stream("POST", "/launch", json=BODY, headers=headers) as stream:
+        assert stream.headers["X-Launch-Cursor"] == "0"
+        async for event in read_events(stream):
+            begin.append(event["seq"])
+            if event["message"] == "Pulling":
+                break
+    hub.release(next(iter(hub.users)))
+
+    resumed = {**headers, "Last-Event-ID": str(begin[-1])}
+    async with service.http.stream("POST", "/launch", json=BODY, headers=resumed) as stream:
+        assert stream.headers["X-Launch-Cursor"] == str(begin[-1])
+        rest = [event["seq"] async for event in read_events(stream)]
+    over = await service.http.post("/launch", json=BODY, headers={**headers, "Last-Event-ID": str(rest[-1])})
+
+    assert begin + rest == list(range(1, rest[-1] + 1))
+    assert (over.status_code, over.content) == (204, b"")
+    assert len(hub.users) == 1
 
 
 @pytest.mark.parametrize("sent", [f'"{KEY}"', KEY])

@@ -75,19 +75,20 @@ class AsgiServer:
 
     def drop(self, scope: Scope) -> None:
         """Close the connection of this request where it stands: no last chunk, no answer."""
-        self._transport(scope).close()
+        if transport := self._transport(scope):
+            transport.close()
 
     def reset(self, scope: Scope) -> None:
         """Break the connection of this request with a TCP reset."""
-        transport = self._transport(scope)
-        raw = transport.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        transport.abort()
+        if transport := self._transport(scope):
+            raw = transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            transport.abort()
 
-    def _transport(self, scope: Scope) -> asyncio.Transport:
-        """A connection is known by its peer, which is what ASGI tells of it."""
+    def _transport(self, scope: Scope) -> asyncio.Transport | None:
+        """A connection is known by its peer, which is what ASGI tells of it. None if its client has gone already."""
         http = (c for c in self._state.connections if isinstance(c, HttpToolsProtocol))
-        return next(connection.transport for connection in http if connection.client == tuple(scope["client"]))
+        return next((connection.transport for connection in http if connection.client == tuple(scope["client"])), None)
 
     def _protocol(self) -> HttpToolsProtocol:
         return HttpToolsProtocol(config=self._config, server_state=self._state, app_state=self._app_state)

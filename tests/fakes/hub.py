@@ -27,6 +27,8 @@ Trouble:
     hub.fail_on("create_user", status=502, act=True, body="html")   # the Hub acts, and a proxy answers for it
     hub.fail_on("start_server", how="reset", times=2)               # also "drop" and "hang"
     hub.cut_progress("alice", after_events=2)                       # the stream breaks without a last chunk
+    hub.cut_progress("alice", piece_bytes=1)                        # it comes byte by byte
+    hub.follow_script(script)                                       # asked for a fault at each request
     await hub.restart()                                             # kill -9 and up again; users and tokens survive
 
 What happened: `hub.journal`, `hub.count("spawn_started", "alice")`, `hub.requests` (as received, quoting and all),
@@ -40,6 +42,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import signal
 from collections.abc import Mapping
 from types import TracebackType
@@ -48,7 +51,7 @@ from typing import Any, Self
 import uvloop
 
 from tests.fakes.hub_app import HubApp, Request
-from tests.fakes.hub_faults import Body, Cut, Ending, Fault, How, Operation
+from tests.fakes.hub_faults import Body, Cut, Ending, Fault, How, Operation, Script
 from tests.fakes.hub_model import Server
 from tests.fakes.hub_state import HubState
 from tests.fakes.hub_tokens import Tokens
@@ -126,12 +129,13 @@ class FakeHub(HubState):
         message: str = "Service Unavailable",
         headers: Mapping[str, str] | None = None,
         act: bool = False,
+        hangs_s: float = math.inf,
         times: float = 1,
     ) -> None:
         """The next `times` requests of this kind (`math.inf`: all) fail; faults are used up in the order they came.
 
         `act` lets the Hub do what it was asked before the fault hides its answer. "reset" breaks the connection with a
-        TCP reset, "drop" closes it, "hang" answers nothing until the client goes away.
+        TCP reset, "drop" closes it, "hang" answers nothing until the client goes away, or drops it after `hangs_s`.
         """
         self._app.faults.append(
             Fault(
@@ -143,6 +147,7 @@ class FakeHub(HubState):
                 message=message,
                 headers=headers or {},
                 act=act,
+                hangs_s=hangs_s,
                 times=times,
             )
         )
@@ -152,12 +157,36 @@ class FakeHub(HubState):
         self._app.faults.clear()
         self._app.cuts.clear()
 
+    def follow_script(self, script: Script | None) -> None:
+        """Ask this for a fault, and for a cut, where none was ordered beforehand."""
+        self._app.script = script
+
     def cut_progress(
-        self, username: str, *, after_events: int, how: Ending = "drop", server_name: str = "", times: float = 1
+        self,
+        username: str,
+        *,
+        after_events: float = math.inf,
+        how: Ending = "drop",
+        in_event: bool = False,
+        piece_bytes: int = 0,
+        server_name: str = "",
+        times: float = 1,
     ) -> None:
-        """The user's next progress streams break after so many events; "end" ends them as if nothing were wrong."""
+        """The user's next progress streams break after so many events; "end" ends them as if nothing were wrong.
+
+        With `in_event` they break in the middle of the event after those. With `piece_bytes` they are sent in pieces of
+        that size, whether they break or not.
+        """
         self._app.cuts.append(
-            Cut(username=username, server_name=server_name, after_events=after_events, how=how, times=times)
+            Cut(
+                username=username,
+                server_name=server_name,
+                after_events=after_events,
+                how=how,
+                in_event=in_event,
+                piece_bytes=piece_bytes,
+                times=times,
+            )
         )
 
     async def kill(self, *, keeps_state: bool = True) -> None:
@@ -167,11 +196,13 @@ class FakeHub(HubState):
         `pending: "check"` until `release`, a ready server stays, and so do users and tokens. Without `keeps_state`
         the Hub's database was in memory: nothing of it is left.
         """
+        self._happened("hub_killed")
         await self._app.server.stop()
         self._stop_timers()
         if not keeps_state:
             self.users.clear()
             self.tokens = Tokens()
+            self._happened("state_lost")
         for user in self.users.values():
             for server in user.servers.values():
                 self._survive_restart(server)
@@ -179,6 +210,7 @@ class FakeHub(HubState):
     async def start_again(self) -> None:
         """On the same port."""
         await self._app.server.start()
+        self._happened("hub_started")
 
     async def restart(self, *, keeps_state: bool = True) -> None:
         await self.kill(keeps_state=keeps_state)

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from tests.fakes.asgi_server import AsgiServer, Receive, Scope, Send, until_disconnected
 from tests.fakes.hub_api import Call, HubApi, Reply, parse_call
-from tests.fakes.hub_faults import Cut, Fault, Operation
+from tests.fakes.hub_faults import Cut, Fault, Operation, Script
 from tests.fakes.hub_model import Refusal
 from tests.fakes.hub_state import HubState
 
@@ -45,6 +45,7 @@ class HubApp:
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self.cuts: list[Cut] = []
+        self.script: Script | None = None
         self.open_streams = 0
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,6 +114,8 @@ class HubApp:
         fault = next((fault for fault in self.faults if fault.hits(call.operation, call.username)), None)
         if fault is not None:
             fault.times -= 1
+        elif self.script is not None:
+            fault = self.script.fault(call.operation, call.username)
         return fault
 
     async def _fail(self, fault: Fault, call: Call, exchange: "_Exchange") -> None:
@@ -132,7 +135,12 @@ class HubApp:
                 self.server.drop(exchange.scope)
                 await until_disconnected(exchange.receive)
             case "hang":
-                await until_disconnected(exchange.receive)
+                try:
+                    async with asyncio.timeout(None if math.isinf(fault.hangs_s) else fault.hangs_s):
+                        await until_disconnected(exchange.receive)
+                except TimeoutError:
+                    self.server.drop(exchange.scope)
+                    await until_disconnected(exchange.receive)
         self._state.notice()
 
     # --- answers ------------------------------------------------------------------------------------------------------
@@ -168,13 +176,15 @@ class HubApp:
             writer.result()
 
     async def _write(self, events: AsyncGenerator[bytes], exchange: "_Exchange") -> None:
-        cut = self._cut_for(exchange.request)
-        left = math.inf if cut is None else cut.after_events
+        cut = self._cut_for(exchange.request) or Cut(username=exchange.request.username)
+        left = cut.after_events
         async with contextlib.aclosing(events):
             while left > 0 and (chunk := await anext(events, None)):
-                await exchange.send_part(chunk)
+                await exchange.send_pieces(chunk, cut.piece_bytes)
                 left -= chunk.startswith(b"data:")
-        if cut is None or cut.how == "end":
+            if cut.in_event and left <= 0 and (chunk := await anext(events, None)):
+                await exchange.send_part(chunk[: len(chunk) // 2])
+        if left > 0 or cut.how == "end":
             await exchange.send_all(b"")
             return
         if cut.how == "drop":
@@ -188,7 +198,7 @@ class HubApp:
             if cut.times > 0 and (cut.username, cut.server_name) == (request.username, request.server_name):
                 cut.times -= 1
                 return cut
-        return None
+        return self.script.cut(request.username, request.server_name) if self.script is not None else None
 
 
 @dataclass(frozen=True)
@@ -209,6 +219,12 @@ class _Exchange:
 
     async def send_part(self, body: bytes) -> None:
         await self.send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def send_pieces(self, body: bytes, most: int) -> None:
+        """Each piece is on its way before the next, so that the reader may see them one at a time."""
+        for begin in range(0, len(body), most or len(body)):
+            await self.send_part(body[begin : begin + (most or len(body))])
+            await asyncio.sleep(0)
 
     async def send_all(self, body: bytes) -> None:
         await self.send({"type": "http.response.body", "body": body})

@@ -1,8 +1,9 @@
 """Faults that a test orders: answers that are not the Hub's, no answer at all, and progress streams that break."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 Operation = Literal[
     "get_version",
@@ -37,14 +38,16 @@ class Fault:
     """How one operation fails, and how often it still does."""
 
     operation: Operation
-    username: str | None
-    how: How
-    status: int
-    body: Body
-    message: str
+    username: str | None = None
+    how: How = "answer"
+    status: int = 503
+    body: Body = "json"
+    message: str = "Service Unavailable"
     headers: Mapping[str, str] = field(default_factory=dict)
-    act: bool
-    times: float
+    act: bool = False
+    hangs_s: float = math.inf
+    """With `how="hang"`: after so long the connection is closed from here."""
+    times: float = 1
 
     def hits(self, operation: Operation, username: str | None) -> bool:
         return self.times > 0 and self.operation == operation and self.username in (None, username)
@@ -61,10 +64,23 @@ class Fault:
 
 @dataclass(kw_only=True)
 class Cut:
-    """Where a progress stream breaks, and how often it still does."""
+    """Where a progress stream breaks or how it is sent, and how often it still does."""
 
     username: str
-    server_name: str
-    after_events: int
-    how: Ending
-    times: float
+    server_name: str = ""
+    after_events: float = math.inf
+    """`math.inf`: it does not break."""
+    how: Ending = "drop"
+    in_event: bool = False
+    """It breaks in the middle of the next event."""
+    piece_bytes: int = 0
+    """Whatever is sent goes out in pieces of at most so many bytes; 0: as it is."""
+    times: float = 1
+
+
+class Script(Protocol):
+    """Orders faults as requests come; asked where none was ordered beforehand."""
+
+    def fault(self, operation: Operation, username: str) -> Fault | None: ...
+
+    def cut(self, username: str, server_name: str) -> Cut | None: ...

@@ -1,9 +1,9 @@
 """What can be set on the fake Hub, its journal, and waiting for what happens at it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 What = Literal[
     "user_created",
@@ -17,6 +17,9 @@ What = Literal[
     "server_removed",
     "token_minted",
     "token_revoked",
+    "hub_killed",
+    "hub_started",
+    "state_lost",
 ]
 
 
@@ -29,6 +32,8 @@ class Happening:
     server_name: str = ""
     at: float
     """Seconds on the loop's clock."""
+    user_options: Mapping[str, Any] | None = None
+    """Of a spawn that started."""
 
 
 class HubSettings:
@@ -89,7 +94,15 @@ class HubSettings:
         """How often this happened, to this user or to anybody."""
         return sum(line.what == what and username in (None, line.username) for line in self.journal)
 
-    def _happened(self, what: What, username: str, server_name: str = "") -> None:
+    def _happened(
+        self,
+        what: What,
+        username: str = "",
+        server_name: str = "",
+        *,
+        user_options: Mapping[str, Any] | None = None,
+    ) -> None:
         at = asyncio.get_running_loop().time()
-        self.journal.append(Happening(what=what, username=username, server_name=server_name, at=at))
+        happening = Happening(what=what, username=username, server_name=server_name, at=at, user_options=user_options)
+        self.journal.append(happening)
         self.notice()

@@ -128,7 +128,7 @@ class HubState(HubSettings):
         server.started = server.last_activity = self.users[server.username].last_activity = now()
         scopes = [f"access:servers!server={server.username}/{server.name}"]
         server.own_token = self.tokens.add(server.username, scopes, f"Server at {server.url}", None).token
-        self._happened("spawn_started", server.username, server.name)
+        self._happened("spawn_started", server.username, server.name, user_options=server.user_options)
         self._schedule(server, spawn)
         return spawn
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.fakes.hub_faults import Cut, Fault, Operation
 
 NEVER = SpawnPlan(never=True)
 
@@ -222,6 +223,55 @@ async def test_a_request_that_hangs_is_let_go_when_the_client_leaves(hub: FakeHu
     await hub.until(lambda: hub.connections == 0)
 
 
+async def test_a_request_that_hangs_may_be_dropped_in_the_end(hub: FakeHub, api: httpx.AsyncClient) -> None:
+    hub.fail_on("create_user", how="hang", act=True, hangs_s=0.01)
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        await api.post("users/alice")
+
+    assert "alice" in hub.users
+
+
+class _Script:
+    """One user cannot be created, and their progress is cut."""
+
+    def __init__(self, username: str) -> None:
+        self._username = username
+
+    def fault(self, operation: Operation, username: str) -> Fault | None:
+        fails = (operation, username) == ("create_user", self._username)
+        return Fault(operation=operation, status=502) if fails else None
+
+    def cut(self, username: str, server_name: str) -> Cut | None:
+        return Cut(username=username, after_events=1) if username == self._username else None
+
+
+async def test_a_script_is_asked_at_each_request(hub: FakeHub, api: httpx.AsyncClient) -> None:
+    hub.follow_script(_Script("alice"))
+
+    assert (await api.post("users/alice")).status_code == 502
+    assert (await api.post("users/bob")).status_code == 201
+
+
+async def test_a_script_comes_after_what_was_ordered(hub: FakeHub, api: httpx.AsyncClient) -> None:
+    hub.fail_on("create_user", status=503)
+    hub.follow_script(_Script("alice"))
+
+    assert (await api.post("users/alice")).status_code == 503
+
+
+async def test_a_script_may_cut_a_progress_stream(hub: FakeHub, api: httpx.AsyncClient) -> None:
+    hub.spawn_plan("alice", NEVER)
+    await _start(api)
+    hub.follow_script(_Script("alice"))
+
+    content = bytearray()
+    with pytest.raises(httpx.RemoteProtocolError):
+        await _read(api, content)
+
+    assert content.count(b"data: ") == 1
+
+
 async def test_a_server_may_seem_absent(hub: FakeHub, api: httpx.AsyncClient) -> None:
     await _start_and_wait(hub, api)
     hub.fail_on("reach_server", status=503)
@@ -267,6 +317,31 @@ async def test_a_cut_progress_stream_may_end_as_if_nothing_were_wrong(hub: FakeH
     await _start(api)
 
     assert await _messages(api) == []
+
+
+async def test_a_progress_stream_may_break_within_an_event(hub: FakeHub, api: httpx.AsyncClient) -> None:
+    hub.spawn_plan("alice", NEVER)
+    hub.cut_progress("alice", after_events=1, in_event=True)
+    await _start(api)
+
+    content = bytearray()
+    with pytest.raises(httpx.RemoteProtocolError):
+        await _read(api, content)
+
+    assert content.count(b"data: ") == 2
+    assert not content.endswith(b"\n\n")
+
+
+async def test_a_progress_stream_may_come_byte_by_byte(hub: FakeHub, api: httpx.AsyncClient) -> None:
+    hub.spawn_plan("alice", SpawnPlan(messages=["pulling"]))
+    hub.cut_progress("alice", piece_bytes=1)
+    await _start(api)
+
+    async with api.stream("GET", "users/alice/server/progress") as stream:
+        chunks = [chunk async for chunk in stream.aiter_raw()]
+
+    assert b"Server ready" in b"".join(chunks)
+    assert len(chunks) > 10
 
 
 # --- restarts ---------------------------------------------------------------------------------------------------------
@@ -370,6 +445,20 @@ async def test_the_journal_tells_what_really_happened_in_order(hub: FakeHub, api
     whats = ["user_created", "spawn_started", "server_ready", "server_stopped", "user_deleted"]
     assert told == [(what, "alice") for what in whats]
     assert [line.at for line in hub.journal] == sorted(line.at for line in hub.journal)
+
+
+async def test_the_journal_keeps_what_a_spawn_was_asked_for_and_survives_a_restart(
+    hub: FakeHub, api: httpx.AsyncClient
+) -> None:
+    await _start(api, repo_url="https://example.org/one")
+    await hub.until(lambda: hub.count("server_ready"))
+
+    await hub.restart(keeps_state=False)
+
+    assert [line.user_options for line in hub.journal if line.what == "spawn_started"] == [
+        {"repo_url": "https://example.org/one"}
+    ]
+    assert [line.what for line in hub.journal][-3:] == ["hub_killed", "state_lost", "hub_started"]
 
 
 async def test_requests_are_kept_as_they_came(hub: FakeHub, api: httpx.AsyncClient) -> None:

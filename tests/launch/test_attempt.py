@@ -19,6 +19,7 @@ from app.launch.errors import (
     HubRefused,
     HubUnavailable,
     NoRoom,
+    ServerExists,
     SpawnCancelled,
     SpawnFailed,
     SpawnLost,
@@ -314,6 +315,26 @@ async def test_a_user_who_was_there_before_is_somebody_elses(hub: FakeHub, attem
         await attempted.run()
 
     assert hub.count("spawn_started") == 0
+
+
+async def test_a_start_that_arrived_twice_is_one_start(hub: FakeHub, attempted: Attempted) -> None:
+    hub.spawn_plan("alice", SpawnPlan(seconds=0.02))
+    hub.fail_on("start_server", status=400, message="alice is already running", act=True)
+
+    await attempted.run()
+
+    assert attempted.steps[-1].phase is Status.READY
+    assert hub.count("spawn_started") == 1
+
+
+async def test_on_an_account_that_was_there_before_a_running_server_is_its_users_own(
+    hub: FakeHub, attempted: Attempted
+) -> None:
+    hub.create_user("alice")
+    await hub.start_server("alice", "", {})
+
+    with pytest.raises(ServerExists):
+        await attempted.run(replace(ATTEMPT, creates_user=False))
 
 
 async def test_a_lifetime_beyond_the_hubs_is_a_clear_problem(hub: FakeHub, attempted: Attempted) -> None:

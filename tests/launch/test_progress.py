@@ -5,7 +5,7 @@ from app.launch.ports import Progress
 from app.launch.progress import EVENTS_MAX, ProgressFilter
 
 
-def told(steps: list[Step | None]) -> list[tuple[int, str]]:
+def told(steps: list[Step | None]) -> list[tuple[int | None, str]]:
     return [(step.progress, step.message) for step in steps if step]
 
 

@@ -10,7 +10,7 @@ from app.launch.errors import ImageNotAllowed
 from app.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
 from app.launch.policy import Policy
 from app.store.sql import SqlLaunchStore
-from tests.fakes.hub import FakeHub
+from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, launching
 
 CALLER = Caller(kind="anonymous", key="127.0.0.1")
@@ -58,6 +58,29 @@ async def test_a_cancellation_that_meets_the_very_end_of_the_launch_is_carried_o
         while not await core.service.cancel(launch.id):
             pass
         assert (await core.service.get(launch.id)).status is Status.STOPPED
+
+
+async def test_progress_that_is_stored_while_a_cancellation_is_under_way_does_not_fall_with_it(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    hub.fail_on("stop_server", how="hang", hangs_s=0.05)
+    async with (
+        GatedStore(tmp_path / "launches.sqlite") as store,
+        launching(hub, client, store) as core,
+        asyncio.timeout(10),
+    ):
+        store.gate.set()
+        launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
+        await hub.until(lambda: hub.open_streams)
+        await core.service.cancel(launch.id)
+        await hub.until(lambda: hub.asked("stop_server"))
+
+        await store.append(launch, Step(phase=Status.LAUNCHING, progress=70, message="on its way before"))
+        await core.idle()
+
+        last = (await core.service.get(launch.id)).last_event
+        assert (last.phase, last.progress) == (Status.CANCELLED, 70)
 
 
 async def test_what_a_caller_may_launch_depends_on_their_key_and_their_groups(

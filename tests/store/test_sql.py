@@ -113,6 +113,18 @@ async def test_what_names_an_unknown_launch_is_refused(store: LaunchStore) -> No
         await store.mark_cleaned(launch, launch.attempt)
 
 
+async def test_a_step_that_tells_no_progress_leaves_it_as_the_log_has_it(store: LaunchStore) -> None:
+    """As a cancellation does, which may come while a step is on its way to the log."""
+    launch = new_launch()
+    await store.accept(launch)
+
+    steps = PULLING, replace(PULLING, progress=60), replace(CANCELLED, progress=None)
+    events = await asyncio.gather(*(store.append(launch, step) for step in steps))
+
+    assert [event.progress for event in events] == [20, 60, 60]
+    assert [event.progress for event in await store.events(launch.id, after=1)] == [20, 60, 60]
+
+
 async def test_the_log_is_read_from_any_event_on(store: LaunchStore) -> None:
     launch = new_launch()
     await store.accept(launch)

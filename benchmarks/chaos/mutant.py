@@ -1,0 +1,14 @@
+"""`hublaunch serve` with its fence switched off: a run of the chaos with it must fail.
+
+    make chaos MUTANT=fence
+
+A frozen owner that wakes then writes into a log that somebody else has gone on with.
+"""
+
+from unittest import mock
+
+from app.cli import main
+
+if __name__ == "__main__":
+    with mock.patch("app.store.writes.check_fence", autospec=True, return_value=None):
+        main()

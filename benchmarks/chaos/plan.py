@@ -1,0 +1,246 @@
+"""What one run does, all of it drawn from the seed.
+
+Each actor has a random stream of its own, so that what one of them does shifts nobody else's. What is drawn here is the
+same on every machine; what the operating system makes of it is not.
+"""
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tests.fakes.hub_faults import Cut, Fault, Operation
+
+Action = Literal["kill", "freeze", "freeze_and_kill", "stop"]
+
+REPO_URL = "https://example.org/chaos/launch-{number}"
+"""Ties what happens at the Hub to a launch: it is in the `user_options`, and hublaunch names the user by it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How big a run is."""
+
+    launches: int = 500
+    per_s: float = 3.5
+    """Launches that begin a second, on average."""
+    replicas: int = 3
+    """Processes; on SQLite it is always one."""
+    lease_s: float = 2.0
+    launch_timeout_s: float = 120.0
+    settle_s: float = 120.0
+    """How long to wait, once all is quiet, for what still stands at the Hub to be cleaned up."""
+    least_kills: int = 5
+    least_hit_share: float = 0.2
+    long_faults: bool = True
+    """Whether hangs that only a time-out ends, and a 429 without `Retry-After`, are among the faults."""
+
+    @property
+    def window_s(self) -> float:
+        """From the first launch to the last."""
+        return self.launches / self.per_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchPlan:
+    """One client, what its launch meets at the Hub, and what it does to itself."""
+
+    number: int
+    at_s: float
+    spawn: Mapping[str, Any]
+    """A SpawnPlan as `user_options` carry it."""
+    posts_stream: bool
+    """Follows by the POST's own stream as long as it lasts, else by GET."""
+    repeats_after_s: Sequence[float]
+    """When, counted from the acceptance, the POST is sent again with the same key."""
+    misuses_key: bool
+    """Sends another body with the key, which must be refused."""
+    cuts_after_bytes: Sequence[int]
+    """Where the client breaks its own streams, one after the other."""
+    cancels_after_s: float | None
+    faults: Mapping[tuple[Operation, int], Mapping[str, Any]] = field(default_factory=dict)
+    """By operation and how often it was asked before: what becomes of the request."""
+    cuts: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """By progress stream, from 0."""
+
+    @property
+    def fails(self) -> bool:
+        """Whether the spawner will fail."""
+        return "fails" in self.spawn
+
+    @property
+    def repo_url(self) -> str:
+        return REPO_URL.format(number=self.number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessFault:
+    """What happens to one process of hublaunch."""
+
+    at_s: float
+    replica: int
+    action: Action
+    frozen_s: float
+    down_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubRestart:
+    at_s: float
+    down_s: float
+    keeps_state: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A whole run."""
+
+    launches: Sequence[LaunchPlan]
+    processes: Sequence[ProcessFault]
+    hub_restarts: Sequence[HubRestart]
+    outages: Sequence[tuple[float, float]]
+    """When the proxy before the Hub breaks all connections, and for how long it then takes no other."""
+    foreign_at_s: Sequence[float]
+    """When somebody else's user appears at the Hub, with a server."""
+    slow_spawn_timeout: float
+    interrupt_s: float
+
+
+def stream(seed: int, actor: object) -> random.Random:
+    """The random numbers of one actor."""
+    return random.Random(f"{seed}/{actor}")
+
+
+def draw_plan(seed: int, scale: Scale) -> Plan:
+    window, numbers = scale.window_s, stream(seed, "hub")
+    restarts = max(1, round(window / 35))
+    return Plan(
+        launches=[_launch(seed, number, scale) for number in range(scale.launches)],
+        processes=_processes(seed, scale),
+        hub_restarts=[
+            HubRestart(
+                at_s=numbers.uniform(n + 0.3, n + 1) * window / restarts,
+                down_s=numbers.uniform(0.1, 2.0),
+                keeps_state=restarts == 1 or n % 3 != 1,
+            )
+            for n in range(restarts)
+        ],
+        outages=sorted((numbers.uniform(0, window), numbers.uniform(0.2, 2.0)) for _ in range(round(window / 20))),
+        foreign_at_s=[0.0, 0.0, 0.0, *(numbers.uniform(0, window) for _ in range(5))],
+        slow_spawn_timeout=numbers.choice([0.0, 0.5, 10.0]),
+        interrupt_s=numbers.choice([0.0, 0.1, 0.5]),
+    )
+
+
+def _launch(seed: int, number: int, scale: Scale) -> LaunchPlan:
+    numbers = stream(seed, f"launch/{number}")
+    return LaunchPlan(
+        number=number,
+        at_s=numbers.uniform(0, scale.window_s),
+        spawn=_spawn(numbers),
+        posts_stream=numbers.random() < 0.4,
+        repeats_after_s=[numbers.expovariate(1.5) for _ in range(numbers.choice([0, 0, 1, 1, 2, 4]))],
+        misuses_key=numbers.random() < 0.05,
+        cuts_after_bytes=[numbers.randint(1, 1500) for _ in range(numbers.choice([0, 0, 1, 2, 3]))],
+        cancels_after_s=numbers.expovariate(0.8) if numbers.random() < 0.12 else None,
+        faults=dict(_fault(numbers, scale) for _ in range(numbers.choice([0, 0, 1, 1, 2]))),
+        cuts={n: _cut(numbers) for n in range(2) if numbers.random() < 0.25},
+    )
+
+
+def _spawn(numbers: random.Random) -> Mapping[str, Any]:
+    # Most are quick, and some are still under way when a process wakes that was frozen.
+    is_long = numbers.random() < 0.2
+    count = numbers.randint(8, 20) if is_long else numbers.randint(1, 6)
+    spawn: dict[str, Any] = {
+        "messages": [step_message(n + 1, count, "…" * numbers.randint(0, 30)) for n in range(count)],
+        "seconds": round(numbers.uniform(4, 9) if is_long else numbers.uniform(0.1, 1.5), 3),
+        "start_returns": numbers.random() < 0.3,
+    }
+    if numbers.random() < 0.1:
+        spawn["fails"] = "the image cannot be pulled"
+    if numbers.random() < 0.25:
+        spawn["stop_seconds"] = round(numbers.uniform(0.1, 3), 3)
+    return spawn
+
+
+def step_message(n: int, count: int, words: str) -> str:
+    """What the spawner tells, so that it can be known again in a launch's log."""
+    return f"Step {n} of {count}: {words}"
+
+
+_OPERATIONS: Sequence[Operation] = (
+    *("create_user", "create_user", "start_server", "start_server", "start_server", "mint_token", "mint_token"),
+    *("get_user", "stop_server", "delete_user", "list_tokens", "progress", "reach_server"),
+)
+
+
+def _fault(numbers: random.Random, scale: Scale) -> tuple[tuple[Operation, int], Mapping[str, Any]]:
+    operation = numbers.choice(_OPERATIONS)
+    act = numbers.random() < 0.5 and operation != "progress"
+    wait_s = numbers.uniform(0.5, 4)
+    kinds: list[Mapping[str, Any]] = [
+        {"how": "answer", "status": 502, "body": "html", "act": act},
+        {"how": "answer", "status": 502, "body": "html", "act": act},
+        {"how": "answer", "status": 504, "body": "empty", "act": act},
+        {"how": "answer", "status": 503, "act": False},
+        {"how": "drop", "act": act},
+        {"how": "drop", "act": act},
+        {"how": "reset", "act": act},
+        {"how": "reset", "act": act},
+        {"how": "hang", "act": act, "hangs_s": wait_s},
+        {"how": "answer", "status": 200, "body": "half", "act": True},
+    ]
+    if operation in ("create_user", "start_server"):
+        kinds += [{"status": 429, "message": "Busy.", "headers": {"Retry-After": str(round(wait_s))}}] * 2
+    if operation == "start_server":
+        kinds.append({"status": 400, "message": "it is already running", "act": True})
+    if scale.long_faults and numbers.random() < 0.1:
+        kinds = [{"how": "hang", "act": act, "hangs_s": math.inf}, {"status": 429, "message": "Busy."}]
+    return (operation, numbers.choice([0, 0, 0, 1])), numbers.choice(kinds)
+
+
+def _cut(numbers: random.Random) -> Mapping[str, Any]:
+    pieces = {"piece_bytes": numbers.choice([0, 1, 2, 7, 50])}
+    if numbers.random() < 0.4:
+        return {"piece_bytes": numbers.randint(1, 20)}
+    return {
+        **pieces,
+        "after_events": numbers.randint(0, 4),
+        "how": numbers.choice(["drop", "reset", "end"]),
+        "in_event": numbers.random() < 0.5,
+    }
+
+
+def _processes(seed: int, scale: Scale) -> Sequence[ProcessFault]:
+    numbers = stream(seed, "processes")
+    kills = max(scale.least_kills, round(scale.window_s / 15))
+    actions: list[Action] = ["kill"] * kills
+    actions += ["freeze"] * (2 * kills)
+    actions += ["freeze_and_kill"] * (kills // 3)
+    actions += ["stop"] * (kills // 3)
+    numbers.shuffle(actions)
+    share = scale.window_s / len(actions)
+    return [
+        ProcessFault(
+            at_s=(n + numbers.random()) * share,
+            replica=numbers.randrange(scale.replicas),
+            action=action,
+            frozen_s=numbers.choice([0.3, 1.0]) if numbers.random() < 0.25 else scale.lease_s * numbers.uniform(1.2, 3),
+            down_s=numbers.choice([0.0, 0.0, 0.5, scale.lease_s * 2]),
+        )
+        for n, action in enumerate(actions)
+    ]
+
+
+def planned_fault(plan: LaunchPlan, operation: Operation, nth: int) -> Fault | None:
+    """The fault of the launch's request of this kind."""
+    told = plan.faults.get((operation, nth))
+    return None if told is None else Fault(operation=operation, **told)
+
+
+def planned_cut(plan: LaunchPlan, username: str, server_name: str, nth: int) -> Cut | None:
+    """The cut of the launch's progress stream."""
+    told = plan.cuts.get(nth)
+    return None if told is None else Cut(username=username, server_name=server_name, **told)

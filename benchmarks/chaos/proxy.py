@@ -1,0 +1,117 @@
+"""A TCP proxy before the Hub that delays what passes, and breaks connections."""
+
+import asyncio
+import contextlib
+import random
+import socket
+import struct
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class ChaosProxy:
+    """Listens on 127.0.0.1 and passes bytes on to `target_port` and back.
+
+    Every connection has random numbers of its own, by the order in which it came: one in ten breaks after some
+    thousand bytes in either direction, and one chunk in twenty is held back for up to half a second.
+    """
+
+    def __init__(self, target_port: int, *, stream: Callable[[str], random.Random]) -> None:
+        self.calm = False
+        """Whether connections are left alone from now on."""
+        self.breaks = 0
+        """Connections that were broken here."""
+        self._target_port = target_port
+        self._stream = stream
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._count = 0
+        self._away = False
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=4096)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
+
+    async def outage(self, seconds: float) -> None:
+        """Break every connection, and each new one until the time is over."""
+        self._away = True
+        for writer in list(self._connections.values()):
+            self._break(writer)
+        await asyncio.sleep(seconds)
+        self._away = False
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        numbers = self._stream(f"proxy/{self._count}")
+        self._count += 1
+        task = asyncio.create_task(self._serve(reader, writer, numbers))
+        self._connections[task] = writer
+        task.add_done_callback(lambda _: self._connections.pop(task))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, numbers: random.Random) -> None:
+        if self._away:
+            self._break(writer)
+            return
+        try:
+            hub_reader, hub_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        except OSError:
+            self._break(writer)
+            return
+        left = [numbers.randint(1, 20_000) if not self.calm and numbers.random() < 0.1 else None]
+        up, down = (
+            asyncio.create_task(self._pass(reader, hub_writer, left, numbers)),
+            asyncio.create_task(self._pass(hub_reader, writer, left, numbers)),
+        )
+        try:
+            await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (up, down):
+                task.cancel()
+            await asyncio.gather(up, down, return_exceptions=True)
+            # What had been passed on still arrives there; the side that is told nothing hears a close.
+            for end in (hub_writer, writer):
+                end.close()
+
+    async def _pass(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        left: list[int | None],
+        numbers: random.Random,
+    ) -> None:
+        """Until an end closes, or the bytes that the connection may pass are used up."""
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(65_536):
+                if not self.calm and numbers.random() < 0.05:
+                    await asyncio.sleep(numbers.uniform(0.01, 0.5))
+                if (most := left[0]) is not None and not self.calm:
+                    writer.write(chunk[:most])
+                    left[0] = most - len(chunk)
+                    if most <= len(chunk):
+                        await writer.drain()
+                        self._break(writer, reset=numbers.random() < 0.5)
+                        return
+                else:
+                    writer.write(chunk)
+                await writer.drain()
+
+    def _break(self, writer: asyncio.StreamWriter, *, reset: bool = True) -> None:
+        self.breaks += 1
+        if not reset:
+            writer.close()
+        elif (raw := writer.get_extra_info("socket")) is not None and raw.fileno() >= 0:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            writer.transport.abort()
