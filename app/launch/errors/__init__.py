@@ -2,6 +2,7 @@
 
     LaunchError
     ├── InternalError                a fault of hublaunch itself; its log has it
+    ├── Interrupted                  its process ended, and another begins anew
     ├── RequestRefused               before acceptance; the caller can change something
     │   ├── InvalidRequest             a field is not what it must be
     │   ├── Unauthenticated            who is calling is not known, and has to be
@@ -55,6 +56,7 @@ what the caller sent, and none holds a credential. How an error looks to a calle
 
 from app.launch.errors.base import (
     InternalError,
+    Interrupted,
     LaunchError,
 )
 from app.launch.errors.hub import (
@@ -129,6 +131,7 @@ __all__ = [
     "ImageNotFound",
     "ImagePullFailed",
     "InternalError",
+    "Interrupted",
     "InvalidRequest",
     "LaunchError",
     "LaunchGone",
