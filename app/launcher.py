@@ -26,7 +26,7 @@ from app.launch.cleanup import clean_up
 from app.launch.errors import NameTaken, SpawnTimedOut
 from app.launch.hook import PreLaunchHook
 from app.launch.image import ImagePattern
-from app.launch.model import DEFAULT_SERVER, Attempt, Step
+from app.launch.model import DEFAULT_SERVER, Attempt, LaunchRequest, Step
 from app.launch.policy import Policy
 from app.launch.repo import RepoPattern
 from app.launch.request import launch_request
@@ -129,16 +129,16 @@ class Launcher:
         except NameTaken:
             raise
         except BaseException as error:
-            await self._clean_up(attempt)
+            await self._clean_up(attempt, request)
             if isinstance(error, TimeoutError) and limit.expired():
                 raise SpawnTimedOut(self.launch_timeout) from error
             raise
         return {**args, "image": image, "repo_url": repo_url, "url": steps.last.url, "token": steps.last.token}
 
-    async def _clean_up(self, attempt: Attempt) -> None:
+    async def _clean_up(self, attempt: Attempt, request: LaunchRequest) -> None:
         try:
             async with asyncio.timeout(CLEAN_UP_TIMEOUT_S):
-                await clean_up(attempt, self._hub, minted=self._entry.token_mode == "hub")
+                await clean_up(attempt, request, self._hub, minted=self._entry.token_mode == "hub")
         except Exception:
             log.exception("What the launch of %s/%s created was not deleted", attempt.username, attempt.server_name)
 

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, FilePath, ImportString, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    FilePath,
+    ImportString,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
@@ -214,7 +223,7 @@ class Settings(BaseSettings):
         3600, ge=0, title="Seconds for which a temporary user is kept after their server has stopped"
     )
     retention: float = Field(2592000, gt=0, title="Seconds for which a launch that has ended is kept (30 days)")
-    drain_s: float = Field(10, gt=0, title="Seconds within which the process ends once it is told to")
+    drain_s: float = Field(10, ge=2, title="Seconds within which the process ends once it is told to")
     secret_key: SecretStr | None = Field(
         None,
         min_length=32,
@@ -258,6 +267,13 @@ class Settings(BaseSettings):
     def _weights(cls, value: Mapping[str, float]) -> Mapping[str, float]:
         if not all(weight > 0 for weight in value.values()):
             raise ValueError("each must be above 0")
+        return value
+
+    @field_validator("retention")
+    @classmethod
+    def _retention(cls, value: float, known: ValidationInfo) -> float:
+        if value < known.data.get("idempotency_ttl", 0):
+            raise ValueError("must not be shorter than LAUNCHER_IDEMPOTENCY_TTL, or a key would be forgotten too soon")
         return value
 
     @classmethod

@@ -15,6 +15,7 @@ from app.launch.model import Problem
 
 STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.InternalError: 500,
+    errors.Interrupted: 503,
     errors.InvalidRequest: 422,
     errors.Unauthenticated: 401,
     errors.AccessDenied: 403,

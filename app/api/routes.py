@@ -1,6 +1,7 @@
 """`POST` and `GET /launch`, `GET` and `DELETE /launch/{id}`, `GET /launch/{id}/events`, `GET /session`."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -32,8 +33,23 @@ def _launch_id(text: str) -> str:
 
 
 LaunchId = Annotated[str, Path(description="The launch's id."), AfterValidator(_launch_id)]
-LastEventId = Annotated[str | None, Header(description="The last event that was received; wins over `after`.")]
-After = Annotated[int, Query(ge=0, description="The same, for a first request.")]
+
+
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is no time that a launch can have") from None
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must have printable characters only")
+    return text
+
+
+Since = Annotated[AwareDatetime, AfterValidator(_utc)]
+Text = Annotated[str, AfterValidator(_printable)]
 
 _KEY = (
     "The same request with the same key, sent however often, is one launch. For callers without credentials at least "
@@ -49,7 +65,8 @@ _EVENT_SCHEMA = LaunchEvent.model_json_schema(ref_template="#/components/schemas
 del _EVENT_SCHEMA["$defs"]
 _STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
     "description": "The events from the first, or from after the cursor, to the last (ready, failed or cancelled). "
-    "Stored events are unnamed and carry an `id`; `heartbeat` is named and carries none. A reconnect with "
+    "Stored events are unnamed and carry an `id`; `heartbeat` and, in line, `position` (`position`, `queue_size`, "
+    "`eta_s`, `eta_basis`) are named and carry none. A reconnect with "
     "`Last-Event-ID` misses and repeats nothing.",
     "content": {
         "text/event-stream": {
@@ -57,7 +74,7 @@ _STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
                 "type": "object",
                 "properties": {
                     "id": {"type": "string"},
-                    "event": {"type": "string", "description": "`heartbeat`; absent for a stored event."},
+                    "event": {"type": "string", "description": "`heartbeat` or `position`; absent for a stored event."},
                     "data": {
                         "type": "string",
                         "contentMediaType": "application/json",
@@ -132,13 +149,15 @@ async def get_launches(
     web: WebDep,
     caller: KnownCallerDep,
     status: Annotated[Status | None, Query(description="Only those of this status.")] = None,
-    repo_url: Annotated[str | None, Query(max_length=REPO_URL_MAX, description="Only those of this one.")] = None,
-    image: Annotated[str | None, Query(max_length=IMAGE_MAX, description="Only those of this one.")] = None,
+    repo_url: Annotated[Text | None, Query(max_length=REPO_URL_MAX, description="Only those of this one.")] = None,
+    image: Annotated[Text | None, Query(max_length=IMAGE_MAX, description="Only those of this one.")] = None,
     username: Annotated[
-        str | None, Query(max_length=NAME_MAX, description="Only those on the account of this Hub user.")
+        Text | None, Query(max_length=NAME_MAX, description="Only those on the account of this Hub user.")
     ] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Only those accepted then or later.")] = None,
-    cursor: Annotated[str | None, Query(max_length=26, description="Go on from here; see `next`.")] = None,
+    since: Annotated[Since | None, Query(description="Only those accepted then or later.")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern=f"^{_ULID.pattern}$", description="Go on from here; see `next`.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     *,
     everybody: Annotated[bool, Query(description="Everybody's, for admins.")] = False,
@@ -157,14 +176,15 @@ async def get_launches(
         since=since,
         before=cursor,
     )
-    page = await web.service.page(wanted, limit=limit)
+    found = await web.service.page(wanted, limit=limit + 1)  # one more tells whether there is a next page
+    page = found[:limit]
     shown: dict[str, Any] = {
         "launches": [
             web.views.launch(launch, sight=sight(launch, caller=caller, shows_secret=False)) for launch in page
         ],
         "next": None,
     }
-    if len(page) == limit:
+    if len(found) > limit:
         query = {**request.query_params, "cursor": page[-1].id}
         shown["next"] = "?" + urlencode(query)
     return JSONResponse(shown, 200, {"Cache-Control": "no-store"})

@@ -20,9 +20,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CALL = httpx.Timeout(10, read=20)
-LONGEST_CALL_S = 45.0
-SLOW_CALL = httpx.Timeout(10, read=LONGEST_CALL_S)
+SLOW_CALL = httpx.Timeout(10, read=45)
 """Starting and stopping: a stock Hub holds the answer for `slow_spawn_timeout` or `slow_stop_timeout`, 10 s."""
+LONGEST_CALL_S = 65.0
+"""To connect, to send and to be answered."""
 STREAM = httpx.Timeout(10, read=25)
 """The Hub sends a keepalive into a progress stream every 8 s."""
 

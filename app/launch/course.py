@@ -10,18 +10,20 @@ from app.launch import attempt as attempts
 from app.launch.account import following_attempt
 from app.launch.admission import Admission
 from app.launch.attempt import Entry
-from app.launch.cleanup import clean_up
+from app.launch.cleanup import clean_up, was_asked_for
 from app.launch.errors import (
     HubBusy,
     InternalError,
+    Interrupted,
     LaunchError,
     NameTaken,
     QueueTimedOut,
+    ServerExists,
     SpawnFailed,
     SpawnTimedOut,
 )
-from app.launch.model import Attempt, Launch, LaunchRequest, Problem, Status, Step
-from app.launch.ports import Hub, LaunchStore, LeaseLost, Server
+from app.launch.model import Attempt, Launch, Problem, Status, Step
+from app.launch.ports import Hub, LaunchStore, LeaseLost, StoreFault
 from app.launch.spawn import busy_step, pause_s, standing_server
 
 log = logging.getLogger(__name__)
@@ -62,21 +64,16 @@ class Course:
 
     async def run(self, launch: Launch) -> None:
         """Run a launch from its admission on, attempt after attempt until one is ready or no other can help."""
-        if launch.admitted_at is None:
-            try:
-                launch = await self._admission.wait(launch)
-            except QueueTimedOut as error:
-                await self._store.mark_cleaned(launch, launch.attempt)  # nothing was asked of the Hub for it
-                await self._fail(launch, error)
-                return
         await self._attempts(launch, self._run(launch))
 
     async def take_over(self, launch: Launch) -> None:
         """Go on with a launch that another process had, after a look at the Hub; clean up what is due."""
         if launch.cancel_requested_at is not None and (launch.is_under_way or launch.status is Status.READY):
             await self.cancel(launch)
+        elif launch.launching_at is None and launch.is_under_way:
+            await self.run(launch)  # nothing was asked of the Hub yet, and who had it before cannot ask any more
         elif launch.is_under_way:
-            await self._go_on(launch)
+            await self._attempts(launch, self._go_on(launch))
         for attempt in await self._store.due(launch.id):
             await self._clean_up(launch, attempt)
 
@@ -94,33 +91,17 @@ class Course:
 
     # --- attempts -----------------------------------------------------------------------------------------------------
 
-    async def _go_on(self, launch: Launch) -> None:
-        if launch.launching_at is None and launch.admitted_at is None:
-            await self.run(launch)
-            return
-        attempt, is_new_user = launch.attempt, launch.attempt.creates_user
-        server = await standing_server(self._hub, attempt.username, attempt.server_name)
-        if server is not None and server.pending != "stop" and (is_new_user or _was_asked_for(server, launch.request)):
-            log.info("launch %s goes on with attempt %d", launch.id, attempt.number)
-            await self._attempts(launch, self._follow(launch, server))
-            return
-        if is_new_user or server is None:
-            await self._clean_up(launch, launch.attempt, may_be_on_its_way=True)
-        else:
-            await self._store.mark_cleaned(launch, launch.attempt)  # the server is its user's own
-        await self.run(await self._next_attempt(launch, "This service was restarted"))
-
     async def _attempts(self, launch: Launch, trying: Awaitable[LaunchError | None]) -> None:
         """Before each attempt but the first the last one is cleaned up."""
         failures = 0
         while error := await trying:
-            failures += 1
             log.info("launch %s attempt %d failed: %s", launch.id, launch.attempt.number, error)
+            failures += not isinstance(error, Interrupted)
             again = error.retryable and failures < self._terms.attempts_max
             cleaning = asyncio.create_task(self._clean_up_after(launch, error))
             try:
                 await asyncio.wait({cleaning}, timeout=_remaining_s(launch) if again else CLEAN_UP_GRACE_S)
-                if not (again and cleaning.done() and cleaning.exception() is None):
+                if not (again and _is_done(cleaning)):
                     await self._fail(launch, error)
                     await cleaning
                     return
@@ -131,6 +112,12 @@ class Course:
         log.info("launch %s is ready", launch.id)
 
     async def _run(self, launch: Launch) -> LaunchError | None:
+        """A new attempt, once the launch is admitted."""
+        if launch.admitted_at is None:
+            try:
+                launch = await self._admission.wait(launch)
+            except QueueTimedOut as error:
+                return error
         return await self._within(
             _remaining_s(launch),
             launch,
@@ -139,7 +126,7 @@ class Course:
                 launch.request,
                 hub=self._hub,
                 entry=self._entry(launch.attempt),
-                record=lambda step: self._store.append(launch, step),
+                record=lambda step: self._record(launch, step),
                 wait_in_line=lambda busy: self._wait_in_line(launch, busy, limit),
             ),
         )
@@ -159,36 +146,44 @@ class Course:
         )
         admitted = await self._admission.wait(replace(launch, admitted_at=None, deadline_at=waits_until))
         limit.reschedule(loop.time() + _remaining_s(admitted))
-        message = "Asking JupyterHub for a server once more"
-        await self._store.append(launch, Step(phase=Status.LAUNCHING, progress=None, message=message))
 
-    async def _follow(self, launch: Launch, server: Server) -> LaunchError | None:
-        told = [
-            event for event in await self._store.events(launch.id, after=0) if event.attempt == launch.attempt.number
-        ]
-        return await self._within(
-            max(_remaining_s(launch), _FINISH_S) if server.ready else _remaining_s(launch),
-            launch,
-            lambda _: attempts.go_on(
-                launch.attempt,
-                server,
-                told,
-                hub=self._hub,
-                entry=self._entry(launch.attempt),
-                record=lambda step: self._store.append(launch, step),
-            ),
+    async def _go_on(self, launch: Launch) -> LaunchError | None:
+        """The attempt that another process began, if there is anything of it at the Hub."""
+        return await self._within(max(_remaining_s(launch), _FINISH_S), launch, lambda _: self._follow(launch))
+
+    async def _follow(self, launch: Launch) -> None:
+        attempt = launch.attempt
+        server = await standing_server(self._hub, attempt.username, attempt.server_name)
+        if server is None or server.pending == "stop":
+            raise Interrupted
+        if not attempt.creates_user and not was_asked_for(server, launch.request):
+            raise ServerExists("start the server", 400, "the user has started another one meanwhile")
+        if launch.status is Status.WAITING:
+            await self._record(launch, Step(phase=Status.LAUNCHING, progress=None, message="JupyterHub has begun"))
+        log.info("launch %s goes on with attempt %d", launch.id, attempt.number)
+        told = [event for event in await self._store.events(launch.id, after=0) if event.attempt == attempt.number]
+        await attempts.go_on(
+            attempt,
+            server,
+            told,
+            hub=self._hub,
+            entry=self._entry(attempt),
+            record=lambda step: self._record(launch, step),
         )
 
     async def _within(
         self, seconds: float, launch: Launch, attempt: Callable[[asyncio.Timeout], Awaitable[None]]
     ) -> LaunchError | None:
-        """Run one attempt within the launch's time. None once it is ready, else why it is not."""
+        """Run one attempt within the launch's time. None once it is ready, else why it is not.
+
+        What is wrong with the records says nothing of the launch: it is raised, and the launch taken up again later.
+        """
         try:
             async with asyncio.timeout(seconds) as limit:
                 await attempt(limit)
         except LaunchError as error:
             return error
-        except LeaseLost:
+        except (LeaseLost, StoreFault):
             raise
         except Exception as error:
             if isinstance(error, TimeoutError) and limit.expired():
@@ -196,6 +191,14 @@ class Course:
             log.exception("launch %s met an error that is not provided for", launch.id)
             return InternalError()
         return None
+
+    async def _record(self, launch: Launch, step: Step) -> None:
+        try:
+            await self._store.append(launch, step)
+        except (LeaseLost, LaunchError, ValueError):
+            raise
+        except Exception as error:
+            raise StoreFault from error
 
     async def _next_attempt(self, launch: Launch, reason: str) -> Launch:
         """Tell that the last attempt came to nothing, and store the next one."""
@@ -217,12 +220,13 @@ class Course:
         after this. A user that only such a request can have made is looked for, and deleted, once more when none can be
         on its way any longer.
         """
-        await clean_up(attempt, self._hub, minted=self._entry(attempt).token_mode == "hub")
+        await clean_up(attempt, launch.request, self._hub, minted=self._entry(attempt).token_mode == "hub")
         again_in_s = self._terms.settled_s if may_be_on_its_way and attempt.creates_user else None
         await self._store.mark_cleaned(launch, attempt, again_in_s=again_in_s)
 
     async def _clean_up_after(self, launch: Launch, error: LaunchError) -> None:
-        if isinstance(error, NameTaken):
+        waited_in_vain = isinstance(error, QueueTimedOut) and (await self._as_it_stands(launch)).launching_at is None
+        if waited_in_vain or isinstance(error, NameTaken):
             await self._store.mark_cleaned(launch, launch.attempt)
         else:  # told that the spawn has failed, the Hub has answered everything before
             await self._clean_up(launch, launch.attempt, may_be_on_its_way=not isinstance(error, SpawnFailed))
@@ -239,10 +243,14 @@ class Course:
         return current
 
 
-def _was_asked_for(server: Server, request: LaunchRequest) -> bool:
-    """Whether a server on an account that was there before is what the launch asked for, as far as the Hub tells."""
-    options = server.user_options
-    return options is None or (options.get("image"), options.get("repo_url")) == (request.image, request.repo_url)
+def _is_done(cleaning: asyncio.Task[None]) -> bool:
+    """Whether the clean-up is over; raises what is no fault of the Hub's."""
+    if not cleaning.done():
+        return False
+    error = cleaning.exception()
+    if error is not None and not isinstance(error, LaunchError):
+        raise error
+    return error is None
 
 
 def _remaining_s(launch: Launch) -> float:

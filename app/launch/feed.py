@@ -131,7 +131,10 @@ class Feed:
         try:
             while True:
                 if tail.is_behind:
+                    known = len(tail.events)
                     await self._read(launch_id, tail)
+                    if len(tail.events) == known:
+                        return  # the launch was removed
                 elif len(tail.events) > after:
                     events, after = tail.events[after:], len(tail.events)
                     yield events

@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
@@ -17,8 +16,11 @@ from app.launch.ports import Held, LaunchStore, LeaseLost
 log = logging.getLogger(__name__)
 
 ADOPT_MAX = 100
-"""Launches taken over at once, so that several processes share what another has left."""
+"""Launches taken over in one transaction, so that no other write waits long behind it."""
 _RENEWALS_A_LEASE = 3
+_ROUND_MIN_S = 5.0
+"""What a round of renewing and taking over may take at least, however short the lease is."""
+_RELEASE_S = 5.0
 _AGAIN_S = 15.0
 """How long a launch is left alone that broke off because of a fault that was not the launch's."""
 
@@ -98,7 +100,8 @@ class Leases:
         with suppress(asyncio.CancelledError):
             await self._keeping
         try:
-            await self._store.release()
+            async with asyncio.timeout(_RELEASE_S):
+                await self._store.release()
         except Exception:
             log.exception("The lease could not be given up; others take the launches over when it has run out")
 
@@ -111,8 +114,7 @@ class Leases:
         await self._store.request_cancel(launch_id)
         if run := self._runs.get(launch_id):
             run.cancel()
-        else:
-            self.wake()
+        self.wake()  # also for a run that was just about to end
 
     def wake(self) -> None:
         """Look at once whether there is anything to do."""
@@ -128,10 +130,9 @@ class Leases:
                     await self._work.wait()
             self._work.clear()
             try:
-                async with asyncio.timeout(self._lease_s):
-                    held = await self._renew()
-                await self._carry_on(held)
-                await self._adopt()
+                async with asyncio.timeout(max(self._lease_s, _ROUND_MIN_S)):
+                    await self._carry_on(await self._renew())
+                    await self._adopt()
             except Exception:
                 log.exception("This process could not renew its lease")
             if self._clock.has_run_out:
@@ -141,13 +142,13 @@ class Leases:
         """Renew the lease. What was lost meanwhile is dropped before this process may change the Hub again."""
         asked_at = time.monotonic()
         held = await self._store.hold()
-        await self._drop_lost({one.launch_id for one in held})
+        await self._drop_lost({one.launch_id: one.fence for one in held})
         self._clock.renewed(asked_at)
         return held
 
-    async def _drop_lost(self, held: AbstractSet[str]) -> None:
+    async def _drop_lost(self, held: Mapping[str, int]) -> None:
         """All at once: until this is over the lease is not renewed."""
-        runs = [self._runs[launch_id] for launch_id in self._runs.keys() - held]
+        runs = [run for run in self._runs.values() if held.get(run.launch.id) != run.launch.fence]
         launches = await asyncio.gather(*(self._store.get(run.launch.id) for run in runs))
         pairs = zip(runs, launches, strict=True)
         lost = [run for run, current in pairs if current is None or current.fence != run.launch.fence]
@@ -172,7 +173,7 @@ class Leases:
         while True:
             launches = await self._store.adopt(limit=ADOPT_MAX)
             for launch in launches:
-                log.info("launch %s taken over", launch.id)
+                log.info("launch %s is to be brought to its end here", launch.id)
                 self._begin(launch, self._course.take_over)
             if len(launches) < ADOPT_MAX:
                 return
@@ -203,6 +204,8 @@ class Leases:
             await self._lost(run.launch.id)
         except Exception:
             log.exception("launch %s broke off; it is taken up again in %d seconds", run.launch.id, _AGAIN_S)
+            now = asyncio.get_running_loop().time()
+            self._left_alone_until = {known: at for known, at in self._left_alone_until.items() if at > now}
             self._left_alone_until[run.launch.id] = asyncio.get_running_loop().time() + _AGAIN_S
 
     async def _cancellable(self, run: _Run, work: Callable[[Launch], Awaitable[None]]) -> None:

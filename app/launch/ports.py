@@ -146,6 +146,10 @@ class LeaseLost(Exception):
     """The launch is not this process's any more, so what was to be done for it is not done."""
 
 
+class StoreFault(Exception):
+    """The records did not answer, so nobody knows whether what was to be written is."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
     """A launch that this process is to bring to its end."""
@@ -198,8 +202,8 @@ class LaunchStore(Protocol):
     A launch under way belongs to one process at a time. What is written of it carries the fence of the launch as the
     process has it: LeaseLost, and nothing is written, once another process has taken the launch over.
 
-    A cancelled call may still be carried out. After a fault of the database the call raises what the database said,
-    and nothing of the transaction is stored.
+    A cancelled call may still be carried out. After a fault of the database the call raises what the database said;
+    what was asked is then mostly not stored, but may be, if it was the commit that was not answered.
     """
 
     async def accept(

@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 _EVERY_S = 15.0
 _LOOK_UP_EVERY_S = 300.0
 _LOOK_UPS_MAX = 50
+_FAULTS_MAX = 3
+"""After so many look-ups in a row that fail it is the Hub, not a user, that cannot be asked."""
 _REMOVALS_MAX = 100
 """Records removed in one transaction, so that no launch waits long behind them."""
 
@@ -46,8 +48,6 @@ class Reaper:
             try:
                 await self._look_up_ready_ones()
                 await self._remove_old()
-            except HubError as error:
-                log.info("Ready launches are looked up later: %s", error)
             except Exception:
                 log.exception("The records could not be tidied up; that is tried again")
             await asyncio.sleep(_EVERY_S)
@@ -76,9 +76,17 @@ class Reaper:
             )
 
     async def _look_up_ready_ones(self) -> None:
+        in_a_row = 0
         while launches := await self._store.ready_to_look_up(every_s=_LOOK_UP_EVERY_S, limit=_LOOK_UPS_MAX):
             for launch in launches:
-                await self.stands(launch)
+                try:
+                    await self.stands(launch)
+                    in_a_row = 0
+                except HubError as error:
+                    in_a_row += 1
+                    log.info("launch %s is looked up later: %s", launch.id, error)
+                if in_a_row >= _FAULTS_MAX:
+                    return
 
     async def _remove_old(self) -> None:
         while removed := await self._store.remove_old(older_than_s=self._keeping.retention_s, limit=_REMOVALS_MAX):

@@ -109,8 +109,8 @@ class LaunchService:
         """The launch as it stands; LaunchNotFound, or LaunchGone for an id from before all that is kept."""
         launch = await self._store.get(launch_id)
         if launch is None:
-            age = datetime.now(UTC) - ULID.from_str(launch_id).datetime
-            raise LaunchGone if age.total_seconds() > self._retention_s else LaunchNotFound
+            age_s = datetime.now(UTC).timestamp() - ULID.from_str(launch_id).timestamp
+            raise LaunchGone if age_s > self._retention_s else LaunchNotFound
         return launch
 
     async def page(self, wanted: Wanted, *, limit: int) -> Sequence[Launch]:

@@ -60,6 +60,8 @@ class Spawn:
                 url = await self._start_and_follow(user_options)
             except HubBusy as busy:
                 await self._wait_in_line(busy)
+                message = "Asking JupyterHub for a server once more"
+                await self._record(Step(phase=Status.LAUNCHING, progress=None, message=message))
             else:
                 await self._confirm()
                 return url

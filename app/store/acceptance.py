@@ -53,6 +53,17 @@ _OTHER_UNDER_WAY_FOR = (
     )
     .limit(1)
 )
+_TO_CLEAN_UP_OF = (
+    select(launch_attempts.c.launch_id)
+    .where(
+        launch_attempts.c.launch_id != bindparam("launch_id"),
+        launch_attempts.c.clean_at.is_not(None),
+        launch_attempts.c.cleaned_at.is_(None),
+        launch_attempts.c.username == bindparam("username"),
+        launch_attempts.c.server_name == bindparam("server_name"),
+    )
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +145,7 @@ def _check_limits(connection: Connection, accepted: Sequence[Launch]) -> None:
         _check_quota(connection, caller)
     for launch_id, (username, server_name) in servers.items():
         key = {"launch_id": launch_id, "username": username, "server_name": server_name}
-        if connection.execute(_OTHER_UNDER_WAY_FOR, key).first():
+        if connection.execute(_OTHER_UNDER_WAY_FOR, key).first() or connection.execute(_TO_CLEAN_UP_OF, key).first():
             raise AlreadyLaunching
 
 

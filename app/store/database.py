@@ -40,7 +40,7 @@ def database(database_url: str, *, readers: int, lease_s: float) -> Database:
         raise DatabaseNotSupported("names a PostgreSQL, which needs `pip install hublaunch[postgresql]`")
     from app.store.postgres import PostgresDatabase  # noqa: PLC0415 - psycopg is an extra
 
-    return PostgresDatabase(url, readers=readers, lease_s=lease_s)
+    return PostgresDatabase(url, shown=shown(url), readers=readers, lease_s=lease_s)
 
 
 def secret_key(configured: str | None, database_url: str) -> str:
@@ -59,7 +59,12 @@ def secret_key(configured: str | None, database_url: str) -> str:
 def described(database_url: str) -> str:
     """For the log: the file, or the URL without its password."""
     url = _url(database_url)
-    return str(sqlite_path(url)) if url.drivername == "sqlite" else url.render_as_string(hide_password=True)
+    return str(sqlite_path(url)) if url.drivername == "sqlite" else shown(url)
+
+
+def shown(url: URL) -> str:
+    """A URL without its password, wherever that stands in it."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def is_shared(database_url: str) -> bool:

@@ -12,19 +12,17 @@ from app.launch.ports import Admitted, Held
 from app.store.reads import LAUNCHES
 from app.store.rows import ATTEMPT_COLUMNS, attempt_of, launch_of
 from app.store.shared import WORK, notify, now
-from app.store.tables import Instant, launch_attempts, launch_owners, launches
+from app.store.tables import IS_READY, Instant, launch_attempts, launch_owners, launches
 
 _NOW = bindparam("now", type_=Instant)
 
 # Each of the three has an index that holds little else, so a long history costs nothing.
 _UNDER_WAY = select(launches.c.id).where(launches.c.ended_at.is_(None))
-_READY_BUT_CANCELLED = select(launches.c.id).where(
-    launches.c.cancel_requested_at.is_not(None), launches.c.status == Status.READY.value
-)
+_READY_BUT_CANCELLED = select(launches.c.id).where(launches.c.cancel_requested_at.is_not(None), IS_READY)
 _DUE = select(launch_attempts.c.launch_id).where(launch_attempts.c.clean_at <= _NOW)
 _UNFINISHED = launches.c.id.in_(union(_UNDER_WAY, _READY_BUT_CANCELLED, _DUE))
 
-_LIVING = select(launch_owners.c.id).where(launch_owners.c.leased_until > _NOW)
+_OWNERS = select(launch_owners.c.id)
 _HELD = select(
     launches.c.id,
     launches.c.fence,
@@ -36,7 +34,7 @@ _ORPHANED = (
     select(launches.c.id)
     .where(
         _UNFINISHED,
-        launches.c.owner.is_(None) | (launches.c.owner.not_in(_LIVING) & (launches.c.owner != bindparam("owner_id"))),
+        launches.c.owner.is_(None) | launches.c.owner.not_in(_OWNERS),
     )
     .order_by(launches.c.id)
     .limit(bindparam("most"))
@@ -54,7 +52,13 @@ _ADOPT = (
 )
 _ADOPTED = LAUNCHES.where(launches.c.id.in_(bindparam("launch_ids", expanding=True))).order_by(launches.c.id)
 _RELEASE = delete(launch_owners).where(launch_owners.c.id == bindparam("owner_id"))
-_BURY = delete(launch_owners).where(launch_owners.c.leased_until < bindparam("long_ago", type_=Instant))
+_BURY = delete(launch_owners).where(
+    launch_owners.c.id.in_(
+        select(launch_owners.c.id)
+        .where(launch_owners.c.leased_until <= _NOW, launch_owners.c.id != bindparam("owner_id"))
+        .with_for_update(skip_locked=True)
+    )
+)
 
 
 def _of_launch(column: Any) -> ScalarSelect[Any]:
@@ -65,7 +69,8 @@ _DOUBT = (
     update(launch_attempts)
     .where(
         launch_attempts.c.launch_id == bindparam("of_launch"),
-        (launch_attempts.c.creates_user & (launch_attempts.c.number < _of_launch(launches.c.attempt)))
+        launch_attempts.c.creates_user,  # on an account that was there before a later server may have the name
+        (launch_attempts.c.number < _of_launch(launches.c.attempt))
         | _of_launch(launches.c.status).in_([Status.FAILED.value, Status.CANCELLED.value, Status.STOPPED.value]),
     )
     .values(clean_at=_NOW)
@@ -120,8 +125,6 @@ def _held_of(row: Any) -> Held:
 def _renew(connection: Connection, lease: Lease, at: datetime) -> None:
     until = at + timedelta(seconds=lease.lease_s)
     if connection.execute(_RENEW, {"owner_id": lease.owner, "until": until}).rowcount != 1:
-        # Owners that have long been dead are forgotten; one that lives all the same comes back by this very way.
-        connection.execute(_BURY, {"long_ago": at - timedelta(days=1)})
         connection.execute(insert(launch_owners), {"id": lease.owner, "leased_until": until})
 
 
@@ -131,10 +134,15 @@ def adopt(connection: Connection, adoptions: Sequence[Adoption]) -> Sequence[Seq
 
 
 def _adopt(connection: Connection, adoption: Adoption) -> Sequence[Launch]:
-    """What an owner has it keeps, however late it is: that it finds by `hold`. Whoever takes over is alive."""
+    """An owner is dead once its row is gone, which whoever takes over removes.
+
+    So of one that renews its lease and one that takes over at the same moment, one waits for the other or passes it
+    by, and both see the same of it. What an owner has it keeps, however late it is, and finds by `hold`.
+    """
     at, owner = now(connection), adoption.lease.owner
     _renew(connection, adoption.lease, at)
-    orphaned = connection.execute(_ORPHANED, {"now": at, "owner_id": owner, "most": adoption.limit})
+    connection.execute(_BURY, {"now": at, "owner_id": owner})
+    orphaned = connection.execute(_ORPHANED, {"now": at, "most": adoption.limit})
     launch_ids = [row.id for row in orphaned]
     if not launch_ids:
         return []

@@ -15,15 +15,26 @@ from app.store.shared import CHANNEL, WORK
 
 log = logging.getLogger(__name__)
 
-_CONNECT = {"connect_timeout": 10, "keepalives_idle": 30, "application_name": "hublaunch"}
+_CONNECT = {
+    "connect_timeout": 10,
+    "application_name": "hublaunch",
+    # A server that is gone without a word is noticed within these seconds, and not after TCP's quarter of an hour.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+_SESSION = {"timezone": "UTC", "lock_timeout": "10s", "statement_timeout": "20s"}
 _AGAIN_S = 2.0
 
 
 class PostgresDatabase:
     """One PostgreSQL database, shared with other processes."""
 
-    def __init__(self, url: URL, *, readers: int, lease_s: float) -> None:
+    def __init__(self, url: URL, *, shown: str, readers: int, lease_s: float) -> None:
+        """`shown`: the URL as it may be read by others."""
         self._url = url
+        self._shown = shown
         # A process that is frozen within a transaction keeps no lock for longer than it keeps its launches.
         frozen_ms = round(1000 * lease_s)
         self.writing = _engine(
@@ -38,7 +49,7 @@ class PostgresDatabase:
             migrate(self.writing)
         except DBAPIError as error:
             self.close()
-            raise DatabaseUnreachable(self._name, _reason(error)) from error
+            raise DatabaseUnreachable(self._shown, _reason(error)) from error
         except BaseException:
             self.close()
             raise
@@ -62,26 +73,25 @@ class PostgresDatabase:
                     yield WORK
                     async for notice in connection.notifies():
                         yield notice.payload
-            except psycopg.OperationalError as error:
+            except (psycopg.Error, OSError) as error:
                 if is_listening:
                     log.warning("No notices from the other processes until PostgreSQL answers again: %s", _line(error))
                 is_listening = False
             await asyncio.sleep(_AGAIN_S)
 
-    @property
-    def _name(self) -> str:
-        return self._url.render_as_string(hide_password=True)
-
     def _parameters(self) -> dict[str, Any]:
         names = {"username": "user", "database": "dbname"}
         given = {names.get(key, key): value for key, value in self._url.translate_connect_args().items()}
-        return {**_CONNECT, **given, **self._url.query}
+        query = {name: value if isinstance(value, str) else ",".join(value) for name, value in self._url.query.items()}
+        return {**_CONNECT, **given, **query}
 
 
 def _engine(
     url: URL, *, connections: int, isolation: Literal["READ COMMITTED", "AUTOCOMMIT"], **session: object
 ) -> Engine:
-    options = " ".join(f"-c {name}={value}" for name, value in {"timezone": "UTC", **session}.items())
+    own = " ".join(f"-c {name}={value}" for name, value in {**_SESSION, **session}.items())
+    given = url.query.get("options", "")
+    options = f"{given if isinstance(given, str) else ' '.join(given)} {own}".strip()
     return create_engine(
         url,
         isolation_level=isolation,

@@ -7,10 +7,10 @@ from sqlalchemy import Connection, bindparam, select
 
 from app.launch.errors import IdempotencyKeyReused
 from app.launch.idempotency import IdempotencyKey
-from app.launch.model import Event, Launch
+from app.launch.model import Event, Launch, Status
 from app.launch.ports import Wanted
 from app.store.rows import EVENT_COLUMNS, LAUNCH_COLUMNS, event_of, launch_of
-from app.store.tables import launch_attempts, launch_events, launches
+from app.store.tables import IS_ACTIVE, launch_attempts, launch_events, launches
 
 _IS_LATEST = (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt)
 _IS_LAST = (launch_events.c.launch_id == launches.c.id) & (launch_events.c.seq == launches.c.last_seq)
@@ -50,6 +50,8 @@ def page(connection: Connection, wanted: Wanted, limit: int | None) -> Sequence[
         query = query.where(launches.c.caller_kind == wanted.caller.kind, launches.c.caller_key == wanted.caller.key)
     if wanted.status is not None:
         query = query.where(launches.c.status == wanted.status.value)
+        if wanted.status in (Status.WAITING, Status.LAUNCHING, Status.READY):
+            query = query.where(IS_ACTIVE)  # for the index that has those alone
     if wanted.repo_url is not None:
         query = query.where(launches.c.repo_url == wanted.repo_url)
     if wanted.image is not None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine, column, inspect, select, table, update
 
 from app.store.errors import SchemaUnknown
-from app.store.shared import lock
+from app.store.shared import lock, unlimit
 
 HEAD = "0004"
 """The version that this release reads and writes; the newest in `migrations/versions`."""
@@ -20,6 +20,7 @@ def migrate(engine: Engine) -> None:
     one after the other.
     """
     with engine.begin() as connection:
+        unlimit(connection)
         lock(connection, ["hublaunch's tables"])
         version = _version(connection)
         if version == HEAD:

@@ -31,6 +31,13 @@ def now(connection: Connection) -> datetime:
     return at.astimezone(UTC)
 
 
+def unlimit(connection: Connection) -> None:
+    """Let this transaction take and wait as long as it needs."""
+    if is_shared(connection):
+        for limit in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+            connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
+
+
 def lock(connection: Connection, names: Collection[str]) -> None:
     """Wait until no other transaction has a lock of these names, and hold them to the end of this one."""
     if is_shared(connection):

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
@@ -80,7 +79,7 @@ class SqlLaunchStore:
                 await self._writer.write(schema.touch, None)
             except SQLAlchemyError:  # is the answer, and is in the writer's log
                 return False
-        return self._writer.is_alive
+        return self._writer.is_alive and not self._writer.is_stuck
 
     # --- writes -------------------------------------------------------------------------------------------------------
 
@@ -92,8 +91,7 @@ class SqlLaunchStore:
         if accepted.launch_id == launch.id:
             return launch
         earlier = await self.get(accepted.launch_id)
-        assert earlier is not None, "its key was not forgotten yet"
-        return earlier
+        return await self.accept(launch, key) if earlier is None else earlier  # None: it was removed in between
 
     async def begin_attempt(self, launch: Launch, attempt: Attempt) -> None:
         await self._writer.write(writes.begin_attempt, writes.NextAttempt(attempt, launch.fence))
@@ -191,10 +189,10 @@ class SqlLaunchStore:
     async def _listen(self) -> None:
         async for notice in self._database.notices():
             launch_id, _, seq = notice.partition(" ")
-            if launch_id:
+            if seq.isdecimal():
                 for grown in self._growth_listeners:
                     grown(launch_id, int(seq))
-            else:
+            else:  # something to do; or somebody else's, and looking does no harm
                 for work in self._work_listeners:
                     work()
 
@@ -210,8 +208,7 @@ class SqlLaunchStore:
     async def _close(self) -> None:
         if self._listening is not None:
             self._listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listening
+            await asyncio.gather(self._listening, return_exceptions=True)
         await asyncio.to_thread(self._close_database)
 
     def _close_database(self) -> None:

@@ -74,7 +74,7 @@ launches = Table(
     Column("attempt", Integer, nullable=False),  # the number of the latest
     Column("last_seq", Integer, nullable=False),
     Column("launching_at", Instant),
-    Column("owner", Text),  # one of launch_owners, living or not; NULL once nothing is left to do
+    Column("owner", Text),  # the process that has, or last had it; NULL once it is ready
     Column("fence", Integer, nullable=False, server_default="1"),  # grows with every new owner
     Column("looked_up_at", Instant),  # when the Hub was last asked about a ready one
     Column("key_scope", Text),  # SHA-256 of the Idempotency-Key and whose it is
@@ -85,13 +85,14 @@ launches = Table(
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )
 _partial("ix_launches_under_way", launches.c.id, where=launches.c.ended_at.is_(None))
-_partial("ix_launches_cancel_requested", launches.c.id, where=launches.c.cancel_requested_at.is_not(None))
 
 IS_ACTIVE = launches.c.status.in_([literal_column(f"'{name}'") for name in ("waiting", "launching", "ready")])
 """Under way or ready. In literals, as SQLite sees only then that the index below has all such rows."""
 _partial("ix_launches_active_of_caller", launches.c.caller_kind, launches.c.caller_key, where=IS_ACTIVE)
 
-_partial("ix_launches_ready", launches.c.looked_up_at, where=launches.c.status == literal_column("'ready'"))
+IS_READY = launches.c.status == literal_column("'ready'")
+"""In a literal, as above."""
+_partial("ix_launches_ready", launches.c.looked_up_at, where=IS_READY)
 
 _partial("ix_launches_admitted", launches.c.admitted_at, where=launches.c.admitted_at.is_not(None))
 

@@ -10,12 +10,12 @@ from app.launch.model import Launch, Status
 from app.store.reads import LAUNCHES
 from app.store.rows import launch_of
 from app.store.shared import now
-from app.store.tables import Instant, launch_attempts, launches
+from app.store.tables import IS_READY, Instant, launch_attempts, launches
 
 _READY = (
     select(launches.c.id)
     .where(
-        launches.c.status == Status.READY.value,
+        IS_READY,
         func.coalesce(launches.c.looked_up_at, launches.c.ended_at) < bindparam("unseen_since", type_=Instant),
     )
     .order_by(launches.c.looked_up_at)

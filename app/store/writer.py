@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -27,6 +28,8 @@ TRANSACTIONS_MAX = 5
 """How often a batch is tried that fails because two processes were in each other's way."""
 _IN_THE_WAY = frozenset({"40001", "40P01"})
 """PostgreSQL's serialization_failure and deadlock_detected: nothing is stored, and the same may well work next time."""
+
+STUCK_S = 10.0
 
 BATCH_MAX = 256
 """The most changes in one transaction, so that one that comes behind a burst does not wait for all of it."""
@@ -64,6 +67,7 @@ class Writer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = False
         self._is_failing = False
+        self._busy_since: float | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -74,6 +78,12 @@ class Writer:
     def is_failing(self) -> bool:
         """Whether the database, when it was last written to, could not store what it was given."""
         return self._is_failing
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a transaction takes so long that the database has to be thought gone."""
+        since = self._busy_since
+        return since is not None and time.monotonic() - since > STUCK_S
 
     def start(self) -> None:
         """Begin to write, for callers in this event loop."""
@@ -106,7 +116,9 @@ class Writer:
     def _write_all(self) -> None:
         assert self._loop is not None
         while batch := self._next_batch():
+            self._busy_since = time.monotonic()
             outcomes = self._commit(batch)
+            self._busy_since = None
             self._loop.call_soon_threadsafe(_settle, batch, outcomes)
 
     def _next_batch(self) -> Sequence[_Write[Any, Any]]:

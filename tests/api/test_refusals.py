@@ -214,3 +214,9 @@ async def test_no_token_and_no_secret_reaches_a_log_line(
     assert ready["token"] not in text
     assert accepted["secret"] not in text
     assert hub.api_token not in text
+
+
+async def test_an_id_of_a_time_that_never_was_is_no_launch(service: Service) -> None:
+    answer = await service.http.get("/launch/7ZZZZZZZZZZZZZZZZZZZZZZZZZ")
+
+    assert answer.status_code == 404

@@ -387,7 +387,7 @@ async def test_the_server_is_stopped_before_the_user_is_deleted(hub: FakeHub, cl
     hub.create_user("alice")
     await hub.start_server("alice", "", {})
 
-    await clean_up(ATTEMPT, client, minted=True)
+    await clean_up(ATTEMPT, REQUEST, client, minted=True)
 
     assert [line.what for line in hub.journal][-3:] == ["spawn_cancelled", "server_stopped", "user_deleted"]
     assert [request.status for request in hub.asked("delete_user")] == [204]
@@ -399,7 +399,7 @@ async def test_a_server_that_stops_slowly_is_waited_for(hub: FakeHub, client: Hu
     await hub.until(lambda: hub.count("server_ready"))
     hub.stop_s, hub.slow_stop_timeout = 0.2, 0.01
 
-    await clean_up(ATTEMPT, client, minted=True)
+    await clean_up(ATTEMPT, REQUEST, client, minted=True)
 
     assert hub.users == {}
 
@@ -409,7 +409,7 @@ async def test_named_servers_that_the_visitor_started_are_stopped_too(hub: FakeH
     await hub.start_server("alice", "another", {})
     await hub.until(lambda: hub.count("server_ready"))
 
-    await clean_up(ATTEMPT, client, minted=True)
+    await clean_up(ATTEMPT, REQUEST, client, minted=True)
 
     assert hub.users == {}
 
@@ -420,7 +420,7 @@ async def test_an_existing_users_account_is_kept_and_its_launch_removed(hub: Fak
     attempted = Attempted(hub, client)
     await attempted.run(theirs)
 
-    await clean_up(theirs, client, minted=True)
+    await clean_up(theirs, REQUEST, client, minted=True)
 
     assert set(hub.users["alice"].servers) == {""}
     assert hub.tokens.of("alice") == []
@@ -430,9 +430,9 @@ async def test_where_no_token_was_made_the_scope_servers_is_enough_to_clean_up(h
     hub.create_user("alice")
     hub.scopes = ["servers"]
     theirs = replace(ATTEMPT, creates_user=False)
-    await client.start_server("alice", "", {})
+    await client.start_server("alice", "", {"image": REQUEST.image, "repo_url": REQUEST.repo_url})
 
-    await clean_up(theirs, client, minted=False)
+    await clean_up(theirs, REQUEST, client, minted=False)
 
     assert hub.active_servers == set()
     assert "alice" in hub.users
@@ -443,7 +443,7 @@ async def test_cleaning_goes_on_through_faults(hub: FakeHub, client: HubClient, 
     hub.create_user("alice")
     hub.fail_on(operation, how="reset", times=5)
 
-    await clean_up(ATTEMPT, client, minted=True)
+    await clean_up(ATTEMPT, REQUEST, client, minted=True)
 
     assert hub.users == {}
 
@@ -454,7 +454,7 @@ async def test_a_hub_before_5_1_finishes_its_spawn_first(client: HubClient, hub:
     hub.spawn_plan("alice", SpawnPlan(seconds=0.3))
     await hub.start_server("alice", "", {})
 
-    await clean_up(ATTEMPT, client, minted=True)
+    await clean_up(ATTEMPT, REQUEST, client, minted=True)
 
     assert hub.users == {}
 

@@ -1,6 +1,7 @@
 """What becomes of launches that have ended."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -122,6 +123,21 @@ async def test_the_reaper_goes_on_when_the_hub_is_down(
 
         running = asyncio.create_task(core.reaper.run())
         await until(core, launch, Status.STOPPED)
+        running.cancel()
+
+
+async def test_one_who_cannot_be_asked_about_hides_no_other(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaper, "_EVERY_S", 0)
+    monkeypatch.setattr(reaper, "_LOOK_UP_EVERY_S", 0)
+    async with launching(hub, client, store) as core:
+        first, second = [await core.launch(ANYBODY, REQUEST) for _ in range(2)]
+        hub.fail_on("get_user", username=first.attempt.username, status=403, message="no", times=math.inf)
+        await hub.stop_server(second.attempt.username, "", remove=False)
+
+        running = asyncio.create_task(core.reaper.run())
+        await until(core, second, Status.STOPPED)
         running.cancel()
 
 

@@ -227,14 +227,15 @@ async def test_what_another_process_stores_is_told_of(url: str, sealer: Sealer) 
 
 
 @postgresql_only
-async def test_an_owner_is_forgotten_when_its_lease_ran_out_long_ago(
+async def test_an_owner_whose_lease_ran_out_is_forgotten_when_its_launches_are_taken_over(
     url: str, sealer: Sealer, other: SqlLaunchStore
 ) -> None:
     long_ago = datetime.now(UTC) - timedelta(days=2)
     with other._database.writing.begin() as connection:
         connection.execute(insert(launch_owners), {"id": "dead", "leased_until": long_ago})
 
-    async with SqlLaunchStore(url, sealer=sealer):
+    async with SqlLaunchStore(url, sealer=sealer) as third:
+        await third.adopt(limit=1)
         with other._database.reading.connect() as connection:
             owners = set(connection.execute(select(launch_owners.c.id)).scalars())
 
@@ -251,7 +252,7 @@ async def test_a_long_history_costs_nothing_when_what_is_to_be_done_is_looked_up
     with store._database.reading.connect() as connection:
         plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
 
-    indexes = ("ix_launches_under_way", "ix_launches_cancel_requested", "ix_launch_attempts_clean_at")
+    indexes = ("ix_launches_under_way", "ix_launches_ready", "ix_launch_attempts_clean_at")
     read = [line for line in plan if line.startswith(("SCAN", "SEARCH")) and any(index in line for index in indexes)]
     assert len(read) == 3
     assert not [line for line in plan if line.startswith("SCAN") and "ix_" not in line]

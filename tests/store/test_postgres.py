@@ -215,3 +215,42 @@ async def test_processes_in_each_other_s_way_both_get_their_turn(url: str, seale
         )
 
     assert [outcome for outcome in outcomes if outcome is not None] == []
+
+
+@pytest.mark.parametrize("notice", ["somebody else's words", "01J 12 x", ""])
+async def test_a_notice_that_is_not_ours_ends_nothing(
+    url: str, sealer: Sealer, postgres: Postgres, notice: str
+) -> None:
+    told: asyncio.Queue[int] = asyncio.Queue()
+    work = asyncio.Event()
+    listening = SqlLaunchStore(url, sealer=sealer)
+    listening.on_growth(lambda _, seq: told.put_nowait(seq))
+    listening.on_work(work.set)
+    async with asyncio.timeout(20), opened(url, sealer) as store, listening:
+        await work.wait()
+        with store._database.writing.begin() as connection:
+            connection.execute(text("SELECT pg_notify('hublaunch', :notice)"), {"notice": notice})
+
+        await store.append(await accepted(store), PULLING)
+
+        assert await told.get() == 2
+
+
+async def test_who_renews_and_who_takes_over_at_the_same_moment_see_the_same(url: str, sealer: Sealer) -> None:
+    """The transaction that renews is open, its end not yet seen, when the other process looks who lives."""
+    async with SqlLaunchStore(url, sealer=sealer, lease_s=0) as late, opened(url, sealer) as other:
+        launch = await accepted(late)
+        renewing = late._database.reading.connect()  # in a transaction of its own, held open
+        renewing = renewing.execution_options(isolation_level="READ COMMITTED")
+        renewing.execute(text("SET TRANSACTION READ WRITE"))
+        renewing.execute(
+            text("UPDATE launch_owners SET leased_until = now() + interval '1 hour' WHERE id = :id"),
+            {"id": late._lease.owner},
+        )
+
+        assert await other.adopt(limit=9) == []
+
+        renewing.commit()
+        renewing.close()
+        assert await other.adopt(limit=9) == []
+        assert (await late.append(launch, PULLING)).seq == 2

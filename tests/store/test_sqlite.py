@@ -169,3 +169,10 @@ def assert_unusable(path: Path, reason: str) -> None:
         SqliteDatabase(path, readers=1).open()
 
     assert str(refusal.value) == f"The database {path} (LAUNCHER_DATABASE_URL) cannot be used: {reason}."
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://me:hunter2@db/launches", "postgresql+psycopg://me@db/launches?password=hunter2"]
+)
+def test_no_password_of_another_database_is_shown_wherever_it_stands_in_the_url(url: str) -> None:
+    assert "hunter2" not in described(url)

@@ -2,6 +2,7 @@
 
     LaunchError
     ├── InternalError                a fault of hublaunch itself; its log has it
+    ├── Interrupted                  its process ended, and another begins anew
     ├── RequestRefused               before acceptance; the caller can change something
     │   ├── InvalidRequest             a field is not what it must be
     │   ├── Unauthenticated            who is calling is not known, and has to be
@@ -37,6 +38,7 @@
         ├── SpawnLost                  the Hub knows nothing of the spawn any more
         ├── SpawnCancelled             the spawn was cancelled at the Hub, not by us
         ├── SpawnTimedOut              launch_timeout ran out
+        ├── QueueTimedOut              its turn did not come in LAUNCHER_MAX_WAIT_S
         └── SpawnFailed                the Hub said so and gave a reason, which `causes.py` reads
             ├── ImageNotFound            no such image, or none that may be pulled
             ├── ImagePullFailed          the image is not there yet, for another reason
@@ -56,6 +58,7 @@ what the caller sent, and none holds a credential. How an error looks to a calle
 
 from app.launch.errors.base import (
     InternalError,
+    Interrupted,
     LaunchError,
 )
 from app.launch.errors.hub import (
@@ -132,6 +135,7 @@ __all__ = [
     "ImageNotFound",
     "ImagePullFailed",
     "InternalError",
+    "Interrupted",
     "InvalidRequest",
     "LaunchError",
     "LaunchGone",

@@ -21,3 +21,15 @@ class InternalError(LaunchError):
 
     def __init__(self) -> None:
         super().__init__("The cause is in the log of this service.")
+
+
+class Interrupted(LaunchError):
+    """The process that had the launch ended, and left nothing at the Hub to go on with."""
+
+    code = "interrupted"
+    title = "The launch was interrupted"
+    advice = "Launch again."
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("This service was restarted")

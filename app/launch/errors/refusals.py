@@ -133,7 +133,10 @@ class ServerNameTaken(RequestRefused):
 
 
 class AlreadyLaunching(RequestRefused):
-    """Two launches of one server would get the same one, with the image of whichever came first."""
+    """Two launches of one server would get the same one, with the image of whichever came first.
+
+    Also while what an earlier one left of it has yet to be deleted.
+    """
 
     code = "already_launching"
     title = "A launch of this server is under way"

@@ -26,6 +26,7 @@ def upgrade() -> None:
     op.add_column("launch_attempts", sa.Column("clean_at", sa.DateTime(timezone=True)))
     op.add_column("launch_attempts", sa.Column("server_started_at", sa.DateTime(timezone=True)))
     op.drop_index("ix_launch_attempts_not_cleaned", "launch_attempts")
+    op.drop_index("ix_launches_cancel_requested", "launches")
     _create_partial_index("ix_launch_attempts_clean_at", "launch_attempts", "clean_at", where="clean_at IS NOT NULL")
     op.execute(
         "UPDATE launch_attempts SET clean_at = started_at WHERE cleaned_at IS NULL AND EXISTS (SELECT 1 FROM launches "
