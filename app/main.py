@@ -138,6 +138,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         await stack.enter_async_context(_background(reaper.run()))
         service = LaunchService(
             store=store,
+            admission=admission,
             leases=leases,
             reaper=reaper,
             policy=policy,

@@ -27,6 +27,7 @@ class Launching:
     """What `main` builds around the core."""
 
     service: LaunchService
+    admission: Admission
     leases: Leases
     reaper: Reaper
     store: SqlLaunchStore
@@ -76,6 +77,7 @@ async def launching(
         async with Leases(store=store, course=course, admission=admission, lease_s=lease_s, clock=clock) as leases:
             service = LaunchService(
                 store=store,
+                admission=admission,
                 leases=leases,
                 reaper=reaper,
                 policy=policy or Policy(["*"]),
@@ -85,7 +87,7 @@ async def launching(
                 max_queue=max_queue,
                 retention_s=retention_s,
             )
-            yield Launching(service, leases, reaper, store)
+            yield Launching(service, admission, leases, reaper, store)
     finally:
         admitting.cancel()
         await asyncio.gather(admitting, return_exceptions=True)

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -56,13 +56,26 @@ class Admission:
         self._changed = asyncio.Event()
         store.subscribe(self._heard)
 
+    @contextmanager
+    def expecting(self, launch_id: str) -> Generator[None]:
+        """Around the acceptance of a launch: it may be admitted before its task has begun to wait."""
+        self._waiting[launch_id] = asyncio.get_running_loop().create_future()
+        try:
+            yield
+        except BaseException:
+            self.forget(launch_id)
+            raise
+
+    def forget(self, launch_id: str) -> None:
+        """The launch that was expected does not come."""
+        self._waiting.pop(launch_id, None)
+
     async def wait(self, launch: Launch) -> Launch:
         """Return the launch once it is admitted, with its deadline; QueueTimedOut when it has waited too long.
 
         A cancelled call leaves it in line.
         """
-        admitted: asyncio.Future[Admitted] = asyncio.get_running_loop().create_future()
-        self._waiting[launch.id] = admitted
+        admitted = self._waiting.setdefault(launch.id, asyncio.get_running_loop().create_future())
         self.wake()
         try:
             async with asyncio.timeout((launch.deadline_at - datetime.now(UTC)).total_seconds()):
@@ -70,7 +83,7 @@ class Admission:
         except TimeoutError:
             raise QueueTimedOut from None
         finally:
-            del self._waiting[launch.id]
+            self.forget(launch.id)
         return replace(launch, admitted_at=told.admitted_at, deadline_at=told.deadline_at)
 
     def tell(self, admitted: Iterable[Admitted]) -> None:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from ulid import ULID
 
 from app.launch.account import Accounts
+from app.launch.admission import Admission
 from app.launch.errors import LaunchGone, LaunchNotFound, QuotaReached, ServiceStopping
-from app.launch.idempotency import idempotency_key
+from app.launch.idempotency import IdempotencyKey, idempotency_key
 from app.launch.lease import Leases
 from app.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Status
 from app.launch.policy import Policy
@@ -28,6 +29,7 @@ class LaunchService:
         self,
         *,
         store: LaunchStore,
+        admission: Admission,
         leases: Leases,
         reaper: Reaper,
         policy: Policy,
@@ -39,6 +41,7 @@ class LaunchService:
         check: Check | None = None,
     ) -> None:
         self._store = store
+        self._admission = admission
         self._leases = leases
         self._reaper = reaper
         self._policy = policy
@@ -75,16 +78,22 @@ class LaunchService:
         if self._check is not None:
             await self._check(request.image, first.username, first.server_name, request.repo_url)
         launch = self._new_launch(request, caller, first)
-        try:
-            accepted = await self._store.accept(launch, sent_before, most_waiting=self._max_queue)
-        except QuotaReached:
-            if not await self._find_stopped(caller):
-                raise
-            accepted = await self._store.accept(launch, sent_before, most_waiting=self._max_queue)
+        with self._admission.expecting(launch.id):
+            accepted = await self._accept(launch, sent_before)
         if accepted.id == launch.id:
             log.info("launch %s accepted: %s", launch.id, request.image)
             self._leases.begin(launch)
+        else:
+            self._admission.forget(launch.id)
         return accepted
+
+    async def _accept(self, launch: Launch, key: IdempotencyKey | None) -> Launch:
+        try:
+            return await self._store.accept(launch, key, most_waiting=self._max_queue)
+        except QuotaReached:
+            if not await self._find_stopped(launch.caller):
+                raise
+            return await self._store.accept(launch, key, most_waiting=self._max_queue)
 
     async def _ready(self, caller: Caller, *, limit: int | None = None) -> Sequence[Launch]:
         return await self._store.launches(Wanted(caller=caller, status=Status.READY), limit=limit)

@@ -24,7 +24,7 @@ _PAUSED_UNTIL = select(admission.c.paused_until)
 _TURNS = select(line_turns.c.name, line_turns.c.turn)
 
 _OF_LAUNCH = update(launches).where(launches.c.id == bindparam("of_launch"))
-_TIMES_LEFT = select(launches.c.id, launches.c.time_left_s).where(
+_TIMES_LEFT = select(launches.c.id, launches.c.owner, launches.c.time_left_s).where(
     launches.c.id.in_(bindparam("launch_ids", expanding=True))
 )
 _ADMIT = _OF_LAUNCH.where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None))
@@ -37,8 +37,9 @@ _PAUSE = (
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """Admit launches, in the order of the line, as long as fewer than `most` are in flight."""
+    """Admit launches, in the order of the line, as long as fewer than `most` are in flight; for this owner."""
 
+    owner: str
     most: int
     weight: Weight
 
@@ -57,7 +58,7 @@ def _admit(connection: Connection, admit: Admit) -> Sequence[Admitted]:
         return []
     line = Line(waiting, _turns(connection), weight=admit.weight)
     chosen = [one.launch_id for _, one in zip(range(free), line, strict=False)]
-    rows = connection.execute(_TIMES_LEFT, {"launch_ids": chosen})
+    rows = connection.execute(_TIMES_LEFT, {"launch_ids": chosen}).all()
     admitted = [
         Admitted(launch_id=row.id, admitted_at=at, deadline_at=at + timedelta(seconds=row.time_left_s)) for row in rows
     ]
@@ -67,7 +68,8 @@ def _admit(connection: Connection, admit: Admit) -> Sequence[Admitted]:
     )
     connection.execute(delete(line_turns))
     connection.execute(insert(line_turns), [{"name": name, "turn": turn} for name, turn in line.turns.items()])
-    notify(connection, [WORK])
+    if any(row.owner != admit.owner for row in rows):
+        notify(connection, [WORK])
     return admitted
 
 

@@ -134,7 +134,7 @@ class SqlLaunchStore:
     # --- the line -----------------------------------------------------------------------------------------------------
 
     async def admit(self, *, most: int, weight: Weight) -> Sequence[Admitted]:
-        return await self._writer.write(line.admit, line.Admit(most, weight))
+        return await self._writer.write(line.admit, line.Admit(self._lease.owner, most, weight))
 
     async def queue(self, *, weight: Weight, lately_s: float) -> Queue:
         return await self._read(line.queue, weight, lately_s)

@@ -165,3 +165,15 @@ async def test_those_in_line_keep_their_place_when_the_service_is_restarted(
 
             assert await phases(core, launches) == [Status.READY] * 3
             assert {(await core.service.get(launch.id)).attempt.number for launch in launches} == {1}
+
+
+async def test_of_many_that_are_accepted_at_once_none_misses_its_admission(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    """Each is admitted by whichever look at the line comes first, also before its own task has begun."""
+    async with launching(hub, client, store) as core, asyncio.timeout(4):  # a renewal of the lease tells of it after 5
+        await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(30)))
+        await core.idle()
+
+        assert hub.count("server_ready") == 30
+        assert core.admission._waiting == {}
