@@ -105,6 +105,7 @@ async def run(launches: int, spawn_s: float, events: int, slow_spawn_timeout: fl
                 "LAUNCHER_HUB_API_TOKEN": address["token"],
                 "LAUNCHER_ALLOWED_IMAGES": "*",
                 "LAUNCHER_LOG_LEVEL": "WARNING",
+                "LAUNCHER_MAX_CONCURRENT_SPAWNS": str(launches),
                 "LAUNCHER_DATABASE_URL": f"sqlite:///{directory}/hublaunch.sqlite",
             }
             async with (
