@@ -25,7 +25,7 @@ class Position:
     """Where a launch stands in line."""
 
     position: int
-    """From 1, which is next; 0 once it is admitted."""
+    """From 1, which is next."""
     queue_size: int
     eta_s: int | None
     """Seconds until its admission at the pace of the last minutes; None where there is no pace to go by."""
