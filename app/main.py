@@ -27,6 +27,7 @@ from app.api.oauth import OAuth
 from app.api.origin import OwnOrigin
 from app.api.views import Views
 from app.hub.check import HubCheck, needed_scopes
+from app.hub.client import HubClient
 from app.hub.connect import connect_hub
 from app.hub.rest import LONGEST_CALL_S
 from app.keys import KeysFault
@@ -36,6 +37,8 @@ from app.launch.course import Course, Terms
 from app.launch.feed import Feed
 from app.launch.lease import LeaseClock, Leases
 from app.launch.line import weight_of
+from app.launch.policy import Policy
+from app.launch.ports import LaunchStore
 from app.launch.reaper import Keeping, Reaper
 from app.launch.service import LaunchService
 from app.launcher import Launcher, entry_of, limits_of, policy_of
@@ -111,44 +114,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         feed = Feed(store)
         if shared:
             await stack.enter_async_context(_background(feed.keep_up(every_s=POLL_S)))
-        hook = Launcher(settings, hub=hub).hook
-        admission = Admission(
-            store=store,
-            most=settings.max_concurrent_spawns,
-            weight=weight_of(settings.caller_weights),
-            tell_positions=feed.tell_positions,
-        )
-        terms = Terms(
-            max_wait_s=settings.max_wait_s,
-            launch_timeout_s=settings.launch_timeout,
-            attempts_max=settings.retries,
-            entry=entry_of(settings),
-            settled_s=settings.lease_s + LONGEST_CALL_S,
-        )
-        course = Course(store=store, hub=hub, admission=admission, terms=terms)
-        leases = await stack.enter_async_context(
-            Leases(store=store, course=course, admission=admission, lease_s=settings.lease_s, clock=clock)
-        )
-        await stack.enter_async_context(_background(admission.run()))
-        reaper = Reaper(
-            store=store,
-            hub=hub,
-            keeping=Keeping(cull_after_s=settings.cull_after_s, retention_s=settings.retention),
-        )
-        await stack.enter_async_context(_background(reaper.run()))
-        service = LaunchService(
-            store=store,
-            admission=admission,
-            leases=leases,
-            reaper=reaper,
-            policy=policy,
-            accounts=Accounts(hub, create_user=settings.create_user, limits=limits_of(settings)),
-            launch_timeout_s=settings.launch_timeout,
-            max_wait_s=settings.max_wait_s,
-            max_queue=settings.max_queue,
-            retention_s=settings.retention,
-            check=hook.check if hook else None,
-        )
+        service = await stack.enter_async_context(_launching(settings, policy, store, hub, feed, clock))
         needed = needed_scopes(
             temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub"
         )
@@ -176,6 +142,48 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
                 allowed_extra_args=frozenset(settings.allowed_extra_args),
             ),
         }
+
+
+@asynccontextmanager
+async def _launching(
+    settings: Settings, policy: Policy, store: LaunchStore, hub: HubClient, feed: Feed, clock: LeaseClock
+) -> AsyncGenerator[LaunchService]:
+    """The core, with all that goes on beside it; left, no launch has a task any more."""
+    hook = Launcher(settings, hub=hub).hook
+    admission = Admission(
+        store=store,
+        most=settings.max_concurrent_spawns,
+        weight=weight_of(settings.caller_weights),
+        tell_positions=feed.tell_positions,
+    )
+    terms = Terms(
+        max_wait_s=settings.max_wait_s,
+        launch_timeout_s=settings.launch_timeout,
+        attempts_max=settings.retries,
+        entry=entry_of(settings),
+        settled_s=settings.lease_s + LONGEST_CALL_S,
+    )
+    course = Course(store=store, hub=hub, admission=admission, terms=terms)
+    keeping = Keeping(cull_after_s=settings.cull_after_s, retention_s=settings.retention)
+    reaper = Reaper(store=store, hub=hub, keeping=keeping)
+    async with (
+        Leases(store=store, course=course, admission=admission, lease_s=settings.lease_s, clock=clock) as leases,
+        _background(admission.run()),
+        _background(reaper.run()),
+    ):
+        yield LaunchService(
+            store=store,
+            admission=admission,
+            leases=leases,
+            reaper=reaper,
+            policy=policy,
+            accounts=Accounts(hub, create_user=settings.create_user, limits=limits_of(settings)),
+            launch_timeout_s=settings.launch_timeout,
+            max_wait_s=settings.max_wait_s,
+            most_under_way=settings.max_concurrent_spawns + settings.max_queue,
+            retention_s=settings.retention,
+            check=hook.check if hook else None,
+        )
 
 
 def _middleware(settings: Settings) -> list[Middleware]:

@@ -1,17 +1,13 @@
 """Every knob of hublaunch, with its unit and default. Nothing else reads the environment."""
 
-import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BeforeValidator,
     Field,
     FilePath,
     ImportString,
@@ -23,6 +19,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from app.setting_types import AS_WORDS, Ancestors, BaseUrl, Networks, Origins, UrlPrefix, Weights, Words, WordsByName
+
 PREFIX = "LAUNCHER_"
 
 BINDERHUB_EXTRA_ARGS = (
@@ -32,67 +30,6 @@ BINDERHUB_EXTRA_ARGS = (
     "binder_persistent_request",
     "binder_client_ip",
 )
-
-
-def _base_url(value: str) -> str:
-    """An http(s) URL that ends in `/`, so that paths can be joined to it."""
-    url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError("must be a URL such as https://hub.example.org/")
-    if url.username is not None or url.query or url.fragment:
-        raise ValueError("must be a URL without credentials, query and fragment")
-    if url.path.rstrip("/").endswith("/hub/api"):
-        raise ValueError("must be the address above /hub/api, such as http://hub:8081/")
-    return value.rstrip("/") + "/"
-
-
-def _url_prefix(value: str) -> str:
-    """A path that begins with `/` and does not end in one; `""` at the root."""
-    path = value.strip("/")
-    if not all(c.isalnum() or c in "/-_.~@%" for c in path):
-        raise ValueError("must be a path such as /services/launcher/")
-    return f"/{path}" if path else ""
-
-
-def _words(value: object) -> object:
-    """A list as JSON or with commas."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ValueError("must be a JSON list of strings, or words with commas between them") from None
-    return [word for part in value.split(",") if (word := part.strip())]
-
-
-def _object(value: object) -> object:
-    """A JSON object."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise ValueError('must be a JSON object such as {"group": ["quay.io/org/*"]}') from None
-
-
-def _networks(value: object) -> object:
-    words = _words(value)
-    if not isinstance(words, list):
-        return words
-    try:
-        return [ip_network(word, strict=False) for word in words]
-    except ValueError:
-        raise ValueError("each must be an address or a network such as 10.0.0.0/8") from None
-
-
-_ORIGIN = re.compile(r"https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
-"""As browsers send it. It goes into a header as it stands, so what separates there must not be in it."""
-
-BaseUrl = Annotated[str, BeforeValidator(_base_url)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
-WordsByName = Annotated[Mapping[str, tuple[str, ...]], NoDecode, BeforeValidator(_object)]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 
 
 class _HubServiceEnvironment(PydanticBaseSettingsSource):
@@ -146,7 +83,7 @@ class Settings(BaseSettings):
     hub_key_file: FilePath | None = Field(None, title="Private key (PEM) of that certificate")
 
     # --- who may launch ---
-    access: Annotated[tuple[Literal["anonymous", "hub", "key"], ...], NoDecode, BeforeValidator(_words)] = Field(
+    access: Annotated[tuple[Literal["anonymous", "hub", "key"], ...], NoDecode, AS_WORDS] = Field(
         ("anonymous",),
         min_length=1,
         title="Who may launch: anonymous (anybody, with temporary users), hub (Hub users, on their own accounts), key "
@@ -172,7 +109,7 @@ class Settings(BaseSettings):
     )
     max_queue: int = Field(1000, ge=0, title="Launches that may wait for their turn; one more is answered 503")
     max_wait_s: float = Field(3600, gt=0, title="Seconds for which a launch may wait for its turn")
-    caller_weights: Annotated[Mapping[str, float], NoDecode, BeforeValidator(_object)] = Field(
+    caller_weights: Weights = Field(
         {},
         title="How many turns a caller gets for one of another's, as a JSON object from glob patterns such as hub:ada, "
         "key:course-* or anonymous:* to numbers above 0",
@@ -229,10 +166,10 @@ class Settings(BaseSettings):
         min_length=32,
         title="Seals stored tokens and signs launch secrets; made beside a SQLite file (mode 0600) if not given",
     )
-    old_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = Field(
+    old_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, AS_WORDS] = Field(
         (), title="Earlier secret keys: they open what was sealed with them and seal nothing new"
     )
-    prefix: Annotated[str, BeforeValidator(_url_prefix)] = Field("", title="Path under which the API is served")
+    prefix: UrlPrefix = Field("", title="Path under which the API is served")
     allowed_hosts: Words = Field(
         ("localhost", "127.0.0.1", "[::1]"),
         title="Host names under which callers reach this service, without port; the Hub URL's is allowed too",
@@ -240,34 +177,11 @@ class Settings(BaseSettings):
     trusted_proxies: Networks = Field(
         (), title="Networks of proxies whose X-Forwarded-For is believed, as addresses or CIDR"
     )
-    cors_origins: Words = Field((), title="Origins of frontends elsewhere, such as https://book.example.org")
-    frame_ancestors: Words = Field(
+    cors_origins: Origins = Field((), title="Origins of frontends elsewhere, such as https://book.example.org")
+    frame_ancestors: Ancestors = Field(
         (), title="Origins whose pages may frame this service's, self is its own; none if empty"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", title="The least severe lines to log")
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        origins = tuple(origin.lower() for origin in value)
-        if not all(map(_ORIGIN.fullmatch, origins)):
-            raise ValueError("each must be an origin such as https://book.example.org, without a path and without *")
-        return origins
-
-    @field_validator("frame_ancestors")
-    @classmethod
-    def _ancestors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        ancestors = tuple(ancestor.lower() for ancestor in value)
-        if not all(ancestor == "self" or _ORIGIN.fullmatch(ancestor) for ancestor in ancestors):
-            raise ValueError("each must be an origin such as https://book.example.org, or self, without a path")
-        return ancestors
-
-    @field_validator("caller_weights")
-    @classmethod
-    def _weights(cls, value: Mapping[str, float]) -> Mapping[str, float]:
-        if not all(weight > 0 for weight in value.values()):
-            raise ValueError("each must be above 0")
-        return value
 
     @field_validator("retention")
     @classmethod

@@ -84,7 +84,7 @@ async def launching(
                 accounts=Accounts(client, create_user=True, limits=limits),
                 launch_timeout_s=20,
                 max_wait_s=max_wait_s,
-                max_queue=max_queue,
+                most_under_way=max_concurrent_spawns + max_queue,
                 retention_s=retention_s,
             )
             yield Launching(service, admission, leases, reaper, store)

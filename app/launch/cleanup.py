@@ -47,7 +47,7 @@ async def _stop_own(attempt: Attempt, request: LaunchRequest, hub: Hub) -> bool:
 def _is_own(server: Server, attempt: Attempt, request: LaunchRequest) -> bool:
     if attempt.server_started_at is None:
         return was_asked_for(server, request)
-    return server.started_at in (None, attempt.server_started_at)
+    return server.is_the_one_of(attempt)
 
 
 async def _delete_user(username: str, hub: Hub) -> bool:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from app.launch import attempt as attempts
 from app.launch.account import following_attempt
@@ -27,6 +28,8 @@ from app.launch.ports import Hub, LaunchStore, LeaseLost, StoreFault
 from app.launch.spawn import busy_step, pause_s, standing_server
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CLEAN_UP_GRACE_S = 5.0
 """A failure is told after the clean-up, but no later than this; the clean-up then goes on behind it."""
@@ -137,13 +140,16 @@ class Course:
         ends_at, waits_until = limit.when(), datetime.now(UTC) + timedelta(seconds=self._terms.max_wait_s)
         assert ends_at is not None, "an attempt has a limit"
         limit.reschedule(None)
-        await self._store.put_back(
-            launch,
-            busy_step(busy),
-            time_left_s=max(0.0, ends_at - loop.time()),
-            waits_until=waits_until,
-            pause_s=pause_s(busy),
-        )
+        with self._admission.expecting(launch.id):
+            await _from_records(
+                self._store.put_back(
+                    launch,
+                    busy_step(busy),
+                    time_left_s=max(0.0, ends_at - loop.time()),
+                    waits_until=waits_until,
+                    pause_s=pause_s(busy),
+                )
+            )
         admitted = await self._admission.wait(replace(launch, admitted_at=None, deadline_at=waits_until))
         limit.reschedule(loop.time() + _remaining_s(admitted))
 
@@ -161,7 +167,8 @@ class Course:
         if launch.status is Status.WAITING:
             await self._record(launch, Step(phase=Status.LAUNCHING, progress=None, message="JupyterHub has begun"))
         log.info("launch %s goes on with attempt %d", launch.id, attempt.number)
-        told = [event for event in await self._store.events(launch.id, after=0) if event.attempt == attempt.number]
+        events = await _from_records(self._store.events(launch.id, after=0))
+        told = [event for event in events if event.attempt == attempt.number]
         await attempts.go_on(
             attempt,
             server,
@@ -193,12 +200,7 @@ class Course:
         return None
 
     async def _record(self, launch: Launch, step: Step) -> None:
-        try:
-            await self._store.append(launch, step)
-        except (LeaseLost, LaunchError, ValueError):
-            raise
-        except Exception as error:
-            raise StoreFault from error
+        await _from_records(self._store.append(launch, step))
 
     async def _next_attempt(self, launch: Launch, reason: str) -> Launch:
         """Tell that the last attempt came to nothing, and store the next one."""
@@ -241,6 +243,16 @@ class Course:
         if current is None or current.fence != launch.fence:
             raise LeaseLost(f"launch {launch.id} is another process's now")
         return current
+
+
+async def _from_records(asked: Awaitable[T]) -> T:
+    """What the records say; StoreFault if they do not answer."""
+    try:
+        return await asked
+    except (LeaseLost, LaunchError, ValueError):
+        raise
+    except Exception as error:
+        raise StoreFault("the records did not answer") from error
 
 
 def _is_done(cleaning: asyncio.Task[None]) -> bool:

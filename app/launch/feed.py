@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 from app.launch.admission import Position
-from app.launch.model import Event
+from app.launch.model import Event, Status
 from app.launch.ports import LaunchStore
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ class _Tail:
         self.reading: asyncio.Task[None] | None = None
         self.position: Position | None = None
         """Where the launch stands in line, while it does."""
+        self.is_gone = False
+        """Whether the log was removed from the store."""
         self._stored = 1
         self._grown = asyncio.Event()
 
@@ -50,7 +53,15 @@ class _Tail:
             self._stored = max(self._stored, event.seq)
             if event.seq == len(self.events) + 1:
                 self.events.append(event)
+        if self.events and self.events[-1].phase is not Status.WAITING:
+            self.position = None
         self.wake()
+
+    async def read(self, log_after: Callable[[int], Awaitable[Sequence[Event]]]) -> None:
+        """Bring the tail up to the log. What was known to be stored before is in it, or the log is gone."""
+        known, stored = len(self.events), self._stored
+        self.extend(await log_after(known))
+        self.is_gone = len(self.events) < stored
 
     async def wait(self, idle_s: float | None) -> bool:
         """True once there is more, here or in the log; False after `idle_s` without that."""
@@ -121,24 +132,20 @@ class Feed:
         """The events of a launch above `after`, in order and without gaps, as many at a time as there are.
 
         Between them its position in line, whenever that has changed. An empty sequence tells that nothing came for
-        `idle_s`. Ends after the event that ends the launch's stream, or
-        with the feed. The launch must exist. Between two items it holds nothing but memory; close it (`aclosing`) to
-        stop following.
+        `idle_s`. Ends after the event that ends the launch's stream, with the feed, or with a log that is not there any
+        more. Between two items it holds nothing but memory; close it (`aclosing`) to stop following.
         """
         tail = self._tails.setdefault(launch_id, _Tail())
         tail.followers += 1
         told: Position | None = None
         try:
             while True:
-                if tail.is_behind:
-                    known = len(tail.events)
+                if tail.is_behind and not tail.is_gone:
                     await self._read(launch_id, tail)
-                    if len(tail.events) == known:
-                        return  # the launch was removed
                 elif len(tail.events) > after:
                     events, after = tail.events[after:], len(tail.events)
                     yield events
-                elif tail.has_ended or self._ended:
+                elif tail.has_ended or tail.is_gone or self._ended:
                     return
                 elif tail.position is not None and tail.position != told:
                     told = tail.position
@@ -153,8 +160,9 @@ class Feed:
     async def _read(self, launch_id: str, tail: _Tail) -> None:
         """Bring the tail up to the log. Followers who ask at once share one read, and its error."""
         if tail.reading is None or tail.reading.done():
-            tail.reading = asyncio.create_task(self._read_log(launch_id, tail))
+            log_after = partial(self._log_after, launch_id)
+            tail.reading = asyncio.create_task(tail.read(log_after))
         await asyncio.shield(tail.reading)
 
-    async def _read_log(self, launch_id: str, tail: _Tail) -> None:
-        tail.extend(await self._store.events(launch_id, after=len(tail.events)))
+    async def _log_after(self, launch_id: str, seq: int) -> Sequence[Event]:
+        return await self._store.events(launch_id, after=seq)

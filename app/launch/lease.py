@@ -10,6 +10,7 @@ from typing import Self
 
 from app.launch.admission import Admission
 from app.launch.course import Course
+from app.launch.errors import LaunchError
 from app.launch.model import Launch
 from app.launch.ports import Held, LaunchStore, LeaseLost
 
@@ -178,13 +179,6 @@ class Leases:
             if len(launches) < ADOPT_MAX:
                 return
 
-    def _is_left_alone(self, launch_id: str) -> bool:
-        until = self._left_alone_until.get(launch_id, 0)
-        if until > asyncio.get_running_loop().time():
-            return True
-        self._left_alone_until.pop(launch_id, None)
-        return False
-
     # --- tasks --------------------------------------------------------------------------------------------------------
 
     def _begin(self, launch: Launch, work: Callable[[Launch], Awaitable[None]]) -> None:
@@ -202,11 +196,20 @@ class Leases:
         except LeaseLost as lost:
             log.warning("launch %s is dropped: %s", run.launch.id, lost)
             await self._lost(run.launch.id)
+        except LaunchError as error:
+            log.warning("launch %s cannot be cleaned up yet, which is tried again: %s", run.launch.id, error)
+            self._leave_alone(run.launch.id)
         except Exception:
             log.exception("launch %s broke off; it is taken up again in %d seconds", run.launch.id, _AGAIN_S)
-            now = asyncio.get_running_loop().time()
-            self._left_alone_until = {known: at for known, at in self._left_alone_until.items() if at > now}
-            self._left_alone_until[run.launch.id] = asyncio.get_running_loop().time() + _AGAIN_S
+            self._leave_alone(run.launch.id)
+
+    def _leave_alone(self, launch_id: str) -> None:
+        now = asyncio.get_running_loop().time()
+        self._left_alone_until = {known: at for known, at in self._left_alone_until.items() if at > now}
+        self._left_alone_until[launch_id] = now + _AGAIN_S
+
+    def _is_left_alone(self, launch_id: str) -> bool:
+        return self._left_alone_until.get(launch_id, 0) > asyncio.get_running_loop().time()
 
     async def _cancellable(self, run: _Run, work: Callable[[Launch], Awaitable[None]]) -> None:
         try:

@@ -25,6 +25,10 @@ class Server:
     user_options: Mapping[str, Any] | None = field(default=None, repr=False)
     """What it was started with, where the Hub shows it; may hold a token."""
 
+    def is_the_one_of(self, attempt: Attempt) -> bool:
+        """Whether it is the server that this attempt made ready, and not one that its user has started since."""
+        return attempt.server_started_at is None or self.started_at in (None, attempt.server_started_at)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class User:
@@ -207,14 +211,14 @@ class LaunchStore(Protocol):
     """
 
     async def accept(
-        self, launch: Launch, key: IdempotencyKey | None = None, *, most_waiting: int | None = None
+        self, launch: Launch, key: IdempotencyKey | None = None, *, most_under_way: int | None = None
     ) -> Launch:
         """Store a new launch with its first attempt and its first event; it belongs to this process and waits in line.
 
         Returns it; or, if a launch of the same key was accepted before, that one, and nothing is stored.
         IdempotencyKeyReused if that was for another request. QuotaReached if its caller has `max_active` launches under
-        way or ready, AlreadyLaunching if another launch of the same server is under way, LineFull if `most_waiting`
-        are in line. All are held over all that accept, in whatever process.
+        way or ready, AlreadyLaunching if another launch of the same server is under way, LineFull if `most_under_way`
+        launches are, those in line and those at the Hub. All are held over all that accept, in whatever process.
         """
 
     async def find(self, key: IdempotencyKey) -> Launch | None:

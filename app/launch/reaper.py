@@ -60,9 +60,7 @@ class Reaper:
         attempt = launch.attempt
         user = await self._hub.get_user(attempt.username)
         server = user.servers.get(attempt.server_name) if user else None
-        if server is not None and (
-            attempt.server_started_at is None or server.started_at in (None, attempt.server_started_at)
-        ):
+        if server is not None and server.is_the_one_of(attempt):
             return True
         await self.mark_gone(launch, user_is_there=user is not None)
         return False

@@ -36,7 +36,7 @@ class LaunchService:
         accounts: Accounts,
         launch_timeout_s: float,
         max_wait_s: float,
-        max_queue: int,
+        most_under_way: int,
         retention_s: float,
         check: Check | None = None,
     ) -> None:
@@ -48,7 +48,7 @@ class LaunchService:
         self._accounts = accounts
         self._launch_timeout_s = launch_timeout_s
         self._max_wait_s = max_wait_s
-        self._max_queue = max_queue
+        self._most_under_way = most_under_way
         self._retention_s = retention_s
         self._check = check
         self._stopping = False
@@ -72,7 +72,8 @@ class LaunchService:
             return earlier
         self._policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
         launch_id = str(ULID())
-        standing = await self._ready(caller) if caller.kind == "hub" or request.username else ()
+        account = request.username or (caller.key if caller.kind == "hub" else "")
+        standing = await self._ready_on(account, caller) if account else ()
         first = await self._accounts.first_attempt(launch_id, request, caller)
         await self._mark_replaced(standing, first)
         if self._check is not None:
@@ -89,14 +90,15 @@ class LaunchService:
 
     async def _accept(self, launch: Launch, key: IdempotencyKey | None) -> Launch:
         try:
-            return await self._store.accept(launch, key, most_waiting=self._max_queue)
+            return await self._store.accept(launch, key, most_under_way=self._most_under_way)
         except QuotaReached:
             if not await self._find_stopped(launch.caller):
                 raise
-            return await self._store.accept(launch, key, most_waiting=self._max_queue)
+            return await self._store.accept(launch, key, most_under_way=self._most_under_way)
 
-    async def _ready(self, caller: Caller, *, limit: int | None = None) -> Sequence[Launch]:
-        return await self._store.launches(Wanted(caller=caller, status=Status.READY), limit=limit)
+    async def _ready_on(self, username: str, caller: Caller) -> Sequence[Launch]:
+        """The caller's ready launches on the account of this Hub user."""
+        return await self._store.launches(Wanted(caller=caller, status=Status.READY, username=username), limit=None)
 
     async def _mark_replaced(self, standing: Sequence[Launch], first: Attempt) -> None:
         """Launches that were ready for the server which the Hub then said is free: it is the new launch's now."""
@@ -109,7 +111,8 @@ class LaunchService:
 
         So ready launches whose servers have stopped use up no quota.
         """
-        for launch in reversed(await self._ready(caller, limit=caller.max_active)):
+        ready = await self._store.launches(Wanted(caller=caller, status=Status.READY), limit=caller.max_active)
+        for launch in reversed(ready):
             if not await self._reaper.stands(launch):
                 return True
         return False

@@ -38,7 +38,7 @@ _OF_KEY = select(launches.c.id, launches.c.key_request).where(launches.c.key_sco
 _COUNT_ACTIVE = select(func.count()).where(
     launches.c.caller_kind == bindparam("caller_kind"), launches.c.caller_key == bindparam("caller_key"), IS_ACTIVE
 )
-_COUNT_WAITING = select(func.count()).where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None))
+_COUNT_UNDER_WAY = select(func.count()).where(launches.c.ended_at.is_(None))
 _OTHER_UNDER_WAY_FOR = (
     select(launches.c.id)
     .join(
@@ -74,7 +74,7 @@ class Accept:
     key: IdempotencyKey | None
     owner: str
     key_kept_s: float
-    most_waiting: int | None
+    most_under_way: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,8 @@ def _check_limits(connection: Connection, accepted: Sequence[Launch]) -> None:
 
 
 def _check_line(connection: Connection, accepts: Sequence[Accept]) -> None:
-    most = min((accept.most_waiting for accept in accepts if accept.most_waiting is not None), default=None)
-    if most is not None and connection.execute(_COUNT_WAITING).scalar_one() > most:
+    most = min((accept.most_under_way for accept in accepts if accept.most_under_way is not None), default=None)
+    if most is not None and connection.execute(_COUNT_UNDER_WAY).scalar_one() > most:
         raise LineFull(most)
 
 

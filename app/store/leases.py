@@ -9,8 +9,8 @@ from sqlalchemy import Connection, ScalarSelect, bindparam, delete, insert, sele
 
 from app.launch.model import Attempt, Launch, Status
 from app.launch.ports import Admitted, Held
-from app.store.reads import LAUNCHES
-from app.store.rows import ATTEMPT_COLUMNS, attempt_of, launch_of
+from app.store.reads import of_ids
+from app.store.rows import ATTEMPT_COLUMNS, attempt_of
 from app.store.shared import WORK, notify, now
 from app.store.tables import IS_READY, Instant, launch_attempts, launch_owners, launches
 
@@ -50,7 +50,6 @@ _ADOPT = (
     .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
     .values(owner=bindparam("new_owner"), fence=launches.c.fence + 1)
 )
-_ADOPTED = LAUNCHES.where(launches.c.id.in_(bindparam("launch_ids", expanding=True))).order_by(launches.c.id)
 _RELEASE = delete(launch_owners).where(launch_owners.c.id == bindparam("owner_id"))
 _BURY = delete(launch_owners).where(
     launch_owners.c.id.in_(
@@ -147,7 +146,7 @@ def _adopt(connection: Connection, adoption: Adoption) -> Sequence[Launch]:
     if not launch_ids:
         return []
     connection.execute(_ADOPT, {"launch_ids": launch_ids, "new_owner": owner})
-    return [launch_of(row) for row in connection.execute(_ADOPTED, {"launch_ids": launch_ids})]
+    return of_ids(connection, launch_ids)
 
 
 def release(connection: Connection, owners: Sequence[str]) -> Sequence[None]:

@@ -96,7 +96,7 @@ def _turns(connection: Connection) -> Turns:
 
 
 @dataclass(frozen=True, slots=True)
-class Return:
+class PutBack:
     """A launch that stands in line again, with what is told of it."""
 
     append: Append
@@ -105,12 +105,12 @@ class Return:
     pause_s: float
 
 
-def put_back(connection: Connection, returns: Sequence[Return]) -> Sequence[Event]:
+def put_back(connection: Connection, backs: Sequence[PutBack]) -> Sequence[Event]:
     """Put launches back in line and pause admission. ValueError, LaunchNotFound, LeaseLost as `writes.append`."""
-    return [_put_back(connection, one) for one in returns]
+    return [_put_back(connection, back) for back in backs]
 
 
-def _put_back(connection: Connection, back: Return) -> Event:
+def _put_back(connection: Connection, back: PutBack) -> Event:
     (event,) = append(connection, [back.append])
     values = {"admitted_at": None, "time_left_s": back.time_left_s, "deadline_at": back.waits_until}
     connection.execute(_OF_LAUNCH.values(values), {"of_launch": event.launch_id})

@@ -15,15 +15,16 @@ from app.store.tables import IS_ACTIVE, launch_attempts, launch_events, launches
 _IS_LATEST = (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt)
 _IS_LAST = (launch_events.c.launch_id == launches.c.id) & (launch_events.c.seq == launches.c.last_seq)
 
-LAUNCHES = select(*LAUNCH_COLUMNS).join(launch_attempts, _IS_LATEST).join(launch_events, _IS_LAST)
-_LAUNCH = LAUNCHES.where(launches.c.id == bindparam("launch_id"))
-_NEWEST_FIRST = LAUNCHES.order_by(launches.c.id.desc())
+_LAUNCHES = select(*LAUNCH_COLUMNS).join(launch_attempts, _IS_LATEST).join(launch_events, _IS_LAST)
+_LAUNCH = _LAUNCHES.where(launches.c.id == bindparam("launch_id"))
+_NEWEST_FIRST = _LAUNCHES.order_by(launches.c.id.desc())
 _EVENTS = (
     select(*EVENT_COLUMNS)
     .where(launch_events.c.launch_id == bindparam("launch_id"), launch_events.c.seq > bindparam("after"))
     .order_by(launch_events.c.seq)
 )
 
+_OF_IDS = _LAUNCHES.where(launches.c.id.in_(bindparam("launch_ids", expanding=True))).order_by(launches.c.id)
 _ENDS = select(launches.c.id, launches.c.last_seq).where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
 
 
@@ -33,9 +34,14 @@ def get(connection: Connection, launch_id: str) -> Launch | None:
     return None if row is None else launch_of(row)
 
 
+def of_ids(connection: Connection, launch_ids: Collection[str]) -> Sequence[Launch]:
+    """These launches as they stand, oldest first."""
+    return [launch_of(row) for row in connection.execute(_OF_IDS, {"launch_ids": list(launch_ids)})]
+
+
 def find(connection: Connection, key: IdempotencyKey, kept_since: datetime) -> Launch | None:
     """The launch that was accepted with this key; IdempotencyKeyReused if that was for another request."""
-    row = connection.execute(LAUNCHES.where(launches.c.key_scope == key.scope)).one_or_none()
+    row = connection.execute(_LAUNCHES.where(launches.c.key_scope == key.scope)).one_or_none()
     if row is None or (row.ended_at is not None and row.created_at < kept_since):
         return None
     if row.key_request != key.request:

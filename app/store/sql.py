@@ -84,14 +84,15 @@ class SqlLaunchStore:
     # --- writes -------------------------------------------------------------------------------------------------------
 
     async def accept(
-        self, launch: Launch, key: IdempotencyKey | None = None, *, most_waiting: int | None = None
+        self, launch: Launch, key: IdempotencyKey | None = None, *, most_under_way: int | None = None
     ) -> Launch:
-        accept = acceptance.Accept(launch, key, self._lease.owner, self._key_kept_s, most_waiting)
+        accept = acceptance.Accept(launch, key, self._lease.owner, self._key_kept_s, most_under_way)
         accepted = await self._writer.write(acceptance.accept, accept, on_stored=self._publish_accepted)
         if accepted.launch_id == launch.id:
             return launch
-        earlier = await self.get(accepted.launch_id)
-        return await self.accept(launch, key) if earlier is None else earlier  # None: it was removed in between
+        if earlier := await self.get(accepted.launch_id):
+            return earlier
+        return await self.accept(launch, key, most_under_way=most_under_way)  # that one was removed in between
 
     async def begin_attempt(self, launch: Launch, attempt: Attempt) -> None:
         await self._writer.write(writes.begin_attempt, writes.NextAttempt(attempt, launch.fence))
@@ -143,7 +144,7 @@ class SqlLaunchStore:
         self, launch: Launch, step: Step, *, time_left_s: float, waits_until: datetime, pause_s: float
     ) -> None:
         append = writes.Append(launch.id, launch.fence, step, None)
-        back = line.Return(append, time_left_s, waits_until, pause_s)
+        back = line.PutBack(append, time_left_s, waits_until, pause_s)
         await self._writer.write(line.put_back, back, on_stored=self._publish)
 
     # --- who has which launch -----------------------------------------------------------------------------------------

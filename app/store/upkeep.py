@@ -7,8 +7,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from app.launch.model import Launch, Status
-from app.store.reads import LAUNCHES
-from app.store.rows import launch_of
+from app.store.reads import of_ids
 from app.store.shared import now
 from app.store.tables import IS_READY, Instant, launch_attempts, launches
 
@@ -27,7 +26,6 @@ _LOOKED_UP = (
     .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
     .values(looked_up_at=bindparam("now", type_=Instant))
 )
-_OF_IDS = LAUNCHES.where(launches.c.id.in_(bindparam("launch_ids", expanding=True))).order_by(launches.c.id)
 _OLD = (
     select(launches.c.id)
     .where(
@@ -75,7 +73,7 @@ def _ready_to_look_up(connection: Connection, look_up: LookUp) -> Sequence[Launc
     if not launch_ids:
         return []
     connection.execute(_LOOKED_UP, {"launch_ids": launch_ids, "now": at})
-    return [launch_of(row) for row in connection.execute(_OF_IDS, {"launch_ids": launch_ids})]
+    return of_ids(connection, launch_ids)
 
 
 def remove_old(connection: Connection, removals: Sequence[Removal]) -> Sequence[int]:

@@ -15,7 +15,7 @@ from app.launch.errors import LaunchNotFound
 from app.launch.model import Attempt, Event, Status, Step
 from app.launch.ports import LeaseLost
 from app.store.rows import attempt_row, event_row
-from app.store.shared import WORK, is_shared, notify
+from app.store.shared import WORK, is_shared, notify, now
 from app.store.tables import Instant, launch_attempts, launch_events, launches
 
 A = TypeVar("A")
@@ -129,8 +129,9 @@ def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]
     connection.execute(_UPDATE_LAUNCH, [log.row() for log in logs.values()])
     if started := [_started(append, logs) for append in appends if append.step.server_started_at]:
         connection.execute(_UPDATE_ATTEMPT, started)
-    if due := [log.due() for log in logs.values() if log.status in (Status.FAILED, Status.CANCELLED)]:
-        connection.execute(_MAKE_DUE, due)
+    if due := [log.attempt_key() for log in logs.values() if log.status in (Status.FAILED, Status.CANCELLED)]:
+        at = now(connection)
+        connection.execute(_MAKE_DUE, [{**key, "clean_at": at} for key in due])
     notify(connection, [f"{log.launch_id} {log.seq}" for log in logs.values()])
     return events
 
@@ -155,7 +156,7 @@ def request_cancel(connection: Connection, launch_id: str) -> None:
 @_each
 def mark_cleaned(connection: Connection, cleaned: Cleaned) -> None:
     """Note when the attempt was first found to have left nothing at the Hub. LaunchNotFound, LeaseLost."""
-    attempt, at = cleaned.attempt, datetime.now(UTC)
+    attempt, at = cleaned.attempt, now(connection)
     _log(connection, attempt.launch_id, cleaned.fence)
     key = {"of_launch": attempt.launch_id, "of_number": attempt.number, "now": at}
     if connection.execute(_MARK_CLEANED, {**key, "clean_at": _after(at, cleaned.again_in_s)}).rowcount != 1:
@@ -165,12 +166,12 @@ def mark_cleaned(connection: Connection, cleaned: Cleaned) -> None:
 @_each
 def mark_stopped(connection: Connection, stop: Stop) -> None:
     """A ready launch becomes stopped. ValueError if it is not ready; LaunchNotFound, LeaseLost."""
-    log, at = _log(connection, stop.launch_id, stop.fence), datetime.now(UTC)
+    log, at = _log(connection, stop.launch_id, stop.fence), now(connection)
     if log.status is not Status.READY:
         raise ValueError(f"launch {stop.launch_id} is {log.status}, so it cannot become stopped")
     stopped = {"status": Status.STOPPED.value, "stopped_at": at, "stopped_by": stop.stopped_by}
     connection.execute(_UPDATE_LAUNCH, {"of_launch": stop.launch_id, **stopped})
-    key = {"of_launch": stop.launch_id, "of_number": log.attempt}
+    key = log.attempt_key()
     if stop.clean_in_s is None:
         connection.execute(_MARK_CLEANED, {**key, "now": at, "clean_at": None})
     else:
@@ -232,8 +233,8 @@ class _Log:
             "ended_at": self.ended_at,
         }
 
-    def due(self) -> dict[str, Any]:
-        return {"of_launch": self.launch_id, "of_number": self.attempt, "clean_at": self.at}
+    def attempt_key(self) -> dict[str, Any]:
+        return {"of_launch": self.launch_id, "of_number": self.attempt}
 
 
 def _log(connection: Connection, launch_id: str, fence: int) -> _Log:

@@ -1,14 +1,15 @@
 """Launches beyond what may be at the Hub wait for their turn."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.hub.client import HubClient
 from app.launch.errors import LineFull
-from app.launch.model import Caller, Launch, LaunchRequest, Status
+from app.launch.model import Caller, Launch, LaunchRequest, Status, Step
 from app.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, Launching, launching
@@ -27,7 +28,7 @@ async def start(core: Launching, *callers: Caller) -> list[Launch]:
     return [await core.service.start(REQUEST, caller) for caller in callers]
 
 
-async def phases(core: Launching, launches: list[Launch]) -> list[Status]:
+async def phases(core: Launching, launches: Sequence[Launch]) -> list[Status]:
     return [(await core.service.get(launch.id)).status for launch in launches]
 
 
@@ -106,6 +107,42 @@ async def test_a_full_line_takes_nobody(hub: FakeHub, client: HubClient, store: 
 
         with pytest.raises(LineFull):
             await start(core, BOB)
+
+
+async def test_where_there_is_room_nobody_has_to_be_able_to_wait(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    async with launching(hub, client, store, max_concurrent_spawns=3, max_queue=0) as core:
+        launches = await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(3)))
+        with pytest.raises(LineFull):
+            await core.service.start(REQUEST, ADA)
+        await core.idle()
+
+        assert await phases(core, launches) == [Status.READY] * 3
+
+
+class Hasty(SqlLaunchStore):
+    """Somebody else's look at the line comes right after a launch was put back into it."""
+
+    core: Launching
+
+    async def put_back(self, launch: Launch, step: Step, **line: Any) -> None:
+        await super().put_back(launch, step, **line)
+        self.core.admission.tell(await self.admit(most=9, weight=lambda _: 1.0))
+
+
+async def test_a_launch_that_is_back_in_line_is_told_of_the_very_next_admission(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
+    async with (
+        asyncio.timeout(4),  # a renewal of the lease tells of it after 5
+        Hasty(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER) as store,
+        launching(hub, client, store) as core,
+    ):
+        store.core = core
+
+        assert (await core.launch(ADA, REQUEST)).status is Status.READY
 
 
 async def test_at_the_hubs_429_a_launch_stands_in_line_again_and_nobody_is_admitted_meanwhile(

@@ -5,6 +5,7 @@ import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -27,6 +28,7 @@ class FaultyStore(SqlLaunchStore):
     """Once, at `ready`, the database does not answer: before it has stored that, or after."""
 
     stores_it: bool | None = None
+    loses_put_back = False
 
     async def append(self, launch: Launch, step: Step) -> Event:
         if step.phase is not Status.READY or self.stores_it is None:
@@ -35,6 +37,12 @@ class FaultyStore(SqlLaunchStore):
         if stores_it:
             await super().append(launch, step)
         raise OperationalError("COMMIT", {}, Exception("the server closed the connection"))
+
+    async def put_back(self, launch: Launch, step: Step, **line: Any) -> None:
+        if self.loses_put_back:
+            self.loses_put_back = False
+            raise OperationalError("BEGIN", {}, Exception("the server closed the connection"))
+        await super().put_back(launch, step, **line)
 
 
 @pytest.fixture
@@ -65,6 +73,21 @@ async def test_a_launch_goes_on_when_the_database_did_not_answer(
         assert (current.status, current.attempt.number) == (Status.READY, 1)
         assert hub.active_servers == {(launch.attempt.username, "")}
         assert hub.count("spawn_started") == 1
+
+
+async def test_a_launch_goes_on_when_the_database_did_not_answer_as_it_was_put_back_in_line(
+    hub: FakeHub, client: HubClient, store: FaultyStore
+) -> None:
+    store.loses_put_back = True
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
+    async with launching(hub, client, store) as core:
+        launch = await core.launch(ANYBODY, REQUEST)
+        core.leases.wake()
+        while (current := await core.service.get(launch.id)).is_under_way:
+            pass
+
+        assert current.status is Status.READY
+        assert hub.active_servers == {(current.attempt.username, "")}
 
 
 async def test_a_server_that_comes_at_once_after_a_429_is_ready(

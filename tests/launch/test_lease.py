@@ -97,7 +97,11 @@ async def test_a_launch_that_was_dropped_is_gone_on_with_once_the_lease_is_renew
 
 
 async def test_a_clean_up_that_the_hub_forbids_is_tried_again(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub,
+    client: HubClient,
+    store: SqlLaunchStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("app.launch.lease._AGAIN_S", 0.0)
     async with launching(hub, client, store) as core:
@@ -113,3 +117,5 @@ async def test_a_clean_up_that_the_hub_forbids_is_tried_again(
         await core.idle()
 
         assert (await core.service.get(launch.id)).status is Status.STOPPED
+        assert "cannot be cleaned up yet" in caplog.text
+        assert "Traceback" not in caplog.text

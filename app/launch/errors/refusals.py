@@ -170,14 +170,14 @@ class QuotaReached(RequestRefused):
 
 
 class LineFull(RequestRefused):
-    """LAUNCHER_MAX_QUEUE launches wait for their turn."""
+    """LAUNCHER_MAX_CONCURRENT_SPAWNS launches are at the Hub, and LAUNCHER_MAX_QUEUE wait for their turn."""
 
     code = "line_full"
     title = "Too many launches are waiting"
     advice = "Try again in a minute."
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"{most} launches are waiting for their turn, the most that may.")
+        super().__init__(f"{most} launches are under way or waiting for their turn, the most that may.")
 
 
 class LaunchNotFound(RequestRefused):

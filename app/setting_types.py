@@ -1,0 +1,100 @@
+"""What the value of a setting may be, as text in the environment: read, checked and brought into one form."""
+
+import json
+import re
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
+
+
+def _base_url(value: str) -> str:
+    """An http(s) URL that ends in `/`, so that paths can be joined to it."""
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("must be a URL such as https://hub.example.org/")
+    if url.username is not None or url.query or url.fragment:
+        raise ValueError("must be a URL without credentials, query and fragment")
+    if url.path.rstrip("/").endswith("/hub/api"):
+        raise ValueError("must be the address above /hub/api, such as http://hub:8081/")
+    return value.rstrip("/") + "/"
+
+
+def _url_prefix(value: str) -> str:
+    """A path that begins with `/` and does not end in one; `""` at the root."""
+    path = value.strip("/")
+    if not all(c.isalnum() or c in "/-_.~@%" for c in path):
+        raise ValueError("must be a path such as /services/launcher/")
+    return f"/{path}" if path else ""
+
+
+def _words(value: object) -> object:
+    """A list as JSON or with commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("must be a JSON list of strings, or words with commas between them") from None
+    return [word for part in value.split(",") if (word := part.strip())]
+
+
+def _object(value: object) -> object:
+    """A JSON object."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('must be a JSON object such as {"group": ["quay.io/org/*"]}') from None
+
+
+def _networks(value: object) -> object:
+    words = _words(value)
+    if not isinstance(words, list):
+        return words
+    try:
+        return [ip_network(word, strict=False) for word in words]
+    except ValueError:
+        raise ValueError("each must be an address or a network such as 10.0.0.0/8") from None
+
+
+_ORIGIN = re.compile(r"https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+"""As browsers send it. It goes into a header as it stands, so what separates there must not be in it."""
+
+
+def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    origins = tuple(origin.lower() for origin in value)
+    if not all(map(_ORIGIN.fullmatch, origins)):
+        raise ValueError("each must be an origin such as https://book.example.org, without a path and without *")
+    return origins
+
+
+def _ancestors(value: tuple[str, ...]) -> tuple[str, ...]:
+    ancestors = tuple(ancestor.lower() for ancestor in value)
+    if not all(ancestor == "self" or _ORIGIN.fullmatch(ancestor) for ancestor in ancestors):
+        raise ValueError("each must be an origin such as https://book.example.org, or self, without a path")
+    return ancestors
+
+
+def _weights(value: Mapping[str, float]) -> Mapping[str, float]:
+    if not all(weight > 0 for weight in value.values()):
+        raise ValueError("each must be above 0")
+    return value
+
+
+AS_WORDS = BeforeValidator(_words)
+"""Beside `NoDecode`, for a list as JSON or with commas."""
+
+BaseUrl = Annotated[str, BeforeValidator(_base_url)]
+Words = Annotated[tuple[str, ...], NoDecode, AS_WORDS]
+WordsByName = Annotated[Mapping[str, tuple[str, ...]], NoDecode, BeforeValidator(_object)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+UrlPrefix = Annotated[str, BeforeValidator(_url_prefix)]
+Origins = Annotated[Words, AfterValidator(_origins)]
+Ancestors = Annotated[Words, AfterValidator(_ancestors)]
+Weights = Annotated[Mapping[str, float], NoDecode, BeforeValidator(_object), AfterValidator(_weights)]
