@@ -74,6 +74,40 @@ def demo(
     sys.exit(asyncio.run(run_demo(state=state, port=port, check=check)))
 
 
+guard = typer.Typer(
+    name="guard",
+    help="The Hub guard, which keeps failed spawns from ending JupyterHub (LAUNCHER_HUB_GUARD).",
+    invoke_without_command=True,
+)
+cli.add_typer(guard)
+
+
+@guard.callback()
+def show_guard(context: typer.Context) -> None:
+    """Tell how things stand: whether launches are held back, why, and which images are refused."""
+    if context.invoked_subcommand is not None:
+        return
+    from app.guarding import guard_lines  # noqa: PLC0415
+
+    with _told_faults():
+        typer.echo("\n".join(guard_lines()))
+
+
+@guard.command("clear")
+def clear_guard(
+    image: Annotated[str, typer.Option(help="Let this image through again, and nothing else.")] = "",
+) -> None:
+    """Count failed spawns from nothing again, as JupyterHub does once it was restarted or a server was ready.
+
+    Run it where the service runs: it writes into the database of LAUNCHER_DATABASE_URL, and the service goes on within
+    a second.
+    """
+    from app.guarding import clear_guard as clear  # noqa: PLC0415
+
+    with _told_faults():
+        typer.echo(clear(image or None))
+
+
 keys = typer.Typer(
     name="keys",
     help="API keys, by which backends call (LAUNCHER_ACCESS=key).",
@@ -174,10 +208,12 @@ def _keys_file(given: Path | None) -> Path:
 @contextmanager
 def _told_faults() -> Generator[None]:
     from app.keys import KeysFault  # noqa: PLC0415
+    from app.settings import SettingsFault  # noqa: PLC0415
+    from app.store.errors import StoreError  # noqa: PLC0415
 
     try:
         yield
-    except KeysFault as fault:
+    except (KeysFault, SettingsFault, StoreError) as fault:
         typer.echo(str(fault), err=True)
         raise typer.Exit(1) from None
 

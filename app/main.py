@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any, TypedDict
 
@@ -16,8 +17,9 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app.access import check_access, makes_temporary_users, open_access
-from app.api import docs, health, oauth, routes
+from app.api import capacity, docs, health, oauth, routes
 from app.api.auth import LaunchSecrets
+from app.api.capacity import CapacityReport
 from app.api.dependencies import Web
 from app.api.errors import add_error_handlers
 from app.api.hardening import Bounds, SecurityHeaders
@@ -35,6 +37,7 @@ from app.launch.account import Accounts
 from app.launch.admission import Admission
 from app.launch.course import Course, Terms
 from app.launch.feed import Feed
+from app.launch.guard import Guard
 from app.launch.lease import LeaseClock, Leases
 from app.launch.line import weight_of
 from app.launch.policy import Policy
@@ -85,6 +88,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
     if "hub" in settings.access:
         app.include_router(oauth.router, prefix=prefix)
     app.include_router(health.router, prefix=prefix)
+    app.include_router(capacity.router, prefix=prefix)
     app.include_router(docs.router, prefix=prefix)
     if prefix:
         app.include_router(health.router, include_in_schema=False)
@@ -114,11 +118,14 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         feed = Feed(store)
         if shared:
             await stack.enter_async_context(_background(feed.keep_up(every_s=POLL_S)))
-        service = await stack.enter_async_context(_launching(settings, policy, store, hub, feed, clock))
         needed = needed_scopes(
             temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub"
         )
-        check = HubCheck(hub, needed=needed)
+        check = HubCheck(hub, needed=needed, seen=partial(_note_hub, store))
+        guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
+        service = await stack.enter_async_context(
+            _launching(settings, policy, store, hub, feed, clock, guard, check.version)
+        )
         await stack.enter_async_context(_background(check.run()))
         state = Health(store_is_healthy=store.is_healthy, hub=check)
         stack.enter_context(_on_stop_signals(state.stop, service.stop, feed.end))
@@ -139,14 +146,34 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
                 secrets=LaunchSecrets(secret_keys),
                 callers=access.callers,
                 health=state,
+                capacity=CapacityReport(
+                    read=partial(store.capacity, guard=guard),
+                    guard=guard,
+                    max_concurrent_spawns=settings.max_concurrent_spawns,
+                    max_queue=settings.max_queue,
+                    health=state,
+                    hub=check,
+                ),
                 allowed_extra_args=frozenset(settings.allowed_extra_args),
             ),
         }
 
 
+async def _note_hub(store: LaunchStore, mark: str, before_s: float) -> None:
+    if await store.note_hub(mark, before_s=before_s):
+        log.warning("JupyterHub was restarted, so no spawn that failed before counts any more")
+
+
 @asynccontextmanager
 async def _launching(
-    settings: Settings, policy: Policy, store: LaunchStore, hub: HubClient, feed: Feed, clock: LeaseClock
+    settings: Settings,
+    policy: Policy,
+    store: LaunchStore,
+    hub: HubClient,
+    feed: Feed,
+    clock: LeaseClock,
+    guard: Guard,
+    hub_version: Callable[[], str | None],
 ) -> AsyncGenerator[LaunchService]:
     """The core, with all that goes on beside it; left, no launch has a task any more."""
     hook = Launcher(settings, hub=hub).hook
@@ -154,6 +181,7 @@ async def _launching(
         store=store,
         most=settings.max_concurrent_spawns,
         weight=weight_of(settings.caller_weights),
+        guard=guard,
         tell_positions=feed.tell_positions,
     )
     terms = Terms(
@@ -163,7 +191,7 @@ async def _launching(
         entry=entry_of(settings),
         settled_s=settings.lease_s + LONGEST_CALL_S,
     )
-    course = Course(store=store, hub=hub, admission=admission, terms=terms)
+    course = Course(store=store, hub=hub, admission=admission, terms=terms, hub_version=hub_version)
     keeping = Keeping(cull_after_s=settings.cull_after_s, retention_s=settings.retention)
     reaper = Reaper(store=store, hub=hub, keeping=keeping)
     async with (

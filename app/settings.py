@@ -109,6 +109,16 @@ class Settings(BaseSettings):
     )
     max_queue: int = Field(1000, ge=0, title="Launches that may wait for their turn; one more is answered 503")
     max_wait_s: float = Field(3600, gt=0, title="Seconds for which a launch may wait for its turn")
+    hub_guard: Literal["normal", "strict", "off"] = Field(
+        "normal",
+        title="How carefully images that are not proven are launched, as a Hub exits after too many failed spawns: "
+        "normal; strict, so that it cannot happen; off, for a Hub with consecutive_failure_limit 0",
+    )
+    hub_failure_limit: int = Field(
+        4,
+        ge=1,
+        title="Spawns that may fail in a row; one below the Hub's consecutive_failure_limit (z2jh: 5)",
+    )
     caller_weights: Weights = Field(
         {},
         title="How many turns a caller gets for one of another's, as a JSON object from glob patterns such as hub:ada, "

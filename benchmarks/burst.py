@@ -106,6 +106,7 @@ async def run(launches: int, spawn_s: float, events: int, slow_spawn_timeout: fl
                 "LAUNCHER_ALLOWED_IMAGES": "*",
                 "LAUNCHER_LOG_LEVEL": "WARNING",
                 "LAUNCHER_MAX_CONCURRENT_SPAWNS": str(launches),
+                "LAUNCHER_HUB_GUARD": "off",
                 "LAUNCHER_DATABASE_URL": f"sqlite:///{directory}/hublaunch.sqlite",
             }
             async with (

@@ -10,6 +10,7 @@ from app.launch.account import Accounts, ServerLimits
 from app.launch.admission import Admission
 from app.launch.attempt import Entry
 from app.launch.course import Course, Terms
+from app.launch.guard import Guard
 from app.launch.lease import LeaseClock, Leases
 from app.launch.model import Caller, Launch, LaunchRequest
 from app.launch.policy import Policy
@@ -19,6 +20,7 @@ from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
 
+UNGUARDED = Guard(mode="off", failure_limit=4)
 SEALER = Sealer(["k" * 32], purpose="stored tokens")
 
 
@@ -59,13 +61,16 @@ async def launching(
     max_concurrent_spawns: int = 50,
     max_wait_s: float = 20,
     max_queue: int = 1000,
+    guard: Guard = UNGUARDED,
     cull_after_s: float = 3600,
     retention_s: float = 86400,
 ) -> AsyncGenerator[Launching]:
     """An open store's core; on leaving, its tasks have ended and its lease is given up."""
     limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=0, hub_url=hub.url)
     entry = Entry(hub_url=hub.url, token_mode="hub", token_lifetime_s=60)
-    admission = Admission(store=store, most=max_concurrent_spawns, weight=lambda _: 1.0, tell_positions=lambda _: None)
+    admission = Admission(
+        store=store, most=max_concurrent_spawns, weight=lambda _: 1.0, guard=guard, tell_positions=lambda _: None
+    )
     terms = Terms(
         max_wait_s=max_wait_s, launch_timeout_s=20, attempts_max=attempts_max, entry=entry, settled_s=settled_s
     )

@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Query, Request, Security
 from fastapi.security import HTTPBearer
 
 from app.api.auth import Callers, LaunchSecrets
+from app.api.capacity import CapacityReport
 from app.api.health import Health
 from app.api.sight import Sight, sight
 from app.api.views import Views
@@ -28,6 +29,7 @@ class Web:
     secrets: LaunchSecrets
     callers: Callers
     health: Health
+    capacity: CapacityReport
     allowed_extra_args: frozenset[str]
 
 

@@ -1,7 +1,9 @@
 """Errors as callers see them: one table from error to status, one shape of body (RFC 9457)."""
 
 import json
+import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -40,12 +42,14 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.HubBusy: 503,
     errors.HubRefused: 502,
     errors.HubForbidden: 502,
+    errors.SpawnRefused: 502,
     errors.UserExists: 502,
     errors.ServerExists: 409,
     errors.NotStarting: 502,
     errors.TokenRefused: 502,
     errors.SpawnLost: 502,
     errors.SpawnCancelled: 502,
+    errors.ImageFailing: 409,
     errors.SpawnTimedOut: 504,
     errors.QueueTimedOut: 504,
     errors.SpawnFailed: 502,
@@ -201,6 +205,8 @@ def _launch_response(error: errors.LaunchError) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="hublaunch"'
     if status == 503:
         headers["Retry-After"] = str(_RETRY_AFTER_S)
+    if isinstance(error, errors.ImageFailing):
+        headers["Retry-After"] = str(max(1, math.ceil((error.until - datetime.now(UTC)).total_seconds())))
     return _response(status, Problem.of(error), headers, **more)
 
 

@@ -1,6 +1,8 @@
 """HubClient: JupyterHub's REST API in the core's words."""
 
 import logging
+import re
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -15,10 +17,12 @@ from app.hub.rest import NOT_SENT, SLOW_CALL, HubRest, describe, send
 from app.hub.wire import OAuthTokenModel, SelfModel, TokenList, TokenModel, UserModel, VersionModel
 from app.launch.errors import (
     HubFailed,
+    HubForbidden,
     HubRefused,
     HubUnavailable,
     NotStarting,
     ServerExists,
+    SpawnRefused,
     TokenRefused,
     UserExists,
 )
@@ -29,6 +33,7 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 _REACH = httpx.Timeout(5)
+_START_MARK = re.compile(r'urlArgs: "v=(\d+)"')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +42,10 @@ class HubInfo:
 
     version: str
     scopes: frozenset[str]
+    answered_in_s: float
+    """The time from the first question to its answer."""
+    start_mark: str | None
+    """Changes with each start of the Hub; None if its pages do not tell."""
 
 
 class HubClient:
@@ -74,10 +83,22 @@ class HubClient:
     # --- the Hub itself -----------------------------------------------------------------------------------------------
 
     async def info(self) -> HubInfo:
-        """The Hub's version and this service's scopes, asked once. `GET /` and `GET /user`, for any valid token."""
+        """The Hub's version, this service's scopes, and which start of the Hub it is; each asked once.
+
+        `GET /` and `GET /user`, for any valid token, and the Hub's page for errors, which is everybody's: no call of
+        the API tells when the Hub was started, and every page has the time of that in the address of its scripts.
+        """
+        asked_at = time.monotonic()
         version = _parse(VersionModel, await self._rest.call("GET", "", "tell its version"), "tell its version")
+        answered_in_s = time.monotonic() - asked_at
         itself = _parse(SelfModel, await self._rest.call("GET", "user", "know this token"), "know this token")
-        return HubInfo(version=version.version, scopes=frozenset(itself.scopes))
+        mark = _START_MARK.search(await self._rest.page("error/404", "show a page"))
+        return HubInfo(
+            version=version.version,
+            scopes=frozenset(itself.scopes),
+            answered_in_s=answered_in_s,
+            start_mark=mark[1] if mark else None,
+        )
 
     async def identify(self, token: str) -> Identity | None:
         """Whom a token belongs to, `GET /user` in its own name; None if the Hub knows no such token.
@@ -193,7 +214,9 @@ class HubClient:
         except HubRefused as refusal:
             if refusal.status == 400 and "already running" in refusal.reason:
                 raise ServerExists(operation, 400, refusal.reason) from refusal
-            raise
+            if isinstance(refusal, HubForbidden):
+                raise
+            raise SpawnRefused(operation, refusal.status, refusal.reason) from refusal
 
     async def _knows_spawn(self, username: str, server_name: str) -> bool:
         """Whether the Hub has this server, starting or ready, or can tell how its spawn failed."""

@@ -90,6 +90,14 @@ class HubRest:
             raise _refusal(response, operation)
         return response
 
+    async def page(self, path: str, operation: str) -> str:
+        """What the Hub shows browsers at a path below `hub/`, without credentials, whatever its status.
+
+        HubUnavailable if it does not answer.
+        """
+        url = httpx.URL(self._api_url).join(f"../{path}")
+        return (await self._send(httpx.Request("GET", url, extensions={"timeout": CALL.as_dict()}), operation)).text
+
     async def _send(self, request: httpx.Request, operation: str) -> httpx.Response:
         try:
             return await send(self._transport, request)

@@ -7,10 +7,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from app.launch.errors import QueueTimedOut
+from app.launch.errors import ImageFailing, QueueTimedOut
+from app.launch.guard import Failing, Guard, GuardState
 from app.launch.line import Weight
 from app.launch.model import Event, Launch
-from app.launch.ports import Admitted, LaunchStore
+from app.launch.ports import Admitted, LaunchStore, LetThrough
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +19,16 @@ _EVERY_S = 1.0
 _LATELY_S = 300.0
 _BASIS_MIN = 3
 """Admissions lately, below which nothing honest can be said of the time that a place in line takes."""
+
+_HELD_BACK = "servers have failed to start lately, so new images are let through only a few at a time"
+_PROVEN_ONLY = (
+    "After one more failed spawn JupyterHub may exit: only images that were ready in the last hour are launched, one "
+    "at a time, until one is ready again. `hublaunch guard` tells more."
+)
+_PAUSED = (
+    "As many spawns have failed in a row as JupyterHub stands: nothing is launched until it is restarted or you run "
+    "`hublaunch guard clear`. c.Spawner.consecutive_failure_limit = 0 at the Hub ends the danger."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +41,7 @@ class Position:
     eta_s: int | None
     """Seconds until its admission at the pace of the last minutes; None where there is no pace to go by."""
     eta_basis: str | None
-    """How that was worked out."""
+    """How that was worked out, or why it cannot be."""
 
 
 class Admission:
@@ -46,13 +57,16 @@ class Admission:
         store: LaunchStore,
         most: int,
         weight: Weight,
+        guard: Guard,
         tell_positions: Callable[[Mapping[str, Position]], None],
     ) -> None:
         self._store = store
         self._most = most
         self._weight = weight
+        self._guard = guard
+        self._guard_state: GuardState = "off" if guard.mode == "off" else "open"
         self._tell_positions = tell_positions
-        self._waiting: dict[str, asyncio.Future[Admitted]] = {}
+        self._waiting: dict[str, asyncio.Future[Admitted | Failing]] = {}
         self._changed = asyncio.Event()
         store.subscribe(self._heard)
 
@@ -71,9 +85,10 @@ class Admission:
         self._waiting.pop(launch_id, None)
 
     async def wait(self, launch: Launch) -> Launch:
-        """Return the launch once it is admitted, with its deadline; QueueTimedOut when it has waited too long.
+        """Return the launch once it is admitted, with its deadline.
 
-        A cancelled call leaves it in line.
+        QueueTimedOut when it has waited too long, ImageFailing when its image is not launched for now. A cancelled call
+        leaves it in line.
         """
         admitted = self._waiting.setdefault(launch.id, asyncio.get_running_loop().create_future())
         self.wake()
@@ -84,14 +99,24 @@ class Admission:
             raise QueueTimedOut from None
         finally:
             self.forget(launch.id)
+        if isinstance(told, Failing):
+            raise ImageFailing(told.cause, told.until)
         return replace(launch, admitted_at=told.admitted_at, deadline_at=told.deadline_at)
 
     def tell(self, admitted: Iterable[Admitted]) -> None:
         """Let those go on that wait here."""
         for one in admitted:
-            waiting = self._waiting.get(one.launch_id)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(one)
+            self._tell(one.launch_id, one)
+
+    def _tell(self, launch_id: str, what: Admitted | Failing) -> None:
+        waiting = self._waiting.get(launch_id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(what)
+
+    async def check_image(self, image: str) -> None:
+        """ImageFailing if the image is not launched for now."""
+        if failing := await self._store.failing(image, guard=self._guard):
+            raise ImageFailing(failing.cause, failing.until)
 
     def wake(self) -> None:
         """Look at once whether there is room."""
@@ -107,25 +132,45 @@ class Admission:
                     await self._changed.wait()
             self._changed.clear()
             try:
-                self.tell(await self._store.admit(most=self._most, weight=self._weight))
+                through = await self._let_through()
                 if self._waiting and loop.time() - told_at >= _EVERY_S:
                     told_at = loop.time()
-                    await self._look_at_the_line()
+                    await self._look_at_the_line(held_back=through.holds_back)
             except Exception:
                 log.exception("Nothing could be admitted; that is tried again")
                 await asyncio.sleep(_EVERY_S)
 
-    async def _look_at_the_line(self) -> None:
+    async def _let_through(self) -> LetThrough:
+        through = await self._store.admit(most=self._most, weight=self._weight, guard=self._guard)
+        self.tell(through.admitted)
+        for launch_id, failing in through.refused.items():
+            self._tell(launch_id, failing)
+        if through.guard != self._guard_state:
+            self._guard_state = through.guard
+            self._tell_operator(through.guard)
+        return through
+
+    def _tell_operator(self, state: GuardState) -> None:
+        if state in ("proven_only", "paused"):
+            log.error(_PAUSED if state == "paused" else _PROVEN_ONLY)
+        else:
+            log.info("The Hub guard lets new images through")
+
+    async def _look_at_the_line(self, *, held_back: bool) -> None:
         queue = await self._store.queue(weight=self._weight, lately_s=_LATELY_S)
         pace_s = _LATELY_S / queue.admitted_lately if queue.admitted_lately >= _BASIS_MIN else None
-        basis = f"{queue.admitted_lately} launches were admitted in the last {_LATELY_S / 60:.0f} minutes"
+        basis = None
+        if held_back:
+            pace_s, basis = None, _HELD_BACK
+        elif pace_s is not None:
+            basis = f"{queue.admitted_lately} launches were admitted in the last {_LATELY_S / 60:.0f} minutes"
         self._tell_positions(
             {
                 launch_id: Position(
                     position=position,
                     queue_size=len(queue.launch_ids),
                     eta_s=None if pace_s is None else round(position * pace_s),
-                    eta_basis=None if pace_s is None else basis,
+                    eta_basis=basis,
                 )
                 for position, launch_id in enumerate(queue.launch_ids, start=1)
             }

@@ -16,7 +16,6 @@ from app.launch.errors import (
     ClusterQuotaExceeded,
     ClusterRefused,
     CommandNotFound,
-    HubRefused,
     ImageNotFound,
     ImagePullFailed,
     NoRoom,
@@ -25,6 +24,7 @@ from app.launch.errors import (
     SpawnCancelled,
     SpawnError,
     SpawnFailed,
+    SpawnRefused,
     StartTimedOut,
     VolumeFailed,
 )
@@ -168,7 +168,7 @@ _KUBERNETES_ANSWER = re.compile(r'HTTP response body: \{.*?"message":\s*("(?:[^"
 _KUBERNETES_EVENT = re.compile(r"(?:\S+ ){1,2}\[(Normal|Warning)\] ")
 
 
-def cause_of(failed: str, told: Sequence[str]) -> SpawnError | HubRefused:
+def cause_of(failed: str, told: Sequence[str]) -> SpawnError | SpawnRefused:
     """The error that the Hub's `failed` message makes, in the words of whoever said it, cleaned.
 
     Where that says no more than that time ran out, what was `told` before, cleaned and oldest first, may explain it. A
@@ -178,7 +178,7 @@ def cause_of(failed: str, told: Sequence[str]) -> SpawnError | HubRefused:
         return SpawnCancelled()
     status, said = _unwrapped(failed[: 4 * MESSAGE_MAX].removeprefix("Spawn failed:").strip())
     if 400 <= status < 500:
-        return HubRefused("start the server", status, said or "no reason given")
+        return SpawnRefused("start the server", status, said or "no reason given")
     if said == _NO_REASON:
         return _explained(told) or SpawnFailed("")
     if _SILENT.fullmatch(said):

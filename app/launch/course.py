@@ -18,14 +18,15 @@ from app.launch.errors import (
     Interrupted,
     LaunchError,
     NameTaken,
-    QueueTimedOut,
+    NotAdmitted,
     ServerExists,
     SpawnFailed,
     SpawnTimedOut,
 )
+from app.launch.guard import failed_spawn
 from app.launch.model import Attempt, Launch, Problem, Status, Step
 from app.launch.ports import Hub, LaunchStore, LeaseLost, StoreFault
-from app.launch.spawn import busy_step, pause_s, standing_server
+from app.launch.spawn import busy_step, failure_of, pause_s, standing_server
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +60,20 @@ class Course:
     A call that is cancelled writes nothing more and stops nothing at the Hub: whoever has the launch next goes on.
     """
 
-    def __init__(self, *, store: LaunchStore, hub: Hub, admission: Admission, terms: Terms) -> None:
+    def __init__(
+        self,
+        *,
+        store: LaunchStore,
+        hub: Hub,
+        admission: Admission,
+        terms: Terms,
+        hub_version: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._store = store
         self._hub = hub
         self._admission = admission
         self._terms = terms
+        self._hub_version = hub_version
 
     async def run(self, launch: Launch) -> None:
         """Run a launch from its admission on, attempt after attempt until one is ready or no other can help."""
@@ -119,7 +129,7 @@ class Course:
         if launch.admitted_at is None:
             try:
                 launch = await self._admission.wait(launch)
-            except QueueTimedOut as error:
+            except NotAdmitted as error:
                 return error
         return await self._within(
             _remaining_s(launch),
@@ -160,6 +170,10 @@ class Course:
     async def _follow(self, launch: Launch) -> None:
         attempt = launch.attempt
         server = await standing_server(self._hub, attempt.username, attempt.server_name)
+        events = await _from_records(self._store.events(launch.id, after=0))
+        told = [event for event in events if event.attempt == attempt.number]
+        if server is None and attempt.creates_user and (failure := await failure_of(self._hub, attempt, told)):
+            raise failure
         if server is None or server.pending == "stop":
             raise Interrupted
         if not attempt.creates_user and not was_asked_for(server, launch.request):
@@ -167,8 +181,6 @@ class Course:
         if launch.status is Status.WAITING:
             await self._record(launch, Step(phase=Status.LAUNCHING, progress=None, message="JupyterHub has begun"))
         log.info("launch %s goes on with attempt %d", launch.id, attempt.number)
-        events = await _from_records(self._store.events(launch.id, after=0))
-        told = [event for event in events if event.attempt == attempt.number]
         await attempts.go_on(
             attempt,
             server,
@@ -227,15 +239,23 @@ class Course:
         await self._store.mark_cleaned(launch, attempt, again_in_s=again_in_s)
 
     async def _clean_up_after(self, launch: Launch, error: LaunchError) -> None:
-        waited_in_vain = isinstance(error, QueueTimedOut) and (await self._as_it_stands(launch)).launching_at is None
+        waited_in_vain = isinstance(error, NotAdmitted) and (await self._as_it_stands(launch)).launching_at is None
         if waited_in_vain or isinstance(error, NameTaken):
             await self._store.mark_cleaned(launch, launch.attempt)
         else:  # told that the spawn has failed, the Hub has answered everything before
             await self._clean_up(launch, launch.attempt, may_be_on_its_way=not isinstance(error, SpawnFailed))
 
     async def _fail(self, launch: Launch, error: LaunchError) -> None:
-        step = Step(phase=Status.FAILED, progress=None, message=error.title, problem=Problem.of(error))
-        await self._store.append(launch, step)
+        await self._store.append(
+            launch,
+            Step(
+                phase=Status.FAILED,
+                progress=None,
+                message=error.title,
+                problem=Problem.of(error),
+                failed_spawn=failed_spawn(error, hub_version=self._hub_version()),
+            ),
+        )
 
     async def _as_it_stands(self, launch: Launch) -> Launch:
         """The launch with all that was written of it since; LeaseLost if that was another process."""

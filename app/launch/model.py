@@ -92,6 +92,14 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FailedSpawn:
+    """A failure that JupyterHub counts: after so many in a row it exits (`consecutive_failure_limit`)."""
+
+    cause: str | None
+    """What was wrong with the image itself, in words for everybody; None if it was not the image's fault."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
     """One try of a launch at the Hub. Stored before the first call, so that a crash leaves nothing unnamed."""
 
@@ -129,6 +137,8 @@ class Step:
     """With `ready`: what the attempt is to remember of its server."""
     problem: Problem | None = None
     """With `failed`."""
+    failed_spawn: FailedSpawn | None = None
+    """With `failed`, if the Hub counts it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)

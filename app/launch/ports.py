@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Literal, Protocol
 
+from app.launch.guard import Failing, Guard, GuardState
 from app.launch.idempotency import IdempotencyKey
 from app.launch.line import Weight
 from app.launch.model import Attempt, Caller, Event, Launch, Status, Step
@@ -175,6 +176,18 @@ class Admitted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LetThrough:
+    """What a look at the line came to."""
+
+    admitted: Sequence[Admitted]
+    refused: Mapping[str, Failing]
+    """The launches, by their ids, of images that are not launched for now."""
+    guard: GuardState
+    holds_back: bool
+    """Whether there is room at the Hub for those that still wait, and the guard does not let them through."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Queue:
     """The line as it stands."""
 
@@ -182,6 +195,25 @@ class Queue:
     """In the order in which they will be admitted."""
     admitted_lately: int
     """How many were admitted in the time that was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capacity:
+    """How much there is of what, over all processes."""
+
+    launching: int
+    """Launches that are at the Hub."""
+    waiting: int
+    ready: int
+    """Launches whose servers are up, as far as is known."""
+    hub_busy_for_s: float | None
+    """How much longer the Hub asked to be left alone; None if it did not."""
+    guard: GuardState
+    failures: int
+    """In a row."""
+    window: int | None
+    """Of the guard; None if it is off."""
+    failing_images: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -276,11 +308,27 @@ class LaunchStore(Protocol):
 
     # --- the line: `admission.py` -------------------------------------------------------------------------------------
 
-    async def admit(self, *, most: int, weight: Weight) -> Sequence[Admitted]:
-        """Admit launches of all processes in the order of the line, until `most` are in flight; none during a pause."""
+    async def admit(self, *, most: int, weight: Weight, guard: Guard) -> LetThrough:
+        """Admit launches of all processes in the order of the line, until `most` are in flight; none during a pause.
+
+        Those that the guard does not let through stay in line, and others pass them.
+        """
+
+    async def failing(self, image: str, *, guard: Guard) -> Failing | None:
+        """Why this image is not launched for now; None if it is."""
+
+    async def note_hub(self, hub: str, *, before_s: float) -> bool:
+        """Note by which name the Hub is seen, which changes with each of its starts; whether it was restarted.
+
+        A Hub that was restarted counts no failure of before. `before_s`: how long ago it was last seen under the name
+        before; a failure since may be of either.
+        """
 
     async def queue(self, *, weight: Weight, lately_s: float) -> Queue:
         """The line as it stands, and how many were admitted in the last `lately_s`."""
+
+    async def capacity(self, *, guard: Guard) -> Capacity:
+        """How much there is of what."""
 
     async def put_back(
         self, launch: Launch, step: Step, *, time_left_s: float, waits_until: datetime, pause_s: float

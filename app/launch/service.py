@@ -71,6 +71,7 @@ class LaunchService:
         if sent_before is not None and (earlier := await self._store.find(sent_before)):
             return earlier
         self._policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
+        await self._admission.check_image(request.image)
         launch_id = str(ULID())
         account = request.username or (caller.key if caller.kind == "hub" else "")
         standing = await self._ready_on(account, caller) if account else ()

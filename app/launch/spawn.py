@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.launch.causes import cause_of
-from app.launch.errors import HubBusy, HubUnavailable, NotStarting, ServerExists, SpawnCancelled, SpawnLost
+from app.launch.errors import HubBusy, HubUnavailable, LaunchError, NotStarting, ServerExists, SpawnCancelled, SpawnLost
 from app.launch.model import Attempt, Event, Status, Step
 from app.launch.ports import Hub, Reach, Server
 from app.launch.progress import ProgressFilter
@@ -173,6 +173,18 @@ def busy_step(busy: HubBusy) -> Step:
     """What is told of it."""
     message = f"JupyterHub is at its limit; asking again in {pause_s(busy):.0f} seconds"
     return Step(phase=Status.WAITING, progress=None, message=message)
+
+
+async def failure_of(hub: Hub, attempt: Attempt, told: Sequence[Event]) -> LaunchError | None:
+    """How the spawn of an attempt on a user of its own failed, while nobody followed it; None if the Hub tells none."""
+    try:
+        async with aclosing(hub.progress(attempt.username, attempt.server_name)) as events:
+            async for event in events:
+                if event.failed:
+                    return cause_of(event.message, [event.message for event in told])
+    except (NotStarting, HubUnavailable):
+        pass  # it knows of no spawn, or cannot say
+    return None
 
 
 async def standing_server(hub: Hub, username: str, server_name: str) -> Server | None:

@@ -1,13 +1,15 @@
 """Which database LAUNCHER_DATABASE_URL means."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Protocol
 
-from sqlalchemy import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
 
-from app.store.errors import DatabaseNotSupported, SecretKeyMissing
+from app.store.errors import DatabaseNotSupported, DatabaseUnreachable, NoRecords, SecretKeyMissing
+from app.store.schema import is_up_to_date
 from app.store.secret_key import load_secret_key
 from app.store.sqlite import SqliteDatabase, sqlite_path
 
@@ -41,6 +43,27 @@ def database(database_url: str, *, readers: int, lease_s: float) -> Database:
     from app.store.postgres import PostgresDatabase  # noqa: PLC0415 - psycopg is an extra
 
     return PostgresDatabase(url, shown=shown(url), readers=readers, lease_s=lease_s)
+
+
+@contextmanager
+def beside(database_url: str, *, writes: bool) -> Generator[Connection]:
+    """A transaction in the records beside the service that has them: they are not taken from it, nor migrated.
+
+    NoRecords, DatabaseUnreachable, DatabaseNotSupported.
+    """
+    url = _url(database_url)
+    if url.drivername == "sqlite" and not sqlite_path(url).exists():
+        raise NoRecords(described(database_url))
+    records = database(database_url, readers=1, lease_s=15)
+    try:
+        with (records.writing if writes else records.reading).begin() as connection:
+            if not is_up_to_date(connection):
+                raise NoRecords(described(database_url))
+            yield connection
+    except OperationalError as error:
+        raise DatabaseUnreachable(described(database_url), " ".join(str(error.orig).split())) from error
+    finally:
+        records.close()
 
 
 def secret_key(configured: str | None, database_url: str) -> str:

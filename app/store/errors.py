@@ -5,6 +5,7 @@
     ├── DatabaseInUse          another hublaunch that is alive has the file
     ├── DatabaseUnusable       the file cannot be opened, written or understood
     ├── DatabaseUnreachable    the PostgreSQL cannot be reached, or does not let us in
+    ├── NoRecords              there are none of this release where a command looks for them
     ├── SchemaUnknown          a newer hublaunch, or another program, made the tables
     ├── SecretKeyMissing       processes that share a database need a key that they share
     └── SecretKeyUnusable      the secret key's file cannot be made, read or trusted
@@ -44,6 +45,14 @@ class DatabaseUnusable(StoreError):
 class DatabaseUnreachable(StoreError):
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"The database {url} (LAUNCHER_DATABASE_URL, its password left out) cannot be used: {reason}.")
+
+
+class NoRecords(StoreError):
+    def __init__(self, shown: str) -> None:
+        super().__init__(
+            f"{shown} (LAUNCHER_DATABASE_URL) has no records of this release of hublaunch: run this where the service "
+            "runs, with its environment."
+        )
 
 
 class SchemaUnknown(StoreError):

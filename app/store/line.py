@@ -6,21 +6,37 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from app.launch.guard import Guard, Room
 from app.launch.line import Line, Turns, Waiting, Weight, caller_name
 from app.launch.model import Event
-from app.launch.ports import Admitted, Queue
+from app.launch.ports import Admitted, Capacity, LetThrough, Queue
+from app.store import outcomes
 from app.store.shared import WORK, lock, notify, now
-from app.store.tables import Instant, admission, launches, line_turns
+from app.store.tables import IS_READY, Instant, admission, launches, line_turns
 from app.store.writes import Append, append
 
 _WAITING = (
-    select(launches.c.id, launches.c.caller_kind, launches.c.caller_key, launches.c.repo_url)
+    select(launches.c.id, launches.c.caller_kind, launches.c.caller_key, launches.c.repo_url, launches.c.image)
     .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None))
     .order_by(launches.c.id)
 )
-_IN_FLIGHT = select(func.count()).where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_not(None))
+_AT_HUB = (
+    select(launches.c.image, func.count().label("launches"))
+    .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_not(None))
+    .group_by(launches.c.image)
+)
+_COUNTED = select(
+    select(func.count())
+    .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_not(None))
+    .scalar_subquery()
+    .label("launching"),
+    select(func.count())
+    .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None))
+    .scalar_subquery()
+    .label("waiting"),
+    select(func.count()).where(IS_READY).scalar_subquery().label("ready"),
+)
 _LATELY = select(func.count()).where(launches.c.admitted_at > bindparam("since", type_=Instant))
-_PAUSED_UNTIL = select(admission.c.paused_until)
 _TURNS = select(line_turns.c.name, line_turns.c.turn)
 
 _OF_LAUNCH = update(launches).where(launches.c.id == bindparam("of_launch"))
@@ -42,23 +58,49 @@ class Admit:
     owner: str
     most: int
     weight: Weight
+    guard: Guard
 
 
-def admit(connection: Connection, admits: Sequence[Admit]) -> Sequence[Sequence[Admitted]]:
+def admit(connection: Connection, admits: Sequence[Admit]) -> Sequence[LetThrough]:
     """Admit what may be; one process after the other."""
     return [_admit(connection, one) for one in admits]
 
 
-def _admit(connection: Connection, admit: Admit) -> Sequence[Admitted]:
+def _admit(connection: Connection, admit: Admit) -> LetThrough:
     lock(connection, ["admission"])
     waiting, at = _waiting(connection), now(connection)
-    paused_until = connection.execute(_PAUSED_UNTIL).scalar_one()
-    free = admit.most - connection.execute(_IN_FLIGHT).scalar_one()
-    if not waiting or free <= 0 or (paused_until is not None and paused_until > at):
+    # What is at the Hub is read before how it ended there, so that whatever ends in between counts twice, not never.
+    at_hub = {row.image: row.launches for row in connection.execute(_AT_HUB)}
+    blamed, run = outcomes.blamed(connection), outcomes.run(connection)
+    failing = admit.guard.failing(blamed)
+    room = Room(
+        admit.guard,
+        most=admit.most,
+        at_hub=at_hub,
+        proven=outcomes.proven(connection, {one.image for one in waiting} | at_hub.keys()),
+        blamed=blamed,
+        failures=run.failures,
+        grown=run.grown,
+    )
+    chosen: list[str] = []
+    if waiting and room.free and (run.paused_until is None or run.paused_until <= at):
+        line = Line(waiting, _turns(connection), weight=admit.weight, may_go=lambda one: room.take(one.image))
+        while room.free and (one := line.take()):
+            chosen.append(one.launch_id)
+        _keep_turns(connection, line.turns)
+    refused = {one.launch_id: failing[one.image] for one in waiting if one.image in failing}
+    return LetThrough(
+        admitted=_let_through(connection, chosen, at, owner=admit.owner),
+        refused=refused,
+        guard=admit.guard.state(failures=run.failures),
+        holds_back=bool(room.free) and len(chosen) + len(refused) < len(waiting),
+    )
+
+
+def _let_through(connection: Connection, launch_ids: Sequence[str], at: datetime, *, owner: str) -> Sequence[Admitted]:
+    if not launch_ids:
         return []
-    line = Line(waiting, _turns(connection), weight=admit.weight)
-    chosen = [one.launch_id for _, one in zip(range(free), line, strict=False)]
-    rows = connection.execute(_TIMES_LEFT, {"launch_ids": chosen}).all()
+    rows = connection.execute(_TIMES_LEFT, {"launch_ids": launch_ids}).all()
     admitted = [
         Admitted(launch_id=row.id, admitted_at=at, deadline_at=at + timedelta(seconds=row.time_left_s)) for row in rows
     ]
@@ -66,11 +108,26 @@ def _admit(connection: Connection, admit: Admit) -> Sequence[Admitted]:
         _ADMIT.values(admitted_at=bindparam("at", type_=Instant), deadline_at=bindparam("until", type_=Instant)),
         [{"of_launch": one.launch_id, "at": at, "until": one.deadline_at} for one in admitted],
     )
-    connection.execute(delete(line_turns))
-    connection.execute(insert(line_turns), [{"name": name, "turn": turn} for name, turn in line.turns.items()])
-    if any(row.owner != admit.owner for row in rows):
+    if any(row.owner != owner for row in rows):
         notify(connection, [WORK])
     return admitted
+
+
+def capacity(connection: Connection, guard: Guard) -> Capacity:
+    """How much there is of what."""
+    counted, run = connection.execute(_COUNTED).one(), outcomes.run(connection)
+    busy_for_s = (run.paused_until - now(connection)).total_seconds() if run.paused_until else 0
+    is_off = guard.mode == "off"
+    return Capacity(
+        launching=counted.launching,
+        waiting=counted.waiting,
+        ready=counted.ready,
+        hub_busy_for_s=round(busy_for_s, 1) if busy_for_s > 0 else None,
+        guard=guard.state(failures=run.failures),
+        failures=run.failures,
+        window=None if is_off else guard.window(failures=run.failures, grown=run.grown),
+        failing_images=len(outcomes.failing(connection, guard)),
+    )
 
 
 def queue(connection: Connection, weight: Weight, lately_s: float) -> Queue:
@@ -86,13 +143,23 @@ def queue(connection: Connection, weight: Weight, lately_s: float) -> Queue:
 
 def _waiting(connection: Connection) -> Sequence[Waiting]:
     return [
-        Waiting(launch_id=row.id, caller=caller_name(row.caller_kind, row.caller_key), repo_url=row.repo_url)
+        Waiting(
+            launch_id=row.id,
+            caller=caller_name(row.caller_kind, row.caller_key),
+            repo_url=row.repo_url,
+            image=row.image,
+        )
         for row in connection.execute(_WAITING)
     ]
 
 
 def _turns(connection: Connection) -> Turns:
     return {row.name: row.turn for row in connection.execute(_TURNS)}
+
+
+def _keep_turns(connection: Connection, turns: Turns) -> None:
+    connection.execute(delete(line_turns))
+    connection.execute(insert(line_turns), [{"name": name, "turn": turn} for name, turn in turns.items()])
 
 
 @dataclass(frozen=True, slots=True)

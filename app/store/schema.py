@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table, updat
 from app.store.errors import SchemaUnknown
 from app.store.shared import lock, unlimit
 
-HEAD = "0004"
+HEAD = "0005"
 """The version that this release reads and writes; the newest in `migrations/versions`."""
 
 _VERSION = table("alembic_version", column("version_num"))
@@ -30,6 +30,11 @@ def migrate(engine: Engine) -> None:
         if version is not None and not knows(version):
             raise SchemaUnknown(version)
         upgrade(connection)
+
+
+def is_up_to_date(connection: Connection) -> bool:
+    """Whether the tables are there, and those that this release reads and writes."""
+    return _version(connection) == HEAD
 
 
 def touch(connection: Connection, requests: Sequence[None]) -> Sequence[None]:

@@ -10,12 +10,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from ulid import ULID
 
+from app.launch.guard import Failing, Guard
 from app.launch.idempotency import IdempotencyKey
 from app.launch.line import Weight
 from app.launch.model import Attempt, Event, Launch, Step
-from app.launch.ports import Admitted, Held, Queue, Wanted
+from app.launch.ports import Capacity, Held, LetThrough, Queue, Wanted
 from app.sealing import Sealer
-from app.store import acceptance, leases, line, reads, schema, upkeep, writes
+from app.store import acceptance, leases, line, outcomes, reads, schema, upkeep, writes
 from app.store.database import database
 from app.store.writer import Writer
 
@@ -134,11 +135,20 @@ class SqlLaunchStore:
 
     # --- the line -----------------------------------------------------------------------------------------------------
 
-    async def admit(self, *, most: int, weight: Weight) -> Sequence[Admitted]:
-        return await self._writer.write(line.admit, line.Admit(self._lease.owner, most, weight))
+    async def admit(self, *, most: int, weight: Weight, guard: Guard) -> LetThrough:
+        return await self._writer.write(line.admit, line.Admit(self._lease.owner, most, weight, guard))
+
+    async def failing(self, image: str, *, guard: Guard) -> Failing | None:
+        return (await self._read(outcomes.failing, guard)).get(image)
+
+    async def note_hub(self, hub: str, *, before_s: float) -> bool:
+        return await self._writer.write(outcomes.note_hub, outcomes.SeenHub(hub, before_s))
 
     async def queue(self, *, weight: Weight, lately_s: float) -> Queue:
         return await self._read(line.queue, weight, lately_s)
+
+    async def capacity(self, *, guard: Guard) -> Capacity:
+        return await self._read(line.capacity, guard)
 
     async def put_back(
         self, launch: Launch, step: Step, *, time_left_s: float, waits_until: datetime, pause_s: float

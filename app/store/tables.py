@@ -1,4 +1,4 @@
-"""The tables: launches, their attempts and events, the processes that have them, and the line that they stand in."""
+"""The tables: launches, their attempts and events, the processes that have them, the line that they stand in."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -101,6 +101,26 @@ admission = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),  # one row: 1
     Column("paused_until", Instant),
+    Column("grown", Integer, nullable=False, server_default="0"),  # spawns that succeeded since the last that failed
+    Column("sound_since", Instant),  # the Hub counts no failure of before
+    Column("hub", Text),  # a name that changes with each start of the Hub
+)
+
+spawn_failures = Table(
+    "spawn_failures",
+    metadata,
+    Column("launch_id", Text, primary_key=True),
+    Column("image", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("cause", Text),  # NULL if it was not the image's fault
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("image", Text, primary_key=True),
+    Column("ready_at", Instant),
+    Column("sound_since", Instant, nullable=False),  # no failure of before is held against it
 )
 
 line_turns = Table(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from app.launch.model import Launch, Status
+from app.store import outcomes
 from app.store.reads import of_ids
 from app.store.shared import now
 from app.store.tables import IS_READY, Instant, launch_attempts, launches
@@ -77,7 +78,8 @@ def _ready_to_look_up(connection: Connection, look_up: LookUp) -> Sequence[Launc
 
 
 def remove_old(connection: Connection, removals: Sequence[Removal]) -> Sequence[int]:
-    """Remove old launches of which nothing is left at the Hub; how many they were."""
+    """Remove old launches of which nothing is left at the Hub; how many they were. And what no guard goes by."""
+    outcomes.forget(connection)
     return [_remove_old(connection, removal) for removal in removals]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from app.launch.errors import LaunchNotFound
 from app.launch.model import Attempt, Event, Status, Step
 from app.launch.ports import LeaseLost
+from app.store import outcomes
 from app.store.rows import attempt_row, event_row
 from app.store.shared import WORK, is_shared, notify, now
 from app.store.tables import Instant, launch_attempts, launch_events, launches
@@ -48,6 +49,8 @@ _LOGS = (
         launches.c.fence,
         launches.c.owner,
         launches.c.launching_at,
+        launches.c.admitted_at,
+        launches.c.image,
         launch_events.c.at,
         launch_events.c.progress,
     )
@@ -133,7 +136,16 @@ def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]
         at = now(connection)
         connection.execute(_MAKE_DUE, [{**key, "clean_at": at} for key in due])
     notify(connection, [f"{log.launch_id} {log.seq}" for log in logs.values()])
+    if ended := [outcome for append in appends if (outcome := _outcome(append.step, logs[append.launch_id]))]:
+        outcomes.record(connection, ended)
     return events
+
+
+def _outcome(step: Step, log: "_Log") -> outcomes.Outcome | None:
+    """How the spawn ended, if that is what the step tells of a launch that was let through to the Hub."""
+    if log.admitted_at is None or not (step.phase is Status.READY or step.failed_spawn):
+        return None
+    return outcomes.Outcome(log.launch_id, log.image, log.admitted_at, step.failed_spawn)
 
 
 def _started(append: Append, logs: Mapping[str, "_Log"]) -> dict[str, Any]:
@@ -193,6 +205,8 @@ class _Log:
     fence: int
     owner: str | None
     launching_at: datetime | None
+    admitted_at: datetime | None
+    image: str
     at: datetime
     progress: int
     ended_at: datetime | None = None
@@ -258,6 +272,8 @@ def _logs(connection: Connection, launch_ids: Collection[str]) -> dict[str, _Log
             fence=row.fence,
             owner=row.owner,
             launching_at=row.launching_at,
+            admitted_at=row.admitted_at,
+            image=row.image,
             at=row.at,
             progress=row.progress,
         )

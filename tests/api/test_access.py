@@ -144,7 +144,7 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     **{
         ("GET", path): (200,) * len(CALLERS)
         for path in (
-            *("/healthz", "/readyz", "/openapi.json"),
+            *("/healthz", "/readyz", "/status", "/openapi.json"),
             *("/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"),
         )
     },

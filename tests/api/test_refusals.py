@@ -147,7 +147,7 @@ async def test_the_openapi_document_shows_each_status_with_an_example(service: S
 
     paths = document["paths"]
     shown_paths = {"/launch", "/launch/{launch_id}", "/launch/{launch_id}/events", "/session"}
-    assert set(paths) == shown_paths | {"/healthz", "/readyz"}
+    assert set(paths) == shown_paths | {"/healthz", "/readyz", "/status"}
     for path in shown_paths:
         for operation in paths[path].values():
             for status, answer in operation["responses"].items():

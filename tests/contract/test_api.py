@@ -1,5 +1,7 @@
 """What holds for every call: who may ask, how errors look, where the API is."""
 
+import re
+
 import httpx
 import pytest
 
@@ -82,3 +84,13 @@ async def test_where_no_server_is_the_way_leads_to_the_hub(hub: ContractHub) -> 
 
     assert answer.status_code == 302
     assert answer.headers["Location"] == f"{hub.base_url}hub/user/nobody/api"
+
+
+async def test_a_page_for_browsers_tells_which_start_of_the_hub_it_is(
+    hub: ContractHub, stranger: httpx.AsyncClient
+) -> None:
+    pages = [await stranger.get(f"{hub.url}hub/error/404") for _ in range(2)]
+
+    marks = [re.findall(r'urlArgs: "v=(\d{14})"', page.text) for page in pages]
+    assert len(marks[0]) == 1
+    assert marks[0] == marks[1]

@@ -209,6 +209,7 @@ class FakeHub(HubState):
 
     async def start_again(self) -> None:
         """On the same port."""
+        self.starts += 1
         await self._app.server.start()
         self._happened("hub_started")
 

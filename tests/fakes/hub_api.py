@@ -50,6 +50,8 @@ class Reply:
     status: int
     content: Any = None
     """Sent as JSON; None is an empty body."""
+    page: str | None = None
+    """Sent as HTML, instead of content."""
     headers: Mapping[str, str] = field(default_factory=dict)
     events: AsyncGenerator[bytes] | None = None
     """A progress stream, instead of content."""

@@ -75,6 +75,8 @@ class HubApp:
         if raw_path == api or raw_path.startswith(f"{api}/"):
             path = raw_path.removeprefix(api).removeprefix("/")
             return parse_call(method, path, query=query, body=body, authorization=authorization)
+        if raw_path == f"{self._state.base_url}hub/error/404":
+            return Call(operation="show_page", query=query, body=b"", authorization="")
         parts = [unquote(part) for part in raw_path.removeprefix(f"{self._state.base_url}user/").split("/")]
         known = raw_path.startswith(f"{self._state.base_url}user/")
         name = parts[1] if len(parts) > 2 else ""
@@ -85,6 +87,8 @@ class HubApp:
         try:
             if call.operation == "reach_server":
                 return self._reach(call)
+            if call.operation == "show_page":
+                return Reply(status=200, page=f'<script>require.config({{urlArgs: "v={self._state.starts}"}})</script>')
             return await self._api.answer(call)
         except Refusal as refusal:
             message = refusal.message or self._phrase(refusal.status)
@@ -152,7 +156,9 @@ class HubApp:
             await self._stream(reply.events, exchange)
             return
         body = b"" if reply.content is None else json.dumps(reply.content).encode()
-        if reply.status != 204:
+        if reply.page is not None:
+            headers["Content-Type"], body = "text/html", reply.page.encode()
+        elif reply.status != 204:
             headers["Content-Type"] = "text/plain" if reply.content is None else "application/json"
         await exchange.begin(reply.status, headers, len(body))
         await exchange.send_all(body)

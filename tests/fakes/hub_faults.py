@@ -20,6 +20,7 @@ Operation = Literal[
     "revoke_token",
     "reach_server",
     "exchange_code",
+    "show_page",
     "unknown",
 ]
 How = Literal["answer", "reset", "drop", "hang"]

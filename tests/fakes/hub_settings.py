@@ -45,6 +45,8 @@ class HubSettings:
         """Begins and ends with a slash."""
         self.service = "launcher"
         self.api_token = "fake-hub-service-token"
+        self.starts = 20_261_126_080_000
+        """In the Hub's pages; another after each restart."""
         self.scopes = ["admin:users", "servers", "tokens"]
         """Of the service's role."""
         self.oauth_client_id = f"service-{self.service}"

@@ -37,7 +37,7 @@ async def test_a_hub_that_is_down_is_asked_until_it_answers_and_complained_of_on
     assert check.report()["fault"] == "JupyterHub has not been asked yet."
 
     with caplog.at_level(logging.WARNING):
-        await check.run()
+        await check.until_answered()
 
     assert len(hub.asked("get_version")) == 5
     warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
@@ -58,7 +58,7 @@ async def test_another_fault_of_the_hub_is_told_anew(
     hub.fail_on("get_version", status=502, body="html")
 
     with caplog.at_level(logging.WARNING):
-        await HubCheck(client, needed=NEEDED).run()
+        await HubCheck(client, needed=NEEDED).until_answered()
 
     assert caplog.text.count("Launches are accepted and wait.") == 2
 
@@ -80,7 +80,50 @@ async def test_scopes_that_are_missing_are_an_error_in_the_log_and_reported(
     hub.scopes = ["servers"]
     check = HubCheck(client, needed=NEEDED)
 
-    await check.run()
+    await check.until_answered()
 
     assert check.report()["missing_scopes"] == ["admin:users", "tokens"]
     assert "lacks the scopes admin:users, tokens: launches will fail" in caplog.text
+
+
+async def test_each_start_of_the_hub_is_told_once_with_how_long_ago_it_was_another(
+    hub: FakeHub, client: HubClient
+) -> None:
+    told: list[tuple[str, float]] = []
+
+    async def seen(mark: str, before_s: float) -> None:
+        told.append((mark, before_s))
+
+    check = HubCheck(client, needed=NEEDED, seen=seen)
+    await check.until_answered()
+    await check.until_answered()
+    await hub.restart()
+    await check.until_answered()
+
+    assert [mark for mark, _ in told] == [str(hub.starts - 1), str(hub.starts)]
+    assert told[0][1] == 0
+    assert 0 < told[1][1] < 5
+
+
+async def test_a_hub_whose_pages_do_not_tell_its_start_is_as_good(hub: FakeHub, client: HubClient) -> None:
+    hub.fail_on("show_page", status=404, body="html")
+    told: list[str] = []
+
+    async def seen(mark: str, _before_s: float) -> None:
+        told.append(mark)
+
+    check = HubCheck(client, needed=NEEDED, seen=seen)
+    await check.until_answered()
+
+    assert (told, check.report()["fault"]) == ([], None)
+
+
+async def test_the_pulse_has_the_time_of_an_answer_while_the_hub_answers(hub: FakeHub, client: HubClient) -> None:
+    check = HubCheck(client, needed=NEEDED)
+    before = check.pulse()
+
+    await check.until_answered()
+
+    assert before == {"version": None, "latency_ms": None}
+    assert check.pulse()["version"] == hub.version
+    assert check.pulse()["latency_ms"] > 0

@@ -12,7 +12,7 @@ from app.launch.errors import LineFull
 from app.launch.model import Caller, Launch, LaunchRequest, Status, Step
 from app.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.launching import SEALER, Launching, launching
+from tests.launching import SEALER, UNGUARDED, Launching, launching
 
 ADA, BOB = (Caller(kind="key", key=name) for name in ("ada", "bob"))
 REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
@@ -128,7 +128,8 @@ class Hasty(SqlLaunchStore):
 
     async def put_back(self, launch: Launch, step: Step, **line: Any) -> None:
         await super().put_back(launch, step, **line)
-        self.core.admission.tell(await self.admit(most=9, weight=lambda _: 1.0))
+        through = await self.admit(most=9, weight=lambda _: 1.0, guard=UNGUARDED)
+        self.core.admission.tell(through.admitted)
 
 
 async def test_a_launch_that_is_back_in_line_is_told_of_the_very_next_admission(

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from app.hub.client import HubClient
 from app.launch.errors import AlreadyLaunching
 from app.launch.feed import Feed
+from app.launch.guard import Guard
 from app.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
 from app.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
@@ -119,6 +120,25 @@ async def test_a_launch_that_is_taken_over_ends_also_when_the_hub(
 
         assert current.status is Status.FAILED
         hub.heal()
+
+
+async def test_a_spawn_that_failed_while_nobody_followed_it_is_told_with_its_cause_and_not_tried_again(
+    hub: FakeHub, client: HubClient, store: FaultyStore
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(seconds=1, fails="the server process ended with status 1 before it was ready"))
+    async with launching(hub, client, store, attempts_max=4) as core:
+        launch = await core.service.start(REQUEST, ANYBODY)
+        await hub.until(lambda: hub.active_servers)
+    await hub.until(lambda: hub.count("spawn_failed"))
+    async with launching(hub, client, store, attempts_max=4) as core:
+        while (current := await core.service.get(launch.id)).is_under_way:
+            pass
+        failures = (await store.capacity(guard=Guard(mode="normal", failure_limit=4))).failures
+
+    assert current.last_event.problem is not None
+    assert (current.attempt.number, current.last_event.problem.code) == (1, "server_exited")
+    assert hub.count("spawn_started") == 1
+    assert failures == 1
 
 
 async def test_a_server_on_an_account_is_its_users_own_unless_it_is_what_the_launch_asked_for(

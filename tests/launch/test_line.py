@@ -13,7 +13,10 @@ ADA, BOB = caller_name("hub", "ada"), caller_name("hub", "bob")
 
 def waiting(*callers: str, repo_url: str = "", first: int = 0) -> list[Waiting]:
     """One of each in the order in which they came."""
-    return [Waiting(launch_id=f"{first + n:06}", caller=caller, repo_url=repo_url) for n, caller in enumerate(callers)]
+    return [
+        Waiting(launch_id=f"{first + n:06}", caller=caller, repo_url=repo_url, image="a/b")
+        for n, caller in enumerate(callers)
+    ]
 
 
 def order(line: list[Waiting], turns: Turns | None = None) -> list[str]:

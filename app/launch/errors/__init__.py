@@ -29,6 +29,7 @@
     │   ├── HubBusy                    429: ask again after `retry_after_s`
     │   └── HubRefused                 another 4xx
     │       ├── HubForbidden             403: token or scopes do not suffice
+    │       ├── SpawnRefused             the server was refused, by the spawner or a hook
     │       ├── NameTaken                what is there is somebody else's, and not to be cleaned up
     │       │   ├── UserExists             409 on the first try to create a user
     │       │   └── ServerExists           400 "already running" on the first try to start a server
@@ -38,7 +39,9 @@
         ├── SpawnLost                  the Hub knows nothing of the spawn any more
         ├── SpawnCancelled             the spawn was cancelled at the Hub, not by us
         ├── SpawnTimedOut              launch_timeout ran out
-        ├── QueueTimedOut              its turn did not come in LAUNCHER_MAX_WAIT_S
+        ├── NotAdmitted                it ends in line
+        │   ├── QueueTimedOut            its turn did not come in LAUNCHER_MAX_WAIT_S
+        │   └── ImageFailing             the image has failed twice of late, by itself
         └── SpawnFailed                the Hub said so and gave a reason, which `causes.py` reads
             ├── ImageNotFound            no such image, or none that may be pulled
             ├── ImagePullFailed          the image is not there yet, for another reason
@@ -71,6 +74,7 @@ from app.launch.errors.hub import (
     NameTaken,
     NotStarting,
     ServerExists,
+    SpawnRefused,
     TokenRefused,
     UserExists,
 )
@@ -100,9 +104,11 @@ from app.launch.errors.spawn import (
     ClusterQuotaExceeded,
     ClusterRefused,
     CommandNotFound,
+    ImageFailing,
     ImageNotFound,
     ImagePullFailed,
     NoRoom,
+    NotAdmitted,
     QueueTimedOut,
     ServerExited,
     ServerSilent,
@@ -131,6 +137,7 @@ __all__ = [
     "HubRefused",
     "HubUnavailable",
     "IdempotencyKeyReused",
+    "ImageFailing",
     "ImageNotAllowed",
     "ImageNotFound",
     "ImagePullFailed",
@@ -144,6 +151,7 @@ __all__ = [
     "NameTaken",
     "NamedServerLimitReached",
     "NoRoom",
+    "NotAdmitted",
     "NotStarting",
     "QueueTimedOut",
     "QuotaReached",
@@ -160,6 +168,7 @@ __all__ = [
     "SpawnError",
     "SpawnFailed",
     "SpawnLost",
+    "SpawnRefused",
     "SpawnTimedOut",
     "StartTimedOut",
     "TokenRefused",

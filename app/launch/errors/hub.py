@@ -58,6 +58,10 @@ class HubForbidden(HubRefused):
     advice = "Operators: compare the scopes of the service's role at the Hub with the ones the documentation lists."
 
 
+class SpawnRefused(HubRefused):
+    """A 4xx on the start of a server: most often the spawner's, or a hook's before it."""
+
+
 class NameTaken(HubRefused):
     """The name was in use before this attempt asked for it, so nothing under it is ours to clean up."""
 

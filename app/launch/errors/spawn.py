@@ -1,5 +1,8 @@
 """Spawns that came to nothing, and what JupyterHub and its spawner said of them."""
 
+from datetime import datetime
+from typing import ClassVar
+
 from app.launch.errors.base import LaunchError
 
 
@@ -19,8 +22,12 @@ class SpawnLost(SpawnError):
         super().__init__("JupyterHub no longer knows of the server it was starting; it may have been restarted.")
 
 
-class QueueTimedOut(SpawnError):
-    """The launch waited in line for LAUNCHER_MAX_WAIT_S, and the Hub was not asked."""
+class NotAdmitted(SpawnError):
+    """The launch ends in line."""
+
+
+class QueueTimedOut(NotAdmitted):
+    """The launch waited in line for LAUNCHER_MAX_WAIT_S."""
 
     code = "queue_timeout"
     title = "The launch waited for too long"
@@ -28,6 +35,23 @@ class QueueTimedOut(SpawnError):
 
     def __init__(self) -> None:
         super().__init__("JupyterHub was at its limit for as long as a launch may wait for its turn.")
+
+
+class ImageFailing(NotAdmitted):
+    """The image failed twice within ten minutes for causes of its own, whoever launched it: the Hub is spared a third.
+
+    Before acceptance it refuses the request. The earlier failures' details are not told, as they are others'.
+    """
+
+    code = "image_failing"
+    title = "This image keeps failing"
+    advice = (
+        "Mend the image, or choose another. Operators: `hublaunch guard clear --image IMAGE` lets it through at once."
+    )
+
+    def __init__(self, cause: str, until: datetime) -> None:
+        super().__init__(f"It failed twice in ten minutes: {cause}. It may be launched again at {until:%H:%M:%S} UTC.")
+        self.until = until
 
 
 class SpawnCancelled(SpawnError):
@@ -55,6 +79,8 @@ class SpawnTimedOut(SpawnError):
 class SpawnFailed(SpawnError):
     """The Hub said that the spawn failed, in words that fit none of the classes below."""
 
+    is_of_image: ClassVar[bool] = False
+    """Whether another launch of the same image will most likely fail the same way."""
     code = "spawn_failed"
     title = "The server could not be started"
     advice = "Check the image; if it is sound, ask the operator, who finds more in the Hub's log."
@@ -66,6 +92,7 @@ class SpawnFailed(SpawnError):
 class ImageNotFound(SpawnFailed):
     """The registry knows no such image, or does not show it to the spawner: registries do not tell which."""
 
+    is_of_image = True
     code = "image_not_found"
     title = "The image does not exist, or may not be pulled"
     advice = (
@@ -77,6 +104,7 @@ class ImageNotFound(SpawnFailed):
 class ImagePullFailed(SpawnFailed):
     """The image was not fetched, for another reason than that it is not there."""
 
+    is_of_image = True
     code = "image_pull_failed"
     title = "The image could not be pulled"
     advice = (
@@ -88,6 +116,7 @@ class ImagePullFailed(SpawnFailed):
 class CommandNotFound(SpawnFailed):
     """The image is there, and has no program of the name that the spawner starts, or none that runs."""
 
+    is_of_image = True
     code = "command_not_found"
     title = "The image cannot run a Jupyter server for JupyterHub"
     advice = (
@@ -140,6 +169,7 @@ class VolumeFailed(SpawnFailed):
 class ServerExited(SpawnFailed):
     """The server was started and ended by itself before it was ready."""
 
+    is_of_image = True
     code = "server_exited"
     title = "The server ended before it was ready"
     advice = (

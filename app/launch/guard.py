@@ -1,0 +1,154 @@
+"""The Hub guard: how much may be at stake at a Hub that exits after a number of failed spawns in a row.
+
+JupyterHub counts the spawns that failed since the last one that succeeded, and exits at
+`Spawner.consecutive_failure_limit` (z2jh: 5). That count never decays. So images that are not proven are let through as
+a network's slow start lets packets through: few at first, one more with each success, and after a failure only as many
+as can all fail without harm.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from app.launch.errors import LaunchError, SpawnFailed, SpawnRefused
+from app.launch.model import FailedSpawn
+
+GuardMode = Literal["normal", "strict", "off"]
+GuardState = Literal["open", "proven_only", "paused", "off"]
+
+PROVEN_FOR = timedelta(hours=1)
+"""How long after it was ready an image is taken to be sound."""
+FAILING_FOR = timedelta(minutes=10)
+"""How long an image stands refused that has failed for causes of its own."""
+_FAILURES_OF_AN_IMAGE = 2
+_UNPROVEN_OF_AN_IMAGE = 2
+_REFUSALS_COUNT_BEFORE = 6
+"""JupyterHub 6 does not count what its spawner refuses with a 4xx."""
+
+
+def failed_spawn(error: LaunchError, *, hub_version: str | None) -> FailedSpawn | None:
+    """What the Hub counts of this error, and whose fault it was; None if the Hub does not count it.
+
+    A Hub of unknown version is taken to be an old one.
+    """
+    if isinstance(error, SpawnFailed):
+        return FailedSpawn(cause=error.title if error.is_of_image else None)
+    major = (hub_version or "").partition(".")[0]
+    counts_refusals = not major.isdecimal() or int(major) < _REFUSALS_COUNT_BEFORE
+    return FailedSpawn(cause=None) if isinstance(error, SpawnRefused) and counts_refusals else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """An image failed for a cause of its own."""
+
+    image: str
+    at: datetime
+    cause: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failing:
+    """Why an image is refused, and until when."""
+
+    cause: str
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guard:
+    """What the operator lets be at stake."""
+
+    mode: GuardMode
+    failure_limit: int
+    """How many spawns may fail in a row; one below the Hub's consecutive_failure_limit."""
+
+    def window(self, *, failures: int, grown: int) -> int:
+        """How many launches of images that are not proven may be at the Hub at once; of all images if strict.
+
+        `failures` in a row so far, and `grown`: successes since the last failure.
+        """
+        left = max(0, self.failure_limit - failures)
+        return left if failures or self.mode == "strict" else left + grown
+
+    def state(self, *, failures: int) -> GuardState:
+        """Whether new images are let through, only proven ones, or none."""
+        left = self.failure_limit - failures
+        if self.mode == "off":
+            return "off"
+        if left <= 0:
+            return "paused"
+        return "proven_only" if failures and left == 1 else "open"
+
+    def failing(self, failures: Iterable[Failure]) -> Mapping[str, Failing]:
+        """Which images are refused, of failures within FAILING_FOR that no success has followed, oldest first."""
+        of_image: dict[str, list[Failure]] = {}
+        for failure in failures if self.mode != "off" else ():
+            of_image.setdefault(failure.image, []).append(failure)
+        return {
+            image: Failing(cause=ones[-1].cause, until=ones[-_FAILURES_OF_AN_IMAGE].at + FAILING_FOR)
+            for image, ones in of_image.items()
+            if len(ones) >= _FAILURES_OF_AN_IMAGE
+        }
+
+
+class Room:
+    """What may still be admitted, beside what is at the Hub already."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        most: int,
+        at_hub: Mapping[str, int],
+        proven: Collection[str],
+        blamed: Collection[Failure],
+        failures: int,
+        grown: int,
+    ) -> None:
+        """`most` at the Hub at once whatever the guard says; `at_hub`: launches by image; `blamed` as in `failing`."""
+        self._guard = guard
+        self._most = most
+        self._at_hub = Counter(at_hub)
+        self._proven = proven
+        self._blamed = Counter(failure.image for failure in blamed)
+        self._state = guard.state(failures=failures)
+        self._window = guard.window(failures=failures, grown=grown)
+
+    @property
+    def free(self) -> int:
+        """How many more there is room for, if the guard lets them through."""
+        return max(0, self._most - self._at_hub.total())
+
+    def take(self, image: str) -> bool:
+        """Whether one more launch of this image may go to the Hub; then it is counted as there."""
+        if not self._has_room(image):
+            return False
+        self._at_hub[image] += 1
+        return True
+
+    def _has_room(self, image: str) -> bool:
+        if not self.free:
+            return False
+        is_proven, everything = image in self._proven, self._at_hub.total()
+        match self._state:
+            case "off":
+                return True
+            case _ if self._blamed[image] >= _FAILURES_OF_AN_IMAGE:
+                return False
+            case "paused":
+                return False
+            case "proven_only":
+                return is_proven and everything == 0
+            case "open":
+                at_stake = everything if self._guard.mode == "strict" else everything - self._sound
+                return (is_proven and self._guard.mode == "normal") or (
+                    at_stake < self._window
+                    and (is_proven or self._at_hub[image] + self._blamed[image] < _UNPROVEN_OF_AN_IMAGE)
+                )
+
+    @property
+    def _sound(self) -> int:
+        return sum(count for image, count in self._at_hub.items() if image in self._proven)

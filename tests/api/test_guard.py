@@ -1,0 +1,127 @@
+"""What the Hub guard keeps from the Hub, as callers and operators see it."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.cli import cli
+from app.settings import Settings
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import BODY, IMAGE, Service
+
+EXITED = "the server process ended with status 1 before it was ready"
+
+
+@pytest.fixture(autouse=True)
+def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an operator's shell."""
+    monkeypatch.setenv("LAUNCHER_HUB_URL", settings.hub_url)
+    monkeypatch.setenv("LAUNCHER_HUB_API_TOKEN", settings.hub_api_token.get_secret_value())
+    monkeypatch.setenv("LAUNCHER_DATABASE_URL", settings.database_url)
+
+
+async def guard(*arguments: str) -> Result:
+    return await asyncio.to_thread(CliRunner().invoke, cli, ["guard", *arguments])
+
+
+async def failed(service: Service, **body: str) -> dict[str, str]:
+    """The problem with which a launch ends."""
+    accepted = await service.launch(**body)
+    events = await service.events(accepted["events_url"])
+    problem: dict[str, str] = events[-1]["problem"]
+    return problem
+
+
+async def test_an_image_that_failed_twice_is_refused_with_the_cause_and_the_hub_is_not_asked(
+    service: Service, hub: FakeHub
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(fails=EXITED))
+    first = [await failed(service) for _ in range(2)]
+    users = hub.count("user_created")
+
+    answer = await service.http.post("/launch", json=BODY)
+
+    assert [problem["code"] for problem in first] == ["server_exited"] * 2
+    assert (answer.status_code, answer.json()["code"]) == (409, "image_failing")
+    assert "The server ended before it was ready" in answer.json()["detail"]
+    assert 590 < int(answer.headers["Retry-After"]) <= 600
+    assert hub.count("user_created") == users
+
+
+async def test_launches_of_it_that_wait_are_told_so_and_others_go_on(service: Service, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(seconds=0.3, fails=EXITED))
+    accepted = [await service.launch() for _ in range(10)]
+
+    codes = [(await service.events(one["events_url"]))[-1]["problem"]["code"] for one in accepted]
+    hub.spawn_plan(None, SpawnPlan())
+    other = await service.launch(image="a/sound-one")
+
+    assert sorted(codes) == ["image_failing"] * 8 + ["server_exited"] * 2
+    assert hub.count("spawn_started") == 2
+    assert (await service.events(other["events_url"]))[-1]["phase"] == "ready"
+
+
+async def test_an_operator_lets_an_image_through_at_once(service: Service, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(fails=EXITED))
+    for _ in range(2):
+        await failed(service)
+    hub.spawn_plan(None, SpawnPlan())
+    shown = await guard()
+
+    cleared = await guard("clear", "--image", IMAGE)
+    accepted = await service.launch()
+
+    assert f"Refused     {IMAGE}: The server ended before it was ready; until " in shown.output
+    assert cleared.output == f"{IMAGE} is let through again.\n"
+    assert (await service.events(accepted["events_url"]))[-1]["phase"] == "ready"
+
+
+async def test_an_operator_lets_launches_go_on_after_too_many_failures(
+    service: Service, hub: FakeHub, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(fails="the volume is gone"))
+    for n in range(3):
+        await failed(service, image=f"a/{n}")
+    hub.spawn_plan(None, SpawnPlan())
+    waiting = await service.launch(image="a/sound-one")
+    shown = await guard()
+
+    cleared = await guard("clear")
+
+    assert "only images that were ready in the last hour are launched" in shown.output
+    assert "Failures    3 in a row, at most, of 4 that may be" in shown.output
+    assert cleared.output == "No spawn that failed before now counts any more.\n"
+    async with asyncio.timeout(10):
+        assert (await service.events(waiting["events_url"]))[-1]["phase"] == "ready"
+    assert "After one more failed spawn JupyterHub may exit" in caplog.text
+
+
+async def test_a_restart_of_the_hub_lets_launches_go_on(
+    service: Service, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.hub.check._EVERY_S", 0.01)
+    hub.spawn_plan(None, SpawnPlan(fails="the volume is gone"))
+    for n in range(3):
+        await failed(service, image=f"a/{n}")
+    hub.spawn_plan(None, SpawnPlan())
+    waiting = await service.launch(image="a/sound-one")
+
+    await hub.restart()
+
+    async with asyncio.timeout(30):
+        assert (await service.events(waiting["events_url"]))[-1]["phase"] == "ready"
+
+
+def test_where_there_are_no_records_the_command_says_where_to_run_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere.sqlite"
+    monkeypatch.setenv("LAUNCHER_DATABASE_URL", f"sqlite:///{elsewhere}")
+
+    results = [CliRunner().invoke(cli, ["guard", *arguments]) for arguments in ((), ("clear",))]
+
+    assert [result.exit_code for result in results] == [1, 1]
+    assert all("has no records of this release of hublaunch: run this where the service" in r.output for r in results)
+    assert not elsewhere.exists()

@@ -1,0 +1,113 @@
+"""`GET /status`: how much room there is."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.api import capacity
+from app.settings import Settings
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import Service, serve
+
+
+@pytest.fixture(autouse=True)
+def always_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "_KEPT_S", 0)
+
+
+async def status(service: Service) -> dict[str, Any]:
+    answer = await service.http.get("/status")
+    assert answer.status_code == 200
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+async def status_when(service: Service, light: str) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        while True:
+            told = await status(service)
+            if told["status"] == light:
+                return told
+
+
+async def test_with_nothing_to_do_it_is_green(service: Service, hub: FakeHub) -> None:
+    told = await status_when(service, "green")
+
+    assert told["hub"].pop("latency_ms") > 0
+    assert told == {
+        "status": "green",
+        "reasons": [],
+        "hub": {"version": hub.version, "busy_for_s": None},
+        "launching": 0,
+        "waiting": 0,
+        "ready": 0,
+        "limits": {"max_concurrent_spawns": 50, "max_queue": 1000},
+        "guard": {
+            "mode": "normal",
+            "state": "open",
+            "failures": 0,
+            "failure_limit": 4,
+            "window": 4,
+            "failing_images": 0,
+        },
+    }
+
+
+async def test_while_launches_wait_it_is_yellow(service: Service, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    for _ in range(3):
+        await service.launch()
+    await hub.until(lambda: len(hub.active_servers) == 2)
+
+    told = await status_when(service, "yellow")
+
+    assert (told["launching"], told["waiting"]) == (2, 1)
+    assert told["reasons"] == ["Launches wait for their turn."]
+
+
+async def test_while_the_hub_does_not_answer_it_is_red(hub: FakeHub, settings: Settings) -> None:
+    hub.fail_on("get_version", how="reset", times=99)
+    async with serve(settings) as service:
+        told = await status(service)
+
+    assert (told["status"], told["reasons"]) == ("red", ["JupyterHub does not answer."])
+    assert told["hub"]["latency_ms"] is None
+
+
+async def test_while_the_guard_lets_nothing_through_it_is_red_and_says_nothing_of_images(
+    service: Service, hub: FakeHub
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(fails="the volume is gone"))
+    for n in range(4):
+        accepted = await service.launch(image=f"example.org/secret-{n}")
+        if n < 3:
+            await service.events(accepted["events_url"])
+
+    told = await status(service)
+
+    assert (told["guard"]["state"], told["guard"]["failures"]) == ("proven_only", 3)
+    assert told["status"] == "yellow"
+    assert "secret" not in str(told)
+
+
+async def test_ready_servers_are_counted(service: Service) -> None:
+    accepted = await service.launch()
+    await service.events(accepted["events_url"])
+
+    told = await status_when(service, "green")
+
+    assert (told["launching"], told["ready"]) == (0, 1)
+
+
+async def test_however_often_it_is_asked_for_the_records_are_read_once_a_second(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "_KEPT_S", 60)
+    before = await status(service)
+    accepted = await service.launch()
+    await service.events(accepted["events_url"])
+
+    answers = await asyncio.gather(*[status(service) for _ in range(20)])
+
+    assert all(answer == before for answer in answers)

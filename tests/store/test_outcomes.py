@@ -1,0 +1,233 @@
+"""What the Hub guard is told of spawns, and what it makes of it: counted no lower than the Hub counts."""
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import update
+
+from app.launch.guard import FAILING_FOR, PROVEN_FOR, Guard
+from app.launch.model import FailedSpawn, Launch, LaunchRequest, Step
+from app.launch.ports import LetThrough
+from app.sealing import Sealer
+from app.store import outcomes
+from app.store.database import beside
+from app.store.sql import SqlLaunchStore
+from app.store.tables import images, spawn_failures
+from tests.store.launches import FAILED, PULLING, READY, new_launch
+
+NORMAL, STRICT = (Guard(mode=mode, failure_limit=4) for mode in ("normal", "strict"))
+BROKEN = replace(FAILED, failed_spawn=FailedSpawn(cause="The server ended before it was ready"))
+NOT_THE_IMAGE = replace(FAILED, failed_spawn=FailedSpawn(cause=None))
+REFUSED = FAILED
+"""As what the Hub does not count."""
+
+
+async def accept(store: SqlLaunchStore, *of_images: str) -> list[Launch]:
+    return [await store.accept(new_launch(request=LaunchRequest(image=image), time_left_s=600)) for image in of_images]
+
+
+async def admit(store: SqlLaunchStore, *, guard: Guard = NORMAL, most: int = 50) -> LetThrough:
+    return await store.admit(most=most, weight=lambda _: 1.0, guard=guard)
+
+
+async def admitted(store: SqlLaunchStore, launches: Sequence[Launch], *, guard: Guard = NORMAL) -> list[int]:
+    """Which of these, by their places, are let through now."""
+    through = {one.launch_id for one in (await admit(store, guard=guard)).admitted}
+    return [n for n, launch in enumerate(launches) if launch.id in through]
+
+
+async def end(store: SqlLaunchStore, launch: Launch, step: Step) -> None:
+    await store.append(launch, PULLING)
+    await store.append(launch, step)
+
+
+async def spawn(store: SqlLaunchStore, step: Step, *of_images: str, guard: Guard = NORMAL) -> None:
+    """One launch after the other, each ended so."""
+    for image in of_images:
+        (launch,) = await accept(store, image)
+        assert await admitted(store, [launch], guard=guard) == [0]
+        await end(store, launch, step)
+
+
+async def test_the_window_grows_with_each_success_and_falls_back_at_a_failure(store: SqlLaunchStore) -> None:
+    await spawn(store, READY, "a", "b")
+    after_successes = await store.capacity(guard=NORMAL)
+    await spawn(store, NOT_THE_IMAGE, "c", "d")
+    after_failures = await store.capacity(guard=NORMAL)
+    await spawn(store, READY, "e")
+    after_one_more = await store.capacity(guard=NORMAL)
+
+    assert [now.window for now in (after_successes, after_failures, after_one_more)] == [6, 2, 5]
+    assert [now.failures for now in (after_successes, after_failures, after_one_more)] == [0, 2, 0]
+
+
+async def test_what_the_hub_does_not_count_changes_nothing(store: SqlLaunchStore) -> None:
+    await spawn(store, READY, "a")
+    await spawn(store, REFUSED, "b")
+
+    now = await store.capacity(guard=NORMAL)
+
+    assert (now.failures, now.window) == (0, 5)
+
+
+async def test_a_success_ends_no_run_of_failures_that_came_after_its_launch_was_admitted(store: SqlLaunchStore) -> None:
+    early, failing = await accept(store, "a", "b")
+    assert await admitted(store, [early, failing]) == [0, 1]
+
+    await end(store, failing, NOT_THE_IMAGE)
+    await end(store, early, READY)
+
+    assert (await store.capacity(guard=NORMAL)).failures == 1, "at the Hub it may have come after the success"
+
+
+async def test_four_failures_pause_all_until_an_operator_clears_them(store: SqlLaunchStore, url: str) -> None:
+    await spawn(store, READY, "sound")
+    await spawn(store, NOT_THE_IMAGE, "a", "b", "c")
+    last = await accept(store, "d", "sound", "sound")
+    only_one_proven = await admitted(store, last)
+    await end(store, last[1], NOT_THE_IMAGE)
+    paused = await admit(store)
+
+    with beside(url, writes=True) as connection:
+        outcomes.clear(connection, [None])
+
+    assert only_one_proven == [1]
+    assert (paused.admitted, paused.guard, paused.holds_back) == ([], "paused", True)
+    assert await admitted(store, last) == [0, 2]
+
+
+async def test_a_restarted_hub_counts_from_nothing(store: SqlLaunchStore) -> None:
+    await store.note_hub("first", before_s=0)
+    await spawn(store, NOT_THE_IMAGE, "a", "b")
+
+    is_another = [await store.note_hub(name, before_s=0) for name in ("first", "second", "second")]
+
+    assert is_another == [False, True, False]
+    assert (await store.capacity(guard=NORMAL)).failures == 0
+
+
+async def test_what_failed_since_the_hub_was_last_seen_may_be_the_new_one_s(store: SqlLaunchStore) -> None:
+    await store.note_hub("first", before_s=0)
+    await spawn(store, NOT_THE_IMAGE, "a", "b")
+
+    await store.note_hub("second", before_s=10)
+
+    assert (await store.capacity(guard=NORMAL)).failures == 2
+
+
+async def test_an_image_that_failed_twice_by_itself_is_refused_until_it_is_cleared(
+    store: SqlLaunchStore, url: str
+) -> None:
+    await spawn(store, BROKEN, "bad", "bad")
+    broken, other = await accept(store, "bad", "other")
+    through = await admit(store)
+    failing = await store.failing("bad", guard=NORMAL)
+
+    with beside(url, writes=True) as connection:
+        outcomes.clear(connection, ["bad"])
+
+    assert [one.launch_id for one in through.admitted] == [other.id]
+    assert list(through.refused) == [broken.id]
+    assert through.holds_back is False
+    assert failing is not None
+    assert failing.cause == "The server ended before it was ready"
+    assert timedelta(minutes=9) < failing.until - datetime.now(UTC) <= FAILING_FOR
+    assert await store.failing("bad", guard=NORMAL) is None
+    assert await admitted(store, [broken]) == [0]
+
+
+async def test_a_success_makes_an_image_s_failures_good(store: SqlLaunchStore) -> None:
+    sound, bad = await accept(store, "image", "image")
+    await admit(store)
+    await spawn_both(store, [bad, sound])
+    await spawn(store, BROKEN, "image")
+
+    assert await store.failing("image", guard=NORMAL) is None
+
+
+async def spawn_both(store: SqlLaunchStore, launches: Sequence[Launch]) -> None:
+    await end(store, launches[0], BROKEN)
+    await end(store, launches[1], READY)
+
+
+async def test_what_was_not_the_image_s_fault_is_not_held_against_it(store: SqlLaunchStore) -> None:
+    await spawn(store, NOT_THE_IMAGE, "image", "image")
+
+    assert await store.failing("image", guard=NORMAL) is None
+
+
+async def test_what_is_old_counts_for_the_hub_and_not_against_or_for_an_image(store: SqlLaunchStore, url: str) -> None:
+    await spawn(store, READY, "proven")
+    await spawn(store, BROKEN, "bad", "bad")
+    with beside(url, writes=True) as connection:
+        connection.execute(update(spawn_failures).values(at=datetime.now(UTC) - FAILING_FOR))
+        connection.execute(update(images).values(ready_at=datetime.now(UTC) - PROVEN_FOR))
+        outcomes.clear(connection, [])
+
+    launches = await accept(store, *["proven"] * 3, *["bad"] * 3)
+
+    assert (await store.capacity(guard=NORMAL)).failing_images == 0
+    assert len(await admitted(store, launches)) == 4, "two of each, as none is proven"
+
+
+async def test_what_nothing_goes_by_any_more_is_removed(store: SqlLaunchStore, url: str) -> None:
+    await spawn(store, BROKEN, "bad")
+    await spawn(store, READY, "sound")
+    long_ago = datetime.now(UTC) - 2 * PROVEN_FOR
+    with beside(url, writes=True) as connection:
+        connection.execute(update(spawn_failures).values(at=long_ago))
+        connection.execute(update(images).values(ready_at=long_ago, sound_since=long_ago))
+
+    await store.remove_old(older_than_s=3600, limit=10)
+
+    with beside(url, writes=False) as connection:
+        assert [connection.execute(table.select()).all() for table in (spawn_failures, images)] == [[], []]
+
+
+async def test_failures_that_the_hub_still_counts_are_kept_however_old(store: SqlLaunchStore, url: str) -> None:
+    await spawn(store, NOT_THE_IMAGE, "a", "b")
+    with beside(url, writes=True) as connection:
+        connection.execute(update(spawn_failures).values(at=datetime.now(UTC) - 2 * PROVEN_FOR))
+
+    await store.remove_old(older_than_s=3600, limit=10)
+
+    assert (await store.capacity(guard=NORMAL)).failures == 2
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=10, deadline=None)
+def test_strict_lets_no_five_spawns_fail_in_a_row_at_the_hub_in_whatever_order_that_is_learned(seed: int) -> None:
+    worst = asyncio.run(_worst_run(Random(seed)))
+
+    assert worst <= STRICT.failure_limit
+
+
+async def _worst_run(random: Random) -> int:
+    """The longest run of failures that the Hub saw: spawns end there, and later, in any order, that is learned."""
+    run = worst = 0
+    waiting: dict[str, Launch] = {}
+    at_hub: list[Launch] = []
+    ended: list[tuple[Launch, Step]] = []
+    with tempfile.TemporaryDirectory() as directory:
+        url = f"sqlite:///{directory}/l.sqlite"
+        async with SqlLaunchStore(url, sealer=Sealer(["k" * 32], purpose="stored tokens")) as store:
+            for n in range(60):
+                (launch,) = await accept(store, f"image-{n}")
+                waiting[launch.id] = launch
+            for _ in range(120):
+                if ended and random.random() < 0.4:
+                    await end(store, *ended.pop(random.randrange(len(ended))))
+                elif at_hub:
+                    fails = random.random() < 0.7
+                    run = run + 1 if fails else 0
+                    worst = max(worst, run)
+                    ended.append((at_hub.pop(random.randrange(len(at_hub))), NOT_THE_IMAGE if fails else READY))
+                through = await admit(store, guard=STRICT)
+                at_hub += [waiting.pop(one.launch_id) for one in through.admitted]
+    return worst
