@@ -24,13 +24,16 @@ _POLL_S = 0.05
 class MortalHub(HubProcess):
     """The demo's Hub with servers that are quick to start, and a proxy that it has not started."""
 
-    def __init__(self, *, state: Path, proxy_command: list[str]) -> None:
+    def __init__(self, *, state: Path, proxy_command: list[str], failure_limit: int = 0) -> None:
+        """`failure_limit`: so many failed spawns in a row end it, and it starts as many at once as it is asked to."""
         config = Path(__file__).with_name("mortal_config.py")
         super().__init__(state=state, proxy_command=proxy_command, public_port=0, config=config)
         self._proxy_token = secrets.token_hex(16)
+        self._failure_limit = failure_limit
 
     def _environment(self) -> dict[str, str]:
-        return super()._environment() | {"CONFIGPROXY_AUTH_TOKEN": self._proxy_token}
+        own = {"CONFIGPROXY_AUTH_TOKEN": self._proxy_token, "TEST_HUB_FAILURE_LIMIT": str(self._failure_limit)}
+        return super()._environment() | own
 
     async def __aenter__(self) -> Self:
         self._prepare()
@@ -64,6 +67,10 @@ class MortalHub(HubProcess):
     @property
     def api_token(self) -> str:
         return self.token
+
+    @property
+    def is_running(self) -> bool:
+        return self._running.returncode is None
 
     @property
     def log(self) -> str:

@@ -88,3 +88,7 @@ c.JupyterHub.init_spawners_timeout = 1  # it answers while it still looks after 
 c.MortalSpawner.home_dir_template = str(STATE / "home" / "{username}")
 c.Spawner.cmd = [sys.executable, str(Path(__file__).with_name("quick_server.py"))]
 c.Spawner.args = []
+if limit := int(os.environ["TEST_HUB_FAILURE_LIMIT"]):
+    c.Spawner.consecutive_failure_limit = limit
+    c.JupyterHub.concurrent_spawn_limit = 0
+    c.JupyterHub.active_server_limit = 0

@@ -8,6 +8,7 @@ A process of its own, with nothing to import that would take time.
 import json
 import os
 import signal
+import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +22,8 @@ GATED_BEFORE_PROCESS_IMAGE = "example.org/gated:before-process"
 GATED_AFTER_START_IMAGE = "example.org/gated:after-start"
 """As the first one, at a spawner whose `start` does not wait until the server answers."""
 GATED_IMAGES = (GATED_IMAGE, GATED_BEFORE_PROCESS_IMAGE, GATED_AFTER_START_IMAGE)
+BROKEN_IMAGES = "example.org/broken"
+"""A server of an image whose name begins so ends at once."""
 JUPYTERLAB_IMAGE = "example.org/jupyterlab:1"
 """A server of this image is the real thing, which takes its time."""
 _POLL_S = 0.02
@@ -57,6 +60,8 @@ def main() -> None:
     image = os.environ.get("LAUNCH_IMAGE")
     if image == JUPYTERLAB_IMAGE:
         os.execlp("jupyterhub-singleuser", "jupyterhub-singleuser", *(["--allow-root"] if os.geteuid() == 0 else []))
+    if image and image.startswith(BROKEN_IMAGES):
+        sys.exit(1)
     if image in GATED_IMAGES:
         opened = gate(Path(os.environ["HUBLAUNCH_DEMO_STATE"]), os.environ["JUPYTERHUB_USER"])
         while not opened.exists():

@@ -1,0 +1,35 @@
+"""A real JupyterHub that exits after five failed spawns in a row, and broken images."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.bad_images import run
+from tests.hubs.quick_server import BROKEN_IMAGES
+
+pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(120)]
+
+ONE_IMAGE = [f"{BROKEN_IMAGES}:1"] * 8
+EIGHT_IMAGES = [f"{BROKEN_IMAGES}-{number}:1" for number in range(8)]
+
+
+async def test_without_the_guard_a_broken_image_ends_the_hub(tmp_path: Path) -> None:
+    outcome = await run(tmp_path, guard="off", images=ONE_IMAGE)
+
+    assert not outcome.hub_is_up
+
+
+async def test_a_broken_image_is_refused_after_two_failures_and_the_hub_stays_up(tmp_path: Path) -> None:
+    outcome = await run(tmp_path, guard="normal", images=ONE_IMAGE)
+
+    assert outcome.hub_is_up
+    assert outcome.ended == {"image_failing": 6, "server_exited": 2}
+    assert outcome.failed_spawns == 2
+
+
+async def test_strict_lets_as_many_broken_images_fail_as_the_hub_stands(tmp_path: Path) -> None:
+    outcome = await run(tmp_path, guard="strict", images=EIGHT_IMAGES)
+
+    assert outcome.hub_is_up
+    assert outcome.ended == {"in line": 4, "server_exited": 4}
+    assert outcome.failed_spawns == 4
