@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from app.api.rate_headers import rate_headers
 from app.api.views import problem_view
 from app.launch import errors
 from app.launch.model import Problem
@@ -31,6 +32,7 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.AlreadyLaunching: 409,
     errors.NamedServerLimitReached: 409,
     errors.QuotaReached: 429,
+    errors.RateLimited: 429,
     errors.LaunchNotFound: 404,
     errors.LaunchGone: 410,
     errors.LineFull: 503,
@@ -153,7 +155,7 @@ _EXAMPLES: Mapping[int, errors.LaunchError] = {
     404: errors.LaunchNotFound(),
     409: errors.ServerNameTaken(),
     410: errors.LaunchGone(),
-    429: errors.QuotaReached(4),
+    429: errors.RateLimited(names=("address",), most=1800, window_s=60, retry_after_s=1),
     502: errors.HubUnavailable("know this token", "it did not answer in time"),
     422: errors.InvalidRequest("image", "must be an image reference such as quay.io/jupyter/base-notebook:latest"),
     500: errors.InternalError(),
@@ -164,8 +166,12 @@ _OF_EVERY_PATH = (414, 421, 431)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These refusals and those of every path, for an OpenAPI document, each with a body as it is really sent."""
-    return {status: _documentation(status) for status in sorted({*statuses, *_OF_EVERY_PATH})}
+    """These refusals and those of every path, for an OpenAPI document, each with a body as it is really sent.
+
+    Where credentials can be wrong (401), they can have been so too often (429).
+    """
+    too_often = {429} if 401 in statuses else set()
+    return {status: _documentation(status) for status in sorted({*statuses, *too_often, *_OF_EVERY_PATH})}
 
 
 def _documentation(status: int) -> dict[str, Any]:
@@ -190,13 +196,14 @@ def _response(
     return ProblemResponse(body, status, {"Cache-Control": "no-store", **(headers or {})})
 
 
-def _launch_error(_: Request, error: Exception) -> Response:
+def _launch_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.LaunchError)
-    return _launch_response(error)
+    return _launch_response(error, rate_headers(request))
 
 
-def _launch_response(error: errors.LaunchError) -> Response:
-    status, headers, more = STATUS[type(error)], {}, {}
+def _launch_response(error: errors.LaunchError, told: Mapping[str, str] | None = None) -> Response:
+    status, headers = STATUS[type(error)], dict(told or {})
+    more: dict[str, object] = {}
     if isinstance(error, errors.HookRefused) and 400 <= error.status_code < 600:
         status = error.status_code
     if isinstance(error, errors.InvalidRequest):
@@ -207,6 +214,9 @@ def _launch_response(error: errors.LaunchError) -> Response:
         headers["Retry-After"] = str(_RETRY_AFTER_S)
     if isinstance(error, errors.ImageFailing):
         headers["Retry-After"] = str(max(1, math.ceil((error.until - datetime.now(UTC)).total_seconds())))
+    if isinstance(error, errors.RateLimited):
+        headers["Retry-After"] = str(error.retry_after_s)
+        more["violated-policies"] = list(error.names)
     return _response(status, Problem.of(error), headers, **more)
 
 

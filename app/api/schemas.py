@@ -40,6 +40,11 @@ class ProblemBody(BaseModel):
     advice: str = Field(description="What to do next.")
     status: int | None = Field(None, description="The status of this answer; not in a launch's problem.")
     errors: list[dict[str, str]] | None = Field(None, description="With 422: each `field` and the `reason`.")
+    violated_policies: list[str] | None = Field(
+        None,
+        alias="violated-policies",
+        description="With `rate_limited`: those of `RateLimit-Policy` that leave no room.",
+    )
 
 
 _LAUNCH: JsonDict = {

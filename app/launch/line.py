@@ -34,8 +34,8 @@ class Waiting:
 
 
 def caller_name(kind: str, key: str) -> str:
-    """Who stands in line as one: `hub:ada`, `key:course`; of an IPv6 address the /64, which is one customer's."""
-    return f"{kind}:{_network(key) if kind == 'anonymous' else key}"
+    """Who stands in line as one: `hub:ada`, `key:course`, `anonymous:192.0.2.7`; of IPv6 the network."""
+    return f"{kind}:{network(key) if kind == 'anonymous' else key}"
 
 
 def weight_of(patterns: Mapping[str, float]) -> Weight:
@@ -43,7 +43,8 @@ def weight_of(patterns: Mapping[str, float]) -> Weight:
     return lambda caller: next((weight for name, weight in patterns.items() if fnmatchcase(caller, name)), 1.0)
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
+    """What counts as one address: of IPv6 the /64, which is one customer's."""
     try:
         if isinstance(ip_address(address), IPv6Address):
             return str(ip_network((address, 64), strict=False))

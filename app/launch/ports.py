@@ -1,4 +1,4 @@
-"""What the core asks of the outside: the Hub and the store."""
+"""What the core asks of the outside: the Hub, the store and the counts of rate limits."""
 
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from app.launch.guard import Failing, Guard, GuardState
 from app.launch.idempotency import IdempotencyKey
 from app.launch.line import Weight
 from app.launch.model import Attempt, Caller, Event, Launch, Status, Step
+from app.launch.rate_limit import Limit, Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -365,3 +366,19 @@ class LaunchStore(Protocol):
 
     async def remove_old(self, *, older_than_s: float, limit: int) -> int:
         """Remove launches that were accepted so long ago, have ended and left nothing at the Hub; their number."""
+
+
+class Counts(Protocol):
+    """How much of each rate limit is used. Each method is done as a whole before another begins, in any process."""
+
+    async def take(self, limits: Sequence[Limit]) -> Verdict:
+        """Take one of each limit; none of any if one has no room."""
+
+    async def look(self, limits: Sequence[Limit]) -> Verdict:
+        """Whether each limit has room."""
+
+    async def owe(self, limits: Sequence[Limit]) -> None:
+        """Count one of each limit, whether or not there is room."""
+
+    async def prune(self) -> None:
+        """Remove what says nothing any more."""

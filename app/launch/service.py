@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 Check = Callable[[str, str, str, str], Awaitable[None]]
 """The pre_launch_hook: (image, username, server_name, repo_url); raises a RequestRefused."""
+Count = Callable[[], Awaitable[None]]
+"""Counts a request for a launch; raises RateLimited."""
 
 
 class LaunchService:
@@ -57,11 +59,14 @@ class LaunchService:
         """Accept nothing more."""
         self._stopping = True
 
-    async def start(self, request: LaunchRequest, caller: Caller, *, key: str | None = None) -> Launch:
+    async def start(
+        self, request: LaunchRequest, caller: Caller, *, key: str | None = None, count: Count | None = None
+    ) -> Launch:
         """Accept a launch and begin it; it goes on whether or not anybody follows.
 
         Returns once the launch is stored, with the names of its first attempt. With an Idempotency-Key that came
-        before with this request, returns the launch that was accepted then, as it stands now. Raises a RequestRefused,
+        before with this request, returns the launch that was accepted then, as it stands now. Every other request is
+        counted by `count`. Raises a RequestRefused,
         or a HubError where the Hub has to be asked about the caller's account; then nothing is stored. Cancelling this
         call leaves open whether the launch was accepted; one that was runs all the same.
         """
@@ -70,6 +75,8 @@ class LaunchService:
         sent_before = None if key is None else idempotency_key(key, caller, request)
         if sent_before is not None and (earlier := await self._store.find(sent_before)):
             return earlier
+        if count is not None:
+            await count()
         self._policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
         await self._admission.check_image(request.image)
         launch_id = str(ULID())

@@ -22,6 +22,8 @@ class Database(Protocol):
     writing: Engine
     """One connection, for the writer."""
     reading: Engine
+    counting: Engine
+    """One connection, for the counts of rate limits; that of the writer where it has all transactions anyway."""
 
     def open(self) -> None:
         """Bring the tables up to date; a StoreError. Blocks."""

@@ -37,9 +37,10 @@ class PostgresDatabase:
         self._shown = shown
         # A process that is frozen within a transaction keeps no lock for longer than it keeps its launches.
         frozen_ms = round(1000 * lease_s)
-        self.writing = _engine(
-            url, connections=1, isolation="READ COMMITTED", idle_in_transaction_session_timeout=frozen_ms
-        )
+        frozen = {"idle_in_transaction_session_timeout": frozen_ms}
+        self.writing = _engine(url, connections=1, isolation="READ COMMITTED", **frozen)
+        self.counting = _engine(url, connections=1, isolation="READ COMMITTED", **frozen)
+        """Counts lock what many requests share; within the log's transactions that would make deadlocks."""
         self.reading = _engine(url, connections=readers, isolation="AUTOCOMMIT", default_transaction_read_only="on")
         """Each statement sees what was committed when it began. Nothing can be written through it."""
 
@@ -57,6 +58,7 @@ class PostgresDatabase:
     def close(self) -> None:
         """Close every connection."""
         self.reading.dispose()
+        self.counting.dispose()
         self.writing.dispose()
 
     async def notices(self) -> AsyncGenerator[str]:

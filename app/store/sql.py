@@ -16,7 +16,8 @@ from app.launch.line import Weight
 from app.launch.model import Attempt, Event, Launch, Step
 from app.launch.ports import Capacity, Held, LetThrough, Queue, Wanted
 from app.sealing import Sealer
-from app.store import acceptance, leases, line, outcomes, reads, schema, upkeep, writes
+from app.store import acceptance, counts, leases, line, outcomes, reads, schema, upkeep, writes
+from app.store.counts import SqlCounts
 from app.store.database import database
 from app.store.writer import Writer
 
@@ -52,6 +53,11 @@ class SqlLaunchStore:
         self._key_kept_s = key_kept_s
         self._database = database(database_url, readers=READERS, lease_s=lease_s)
         self._writer = Writer(self._database.writing)
+        shares = self._database.counting is self._database.writing
+        counter = self._writer if shares else Writer(self._database.counting)
+        self._writers = {self._writer, counter}
+        self.counts = SqlCounts(counter, look=lambda limits: self._read(counts.look, limits))
+        """For rate limits; open as long as the store is."""
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="hublaunch-reader")
         self._listeners: list[Callable[[Event], None]] = []
         self._growth_listeners: list[Callable[[str, int], None]] = []
@@ -60,7 +66,8 @@ class SqlLaunchStore:
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._database.open)
-        self._writer.start()
+        for writer in self._writers:
+            writer.start()
         try:
             await self.hold()
         except BaseException:
@@ -70,7 +77,8 @@ class SqlLaunchStore:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._writer.stop()
+        for writer in self._writers:
+            writer.stop()
         await asyncio.shield(self._close())
 
     async def is_healthy(self) -> bool:
@@ -223,6 +231,7 @@ class SqlLaunchStore:
         await asyncio.to_thread(self._close_database)
 
     def _close_database(self) -> None:
-        self._writer.join()
+        for writer in self._writers:
+            writer.join()
         self._readers.shutdown()
         self._database.close()

@@ -82,6 +82,7 @@ class SqliteDatabase:
         self.reading = _engine("sqlite", path, connections=readers)
         """Each statement sees what was committed when it began. Nothing can be written through it."""
         event.listen(self.reading, "connect", _forbid_writing)
+        self.counting = self.writing
 
     def open(self) -> None:
         """Take the file, making it (mode 0600) if there is none, and bring its tables up to date. No lease survives.

@@ -1,4 +1,4 @@
-"""The tables: launches, their attempts and events, the processes that have them, the line that they stand in."""
+"""The tables: launches, their attempts and events, whose they are, the line that they stand in, and rate limits."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -128,6 +128,13 @@ line_turns = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("turn", Float, nullable=False),
+)
+
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("key", Text, primary_key=True),  # what is limited, and for whom
+    Column("free_at", Instant, nullable=False),  # when all of it is free again; then the row says nothing any more
 )
 
 launch_owners = Table(

@@ -17,6 +17,7 @@
     │   ├── AlreadyLaunching           another launch of the user's server is under way
     │   ├── NamedServerLimitReached    the user has as many named servers as allowed
     │   ├── QuotaReached               the caller has as many launches as allowed
+    │   ├── RateLimited                too many requests in too short a time
     │   ├── IdempotencyKeyReused       the key came with another request before
     │   ├── LineFull                   as many launches wait for their turn as may
     │   ├── LaunchNotFound             no launch of that id
@@ -92,6 +93,7 @@ from app.launch.errors.refusals import (
     LineFull,
     NamedServerLimitReached,
     QuotaReached,
+    RateLimited,
     RepoNotAllowed,
     RequestRefused,
     SecretRequired,
@@ -155,6 +157,7 @@ __all__ = [
     "NotStarting",
     "QueueTimedOut",
     "QuotaReached",
+    "RateLimited",
     "RepoNotAllowed",
     "RequestRefused",
     "SecretRequired",

@@ -169,6 +169,25 @@ class QuotaReached(RequestRefused):
         super().__init__(f"{max_active} launches are under way or ready, the most that this caller may have at once.")
 
 
+class RateLimited(RequestRefused):
+    """One of LAUNCHER_RATE_LIMIT_CALLER, LAUNCHER_RATE_LIMIT_ADDRESS and LAUNCHER_RATE_LIMIT_CREDENTIALS is used up."""
+
+    code = "rate_limited"
+    title = "Too many requests"
+    advice = "Send the request again after as many seconds as the header Retry-After says. What runs already goes on."
+
+    def __init__(self, *, names: tuple[str, ...], most: int, window_s: int, retry_after_s: int) -> None:
+        """`names`: of the limits that have no room; the numbers are those of the last."""
+        whose = {"caller": "launches of one caller", "address": "launches from one address"}
+        what = whose.get(names[-1], "wrong credentials from one address")
+        super().__init__(
+            f"At most {most} {what} may come at once, and as many again in {window_s} s. "
+            f"The next may come in {retry_after_s} s."
+        )
+        self.names = names
+        self.retry_after_s = retry_after_s
+
+
 class LineFull(RequestRefused):
     """LAUNCHER_MAX_CONCURRENT_SPAWNS launches are at the Hub, and LAUNCHER_MAX_QUEUE wait for their turn."""
 

@@ -1,0 +1,125 @@
+"""RateLimiter: which rate limits a request falls under, and whether they have room for it."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+
+from app.launch.line import network
+from app.launch.model import Caller
+from app.launch.ports import Counts
+from app.launch.rate_limit import Levels, Limit, Rate, Verdict, look, owe, take
+
+log = logging.getLogger(__name__)
+
+KEYS_MAX = 50_000
+"""How many callers and addresses are counted in memory: about 10 MB."""
+_PRUNE_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rates:
+    """How often what may be asked for; None is no limit."""
+
+    caller: Rate | None
+    """Launches of one Hub user or API key."""
+    address: Rate | None
+    """Launches from one address."""
+    credentials: Rate | None
+    """Wrong credentials from one address."""
+    own: Mapping[str, Rate | None]
+    """What goes before the first two for those whose names match a glob pattern; the first such pattern counts."""
+
+
+class RateLimiter:
+    """Counts launches by caller and by address, and wrong credentials by address; of IPv6 a /64 is one address.
+
+    A caller without a name is an address, and nothing else.
+    """
+
+    def __init__(self, counts: Counts, rates: Rates) -> None:
+        self._counts = counts
+        self._rates = rates
+
+    async def launch(self, caller: Caller, address: str) -> Verdict:
+        """Count a launch that is asked for, if there is room for it."""
+        limits = [self._limit("address", _subject(address), self._own(_subject(address), self._rates.address))]
+        if caller.kind != "anonymous":
+            name = f"{caller.kind}:{caller.key}"
+            limits.insert(0, self._limit("caller", name, self._own(name, self._rates.caller)))
+        return await self._counts.take([limit for limit in limits if limit is not None])
+
+    async def credentials(self, address: str) -> Verdict:
+        """Whether credentials that may be wrong can be tried from this address."""
+        return await self._counts.look(self._of_credentials(address))
+
+    async def count_wrong_credentials(self, address: str) -> None:
+        """Count credentials that were wrong, however many there were before: they have been tried already."""
+        await self._counts.owe(self._of_credentials(address))
+
+    async def run(self) -> None:
+        """Go on until cancelled, removing what is free again."""
+        while True:
+            await asyncio.sleep(_PRUNE_EVERY_S)
+            try:
+                await self._counts.prune()
+            except Exception:
+                log.exception("The counts of rate limits could not be tidied up; that is tried again")
+
+    def _of_credentials(self, address: str) -> Sequence[Limit]:
+        limit = self._limit("credentials", _subject(address), self._rates.credentials)
+        return [] if limit is None else [limit]
+
+    def _own(self, name: str, otherwise: Rate | None) -> Rate | None:
+        return next((rate for pattern, rate in self._rates.own.items() if fnmatchcase(name, pattern)), otherwise)
+
+    @staticmethod
+    def _limit(name: str, subject: str, rate: Rate | None) -> Limit | None:
+        return None if rate is None else Limit(name=name, subject=subject, rate=rate)
+
+
+class MemoryCounts:
+    """The counts of this process alone; of at most `KEYS_MAX`, so those longest unused are forgotten first."""
+
+    def __init__(self, now: Callable[[], float], *, keys_max: int = KEYS_MAX) -> None:
+        """`now`: seconds of a clock that never goes back."""
+        self._now = now
+        self._keys_max = keys_max
+        self._free_at: OrderedDict[str, timedelta] = OrderedDict()
+
+    async def take(self, limits: Sequence[Limit]) -> Verdict:
+        verdict, changed = take(limits, self._levels(limits))
+        self._keep(changed)
+        return verdict
+
+    async def look(self, limits: Sequence[Limit]) -> Verdict:
+        return look(limits, self._levels(limits))
+
+    async def owe(self, limits: Sequence[Limit]) -> None:
+        self._keep(owe(limits, self._levels(limits)))
+
+    async def prune(self) -> None:
+        at = self._clock()
+        self._free_at = OrderedDict((key, free_at) for key, free_at in self._free_at.items() if free_at > at)
+
+    def _levels(self, limits: Sequence[Limit]) -> Levels:
+        at = self._clock()
+        return {limit.key: self._free_at.get(limit.key, at) - at for limit in limits}
+
+    def _keep(self, changed: Levels) -> None:
+        at = self._clock()
+        for key, level in changed.items():
+            self._free_at[key] = at + level
+            self._free_at.move_to_end(key)
+        while len(self._free_at) > self._keys_max:
+            self._free_at.popitem(last=False)
+
+    def _clock(self) -> timedelta:
+        return timedelta(seconds=self._now())
+
+
+def _subject(address: str) -> str:
+    return f"address:{network(address)}"

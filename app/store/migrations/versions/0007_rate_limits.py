@@ -1,0 +1,17 @@
+"""How much of each rate limit is used."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Add the counts, of which there are none yet."""
+    op.create_table(
+        "rate_limits",
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("free_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_rate_limits"),
+    )

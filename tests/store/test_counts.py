@@ -1,0 +1,127 @@
+"""How much of each rate limit is used, in a database: what memory counts, and that over several processes."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from app.launch.rate_limit import Limit, Rate
+from app.sealing import Sealer
+from app.store.sql import SqlLaunchStore
+from app.store.tables import rate_limits
+from tests.store.databases import postgresql_only
+from tests.store.launches import new_launch
+
+HOUR = Rate(5, 3600)
+ADA = Limit(name="caller", subject="hub:ada", rate=HOUR)
+HERE = Limit(name="address", subject="address:192.0.2.1", rate=Rate(3, 3600))
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def free_at(store: SqlLaunchStore) -> dict[str, datetime]:
+    with store._database.reading.connect() as connection:
+        return {row.key: row.free_at for row in connection.execute(select(rate_limits))}
+
+
+async def test_one_is_taken_of_each_limit_or_of_none(store: SqlLaunchStore) -> None:
+    verdicts = [await store.counts.take([ADA, HERE]) for _ in range(4)]
+
+    assert [verdict.allowed for verdict in verdicts] == [True, True, True, False]
+    assert [[room.left for room in verdict.rooms] for verdict in verdicts] == [[4, 2], [3, 1], [2, 0], [2, 0]]
+    assert (await store.counts.take([ADA])).rooms[0].left == 1
+
+
+async def test_who_asks_at_once_is_counted_one_by_one(store: SqlLaunchStore) -> None:
+    verdicts = await asyncio.gather(*(store.counts.take([ADA]) for _ in range(20)))
+
+    assert sorted(verdict.allowed for verdict in verdicts) == [False] * 15 + [True] * 5
+
+
+async def test_to_look_takes_nothing(store: SqlLaunchStore) -> None:
+    for _ in range(9):
+        assert (await store.counts.look([ADA])).rooms[0].left == 5
+    await store.counts.take([ADA])
+
+    assert (await store.counts.look([ADA])).rooms[0].left == 4
+
+
+async def test_what_is_owed_is_counted_where_there_is_no_room(store: SqlLaunchStore) -> None:
+    for _ in range(7):
+        await store.counts.owe([ADA])
+
+    verdict = await store.counts.look([ADA])
+
+    assert not verdict.allowed
+    assert verdict.rooms[0].wait > 2 * HOUR.interval
+
+
+async def test_there_is_room_again_once_time_has_passed(store: SqlLaunchStore) -> None:
+    while (verdict := await store.counts.take([ADA])).allowed:
+        pass
+    earlier = free_at(store)[ADA.key] - verdict.rooms[0].wait
+    with store._database.writing.begin() as connection:
+        connection.execute(update(rate_limits).values(free_at=earlier))
+
+    verdicts = [await store.counts.take([ADA]) for _ in range(2)]
+
+    assert [verdict.allowed for verdict in verdicts] == [True, False]
+
+
+async def test_what_is_free_again_is_removed_and_nothing_else(store: SqlLaunchStore) -> None:
+    long_ago = datetime.now(UTC) - timedelta(seconds=1)
+    with store._database.writing.begin() as connection:
+        connection.execute(insert(rate_limits), [{"key": f"address {n}", "free_at": long_ago} for n in range(2500)])
+    await store.counts.take([ADA])
+
+    await store.counts.prune()
+
+    assert list(free_at(store)) == [ADA.key]
+
+
+async def test_counts_outlast_a_restart(url: str, sealer: Sealer) -> None:
+    allowed = []
+    for _ in range(2):
+        async with SqlLaunchStore(url, sealer=sealer) as store:
+            allowed += [(await store.counts.take([HERE])).allowed for _ in range(2)]
+
+    assert allowed == [True, True, True, False]
+
+
+@postgresql_only
+async def test_three_processes_that_take_at_once_get_as_many_as_there_are(url: str, sealer: Sealer) -> None:
+    """Each takes of both limits, in either order: none waits for another for ever."""
+    many = [Limit(name="address", subject=f"address:192.0.2.{n}", rate=Rate(50, 3600)) for n in range(4)]
+    stores = [SqlLaunchStore(url, sealer=sealer) for _ in range(3)]
+    await asyncio.gather(*(store.__aenter__() for store in stores))
+
+    verdicts = await asyncio.gather(
+        *(
+            stores[n % 3].counts.take([many[n % 4], many[(n + 1) % 4]] if n % 2 else [many[(n + 1) % 4], many[n % 4]])
+            for n in range(600)
+        )
+    )
+
+    assert [verdict.allowed for verdict in verdicts].count(True) == 2 * 50
+    assert {
+        room.left
+        for verdict in await asyncio.gather(*(stores[0].counts.look([one]) for one in many))
+        for room in verdict.rooms
+    } == {0}
+    await asyncio.gather(*(store.__aexit__() for store in stores))
+
+
+@postgresql_only
+async def test_while_another_process_is_slow_to_count_launches_are_stored(
+    url: str, store: SqlLaunchStore, sealer: Sealer
+) -> None:
+    await store.counts.take([ADA])
+    async with SqlLaunchStore(url, sealer=sealer) as other:
+        with other._database.counting.begin() as slow:
+            slow.execute(update(rate_limits).values(free_at=rate_limits.c.free_at))
+            waiting = asyncio.create_task(store.counts.take([ADA]))
+            await store.accept(new_launch())
+            assert not waiting.done()
+
+    assert (await waiting).allowed
