@@ -1,17 +1,22 @@
 """Who may call, joined from the settings: the kinds of callers in LAUNCHER_ACCESS, and the login of browsers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from starlette.requests import Request
+
+from app.api.address import ClientAddress
 from app.api.auth import Callers
+from app.api.guesses import Guesses
 from app.api.hub_users import HubUsers
 from app.api.oauth import OAuth
 from app.api.sessions import Sessions
 from app.hub.client import HubClient
 from app.keys import ApiKeys
+from app.launch.limiter import RateLimiter
 from app.launch.model import Caller
 from app.sealing import SealedWithAnotherKey, Sealer
 from app.settings import Settings, SettingsFault
@@ -22,6 +27,8 @@ class Access:
     """What the web needs to know its callers."""
 
     callers: Callers
+    address: Callable[[Request], str]
+    """Of a request's client."""
     oauth: OAuth | None
     """None where Hub users may not call."""
 
@@ -41,9 +48,11 @@ def makes_temporary_users(settings: Settings) -> bool:
     return settings.create_user and set(settings.access) != {"hub"}
 
 
-def open_access(settings: Settings, hub: HubClient, secret_keys: Sequence[str]) -> Access:
+def open_access(settings: Settings, hub: HubClient, secret_keys: Sequence[str], limiter: RateLimiter) -> Access:
     """The callers that these settings let in."""
     hub_users, oauth = None, None
+    address = ClientAddress(settings.trusted_proxies)
+    guesses = Guesses(limiter, address=address, now=asyncio.get_running_loop().time)
     if "hub" in settings.access:
         hub_users = HubUsers(
             hub.identify,
@@ -51,15 +60,17 @@ def open_access(settings: Settings, hub: HubClient, secret_keys: Sequence[str]) 
             admins=settings.admins,
             now=asyncio.get_running_loop().time,
         )
-        oauth = _oauth(settings, hub, hub_users, Sealer(secret_keys, purpose="sessions"))
+        oauth = _oauth(settings, hub, hub_users, guesses, Sealer(secret_keys, purpose="sessions"))
     return Access(
         callers=Callers(
             anonymous="anonymous" in settings.access,
             hub_users=hub_users,
             sessions=oauth.sessions if oauth else None,
             keys=_Keys(settings.api_keys_file) if settings.api_keys_file and "key" in settings.access else None,
-            trusted_proxies=settings.trusted_proxies,
+            guesses=guesses,
+            address=address,
         ),
+        address=address,
         oauth=oauth,
     )
 
@@ -84,7 +95,7 @@ class _Keys:
         )
 
 
-def _oauth(settings: Settings, hub: HubClient, hub_users: HubUsers, sealer: Sealer) -> OAuth:
+def _oauth(settings: Settings, hub: HubClient, hub_users: HubUsers, guesses: Guesses, sealer: Sealer) -> OAuth:
     def unseal(sealed: str) -> str | None:
         try:
             return sealer.open(sealed.encode())
@@ -103,6 +114,7 @@ def _oauth(settings: Settings, hub: HubClient, hub_users: HubUsers, sealer: Seal
             secure=urlsplit(settings.hub_url).scheme == "https",
         ),
         hub_users=hub_users,
+        guesses=guesses,
         home=f"{settings.prefix}/docs",
         prefix=settings.prefix,
     )

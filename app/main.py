@@ -46,6 +46,7 @@ from app.launch.reaper import Keeping, Reaper
 from app.launch.service import LaunchService
 from app.launcher import Launcher, entry_of, limits_of, policy_of
 from app.logs import configure_logging
+from app.rates import open_limiter
 from app.sealing import Sealer
 from app.settings import Settings, SettingsFault, load_settings
 from app.store.database import described, is_shared, secret_key
@@ -127,6 +128,8 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             _launching(settings, policy, store, hub, feed, clock, guard, check.version)
         )
         await stack.enter_async_context(_background(check.run()))
+        limiter = open_limiter(settings, store)
+        await stack.enter_async_context(_background(limiter.run()))
         state = Health(store_is_healthy=store.is_healthy, hub=check)
         stack.enter_context(_on_stop_signals(state.stop, service.stop, feed.end))
         log.info(
@@ -136,7 +139,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             described(settings.database_url),
         )
         _warn(settings)
-        access = open_access(settings, hub, secret_keys)
+        access = open_access(settings, hub, secret_keys, limiter)
         yield {
             "oauth": access.oauth,
             "web": Web(
@@ -154,6 +157,8 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
                     health=state,
                     hub=check,
                 ),
+                limiter=limiter,
+                address=access.address,
                 allowed_extra_args=frozenset(settings.allowed_extra_args),
             ),
         }
@@ -226,7 +231,10 @@ def _middleware(settings: Settings) -> list[Middleware]:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Content-Type", "Idempotency-Key", "Authorization", "X-Launch-Secret", "Last-Event-ID"],
-            expose_headers=["Location", "Retry-After", "X-Launch-Cursor", "X-Launch-Secret"],
+            expose_headers=[
+                *("Location", "Retry-After", "X-Launch-Cursor", "X-Launch-Secret"),
+                *("RateLimit", "RateLimit-Policy"),
+            ],
         ),
         Middleware(OwnOrigin, allowed=settings.cors_origins),
         Middleware(JsonBodies),

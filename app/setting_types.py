@@ -87,6 +87,20 @@ def _weights(value: Mapping[str, float]) -> Mapping[str, float]:
     return value
 
 
+def _rate(value: object) -> object:
+    """`600/60`: 600 at once, and as many again in 60 seconds. None for `off`."""
+    if not isinstance(value, str):
+        return value
+    if value == "off":
+        return None
+    if not (found := _RATE.fullmatch(value)) or int(found[1]) > _RATE_MOST or int(found[2]) > _RATE_LONGEST_S:
+        raise ValueError("must be NUMBER/SECONDS such as 600/60, of at most 1000000 in at most 86400 seconds; or off")
+    return int(found[1]), int(found[2])
+
+
+_RATE = re.compile("([1-9][0-9]{0,6})/([1-9][0-9]{0,4})")
+_RATE_MOST, _RATE_LONGEST_S = 1_000_000, 86_400
+
 AS_WORDS = BeforeValidator(_words)
 """Beside `NoDecode`, for a list as JSON or with commas."""
 
@@ -98,3 +112,6 @@ UrlPrefix = Annotated[str, BeforeValidator(_url_prefix)]
 Origins = Annotated[Words, AfterValidator(_origins)]
 Ancestors = Annotated[Words, AfterValidator(_ancestors)]
 Weights = Annotated[Mapping[str, float], NoDecode, BeforeValidator(_object), AfterValidator(_weights)]
+Rate = Annotated[tuple[int, int] | None, NoDecode, BeforeValidator(_rate)]
+"""How many, and in how many seconds; None is no limit."""
+Rates = Annotated[Mapping[str, Rate], NoDecode, BeforeValidator(_object)]

@@ -19,7 +19,19 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from app.setting_types import AS_WORDS, Ancestors, BaseUrl, Networks, Origins, UrlPrefix, Weights, Words, WordsByName
+from app.setting_types import (
+    AS_WORDS,
+    Ancestors,
+    BaseUrl,
+    Networks,
+    Origins,
+    Rate,
+    Rates,
+    UrlPrefix,
+    Weights,
+    Words,
+    WordsByName,
+)
 
 PREFIX = "LAUNCHER_"
 
@@ -148,6 +160,29 @@ class Settings(BaseSettings):
     )
     allowed_extra_args: Words = Field(
         BINDERHUB_EXTRA_ARGS, title="Keys that a request's extra_args may have; they reach the spawner as user_options"
+    )
+
+    # --- how often ---
+    rate_limit_caller: Rate = Field(
+        (600, 60),
+        title="Launches that one Hub user or API key may ask for, as NUMBER/SECONDS: so many at once, and as many "
+        "again in so many seconds; off for no limit",
+    )
+    rate_limit_address: Rate = Field(
+        (1800, 60), title="Launches that may be asked for from one address, of IPv6 from one /64: NUMBER/SECONDS or off"
+    )
+    rate_limit_credentials: Rate = Field(
+        (100, 60), title="Wrong API keys and Hub tokens that may come from one address: NUMBER/SECONDS or off"
+    )
+    rate_limits: Rates = Field(
+        {},
+        title="Launches of certain callers or addresses, as a JSON object from glob patterns such as key:course-* or "
+        "address:192.0.2.* to NUMBER/SECONDS or off",
+    )
+    rate_limit_store: Literal["memory", "database", "off"] = Field(
+        "memory",
+        title="Where rate limits are counted: memory (each process for itself), database (over all replicas, and past "
+        "a restart), or off (nowhere: no limits)",
     )
 
     # --- how the visitor gets in ---

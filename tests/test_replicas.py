@@ -160,6 +160,20 @@ async def test_a_key_is_one_launch_at_all_replicas(hub: FakeHub, one: Replica, o
     assert len(hub.users) == 1
 
 
+async def test_a_rate_limit_in_the_database_is_one_limit_over_all_replicas(hub: FakeHub, database_url: str) -> None:
+    limits = {"LAUNCHER_RATE_LIMIT_STORE": "database", "LAUNCHER_RATE_LIMIT_ADDRESS": "20/3600"}
+    async with (
+        replica(hub, database_url, **limits) as one,
+        replica(hub, database_url, **limits) as two,
+        replica(hub, database_url, **limits) as three,
+    ):
+        answers = await asyncio.gather(
+            *(at.http.post("/launch", json=BODY) for _ in range(30) for at in (one, two, three))
+        )
+
+    assert sorted(answer.status_code for answer in answers) == [202] * 20 + [429] * 70
+
+
 async def test_a_process_that_is_told_to_stop_hands_its_launches_over_at_once(hub: FakeHub, database_url: str) -> None:
     long_lease = {"LAUNCHER_LEASE_S": "600"}
     async with replica(hub, database_url, **long_lease) as one, replica(hub, database_url, **long_lease) as other:

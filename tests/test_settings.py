@@ -191,3 +191,34 @@ def test_the_hubs_host_is_a_known_host(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, LAUNCHER_HUB_URL="https://Hub.Example.org:8443/", LAUNCHER_ALLOWED_HOSTS="launcher,[::1]")
 
     assert load_settings().known_hosts == {"hub.example.org", "launcher", "[::1]"}
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"), [("600/60", (600, 60)), ("1/86400", (1, 86400)), ("1000000/1", (1_000_000, 1)), ("off", None)]
+)
+def test_a_rate_is_a_number_in_so_many_seconds_or_off(
+    monkeypatch: pytest.MonkeyPatch, text: str, rate: tuple[int, int] | None
+) -> None:
+    given(monkeypatch, LAUNCHER_RATE_LIMIT_CALLER=text, LAUNCHER_RATE_LIMITS=f'{{"key:*": "{text}"}}')
+
+    settings = load_settings()
+
+    assert (settings.rate_limit_caller, settings.rate_limits) == (rate, {"key:*": rate})
+
+
+@pytest.mark.parametrize(
+    "text", ["60", "0/60", "60/0", "1.5/60", "-1/60", "60/60s", "1000001/60", "1/86401", "no", "٣/٣"]
+)
+def test_what_is_no_rate_is_said_to_be_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    given(monkeypatch, LAUNCHER_RATE_LIMIT_CALLER=text)
+
+    with pytest.raises(SettingsFault, match="LAUNCHER_RATE_LIMIT_CALLER: must be NUMBER/SECONDS"):
+        load_settings()
+
+
+@pytest.mark.parametrize("text", ['{"key:*": "fast"}', '["600/60"]', "600/60"])
+def test_rates_of_their_own_are_an_object_of_rates(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    given(monkeypatch, LAUNCHER_RATE_LIMITS=text)
+
+    with pytest.raises(SettingsFault, match="LAUNCHER_RATE_LIMITS: "):
+        load_settings()

@@ -3,12 +3,12 @@
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from starlette.requests import Request
 
+from app.api.guesses import Guesses
 from app.api.hub_users import HubUsers
 from app.api.origin import is_own_origin
 from app.api.sessions import Sessions
@@ -61,32 +61,39 @@ class Callers:
         hub_users: HubUsers | None,
         sessions: Sessions | None,
         keys: Keys | None,
-        trusted_proxies: Sequence[IPv4Network | IPv6Network],
+        guesses: Guesses,
+        address: Callable[[Request], str],
     ) -> None:
         self._anonymous = anonymous
         self._hub_users = hub_users
         self._sessions = sessions
         self._keys = keys
-        self._trusted_proxies = trusted_proxies
+        self._guesses = guesses
+        self._address = address
 
     async def caller(self, request: Request) -> Caller:
-        """Who may ask for a launch. Unauthenticated without credentials, unless anybody may; else as `known`."""
+        """Who may ask for a launch. Unauthenticated without credentials, unless anybody may; else as `known`.
+
+        A caller without credentials is known by address only.
+        """
         known = await self.known(request)
         if known is not None:
             return known
         if not self._anonymous:
             raise Unauthenticated("This service launches nothing for callers it does not know.")
-        return anonymous_caller(request, self._trusted_proxies)
+        return Caller(kind="anonymous", key=self._address(request))
 
     async def known(self, request: Request) -> Caller | None:
         """The Hub user or the key whose credentials the request carries; None if it carries none.
 
-        Unauthenticated if nobody is known by them, so that wrong credentials never pass for none. AccessDenied, or a
-        HubError if the Hub has to be asked and cannot say.
+        Unauthenticated if nobody is known by them, so that wrong credentials never pass for none; RateLimited after too
+        many of those. AccessDenied, or a HubError if the Hub has to be asked and cannot say.
         """
         authorization = request.headers.get("Authorization")
         if authorization is not None:
-            return await self._by_credential(_credential(authorization))
+            credential = _credential(authorization)
+            async with self._guesses.guess(request, credential):
+                return await self._by_credential(credential)
         if self._hub_users is not None and self._sessions is not None and is_own_origin(request.headers):
             token = self._sessions.token(request)
             if token is not None:
@@ -112,28 +119,3 @@ def _credential(authorization: str) -> str:
     if not credential.isascii() or not credential.isprintable() or not 0 < len(credential) <= CREDENTIAL_MAX:
         raise Unauthenticated("The token or key is not one that is known here.")
     return credential
-
-
-def anonymous_caller(request: Request, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> Caller:
-    """A caller known by address only.
-
-    `X-Forwarded-For` is read from its end, one hop further for each address that is a trusted proxy, so that nobody
-    can name an address for themselves.
-    """
-    address = request.client.host if request.client else ""
-    hops = [hop.strip() for line in request.headers.getlist("X-Forwarded-For") for hop in line.split(",")]
-    while hops and _is_in(address, trusted_proxies) and _is_address(hops[-1]):
-        address = hops.pop()
-    return Caller(kind="anonymous", key=address)
-
-
-def _is_in(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
-    return _is_address(address) and any(ip_address(address) in network for network in networks)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -3,6 +3,7 @@
 The functions are coroutines because FastAPI sends plain ones to a thread.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,9 +13,11 @@ from fastapi.security import HTTPBearer
 from app.api.auth import Callers, LaunchSecrets
 from app.api.capacity import CapacityReport
 from app.api.health import Health
+from app.api.rate_headers import note_verdict
 from app.api.sight import Sight, sight
 from app.api.views import Views
 from app.launch.feed import Feed
+from app.launch.limiter import RateLimiter
 from app.launch.model import Caller, Launch
 from app.launch.service import LaunchService
 
@@ -30,6 +33,9 @@ class Web:
     callers: Callers
     health: Health
     capacity: CapacityReport
+    limiter: RateLimiter
+    address: Callable[[Request], str]
+    """Of a request's client."""
     allowed_extra_args: frozenset[str]
 
 
@@ -63,6 +69,19 @@ async def _shown_secret(
 
 CallerDep = Annotated[Caller, Depends(_caller)]
 KnownCallerDep = Annotated[Caller | None, Depends(_known_caller)]
+
+
+async def _count(request: Request, web: WebDep, caller: CallerDep) -> Callable[[], Awaitable[None]]:
+    async def count() -> None:
+        verdict = await web.limiter.launch(caller, web.address(request))
+        note_verdict(request, verdict)
+        verdict.check()
+
+    return count
+
+
+CountDep = Annotated[Callable[[], Awaitable[None]], Depends(_count)]
+"""Counts the request as one for a launch; RateLimited."""
 
 
 @dataclass(frozen=True, slots=True)

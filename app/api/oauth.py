@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.api.errors import DOCUMENTED_EVERYWHERE, documented
+from app.api.guesses import Guesses
 from app.api.hub_users import HubUsers
 from app.api.sessions import Login, Sessions
 from app.launch.errors import InvalidRequest, Unauthenticated
@@ -46,6 +47,7 @@ class OAuth:
     exchange_code: ExchangeCode
     sessions: Sessions
     hub_users: HubUsers
+    guesses: Guesses
     home: str
     """The path that a login leads to if none was asked for; every other one must lie below this service's prefix."""
     prefix: str
@@ -105,12 +107,13 @@ async def oauth_callback(
         raise Unauthenticated("This browser has not begun this login, or too long ago: log in again.")
     if not code:
         raise Unauthenticated("JupyterHub has not confirmed the login.")
-    granted = await oauth.exchange_code(
-        client_id=oauth.client_id, code=code, code_verifier=login.code_verifier, redirect_uri=oauth.redirect_uri
-    )
-    if granted is None:
-        raise Unauthenticated("JupyterHub does not take the code of this login: log in again.")
-    await oauth.hub_users.caller(granted.token)
+    async with oauth.guesses.guess(request, code):
+        granted = await oauth.exchange_code(
+            client_id=oauth.client_id, code=code, code_verifier=login.code_verifier, redirect_uri=oauth.redirect_uri
+        )
+        if granted is None:
+            raise Unauthenticated("JupyterHub does not take the code of this login: log in again.")
+        await oauth.hub_users.caller(granted.token)
     answer = RedirectResponse(login.next, 303, {"Cache-Control": "no-store"})
     oauth.sessions.begin(answer, granted.token, lifetime_s=granted.expires_in_s)
     return answer

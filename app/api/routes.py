@@ -9,8 +9,9 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from pydantic import AfterValidator, AwareDatetime
 from starlette.responses import JSONResponse, Response
 
-from app.api.dependencies import DOCUMENTED_CREDENTIALS, CallerDep, KnownCallerDep, ReaderDep, Web, WebDep
+from app.api.dependencies import DOCUMENTED_CREDENTIALS, CallerDep, CountDep, KnownCallerDep, ReaderDep, Web, WebDep
 from app.api.errors import DOCUMENTED_EVERYWHERE, documented
+from app.api.rate_headers import rate_headers
 from app.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchEvent, LaunchPage, Session
 from app.api.sight import Sight, sight
 from app.api.sse import EventStream, event_blocks
@@ -108,9 +109,11 @@ _STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
     },
 )
 async def post_launch(
+    http_request: Request,
     body: LaunchBody,
     web: WebDep,
     caller: CallerDep,
+    count: CountDep,
     accept: Annotated[str, Header()] = "*/*",
     idempotency_key: Annotated[
         str | None, Header(description=_KEY, examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"])
@@ -128,9 +131,9 @@ async def post_launch(
         username=body.username,
         server_name=body.server_name,
     )
-    launch = await web.service.start(request, caller, key=idempotency_key)
+    launch = await web.service.start(request, caller, key=idempotency_key, count=count)
     secret = web.secrets.of(launch.id)
-    headers = {"Location": web.views.location(launch.id), "X-Launch-Secret": secret}
+    headers = {"Location": web.views.location(launch.id), "X-Launch-Secret": secret, **rate_headers(http_request)}
     if _wants_stream(accept):
         return _events(web, launch, cursor=_cursor(last_event_id, 0), sight=Sight.ENTRY, headers=headers)
     shown = web.views.launch(launch, sight=Sight.ENTRY)

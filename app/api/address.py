@@ -1,0 +1,56 @@
+"""The address that a request comes from: nobody can choose their own."""
+
+import logging
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from starlette.requests import Request
+
+log = logging.getLogger(__name__)
+
+
+class ClientAddress:
+    """Tells the address of a request's client, past the proxies that are trusted.
+
+    `X-Forwarded-For` is read from its end, one hop further for each address that is a trusted proxy, so that nobody
+    can name an address for themselves.
+    """
+
+    def __init__(self, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> None:
+        self._trusted_proxies = trusted_proxies
+        self._has_warned = False
+
+    def __call__(self, request: Request) -> str:
+        """The address, IPv4 in IPv6 as IPv4; what is no address as it came."""
+        host = request.client.host if request.client else ""
+        address = _address(host)
+        hops = [hop.strip() for line in request.headers.getlist("X-Forwarded-For") for hop in line.split(",")]
+        if hops and address is not None and address.is_private and not self._is_trusted(address):
+            self._warn(address)
+        while hops and address is not None and self._is_trusted(address):
+            hop = _address(hops.pop())
+            if hop is None:
+                break
+            address = hop
+        return host if address is None else str(address)
+
+    def _is_trusted(self, address: IPv4Address | IPv6Address) -> bool:
+        return any(address in network for network in self._trusted_proxies)
+
+    def _warn(self, address: IPv4Address | IPv6Address) -> None:
+        """Once: who does not trust their own proxy takes all callers behind it for one."""
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "Requests with X-Forwarded-For come from %s, which LAUNCHER_TRUSTED_PROXIES does not name: if that is "
+                "your proxy, all callers behind it count as one address",
+                address,
+            )
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

@@ -1,0 +1,187 @@
+"""Wrong credentials: how many are tried, and who is shut out by them."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from ipaddress import ip_network
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.requests import Request
+
+from app.api.guesses import RIGHT_S, TRIED_MAX, WRONG_S, Guesses
+from app.keys import add_key
+from app.launch.errors import AccessDenied, HubUnavailable, RateLimited, Unauthenticated
+from app.launch.limiter import MemoryCounts, RateLimiter, Rates
+from app.launch.rate_limit import Rate
+from app.settings import Settings
+from tests.fakes.hub import FakeHub
+from tests.served import Service, serve
+
+SCOPE = "access:services!service=hublaunch"
+MOST, HOUR = 3, 3600
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def guesses(clock: Clock) -> Guesses:
+    """Three wrong credentials a year, so that time makes no room."""
+    rates = Rates(caller=None, address=None, credentials=Rate(MOST, 365 * 86400), own={})
+    return Guesses(RateLimiter(MemoryCounts(clock), rates), address=lambda _: "192.0.2.1", now=clock)
+
+
+async def tried(guesses: Guesses, credential: str, outcome: Exception | None = None) -> str:
+    """What becomes of a credential of which this is the outcome."""
+    try:
+        async with guesses.guess(Request({"type": "http"}), credential):
+            if outcome is not None:
+                raise outcome
+    except (Unauthenticated, AccessDenied, HubUnavailable, RateLimited) as error:
+        return error.code
+    return "known"
+
+
+WRONG = Unauthenticated("no")
+
+
+async def test_so_many_wrong_ones_are_tried_and_then_none(guesses: Guesses) -> None:
+    answers = [await tried(guesses, f"wrong {n}", WRONG) for n in range(MOST + 2)]
+
+    assert answers == ["unauthenticated"] * MOST + ["rate_limited"] * 2
+    assert await tried(guesses, "right, but new") == "rate_limited"
+
+
+async def test_who_was_known_lately_is_tried_whatever_else_comes_from_there(guesses: Guesses, clock: Clock) -> None:
+    await tried(guesses, "right")
+    for n in range(MOST):
+        await tried(guesses, f"wrong {n}", WRONG)
+
+    clock.now += RIGHT_S - 1
+    assert await tried(guesses, "right") == "known"
+    clock.now += RIGHT_S
+    assert await tried(guesses, "right") == "rate_limited"
+
+
+async def test_one_that_was_revoked_counts_once_it_is_wrong(guesses: Guesses) -> None:
+    await tried(guesses, "revoked later")
+    for n in range(MOST - 1):
+        await tried(guesses, f"wrong {n}", WRONG)
+
+    answers = [await tried(guesses, "revoked later", WRONG), await tried(guesses, "new")]
+
+    assert answers == ["unauthenticated", "rate_limited"]
+
+
+async def test_the_same_wrong_one_counts_once_in_a_while(guesses: Guesses, clock: Clock) -> None:
+    answers = [await tried(guesses, "wrong", WRONG) for _ in range(50)]
+    assert answers == ["unauthenticated"] * 50
+    for _ in range(MOST - 1):
+        clock.now += WRONG_S
+        await tried(guesses, "wrong", WRONG)
+
+    assert await tried(guesses, "another") == "rate_limited"
+
+
+@pytest.mark.parametrize(
+    "outcome", [None, AccessDenied("no scope"), HubUnavailable("know this token", "it did not answer")], ids=type
+)
+async def test_only_wrong_ones_count(guesses: Guesses, outcome: Exception | None) -> None:
+    for n in range(50):
+        await tried(guesses, f"token {n}", outcome)
+
+    assert await tried(guesses, "another") == "known"
+
+
+async def test_many_wrong_ones_at_once_are_paid_for_afterwards(guesses: Guesses, clock: Clock) -> None:
+    all_are_in = asyncio.Barrier(50)
+
+    async def guess(n: int) -> None:
+        async with guesses.guess(Request({"type": "http"}), f"wrong {n}"):
+            await all_are_in.wait()
+            raise WRONG
+
+    await asyncio.gather(*(guess(n) for n in range(50)), return_exceptions=True)
+
+    clock.now += 365 * 86400
+    assert await tried(guesses, "another") == "rate_limited"
+
+
+async def test_what_is_remembered_is_bounded(guesses: Guesses) -> None:
+    for n in range(TRIED_MAX + 100):
+        await tried(guesses, f"token {n}")
+
+    assert len(guesses._tried) == TRIED_MAX
+    assert not any("token" in repr(digest) for digest in guesses._tried)
+
+
+# --- over HTTP --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["memory", "database"])
+async def service(settings: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[Service]:
+    add_key(tmp_path / "keys.json", name="unused")
+    changed = {
+        "access": ("anonymous", "hub", "key"),
+        "api_keys_file": tmp_path / "keys.json",
+        "rate_limit_credentials": (MOST, HOUR),
+        "rate_limit_store": request.param,
+        "trusted_proxies": (ip_network("127.0.0.1"),),
+    }
+    async with serve(settings.model_copy(update=changed)) as service:
+        yield service
+
+
+async def session(service: Service, credential: str, *, address: str = "198.51.100.1") -> httpx.Response:
+    headers = {"Authorization": f"Bearer {credential}", "X-Forwarded-For": address}
+    return await service.http.get("/session", headers=headers)
+
+
+@pytest.mark.parametrize("prefix", ["", "hl_"], ids=["Hub token", "API key"])
+async def test_guessing_is_answered_429_and_the_hub_is_not_asked(service: Service, hub: FakeHub, prefix: str) -> None:
+    answers = [await session(service, f"{prefix}guess-{n}") for n in range(MOST + 3)]
+
+    assert [answer.status_code for answer in answers] == [401] * MOST + [429] * 3
+    refused_by_the_hub = [asked for asked in hub.asked("whoami") if asked.status == 403]
+    assert len(refused_by_the_hub) == (0 if prefix else MOST)
+    refused = answers[-1]
+    assert refused.json()["code"] == "rate_limited"
+    assert refused.json()["violated-policies"] == ["credentials"]
+    assert refused.headers["RateLimit-Policy"] == f'"credentials";q={MOST};w={HOUR}'
+    assert refused.headers["RateLimit"] == f'"credentials";r=0;t={refused.headers["Retry-After"]}'
+    assert "guess" not in refused.text
+
+
+async def test_guessing_shuts_out_neither_another_address_nor_who_has_no_credentials(
+    service: Service, hub: FakeHub
+) -> None:
+    hub.create_user("ada")
+    token = hub.tokens.add("ada", [SCOPE], "", None).token
+    for n in range(MOST + 1):
+        await session(service, f"guess-{n}")
+
+    elsewhere = await session(service, token, address="198.51.100.2")
+    anonymous = await service.http.get("/session", headers={"X-Forwarded-For": "198.51.100.1"})
+
+    assert elsewhere.json()["name"] == "ada"
+    assert anonymous.json()["kind"] == "anonymous"
+
+
+async def test_codes_of_logins_are_credentials_too(service: Service, hub: FakeHub) -> None:
+    answers = []
+    for n in range(MOST + 2):
+        login = await service.http.get("/oauth_login")
+        state = httpx.URL(login.headers["Location"]).params["state"]
+        answers.append(await service.http.get("/oauth_callback", params={"code": f"code-{n}", "state": state}))
+
+    assert [answer.status_code for answer in answers] == [401] * MOST + [429] * 2

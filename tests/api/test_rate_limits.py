@@ -1,0 +1,193 @@
+"""How often launches may be asked for, as callers are told of it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from http_sfv.list import List
+
+from app.keys import add_key
+from app.settings import Settings
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import BODY, Service, serve
+
+HOUR = 3600
+KEY = {"Idempotency-Key": "1d1f3c0e-7a1e-4d0c-9d40-2f6f9f7d9a51"}
+NAMES = ("RateLimit", "RateLimit-Policy")
+
+Serve = Callable[..., AbstractAsyncContextManager[Service]]
+
+
+@pytest.fixture(params=["memory", "database"])
+def served(settings: Settings, hub: FakeHub, request: pytest.FixtureRequest) -> Serve:
+    """hublaunch with two launches an hour from an address, or with what is asked for; the launches go on for ever."""
+    hub.spawn_plan(None, SpawnPlan(never=True))
+
+    @asynccontextmanager
+    async def served(**changed: object) -> AsyncGenerator[Service]:
+        limits = {"rate_limit_store": request.param, "rate_limit_address": (2, HOUR)}
+        async with serve(settings.model_copy(update={**limits, **changed})) as service:
+            yield service
+
+    return served
+
+
+async def post(service: Service, body: object = BODY, **headers: str) -> httpx.Response:
+    return await service.http.post("/launch", json=body, headers=headers)
+
+
+def told(answer: httpx.Response, name: str) -> dict[str, dict[str, Any]]:
+    """The parameters of each item of a header that is a structured field, by the item's string."""
+    field = List()
+    field.parse(answer.headers[name].encode())
+    assert all(type(item.value) is str for item in field)
+    return {item.value: dict(item.params) for item in field}
+
+
+async def test_each_answer_tells_what_is_left(served: Serve) -> None:
+    async with served() as service:
+        answers = [await post(service) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert [told(answer, "RateLimit-Policy") for answer in answers] == [{"address": {"q": 2, "w": HOUR}}] * 2
+    assert told(answers[0], "RateLimit") == {"address": {"r": 1, "t": HOUR // 2}}
+    last = told(answers[1], "RateLimit")["address"]
+    assert last["r"] == 0
+    assert HOUR // 2 - 10 <= last["t"] <= HOUR // 2
+
+
+async def test_one_too_many_is_told_which_limit_that_is_and_when_to_come_back(served: Serve, hub: FakeHub) -> None:
+    async with served() as service:
+        for _ in range(2):
+            await post(service)
+        refused = await post(service)
+        await hub.until(lambda: len(hub.users) == 2)
+
+    problem, wait = refused.json(), int(refused.headers["Retry-After"])
+    assert (refused.status_code, problem["code"]) == (429, "rate_limited")
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert problem["violated-policies"] == ["address"]
+    assert f"{wait} s" in problem["detail"]
+    assert told(refused, "RateLimit-Policy") == {"address": {"q": 2, "w": HOUR}}
+    assert told(refused, "RateLimit") == {"address": {"r": 0, "t": wait}}
+    assert HOUR // 2 - 10 <= wait <= HOUR // 2
+
+
+async def test_no_window_that_a_refusal_tells_outlasts_retry_after(served: Serve, tmp_path: Path) -> None:
+    _, key = add_key(tmp_path / "keys.json", name="ci")
+    limits = {"rate_limit_caller": (1, 60), "rate_limit_address": (9, HOUR)}
+    async with served(access=("key",), api_keys_file=tmp_path / "keys.json", **limits) as service:
+        allowed, refused = [await post(service, Authorization=f"Bearer {key}") for _ in range(2)]
+
+    assert list(told(allowed, "RateLimit")) == ["caller", "address"]
+    assert list(told(refused, "RateLimit-Policy")) == ["caller", "address"]
+    assert told(refused, "RateLimit") == {"caller": {"r": 0, "t": int(refused.headers["Retry-After"])}}
+
+
+async def test_what_is_told_divides_to_no_more_than_the_rate(served: Serve) -> None:
+    async with served(rate_limit_address=(100, 60)) as service:
+        left = told(await post(service), "RateLimit")["address"]
+
+    assert left["r"] / left["t"] <= 100 / 60
+
+
+async def test_of_many_at_once_exactly_as_many_as_allowed_are_accepted(served: Serve) -> None:
+    async with served(rate_limit_address=(7, HOUR)) as service:
+        answers = await asyncio.gather(*(post(service) for _ in range(30)))
+
+    assert sorted(answer.status_code for answer in answers) == [202] * 7 + [429] * 23
+
+
+async def test_a_stream_tells_it_too(served: Serve) -> None:
+    async with served() as service:
+        accept = {"Accept": "text/event-stream"}
+        async with service.http.stream("POST", "/launch", json=BODY, headers=accept) as stream:
+            assert told(stream, "RateLimit")["address"]["r"] == 1
+
+
+async def test_a_request_that_is_refused_for_what_it_asks_counts_and_is_told_so(served: Serve) -> None:
+    async with served(allowed_images=("quay.io/*",)) as service:
+        refused = await post(service, BODY | {"image": "example.org/another"})
+
+    assert refused.status_code == 403
+    assert told(refused, "RateLimit")["address"]["r"] == 1
+
+
+async def test_a_request_that_is_none_does_not_count(served: Serve) -> None:
+    async with served() as service:
+        answers = [await post(service, {"image": 1}), await service.http.post("/launch", content=b"{}")]
+        accepted = await post(service)
+
+    assert [answer.status_code for answer in answers] == [422, 415]
+    assert not any(name in answer.headers for answer in answers for name in NAMES)
+    assert told(accepted, "RateLimit")["address"]["r"] == 1
+
+
+async def test_a_request_that_is_sent_again_with_its_key_does_not_count(served: Serve) -> None:
+    """A frontend that resumes its stream by the same POST is never shut out by that."""
+    async with served(rate_limit_address=(1, HOUR)) as service:
+        first = await post(service, **KEY)
+        answers = [await post(service, **KEY) for _ in range(20)]
+        other = await post(service)
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert {answer.json()["id"] for answer in answers} == {first.json()["id"]}
+    assert other.status_code == 429
+
+
+async def test_whoever_has_used_up_their_limit_reads_follows_and_cancels_as_before(served: Serve) -> None:
+    async with served(rate_limit_address=(1, HOUR)) as service:
+        accepted = (await post(service)).json()
+        assert (await post(service)).status_code == 429
+
+        statuses = set()
+        for _ in range(50):
+            async with service.http.stream("GET", accepted["events_url"]) as stream:
+                statuses.add(stream.status_code)
+            statuses.add((await service.http.get(f"/launch/{accepted['id']}")).status_code)
+        await service.cancel(accepted)
+
+    assert statuses == {200}
+
+
+async def test_an_address_that_one_names_for_oneself_counts_for_nothing(served: Serve) -> None:
+    async with served() as service:
+        answers = [await post(service, **{"X-Forwarded-For": f"198.51.100.{n}"}) for n in range(3)]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+
+
+async def test_behind_a_trusted_proxy_each_client_is_counted_and_what_it_names_itself_counts_for_nothing(
+    served: Serve,
+) -> None:
+    async with served(trusted_proxies=(ip_network("127.0.0.1"),)) as service:
+        spoofed = [await post(service, **{"X-Forwarded-For": f"203.0.113.{n}, 198.51.100.1"}) for n in range(3)]
+        other = await post(service, **{"X-Forwarded-For": "198.51.100.2"})
+        of_one_network = [await post(service, **{"X-Forwarded-For": f"2001:db8::{n}"}) for n in range(3)]
+
+    assert [answer.status_code for answer in spoofed] == [202, 202, 429]
+    assert other.status_code == 202
+    assert [answer.status_code for answer in of_one_network] == [202, 202, 429]
+
+
+async def test_off_there_is_no_limit_and_no_word_of_one(settings: Settings) -> None:
+    changed = {"rate_limit_store": "off", "rate_limit_address": (1, HOUR), "rate_limit_caller": (1, HOUR)}
+    async with serve(settings.model_copy(update=changed)) as service:
+        answers = [await post(service) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 202]
+    assert not any(name in answer.headers for answer in answers for name in NAMES)
+
+
+async def test_a_frontend_elsewhere_may_read_what_it_is_told(settings: Settings) -> None:
+    frontend = "https://book.example.org"
+    async with serve(settings.model_copy(update={"cors_origins": (frontend,)})) as service:
+        answer = await post(service, Origin=frontend)
+
+    exposed = {name.strip() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
+    assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= exposed
