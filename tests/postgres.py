@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
+from typing import LiteralString
 
 import psycopg
+from sqlalchemy import make_url
 
 _QUICK = ("fsync = off", "full_page_writes = off", "synchronous_commit = off")
 """What is lost when the machine loses power is not what these tests are about."""
@@ -26,10 +28,25 @@ class Postgres:
         self.execute(f'CREATE DATABASE "{name}"')
         return self._uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
 
+    def deadlocks(self, url: str) -> int:
+        """How many this database has had, once nobody is connected to it: only then have all told."""
+        name = make_url(url).database
+        with psycopg.connect(self._uri, autocommit=True) as connection:
+            while _number(connection, "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", name):
+                pass
+            return _number(connection, "SELECT deadlocks FROM pg_stat_database WHERE datname = %s", name)
+
     def execute(self, statement: str) -> None:
         """As the superuser, outside of any transaction."""
         with psycopg.connect(self._uri, autocommit=True) as connection:
             connection.execute(statement)
+
+
+def _number(connection: psycopg.Connection, query: LiteralString, name: str | None) -> int:
+    row = connection.execute(query, [name]).fetchone()
+    assert row is not None
+    number: int = row[0]
+    return number
 
 
 @contextmanager

@@ -4,10 +4,25 @@ draft-ietf-httpapi-ratelimit-headers-11; both are lists of strings with paramete
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from starlette.requests import Request
 
 from app.launch.rate_limit import Limit, Room, Verdict, whole_seconds
+
+DOCUMENTED_RATES: Mapping[str, Any] = {
+    "RateLimit-Policy": {
+        "description": "The rate limits that the request fell under: `q` at once, and as many again in `w` seconds.",
+        "schema": {"type": "string"},
+        "example": '"caller";q=600;w=60, "address";q=1800;w=60',
+    },
+    "RateLimit": {
+        "description": "What they leave: `r` more, which last for `t` seconds if they are spread over them.",
+        "schema": {"type": "string"},
+        "example": '"caller";r=412;t=42, "address";r=1104;t=37',
+    },
+}
+"""For an OpenAPI document."""
 
 
 def note_verdict(request: Request, verdict: Verdict) -> None:

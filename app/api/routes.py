@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.api.dependencies import DOCUMENTED_CREDENTIALS, CallerDep, CountDep, KnownCallerDep, ReaderDep, Web, WebDep
 from app.api.errors import DOCUMENTED_EVERYWHERE, documented
-from app.api.rate_headers import rate_headers
+from app.api.rate_headers import DOCUMENTED_RATES, rate_headers
 from app.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchEvent, LaunchPage, Session
 from app.api.sight import Sight, sight
 from app.api.sse import EventStream, event_blocks
@@ -99,11 +99,15 @@ _STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
     status_code=202,
     response_model=AcceptedLaunch,
     responses={
-        200: {**_STREAM, "description": "With `Accept: text/event-stream`. " + _STREAM["description"]},
+        200: {
+            **_STREAM,
+            "description": "With `Accept: text/event-stream`. " + _STREAM["description"],
+            "headers": {**_STREAM["headers"], **DOCUMENTED_RATES},
+        },
         204: {"description": "A stream was asked for again by its key, and all of it was delivered."},
         202: {
             "description": "Accepted: the launch goes on whether or not anybody follows it.",
-            "headers": {"Location": {"description": "The launch.", "schema": {"type": "string"}}},
+            "headers": {"Location": {"description": "The launch.", "schema": {"type": "string"}}, **DOCUMENTED_RATES},
         },
         **documented(400, 401, 403, 408, 409, 413, 415, 422, 429, 502, 503),
     },

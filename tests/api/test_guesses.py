@@ -86,6 +86,7 @@ async def test_one_that_was_revoked_counts_once_it_is_wrong(guesses: Guesses) ->
 async def test_the_same_wrong_one_counts_once_in_a_while(guesses: Guesses, clock: Clock) -> None:
     answers = [await tried(guesses, "wrong", WRONG) for _ in range(50)]
     assert answers == ["unauthenticated"] * 50
+    assert await tried(guesses, "right") == "known"
     for _ in range(MOST - 1):
         clock.now += WRONG_S
         await tried(guesses, "wrong", WRONG)
