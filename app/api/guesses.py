@@ -44,27 +44,40 @@ class Guesses:
 
         RateLimited, and it is not tried, if too many were.
         """
-        digest, address = hashlib.sha256(credential.encode()).digest(), self._address(request)
+        digest = hashlib.sha256(credential.encode()).digest()
         before = self._lately(digest)
         if before is None:
-            await self._check(request, address)
+            await self._check(request)
         try:
             yield
         except Unauthenticated:
             if before is None or before.was_right:
                 self._remember(digest, was_right=False)
-                await self._limiter.count_wrong_credentials(address)
+                await self._count(request)
             raise
         except AccessDenied:
             self._remember(digest, was_right=True)
             raise
         self._remember(digest, was_right=True)
 
-    async def _check(self, request: Request, address: str) -> None:
-        verdict = await self._limiter.credentials(address)
+    @asynccontextmanager
+    async def guess_once(self, request: Request) -> AsyncGenerator[None]:
+        """As `guess`, for what is good for one time only: whoever sends it again has no reason to."""
+        await self._check(request)
+        try:
+            yield
+        except Unauthenticated:
+            await self._count(request)
+            raise
+
+    async def _check(self, request: Request) -> None:
+        verdict = await self._limiter.credentials(self._address(request))
         if not verdict.allowed:
             note_verdict(request, verdict)
         verdict.check()
+
+    async def _count(self, request: Request) -> None:
+        await self._limiter.count_wrong_credentials(self._address(request))
 
     def _lately(self, digest: bytes) -> _Tried | None:
         tried = self._tried.get(digest)

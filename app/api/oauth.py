@@ -107,7 +107,7 @@ async def oauth_callback(
         raise Unauthenticated("This browser has not begun this login, or too long ago: log in again.")
     if not code:
         raise Unauthenticated("JupyterHub has not confirmed the login.")
-    async with oauth.guesses.guess(request, code):
+    async with oauth.guesses.guess_once(request):
         granted = await oauth.exchange_code(
             client_id=oauth.client_id, code=code, code_verifier=login.code_verifier, redirect_uri=oauth.redirect_uri
         )

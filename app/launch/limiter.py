@@ -46,10 +46,11 @@ class RateLimiter:
 
     async def launch(self, caller: Caller, address: str) -> Verdict:
         """Count a launch that is asked for, if there is room for it."""
-        limits = [self._limit("address", _subject(address), self._own(_subject(address), self._rates.address))]
+        place = _subject(address)
+        limits = [self._limit("address", place, self._own(place, self._rates.address))]
         if caller.kind != "anonymous":
             name = f"{caller.kind}:{caller.key}"
-            limits.insert(0, self._limit("caller", name, self._own(name, self._rates.caller)))
+            limits = [self._limit("caller", name, self._own(name, self._rates.caller)), *limits]
         return await self._counts.take([limit for limit in limits if limit is not None])
 
     async def credentials(self, address: str) -> Verdict:
@@ -91,26 +92,26 @@ class MemoryCounts:
         self._free_at: OrderedDict[str, timedelta] = OrderedDict()
 
     async def take(self, limits: Sequence[Limit]) -> Verdict:
-        verdict, changed = take(limits, self._levels(limits))
-        self._keep(changed)
+        at = self._clock()
+        verdict, changed = take(limits, self._levels(limits, at))
+        self._keep(changed, at)
         return verdict
 
     async def look(self, limits: Sequence[Limit]) -> Verdict:
-        return look(limits, self._levels(limits))
+        return look(limits, self._levels(limits, self._clock()))
 
     async def owe(self, limits: Sequence[Limit]) -> None:
-        self._keep(owe(limits, self._levels(limits)))
+        at = self._clock()
+        self._keep(owe(limits, self._levels(limits, at)), at)
 
     async def prune(self) -> None:
         at = self._clock()
         self._free_at = OrderedDict((key, free_at) for key, free_at in self._free_at.items() if free_at > at)
 
-    def _levels(self, limits: Sequence[Limit]) -> Levels:
-        at = self._clock()
+    def _levels(self, limits: Sequence[Limit], at: timedelta) -> Levels:
         return {limit.key: self._free_at.get(limit.key, at) - at for limit in limits}
 
-    def _keep(self, changed: Levels) -> None:
-        at = self._clock()
+    def _keep(self, changed: Levels, at: timedelta) -> None:
         for key, level in changed.items():
             self._free_at[key] = at + level
             self._free_at.move_to_end(key)

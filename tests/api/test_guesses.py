@@ -178,11 +178,13 @@ async def test_guessing_shuts_out_neither_another_address_nor_who_has_no_credent
     assert anonymous.json()["kind"] == "anonymous"
 
 
-async def test_codes_of_logins_are_credentials_too(service: Service, hub: FakeHub) -> None:
+@pytest.mark.parametrize("codes", [["a", "b", "c", "d", "e"], ["a"] * 5], ids=["ever new ones", "the same"])
+async def test_codes_of_logins_are_credentials_too(service: Service, hub: FakeHub, codes: list[str]) -> None:
     answers = []
-    for n in range(MOST + 2):
+    for code in codes:
         login = await service.http.get("/oauth_login")
         state = httpx.URL(login.headers["Location"]).params["state"]
-        answers.append(await service.http.get("/oauth_callback", params={"code": f"code-{n}", "state": state}))
+        answers.append(await service.http.get("/oauth_callback", params={"code": code, "state": state}))
 
     assert [answer.status_code for answer in answers] == [401] * MOST + [429] * 2
+    assert len(hub.asked("exchange_code")) == MOST
