@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.launch.limiter import MemoryCounts, RateLimiter, Rates
+from app.launch.limiter import MemoryRateCounts, RateLimiter, Rates
 from app.launch.rate_limit import Rate
 from app.settings import Settings
 from app.store.sql import SqlLaunchStore
@@ -11,7 +11,7 @@ from app.store.sql import SqlLaunchStore
 def open_limiter(settings: Settings, store: SqlLaunchStore) -> RateLimiter:
     """The limits that these settings set; those of a database last as long as the store is open."""
     in_database = settings.rate_limit_store == "database"
-    counts = store.counts if in_database else MemoryCounts(asyncio.get_running_loop().time)
+    counts = store.rate_counts if in_database else MemoryRateCounts(asyncio.get_running_loop().time)
     if settings.rate_limit_store == "off":
         return RateLimiter(counts, Rates(caller=None, address=None, credentials=None, own={}))
     rates = Rates(

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from app.launch.line import network
 from app.launch.model import Caller
-from app.launch.ports import Counts
+from app.launch.ports import RateCounts
 from app.launch.rate_limit import Levels, Limit, Rate, Verdict, look, owe, take
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class RateLimiter:
     A caller without a name is an address, and nothing else.
     """
 
-    def __init__(self, counts: Counts, rates: Rates) -> None:
+    def __init__(self, counts: RateCounts, rates: Rates) -> None:
         self._counts = counts
         self._rates = rates
 
@@ -82,7 +82,7 @@ class RateLimiter:
         return None if rate is None else Limit(name=name, subject=subject, rate=rate)
 
 
-class MemoryCounts:
+class MemoryRateCounts:
     """The counts of this process alone; of at most `KEYS_MAX`, so those longest unused are forgotten first."""
 
     def __init__(self, now: Callable[[], float], *, keys_max: int = KEYS_MAX) -> None:

@@ -368,7 +368,7 @@ class LaunchStore(Protocol):
         """Remove launches that were accepted so long ago, have ended and left nothing at the Hub; their number."""
 
 
-class Counts(Protocol):
+class RateCounts(Protocol):
     """How much of each rate limit is used. Each method is done as a whole before another begins, in any process."""
 
     async def take(self, limits: Sequence[Limit]) -> Verdict:

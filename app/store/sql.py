@@ -16,9 +16,9 @@ from app.launch.line import Weight
 from app.launch.model import Attempt, Event, Launch, Step
 from app.launch.ports import Capacity, Held, LetThrough, Queue, Wanted
 from app.sealing import Sealer
-from app.store import acceptance, counts, leases, line, outcomes, reads, schema, upkeep, writes
-from app.store.counts import SqlCounts
+from app.store import acceptance, leases, line, outcomes, rate_counts, reads, schema, upkeep, writes
 from app.store.database import database
+from app.store.rate_counts import SqlRateCounts
 from app.store.writer import Writer
 
 P = ParamSpec("P")
@@ -56,7 +56,7 @@ class SqlLaunchStore:
         shares = self._database.counting is self._database.writing
         counter = self._writer if shares else Writer(self._database.counting)
         self._writers = {self._writer, counter}
-        self.counts = SqlCounts(counter, look=lambda limits: self._read(counts.look, limits))
+        self.rate_counts = SqlRateCounts(counter, look=lambda limits: self._read(rate_counts.look, limits))
         """For rate limits; open as long as the store is."""
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="hublaunch-reader")
         self._listeners: list[Callable[[Event], None]] = []

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from app.api.guesses import RIGHT_S, TRIED_MAX, WRONG_S, Guesses
 from app.keys import add_key
 from app.launch.errors import AccessDenied, HubUnavailable, RateLimited, Unauthenticated
-from app.launch.limiter import MemoryCounts, RateLimiter, Rates
+from app.launch.limiter import MemoryRateCounts, RateLimiter, Rates
 from app.launch.rate_limit import Rate
 from app.settings import Settings
 from tests.fakes.hub import FakeHub
@@ -38,7 +38,7 @@ def clock() -> Clock:
 def guesses(clock: Clock) -> Guesses:
     """Three wrong credentials a year, so that time makes no room."""
     rates = Rates(caller=None, address=None, credentials=Rate(MOST, 365 * 86400), own={})
-    return Guesses(RateLimiter(MemoryCounts(clock), rates), address=lambda _: "192.0.2.1", now=clock)
+    return Guesses(RateLimiter(MemoryRateCounts(clock), rates), address=lambda _: "192.0.2.1", now=clock)
 
 
 async def tried(guesses: Guesses, credential: str, outcome: Exception | None = None) -> str:

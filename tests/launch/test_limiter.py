@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from app.launch.limiter import KEYS_MAX, MemoryCounts, RateLimiter, Rates
+from app.launch.limiter import KEYS_MAX, MemoryRateCounts, RateLimiter, Rates
 from app.launch.model import Caller
 from app.launch.rate_limit import Limit, Rate
 
@@ -25,11 +25,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def counts(clock: Clock) -> MemoryCounts:
-    return MemoryCounts(clock, keys_max=100)
+def counts(clock: Clock) -> MemoryRateCounts:
+    return MemoryRateCounts(clock, keys_max=100)
 
 
-def limiter(counts: MemoryCounts, **changed: object) -> RateLimiter:
+def limiter(counts: MemoryRateCounts, **changed: object) -> RateLimiter:
     """Two launches of a caller, three from an address, two wrong credentials."""
     rates = {"caller": Rate(2, 60), "address": Rate(3, 60), "credentials": Rate(2, 60), "own": {}}
     return RateLimiter(counts, Rates(**{**rates, **changed}))  # type: ignore[arg-type]
@@ -39,19 +39,19 @@ async def allowed(limits: RateLimiter, *requests: tuple[Caller, str]) -> list[bo
     return [(await limits.launch(caller, address)).allowed for caller, address in requests]
 
 
-async def test_a_caller_is_counted_wherever_they_are(counts: MemoryCounts) -> None:
+async def test_a_caller_is_counted_wherever_they_are(counts: MemoryRateCounts) -> None:
     answers = await allowed(limiter(counts), (ADA, HERE), (ADA, THERE), (ADA, HERE), (KEY, HERE))
 
     assert answers == [True, True, False, True]
 
 
-async def test_an_address_is_counted_whoever_calls_from_it(counts: MemoryCounts) -> None:
+async def test_an_address_is_counted_whoever_calls_from_it(counts: MemoryRateCounts) -> None:
     answers = await allowed(limiter(counts), (ADA, HERE), (KEY, HERE), (ANYBODY, HERE), (ANYBODY, HERE), (KEY, THERE))
 
     assert answers == [True, True, True, False, True]
 
 
-async def test_an_ipv6_network_of_64_bits_is_one_address(counts: MemoryCounts) -> None:
+async def test_an_ipv6_network_of_64_bits_is_one_address(counts: MemoryRateCounts) -> None:
     limits = limiter(counts)
 
     answers = await allowed(limits, *[(ANYBODY, f"2001:db8::{n}") for n in range(4)], (ANYBODY, "2001:db8:0:1::1"))
@@ -59,7 +59,7 @@ async def test_an_ipv6_network_of_64_bits_is_one_address(counts: MemoryCounts) -
     assert answers == [True, True, True, False, True]
 
 
-async def test_callers_and_addresses_may_have_limits_of_their_own(counts: MemoryCounts) -> None:
+async def test_callers_and_addresses_may_have_limits_of_their_own(counts: MemoryRateCounts) -> None:
     own = {"key:course*": Rate(1, 60), "key:*": Rate(9, 60), f"address:{HERE}": None}
 
     answers = await allowed(limiter(counts, own=own), *[(KEY, HERE)] * 2, *[(ANYBODY, HERE)] * 9)
@@ -67,7 +67,7 @@ async def test_callers_and_addresses_may_have_limits_of_their_own(counts: Memory
     assert answers == [True, False] + [True] * 9
 
 
-async def test_without_a_rate_nothing_is_limited_and_nothing_told(counts: MemoryCounts) -> None:
+async def test_without_a_rate_nothing_is_limited_and_nothing_told(counts: MemoryRateCounts) -> None:
     limits = limiter(counts, caller=None, address=None, credentials=None)
     await limits.count_wrong_credentials(HERE)
 
@@ -77,7 +77,9 @@ async def test_without_a_rate_nothing_is_limited_and_nothing_told(counts: Memory
     assert (await limits.credentials(HERE)).allowed
 
 
-async def test_wrong_credentials_are_counted_by_address_and_beside_launches(counts: MemoryCounts, clock: Clock) -> None:
+async def test_wrong_credentials_are_counted_by_address_and_beside_launches(
+    counts: MemoryRateCounts, clock: Clock
+) -> None:
     limits = limiter(counts)
     for _ in range(4):
         await limits.count_wrong_credentials(HERE)
@@ -89,7 +91,7 @@ async def test_wrong_credentials_are_counted_by_address_and_beside_launches(coun
     assert (await limits.credentials(HERE)).allowed
 
 
-async def test_what_is_free_again_is_forgotten(counts: MemoryCounts, clock: Clock) -> None:
+async def test_what_is_free_again_is_forgotten(counts: MemoryRateCounts, clock: Clock) -> None:
     await allowed(limiter(counts), (ANYBODY, HERE))
     clock.now += 10
     await allowed(limiter(counts), (ANYBODY, THERE))
@@ -101,7 +103,7 @@ async def test_what_is_free_again_is_forgotten(counts: MemoryCounts, clock: Cloc
 
 
 async def test_however_many_addresses_there_are_memory_is_bounded_and_the_latest_are_remembered(
-    counts: MemoryCounts,
+    counts: MemoryRateCounts,
 ) -> None:
     limits = limiter(counts)
     await allowed(limits, *[(ANYBODY, HERE)] * 3)
@@ -112,7 +114,7 @@ async def test_however_many_addresses_there_are_memory_is_bounded_and_the_latest
     assert await allowed(limits, (ANYBODY, HERE), (ANYBODY, "2001:db8:1f3::1")) == [True, False]
 
 
-async def test_a_caller_at_ever_new_addresses_is_not_forgotten_for_them(counts: MemoryCounts) -> None:
+async def test_a_caller_at_ever_new_addresses_is_not_forgotten_for_them(counts: MemoryRateCounts) -> None:
     answers = await allowed(limiter(counts), *[(ADA, f"2001:db8:{n:x}::1") for n in range(500)])
 
     assert answers == [True, True] + [False] * 498
@@ -121,7 +123,7 @@ async def test_a_caller_at_ever_new_addresses_is_not_forgotten_for_them(counts: 
 async def test_what_is_remembered_of_an_address_is_small(clock: Clock) -> None:
     addresses, rate = 5000, Rate(1, 60)
     tracemalloc.start()
-    counts = MemoryCounts(clock)
+    counts = MemoryRateCounts(clock)
     for n in range(addresses):
         await counts.take([Limit(name="address", subject=f"address:2001:db8:{n:x}::/64", rate=rate)])
 

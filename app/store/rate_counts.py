@@ -101,8 +101,8 @@ def prune(connection: Connection, requests: Sequence[None]) -> Sequence[None]:
     return requests
 
 
-class SqlCounts:
-    """The Counts in SQL."""
+class SqlRateCounts:
+    """The RateCounts in SQL."""
 
     def __init__(self, writer: Writer, look: Callable[[Sequence[Limit]], Awaitable[Verdict]]) -> None:
         self._writer = writer

@@ -27,45 +27,45 @@ def free_at(store: SqlLaunchStore) -> dict[str, datetime]:
 
 
 async def test_one_is_taken_of_each_limit_or_of_none(store: SqlLaunchStore) -> None:
-    verdicts = [await store.counts.take([ADA, HERE]) for _ in range(4)]
+    verdicts = [await store.rate_counts.take([ADA, HERE]) for _ in range(4)]
 
     assert [verdict.allowed for verdict in verdicts] == [True, True, True, False]
     assert [[room.left for room in verdict.rooms] for verdict in verdicts] == [[4, 2], [3, 1], [2, 0], [2, 0]]
-    assert (await store.counts.take([ADA])).rooms[0].left == 1
+    assert (await store.rate_counts.take([ADA])).rooms[0].left == 1
 
 
 async def test_who_asks_at_once_is_counted_one_by_one(store: SqlLaunchStore) -> None:
-    verdicts = await asyncio.gather(*(store.counts.take([ADA]) for _ in range(20)))
+    verdicts = await asyncio.gather(*(store.rate_counts.take([ADA]) for _ in range(20)))
 
     assert sorted(verdict.allowed for verdict in verdicts) == [False] * 15 + [True] * 5
 
 
 async def test_to_look_takes_nothing(store: SqlLaunchStore) -> None:
     for _ in range(9):
-        assert (await store.counts.look([ADA])).rooms[0].left == 5
-    await store.counts.take([ADA])
+        assert (await store.rate_counts.look([ADA])).rooms[0].left == 5
+    await store.rate_counts.take([ADA])
 
-    assert (await store.counts.look([ADA])).rooms[0].left == 4
+    assert (await store.rate_counts.look([ADA])).rooms[0].left == 4
 
 
 async def test_what_is_owed_is_counted_where_there_is_no_room(store: SqlLaunchStore) -> None:
     for _ in range(7):
-        await store.counts.owe([ADA])
+        await store.rate_counts.owe([ADA])
 
-    verdict = await store.counts.look([ADA])
+    verdict = await store.rate_counts.look([ADA])
 
     assert not verdict.allowed
     assert verdict.rooms[0].wait > 2 * HOUR.interval
 
 
 async def test_there_is_room_again_once_time_has_passed(store: SqlLaunchStore) -> None:
-    while (verdict := await store.counts.take([ADA])).allowed:
+    while (verdict := await store.rate_counts.take([ADA])).allowed:
         pass
     earlier = free_at(store)[ADA.key] - verdict.rooms[0].wait
     with store._database.writing.begin() as connection:
         connection.execute(update(rate_limits).values(free_at=earlier))
 
-    verdicts = [await store.counts.take([ADA]) for _ in range(2)]
+    verdicts = [await store.rate_counts.take([ADA]) for _ in range(2)]
 
     assert [verdict.allowed for verdict in verdicts] == [True, False]
 
@@ -74,9 +74,9 @@ async def test_what_is_free_again_is_removed_and_nothing_else(store: SqlLaunchSt
     long_ago = datetime.now(UTC) - timedelta(seconds=1)
     with store._database.writing.begin() as connection:
         connection.execute(insert(rate_limits), [{"key": f"address {n}", "free_at": long_ago} for n in range(2500)])
-    await store.counts.take([ADA])
+    await store.rate_counts.take([ADA])
 
-    await store.counts.prune()
+    await store.rate_counts.prune()
 
     assert list(free_at(store)) == [ADA.key]
 
@@ -85,7 +85,7 @@ async def test_counts_outlast_a_restart(url: str, sealer: Sealer) -> None:
     allowed = []
     for _ in range(2):
         async with SqlLaunchStore(url, sealer=sealer) as store:
-            allowed += [(await store.counts.take([HERE])).allowed for _ in range(2)]
+            allowed += [(await store.rate_counts.take([HERE])).allowed for _ in range(2)]
 
     assert allowed == [True, True, True, False]
 
@@ -99,7 +99,7 @@ async def test_processes_that_take_at_once_get_as_many_as_there_are_and_never_wa
     await asyncio.gather(*(store.__aenter__() for store in stores))
 
     async def take_one_by_one(store: SqlLaunchStore, limits: list[Limit]) -> list[bool]:
-        return [(await store.counts.take(limits)).allowed for _ in range(150)]
+        return [(await store.rate_counts.take(limits)).allowed for _ in range(150)]
 
     allowed = await asyncio.gather(
         take_one_by_one(stores[0], limits),
@@ -108,7 +108,7 @@ async def test_processes_that_take_at_once_get_as_many_as_there_are_and_never_wa
     )
 
     assert [one for each in allowed for one in each].count(True) == 200
-    assert [room.left for room in (await stores[0].counts.look(limits)).rooms] == [0, 0]
+    assert [room.left for room in (await stores[0].rate_counts.look(limits)).rooms] == [0, 0]
     await asyncio.gather(*(store.__aexit__() for store in stores))
     assert postgres.deadlocks(url) == 0
 
@@ -117,11 +117,11 @@ async def test_processes_that_take_at_once_get_as_many_as_there_are_and_never_wa
 async def test_while_another_process_is_slow_to_count_launches_are_stored(
     url: str, store: SqlLaunchStore, sealer: Sealer
 ) -> None:
-    await store.counts.take([ADA])
+    await store.rate_counts.take([ADA])
     async with SqlLaunchStore(url, sealer=sealer) as other:
         with other._database.counting.begin() as slow:
             slow.execute(update(rate_limits).values(free_at=rate_limits.c.free_at))
-            waiting = asyncio.create_task(store.counts.take([ADA]))
+            waiting = asyncio.create_task(store.rate_counts.take([ADA]))
             await asyncio.sleep(0)  # it is asked for before what follows
             await store.accept(new_launch())
             assert not waiting.done()
