@@ -65,10 +65,10 @@ class LaunchService:
         """Accept a launch and begin it; it goes on whether or not anybody follows.
 
         Returns once the launch is stored, with the names of its first attempt. With an Idempotency-Key that came
-        before with this request, returns the launch that was accepted then, as it stands now. Every other request is
-        counted by `count`. Raises a RequestRefused,
-        or a HubError where the Hub has to be asked about the caller's account; then nothing is stored. Cancelling this
-        call leaves open whether the launch was accepted; one that was runs all the same.
+        before with this request, returns the launch that was accepted then, as it stands now; every other request is
+        counted by `count`. Raises a RequestRefused, or a HubError where the Hub has to be asked about the caller's
+        account; then nothing is stored. Cancelling this call leaves open whether the launch was accepted; one that was
+        runs all the same.
         """
         if self._stopping:
             raise ServiceStopping
