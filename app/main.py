@@ -187,7 +187,7 @@ async def _launching(
         most=settings.max_concurrent_spawns,
         weight=weight_of(settings.caller_weights),
         guard=guard,
-        tell_positions=feed.tell_positions,
+        watchers=feed,
     )
     terms = Terms(
         max_wait_s=settings.max_wait_s,

@@ -98,7 +98,7 @@ async def run(launches: int, spawn_s: float, events: int, slow_spawn_timeout: fl
             *("--port", "0", "--spawn-s", str(spawn_s), "--events", str(events)),
             *("--slow-spawn-timeout", str(slow_spawn_timeout)),
         ]
-        async with process("tests.fakes.hub", *hub_arguments) as hub:
+        async with process("tests.fakes.hub_process", *hub_arguments) as hub:
             address = await fake_hub_address(hub)
             settings = {
                 "LAUNCHER_HUB_URL": address["url"],

@@ -10,6 +10,7 @@ from app.launch.account import Accounts, ServerLimits
 from app.launch.admission import Admission
 from app.launch.attempt import Entry
 from app.launch.course import Course, Terms
+from app.launch.feed import Feed
 from app.launch.guard import Guard
 from app.launch.lease import LeaseClock, Leases
 from app.launch.model import Caller, Launch, LaunchRequest
@@ -69,7 +70,7 @@ async def launching(
     limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=0, hub_url=hub.url)
     entry = Entry(hub_url=hub.url, token_mode="hub", token_lifetime_s=60)
     admission = Admission(
-        store=store, most=max_concurrent_spawns, weight=lambda _: 1.0, guard=guard, tell_positions=lambda _: None
+        store=store, most=max_concurrent_spawns, weight=lambda _: 1.0, guard=guard, watchers=Feed(store)
     )
     terms = Terms(
         max_wait_s=max_wait_s, launch_timeout_s=20, attempts_max=attempts_max, entry=entry, settled_s=settled_s

@@ -223,3 +223,51 @@ async def test_on_a_file_the_next_process_has_everything_at_once(hub: FakeHub, t
             told = await events(again, accepted)
 
     assert (told[-1]["phase"], told[-1]["attempt"]) == ("ready", 1)
+
+
+# --- the line ---------------------------------------------------------------------------------------------------------
+
+
+async def test_the_place_in_line_is_told_by_a_replica_that_has_none_of_its_own_there(
+    hub: FakeHub, database_url: str
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    narrow = {"LAUNCHER_MAX_CONCURRENT_SPAWNS": "1"}
+    async with replica(hub, database_url, **narrow) as one, replica(hub, database_url, **narrow) as other:
+        first, waiting = await launch(one), await launch(one)
+        told: list[int] = []
+
+        async with asyncio.timeout(20), other.http.stream("GET", waiting["events_url"]) as stream:
+            async for line in stream.aiter_lines():
+                if line.startswith('data: {"position":'):
+                    told.append(json.loads(line[6:])["position"])
+                    if told == [1]:
+                        hub.release(next(iter(hub.users)))
+                    if told[-1] == 0:
+                        break
+
+        assert told == [1, 0]
+        assert (await events(other, first))[-1]["phase"] == "ready"
+
+
+async def test_three_replicas_together_never_have_more_at_the_hub_than_may_be(hub: FakeHub, database_url: str) -> None:
+    """Also when one of them is killed while its launches are there, and others take them over."""
+    hub.spawn_s = 0.3
+    hub.concurrent_spawn_limit = 5
+    narrow = {"LAUNCHER_MAX_CONCURRENT_SPAWNS": "5"}
+    async with (
+        replica(hub, database_url, **narrow) as one,
+        replica(hub, database_url, **narrow) as two,
+        replica(hub, database_url, **narrow) as three,
+        asyncio.timeout(60),
+    ):
+        accepted = await asyncio.gather(*(launch(at) for at in (one, two, three) for _ in range(15)))
+        await hub.until(lambda: hub.count("server_ready") >= 10)
+        await three.kill()
+
+        told = await asyncio.gather(*(events(one, launch) for launch in accepted[::2]))
+        told += await asyncio.gather(*(events(two, launch) for launch in accepted[1::2]))
+
+        assert [events[-1]["phase"] for events in told] == ["ready"] * 45
+        assert hub.most_pending == 5
+        assert 429 not in {asked.status for asked in hub.asked("start_server")}

@@ -67,7 +67,7 @@ del _EVENT_SCHEMA["$defs"]
 _STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
     "description": "The events from the first, or from after the cursor, to the last (ready, failed or cancelled). "
     "Stored events are unnamed and carry an `id`; `heartbeat` and, in line, `position` (`position`, `queue_size`, "
-    "`eta_s`, `eta_basis`) are named and carry none. A reconnect with "
+    "`eta_s`, `eta_basis`; 0 once admitted) are named and carry none. A reconnect with "
     "`Last-Event-ID` misses and repeats nothing.",
     "content": {
         "text/event-stream": {

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from app.launch.errors import ImageFailing, QueueTimedOut
 from app.launch.guard import Failing, Guard, GuardState
@@ -36,20 +37,30 @@ class Position:
     """Where a launch stands in line."""
 
     position: int
-    """From 1, which is next."""
+    """From 1, which is next; 0 is told once of a launch that was in line and has been admitted."""
     queue_size: int
+    """How many were in line at the last look."""
     eta_s: int | None
     """Seconds until its admission at the pace of the last minutes; None where there is no pace to go by."""
     eta_basis: str | None
     """How that was worked out, or why it cannot be."""
 
 
-class Admission:
-    """Lets launches of all processes through to the Hub, in the order of the line, `most` at a time.
+class Watchers(Protocol):
+    """Those who follow launches by this process, whichever process has the launches."""
 
-    `tell_positions` is called with the place of every launch in line, at most once a second and only while some of this
-    process's wait there.
-    """
+    @property
+    def see_a_line(self) -> bool:
+        """Whether any of them follows a launch that waits."""
+        ...
+
+    def tell_positions(self, positions: Mapping[str, Position]) -> None:
+        """Called with the place of every launch in line, at most once a second and only while somebody sees it."""
+        ...
+
+
+class Admission:
+    """Lets launches of all processes through to the Hub, in the order of the line, `most` at a time."""
 
     def __init__(
         self,
@@ -58,14 +69,14 @@ class Admission:
         most: int,
         weight: Weight,
         guard: Guard,
-        tell_positions: Callable[[Mapping[str, Position]], None],
+        watchers: Watchers,
     ) -> None:
         self._store = store
         self._most = most
         self._weight = weight
         self._guard = guard
         self._guard_state: GuardState = "off" if guard.mode == "off" else "open"
-        self._tell_positions = tell_positions
+        self._watchers = watchers
         self._waiting: dict[str, asyncio.Future[Admitted | Failing]] = {}
         self._changed = asyncio.Event()
         store.subscribe(self._heard)
@@ -128,12 +139,14 @@ class Admission:
         told_at = loop.time()
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_EVERY_S if self._waiting else None):
+                async with asyncio.timeout(_EVERY_S):
                     await self._changed.wait()
+            if not (self._changed.is_set() or self._waiting or self._watchers.see_a_line):
+                continue
             self._changed.clear()
             try:
                 through = await self._let_through()
-                if self._waiting and loop.time() - told_at >= _EVERY_S:
+                if self._watchers.see_a_line and loop.time() - told_at >= _EVERY_S:
                     told_at = loop.time()
                     await self._look_at_the_line(held_back=through.holds_back)
             except Exception:
@@ -164,7 +177,7 @@ class Admission:
             pace_s, basis = None, _HELD_BACK
         elif pace_s is not None:
             basis = f"{queue.admitted_lately} launches were admitted in the last {_LATELY_S / 60:.0f} minutes"
-        self._tell_positions(
+        self._watchers.tell_positions(
             {
                 launch_id: Position(
                     position=position,

@@ -215,9 +215,10 @@ class Course:
         await _from_records(self._store.append(launch, step))
 
     async def _next_attempt(self, launch: Launch, reason: str) -> Launch:
-        """Tell that the last attempt came to nothing, and store the next one."""
+        """Tell that the last attempt came to nothing, and store the next one. In line the launch stays in line."""
+        phase = Status.WAITING if (await self._as_it_stands(launch)).admitted_at is None else Status.LAUNCHING
         message = f"{reason.rstrip('.')}. Trying again."
-        await self._store.append(launch, Step(phase=Status.LAUNCHING, progress=None, message=message))
+        await self._store.append(launch, Step(phase=phase, progress=None, message=message))
         following = following_attempt(launch.attempt, launch.request)
         await self._store.begin_attempt(launch, following)
         return await self._as_it_stands(launch)

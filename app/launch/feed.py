@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from app.launch.admission import Position
@@ -35,6 +36,15 @@ class _Tail:
     def has_ended(self) -> bool:
         return bool(self.events) and self.events[-1].phase.ends_stream
 
+    @property
+    def is_in_line(self) -> bool:
+        """Whether the launch waits, as far as its log is here."""
+        return bool(self.events) and self.events[-1].phase is Status.WAITING
+
+    def was_admitted(self, after: int) -> bool:
+        """Whether an event above `after` says so."""
+        return any(event.phase in (Status.LAUNCHING, Status.READY) for event in self.events[after:])
+
     def note(self, seq: int) -> None:
         """The log holds so much; what is not here is read by whoever follows."""
         if seq > self._stored:
@@ -42,7 +52,8 @@ class _Tail:
             self.wake()
 
     def stand(self, position: Position | None) -> None:
-        """The launch stands there in line, or does not any more."""
+        """The launch stands there in line, or does not any more; what is told late of one that does not is dropped."""
+        position = position if self.is_in_line else None
         if position != self.position:
             self.position = position
             self.wake()
@@ -53,7 +64,7 @@ class _Tail:
             self._stored = max(self._stored, event.seq)
             if event.seq == len(self.events) + 1:
                 self.events.append(event)
-        if self.events and self.events[-1].phase is not Status.WAITING:
+        if not self.is_in_line:
             self.position = None
         self.wake()
 
@@ -101,6 +112,11 @@ class Feed:
         if tail := self._tails.get(launch_id):
             tail.note(seq)
 
+    @property
+    def see_a_line(self) -> bool:
+        """Whether anybody here follows a launch that waits in line."""
+        return any(tail.is_in_line for tail in self._tails.values())
+
     def tell_positions(self, positions: Mapping[str, Position]) -> None:
         """Tell followers of launches in line where those stand."""
         for launch_id, tail in self._tails.items():
@@ -131,9 +147,10 @@ class Feed:
     ) -> AsyncGenerator[Sequence[Event] | Position]:
         """The events of a launch above `after`, in order and without gaps, as many at a time as there are.
 
-        Between them its position in line, whenever that has changed. An empty sequence tells that nothing came for
-        `idle_s`. Ends after the event that ends the launch's stream, with the feed, or with a log that is not there any
-        more. Between two items it holds nothing but memory; close it (`aclosing`) to stop following.
+        Between them its position in line, whenever that has changed; whoever was told of one is told of position 0
+        before the events of an admitted launch. An empty sequence tells that nothing came for `idle_s`. Ends after the
+        event that ends the launch's stream, with the feed, or with a log that is not there any more. Between two items
+        it holds nothing but memory; close it (`aclosing`) to stop following.
         """
         tail = self._tails.setdefault(launch_id, _Tail())
         tail.followers += 1
@@ -142,6 +159,9 @@ class Feed:
             while True:
                 if tail.is_behind and not tail.is_gone:
                     await self._read(launch_id, tail)
+                elif told is not None and told.position and tail.was_admitted(after):
+                    told = replace(told, position=0, eta_s=0, eta_basis=None)
+                    yield told
                 elif len(tail.events) > after:
                     events, after = tail.events[after:], len(tail.events)
                     yield events

@@ -33,7 +33,7 @@ async def positions(service: Service, accepted: dict[str, Any]) -> AsyncGenerato
                 named = ""
 
 
-async def test_a_watcher_sees_the_place_in_line_fall(narrow: Service, hub: FakeHub) -> None:
+async def test_a_watcher_sees_the_place_in_line_fall_to_0(narrow: Service, hub: FakeHub) -> None:
     accepted = [await narrow.launch() for _ in range(3)]
     await hub.until(lambda: hub.active_servers)
     first, _, last = accepted
@@ -43,6 +43,9 @@ async def test_a_watcher_sees_the_place_in_line_fall(narrow: Service, hub: FakeH
         assert await anext(told) == {"position": 2, "queue_size": 2, "eta_s": None, "eta_basis": None}
         hub.release(next(iter(hub.users)))
         assert (await anext(told))["position"] == 1
+        await hub.until(lambda: hub.count("spawn_started") == 2)
+        hub.release(next(user for user in hub.users if hub.is_spawning(user)))
+        assert await anext(told) == {"position": 0, "queue_size": 1, "eta_s": 0, "eta_basis": None}
         await told.aclose()
     assert (await narrow.events(first["events_url"]))[-1]["phase"] == "ready"
 

@@ -32,27 +32,21 @@ Trouble:
     await hub.restart()                                             # kill -9 and up again; users and tokens survive
 
 What happened: `hub.journal`, `hub.count("spawn_started", "alice")`, `hub.requests` (as received, quoting and all),
-`hub.asked("create_user")`, `hub.users`, `hub.active_servers`, `hub.open_streams`; `await hub.until(predicate)` waits.
+`hub.asked("create_user")`, `hub.users`, `hub.active_servers`, `hub.most_pending`, `hub.open_streams`;
+`await hub.until(predicate)` waits.
 
-Alone, for benchmarks: `python -m tests.fakes.hub --port 0 --spawn-s 1 --events 5` prints a line of JSON with its `url`,
-`api_url` and `token`, and ends on SIGTERM. Where the real Hub differs, `tests/contract` says so on both.
+Alone, for benchmarks: `tests/fakes/hub_process.py`. Where the real Hub differs, `tests/contract` says so on both.
 """
 
-import argparse
-import asyncio
-import contextlib
-import json
 import math
-import signal
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
-
-import uvloop
+from typing import Self
 
 from tests.fakes.hub_app import HubApp, Request
 from tests.fakes.hub_faults import Body, Cut, Ending, Fault, How, Operation, Script
 from tests.fakes.hub_model import Server
+from tests.fakes.hub_settings import most_pending
 from tests.fakes.hub_state import HubState
 from tests.fakes.hub_tokens import Tokens
 from tests.fakes.spawn_plan import SpawnPlan
@@ -258,6 +252,11 @@ class FakeHub(HubState):
         return user is not None and server_name in user.servers and user.servers[server_name].pending == "spawn"
 
     @property
+    def most_pending(self) -> int:
+        """The most spawns that were pending at one instant so far."""
+        return most_pending(self.journal)
+
+    @property
     def open_streams(self) -> int:
         """Progress streams that somebody reads."""
         return self._app.open_streams
@@ -269,35 +268,3 @@ class FakeHub(HubState):
 
     def _server(self, username: str, server_name: str) -> Server:
         return self.users[username].servers[server_name]
-
-
-# --- as its own process -----------------------------------------------------------------------------------------------
-
-
-async def _serve(options: argparse.Namespace) -> None:
-    told: list[str] = [f"Step {n + 1}" for n in range(options.events - 2)]
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with FakeHub(version=options.version, base_url=options.base_url, port=options.port) as hub:
-        hub.slow_spawn_timeout = options.slow_spawn_timeout
-        hub.spawn_plan(None, SpawnPlan(messages=told, seconds=options.spawn_s))
-        address: dict[str, Any] = {"url": hub.url, "api_url": hub.api_url, "token": hub.api_token}
-        print(json.dumps(address), flush=True)  # noqa: T201 - the promised line
-        await stop.wait()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="A fake JupyterHub on 127.0.0.1.")
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--spawn-s", type=float, default=0.0, help="how long each spawn takes")
-    parser.add_argument("--events", type=int, default=3, help="of a progress stream, the first and the last included")
-    parser.add_argument("--slow-spawn-timeout", type=float, default=10.0, help="0: answer a start with 202 at once")
-    parser.add_argument("--version", default="6.1.1")
-    parser.add_argument("--base-url", default="/")
-    options = parser.parse_args()
-    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(options))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """What can be set on the fake Hub, its journal, and waiting for what happens at it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,6 +34,23 @@ class Happening:
     """Seconds on the loop's clock."""
     user_options: Mapping[str, Any] | None = None
     """Of a spawn that started."""
+
+
+_ENDS_PENDING = ("server_ready", "spawn_failed", "spawn_cancelled", "spawn_lost")
+
+
+def most_pending(journal: Iterable[Happening]) -> int:
+    """The most spawns that were pending at one instant; a Hub that is killed has none."""
+    pending, most = set[tuple[str, str]](), 0
+    for line in journal:
+        if line.what == "spawn_started":
+            pending.add((line.username, line.server_name))
+            most = max(most, len(pending))
+        elif line.what in _ENDS_PENDING:
+            pending.discard((line.username, line.server_name))
+        elif line.what == "hub_killed":
+            pending.clear()
+    return most
 
 
 class HubSettings:

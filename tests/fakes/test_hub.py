@@ -6,6 +6,7 @@ import math
 import signal
 import sys
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -522,9 +523,11 @@ async def test_a_hub_ends_at_once_with_streams_open() -> None:
     assert all(isinstance(error, httpx.TransportError) for error in ended)
 
 
-async def test_it_runs_as_its_own_process() -> None:
+@asynccontextmanager
+async def as_a_process(*arguments: str) -> AsyncGenerator[httpx.AsyncClient]:
+    """A caller of a Hub in a process of its own, which is told to stop on leaving and has to end by that."""
     process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", "tests.fakes.hub", "--spawn-s", "0.1", "--events", "5", "--slow-spawn-timeout", "0"],
+        *[sys.executable, "-m", "tests.fakes.hub_process", "--slow-spawn-timeout", "0", *arguments],
         cwd=Path(__file__).parents[2],
         stdout=asyncio.subprocess.PIPE,
     )
@@ -536,12 +539,60 @@ async def test_it_runs_as_its_own_process() -> None:
         async with httpx.AsyncClient(
             base_url=f"{told['api_url']}/", headers=headers, trust_env=False, verify=False
         ) as api:
-            assert (await _start(api)).status_code == 202
-            messages = await _messages(api)
+            yield api
     finally:
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(5):
-            status = await process.wait()
+            assert await process.wait() == 0
+
+
+async def test_it_runs_as_its_own_process() -> None:
+    async with as_a_process("--spawn-s", "0.1", "--events", "5") as api:
+        assert (await _start(api)).status_code == 202
+        messages = await _messages(api)
 
     assert messages == ["Server requested", "Step 1", "Step 2", "Step 3", "Server ready at /user/alice/"]
-    assert status == 0
+
+
+async def test_a_hub_that_is_a_process_has_limits_and_tells_in_the_end_what_happened(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    limits = ["--concurrent-spawn-limit", "2", "--active-server-limit", "3"]
+    async with as_a_process("--spawn-s", "0.2", *limits, "--report", str(report)) as api:
+        answers = [await _start(api, name) for name in ("ada", "bob", "eve")]
+        await _messages(api, "ada")
+        await _messages(api, "bob")
+        answers += [await _start(api, name) for name in ("eve", "joe")]
+
+    told = json.loads(report.read_text())
+    assert [(answer.status_code, "Retry-After" in answer.headers) for answer in answers] == [
+        (202, False),
+        (202, False),
+        (429, True),
+        (202, False),
+        (429, False),
+    ]
+    assert (told["most_pending"], told["answers"]) == (2, {"202": 3, "429": 2})
+    assert told["users"] == ["ada", "bob", "eve", "joe"]
+    assert told["active_servers"] == [["ada", ""], ["bob", ""], ["eve", ""]]
+    assert [line["username"] for line in told["journal"] if line["what"] == "spawn_started"] == ["ada", "bob", "eve"]
+
+
+@pytest.mark.parametrize("end", ["release", "fail", "cancel", "kill"])
+async def test_the_most_that_was_pending_at_once_is_counted(hub: FakeHub, api: httpx.AsyncClient, end: str) -> None:
+    hub.spawn_plan(None, NEVER)
+    await _start(api, "alice")
+    match end:
+        case "release":
+            hub.release("alice")
+        case "fail":
+            hub.fail_spawn("alice", "boom")
+        case "cancel":
+            await hub.cancel_spawn("alice")
+        case "kill":
+            await hub.restart()
+    await _start(api, "bob")
+    assert hub.most_pending == 1
+
+    await _start(api, "carol")
+
+    assert hub.most_pending == 2

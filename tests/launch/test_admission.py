@@ -205,6 +205,25 @@ async def test_those_in_line_keep_their_place_when_the_service_is_restarted(
             assert {(await core.service.get(launch.id)).attempt.number for launch in launches} == {1}
 
 
+async def test_a_launch_that_is_tried_again_while_it_is_in_line_is_waiting(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/l.sqlite"
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "60"}, message="Too many")
+    async with asyncio.timeout(20):
+        async with SqlLaunchStore(url, sealer=SEALER) as store, launching(hub, client, store) as core:
+            (refused,) = await start(core, ADA)
+            await hub.until(lambda: hub.asked("start_server"))
+            while (await core.service.get(refused.id)).admitted_at is not None:
+                pass
+        async with SqlLaunchStore(url, sealer=SEALER) as store, launching(hub, client, store) as core:
+            while (launch := await core.service.get(refused.id)).attempt.number == 1:
+                pass
+
+            assert (launch.status, launch.admitted_at) == (Status.WAITING, None)
+            assert launch.last_event.message.endswith("Trying again.")
+
+
 async def test_of_many_that_are_accepted_at_once_none_misses_its_admission(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:

@@ -1,19 +1,25 @@
 """Followers of one log, told by this process and by others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.launch.admission import Position
 from app.launch.feed import Feed
-from app.launch.model import Event, Launch
+from app.launch.model import Event, Launch, Status, Step
 from app.store.sql import SqlLaunchStore
 from tests.launching import SEALER
-from tests.store.launches import PULLING, READY, new_launch
+from tests.store.launches import CANCELLED, PULLING, READY, new_launch
 
-SECOND = Position(position=2, queue_size=5, eta_s=None, eta_basis=None)
+SECOND = Position(position=2, queue_size=5, eta_s=20, eta_basis="what was lately")
+FIRST = Position(position=1, queue_size=3, eta_s=None, eta_basis=None)
+ADMITTED = Position(position=0, queue_size=5, eta_s=0, eta_basis=None)
+
+Following = AsyncGenerator[Sequence[Event] | Position]
 
 
 class GatedStore(SqlLaunchStore):
@@ -78,20 +84,108 @@ async def test_a_stream_goes_on_when_it_shares_a_read_that_began_before_the_last
     assert await second == [1, 2, 3, 4]
 
 
-async def test_a_place_in_line_is_told_when_it_changes_and_no_more_once_the_launch_is_admitted(
-    store: GatedStore,
-) -> None:
+@pytest.fixture
+async def in_line(store: GatedStore) -> AsyncIterator[tuple[Feed, Launch, Following]]:
+    """A launch with a follower who was told of its acceptance and of its place in line."""
     launch = await accepted(store)
     feed = Feed(store)
-    following, later = feed.follow(launch.id), feed.follow(launch.id)
-    await anext(following)
+    async with aclosing(feed.follow(launch.id, idle_s=0.01)) as following:
+        await anext(following)
+        feed.tell_positions({launch.id: SECOND})
+        assert await anext(following) == SECOND
+        yield feed, launch, following
 
-    feed.tell_positions({launch.id: SECOND})
-    assert await anext(following) == SECOND
+
+async def phases(following: Following) -> list[Status]:
+    """Of the next events, which must come next."""
+    news = await anext(following)
+    assert not isinstance(news, Position)
+    return [event.phase for event in news]
+
+
+async def test_a_place_in_line_falls_to_0_before_what_follows_from_the_admission(
+    store: GatedStore, in_line: tuple[Feed, Launch, Following]
+) -> None:
+    _, launch, following = in_line
     await store.append(launch, PULLING)
-    await anext(following)
+    await store.append(launch, READY)
 
-    assert not isinstance(await anext(later), Position)
-    assert await anext(feed.follow(launch.id, after=2, idle_s=0.01)) == ()
+    assert await anext(following) == ADMITTED
+    assert await phases(following) == [Status.LAUNCHING, Status.READY]
+    assert [news async for news in following] == []
+
+
+async def test_a_place_in_line_falls_to_0_though_the_line_was_looked_at_meanwhile(
+    store: GatedStore, in_line: tuple[Feed, Launch, Following]
+) -> None:
+    feed, launch, following = in_line
+    feed.tell_positions({})
+    await store.append(launch, PULLING)
+
+    assert await anext(following) == ADMITTED
+
+
+async def test_who_saw_no_place_in_line_is_told_of_no_0(store: GatedStore) -> None:
+    launch = await accepted(store)
+    feed = Feed(store)
+    await store.append(launch, PULLING)
+    await store.append(launch, READY)
+
+    assert not [news async for news in feed.follow(launch.id) if isinstance(news, Position)]
+
+
+async def test_a_launch_that_ends_in_line_does_not_get_to_0(
+    store: GatedStore, in_line: tuple[Feed, Launch, Following]
+) -> None:
+    _, launch, following = in_line
+    await store.append(launch, CANCELLED)
+
+    assert await phases(following) == [Status.CANCELLED]
+    assert [news async for news in following] == []
+
+
+async def test_a_place_that_is_told_late_is_not_passed_on(
+    store: GatedStore, in_line: tuple[Feed, Launch, Following]
+) -> None:
+    feed, launch, following = in_line
+    await store.append(launch, PULLING)
+    feed.tell_positions({launch.id: FIRST})
+
+    assert await anext(following) == ADMITTED
+    assert await phases(following) == [Status.LAUNCHING]
+    assert await anext(following) == ()
+
+
+async def test_a_launch_that_is_back_in_line_has_a_place_again_and_falls_to_0_again(
+    store: GatedStore, in_line: tuple[Feed, Launch, Following]
+) -> None:
+    feed, launch, following = in_line
+    await store.append(launch, PULLING)
+    assert await anext(following) == ADMITTED
+    assert await phases(following) == [Status.LAUNCHING]
+
+    await store.append(launch, Step(phase=Status.WAITING, progress=None, message="JupyterHub is at its limit"))
+    feed.tell_positions({launch.id: FIRST})
+    assert await phases(following) == [Status.WAITING]
+    assert await anext(following) == FIRST
+    await store.append(launch, PULLING)
+
+    assert await anext(following) == replace(ADMITTED, queue_size=FIRST.queue_size)
+
+
+async def test_there_is_a_line_to_see_while_a_launch_that_is_followed_stands_in_it(
+    store: GatedStore, in_line: tuple[Feed, Launch, Following]
+) -> None:
+    feed, launch, _ = in_line
+    seen = [feed.see_a_line]
+    await store.append(launch, PULLING)
+
+    assert [*seen, feed.see_a_line] == [True, False]
+
+
+async def test_there_is_no_line_to_see_once_nobody_follows(in_line: tuple[Feed, Launch, Following]) -> None:
+    feed, _, following = in_line
+    seen = [feed.see_a_line]
     await following.aclose()
-    await later.aclose()
+
+    assert [*seen, feed.see_a_line] == [True, False]
