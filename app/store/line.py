@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Float, Text, bindparam, cast, delete, func, insert, null, select, union_all, update
 
 from app.launch.guard import Guard, Room
 from app.launch.line import Line, Turns, Waiting, Weight, caller_name
@@ -15,11 +15,19 @@ from app.store.shared import WORK, lock, notify, now
 from app.store.tables import IS_READY, Instant, admission, launches, line_turns
 from app.store.writes import Append, append
 
-_WAITING = (
-    select(launches.c.id, launches.c.caller_kind, launches.c.caller_key, launches.c.repo_url, launches.c.image)
-    .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None))
-    .order_by(launches.c.id)
-)
+_NOTHING = cast(null(), Text)
+_WAITING_AND_TURNS = union_all(
+    select(
+        launches.c.id,
+        launches.c.caller_kind,
+        launches.c.caller_key,
+        launches.c.repo_url,
+        launches.c.image,
+        cast(null(), Float),
+    ).where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None)),
+    select(line_turns.c.name, _NOTHING, _NOTHING, _NOTHING, _NOTHING, line_turns.c.turn),
+).order_by("id")
+"""By one statement, so that they belong together: an admission changes both."""
 _AT_HUB = (
     select(launches.c.image, func.count().label("launches"))
     .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_not(None))
@@ -37,7 +45,6 @@ _COUNTED = select(
     select(func.count()).where(IS_READY).scalar_subquery().label("ready"),
 )
 _LATELY = select(func.count()).where(launches.c.admitted_at > bindparam("since", type_=Instant))
-_TURNS = select(line_turns.c.name, line_turns.c.turn)
 
 _OF_LAUNCH = update(launches).where(launches.c.id == bindparam("of_launch"))
 _TIMES_LEFT = select(launches.c.id, launches.c.owner, launches.c.time_left_s).where(
@@ -68,7 +75,7 @@ def admit(connection: Connection, admits: Sequence[Admit]) -> Sequence[LetThroug
 
 def _admit(connection: Connection, admit: Admit) -> LetThrough:
     lock(connection, ["admission"])
-    waiting, at = _waiting(connection), now(connection)
+    (waiting, turns), at = _waiting_and_turns(connection), now(connection)
     # What is at the Hub is read before how it ended there, so that whatever ends in between counts twice, not never.
     at_hub = {row.image: row.launches for row in connection.execute(_AT_HUB)}
     blamed, run = outcomes.blamed(connection), outcomes.run(connection)
@@ -84,7 +91,7 @@ def _admit(connection: Connection, admit: Admit) -> LetThrough:
     )
     chosen: list[str] = []
     if waiting and room.free and (run.paused_until is None or run.paused_until <= at):
-        line = Line(waiting, _turns(connection), weight=admit.weight, may_go=lambda one: room.take(one.image))
+        line = Line(waiting, turns, weight=admit.weight, may_go=lambda one: room.take(one.image))
         while room.free and (one := line.take()):
             chosen.append(one.launch_id)
         _keep_turns(connection, line.turns)
@@ -132,29 +139,24 @@ def capacity(connection: Connection, guard: Guard) -> Capacity:
 
 def queue(connection: Connection, weight: Weight, lately_s: float) -> Queue:
     """Who waits, in the order in which they will be admitted, and how many were lately."""
-    waiting = _waiting(connection)
+    waiting, turns = _waiting_and_turns(connection)
     since = now(connection) - timedelta(seconds=lately_s)
-    line = Line(waiting, _turns(connection), weight=weight)
+    line = Line(waiting, turns, weight=weight)
     return Queue(
         launch_ids=tuple(one.launch_id for one in line),
         admitted_lately=connection.execute(_LATELY, {"since": since}).scalar_one(),
     )
 
 
-def _waiting(connection: Connection) -> Sequence[Waiting]:
-    return [
-        Waiting(
-            launch_id=row.id,
-            caller=caller_name(row.caller_kind, row.caller_key),
-            repo_url=row.repo_url,
-            image=row.image,
-        )
-        for row in connection.execute(_WAITING)
-    ]
-
-
-def _turns(connection: Connection) -> Turns:
-    return {row.name: row.turn for row in connection.execute(_TURNS)}
+def _waiting_and_turns(connection: Connection) -> tuple[Sequence[Waiting], Turns]:
+    """Who waits, oldest first, and how far each caller has come."""
+    waiting, turns = list[Waiting](), dict[str, float]()
+    for name, kind, key, repo_url, image, turn in connection.execute(_WAITING_AND_TURNS):
+        if turn is None:
+            waiting.append(Waiting(launch_id=name, caller=caller_name(kind, key), repo_url=repo_url, image=image))
+        else:
+            turns[name] = turn
+    return waiting, turns
 
 
 def _keep_turns(connection: Connection, turns: Turns) -> None:
