@@ -9,17 +9,15 @@ ready with its events in order.
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
+
+from benchmarks.processes import cpu_s, fake_hub, process
 
 
 @dataclass
@@ -35,25 +33,6 @@ class Outcome:
     @property
     def is_good(self) -> bool:
         return self.phase == "ready" and self.seqs == list(range(1, len(self.seqs) + 1))
-
-
-@asynccontextmanager
-async def process(*arguments: str, **environment: str) -> AsyncGenerator[asyncio.subprocess.Process]:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *arguments, env=os.environ | environment, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        yield child
-    finally:
-        if child.returncode is None:
-            child.terminate()
-        await child.wait()
-
-
-async def fake_hub_address(child: asyncio.subprocess.Process) -> dict[str, str]:
-    assert child.stdout
-    address: dict[str, str] = json.loads(await child.stdout.readline())
-    return address
 
 
 async def wait_ready(session: aiohttp.ClientSession, url: str) -> None:
@@ -86,20 +65,13 @@ async def launch(session: aiohttp.ClientSession, url: str, number: int) -> Outco
     return outcome
 
 
-def cpu_s(pid: int) -> float:
-    """User and system time of a process so far. Linux only, as is the benchmark."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 async def run(launches: int, spawn_s: float, events: int, slow_spawn_timeout: float) -> int:
     with tempfile.TemporaryDirectory() as directory:
         hub_arguments = [
             *("--port", "0", "--spawn-s", str(spawn_s), "--events", str(events)),
             *("--slow-spawn-timeout", str(slow_spawn_timeout)),
         ]
-        async with process("tests.fakes.hub_process", *hub_arguments) as hub:
-            address = await fake_hub_address(hub)
+        async with fake_hub(*hub_arguments) as address:
             settings = {
                 "LAUNCHER_HUB_URL": address["url"],
                 "LAUNCHER_HUB_API_TOKEN": address["token"],

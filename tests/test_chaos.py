@@ -25,7 +25,15 @@ from tests.fakes.hub import FakeHub
 from tests.fakes.hub_settings import Happening, What
 from tests.postgres import Postgres
 
-SMALL = Scale(launches=30, per_s=4, least_kills=2, long_faults=False, launch_timeout_s=30, settle_s=50)
+SMALL = Scale(
+    launches=30,
+    per_s=4,
+    max_concurrent_spawns=6,
+    least_kills=2,
+    long_faults=False,
+    launch_timeout_s=30,
+    settle_s=50,
+)
 SEED = 1
 PLAN = draw_plan(SEED, replace(SMALL, launches=1)).launches[0]
 
@@ -89,6 +97,7 @@ class Case:
                 foreign={"foreign"},
                 hits={self.notes.plan.number: ["502 before create_user"]},
                 kills=5,
+                max_concurrent_spawns=2,
             )
         )
 
@@ -238,6 +247,16 @@ def test_a_log_tells_each_step_of_an_attempt_once_and_in_order(
     ]
 
     assert [column for column, _ in faults_of_log(log)] == columns
+
+
+def test_spawns_beyond_the_limit_are_noticed() -> None:
+    case = Case()
+    case.journal[1:1] = [Happening(what="spawn_started", username=name, at=1.5) for name in ("foreign", "v", "w", "x")]
+
+    verdict = case.verdict()
+
+    assert case.faults() == {"pending above the limit": 2}
+    assert verdict.counts["most pending at once"] == 4
 
 
 def test_what_a_client_was_surprised_by_is_a_broken_promise() -> None:

@@ -11,23 +11,17 @@ of the launches was hit by a fault, and five processes were killed. With `--muta
 
 import argparse
 import asyncio
-import contextlib
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine, Generator
 from pathlib import Path
-from typing import Any
-
-import uvloop
 
 from benchmarks.chaos.plan import Scale
 from benchmarks.chaos.report import HEAD, findings, is_good, markdown, row, stories, table, total
 from benchmarks.chaos.run import Run, run
-from tests.postgres import running_postgres
+from benchmarks.processes import new_database, run_to_end
 
 _MUTANTS = {None: "app.cli", "fence": "benchmarks.chaos.mutant"}
 
@@ -76,10 +70,8 @@ def _run(seed: int, scale: Scale, database: str, module: str) -> Run:
 
     keep = False
     try:
-        with _database(database, directory) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            outcome = runner.run(
-                _stoppable(run(seed, scale, database_url=url, module=module, directory=directory, tell=tell))
-            )
+        with new_database(database, directory) as url:
+            outcome = run_to_end(run(seed, scale, database_url=url, module=module, directory=directory, tell=tell))
         if keep := not is_good(outcome, scale):
             (directory / "stories.txt").write_text(stories(outcome))
             print(*findings(outcome.verdict), sep="\n")
@@ -88,22 +80,6 @@ def _run(seed: int, scale: Scale, database: str, module: str) -> Run:
     finally:
         if not keep:
             shutil.rmtree(directory)
-
-
-async def _stoppable(work: Coroutine[Any, Any, Run]) -> Run:
-    """SIGTERM ends it as Ctrl-C does: with everything that it started."""
-    task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await task
-
-
-@contextlib.contextmanager
-def _database(kind: str, directory: Path) -> Generator[str]:
-    if kind == "sqlite":
-        yield f"sqlite:///{directory}/hublaunch.sqlite"
-        return
-    with running_postgres() as postgres:
-        yield postgres.database()
 
 
 if __name__ == "__main__":

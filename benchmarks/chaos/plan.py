@@ -29,6 +29,7 @@ class Scale:
     """Processes; on SQLite it is always one."""
     lease_s: float = 2.0
     launch_timeout_s: float = 120.0
+    max_concurrent_spawns: int = 16
     settle_s: float = 120.0
     """How long to wait, once all is quiet, for what still stands at the Hub to be cleaned up."""
     least_kills: int = 5

@@ -85,6 +85,7 @@ async def run(
             foreign=set(chaos.foreign),
             hits=chaos.hits,
             kills=replicas.kills,
+            max_concurrent_spawns=scale.max_concurrent_spawns,
             surprises=replicas.surprises,
         )
         done = {
@@ -111,6 +112,7 @@ def _environment(scale: Scale, database_url: str, proxy: ChaosProxy, hub: FakeHu
         "LAUNCHER_LEASE_S": str(scale.lease_s),
         "LAUNCHER_HUB_GUARD": "off",  # of this Hub's spawns more fail in a row than it would stand for
         "LAUNCHER_LAUNCH_TIMEOUT": str(scale.launch_timeout_s),
+        "LAUNCHER_MAX_CONCURRENT_SPAWNS": str(scale.max_concurrent_spawns),
         "LAUNCHER_RETRY_DELAY": "0.2",
         "LAUNCHER_DRAIN_S": "2",
     }

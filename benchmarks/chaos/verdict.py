@@ -16,6 +16,9 @@ events missed, repeated, out of order, changed
     what the client sent. All streams of a launch together have all of its events, with the bytes that another replica
     tells when all is over. In that log each attempt tells every step of its spawn once and in order, whoever had the
     launch meanwhile, and its progress never falls.
+pending above the limit
+    Spawns that were pending at the Hub at one instant beyond LAUNCHER_MAX_CONCURRENT_SPAWNS: of all processes together,
+    and of launches that were taken over, tried again or cleaned up too.
 broken promises
     Answers that the API does not give, clients that never got a launch, processes that ended by themselves.
 """
@@ -31,7 +34,7 @@ from itertools import chain
 from benchmarks.chaos.clients import Final
 from benchmarks.chaos.notes import Notes, Pass, Seen
 from benchmarks.chaos.plan import REPO_URL, step_message
-from tests.fakes.hub_settings import Happening
+from tests.fakes.hub_settings import Happening, most_pending
 
 BAD = (
     "lost",
@@ -43,6 +46,7 @@ BAD = (
     "events repeated",
     "out of order",
     "events changed",
+    "pending above the limit",
     "broken promises",
 )
 
@@ -70,6 +74,7 @@ class Evidence:
     hits: Mapping[int, Sequence[str]]
     """By launch number: the faults that it met."""
     kills: int
+    max_concurrent_spawns: int
     surprises: Sequence[str] = ()
     """Of the processes."""
 
@@ -111,12 +116,14 @@ def judge(evidence: Evidence) -> Verdict:
         "second attempts": _second_attempts(evidence.journal),
         "hit by a fault": sum(bool(evidence.hits.get(notes.plan.number)) for notes in accepted),
         "kills": evidence.kills,
+        "most pending at once": _most_pending(evidence),
         "disconnects of clients": sum(notes.disconnects for notes in evidence.notes),
     }
     for notes in evidence.notes:
         _judge_ending(notes, evidence, verdict)
         _judge_events(notes, evidence.finals.get(notes.plan.number), verdict)
     _judge_starts(evidence, verdict)
+    _judge_pending(evidence, verdict)
     _judge_what_stands(evidence, verdict)
     for surprise in evidence.surprises:
         verdict.blame("broken promises", surprise)
@@ -197,6 +204,15 @@ def _judge_starts(evidence: Evidence, verdict: Verdict) -> None:
             if line.at > ready_at.get(number, line.at):
                 verdict.blame("double-started", f"{_key(line)} starts after its client saw it ready", number)
             standing[_key(line)] = number
+
+
+def _most_pending(evidence: Evidence) -> int:
+    return most_pending(line for line in evidence.journal if line.username not in evidence.foreign)
+
+
+def _judge_pending(evidence: Evidence, verdict: Verdict) -> None:
+    for pending in range(evidence.max_concurrent_spawns + 1, _most_pending(evidence) + 1):
+        verdict.blame("pending above the limit", f"{pending} were, and {evidence.max_concurrent_spawns} may be")
 
 
 def _judge_what_stands(evidence: Evidence, verdict: Verdict) -> None:

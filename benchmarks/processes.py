@@ -1,0 +1,68 @@
+"""What the benchmarks run as processes beside themselves, and on what."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+from tests.postgres import running_postgres
+
+T = TypeVar("T")
+
+
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives. SIGTERM ends it as Ctrl-C does: with everything that it started."""
+
+    async def stoppable() -> T:
+        task = asyncio.ensure_future(work)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await task
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(stoppable())
+
+
+@contextmanager
+def new_database(kind: str, directory: Path) -> Generator[str]:
+    """The URL of a new database: of a PostgreSQL that is gone on leaving, or of a file in the directory."""
+    if kind == "sqlite":
+        yield f"sqlite:///{directory}/hublaunch.sqlite"
+        return
+    with running_postgres() as postgres:
+        yield postgres.database()
+
+
+@asynccontextmanager
+async def process(*arguments: str, **environment: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A module as a process of its own, which is told to stop on leaving."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *arguments, env=os.environ | environment, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.terminate()
+        await child.wait()
+
+
+@asynccontextmanager
+async def fake_hub(*options: str) -> AsyncGenerator[dict[str, str]]:
+    """A fake Hub's `url`, `api_url` and `token`; the options are those of `tests/fakes/hub_process.py`."""
+    async with process("tests.fakes.hub_process", *options) as child:
+        assert child.stdout
+        address: dict[str, str] = json.loads(await child.stdout.readline())
+        yield address
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process so far. Linux only, as are the benchmarks."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
