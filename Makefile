@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-hubs chaos check format lock clean
+.PHONY: help install demo test test-browser test-hubs chaos storm check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -37,6 +37,10 @@ test-hubs: install ## Run the Hub's contract on JupyterHub 4.1.6 and 5.5.4 too, 
 chaos: install ## Launch while everything breaks: SEED=1 LAUNCHES=500 DATABASE=sqlite, MINUTES=60, MUTANT=fence
 	$(BIN)/python -m benchmarks.chaos $(if $(SEED),--seed $(SEED)) $(if $(LAUNCHES),--launches $(LAUNCHES)) \
 		$(if $(DATABASE),--database $(DATABASE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MUTANT),--mutant $(MUTANT))
+
+storm: install ## 500 clicks in 10 s, with hublaunch and without: CLICKS=60, SEED=1, DATABASE=postgresql REPLICAS=3
+	$(BIN)/python -m benchmarks.storm $(if $(CLICKS),--clicks $(CLICKS)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(DATABASE),--database $(DATABASE)) $(if $(REPLICAS),--replicas $(REPLICAS))
 
 check: install ## Formatting, lint, types, import rules
 	$(BIN)/ruff format --check .
