@@ -146,7 +146,7 @@ class Admission:
             self._changed.clear()
             try:
                 through = await self._let_through()
-                if self._watchers.see_a_line and loop.time() - told_at >= _EVERY_S:
+                if loop.time() - told_at >= _EVERY_S and self._watchers.see_a_line:
                     told_at = loop.time()
                     await self._look_at_the_line(held_back=through.holds_back)
             except Exception:

@@ -94,7 +94,8 @@ def _admit(connection: Connection, admit: Admit) -> LetThrough:
         line = Line(waiting, turns, weight=admit.weight, may_go=lambda one: room.take(one.image))
         while room.free and (one := line.take()):
             chosen.append(one.launch_id)
-        _keep_turns(connection, line.turns)
+        if chosen:
+            _keep_turns(connection, line.turns)
     refused = {one.launch_id: failing[one.image] for one in waiting if one.image in failing}
     return LetThrough(
         admitted=_let_through(connection, chosen, at, owner=admit.owner),
