@@ -10,7 +10,7 @@ import inspect
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -22,6 +22,7 @@ from app.launch import attempt as attempts
 from app.launch import names
 from app.launch.account import ServerLimits, check_name, check_room
 from app.launch.attempt import Entry
+from app.launch.binder_images import BinderImages, ImageMapping
 from app.launch.cleanup import clean_up
 from app.launch.errors import NameTaken, SpawnTimedOut
 from app.launch.hook import PreLaunchHook
@@ -33,6 +34,8 @@ from app.launch.request import launch_request
 from app.settings import Settings, SettingsFault
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CLEAN_UP_TIMEOUT_S = 60.0
 
@@ -194,7 +197,17 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def _faults(where: str, patterns: Sequence[str], parse: Callable[[str], object]) -> list[str]:
+def binder_images_of(settings: Settings) -> BinderImages:
+    """The images of BinderHub's specs, by these settings; SettingsFault with a sentence for each that is none."""
+    pairs = list(settings.binder_images.items())
+    faults = _faults("LAUNCHER_BINDER_IMAGES: pattern", pairs, lambda pair: ImageMapping.parse(*pair))
+    if faults:
+        raise SettingsFault(faults)
+    mappings = [ImageMapping.parse(*pair) for pair in pairs]
+    return BinderImages(mappings, allowed_extra_args=settings.allowed_extra_args)
+
+
+def _faults(where: str, patterns: Sequence[T], parse: Callable[[T], object]) -> list[str]:
     faults = []
     for number, pattern in enumerate(patterns, start=1):
         try:

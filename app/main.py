@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app.access import check_access, makes_temporary_users, open_access
-from app.api import capacity, docs, health, oauth, routes
+from app.api import binder, capacity, docs, health, oauth, routes
 from app.api.auth import LaunchSecrets
 from app.api.capacity import CapacityReport
 from app.api.dependencies import Web
@@ -44,7 +44,7 @@ from app.launch.policy import Policy
 from app.launch.ports import LaunchStore
 from app.launch.reaper import Keeping, Reaper
 from app.launch.service import LaunchService
-from app.launcher import Launcher, entry_of, limits_of, policy_of
+from app.launcher import Launcher, binder_images_of, entry_of, limits_of, policy_of
 from app.logs import configure_logging
 from app.rates import open_limiter
 from app.sealing import Sealer
@@ -86,6 +86,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
         middleware=_middleware(settings),
     )
     app.include_router(routes.router, prefix=prefix)
+    app.include_router(binder.router, prefix=prefix)
     if "hub" in settings.access:
         app.include_router(oauth.router, prefix=prefix)
     app.include_router(health.router, prefix=prefix)
@@ -100,7 +101,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
 @asynccontextmanager
 async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport | None) -> AsyncGenerator[_State]:
     check_access(settings)
-    policy = policy_of(settings)
+    policy, binder_images = policy_of(settings), binder_images_of(settings)
     given_key = settings.secret_key.get_secret_value() if settings.secret_key else None
     secret_keys = [
         secret_key(given_key, settings.database_url),
@@ -160,6 +161,8 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
                 limiter=limiter,
                 address=access.address,
                 allowed_extra_args=frozenset(settings.allowed_extra_args),
+                binder_images=binder_images,
+                prefix=settings.prefix,
             ),
         }
 
@@ -230,13 +233,16 @@ def _middleware(settings: Settings) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Content-Type", "Idempotency-Key", "Authorization", "X-Launch-Secret", "Last-Event-ID"],
+            allow_headers=[
+                *("Content-Type", "Idempotency-Key", "Authorization", "X-Launch-Secret", "Last-Event-ID"),
+                "X-Xsrftoken",  # which binderhub-client sends where the page has a cookie of that name
+            ],
             expose_headers=[
                 *("Location", "Retry-After", "X-Launch-Cursor", "X-Launch-Secret"),
                 *("RateLimit", "RateLimit-Policy"),
             ],
         ),
-        Middleware(OwnOrigin, allowed=settings.cors_origins),
+        Middleware(OwnOrigin, allowed=settings.cors_origins, launching=f"{settings.prefix}{binder.PATH}"),
         Middleware(JsonBodies),
     ]
 

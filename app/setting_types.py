@@ -107,6 +107,7 @@ AS_WORDS = BeforeValidator(_words)
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 Words = Annotated[tuple[str, ...], NoDecode, AS_WORDS]
 WordsByName = Annotated[Mapping[str, tuple[str, ...]], NoDecode, BeforeValidator(_object)]
+TextByName = Annotated[Mapping[str, str], NoDecode, BeforeValidator(_object)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 UrlPrefix = Annotated[str, BeforeValidator(_url_prefix)]
 Origins = Annotated[Words, AfterValidator(_origins)]

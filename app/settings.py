@@ -27,6 +27,7 @@ from app.setting_types import (
     Origins,
     Rate,
     Rates,
+    TextByName,
     UrlPrefix,
     Weights,
     Words,
@@ -157,6 +158,10 @@ class Settings(BaseSettings):
     )
     banned_repos: Words = Field(
         (), title="Repositories that may not be launched, whatever allows them: glob patterns for host/path"
+    )
+    binder_images: TextByName = Field(
+        {},
+        title="Images for BinderHub's clients, as a JSON object from patterns of provider/spec to images; empty is off",
     )
     allowed_extra_args: Words = Field(
         BINDERHUB_EXTRA_ARGS, title="Keys that a request's extra_args may have; they reach the spawner as user_options"

@@ -16,6 +16,7 @@ from app.api.health import Health
 from app.api.rate_headers import note_verdict
 from app.api.sight import Sight, sight
 from app.api.views import Views
+from app.launch.binder_images import BinderImages
 from app.launch.feed import Feed
 from app.launch.limiter import RateLimiter
 from app.launch.model import Caller, Launch
@@ -37,6 +38,9 @@ class Web:
     address: Callable[[Request], str]
     """Of a request's client."""
     allowed_extra_args: frozenset[str]
+    binder_images: BinderImages
+    prefix: str
+    """The path under which the API is served; `""` at the root."""
 
 
 async def _web(request: Request) -> Web:

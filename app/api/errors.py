@@ -33,8 +33,10 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.NamedServerLimitReached: 409,
     errors.QuotaReached: 429,
     errors.RateLimited: 429,
+    errors.SpecNotMapped: 404,
     errors.LaunchNotFound: 404,
     errors.LaunchGone: 410,
+    errors.ServerStopped: 410,
     errors.LineFull: 503,
     errors.IdempotencyKeyReused: 422,
     errors.SecretRequired: 403,
@@ -93,6 +95,12 @@ _HTTP_PROBLEMS: Mapping[int, Problem] = {
         title="This path does not take this method",
         detail="The method is not one that this path takes.",
         advice="See /docs for what it takes.",
+    ),
+    406: Problem(
+        code="event_stream_only",
+        title="This path answers with an event stream only",
+        detail="The header Accept does not name text/event-stream.",
+        advice="Send `Accept: text/event-stream`, as an EventSource does, or use POST /launch.",
     ),
     408: Problem(
         code="body_too_slow",

@@ -37,15 +37,17 @@ def _authority(origin: str) -> str:
 class OwnOrigin:
     """Answers 403 to a write that a page elsewhere sends, unless that page's origin is among those that may call.
 
-    What is asked by a page without its origin being known (`Origin: null`) is from elsewhere too.
+    What is asked by a page without its origin being known (`Origin: null`) is from elsewhere too. A GET below
+    `launching` is a write as well: it launches, as BinderHub's do.
     """
 
-    def __init__(self, app: ASGIApp, *, allowed: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, *, allowed: Collection[str], launching: str) -> None:
         self._app = app
         self._allowed = frozenset(allowed)
+        self._launching = launching
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] in _WRITES:
+        if scope["type"] == "http" and (scope["method"] in _WRITES or scope["path"].startswith(self._launching)):
             headers = Headers(scope=scope)
             if not is_own_origin(headers) and headers.get("Origin") not in self._allowed:
                 await http_problem(403)(scope, receive, send)

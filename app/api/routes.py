@@ -14,7 +14,7 @@ from app.api.errors import DOCUMENTED_EVERYWHERE, documented
 from app.api.rate_headers import DOCUMENTED_RATES, rate_headers
 from app.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchEvent, LaunchPage, Session
 from app.api.sight import Sight, sight
-from app.api.sse import EventStream, event_blocks
+from app.api.sse import EventStream, event_blocks, wants_stream
 from app.launch.account import NAME_MAX
 from app.launch.errors import AccessDenied, LaunchNotFound, SecretRequired, Unauthenticated
 from app.launch.model import Launch, Status
@@ -138,7 +138,7 @@ async def post_launch(
     launch = await web.service.start(request, caller, key=idempotency_key, count=count)
     secret = web.secrets.of(launch.id)
     headers = {"Location": web.views.location(launch.id), "X-Launch-Secret": secret, **rate_headers(http_request)}
-    if _wants_stream(accept):
+    if wants_stream(accept):
         return _events(web, launch, cursor=_cursor(last_event_id, 0), sight=Sight.ENTRY, headers=headers)
     shown = web.views.launch(launch, sight=Sight.ENTRY)
     shown |= {"secret": secret, "events_url": f"{shown['events_url']}?secret={secret}"}
@@ -266,10 +266,6 @@ async def get_session(caller: KnownCallerDep) -> Response:
     if caller is not None:
         shown = {"kind": caller.kind, "name": caller.key, "is_admin": caller.is_admin}
     return JSONResponse(shown, 200, {"Cache-Control": "no-store"})
-
-
-def _wants_stream(accept: str) -> bool:
-    return any(part.partition(";")[0].strip() == "text/event-stream" for part in accept.lower().split(","))
 
 
 def _cursor(last_event_id: str | None, after: int) -> int:

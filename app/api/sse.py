@@ -50,20 +50,25 @@ class EventStream(EventSourceResponse):
         await asyncio.Event().wait()
 
 
+def wants_stream(accept: str) -> bool:
+    """Whether an Accept names event streams; `*/*` does not."""
+    return any(part.partition(";")[0].strip() == "text/event-stream" for part in accept.lower().split(","))
+
+
 async def event_blocks(feed: Feed, views: Views, launch: Launch, *, after: int, sight: Sight) -> AsyncGenerator[bytes]:
     """The launch's events above `after`, as many in one block as there are, with a heartbeat while there are none.
 
     The first block goes out at once, so that every proxy passes the headers on; it and the last tell the client to
     wait a moment of its own before it reconnects.
     """
-    yield _retry()
+    yield retry_block()
     async with aclosing(feed.follow(launch.id, after=after, idle_s=HEARTBEAT_S)) as batches:
         async for news in batches:
             if isinstance(news, Position):
                 yield _position_block(news)
             else:
                 yield b"".join([views.sse(event, launch, sight=sight) for event in news]) or _HEARTBEAT
-    yield _retry()
+    yield retry_block()
 
 
 @lru_cache(maxsize=4096)
@@ -72,5 +77,6 @@ def _position_block(position: Position) -> bytes:
     return f"event: position\ndata: {json.dumps(asdict(position), separators=(',', ':'))}\n\n".encode()
 
 
-def _retry() -> bytes:
+def retry_block() -> bytes:
+    """Tells the client to wait a moment of its own before it reconnects."""
     return b"retry: %d\n\n" % random.randint(1000, 3000)  # noqa: S311

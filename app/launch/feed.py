@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -98,7 +99,7 @@ class Feed:
     def __init__(self, store: LaunchStore) -> None:
         self._store = store
         self._tails: dict[str, _Tail] = {}
-        self._ended = False
+        self._ended = asyncio.Event()
         store.subscribe(self.publish)
         store.on_growth(self.note)
 
@@ -138,9 +139,15 @@ class Feed:
 
     def end(self) -> None:
         """End every stream, as this process stops; their followers go on elsewhere from where they are."""
-        self._ended = True
+        self._ended.set()
         for tail in self._tails.values():
             tail.wake()
+
+    async def linger(self, seconds: float) -> None:
+        """Return after so long, or when every stream is to end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
 
     async def follow(
         self, launch_id: str, *, after: int = 0, idle_s: float | None = None
@@ -165,7 +172,7 @@ class Feed:
                 elif len(tail.events) > after:
                     events, after = tail.events[after:], len(tail.events)
                     yield events
-                elif tail.has_ended or tail.is_gone or self._ended:
+                elif tail.has_ended or tail.is_gone or self._ended.is_set():
                     return
                 elif tail.position is not None and tail.position != told:
                     told = tail.position

@@ -18,6 +18,9 @@ from app.launch.reaper import Reaper
 
 log = logging.getLogger(__name__)
 
+_RECENT_MAX = 20
+"""How many launches are looked at for one to go on with; a caller has few of one request."""
+
 Check = Callable[[str, str, str, str], Awaitable[None]]
 """The pre_launch_hook: (image, username, server_name, repo_url); raises a RequestRefused."""
 Count = Callable[[], Awaitable[None]]
@@ -132,6 +135,22 @@ class LaunchService:
             age_s = datetime.now(UTC).timestamp() - ULID.from_str(launch_id).timestamp
             raise LaunchGone if age_s > self._retention_s else LaunchNotFound
         return launch
+
+    async def recent(self, request: LaunchRequest, caller: Caller, *, within_s: float) -> Launch | None:
+        """The caller's newest launch of this very request that still leads to a server; None if there is none.
+
+        That is one under way, or a ready one that was accepted within `within_s` and whose server stands, by the Hub;
+        a HubError if the Hub cannot say.
+        """
+        since = datetime.now(UTC) - timedelta(seconds=within_s)
+        wanted = Wanted(caller=caller, image=request.image, repo_url=request.repo_url)
+        for launch in await self._store.launches(wanted, limit=_RECENT_MAX):
+            if launch.request != request or launch.cancel_requested_at is not None:
+                continue
+            is_fresh = launch.status is Status.READY and launch.created_at > since
+            if launch.is_under_way or (is_fresh and await self._reaper.stands(launch)):
+                return launch
+        return None
 
     async def page(self, wanted: Wanted, *, limit: int) -> Sequence[Launch]:
         """Launches, the newest first."""

@@ -20,8 +20,10 @@
     │   ├── RateLimited                too many requests in too short a time
     │   ├── IdempotencyKeyReused       the key came with another request before
     │   ├── LineFull                   as many launches wait for their turn as may
+    │   ├── SpecNotMapped              LAUNCHER_BINDER_IMAGES has no image for the repository
     │   ├── LaunchNotFound             no launch of that id
     │   ├── LaunchGone                 there may have been one, and its record was removed
+    │   ├── ServerStopped              the launch that is asked for again has lost its server since
     │   ├── SecretRequired             the launch's secret is missing or wrong
     │   └── ServiceStopping            this process takes no more launches
     ├── HubError                     the Hub did not do what it was asked
@@ -99,7 +101,9 @@ from app.launch.errors.refusals import (
     SecretRequired,
     ServerAlreadyRunning,
     ServerNameTaken,
+    ServerStopped,
     ServiceStopping,
+    SpecNotMapped,
     Unauthenticated,
 )
 from app.launch.errors.spawn import (
@@ -166,6 +170,7 @@ __all__ = [
     "ServerExited",
     "ServerNameTaken",
     "ServerSilent",
+    "ServerStopped",
     "ServiceStopping",
     "SpawnCancelled",
     "SpawnError",
@@ -173,6 +178,7 @@ __all__ = [
     "SpawnLost",
     "SpawnRefused",
     "SpawnTimedOut",
+    "SpecNotMapped",
     "StartTimedOut",
     "TokenRefused",
     "Unauthenticated",

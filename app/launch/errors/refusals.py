@@ -199,6 +199,20 @@ class LineFull(RequestRefused):
         super().__init__(f"{most} launches are under way or waiting for their turn, the most that may.")
 
 
+class SpecNotMapped(RequestRefused):
+    """LAUNCHER_BINDER_IMAGES has no pattern for what a BinderHub client asks for; without it `/build` is off."""
+
+    code = "spec_not_mapped"
+    title = "There is no image for this repository here"
+    advice = (
+        "Check the repository and its ref. Operators: nothing is built here; map the repository to an image in "
+        "LAUNCHER_BINDER_IMAGES."
+    )
+
+    def __init__(self) -> None:
+        super().__init__("No pattern of repositories that have an image matches this one.")
+
+
 class LaunchNotFound(RequestRefused):
     code = "launch_not_found"
     title = "There is no such launch"
@@ -217,6 +231,17 @@ class LaunchGone(RequestRefused):
 
     def __init__(self) -> None:
         super().__init__("Launches that are as old as this id are no longer kept.")
+
+
+class ServerStopped(RequestRefused):
+    """Who goes on with a launch that was ready would be sent to a server that is gone."""
+
+    code = "server_stopped"
+    title = "The server of this launch has stopped"
+    advice = "Launch again, with a new `build_token` where one was sent."
+
+    def __init__(self) -> None:
+        super().__init__("The launch was ready, and its server is gone since.")
 
 
 class IdempotencyKeyReused(RequestRefused):
