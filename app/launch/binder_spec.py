@@ -50,7 +50,8 @@ def _git(parts: Sequence[str]) -> Source:
 
 
 def _ckan(parts: Sequence[str]) -> Source:
-    return Source(repo_url=parts[0], ref_url=parts[0])
+    url, *_ = parts
+    return Source(repo_url=url, ref_url=url)
 
 
 def _doi(parts: Sequence[str]) -> Source:

@@ -14,10 +14,11 @@ from app.api.sessions import SESSION_COOKIE
 from app.keys import add_key
 from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import BODY, Service, read_events, serve
+from tests.served import BODY, IMAGE, Service, read_events, serve
 
 SCOPE = "access:services!service=hublaunch"
 ADA, BOB, ROOT = "ada", "bob", "root"
+BUILD = "/build/gh/org/repo/main"
 
 
 Credentials = Mapping[str, str]
@@ -32,6 +33,7 @@ def settings_of_all(settings: Settings, hub: FakeHub, tmp_path: Path) -> Setting
         "admins": (ROOT,),
         "api_keys_file": tmp_path / "keys.json",
         "oauth_client_id": f"service-{hub.service}",
+        "binder_images": {"gh/org/*/*": IMAGE},
     }
     return settings.model_copy(update=changed)
 
@@ -135,6 +137,7 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("DELETE", "/launch/{launch_id}"): (
         *(403, 401, 401, 403, 403, 202, 403, 202, 202, 403, 202, 403, 401, 403, 403, 403, 202, 401),
     ),
+    ("GET", BUILD): (*(200, 401, 401, 403, 403, 200, 200, 200, 200, 403, 200, 200, 401, 200, 200, 200, 200, 401),),
     ("GET", "/session"): (*(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401),),
     ("DELETE", "/session"): (
         *(204, 204, 204, 204, 204, 204, 204, 204, 204, 403, 204, 204, 204, 204, 204, 204, 204, 204),
@@ -155,7 +158,10 @@ HUB_USERS = ("no scope", "the Hub's service", "owner", "other user", "admin")
 SESSIONS = ("session of the owner", "that session, by a page elsewhere")
 KEYS = ("key", "key that may name users", "key for other images", "admin key")
 WITHOUT_CREDENTIALS = ("nobody", "secret", "wrong secret")
-CHECKS_CREDENTIALS = [route for route in TABLE if route[1].startswith("/launch") or route == ("GET", "/session")]
+LAUNCHES = [route for route in TABLE if route[0] == "POST" or route[1] == BUILD]
+CHECKS_CREDENTIALS = [
+    route for route in TABLE if route[1].startswith("/launch") or route in (("GET", BUILD), ("GET", "/session"))
+]
 
 
 def expected(route: tuple[str, str], caller: str, access: tuple[str, ...]) -> int:
@@ -168,7 +174,7 @@ def expected(route: tuple[str, str], caller: str, access: tuple[str, ...]) -> in
             return 401
         if "hub" not in access and caller == SESSIONS[0]:
             caller = "nobody"
-        if "anonymous" not in access and caller in WITHOUT_CREDENTIALS and route[0] == "POST":
+        if "anonymous" not in access and caller in WITHOUT_CREDENTIALS and route in LAUNCHES:
             return 401
     return TABLE[route][CALLERS.index(caller)]
 
@@ -222,12 +228,17 @@ async def _session_of_ada(service: Service, hub: FakeHub) -> str:
     return service.http.cookies[SESSION_COOKIE]
 
 
+_ACCEPT = {BUILD: {"Accept": "text/event-stream"}}
+
+
 async def _ask(service: Service, route: tuple[str, str], launch_id: str, headers: Mapping[str, str]) -> int:
     method, path = route
     body = BODY | ({"username": BOB} if path.endswith("as bob") else {}) if method == "POST" else None
     path = path.removesuffix(" as bob").format(launch_id=launch_id)
     service.http.cookies.clear()  # a login that was begun is not the next caller's
-    answer = await service.http.request(method, path, json=body, headers=headers)
+    async with service.http.stream(method, path, json=body, headers={**headers, **_ACCEPT.get(path, {})}) as answer:
+        if path != BUILD:
+            await answer.aread()
     if answer.status_code == 401:
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     if answer.status_code >= 400:
@@ -238,7 +249,8 @@ async def _ask(service: Service, route: tuple[str, str], launch_id: str, headers
 async def test_no_route_is_missing_from_the_table(house: House) -> None:
     routes = _routes(house.service.app)
 
-    in_table = {(method, path.partition("?")[0].removesuffix(" as bob")) for method, path in TABLE}
+    paths = {BUILD: "/build/{provider}/{spec:path}"}
+    in_table = {(method, paths.get(path, path.partition("?")[0].removesuffix(" as bob"))) for method, path in TABLE}
     assert {route for route in routes if route[0] != "HEAD"} == in_table
 
 

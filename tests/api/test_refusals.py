@@ -146,7 +146,13 @@ async def test_the_openapi_document_shows_each_status_with_an_example(service: S
     document = (await service.http.get("/openapi.json")).json()
 
     paths = document["paths"]
-    shown_paths = {"/launch", "/launch/{launch_id}", "/launch/{launch_id}/events", "/session"}
+    shown_paths = {
+        "/launch",
+        "/launch/{launch_id}",
+        "/launch/{launch_id}/events",
+        "/build/{provider}/{spec}",
+        "/session",
+    }
     assert set(paths) == shown_paths | {"/healthz", "/readyz", "/status"}
     for path in shown_paths:
         for operation in paths[path].values():
