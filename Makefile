@@ -10,15 +10,16 @@ help: ## List these commands
 
 install: .venv/.installed ## Make .venv with all that the commands below need
 
-.venv/.installed: requirements-dev.lock requirements-node.lock pyproject.toml
+.venv/.installed: requirements-dev.lock requirements-node.lock pyproject.toml tests/npm/package-lock.json
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hublaunch needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
 	@# The locks are complete. Left to resolve, pip takes a newer coverage[toml] than the coverage that is locked.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@# JupyterHub's proxy runs on Node.js 20 or newer; where the machine has none, PyPI's will do.
+	@# JupyterHub's proxy and those of npm's packages that are tested with run on Node.js 20 or newer; where the machine has none, PyPI's will do.
 	node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-node.lock
+	$(BIN)/python -m tests.node
 	touch $@
 
 demo: install ## Run a real JupyterHub with hublaunch beside it (ARGS=--check launches once by itself)

@@ -20,7 +20,6 @@ from app.launch.errors import (
     HubError,
     RequestRefused,
     ServerStopped,
-    ServiceStopping,
     SpecNotMapped,
     Unauthenticated,
 )
@@ -33,9 +32,9 @@ RECENT_S = 600.0
 _EVENT_ID = re.compile(r"([0-9A-Z]{26})\.([0-9]{1,9})\.([A-Za-z0-9_-]{43})")
 _OWN_TOKEN = re.compile(r"[A-Za-z0-9_-]{22,255}")
 """A token that the client has made for itself. BinderHub's own have dots, and many visitors can have the same one."""
-_TOLD_BY_STATUS = (SpecNotMapped, Unauthenticated, ServiceStopping)
-"""Where the client cannot go on at all, or should just come again. All else that is refused is told by an event: an
-EventSource shows a page neither status nor body, and binderhub-client repeats 429 and 5xx once a second for ever."""
+_TOLD_BY_STATUS = (SpecNotMapped, Unauthenticated)
+"""Where a client has come to the wrong address. All else that is refused is told by an event, for people to read: an
+EventSource shows a page neither status nor body, and binderhub-client the status alone."""
 
 router = APIRouter(tags=["binder"], dependencies=[DOCUMENTED_CREDENTIALS], responses=DOCUMENTED_EVERYWHERE)
 

@@ -36,7 +36,7 @@ def proxy_command(directory: Path) -> list[str]:
     found = shutil.which("configurable-http-proxy")
     if found and not _is_python(found):
         return [found]
-    node, npm = _node()
+    node, npm = node_and_npm()
     if not (directory / _SCRIPT).exists():
         _install(directory, npm)
     return [node, str(directory / _SCRIPT)]
@@ -48,7 +48,7 @@ def _is_python(script: str) -> bool:
         return b"python" in file.read(200)
 
 
-def _node() -> tuple[str, list[str]]:
+def node_and_npm() -> tuple[str, list[str]]:
     """The commands for node and npm."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and _major_version(node) >= _NODE_MIN:

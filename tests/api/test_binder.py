@@ -167,10 +167,10 @@ async def test_only_comments_come_while_nothing_happens(
     monkeypatch.setattr(binder_stream, "HEARTBEAT_S", 0.05)
     hub.spawn_plan(None, SpawnPlan(never=True))
 
-    async with service.http.stream("GET", SPEC, headers=ACCEPT) as stream, aclosing(stream.aiter_lines()) as lines:
-        async with asyncio.timeout(5):
-            while await anext(lines) != ":keepalive":
-                pass
+    async with service.http.stream("GET", SPEC, headers=ACCEPT) as stream, asyncio.timeout(5):
+        async for line in stream.aiter_lines():
+            if line == ":keepalive":
+                return
 
 
 async def test_the_stream_stays_open_for_the_client_to_close_and_then_ends(

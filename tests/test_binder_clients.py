@@ -1,0 +1,217 @@
+"""The clients that people have for BinderHub, from npm, on a `hublaunch serve` of its own."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.node import running
+from tests.processes import Replica, replica
+from tests.relay import Relay
+
+SPEC = "gh/org/repo/main"
+IMAGE = "quay.io/binder/org-repo:main"
+TOKEN = "1d1f3c0e-7a1e-4d0c-9d40-2f6f9f7d9a51"
+
+Told = dict[str, Any]
+
+
+@pytest.fixture
+async def service(hub: FakeHub, tmp_path: Path) -> AsyncGenerator[Replica]:
+    mapped = json.dumps({"gh/*/*/*": "quay.io/binder/{1}-{2}:{3}", "gl/*/*": "quay.io/binder/{1}:{2}"})
+    async with replica(hub, f"sqlite:///{tmp_path}/hublaunch.sqlite", LAUNCHER_BINDER_IMAGES=mapped) as service:
+        yield service
+
+
+@pytest.fixture
+async def relay(service: Replica) -> AsyncGenerator[Relay]:
+    async with Relay(str(service.http.base_url)) as relay:
+        yield relay
+
+
+@asynccontextmanager
+async def binderhub_client(relay: Relay, spec: str = SPEC, **options: object) -> AsyncGenerator[AsyncGenerator[Told]]:
+    arguments = (f"{relay.url}/build/", spec, json.dumps(options))
+    async with running("binderhub_client.mjs", *arguments, flags=("--experimental-detect-module",)) as said:
+        yield _told(said)
+
+
+@asynccontextmanager
+async def event_source(relay: Relay, *how: str) -> AsyncGenerator[AsyncGenerator[Told]]:
+    async with running("event_source.mjs", f"{relay.url}/build/{SPEC}", *how) as said:
+        yield _told(said)
+
+
+async def _told(said: asyncio.StreamReader) -> AsyncGenerator[Told]:
+    async with asyncio.timeout(30):
+        async for line in said:
+            yield json.loads(line)
+
+
+async def until(events: AsyncGenerator[Told], message: str) -> list[Told]:
+    return await _until(events, "message", f"{message}\n")
+
+
+async def until_phase(events: AsyncGenerator[Told], phase: str) -> list[Told]:
+    return await _until(events, "phase", phase)
+
+
+async def _until(events: AsyncGenerator[Told], name: str, value: str) -> list[Told]:
+    told = []
+    async for event in events:
+        told.append(event)
+        if event.get(name) == value:
+            return told
+    raise AssertionError(f"it was never told: {told}")
+
+
+async def test_binderhub_client_reaches_ready(relay: Relay, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling", "Starting"], seconds=0.2))
+
+    async with binderhub_client(relay) as events:
+        told = [event async for event in events]
+
+    phases = [event["phase"] for event in told]
+    assert (phases[:3], phases[-1]) == (["waiting", "built", "launching"], "ready")
+    assert told[1]["imageName"] == IMAGE
+    assert (told[-1]["image"], told[-1]["repo_url"]) == (IMAGE, "https://github.com/org/repo")
+    assert told[-1]["url"] == f"{hub.url}user/{next(iter(hub.users))}/"
+    assert hub.tokens.find(told[-1]["token"]) is not None
+    assert len(hub.users) == 1
+
+
+async def test_binderhub_client_writes_gitlabs_namespaces_with_an_encoded_slash(relay: Relay, hub: FakeHub) -> None:
+    async with binderhub_client(relay, "gl/group%2Fsub%2Frepo/main") as events:
+        told = [event async for event in events]
+
+    assert (told[-1]["phase"], told[-1]["image"]) == ("ready", "quay.io/binder/group/sub/repo:main")
+
+
+async def test_binderhub_client_finds_the_same_launch_when_it_fetches_again_after_a_cut(
+    relay: Relay, hub: FakeHub
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+
+    async with binderhub_client(relay, buildToken=TOKEN) as events:
+        before = await until(events, "Pulling")
+        relay.cut()
+        lost = await anext(events)
+        again = await until(events, "Pulling")
+        hub.release(next(iter(hub.users)))
+        rest = [event async for event in events]
+
+    assert lost["phase"] == "failed"
+    assert again == before
+    assert rest[-1]["phase"] == "ready"
+    assert len(hub.users) == 1
+
+
+async def test_a_hub_user_of_binderhub_client_finds_their_launch_without_a_token(hub: FakeHub, tmp_path: Path) -> None:
+    hub.create_user("ada")
+    api_token = hub.tokens.add("ada", ["access:services!service=hublaunch"], "", None).token
+    hub.spawn_plan("ada", SpawnPlan(messages=["Pulling"], never=True))
+    settings = {"LAUNCHER_ACCESS": "hub", "LAUNCHER_BINDER_IMAGES": json.dumps({"gh/*/*/*": IMAGE})}
+
+    async with (
+        replica(hub, f"sqlite:///{tmp_path}/hublaunch.sqlite", **settings) as service,
+        Relay(str(service.http.base_url)) as relay,
+        binderhub_client(relay, apiToken=api_token) as events,
+    ):
+        before = await until(events, "Pulling")
+        relay.cut()
+        await anext(events)
+        again = await until(events, "Pulling")
+        hub.release("ada")
+        rest = [event async for event in events]
+
+    assert again == before
+    assert (rest[-1]["phase"], rest[-1]["token"]) == ("ready", "")
+    assert hub.count("spawn_started") == 1
+
+
+async def test_binderhub_client_shows_why_nothing_was_launched(hub: FakeHub, tmp_path: Path) -> None:
+    refusing = {"LAUNCHER_ALLOWED_IMAGES": "quay.io/jupyter/*", "LAUNCHER_BINDER_IMAGES": json.dumps({"gh/*": IMAGE})}
+    async with (
+        replica(hub, f"sqlite:///{tmp_path}/hublaunch.sqlite", **refusing) as service,
+        Relay(str(service.http.base_url)) as relay,
+        binderhub_client(relay) as events,
+    ):
+        told = [event async for event in events]
+
+    assert {event["phase"] for event in told} == {"failed"}
+    assert "Choose an allowed image" in told[0]["message"]
+
+
+async def test_binderhub_client_is_told_the_image_alone_where_it_asks_for_no_launch(relay: Relay, hub: FakeHub) -> None:
+    async with binderhub_client(relay, buildOnly=True) as events:
+        told = [event async for event in events]
+
+    assert (told[0]["phase"], told[0]["imageName"]) == ("ready", IMAGE)
+    assert hub.count("user_created") == 0
+
+
+async def test_thebes_way_of_reading_reaches_ready(relay: Relay, hub: FakeHub) -> None:
+    async with event_source(relay) as events:
+        told = [event async for event in events]
+
+    assert [event["phase"] for event in told if event["phase"] != "launching"] == ["waiting", "built", "ready"]
+    assert told[-1]["url"].startswith(hub.url)
+    assert told[-1]["token"]
+    assert len(hub.users) == 1
+
+
+async def test_an_event_source_that_is_cut_goes_on_where_it_was(relay: Relay, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+
+    async with event_source(relay, "stubborn") as events:
+        before = await until(events, "Pulling")
+        relay.cut()
+        assert await anext(events) == {"error": "lost"}
+        hub.release(next(iter(hub.users)))
+        rest = await until_phase(events, "ready")
+
+    assert {event["launch_id"] for event in rest if "launch_id" in event} == {before[-1]["launch_id"]}
+    assert "Pulling\n" not in [event["message"] for event in rest]
+    assert (len(hub.users), relay.connections) == (1, 2)
+
+
+async def test_an_event_source_goes_on_after_the_service_was_killed(hub: FakeHub, tmp_path: Path) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+    database = f"sqlite:///{tmp_path}/hublaunch.sqlite"
+    mapped = {"LAUNCHER_BINDER_IMAGES": json.dumps({"gh/*/*/*": IMAGE})}
+
+    async with (
+        replica(hub, database, **mapped) as first,
+        Relay(str(first.http.base_url)) as relay,
+        event_source(relay, "stubborn") as events,
+    ):
+        before = await until(events, "Pulling")
+        await first.kill()
+        async with replica(hub, database, **mapped) as second:
+            relay.lead_to(str(second.http.base_url))
+            hub.release(next(iter(hub.users)))
+            rest = await until_phase(events, "ready")
+
+    assert {event["launch_id"] for event in rest if "launch_id" in event} == {before[-1]["launch_id"]}
+    assert len(hub.users) == 1
+
+
+@pytest.mark.parametrize("plan", [SpawnPlan(), SpawnPlan(fails="no such image")], ids=["ready", "failed"])
+async def test_an_event_source_that_nobody_closes_starts_no_second_launch(
+    relay: Relay, hub: FakeHub, plan: SpawnPlan
+) -> None:
+    """The fault of BinderHub's that is open since 2017 (jupyterhub/binderhub#317)."""
+    hub.spawn_plan(None, plan)
+
+    async with event_source(relay, "stubborn") as events:
+        async for event in events:
+            if event.get("phase") in ("ready", "failed"):
+                relay.cut()
+        # it has given up by itself: the stream was answered 204
+
+    assert (hub.count("spawn_started"), relay.connections) == (1, 2)
