@@ -1,6 +1,6 @@
 """`GET /build/{provider}/{spec}`: a launch for whoever talks to a BinderHub, such as Thebe and binderhub-client.
 
-The one GET that acts. What keeps it from acting twice is in docs/decisions/0011-binderhub-clients.md.
+The one GET that acts. What keeps it from acting twice is in docs/decisions/0014-binderhub-clients.md.
 """
 
 import re

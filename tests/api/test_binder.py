@@ -33,6 +33,7 @@ Told = tuple[str, dict[str, Any]]
 def settings(settings: Settings) -> Settings:
     """The settings of every test here map what is on GitHub and GitLab."""
     mapped = {
+        "gh/org/fixed/*": "quay.io/binder/fixed:1",
         "gh/*/*/*": "quay.io/binder/{1}-{2}:{3}",
         "gl/group%2F*/*": "quay.io/binder/{1}:{2}",
         "zenodo/*": "quay.io/binder/fixed:1",
@@ -373,7 +374,7 @@ async def test_an_id_beyond_the_end_tells_all_again(service: Service, hub: FakeH
 
 async def test_anonymous_callers_of_one_address_get_a_launch_each(service: Service, hub: FakeHub) -> None:
     """Behind one address there may be a whole class; whoever is given a launch is given its token."""
-    first, second = await asyncio.gather(ended(service), ended(service))
+    first, second = await ended(service), await ended(service)
 
     assert first[-1][1]["token"] != second[-1][1]["token"]
     assert len(hub.users) == 2
@@ -473,11 +474,14 @@ async def test_a_hub_user_who_asks_again_gets_their_launch_that_is_ready(of_hub_
     assert hub.count("spawn_started") == 1
 
 
-async def test_another_spec_is_another_launch(of_hub_users: Service, hub: FakeHub) -> None:
-    first = (await ended(of_hub_users))[-1][1]
+async def test_another_spec_is_another_launch_even_if_its_image_is_the_same(
+    of_hub_users: Service, hub: FakeHub
+) -> None:
+    first = (await ended(of_hub_users, "/build/gh/org/fixed/main"))[-1][1]
 
-    other = (await ended(of_hub_users, "/build/gh/org/repo/other"))[-1][1]
+    other = (await ended(of_hub_users, "/build/gh/org/fixed/other"))[-1][1]
 
+    assert (other["image"], other["repo_url"]) == (first["image"], first["repo_url"])
     assert other["url"] != first["url"]
 
 
