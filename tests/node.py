@@ -1,7 +1,12 @@
-"""Node.js with the packages of `tests/npm`. As a program it installs them, as they are locked."""
+"""Node.js with the packages of `tests/npm`.
+
+`python -m tests.node install` brings them as they are locked; `… lock` locks those of `package.json`.
+"""
 
 import asyncio
+import json
 import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +14,10 @@ from pathlib import Path
 from app.demo.proxy import node_and_npm
 
 PACKAGES = Path(__file__).parent / "npm"
+_LOCK = PACKAGES / "package-lock.json"
+_WHOLE = ("thebe-core",)
+"""Packages whose file for browsers has in it whatever they need: none of what they depend on is installed."""
+_QUIET = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
 @asynccontextmanager
@@ -30,10 +39,34 @@ async def running(script: str, *arguments: str, flags: tuple[str, ...] = ()) -> 
 
 def install() -> None:
     """Bring the packages from npm."""
+    _npm("ci")
+
+
+def lock() -> None:
+    """Lock the packages, and what they need, without the addresses of a registry."""
+    _npm("install", "--package-lock-only")
+    locked = json.loads(_LOCK.read_text())
+    packages = locked["packages"]
+    for name in _WHOLE:
+        for others in ("dependencies", "peerDependencies"):
+            packages[f"node_modules/{name}"].pop(others, None)
+    needed: set[str] = set()
+    waiting = [""]
+    while waiting:
+        path = waiting.pop()
+        needed.add(path)
+        below = (f"node_modules/{name}" for name in packages[path].get("dependencies", {}))
+        waiting += [found for found in below if found in packages and found not in needed]
+    kept = {path: package for path, package in packages.items() if path in needed}
+    for package in kept.values():
+        package.pop("resolved", None)
+    _LOCK.write_text(json.dumps({**locked, "packages": kept}, indent=2) + "\n")
+
+
+def _npm(*command: str) -> None:
     _, npm = node_and_npm()
-    command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(command, cwd=PACKAGES, check=True)
+    subprocess.run([*npm, *command, *_QUIET], cwd=PACKAGES, check=True)
 
 
 if __name__ == "__main__":
-    install()
+    {"install": install, "lock": lock}[sys.argv[1]]()

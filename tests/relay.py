@@ -1,68 +1,124 @@
-"""A network that can be cut: a relay between a client and a service."""
+"""A way between a client and a service that breaks, falls silent or is closed when a test says so."""
 
 import asyncio
+import contextlib
+import socket
+import struct
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
 
 class Relay:
-    """Passes connections on to the service at `target` until they are cut."""
+    """Listens on 127.0.0.1 and passes connections on to the service at `target`."""
 
     def __init__(self, target: str) -> None:
         self.lead_to(target)
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._passing: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
         self.connections = 0
-
-    @property
-    def url(self) -> str:
-        assert self._server
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        """How many came."""
+        self.answers_to_lose = 0
+        """On how many connections what comes back first is lost, and the connection with it."""
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self._came = asyncio.Event()
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._server
         self._server.close()
-        self.cut()
-        await asyncio.gather(*self._passing, return_exceptions=True)
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def lead_to(self, target: str) -> None:
         """Pass new connections on to there."""
         address = urlsplit(target)
         self._target = (address.hostname, address.port)
 
+    async def next_connection(self) -> None:
+        """Return once another one comes."""
+        self._came.clear()
+        async with asyncio.timeout(10):
+            await self._came.wait()
+
     def cut(self) -> None:
         """Reset every connection; new ones pass."""
-        for writer in self._writers:
-            writer.transport.abort()
+        for writer in self._open.values():
+            _reset(writer)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def close(self) -> None:
+        """Reset what is open and, from now on, what comes."""
+        self._is_closed = True
+        self.cut()
+
+    def open(self) -> None:
+        """Let connections through again."""
+        self._is_closed = False
+
+    def silence(self) -> None:
+        """From now on pass nothing on the connections that are open; on later ones all is passed."""
+        self._passing.clear()
+        self._passing = asyncio.Event()
+        self._passing.set()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._came.set()
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._open[task] = writer
+        task.add_done_callback(lambda _: self._open.pop(task))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             there, back = await asyncio.open_connection(*self._target)
         except OSError:
-            writer.transport.abort()
+            _reset(writer)
             return
-        self._writers |= {writer, back}
-        for source, sink in ((reader, back), (there, writer)):
-            task = asyncio.create_task(_pass(source, sink))
-            self._passing.add(task)
-            task.add_done_callback(self._passing.discard)
+        if self._is_closed:
+            _reset(writer)
+        ways = (_pass(reader, back, self._passing), self._pass_back(there, writer, self._passing))
+        tasks = [asyncio.create_task(way) for way in ways]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in (back, writer):
+                end.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _pass_back(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, passing: asyncio.Event
+    ) -> None:
+        if self.answers_to_lose:
+            await source.read(1)
+            self.answers_to_lose -= 1
+            _reset(sink)
+        else:
+            await _pass(source, sink, passing)
 
 
-async def _pass(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    try:
-        while data := await source.read(65536):
-            sink.write(data)
+async def _pass(source: asyncio.StreamReader, sink: asyncio.StreamWriter, passing: asyncio.Event) -> None:
+    with contextlib.suppress(ConnectionError):
+        while chunk := await source.read(65_536):
+            await passing.wait()
+            sink.write(chunk)
             await sink.drain()
-    except ConnectionError:
-        pass
-    finally:
-        sink.close()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    if (raw := writer.get_extra_info("socket")) is not None and raw.fileno() >= 0:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        writer.transport.abort()
