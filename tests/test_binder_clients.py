@@ -151,7 +151,7 @@ async def test_binderhub_client_is_told_the_image_alone_where_it_asks_for_no_lau
     async with binderhub_client(relay, buildOnly=True) as events:
         told = [event async for event in events]
 
-    assert (told[0]["phase"], told[0]["imageName"]) == ("ready", IMAGE)
+    assert [(event["phase"], event["imageName"]) for event in told] == [("ready", IMAGE)]
     assert hub.count("user_created") == 0
 
 

@@ -17,8 +17,7 @@ from app.api.sse import EventStream, wants_stream
 from app.launch.binder_spec import BinderSpec
 from app.launch.errors import (
     AlreadyLaunching,
-    HubError,
-    RequestRefused,
+    LaunchError,
     ServerStopped,
     SpecNotMapped,
     Unauthenticated,
@@ -92,11 +91,11 @@ async def get_build(
     try:
         wanted = web.binder_images.request(_spec(request, web.prefix))
         if build_only:
-            return EventStream(built_blocks(wanted), headers={})
+            return EventStream(built_blocks(web.feed, wanted), headers={})
         launch = await _launched(web, wanted, known or await web.callers.caller(request), build_token)
     except _TOLD_BY_STATUS:
         raise
-    except (RequestRefused, HubError) as error:
+    except LaunchError as error:
         return EventStream(refused_blocks(error), headers={})
     return _followed(web, launch, after=0)
 
@@ -132,11 +131,12 @@ async def _launched(web: Web, wanted: LaunchRequest, caller: Caller, build_token
 
 
 def _followed(web: Web, launch: Launch, *, after: int) -> Response:
-    if launch.status is Status.STOPPED:
-        return EventStream(refused_blocks(ServerStopped()), headers={})
+    """The launch's events; none of them where all were delivered, and not those that lead to a server that is gone."""
     last = launch.last_event
     if after == last.seq and last.phase.ends_stream:
         return Response(status_code=204)
+    if launch.status is Status.STOPPED:
+        return EventStream(refused_blocks(ServerStopped()), headers={})
     blocks = launch_blocks(
         web.feed, web.views, launch, after=after if after <= last.seq else 0, secret=web.secrets.of(launch.id)
     )

@@ -44,9 +44,10 @@ async def launch_blocks(feed: Feed, views: Views, launch: Launch, *, after: int,
         await feed.linger(LINGER_S)
 
 
-async def built_blocks(request: LaunchRequest) -> AsyncGenerator[bytes]:
+async def built_blocks(feed: Feed, request: LaunchRequest) -> AsyncGenerator[bytes]:
     """What BinderHub says where an image is there, and no server was asked for."""
     yield _block({"phase": "ready", "imageName": request.image, "message": "The image is there\n"}, event_id=REFUSED)
+    await feed.linger(LINGER_S)
 
 
 async def refused_blocks(error: LaunchError) -> AsyncGenerator[bytes]:

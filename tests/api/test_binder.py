@@ -197,10 +197,10 @@ async def test_a_stop_of_the_service_does_not_wait_for_a_stream_that_lingers(ser
 
 
 async def test_asked_for_the_image_alone_it_launches_nothing(service: Service, hub: FakeHub) -> None:
-    async with build(service, f"{SPEC}?build_only=true") as events:
-        told = [data async for _, data in events]
+    event_id, told = (await ended(service, f"{SPEC}?build_only=true"))[0]
+    again = await service.http.get(f"{SPEC}?build_only=true", headers=ACCEPT | {"Last-Event-ID": event_id})
 
-    assert [(data["phase"], data["imageName"]) for data in told] == [("ready", IMAGE)]
+    assert (told["phase"], told["imageName"], again.status_code) == ("ready", IMAGE, 204)
     assert hub.count("user_created") == 0
 
 
@@ -429,10 +429,12 @@ async def test_one_whose_server_has_stopped_is_not_gone_back_to(service: Service
     first_id, first = told[0]
     await service.cancel({"id": first["launch_id"], "secret": first_id.split(".")[2]})
 
+    after_all = await service.http.get(SPEC, headers=ACCEPT | {"Last-Event-ID": told[-1][0]})
     by_id = (await ended(service, last_event_id=first_id))[-1][1]
     by_token = (await ended(service, f"{SPEC}?build_token={TOKEN}"))[-1][1]
 
     assert by_id["problem"]["code"] == by_token["problem"]["code"] == "server_stopped"
+    assert after_all.status_code == 204
     assert hub.count("user_created") == 1
 
 
