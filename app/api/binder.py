@@ -18,6 +18,7 @@ from app.launch.binder_spec import BinderSpec
 from app.launch.errors import (
     AlreadyLaunching,
     LaunchError,
+    ServerAlreadyRunning,
     ServerStopped,
     SpecNotMapped,
     Unauthenticated,
@@ -123,7 +124,7 @@ async def _launched(web: Web, wanted: LaunchRequest, caller: Caller, build_token
         return recent
     try:
         return await web.service.start(wanted, caller)
-    except AlreadyLaunching:  # by the same click in another tab, mostly
+    except (AlreadyLaunching, ServerAlreadyRunning):  # by the same click in another tab, mostly
         recent = await web.service.recent(wanted, caller, within_s=RECENT_S)
         if recent is None:
             raise

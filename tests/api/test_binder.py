@@ -547,3 +547,19 @@ async def test_two_clicks_at_once_on_the_only_server_that_a_user_has_are_one_lau
     assert {events[-1][1]["phase"] for events in told} == {"ready"}
     assert len({events[-1][1]["launch_id"] for events in told}) == 1
     assert hub.count("spawn_started") == 1
+
+
+async def test_the_only_server_that_a_user_has_is_not_launched_twice_for_two_specs(
+    settings: Settings, hub: FakeHub
+) -> None:
+    hub.create_user("ada")
+    token = hub.tokens.add("ada", [SCOPE], "", None).token
+    hub.spawn_plan("ada", SpawnPlan(messages=["Pulling"], never=True))
+    async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
+        service.http.headers["Authorization"] = f"Bearer {token}"
+        async with build(service) as events:
+            await until(events, "Pulling")
+            refused = (await ended(service, "/build/gh/org/other/main"))[-1][1]
+
+    assert (refused["phase"], refused["problem"]["code"]) == ("failed", "server_already_running")
+    assert hub.count("spawn_started") == 1
