@@ -4,6 +4,8 @@ The one GET that acts. What keeps it from acting twice is in docs/decisions/0014
 """
 
 import re
+from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request
@@ -11,8 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.api.binder_stream import REFUSED, built_blocks, launch_blocks, refused_blocks
-from app.api.dependencies import DOCUMENTED_CREDENTIALS, KnownCallerDep, Web, WebDep
+from app.api.dependencies import DOCUMENTED_CREDENTIALS, KnownCallerDep, Web, WebDep, count_launch
 from app.api.errors import DOCUMENTED_EVERYWHERE, documented
+from app.api.rate_headers import DOCUMENTED_RATES, rate_headers
 from app.api.sse import EventStream, wants_stream
 from app.launch.binder_spec import BinderSpec
 from app.launch.errors import (
@@ -53,6 +56,7 @@ _STREAM: dict[str, Any] = {
             'data: {"phase":"waiting","message":"Accepted\\n"}\n\n',
         }
     },
+    "headers": DOCUMENTED_RATES,
 }
 
 
@@ -63,7 +67,7 @@ _STREAM: dict[str, Any] = {
     responses={
         200: _STREAM,
         204: {"description": "All was delivered; stop following."},
-        **documented(401, 403, 404, 406, 410, 422, 502, 503),
+        **documented(401, 403, 404, 406, 410, 422, 429, 502, 503),
     },
 )
 async def get_build(
@@ -88,17 +92,17 @@ async def get_build(
     if resumed := _EVENT_ID.fullmatch(last_event_id or ""):
         launch_id, seq, secret = resumed.groups()
         if web.secrets.opens(launch_id, secret):
-            return _followed(web, await web.service.get(launch_id), after=int(seq))
+            return _followed(web, await web.service.get(launch_id), after=int(seq), headers={})
     try:
         wanted = web.binder_images.request(_spec(request, web.prefix))
         if build_only:
             return EventStream(built_blocks(web.feed, wanted), headers={})
-        launch = await _launched(web, wanted, known or await web.callers.caller(request), build_token)
+        launch = await _launched(request, web, wanted, known or await web.callers.caller(request), build_token)
     except _TOLD_BY_STATUS:
         raise
     except LaunchError as error:
-        return EventStream(refused_blocks(error), headers={})
-    return _followed(web, launch, after=0)
+        return EventStream(refused_blocks(error), headers=dict(rate_headers(request)))
+    return _followed(web, launch, after=0, headers=rate_headers(request))
 
 
 def _spec(request: Request, prefix: str) -> BinderSpec:
@@ -110,20 +114,23 @@ def _spec(request: Request, prefix: str) -> BinderSpec:
     return BinderSpec.parse(path.removeprefix(start).decode())
 
 
-async def _launched(web: Web, wanted: LaunchRequest, caller: Caller, build_token: str | None) -> Launch:
+async def _launched(
+    request: Request, web: Web, wanted: LaunchRequest, caller: Caller, build_token: str | None
+) -> Launch:
     """A launch that is the client's already, by something that only they have, or else a new one.
 
     A token of their own stands for one launch; a Hub user is one person. An address is shared, a key is a backend's.
     """
+    count = partial(count_launch, request, web, caller)
     if build_token is not None and _OWN_TOKEN.fullmatch(build_token):
-        return await web.service.start(wanted, caller, key=build_token)
+        return await web.service.start(wanted, caller, key=build_token, count=count)
     if caller.kind != "hub":
-        return await web.service.start(wanted, caller)
+        return await web.service.start(wanted, caller, count=count)
     recent = await web.service.recent(wanted, caller, within_s=RECENT_S)
     if recent is not None:
         return recent
     try:
-        return await web.service.start(wanted, caller)
+        return await web.service.start(wanted, caller, count=count)
     except (AlreadyLaunching, ServerAlreadyRunning):  # by the same click in another tab, mostly
         recent = await web.service.recent(wanted, caller, within_s=RECENT_S)
         if recent is None:
@@ -131,7 +138,7 @@ async def _launched(web: Web, wanted: LaunchRequest, caller: Caller, build_token
         return recent
 
 
-def _followed(web: Web, launch: Launch, *, after: int) -> Response:
+def _followed(web: Web, launch: Launch, *, after: int, headers: Mapping[str, str]) -> Response:
     """The launch's events; none of them where all were delivered, and not those that lead to a server that is gone."""
     last = launch.last_event
     if after == last.seq and last.phase.ends_stream:
@@ -141,4 +148,4 @@ def _followed(web: Web, launch: Launch, *, after: int) -> Response:
     blocks = launch_blocks(
         web.feed, web.views, launch, after=after if after <= last.seq else 0, secret=web.secrets.of(launch.id)
     )
-    return EventStream(blocks, headers={})
+    return EventStream(blocks, headers=dict(headers))

@@ -5,6 +5,7 @@ The functions are coroutines because FastAPI sends plain ones to a thread.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request, Security
@@ -75,17 +76,19 @@ CallerDep = Annotated[Caller, Depends(_caller)]
 KnownCallerDep = Annotated[Caller | None, Depends(_known_caller)]
 
 
-async def _count(request: Request, web: WebDep, caller: CallerDep) -> Callable[[], Awaitable[None]]:
-    async def count() -> None:
-        verdict = await web.limiter.launch(caller, web.address(request))
-        note_verdict(request, verdict)
-        verdict.check()
+async def count_launch(request: Request, web: Web, caller: Caller) -> None:
+    """Count a request as one for a launch; RateLimited."""
+    verdict = await web.limiter.launch(caller, web.address(request))
+    note_verdict(request, verdict)
+    verdict.check()
 
-    return count
+
+async def _count(request: Request, web: WebDep, caller: CallerDep) -> Callable[[], Awaitable[None]]:
+    return partial(count_launch, request, web, caller)
 
 
 CountDep = Annotated[Callable[[], Awaitable[None]], Depends(_count)]
-"""Counts the request as one for a launch; RateLimited."""
+"""`count_launch` for this request and its caller."""
 
 
 @dataclass(frozen=True, slots=True)

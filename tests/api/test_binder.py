@@ -258,6 +258,23 @@ async def test_what_keeps_a_launch_from_being_accepted_is_told_by_an_event_as_a_
     assert hub.count("user_created") == 0
 
 
+async def test_a_launch_too_many_is_told_by_an_event_and_going_on_with_one_does_not_count(
+    settings: Settings, hub: FakeHub
+) -> None:
+    url = f"{SPEC}?build_token={TOKEN}"
+    async with serve(settings.model_copy(update={"rate_limit_address": (1, 3600)})) as service:
+        first = await ended(service, url)
+        refused = (await ended(service))[-1][1]
+        by_id = await ended(service, last_event_id=first[0][0])
+        by_token = await ended(service, url)
+        answer = await service.http.get(SPEC, headers=ACCEPT)
+
+    assert refused["problem"]["code"] == "rate_limited"
+    assert by_id[-1] == by_token[-1] == first[-1]
+    assert answer.headers["RateLimit"].startswith('"address";r=0;t=')
+    assert len(hub.users) == 1
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
