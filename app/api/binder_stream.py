@@ -94,8 +94,9 @@ def _failed(problem: dict[str, str]) -> dict[str, Any]:
 
 
 def _position(position: Position) -> bytes:
-    wait = "" if position.eta_s is None else f", about {position.eta_s:.0f} s to go"
-    return _block({"phase": "waiting", "message": f"Number {position.position} in line{wait}\n"})
+    wait = "" if position.eta_s is None else f", about {position.eta_s} s to go"
+    message = f"Number {position.position} in line{wait}" if position.position else "It is its turn"
+    return _block({"phase": "waiting", "message": f"{message}\n"})
 
 
 def _block(data: dict[str, Any], *, event_id: str = "") -> bytes:

@@ -158,8 +158,11 @@ async def test_the_place_in_line_is_a_waiting_event_without_an_id(settings: Sett
         async with build(service) as events:
             first = await anext(events)
             in_line = await anext(events)
+            hub.release(next(iter(hub.users)))
+            admitted = await anext(events)
 
     assert in_line == (first[0], {"phase": "waiting", "message": "Number 1 in line\n"})
+    assert admitted == (first[0], {"phase": "waiting", "message": "It is its turn\n"})
 
 
 async def test_only_comments_come_while_nothing_happens(
