@@ -45,9 +45,9 @@ _REACH = re.compile(r"/user/([^/?]+)(?:/([^/?]+))?/api")
 
 
 def strays(hub: FakeHub, username: str | None, server_name: str | None) -> list[str]:
-    """The raw paths that name another user or server than these, or that are of no form that hublaunch uses."""
+    """The raw paths that name another user or server than these, or that are of no form that a launch uses."""
     found = []
-    for request in hub.requests:
+    for request in (request for request in hub.requests if request.operation != "show_page"):
         match = _OWN.fullmatch(request.raw_path) or _REACH.fullmatch(request.raw_path)
         if match is None:
             found.append(request.raw_path)
