@@ -20,6 +20,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from app.fingerprint import fingerprint
 from app.launch.image import ImagePattern
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class ApiKeys:
     def __init__(self, path: Path) -> None:
         """KeysFault if the file cannot be used."""
         self._path = path
-        self._seen = _fingerprint(path)
+        self._seen = fingerprint(path)
         self._keys = read_keys(path)
         self._fault: str | None = None
 
@@ -91,7 +92,7 @@ class ApiKeys:
         return found[0]
 
     def _read_again_if_changed(self) -> None:
-        seen = _fingerprint(self._path)
+        seen = fingerprint(self._path)
         if seen == self._seen and self._fault is None:
             return
         self._seen = seen
@@ -199,18 +200,6 @@ def _write(path: Path, content: _Content) -> None:
 
 def _reason(fault: ErrorDetails) -> str:
     return fault["msg"].removeprefix("Value error, ")
-
-
-def _fingerprint(path: Path) -> tuple[int, int, int, int] | None:
-    """What changes when the file does, also when a link on its way is turned to another (as Kubernetes does).
-
-    The time of its last change of status is among it, for the sake of chmod and of copies that keep their times.
-    """
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _sha256(key: str) -> str:

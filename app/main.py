@@ -40,11 +40,15 @@ from app.launch.feed import Feed
 from app.launch.guard import Guard
 from app.launch.lease import LeaseClock, Leases
 from app.launch.line import weight_of
+from app.launch.places import Places
 from app.launch.policy import Policy
 from app.launch.ports import LaunchStore
+from app.launch.quotas import Limits
 from app.launch.reaper import Keeping, Reaper
+from app.launch.running import Running
 from app.launch.service import LaunchService
 from app.launcher import Launcher, binder_images_of, entry_of, limits_of, policy_of
+from app.limits_file import LimitsFault, LimitsFile
 from app.logs import configure_logging
 from app.rates import open_limiter
 from app.sealing import Sealer
@@ -102,6 +106,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
 async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport | None) -> AsyncGenerator[_State]:
     check_access(settings)
     policy, binder_images = policy_of(settings), binder_images_of(settings)
+    limits_file = LimitsFile(settings.limits_file) if settings.limits_file is not None else None
     given_key = settings.secret_key.get_secret_value() if settings.secret_key else None
     secret_keys = [
         secret_key(given_key, settings.database_url),
@@ -120,18 +125,21 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         feed = Feed(store)
         if shared:
             await stack.enter_async_context(_background(feed.keep_up(every_s=POLL_S)))
+        if limits_file is not None:
+            await stack.enter_async_context(_background(limits_file.run()))
+        limits = _limits(limits_file)
         needed = needed_scopes(
             temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub"
         )
         check = HubCheck(hub, needed=needed, seen=partial(_note_hub, store))
         guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
         service = await stack.enter_async_context(
-            _launching(settings, policy, store, hub, feed, clock, guard, check.version)
+            _launching(settings, policy, limits, store, hub, feed, clock, guard, check.version)
         )
         await stack.enter_async_context(_background(check.run()))
         limiter = open_limiter(settings, store)
         await stack.enter_async_context(_background(limiter.run()))
-        state = Health(store_is_healthy=store.is_healthy, hub=check)
+        state = Health(store_is_healthy=store.is_healthy, hub=check, limits=limits_file)
         stack.enter_context(_on_stop_signals(state.stop, service.stop, feed.end))
         log.info(
             "Hub API at %s, servers under %s, launches in %s",
@@ -176,6 +184,7 @@ async def _note_hub(store: LaunchStore, mark: str, before_s: float) -> None:
 async def _launching(
     settings: Settings,
     policy: Policy,
+    limits: Callable[[], Limits],
     store: LaunchStore,
     hub: HubClient,
     feed: Feed,
@@ -211,8 +220,11 @@ async def _launching(
             store=store,
             admission=admission,
             leases=leases,
+            places=Places(store=store, reaper=reaper),
             reaper=reaper,
+            running=Running(store=store, reaper=reaper),
             policy=policy,
+            limits=limits,
             accounts=Accounts(hub, create_user=settings.create_user, limits=limits_of(settings)),
             launch_timeout_s=settings.launch_timeout,
             max_wait_s=settings.max_wait_s,
@@ -222,10 +234,15 @@ async def _launching(
         )
 
 
+def _limits(file: LimitsFile | None) -> Callable[[], Limits]:
+    """The limits as they hold whenever it is called."""
+    return (lambda: file.limits) if file is not None else Limits
+
+
 def _middleware(settings: Settings) -> list[Middleware]:
     open_paths = frozenset((*HEALTH_PATHS, *(settings.prefix + path for path in HEALTH_PATHS)))
     return [
-        Middleware(StartFaults, plain=(StoreError, SettingsFault, KeysFault)),
+        Middleware(StartFaults, plain=(StoreError, SettingsFault, KeysFault, LimitsFault)),
         Middleware(SecurityHeaders, frame_ancestors=settings.frame_ancestors),
         Middleware(Bounds),
         Middleware(KnownHosts, hosts=settings.known_hosts, open_paths=open_paths),

@@ -137,6 +137,11 @@ class Settings(BaseSettings):
         title="How many turns a caller gets for one of another's, as a JSON object from glob patterns such as hub:ada, "
         "key:course-* or anonymous:* to numbers above 0",
     )
+    limits_file: Path | None = Field(
+        None,
+        title="A YAML or JSON file with limits on launches at once, by caller, repository and image, and in all; read "
+        "again when it changes",
+    )
     idempotency_ttl: float = Field(
         86400, ge=0, title="Seconds for which a request sent again with its Idempotency-Key gets the same launch"
     )

@@ -14,14 +14,18 @@ from app.launch.feed import Feed
 from app.launch.guard import Guard
 from app.launch.lease import LeaseClock, Leases
 from app.launch.model import Caller, Launch, LaunchRequest
+from app.launch.places import Places
 from app.launch.policy import Policy
+from app.launch.quotas import Limits
 from app.launch.reaper import Keeping, Reaper
+from app.launch.running import Running
 from app.launch.service import LaunchService
 from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
 
 UNGUARDED = Guard(mode="off", failure_limit=4)
+NO_LIMITS = Limits()
 SEALER = Sealer(["k" * 32], purpose="stored tokens")
 
 
@@ -55,6 +59,7 @@ async def launching(
     store: SqlLaunchStore,
     *,
     policy: Policy | None = None,
+    limits: Limits = NO_LIMITS,
     named: bool = False,
     attempts_max: int = 1,
     lease_s: float = 15,
@@ -67,7 +72,7 @@ async def launching(
     retention_s: float = 86400,
 ) -> AsyncGenerator[Launching]:
     """An open store's core; on leaving, its tasks have ended and its lease is given up."""
-    limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=0, hub_url=hub.url)
+    server_limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=0, hub_url=hub.url)
     entry = Entry(hub_url=hub.url, token_mode="hub", token_lifetime_s=60)
     admission = Admission(
         store=store, most=max_concurrent_spawns, weight=lambda _: 1.0, guard=guard, watchers=Feed(store)
@@ -86,8 +91,11 @@ async def launching(
                 admission=admission,
                 leases=leases,
                 reaper=reaper,
+                places=Places(store=store, reaper=reaper),
+                running=Running(store=store, reaper=reaper),
                 policy=policy or Policy(["*"]),
-                accounts=Accounts(client, create_user=True, limits=limits),
+                limits=lambda: limits,
+                accounts=Accounts(client, create_user=True, limits=server_limits),
                 launch_timeout_s=20,
                 max_wait_s=max_wait_s,
                 most_under_way=max_concurrent_spawns + max_queue,

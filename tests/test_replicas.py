@@ -6,6 +6,7 @@ import math
 import re
 import signal
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -223,6 +224,24 @@ async def test_on_a_file_the_next_process_has_everything_at_once(hub: FakeHub, t
             told = await events(again, accepted)
 
     assert (told[-1]["phase"], told[-1]["attempt"]) == ("ready", 1)
+
+
+async def test_a_quota_holds_over_three_replicas_that_race(hub: FakeHub, database_url: str, tmp_path: Path) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    limits = tmp_path / "limits.yaml"
+    limits.write_text("repositories: [{match: github.com/org/*, most: 7}]")
+    variables = {"LAUNCHER_LIMITS_FILE": str(limits)}
+    async with (
+        replica(hub, database_url, **variables) as one,
+        replica(hub, database_url, **variables) as two,
+        replica(hub, database_url, **variables) as three,
+    ):
+        answers = await asyncio.gather(
+            *(at.http.post("/launch", json=BODY) for _ in range(20) for at in (one, two, three))
+        )
+
+    assert sorted(answer.status_code for answer in answers) == [202] * 7 + [429] * 53
+    assert {answer.json()["limit"]["active"] for answer in answers if answer.status_code == 429} == {7}
 
 
 # --- the line ---------------------------------------------------------------------------------------------------------

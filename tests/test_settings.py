@@ -35,6 +35,7 @@ def test_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None
         "LAUNCHER_CORS_ORIGINS",
         "LAUNCHER_OAUTH_CLIENT_ID",
         "LAUNCHER_API_KEYS_FILE",
+        "LAUNCHER_LIMITS_FILE",
         "LAUNCHER_OAUTH_CALLBACK_URL",
     }
     given(monkeypatch)

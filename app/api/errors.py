@@ -30,6 +30,7 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.ServerAlreadyRunning: 409,
     errors.ServerNameTaken: 409,
     errors.AlreadyLaunching: 409,
+    errors.AlreadyRunning: 409,
     errors.NamedServerLimitReached: 409,
     errors.QuotaReached: 429,
     errors.RateLimited: 429,
@@ -216,6 +217,17 @@ def _launch_response(error: errors.LaunchError, told: Mapping[str, str] | None =
         status = error.status_code
     if isinstance(error, errors.InvalidRequest):
         more["errors"] = [{"field": error.field, "reason": error.reason}]
+    if isinstance(error, errors.QuotaReached):
+        quota = error.quota
+        more["limit"] = {
+            "scope": quota.scope,
+            "together": quota.pattern is not None,
+            "most": quota.most,
+            "active": error.active,
+        }
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, errors.AlreadyRunning):
+        more["launch_id"] = error.launch_id
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="hublaunch"'
     if status == 503:

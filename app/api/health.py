@@ -15,12 +15,21 @@ class HubReport(Protocol):
     def report(self) -> dict[str, Any]: ...
 
 
+class LimitsReport(Protocol):
+    """What holds of the operator's limits on launches. It does not decide on readiness: bad ones change nothing."""
+
+    def report(self) -> dict[str, Any]: ...
+
+
 class Health:
     """Whether this process can take launches: the log can be written, and it is not being stopped."""
 
-    def __init__(self, *, store_is_healthy: Callable[[], Awaitable[bool]], hub: HubReport) -> None:
+    def __init__(
+        self, *, store_is_healthy: Callable[[], Awaitable[bool]], hub: HubReport, limits: LimitsReport | None
+    ) -> None:
         self._store_is_healthy = store_is_healthy
         self._hub = hub
+        self._limits = limits
         self._stopping = False
 
     def stop(self) -> None:
@@ -34,6 +43,7 @@ class Health:
             "store": "ok" if store else "failing",
             "stopping": self._stopping,
             "hub": self._hub.report(),
+            "limits": self._limits.report() if self._limits else None,
         }
 
 
@@ -48,6 +58,9 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", summary="This process can take launches", responses={503: {"description": "It cannot."}})
 async def readyz(request: Request) -> JSONResponse:
-    """200 if the log can be written and the process is not being stopped, 503 else. The Hub's state is told beside."""
+    """200 if the log can be written and the process is not being stopped, 503 else.
+
+    The states of the Hub and of the limits on launches are told beside.
+    """
     report = await request.state.web.health.report()
     return JSONResponse(report, 200 if report["ready"] else 503, {"Cache-Control": "no-store"})

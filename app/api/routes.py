@@ -16,7 +16,7 @@ from app.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchEvent,
 from app.api.sight import Sight, sight
 from app.api.sse import EventStream, event_blocks, wants_stream
 from app.launch.account import NAME_MAX
-from app.launch.errors import AccessDenied, LaunchNotFound, SecretRequired, Unauthenticated
+from app.launch.errors import AccessDenied, AlreadyRunning, LaunchNotFound, SecretRequired, Unauthenticated
 from app.launch.model import Launch, Status
 from app.launch.ports import Wanted
 from app.launch.request import IMAGE_MAX, REPO_URL_MAX, launch_request
@@ -101,7 +101,13 @@ _STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
     responses={
         200: {
             **_STREAM,
-            "description": "With `Accept: text/event-stream`. " + _STREAM["description"],
+            "description": "With `Accept: text/event-stream`. "
+            + _STREAM["description"]
+            + " Otherwise with `if_running: reuse`: the launch that you already have.",
+            "content": {
+                **_STREAM["content"],
+                "application/json": {"schema": {"$ref": "#/components/schemas/AcceptedLaunch"}},
+            },
             "headers": {**_STREAM["headers"], **DOCUMENTED_RATES},
         },
         204: {"description": "A stream was asked for again by its key, and all of it was delivered."},
@@ -135,14 +141,22 @@ async def post_launch(
         username=body.username,
         server_name=body.server_name,
     )
-    launch = await web.service.start(request, caller, key=idempotency_key, count=count)
+    only_one = body.if_running != "new"
+    try:
+        launch = await web.service.start(request, caller, key=idempotency_key, count=count, only_one=only_one)
+        status = 202
+    except AlreadyRunning as refusal:
+        if body.if_running == "refuse":
+            raise
+        launch = await web.service.get(refusal.launch_id)
+        status = 200
     secret = web.secrets.of(launch.id)
     headers = {"Location": web.views.location(launch.id), "X-Launch-Secret": secret, **rate_headers(http_request)}
     if wants_stream(accept):
         return _events(web, launch, cursor=_cursor(last_event_id, 0), sight=Sight.ENTRY, headers=headers)
     shown = web.views.launch(launch, sight=Sight.ENTRY)
     shown |= {"secret": secret, "events_url": f"{shown['events_url']}?secret={secret}"}
-    return JSONResponse(shown, 202, {"Cache-Control": "no-store", **headers})
+    return JSONResponse(shown, status, {"Cache-Control": "no-store", **headers})
 
 
 @router.get(

@@ -1,6 +1,6 @@
 """Request and response bodies, as the OpenAPI document shows them."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -28,6 +28,20 @@ class LaunchBody(BaseModel):
     extra_args: dict[str, Any] = Field({}, description="Further `user_options`, by keys that the operator allows.")
     username: str = Field("", description="Whose account it is for, where the caller may name somebody else.")
     server_name: str = Field("", description="The named server to make on an existing account; chosen if not given.")
+    if_running: Literal["reuse", "new", "refuse"] = Field(
+        "new",
+        description="If you already have a launch of this image and repository, ready or under way: `reuse` answers "
+        "200 with it, `refuse` 409, `new` launches another. Without credentials you have none.",
+    )
+
+
+class UsedUp(BaseModel):
+    """A limit on launches at once."""
+
+    scope: str = Field(description="caller, repository, image or total: what launches are counted by")
+    together: bool = Field(description="Whether those of others that are like it count too.")
+    most: int = Field(description="How many may be under way or ready.")
+    active: int = Field(description="How many are.")
 
 
 class ProblemBody(BaseModel):
@@ -45,6 +59,8 @@ class ProblemBody(BaseModel):
         alias="violated-policies",
         description="With `rate_limited`: those of `RateLimit-Policy` that leave no room.",
     )
+    limit: UsedUp | None = Field(None, description="With `quota_reached`: which limit, and how far it is used up.")
+    launch_id: str | None = Field(None, description="With `already_running`: the launch that you have.")
 
 
 _LAUNCH: JsonDict = {

@@ -47,14 +47,15 @@ class Accounts:
         AccessDenied, InvalidRequest, ServerAlreadyRunning, ServerNameTaken or NamedServerLimitReached if it cannot be
         had; a HubError if the Hub cannot say. Only an existing account is asked about.
         """
-        username = self._existing_user(request, caller)
+        username = self.existing_user(request, caller)
         if username is None:
             return temporary_user(launch_id, 1, request)
         server_name = self._server_name(request)
         await check_room(self._hub, username, server_name, self._limits)
         return Attempt(launch_id=launch_id, number=1, username=username, server_name=server_name, creates_user=False)
 
-    def _existing_user(self, request: LaunchRequest, caller: Caller) -> str | None:
+    def existing_user(self, request: LaunchRequest, caller: Caller) -> str | None:
+        """On whose account the launch will be; None for a temporary user's. AccessDenied, InvalidRequest."""
         own = caller.key if caller.kind == "hub" else None
         if own in (".", ".."):  # JupyterHub before 5.0 has such users
             raise AccessDenied("No path of JupyterHub's API leads to a user of this name.")

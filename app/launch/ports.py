@@ -10,6 +10,7 @@ from app.launch.guard import Failing, Guard, GuardState
 from app.launch.idempotency import IdempotencyKey
 from app.launch.line import Weight
 from app.launch.model import Attempt, Caller, Event, Launch, Status, Step
+from app.launch.quotas import Quota
 from app.launch.rate_limit import Limit, Verdict
 
 
@@ -225,12 +226,29 @@ class Wanted:
     status: Status | None = None
     repo_url: str | None = None
     image: str | None = None
+    image_name: str | None = None
+    """By the name that the image is counted as (`quotas.py`)."""
+    repo_name: str | None = None
+    """By the name that the repository is counted as; `""` is none."""
+    is_active: bool = False
+    """Only those under way or ready."""
     username: str | None = None
     """Whose account at the Hub the latest attempt is on."""
     since: datetime | None = None
     """Accepted then or later."""
     before: str | None = None
     """Accepted before the launch of this id."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Only:
+    """That a launch is accepted only if none of its caller's active ones would be a second one of it."""
+
+    wanted: Wanted
+    """Where to look for those, and among how many of them at most."""
+    most: int
+    counts: Callable[[Launch], bool]
+    """Whether this one of them would be."""
 
 
 class LaunchStore(Protocol):
@@ -244,14 +262,21 @@ class LaunchStore(Protocol):
     """
 
     async def accept(
-        self, launch: Launch, key: IdempotencyKey | None = None, *, most_under_way: int | None = None
+        self,
+        launch: Launch,
+        key: IdempotencyKey | None = None,
+        *,
+        only: Only | None = None,
+        quotas: Sequence[Quota] = (),
+        most_under_way: int | None = None,
     ) -> Launch:
         """Store a new launch with its first attempt and its first event; it belongs to this process and waits in line.
 
         Returns it; or, if a launch of the same key was accepted before, that one, and nothing is stored.
-        IdempotencyKeyReused if that was for another request. QuotaReached if its caller has `max_active` launches under
-        way or ready, AlreadyLaunching if another launch of the same server is under way, LineFull if `most_under_way`
-        launches are, those in line and those at the Hub. All are held over all that accept, in whatever process.
+        IdempotencyKeyReused if that was for another request. AlreadyRunning if it would not be the `only` one,
+        AlreadyLaunching if another launch of the same server is under way, QuotaReached for the first of `quotas` that
+        is used up, LineFull if `most_under_way` launches are under way, those in line and those at the Hub. All are
+        held over all that accept, in whatever process.
         """
 
     async def find(self, key: IdempotencyKey) -> Launch | None:
@@ -363,6 +388,12 @@ class LaunchStore(Protocol):
 
     async def ready_to_look_up(self, *, every_s: float, limit: int) -> Sequence[Launch]:
         """Ready launches that no process has asked for in the last `every_s`, the longest unseen first."""
+
+    async def holders(self, quota: Quota, *, every_s: float, but: Collection[str], limit: int) -> Sequence[Launch]:
+        """Ready launches that count for a quota, but for those of some ids, and that nobody has asked for lately.
+
+        The longest unseen first; they are taken as asked for from now on.
+        """
 
     async def remove_old(self, *, older_than_s: float, limit: int) -> int:
         """Remove launches that were accepted so long ago, have ended and left nothing at the Hub; their number."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.launch.errors import HubError
 from app.launch.model import Launch
-from app.launch.ports import Hub, LaunchStore, LeaseLost
+from app.launch.ports import Hub, LaunchStore, LeaseLost, Server
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +57,17 @@ class Reaper:
 
         A HubError if the Hub cannot say.
         """
+        return await self.server(launch) is not None
+
+    async def server(self, launch: Launch) -> Server | None:
+        """As above: the server, also while it is stopping."""
         attempt = launch.attempt
         user = await self._hub.get_user(attempt.username)
         server = user.servers.get(attempt.server_name) if user else None
         if server is not None and server.is_the_one_of(attempt):
-            return True
+            return server
         await self.mark_gone(launch, user_is_there=user is not None)
-        return False
+        return None
 
     async def mark_gone(self, launch: Launch, *, user_is_there: bool = True) -> None:
         """The server of a ready launch is gone, and what its user starts under that name is not the launch's."""

@@ -12,9 +12,12 @@ from app.launch.errors import LaunchGone, LaunchNotFound, QuotaReached, ServiceS
 from app.launch.idempotency import IdempotencyKey, idempotency_key
 from app.launch.lease import Leases
 from app.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Status
+from app.launch.places import Places
 from app.launch.policy import Policy
-from app.launch.ports import LaunchStore, Wanted
+from app.launch.ports import LaunchStore, Only, Wanted
+from app.launch.quotas import Limits, Quota
 from app.launch.reaper import Reaper
+from app.launch.running import Running
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +39,11 @@ class LaunchService:
         store: LaunchStore,
         admission: Admission,
         leases: Leases,
+        places: Places,
         reaper: Reaper,
+        running: Running,
         policy: Policy,
+        limits: Callable[[], Limits],
         accounts: Accounts,
         launch_timeout_s: float,
         max_wait_s: float,
@@ -48,8 +54,11 @@ class LaunchService:
         self._store = store
         self._admission = admission
         self._leases = leases
+        self._places = places
         self._reaper = reaper
+        self._running = running
         self._policy = policy
+        self._limits = limits
         self._accounts = accounts
         self._launch_timeout_s = launch_timeout_s
         self._max_wait_s = max_wait_s
@@ -63,15 +72,21 @@ class LaunchService:
         self._stopping = True
 
     async def start(
-        self, request: LaunchRequest, caller: Caller, *, key: str | None = None, count: Count | None = None
+        self,
+        request: LaunchRequest,
+        caller: Caller,
+        *,
+        key: str | None = None,
+        count: Count | None = None,
+        only_one: bool = False,
     ) -> Launch:
         """Accept a launch and begin it; it goes on whether or not anybody follows.
 
         Returns once the launch is stored, with the names of its first attempt. With an Idempotency-Key that came
         before with this request, returns the launch that was accepted then, as it stands now; every other request is
-        counted by `count`. Raises a RequestRefused, or a HubError where the Hub has to be asked about the caller's
-        account; then nothing is stored. Cancelling this call leaves open whether the launch was accepted; one that was
-        runs all the same.
+        counted by `count`. With `only_one` AlreadyRunning if the caller has a launch of the same image and repository.
+        Raises another RequestRefused, or a HubError where the Hub has to be asked what the caller has; then nothing is
+        stored. Cancelling this call leaves open whether the launch was accepted; one that was runs all the same.
         """
         if self._stopping:
             raise ServiceStopping
@@ -81,17 +96,17 @@ class LaunchService:
         if count is not None:
             await count()
         self._policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
+        launch_id, account = str(ULID()), self._accounts.existing_user(request, caller)
+        only = await self._running.check(request, caller, username=account) if only_one else None
         await self._admission.check_image(request.image)
-        launch_id = str(ULID())
-        account = request.username or (caller.key if caller.kind == "hub" else "")
-        standing = await self._ready_on(account, caller) if account else ()
+        standing = await self._ready_on(account, caller) if account is not None else ()
         first = await self._accounts.first_attempt(launch_id, request, caller)
         await self._mark_replaced(standing, first)
         if self._check is not None:
             await self._check(request.image, first.username, first.server_name, request.repo_url)
         launch = self._new_launch(request, caller, first)
         with self._admission.expecting(launch.id):
-            accepted = await self._accept(launch, sent_before)
+            accepted = await self._accept(launch, sent_before, only)
         if accepted.id == launch.id:
             log.info("launch %s accepted: %s", launch.id, request.image)
             self._leases.begin(launch)
@@ -99,13 +114,26 @@ class LaunchService:
             self._admission.forget(launch.id)
         return accepted
 
-    async def _accept(self, launch: Launch, key: IdempotencyKey | None) -> Launch:
-        try:
-            return await self._store.accept(launch, key, most_under_way=self._most_under_way)
-        except QuotaReached:
-            if not await self._find_stopped(launch.caller):
-                raise
-            return await self._store.accept(launch, key, most_under_way=self._most_under_way)
+    async def _accept(self, launch: Launch, key: IdempotencyKey | None, only: Only | None) -> Launch:
+        """Accept it, if need be in the place of one whose server turns out to have stopped.
+
+        After each look at the Hub it is tried again, as others may have found and taken places meanwhile. The refusal
+        that comes after a look that found none is raised.
+        """
+        quotas = self._limits().quotas(launch.caller, launch.request, at=launch.created_at)
+        used_up: set[Quota] = set()
+        while True:
+            try:
+                return await self._store.accept(
+                    launch, key, only=only, quotas=quotas, most_under_way=self._most_under_way
+                )
+            except QuotaReached as refusal:
+                if refusal.quota in used_up:
+                    quota = refusal.quota
+                    log.info("Refused: %s (%s)", refusal, quota.pattern or quota.name or quota.scope)
+                    raise
+                if not await self._places.freed(refusal.quota):
+                    used_up.add(refusal.quota)
 
     async def _ready_on(self, username: str, caller: Caller) -> Sequence[Launch]:
         """The caller's ready launches on the account of this Hub user."""
@@ -116,17 +144,6 @@ class LaunchService:
         for launch in standing:
             if (launch.attempt.username, launch.attempt.server_name) == (first.username, first.server_name):
                 await self._reaper.mark_gone(launch)
-
-    async def _find_stopped(self, caller: Caller) -> bool:
-        """Ask the Hub about the caller's ready launches, the oldest first, until one has lost its server.
-
-        So ready launches whose servers have stopped use up no quota.
-        """
-        ready = await self._store.launches(Wanted(caller=caller, status=Status.READY), limit=caller.max_active)
-        for launch in reversed(ready):
-            if not await self._reaper.stands(launch):
-                return True
-        return False
 
     async def get(self, launch_id: str) -> Launch:
         """The launch as it stands; LaunchNotFound, or LaunchGone for an id from before all that is kept."""

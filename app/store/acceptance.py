@@ -1,4 +1,4 @@
-"""Accepting launches: each once for its key, within its caller's quota, one for a server at a time."""
+"""Accepting launches: each once for its key, within its quotas, one for a server at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,18 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.launch.errors import AlreadyLaunching, IdempotencyKeyReused, LineFull, QuotaReached
+from app.launch.errors import AlreadyLaunching, AlreadyRunning, IdempotencyKeyReused, LineFull, QuotaReached
 from app.launch.idempotency import IdempotencyKey
-from app.launch.model import Caller, Event, Launch
+from app.launch.model import Event, Launch
+from app.launch.ports import Only
+from app.launch.quotas import Quota
+from app.store.counts import active
+from app.store.reads import page
 from app.store.rows import attempt_row, event_row, launch_row
-from app.store.shared import lock
-from app.store.tables import IS_ACTIVE, Instant, launch_attempts, launch_events, launches
+from app.store.tables import Instant, launch_attempts, launch_events, launches
+
+LOCK = "acceptance"
+"""Of the transactions that accept: what one counts, no other adds to before it is stored."""
 
 _INSERT_LAUNCH = insert(launches)
 _INSERT_IF_KEY_IS_NEW = {  # returns the row, as psycopg does not tell how many it has inserted
@@ -35,9 +41,6 @@ _FORGET_KEY = (
     .values(key_scope=None, key_request=None)
 )
 _OF_KEY = select(launches.c.id, launches.c.key_request).where(launches.c.key_scope == bindparam("of_key"))
-_COUNT_ACTIVE = select(func.count()).where(
-    launches.c.caller_kind == bindparam("caller_kind"), launches.c.caller_key == bindparam("caller_key"), IS_ACTIVE
-)
 _COUNT_UNDER_WAY = select(func.count()).where(launches.c.ended_at.is_(None))
 _OTHER_UNDER_WAY_FOR = (
     select(launches.c.id)
@@ -68,12 +71,14 @@ _TO_CLEAN_UP_OF = (
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """A launch to be accepted by this owner, and the key that came with it."""
+    """A launch to be accepted by this owner, the key that came with it, and what it has to keep to."""
 
     launch: Launch
     key: IdempotencyKey | None
     owner: str
     key_kept_s: float
+    only: Only | None
+    quotas: Sequence[Quota]
     most_under_way: int | None
 
 
@@ -86,20 +91,23 @@ class Accepted:
 
 
 def accept(connection: Connection, accepts: Sequence[Accept]) -> Sequence[Accepted]:
-    """Store launches, each with its attempt and its first event.
+    """Store launches, each with its attempt and its first event, under LOCK.
 
-    IdempotencyKeyReused, QuotaReached, AlreadyLaunching, LineFull.
+    IdempotencyKeyReused, AlreadyRunning, AlreadyLaunching, QuotaReached, LineFull.
     """
     outcomes = [_insert_keyed(connection, accept) if accept.key else _first_event(accept) for accept in accepts]
     if unkeyed := [_row(accept) for accept in accepts if accept.key is None]:
         connection.execute(_INSERT_LAUNCH, unkeyed)
-    new = [accept.launch for accept, outcome in zip(accepts, outcomes, strict=True) if outcome.event is not None]
+    new = [accept for accept, outcome in zip(accepts, outcomes, strict=True) if outcome.event is not None]
     if new:
-        attempts = [attempt_row(launch.attempt, launch.created_at, launch.cleaned_at) for launch in new]
+        stored = [accept.launch for accept in new]
+        attempts = [attempt_row(launch.attempt, launch.created_at, launch.cleaned_at) for launch in stored]
         connection.execute(_INSERT_ATTEMPT, attempts)
-        connection.execute(_INSERT_EVENT, [event_row(launch.last_event) for launch in new])
-        _check_limits(connection, new)
-        _check_line(connection, accepts)
+        connection.execute(_INSERT_EVENT, [event_row(launch.last_event) for launch in stored])
+        _check_only(connection, new)
+        _check_servers(connection, stored)
+        _check_quotas(connection, new)
+        _check_line(connection, new)
     return outcomes
 
 
@@ -131,31 +139,34 @@ def _insert_keyed(connection: Connection, accept: Accept) -> Accepted:
     return Accepted(earlier.id, None)
 
 
-def _check_limits(connection: Connection, accepted: Sequence[Launch]) -> None:
-    """Whether what is stored by now is allowed. The locks keep others from accepting more until this is committed."""
-    limited = {launch.caller for launch in accepted if launch.caller.max_active is not None}
-    on_accounts = [launch for launch in accepted if not launch.attempt.creates_user]
-    servers = {launch.id: (launch.attempt.username, launch.attempt.server_name) for launch in on_accounts}
-    lock(
-        connection,
-        [f"launches of {caller.kind} {caller.key}" for caller in limited]
-        + [f"server {username}/{server_name}" for username, server_name in set(servers.values())],
-    )
-    for caller in limited:
-        _check_quota(connection, caller)
-    for launch_id, (username, server_name) in servers.items():
-        key = {"launch_id": launch_id, "username": username, "server_name": server_name}
-        if connection.execute(_OTHER_UNDER_WAY_FOR, key).first() or connection.execute(_TO_CLEAN_UP_OF, key).first():
+def _check_only(connection: Connection, accepts: Sequence[Accept]) -> None:
+    """What is stored by now is checked, here and below: LOCK keeps others from adding to it."""
+    for accept in accepts:
+        if accept.only is None:
+            continue
+        for launch in page(connection, accept.only.wanted, accept.only.most):
+            if launch.id != accept.launch.id and accept.only.counts(launch):
+                raise AlreadyRunning(launch.id)
+
+
+def _check_servers(connection: Connection, accepted: Sequence[Launch]) -> None:
+    for launch in accepted:
+        attempt = launch.attempt
+        key = {"launch_id": launch.id, "username": attempt.username, "server_name": attempt.server_name}
+        if not attempt.creates_user and (
+            connection.execute(_OTHER_UNDER_WAY_FOR, key).first() or connection.execute(_TO_CLEAN_UP_OF, key).first()
+        ):
             raise AlreadyLaunching
+
+
+def _check_quotas(connection: Connection, accepts: Sequence[Accept]) -> None:
+    for quota in dict.fromkeys(quota for accept in accepts for quota in accept.quotas):
+        count = active(connection, quota)
+        if count > quota.most:
+            raise QuotaReached(quota, active=count - 1)  # who is refused is alone in the batch by then
 
 
 def _check_line(connection: Connection, accepts: Sequence[Accept]) -> None:
     most = min((accept.most_under_way for accept in accepts if accept.most_under_way is not None), default=None)
     if most is not None and connection.execute(_COUNT_UNDER_WAY).scalar_one() > most:
         raise LineFull(most)
-
-
-def _check_quota(connection: Connection, caller: Caller) -> None:
-    key = {"caller_kind": caller.kind, "caller_key": caller.key}
-    if caller.max_active is not None and connection.execute(_COUNT_ACTIVE, key).scalar_one() > caller.max_active:
-        raise QuotaReached(caller.max_active)

@@ -11,9 +11,12 @@ from app.launch.line import Line, Turns, Waiting, Weight, caller_name
 from app.launch.model import Event
 from app.launch.ports import Admitted, Capacity, LetThrough, Queue
 from app.store import outcomes
-from app.store.shared import WORK, lock, notify, now
+from app.store.shared import WORK, notify, now
 from app.store.tables import IS_READY, Instant, admission, launches, line_turns
 from app.store.writes import Append, append
+
+LOCK = "admission"
+"""Of the transactions that admit: one process after the other."""
 
 _NOTHING = cast(null(), Text)
 _WAITING_AND_TURNS = union_all(
@@ -69,12 +72,11 @@ class Admit:
 
 
 def admit(connection: Connection, admits: Sequence[Admit]) -> Sequence[LetThrough]:
-    """Admit what may be; one process after the other."""
+    """Admit what may be, under LOCK."""
     return [_admit(connection, one) for one in admits]
 
 
 def _admit(connection: Connection, admit: Admit) -> LetThrough:
-    lock(connection, ["admission"])
     (waiting, turns), at = _waiting_and_turns(connection), now(connection)
     # What is at the Hub is read before how it ended there, so that whatever ends in between counts twice, not never.
     at_hub = {row.image: row.launches for row in connection.execute(_AT_HUB)}

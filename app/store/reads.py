@@ -51,19 +51,20 @@ def find(connection: Connection, key: IdempotencyKey, kept_since: datetime) -> L
 
 def page(connection: Connection, wanted: Wanted, limit: int | None) -> Sequence[Launch]:
     """Launches, the newest first."""
-    query = _NEWEST_FIRST.limit(limit)
+    equal = [
+        (launches.c.status, wanted.status and wanted.status.value),
+        (launches.c.repo_url, wanted.repo_url),
+        (launches.c.image, wanted.image),
+        (launches.c.image_name, wanted.image_name),
+        (launch_attempts.c.username, wanted.username),
+    ]
+    query = _NEWEST_FIRST.limit(limit).where(*(column == value for column, value in equal if value is not None))
     if wanted.caller is not None:
         query = query.where(launches.c.caller_kind == wanted.caller.kind, launches.c.caller_key == wanted.caller.key)
-    if wanted.status is not None:
-        query = query.where(launches.c.status == wanted.status.value)
-        if wanted.status in (Status.WAITING, Status.LAUNCHING, Status.READY):
-            query = query.where(IS_ACTIVE)  # for the index that has those alone
-    if wanted.repo_url is not None:
-        query = query.where(launches.c.repo_url == wanted.repo_url)
-    if wanted.image is not None:
-        query = query.where(launches.c.image == wanted.image)
-    if wanted.username is not None:
-        query = query.where(launch_attempts.c.username == wanted.username)
+    if wanted.is_active or wanted.status in (Status.WAITING, Status.LAUNCHING, Status.READY):
+        query = query.where(IS_ACTIVE)  # for the indexes that have those alone
+    if wanted.repo_name is not None:
+        query = query.where(launches.c.repo_name == (wanted.repo_name or None))
     if wanted.since is not None:
         query = query.where(launches.c.created_at >= wanted.since)
     if wanted.before is not None:

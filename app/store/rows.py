@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import Row
 
 from app.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status
+from app.launch.quotas import Scope, counted_as
 from app.store.tables import launch_attempts, launch_events, launches
 
 
 def launch_row(launch: Launch) -> dict[str, Any]:
     """A row of `launches`."""
+    names = counted_as(launch.caller, launch.request)
     return {
         "id": launch.id,
         "caller_kind": launch.caller.kind,
@@ -32,6 +34,9 @@ def launch_row(launch: Launch) -> dict[str, Any]:
         "launching_at": launch.launching_at,
         "admitted_at": launch.admitted_at,
         "time_left_s": launch.time_left_s,
+        "caller_name": names[Scope.CALLER],
+        "repo_name": names.get(Scope.REPOSITORY),
+        "image_name": names[Scope.IMAGE],
         "fence": launch.fence,
     }
 

@@ -14,9 +14,10 @@ from app.launch.guard import Failing, Guard
 from app.launch.idempotency import IdempotencyKey
 from app.launch.line import Weight
 from app.launch.model import Attempt, Event, Launch, Step
-from app.launch.ports import Capacity, Held, LetThrough, Queue, Wanted
+from app.launch.ports import Capacity, Held, LetThrough, Only, Queue, Wanted
+from app.launch.quotas import Quota
 from app.sealing import Sealer
-from app.store import acceptance, leases, line, outcomes, rate_counts, reads, schema, upkeep, writes
+from app.store import acceptance, counts, leases, line, outcomes, rate_counts, reads, schema, upkeep, writes
 from app.store.database import database
 from app.store.rate_counts import SqlRateCounts
 from app.store.writer import Writer
@@ -93,15 +94,23 @@ class SqlLaunchStore:
     # --- writes -------------------------------------------------------------------------------------------------------
 
     async def accept(
-        self, launch: Launch, key: IdempotencyKey | None = None, *, most_under_way: int | None = None
+        self,
+        launch: Launch,
+        key: IdempotencyKey | None = None,
+        *,
+        only: Only | None = None,
+        quotas: Sequence[Quota] = (),
+        most_under_way: int | None = None,
     ) -> Launch:
-        accept = acceptance.Accept(launch, key, self._lease.owner, self._key_kept_s, most_under_way)
-        accepted = await self._writer.write(acceptance.accept, accept, on_stored=self._publish_accepted)
-        if accepted.launch_id == launch.id:
-            return launch
-        if earlier := await self.get(accepted.launch_id):
-            return earlier
-        return await self.accept(launch, key, most_under_way=most_under_way)  # that one was removed in between
+        accept = acceptance.Accept(launch, key, self._lease.owner, self._key_kept_s, only, quotas, most_under_way)
+        while True:
+            accepted = await self._writer.write(
+                acceptance.accept, accept, on_stored=self._publish_accepted, lock=acceptance.LOCK
+            )
+            if accepted.launch_id == launch.id:
+                return launch
+            if earlier := await self.get(accepted.launch_id):  # or it was removed in between
+                return earlier
 
     async def begin_attempt(self, launch: Launch, attempt: Attempt) -> None:
         await self._writer.write(writes.begin_attempt, writes.NextAttempt(attempt, launch.fence))
@@ -144,7 +153,8 @@ class SqlLaunchStore:
     # --- the line -----------------------------------------------------------------------------------------------------
 
     async def admit(self, *, most: int, weight: Weight, guard: Guard) -> LetThrough:
-        return await self._writer.write(line.admit, line.Admit(self._lease.owner, most, weight, guard))
+        admit = line.Admit(self._lease.owner, most, weight, guard)
+        return await self._writer.write(line.admit, admit, lock=line.LOCK)
 
     async def failing(self, image: str, *, guard: Guard) -> Failing | None:
         return (await self._read(outcomes.failing, guard)).get(image)
@@ -181,6 +191,9 @@ class SqlLaunchStore:
 
     async def ready_to_look_up(self, *, every_s: float, limit: int) -> Sequence[Launch]:
         return await self._writer.write(upkeep.ready_to_look_up, upkeep.LookUp(every_s, limit))
+
+    async def holders(self, quota: Quota, *, every_s: float, but: Collection[str], limit: int) -> Sequence[Launch]:
+        return await self._writer.write(counts.holders, counts.Holders(quota, every_s, but, limit))
 
     async def remove_old(self, *, older_than_s: float, limit: int) -> int:
         before = str(ULID.from_datetime(datetime.now(UTC) - timedelta(seconds=older_than_s)))[:_ULID_TIME]

@@ -81,6 +81,10 @@ launches = Table(
     Column("key_request", Text),  # SHA-256 of the request that came with it
     Column("admitted_at", Instant),  # NULL while in line
     Column("time_left_s", Float, nullable=False, server_default="0"),  # from the next admission on
+    # By these a launch is counted (`launch/quotas.py`). NULL where there is none, and in what an older release wrote.
+    Column("caller_name", Text),
+    Column("repo_name", Text),
+    Column("image_name", Text),
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )
@@ -89,6 +93,9 @@ _partial("ix_launches_under_way", launches.c.id, where=launches.c.ended_at.is_(N
 IS_ACTIVE = launches.c.status.in_([literal_column(f"'{name}'") for name in ("waiting", "launching", "ready")])
 """Under way or ready. In literals, as SQLite sees only then that the index below has all such rows."""
 _partial("ix_launches_active_of_caller", launches.c.caller_kind, launches.c.caller_key, where=IS_ACTIVE)
+_partial("ix_launches_active_caller_name", launches.c.caller_name, where=IS_ACTIVE)
+_partial("ix_launches_active_repo_name", launches.c.repo_name, where=IS_ACTIVE)
+_partial("ix_launches_active_image_name", launches.c.image_name, where=IS_ACTIVE)
 
 IS_READY = launches.c.status == literal_column("'ready'")
 """In a literal, as above."""

@@ -13,6 +13,8 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
+from app.store.shared import lock
+
 log = logging.getLogger(__name__)
 
 A = TypeVar("A")
@@ -41,6 +43,7 @@ class _Write(Generic[A, T]):
     argument: A
     stored: asyncio.Future[T]
     on_stored: Callable[[T], None] | None
+    lock: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +93,24 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._thread.start()
 
-    async def write(self, change: Change[A, T], argument: A, *, on_stored: Callable[[T], None] | None = None) -> T:
+    async def write(
+        self,
+        change: Change[A, T],
+        argument: A,
+        *,
+        on_stored: Callable[[T], None] | None = None,
+        lock: str | None = None,
+    ) -> T:
         """Make a change; return its result once that is committed, or raise what it or the database raised.
 
         A cancelled call's change is made all the same. `on_stored` is called with the result in the event loop, in the
-        order in which changes were asked for and before any caller goes on, also if this caller was cancelled.
+        order in which changes were asked for and before any caller goes on, also if this caller was cancelled. The
+        processes that share the database make changes with the same `lock` one after the other.
         """
         if self._loop is None or self._stopped:
             raise RuntimeError("the store is not open")
         stored: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Write(change, argument, stored, on_stored))
+        self._queue.put(_Write(change, argument, stored, on_stored, lock))
         return await stored
 
     def stop(self) -> None:
@@ -155,14 +166,20 @@ class Writer:
         return self._transact(batch)
 
     def _transact(self, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
-        """All changes in one transaction; if one fails, again from the start, each in a savepoint of its own."""
+        """All changes in one transaction; if one fails, again from the start, each in a savepoint of its own.
+
+        Their locks come before everything else, so that no process waits for one with a row that another needs.
+        """
+        locks = {write.lock for write in batch if write.lock is not None}
         with self._engine.connect() as connection:
             transaction = connection.begin()
+            lock(connection, locks)
             try:
                 outcomes = _together(connection, batch)
             except Exception:  # noqa: BLE001 - whose it is shows itself in the second run
                 transaction.rollback()
                 transaction = connection.begin()
+                lock(connection, locks)
                 outcomes = [_apart(connection, write) for write in batch]
             try:
                 transaction.commit()

@@ -120,6 +120,12 @@ CALLERS = (
 )
 TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     # nob wtok schm nosc serv ownr othr admn sess else secr wsec w+rs key  name narr akey wkey
+    ("POST", "/launch reusing"): (
+        *(202, 401, 401, 403, 403, 200, 202, 202, 200, 403, 202, 202, 401, 202, 202, 403, 202, 401),
+    ),
+    ("POST", "/launch refusing"): (
+        *(202, 401, 401, 403, 403, 409, 409, 409, 409, 403, 202, 202, 401, 409, 409, 403, 409, 401),
+    ),
     ("POST", "/launch"): (*(202, 401, 401, 403, 403, 202, 202, 202, 202, 403, 202, 202, 401, 202, 202, 403, 202, 401),),
     ("POST", "/launch as bob"): (
         *(403, 401, 401, 403, 403, 403, 202, 403, 403, 403, 403, 403, 401, 403, 202, 403, 403, 401),
@@ -229,12 +235,20 @@ async def _session_of_ada(service: Service, hub: FakeHub) -> str:
 
 
 _ACCEPT = {BUILD: {"Accept": "text/event-stream"}}
+WAYS = {
+    "": {},
+    "as bob": {"username": BOB},
+    "reusing": {"if_running": "reuse"},
+    "refusing": {"if_running": "refuse"},
+}
+"""What is in the body of a POST for each way in which the table has it."""
 
 
 async def _ask(service: Service, route: tuple[str, str], launch_id: str, headers: Mapping[str, str]) -> int:
     method, path = route
-    body = BODY | ({"username": BOB} if path.endswith("as bob") else {}) if method == "POST" else None
-    path = path.removesuffix(" as bob").format(launch_id=launch_id)
+    path, _, way = path.partition(" ")
+    body = BODY | WAYS[way] if method == "POST" else None
+    path = path.format(launch_id=launch_id)
     service.http.cookies.clear()  # a login that was begun is not the next caller's
     async with service.http.stream(method, path, json=body, headers={**headers, **_ACCEPT.get(path, {})}) as answer:
         if path != BUILD:
@@ -250,7 +264,7 @@ async def test_no_route_is_missing_from_the_table(house: House) -> None:
     routes = _routes(house.service.app)
 
     paths = {BUILD: "/build/{provider}/{spec:path}"}
-    in_table = {(method, paths.get(path, path.partition("?")[0].removesuffix(" as bob"))) for method, path in TABLE}
+    in_table = {(method, paths.get(path, path.partition("?")[0].partition(" ")[0])) for method, path in TABLE}
     assert {route for route in routes if route[0] != "HEAD"} == in_table
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from app.launch.errors import IdempotencyKeyReused, QuotaReached
 from app.launch.idempotency import IdempotencyKey
-from app.launch.model import Caller
 from app.launch.ports import LaunchStore, Wanted
+from app.launch.quotas import Quota, Scope
 from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from tests.store.databases import postgresql_only
@@ -69,37 +69,22 @@ async def test_also_of_those_that_come_to_several_processes(store: LaunchStore, 
 
 
 async def test_what_is_sent_again_uses_up_no_quota(store: LaunchStore) -> None:
-    caller = Caller(kind="key", key="book", max_active=1)
-    launch = new_launch(caller=caller)
-    await store.accept(launch, KEY)
+    quotas = (Quota(scope=Scope.TOTAL, most=1),)
+    launch = new_launch()
+    await store.accept(launch, KEY, quotas=quotas)
 
-    assert (await store.accept(new_launch(caller=caller), KEY)).id == launch.id
+    assert (await store.accept(new_launch(), KEY, quotas=quotas)).id == launch.id
     with pytest.raises(QuotaReached):
-        await store.accept(new_launch(caller=caller))
+        await store.accept(new_launch(), quotas=quotas)
 
 
 async def test_a_refused_request_takes_no_key(store: LaunchStore) -> None:
-    caller = Caller(kind="key", key="book", max_active=0)
-
     with pytest.raises(QuotaReached):
-        await store.accept(new_launch(caller=caller), KEY)
+        await store.accept(new_launch(), KEY, quotas=(Quota(scope=Scope.TOTAL, most=0),))
 
     assert await store.find(KEY) is None
     launch = new_launch()
     assert (await store.accept(launch, OTHER_REQUEST)).id == launch.id
-
-
-@postgresql_only
-async def test_a_quota_holds_over_all_processes(store: LaunchStore, url: str, sealer: Sealer) -> None:
-    caller = Caller(kind="key", key="book", max_active=3)
-    async with SqlLaunchStore(url, sealer=sealer) as other:
-        outcomes = await asyncio.gather(
-            *(process.accept(new_launch(caller=caller)) for _ in range(10) for process in (store, other)),
-            return_exceptions=True,
-        )
-
-    assert sum(isinstance(outcome, QuotaReached) for outcome in outcomes) == 17
-    assert len(await store.launches(Wanted(), limit=99)) == 3
 
 
 async def test_a_key_is_kept_for_its_time_and_as_long_as_its_launch_is_under_way(url: str, sealer: Sealer) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, make_url, text
 
 from app.launch.admission import Position
 from app.launch.feed import Feed
@@ -18,6 +18,7 @@ from app.store.tables import metadata
 from tests.postgres import Postgres
 from tests.store.databases import postgresql_only
 from tests.store.launches import PULLING, READY, new_launch
+from tests.store.writing import held_writer
 
 pytestmark = [postgresql_only, pytest.mark.timeout(60)]
 
@@ -254,3 +255,28 @@ async def test_who_renews_and_who_takes_over_at_the_same_moment_see_the_same(url
         renewing.close()
         assert await other.adopt(limit=9) == []
         assert (await late.append(launch, PULLING)).seq == 2
+
+
+async def test_a_batch_has_its_locks_before_it_touches_any_row(url: str, sealer: Sealer) -> None:
+    """In one order, whatever it begins with: so no two processes wait for each other. A second run has them again."""
+    held: list[int] = []
+
+    def look(connection: Connection, arguments: Sequence[str]) -> Sequence[None]:
+        sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        held.append(connection.execute(text(sql)).scalar_one())
+        if "fails" in arguments:
+            raise ValueError
+        return [None] * len(arguments)
+
+    def look_last(connection: Connection, arguments: Sequence[str]) -> Sequence[None]:
+        return look(connection, arguments)
+
+    async with opened(url, sealer) as store, held_writer(store):
+        writing = [
+            asyncio.create_task(store._writer.write(change, argument, lock=lock))
+            for change, argument, lock in ((look, "", "b"), (look_last, "fails", "a"), (look, "", None))
+        ]
+        await asyncio.sleep(0)
+    await asyncio.gather(*writing, return_exceptions=True)
+
+    assert held == [2, 2, 2, 2, 2]  # the first two in the first run, then all of them in the second

@@ -4,9 +4,8 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,24 +20,7 @@ from app.store.sql import SqlLaunchStore
 from app.store.writer import BATCH_MAX
 from tests.store.databases import sqlite_only
 from tests.store.launches import FAILED, PULLING, new_launch
-
-
-@asynccontextmanager
-async def held(store: SqlLaunchStore) -> AsyncIterator[None]:
-    """The writer is busy from the beginning to the end of this, so what is asked for meanwhile comes in one batch."""
-    busy, go_on = threading.Event(), threading.Event()
-
-    def hold(_connection: Connection, arguments: Sequence[None]) -> Sequence[None]:
-        busy.set()
-        assert go_on.wait(timeout=10)
-        return arguments
-
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        group.create_task(store._writer.write(hold, None))
-        assert await asyncio.to_thread(busy.wait, 10)
-        yield
-        await asyncio.sleep(0)
-        go_on.set()
+from tests.store.writing import held_writer
 
 
 def fail_at_commit(connection: Connection, arguments: Sequence[None]) -> Sequence[None]:
@@ -53,7 +35,7 @@ async def test_what_waits_is_committed_together(store: SqlLaunchStore) -> None:
     await store.accept(launch)
     commits: list[Connection] = []
 
-    async with held(store):
+    async with held_writer(store):
         calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(BATCH_MAX)]
         await asyncio.sleep(0)
         event.listen(store._database.writing, "commit", commits.append)
@@ -67,7 +49,7 @@ async def test_a_long_queue_is_committed_in_bounded_batches(store: SqlLaunchStor
     await store.accept(launch)
     commits: list[Connection] = []
 
-    async with held(store):
+    async with held_writer(store):
         calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(2 * BATCH_MAX + 1)]
         await asyncio.sleep(0)
         event.listen(store._database.writing, "commit", commits.append)
@@ -86,7 +68,7 @@ async def test_callers_and_listeners_are_told_in_the_order_of_asking(store: SqlL
         returned.append(await store.append(launch, PULLING))
 
     await asyncio.gather(*map(store.accept, launches))
-    async with held(store):
+    async with held_writer(store):
         calls = [asyncio.create_task(append(launches[n % 3])) for n in range(30)]
     await asyncio.gather(*calls)
 
@@ -114,7 +96,7 @@ async def test_a_change_that_fails_leaves_its_neighbours_in_the_batch_untouched(
     await asyncio.gather(store.accept(launch), store.accept(ended))
     await store.append(ended, FAILED)
 
-    async with held(store):
+    async with held_writer(store):
         calls = asyncio.gather(
             store.append(launch, PULLING),
             store.append(ended, PULLING),
@@ -154,7 +136,7 @@ async def test_a_commit_that_fails_fails_all_of_its_batch_and_nothing_else(
     await store.accept(launch)
     store.subscribe(heard.append)
 
-    async with held(store):
+    async with held_writer(store):
         lost = asyncio.ensure_future(store.append(launch, PULLING))
         failed = asyncio.ensure_future(store._writer.write(fail_at_commit, None))
     outcomes = await asyncio.gather(lost, failed, return_exceptions=True)
@@ -173,7 +155,7 @@ async def test_a_cancelled_caller_breaks_nothing_and_its_event_is_told(store: Sq
     await store.accept(launch)
     store.subscribe(heard.append)
 
-    async with held(store):
+    async with held_writer(store):
         cancelled = [
             asyncio.create_task(store.append(launch, PULLING)),
             asyncio.create_task(store.append(new_launch(), PULLING)),
@@ -214,7 +196,7 @@ async def test_a_full_disk_fails_what_does_not_fit_and_is_noticed(store: SqlLaun
     with store._database.writing.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
 
-    async with held(store):
+    async with held_writer(store):
         calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(200)]
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     is_failing = store._writer.is_failing

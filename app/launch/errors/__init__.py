@@ -15,8 +15,9 @@
     │   ├── ServerAlreadyRunning       the user's default server is up
     │   ├── ServerNameTaken            the user already has a server of this name
     │   ├── AlreadyLaunching           another launch of the user's server is under way
+    │   ├── AlreadyRunning             the caller has a launch of the same, and wanted no second one
     │   ├── NamedServerLimitReached    the user has as many named servers as allowed
-    │   ├── QuotaReached               the caller has as many launches as allowed
+    │   ├── QuotaReached               as many launches as allowed, of the caller or in all
     │   ├── RateLimited                too many requests in too short a time
     │   ├── IdempotencyKeyReused       the key came with another request before
     │   ├── LineFull                   as many launches wait for their turn as may
@@ -84,6 +85,7 @@ from app.launch.errors.hub import (
 from app.launch.errors.refusals import (
     AccessDenied,
     AlreadyLaunching,
+    AlreadyRunning,
     DigestRequired,
     HookFailed,
     HookRefused,
@@ -130,6 +132,7 @@ from app.launch.errors.spawn import (
 __all__ = [
     "AccessDenied",
     "AlreadyLaunching",
+    "AlreadyRunning",
     "ClusterQuotaExceeded",
     "ClusterRefused",
     "CommandNotFound",

@@ -1,6 +1,11 @@
 """Before acceptance: nothing was created, and the caller can change something."""
 
+from typing import TYPE_CHECKING
+
 from app.launch.errors.base import LaunchError
+
+if TYPE_CHECKING:
+    from app.launch.quotas import Quota
 
 
 class RequestRefused(LaunchError):
@@ -146,6 +151,18 @@ class AlreadyLaunching(RequestRefused):
         super().__init__("Another launch of this user's server is under way.")
 
 
+class AlreadyRunning(RequestRefused):
+    """The request wanted no second launch of the same image and repository, and the caller has one."""
+
+    code = "already_running"
+    title = "You already have a launch of this image and repository"
+    advice = 'Open, follow or cancel that launch, or send `"if_running": "reuse"` to be given it.'
+
+    def __init__(self, launch_id: str) -> None:
+        super().__init__(f"Launch {launch_id} is of the same image and repository, and is ready or under way.")
+        self.launch_id = launch_id
+
+
 class NamedServerLimitReached(RequestRefused):
     """Stopped named servers count too, as the Hub counts them."""
 
@@ -162,11 +179,22 @@ class QuotaReached(RequestRefused):
     """Launches under way and ready ones count; one whose server has stopped does not."""
 
     code = "quota_reached"
-    title = "You have as many launches as you may"
-    advice = "Cancel a launch that is no longer needed, or wait for one to end."
+    title = "There are as many launches at once as may be"
+    advice = "Cancel a launch of yours that is no longer needed, or send the request again in a minute."
+    retry_after_s = 60
 
-    def __init__(self, max_active: int) -> None:
-        super().__init__(f"{max_active} launches are under way or ready, the most that this caller may have at once.")
+    def __init__(self, quota: "Quota", *, active: int) -> None:
+        super().__init__(f"Launches {_counted(quota)} that are under way or ready: {active}, of at most {quota.most}.")
+        self.quota = quota
+        self.active = active
+
+
+def _counted(quota: "Quota") -> str:
+    if quota.pattern is not None:
+        return f"that are counted together by their {quota.scope}, and"
+    return {"caller": "of this caller", "repository": "for this repository", "image": "of this image"}.get(
+        quota.scope, "in all"
+    )
 
 
 class RateLimited(RequestRefused):

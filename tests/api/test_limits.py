@@ -1,0 +1,124 @@
+"""The operator's limits on launches at once, from the file to the answer."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app import limits_file
+from app.limits_file import LimitsFault
+from app.settings import Settings
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import BODY, IMAGE, REPO, Service, serve
+
+TWO = {
+    "caller": {"callers": [{"match": "anonymous:127.*", "most": 2}]},
+    "repository": {"repositories": [{"match": "github.com/org/*", "most": 2}]},
+    "image": {"images": [{"match": "quay.io/jupyter/*", "most": 2}]},
+    "total": {"total": 2},
+}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits_file, "_EVERY_S", 0.01)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "limits.yaml"
+
+
+def write(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content))
+
+
+def limited(settings: Settings, path: Path, content: object) -> Settings:
+    write(path, content)
+    return settings.model_copy(update={"limits_file": path})
+
+
+async def post(service: Service, **body: object) -> httpx.Response:
+    return await service.http.post("/launch", json=BODY | body)
+
+
+async def until_reported(service: Service, **expected: object) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        while True:
+            report: dict[str, Any] = (await service.http.get("/readyz")).json()
+            if expected.items() <= report["limits"].items():
+                return report
+
+
+@pytest.mark.parametrize("scope", TWO)
+async def test_a_refusal_names_the_limit_and_the_count_and_says_when_to_come_back(
+    settings: Settings, hub: FakeHub, path: Path, scope: str
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with serve(limited(settings, path, TWO[scope])) as service:
+        answers = await asyncio.gather(*(post(service) for _ in range(6)))
+
+    assert sorted(answer.status_code for answer in answers) == [202, 202, 429, 429, 429, 429]
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    problem = refused.json()
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert refused.headers["Retry-After"] == "60"
+    assert problem["code"] == "quota_reached"
+    assert problem["limit"] == {"scope": scope, "together": False, "most": 2, "active": 2}
+    assert problem["detail"].endswith(" that are under way or ready: 2, of at most 2.")
+    assert not any(word in refused.text for word in (IMAGE, REPO, "127.0.0.1"))
+
+
+async def test_what_is_counted_together_is_said_to_be(settings: Settings, hub: FakeHub, path: Path) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    together = {"images": [{"match": "quay.io/*", "most": 1, "together": True}]}
+    async with serve(limited(settings, path, together)) as service:
+        accepted = await post(service)
+        refused = await post(service, image="quay.io/another/image")
+        elsewhere = await post(service, image="ghcr.io/another/image")
+
+    assert [accepted.status_code, refused.status_code, elsewhere.status_code] == [202, 429, 202]
+    assert refused.json()["limit"] == {"scope": "image", "together": True, "most": 1, "active": 1}
+
+
+async def test_limits_change_while_the_service_runs(settings: Settings, hub: FakeHub, path: Path) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with serve(limited(settings, path, {"total": 1})) as service:
+        statuses = [(await post(service)).status_code for _ in range(2)]
+        write(path, {"total": 2, "callers": [{"match": "*", "most": 9}]})
+        await until_reported(service, rules=1)
+        statuses += [(await post(service)).status_code for _ in range(2)]
+
+    assert statuses == [202, 429, 202, 429]
+
+
+async def test_a_bad_file_leaves_the_old_limits_and_readiness_and_is_reported(
+    settings: Settings, hub: FakeHub, path: Path
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with serve(limited(settings, path, {"total": 1})) as service:
+        write(path, {"total": "many"})
+        while (report := (await service.http.get("/readyz")).json())["limits"]["fault"] is None:
+            pass
+        statuses = [(await post(service)).status_code for _ in range(2)]
+        write(path, {"total": 3})
+        await until_reported(service, fault=None)
+        statuses.append((await post(service)).status_code)
+
+    assert report["ready"] is True
+    assert "total: Input should be a valid integer" in report["limits"]["fault"]
+    assert statuses == [202, 429, 202]
+
+
+async def test_a_bad_file_keeps_the_service_from_starting(settings: Settings, path: Path) -> None:
+    with pytest.raises(LimitsFault, match="total: Input should be a valid integer"):
+        async with serve(limited(settings, path, {"total": "many"})):
+            pass
+
+
+async def test_without_a_file_nothing_is_reported_of_one(settings: Settings) -> None:
+    async with serve(settings) as service:
+        assert (await service.http.get("/readyz")).json()["limits"] is None

@@ -1,0 +1,317 @@
+"""Quotas where launches are accepted: exact, over all processes, without a look at history."""
+
+import asyncio
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from alembic import command
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import bindparam, create_engine, text, update
+
+from app.launch.errors import LineFull, QuotaReached
+from app.launch.model import Caller, Launch, LaunchRequest, Status
+from app.launch.ports import LaunchStore, Wanted
+from app.launch.quotas import Limits, Quota, Rule, Scope, counted_as
+from app.sealing import Sealer
+from app.store.migrations import configuration
+from app.store.sql import SqlLaunchStore
+from app.store.tables import Instant, launches
+from tests.store.databases import postgresql_only, sqlite_only
+from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch
+
+ADA = Caller(kind="hub", key="ada")
+IMAGE = "quay.io/org/gpu"
+REPO = "github.com/org/repo"
+TOTAL = Quota(scope=Scope.TOTAL, most=3)
+QUOTAS = [
+    TOTAL,
+    Quota(scope=Scope.CALLER, most=3, name="hub:ada"),
+    Quota(scope=Scope.CALLER, most=3, pattern="hub:*"),
+    Quota(scope=Scope.REPOSITORY, most=3, name=REPO),
+    Quota(scope=Scope.REPOSITORY, most=3, pattern="github.com/org/*"),
+    Quota(scope=Scope.IMAGE, most=3, name=IMAGE),
+    Quota(scope=Scope.IMAGE, most=3, pattern="quay.io/org/*"),
+]
+IDS = [f"{quota.scope}-{quota.name or quota.pattern}" for quota in QUOTAS]
+
+
+def counted(**changes: Any) -> Launch:
+    """One that counts for each of the quotas."""
+    request = LaunchRequest(image=f"{IMAGE}:1", repo_url=f"https://{REPO}")
+    return new_launch(**{"caller": ADA, "request": request, **changes})
+
+
+def other() -> Launch:
+    """One that counts for none of them but the total."""
+    return new_launch(caller=Caller(kind="key", key="ci"), request=LaunchRequest(image="python"))
+
+
+async def accepted(store: LaunchStore, *quotas: Quota, launch: Launch | None = None) -> Launch:
+    return await store.accept(launch or counted(), quotas=quotas)
+
+
+@pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
+async def test_as_many_are_accepted_as_may_be_and_the_refusal_says_how_many_there_are(
+    store: LaunchStore, quota: Quota
+) -> None:
+    for _ in range(3):
+        await accepted(store, quota)
+
+    with pytest.raises(QuotaReached) as refusal:
+        await accepted(store, quota)
+
+    assert (refusal.value.quota, refusal.value.active) == (quota, 3)
+    assert len(await store.launches(Wanted(), limit=9)) == 3
+
+
+@pytest.mark.parametrize("quota", QUOTAS[1:], ids=IDS[1:])
+async def test_what_it_does_not_count_uses_up_nothing(store: LaunchStore, quota: Quota) -> None:
+    for _ in range(4):
+        await accepted(store, launch=other())
+    for _ in range(3):
+        await accepted(store, quota)
+
+    with pytest.raises(QuotaReached):
+        await accepted(store, quota)
+
+
+@pytest.mark.parametrize("steps", [[FAILED], [CANCELLED], [PULLING, READY]], ids=["failed", "cancelled", "stopped"])
+async def test_what_has_ended_makes_room(store: LaunchStore, steps: list[Any]) -> None:
+    launch, *_ = [await accepted(store, TOTAL) for _ in range(3)]
+    for step in steps:
+        await store.append(launch, step)
+    if steps[-1] is READY:
+        with pytest.raises(QuotaReached):
+            await accepted(store, TOTAL)
+        await store.mark_stopped(launch, stopped_by="hub", clean_in_s=None)
+
+    await accepted(store, TOTAL)
+
+
+@pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
+async def test_of_many_in_one_batch_exactly_as_many_are_accepted(store: LaunchStore, quota: Quota) -> None:
+    outcomes = await asyncio.gather(*(accepted(store, quota) for _ in range(20)), return_exceptions=True)
+
+    refused = [outcome for outcome in outcomes if isinstance(outcome, QuotaReached)]
+    assert len(refused) == 17
+    assert {refusal.active for refusal in refused} == {3}
+    assert len(await store.launches(Wanted(), limit=99)) == 3
+
+
+@postgresql_only
+@pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
+async def test_they_hold_over_three_processes_that_race(
+    store: LaunchStore, url: str, sealer: Sealer, quota: Quota
+) -> None:
+    async with SqlLaunchStore(url, sealer=sealer) as second, SqlLaunchStore(url, sealer=sealer) as third:
+        outcomes = await asyncio.gather(
+            *(accepted(process, quota) for _ in range(10) for process in (store, second, third)),
+            return_exceptions=True,
+        )
+
+    assert sum(isinstance(outcome, QuotaReached) for outcome in outcomes) == 27
+    assert len(await store.launches(Wanted(), limit=99)) == 3
+
+
+@postgresql_only
+async def test_a_full_line_holds_over_them_too(store: LaunchStore, url: str, sealer: Sealer) -> None:
+    async with SqlLaunchStore(url, sealer=sealer) as second:
+        outcomes = await asyncio.gather(
+            *(process.accept(new_launch(), most_under_way=3) for _ in range(10) for process in (store, second)),
+            return_exceptions=True,
+        )
+
+    assert sum(isinstance(outcome, LineFull) for outcome in outcomes) == 17
+    assert len(await store.launches(Wanted(), limit=99)) == 3
+
+
+@sqlite_only
+@pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
+async def test_a_long_history_costs_nothing_when_they_are_counted(store: SqlLaunchStore, quota: Quota) -> None:
+    from app.store import counts
+
+    if quota.name is not None:
+        query = counts._OF_NAME[quota.scope]
+    elif quota.pattern is not None:
+        query = counts._OF_NAMES[quota.scope]
+    else:
+        query = counts._ALL
+
+    sql = re.sub(r"\?", "''", str(query.compile(store._database.reading)))
+    with store._database.reading.connect() as connection:
+        plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
+
+    assert len(plan) == 1
+    assert re.search(r"USING (COVERING )?INDEX ix_launches_active_", plan[0])
+
+
+# --- all together -----------------------------------------------------------------------------------------------------
+
+CALLERS = [Caller(kind="hub", key="ada"), Caller(kind="key", key="ci"), Caller(kind="anonymous", key="2001:db8::1")]
+REPOS = [
+    "https://github.com/org/a",
+    "git@github.com:Org/A.git",
+    "https://github.com/org/b",
+    "https://gitlab.com/org/a",
+    "",
+]
+IMAGES = ["python", "python:3.12", "quay.io/org/gpu:1", "quay.io/org/gpu2"]
+PATTERNS = {
+    Scope.CALLER: ["hub:*", "key:ci", "anonymous:2001:db8:*", "*"],
+    Scope.REPOSITORY: ["github.com/org/*", "github.com/ORG/a", "*"],
+    Scope.IMAGE: ["python", "quay.io/org/*", "*"],
+}
+asked = st.tuples(st.sampled_from(CALLERS), st.sampled_from(REPOS), st.sampled_from(IMAGES))
+rules = st.sampled_from(list(PATTERNS)).flatmap(
+    lambda scope: st.builds(
+        lambda pattern, most, together: (scope, Rule.parse(scope, pattern, most=most, together=together)),
+        st.sampled_from(PATTERNS[scope]),
+        st.integers(1, 3),
+        st.booleans(),
+    )
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    limits=st.builds(
+        Limits, total=st.none() | st.integers(4, 9), rules=st.lists(rules, min_size=1, max_size=4).map(tuple)
+    ),
+    asking=st.lists(asked | asked | asked | st.integers(0, 9), min_size=12, max_size=25),
+)
+def test_whatever_the_limits_are_a_launch_is_accepted_if_each_of_its_quotas_has_a_place(
+    limits: Limits, asking: list[tuple[Caller, str, str] | int]
+) -> None:
+    """A number stands for a launch that ends."""
+
+    async def scenario(url: str) -> None:
+        active: list[Launch] = []
+        async with SqlLaunchStore(url, sealer=Sealer(["0" * 32], purpose="stored tokens")) as store:
+            for one in asking:
+                if not isinstance(one, int):
+                    active += await ask(store, *one, active=active)
+                elif active:
+                    await store.append(active.pop(one % len(active)), FAILED)
+
+    async def ask(
+        store: LaunchStore, caller: Caller, repo_url: str, image: str, *, active: list[Launch]
+    ) -> list[Launch]:
+        launch = new_launch(caller=caller, request=LaunchRequest(image=image, repo_url=repo_url))
+        quotas = limits.quotas(caller, launch.request, at=launch.created_at)
+        has_place = all(sum(_counts(quota, other) for other in active) < quota.most for quota in quotas)
+        try:
+            await store.accept(launch, quotas=quotas)
+        except QuotaReached:
+            assert not has_place
+            return []
+        assert has_place
+        return [launch]
+
+    with TemporaryDirectory() as directory:
+        asyncio.run(scenario(f"sqlite:///{directory}/l.sqlite"))
+
+
+def _counts(quota: Quota, launch: Launch) -> bool:
+    if quota.scope is Scope.TOTAL:
+        return True
+    name = counted_as(launch.caller, launch.request).get(quota.scope)
+    return name is not None and quota.counts(name)
+
+
+# --- who holds the places ---------------------------------------------------------------------------------------------
+
+
+async def ready(store: LaunchStore, launch: Launch) -> Launch:
+    await store.accept(launch)
+    await store.append(launch, PULLING)
+    await store.append(launch, READY)
+    return launch
+
+
+async def ids(
+    store: LaunchStore, quota: Quota, *, every_s: float = 0, but: tuple[str, ...] = (), limit: int = 9
+) -> Any:
+    return [launch.id for launch in await store.holders(quota, every_s=every_s, but=but, limit=limit)]
+
+
+@pytest.mark.parametrize("quota", QUOTAS[1:], ids=IDS[1:])
+async def test_holders_are_the_ready_ones_that_it_counts(store: LaunchStore, quota: Quota) -> None:
+    holder = await ready(store, counted())
+    await ready(store, other())
+    await store.accept(counted())
+    failed = counted()
+    await store.accept(failed)
+    await store.append(failed, FAILED)
+
+    assert await ids(store, quota) == [holder.id]
+
+
+async def test_holders_come_the_longest_unseen_first_and_each_once_in_its_time(store: LaunchStore) -> None:
+    first, second, third = [(await ready(store, counted())).id for _ in range(3)]
+
+    assert await ids(store, TOTAL, every_s=60, limit=2) == [first, second]
+    assert await ids(store, TOTAL, every_s=60) == [third]
+    assert await ids(store, TOTAL, every_s=60) == []
+    assert await ids(store, TOTAL, but=(second,)) == [first, third]
+
+
+async def test_what_was_seen_long_ago_is_a_holder_again(store: SqlLaunchStore) -> None:
+    launch = await ready(store, counted())
+    await ids(store, TOTAL)
+    with store._database.writing.begin() as connection:
+        long_ago = launch.created_at - timedelta(seconds=61)
+        connection.execute(update(launches).values(looked_up_at=long_ago))
+
+    assert await ids(store, TOTAL, every_s=60) == [launch.id]
+
+
+async def test_what_an_older_release_wrote_counts_in_all_alone(store: SqlLaunchStore) -> None:
+    launch = counted()
+    await store.accept(launch)
+    with store._database.writing.begin() as connection:
+        connection.execute(update(launches).values(caller_name=None, repo_name=None, image_name=None))
+
+    for quota in QUOTAS[1:]:
+        assert await ids(store, quota) == []
+        await accepted(store, Quota(scope=quota.scope, most=99, name=quota.name, pattern=quota.pattern))
+    with pytest.raises(QuotaReached) as refusal:
+        await accepted(store, TOTAL)
+    assert refusal.value.active == len(QUOTAS)
+    assert (await store.launches(Wanted(status=Status.WAITING), limit=99))[-1].id == launch.id
+
+
+# --- what was there before --------------------------------------------------------------------------------------------
+
+
+async def test_launches_that_were_active_before_the_migration_count(url: str, sealer: Sealer) -> None:
+    row = {"kind": "hub", "key": "ada", "image": f"{IMAGE}:1", "repo": f"https://{REPO}.git", "at": datetime.now(UTC)}
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0004")
+        for number, status in enumerate(("waiting", "launching", "ready", "failed", "stopped")):
+            connection.execute(_OLD, {**row, "id": str(number), "status": status})
+        connection.execute(_OLD, {**row, "id": "no repository", "status": "ready", "repo": ""})
+    engine.dispose()
+
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        counts = [await refused(store, quota) for quota in QUOTAS]
+
+    assert counts == [4 if quota.scope is not Scope.REPOSITORY else 3 for quota in QUOTAS]
+
+
+_OLD = text(
+    "INSERT INTO launches (id, caller_kind, caller_key, image, repo_url, extra_args, status, created_at, deadline_at,"
+    " attempt, last_seq) VALUES (:id, :kind, :key, :image, :repo, '{}', :status, :at, :at, 1, 1)"
+).bindparams(bindparam("at", type_=Instant))
+
+
+async def refused(store: LaunchStore, quota: Quota) -> int:
+    """How many there are, by the refusal of one more."""
+    with pytest.raises(QuotaReached) as refusal:
+        await accepted(store, replace(quota, most=3 if quota.scope is Scope.REPOSITORY else 4))
+    return refusal.value.active
