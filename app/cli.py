@@ -208,12 +208,13 @@ def _keys_file(given: Path | None) -> Path:
 @contextmanager
 def _told_faults() -> Generator[None]:
     from app.keys import KeysFault  # noqa: PLC0415
+    from app.launch.errors import InvalidRequest  # noqa: PLC0415
     from app.settings import SettingsFault  # noqa: PLC0415
     from app.store.errors import StoreError  # noqa: PLC0415
 
     try:
         yield
-    except (KeysFault, SettingsFault, StoreError) as fault:
+    except (InvalidRequest, KeysFault, SettingsFault, StoreError) as fault:
         typer.echo(str(fault), err=True)
         raise typer.Exit(1) from None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.launch.guard import Guard, GuardState
+from app.launch.guard import Guard, GuardState, known_as
 from app.settings import load_settings
 from app.store import outcomes
 from app.store.database import beside
@@ -37,10 +37,13 @@ def guard_lines() -> Sequence[str]:
 
 
 def clear_guard(image: str | None) -> str:
-    """Let an image through again, or, None, count failures from nothing; what was done. SettingsFault, StoreError."""
+    """Let an image through again, or, None, count failures from nothing; what was done.
+
+    InvalidRequest, SettingsFault, StoreError.
+    """
     settings = load_settings()
     with beside(settings.database_url, writes=True) as connection:
-        outcomes.clear(connection, [image])
+        outcomes.clear(connection, [known_as(image) if image else None])
     if image is None:
         return "No spawn that failed before now counts any more."
-    return f"{image} is let through again."
+    return f"{known_as(image)} is let through again."

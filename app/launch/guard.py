@@ -8,11 +8,13 @@ as can all fail without harm.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from app.launch.errors import LaunchError, SpawnFailed, SpawnRefused
+from app.launch.image import ImageReference
 from app.launch.model import FailedSpawn
 
 GuardMode = Literal["normal", "strict", "off"]
@@ -26,6 +28,13 @@ _FAILURES_OF_AN_IMAGE = 2
 _UNPROVEN_OF_AN_IMAGE = 2
 _REFUSALS_COUNT_BEFORE = 6
 """JupyterHub 6 does not count what its spawner refuses with a 4xx."""
+
+
+@lru_cache(maxsize=4096)
+def known_as(image: str) -> str:
+    """The one name by which the guard knows an image, however it is written; runtimes heed no tag beside a digest."""
+    reference = ImageReference.parse(image)
+    return str(replace(reference, tag=None) if reference.digest else reference)
 
 
 def failed_spawn(error: LaunchError, *, hub_version: str | None) -> FailedSpawn | None:

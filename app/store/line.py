@@ -1,12 +1,13 @@
 """The line of launches that wait, and what has been admitted."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Float, Text, bindparam, cast, delete, func, insert, null, select, union_all, update
 
-from app.launch.guard import Guard, Room
+from app.launch.guard import Guard, Room, known_as
 from app.launch.line import Line, Turns, Waiting, Weight, caller_name
 from app.launch.model import Event
 from app.launch.ports import Admitted, Capacity, LetThrough, Queue
@@ -79,7 +80,9 @@ def admit(connection: Connection, admits: Sequence[Admit]) -> Sequence[LetThroug
 def _admit(connection: Connection, admit: Admit) -> LetThrough:
     (waiting, turns), at = _waiting_and_turns(connection), now(connection)
     # What is at the Hub is read before how it ended there, so that whatever ends in between counts twice, not never.
-    at_hub = {row.image: row.launches for row in connection.execute(_AT_HUB)}
+    at_hub = Counter[str]()
+    for row in connection.execute(_AT_HUB):
+        at_hub[known_as(row.image)] += row.launches
     blamed, run = outcomes.blamed(connection), outcomes.run(connection)
     failing = admit.guard.failing(blamed)
     room = Room(
@@ -156,7 +159,9 @@ def _waiting_and_turns(connection: Connection) -> tuple[Sequence[Waiting], Turns
     waiting, turns = list[Waiting](), dict[str, float]()
     for name, kind, key, repo_url, image, turn in connection.execute(_WAITING_AND_TURNS):
         if turn is None:
-            waiting.append(Waiting(launch_id=name, caller=caller_name(kind, key), repo_url=repo_url, image=image))
+            waiting.append(
+                Waiting(launch_id=name, caller=caller_name(kind, key), repo_url=repo_url, image=known_as(image))
+            )
         else:
             turns[name] = turn
     return waiting, turns

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from ulid import ULID
 
-from app.launch.guard import Failing, Guard
+from app.launch.guard import Failing, Guard, known_as
 from app.launch.idempotency import IdempotencyKey
 from app.launch.line import Weight
 from app.launch.model import Attempt, Event, Launch, Step
@@ -157,7 +157,7 @@ class SqlLaunchStore:
         return await self._writer.write(line.admit, admit, lock=line.LOCK)
 
     async def failing(self, image: str, *, guard: Guard) -> Failing | None:
-        return (await self._read(outcomes.failing, guard)).get(image)
+        return (await self._read(outcomes.failing, guard)).get(known_as(image))
 
     async def note_hub(self, hub: str, *, before_s: float) -> bool:
         return await self._writer.write(outcomes.note_hub, outcomes.SeenHub(hub, before_s))

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from app.launch.errors import LaunchNotFound
+from app.launch.guard import known_as
 from app.launch.model import Attempt, Event, Status, Step
 from app.launch.ports import LeaseLost
 from app.store import outcomes
@@ -145,7 +146,7 @@ def _outcome(step: Step, log: "_Log") -> outcomes.Outcome | None:
     """How the spawn ended, if that is what the step tells of a launch that was let through to the Hub."""
     if log.admitted_at is None or not (step.phase is Status.READY or step.failed_spawn):
         return None
-    return outcomes.Outcome(log.launch_id, log.image, log.admitted_at, step.failed_spawn)
+    return outcomes.Outcome(log.launch_id, known_as(log.image), log.admitted_at, step.failed_spawn)
 
 
 def _started(append: Append, logs: Mapping[str, "_Log"]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from app.launch.errors import (
     SpawnRefused,
     SpawnTimedOut,
 )
-from app.launch.guard import FAILING_FOR, Failure, Guard, GuardMode, Room, failed_spawn
+from app.launch.guard import FAILING_FOR, Failure, Guard, GuardMode, Room, failed_spawn, known_as
 
 NORMAL, STRICT, OFF = (Guard(mode=mode, failure_limit=4) for mode in ("normal", "strict", "off"))
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -89,6 +89,19 @@ def test_an_image_that_failed_once_goes_alone_and_after_that_not_at_all() -> Non
 
 def failure(image: str, minute: int = 0) -> Failure:
     return Failure(image=image, at=NOON + timedelta(minutes=minute), cause=f"cause {minute}")
+
+
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        ("python", "docker.io/library/python:latest"),
+        ("docker.io/library/python", "docker.io/library/python:latest"),
+        ("quay.io/a/b:1", "quay.io/a/b:1"),
+        (f"quay.io/a/b:1@sha256:{'0' * 64}", f"quay.io/a/b@sha256:{'0' * 64}"),
+    ],
+)
+def test_an_image_has_one_name_however_it_is_written(written: str, known: str) -> None:
+    assert known_as(written) == known
 
 
 @given(

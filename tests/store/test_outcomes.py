@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from app.launch.guard import FAILING_FOR, PROVEN_FOR, Guard
+from app.launch.guard import FAILING_FOR, PROVEN_FOR, Guard, known_as
 from app.launch.model import FailedSpawn, Launch, LaunchRequest, Step
 from app.launch.ports import LetThrough
 from app.sealing import Sealer
@@ -125,12 +125,12 @@ async def test_an_image_that_failed_twice_by_itself_is_refused_until_it_is_clear
     store: SqlLaunchStore, url: str
 ) -> None:
     await spawn(store, BROKEN, "bad", "bad")
-    broken, other = await accept(store, "bad", "other")
+    broken, other = await accept(store, "docker.io/library/bad:latest", "other")
     through = await admit(store)
     failing = await store.failing("bad", guard=NORMAL)
 
     with beside(url, writes=True) as connection:
-        outcomes.clear(connection, ["bad"])
+        outcomes.clear(connection, [known_as("bad")])
 
     assert [one.launch_id for one in through.admitted] == [other.id]
     assert list(through.refused) == [broken.id]
