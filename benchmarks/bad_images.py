@@ -35,6 +35,7 @@ SLOWER_AT_MOST = 1.5
 _EVENT = 'data: {"launch_id"'
 _LOOK_EVERY_S = 0.2
 _EXITS_WITHIN_S = 5
+_TOLD_WITHIN_S = 1
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ async def _launch_all(service: Replica, hub: MortalHub, images: Sequence[str]) -
         everything = asyncio.create_task(asyncio.wait(launches))
         quiet = asyncio.create_task(_until_quiet(http, hub))
         await asyncio.wait({everything, quiet}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({everything}, timeout=_TOLD_WITHIN_S)
         ends = [launch.result() if launch.done() else "in line" for launch in launches]
         for task in (*launches, everything, quiet):
             task.cancel()
