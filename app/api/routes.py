@@ -140,6 +140,7 @@ async def post_launch(
         allowed_extra_args=web.allowed_extra_args,
         username=body.username,
         server_name=body.server_name,
+        path=body.path,
     )
     only_one = body.if_running != "new"
     try:
