@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
+from types import GenericAlias
 from typing import Any, Self
 
 _ENDINGS = ("ready", "failed", "cancelled")
@@ -10,7 +11,7 @@ _ENDINGS = ("ready", "failed", "cancelled")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Shown:
-    """Made from JSON by the names of its fields; instants end in `_at`."""
+    """Made from JSON by the names and types of its fields."""
 
     shown: Mapping[str, Any] = field(repr=False, compare=False)
     """The JSON as it came."""
@@ -23,18 +24,24 @@ class _Shown:
         values: dict[str, Any] = {"shown": shown}
         for one in fields(cls):
             if one.name in shown:
-                values[one.name] = _value(one.name, shown[one.name])
+                values[one.name] = _value(one.name, one.type, shown[one.name])
             elif one.name != "shown" and one.default is MISSING and one.default_factory is MISSING:
                 raise ValueError(f"has no {one.name}")
         return cls(**values)
 
 
-def _value(name: str, shown: Any) -> Any:
-    if name == "problem":
-        return None if shown is None else Problem.of(shown)
-    if name.endswith("_at") and isinstance(shown, str):
-        return datetime.fromisoformat(shown)
-    return shown
+def _value(name: str, kind: Any, shown: Any) -> Any:
+    """A value of this kind; ValueError if what arrived cannot be one."""
+    value = shown
+    if shown is not None and kind == Problem | None:
+        value = Problem.of(shown)
+    elif isinstance(shown, str) and kind in (datetime, datetime | None):
+        value = datetime.fromisoformat(shown)
+    if isinstance(kind, GenericAlias):
+        kind = kind.__origin__
+    if not isinstance(value, kind):
+        raise ValueError(f"has a {name} of the wrong kind")  # noqa: TRY004 - as above
+    return value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,14 +5,13 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from app.client import LaunchClient
-from tests.fakes.relay import Relay
+from tests.relay import Relay
 from tests.served import Service
 
 
 @pytest.fixture
 async def relay(service: Service) -> AsyncGenerator[Relay]:
-    assert service.http.base_url.port
-    async with Relay(service.http.base_url.port) as relay:
+    async with Relay(str(service.http.base_url)) as relay:
         yield relay
 
 

@@ -9,8 +9,8 @@ import pytest
 from app.client import LaunchClient, LaunchEvent, ServiceUnavailable, UnexpectedAnswer, Unreachable
 from tests.client.test_launch_client import followed
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.fakes.relay import Relay
 from tests.fakes.wire import Script, WireConnection, WireServer
+from tests.relay import Relay
 from tests.served import IMAGE
 
 NOBODYS = "01JDB9Z3N8Q4V7R2M5X6C1T0YK"
@@ -49,7 +49,7 @@ async def test_a_stream_that_is_cut_is_taken_up_where_it_was(
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
     launch = await launcher.launch(IMAGE)
     seen: list[LaunchEvent] = []
-    before = relay.accepted
+    before = relay.connections
 
     async with asyncio.timeout(20), aclosing(launcher.follow(launch.id)) as events:
         async for event in events:
@@ -63,7 +63,7 @@ async def test_a_stream_that_is_cut_is_taken_up_where_it_was(
 
     assert [event.seq for event in seen] == list(range(1, len(seen) + 1))
     assert [event.message for event in seen][-3:] == ["Pulling", "Half way", "The server is ready"]
-    assert relay.accepted > before
+    assert relay.connections > before
 
 
 async def test_a_stream_that_falls_silent_is_left_for_another(relay: Relay, hub: FakeHub) -> None:
@@ -161,6 +161,7 @@ async def test_what_a_proxy_says_in_the_service_s_place_is_not_the_last_word() -
         answer("200 OK", b'"text"', "Content-Type: application/json"),
         answer("200 OK", b'{"kind": 1', "Content-Type: application/json"),
         answer("200 OK", b'{"name": "ada"}', "Content-Type: application/json"),
+        answer("200 OK", b'{"kind": 1}', "Content-Type: application/json"),
         answer("302 Found", b"", "Location: https://login.example.org/"),
         answer("404 Not Found", b"<html>", "Content-Type: text/html"),
         answer("404 Not Found", b"[]", "Content-Type: application/problem+json"),
@@ -180,6 +181,9 @@ async def test_what_is_not_hublaunch_is_told_apart(sent: bytes) -> None:
         answer("200 OK", b"data: {}\n\n", "Content-Type: text/html"),
         STREAM_HEAD + b"data: {}\n\n",
         STREAM_HEAD + b"data: no JSON\n\n",
+        STREAM_HEAD + b"data: " + LAST.replace(b"2026-11-23T08", b"2026-11-23X99") + b"\n\n",
+        STREAM_HEAD + b"data: " + LAST.replace(b'"seq": 1', b'"seq": null') + b"\n\n",
+        STREAM_HEAD + b"data: " + LAST.replace(b'"attempt": 1', b'"problem": 1, "attempt": 1') + b"\n\n",
         STREAM_HEAD + b"event: position\ndata: []\n\n",
         STREAM_HEAD + b"data: " + b"x" * 1_100_000,
     ],

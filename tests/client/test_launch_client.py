@@ -24,7 +24,7 @@ from app.client import (
 from app.keys import add_key
 from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.fakes.relay import Relay
+from tests.relay import Relay
 from tests.served import IMAGE, REPO, serve
 
 NOBODYS = str(ULID())
@@ -43,6 +43,8 @@ async def test_a_launch_is_followed_from_waiting_to_ready(launcher: LaunchClient
 
     assert (launch.status, launch.image, launch.has_ended) == ("waiting", IMAGE, False)
     assert datetime.now(UTC) - launch.created_at < timedelta(seconds=20)
+    assert [event.at for event in events] == sorted(event.at for event in events)
+    assert all(event.at >= launch.created_at for event in events)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert (events[0].phase, events[-1].phase) == ("waiting", "ready")
     assert "Pulling" in [event.message for event in events]
