@@ -60,7 +60,7 @@ class Problem(_Shown):
 
     def __str__(self) -> str:
         sentences = (self.title, self.detail, self.advice)
-        return " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
+        return " ".join(sentence if sentence.endswith(".") else f"{sentence}." for sentence in sentences if sentence)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
