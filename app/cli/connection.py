@@ -4,12 +4,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
 from app.cli.exits import USAGE
-from app.client import LaunchClient
+
+if TYPE_CHECKING:
+    from app.client import LaunchClient
 
 DEFAULT_URL = "http://127.0.0.1:8083/"
 """Where `hublaunch serve` and `hublaunch demo` listen."""
@@ -55,8 +57,10 @@ class Connection:
             typer.echo(str(fault), err=True)
             raise typer.Exit(USAGE) from None
 
-    def client(self, launch_secrets: Mapping[str, str], *, patience_s: float = ASKING_S) -> LaunchClient:
+    def client(self, launch_secrets: Mapping[str, str], *, patience_s: float = ASKING_S) -> "LaunchClient":
         """For one event loop."""
+        from app.client import LaunchClient  # noqa: PLC0415 - httpx is for those who call
+
         return LaunchClient(self.url, token=self.token, launch_secrets=launch_secrets, patience_s=patience_s)
 
 

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 
 import typer
 
-from app.client import LaunchClientError, Refused
-
 FAILED, USAGE, REFUSED, INTERRUPTED = 1, 2, 3, 130
 EXITS = (
     "Exit status: 0 ready, or done; 1 the launch failed or was cancelled, or the service cannot be reached; 2 wrong "
@@ -18,6 +16,8 @@ EXITS = (
 @contextmanager
 def told_faults(*, as_json: bool) -> Generator[None]:
     """End as EXITS says, with a sentence on standard error; with `as_json` a refusal is on standard output too."""
+    from app.client import LaunchClientError, Refused  # noqa: PLC0415 - httpx is for those who call
+
     try:
         yield
     except Refused as refusal:

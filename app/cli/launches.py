@@ -2,16 +2,16 @@
 
 import asyncio
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli import listing
 from app.cli.connection import Connection, TokenFile, Url
 from app.cli.exits import FAILED, told_faults
-from app.cli.following import cancel_and_tell, follow_to_the_end
 from app.cli.remembered import CannotRemember, RememberedLaunch, remember, remembered, secrets_for
-from app.client import Launch
+
+if TYPE_CHECKING:
+    from app.client import Launch
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, as the service sends them.")]
 Open = Annotated[bool, typer.Option("--open", help="Open the server in the browser once it is ready.")]
@@ -47,11 +47,13 @@ def launch(
 
         hublaunch launch quay.io/jupyter/base-notebook --repo https://github.com/org/repo --open
     """
+    from app.cli.following import follow_to_the_end  # noqa: PLC0415 - httpx is for those who call
+
     if open_it and not wait:
         raise typer.BadParameter("needs --wait, as nothing can be opened before it is ready.", param_hint="--open")
     connection = Connection.of(url, token_file)
 
-    async def ask() -> Launch:
+    async def ask() -> "Launch":
         async with connection.client({}) as client:
             return await client.launch(image, repo_url=repo, path=path, username=user, server_name=server_name)
 
@@ -85,6 +87,8 @@ def watch(
     Launches that were begun on this machine are known, with their services and secrets. Of others everybody sees how
     far they are, and their callers the rest.
     """
+    from app.cli.following import follow_to_the_end  # noqa: PLC0415 - as above
+
     known = _remembered()
     connection = Connection.of(url or _service_of(launch_id, known), token_file)
     secrets = secrets_for(connection.url, known)
@@ -93,6 +97,8 @@ def watch(
 
 def cancel(launch_id: LaunchId, url: Url = None, token_file: TokenFile = None) -> None:
     """Cancel a launch, or stop its server if it is ready, and wait until JupyterHub has confirmed that."""
+    from app.cli.following import cancel_and_tell  # noqa: PLC0415 - as above
+
     known = _remembered()
     connection = Connection.of(url or _service_of(launch_id, known), token_file)
     with told_faults(as_json=False):
@@ -113,6 +119,8 @@ def list_launches(
     as_json: AsJson = False,
 ) -> None:
     """List your launches: with a token those that the service has, without one those begun on this machine."""
+    from app.cli import listing  # noqa: PLC0415 - as above
+
     connection = Connection.of(url, token_file)
     mine = secrets_for(connection.url, _remembered())
     with told_faults(as_json=as_json):
@@ -133,7 +141,7 @@ def list_launches(
             typer.echo(row)
 
 
-def _remember(accepted: Launch, secret: str, url: str) -> None:
+def _remember(accepted: "Launch", secret: str, url: str) -> None:
     created_at = accepted.created_at.isoformat()
     try:
         remember(RememberedLaunch(id=accepted.id, url=url, secret=secret, created_at=created_at))

@@ -1,11 +1,11 @@
 """Launches as a list."""
 
 from collections.abc import Generator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 
 from app.cli.exits import printable
-from app.cli.remembered import forget
+from app.cli.remembered import CannotRemember, forget
 from app.cli.table import aligned
 from app.client import Launch, LaunchClient, LaunchNotFound
 
@@ -36,7 +36,8 @@ async def of_this_machine(
             try:
                 launch = await client.get(launch_id)
             except LaunchNotFound:
-                forget([launch_id])
+                with suppress(CannotRemember):  # it will be asked for again, and that is all
+                    forget([launch_id])
                 continue
             if not status or launch.status == status:
                 found.append(launch)

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -85,7 +85,8 @@ def _changing() -> Generator[list[RememberedLaunch]]:
 def _read(path: Path) -> Sequence[RememberedLaunch]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return [RememberedLaunch(**launch) for launch in content["launches"]]
+        names = [one.name for one in fields(RememberedLaunch)]
+        return [RememberedLaunch(**{name: launch[name] for name in names}) for launch in content["launches"]]
     except FileNotFoundError:
         return []
     except (ValueError, TypeError, KeyError):

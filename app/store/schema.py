@@ -34,7 +34,7 @@ def migrate(engine: Engine) -> None:
 
 def is_up_to_date(connection: Connection) -> bool:
     """Whether the tables are there, and those that this release reads and writes."""
-    return _version(connection) == HEAD
+    return version_of(connection) == HEAD
 
 
 def touch(connection: Connection, requests: Sequence[None]) -> Sequence[None]:

@@ -58,7 +58,7 @@ async def test_all_is_well(operator: CommandLine, hub: FakeHub, tmp_path: Path) 
     assert hub.version in findings["Hub"]["told"]
     assert "yet to be made" in findings["database"]["told"]
     assert not (tmp_path / "hublaunch.sqlite").exists()
-    assert [request.method for request in hub.requests] == ["GET"] * 3
+    assert [request.method for request in hub.requests] == ["GET"] * 4
 
 
 async def test_it_is_told_in_lines_with_what_to_do(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:

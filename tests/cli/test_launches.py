@@ -1,6 +1,7 @@
 """`hublaunch launch`, `watch`, `list` and `cancel` in pipes, as scripts have them."""
 
 import asyncio
+import json
 import os
 import stat
 import subprocess
@@ -173,6 +174,20 @@ async def test_launches_that_were_begun_here_are_listed_without_a_token(shell: C
     assert [line.split()[1] for line in listed] == ["STATUS", "failed", "ready"]
     assert REPO in listed[2]
     assert [launch["image"] for launch in failed.objects()] == ["quay.io/jupyter/scipy-notebook"]
+
+
+async def test_launches_that_the_service_has_no_more_are_forgotten(shell: CommandLine) -> None:
+    await shell.run("launch", IMAGE)
+    kept = shell.state / "hublaunch" / "launches.json"
+    content = json.loads(kept.read_text())
+    gone = {**content["launches"][0], "id": str(ULID()), "a_later_field": 1}
+    kept.write_text(json.dumps(content | {"launches": [*content["launches"], gone]}))
+
+    listed = await shell.run("list")
+
+    assert [line.split()[1] for line in listed.out.splitlines()] == ["STATUS", "ready"]
+    assert gone["id"] not in kept.read_text()
+    assert content["launches"][0]["id"] in kept.read_text()
 
 
 async def test_a_caller_with_a_key_is_listed_what_the_service_has(
