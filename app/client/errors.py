@@ -90,7 +90,7 @@ class Conflict(Refused):
 
 
 class TooManyLaunches(Refused):
-    """The caller has as many launches as they may."""
+    """The caller has as many launches as they may, or has asked too often; `retry_after_s` tells which."""
 
 
 class ServiceUnavailable(Refused):
