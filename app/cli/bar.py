@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from app.cli.show import clock, told
+from app.cli.show import clock, place_told, told
 from app.client import LaunchEvent, Position
 
 _BAR_COLUMNS = 10
@@ -34,7 +34,7 @@ class Bar:
         self._progress.update(self._task, completed=event.progress, description=event.phase)
 
     def position(self, position: Position) -> None:
-        self._progress.update(self._task, description=f"{position.position} of {position.queue_size} in line")
+        self._progress.update(self._task, description=place_told(position))
 
     def close(self) -> None:
         """Take the bar away; the lines above it stay."""

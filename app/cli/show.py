@@ -58,7 +58,8 @@ class Lines:
         place = position.position, position.queue_size
         if place != self._place:
             self._place = place
-            typer.echo(f"{clock(None)}  {'waiting':<9}    0%  {place_told(position)}")
+            about = "" if position.eta_s is None or not position.position else f", about {position.eta_s} s"
+            typer.echo(f"{clock(None)}  {'waiting':<9}    0%  {place_told(position)}{about}")
 
     def close(self) -> None:
         """Nothing is open."""
@@ -74,9 +75,8 @@ def told(event: LaunchEvent) -> str:
 
 
 def place_told(position: Position) -> str:
-    """`3 of 12 in line, about 40 s`."""
-    about = "" if position.eta_s is None else f", about {position.eta_s} s"
-    return f"{position.position} of {position.queue_size} in line{about}"
+    """`3 of 12 in line`, and at last `let through`."""
+    return f"{position.position} of {position.queue_size} in line" if position.position else "let through"
 
 
 def clock(at: datetime | None) -> str:

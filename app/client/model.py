@@ -138,7 +138,7 @@ class Position(_Shown):
     """Where a launch stands in line, told now and then while it waits there."""
 
     position: int
-    """From 1, which is next."""
+    """From 1, which is next; 0 is told once, when it is let through."""
     queue_size: int
     eta_s: int | None = None
     """Seconds until it is let through, at the pace of the last minutes."""

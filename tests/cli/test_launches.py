@@ -67,9 +67,12 @@ async def test_a_launch_that_fails_says_why_and_what_to_do_and_exits_with_1(shel
     assert "\x1b" not in done.out
 
 
-@pytest.mark.parametrize(("option", "told"), [("--wait", "1 of 1 in line"), ("--json", '"position": 1')])
-async def test_a_place_in_line_is_told_once_for_each_change(
-    settings: Settings, hub: FakeHub, tmp_path: Path, option: str, told: str
+@pytest.mark.parametrize(
+    ("option", "in_line", "admitted"),
+    [("--wait", "1 of 1 in line", "let through"), ("--json", '"position": 1', '"position": 0')],
+)
+async def test_a_place_in_line_is_told_until_it_is_let_through(
+    settings: Settings, hub: FakeHub, tmp_path: Path, option: str, in_line: str, admitted: str
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service:
@@ -78,11 +81,14 @@ async def test_a_place_in_line_is_told_once_for_each_change(
         process = await CommandLine(str(service.http.base_url), tmp_path / "state").begin("launch", IMAGE, option)
         assert process.stdout
         lines = [(await process.stdout.readline()).decode() for _ in range(2)]
-        done = await interrupt(process)
         await service.cancel(first)
+        while in_line in (then := (await process.stdout.readline()).decode()):  # told every second
+            pass
+        done = await interrupt(process)
 
     assert "Accepted" in lines[0]
-    assert told in lines[1]
+    assert in_line in lines[1]
+    assert admitted in then
     assert done.status == 130
 
 
