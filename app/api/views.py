@@ -45,7 +45,9 @@ class Views:
         self._unseal = unseal
         self._token_in_url = token_in_url
         self._prefix = prefix
-        self._encoded: dict[Sight, WeakKeyDictionary[Event, bytes]] = {seen: WeakKeyDictionary() for seen in Sight}
+        self._encoded: dict[Sight, WeakKeyDictionary[Event, tuple[str, bytes]]] = {
+            seen: WeakKeyDictionary() for seen in Sight
+        }
 
     def location(self, launch_id: str) -> str:
         """The path of a launch, absolute."""
@@ -99,12 +101,13 @@ class Views:
         return shown
 
     def sse(self, event: Event, launch: Launch, *, sight: Sight) -> bytes:
-        """An event as a server-sent event; encoded once, however many follow."""
+        """An event as a server-sent event; encoded once, however many follow to open the same path."""
         encoded = self._encoded[sight]
-        block = encoded.get(event)
-        if block is None:
+        path, block = encoded.get(event, ("", b""))
+        if not block or path != launch.request.path:
             data = json.dumps(self.event(event, launch, sight=sight), ensure_ascii=False, separators=(",", ":"))
-            block = encoded[event] = f"id: {event.seq}\ndata: {data}\n\n".encode()
+            block = f"id: {event.seq}\ndata: {data}\n\n".encode()
+            encoded[event] = launch.request.path, block
         return block
 
     def _entry(self, event: Event, launch: Launch) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ from app.cli.remembered import CannotRemember, RememberedLaunch, remember, remem
 if TYPE_CHECKING:
     from app.client import Launch
 
+IfRunning = Literal["reuse", "new", "refuse"]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, as the service sends them.")]
 Open = Annotated[bool, typer.Option("--open", help="Open the server in the browser once it is ready.")]
 
@@ -33,6 +34,10 @@ def launch(
     path: Annotated[str, typer.Option(help="What to open in the server, such as lab/tree/index.ipynb.")] = "",
     user: Annotated[str, typer.Option(help="Whose account it is for, if you may name somebody else.")] = "",
     server_name: Annotated[str, typer.Option(help="The named server to make on an existing account.")] = "",
+    if_running: Annotated[
+        IfRunning,
+        typer.Option(help="If you have a launch of this image and repository: take it, make another, or not."),
+    ] = "new",
     url: Url = None,
     token_file: TokenFile = None,
     *,
@@ -55,7 +60,9 @@ def launch(
 
     async def ask() -> "Launch":
         async with connection.client({}) as client:
-            return await client.launch(image, repo_url=repo, path=path, username=user, server_name=server_name)
+            return await client.launch(
+                image, repo_url=repo, path=path, username=user, server_name=server_name, if_running=if_running
+            )
 
     with told_faults(as_json=as_json):
         try:

@@ -86,7 +86,7 @@ class LaunchNotFound(Refused):
 
 
 class Conflict(Refused):
-    """Something is in the way: a server that runs already, a name that is taken."""
+    """Something is in the way: a launch or a server that there is already, a name that is taken."""
 
 
 class TooManyLaunches(Refused):

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -65,14 +65,18 @@ class LaunchClient:
         extra_args: Mapping[str, Any] | None = None,
         username: str = "",
         server_name: str = "",
+        if_running: Literal["reuse", "new", "refuse"] = "new",
         idempotency_key: str | None = None,
     ) -> Launch:
         """Ask for a server; returns once that is accepted, with the launch's `secret`.
 
         However often the request has to be sent, it is one launch. With the `idempotency_key` of an earlier call, which
-        must be random, it is that call's launch.
+        must be random, it is that call's launch. `if_running` says what happens if the caller already has a launch of
+        this image and repository: they are given it, launch another, or are refused.
         """
         asked = {"repo_url": repo_url, "path": path, "username": username, "server_name": server_name}
+        if if_running != "new":
+            asked["if_running"] = if_running
         body: dict[str, Any] = {"image": image, **{name: value for name, value in asked.items() if value}}
         if extra_args:
             body["extra_args"] = dict(extra_args)

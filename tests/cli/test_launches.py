@@ -226,11 +226,14 @@ async def test_a_caller_with_a_key_is_listed_what_the_service_has(
         elsewhere = CommandLine(str(service.http.base_url), tmp_path / "another")
 
         launched = await shell.run("launch", IMAGE, HUBLAUNCH_TOKEN=key)
+        again = await shell.run("launch", IMAGE, "--if-running", "reuse", "--json", HUBLAUNCH_TOKEN=key)
+        refused = await shell.run("launch", IMAGE, "--if-running", "refuse", HUBLAUNCH_TOKEN=key)
         listed = await elsewhere.run("list", "--token-file", str(key_file))
         nobody = await elsewhere.run("launch", IMAGE)
         wrong = await elsewhere.run("list", HUBLAUNCH_TOKEN="hunter2hunter2")
 
-    assert launched.status == 0
+    assert (launched.status, again.status, refused.status) == (0, 0, 3)
+    assert "already" in refused.err
     assert [line.split()[1] for line in listed.out.splitlines()] == ["STATUS", "ready"]
     assert (nobody.status, wrong.status) == (3, 3)
     assert "hunter2" not in wrong.err + wrong.out
