@@ -26,6 +26,7 @@ demo: install ## Run a real JupyterHub with hublaunch beside it (ARGS=--check la
 	$(BIN)/hublaunch demo $(ARGS)
 
 test: install ## Run all tests but those in a browser
+	$(BIN)/python -m tests.cli.terminal
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 test-browser: install ## Run the tests in a real browser: CHROMIUM_PATH, Playwright's own, or the system's

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.launch.guard import Guard, GuardState, known_as
-from app.settings import load_settings
+from app.settings import Settings, load_settings
 from app.store import outcomes
 from app.store.database import beside
 from app.store.line import capacity
@@ -18,7 +18,11 @@ _STATES: dict[GuardState, str] = {
 
 def guard_lines() -> Sequence[str]:
     """How things stand, a line for each thing. SettingsFault, StoreError."""
-    settings = load_settings()
+    return guard_state(load_settings())[1]
+
+
+def guard_state(settings: Settings) -> tuple[GuardState, Sequence[str]]:
+    """As above, with the first line's state in a word. StoreError."""
     guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
     with beside(settings.database_url, writes=False) as connection:
         now, failing = capacity(connection, guard), outcomes.failing(connection, guard)
@@ -33,7 +37,7 @@ def guard_lines() -> Sequence[str]:
         f"Refused     {image}: {failed.cause}; until {failed.until:%H:%M:%S} UTC, or `hublaunch guard clear --image`"
         for image, failed in failing.items()
     ]
-    return lines
+    return now.guard, lines
 
 
 def clear_guard(image: str | None) -> str:

@@ -13,10 +13,10 @@ from app.hub.client import HubClient
 from app.launch.messages import MESSAGE_MAX
 from app.launch.ports import Wanted
 from app.settings import Settings
+from tests.cli.test_serve import SERVERS, environment
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.processes import free_port, started, until_running
 from tests.served import BODY, Service, serve
-from tests.test_cli import SERVERS, environment
 
 WEBSOCKET = {
     "Connection": "Upgrade",

@@ -1,6 +1,7 @@
 """`POST` and `GET /launch`, `GET` and `DELETE /launch/{id}`, `GET /launch/{id}/events`, `GET /session`."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -140,6 +141,7 @@ async def post_launch(
         allowed_extra_args=web.allowed_extra_args,
         username=body.username,
         server_name=body.server_name,
+        path=body.path,
     )
     only_one = body.if_running != "new"
     try:
@@ -148,7 +150,7 @@ async def post_launch(
     except AlreadyRunning as refusal:
         if body.if_running == "refuse":
             raise
-        launch = await web.service.get(refusal.launch_id)
+        launch = _opened_at(await web.service.get(refusal.launch_id), request.path)
         status = 200
     secret = web.secrets.of(launch.id)
     headers = {"Location": web.views.location(launch.id), "X-Launch-Secret": secret, **rate_headers(http_request)}
@@ -289,6 +291,11 @@ def _cursor(last_event_id: str | None, after: int) -> int:
     return (
         int(last_event_id) if last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) < 10 else 0
     )
+
+
+def _opened_at(launch: Launch, path: str) -> Launch:
+    """An earlier launch as it is shown to who asks for it again, and may want another page of its server."""
+    return replace(launch, request=replace(launch.request, path=path))
 
 
 def _events(web: Web, launch: Launch, *, cursor: int, sight: Sight, headers: dict[str, str]) -> Response:

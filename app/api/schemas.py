@@ -33,6 +33,11 @@ class LaunchBody(BaseModel):
         description="If you already have a launch of this image and repository, ready or under way: `reuse` answers "
         "200 with it, `refuse` 409, `new` launches another. Without credentials you have none.",
     )
+    path: str = Field(
+        "",
+        description="What `open_url` opens, relative to the server's root; may have a query and a fragment.",
+        examples=["lab/tree/index.ipynb"],
+    )
 
 
 class UsedUp(BaseModel):
@@ -80,6 +85,7 @@ _LAUNCH: JsonDict = {
     "repo_url": "https://github.com/binder-examples/requirements",
     "username": "binder-examples-requirements-1a2b3c4d",
     "server_name": "",
+    "path": "lab/tree/index.ipynb",
 }
 _SECRET = "mfGb7o-BZGjbG6_boCxm_VutszIuuawCP2_a5HuT6uY"
 
@@ -108,8 +114,11 @@ class LaunchBase(BaseModel):
     repo_url: str | None = None
     username: str | None = None
     server_name: str | None = None
+    path: str | None = Field(None, description="What `open_url` opens, relative to the server's root.")
     url: str | None = Field(None, description="When ready: the server's root, absolute, ending in `/`.")
-    open_url: str | None = Field(None, description="When ready: what to open in a browser.")
+    open_url: str | None = Field(
+        None, description="When ready: what to open in a browser: `url`, then `path`, and the token in its query."
+    )
     token: str | None = Field(None, description="When ready: lets its bearer into this server alone.")
     token_expires_at: str | None = None
 

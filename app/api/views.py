@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
 from app.api.sight import Sight
 from app.launch.model import Event, Launch, Problem, Status
+from app.launch.path import opened_at
 
 PROBLEM_TYPE = "urn:hublaunch:problem:"
 
@@ -45,7 +45,9 @@ class Views:
         self._unseal = unseal
         self._token_in_url = token_in_url
         self._prefix = prefix
-        self._encoded: dict[Sight, WeakKeyDictionary[Event, bytes]] = {seen: WeakKeyDictionary() for seen in Sight}
+        self._encoded: dict[Sight, WeakKeyDictionary[Event, tuple[str, bytes]]] = {
+            seen: WeakKeyDictionary() for seen in Sight
+        }
 
     def location(self, launch_id: str) -> str:
         """The path of a launch, absolute."""
@@ -73,8 +75,9 @@ class Views:
         if private:
             shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url}
             shown |= {"username": launch.attempt.username, "server_name": launch.attempt.server_name}
+            shown["path"] = launch.request.path
         if sight >= Sight.ENTRY and launch.status is Status.READY:
-            shown |= self._entry(last)
+            shown |= self._entry(last, launch)
         return shown
 
     def event(self, event: Event, launch: Launch, *, sight: Sight) -> dict[str, Any]:
@@ -94,26 +97,26 @@ class Views:
         if private and event.phase is Status.READY:
             shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url}
         if sight >= Sight.ENTRY and event.phase is Status.READY:
-            shown |= self._entry(event)
+            shown |= self._entry(event, launch)
         return shown
 
     def sse(self, event: Event, launch: Launch, *, sight: Sight) -> bytes:
-        """An event as a server-sent event; encoded once, however many follow."""
+        """An event as a server-sent event; encoded once, however many follow to open the same path."""
         encoded = self._encoded[sight]
-        block = encoded.get(event)
-        if block is None:
+        path, block = encoded.get(event, ("", b""))
+        if not block or path != launch.request.path:
             data = json.dumps(self.event(event, launch, sight=sight), ensure_ascii=False, separators=(",", ":"))
-            block = encoded[event] = f"id: {event.seq}\ndata: {data}\n\n".encode()
+            block = f"id: {event.seq}\ndata: {data}\n\n".encode()
+            encoded[event] = launch.request.path, block
         return block
 
-    def _entry(self, event: Event) -> dict[str, Any]:
+    def _entry(self, event: Event, launch: Launch) -> dict[str, Any]:
         """How to get into the server. `open_url` is made on reading, as the token in it is never stored in clear."""
         url = event.url or ""
         token = self._unseal(event.sealed_token) if event.sealed_token is not None else None
-        in_url = f"?token={quote(token, safe='')}" if token and self._token_in_url else ""
         return {
             "url": url,
-            "open_url": url + in_url,
+            "open_url": opened_at(url, launch.request.path, token=token if self._token_in_url else None),
             "token": token,
             "token_expires_at": rfc3339(event.token_expires_at),
         }

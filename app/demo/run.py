@@ -171,7 +171,11 @@ def _welcome(url: str, hub: HubProcess) -> str:
 hublaunch serves {url}/docs
 JupyterHub runs at {hub.public_url} (log: {hub.log_path})
 
-Ask for a server, and open the open_url that comes with `ready`:
+Ask for a server, and open it:
+
+  hublaunch launch {CHECK_BODY["image"]} --repo {CHECK_BODY["repo_url"]} --url {url} --open
+
+or by the API, and open the open_url that comes with `ready`:
 
   curl -N -H 'Accept: text/event-stream' -H 'Content-Type: application/json' \\
        -d '{body}' \\

@@ -144,7 +144,7 @@ class HubClient:
 
         Repeated as above, but for a POST, which is asked once.
         """
-        operation = f"answer {method} {path.partition('?')[0]}"
+        operation = f"answer {method} /{path.partition('?')[0]}"
 
         async def ask() -> httpx.Response:
             return await self._rest.call(method, path, operation, body=body, timeouts=SLOW_CALL)

@@ -38,7 +38,13 @@ def idempotency_key(sent: str, caller: Caller, request: LaunchRequest) -> Idempo
     if caller.kind == "anonymous" and len(key) < ANONYMOUS_KEY_MIN:
         raise InvalidRequest(FIELD, f"must have at least {ANONYMOUS_KEY_MIN} characters, and be random")
     owner = "" if caller.kind == "anonymous" else caller.key
-    return IdempotencyKey(scope=_digest([caller.kind, owner, key]), request=_digest(asdict(request)))
+    return IdempotencyKey(scope=_digest([caller.kind, owner, key]), request=_digest(_content(request)))
+
+
+def _content(request: LaunchRequest) -> dict[str, object]:
+    """What is asked for. What came to requests later counts only where it is given, so that earlier digests stay."""
+    content = asdict(request)
+    return content if request.path else {name: content[name] for name in content if name != "path"}
 
 
 def _digest(content: object) -> str:

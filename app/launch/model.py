@@ -73,6 +73,8 @@ class LaunchRequest:
     """The Hub user whose account it is for, where the caller may name one; `""` leaves that to hublaunch."""
     server_name: str = ""
     """The named server to make on an existing account; `""` leaves that to hublaunch."""
+    path: str = ""
+    """What to open in the server, relative to its root; `""` is the root. Checked by `path.py`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,9 +6,9 @@ A repository URL is a label (`model.py`): nothing here or elsewhere in hublaunch
 import re
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import unquote
 
 from app.launch.glob import Glob
+from app.launch.percent import decoded
 
 _DEFAULT_PORTS = frozenset({"", "443", "80", "22", "9418"})
 _ADDRESS = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>.*))?", re.DOTALL)
@@ -22,7 +22,7 @@ def repo_name(repo_url: str) -> str:
     default port of any scheme goes, as the scheme goes; another port stays. Takes any text, a name and a pattern too,
     whose name is then itself.
     """
-    address, path = _address_and_path(_decoded(repo_url))
+    address, path = _address_and_path(decoded(repo_url))
     host, port = _host_and_port(address)
     host, port = host.lower().rstrip("."), port.lstrip("0")
     return (host if port in _DEFAULT_PORTS else f"{host}:{port}") + _GIT_SUFFIX.sub("", _resolved(path))
@@ -61,13 +61,6 @@ class RepoPattern:
         address, slash, path = name.partition("/")
         host, _ = _host_and_port(address)
         return self.banned.matches(name) or self.banned.matches(f"{host}{slash}{path}")
-
-
-def _decoded(url: str) -> str:
-    """Without percent-encoding, however many times over: git decodes before it looks for the host."""
-    while (decoded := unquote(url)) != url:
-        url = decoded
-    return url
 
 
 def _address_and_path(url: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from app.launch.errors import InvalidRequest
 from app.launch.model import LaunchRequest
+from app.launch.path import check_path
 
 IMAGE_MAX = 512
 REPO_URL_MAX = 2000
@@ -42,6 +43,7 @@ def launch_request(
     allowed_extra_args: Collection[str],
     username: str = "",
     server_name: str = "",
+    path: str = "",
 ) -> LaunchRequest:
     """A checked request; InvalidRequest names the first field that is wrong, without repeating its value.
 
@@ -50,8 +52,14 @@ def launch_request(
     check_image(image)
     check_repo_url(repo_url)
     check_extra_args(extra_args, allowed_extra_args)
+    check_path(path)
     return LaunchRequest(
-        image=image, repo_url=repo_url, extra_args=dict(extra_args), username=username, server_name=server_name
+        image=image,
+        repo_url=repo_url,
+        extra_args=dict(extra_args),
+        username=username,
+        server_name=server_name,
+        path=path,
     )
 
 

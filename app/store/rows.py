@@ -37,6 +37,7 @@ def launch_row(launch: Launch) -> dict[str, Any]:
         "caller_name": names[Scope.CALLER],
         "repo_name": names.get(Scope.REPOSITORY),
         "image_name": names[Scope.IMAGE],
+        "path": launch.request.path,
         "fence": launch.fence,
     }
 
@@ -87,7 +88,7 @@ def launch_of(row: Row[Any]) -> Launch:
     return Launch(
         id=row.id,
         caller=Caller(kind=row.caller_kind, key=row.caller_key),
-        request=LaunchRequest(image=row.image, repo_url=row.repo_url, extra_args=row.extra_args),
+        request=LaunchRequest(image=row.image, repo_url=row.repo_url, extra_args=row.extra_args, path=row.path),
         status=Status(row.status),
         created_at=row.created_at,
         deadline_at=row.deadline_at,

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table, updat
 from app.store.errors import SchemaUnknown
 from app.store.shared import lock, unlimit
 
-HEAD = "0007"
+HEAD = "0008"
 """The version that this release reads and writes; the newest in `migrations/versions`."""
 
 _VERSION = table("alembic_version", column("version_num"))
@@ -22,7 +22,7 @@ def migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         unlimit(connection)
         lock(connection, ["hublaunch's tables"])
-        version = _version(connection)
+        version = version_of(connection)
         if version == HEAD:
             return
         from app.store.migrations import knows, upgrade  # noqa: PLC0415 - Alembic is slow to import, and rarely due
@@ -34,7 +34,7 @@ def migrate(engine: Engine) -> None:
 
 def is_up_to_date(connection: Connection) -> bool:
     """Whether the tables are there, and those that this release reads and writes."""
-    return _version(connection) == HEAD
+    return version_of(connection) == HEAD
 
 
 def touch(connection: Connection, requests: Sequence[None]) -> Sequence[None]:
@@ -43,7 +43,8 @@ def touch(connection: Connection, requests: Sequence[None]) -> Sequence[None]:
     return requests
 
 
-def _version(connection: Connection) -> str | None:
+def version_of(connection: Connection) -> str | None:
+    """The version of its tables; None if they are yet to be made."""
     if not inspect(connection).has_table(_VERSION.name):
         return None
     version: str | None = connection.execute(select(_VERSION.c.version_num)).scalar()

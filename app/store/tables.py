@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     literal_column,
+    text,
 )
 from sqlalchemy.engine import Dialect
 
@@ -85,6 +86,7 @@ launches = Table(
     Column("caller_name", Text),
     Column("repo_name", Text),
     Column("image_name", Text),
+    Column("path", Text, nullable=False, server_default=text("''")),
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )

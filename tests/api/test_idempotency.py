@@ -82,12 +82,13 @@ async def test_a_key_with_and_without_quotes_is_one(service: Service, sent: str)
     assert again.json()["id"] == first.json()["id"]
 
 
-async def test_another_request_with_the_same_key_is_refused(service: Service, hub: FakeHub) -> None:
+@pytest.mark.parametrize("change", [{"repo_url": "https://example.org/other"}, {"path": "lab/tree/x.ipynb"}])
+async def test_another_request_with_the_same_key_is_refused(
+    service: Service, hub: FakeHub, change: dict[str, str]
+) -> None:
     await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": KEY})
 
-    other = await service.http.post(
-        "/launch", json=BODY | {"repo_url": "https://example.org/other"}, headers={"Idempotency-Key": KEY}
-    )
+    other = await service.http.post("/launch", json=BODY | change, headers={"Idempotency-Key": KEY})
 
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     assert KEY not in other.text

@@ -203,6 +203,28 @@ async def test_the_token_stays_out_of_open_url_where_servers_forbid_it(settings:
     assert ready["token"]
 
 
+async def test_a_path_is_opened_below_the_server_s_root_and_shown_to_who_has_the_secret(service: Service) -> None:
+    accepted = await service.launch(path="git-pull?repo=https://github.com/org/repo#top")
+
+    ready = (await service.events(accepted["events_url"]))[-1]
+
+    shown = (await service.http.get(accepted["events_url"].replace("/events", ""))).json()
+    public = (await service.http.get(f"/launch/{accepted['id']}")).json()
+    assert ready["open_url"] == f"{ready['url']}git-pull?repo=https://github.com/org/repo&token={ready['token']}#top"
+    assert ready["url"].endswith("/user/" + shown["username"] + "/")
+    assert shown["open_url"] == ready["open_url"]
+    assert accepted["path"] == shown["path"] == "git-pull?repo=https://github.com/org/repo#top"
+    assert "path" not in public
+
+
+async def test_a_path_that_leaves_the_server_is_refused_before_anything_is_made(service: Service, hub: FakeHub) -> None:
+    answer = await service.http.post("/launch", json=BODY | {"path": "lab/%2e%2e/%2e%2e/hub/admin"})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": "path", "reason": "must have no .."}]
+    assert hub.users == {}
+
+
 async def test_a_failure_says_why_and_what_to_do_and_leaves_nothing(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="image pull failed"))
 

@@ -72,6 +72,23 @@ async def test_a_ready_launch_is_given_again_with_the_way_into_its_server(
     assert hub.count("spawn_started") == 1
 
 
+async def test_a_launch_that_is_given_again_opens_where_this_request_asks(
+    service: Service, callers: Mapping[str, dict[str, str]]
+) -> None:
+    first = await ready(service, callers["key"], path="lab/tree/a.ipynb")
+
+    again = (await post(service, callers["key"], **REUSE, path="lab/tree/b.ipynb")).json()
+    stream = {**callers["key"], "Accept": "text/event-stream"}
+    streams = [(await post(service, stream, **REUSE, path=path)).text for path in ("lab/tree/c.ipynb", "", "lab")]
+    later = (await service.events(first["events_url"]))[-1]
+
+    token = f"?token={again['token']}"
+    assert again["open_url"] == f"{again['url']}lab/tree/b.ipynb{token}"
+    for text, path in zip(streams, ("lab/tree/c.ipynb", "", "lab"), strict=True):
+        assert f'"open_url":"{again["url"]}{path}{token}"' in text
+    assert later["open_url"] == f"{again['url']}lab/tree/a.ipynb{token}"
+
+
 @pytest.mark.parametrize("spelled", ["https://github.com/org/repo.git", "git@github.com:org/repo"])
 async def test_it_is_the_same_however_image_and_repository_are_written(
     service: Service, callers: Mapping[str, dict[str, str]], spelled: str

@@ -1,18 +1,18 @@
 """Which Chromium the tests in a browser run on; as a program it sees to it that there is one."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
+
+from tests.debian import NotInstalled, install, may_install
 
 DEBIANS = Path("/usr/bin/chromium")
 ADVICE = (
     "There is no browser to test with. Name one with CHROMIUM_PATH=/path/to/chromium, or install Playwright's own "
     "(.venv/bin/playwright install --with-deps chromium), or your system's (Debian: apt-get install chromium)."
 )
-_APT = ["apt-get", "-o", "DPkg::Lock::Timeout=600"]
 _PACKAGES = ["chromium", "fonts-liberation"]
 
 
@@ -46,21 +46,13 @@ def _chromium_or_debians() -> Path:
     try:
         return chromium()
     except NoBrowser:
-        if os.environ.get("CHROMIUM_PATH") or os.geteuid() != 0 or not _is_debian():
+        if os.environ.get("CHROMIUM_PATH") or not may_install():
             raise
-    sys.stderr.write("Installing Chromium from Debian ...\n")
-    for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *_PACKAGES]):
-        done = subprocess.run([*_APT, *command], stdout=sys.stderr, check=False)
-        if done.returncode:
-            raise NoBrowser(f"apt-get {command[0]} failed. {ADVICE}")
-    return chromium()
-
-
-def _is_debian() -> bool:
     try:
-        return "ID=debian" in Path("/etc/os-release").read_text().splitlines()
-    except OSError:
-        return False
+        install(*_PACKAGES)
+    except NotInstalled as fault:
+        raise NoBrowser(f"{fault} {ADVICE}") from fault
+    return chromium()
 
 
 if __name__ == "__main__":

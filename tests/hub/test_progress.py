@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.hub.progress import EVENT_BYTES_MAX, parse_progress
+from app.event_stream import EVENT_BYTES_MAX
+from app.hub.progress import parse_progress
 from app.launch.errors import HubUnavailable
 from app.launch.ports import Progress
 

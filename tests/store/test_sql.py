@@ -31,7 +31,8 @@ async def ready_launch(store: LaunchStore) -> Launch:
 
 
 async def test_an_accepted_launch_is_read_back_as_it_was(store: LaunchStore) -> None:
-    request = LaunchRequest(image="i", repo_url="", extra_args={"binder_request": "v2/gh/ä\x00", "n": [1, None]})
+    extra_args = {"binder_request": "v2/gh/ä\x00", "n": [1, None]}
+    request = LaunchRequest(image="i", repo_url="", extra_args=extra_args, path="lab/tree/ä.ipynb?x#y")
     launch = new_launch(request=request)
 
     await store.accept(launch)

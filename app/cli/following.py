@@ -1,0 +1,86 @@
+"""Following one launch to its end, on a terminal or not, and what Ctrl-C means meanwhile."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+
+import typer
+
+from app.cli.browser import open_in_browser
+from app.cli.connection import FOLLOWING_S, Connection
+from app.cli.exits import FAILED, told_faults
+from app.cli.show import Show, chosen
+from app.client import LaunchClientError, LaunchEvent, Position
+
+
+def follow_to_the_end(
+    connection: Connection, launch_id: str, secrets: Mapping[str, str], *, as_json: bool, open_it: bool
+) -> None:
+    """Show a launch to its end, and end the command as `exits.py` says."""
+    show = chosen(as_json=as_json)
+    with told_faults(as_json=as_json):
+        try:
+            last = asyncio.run(_shown(connection, launch_id, secrets, show))
+        except KeyboardInterrupt:
+            show.close()
+            _ask_what_becomes_of_it(connection, launch_id, secrets)
+            raise
+        finally:
+            show.close()
+    if last is None or last.phase != "ready":
+        raise typer.Exit(FAILED)
+    if open_it:
+        _open(launch_id, last.open_url)
+
+
+async def _shown(connection: Connection, launch_id: str, secrets: Mapping[str, str], show: Show) -> LaunchEvent | None:
+    """The last event, once everything was shown."""
+    last = None
+    async with connection.client(secrets, patience_s=FOLLOWING_S) as client:
+        try:
+            async for event in client.follow(launch_id):
+                if isinstance(event, Position):
+                    show.position(event)
+                else:
+                    last = event
+                    show.event(event)
+        except LaunchClientError:
+            show.close()
+            if last is not None:
+                typer.echo(f"The launch goes on. To take it up again: hublaunch watch {launch_id}", err=True)
+            raise
+    return last
+
+
+def _ask_what_becomes_of_it(connection: Connection, launch_id: str, secrets: Mapping[str, str]) -> None:
+    """At a terminal the user decides; elsewhere, and at a second Ctrl-C, the launch is left alone."""
+    goes_on = f"The launch goes on. To take it up again: hublaunch watch {launch_id}"
+    try:
+        if not (sys.stdin.isatty() and sys.stderr.isatty() and typer.confirm("Cancel the launch?", err=True)):
+            typer.echo(goes_on, err=True)
+            return
+    except typer.Abort:
+        typer.echo(f"\n{goes_on}", err=True)
+        return
+    cancel_and_tell(connection, launch_id, secrets)
+
+
+def cancel_and_tell(connection: Connection, launch_id: str, secrets: Mapping[str, str]) -> bool:
+    """Whether the Hub has confirmed it, which is told."""
+
+    async def ask() -> bool:
+        async with connection.client(secrets, patience_s=FOLLOWING_S) as client:
+            return await client.cancel(launch_id)
+
+    typer.echo("Cancelling …", err=True)
+    confirmed = asyncio.run(ask())
+    told = "Cancelled." if confirmed else "JupyterHub has not confirmed it yet; the service sees it through."
+    typer.echo(told, err=True)
+    return confirmed
+
+
+def _open(launch_id: str, open_url: str | None) -> None:
+    if open_url is None:
+        typer.echo("Only who began the launch is told where to open it.", err=True)
+    elif not open_in_browser(launch_id, open_url):
+        typer.echo("There is no browser to open it in.", err=True)

@@ -1,0 +1,106 @@
+"""The launches that were begun on this machine, with their secrets, so that they can be watched and cancelled later.
+
+One JSON file, mode 0600, below XDG_STATE_HOME: https://specifications.freedesktop.org/basedir-spec/latest/
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+_KEPT = timedelta(days=30)
+"""As long as a service keeps launches if it is not told otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RememberedLaunch:
+    """One launch of this user."""
+
+    id: str
+    url: str
+    """The service, ending in `/`. The secret is for it alone."""
+    secret: str
+    created_at: str
+    """RFC 3339."""
+
+
+class CannotRemember(Exception):
+    """The file cannot be read or written. `str()` names it."""
+
+
+def state_directory() -> Path:
+    """Where hublaunch keeps what is this user's alone; it may not be there yet."""
+    given = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    home = given if given.is_absolute() else Path("~/.local/state").expanduser()  # as the specification has it
+    return home / "hublaunch"
+
+
+def remembered() -> Sequence[RememberedLaunch]:
+    """The newest last; CannotRemember."""
+    path = state_directory() / "launches.json"
+    try:
+        return _read(path)
+    except OSError as error:
+        raise CannotRemember(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def remember(launch: RememberedLaunch) -> None:
+    """Add one, and forget those that are too old; CannotRemember."""
+    with _changing() as launches:
+        launches.append(launch)
+
+
+def forget(launch_ids: Sequence[str]) -> None:
+    """Those that the service has no more; CannotRemember."""
+    with _changing() as launches:
+        launches[:] = [launch for launch in launches if launch.id not in launch_ids]
+
+
+def secrets_for(url: str, launches: Sequence[RememberedLaunch]) -> Mapping[str, str]:
+    """By the ids of launches, of this service alone."""
+    return {launch.id: launch.secret for launch in launches if launch.url == url}
+
+
+@contextmanager
+def _changing() -> Generator[list[RememberedLaunch]]:
+    """To be changed in place by one process at a time."""
+    path = state_directory() / "launches.json"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.with_name("launches.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            launches = list(_read(path))
+            yield launches
+            since = (datetime.now(UTC) - _KEPT).isoformat()
+            _write(path, [launch for launch in launches if launch.created_at >= since])
+    except OSError as error:
+        raise CannotRemember(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _read(path: Path) -> Sequence[RememberedLaunch]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        names = [one.name for one in fields(RememberedLaunch)]
+        return [RememberedLaunch(**{name: launch[name] for name in names}) for launch in content["launches"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, KeyError):
+        raise CannotRemember(f"{path} is not what hublaunch writes: remove it.") from None
+
+
+def _write(path: Path, launches: Sequence[RememberedLaunch]) -> None:
+    """Made aside (mode 0600) and put in place, so that it is there whole or as it was."""
+    text = json.dumps({"version": 1, "launches": [asdict(launch) for launch in launches]}, indent=2)
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.name}.", encoding="utf-8", delete=False) as file:
+        draft = Path(file.name)
+        try:
+            file.write(text + "\n")
+            file.flush()
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)

@@ -1,0 +1,35 @@
+"""How long, and how often, a service is asked that does not answer."""
+
+import asyncio
+import random
+import time
+
+_FIRST_S = 0.5
+_MOST_S = 10.0
+
+
+class Patience:
+    """Pauses between tries: as long as the service asks for, else ever longer ones that differ between callers.
+
+    It runs out `patience_s` after it was made, or after it was renewed.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew: there was an answer."""
+        self._until = time.monotonic() + self._patience_s
+        self._pause_s = _FIRST_S
+
+    async def pause(self, asked_s: float | None = None) -> bool:
+        """Wait before the next try; False at once if that would be too late."""
+        pause_s = asked_s
+        if pause_s is None:
+            pause_s = self._pause_s * random.uniform(0.5, 1)  # noqa: S311
+            self._pause_s = min(2 * self._pause_s, _MOST_S)
+        if time.monotonic() + pause_s > self._until:
+            return False
+        await asyncio.sleep(pause_s)
+        return True

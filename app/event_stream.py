@@ -1,0 +1,100 @@
+"""Server-sent events as they arrive, cut into chunks in any way.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+EVENT_BYTES_MAX = 1_048_576
+"""Raw Kubernetes events, which KubeSpawner adds to the Hub's, are some kilobytes."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One event: its name, `message` if it has none, and its data, at most EVENT_BYTES_MAX long."""
+
+    name: str
+    content: bytes
+
+
+class EventTooLarge(ValueError):
+    """An event is longer than EVENT_BYTES_MAX."""
+
+
+class EventStream:
+    """Takes a stream chunk by chunk, and gives its events as they are complete.
+
+    An event without data is none, and one that the end of the stream cuts short is never given, as the specification
+    says. Ids are not kept: our events carry their number in their data, and the Hub's have none.
+    """
+
+    retry_s: float | None = None
+    """Seconds to wait before a reconnect, as the stream said last."""
+
+    def __init__(self) -> None:
+        self._lines = _Lines()
+        self._name = ""
+        self._parts: list[bytes] = []
+        self._part_bytes = 0
+
+    def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
+        """The events that end within the chunk; EventTooLarge."""
+        for line in self._lines.complete(chunk):
+            if line:
+                self._take_field(line)
+                continue
+            if self._parts:
+                content = b"\n".join(self._parts)
+                if len(content) > EVENT_BYTES_MAX:
+                    raise EventTooLarge
+                yield ServerSentEvent(self._name or "message", content)
+            self._name, self._parts, self._part_bytes = "", [], 0
+        if self._lines.pending_bytes + self._part_bytes > EVENT_BYTES_MAX:
+            raise EventTooLarge
+
+    def _take_field(self, line: bytes) -> None:
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._parts.append(value)
+            self._part_bytes += len(line)
+        elif field == b"event":
+            self._name = value.decode(errors="replace")
+        elif field == b"retry" and value.isdigit():
+            self.retry_s = int(value) / 1000
+
+
+class _Lines:
+    """Splits chunks at LF, CR LF and CR, also where one chunk ends in CR and the next begins with LF."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+        self._after_cr = False
+        self._at_start = True
+
+    @property
+    def pending_bytes(self) -> int:
+        return len(self._pending)
+
+    def complete(self, chunk: bytes) -> Iterator[bytes]:
+        """The lines that end within the chunk, without their ends."""
+        if not chunk:
+            return
+        rest = chunk.removeprefix(b"\n") if self._after_cr else chunk
+        self._after_cr = chunk.endswith(b"\r")
+        *ended, rest = rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        for end in ended:
+            self._pending += end
+            yield self._take()
+        self._pending += rest
+
+    def _take(self) -> bytes:
+        line = bytes(self._pending)
+        self._pending.clear()
+        if self._at_start:
+            self._at_start = False
+            return line.removeprefix(_BYTE_ORDER_MARK)
+        return line

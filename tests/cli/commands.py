@@ -1,0 +1,76 @@
+"""`hublaunch` as a process beside a service of the test."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-m", "app.cli")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Its lines of JSON."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A user's shell: where the service is, and where their state is kept."""
+
+    url: str
+    state: Path
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {
+            "HUBLAUNCH_URL": self.url,
+            "XDG_STATE_HOME": str(self.state),
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "120",
+            "NO_PROXY": "127.0.0.1",
+        }
+
+    async def begin(self, *arguments: str, **variables: str) -> asyncio.subprocess.Process:
+        """A command that runs, its output in pipes."""
+        return await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *arguments,
+            env=os.environ | self.variables | variables,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def run(self, *arguments: str, **variables: str) -> Ended:
+        return await ended(await self.begin(*arguments, **variables))
+
+
+async def ended(process: asyncio.subprocess.Process) -> Ended:
+    """Wait for the end, for at most 30 s."""
+    try:
+        async with asyncio.timeout(30):
+            out, err = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        raise
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
+async def interrupt(process: asyncio.subprocess.Process) -> Ended:
+    """As Ctrl-C does it."""
+    process.send_signal(signal.SIGINT)
+    return await ended(process)

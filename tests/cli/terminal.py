@@ -1,0 +1,105 @@
+"""A real terminal, tmux, in which a command runs; as a program it sees to it that there is one."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.debian import NotInstalled, install, may_install
+
+ADVICE = "The tests of the command line need tmux; Debian has it: apt-get install tmux"
+_LOOK_EVERY_S = 0.05
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """One window of a tmux of its own."""
+
+    socket: Path
+
+    async def screen(self) -> list[str]:
+        """The lines that are shown, as far as there is anything on them."""
+        shown = await self._tmux("capture-pane", "-p")
+        return [line for line in shown.splitlines() if line.strip()]
+
+    async def text(self) -> str:
+        """What is shown, with the lines that did not fit joined again."""
+        return await self._tmux("capture-pane", "-p", "-J", "-S", "-")
+
+    async def type(self, *keys: str) -> None:
+        """Press keys, by tmux's names for them."""
+        await self._tmux("send-keys", *keys)
+
+    async def resize(self, columns: int) -> None:
+        await self._tmux("resize-window", "-x", str(columns))
+
+    async def until(self, *words: str) -> str:
+        """What is shown once all of these are; AssertionError if they are not within 20 s."""
+        text = ""
+        for _ in range(round(20 / _LOOK_EVERY_S)):
+            text = await self.text()
+            if all(word in text for word in words):
+                return text
+            await asyncio.sleep(_LOOK_EVERY_S)  # nobody tells when a screen changes
+        raise AssertionError(f"{words} never came up:\n{text}")
+
+    async def _tmux(self, *arguments: str) -> str:
+        return await _run(self.socket, *arguments)
+
+
+@asynccontextmanager
+async def terminal(
+    command: Sequence[str], variables: Mapping[str, str], *, columns: int = 90
+) -> AsyncGenerator[Terminal]:
+    """The command in a terminal of so many columns; once it has ended, its status is shown: `status 0`."""
+    with TemporaryDirectory(prefix="hublaunch-tmux-") as made:  # the path of a socket must be short
+        async with _window(Path(made), command, variables, columns=columns) as window:
+            yield window
+
+
+@asynccontextmanager
+async def _window(
+    directory: Path, command: Sequence[str], variables: Mapping[str, str], *, columns: int
+) -> AsyncGenerator[Terminal]:
+    socket, script = directory / "socket", directory / "run.sh"
+    exports = "".join(f"export {name}='{value}'\n" for name, value in variables.items())
+    quoted = " ".join(f"'{word}'" for word in command)
+    script.write_text(f"trap : INT\n{exports}{quoted}\necho status $?\nexec cat\n")
+    window = ["new-session", "-d", "-x", str(columns), "-y", "30", f"exec sh {script}"]
+    await _run(socket, "-f", "/dev/null", *window)
+    try:
+        yield Terminal(socket)
+    finally:
+        await _run(socket, "kill-server")
+
+
+async def _run(socket: Path, *arguments: str) -> str:
+    tmux = shutil.which("tmux")
+    assert tmux, ADVICE
+    process = await asyncio.create_subprocess_exec(
+        *(tmux, "-u", "-S", str(socket), *arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    told, complained = await process.communicate()
+    assert process.returncode == 0, complained.decode()
+    return told.decode()
+
+
+def main() -> None:
+    """Where there is no tmux, root on Debian installs it, and everybody else reads how to."""
+    if shutil.which("tmux") is None:
+        if not may_install():
+            sys.exit(ADVICE)
+        try:
+            install("tmux")
+        except NotInstalled as fault:
+            sys.exit(f"{fault} {ADVICE}")
+    subprocess.run(["tmux", "-V"], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""`hublaunch doctor`: each fault is found, and said with what to do."""
+
+import sqlite3
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import doctor
+from app.store.sqlite import SqliteDatabase
+from app.store.tables import spawn_failures
+from tests.cli.commands import CommandLine
+from tests.fakes.hub import FakeHub
+from tests.hubs.process import RealHub
+from tests.postgres import Postgres
+
+Findings = Mapping[str, Mapping[str, str]]
+"""By what was looked at."""
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> CommandLine:
+    return CommandLine("", tmp_path / "state")
+
+
+def variables(hub: FakeHub, tmp_path: Path, **changes: str) -> dict[str, str]:
+    return {
+        "LAUNCHER_HUB_URL": hub.url,
+        "LAUNCHER_HUB_API_TOKEN": hub.api_token,
+        "LAUNCHER_ALLOWED_IMAGES": "quay.io/jupyter/*",
+        "LAUNCHER_DATABASE_URL": f"sqlite:///{tmp_path}/hublaunch.sqlite",
+        **changes,
+    }
+
+
+async def found(operator: CommandLine, settings: Mapping[str, str]) -> tuple[int, Findings]:
+    done = await operator.run("doctor", "--json", **settings)
+    assert "Traceback" not in done.err
+    assert settings.get("LAUNCHER_HUB_API_TOKEN", "no token at all") not in done.out + done.err
+    return done.status, {finding["check"]: finding for finding in done.objects()}
+
+
+async def test_all_is_well(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
+    status, findings = await found(operator, variables(hub, tmp_path))
+
+    assert status == 0
+    assert {check: finding["state"] for check, finding in findings.items()} == {
+        "settings": "ok",
+        "Hub": "ok",
+        "Hub's clock": "unknown",  # the fake Hub tells none
+        "token": "ok",
+        "scopes": "ok",
+        "slow_spawn_timeout": "unknown",
+        "database": "ok",
+    }
+    assert hub.version in findings["Hub"]["told"]
+    assert "yet to be made" in findings["database"]["told"]
+    assert not (tmp_path / "hublaunch.sqlite").exists()
+    assert [request.method for request in hub.requests] == ["GET"] * 4
+
+
+async def test_it_is_told_in_lines_with_what_to_do(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
+    done = await operator.run("doctor", **variables(hub, tmp_path, LAUNCHER_ALLOWED_IMAGES=""))
+
+    assert done.status == 0
+    assert done.out.startswith("warning  settings: LAUNCHER_ALLOWED_IMAGES is empty")
+    assert "→ Name the images that may be launched" in done.out.splitlines()[1]
+
+
+async def test_settings_that_are_missing_are_named(operator: CommandLine) -> None:
+    done = await operator.run("doctor", "--json")
+
+    assert done.status == 1
+    for finding, name in zip(done.objects(), ("LAUNCHER_HUB_URL", "LAUNCHER_HUB_API_TOKEN"), strict=True):
+        assert name in finding["told"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "words"),
+    [
+        ({"LAUNCHER_HUB_API_TOKEN": "a-wrong-token"}, "token", "api_token that c.JupyterHub.services has"),
+        ({"LAUNCHER_ACCESS": "key"}, "settings", ".env.example"),
+        ({"LAUNCHER_DATABASE_URL": "sqlite:////nowhere/x.sqlite"}, "database", "LAUNCHER_DATABASE_URL"),
+        ({"LAUNCHER_DATABASE_URL": "mysql://u:hunter2@h/d"}, "database", "LAUNCHER_DATABASE_URL"),
+        ({"LAUNCHER_HUB_CA_FILE": __file__}, "Hub", "files for TLS"),
+    ],
+)
+async def test_a_fault_is_found_and_said_with_what_to_do(
+    operator: CommandLine, hub: FakeHub, tmp_path: Path, changes: dict[str, str], check: str, words: str
+) -> None:
+    status, findings = await found(operator, variables(hub, tmp_path, **changes))
+
+    assert status == 1
+    assert findings[check]["state"] == "fault"
+    assert words in findings[check]["advice"]
+    assert "hunter2" not in str(findings)
+    assert "database" in findings, "the rest is looked at all the same"
+
+
+async def test_a_hub_that_does_not_answer_is_told_at_once(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
+    await hub.kill()
+
+    status, findings = await found(operator, variables(hub, tmp_path))
+
+    assert (status, findings["Hub"]["state"]) == (1, "fault")
+    assert "LAUNCHER_HUB_URL_LOCAL" in findings["Hub"]["advice"]
+
+
+async def test_what_is_not_the_hub_is_told(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
+    hub.fail_on("get_version", status=200, body="html")
+
+    status, findings = await found(operator, variables(hub, tmp_path))
+
+    assert (status, findings["Hub"]["state"]) == (1, "fault")
+    assert "not JupyterHub" in findings["Hub"]["told"]
+
+
+async def test_missing_scopes_are_a_fault_and_needless_ones_a_warning(
+    operator: CommandLine, hub: FakeHub, tmp_path: Path
+) -> None:
+    settings = variables(hub, tmp_path)
+    hub.scopes = ["servers", "admin:users"]
+    lacking = await found(operator, settings)
+    hub.scopes = ["servers", "admin:users", "tokens", "admin:groups"]
+    having_more = await found(operator, settings)
+
+    assert (lacking[0], lacking[1]["scopes"]["state"]) == (1, "fault")
+    assert "tokens" in lacking[1]["scopes"]["told"]
+    assert (having_more[0], having_more[1]["scopes"]["state"]) == (0, "warning")
+    assert "admin:groups" in having_more[1]["scopes"]["told"]
+
+
+async def test_a_database_that_is_in_use_is_looked_at_without_being_taken(
+    operator: CommandLine, hub: FakeHub, tmp_path: Path
+) -> None:
+    database = SqliteDatabase(tmp_path / "hublaunch.sqlite", readers=1)
+    database.open()
+
+    status, findings = await found(operator, variables(hub, tmp_path))
+
+    database.close()
+    assert (status, findings["database"]["state"]) == (0, "ok")
+
+
+@pytest.mark.parametrize(
+    ("date", "state", "words"),
+    [
+        ("Thu, 26 Nov 2026 12:00:03 GMT", "ok", "agrees"),
+        ("Thu, 26 Nov 2026 11:59:00 GMT", "warning", "60 s behind"),
+        ("Thu, 26 Nov 2026 13:00:00 GMT", "warning", "3600 s ahead of"),
+        ("yesterday", "unknown", "not told"),
+        (None, "unknown", "not told"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_told(date: str | None, state: str, words: str) -> None:
+    ahead_s = doctor._ahead_s(date, datetime(2026, 11, 26, 12, tzinfo=UTC))
+
+    finding = doctor._clock("Hub's clock", ahead_s)
+
+    assert finding.state == state
+    assert words in finding.told
+
+
+@pytest.mark.real_hub
+async def test_a_real_hub_is_well(operator: CommandLine, tmp_path: Path) -> None:
+    with RealHub(python=sys.executable, base_url="/") as hub:
+        settings = {"LAUNCHER_HUB_URL": hub.url, "LAUNCHER_HUB_API_TOKEN": hub.api_token}
+        status, findings = await found(
+            operator, settings | {"LAUNCHER_DATABASE_URL": f"sqlite:///{tmp_path}/hublaunch.sqlite"}
+        )
+
+    assert status == 0, findings
+    assert [findings[check]["state"] for check in ("Hub", "Hub's clock", "token")] == ["ok"] * 3
+
+
+def _break(path: Path) -> None:
+    path.write_text("this is no database, and never was one")
+
+
+def _from_the_future(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize(("make", "words"), [(_break, "not a database"), (_from_the_future, "version 9999")])
+async def test_a_database_that_cannot_be_used_is_told(
+    operator: CommandLine, hub: FakeHub, tmp_path: Path, make: Callable[[Path], Any], words: str
+) -> None:
+    make(tmp_path / "hublaunch.sqlite")
+
+    status, findings = await found(operator, variables(hub, tmp_path))
+
+    assert (status, findings["database"]["state"]) == (1, "fault")
+    assert words in findings["database"]["told"]
+
+
+async def test_a_postgresql_is_looked_at_with_its_clock(
+    operator: CommandLine, hub: FakeHub, tmp_path: Path, postgres: Postgres
+) -> None:
+    url = postgres.database()
+
+    status, findings = await found(operator, variables(hub, tmp_path, LAUNCHER_DATABASE_URL=url))
+    away = await found(operator, variables(hub, tmp_path, LAUNCHER_DATABASE_URL=url.replace("/test_", "/nowhere_")))
+
+    assert (status, findings["database"]["state"], findings["database's clock"]["state"]) == (0, "ok", "ok")
+    assert "yet to be made" in findings["database"]["told"]
+    assert (away[0], away[1]["database"]["state"]) == (1, "fault")
+
+
+@pytest.mark.parametrize(("failures", "state"), [(0, "ok"), (3, "warning"), (4, "fault")])
+async def test_a_guard_that_holds_launches_back_is_found_with_what_ends_it(
+    operator: CommandLine, hub: FakeHub, tmp_path: Path, failures: int, state: str
+) -> None:
+    database = SqliteDatabase(tmp_path / "hublaunch.sqlite", readers=1)
+    database.open()
+    with database.writing.begin() as connection:
+        for number in range(failures):
+            failure = {"launch_id": str(number), "image": "a/b", "at": datetime.now(UTC)}
+            connection.execute(spawn_failures.insert(), failure)
+    database.close()
+
+    _, findings = await found(operator, variables(hub, tmp_path))
+
+    assert findings["Hub guard"]["state"] == state
+    assert ("consecutiveFailureLimit" in findings["Hub guard"]["advice"]) is (failures > 0)

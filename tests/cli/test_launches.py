@@ -1,0 +1,359 @@
+"""`hublaunch launch`, `watch`, `list` and `cancel` in pipes, as scripts have them."""
+
+import asyncio
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ulid import ULID
+
+from app.keys import add_key
+from app.settings import Settings
+from tests.cli.commands import CommandLine, Ended, ended, interrupt
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.fakes.wire import WireConnection, WireServer
+from tests.served import IMAGE, REPO, serve
+
+
+async def begun(shell: CommandLine, hub: FakeHub) -> str:
+    """The id of a launch that goes on."""
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+    launch_id = (await shell.run("launch", IMAGE, "--repo", REPO, "--no-wait")).out.strip()
+    await hub.until(lambda: hub.active_servers)
+    return launch_id
+
+
+async def not_found(connection: WireConnection) -> None:
+    await connection.read_request()
+    await connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
+async def test_a_launch_is_a_line_for_each_event_and_ends_with_where_to_open_it(
+    shell: CommandLine, hub: FakeHub
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], seconds=0.1))
+
+    done = await shell.run("launch", IMAGE, "--repo", REPO, "--path", "lab/tree/x.ipynb")
+
+    (user,) = hub.users
+    lines = done.out.splitlines()
+    assert (done.status, done.err) == (0, "")
+    assert [line.split()[1] for line in lines] == ["waiting", "launching", "launching", "launching", "ready"]
+    assert lines[3].endswith("Pulling")
+    assert f"{hub.url}user/{user}/lab/tree/x.ipynb?token=" in lines[-1]
+
+
+async def test_with_json_each_line_is_an_event_as_the_service_sends_it(shell: CommandLine) -> None:
+    done = await shell.run("launch", IMAGE, "--json")
+
+    events = done.objects()
+    assert done.status == 0
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert events[-1]["phase"] == "ready"
+    assert events[-1]["token"] in events[-1]["open_url"]
+
+
+async def test_a_launch_that_fails_says_why_and_what_to_do_and_exits_with_1(shell: CommandLine, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(fails="\x1b[31mimage pull failed"))
+
+    done = await shell.run("launch", IMAGE)
+
+    assert done.status == 1
+    assert "image pull failed" in done.out.splitlines()[-1]
+    assert "\x1b" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("option", "in_line", "admitted"),
+    [("--wait", "1 of 1 in line", "let through"), ("--json", '"position": 1', '"position": 0')],
+)
+async def test_a_place_in_line_is_told_until_it_is_let_through(
+    settings: Settings, hub: FakeHub, tmp_path: Path, option: str, in_line: str, admitted: str
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service:
+        first = await service.launch()
+        await hub.until(lambda: hub.active_servers)
+        process = await CommandLine(str(service.http.base_url), tmp_path / "state").begin("launch", IMAGE, option)
+        assert process.stdout
+        lines = [(await process.stdout.readline()).decode() for _ in range(2)]
+        await service.cancel(first)
+        while in_line in (then := (await process.stdout.readline()).decode()):  # told every second
+            pass
+        done = await interrupt(process)
+
+    assert "Accepted" in lines[0]
+    assert in_line in lines[1]
+    assert admitted in then
+    assert done.status == 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("launch", "No Image"), 3, "image: must be an image reference"),
+        (("launch", IMAGE, "--path", "../x"), 3, "path: must have no .."),
+        (("watch", str(ULID())), 3, "There is no such launch"),
+        (("cancel", str(ULID())), 3, "There is no such launch"),
+        (("launch",), 2, "IMAGE"),
+        (("launch", IMAGE, "--open", "--no-wait"), 2, "--wait"),
+        (("launch", IMAGE, "--url", "hub.example.org"), 2, "address of the service"),
+        (("launch", IMAGE, "--token-file", "/nowhere"), 2, "/nowhere"),
+    ],
+)
+async def test_what_is_refused_and_what_is_misused_is_told_apart(
+    shell: CommandLine, arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    done = await shell.run(*arguments)
+
+    assert (done.status, done.out) == (status, "")
+    assert words in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_a_refusal_is_json_too(shell: CommandLine) -> None:
+    done = await shell.run("launch", "No Image", "--json")
+
+    assert done.status == 3
+    assert [refusal["code"] for refusal in done.objects()] == ["invalid_request"]
+
+
+async def test_a_service_that_does_not_answer_is_told_as_a_failure(shell: CommandLine) -> None:
+    async with WireServer(lambda connection: connection.until_closed()) as nobody:
+        url = nobody.url
+    process = await shell.begin("launch", IMAGE, HUBLAUNCH_URL=url)
+
+    done = await ended(process)
+
+    assert (done.status, done.out) == (1, "")
+    assert f"{url}/ cannot be reached" in done.err
+
+
+async def test_interrupted_in_a_pipe_it_leaves_the_launch_alone_and_says_how_to_go_on(
+    shell: CommandLine, hub: FakeHub
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+    process = await shell.begin("launch", IMAGE)
+    await hub.until(lambda: hub.open_streams)
+
+    done = await interrupt(process)
+
+    assert done.status == 130
+    assert "hublaunch watch" in done.err
+    assert "Traceback" not in done.err
+    assert len(hub.active_servers) == 1
+    hub.release(next(iter(hub.users)))
+
+
+async def test_a_launch_that_was_only_asked_for_is_watched_and_cancelled_later(
+    shell: CommandLine, hub: FakeHub
+) -> None:
+    launch_id = await begun(shell, hub)
+    watching = await shell.begin("watch", launch_id)
+    assert watching.stdout
+    first = await watching.stdout.readline()
+
+    cancelled = await shell.run("cancel", launch_id, HUBLAUNCH_URL="")
+    watched = await ended(watching)
+
+    assert b"Accepted" in first
+    assert (cancelled.status, "Cancelled." in cancelled.err) == (0, True)
+    assert watched.status == 1
+    assert watched.out.splitlines()[-1].split()[1] == "cancelled"
+    assert hub.users == {}
+
+
+async def test_watching_a_launch_that_is_over_tells_all_of_it(shell: CommandLine) -> None:
+    whole = await shell.run("launch", IMAGE, "--json")
+
+    again = await shell.run("watch", whole.objects()[0]["launch_id"], "--json")
+
+    assert (again.status, again.out) == (0, whole.out)
+
+
+async def test_without_its_secret_a_launch_shows_no_way_in(shell: CommandLine, tmp_path: Path) -> None:
+    launch_id = (await shell.run("launch", IMAGE, "--json")).objects()[0]["launch_id"]
+    stranger = CommandLine(shell.url, tmp_path / "another")
+
+    seen = await stranger.run("watch", launch_id, "--open", "--json")
+    refused = await stranger.run("cancel", launch_id)
+
+    assert seen.status == 0
+    assert "token" not in seen.out
+    assert "Only who began the launch" in seen.err
+    assert refused.status == 3
+
+
+async def test_launches_that_were_begun_here_are_listed_without_a_token(shell: CommandLine, hub: FakeHub) -> None:
+    await shell.run("launch", IMAGE, "--repo", REPO)
+    hub.spawn_plan(None, SpawnPlan(fails="boom"))
+    await shell.run("launch", "quay.io/jupyter/scipy-notebook")
+
+    listed = (await shell.run("list")).out.splitlines()
+    failed = await shell.run("list", "--status", "failed", "--json")
+
+    assert [line.split()[1] for line in listed] == ["STATUS", "failed", "ready"]
+    assert REPO in listed[2]
+    assert [launch["image"] for launch in failed.objects()] == ["quay.io/jupyter/scipy-notebook"]
+
+
+async def test_launches_that_the_service_has_no_more_are_forgotten(shell: CommandLine) -> None:
+    await shell.run("launch", IMAGE)
+    kept = shell.state / "hublaunch" / "launches.json"
+    content = json.loads(kept.read_text())
+    gone = {**content["launches"][0], "id": str(ULID()), "a_later_field": 1}
+    kept.write_text(json.dumps(content | {"launches": [*content["launches"], gone]}))
+
+    listed = await shell.run("list")
+
+    assert [line.split()[1] for line in listed.out.splitlines()] == ["STATUS", "ready"]
+    assert gone["id"] not in kept.read_text()
+    assert content["launches"][0]["id"] in kept.read_text()
+
+
+async def test_a_caller_with_a_key_is_listed_what_the_service_has(
+    settings: Settings, tmp_path: Path, hub: FakeHub
+) -> None:
+    keys, key_file = tmp_path / "keys.json", tmp_path / "key"
+    _, key = add_key(keys, name="course")
+    key_file.write_text(f"{key}\n")
+    async with serve(settings.model_copy(update={"access": ("key",), "api_keys_file": keys})) as service:
+        shell = CommandLine(str(service.http.base_url), tmp_path / "state")
+        elsewhere = CommandLine(str(service.http.base_url), tmp_path / "another")
+
+        launched = await shell.run("launch", IMAGE, HUBLAUNCH_TOKEN=key)
+        again = await shell.run("launch", IMAGE, "--if-running", "reuse", "--json", HUBLAUNCH_TOKEN=key)
+        refused = await shell.run("launch", IMAGE, "--if-running", "refuse", HUBLAUNCH_TOKEN=key)
+        listed = await elsewhere.run("list", "--token-file", str(key_file))
+        nobody = await elsewhere.run("launch", IMAGE)
+        wrong = await elsewhere.run("list", HUBLAUNCH_TOKEN="hunter2hunter2")
+
+    assert (launched.status, again.status, refused.status) == (0, 0, 3)
+    assert "already" in refused.err
+    assert [line.split()[1] for line in listed.out.splitlines()] == ["STATUS", "ready"]
+    assert (nobody.status, wrong.status) == (3, 3)
+    assert "hunter2" not in wrong.err + wrong.out
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------------
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+async def test_secrets_are_kept_for_this_user_alone(shell: CommandLine) -> None:
+    await shell.run("launch", IMAGE)
+
+    kept = shell.state / "hublaunch" / "launches.json"
+    assert (mode(kept), mode(kept.parent)) == (0o600, 0o700)
+    assert {path.name for path in kept.parent.iterdir()} == {"launches.json", "launches.lock"}
+
+
+async def test_a_secret_is_shown_to_no_other_service(shell: CommandLine, hub: FakeHub) -> None:
+    launch_id = await begun(shell, hub)
+    secret = (shell.state / "hublaunch" / "launches.json").read_text().split('"secret": "')[1].split('"')[0]
+
+    async with WireServer(not_found) as other:
+        await shell.run("watch", launch_id, "--url", other.url)
+        seen = b"".join(other.requests)
+
+    assert launch_id.encode() in seen
+    assert secret.encode() not in seen
+    hub.release(next(iter(hub.users)))
+
+
+async def test_where_nothing_can_be_kept_the_launch_goes_on_and_that_is_said(
+    shell: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    nowhere = CommandLine(shell.url, tmp_path / "file")
+
+    done = await nowhere.run("launch", IMAGE)
+
+    assert done.status == 0
+    assert "cannot be watched or cancelled from here later" in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_a_file_that_hublaunch_did_not_write_is_left_alone(shell: CommandLine) -> None:
+    kept = shell.state / "hublaunch" / "launches.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("not ours")
+
+    done = await shell.run("launch", IMAGE)
+
+    assert done.status == 0
+    assert f"{kept} is not what hublaunch writes" in done.err
+    assert kept.read_text() == "not ours"
+
+
+async def test_the_browser_gets_no_token_as_an_argument(shell: CommandLine, tmp_path: Path) -> None:
+    browser, seen = tmp_path / "browser", tmp_path / "seen"
+    browser.write_text(f'#!/bin/sh\necho "$@" > {seen}\n')
+    browser.chmod(0o700)
+
+    done = await shell.run("launch", IMAGE, "--open", "--json", BROWSER=f"{browser} %s")
+
+    ready = done.objects()[-1]
+    (opened,) = seen.read_text().split()
+    page = shell.state / "hublaunch" / f"open-{ready['launch_id']}.html"
+    assert opened == page.as_uri()
+    assert ready["open_url"] in page.read_text()
+    assert mode(page) == 0o600
+
+
+# --- a light command --------------------------------------------------------------------------------------------------
+
+
+async def test_a_launch_needs_nothing_of_the_service(shell: CommandLine) -> None:
+    program = """
+import sys
+from app.cli import cli
+for arguments in (["launch", "a/b"], ["list"]):
+    try:
+        cli(arguments)
+    except SystemExit as end:
+        assert end.code == 0, end.code
+print({"aiohttp", "alembic", "fastapi", "sqlalchemy", "starlette", "app.settings"} & set(sys.modules))
+"""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program),
+        env=os.environ | shell.variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+    done: Ended = await ended(process)
+
+    assert done.out.splitlines()[-1] == "set()", done.err
+
+
+async def test_a_shell_completes_commands_and_the_ids_of_launches(shell: CommandLine, hub: FakeHub) -> None:
+    launch_id = await begun(shell, hub)
+    script = Path(sys.executable).with_name("hublaunch")
+
+    async def completed(*words: str) -> str:
+        variables = {"_HUBLAUNCH_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words)}
+        process = await asyncio.create_subprocess_exec(
+            script,
+            env=os.environ | shell.variables | variables | {"COMP_CWORD": str(len(words) - 1)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        return (await ended(process)).out
+
+    assert "launch" in (await completed("hublaunch", "la")).split()
+    assert (await completed("hublaunch", "watch", launch_id[:6])).split() == [launch_id]
+    hub.release(next(iter(hub.users)))
+
+
+async def test_help_says_how_a_command_ends(shell: CommandLine) -> None:
+    done = await shell.run("launch", "--help")
+
+    for words in ("0 ready", "3 the service refused", "130 interrupted", "HUBLAUNCH_URL"):
+        assert words in done.out

@@ -1,0 +1,98 @@
+"""`hublaunch launch` in a real terminal: the bar, Ctrl-C, a window that is made narrow."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from tests.cli.commands import COMMAND, CommandLine
+from tests.cli.terminal import terminal
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import IMAGE, REPO, serve
+
+LAUNCH = (*COMMAND, "launch", IMAGE, "--repo", REPO, "--path", "lab/tree/x.ipynb")
+BAR = "━"
+
+
+async def test_a_bar_shows_how_far_it_is_and_goes_once_it_is_ready(shell: CommandLine, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+
+    async with terminal(LAUNCH, shell.variables) as window:
+        await window.until("Pulling", "launching", BAR)
+        (user,) = hub.users
+        hub.report(user, "Half way", progress=50)
+        during = await window.until("Half way", "50%")
+        hub.release(user)
+        after = await window.until("status 0")
+
+    assert during.count("%") == 1, "the bar is one line, below what happened"
+    assert f"/user/{user}/lab/tree/x.ipynb?token=" in after
+    assert BAR not in after
+    assert "%" not in after
+
+
+async def test_a_window_that_is_made_narrow_keeps_one_bar(shell: CommandLine, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling a rather large image " * 4], never=True))
+
+    async with terminal(LAUNCH, shell.variables, columns=100) as window:
+        await window.until("Pulling", BAR)
+        await window.resize(40)
+        hub.report(next(iter(hub.users)), "Half way", progress=50)
+        await window.until("Half way", "50%")
+        screen = await window.screen()
+        hub.release(next(iter(hub.users)))
+        await window.until("status 0")
+
+    assert [line for line in screen if BAR in line] == screen[-1:]
+    assert max(len(line) for line in screen) <= 40
+
+
+async def test_ctrl_c_asks_and_yes_cancels(shell: CommandLine, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+
+    async with terminal(LAUNCH, shell.variables) as window:
+        await window.until("Pulling", BAR)
+        await window.type("C-c")
+        await window.until("Cancel the launch? [y/N]")
+        await window.type("y", "Enter")
+        after = await window.until("status 130")
+
+    assert "Cancelled." in after
+    assert BAR not in after
+    assert "Traceback" not in after
+    assert hub.users == {}
+
+
+@pytest.mark.parametrize("answer", ["Enter", "C-c"])
+async def test_ctrl_c_asks_and_no_or_another_ctrl_c_lets_it_go_on(
+    shell: CommandLine, hub: FakeHub, answer: str
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+
+    async with terminal(LAUNCH, shell.variables) as window:
+        await window.until("Pulling", BAR)
+        await window.type("C-c")
+        await window.until("Cancel the launch? [y/N]")
+        await window.type(answer)
+        after = await window.until("status 130")
+
+    assert "The launch goes on. To take it up again: hublaunch watch" in after
+    assert "Traceback" not in after
+    assert len(hub.active_servers) == 1
+    hub.release(next(iter(hub.users)))
+
+
+async def test_a_place_in_line_is_shown(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service:
+        first = await service.launch()
+        await hub.until(lambda: hub.active_servers)
+        shell = CommandLine(str(service.http.base_url), tmp_path / "state")
+
+        async with terminal(LAUNCH, shell.variables) as window:
+            await window.until("1 of 1 in line", BAR)
+            await window.type("C-c")
+            await window.until("Cancel the launch? [y/N]")
+            await window.type("y", "Enter")
+            await window.until("status 130")
+        await service.cancel(first)

@@ -1,0 +1,217 @@
+"""LaunchClient where the way to the service breaks, falls silent, or leads elsewhere."""
+
+import asyncio
+import json
+from contextlib import aclosing
+
+import pytest
+
+from app.client import LaunchClient, LaunchEvent, ServiceUnavailable, UnexpectedAnswer, Unreachable
+from tests.client.test_launch_client import followed
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.fakes.wire import Script, WireConnection, WireServer
+from tests.relay import Relay
+from tests.served import IMAGE
+
+NOBODYS = "01JDB9Z3N8Q4V7R2M5X6C1T0YK"
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+
+
+def answering(*answers: bytes) -> Script:
+    """These answers, one a connection; the last for all that come."""
+    left = list(answers)
+
+    async def script(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(left.pop(0) if len(left) > 1 else left[0])
+
+    return script
+
+
+def answer(status: str, body: bytes, *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def problem(status: str, *headers: str) -> bytes:
+    body = json.dumps({"code": "line_full", "title": "Too many", "detail": "", "advice": "Wait."}).encode()
+    return answer(status, body, "Content-Type: application/problem+json", *headers)
+
+
+SESSION = answer("200 OK", b'{"kind": "hub", "name": "ada", "is_admin": false}', "Content-Type: application/json")
+EVENT = {"launch_id": NOBODYS, "seq": 1, "at": "2026-11-23T08:00:00.000Z", "phase": "failed", "message": "m"}
+LAST = json.dumps(EVENT | {"progress": 0, "attempt": 1, "a_later_field": {"x": 1}}).encode()
+
+
+async def test_a_stream_that_is_cut_is_taken_up_where_it_was(
+    launcher: LaunchClient, relay: Relay, hub: FakeHub
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+    launch = await launcher.launch(IMAGE)
+    seen: list[LaunchEvent] = []
+    before = relay.connections
+
+    async with asyncio.timeout(20), aclosing(launcher.follow(launch.id)) as events:
+        async for event in events:
+            assert isinstance(event, LaunchEvent)
+            seen.append(event)
+            if event.message == "Pulling":
+                (user,) = hub.users
+                relay.cut()
+                hub.report(user, "Half way", progress=50)
+                hub.release(user)
+
+    assert [event.seq for event in seen] == list(range(1, len(seen) + 1))
+    assert [event.message for event in seen][-3:] == ["Pulling", "Half way", "The server is ready"]
+    assert relay.connections > before
+
+
+async def test_a_stream_that_falls_silent_is_left_for_another(relay: Relay, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+    async with LaunchClient(relay.url, silence_s=0.3) as launcher:
+        launch = await launcher.launch(IMAGE)
+
+        async with asyncio.timeout(20), aclosing(launcher.follow(launch.id)) as events:
+            async for event in events:
+                if isinstance(event, LaunchEvent) and event.message == "Pulling":
+                    relay.silence()
+                    hub.release(next(iter(hub.users)))
+
+    assert isinstance(event, LaunchEvent)
+    assert event.phase == "ready"
+
+
+async def test_a_service_that_is_away_for_a_while_is_waited_for(
+    launcher: LaunchClient, relay: Relay, hub: FakeHub
+) -> None:
+    relay.close()
+    launching = asyncio.create_task(launcher.launch(IMAGE))
+    await relay.next_connection()
+    await relay.next_connection()
+    relay.open()
+
+    launch = await launching
+
+    assert (await followed(launcher, launch.id))[-1].phase == "ready"
+
+
+async def test_a_launch_whose_answer_is_lost_is_asked_for_again_and_made_once(
+    launcher: LaunchClient, relay: Relay, hub: FakeHub
+) -> None:
+    relay.answers_to_lose = 2
+
+    launch = await launcher.launch(IMAGE)
+    await followed(launcher, launch.id)
+
+    assert relay.answers_to_lose == 0
+    assert len(hub.users) == 1
+
+
+async def test_a_service_that_stays_away_is_unreachable_and_no_secret_is_told(relay: Relay, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with LaunchClient(relay.url, token=None, patience_s=0.2) as launcher:
+        launch = await launcher.launch(IMAGE)
+        events = launcher.follow(launch.id)
+        await anext(events)
+        relay.close()
+
+        with pytest.raises(Unreachable) as fault:
+            _ = [event async for event in events]
+
+    assert relay.url in str(fault.value)
+    assert launch.secret
+    assert launch.secret not in str(fault.value)
+
+
+async def test_the_service_is_asked_again_as_soon_as_it_says() -> None:
+    async with (
+        WireServer(
+            answering(problem("503 No", "Retry-After: 0"), problem("429 No", "Retry-After: 0"), SESSION)
+        ) as wire,
+        LaunchClient(wire.url) as launcher,
+    ):
+        session = await launcher.session()
+
+    assert session.name == "ada"
+    assert len(wire.requests) == 3
+
+
+async def test_a_service_that_asks_for_more_patience_than_there_is_is_not_waited_for() -> None:
+    async with (
+        WireServer(answering(problem("503 No", "Retry-After: 3600"))) as wire,
+        LaunchClient(wire.url) as launcher,
+    ):
+        with pytest.raises(ServiceUnavailable) as refusal:
+            await launcher.session()
+
+    assert refusal.value.retry_after_s == 3600
+    assert len(wire.requests) == 1
+
+
+async def test_what_a_proxy_says_in_the_service_s_place_is_not_the_last_word() -> None:
+    page = answer("502 Bad Gateway", b"<html>", "Content-Type: text/html")
+    async with WireServer(answering(page, page, SESSION)) as wire, LaunchClient(wire.url) as launcher:
+        assert (await launcher.session()).name == "ada"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        answer("200 OK", b"<html>Welcome", "Content-Type: text/html"),
+        answer("200 OK", b'"text"', "Content-Type: application/json"),
+        answer("200 OK", b'{"kind": 1', "Content-Type: application/json"),
+        answer("200 OK", b'{"name": "ada"}', "Content-Type: application/json"),
+        answer("200 OK", b'{"kind": 1}', "Content-Type: application/json"),
+        answer("302 Found", b"", "Location: https://login.example.org/"),
+        answer("404 Not Found", b"<html>", "Content-Type: text/html"),
+        answer("404 Not Found", b"[]", "Content-Type: application/problem+json"),
+        answer("599 What", b""),
+    ],
+)
+async def test_what_is_not_hublaunch_is_told_apart(sent: bytes) -> None:
+    async with WireServer(answering(sent)) as wire, LaunchClient(wire.url) as launcher:
+        with pytest.raises(UnexpectedAnswer, match="not hublaunch"):
+            await launcher.session()
+        assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        answer("200 OK", b"data: {}\n\n", "Content-Type: text/html"),
+        STREAM_HEAD + b"data: {}\n\n",
+        STREAM_HEAD + b"data: no JSON\n\n",
+        STREAM_HEAD + b"data: " + LAST.replace(b"2026-11-23T08", b"2026-11-23X99") + b"\n\n",
+        STREAM_HEAD + b"data: " + LAST.replace(b'"seq": 1', b'"seq": null') + b"\n\n",
+        STREAM_HEAD + b"data: " + LAST.replace(b'"attempt": 1', b'"problem": 1, "attempt": 1') + b"\n\n",
+        STREAM_HEAD + b"event: position\ndata: []\n\n",
+        STREAM_HEAD + b"data: " + b"x" * 1_100_000,
+    ],
+)
+async def test_what_is_no_stream_of_events_is_told_apart(sent: bytes) -> None:
+    async with WireServer(answering(sent)) as wire, LaunchClient(wire.url) as launcher:
+        with pytest.raises(UnexpectedAnswer):
+            await followed(launcher, NOBODYS)
+
+
+async def test_what_a_later_release_may_add_to_a_stream_does_no_harm() -> None:
+    later = b"event: weather\ndata: {}\n\n: comment\n\nnew: field\n\n"
+    async with (
+        WireServer(answering(STREAM_HEAD + later + b"data: " + LAST + b"\n\n")) as wire,
+        LaunchClient(wire.url) as launcher,
+    ):
+        (event,) = await followed(launcher, NOBODYS)
+
+    assert event.phase == "failed"
+    assert event.shown["a_later_field"] == {"x": 1}
+
+
+async def test_a_stream_that_ends_too_soon_is_asked_for_again_after_the_time_that_it_named() -> None:
+    begin = LAST.replace(b'"failed"', b'"waiting"')
+    first = STREAM_HEAD + b"retry: 0\n\ndata: " + begin + b"\n\n"
+    rest = STREAM_HEAD + b"data: " + LAST.replace(b'"seq": 1', b'"seq": 2') + b"\n\n"
+    async with WireServer(answering(first, rest)) as wire, LaunchClient(wire.url) as launcher:
+        events = await followed(launcher, NOBODYS)
+
+    assert [event.seq for event in events] == [1, 2]
+    assert b"last-event-id: 1" in wire.requests[1].lower()
