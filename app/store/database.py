@@ -6,9 +6,15 @@ from importlib.util import find_spec
 from typing import Protocol
 
 from sqlalchemy import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from app.store.errors import DatabaseNotSupported, DatabaseUnreachable, NoRecords, SecretKeyMissing
+from app.store.errors import (
+    DatabaseNotSupported,
+    DatabaseUnreachable,
+    DatabaseUnusable,
+    NoRecords,
+    SecretKeyMissing,
+)
 from app.store.schema import is_up_to_date
 from app.store.secret_key import load_secret_key
 from app.store.sqlite import SqliteDatabase, sqlite_path
@@ -51,7 +57,7 @@ def database(database_url: str, *, readers: int, lease_s: float) -> Database:
 def beside(database_url: str, *, writes: bool) -> Generator[Connection]:
     """A transaction in the records beside the service that has them: they are not taken from it, nor migrated.
 
-    NoRecords, DatabaseUnreachable, DatabaseNotSupported.
+    NoRecords, DatabaseUnreachable, DatabaseUnusable, DatabaseNotSupported.
     """
     url = _url(database_url)
     if url.drivername == "sqlite" and not sqlite_path(url).exists():
@@ -62,8 +68,11 @@ def beside(database_url: str, *, writes: bool) -> Generator[Connection]:
             if not is_up_to_date(connection):
                 raise NoRecords(described(database_url))
             yield connection
-    except OperationalError as error:
-        raise DatabaseUnreachable(described(database_url), " ".join(str(error.orig).split())) from error
+    except DBAPIError as error:
+        reason = " ".join(str(error.orig).split())
+        if url.drivername == "sqlite":
+            raise DatabaseUnusable(sqlite_path(url), reason) from error
+        raise DatabaseUnreachable(described(database_url), reason) from error
     finally:
         records.close()
 
