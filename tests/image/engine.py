@@ -1,0 +1,123 @@
+"""A Docker engine for the tests: the one that answers here, else one of Debian's, run for them alone."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+from tests.debian import NotInstalled, may_install, install
+
+DEBIANS = (Path("/usr/bin/docker"), Path("/usr/sbin/dockerd"), Path("/usr/bin/mmdebstrap"))
+_PACKAGES = ("docker.io", "iptables", "iproute2", "mmdebstrap")
+ADVICE = (
+    "There is no Docker engine to test the image with. Start one that `docker info` reaches, or run this as root on "
+    "Debian, which has one (apt-get install docker.io)."
+)
+_START_WITHIN_S = 60
+
+
+class NoEngine(Exception):
+    """`str()` says what to do."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answers."""
+
+    command: Sequence[str]
+    has_registry: bool
+    """Whether base images come from a registry, as they ordinarily do."""
+
+    def __call__(self, *arguments: str, ok: bool = True, timeout_s: float = 600) -> str:
+        """What `docker …` prints, of stdout and stderr; RuntimeError with it if it fails and `ok` is not False."""
+        done = subprocess.run(
+            [*self.command, *arguments],
+            env=os.environ | {"DOCKER_BUILDKIT": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        if ok and done.returncode:
+            raise RuntimeError(f"docker {' '.join(arguments)} -> {done.returncode}\n{done.stdout}")
+        return done.stdout.strip()
+
+
+@contextmanager
+def running_engine(state: Path) -> Generator[Engine]:
+    """The engine that `docker info` reaches; else Debian's, which keeps its images in `state` for the next time.
+
+    Its networks and firewall rules are taken away again. NoEngine.
+    """
+    if _answers(["docker"]):
+        yield Engine(["docker"], has_registry=True)
+        return
+    if not may_install():
+        raise NoEngine(ADVICE)
+    if not all(path.exists() for path in DEBIANS):
+        try:
+            install(*_PACKAGES)
+        except NotInstalled as error:
+            raise NoEngine(f"{error} {ADVICE}") from error
+    with _network_as_before(), _debians_engine(state) as command:
+        yield Engine(command, has_registry=False)
+
+
+def _answers(command: Sequence[str]) -> bool:
+    if shutil.which(command[0]) is None:
+        return False
+    info = [*command, "info", "--format", "{{.ServerVersion}}"]
+    return subprocess.run(info, capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def _debians_engine(state: Path) -> Generator[Sequence[str]]:
+    state.mkdir(parents=True, exist_ok=True)
+    # A socket's path has room for 107 characters, which the path of a checkout may use up.
+    short = Path(mkdtemp(prefix="hublaunch-image-test-", dir="/run"))
+    socket = short / "docker.sock"
+    cli, daemon, _ = map(str, DEBIANS)
+    options = {
+        "--host": f"unix://{socket}",
+        "--data-root": str(state / "data"),
+        "--exec-root": str(short / "exec"),
+        "--pidfile": str(short / "docker.pid"),
+        "--oom-score-adjust": "0",
+    }
+    log = state / "dockerd.log"
+    with log.open("wb") as lines:
+        process = subprocess.Popen(
+            [daemon, *(word for option in options.items() for word in option)], stdout=lines, stderr=lines
+        )
+    try:
+        command = [cli, "--host", f"unix://{socket}"]
+        deadline = time.monotonic() + _START_WITHIN_S
+        while not _answers(command):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise NoEngine(f"Debian's dockerd did not start:\n{log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.1)
+        yield command
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(short, ignore_errors=True)
+
+
+@contextmanager
+def _network_as_before() -> Generator[None]:
+    """Firewall rules as they were, and no bridge that was not there."""
+    had_bridge = Path("/sys/class/net/docker0").exists()
+    rules = subprocess.run(["iptables-save"], capture_output=True, check=True).stdout
+    try:
+        yield
+    finally:
+        subprocess.run(["iptables-restore"], input=rules or b"*filter\nCOMMIT\n", check=True)
+        if not had_bridge:
+            subprocess.run(["ip", "link", "delete", "docker0"], check=False, stderr=sys.stderr)
