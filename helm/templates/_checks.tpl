@@ -1,0 +1,48 @@
+{{/* What no schema can say: values that do not go together. Each ends the release with a sentence of what to do. */}}
+{{- define "hublaunch.check" -}}
+{{- $settings := .Values.settings -}}
+{{- $sqlite := eq .Values.database.type "sqlite" -}}
+{{- range .Files.Get "files/secret-settings.json" | fromJsonArray -}}
+{{- if hasKey $settings . -}}
+{{- fail (printf "settings.%s is secret: move it to secretSettings.%s, or as LAUNCHER_%s into your existingSecret." . . (upper .)) -}}
+{{- end -}}
+{{- end -}}
+{{- if not $settings.hub_url -}}
+{{- fail "settings.hub_url is not set: set it to the URL under which browsers reach the Hub, such as https://hub.example.org/." -}}
+{{- end -}}
+{{- if and .Values.existingSecret .Values.secretSettings -}}
+{{- fail "existingSecret and secretSettings are both set: put all that is secret into one of them." -}}
+{{- end -}}
+{{- if and $sqlite .Values.secretSettings.database_url -}}
+{{- fail "secretSettings.database_url is set, and database.type is sqlite: set database.type to postgresql, or take the URL away." -}}
+{{- end -}}
+{{- if not (or $sqlite .Values.secretSettings.database_url .Values.existingSecret) -}}
+{{- fail "database.type is postgresql, and no URL is given: set secretSettings.database_url, or name an existingSecret with LAUNCHER_DATABASE_URL." -}}
+{{- end -}}
+{{- if include "hublaunch.hasReplicas" . -}}
+{{- if $sqlite -}}
+{{- fail "More than one replica needs a PostgreSQL, as a SQLite file has one owner: set database.type to postgresql, or replicas to 1 and autoscaling.enabled to false." -}}
+{{- end -}}
+{{- if not (include "hublaunch.hasDeployment" .) -}}
+{{- fail "An extra container is in the Hub's pod, of which there is one: set replicas to 1 and autoscaling.enabled to false, or shape to deployment." -}}
+{{- end -}}
+{{- end -}}
+{{- if not (or .Values.hub.tokenSecret.name .Values.secretSettings.hub_api_token .Values.existingSecret) -}}
+{{- fail "The Hub's token is nowhere: name z2jh's Secret in hub.tokenSecret.name, or set secretSettings.hub_api_token." -}}
+{{- end -}}
+{{- if and (has "key" $settings.access) (not (or .Values.apiKeys.existingSecret $settings.api_keys_file)) -}}
+{{- fail "settings.access has key, and there are no API keys: name the Secret that holds api-keys.json in apiKeys.existingSecret." -}}
+{{- end -}}
+{{- if and (has "anonymous" $settings.access) (eq (toString $settings.create_user) "false") -}}
+{{- fail "settings.access has anonymous, who need temporary users: set settings.create_user to true, or leave anonymous out." -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
+{{- fail "ingress.enabled is true, and ingress.hosts is empty: name the host under which hublaunch is reached." -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.enabled is true, and httpRoute.parentRefs is empty: name your Gateway, as in [{name: public, namespace: gateways}]." -}}
+{{- end -}}
+{{- if and (or .Values.metrics.serviceMonitor.enabled .Values.metrics.prometheusRule.enabled) (not $settings.metrics_port) -}}
+{{- fail "metrics.serviceMonitor and metrics.prometheusRule need metrics: set settings.metrics_port, such as to 9095." -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,99 @@
+{{/* The container, and what it mounts: the same in its own pod and in the Hub's. */}}
+
+{{- define "hublaunch.container" -}}
+{{- $settings := include "hublaunch.settings" . | fromYaml -}}
+name: hublaunch
+image: {{ include "hublaunch.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+envFrom:
+  - configMapRef:
+      name: {{ include "hublaunch.fullname" . }}
+  - secretRef:
+      name: {{ include "hublaunch.secretName" . }}
+{{- $needsToken := and .Values.hub.tokenSecret.name (not .Values.secretSettings.hub_api_token) }}
+{{- if or $needsToken .Values.extraEnv }}
+env:
+  {{- if $needsToken }}
+  - name: LAUNCHER_HUB_API_TOKEN
+    valueFrom:
+      secretKeyRef:
+        name: {{ .Values.hub.tokenSecret.name }}
+        key: {{ include "hublaunch.hubTokenKey" . }}
+  {{- end }}
+  {{- with .Values.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+ports:
+  - name: hublaunch
+    containerPort: 8083
+    protocol: TCP
+  {{- with $settings.metrics_port }}
+  - name: metrics
+    containerPort: {{ . }}
+    protocol: TCP
+  {{- end }}
+startupProbe:
+  httpGet:
+    path: /healthz
+    port: hublaunch
+  periodSeconds: 2
+  timeoutSeconds: 3
+  # Two minutes: PostgreSQL may be bringing its tables up to date, or not be there yet.
+  failureThreshold: 60
+livenessProbe:
+  httpGet:
+    path: /healthz
+    port: hublaunch
+  periodSeconds: 10
+  timeoutSeconds: 3
+  failureThreshold: 3
+{{- /* In the Hub's pod it has no say in whether the Hub is reached. */}}
+{{- if include "hublaunch.hasDeployment" . }}
+readinessProbe:
+  httpGet:
+    path: /readyz
+    port: hublaunch
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 2
+{{- end }}
+{{- if and (eq .Values.database.type "postgresql") (include "hublaunch.hasDeployment" .) (gt (int .Values.preStopS) 0) }}
+lifecycle:
+  preStop:
+    exec:
+      # No shell is needed for it, and no Kubernetes of 1.30, which has a sleep of its own.
+      command: [python, -c, "import time; time.sleep({{ .Values.preStopS }})"]
+{{- end }}
+resources:
+  {{- toYaml .Values.resources | nindent 2 }}
+securityContext:
+  {{- toYaml .Values.containerSecurityContext | nindent 2 }}
+volumeMounts:
+  - name: {{ if include "hublaunch.hasDeployment" . }}data{{ else }}{{ .Values.extraContainer.volume }}{{ end }}
+    mountPath: /data
+    {{- if not (include "hublaunch.hasDeployment" .) }}
+    subPath: hublaunch
+    {{- end }}
+  {{- if .Values.apiKeys.existingSecret }}
+  # The directory, not the file: a file that is mounted by itself stays as it was when keys are revoked.
+  - name: hublaunch-api-keys
+    mountPath: /etc/hublaunch/api-keys
+    readOnly: true
+  {{- end }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* Volumes beside that of the data. */}}
+{{- define "hublaunch.volumes" -}}
+{{- if .Values.apiKeys.existingSecret }}
+- name: hublaunch-api-keys
+  secret:
+    secretName: {{ .Values.apiKeys.existingSecret }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -1,4 +1,0 @@
-{{- define "hublaunch.labels" -}}
-app.kubernetes.io/name: hublaunch
-app.kubernetes.io/instance: {{ .Release.Name }}
-{{- end }}

@@ -1,0 +1,55 @@
+{{/* Settings as hublaunch gets them: by LAUNCHER_* variables. */}}
+
+{{/* A value as the text of a variable: strings as they are, all else as JSON. */}}
+{{- define "hublaunch.text" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ toRawJson . }}{{ end -}}
+{{- end }}
+
+{{/* What the values come to, as a YAML object: `settings`, and what follows from the rest. What is given wins. */}}
+{{- define "hublaunch.settings" -}}
+{{- $given := dict -}}
+{{- range $name, $value := .Values.settings -}}
+{{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}{{ $_ := set $given $name $value }}{{ end -}}
+{{- end -}}
+{{- $fullname := include "hublaunch.fullname" . -}}
+{{- $local := list "localhost" "127.0.0.1" $fullname (printf "%s.%s" $fullname .Release.Namespace) -}}
+{{- $cluster := printf "%s.%s.svc" $fullname .Release.Namespace -}}
+{{- $hosts := concat $local (list $cluster (printf "%s.cluster.local" $cluster)) -}}
+{{- if .Values.ingress.enabled }}{{ $hosts = concat $hosts .Values.ingress.hosts }}{{ end -}}
+{{- if .Values.httpRoute.enabled }}{{ $hosts = concat $hosts .Values.httpRoute.hostnames }}{{ end -}}
+{{- $hosts = concat $hosts ($given.allowed_hosts | default list) | uniq -}}
+{{- $_ := set $given "allowed_hosts" $hosts -}}
+{{- if eq .Values.database.type "sqlite" -}}
+{{- $_ := set $given "database_url" "sqlite:////data/hublaunch.sqlite" -}}
+{{- end -}}
+{{- if and .Values.apiKeys.existingSecret (not $given.api_keys_file) -}}
+{{- $_ := set $given "api_keys_file" "/etc/hublaunch/api-keys/api-keys.json" -}}
+{{- end -}}
+{{- if and $given.metrics_port (not $given.metrics_host) -}}
+{{- $_ := set $given "metrics_host" "0.0.0.0" -}}
+{{- end -}}
+{{- if and (eq .Values.shape "hub-service") (not $given.prefix) -}}
+{{- $path := (urlParse ($given.hub_url | default "")).path | trimSuffix "/" -}}
+{{- $_ := set $given "prefix" (printf "%s/services/%s/" $path $given.service_name) -}}
+{{- end -}}
+{{- $host := include "hublaunch.host" . -}}
+{{- if and $host (ne .Values.shape "hub-service") (has "hub" $given.access) (not $given.oauth_callback_url) -}}
+{{- $prefix := $given.prefix | default "" | trimAll "/" -}}
+{{- $path := ternary (printf "/%s/oauth_callback" $prefix) "/oauth_callback" (ne $prefix "") -}}
+{{- $_ := set $given "oauth_callback_url" (printf "https://%s%s" $host $path) -}}
+{{- end -}}
+{{- toYaml $given -}}
+{{- end }}
+
+{{/* Whether this release makes a Secret: "true" unless one is named. */}}
+{{- define "hublaunch.makesSecret" -}}
+{{- if not .Values.existingSecret }}true{{ end -}}
+{{- end }}
+
+{{- define "hublaunch.secretName" -}}
+{{ .Values.existingSecret | default (include "hublaunch.fullname" .) }}
+{{- end }}
+
+{{- define "hublaunch.hubTokenKey" -}}
+{{ .Values.hub.tokenSecret.key | default (printf "hub.services.%s.apiToken" .Values.settings.service_name) }}
+{{- end }}

@@ -1,0 +1,104 @@
+{{/* What z2jh has to know of this release: values to give to it besides those it has. */}}
+
+{{/* "true" where any launch is on a user of its own. */}}
+{{- define "hublaunch.makesUsers" -}}
+{{- $settings := include "hublaunch.settings" . | fromYaml -}}
+{{- $onlyHub := and (has "hub" $settings.access) (eq (len (uniq $settings.access)) 1) -}}
+{{- if not (or $onlyHub (eq (toString $settings.create_user) "false")) }}true{{ end -}}
+{{- end }}
+
+{{/* The scopes of its role at the Hub, and no others. */}}
+{{- define "hublaunch.scopes" -}}
+{{- $settings := include "hublaunch.settings" . | fromYaml -}}
+{{- $scopes := list "servers" -}}
+{{- if include "hublaunch.makesUsers" . -}}
+{{- $scopes = append $scopes "admin:users" -}}
+{{- if ne ($settings.token_mode | default "hub") "user_options" }}{{ $scopes = append $scopes "tokens" }}{{ end -}}
+{{- end -}}
+{{ toJson $scopes }}
+{{- end }}
+
+{{/* Every pattern of images that a launch may be for, as a list in Python. */}}
+{{- define "hublaunch.imagePatterns" -}}
+{{- $settings := include "hublaunch.settings" . | fromYaml -}}
+{{- $patterns := $settings.allowed_images | default list -}}
+{{- range $_, $more := $settings.group_allowed_images | default dict }}{{ $patterns = concat $patterns $more }}{{ end -}}
+{{ $patterns | uniq | toRawJson }}
+{{- end }}
+
+{{- define "hublaunch.z2jh" -}}
+{{- $settings := include "hublaunch.settings" . | fromYaml -}}
+{{- $service := $settings.service_name -}}
+{{- $mode := $settings.token_mode | default "hub" -}}
+{{- $logsIn := and (has "hub" $settings.access) (or (eq .Values.shape "hub-service") $settings.oauth_callback_url) -}}
+hub:
+  services:
+    {{ $service }}:
+      {{- if eq .Values.shape "hub-service" }}
+      url: http://{{ include "hublaunch.fullname" . }}.{{ .Release.Namespace }}:{{ .Values.service.port }}
+      {{- end }}
+      {{- if $logsIn }}
+      oauth_no_confirm: true
+      {{- with $settings.oauth_callback_url }}
+      oauth_redirect_uri: {{ . }}
+      {{- end }}
+      {{- end }}
+      {{- if not (or (eq .Values.shape "hub-service") $logsIn) }} {}{{ end }}
+  loadRoles:
+    {{ $service }}:
+      services: [{{ $service }}]
+      scopes: {{ include "hublaunch.scopes" . }}
+    {{- if has "hub" $settings.access }}
+    user:
+      scopes: [self, "access:services!service={{ $service }}"]
+    {{- end }}
+  extraConfig:
+    hublaunch: |
+      # The spawner heeds the image of a launch. Whoever may start servers sends such options, not hublaunch alone, so
+      # they are looked at here again. A runtime ignores a tag before a digest: a pattern with a tag allows no digest.
+      from fnmatch import fnmatchcase
+      from tornado import web
+
+      HUBLAUNCH_IMAGES = {{ include "hublaunch.imagePatterns" . }}
+
+      def hublaunch_allows(image):
+          return any(
+              fnmatchcase(image, pattern)
+              for pattern in HUBLAUNCH_IMAGES
+              if "@" not in image or "@" in pattern or ":" not in pattern.rpartition("/")[2]
+          )
+
+      def apply_launch_options(spawner, options):
+          image = options.get("image")
+          if image is not None:
+              if not (isinstance(image, str) and hublaunch_allows(image)):
+                  raise web.HTTPError(400, "image not allowed")
+              spawner.image = image
+          if isinstance(options.get("repo_url"), str):
+              spawner.environment = {**spawner.environment, "LAUNCH_REPO_URL": options["repo_url"]}
+
+      c.Spawner.apply_user_options = apply_launch_options
+  {{- if eq .Values.shape "extra-container" }}
+  extraContainers:
+    - {{- include "hublaunch.container" . | nindent 6 }}
+  {{- with include "hublaunch.volumes" . | trim }}
+  extraVolumes:
+    {{- . | nindent 4 }}
+  {{- end }}
+  # The Hub's pod has a policy of its own, which is to let callers through to this port.
+  networkPolicy:
+    ingress:
+      - ports:
+          - port: 8083
+            protocol: TCP
+          {{- with $settings.metrics_port }}
+          - port: {{ . }}
+            protocol: TCP
+          {{- end }}
+  {{- end }}
+{{- if and (include "hublaunch.makesUsers" .) (eq $mode "hub") (ne (toString $settings.token_in_url) "false") }}
+singleuser:
+  extraEnv:
+    JUPYTERHUB_ALLOW_TOKEN_IN_URL: "1"
+{{- end }}
+{{- end }}

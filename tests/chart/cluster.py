@@ -1,0 +1,101 @@
+"""A Kubernetes with nothing behind it: kmock keeps the objects, and a pod runs as soon as it is asked for.
+
+Whatever a pod should serve, one small HTTP server answers for all of them.
+"""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import kmock
+from aiohttp import web
+
+NAMESPACE = "jhub"
+_VERSIONS = count(1)
+_CREATED_AT = "2026-01-01T00:00:00Z"
+
+
+class _Emulator(kmock.KubernetesEmulator):
+    """kmock's, with what KubeSpawner needs beside it."""
+
+    async def __call__(self, raw_request: web.BaseRequest) -> web.StreamResponse:
+        if raw_request.query.get("watch") == "True":  # as kubernetes_asyncio writes it; kmock knows the other spelling
+            raw_request = raw_request.clone(rel_url=raw_request.rel_url.update_query(watch="true"))
+        return await super().__call__(raw_request)
+
+    async def _handle(self, request: kmock.Request) -> web.StreamResponse:
+        if request.action == kmock.action.CREATE and request.resource is not None:
+            request.data["metadata"] |= {
+                "uid": str(uuid4()),
+                "namespace": request.namespace,
+                "resourceVersion": str(next(_VERSIONS)),
+                "creationTimestamp": _CREATED_AT,
+            }
+            if request.resource.plural == "pods":
+                request.data["status"] = _running(request.data["spec"])
+        return await super()._handle(request)
+
+
+def _running(spec: dict[str, Any]) -> dict[str, Any]:
+    containers = [
+        {"name": each["name"], "image": each["image"], "imageID": "", "restartCount": 0, "ready": True, "state": {}}
+        for each in spec["containers"]
+    ]
+    return {"phase": "Running", "podIP": "127.0.0.1", "containerStatuses": containers}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One that answers."""
+
+    emulator: kmock.KubernetesEmulator
+    url: str
+    servers_port: int
+    """Where the pods serve, all of them."""
+
+    def kubeconfig(self, path: Path) -> Path:
+        """Write the file by which clients find it."""
+        entry = {
+            "clusters": [{"name": "kmock", "cluster": {"server": self.url}}],
+            "contexts": [{"name": "kmock", "context": {"cluster": "kmock", "user": "kmock", "namespace": NAMESPACE}}],
+            "users": [{"name": "kmock", "user": {}}],
+        }
+        path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "kmock", **entry}))
+        return path
+
+    def pods(self) -> list[dict[str, Any]]:
+        """Those that are there."""
+        found = self.emulator.objects.items()
+        return [pod.raw for (resource, _, _), pod in found if resource.plural == "pods" and not pod.deleted]
+
+
+@asynccontextmanager
+async def running_cluster() -> AsyncGenerator[Cluster]:
+    async with _servers() as port, _Emulator() as emulator, kmock.Server(emulator) as server:
+        for resource in ("v1/pods", "v1/events"):
+            emulator.resources[resource] = kmock.ResourceInfo()
+        yield Cluster(emulator, str(server.url).rstrip("/"), port)
+
+
+@asynccontextmanager
+async def _servers() -> AsyncGenerator[int]:
+    """What answers as JupyterLab would, for every user."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"version": "2.0.0"}, headers={"X-JupyterHub-Version": "6.1.1"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

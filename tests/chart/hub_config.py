@@ -1,0 +1,31 @@
+"""A Hub with KubeSpawner, set up by the values that the chart has for z2jh in the way in which z2jh reads them.
+
+It stands on the demo's configuration. What is of the machine comes by the environment, as JSON.
+"""
+
+import json
+import os
+
+from app.demo.process import CONFIG
+
+load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
+c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above
+
+given = json.loads(os.environ["CHART_TEST_HUB"])
+values = given["z2jh"]
+
+c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
+c.KubeSpawner.namespace = given["namespace"]
+c.KubeSpawner.port = given["servers_port"]
+c.KubeSpawner.hub_connect_url = c.JupyterHub.hub_bind_url
+c.Spawner.cmd = ["jupyterhub-singleuser"]
+c.Spawner.args = []
+c.Spawner.environment = values.get("singleuser", {}).get("extraEnv", {})
+
+c.JupyterHub.services = [
+    {"name": name, "api_token": given["tokens"][name], **service} for name, service in values["hub"]["services"].items()
+]
+c.JupyterHub.load_roles = [{"name": name, **role} for name, role in values["hub"]["loadRoles"].items()]
+c.Spawner.apply_user_options = {}
+for text in values["hub"]["extraConfig"].values():
+    exec(compile(text, "hub.extraConfig", "exec"))

@@ -1,0 +1,70 @@
+"""What the chart came to, read as Kubernetes and z2jh do."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import yaml
+
+HUB_TOKEN = "the-token-that-z2jh-made"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The manifests of one release."""
+
+    manifests: Sequence[dict[str, Any]]
+
+    def named(self, kind: str, name: str) -> dict[str, Any]:
+        """The one manifest of that kind and name."""
+        [found] = [each for each in self.manifests if (each["kind"], each["metadata"]["name"]) == (kind, name)]
+        return found
+
+    def only(self, kind: str) -> dict[str, Any]:
+        """The one manifest of that kind."""
+        [found] = [each for each in self.manifests if each["kind"] == kind]
+        return found
+
+    def has(self, kind: str) -> bool:
+        return any(each["kind"] == kind for each in self.manifests)
+
+    @cached_property
+    def name(self) -> str:
+        """That of the release's objects."""
+        name: str = self.only("Service")["metadata"]["name"]
+        return name
+
+    @cached_property
+    def z2jh(self) -> dict[str, Any]:
+        """The values that it has for z2jh."""
+        told: dict[str, Any] = yaml.safe_load(self.named("ConfigMap", f"{self.name}-z2jh")["data"]["values.yaml"])
+        return told
+
+    @property
+    def pod(self) -> dict[str, Any]:
+        """The spec of its own pod."""
+        spec: dict[str, Any] = self.only("Deployment")["spec"]["template"]["spec"]
+        return spec
+
+    @property
+    def container(self) -> dict[str, Any]:
+        """In its own pod, or in the Hub's."""
+        [container] = self.pod["containers"] if self.has("Deployment") else self.z2jh["hub"]["extraContainers"]
+        told: dict[str, Any] = container
+        return told
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The container's variables. What is in a Secret of somebody else's is not known, but for the Hub's token."""
+        variables: dict[str, str] = {}
+        for source in self.container["envFrom"]:
+            if "configMapRef" in source:
+                variables |= self.named("ConfigMap", source["configMapRef"]["name"])["data"]
+            elif self.has("Secret"):
+                secret = self.named("Secret", source["secretRef"]["name"])["data"]
+                variables |= {name: base64.b64decode(value).decode() for name, value in secret.items()}
+        for variable in self.container.get("env", []):
+            variables[variable["name"]] = variable.get("value", HUB_TOKEN)
+        return variables

@@ -1,0 +1,72 @@
+"""What the chart renders, by Helm 3 and 4, over the values in `values/`. `make chart-test`."""
+
+import copy
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.helm import CHART, MATRIX, Helm
+from tests.chart.rendered import Rendered
+
+pytestmark = pytest.mark.chart
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden"
+
+
+class Readable(yaml.SafeDumper):
+    """Writes text of several lines as such."""
+
+
+Readable.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)
+
+
+def comparable(rendered: Rendered, values: Path) -> list[dict[str, Any]]:
+    """As the golden files have it: in one order, without what differs each time, and what lies in a file of its own."""
+    manifests = copy.deepcopy(list(rendered.manifests))
+    for manifest in manifests:
+        if manifest["kind"] == "Secret" and "secret_key:" not in values.read_text():
+            manifest["data"]["LAUNCHER_SECRET_KEY"] = "made at random"
+        if manifest["metadata"]["name"].endswith("-z2jh"):
+            manifest["data"]["values.yaml"] = yaml.safe_load(manifest["data"]["values.yaml"])
+    return sorted(manifests, key=lambda manifest: (manifest["kind"], manifest["metadata"]["name"]))
+
+
+def test_it_renders_what_the_golden_file_has(helm: Helm, values: Path) -> None:
+    golden = GOLDEN / values.name
+
+    manifests = comparable(helm.rendered("--values", str(values)), values)
+
+    if os.environ.get("WRITE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(yaml.dump_all(manifests, Dumper=Readable, width=120, allow_unicode=True))
+    assert manifests == list(yaml.safe_load_all(golden.read_text()))
+
+
+def test_every_golden_file_is_of_values_that_are_rendered() -> None:
+    assert {path.name for path in GOLDEN.iterdir()} == {path.name for path in MATRIX}
+
+
+def test_it_passes_a_strict_lint(helm: Helm, values: Path) -> None:
+    done = helm("lint", "--strict", str(CHART), "--values", str(values))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_can_be_packaged_without_what_is_for_developers(helm: Helm, tmp_path: Path) -> None:
+    done = helm("package", str(CHART), "--destination", str(tmp_path))
+
+    assert done.returncode == 0, done.stderr
+    [package] = tmp_path.iterdir()
+    listed = subprocess.run(["tar", "-tzf", package], capture_output=True, text=True, check=True).stdout.split()
+    assert not [name for name in listed if name.endswith((".py", ".pyc"))]
+    assert {"hublaunch/README.md", "hublaunch/values.schema.json", "hublaunch/files/secret-settings.json"} <= set(
+        listed
+    )

@@ -1,0 +1,32 @@
+"""What of the chart is made from elsewhere is up to date. Needs no helm."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app.settings import Settings
+from helm.generate import CHART, generated, secret_settings
+
+
+@pytest.mark.parametrize(("path", "text"), generated().items(), ids=lambda given: getattr(given, "name", ""))
+def test_a_generated_file_is_as_it_would_be_made_now(path: Path, text: str) -> None:
+    assert path.read_text() == text, "run `make chart`"
+
+
+def test_the_schema_knows_every_setting() -> None:
+    schema = yaml.safe_load(generated()[CHART / "values.schema.json"])["properties"]
+
+    assert set(schema["settings"]["properties"]) == set(Settings.model_fields)
+    assert set(schema["secretSettings"]["properties"]) == secret_settings()
+
+
+def test_secret_are_those_that_hublaunch_keeps_out_of_sight_and_the_databases_url() -> None:
+    assert {"hub_api_token", "secret_key", "old_secret_keys", "database_url"} <= secret_settings()
+
+
+def test_the_chart_and_the_image_have_the_version_of_the_project() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert f'version = "{chart["appVersion"]}"' in (CHART.parent / "pyproject.toml").read_text()
+    assert f'image.version="{chart["appVersion"]}"' in (CHART.parent / "Dockerfile").read_text()

@@ -1,0 +1,60 @@
+"""Values that the chart does not take, and what it says of them."""
+
+import pytest
+
+from tests.chart.helm import Helm
+
+pytestmark = pytest.mark.chart
+
+HUB = "settings.hub_url=https://hub.example.org/"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("shape=deployment", "settings.hub_url is not set: set it to the URL under which browsers reach the Hub"),
+        (f"{HUB},replicas=2", "More than one replica needs a PostgreSQL"),
+        (f"{HUB},autoscaling.enabled=true", "More than one replica needs a PostgreSQL"),
+        (f"{HUB},database.type=postgresql", "set secretSettings.database_url, or name an existingSecret"),
+        (f"{HUB},secretSettings.database_url=postgresql+psycopg://h/d", "set database.type to postgresql"),
+        (f"{HUB},settings.database_url=x", "settings.database_url is secret: move it to secretSettings.database_url"),
+        (f"{HUB},settings.secret_key=x", "settings.secret_key is secret: move it to secretSettings.secret_key"),
+        (f"{HUB},existingSecret=a,secretSettings.hub_api_token=b1234567", "put all that is secret into one of them"),
+        (f"{HUB},hub.tokenSecret.name=", "The Hub's token is nowhere"),
+        (f"{HUB},settings.access={{key}}", "name the Secret that holds api-keys.json in apiKeys.existingSecret"),
+        (f"{HUB},settings.create_user=false", "settings.access has anonymous, who need temporary users"),
+        (f"{HUB},ingress.enabled=true", "ingress.hosts is empty"),
+        (f"{HUB},httpRoute.enabled=true", "httpRoute.parentRefs is empty"),
+        (f"{HUB},metrics.serviceMonitor.enabled=true", "set settings.metrics_port"),
+        (
+            f"{HUB},shape=extra-container,replicas=2,database.type=postgresql,existingSecret=a",
+            "An extra container is in the Hub's pod, of which there is one",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_a_sentence_that_says_what_to_do(helm: Helm, given: str, sentence: str) -> None:
+    assert sentence in helm.refusal("--set", given)
+
+
+@pytest.mark.parametrize(
+    ("given", "where", "words"),
+    [
+        ("settings.hub_ulr=https://h/", "settings", "hub_ulr"),
+        ("replcas=2", "", "replcas"),
+        ("shape=sidecar", "shape", "extra-container"),
+        ("settings.drain_s=soon", "drain_s", "number"),
+        ("settings.max_queue=-1", "max_queue", "0"),
+        ("settings.access={everybody}", "access", "anonymous"),
+        ("settings.allowed_images=quay.io/*", "allowed_images", "array"),
+        ("settings.token_mode=none", "token_mode", "user_options"),
+        ("image.digest=latest", "digest", "sha256:"),
+        ("persistence.size=big", "size", "pattern"),
+        ("database.type=mysql", "type", "postgresql"),
+        ("secretSettings.secret_key=short", "secret_key", "32"),
+    ],
+)
+def test_the_schema_names_the_value_and_what_it_must_be(helm: Helm, given: str, where: str, words: str) -> None:
+    said = helm.refusal("--set", f"{HUB},{given}")
+
+    assert where in said
+    assert words in said

@@ -1,0 +1,111 @@
+"""Every setting of hublaunch comes through the chart as it was given, and the Hub is told of the role that fits."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.access import makes_temporary_users
+from app.hub.check import needed_scopes
+from app.settings import PREFIX, Settings, load_settings
+from helm.generate import secret_settings
+from tests.chart.helm import Helm
+
+pytestmark = pytest.mark.chart
+
+HERE = Path(__file__)
+SAMPLES = {
+    "hub_url": "https://hub.example.org/jupyter/",
+    "hub_url_local": "http://hub:8081/jupyter/",
+    "hub_api_token": "0123456789abcdef",
+    "proxy_url": "http://proxy-http:8000/",
+    "hub_ca_file": str(HERE),
+    "hub_cert_file": str(HERE),
+    "hub_key_file": str(HERE),
+    "access": ["anonymous", "hub", "key"],
+    "api_keys_file": "/keys/api-keys.json",
+    "admins": ["ada", "grace"],
+    "oauth_client_id": "service-x",
+    "oauth_callback_url": "https://launch.example.org/oauth_callback",
+    "caller_weights": {"anonymous:*": 0.5, "key:<a>&b": 2},
+    "pre_launch_hook": "os.path.join",
+    "allowed_images": ["quay.io/jupyter/*", "python:3.*"],
+    "group_allowed_images": {"gpu": ["quay.io/org/gpu-*"]},
+    "allowed_repos": ["github.com/org/*"],
+    "banned_repos": ["*/malware*"],
+    "database_url": "postgresql+psycopg://u:p@db/hublaunch",
+    "retention": 31536000,
+    "secret_key": "0123456789abcdef0123456789abcdef",
+    "old_secret_keys": ["fedcba9876543210fedcba9876543210"],
+    "prefix": "/launch/",
+    "allowed_hosts": ["launch.example.org"],
+    "trusted_proxies": ["10.0.0.0/8", "fd00::/8"],
+    "cors_origins": ["https://book.example.org"],
+    "frame_ancestors": ["self"],
+}
+"""Where the default says nothing. The others are given as they are by default."""
+
+
+def test_every_setting_can_be_given_in_its_own_type_and_arrives_as_such(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {name: SAMPLES.get(name, field.default) for name, field in Settings.model_fields.items()}
+    secret = secret_settings()
+    values = {
+        "database": {"type": "postgresql"},
+        "settings": {name: value for name, value in given.items() if name not in secret},
+        "secretSettings": {name: value for name, value in given.items() if name in secret},
+    }
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps(values))
+
+    variables = helm.rendered("--values", str(file)).environment
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    taken, wanted = load_settings(), Settings.model_validate(given)
+    different = {name for name in Settings.model_fields if getattr(taken, name) != getattr(wanted, name)}
+    assert different == {"allowed_hosts"}, "to these the chart adds its own"
+    assert {"launch.example.org", "hublaunch.jhub.svc.cluster.local"} <= set(taken.allowed_hosts)
+
+
+def test_the_variables_are_settings_that_hublaunch_starts_with_and_the_role_has_the_scopes_they_need_and_no_others(
+    helm: Helm, values: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rendered = helm.rendered("--values", str(values))
+    (tmp_path / "hub_hooks.py").write_text("def check_launch(): ...\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, value in rendered.environment.items():
+        monkeypatch.setenv(name, value)
+
+    settings = load_settings()
+
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    assert {name for name in rendered.environment if name.startswith(PREFIX)} <= known
+    role = rendered.z2jh["hub"]["loadRoles"][settings.service_name]
+    needed = needed_scopes(temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub")
+    assert set(role["scopes"]) == needed
+    assert role["services"] == [settings.service_name]
+    assert rendered.name in settings.known_hosts
+
+
+def test_numbers_keep_their_digits(helm: Helm) -> None:
+    variables = helm.rendered("--set", "settings.hub_url=https://h/,settings.retention=31536000").environment
+
+    assert variables["LAUNCHER_RETENTION"] == "31536000"
+
+
+def test_what_is_null_is_not_set(helm: Helm) -> None:
+    variables = helm.rendered("--set", "settings.hub_url=https://h/,settings.proxy_url=null").environment
+
+    assert "LAUNCHER_PROXY_URL" not in variables
+
+
+def test_no_secret_is_outside_of_the_secret(helm: Helm) -> None:
+    values = HERE.with_name("values") / "autoscaled.yaml"
+    rendered = helm.rendered("--values", str(values))
+
+    elsewhere = str([each for each in rendered.manifests if each["kind"] != "Secret"])
+
+    assert not [word for word in ("hublaunch:secret@", "0123456789abcdef", "fedcba98") if word in elsewhere]
+    assert rendered.environment["LAUNCHER_DATABASE_URL"].startswith("postgresql+psycopg://hublaunch:secret@")
