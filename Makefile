@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-hubs image-test chart chart-test chaos storm check format lock clean
+.PHONY: help install demo test test-browser test-hubs image-test chart chart-test proxy-test chaos storm check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -43,7 +43,10 @@ chart: install ## Write what of the chart is made from elsewhere: the schema of 
 	$(BIN)/python -m helm.generate
 
 chart-test: install .venv-chart/.installed ## Render the chart with Helm 3 and 4, hold it to Kubernetes, launch with it
-	$(BIN)/python -m pytest -m chart tests/chart $(ARGS)
+	$(BIN)/python -m pytest -m 'not proxy' tests/chart $(ARGS)
+
+proxy-test: install .venv-chart/.installed ## Stream for five minutes through nginx and Traefik as the chart sets them up
+	$(BIN)/python -m pytest -m proxy tests/chart $(ARGS)
 
 .venv-chart/.installed: requirements-chart.lock
 	$(PYTHON) -m venv .venv-chart

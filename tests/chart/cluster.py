@@ -16,6 +16,25 @@ import kmock
 from aiohttp import web
 
 NAMESPACE = "jhub"
+KINDS = {
+    "apps/v1/deployments": "Deployment",
+    "autoscaling/v2/horizontalpodautoscalers": "HorizontalPodAutoscaler",
+    "discovery.k8s.io/v1/endpointslices": "EndpointSlice",
+    "networking.k8s.io/v1/ingressclasses": "IngressClass",
+    "networking.k8s.io/v1/ingresses": "Ingress",
+    "networking.k8s.io/v1/networkpolicies": "NetworkPolicy",
+    "policy/v1/poddisruptionbudgets": "PodDisruptionBudget",
+    "v1/configmaps": "ConfigMap",
+    "v1/events": "Event",
+    "v1/nodes": "Node",
+    "v1/persistentvolumeclaims": "PersistentVolumeClaim",
+    "v1/pods": "Pod",
+    "v1/secrets": "Secret",
+    "v1/serviceaccounts": "ServiceAccount",
+    "v1/services": "Service",
+}
+"""What it knows, as Kubernetes has it."""
+_VERBS = {"create", "delete", "get", "list", "patch", "update", "watch"}
 _VERSIONS = count(1)
 _CREATED_AT = "2026-01-01T00:00:00Z"
 
@@ -27,6 +46,10 @@ class _Emulator(kmock.KubernetesEmulator):
         if raw_request.query.get("watch") == "True":  # as kubernetes_asyncio writes it; kmock knows the other spelling
             raw_request = raw_request.clone(rel_url=raw_request.rel_url.update_query(watch="true"))
         return await super().__call__(raw_request)
+
+    async def _serve_version(self, request: kmock.Request) -> Any:
+        told: Any = await super()._serve_version(request)
+        return told | {"groupVersion": told["groupVersion"].removeprefix("/")}  # v1 is of no group
 
     async def _handle(self, request: kmock.Request) -> web.StreamResponse:
         if request.action == kmock.action.CREATE and request.resource is not None:
@@ -68,17 +91,17 @@ class Cluster:
         path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "kmock", **entry}))
         return path
 
-    def pods(self) -> list[dict[str, Any]]:
-        """Those that are there."""
+    def objects(self, plural: str) -> list[dict[str, Any]]:
+        """Those of one kind that are there."""
         found = self.emulator.objects.items()
-        return [pod.raw for (resource, _, _), pod in found if resource.plural == "pods" and not pod.deleted]
+        return [each.raw for (resource, _, _), each in found if resource.plural == plural and not each.deleted]
 
 
 @asynccontextmanager
 async def running_cluster() -> AsyncGenerator[Cluster]:
     async with _servers() as port, _Emulator() as emulator, kmock.Server(emulator) as server:
-        for resource in ("v1/pods", "v1/events"):
-            emulator.resources[resource] = kmock.ResourceInfo()
+        for resource, kind in KINDS.items():
+            emulator.resources[resource] = kmock.ResourceInfo(kind=kind, namespaced=True, verbs=_VERBS)
         yield Cluster(emulator, str(server.url).rstrip("/"), port)
 
 

@@ -6,13 +6,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.chart.helm import CHART, MATRIX, Helm
 from tests.chart.rendered import Rendered
-
-pytestmark = pytest.mark.chart
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"

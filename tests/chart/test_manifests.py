@@ -10,7 +10,7 @@ import yaml
 from tests.chart.helm import MATRIX, ROOT, Helm
 from tests.chart.tools import run
 
-pytestmark = pytest.mark.chart
+pytestmark = pytest.mark.chart_tools
 
 VERSIONS = [f"1.{minor}" for minor in range(25, 38)]
 OF_OPERATORS = {

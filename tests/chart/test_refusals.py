@@ -4,8 +4,6 @@ import pytest
 
 from tests.chart.helm import Helm
 
-pytestmark = pytest.mark.chart
-
 HUB = "settings.hub_url=https://hub.example.org/"
 
 

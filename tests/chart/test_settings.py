@@ -11,8 +11,6 @@ from app.settings import PREFIX, Settings, load_settings
 from helm.generate import secret_settings
 from tests.chart.helm import Helm
 
-pytestmark = pytest.mark.chart
-
 HERE = Path(__file__)
 SAMPLES = {
     "hub_url": "https://hub.example.org/jupyter/",

@@ -1,0 +1,160 @@
+"""nginx and Traefik, set up by the Ingress that the chart renders."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.demo.process import free_port
+from tests.chart.cluster import NAMESPACE, Cluster
+from tests.chart.rendered import Rendered
+from tests.chart.tools import tool
+from tests.debian import NotInstalled, can_install, install
+
+HOST = "launch.example.org"
+_NGINX = Path("/usr/sbin/nginx")
+_OF_INGRESS_NGINX = "nginx.ingress.kubernetes.io/"
+_SECONDS = frozenset({"proxy-read-timeout", "proxy-send-timeout"})
+_PATHS = {"Ingress": "apis/networking.k8s.io/v1", "Service": "api/v1", "EndpointSlice": "apis/discovery.k8s.io/v1"}
+
+
+class NoProxy(Exception):
+    """`str()` says what to do."""
+
+
+@dataclass
+class Proxy:
+    """A proxy that can be killed and started again, at the same address."""
+
+    name: str
+    port: int
+    command: list[str]
+    _process: asyncio.subprocess.Process | None = field(default=None, init=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Run it; return once it passes requests on to hublaunch."""
+        self._process = await asyncio.create_subprocess_exec(*self.command)
+        async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as http:
+            while not await self._passes_on(http):
+                assert self._process.returncode is None, f"{self.name} has ended"
+                await asyncio.sleep(0.1)
+
+    async def kill(self) -> None:
+        """kill -9."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _passes_on(self, http: httpx.AsyncClient) -> bool:
+        try:
+            answer = await http.get(f"{self.url}/launch/healthz", headers={"Host": HOST})
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200
+
+
+@asynccontextmanager
+async def nginx(rendered: Rendered, upstream_port: int) -> AsyncGenerator[Proxy]:
+    """nginx as ingress-nginx sets it up by the annotations. NoProxy."""
+    await asyncio.to_thread(_have_nginx)
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="hublaunch-nginx-") as directory:
+        config = Path(directory) / "nginx.conf"
+        config.write_text(_nginx_config(rendered.only("Ingress"), directory, port, upstream_port))
+        # One process, so that killing it kills all of it.
+        options = ["-p", directory, "-e", f"{directory}/error.log", "-g", "daemon off; master_process off;"]
+        async with _running(Proxy("nginx", port, [str(_NGINX), "-c", str(config), *options])) as proxy:
+            yield proxy
+
+
+def _have_nginx() -> None:
+    advice = f"There is no {_NGINX} (Debian: apt-get install nginx-light)."
+    if _NGINX.exists():
+        return
+    if not can_install():
+        raise NoProxy(advice)
+    try:
+        install("nginx-light")
+    except NotInstalled as error:
+        raise NoProxy(f"{error} {advice}") from error
+
+
+def _nginx_config(ingress: Mapping[str, Any], directory: str, port: int, upstream_port: int) -> str:
+    annotations = ingress["metadata"]["annotations"]
+    given = {key.removeprefix(_OF_INGRESS_NGINX): value for key, value in annotations.items() if "nginx" in key}
+    directives = "\n".join(
+        f"{name.replace('-', '_')} {value}{'s' if name in _SECONDS else ''};" for name, value in given.items()
+    )
+    [rule] = ingress["spec"]["rules"]
+    [path] = rule["http"]["paths"]
+    temporary = "\n".join(
+        f"{kind}_temp_path {directory}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    return f"""
+pid {directory}/nginx.pid;
+events {{}}
+http {{
+    access_log off;
+    {temporary}
+    server {{
+        listen 127.0.0.1:{port};
+        server_name {rule["host"]};
+        location {path["path"]} {{
+            proxy_pass http://127.0.0.1:{upstream_port};
+            proxy_http_version 1.1;
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $remote_addr;
+            {directives}
+        }}
+    }}
+}}
+"""
+
+
+@asynccontextmanager
+async def traefik(rendered: Rendered, cluster: Cluster, upstream_port: int) -> AsyncGenerator[Proxy]:
+    """Traefik, which reads the chart's own Ingress and Service from the cluster, as it does from any Kubernetes."""
+    endpoints = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": rendered.name, "labels": {"kubernetes.io/service-name": rendered.name}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
+        "ports": [{"name": "http", "port": upstream_port, "protocol": "TCP"}],
+    }
+    async with httpx.AsyncClient(base_url=cluster.url, trust_env=False) as api:
+        for manifest in (rendered.only("Ingress"), rendered.only("Service"), endpoints):
+            kind = str(manifest["kind"])
+            plural = f"{kind.lower()}{'es' if kind.endswith('s') else 's'}"
+            path = f"{_PATHS[kind]}/namespaces/{NAMESPACE}/{plural}"
+            (await api.post(path, json=manifest)).raise_for_status()
+    port = free_port()
+    options = {
+        "entrypoints.web.address": f"127.0.0.1:{port}",
+        "providers.kubernetesingress.endpoint": cluster.url,
+        "providers.kubernetesingress.token": "none is looked at",
+        "global.checknewversion": "false",
+        "global.sendanonymoususage": "false",
+        "log.level": "ERROR",
+    }
+    command = [str(tool("traefik")), *(f"--{name}={value}" for name, value in options.items())]
+    async with _running(Proxy("traefik", port, command)) as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def _running(proxy: Proxy) -> AsyncGenerator[Proxy]:
+    try:
+        await proxy.start()
+        yield proxy
+    finally:
+        await proxy.kill()

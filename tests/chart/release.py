@@ -1,0 +1,86 @@
+"""A release of the chart run here: hublaunch as a process, and a Hub with KubeSpawner that knows what the chart told.
+
+Only Kubernetes is not real: kmock keeps its objects.
+"""
+
+import asyncio
+import copy
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.demo.process import HubProcess, free_port
+from app.demo.proxy import proxy_command, proxy_directory
+from tests.chart.cluster import NAMESPACE, Cluster, running_cluster
+from tests.chart.helm import Helm
+from tests.chart.rendered import HUB_TOKEN, Rendered
+from tests.processes import started, until_running
+
+CONFIG = Path(__file__).with_name("hub_config.py")
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the chart rendered, and the Hub that is told of it, which `async with release.hub` runs."""
+
+    rendered: Rendered
+    hub: HubProcess
+    cluster: Cluster
+    port: int
+    """Where hublaunch listens."""
+
+    @asynccontextmanager
+    async def hublaunch(self, data: Path, **other: str) -> AsyncGenerator[httpx.AsyncClient]:
+        """A process with the container's variables, but for the place of its data and `other` ones; a caller of it."""
+        database = {"LAUNCHER_DATABASE_URL": f"sqlite:///{data}/hublaunch.sqlite"}
+        variables = self.rendered.environment | database | other
+        async with started("app.cli", "serve", "--port", str(self.port), **variables) as process:
+            await until_running(process)
+            url = f"http://127.0.0.1:{self.port}"
+            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http:
+                yield http
+
+
+@asynccontextmanager
+async def released(helm: Helm, state: Path, *given: str, also: Mapping[str, Sequence[str]]) -> AsyncGenerator[Release]:
+    """Render the chart with `given`, for a Hub on this machine that has `also` services, with these scopes, besides."""
+    proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
+    async with running_cluster() as cluster:
+        hub = HubProcess(state=state, proxy_command=proxy, public_port=0, config=CONFIG)
+        addresses = {
+            "settings.hub_url": hub.public_url,
+            "settings.hub_url_local": hub.api_url.removesuffix("hub/api/"),
+            "settings.proxy_url": hub.public_url,
+        }
+        sets = [word for path, value in addresses.items() for word in ("--set", f"{path}={value}")]
+        release = Release(await asyncio.to_thread(helm.rendered, *sets, *given), hub, cluster, free_port())
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("CHART_TEST_HUB", json.dumps(_told(release, also)))
+            environment.setenv("KUBECONFIG", str(cluster.kubeconfig(state / "kubeconfig")))
+            yield release
+
+
+def _told(release: Release, also: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """For the Hub's configuration: the chart's values for z2jh, the services beside them, and what z2jh would know."""
+    z2jh = copy.deepcopy(release.rendered.z2jh)
+    services = z2jh["hub"]["services"]
+    for service in services.values():
+        if "url" in service:  # no Service leads there on this machine
+            service["url"] = f"http://127.0.0.1:{release.port}"
+    tokens = dict.fromkeys(services, HUB_TOKEN) | {name: token_of(name) for name in also}
+    for name, scopes in also.items():
+        services[name] = {}
+        z2jh["hub"]["loadRoles"][name] = {"services": [name], "scopes": scopes}
+    servers_port = release.cluster.servers_port
+    return {"z2jh": z2jh, "tokens": tokens, "namespace": NAMESPACE, "servers_port": servers_port}
+
+
+def token_of(service: str) -> str:
+    """The Hub's token of a service that is there beside the chart's."""
+    return f"the-token-of-{service}"
