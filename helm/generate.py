@@ -61,6 +61,8 @@ def _value(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
     """What the schema says of one setting: as the class does, and null, which means not set."""
     title = Settings.model_fields[name].title or ""
     kind = next(one for one in told.get("anyOf", [told]) if one.get("type") != "null")
+    if "prefixItems" in kind:  # what has parts of its own is written as text, such as 600/60
+        kind = {"type": "string"}
     value: dict[str, Any] = {
         key: _plain(given) for key, given in kind.items() if key not in ("default", "title", "format", "writeOnly")
     }
