@@ -4,7 +4,7 @@ Whatever a pod should serve, one small HTTP server answers for all of them.
 """
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import kmock
 from aiohttp import web
 
@@ -20,6 +21,15 @@ KINDS = {
     "apps/v1/deployments": "Deployment",
     "autoscaling/v2/horizontalpodautoscalers": "HorizontalPodAutoscaler",
     "discovery.k8s.io/v1/endpointslices": "EndpointSlice",
+    "gateway.networking.k8s.io/v1/backendtlspolicies": "BackendTLSPolicy",
+    "gateway.networking.k8s.io/v1/gatewayclasses": "GatewayClass",
+    "gateway.networking.k8s.io/v1/gateways": "Gateway",
+    "gateway.networking.k8s.io/v1/grpcroutes": "GRPCRoute",
+    "gateway.networking.k8s.io/v1/httproutes": "HTTPRoute",
+    "gateway.networking.k8s.io/v1/listenersets": "ListenerSet",
+    "gateway.networking.k8s.io/v1/referencegrants": "ReferenceGrant",
+    "gateway.networking.k8s.io/v1/tlsroutes": "TLSRoute",
+    "gateway.networking.k8s.io/v1beta1/referencegrants": "ReferenceGrant",
     "networking.k8s.io/v1/ingressclasses": "IngressClass",
     "networking.k8s.io/v1/ingresses": "Ingress",
     "networking.k8s.io/v1/networkpolicies": "NetworkPolicy",
@@ -43,6 +53,8 @@ class _Emulator(kmock.KubernetesEmulator):
     """kmock's, with what KubeSpawner needs beside it."""
 
     async def __call__(self, raw_request: web.BaseRequest) -> web.StreamResponse:
+        if raw_request.path == "/api/v1/namespaces":  # which it takes for something in a namespace without a name
+            return _namespaces(raw_request)
         if raw_request.query.get("watch") == "True":  # as kubernetes_asyncio writes it; kmock knows the other spelling
             raw_request = raw_request.clone(rel_url=raw_request.rel_url.update_query(watch="true"))
         return await super().__call__(raw_request)
@@ -62,6 +74,14 @@ class _Emulator(kmock.KubernetesEmulator):
             if request.resource.plural == "pods":
                 request.data["status"] = _running(request.data["spec"])
         return await super()._handle(request)
+
+
+def _namespaces(request: web.BaseRequest) -> web.Response:
+    """The one that there is. Who is refused a watch lists them instead."""
+    if "watch" in request.query:
+        return web.Response(status=400)
+    listed = {"metadata": {"resourceVersion": "1"}, "items": [{"metadata": {"name": NAMESPACE}}]}
+    return web.json_response({"apiVersion": "v1", "kind": "NamespaceList", **listed})
 
 
 def _running(spec: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +110,16 @@ class Cluster:
         }
         path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "kmock", **entry}))
         return path
+
+    async def create(self, manifest: Mapping[str, Any], *, namespace: str | None = NAMESPACE) -> None:
+        """As `kubectl create` does; httpx.HTTPStatusError if it is not taken."""
+        version, kind = manifest["apiVersion"], manifest["kind"]
+        known = [key.rpartition("/") for key, each in KINDS.items() if each == kind]
+        [plural] = [plural for of_version, _, plural in known if of_version == version]
+        root = f"{'apis' if '/' in version else 'api'}/{version}"
+        path = f"{root}/namespaces/{namespace}/{plural}" if namespace else f"{root}/{plural}"
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as api:
+            (await api.post(path, json=manifest)).raise_for_status()
 
     def objects(self, plural: str) -> list[dict[str, Any]]:
         """Those of one kind that are there."""

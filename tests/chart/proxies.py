@@ -1,4 +1,4 @@
-"""nginx and Traefik, set up by the Ingress that the chart renders."""
+"""A proxy that can be killed, and nginx as one, set up by the Ingress that the chart renders."""
 
 import asyncio
 import tempfile
@@ -11,16 +11,13 @@ from typing import Any
 import httpx
 
 from app.demo.process import free_port
-from tests.chart.cluster import NAMESPACE, Cluster
 from tests.chart.rendered import Rendered
-from tests.chart.tools import tool
 from tests.debian import NotInstalled, can_install, install
 
 HOST = "launch.example.org"
 _NGINX = Path("/usr/sbin/nginx")
 _OF_INGRESS_NGINX = "nginx.ingress.kubernetes.io/"
 _SECONDS = frozenset({"proxy-read-timeout", "proxy-send-timeout"})
-_PATHS = {"Ingress": "apis/networking.k8s.io/v1", "Service": "api/v1", "EndpointSlice": "apis/discovery.k8s.io/v1"}
 
 
 class NoProxy(Exception):
@@ -72,7 +69,7 @@ async def nginx(rendered: Rendered, upstream_port: int) -> AsyncGenerator[Proxy]
         config.write_text(_nginx_config(rendered.only("Ingress"), directory, port, upstream_port))
         # One process, so that killing it kills all of it.
         options = ["-p", directory, "-e", f"{directory}/error.log", "-g", "daemon off; master_process off;"]
-        async with _running(Proxy("nginx", port, [str(_NGINX), "-c", str(config), *options])) as proxy:
+        async with running(Proxy("nginx", port, [str(_NGINX), "-c", str(config), *options])) as proxy:
             yield proxy
 
 
@@ -121,38 +118,7 @@ http {{
 
 
 @asynccontextmanager
-async def traefik(rendered: Rendered, cluster: Cluster, upstream_port: int) -> AsyncGenerator[Proxy]:
-    """Traefik, which reads the chart's own Ingress and Service from the cluster, as it does from any Kubernetes."""
-    endpoints = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {"name": rendered.name, "labels": {"kubernetes.io/service-name": rendered.name}},
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}],
-        "ports": [{"name": "http", "port": upstream_port, "protocol": "TCP"}],
-    }
-    async with httpx.AsyncClient(base_url=cluster.url, trust_env=False) as api:
-        for manifest in (rendered.only("Ingress"), rendered.only("Service"), endpoints):
-            kind = str(manifest["kind"])
-            plural = f"{kind.lower()}{'es' if kind.endswith('s') else 's'}"
-            path = f"{_PATHS[kind]}/namespaces/{NAMESPACE}/{plural}"
-            (await api.post(path, json=manifest)).raise_for_status()
-    port = free_port()
-    options = {
-        "entrypoints.web.address": f"127.0.0.1:{port}",
-        "providers.kubernetesingress.endpoint": cluster.url,
-        "providers.kubernetesingress.token": "none is looked at",
-        "global.checknewversion": "false",
-        "global.sendanonymoususage": "false",
-        "log.level": "ERROR",
-    }
-    command = [str(tool("traefik")), *(f"--{name}={value}" for name, value in options.items())]
-    async with _running(Proxy("traefik", port, command)) as proxy:
-        yield proxy
-
-
-@asynccontextmanager
-async def _running(proxy: Proxy) -> AsyncGenerator[Proxy]:
+async def running(proxy: Proxy) -> AsyncGenerator[Proxy]:
     try:
         await proxy.start()
         yield proxy

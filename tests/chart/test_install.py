@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from textwrap import indent
 
-import httpx
 import pytest
 import yaml
 
@@ -73,9 +72,7 @@ async def test_the_notes_say_what_is_still_to_do_and_where_it_is(
 
 async def test_the_key_that_seals_tokens_is_made_once(helm: Helm, cluster: Cluster, tmp_path: Path) -> None:
     first, _ = await install(helm, cluster, tmp_path, *MINIMUM)
-    async with httpx.AsyncClient(base_url=cluster.url, trust_env=False) as api:
-        made = await api.post(f"/api/v1/namespaces/{NAMESPACE}/secrets", json=first.only("Secret"))
-    assert made.status_code == 200
+    await cluster.create(first.only("Secret"))
 
     second, _ = await install(helm, cluster, tmp_path, *MINIMUM, "--set", "settings.drain_s=20")
 

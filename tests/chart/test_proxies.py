@@ -1,4 +1,4 @@
-"""Streams through nginx and Traefik as the chart's Ingress sets them up. Takes minutes: `make proxy-test`."""
+"""Streams through nginx and Traefik, as the chart sets them up. Takes minutes: `make proxy-test`."""
 
 import asyncio
 import os
@@ -15,8 +15,9 @@ import pytest_asyncio
 
 from tests.chart.cluster import running_cluster
 from tests.chart.helm import Helm, NoHelm
-from tests.chart.proxies import HOST, NoProxy, Proxy, nginx, traefik
+from tests.chart.proxies import HOST, NoProxy, Proxy, nginx
 from tests.chart.tools import NoTools
+from tests.chart.traefik import GATEWAY, by_gateway, by_ingress, serve_release
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.processes import free_port, started, until_running
 from tests.served import BODY, read_events
@@ -24,7 +25,7 @@ from tests.served import BODY, read_events
 IDLE_S = float(os.environ.get("PROXY_TEST_IDLE_S", "300"))
 FIRST_EVENT_S = 0.25
 HEARTBEAT_S = 15
-PROXIES = ("nginx", "traefik")
+PROXIES = ("nginx", "traefik, kubernetesingress", "traefik, kubernetesgateway")
 STREAM = {"Host": HOST, "Accept": "text/event-stream"}
 
 pytestmark = [pytest.mark.proxy, pytest.mark.timeout(IDLE_S + 120), pytest.mark.asyncio(loop_scope="module")]
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.proxy, pytest.mark.timeout(IDLE_S + 120), pytest.mark.
 
 @dataclass(frozen=True)
 class Front:
-    """hublaunch with a Hub whose spawns go on until they are told to end, behind both proxies."""
+    """hublaunch with a Hub whose spawns go on until they are told to end, behind the proxies."""
 
     hub: FakeHub
     proxies: dict[str, Proxy]
@@ -54,16 +55,18 @@ async def front(helms: dict[str, Helm], tmp_path_factory: pytest.TempPathFactory
             helms["4"].rendered,
             *("--set", f"settings.hub_url={hub.url},settings.hub_url_local={hub.url},settings.proxy_url={hub.url}"),
             *("--set", "settings.allowed_images={*},settings.launch_timeout=3600,settings.prefix=/launch/"),
+            *("--set", f"httpRoute.enabled=true,httpRoute.hostnames={{{HOST}}},httpRoute.parentRefs[0].name={GATEWAY}"),
             *("--set", f"ingress.enabled=true,ingress.hosts={{{HOST}}},secretSettings.hub_api_token={hub.api_token}"),
         )
         variables = rendered.environment | {"LAUNCHER_DATABASE_URL": f"sqlite:///{data}/hublaunch.sqlite"}
         process = await stack.enter_async_context(started("app.cli", "serve", "--port", str(port), **variables))
         await until_running(process)
         cluster = await stack.enter_async_context(running_cluster())
+        await serve_release(cluster, rendered, port)
         try:
             proxies = [
-                await stack.enter_async_context(nginx(rendered, port)),
-                await stack.enter_async_context(traefik(rendered, cluster, port)),
+                await stack.enter_async_context(proxy)
+                for proxy in (nginx(rendered, port), by_ingress(cluster, rendered), by_gateway(cluster, rendered))
             ]
         except (NoHelm, NoProxy, NoTools) as error:
             pytest.fail(str(error), pytrace=False)
@@ -93,7 +96,7 @@ async def test_the_first_event_is_there_within_a_quarter_of_a_second(proxy: Prox
     assert median(taken) < FIRST_EVENT_S, taken
 
 
-async def test_a_stream_without_news_is_cut_by_neither(front: Front) -> None:
+async def test_a_stream_without_news_is_cut_by_none(front: Front) -> None:
     lines = await asyncio.gather(*(idle(proxy, front) for proxy in front.proxies.values()))
 
     for told in lines:
