@@ -81,6 +81,11 @@ volumeMounts:
     mountPath: /etc/hublaunch/api-keys
     readOnly: true
   {{- end }}
+  {{- if .Values.files }}
+  - name: hublaunch-files
+    mountPath: /etc/hublaunch/files
+    readOnly: true
+  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -92,6 +97,11 @@ volumeMounts:
 - name: hublaunch-api-keys
   secret:
     secretName: {{ .Values.apiKeys.existingSecret }}
+{{- end }}
+{{- if .Values.files }}
+- name: hublaunch-files
+  configMap:
+    name: {{ include "hublaunch.fullname" . }}-files
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
