@@ -81,11 +81,9 @@ volumeMounts:
     mountPath: /etc/hublaunch/api-keys
     readOnly: true
   {{- end }}
-  {{- if .Values.files }}
   - name: hublaunch-files
     mountPath: /etc/hublaunch/files
     readOnly: true
-  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -93,15 +91,13 @@ volumeMounts:
 
 {{/* Volumes beside that of the data. */}}
 {{- define "hublaunch.volumes" -}}
+- name: hublaunch-files
+  configMap:
+    name: {{ include "hublaunch.fullname" . }}-files
 {{- if .Values.apiKeys.existingSecret }}
 - name: hublaunch-api-keys
   secret:
     secretName: {{ .Values.apiKeys.existingSecret }}
-{{- end }}
-{{- if .Values.files }}
-- name: hublaunch-files
-  configMap:
-    name: {{ include "hublaunch.fullname" . }}-files
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

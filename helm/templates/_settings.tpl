@@ -22,6 +22,7 @@
 {{- if eq .Values.database.type "sqlite" -}}
 {{- $_ := set $given "database_url" "sqlite:////data/hublaunch.sqlite" -}}
 {{- end -}}
+{{- if not $given.limits_file }}{{ $_ := set $given "limits_file" "/etc/hublaunch/files/limits.yaml" }}{{ end -}}
 {{- if and .Values.apiKeys.existingSecret (not $given.api_keys_file) -}}
 {{- $_ := set $given "api_keys_file" "/etc/hublaunch/api-keys/api-keys.json" -}}
 {{- end -}}

@@ -81,10 +81,8 @@ hub:
   {{- if eq .Values.shape "extra-container" }}
   extraContainers:
     - {{- include "hublaunch.container" . | nindent 6 }}
-  {{- with include "hublaunch.volumes" . | trim }}
   extraVolumes:
-    {{- . | nindent 4 }}
-  {{- end }}
+    {{- include "hublaunch.volumes" . | nindent 4 }}
   # The Hub's pod has a policy of its own, which is to let callers through to this port.
   networkPolicy:
     ingress:

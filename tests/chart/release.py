@@ -37,9 +37,8 @@ class Release:
 
     @asynccontextmanager
     async def hublaunch(self, data: Path, **other: str) -> AsyncGenerator[httpx.AsyncClient]:
-        """A process with the container's variables, but for the place of its data and `other` ones; a caller of it."""
-        database = {"LAUNCHER_DATABASE_URL": f"sqlite:///{data}/hublaunch.sqlite"}
-        variables = self.rendered.environment | database | other
+        """A process with the container's variables and `other` ones, its volumes at `data`; a caller of it."""
+        variables = await asyncio.to_thread(self.rendered.environment_at, data) | other
         async with started("app.cli", "serve", "--port", str(self.port), **variables) as process:
             await until_running(process)
             url = f"http://127.0.0.1:{self.port}"

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -68,3 +69,15 @@ class Rendered:
         for variable in self.container.get("env", []):
             variables[variable["name"]] = variable.get("value", HUB_TOKEN)
         return variables
+
+    def environment_at(self, directory: Path) -> dict[str, str]:
+        """The variables, with the data and the files of the container in `directory`, where the files are written."""
+        files = directory / "files"
+        files.mkdir(exist_ok=True)
+        for name, text in self.named("ConfigMap", f"{self.name}-files")["data"].items():
+            (files / name).write_text(text)
+        places = {"/etc/hublaunch/files/": f"{files}/", "sqlite:////data/": f"sqlite:///{directory}/"}
+        moved = dict(self.environment)
+        for there, here in places.items():
+            moved = {name: value.replace(there, here) for name, value in moved.items()}
+        return moved

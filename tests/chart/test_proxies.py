@@ -58,7 +58,7 @@ async def front(helms: dict[str, Helm], tmp_path_factory: pytest.TempPathFactory
             *("--set", f"httpRoute.enabled=true,httpRoute.hostnames={{{HOST}}},httpRoute.parentRefs[0].name={GATEWAY}"),
             *("--set", f"ingress.enabled=true,ingress.hosts={{{HOST}}},secretSettings.hub_api_token={hub.api_token}"),
         )
-        variables = rendered.environment | {"LAUNCHER_DATABASE_URL": f"sqlite:///{data}/hublaunch.sqlite"}
+        variables = await asyncio.to_thread(rendered.environment_at, data)
         process = await stack.enter_async_context(started("app.cli", "serve", "--port", str(port), **variables))
         await until_running(process)
         cluster = await stack.enter_async_context(running_cluster())

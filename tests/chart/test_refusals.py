@@ -50,6 +50,8 @@ def test_what_does_not_go_together_is_a_sentence_that_says_what_to_do(
         ("image.digest=latest", "digest", "sha256:"),
         ("persistence.size=big", "size", "pattern"),
         ("database.type=mysql", "type", "postgresql"),
+        ("limits.repositries[0].match=a", "limits", "repositries"),
+        ("limits.images[0].match=a", "images", "most"),
         ("secretSettings.secret_key=short", "secret_key", "32"),
     ],
 )

@@ -1,12 +1,13 @@
 """Every setting of hublaunch comes through the chart as it was given, and the Hub is told of the role that fits."""
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
 from app.access import makes_temporary_users
 from app.hub.check import needed_scopes
+from app.limits_file import read_limits
 from app.settings import PREFIX, Settings, load_settings
 from helm.generate import secret_settings
 from tests.chart.helm import Helm
@@ -36,6 +37,7 @@ SAMPLES = {
     "rate_limit_address": "120/60",
     "rate_limit_credentials": "off",
     "rate_limits": {"key:course-*": "100/10"},
+    "limits_file": "/limits/limits.yaml",
     "retention": 31536000,
     "secret_key": "0123456789abcdef0123456789abcdef",
     "old_secret_keys": ["fedcba9876543210fedcba9876543210"],
@@ -95,6 +97,24 @@ def test_the_variables_are_settings_that_hublaunch_starts_with_and_the_role_has_
     assert set(role["scopes"]) == needed
     assert role["services"] == [settings.service_name]
     assert rendered.name in settings.known_hosts
+
+
+def test_the_limits_of_the_values_are_the_file_that_hublaunch_reads(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rendered = helm.rendered("--values", str(HERE.with_name("values") / "trial.yaml"))
+    name = PurePath(rendered.environment["LAUNCHER_LIMITS_FILE"])
+    file = tmp_path / name.name
+    file.write_text(rendered.named("ConfigMap", "launcher-files")["data"][name.name])
+
+    limits = read_limits(file)
+
+    mounted = {each["mountPath"]: each["name"] for each in rendered.container["volumeMounts"]}
+    assert mounted[str(name.parent)] == "hublaunch-files"
+    assert limits.total == 1_000_000
+    rules = [rule for _, rule in limits.rules]
+    assert [rule.most for rule in rules] == [200, 300, 100]
+    assert [rule.until is not None for rule in rules] == [True, True, False]
 
 
 def test_numbers_keep_their_digits(helm: Helm) -> None:
