@@ -12,7 +12,7 @@ import httpx
 
 from app.demo.process import free_port
 from tests.chart.rendered import Rendered
-from tests.debian import NotInstalled, can_install, install
+from tests.debian import NotInstalled, install, may_install
 
 HOST = "launch.example.org"
 _NGINX = Path("/usr/sbin/nginx")
@@ -77,7 +77,7 @@ def _have_nginx() -> None:
     advice = f"There is no {_NGINX} (Debian: apt-get install nginx-light)."
     if _NGINX.exists():
         return
-    if not can_install():
+    if not may_install():
         raise NoProxy(advice)
     try:
         install("nginx-light")
