@@ -154,11 +154,25 @@ class LaunchPage(BaseModel):
 class Session(BaseModel):
     """Who the caller is to this service."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "hub", "name": "ada", "is_admin": False}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "hub",
+                    "name": "ada",
+                    "is_admin": False,
+                    "access": ["anonymous", "hub"],
+                    "images": ["quay.io/jupyter/minimal-notebook:*"],
+                }
+            ]
+        }
+    )
 
     kind: str = Field(description="anonymous, hub or key")
     name: str | None = Field(description="The name of the Hub user or the API key.")
     is_admin: bool = Field(description="Whether everybody's launches are shown and may be cancelled.")
+    access: list[str] = Field(description="The kinds of callers that may launch here: anonymous, hub, key.")
+    images: list[str] = Field(description="The patterns of the images that this caller may launch.")
 
 
 class LaunchEvent(BaseModel):
