@@ -58,6 +58,7 @@ class ProblemBody(BaseModel):
     code: str = Field(description="Stable and machine-readable.", examples=["image_not_allowed"])
     advice: str = Field(description="What to do next.")
     status: int | None = Field(None, description="The status of this answer; not in a launch's problem.")
+    url: str | None = Field(None, description="With `server_already_running`: the server.")
     errors: list[dict[str, str]] | None = Field(None, description="With 422: each `field` and the `reason`.")
     violated_policies: list[str] | None = Field(
         None,

@@ -49,9 +49,7 @@ class Policy:
         if not any(pattern.matches(image) for pattern in patterns):
             raise ImageNotAllowed(any_allowed=bool(patterns) or allowed_images is not None)
 
-    def allowed(
-        self, *, allowed_images: Sequence[str] | None = None, groups: Collection[str] = ()
-    ) -> tuple[str, ...]:
+    def allowed(self, *, allowed_images: Sequence[str] | None = None, groups: Collection[str] = ()) -> tuple[str, ...]:
         """The patterns of the images that may be launched, as the operator wrote them, each once."""
         patterns = list(self._images if allowed_images is None else allowed_images)
         for group in sorted(groups):

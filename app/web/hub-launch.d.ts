@@ -20,6 +20,8 @@ export interface Problem {
   detail?: string;
   advice?: string;
   status?: number;
+  /** With `server_already_running`: that server. */
+  url?: string;
   errors?: { field: string; reason: string }[];
 }
 
@@ -98,6 +100,18 @@ export interface LaunchTexts {
   log: string;
   /** With {id}. */
   id: string;
+}
+
+/** What a framework may set, as properties of the element. */
+export interface HubLaunchProps {
+  image?: string;
+  repoUrl?: string;
+  path?: string;
+  service?: string;
+  open?: "same" | "new" | "none";
+  launchId?: string | null;
+  secret?: string | null;
+  texts?: Partial<LaunchTexts>;
 }
 
 export interface HubLaunchEventMap {

@@ -13,6 +13,7 @@ import { TEXTS, attributeOf } from "./launch-texts.js";
 
 const ASKED_HERE = "hub-launch asked ";
 const TARGET = ["image", "repo-url", "path", "service", "launch-id"];
+const PROPERTIES = ["image", "repoUrl", "path", "service", "open", "launchId", "secret", "texts"];
 const TEXT_NAMES = new Map(Object.keys(TEXTS).map((name) => [attributeOf(name), name]));
 
 /** Where there is no document, as on a server that renders pages, the module can be loaded and does nothing. */
@@ -21,8 +22,7 @@ const Base = globalThis.HTMLElement ?? class {};
 export class HubLaunch extends Base {
   static observedAttributes = [...TARGET, "open", ...TEXT_NAMES.keys()];
 
-  /** The secret of the launch that `launch-id` names. */
-  secret = null;
+  #secret = null;
   #texts = {};
   #panel = null;
   #run = null;
@@ -33,6 +33,7 @@ export class HubLaunch extends Base {
   #isChanging = false;
 
   connectedCallback() {
+    for (const name of PROPERTIES) this.#takeOver(name);
     this.#panel ??= new Panel(this.attachShadow({ mode: "open" }), {
       now: () => Date.now() + this.#service.skewMs,
       on: {
@@ -117,6 +118,15 @@ export class HubLaunch extends Base {
     this.setAttribute("launch-id", value);
   }
 
+  /** The secret of the launch that `launch-id` names. */
+  get secret() {
+    return this.#secret;
+  }
+
+  set secret(value) {
+    this.#secret = value;
+  }
+
   /** Texts of this element that differ from the English ones. */
   get texts() {
     const given = Array.from(TEXT_NAMES, ([attribute, name]) => [name, this.getAttribute(attribute)]);
@@ -145,6 +155,14 @@ export class HubLaunch extends Base {
     await this.#run.cancel();
   }
 
+  /** What a page has set before this module was there hides the property of the same name. */
+  #takeOver(name) {
+    if (!Object.hasOwn(this, name)) return;
+    const value = this[name];
+    delete this[name];
+    this[name] = value;
+  }
+
   #begin() {
     this.#run?.close();
     const target = { image: this.image, repoUrl: this.repoUrl, path: this.path };
@@ -163,7 +181,8 @@ export class HubLaunch extends Base {
   }
 
   #heardOfAnotherTab({ key }) {
-    if (key === this.#memory.name && this.phase === "idle") this.#run.resume();
+    // Not before the launch is accepted: it is the other tab that asks for it, and that opens the server.
+    if (key === this.#memory.name && this.phase === "idle" && this.#memory.kept()?.id) this.#run.resume();
   }
 
   #show() {

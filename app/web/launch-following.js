@@ -35,6 +35,7 @@ export class Following {
     this.#on = on;
     const { signal } = this.#closing;
     window.addEventListener("online", () => this.#wake(), { signal });
+    window.addEventListener("offline", () => this.#connect(), { signal }); // a service on this machine still answers
     window.addEventListener("pageshow", () => this.#wake(), { signal });
     document.addEventListener("visibilitychange", () => document.hidden || this.#wake(), { signal });
     this.#watch = setInterval(() => this.#silence() > SILENT_MS && this.#connect(), HEARTBEAT_MS / 3);

@@ -161,10 +161,10 @@ export class Panel {
   #showActions({ phase, isOwn, isCancelling, openUrl }, { openIn, canLaunch }) {
     const isOver = ["failed", "cancelled", "stopped"].includes(phase);
     this.cancel.hidden = !isOwn || isOver || phase === "ready" || phase === "resuming";
-    this.cancel.disabled = isCancelling;
+    this.cancel.setAttribute("aria-disabled", isCancelling); // disabled, it would lose the focus
     this.retry.hidden = !isOver || !canLaunch;
     this.another.hidden = phase !== "ready" || !canLaunch;
-    this.open.hidden = phase !== "ready" || openUrl === null;
+    this.open.hidden = openUrl === null;
     if (openUrl === null) this.open.removeAttribute("href");
     else this.open.href = openUrl;
     this.open.target = openIn;

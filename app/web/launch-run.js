@@ -144,7 +144,7 @@ export class LaunchRun {
         if (signal.aborted) return;
         if (error instanceof Refused) {
           this.#memory.forget(entry.key);
-          this.#end({ phase: "failed", problem: error.problem });
+          this.#end({ phase: "failed", problem: error.problem, openUrl: webUrl(error.problem.url) });
           return;
         }
         if (!(error instanceof Unreachable)) throw error;
@@ -164,7 +164,7 @@ export class LaunchRun {
   #accepted(launch) {
     this.#entry = { ...this.#entry, id: launch.id, secret: launch.secret };
     this.#memory.keep(this.#entry);
-    this.#tell("launch", launch);
+    if (!this.state.isCancelling) this.#tell("launch", launch);
     this.#follow(launch, launch.secret);
     if (this.state.isCancelling) this.#cancelUntilOver();
   }
@@ -224,7 +224,7 @@ export class LaunchRun {
       this.#remember(phase);
       const at = told.at ?? told.ended_at;
       const endedAt = at ? Date.parse(at) : this.#now();
-      const openUrl = told.open_url ?? null;
+      const openUrl = webUrl(told.open_url);
       this.#end({ phase, message, progress, attempt, endedAt, openUrl, problem: told.problem ?? null }, told);
     }
   }
@@ -297,6 +297,11 @@ export class LaunchRun {
   #now() {
     return Date.now() + this.#service.skewMs;
   }
+}
+
+/** The address, if it is one that a browser may be sent to. */
+function webUrl(text) {
+  return /^https?:\/\//i.test(text ?? "") ? text : null;
 }
 
 /** Return after so many milliseconds, once the machine is online again, or when `signal` says so. */

@@ -46,7 +46,7 @@ button:hover, a[part~="button"]:hover { border-color: var(--muted); }
   border-color: transparent; filter: brightness(1.08);
 }
 button:active { filter: brightness(0.96); }
-button:disabled { color: var(--muted); cursor: default; }
+button[aria-disabled="true"] { color: var(--muted); cursor: default; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
 [part="title"]:focus-visible { outline: none; }
 
@@ -57,10 +57,10 @@ button:disabled { color: var(--muted); cursor: default; }
   background: var(--surface);
   animation: appear 0.25s ease-out;
 }
-[part="head"] { display: flex; align-items: center; gap: 0.7rem; }
+[part="head"] { display: flex; align-items: flex-start; gap: 0.7rem; }
 p { margin: 0; overflow-wrap: anywhere; }
 [part="title"] { flex: 1; min-inline-size: 0; font-size: 1.1em; font-weight: 650; line-height: 1.35; letter-spacing: -0.005em; }
-[part="elapsed"] { flex: none; color: var(--muted); font-size: 0.9em; font-variant-numeric: tabular-nums; }
+[part="elapsed"] { flex: none; padding-block-start: 0.1em; color: var(--muted); font-size: 0.9em; font-variant-numeric: tabular-nums; }
 
 [part="icon"] {
   flex: none; display: grid; place-items: center; inline-size: 1.5em; block-size: 1.5em;
@@ -74,7 +74,7 @@ p { margin: 0; overflow-wrap: anywhere; }
 [data-phase="failed"] [part="icon"] { background: var(--danger); }
 :is([data-phase="asking"], [data-phase="resuming"], [data-phase="waiting"], [data-phase="launching"]) [part="icon"] {
   background: none; border: 0.2em solid var(--track); border-block-start-color: var(--accent);
-  inline-size: 1.3em; block-size: 1.3em; margin-inline: 0.1em;
+  inline-size: 1.3em; block-size: 1.3em; margin: 0.1em;
   animation: turn 1s linear infinite;
 }
 
@@ -132,7 +132,10 @@ li { display: grid; grid-template-columns: 2.8em minmax(0, 1fr); gap: 0.6rem; }
 
 @media (prefers-reduced-motion: reduce) {
   *, ::before, ::after { animation: none !important; transition: none !important; }
-  .unknown [part="fill"] { inline-size: 100%; opacity: 0.35; }
+  .unknown [part="fill"] {
+    inline-size: 100%; opacity: 0.5;
+    background: repeating-linear-gradient(-45deg, var(--accent) 0 0.4rem, transparent 0 0.9rem);
+  }
 }
 @media (forced-colors: active) {
   [part="bar"] { border: 1px solid; }

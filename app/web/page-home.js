@@ -24,6 +24,8 @@ function launchLink() {
     const value = find(name).value.trim();
     if (value) link.searchParams.set(name, value);
   }
+  // Readable where that does no harm; what ends a link in Markdown stays encoded.
+  link.search = link.searchParams.toString().replaceAll("%2F", "/").replaceAll("%3A", ":");
   return link.href;
 }
 
