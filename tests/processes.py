@@ -88,7 +88,7 @@ class Replica:
 
 @asynccontextmanager
 async def replica(
-    hub: HubAddress, database_url: str, *, port: int | None = None, **variables: str
+    hub: HubAddress, database_url: str, port: int | None = None, /, **variables: str
 ) -> AsyncGenerator[Replica]:
     """One of those that share a database, or the only one on a file; killed on leaving if it still runs."""
     port = port or free_port()

@@ -101,11 +101,11 @@ async def test_the_page_leads_through_the_login_launches_lists_and_forgets_who_l
     await expect(page).to_have_url(f"{managed.url}user/{ALICE}/")
 
     await page.goto(f"{home}?image={JUPYTERLAB_IMAGE}")
-    await expect(page.get_by_role("listitem")).to_contain_text("Ready")
+    await expect(page.get_by_role("listitem").first).to_contain_text("Ready")
     await page.get_by_role("button", name="Launch", exact=True).click()
     await expect(page.get_by_text("The user already has a running server").first).to_be_visible()
     await expect(page.get_by_role("link", name="Open server")).to_have_attribute("href", f"{managed.url}user/{ALICE}/")
-    await page.get_by_role("listitem").get_by_role("link").click()
+    await page.get_by_role("listitem").first.get_by_role("link").click()
     await expect(page.get_by_text("Your server is ready").first).to_be_visible()
     await page.evaluate(CANCEL, page.url.split("/")[-2])
     assert await managed.running(ALICE) == []

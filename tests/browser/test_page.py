@@ -238,13 +238,13 @@ async def test_a_restart_of_the_service_in_mid_launch_is_outlived(
 ) -> None:
     port, database = free_port(), f"sqlite:///{tmp_path}/hublaunch.sqlite"
     stage = Stage(hub_with_gates, f"http://127.0.0.1:{port}/")
-    async with replica(hub_with_gates, database, port=port) as first:
+    async with replica(hub_with_gates, database, port) as first:
         user = await launch_by_link(page, stage, "restart")
         first.process.terminate()
         await first.process.wait()
     await expect(page.get_by_text("The connection is lost").first).to_be_visible()
 
-    async with replica(hub_with_gates, database, port=port):
+    async with replica(hub_with_gates, database, port):
         stage.hub.open_gate(user)
         await expect(page).to_have_url(in_server(user), timeout=40_000)
 
