@@ -1,10 +1,10 @@
 // Following a launch by its events, over sleep, lost connections and restarts of the service.
 
+import { pauseMs } from "./launch-patience.js";
 import { Refused, Unreachable } from "./launch-service.js";
 
 const HEARTBEAT_MS = 15_000;
 const SILENT_MS = 2.5 * HEARTBEAT_MS;
-const PAUSE_MAX_MS = 10_000;
 
 /**
  * Tells `on` what is heard of a launch, from its first event:
@@ -108,9 +108,4 @@ export class Following {
     clearTimeout(this.#pause);
     this.#pause = setTimeout(next, pauseMs(this.#failures++));
   }
-}
-
-/** Doubled each time, with a chance in it, so that not all browsers come back at the same moment. */
-export function pauseMs(failures) {
-  return Math.min(PAUSE_MAX_MS, 500 * 2 ** failures) * (0.75 + Math.random() / 2);
 }

@@ -1,5 +1,6 @@
 // What <hub-launch> shows: a button, and in its place the course of the launch. Built once, then only changed.
 
+import { isUnderWay } from "./launch-state.js";
 import { STYLE } from "./launch-style.js";
 import { clock, filled, place } from "./launch-texts.js";
 
@@ -210,7 +211,7 @@ export class Panel {
 
   /** Tell those who do not see it, as often as can be listened to, and the end at once. */
   #say() {
-    const isOver = !["idle", "asking", "resuming", "waiting", "launching"].includes(this.#state.phase);
+    const isOver = !isUnderWay(this.#state);
     const words = [this.title, this.place, this.message, this.detail, this.advice, this.note];
     const text = this.panel.hidden ? "" : words.map((one) => one.textContent).filter(Boolean).join(". ");
     if (text === this.#saying.text) return;

@@ -1,32 +1,13 @@
 // One launch as a browser sees it, from the click to its end. It knows no element and no page.
 
-import { Following, pauseMs } from "./launch-following.js";
-import { Refused, Unreachable } from "./launch-service.js";
+import { Following } from "./launch-following.js";
+import { pause, untilReached } from "./launch-patience.js";
+import { Refused } from "./launch-service.js";
+import { IDLE, isUnderWay, webUrl } from "./launch-state.js";
 
 const GIVE_UP_MS = 60_000;
 const CANCEL_PAUSE_MS = 1000;
 const STANDING = new Set(["waiting", "launching", "ready"]);
-const UNDER_WAY = new Set(["asking", "resuming", "waiting", "launching"]);
-
-/** What is shown of a launch. Instants are milliseconds by the service's clock. */
-export const IDLE = Object.freeze({
-  /** idle, asking, resuming, waiting, launching, ready, failed, cancelled or stopped */
-  phase: "idle",
-  id: null,
-  message: "",
-  progress: 0,
-  attempt: 1,
-  position: null,
-  startedAt: null,
-  endedAt: null,
-  isConnected: true,
-  isCancelling: false,
-  /** Whether who looks may cancel it and enter its server. */
-  isOwn: false,
-  problem: null,
-  openUrl: null,
-  events: [],
-});
 
 export class LaunchRun {
   state = IDLE;
@@ -42,8 +23,7 @@ export class LaunchRun {
 
   /**
    * `show(state)` is called at every change, `tell(name, detail)` with launch, progress, ready, failed, cancelled and
-   * stopped.
-   * Without an image in `target` nothing can be launched, only watched.
+   * stopped. Without an image in `target` nothing can be launched, only watched.
    */
   constructor({ service, memory, target, show, tell }) {
     this.#service = service;
@@ -54,7 +34,7 @@ export class LaunchRun {
   }
 
   get isUnderWay() {
-    return UNDER_WAY.has(this.state.phase);
+    return isUnderWay(this.state);
   }
 
   /** Stop looking at the launch, which goes on. */
@@ -71,18 +51,16 @@ export class LaunchRun {
     const { signal } = this.#calls;
     const entry = await this.#memory.claim({ instead });
     if (signal.aborted) return;
-    if (!entry.id) {
-      await this.#ask(entry);
-      return;
-    }
-    const launch = await this.#get(entry.id, entry.secret);
-    if (launch === null) return;
-    if (STANDING.has(launch.status)) {
+    const found = entry.id ? await this.#find(entry.id, entry.secret) : null;
+    if (signal.aborted) return;
+    if (found && STANDING.has(found.status)) {
       this.#entry = entry;
-      this.#tell("launch", { ...launch, secret: entry.secret });
-      this.#follow(launch, entry.secret);
+      this.#tell("launch", { ...found, secret: entry.secret });
+      this.#follow(found, entry.secret);
+    } else if (found?.isRefused && !found.isGone) {
+      this.#refused(found.problem);
     } else {
-      await this.#ask(await this.#memory.claim({ instead: entry.key }));
+      await this.#ask(entry.id ? await this.#memory.claim({ instead: entry.key }) : entry);
     }
   }
 
@@ -96,12 +74,12 @@ export class LaunchRun {
       return;
     }
     this.#entry = entry;
-    const launch = await this.#get(entry.id, entry.secret);
-    if (launch?.status === "refused") {
+    const found = await this.#find(entry.id, entry.secret);
+    if (found?.isGone) {
       this.#memory.forget(entry.key);
-      this.#begin(IDLE);
-    } else if (launch) {
-      this.#take(launch, entry.secret);
+      this.#begin({});
+    } else if (found) {
+      this.#take(found, entry.secret);
     }
   }
 
@@ -111,9 +89,8 @@ export class LaunchRun {
     this.#begin({ phase: "resuming", id });
     this.#entry = entry?.id === id ? entry : null;
     const key = secret ?? this.#entry?.secret;
-    const launch = await this.#get(id, key);
-    if (launch?.status === "refused") this.#refused(launch.problem);
-    else if (launch) this.#take(launch, key);
+    const found = await this.#find(id, key);
+    if (found) this.#take(found, key);
   }
 
   async cancel() {
@@ -125,39 +102,27 @@ export class LaunchRun {
       this.#set({ isCancelling: true }); // whether there is something to cancel will be known with the answer
     } else {
       this.#memory.keep({ ...this.#entry, isPaused: true });
-      this.#begin(IDLE);
+      this.#begin({});
     }
   }
-
-  // --- asking -------------------------------------------------------------------------------------------------------
 
   async #ask(entry) {
     this.#entry = { key: entry.key, at: entry.at };
     this.#memory.keep(this.#entry);
-    const { signal } = this.#calls;
-    const begunAt = Date.now();
-    for (let failures = 0; ; failures++) {
-      try {
-        this.#accepted(await this.#service.launch(this.#target, { key: entry.key, signal }));
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (error instanceof Refused) {
-          this.#memory.forget(entry.key);
-          this.#end({ phase: "failed", problem: error.problem, openUrl: webUrl(error.problem.url) });
-          return;
-        }
-        if (!(error instanceof Unreachable)) throw error;
-      }
-      if (navigator.onLine && Date.now() - begunAt > GIVE_UP_MS) {
-        // The key is kept, as the service may have acted.
+    try {
+      const launch = await this.#reach((signal) => this.#service.launch(this.#target, { key: entry.key, signal }), {
+        giveUpMs: GIVE_UP_MS,
+      });
+      if (launch) this.#accepted(launch);
+    } catch (error) {
+      if (error instanceof Refused) {
+        this.#memory.forget(entry.key);
+        this.#end({ phase: "failed", problem: error.problem, openUrl: webUrl(error.problem.url) });
+      } else {
+        // The key is kept, as the service may have acted; a reload does not go on with it by itself.
         this.#memory.keep({ ...this.#entry, isPaused: true });
         this.#end({ phase: "failed", problem: { code: "unreachable" } });
-        return;
       }
-      this.#set({ isConnected: false });
-      await pause(pauseMs(failures), signal);
-      if (signal.aborted) return;
     }
   }
 
@@ -169,28 +134,28 @@ export class LaunchRun {
     if (this.state.isCancelling) this.#cancelUntilOver();
   }
 
-  // --- watching -----------------------------------------------------------------------------------------------------
+  #reach(call, options) {
+    return untilReached(call, {
+      signal: this.#calls.signal,
+      lost: () => this.#set({ isConnected: false }),
+      ...options,
+    });
+  }
 
-  /** The launch as it stands, however long it takes to reach the service; null if that is wanted no more. */
-  async #get(id, secret) {
-    const { signal } = this.#calls;
-    for (let failures = 0; ; failures++) {
-      try {
-        return await this.#service.get(id, { secret, signal });
-      } catch (error) {
-        if (signal.aborted) return null;
-        if (error instanceof Refused) return { status: "refused", problem: error.problem };
-        if (!(error instanceof Unreachable)) throw error;
-      }
-      this.#set({ isConnected: false });
-      await pause(pauseMs(failures), signal);
-      if (signal.aborted) return null;
+  /** The launch as it stands, or why that is not told; undefined if nobody waits for it any more. */
+  async #find(id, secret) {
+    try {
+      return await this.#reach((signal) => this.#service.get(id, { secret, signal }));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      return { isRefused: true, isGone: error.isGone, problem: error.problem };
     }
   }
 
-  #take(launch, secret) {
-    if (launch.status === "stopped") this.#stopped(launch);
-    else this.#follow(launch, secret);
+  #take(found, secret) {
+    if (found.isRefused) this.#refused(found.problem);
+    else if (found.status === "stopped") this.#stopped(found);
+    else this.#follow(found, secret);
   }
 
   #follow(launch, secret) {
@@ -235,49 +200,37 @@ export class LaunchRun {
     this.#tell("stopped", launch);
   }
 
+  /** The launch is not shown, or not any more. It is remembered all the same: it may be shown after a login. */
   #refused(problem) {
-    if (this.#entry) this.#memory.forget(this.#entry.key);
     this.#end({ phase: "failed", problem });
   }
 
   #remember(phase) {
-    if (!this.#entry) return;
-    if (phase === "ready") {
+    if (phase === "ready" && this.#entry) {
       this.#entry = { endedAt: Date.now(), ...this.#entry };
       this.#memory.keep(this.#entry);
     } else {
-      this.#memory.forget(this.#entry.key);
+      this.#memory.forget(this.#entry?.key);
     }
   }
 
-  // --- cancelling ---------------------------------------------------------------------------------------------------
-
+  /** Ask for it until it is over. A server that gets ready meanwhile is stopped, too. */
   async #cancelUntilOver() {
     const { signal } = this.#calls;
-    for (let failures = 0; ; ) {
-      let wait = CANCEL_PAUSE_MS;
-      try {
-        if ((await this.#service.cancel(this.state.id, { secret: this.#secret, signal })) === null) break;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (error instanceof Refused) {
-          this.#set({ isCancelling: false });
-          return;
-        }
-        if (!(error instanceof Unreachable)) throw error;
-        wait = pauseMs(failures++);
+    try {
+      while (await this.#reach(() => this.#service.cancel(this.state.id, { secret: this.#secret, signal }))) {
+        await pause(CANCEL_PAUSE_MS, signal);
       }
-      await pause(wait, signal);
-      if (signal.aborted || !this.isUnderWay) return;
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.#set({ isCancelling: false });
+      return;
     }
-    if (this.isUnderWay) this.#event({ phase: "cancelled", message: "", progress: this.state.progress });
+    if (this.isUnderWay && !signal.aborted) this.#event({ phase: "cancelled", message: "", progress: 0 });
   }
 
-  // --- the state ----------------------------------------------------------------------------------------------------
-
   #begin(state) {
-    this.#following?.close();
-    this.#calls.abort();
+    this.close();
     this.#calls = new AbortController();
     this.state = IDLE;
     this.#set(state);
@@ -289,7 +242,7 @@ export class LaunchRun {
   }
 
   #end(changes, told = null) {
-    this.#following?.close();
+    this.close();
     this.#set({ endedAt: this.#now(), ...changes, isConnected: true, isCancelling: false, position: null });
     this.#tell(this.state.phase, told ?? { problem: this.state.problem });
   }
@@ -297,24 +250,4 @@ export class LaunchRun {
   #now() {
     return Date.now() + this.#service.skewMs;
   }
-}
-
-/** The address, if it is one that a browser may be sent to. */
-function webUrl(text) {
-  return /^https?:\/\//i.test(text ?? "") ? text : null;
-}
-
-/** Return after so many milliseconds, once the machine is online again, or when `signal` says so. */
-function pause(milliseconds, signal) {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      window.removeEventListener("online", done);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    window.addEventListener("online", done);
-    signal.addEventListener("abort", done);
-  });
 }

@@ -11,6 +11,11 @@ export class Refused extends Error {
     super(problem.title);
     this.problem = problem;
   }
+
+  /** There is no such launch, or not any more. */
+  get isGone() {
+    return this.problem.status === 404 || this.problem.status === 410;
+  }
 }
 
 export class Service {
@@ -73,7 +78,7 @@ export class Service {
     }
     this.#learnClock(answer);
     if (answer.ok) return content;
-    throw isUnclear(answer, content) ? new Unreachable() : new Refused(content ?? { title: `HTTP ${answer.status}` });
+    throw isUnclear(method, answer, content) ? new Unreachable() : new Refused(content ?? { title: `HTTP ${answer.status}` });
   }
 
   #learnClock(answer) {
@@ -83,7 +88,8 @@ export class Service {
   }
 }
 
-/** Whether a proxy has spoken for the service, or the service is being stopped. */
-function isUnclear(answer, content) {
-  return content?.code === "service_stopping" || ([408, 429, 502, 503, 504].includes(answer.status) && !content?.code);
+/** Whether a proxy has spoken for the service, the service is being stopped, or has been asked too often of late. */
+function isUnclear(method, { status }, content) {
+  if (content?.code === "service_stopping" || (status === 429 && method !== "POST")) return true;
+  return !content?.code && [408, 429, 502, 503, 504].includes(status);
 }

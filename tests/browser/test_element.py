@@ -273,3 +273,26 @@ async def test_where_the_browser_opens_no_tab_by_itself_that_is_said_and_a_link_
 
     await expect(page.get_by_text("Your browser did not open a new tab by itself.").first).to_be_visible()
     await expect(page.get_by_role("link", name="Open server")).to_be_visible()
+
+
+async def test_a_launch_that_is_not_shown_for_now_is_not_forgotten(page: Page, elsewhere: Origin, stage: Stage) -> None:
+    path = embed(elsewhere, stage, "hidden", attributes='open="none"')
+    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.get_by_role("button", name="Run this chapter").click()
+    user = await stage.spawning("hidden")
+    problem = {"code": "unauthenticated", "title": "This needs credentials", "status": 401}
+    answer = json.dumps(problem)
+    headers = {"Content-Type": "application/problem+json", "Access-Control-Allow-Origin": "*"}
+
+    await page.route("**/launch/*", lambda route: route.fulfill(status=401, headers=headers, body=answer))
+    await page.reload()
+    await expect(page.get_by_text("This needs credentials").first).to_be_visible()
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.get_by_text("This needs credentials").first).to_be_visible()
+    await page.unroute_all()
+    await page.get_by_role("button", name="Try again").click()
+
+    await expect(page.get_by_text(HELD).first).to_be_visible()
+    stage.hub.open_gate(user)
+    await expect(page.get_by_text("Your server is ready").first).to_be_visible()
+    assert await stage.users("hidden") == [user]

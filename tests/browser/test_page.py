@@ -65,7 +65,7 @@ async def demo_url(demo: asyncio.subprocess.Process) -> str:
     assert demo.stdout
     said = ""
     async with asyncio.timeout(60):
-        while not (served := re.search(r"hublaunch serves (\S+/)docs", said)):
+        while not (served := re.search(r"Launch at (\S+/) ", said)):
             line = await demo.stdout.readline()
             assert line, said
             said += line.decode()
