@@ -169,7 +169,7 @@ export class LaunchRun {
       secret,
       on: {
         event: (event) => this.#event(event),
-        position: (position) => this.#set({ position }),
+        position: (position) => this.#set({ position: position.position > 0 ? position : null }), // 0: admitted
         connection: (isConnected) => isConnected !== this.state.isConnected && this.#set({ isConnected }),
         ended: (missed) => (missed.status === "stopped" ? this.#stopped(missed) : this.#event(missed)),
         refused: (problem) => this.#refused(problem),

@@ -287,8 +287,9 @@ async def test_a_launch_that_is_not_shown_for_now_is_not_forgotten(page: Page, e
     await page.route("**/launch/*", lambda route: route.fulfill(status=401, headers=headers, body=answer))
     await page.reload()
     await expect(page.get_by_text("This needs credentials").first).to_be_visible()
-    await page.get_by_role("button", name="Try again").click()
-    await expect(page.get_by_text("This needs credentials").first).to_be_visible()
+    async with page.expect_response(lambda answer: answer.status == 401):
+        await page.get_by_role("button", name="Try again").click()
+    await expect(page.get_by_role("button", name="Try again")).to_be_visible()
     await page.unroute_all()
     await page.get_by_role("button", name="Try again").click()
 

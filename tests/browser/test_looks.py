@@ -17,7 +17,7 @@ from playwright.async_api import BrowserContext, Page, ViewportSize, expect
 
 from app.settings import Settings
 from tests.browser.npm import node_modules
-from tests.browser.stage import watch
+from tests.browser.stage import Stage, watch
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import Service, serve
 
@@ -179,3 +179,32 @@ async def test_an_element_on_a_light_page_stays_light_where_the_system_is_dark(
     assert plain == "rgb(31, 91, 216)"
     assert dark == "rgb(138, 180, 255)"
     assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("position", "eta_s", "said"),
+    [
+        (1, None, "You are next in line"),
+        (3, None, "Number 3 of 12 in line"),
+        (3, 20, "Number 3 of 12 in line · less than a minute to go"),
+        (3, 75, "Number 3 of 12 in line · about a minute to go"),
+        (3, 150, "Number 3 of 12 in line · about 3 minutes to go"),
+        (3, 1380, "Number 3 of 12 in line · about 25 minutes to go"),
+        (3, 3400, "Number 3 of 12 in line · about an hour to go"),
+        (3, 9000, "Number 3 of 12 in line · about 3 hours to go"),
+    ],
+)
+async def test_a_place_in_line_is_told_as_a_person_would_say_it(
+    page: Page, stage: Stage, position: int, eta_s: int | None, said: str
+) -> None:
+    await page.goto(stage.url)
+
+    told = await page.evaluate(
+        """async (position) => {
+            const {TEXTS, place} = await import(new URL("static/launch-texts.js", document.baseURI));
+            return place(position, TEXTS);
+        }""",
+        {"position": position, "queue_size": 12, "eta_s": eta_s},
+    )
+
+    assert told == said
