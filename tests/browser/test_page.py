@@ -251,6 +251,38 @@ async def test_a_restart_of_the_service_in_mid_launch_is_outlived(
     assert await stage.users("restart") == [user]
 
 
+async def test_a_proxy_that_answers_for_the_service_ends_nothing(page: Page, stage: Stage) -> None:
+    """A status is where an EventSource gives up for good."""
+    user = await launch_by_link(page, stage, "proxy")
+    refused: list[str] = []
+
+    async def be_away(route: Route) -> None:
+        if len(refused) == 4:
+            await route.fallback()
+        else:
+            refused.append(route.request.url)
+            await route.fulfill(status=503, content_type="text/html", body="<h1>503 Service Unavailable</h1>")
+
+    await page.route(re.compile(r"/launch/\w{26}(/events)?(\?|$)"), be_away)
+    await page.reload()
+    stage.hub.open_gate(user)
+
+    await expect(page).to_have_url(in_server(user))
+    assert len(refused) == 4
+    assert await stage.users("proxy") == [user]
+
+
+async def test_a_connection_of_which_nothing_is_heard_is_made_anew(page: Page, stage: Stage) -> None:
+    """As after sleep, where it looks open and is dead."""
+    await page.clock.install()
+    await launch_by_link(page, stage, "silence")
+
+    async with page.expect_request(re.compile(r"/events\?.*after=\d")):
+        await page.clock.fast_forward(60_000)
+
+    await expect(page.get_by_text(HELD).first).to_be_visible()
+
+
 async def test_a_launch_s_page_shows_others_how_far_it_is_and_nothing_more(
     page: Page, browser_of_another: BrowserContext, stage: Stage
 ) -> None:
