@@ -101,8 +101,8 @@ def watch(page: Page, complaints: list[str]) -> None:
     page.on("console", lambda said: note(said.text) if said.type in ("error", "warning") else None)
 
 
-def heard(page: Page) -> list[str]:
-    """The origins that the page sends requests to, as they come."""
-    origins: list[str] = []
-    page.on("request", lambda request: origins.append("/".join(request.url.split("/")[:3])))
-    return origins
+def heard(page: Page) -> list[tuple[str, str]]:
+    """The method and the origin of each request that the page sends, as they come."""
+    requests: list[tuple[str, str]] = []
+    page.on("request", lambda request: requests.append((request.method, "/".join(request.url.split("/")[:3]))))
+    return requests
