@@ -11,10 +11,10 @@ import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import ELSEWHERE
-from tests.browser.npm import node, node_modules
 from tests.browser.stage import Origin, Stage, repo
 from tests.hubs.mortal import HELD
 from tests.hubs.quick_server import GATED_IMAGE
+from tests.node import PACKAGES, run
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 
@@ -164,16 +164,13 @@ async def test_its_words_and_its_looks_are_the_page_s_to_choose(page: Page, else
 async def test_inside_react_it_is_typed_rendered_twice_and_launches_once(
     page: Page, elsewhere: Origin, stage: Stage, tmp_path: Path
 ) -> None:
-    modules = await asyncio.to_thread(node_modules)
-    (tmp_path / "node_modules").symlink_to(modules)
+    (tmp_path / "node_modules").symlink_to(PACKAGES / "node_modules")
     shutil.copy(Path(__file__).with_name("react_page.tsx"), tmp_path)
     shutil.copy(WEB / "hub-launch.d.ts", tmp_path)
     checks = ("--noEmit", "--strict", "--jsx", "react-jsx", "--target", "es2022", "--moduleResolution", "bundler")
-    await asyncio.to_thread(
-        node, modules / "typescript" / "bin" / "tsc", *checks, "--module", "esnext", "react_page.tsx", cwd=tmp_path
-    )
+    await run("typescript/bin/tsc", *checks, "--module", "esnext", "react_page.tsx", cwd=tmp_path)
     bundle = ("--bundle", "--jsx=automatic", "--define:process.env.NODE_ENV='development'", "--outfile=page.js")
-    await asyncio.to_thread(node, modules / "esbuild" / "bin" / "esbuild", "react_page.tsx", *bundle, cwd=tmp_path)
+    await run("esbuild/bin/esbuild", "react_page.tsx", *bundle, cwd=tmp_path)
     elsewhere.put("/page.js", (tmp_path / "page.js").read_bytes(), kind="text/javascript")
     elsewhere.put(
         "/react",

@@ -3,7 +3,6 @@
 With SCREENSHOTS=docs/images the pictures of the documentation are made anew.
 """
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,9 +15,9 @@ import pytest
 from playwright.async_api import BrowserContext, Page, ViewportSize, expect
 
 from app.settings import Settings
-from tests.browser.npm import node_modules
 from tests.browser.stage import Stage, watch
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.node import PACKAGES
 from tests.served import Service, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
@@ -109,7 +108,7 @@ async def show(tmp_path: Path) -> AsyncGenerator[Show]:
 async def test_each_state_has_no_barrier_in_light_and_dark_and_fits_at_every_width(
     page: Page, tmp_path: Path, state: str
 ) -> None:
-    axe = (await asyncio.to_thread(node_modules) / "axe-core" / "axe.min.js").read_text()
+    axe = (PACKAGES / "node_modules" / "axe-core" / "axe.min.js").read_text()
     kept = os.environ.get("SCREENSHOTS")
     pictures = Path(kept) if kept else tmp_path
     pictures.mkdir(parents=True, exist_ok=True)
