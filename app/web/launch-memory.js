@@ -2,9 +2,9 @@
 //
 // One entry of localStorage for each service, image, repository and path:
 //
-//   {key, at}                       asked for with this Idempotency-Key; not answered yet
-//   {key, at, id, secret}           under way
-//   {key, at, id, secret, endedAt}  ready since then
+//   {key, at, isAnother}   asked for with this Idempotency-Key, beside an earlier one or not; not answered yet
+//   {…, id, secret}        under way
+//   {…, endedAt}           ready since then
 //
 // An entry without an answer is kept for 15 minutes, one of a launch under way for a day, one of a ready launch for
 // 15 minutes more. What has failed or was cancelled is forgotten at once.
@@ -46,7 +46,7 @@ export class Memory {
       sweep();
       const kept = this.kept();
       if (kept && kept.key !== instead) return kept;
-      const made = { key: randomKey(), at: Date.now() };
+      const made = { key: randomKey(), at: Date.now(), isAnother: instead !== undefined };
       local.setItem(this.#name, JSON.stringify(made));
       return made;
     });

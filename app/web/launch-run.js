@@ -107,10 +107,11 @@ export class LaunchRun {
   }
 
   async #ask(entry) {
-    this.#entry = { key: entry.key, at: entry.at };
+    this.#entry = { key: entry.key, at: entry.at, isAnother: entry.isAnother };
     this.#memory.keep(this.#entry);
+    const asked = { key: entry.key, mayReuse: !entry.isAnother };
     try {
-      const launch = await this.#reach((signal) => this.#service.launch(this.#target, { key: entry.key, signal }), {
+      const launch = await this.#reach((signal) => this.#service.launch(this.#target, { ...asked, signal }), {
         giveUpMs: GIVE_UP_MS,
       });
       if (launch) this.#accepted(launch);

@@ -32,9 +32,13 @@ export class Service {
     return new URL(path, this.#base);
   }
 
-  /** Ask for a launch; the answer is the same for the same key, however often it is asked. */
-  launch({ image, repoUrl, path }, { key, signal }) {
+  /**
+   * Ask for a launch; the answer is the same for the same key, however often it is asked. With `mayReuse` a Hub user is
+   * given the one they have, wherever they asked for it; unless a path is named, as that one may open another.
+   */
+  launch({ image, repoUrl, path }, { key, mayReuse, signal }) {
     const body = { image, ...(repoUrl && { repo_url: repoUrl }), ...(path && { path }) };
+    if (mayReuse && !path) body.if_running = "reuse";
     return this.#call("POST", "launch", { body, key, signal });
   }
 

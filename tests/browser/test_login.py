@@ -100,6 +100,11 @@ async def test_the_page_leads_through_the_login_launches_lists_and_forgets_who_l
     await page.get_by_role("button", name="Launch", exact=True).click()
     await expect(page).to_have_url(f"{managed.url}user/{ALICE}/")
 
+    await page.goto(f"{home}?image={IMAGE}")
+    await page.evaluate("localStorage.clear()")  # as on another device, it is the same launch
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await expect(page).to_have_url(f"{managed.url}user/{ALICE}/")
+
     await page.goto(f"{home}?image={JUPYTERLAB_IMAGE}")
     await expect(page.get_by_role("listitem").first).to_contain_text("Ready")
     await page.get_by_role("button", name="Launch", exact=True).click()
