@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.async_api import BrowserContext, Page, ViewportSize, expect
 
+from app.keys import add_key
 from app.settings import Settings
 from tests.browser.stage import Stage, watch
 from tests.fakes.hub import FakeHub, SpawnPlan
@@ -88,7 +89,7 @@ class Show:
 
 
 @asynccontextmanager
-async def show(tmp_path: Path) -> AsyncGenerator[Show]:
+async def show(tmp_path: Path, **changed: Any) -> AsyncGenerator[Show]:
     async with FakeHub() as hub:
         hub.slow_spawn_timeout = 0
         hub.spawn_plan(None, SpawnPlan(messages=[PULLING, "Container started"], never=True))
@@ -100,7 +101,7 @@ async def show(tmp_path: Path) -> AsyncGenerator[Show]:
             retries=1,
             database_url=f"sqlite:///{tmp_path}/hublaunch.sqlite",
         )
-        async with serve(settings) as service:
+        async with serve(settings.model_copy(update=changed)) as service:
             yield Show(hub, service)
 
 
@@ -207,3 +208,22 @@ async def test_a_place_in_line_is_told_as_a_person_would_say_it(
     )
 
     assert told == said
+
+
+async def test_where_only_backends_launch_the_page_says_so_and_has_no_form(page: Page, tmp_path: Path) -> None:
+    add_key(tmp_path / "keys.json", name="backend")
+    async with show(tmp_path, access=("key",), api_keys_file=tmp_path / "keys.json") as shown:
+        await page.goto(shown.url)
+
+        await expect(page.get_by_role("alert")).to_have_text("This service launches for other services, by their keys.")
+        await expect(page.get_by_role("button", name="Launch", exact=True)).to_be_hidden()
+
+
+async def test_an_image_to_choose_from_is_chosen_by_a_click(page: Page, tmp_path: Path) -> None:
+    async with show(tmp_path) as shown:
+        await page.goto(shown.url)
+
+        await page.get_by_role("button", name=IMAGE).click()
+
+        await expect(page.get_by_label("Image")).to_have_value(IMAGE)
+        await expect(page.get_by_text("Also allowed: quay.io/jupyter/*")).to_be_visible()
