@@ -115,6 +115,6 @@ def _oauth(settings: Settings, hub: HubClient, hub_users: HubUsers, guesses: Gue
         ),
         hub_users=hub_users,
         guesses=guesses,
-        home=f"{settings.prefix}/docs",
+        home=f"{settings.prefix}/",
         prefix=settings.prefix,
     )

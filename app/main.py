@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app.access import check_access, makes_temporary_users, open_access
-from app.api import binder, capacity, docs, health, oauth, routes
+from app.api import binder, capacity, docs, health, oauth, pages, routes
 from app.api.auth import LaunchSecrets
 from app.api.capacity import CapacityReport
 from app.api.dependencies import Web
@@ -96,6 +96,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
     app.include_router(health.router, prefix=prefix)
     app.include_router(capacity.router, prefix=prefix)
     app.include_router(docs.router, prefix=prefix)
+    app.include_router(pages.router, prefix=prefix)
     if prefix:
         app.include_router(health.router, include_in_schema=False)
     add_error_handlers(app)
@@ -168,6 +169,8 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
                 ),
                 limiter=limiter,
                 address=access.address,
+                policy=policy,
+                access=settings.access,
                 allowed_extra_args=frozenset(settings.allowed_extra_args),
                 binder_images=binder_images,
                 prefix=settings.prefix,
@@ -255,7 +258,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 "X-Xsrftoken",  # which binderhub-client sends where the page has a cookie of that name
             ],
             expose_headers=[
-                *("Location", "Retry-After", "X-Launch-Cursor", "X-Launch-Secret"),
+                *("Location", "Retry-After", "X-Launch-Cursor", "X-Launch-Secret", "Date"),
                 *("RateLimit", "RateLimit-Policy"),
             ],
         ),

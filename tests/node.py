@@ -7,6 +7,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -37,6 +38,16 @@ async def running(script: str, *arguments: str, flags: tuple[str, ...] = ()) -> 
         await process.communicate()
 
 
+async def run(script: str, *arguments: str, cwd: Path) -> None:
+    """Have a program of one of the packages do its work; what it says is in the AssertionError if it fails."""
+    node, _ = node_and_npm()
+    process = await asyncio.create_subprocess_exec(
+        node, str(PACKAGES / "node_modules" / script), *arguments, cwd=cwd, stdout=PIPE, stderr=STDOUT
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+
+
 def install() -> None:
     """Bring the packages from npm."""
     _npm("ci")
@@ -55,7 +66,8 @@ def lock() -> None:
     while waiting:
         path = waiting.pop()
         needed.add(path)
-        below = (f"node_modules/{name}" for name in packages[path].get("dependencies", {}))
+        names = packages[path].get("dependencies", {}) | packages[path].get("optionalDependencies", {})
+        below = (f"node_modules/{name}" for name in names)
         waiting += [found for found in below if found in packages and found not in needed]
     kept = {path: package for path, package in packages.items() if path in needed}
     for package in kept.values():

@@ -87,9 +87,11 @@ class Replica:
 
 
 @asynccontextmanager
-async def replica(hub: HubAddress, database_url: str, **variables: str) -> AsyncGenerator[Replica]:
+async def replica(
+    hub: HubAddress, database_url: str, port: int | None = None, /, **variables: str
+) -> AsyncGenerator[Replica]:
     """One of those that share a database, or the only one on a file; killed on leaving if it still runs."""
-    port = free_port()
+    port = port or free_port()
     settings = {
         "LAUNCHER_HUB_URL": hub.url,
         "LAUNCHER_HUB_API_TOKEN": hub.api_token,

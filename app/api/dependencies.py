@@ -3,7 +3,7 @@
 The functions are coroutines because FastAPI sends plain ones to a thread.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -21,6 +21,7 @@ from app.launch.binder_images import BinderImages
 from app.launch.feed import Feed
 from app.launch.limiter import RateLimiter
 from app.launch.model import Caller, Launch
+from app.launch.policy import Policy
 from app.launch.service import LaunchService
 
 
@@ -38,6 +39,9 @@ class Web:
     limiter: RateLimiter
     address: Callable[[Request], str]
     """Of a request's client."""
+    policy: Policy
+    access: Sequence[str]
+    """The kinds of callers that may launch."""
     allowed_extra_args: frozenset[str]
     binder_images: BinderImages
     prefix: str

@@ -228,6 +228,8 @@ def _launch_response(error: errors.LaunchError, told: Mapping[str, str] | None =
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, errors.AlreadyRunning):
         more["launch_id"] = error.launch_id
+    if isinstance(error, errors.ServerAlreadyRunning):
+        more["url"] = error.url
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="hublaunch"'
     if status == 503:

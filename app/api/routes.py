@@ -276,11 +276,16 @@ async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> 
 
 
 @router.get("/session", summary="Who you are here", response_model=Session, responses=documented(401, 403, 502, 503))
-async def get_session(caller: KnownCallerDep) -> Response:
-    """The Hub user or the API key whose credentials the request carries; `anonymous` if it carries none."""
-    shown: dict[str, Any] = {"kind": "anonymous", "name": None, "is_admin": False}
+async def get_session(web: WebDep, caller: KnownCallerDep) -> Response:
+    """The Hub user or the API key whose credentials the request carries, `anonymous` if it carries none; and what they
+    may launch.
+    """
+    shown: dict[str, Any] = {"kind": "anonymous", "name": None, "is_admin": False, "access": web.access, "images": []}
     if caller is not None:
-        shown = {"kind": caller.kind, "name": caller.key, "is_admin": caller.is_admin}
+        shown |= {"kind": caller.kind, "name": caller.key, "is_admin": caller.is_admin}
+        shown["images"] = web.policy.allowed(allowed_images=caller.allowed_images, groups=caller.groups)
+    elif "anonymous" in web.access:
+        shown["images"] = web.policy.allowed()
     return JSONResponse(shown, 200, {"Cache-Control": "no-store"})
 
 

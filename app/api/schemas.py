@@ -58,6 +58,7 @@ class ProblemBody(BaseModel):
     code: str = Field(description="Stable and machine-readable.", examples=["image_not_allowed"])
     advice: str = Field(description="What to do next.")
     status: int | None = Field(None, description="The status of this answer; not in a launch's problem.")
+    url: str | None = Field(None, description="With `server_already_running`: the server.")
     errors: list[dict[str, str]] | None = Field(None, description="With 422: each `field` and the `reason`.")
     violated_policies: list[str] | None = Field(
         None,
@@ -154,11 +155,25 @@ class LaunchPage(BaseModel):
 class Session(BaseModel):
     """Who the caller is to this service."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "hub", "name": "ada", "is_admin": False}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "hub",
+                    "name": "ada",
+                    "is_admin": False,
+                    "access": ["anonymous", "hub"],
+                    "images": ["quay.io/jupyter/minimal-notebook:*"],
+                }
+            ]
+        }
+    )
 
     kind: str = Field(description="anonymous, hub or key")
     name: str | None = Field(description="The name of the Hub user or the API key.")
     is_admin: bool = Field(description="Whether everybody's launches are shown and may be cancelled.")
+    access: list[str] = Field(description="The kinds of callers that may launch here: anonymous, hub, key.")
+    images: list[str] = Field(description="The patterns of the images that this caller may launch.")
 
 
 class LaunchEvent(BaseModel):

@@ -111,7 +111,7 @@ async def _serve(hub: HubProcess, *, port: int, check: bool) -> int:
         hub_url_local=hub.api_url.removesuffix("hub/api/"),
         hub_api_token=hub.token,
         database_url=f"sqlite:///{hub.state}/hublaunch.sqlite",
-        allowed_images=("*",),
+        allowed_images=(CHECK_BODY["image"], "*"),
     )
     log.warning("Demo: every image is allowed, and servers run from the local Python environment whatever is named")
     url = f"http://{_LOOPBACK}:{port}"
@@ -168,10 +168,10 @@ async def _served(settings: Settings, port: int) -> AsyncGenerator[asyncio.Task[
 def _welcome(url: str, hub: HubProcess) -> str:
     body = json.dumps(CHECK_BODY)
     return f"""
-hublaunch serves {url}/docs
+Launch at {url}/ (API: {url}/docs)
 JupyterHub runs at {hub.public_url} (log: {hub.log_path})
 
-Ask for a server, and open it:
+Or ask at a shell, and open it:
 
   hublaunch launch {CHECK_BODY["image"]} --repo {CHECK_BODY["repo_url"]} --url {url} --open
 

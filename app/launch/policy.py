@@ -25,10 +25,10 @@ class Policy:
         require_digest: bool = False,
         group_allowed_images: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self._images = _image_patterns(tuple(allowed_images))
-        self._group_images = {
-            group: _image_patterns(tuple(patterns)) for group, patterns in (group_allowed_images or {}).items()
-        }
+        self._images = tuple(allowed_images)
+        self._group_images = {group: tuple(patterns) for group, patterns in (group_allowed_images or {}).items()}
+        for patterns in (self._images, *self._group_images.values()):
+            _image_patterns(patterns)
         self._allowed_repos = [RepoPattern.parse(pattern) for pattern in allowed_repos]
         self._banned_repos = [RepoPattern.parse(pattern) for pattern in banned_repos]
         self._require_digest = require_digest
@@ -45,11 +45,16 @@ class Policy:
         image = ImageReference.parse(request.image)
         if self._require_digest and image.digest is None:
             raise DigestRequired
-        patterns = list(self._images if allowed_images is None else _image_patterns(tuple(allowed_images)))
-        for group in groups:
-            patterns += self._group_images.get(group, ())
+        patterns = _image_patterns(self.allowed(allowed_images=allowed_images, groups=groups))
         if not any(pattern.matches(image) for pattern in patterns):
             raise ImageNotAllowed(any_allowed=bool(patterns) or allowed_images is not None)
+
+    def allowed(self, *, allowed_images: Sequence[str] | None = None, groups: Collection[str] = ()) -> tuple[str, ...]:
+        """The patterns of the images that may be launched, as the operator wrote them, each once."""
+        patterns = list(self._images if allowed_images is None else allowed_images)
+        for group in sorted(groups):
+            patterns += self._group_images.get(group, ())
+        return tuple(dict.fromkeys(patterns))
 
     def _check_repo(self, repo_url: str) -> None:
         if not repo_url:

@@ -155,6 +155,7 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
         for path in (
             *("/healthz", "/readyz", "/status", "/openapi.json"),
             *("/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"),
+            *("/", "/launch/{launch_id}/view", "/badge.svg", "/static/{name}"),
         )
     },
 }
@@ -166,7 +167,10 @@ KEYS = ("key", "key that may name users", "key for other images", "admin key")
 WITHOUT_CREDENTIALS = ("nobody", "secret", "wrong secret")
 LAUNCHES = [route for route in TABLE if route[0] == "POST" or route[1] == BUILD]
 CHECKS_CREDENTIALS = [
-    route for route in TABLE if route[1].startswith("/launch") or route in (("GET", BUILD), ("GET", "/session"))
+    route
+    for route in TABLE
+    if (route[1].startswith("/launch") and not route[1].endswith("/view"))
+    or route in (("GET", BUILD), ("GET", "/session"))
 ]
 
 
@@ -248,7 +252,7 @@ async def _ask(service: Service, route: tuple[str, str], launch_id: str, headers
     method, path = route
     path, _, way = path.partition(" ")
     body = BODY | WAYS[way] if method == "POST" else None
-    path = path.format(launch_id=launch_id)
+    path = path.format(launch_id=launch_id, name="hub-launch.js")
     service.http.cookies.clear()  # a login that was begun is not the next caller's
     async with service.http.stream(method, path, json=body, headers={**headers, **_ACCEPT.get(path, {})}) as answer:
         if path != BUILD:
@@ -311,6 +315,24 @@ async def test_each_caller_sees_as_much_of_a_launch_as_is_for_them(
         assert ("open_url" in shown) == entry
         assert ("token" in shown) == entry
     assert ("username" in launch) == private
+
+
+@pytest.mark.parametrize(
+    ("caller", "images"),
+    [("nobody", ["*"]), ("owner", ["*"]), ("key", ["*"]), ("key for other images", ["example.org/*"])],
+)
+async def test_each_caller_is_told_which_images_they_may_launch(house: House, caller: str, images: list[str]) -> None:
+    session = (await house.service.http.get("/session", headers=house.headers[caller])).json()
+
+    assert session["images"] == images
+    assert session["access"] == ["anonymous", "hub", "key"]
+
+
+async def test_who_may_launch_nothing_without_a_login_is_told_of_no_image(settings_of_all: Settings) -> None:
+    async with serve(settings_of_all.model_copy(update={"access": ("hub",)})) as service:
+        session = (await service.http.get("/session")).json()
+
+    assert (session["access"], session["images"]) == (["hub"], [])
 
 
 async def test_a_launch_that_is_asked_for_without_credentials_is_its_secrets_alone(house: House) -> None:
@@ -443,6 +465,7 @@ async def test_a_running_server_is_told_with_its_url(house: House, hub: FakeHub)
     answer = await house.service.http.post("/launch", json=BODY, headers=house.headers["owner"])
 
     assert answer.json()["code"] == "server_already_running"
+    assert answer.json()["url"].endswith("/user/ada/")
     assert f"{hub.url}user/ada/" in answer.json()["detail"]
 
 

@@ -66,7 +66,7 @@ async def test_who_comes_back_has_a_session_and_goes_on_to_where_they_were(
 
     session = (await users_service.http.get("/session")).json()
     assert (answer.status_code, answer.headers["Location"]) == (303, f"{PREFIX}/docs?x=1")
-    assert session == {"kind": "hub", "name": "ada", "is_admin": False}
+    assert session == {"kind": "hub", "name": "ada", "is_admin": False, "access": ["hub"], "images": ["*"]}
 
 
 async def test_the_session_cookie_is_sealed_and_for_this_service_alone(users_service: Service, hub: FakeHub) -> None:

@@ -5,13 +5,19 @@ from collections.abc import AsyncGenerator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from app.demo.proxy import proxy_command, proxy_directory
 from tests.browser.chromium import NoBrowser, chromium
+from tests.browser.stage import Origin, Stage, origin, watch
 from tests.hubs.managed import ManagedHub, managed_hub
+from tests.hubs.mortal import MortalHub
+from tests.processes import replica
 
 ELSEWHERE = "elsewhere.test"
 """A name under which the browser finds this machine; any other leads nowhere."""
+WITHIN_MS = 20_000
+"""So long a page is waited for, on a machine that has other things to do."""
 ARGUMENTS = [
     "--disable-gpu",
     "--disable-quic",
@@ -29,6 +35,7 @@ async def browser() -> AsyncGenerator[Browser]:
         path = await asyncio.to_thread(chromium)
     except NoBrowser as error:
         pytest.fail(str(error), pytrace=False)
+    expect.set_options(timeout=WITHIN_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
@@ -39,7 +46,7 @@ async def browser() -> AsyncGenerator[Browser]:
 async def context(browser: Browser) -> AsyncGenerator[BrowserContext]:
     """A browser that nobody has used before."""
     context = await browser.new_context()
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(WITHIN_MS)
     yield context
     await context.close()
 
@@ -49,3 +56,55 @@ async def managed(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ma
     """A Hub that starts hublaunch itself."""
     async with managed_hub(tmp_path_factory.mktemp("hub")) as hub:
         yield hub
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser_of_another(browser: Browser) -> AsyncGenerator[BrowserContext]:
+    """A browser that shares nothing with the other one."""
+    context = await browser.new_context()
+    context.set_default_timeout(WITHIN_MS)
+    yield context
+    await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(context: BrowserContext) -> AsyncGenerator[Page]:
+    """A page of that browser, of which it has nothing to complain."""
+    complaints: list[str] = []
+    page = await context.new_page()
+    watch(page, complaints)
+    yield page
+    assert complaints == []
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def hub_with_gates(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[MortalHub]:
+    state = tmp_path_factory.mktemp("hub-with-gates")
+    proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
+    async with MortalHub(state=state, proxy_command=proxy) as hub:
+        yield hub
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def elsewhere() -> AsyncGenerator[Origin]:
+    """Another web server, of two origins: by this machine's address, and by a name."""
+    async with origin() as served:
+        yield served
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(whole_stage: Stage) -> AsyncGenerator[Stage]:
+    """hublaunch beside a real Hub, for pages of its own and for those of another origin; no spawn is left under way."""
+    yield whole_stage
+    for user in await whole_stage.hub.users():
+        whole_stage.hub.open_gate(user)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def whole_stage(
+    hub_with_gates: MortalHub, elsewhere: Origin, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Stage]:
+    database = f"sqlite:///{tmp_path_factory.mktemp('stage')}/hublaunch.sqlite"
+    origins = f"http://127.0.0.1:{elsewhere.port},http://{ELSEWHERE}:{elsewhere.port}"
+    async with replica(hub_with_gates, database, LAUNCHER_CORS_ORIGINS=origins) as served:
+        yield Stage(hub_with_gates, str(served.http.base_url).rstrip("/") + "/")

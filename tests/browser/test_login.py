@@ -12,6 +12,7 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from app.api.sessions import SESSION_COOKIE
 from tests.browser.conftest import ELSEWHERE
+from tests.browser.stage import watch
 from tests.hubs.managed import IMAGE, LOGINS, PASSWORD, ManagedHub
 from tests.hubs.quick_server import JUPYTERLAB_IMAGE
 
@@ -68,7 +69,8 @@ async def test_a_visitor_logs_in_launches_and_gets_into_their_jupyterlab(
     session = await page.evaluate(GET, f"{PREFIX}/session")
     accepted, events = await launch(page, JUPYTERLAB_IMAGE)
 
-    assert session == [200, {"kind": "hub", "name": ALICE, "is_admin": False}]
+    assert session[0] == 200
+    assert (session[1]["kind"], session[1]["name"], session[1]["is_admin"]) == ("hub", ALICE, False)
     assert [event["lastEventId"] for event in events] == [str(n) for n in range(1, len(events) + 1)]
     assert (events[-1]["phase"], events[-1]["token"]) == ("ready", None)
     assert events[-1]["open_url"] == f"{managed.url}user/{ALICE}/"
@@ -78,6 +80,45 @@ async def test_a_visitor_logs_in_launches_and_gets_into_their_jupyterlab(
     await expect(lab.get_by_role("menubar").first).to_be_visible()
     await page.evaluate(CANCEL, accepted["id"])
     assert await managed.running(ALICE) == []
+
+
+async def test_the_page_leads_through_the_login_launches_lists_and_forgets_who_logs_out(
+    context: BrowserContext, managed: ManagedHub
+) -> None:
+    page = await context.new_page()
+    complaints: list[str] = []
+    watch(page, complaints)
+    home = f"{managed.url}services/launcher/"
+    await page.goto(f"{home}?image={IMAGE}")
+
+    await page.get_by_role("link", name="Log in with JupyterHub").click()
+    await page.get_by_label("Username").fill(ALICE)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click(no_wait_after=True)
+    await expect(page.get_by_label("Image")).to_have_value(IMAGE)
+    await expect(page.get_by_text(ALICE)).to_be_visible()
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await expect(page).to_have_url(f"{managed.url}user/{ALICE}/")
+
+    await page.goto(f"{home}?image={IMAGE}")
+    await page.evaluate("localStorage.clear()")  # as on another device, it is the same launch
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await expect(page).to_have_url(f"{managed.url}user/{ALICE}/")
+
+    await page.goto(f"{home}?image={JUPYTERLAB_IMAGE}")
+    await expect(page.get_by_role("listitem").first).to_contain_text("Ready")
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await expect(page.get_by_text("The user already has a running server").first).to_be_visible()
+    await expect(page.get_by_role("link", name="Open server")).to_have_attribute("href", f"{managed.url}user/{ALICE}/")
+    await page.get_by_role("listitem").first.get_by_role("link").click()
+    await expect(page.get_by_text("Your server is ready").first).to_be_visible()
+    await page.evaluate(CANCEL, page.url.split("/")[-2])
+    assert await managed.running(ALICE) == []
+
+    await page.get_by_role("button", name="Log out").click()
+    await expect(page.get_by_role("link", name="Log in with JupyterHub")).to_be_visible()
+    assert "secret" not in await page.evaluate("JSON.stringify(localStorage)")
+    assert complaints == []
 
 
 async def test_scripts_see_nothing_of_the_session_and_the_logout_ends_it(

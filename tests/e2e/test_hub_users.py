@@ -210,7 +210,7 @@ async def test_an_admin_sees_all_but_the_way_in_and_may_cancel(managed: ManagedH
         listed = (await http.get("launch", params={"everybody": True})).json()
         await cancel(http, accepted["id"])
 
-    assert session == {"kind": "hub", "name": ADMIN, "is_admin": True}
+    assert session == {"kind": "hub", "name": ADMIN, "is_admin": True, "access": ["hub"], "images": ["*"]}
     assert (shown["username"], shown["image"]) == (accepted["username"], IMAGE)
     assert {"token", "open_url", "url"}.isdisjoint(shown)
     assert accepted["id"] in [launch["id"] for launch in listed["launches"]]

@@ -17,7 +17,8 @@ from tests.hubs.managed import GROUP, IMAGE, LOGINS, PASSWORD, SECRET_KEY, SHORT
 pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
 
 ALICE = LOGINS[0]
-NOBODY = {"kind": "anonymous", "name": None, "is_admin": False}
+NOBODY = {"kind": "anonymous", "name": None, "is_admin": False, "access": ["hub"], "images": []}
+SESSION_OF_ALICE = {"kind": "hub", "name": ALICE, "is_admin": False, "access": ["hub"], "images": ["*"]}
 
 
 @asynccontextmanager
@@ -70,7 +71,7 @@ async def test_a_browser_logs_in_at_the_hub_and_comes_back_to_where_it_wanted_to
 
         kept = cookie(landed, SESSION_COOKIE)
         assert landed.url.path == "/services/launcher/session"
-        assert landed.json() == {"kind": "hub", "name": ALICE, "is_admin": False}
+        assert landed.json() == SESSION_OF_ALICE
         assert kept["httponly"]
         assert kept["samesite"].lower() == "lax"
         assert kept["path"] == "/services/launcher/"

@@ -84,6 +84,7 @@ class MortalSpawner(DemoSpawner, _FoundByName):
 
 c.ConfigurableHTTPProxy.should_start = False
 c.JupyterHub.spawner_class = MortalSpawner
+c.JupyterHub.active_server_limit = 0  # the tests in a browser leave their servers to its end
 c.JupyterHub.init_spawners_timeout = 1  # it answers while it still looks after servers
 c.MortalSpawner.home_dir_template = str(STATE / "home" / "{username}")
 c.Spawner.cmd = [sys.executable, str(Path(__file__).with_name("quick_server.py"))]

@@ -122,3 +122,11 @@ def test_patterns_are_checked_when_the_policy_is_made() -> None:
     for bad in wrong:
         with pytest.raises(ValueError, match="must "):
             Policy(**bad)
+
+
+def test_who_may_launch_what_is_told_as_the_operator_wrote_it_each_pattern_once() -> None:
+    policy = Policy(["python:3.*", "a/b"], group_allowed_images={"gpu": ["a/b", "nvidia/*"], "other": ["c/d"]})
+
+    assert policy.allowed() == ("python:3.*", "a/b")
+    assert policy.allowed(groups={"gpu", "none"}) == ("python:3.*", "a/b", "nvidia/*")
+    assert policy.allowed(allowed_images=["x/*"]) == ("x/*",)

@@ -1,0 +1,228 @@
+// <hub-launch image="…" repo-url="…" path="…">Launch</hub-launch>
+//
+// A button that launches a Jupyter server, shows how that goes, and opens the server when it is ready. One module, to be
+// loaded from hublaunch itself: <script type="module" src="https://hub.example.org/services/launch/static/hub-launch.js">
+//
+// Attributes, properties, events and parts are described in hub-launch.d.ts and docs/element.md.
+
+import { Memory, session } from "./launch-memory.js";
+import { Panel } from "./launch-panel.js";
+import { LaunchRun } from "./launch-run.js";
+import { Service } from "./launch-service.js";
+import { TEXTS, attributeOf } from "./launch-texts.js";
+
+const ASKED_HERE = "hub-launch asked ";
+const TARGET = ["image", "repo-url", "path", "service", "launch-id"];
+const PROPERTIES = ["image", "repoUrl", "path", "service", "open", "launchId", "secret", "texts"];
+const TEXT_NAMES = new Map(Object.keys(TEXTS).map((name) => [attributeOf(name), name]));
+
+/** Where there is no document, as on a server that renders pages, the module can be loaded and does nothing. */
+const Base = globalThis.HTMLElement ?? class {};
+
+export class HubLaunch extends Base {
+  static observedAttributes = [...TARGET, "open", ...TEXT_NAMES.keys()];
+
+  #secret = null;
+  #texts = {};
+  #panel = null;
+  #run = null;
+  #memory = null;
+  #service = null;
+  #ticking = 0;
+  #leaving = new AbortController();
+  #isChanging = false;
+
+  connectedCallback() {
+    for (const name of PROPERTIES) this.#takeOver(name);
+    this.#panel ??= new Panel(this.attachShadow({ mode: "open" }), {
+      now: () => Date.now() + this.#service.skewMs,
+      on: {
+        launch: () => this.launch(),
+        cancel: () => this.cancel(),
+        retry: () => this.launch(),
+        another: () => this.launch({ another: true }),
+      },
+    });
+    this.#leaving = new AbortController();
+    window.addEventListener("storage", (event) => this.#heardOfAnotherTab(event), { signal: this.#leaving.signal });
+    this.#begin();
+  }
+
+  disconnectedCallback() {
+    this.#leaving.abort();
+    this.#run.close();
+    clearInterval(this.#ticking);
+  }
+
+  attributeChangedCallback(name) {
+    if (!this.isConnected || !this.#run) return;
+    if (!TARGET.includes(name)) this.#show();
+    else if (!this.#isChanging) {
+      // A framework sets one attribute after the other; they are one change.
+      this.#isChanging = true;
+      queueMicrotask(() => {
+        this.#isChanging = false;
+        if (this.isConnected && !this.#run.isUnderWay) this.#begin();
+      });
+    }
+  }
+
+  get image() {
+    return this.getAttribute("image") ?? "";
+  }
+
+  set image(value) {
+    this.setAttribute("image", value);
+  }
+
+  get repoUrl() {
+    return this.getAttribute("repo-url") ?? "";
+  }
+
+  set repoUrl(value) {
+    this.setAttribute("repo-url", value);
+  }
+
+  get path() {
+    return this.getAttribute("path") ?? "";
+  }
+
+  set path(value) {
+    this.setAttribute("path", value);
+  }
+
+  /** The address below which hublaunch is served; by default where this module came from. */
+  get service() {
+    return new URL(this.getAttribute("service") ?? new URL("..", import.meta.url), document.baseURI).href;
+  }
+
+  set service(value) {
+    this.setAttribute("service", value);
+  }
+
+  /** What becomes of the server when it is ready: `same` tab, `new` tab, or `none`. */
+  get open() {
+    const open = this.getAttribute("open");
+    return open === "new" || open === "none" ? open : "same";
+  }
+
+  set open(value) {
+    this.setAttribute("open", value);
+  }
+
+  get launchId() {
+    return this.getAttribute("launch-id");
+  }
+
+  set launchId(value) {
+    this.setAttribute("launch-id", value);
+  }
+
+  /** The secret of the launch that `launch-id` names. */
+  get secret() {
+    return this.#secret;
+  }
+
+  set secret(value) {
+    this.#secret = value;
+  }
+
+  /** Texts of this element that differ from the English ones. */
+  get texts() {
+    const given = Array.from(TEXT_NAMES, ([attribute, name]) => [name, this.getAttribute(attribute)]);
+    return { ...TEXTS, ...this.#texts, ...Object.fromEntries(given.filter(([, text]) => text !== null)) };
+  }
+
+  set texts(texts) {
+    this.#texts = { ...texts };
+    if (this.#run) this.#show();
+  }
+
+  /** The phase: idle, asking, resuming, waiting, launching, ready, failed, cancelled or stopped. */
+  get phase() {
+    return this.#run?.state.phase ?? "idle";
+  }
+
+  /** As a click on the button does: launch, or go on with the launch of before; `another` makes a new one. */
+  async launch({ another = false } = {}) {
+    if (!this.image) throw new Error("<hub-launch> has no image to launch.");
+    const launched = this.#run.launch({ another });
+    this.#panel.focus();
+    await launched;
+  }
+
+  async cancel() {
+    await this.#run.cancel();
+  }
+
+  /** What a page has set before this module was there hides the property of the same name. */
+  #takeOver(name) {
+    if (!Object.hasOwn(this, name)) return;
+    const value = this[name];
+    delete this[name];
+    this[name] = value;
+  }
+
+  #begin() {
+    this.#run?.close();
+    const target = { image: this.image, repoUrl: this.repoUrl, path: this.path };
+    this.#service = new Service(this.service);
+    this.#memory = new Memory(this.service, target);
+    this.#run = new LaunchRun({
+      service: this.#service,
+      memory: this.#memory,
+      target,
+      show: () => this.#show(),
+      tell: (name, detail) => this.#tell(name, detail),
+    });
+    this.#show();
+    if (this.launchId) this.#run.watch(this.launchId, this.secret);
+    else if (this.image) this.#run.resume();
+  }
+
+  #heardOfAnotherTab({ key }) {
+    // Not before the launch is accepted: it is the other tab that asks for it, and that opens the server.
+    if (key === this.#memory.name && this.phase === "idle" && this.#memory.kept()?.id) this.#run.resume();
+  }
+
+  #show() {
+    const { state, isUnderWay } = this.#run;
+    this.#panel.show(state, {
+      texts: this.texts,
+      openIn: this.open === "new" ? "_blank" : "_self",
+      canLaunch: this.image !== "",
+      hasLabel: this.childElementCount > 0 || this.textContent.trim() !== "",
+    });
+    clearInterval(this.#ticking);
+    this.#ticking = 0;
+    if (isUnderWay) this.#ticking = setInterval(() => this.#panel.tick(), 1000);
+  }
+
+  #tell(name, detail) {
+    if (name === "launch") session.setItem(ASKED_HERE + detail.id, "1");
+    const event = new CustomEvent(name, { detail, bubbles: true, composed: true, cancelable: name === "ready" });
+    const isLeftToUs = this.dispatchEvent(event);
+    if (name === "ready" && isLeftToUs) this.#openOnce();
+  }
+
+  /** Open the server in the tab that asked for it, once: not again for who comes back to this page. */
+  #openOnce() {
+    const { id, openUrl } = this.#run.state;
+    const isAskedHere = session.getItem(ASKED_HERE + id) !== null;
+    session.removeItem(ASKED_HERE + id);
+    if (!isAskedHere || this.open === "none" || openUrl === null) return;
+    if (this.open === "same") {
+      window.location.assign(openUrl);
+      return;
+    }
+    const tab = window.open("", "_blank");
+    if (tab === null) {
+      this.#panel.noteBlocked();
+      return;
+    }
+    tab.opener = null;
+    tab.location.replace(openUrl);
+  }
+}
+
+globalThis.customElements?.get("hub-launch") ?? globalThis.customElements?.define("hub-launch", HubLaunch);

@@ -1,0 +1,78 @@
+// The words of <hub-launch>, and how places in line and times are told to people.
+
+/** What is said unless a page says it otherwise: by `element.texts`, or by attributes such as `text-launch`. */
+export const TEXTS = Object.freeze({
+  launch: "Launch",
+  asking: "Asking for a server",
+  resuming: "Looking for your launch",
+  waiting: "Waiting in line",
+  launching: "Starting your server",
+  ready: "Your server is ready",
+  readyElsewhere: "The server is ready",
+  failed: "The launch failed",
+  cancelling: "Cancelling",
+  cancelled: "The launch was cancelled",
+  stopped: "This server has ended",
+  next: "You are next in line",
+  position: "Number {position} of {size} in line",
+  soon: "less than a minute to go",
+  minute: "about a minute to go",
+  minutes: "about {count} minutes to go",
+  hour: "about an hour to go",
+  hours: "about {count} hours to go",
+  attempt: "Attempt {count}",
+  elapsed: "Elapsed time",
+  took: "Took {time}",
+  progress: "Progress of the launch",
+  lost: "The connection is lost and will be made again. The launch goes on meanwhile.",
+  offline: "You are offline. The launch goes on; this page catches up once you are back.",
+  unreachable: "The launch service cannot be reached",
+  unreachableAdvice: "Check your connection and try again. A launch that was asked for already will be found again.",
+  blocked: "Your browser did not open a new tab by itself.",
+  open: "Open server",
+  openHint: "Opens in a new tab",
+  cancel: "Cancel",
+  retry: "Try again",
+  again: "Launch again",
+  another: "Start another",
+  details: "Details",
+  log: "What has happened so far",
+  id: "Launch {id}",
+});
+
+/** The text with each `{name}` replaced. */
+export function filled(text, values) {
+  return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+}
+
+/** Minutes and seconds as a clock shows them, with hours where there are some. */
+export function clock(milliseconds) {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  const two = (number) => String(number).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
+/** A place in line, with the time to go where there is an estimate. */
+export function place(position, texts) {
+  const where =
+    position.position <= 1
+      ? texts.next
+      : filled(texts.position, { position: position.position, size: position.queue_size });
+  return position.eta_s === null ? where : `${where} · ${toGo(position.eta_s, texts)}`;
+}
+
+/** Rounded as a person would say it: nobody is told of seconds that an estimate does not have. */
+function toGo(seconds, texts) {
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 1) return texts.soon;
+  if (minutes === 1) return texts.minute;
+  if (minutes < 55) return filled(texts.minutes, { count: minutes > 10 ? Math.round(minutes / 5) * 5 : minutes });
+  const hours = Math.round(minutes / 60);
+  return hours === 1 ? texts.hour : filled(texts.hours, { count: hours });
+}
+
+/** The attribute by which a page gives one of the texts: `text-ready-elsewhere` for `readyElsewhere`. */
+export function attributeOf(name) {
+  return `text-${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}

@@ -1,0 +1,60 @@
+// Who the visitor is: asked of the service, shown at the top of every page.
+
+import { forgetLaunches, local } from "./launch-memory.js";
+
+const VISITOR = "hublaunch visitor";
+
+/** The service's address, whichever of its pages this is. */
+export const SERVICE = new URL("..", import.meta.url);
+
+/** An element with its properties. */
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+/** Where to log in, so as to come back to this very page. */
+export function loginUrl() {
+  const url = new URL("oauth_login", SERVICE);
+  url.searchParams.set("next", location.pathname + location.search);
+  return url.href;
+}
+
+/**
+ * The session (`GET /session`), shown in `place`; a problem instead where the service does not tell.
+ *
+ * What this browser remembers of a Hub user's launches is theirs: it is forgotten once somebody else is here, or nobody.
+ */
+export async function account(place, { recent }) {
+  let answer = await fetch(new URL("session", SERVICE), { cache: "no-store" });
+  if (answer.status === 401) {
+    // The login here is worth nothing any more, as after a logout at the Hub.
+    await fetch(new URL("session", SERVICE), { method: "DELETE" });
+    answer = await fetch(new URL("session", SERVICE), { cache: "no-store" });
+  }
+  const told = await answer.json();
+  if (!answer.ok) return { problem: told };
+  const visitor = told.name ?? "";
+  const before = local.getItem(VISITOR);
+  if (before && before !== visitor) {
+    forgetLaunches();
+    recent.clear();
+  }
+  local.setItem(VISITOR, visitor);
+  show(place, told);
+  return told;
+}
+
+function show(place, session) {
+  if (session.kind !== "anonymous") {
+    const leave = element("button", { type: "button", className: "link", textContent: "Log out" });
+    leave.addEventListener("click", async () => {
+      await fetch(new URL("session", SERVICE), { method: "DELETE" });
+      location.assign(SERVICE);
+    });
+    place.replaceChildren(element("span", { textContent: session.name }), leave);
+  } else if (session.access.includes("hub")) {
+    place.replaceChildren(element("a", { href: loginUrl(), textContent: "Log in" }));
+  }
+}

@@ -1,0 +1,143 @@
+"""The pages and what they load, as a browser asks for them; what people see of them is in `tests/browser`."""
+
+import re
+import zipfile
+from pathlib import Path
+from subprocess import run
+from sys import executable
+
+import pytest
+
+from app.settings import Settings
+from tests.fakes.hub import FakeHub
+from tests.served import BODY, Service, serve
+
+PREFIX = "/services/launcher"
+WEB = Path(__file__).parents[2] / "app" / "web"
+FRONTEND = "https://book.example.org"
+LAUNCH_ID = "01JDB9Z3N8Q4V7R2M5X6C1T0YK"
+PAGES = ("/", f"/launch/{LAUNCH_ID}/view")
+
+
+@pytest.fixture
+def settings_of_a_service(settings: Settings) -> Settings:
+    return settings.model_copy(update={"prefix": PREFIX, "cors_origins": (FRONTEND,)})
+
+
+def loaded_by(text: str) -> set[str]:
+    """What a page or a script asks for, as it is written there."""
+    text = re.sub(r"^//.*$|<a [^>]*>", "", text, flags=re.MULTILINE)  # comments, and links to other pages
+    found = re.findall(r"""(?:src|href)="([^"]+)"|from "([^"]+)"|import "([^"]+)";""", text)
+    return {next(filter(None, match)) for match in found}
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_a_page_loads_all_it_needs_from_below_the_prefix_and_nothing_from_elsewhere(
+    settings_of_a_service: Settings, page: str
+) -> None:
+    seen, waiting = set(), {page}
+    async with serve(settings_of_a_service) as service:
+        origin = str(service.http.base_url.join("/")).rstrip("/")
+        while waiting:
+            path = waiting.pop()
+            answer = await service.http.get(path)
+            assert answer.status_code == 200, path
+            seen.add(path)
+            for name in loaded_by(answer.text):
+                url = str(answer.url.join(name))
+                assert url.startswith(f"{origin}{PREFIX}/"), name
+                waiting |= {url.removeprefix(f"{origin}{PREFIX}")} - seen
+
+    assert {"/static/hub-launch.js", "/static/launch-run.js", "/static/page.css", "/static/icon.svg"} <= seen
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_a_page_runs_nothing_but_its_own_files(service: Service, page: str) -> None:
+    answer = await service.http.get(page)
+
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; ")
+    assert "unsafe" not in policy
+    assert not re.search(r"<script>|<style>|\sstyle=|\son\w+=", answer.text)
+
+
+async def test_a_launch_s_page_is_the_same_for_every_launch_and_reading_it_starts_nothing(
+    service: Service, hub: FakeHub
+) -> None:
+    accepted = await service.launch()
+    requests = len(hub.asked("create_user"))
+
+    own = await service.http.get(f"/launch/{accepted['id']}/view")
+    other = await service.http.get(f"/launch/{LAUNCH_ID}/view")
+    linked = await service.http.get("/", params={"image": BODY["image"], "repo_url": BODY["repo_url"]})
+
+    assert own.text == other.text
+    assert linked.status_code == 200
+    assert len(hub.asked("create_user")) == requests
+    assert (await service.http.get("/launch/none/view")).status_code == 404
+    await service.events(accepted["events_url"])
+
+
+async def test_what_is_known_is_not_sent_again(service: Service) -> None:
+    first = await service.http.get("/static/hub-launch.js")
+
+    again = await service.http.get("/static/hub-launch.js", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert first.headers["Cache-Control"] == "no-cache"  # asked for each time, so that a release is whole at once
+
+
+async def test_the_element_is_loaded_by_pages_of_the_origins_that_may_call(settings_of_a_service: Settings) -> None:
+    async with serve(settings_of_a_service) as service:
+        allowed = await service.http.get("/static/hub-launch.js", headers={"Origin": FRONTEND})
+        other = await service.http.get("/static/hub-launch.js", headers={"Origin": "https://evil.example"})
+
+    assert allowed.headers["Access-Control-Allow-Origin"] == FRONTEND
+    assert "Access-Control-Allow-Origin" not in other.headers
+    assert "Origin" in allowed.headers["Vary"]
+    assert "Origin" in other.headers["Vary"]
+
+
+async def test_the_badge_is_shown_on_any_site(service: Service) -> None:
+    answer = await service.http.get("/badge.svg")
+
+    assert answer.headers["Content-Type"] == "image/svg+xml"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("name", ["home.html", "pages.py", "..%2fmain.py", "%2e%2e", "nothing.js"])
+async def test_only_what_pages_load_is_served(service: Service, name: str) -> None:
+    answer = await service.http.get(f"/static/{name}")
+
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("page", ["../app/web/home.html", "../app/web/view.html"])
+def test_nothing_in_a_page_names_another_origin(page: str) -> None:
+    text = (WEB / Path(page).name).read_text()
+
+    assert set(re.findall(r'"(https?://[^"]+)"', text)) <= {"https://github.com/org/repo"}  # a placeholder
+
+
+def test_the_words_that_can_be_changed_are_typed() -> None:
+    """Every text has its line in the types, and no other has."""
+    words = re.search(r"TEXTS = Object.freeze\(\{(.*?)\}\);", (WEB / "launch-texts.js").read_text(), re.DOTALL)
+    types = re.search(r"interface LaunchTexts \{(.*?)\n\}", (WEB / "hub-launch.d.ts").read_text(), re.DOTALL)
+    assert words
+    assert types
+
+    assert re.findall(r"^  (\w+):", words[1], re.MULTILINE) == re.findall(r"^  (\w+): string;", types[1], re.MULTILINE)
+
+
+def test_the_wheel_has_all_that_pages_load(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    build = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
+    run([executable, "-c", build, str(tmp_path)], cwd=root, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+
+    with zipfile.ZipFile(wheel) as packed:
+        names = set(packed.namelist())
+
+    assert {f"app/web/{path.name}" for path in WEB.iterdir()} <= names

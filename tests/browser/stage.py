@@ -1,0 +1,108 @@
+"""What a page is tried on: a real Hub whose servers wait at gates, hublaunch beside it, and pages of other origins."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from playwright.async_api import Page
+
+from tests.hubs.mortal import MortalHub
+from tests.hubs.quick_server import GATED_IMAGE
+
+_POLL_S = 0.05
+_WITHIN_S = 30
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A Hub and a hublaunch, as a test has them; each test launches a repository of its own, known by its name."""
+
+    hub: MortalHub
+    url: str
+    """Where hublaunch is served, ending in `/`."""
+
+    def link(self, name: str, *, image: str = GATED_IMAGE, **more: str) -> str:
+        """A launch link."""
+        return f"{self.url}?{urlencode({'image': image, 'repo_url': repo(name), **more})}"
+
+    async def users(self, name: str) -> list[str]:
+        """The Hub's users that were made for launches of this repository: one for each launch."""
+        return [user for user in await self.hub.users() if user.startswith(f"tests-{name}-")]
+
+    async def spawning(self, name: str) -> str:
+        """The user of the one launch, once their server waits at its gate."""
+        async with asyncio.timeout(_WITHIN_S):
+            while not (users := await self.users(name)) or not self.process_of(users[0]):  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_S)
+        [user] = users
+        return user
+
+    async def gone(self, name: str) -> None:
+        """Return once the Hub has no user of this launch any more."""
+        async with asyncio.timeout(_WITHIN_S):
+            while await self.users(name):  # noqa: ASYNC110 - the Hub tells nobody
+                await asyncio.sleep(_POLL_S)
+
+    def process_of(self, user: str) -> int | None:
+        """The process of their server."""
+        record = self.hub.state / f"server-of-{user}"
+        text = record.read_text() if record.exists() else ""
+        return int(text.split()[0]) if text else None
+
+
+def repo(name: str) -> str:
+    return f"https://example.org/tests/{name}"
+
+
+@dataclass
+class Origin:
+    """A web server of another origin, for pages that a test writes."""
+
+    port: int = 0
+    pages: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+
+    def put(self, path: str, content: str | bytes, *, kind: str = "text/html; charset=utf-8") -> None:
+        self.pages[path] = (kind, content.encode() if isinstance(content, str) else content)
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        path = head.split(b" ", 2)[1].decode().partition("?")[0]
+        kind, content = self.pages.get(path, ("text/plain", b""))
+        writer.write(
+            f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n"
+            "Connection: close\r\n\r\n".encode()
+            + content
+        )
+        await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def origin() -> AsyncGenerator[Origin]:
+    served = Origin()
+    async with await asyncio.start_server(served.answer, "127.0.0.1", 0) as server:
+        served.port = server.sockets[0].getsockname()[1]
+        yield served
+
+
+def watch(page: Page, complaints: list[str]) -> None:
+    """Note what the browser complains of: errors of scripts, and what the Content-Security-Policy keeps from running.
+
+    That an answer is no success, or does not come, is for scripts to deal with; and what JupyterLab says is its own.
+    """
+
+    def note(text: str) -> None:
+        if "/user/" not in page.url and not text.startswith("Failed to load resource"):
+            complaints.append(text)
+
+    page.on("pageerror", lambda error: note(str(error)))
+    page.on("console", lambda said: note(said.text) if said.type in ("error", "warning") else None)
+
+
+def heard(page: Page) -> list[tuple[str, str]]:
+    """The method and the origin of each request that the page sends, as they come."""
+    requests: list[tuple[str, str]] = []
+    page.on("request", lambda request: requests.append((request.method, "/".join(request.url.split("/")[:3]))))
+    return requests

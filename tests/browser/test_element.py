@@ -1,0 +1,296 @@
+"""<hub-launch> on pages of other origins: in plain HTML, by the keyboard, and inside React."""
+
+import asyncio
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import BrowserContext, Page, expect
+
+from tests.browser.conftest import ELSEWHERE
+from tests.browser.stage import Origin, Stage, repo
+from tests.hubs.mortal import HELD
+from tests.hubs.quick_server import GATED_IMAGE
+from tests.node import PACKAGES, run
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
+
+WEB = Path(__file__).parents[2] / "app" / "web"
+NOTE_EVENTS = """
+window.told = [];
+for (const name of ["launch", "progress", "ready", "failed", "cancelled", "stopped"]) {
+  document.addEventListener(name, ({ detail }) => window.told.push([name, detail]));
+}
+"""
+
+
+def embed(elsewhere: Origin, stage: Stage, name: str, *, attributes: str = "", style: str = "") -> str:
+    """Put up a page with the element; its path."""
+    elsewhere.put("/events.js", NOTE_EVENTS, kind="text/javascript")
+    elsewhere.put(
+        f"/{name}",
+        f"""<!DOCTYPE html><html lang="en"><title>A book</title><link rel="icon" href="data:,"><style>{style}</style>
+        <script src="/events.js"></script>
+        <script type="module" src="{stage.url}static/hub-launch.js"></script>
+        <h1>A book</h1>
+        <hub-launch image="{GATED_IMAGE}" repo-url="{repo(name)}" {attributes}>Run this chapter</hub-launch>""",
+    )
+    return f"/{name}"
+
+
+async def told(page: Page) -> list[tuple[str, dict[str, Any]]]:
+    return [(name, detail) for name, detail in json.loads(await page.evaluate("JSON.stringify(window.told)"))]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", ELSEWHERE])  # the second is no secure context: there are no Web Locks
+async def test_a_page_of_another_origin_launches_hears_of_it_and_gets_in(
+    page: Page, elsewhere: Origin, stage: Stage, host: str
+) -> None:
+    name = "plain" if host == ELSEWHERE else "secure"
+    path = embed(elsewhere, stage, name)
+    await page.goto(f"http://{host}:{elsewhere.port}{path}")
+
+    await page.get_by_role("button", name="Run this chapter").click()
+    user = await stage.spawning(name)
+    await expect(page.get_by_text(HELD).first).to_be_visible()
+    events = await told(page)
+    stage.hub.open_gate(user)
+
+    await expect(page).to_have_url(re.compile(rf"/user/{user}/"))
+    assert events[0][0] == "launch"
+    assert events[0][1]["secret"]
+    assert [detail["seq"] for kind, detail in events if kind == "progress"] == list(range(1, len(events)))
+    await page.go_back()
+    await expect(page.get_by_role("link", name="Open server")).to_be_visible()
+    assert (await told(page))[-1][0] == "ready"
+
+
+async def test_the_keyboard_is_enough_and_the_focus_is_never_lost(page: Page, elsewhere: Origin, stage: Stage) -> None:
+    path = embed(elsewhere, stage, "keyboard", attributes='open="none"')
+    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    focused = "document.querySelector('hub-launch').shadowRoot.activeElement?.getAttribute('part')"
+    press = page.keyboard.press
+
+    await expect(page.get_by_role("button", name="Run this chapter")).to_be_visible()
+    await press("Tab")
+    await press("Enter")
+    await expect(page.get_by_text(HELD).first).to_be_visible()
+    assert await page.evaluate(focused) == "title"
+    await press("Tab")
+    assert await page.evaluate(focused) == "button cancel"
+    await press("Space")
+    await expect(page.get_by_text("The launch was cancelled").first).to_be_visible()
+    assert await page.evaluate(focused) == "title"
+    await press("Tab")
+    assert await page.evaluate(focused) == "button retry"
+    await stage.gone("keyboard")
+    await press("Enter")
+    user = await stage.spawning("keyboard")
+    await expect(page.get_by_text(HELD).first).to_be_visible()
+    await press("Tab")
+    stage.hub.open_gate(user)
+    await expect(page.get_by_text("Your server is ready").first).to_be_visible()
+    assert await page.evaluate(focused) == "button open"  # Cancel, which had it, is gone
+    await press("Tab")
+    await press("Tab")
+    assert await page.evaluate(focused) == "details"
+    await press("Enter")
+    await expect(page.get_by_role("list", name="What has happened so far")).to_be_visible()
+    for _ in range(2):
+        await press("Shift+Tab")
+    await press("Enter")
+    await expect(page).to_have_url(re.compile(rf"/user/{user}/"))
+
+
+async def test_it_opens_a_new_tab_where_that_is_asked_for(
+    page: Page, context: BrowserContext, elsewhere: Origin, stage: Stage
+) -> None:
+    path = embed(elsewhere, stage, "new-tab", attributes='open="new"')
+    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+
+    await page.get_by_role("button", name="Run this chapter").click()
+    user = await stage.spawning("new-tab")
+    async with context.expect_page() as opened:
+        stage.hub.open_gate(user)
+
+    tab = await opened.value
+    await expect(tab).to_have_url(re.compile(rf"/user/{user}/"))
+    assert await tab.evaluate("window.opener") is None
+    await expect(page.get_by_role("link", name="Open server")).to_have_attribute("target", "_blank")
+
+
+async def test_a_page_that_keeps_the_server_to_itself_is_given_it_by_the_event(
+    page: Page, elsewhere: Origin, stage: Stage
+) -> None:
+    path = embed(elsewhere, stage, "prevented")
+    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.evaluate("document.addEventListener('ready', (event) => event.preventDefault())")
+
+    await page.get_by_role("button", name="Run this chapter").click()
+    user = await stage.spawning("prevented")
+    stage.hub.open_gate(user)
+
+    await expect(page.get_by_text("Your server is ready").first).to_be_visible()
+    name, detail = (await told(page))[-1]
+    assert name == "ready"
+    assert f"/user/{user}/?token=" in detail["open_url"]
+    await expect(page).to_have_url(re.compile("/prevented$"))
+
+
+async def test_its_words_and_its_looks_are_the_page_s_to_choose(page: Page, elsewhere: Origin, stage: Stage) -> None:
+    style = """hub-launch { --hub-launch-accent: rgb(1, 2, 3); --hub-launch-radius: 0px; }
+    hub-launch::part(title) { text-transform: uppercase; } hub-launch::part(button) { font-weight: 300; }"""
+    attributes = 'text-launching="Der Server startet" text-cancel="Abbrechen"'
+    path = embed(elsewhere, stage, "words", attributes=attributes, style=style)
+    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    button = page.get_by_role("button", name="Run this chapter")
+
+    colour = await button.evaluate("(button) => getComputedStyle(button).backgroundColor")
+    weight = await button.evaluate("(button) => getComputedStyle(button).fontWeight")
+    await page.evaluate("document.querySelector('hub-launch').texts = {details: 'Einzelheiten', cancel: 'Halt'}")
+    await button.click()
+
+    await stage.spawning("words")
+    await expect(page.get_by_text("Der Server startet").first).to_have_css("text-transform", "uppercase")
+    await expect(page.get_by_text("Einzelheiten")).to_be_visible()
+    await page.get_by_role("button", name="Abbrechen").click()  # an attribute wins over the dictionary
+    await expect(page.get_by_text("The launch was cancelled").first).to_be_visible()
+    assert (colour, weight) == ("rgb(1, 2, 3)", "300")
+
+
+async def test_inside_react_it_is_typed_rendered_twice_and_launches_once(
+    page: Page, elsewhere: Origin, stage: Stage, tmp_path: Path
+) -> None:
+    (tmp_path / "node_modules").symlink_to(PACKAGES / "node_modules")
+    shutil.copy(Path(__file__).with_name("react_page.tsx"), tmp_path)
+    shutil.copy(WEB / "hub-launch.d.ts", tmp_path)
+    checks = ("--noEmit", "--strict", "--jsx", "react-jsx", "--target", "es2022", "--moduleResolution", "bundler")
+    await run("typescript/bin/tsc", *checks, "--module", "esnext", "react_page.tsx", cwd=tmp_path)
+    bundle = ("--bundle", "--jsx=automatic", "--define:process.env.NODE_ENV='development'", "--outfile=page.js")
+    await run("esbuild/bin/esbuild", "react_page.tsx", *bundle, cwd=tmp_path)
+    elsewhere.put("/page.js", (tmp_path / "page.js").read_bytes(), kind="text/javascript")
+    elsewhere.put(
+        "/react",
+        f"""<!DOCTYPE html><html lang="fr"><title>React</title><link rel="icon" href="data:,">
+        <body data-image="{GATED_IMAGE}" data-repo-url="{repo("react")}"><div id="root"></div>
+        <script type="module" src="{stage.url}static/hub-launch.js"></script>
+        <script type="module" src="/page.js"></script>""",
+    )
+    await page.goto(f"http://127.0.0.1:{elsewhere.port}/react")
+
+    await page.get_by_role("button", name="Démarrer").click()
+    user = await stage.spawning("react")
+    await expect(page.locator("pre")).to_contain_text("progress 50")
+    stage.hub.open_gate(user)
+
+    await expect(page.get_by_text("C'est prêt").first).to_be_visible()
+    await expect(page.locator("pre")).to_contain_text(re.compile(rf"ready http.*/user/{user}/"))
+    await page.reload()
+    await expect(page.get_by_text("C'est prêt").first).to_be_visible()
+    assert await stage.users("react") == [user]
+
+
+async def test_a_second_tab_that_is_open_shows_the_launch_and_stays_where_it_is(
+    page: Page, context: BrowserContext, elsewhere: Origin, stage: Stage
+) -> None:
+    url = f"http://127.0.0.1:{elsewhere.port}{embed(elsewhere, stage, 'watching')}"
+    other = await context.new_page()
+    await asyncio.gather(page.goto(url), other.goto(url))
+
+    await page.get_by_role("button", name="Run this chapter").click()
+    user = await stage.spawning("watching")
+
+    await expect(other.get_by_text(HELD).first).to_be_visible()
+    stage.hub.open_gate(user)
+    await expect(page).to_have_url(re.compile(rf"/user/{user}/"))
+    await expect(other.get_by_role("link", name="Open server")).to_be_visible()
+    await expect(other).to_have_url(url)
+    assert await stage.users("watching") == [user]
+
+
+async def test_a_launch_is_remembered_for_a_quarter_of_an_hour_and_its_end_is_noticed(
+    page: Page, elsewhere: Origin, stage: Stage
+) -> None:
+    path = embed(elsewhere, stage, "memory", attributes='open="none"')
+    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.get_by_role("button", name="Run this chapter").click()
+    stage.hub.open_gate(await stage.spawning("memory"))
+    await expect(page.get_by_text("Your server is ready").first).to_be_visible()
+    launched = next(detail for name, detail in await told(page) if name == "launch")
+    kept = json.loads(await page.evaluate("Object.values(localStorage)[0]"))
+
+    async def return_after(minutes: int) -> None:
+        entry = json.dumps({**kept, "endedAt": kept["endedAt"] - minutes * 60_000})
+        await page.evaluate("(entry) => localStorage.setItem(Object.keys(localStorage)[0], entry)", entry)
+        await page.reload()
+
+    await return_after(14)
+    await expect(page.get_by_text("Your server is ready").first).to_be_visible()
+    await stop(page, stage, launched)
+    await return_after(14)
+    await expect(page.get_by_text(re.compile("This server has ended|The launch was cancelled")).first).to_be_visible()
+    await page.evaluate(
+        "([name, entry]) => localStorage.setItem(name, entry)", [name_of(stage, "memory"), json.dumps(kept)]
+    )
+    await return_after(16)
+    await expect(page.get_by_role("button", name="Run this chapter")).to_be_visible()
+    assert await page.evaluate("localStorage.length") == 0
+
+
+def name_of(stage: Stage, name: str) -> str:
+    """Under which the browser remembers it."""
+    return "hub-launch " + json.dumps([stage.url, GATED_IMAGE, repo(name), ""], separators=(",", ":"))
+
+
+async def stop(page: Page, stage: Stage, launch: dict[str, Any]) -> None:
+    """Have the server stopped, as from elsewhere."""
+    await page.evaluate(
+        """async ([url, secret]) => {
+            const headers = {"X-Launch-Secret": secret};
+            while ((await fetch(url, {method: "DELETE", headers})).status === 202) {
+                await new Promise((resolve) => setTimeout(resolve, 100));
+            }
+        }""",
+        [f"{stage.url}launch/{launch['id']}", launch["secret"]],
+    )
+
+
+async def test_where_the_browser_opens_no_tab_by_itself_that_is_said_and_a_link_is_there(
+    page: Page, elsewhere: Origin, stage: Stage
+) -> None:
+    path = embed(elsewhere, stage, "blocked", attributes='open="new"')
+    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.evaluate("window.open = () => null")
+
+    await page.get_by_role("button", name="Run this chapter").click()
+    stage.hub.open_gate(await stage.spawning("blocked"))
+
+    await expect(page.get_by_text("Your browser did not open a new tab by itself.").first).to_be_visible()
+    await expect(page.get_by_role("link", name="Open server")).to_be_visible()
+
+
+async def test_a_launch_that_is_not_shown_for_now_is_not_forgotten(page: Page, elsewhere: Origin, stage: Stage) -> None:
+    path = embed(elsewhere, stage, "hidden", attributes='open="none"')
+    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.get_by_role("button", name="Run this chapter").click()
+    user = await stage.spawning("hidden")
+    problem = {"code": "unauthenticated", "title": "This needs credentials", "status": 401}
+    answer = json.dumps(problem)
+    headers = {"Content-Type": "application/problem+json", "Access-Control-Allow-Origin": "*"}
+
+    await page.route("**/launch/*", lambda route: route.fulfill(status=401, headers=headers, body=answer))
+    await page.reload()
+    await expect(page.get_by_text("This needs credentials").first).to_be_visible()
+    async with page.expect_response(lambda answer: answer.status == 401):
+        await page.get_by_role("button", name="Try again").click()
+    await expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    await page.unroute_all()
+    await page.get_by_role("button", name="Try again").click()
+
+    await expect(page.get_by_text(HELD).first).to_be_visible()
+    stage.hub.open_gate(user)
+    await expect(page.get_by_text("Your server is ready").first).to_be_visible()
+    assert await stage.users("hidden") == [user]

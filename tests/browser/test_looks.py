@@ -1,0 +1,229 @@
+"""What people see: every state of the pages, light and dark, narrow and wide, without barriers and without overlaps.
+
+With SCREENSHOTS=docs/images the pictures of the documentation are made anew.
+"""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from playwright.async_api import BrowserContext, Page, ViewportSize, expect
+
+from app.keys import add_key
+from app.settings import Settings
+from tests.browser.stage import Stage, watch
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.node import PACKAGES
+from tests.served import Service, serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
+
+IMAGE = "quay.io/jupyter/scipy-notebook:latest"
+REPO = "https://github.com/jupyterlab/jupyterlab-demo"
+LONG_REPO = "https://github.com/jupyter/a-repository-with-a-rather-long-name-as-they-are"
+WIDTHS = (360, 768, 1280)
+PULLING = "Pulling image quay.io/jupyter/scipy-notebook:latest"
+STATES = ("form", "waiting", "launching", "ready", "failed")
+
+# Text and controls are compared with each other, in the page and in the element's shadow; hidden ones have no box.
+LAYOUT = """() => {
+    const all = (root) => [...root.querySelectorAll("*")].flatMap(
+        (one) => [one, ...(one.shadowRoot ? all(one.shadowRoot) : [])]);
+    const controls = all(document).filter((one) => one.matches("button, input, a, summary, h1, [part=title]"));
+    const boxes = controls.map((one) => [one.textContent.trim() || one.id, one.getBoundingClientRect()])
+        .filter(([, box]) => box.width > 1 && box.height > 1);
+    const overlaps = [];
+    for (const [n, [first, a]] of boxes.entries()) {
+        for (const [second, b] of boxes.slice(n + 1)) {
+            const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+            const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+            if (across > 1 && down > 1) overlaps.push([first, second]);
+        }
+    }
+    const beyond = boxes.filter(([, box]) => box.left < 0 || box.right > innerWidth).map(([name]) => name);
+    return {overlaps, beyond, width: document.documentElement.scrollWidth, controls: boxes.length};
+}"""
+
+
+@dataclass(frozen=True)
+class Show:
+    """hublaunch on a Hub that does as it is told, with one launch at a time."""
+
+    hub: FakeHub
+    service: Service
+
+    @property
+    def url(self) -> str:
+        return f"{str(self.service.http.base_url).rstrip('/')}/"
+
+    async def bring(self, page: Page, state: str) -> None:
+        """Have the page show this state."""
+        repo_url = LONG_REPO if state == "failed" else REPO
+        query = {"image": IMAGE, "repo_url": repo_url, "path": "lab/tree/index.ipynb" if state == "form" else ""}
+        if state == "waiting":
+            for n in range(2):
+                await self.service.launch(image=IMAGE, repo_url=f"https://github.com/org/before-{n}")
+        await page.goto(f"{self.url}?{urlencode(query)}")
+        if state == "form":
+            await page.get_by_text("Share this").click()
+            return
+        await page.get_by_role("button", name="Launch", exact=True).click()
+        if state == "waiting":
+            await expect(page.get_by_text("Number 2 of 2 in line").first).to_be_visible()
+            return
+        await expect(page.get_by_text("Container started").first).to_be_visible()
+        user = next(user for user, _ in self.hub.active_servers)
+        if state == "failed":
+            self.hub.fail_spawn(user, 'Failed to pull image "quay.io/jupyter/scipy-notebook:latest": manifest unknown')
+            await expect(page.get_by_role("button", name="Try again")).to_be_visible()
+        if state == "ready":
+            await page.evaluate("document.addEventListener('ready', (event) => event.preventDefault())")
+            self.hub.release(user)
+            await expect(page.get_by_role("link", name="Open server")).to_be_visible()
+        await page.get_by_text("Details").click()
+
+
+@asynccontextmanager
+async def show(tmp_path: Path, **changed: Any) -> AsyncGenerator[Show]:
+    async with FakeHub() as hub:
+        hub.slow_spawn_timeout = 0
+        hub.spawn_plan(None, SpawnPlan(messages=[PULLING, "Container started"], never=True))
+        settings = Settings(
+            hub_url=hub.url,
+            hub_api_token=hub.api_token,
+            allowed_images=("quay.io/jupyter/minimal-notebook:latest", IMAGE, "quay.io/jupyter/*"),
+            max_concurrent_spawns=1,
+            retries=1,
+            database_url=f"sqlite:///{tmp_path}/hublaunch.sqlite",
+        )
+        async with serve(settings.model_copy(update=changed)) as service:
+            yield Show(hub, service)
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_each_state_has_no_barrier_in_light_and_dark_and_fits_at_every_width(
+    page: Page, tmp_path: Path, state: str
+) -> None:
+    axe = (PACKAGES / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    kept = os.environ.get("SCREENSHOTS")
+    pictures = Path(kept) if kept else tmp_path
+    pictures.mkdir(parents=True, exist_ok=True)
+    barriers: dict[str, Any] = {}
+    layouts: dict[int, dict[str, Any]] = {}
+    await page.emulate_media(reduced_motion="reduce")
+    async with show(tmp_path) as shown:
+        await shown.bring(page, state)
+        for width in WIDTHS:
+            await page.set_viewport_size(ViewportSize(width=width, height=800))
+            layouts[width] = await page.evaluate(LAYOUT)
+            await page.screenshot(path=pictures / f"{state}-{width}.png", full_page=True)
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            barriers[scheme] = await violations(page, axe)
+        await page.screenshot(path=pictures / f"{state}-dark.png", full_page=True)
+
+    assert barriers == {"light": [], "dark": []}
+    for width, layout in layouts.items():
+        assert layout["width"] <= width
+        assert layout["overlaps"] == []
+        assert layout["beyond"] == []
+        assert layout["controls"] >= 5
+
+
+async def violations(page: Page, axe: str) -> list[str]:
+    """What axe finds, the best practices among it, in the page and in the element."""
+    await page.evaluate(axe)
+    found = await page.evaluate("axe.run().then(({violations}) => violations)")
+    return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found]
+
+
+async def test_the_bar_moves_on_and_stands_still_for_who_asked_for_less_motion(page: Page, tmp_path: Path) -> None:
+    moving = """() => [...document.querySelector("hub-launch").shadowRoot.querySelectorAll("*")]
+        .flatMap((one) => one.getAnimations()).length"""
+    async with show(tmp_path) as shown:
+        await shown.bring(page, "launching")
+        before = await page.evaluate(moving)
+        await page.emulate_media(reduced_motion="reduce")
+        after = await page.evaluate(moving)
+        shown.hub.report(next(user for user, _ in shown.hub.active_servers), "Almost there", progress=90)
+        await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "90")
+
+    assert before > 0
+    assert after == 0
+
+
+async def test_an_element_on_a_light_page_stays_light_where_the_system_is_dark(
+    context: BrowserContext, tmp_path: Path
+) -> None:
+    complaints: list[str] = []
+    page = await context.new_page()
+    watch(page, complaints)
+    await page.emulate_media(color_scheme="dark")
+    background = "(element) => getComputedStyle(element.shadowRoot.querySelector('[part~=launch]')).backgroundColor"
+    async with show(tmp_path) as shown:
+        await page.goto(f"{shown.url}docs")
+        await page.evaluate(
+            """async (url) => {
+                await import(`${url}static/hub-launch.js`);
+                document.body.innerHTML = "<hub-launch image='a'></hub-launch><hub-launch image='a' theme='dark'>";
+            }""",
+            shown.url,
+        )
+        plain, dark = [await element.evaluate(background) for element in await page.locator("hub-launch").all()]
+
+    assert plain == "rgb(31, 91, 216)"
+    assert dark == "rgb(138, 180, 255)"
+    assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("position", "eta_s", "said"),
+    [
+        (1, None, "You are next in line"),
+        (3, None, "Number 3 of 12 in line"),
+        (3, 20, "Number 3 of 12 in line · less than a minute to go"),
+        (3, 75, "Number 3 of 12 in line · about a minute to go"),
+        (3, 150, "Number 3 of 12 in line · about 3 minutes to go"),
+        (3, 1380, "Number 3 of 12 in line · about 25 minutes to go"),
+        (3, 3400, "Number 3 of 12 in line · about an hour to go"),
+        (3, 9000, "Number 3 of 12 in line · about 3 hours to go"),
+    ],
+)
+async def test_a_place_in_line_is_told_as_a_person_would_say_it(
+    page: Page, stage: Stage, position: int, eta_s: int | None, said: str
+) -> None:
+    await page.goto(stage.url)
+
+    told = await page.evaluate(
+        """async (position) => {
+            const {TEXTS, place} = await import(new URL("static/launch-texts.js", document.baseURI));
+            return place(position, TEXTS);
+        }""",
+        {"position": position, "queue_size": 12, "eta_s": eta_s},
+    )
+
+    assert told == said
+
+
+async def test_where_only_backends_launch_the_page_says_so_and_has_no_form(page: Page, tmp_path: Path) -> None:
+    add_key(tmp_path / "keys.json", name="backend")
+    async with show(tmp_path, access=("key",), api_keys_file=tmp_path / "keys.json") as shown:
+        await page.goto(shown.url)
+
+        await expect(page.get_by_role("alert")).to_have_text("This service launches for other services, by their keys.")
+        await expect(page.get_by_role("button", name="Launch", exact=True)).to_be_hidden()
+
+
+async def test_an_image_to_choose_from_is_chosen_by_a_click(page: Page, tmp_path: Path) -> None:
+    async with show(tmp_path) as shown:
+        await page.goto(shown.url)
+
+        await page.get_by_role("button", name=IMAGE).click()
+
+        await expect(page.get_by_label("Image")).to_have_value(IMAGE)
+        await expect(page.get_by_text("Also allowed: quay.io/jupyter/*")).to_be_visible()

@@ -1,0 +1,358 @@
+"""The page at `/` and the page of a launch, as people use them: in a real browser, on a real Hub."""
+
+import asyncio
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from playwright.async_api import BrowserContext, Page, Route, expect
+
+from tests.browser.stage import Stage, heard, repo, watch
+from tests.hubs.mortal import HELD, MortalHub
+from tests.hubs.quick_server import GATED_IMAGE
+from tests.processes import free_port, replica, started
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
+
+VIEW = re.compile(r"/launch/[0-9A-Z]{26}/view$")
+
+
+def in_server(user: str) -> re.Pattern[str]:
+    return re.compile(rf"/user/{user}/")
+
+
+async def launch_by_link(page: Page, stage: Stage, name: str) -> str:
+    """Follow a launch link, consent, and be on the launch's page while its server waits at its gate; its user."""
+    await page.goto(stage.link(name))
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await expect(page).to_have_url(VIEW)
+    user = await stage.spawning(name)
+    await expect(page.get_by_text(HELD).first).to_be_visible()
+    return user
+
+
+async def test_in_the_demo_a_visitor_launches_watches_gets_into_jupyterlab_and_runs_a_cell(
+    page: Page, tmp_path: Path
+) -> None:
+    async with started("app.cli", "demo", "--state", str(tmp_path / "demo"), "--port", str(free_port())) as demo:
+        url = await demo_url(demo)
+        try:
+            await page.goto(url)
+            await page.get_by_label("Image").fill("quay.io/jupyter/minimal-notebook:latest")
+            await page.get_by_label("Repository").fill("https://github.com/binder-examples/requirements")
+            await page.get_by_role("button", name="Launch", exact=True).click()
+            await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile(r"\d+"))
+            await expect(page).to_have_url(re.compile(r"/user/binder-examples-requirements-\w+/lab"), timeout=60_000)
+
+            await page.get_by_title("Python 3 (ipykernel)").first.click(timeout=60_000)
+            await expect(page.get_by_role("button", name="Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
+            cell = page.locator(".jp-Notebook .cm-content").first
+            await cell.click()
+            await expect(cell).to_be_focused()
+            await page.keyboard.type("print(6 * 7)")
+            await expect(cell).to_contain_text("print(6 * 7)")
+            await page.keyboard.press("Shift+Enter")
+            await expect(page.locator(".jp-OutputArea-output").get_by_text("42")).to_be_visible(timeout=60_000)
+        finally:
+            demo.send_signal(signal.SIGTERM)
+            await demo.communicate()
+
+
+async def demo_url(demo: asyncio.subprocess.Process) -> str:
+    """Where it serves hublaunch, once it says so."""
+    assert demo.stdout
+    said = ""
+    async with asyncio.timeout(60):
+        while not (served := re.search(r"Launch at (\S+/) ", said)):
+            line = await demo.stdout.readline()
+            assert line, said
+            said += line.decode()
+    return served[1]
+
+
+async def test_a_link_fills_in_the_form_and_starts_nothing_until_it_is_consented_to(page: Page, stage: Stage) -> None:
+    requests = heard(page)
+
+    await page.goto(stage.link("consent", path="lab/tree/x.ipynb"))
+
+    await expect(page.get_by_label("Image")).to_have_value(GATED_IMAGE)
+    await expect(page.get_by_label("Repository")).to_have_value(repo("consent"))
+    await expect(page.get_by_role("textbox", name="Open")).to_have_value("lab/tree/x.ipynb")
+    await expect(page.get_by_text("A link has filled in this form.")).to_be_visible()
+    await page.wait_for_load_state("networkidle")
+    assert await stage.users("consent") == []
+    assert set(requests) == {("GET", stage.url.rstrip("/"))}
+
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    user = await stage.spawning("consent")
+    stage.hub.open_gate(user)
+    await expect(page).to_have_url(re.compile(rf"/user/{user}/lab/tree/x\.ipynb\?token="))
+
+
+async def test_a_reload_in_mid_launch_goes_on_with_the_same_one_and_gets_in(page: Page, stage: Stage) -> None:
+    user = await launch_by_link(page, stage, "reload")
+    before = page.url
+
+    await page.reload()
+    await expect(page.get_by_text(HELD).first).to_be_visible()
+    stage.hub.open_gate(user)
+
+    await expect(page).to_have_url(in_server(user))
+    assert await stage.users("reload") == [user]
+    await page.goto(before)
+    await expect(page.get_by_text("Your server is ready").first).to_be_visible()
+
+
+async def test_who_comes_back_is_not_sent_away_again_and_may_start_another(page: Page, stage: Stage) -> None:
+    user = await launch_by_link(page, stage, "back")
+    stage.hub.open_gate(user)
+    await expect(page).to_have_url(in_server(user))
+
+    await page.go_back()
+
+    await expect(page.get_by_role("link", name="Open server")).to_have_attribute("href", in_server(user))
+    await expect(page).to_have_url(VIEW)
+    first = page.url
+    await page.goto(stage.link("back"))
+    await page.get_by_role("button", name="Launch", exact=True).click()  # asked for once more, it is the same
+    await expect(page).to_have_url(in_server(user))
+    assert await stage.users("back") == [user]
+    await page.goto(first)
+    await page.get_by_role("button", name="Start another").click()
+    await expect(page).not_to_have_url(first)
+    await expect(page.get_by_text(HELD).first).to_be_visible()
+    assert len(await stage.users("back")) == 2
+
+
+async def test_two_tabs_and_a_double_click_make_one_launch(page: Page, context: BrowserContext, stage: Stage) -> None:
+    other = await context.new_page()
+    await asyncio.gather(page.goto(stage.link("tabs")), other.goto(stage.link("tabs")))
+
+    buttons = [tab.get_by_role("button", name="Launch", exact=True) for tab in (page, other)]
+    await asyncio.gather(*(button.dblclick(no_wait_after=True) for button in buttons))
+
+    user = await stage.spawning("tabs")
+    for tab in (page, other):
+        await expect(tab.get_by_text(HELD).first).to_be_visible()
+    assert page.url == other.url
+    stage.hub.open_gate(user)
+    for tab in (page, other):
+        await expect(tab).to_have_url(in_server(user))
+    assert await stage.users("tabs") == [user]
+
+
+async def test_an_answer_that_is_lost_is_asked_for_again_and_is_the_same_launch(page: Page, stage: Stage) -> None:
+    keys: list[str | None] = []
+
+    async def lose_the_first(route: Route) -> None:
+        keys.append(await route.request.header_value("Idempotency-Key"))
+        if len(keys) == 1:
+            await route.fetch()  # the service has acted, and nobody hears of it
+            await route.abort()
+        else:
+            await route.fallback()
+
+    await page.route(f"{stage.url}launch", lose_the_first)
+
+    user = await launch_by_link(page, stage, "lost")
+
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+    stage.hub.open_gate(user)
+    await expect(page).to_have_url(in_server(user))
+    assert await stage.users("lost") == [user]
+
+
+async def test_who_cancels_before_the_answer_has_come_has_cancelled_the_launch(page: Page, stage: Stage) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        asked.set()
+        await go_on.wait()
+        await route.fallback()
+
+    await page.route(f"{stage.url}launch", hold)
+    await page.goto(stage.link("early"))
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await asked.wait()
+
+    await page.get_by_role("button", name="Cancel").click()
+    go_on.set()
+
+    await expect(page.get_by_text("The launch was cancelled").first).to_be_visible()
+    await stage.gone("early")
+
+
+async def test_a_launch_that_is_cancelled_leaves_nothing_and_can_be_launched_again(page: Page, stage: Stage) -> None:
+    await launch_by_link(page, stage, "cancel")
+    cancelled = page.url
+
+    await page.get_by_role("button", name="Cancel").click()
+
+    await expect(page.get_by_text("The launch was cancelled").first).to_be_visible()
+    await stage.gone("cancel")
+    await page.get_by_role("button", name="Launch again").click()
+    await expect(page).not_to_have_url(cancelled)
+    user = await stage.spawning("cancel")
+    stage.hub.open_gate(user)
+    await expect(page).to_have_url(in_server(user))
+
+
+async def test_a_failed_launch_says_why_and_is_tried_again_as_another_one(page: Page, stage: Stage) -> None:
+    user = await launch_by_link(page, stage, "failed")
+    failed = page.url
+    os.kill(stage.process_of(user) or 0, signal.SIGKILL)
+
+    await expect(page.get_by_text("The server ended before it was ready").first).to_be_visible()
+    await expect(page.get_by_text("the server process ended with status").first).to_be_visible()
+    await stage.gone("failed")
+    await page.get_by_role("button", name="Try again").click()
+
+    await expect(page).not_to_have_url(failed)
+    stage.hub.open_gate(await stage.spawning("failed"))
+    await expect(page).to_have_url(re.compile("/user/tests-failed-"))
+
+
+async def test_ten_seconds_offline_are_told_and_then_caught_up_with(
+    page: Page, context: BrowserContext, stage: Stage
+) -> None:
+    user = await launch_by_link(page, stage, "offline")
+
+    await context.set_offline(True)
+    await expect(page.get_by_text("You are offline.").first).to_be_visible()
+    stage.hub.open_gate(user)
+    await stage.hub.until_ready(user)
+    await expect(page.get_by_role("timer")).to_have_text(re.compile(r"0:(1[1-9]|[2-5]\d)"))
+    await expect(page).to_have_url(VIEW)
+    await context.set_offline(False)
+
+    await expect(page).to_have_url(in_server(user))
+    assert await stage.users("offline") == [user]
+
+
+async def test_a_restart_of_the_service_in_mid_launch_is_outlived(
+    page: Page, hub_with_gates: MortalHub, tmp_path: Path
+) -> None:
+    port, database = free_port(), f"sqlite:///{tmp_path}/hublaunch.sqlite"
+    stage = Stage(hub_with_gates, f"http://127.0.0.1:{port}/")
+    async with replica(hub_with_gates, database, port) as first:
+        user = await launch_by_link(page, stage, "restart")
+        first.process.terminate()
+        await first.process.wait()
+    await expect(page.get_by_text("The connection is lost").first).to_be_visible()
+
+    async with replica(hub_with_gates, database, port):
+        stage.hub.open_gate(user)
+        await expect(page).to_have_url(in_server(user), timeout=40_000)
+
+    assert await stage.users("restart") == [user]
+
+
+async def test_a_proxy_that_answers_for_the_service_ends_nothing(page: Page, stage: Stage) -> None:
+    """A status is where an EventSource gives up for good."""
+    user = await launch_by_link(page, stage, "proxy")
+    refused: list[str] = []
+
+    async def be_away(route: Route) -> None:
+        if len(refused) == 4:
+            await route.fallback()
+        else:
+            refused.append(route.request.url)
+            await route.fulfill(status=503, content_type="text/html", body="<h1>503 Service Unavailable</h1>")
+
+    await page.route(re.compile(r"/launch/\w{26}/events"), be_away)
+    await page.reload()
+    stage.hub.open_gate(user)
+
+    await expect(page).to_have_url(in_server(user))
+    assert len(refused) == 4
+    assert await stage.users("proxy") == [user]
+
+
+async def test_a_connection_of_which_nothing_is_heard_is_made_anew(page: Page, stage: Stage) -> None:
+    """As after sleep, where it looks open and is dead."""
+    await page.clock.install()
+    await launch_by_link(page, stage, "silence")
+
+    async with page.expect_request(re.compile(r"/events\?.*after=\d")):
+        await page.clock.fast_forward(60_000)
+
+    await expect(page.get_by_text(HELD).first).to_be_visible()
+
+
+async def test_a_launch_s_page_shows_others_how_far_it_is_and_nothing_more(
+    page: Page, browser_of_another: BrowserContext, stage: Stage
+) -> None:
+    user = await launch_by_link(page, stage, "shared")
+    others = await browser_of_another.new_page()
+    complaints: list[str] = []
+    watch(others, complaints)
+
+    await others.goto(page.url)
+
+    await expect(others.get_by_text("Somebody has shared this with you")).to_be_visible()
+    await expect(others.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "50")
+    assert await others.get_by_role("button").count() == 0
+    stage.hub.open_gate(user)
+    await expect(others.get_by_text("The server is ready").first).to_be_visible()
+    await expect(others).to_have_url(VIEW)
+    assert await others.get_by_role("link", name="Open server").count() == 0
+    shown = await others.evaluate("document.body.outerHTML + document.querySelector('hub-launch').shadowRoot.innerHTML")
+    assert user not in shown
+    assert GATED_IMAGE not in shown
+    assert await stage.users("shared") == [user]
+    assert complaints == []
+
+
+async def test_recent_launches_are_listed_with_their_state_until_the_list_is_cleared(page: Page, stage: Stage) -> None:
+    await launch_by_link(page, stage, "recent")
+    launched = page.url
+
+    await page.goto(stage.url)
+    entry = page.get_by_role("listitem")
+    await expect(entry).to_contain_text(re.compile("tests/recent.*just now.*Starting"))
+    await entry.get_by_role("link").click()
+    await expect(page).to_have_url(launched)
+    await page.get_by_role("button", name="Cancel").click()
+    await expect(page.get_by_text("The launch was cancelled").first).to_be_visible()
+    await page.goto(stage.url)
+    await expect(entry).to_contain_text("Cancelled")
+
+    kept = await page.evaluate("JSON.stringify(localStorage)")
+    await page.get_by_role("button", name="Clear this list").click()
+
+    assert "secret" not in kept
+    await expect(page.get_by_role("heading", name="Recent launches")).to_be_hidden()
+
+
+async def test_a_refused_launch_says_what_to_do_and_the_form_stays_to_be_corrected(page: Page, stage: Stage) -> None:
+    await page.goto(stage.url)
+    await page.get_by_label("Image").fill("Not An Image")
+
+    await page.get_by_role("button", name="Launch", exact=True).click()
+
+    await expect(page.get_by_text("The request is not valid").first).to_be_visible()
+    await expect(page.get_by_text("Correct the field that is named").first).to_be_visible()
+    await page.get_by_label("Image").fill(GATED_IMAGE)
+    await page.get_by_label("Repository").fill(repo("corrected"))
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await expect(page).to_have_url(VIEW)
+
+
+async def test_the_page_gives_a_link_and_a_badge_that_lead_back_to_the_filled_form(page: Page, stage: Stage) -> None:
+    await page.goto(stage.url)
+    await page.get_by_label("Image").fill(GATED_IMAGE)
+    await page.get_by_label("Repository").fill(repo("badge"))
+
+    await page.get_by_text("Share this").click()
+    markdown = await page.get_by_label("Badge in Markdown").input_value()
+
+    link = re.fullmatch(r"\[!\[Launch\]\((.+)/badge\.svg\)\]\((.+)\)", markdown)
+    assert link
+    assert link[1] == stage.url.rstrip("/")
+    assert link[2] == await page.get_by_label("Link", exact=True).input_value()
+    assert await page.locator("img[src='badge.svg']").evaluate("(image) => image.naturalWidth") == 114
+    await page.goto(link[2])
+    await expect(page.get_by_label("Repository")).to_have_value(repo("badge"))
