@@ -72,6 +72,29 @@ async def test_a_ready_launch_is_given_again_with_the_way_into_its_server(
     assert hub.count("spawn_started") == 1
 
 
+async def test_those_who_follow_one_launch_at_once_are_told_each_where_they_asked_for(
+    service: Service, callers: Mapping[str, dict[str, str]], hub: FakeHub
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+    streaming = {**callers["key"], "Accept": "text/event-stream"}
+    pulling = asyncio.Barrier(4)
+
+    async def opened(path: str) -> str:
+        body = BODY | REUSE | {"path": path}
+        async with service.http.stream("POST", "/launch", json=body, headers=streaming) as stream:
+            async for event in read_events(stream):
+                if event["message"] == "Pulling":
+                    await pulling.wait()
+        return str(event["open_url"].removeprefix(event["url"]).partition("?")[0])
+
+    following = [asyncio.create_task(opened(path)) for path in ("lab/a", "lab/b", "")]
+    await pulling.wait()
+    hub.release(next(iter(hub.users.keys() - {"ada", "bob"})))
+
+    assert await asyncio.gather(*following) == ["lab/a", "lab/b", ""]
+    assert hub.count("spawn_started") == 1
+
+
 async def test_a_launch_that_is_given_again_opens_where_this_request_asks(
     service: Service, callers: Mapping[str, dict[str, str]]
 ) -> None:
