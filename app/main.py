@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from types import FrameType
@@ -27,6 +27,7 @@ from app.api.health import Health
 from app.api.middleware import JsonBodies, KnownHosts, StartFaults
 from app.api.oauth import OAuth
 from app.api.origin import OwnOrigin
+from app.api.requests import RequestListener, Requests
 from app.api.views import Views
 from app.hub.check import HubCheck, needed_scopes
 from app.hub.client import HubClient
@@ -50,6 +51,8 @@ from app.launch.service import LaunchService
 from app.launcher import Launcher, binder_images_of, entry_of, limits_of, policy_of
 from app.limits_file import LimitsFault, LimitsFile
 from app.logs import configure_logging
+from app.observe.metrics import Metrics
+from app.observing import observing, show_metrics
 from app.rates import open_limiter
 from app.sealing import Sealer
 from app.settings import Settings, SettingsFault, load_settings
@@ -59,13 +62,16 @@ from app.store.sql import SqlLaunchStore
 
 log = logging.getLogger(__name__)
 
-HEALTH_PATHS = ("/healthz", "/readyz")
+OPEN_PATHS = ("/healthz", "/readyz", "/metrics")
+"""Asked for by the address of the process, whatever its host name is."""
 POLL_S = 5.0
 """How often the logs of other processes are looked at, should the news of one have been lost."""
 
 
 class _State(TypedDict):
     web: Web
+    request_listeners: Sequence[RequestListener]
+    metrics: Metrics | None
     oauth: OAuth | None
 
 
@@ -99,6 +105,9 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
     app.include_router(pages.router, prefix=prefix)
     if prefix:
         app.include_router(health.router, include_in_schema=False)
+    if settings.metrics_public:
+        for path in _at_root_too("/metrics", prefix=prefix):
+            app.add_route(path, show_metrics, include_in_schema=False)
     add_error_handlers(app)
     return app
 
@@ -121,9 +130,16 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             )
         )
         clock, shared = LeaseClock(settings.lease_s), is_shared(settings.database_url)
-        check_lease = {"check_lease": clock.check} if shared else {}  # on a file nobody can have taken anything over
-        hub = await stack.enter_async_context(connect_hub(settings, transport=hub_transport, **check_lease))
         feed = Feed(store)
+        told = await stack.enter_async_context(observing(settings, store, feed))
+        hub = await stack.enter_async_context(
+            connect_hub(
+                settings,
+                transport=hub_transport,
+                check_lease=clock.check if shared else None,  # on a file nobody can have taken anything over
+                listeners=told.of_hub,
+            )
+        )
         if shared:
             await stack.enter_async_context(_background(feed.keep_up(every_s=POLL_S)))
         if limits_file is not None:
@@ -152,6 +168,8 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         access = open_access(settings, hub, secret_keys, limiter)
         yield {
             "oauth": access.oauth,
+            "request_listeners": told.of_requests,
+            "metrics": told.metrics,
             "web": Web(
                 service=service,
                 feed=feed,
@@ -242,9 +260,15 @@ def _limits(file: LimitsFile | None) -> Callable[[], Limits]:
     return (lambda: file.limits) if file is not None else Limits
 
 
+def _at_root_too(*paths: str, prefix: str) -> frozenset[str]:
+    """What whoever asks by the process's own address looks for there, whatever the prefix is."""
+    return frozenset((*paths, *(prefix + path for path in paths)))
+
+
 def _middleware(settings: Settings) -> list[Middleware]:
-    open_paths = frozenset((*HEALTH_PATHS, *(settings.prefix + path for path in HEALTH_PATHS)))
+    open_paths = _at_root_too(*OPEN_PATHS, prefix=settings.prefix)
     return [
+        Middleware(Requests, quiet_paths=open_paths),
         Middleware(StartFaults, plain=(StoreError, SettingsFault, KeysFault, LimitsFault)),
         Middleware(SecurityHeaders, frame_ancestors=settings.frame_ancestors),
         Middleware(Bounds),
@@ -259,7 +283,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
             ],
             expose_headers=[
                 *("Location", "Retry-After", "X-Launch-Cursor", "X-Launch-Secret", "Date"),
-                *("RateLimit", "RateLimit-Policy"),
+                *("RateLimit", "RateLimit-Policy", "X-Request-ID"),
             ],
         ),
         Middleware(OwnOrigin, allowed=settings.cors_origins, launching=f"{settings.prefix}{binder.PATH}"),

@@ -236,6 +236,14 @@ class Settings(BaseSettings):
     frame_ancestors: Ancestors = Field(
         (), title="Origins whose pages may frame this service's, self is its own; none if empty"
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        title="Port of their own for the metrics, at /metrics; 0 takes a free one, none if not given",
+    )
+    metrics_host: str = Field("127.0.0.1", min_length=1, title="Address that the metrics' port listens on")
+    metrics_public: bool = Field(default=False, title="Answer /metrics on the public port too, to anybody")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", title="The least severe lines to log")
 
     @field_validator("retention")

@@ -1,6 +1,7 @@
 """Many launches at once, each with a follower, on a Hub that takes a while to spawn.
 
     python -m benchmarks.burst --launches 200
+    python -m benchmarks.burst --rounds 5 --compare LAUNCHER_METRICS_PORT=0     # what a setting costs, in one run
 
 The fake Hub, hublaunch and the driver are processes of their own, all on loopback. Exits with 1 unless every launch was
 ready with its events in order.
@@ -65,11 +66,23 @@ async def launch(session: aiohttp.ClientSession, url: str, number: int) -> Outco
     return outcome
 
 
-async def run(launches: int, spawn_s: float, events: int, slow_spawn_timeout: float) -> int:
+@dataclass(frozen=True)
+class Load:
+    """What is asked of the Hub and of hublaunch."""
+
+    launches: int
+    spawn_s: float
+    events: int
+    slow_spawn_timeout: float
+
+
+async def run(load: Load, more_settings: dict[str, str]) -> tuple[list[Outcome], float]:
+    """What callers saw, and the CPU time of hublaunch in milliseconds a launch."""
+    launches = load.launches
     with tempfile.TemporaryDirectory() as directory:
         hub_arguments = [
-            *("--port", "0", "--spawn-s", str(spawn_s), "--events", str(events)),
-            *("--slow-spawn-timeout", str(slow_spawn_timeout)),
+            *("--port", "0", "--spawn-s", str(load.spawn_s), "--events", str(load.events)),
+            *("--slow-spawn-timeout", str(load.slow_spawn_timeout)),
         ]
         async with fake_hub(*hub_arguments) as address:
             settings = {
@@ -80,6 +93,7 @@ async def run(launches: int, spawn_s: float, events: int, slow_spawn_timeout: fl
                 "LAUNCHER_MAX_CONCURRENT_SPAWNS": str(launches),
                 "LAUNCHER_HUB_GUARD": "off",
                 "LAUNCHER_DATABASE_URL": f"sqlite:///{directory}/hublaunch.sqlite",
+                **more_settings,
             }
             async with (
                 process("app.cli", "serve", "--port", "18983", **settings) as service,
@@ -90,7 +104,23 @@ async def run(launches: int, spawn_s: float, events: int, slow_spawn_timeout: fl
                 before = cpu_s(service.pid)
                 outcomes = await asyncio.gather(*(launch(session, url, number) for number in range(launches)))
                 cpu_ms = (cpu_s(service.pid) - before) / launches * 1000
-    return report(outcomes, cpu_ms)
+    return outcomes, cpu_ms
+
+
+async def compare(load: Load, rounds: int, more_settings: dict[str, str]) -> int:
+    """Run with and without more settings by turns, and tell what they cost."""
+    without, with_them = list[float](), list[float]()
+    for _ in range(rounds):
+        for settings, cpu in (({}, without), (more_settings, with_them)):
+            outcomes, cpu_ms = await run(load, settings)
+            cpu.append(cpu_ms)
+            if not all(outcome.is_good for outcome in outcomes):
+                return report(outcomes, cpu_ms)
+    print("CPU of hublaunch, ms a launch, round by round")
+    print(f"{'without':10}", *(f"{cpu_ms:6.2f}" for cpu_ms in without))
+    print(f"{'with':10}", *(f"{cpu_ms:6.2f}" for cpu_ms in with_them))
+    print(f"{'ratio':10} {statistics.median(with_them) / statistics.median(without):6.3f} of the medians")
+    return 0
 
 
 def report(outcomes: list[Outcome], cpu_ms: float) -> int:
@@ -118,8 +148,14 @@ def main() -> int:
     parser.add_argument("--spawn-s", type=float, default=1.0, help="seconds that the Hub takes to spawn")
     parser.add_argument("--events", type=int, default=5, help="progress events a launch")
     parser.add_argument("--slow-spawn-timeout", type=float, default=10.0, help="the Hub's: 10 is stock, z2jh has 0")
+    parser.add_argument("--compare", nargs="+", metavar="NAME=VALUE", help="run with these settings by turns as well")
+    parser.add_argument("--rounds", type=int, default=5, help="of a comparison")
     arguments = parser.parse_args()
-    return asyncio.run(run(arguments.launches, arguments.spawn_s, arguments.events, arguments.slow_spawn_timeout))
+    load = Load(arguments.launches, arguments.spawn_s, arguments.events, arguments.slow_spawn_timeout)
+    if arguments.compare:
+        more_settings = dict(setting.split("=", 1) for setting in arguments.compare)
+        return asyncio.run(compare(load, arguments.rounds, more_settings))
+    return report(*asyncio.run(run(load, {})))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def test_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None
         "LAUNCHER_API_KEYS_FILE",
         "LAUNCHER_LIMITS_FILE",
         "LAUNCHER_OAUTH_CALLBACK_URL",
+        "LAUNCHER_METRICS_PORT",
     }
     given(monkeypatch)
     by_default = load_settings()

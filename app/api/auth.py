@@ -64,7 +64,7 @@ class Callers:
         guesses: Guesses,
         address: Callable[[Request], str],
     ) -> None:
-        self._anonymous = anonymous
+        self._lets_in_anybody = anonymous
         self._hub_users = hub_users
         self._sessions = sessions
         self._keys = keys
@@ -79,8 +79,12 @@ class Callers:
         known = await self.known(request)
         if known is not None:
             return known
-        if not self._anonymous:
+        if not self._lets_in_anybody:
             raise Unauthenticated("This service launches nothing for callers it does not know.")
+        return self.anonymous(request)
+
+    def anonymous(self, request: Request) -> Caller:
+        """Whoever it is, by their address alone."""
         return Caller(kind="anonymous", key=self._address(request))
 
     async def known(self, request: Request) -> Caller | None:

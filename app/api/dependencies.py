@@ -102,6 +102,8 @@ class Reader:
     web: Web
     caller: Caller | None
     """None unless they are known."""
+    address: Caller
+    """Them by their address alone."""
     shown_secret: str | None
 
     def sight(self, launch: Launch) -> Sight:
@@ -110,9 +112,9 @@ class Reader:
 
 
 async def _reader(
-    web: WebDep, caller: KnownCallerDep, shown_secret: Annotated[str | None, Depends(_shown_secret)]
+    request: Request, web: WebDep, caller: KnownCallerDep, shown_secret: Annotated[str | None, Depends(_shown_secret)]
 ) -> Reader:
-    return Reader(web, caller, shown_secret)
+    return Reader(web, caller, web.callers.anonymous(request), shown_secret)
 
 
 ReaderDep = Annotated[Reader, Depends(_reader)]

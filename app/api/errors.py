@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from app.api.rate_headers import rate_headers
 from app.api.views import problem_view
@@ -153,9 +154,23 @@ _ALONE = {
 
 
 class ProblemResponse(JSONResponse):
-    """`application/problem+json`."""
+    """`application/problem+json`. Its code stays with the request, as `problem_code`, for those who count and log."""
 
     media_type = "application/problem+json"
+
+    def __init__(self, status: int, problem: Problem, headers: Mapping[str, str], **more: object) -> None:
+        body = {**problem_view(problem), "status": status, **more}
+        super().__init__(body, status, {"Cache-Control": "no-store", **headers})
+        self._code = problem.code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["problem_code"] = self._code
+        await super().__call__(scope, receive, send)
+
+
+def codes() -> frozenset[str]:
+    """Every code that a problem may have."""
+    return frozenset({kind.code for kind in STATUS} | {problem.code for problem in _HTTP_PROBLEMS.values()})
 
 
 _EXAMPLES: Mapping[int, errors.LaunchError] = {
@@ -195,14 +210,7 @@ def _documentation(status: int) -> dict[str, Any]:
 
 def http_problem(status: int, headers: Mapping[str, str] | None = None) -> ProblemResponse:
     """The answer to a request that is wrong as HTTP, with one of the statuses above."""
-    return _response(status, _HTTP_PROBLEMS[status], headers)
-
-
-def _response(
-    status: int, problem: Problem, headers: Mapping[str, str] | None = None, **more: object
-) -> ProblemResponse:
-    body = {**problem_view(problem), "status": status, **more}
-    return ProblemResponse(body, status, {"Cache-Control": "no-store", **(headers or {})})
+    return ProblemResponse(status, _HTTP_PROBLEMS[status], headers or {})
 
 
 def _launch_error(request: Request, error: Exception) -> Response:
@@ -239,7 +247,7 @@ def _launch_response(error: errors.LaunchError, told: Mapping[str, str] | None =
     if isinstance(error, errors.RateLimited):
         headers["Retry-After"] = str(error.retry_after_s)
         more["violated-policies"] = list(error.names)
-    return _response(status, Problem.of(error), headers, **more)
+    return ProblemResponse(status, Problem.of(error), headers, **more)
 
 
 def _validation_error(_: Request, error: Exception) -> Response:
@@ -256,7 +264,7 @@ def _validation_error(_: Request, error: Exception) -> Response:
         detail=sentence,
         advice=errors.InvalidRequest.advice,
     )
-    return _response(422, problem, errors=found)
+    return ProblemResponse(422, problem, {}, errors=found)
 
 
 def _field_fault(fault: Mapping[str, Any]) -> dict[str, str]:
@@ -271,9 +279,10 @@ def _http_error(_: Request, error: Exception) -> Response:
     return http_problem(error.status_code, error.headers)
 
 
-def _unexpected(*_: object) -> Response:
-    """The server logs the traceback; the caller learns that there is one."""
-    return _response(500, Problem.of(errors.InternalError()), _ALONE)
+def _unexpected(request: Request, _: Exception) -> Response:
+    """The server logs the traceback; the caller learns that there is one, and by which id to find it."""
+    headers = {**_ALONE, "X-Request-ID": request.state.request_id}
+    return ProblemResponse(500, Problem.of(errors.InternalError()), headers)
 
 
 def add_error_handlers(app: FastAPI) -> None:

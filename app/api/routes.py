@@ -270,7 +270,7 @@ async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> 
     seen = reader.sight(launch)
     if seen is Sight.PUBLIC:
         raise SecretRequired
-    if await web.service.cancel(launch_id):
+    if await web.service.cancel(launch_id, by=reader.caller or reader.address):
         return Response(status_code=204)
     return JSONResponse(web.views.launch(launch, sight=seen), 202, {"Retry-After": "1", "Cache-Control": "no-store"})
 

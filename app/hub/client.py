@@ -12,6 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from app.hub.operations import Operation
 from app.hub.progress import parse_progress
 from app.hub.rest import NOT_SENT, SLOW_CALL, HubRest, describe, send
 from app.hub.wire import OAuthTokenModel, SelfModel, TokenList, TokenModel, UserModel, VersionModel
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=BaseModel)
 
-_REACH = httpx.Timeout(5)
+_REACH = {"timeout": httpx.Timeout(5).as_dict(), "kind": Operation.REACH_SERVER.kind}
 _START_MARK = re.compile(r'urlArgs: "v=(\d+)"')
 
 
@@ -89,10 +90,12 @@ class HubClient:
         the API tells when the Hub was started, and every page has the time of that in the address of its scripts.
         """
         asked_at = time.monotonic()
-        version = _parse(VersionModel, await self._rest.call("GET", "", "tell its version"), "tell its version")
+        told = await self._rest.call("GET", "", Operation.TELL_VERSION)
+        version = _parse(VersionModel, told, Operation.TELL_VERSION)
         answered_in_s = time.monotonic() - asked_at
-        itself = _parse(SelfModel, await self._rest.call("GET", "user", "know this token"), "know this token")
-        mark = _START_MARK.search(await self._rest.page("error/404", "show a page"))
+        known = await self._rest.call("GET", "user", Operation.IDENTIFY)
+        itself = _parse(SelfModel, known, Operation.IDENTIFY)
+        mark = _START_MARK.search(await self._rest.page("error/404", Operation.SHOW_PAGE))
         return HubInfo(
             version=version.version,
             scopes=frozenset(itself.scopes),
@@ -105,7 +108,7 @@ class HubClient:
 
         Asked once. HubUnavailable if the Hub cannot say.
         """
-        operation = "know this token"
+        operation = Operation.IDENTIFY
         try:
             response = await self._rest.call("GET", "user", operation, token=token)
         except HubRefused as refusal:
@@ -121,7 +124,7 @@ class HubClient:
 
         `POST /oauth2/token` (RFC 6749 §4.1.3, with PKCE by RFC 7636). Asked once, as a code is good for one time.
         """
-        operation = "take the login's code"
+        operation = Operation.EXCHANGE_CODE
         form = {
             "grant_type": "authorization_code",
             "client_id": client_id,
@@ -154,7 +157,7 @@ class HubClient:
     # --- users --------------------------------------------------------------------------------------------------------
 
     async def create_user(self, username: str) -> None:
-        operation = "create the user"
+        operation = Operation.CREATE_USER
 
         async def ask() -> httpx.Response:
             return await self._rest.call("POST", _user(username), operation)
@@ -170,7 +173,7 @@ class HubClient:
             raise
 
     async def get_user(self, username: str, *, include_stopped_servers: bool = False) -> User | None:
-        operation = "show the user"
+        operation = Operation.GET_USER
         path = _user(username) + ("?include_stopped_servers=1" if include_stopped_servers else "")
 
         async def ask() -> User | None:
@@ -186,7 +189,7 @@ class HubClient:
     async def delete_user(self, username: str) -> bool:
         async def ask() -> bool:
             try:
-                await self._rest.call("DELETE", _user(username), "delete the user", timeouts=SLOW_CALL)
+                await self._rest.call("DELETE", _user(username), Operation.DELETE_USER, timeouts=SLOW_CALL)
             except HubFailed:
                 return False  # 500 while a spawn is pending or a named server is up
             except HubRefused as refusal:
@@ -200,7 +203,7 @@ class HubClient:
     # --- servers ------------------------------------------------------------------------------------------------------
 
     async def start_server(self, username: str, server_name: str, user_options: Mapping[str, Any]) -> None:
-        operation, path = "start the server", _server(username, server_name)
+        operation, path = Operation.START_SERVER, _server(username, server_name)
 
         async def ask() -> httpx.Response:
             # Flat, as every Hub takes it; Hub 4 and 5 would take a wrapper for the options themselves.
@@ -238,7 +241,7 @@ class HubClient:
 
         async def ask() -> bool:
             try:
-                response = await self._rest.call("DELETE", path, "stop the server", body=body, timeouts=SLOW_CALL)
+                response = await self._rest.call("DELETE", path, Operation.STOP_SERVER, body=body, timeouts=SLOW_CALL)
             except HubRefused as refusal:
                 if refusal.status == 400 and "pending" in refusal.reason:
                     return False  # a Hub before 5.1 does not interrupt a spawn
@@ -249,7 +252,7 @@ class HubClient:
         return await self._rest.repeat(ask)
 
     async def progress(self, username: str, server_name: str) -> AsyncGenerator[Progress]:
-        operation, path = "tell of the spawn", f"{_server(username, server_name)}/progress"
+        operation, path = Operation.PROGRESS, f"{_server(username, server_name)}/progress"
         try:
             async with (
                 self._rest.stream(path, operation) as response,
@@ -266,7 +269,7 @@ class HubClient:
         path = f"{_quote(username)}/{_quote(server_name)}" if server_name else _quote(username)
         url = f"{self._server_check_url}user/{path}/api"
         try:
-            response = await send(self._transport, httpx.Request("GET", url, extensions={"timeout": _REACH.as_dict()}))
+            response = await send(self._transport, httpx.Request("GET", url, extensions=_REACH))
         except NOT_SENT as error:
             self._warn_unreachable(describe(error))
             return Reach.UNREACHABLE
@@ -295,7 +298,7 @@ class HubClient:
     # --- tokens -------------------------------------------------------------------------------------------------------
 
     async def mint_token(self, username: str, *, scope: str, note: str, expires_in_s: int) -> Token:
-        operation, path = "mint a token", f"{_user(username)}/tokens"
+        operation, path = Operation.MINT_TOKEN, f"{_user(username)}/tokens"
         body = {"scopes": [scope], "note": note, "expires_in": expires_in_s}
         asked = False
 
@@ -323,10 +326,10 @@ class HubClient:
 
         async def ask() -> None:
             try:
-                listed = _parse(TokenList, await self._rest.call("GET", path, "list tokens"), "list tokens")
-                for token in listed.api_tokens:
+                answer = await self._rest.call("GET", path, Operation.LIST_TOKENS)
+                for token in _parse(TokenList, answer, Operation.LIST_TOKENS).api_tokens:
                     if token.note == note:
-                        await self._rest.call("DELETE", f"{path}/{_quote(token.id)}", "revoke the token")
+                        await self._rest.call("DELETE", f"{path}/{_quote(token.id)}", Operation.REVOKE_TOKEN)
             except HubRefused as refusal:
                 _raise_unless_absent(refusal)
 

@@ -1,12 +1,13 @@
 """A HubClient with its connections, from the settings."""
 
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
 
 from app.hub.client import HubClient
+from app.hub.observed import CallListener, ObservedTransport
 from app.hub.transport import AiohttpTransport
 from app.settings import Settings, SettingsFault
 
@@ -16,13 +17,17 @@ async def connect_hub(
     settings: Settings,
     *,
     transport: httpx.AsyncBaseTransport | None = None,
-    check_lease: Callable[[], None] = lambda: None,
+    check_lease: Callable[[], None] | None = None,
+    listeners: Sequence[CallListener] = (),
 ) -> AsyncGenerator[HubClient]:
     """A client of the Hub that the settings name; its connections are closed on leaving.
 
-    SettingsFault if the files for TLS cannot be used. `HTTP_PROXY` and its like are not heeded: the Hub is a neighbour.
+    `listeners` are told of every request to the Hub. SettingsFault if the files for TLS cannot be used. `HTTP_PROXY`
+    and its like are not heeded: the Hub is a neighbour.
     """
     transport = transport or AiohttpTransport(ssl_context=_ssl_context(settings))
+    if listeners:
+        transport = ObservedTransport(transport, listeners)
     async with transport:
         yield HubClient(
             transport,
@@ -31,7 +36,7 @@ async def connect_hub(
             token=settings.hub_api_token.get_secret_value(),
             retries=settings.retries,
             retry_delay_s=settings.retry_delay,
-            check_lease=check_lease,
+            check_lease=check_lease or (lambda: None),
         )
 
 

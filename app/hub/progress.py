@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Any
 
 from app.event_stream import EventStream, EventTooLarge
+from app.hub.operations import Operation
 from app.launch.errors import HubUnavailable
 from app.launch.ports import Progress
 
@@ -63,4 +64,4 @@ def _percent(value: Any) -> int | None:
 
 def _broken(reason: str) -> HubUnavailable:
     """Says what is wrong, not what was sent: that may be a proxy's page, and failures are shown to visitors."""
-    return HubUnavailable("tell of the spawn", reason)
+    return HubUnavailable(Operation.PROGRESS, reason)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import httpx
 
+from app.hub.operations import kind_of
 from app.hub.wire import hub_reason
 from app.launch.errors import HubBusy, HubError, HubFailed, HubForbidden, HubRefused, HubUnavailable
 
@@ -71,7 +72,7 @@ class HubRest:
         """
         if method != "GET":
             self._check_lease()
-        request = self._request(method, path, body=body, timeouts=timeouts)
+        request = self._request(method, path, operation, body=body, timeouts=timeouts)
         if token is not None:
             request.headers["Authorization"] = f"token {token}"
         response = await self._send(request, operation)
@@ -81,8 +82,8 @@ class HubRest:
 
     async def exchange_code(self, form: Mapping[str, str], operation: str) -> httpx.Response:
         """`POST oauth2/token`, once, with a form and errors as OAuth has them (RFC 6749 §5.2); otherwise as `call`."""
-        timeouts = {"timeout": CALL.as_dict()}
-        request = httpx.Request("POST", f"{self._api_url}oauth2/token", data=form, extensions=timeouts)
+        extensions = {"timeout": CALL.as_dict(), "kind": kind_of(operation)}
+        request = httpx.Request("POST", f"{self._api_url}oauth2/token", data=form, extensions=extensions)
         response = await self._send(request, operation)
         if response.status_code in (400, 401):
             raise HubRefused(operation, response.status_code, "the code is not valid, or this service's token is not")
@@ -96,7 +97,8 @@ class HubRest:
         HubUnavailable if it does not answer.
         """
         url = httpx.URL(self._api_url).join(f"../{path}")
-        return (await self._send(httpx.Request("GET", url, extensions={"timeout": CALL.as_dict()}), operation)).text
+        extensions = {"timeout": CALL.as_dict(), "kind": kind_of(operation)}
+        return (await self._send(httpx.Request("GET", url, extensions=extensions), operation)).text
 
     async def _send(self, request: httpx.Request, operation: str) -> httpx.Response:
         try:
@@ -107,7 +109,7 @@ class HubRest:
     @asynccontextmanager
     async def stream(self, path: str, operation: str) -> AsyncGenerator[httpx.Response]:
         """`GET` a stream; its answer is not read yet, and its connection is closed on leaving. Errors as in `call`."""
-        request = self._request("GET", path, timeouts=STREAM)
+        request = self._request("GET", path, operation, timeouts=STREAM)
         try:
             response = await self._transport.handle_async_request(request)
             try:
@@ -181,13 +183,15 @@ class HubRest:
         spread = random.uniform(0.75, 1.25)  # noqa: S311
         return self._retry_delay_s * float(2 ** (attempt - 1)) * spread
 
-    def _request(self, method: str, path: str, *, timeouts: httpx.Timeout, body: object = None) -> httpx.Request:
+    def _request(
+        self, method: str, path: str, operation: str, *, timeouts: httpx.Timeout, body: object = None
+    ) -> httpx.Request:
         return httpx.Request(
             method,
             self._api_url + path,
             headers=self._headers,
             content=None if body is None else json.dumps(body),
-            extensions={"timeout": timeouts.as_dict()},
+            extensions={"timeout": timeouts.as_dict(), "kind": kind_of(operation)},
         )
 
 

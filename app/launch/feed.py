@@ -103,6 +103,11 @@ class Feed:
         store.subscribe(self.publish)
         store.on_growth(self.note)
 
+    @property
+    def followers(self) -> int:
+        """How many follow launches in this process."""
+        return sum(tail.followers for tail in self._tails.values())
+
     def publish(self, event: Event) -> None:
         """Tell this process's followers of an event that is stored."""
         if tail := self._tails.get(event.launch_id):

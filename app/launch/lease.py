@@ -11,7 +11,7 @@ from typing import Self
 from app.launch.admission import Admission
 from app.launch.course import Course
 from app.launch.errors import LaunchError
-from app.launch.model import Launch
+from app.launch.model import Caller, Launch
 from app.launch.ports import Held, LaunchStore, LeaseLost
 
 log = logging.getLogger(__name__)
@@ -110,9 +110,9 @@ class Leases:
         """Run a launch that was just accepted."""
         self._begin(launch, self._course.run)
 
-    async def cancel(self, launch_id: str) -> None:
+    async def cancel(self, launch_id: str, *, by: Caller | None = None) -> None:
         """Have a launch cancelled by whoever has it, or by this process if nobody does; LaunchNotFound."""
-        await self._store.request_cancel(launch_id)
+        await self._store.request_cancel(launch_id, by=by)
         if run := self._runs.get(launch_id):
             run.cancel()
         self.wake()  # also for a run that was just about to end

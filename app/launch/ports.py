@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Literal, Protocol
 
+from app.launch.changes import Change
 from app.launch.guard import Failing, Guard, GuardState
 from app.launch.idempotency import IdempotencyKey
 from app.launch.line import Weight
@@ -200,6 +201,18 @@ class Queue:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Census:
+    """How many launches of all processes are under way."""
+
+    waiting: int
+    """In line."""
+    in_progress: int
+    """Admitted to the Hub."""
+    waiting_since: datetime | None
+    """When the first in line by age was accepted; None if the line is empty."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Capacity:
     """How much there is of what, over all processes."""
 
@@ -298,6 +311,12 @@ class LaunchStore(Protocol):
         It is told also if the caller of `append` was cancelled meanwhile. It must not raise.
         """
 
+    def on_change(self, listener: Callable[[Change], None]) -> None:
+        """Call `listener` with every change that this process makes from then on; otherwise as `subscribe`.
+
+        Both are called in the context (`contextvars`) of whoever asked for what is stored.
+        """
+
     def on_growth(self, listener: Callable[[str, int], None]) -> None:
         """Call `listener` with a launch's id and its last `seq` when another process has stored events of it.
 
@@ -307,8 +326,11 @@ class LaunchStore(Protocol):
     def on_work(self, listener: Callable[[], None]) -> None:
         """Call `listener` when another process has left something to do: to cancel a launch, or to adopt some."""
 
-    async def request_cancel(self, launch_id: str) -> None:
-        """Note that somebody asked to cancel, for whoever has the launch; the first such request counts."""
+    async def request_cancel(self, launch_id: str, *, by: Caller | None = None) -> None:
+        """Note that somebody asked to cancel, for whoever has the launch; the first such request counts.
+
+        Who it was (`by`) is not kept, but told of.
+        """
 
     async def mark_cleaned(self, launch: Launch, attempt: Attempt, *, again_in_s: float | None = None) -> None:
         """Note that nothing of this attempt is left at the Hub; after `again_in_s` it is due to be looked at again."""
@@ -352,6 +374,9 @@ class LaunchStore(Protocol):
 
     async def queue(self, *, weight: Weight, lately_s: float) -> Queue:
         """The line as it stands, and how many were admitted in the last `lately_s`."""
+
+    async def census(self) -> Census:
+        """How many launches are under way; cheap, however many there have been."""
 
     async def capacity(self, *, guard: Guard) -> Capacity:
         """How much there is of what."""

@@ -173,7 +173,7 @@ class LaunchService:
         """Launches, the newest first."""
         return await self._store.launches(wanted, limit=limit)
 
-    async def cancel(self, launch_id: str) -> bool:
+    async def cancel(self, launch_id: str, *, by: Caller | None = None) -> bool:
         """Stop the spawn or the server and delete what the launch created; safe to repeat; LaunchNotFound, LaunchGone.
 
         True once the Hub has confirmed it, and for what had ended before; False while that is under way.
@@ -181,7 +181,7 @@ class LaunchService:
         launch = await self.get(launch_id)
         if not launch.is_under_way and launch.status is not Status.READY:
             return True
-        await self._leases.cancel(launch_id)
+        await self._leases.cancel(launch_id, by=by)
         return False
 
     def _new_launch(self, request: LaunchRequest, caller: Caller, first: Attempt) -> Launch:

@@ -10,11 +10,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from ulid import ULID
 
+from app.launch.changes import Accepted, Adopted, CancelRequested, Change, Cleaned, Stopped
 from app.launch.guard import Failing, Guard, known_as
 from app.launch.idempotency import IdempotencyKey
 from app.launch.line import Weight
-from app.launch.model import Attempt, Event, Launch, Step
-from app.launch.ports import Capacity, Held, LetThrough, Only, Queue, Wanted
+from app.launch.model import Attempt, Caller, Event, Launch, Step
+from app.launch.ports import Capacity, Census, Held, LetThrough, Only, Queue, Wanted
 from app.launch.quotas import Quota
 from app.sealing import Sealer
 from app.store import acceptance, counts, leases, line, outcomes, rate_counts, reads, schema, upkeep, writes
@@ -61,6 +62,7 @@ class SqlLaunchStore:
         """For rate limits; open as long as the store is."""
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="hublaunch-reader")
         self._listeners: list[Callable[[Event], None]] = []
+        self._change_listeners: list[Callable[[Change], None]] = []
         self._growth_listeners: list[Callable[[str, int], None]] = []
         self._work_listeners: list[Callable[[], None]] = []
         self._listening: asyncio.Task[None] | None = None
@@ -103,10 +105,14 @@ class SqlLaunchStore:
         most_under_way: int | None = None,
     ) -> Launch:
         accept = acceptance.Accept(launch, key, self._lease.owner, self._key_kept_s, only, quotas, most_under_way)
+
+        def publish(accepted: acceptance.Accepted) -> None:
+            if accepted.event is not None:
+                self._publish(accepted.event)
+                self._tell(Accepted(launch=launch))
+
         while True:
-            accepted = await self._writer.write(
-                acceptance.accept, accept, on_stored=self._publish_accepted, lock=acceptance.LOCK
-            )
+            accepted = await self._writer.write(acceptance.accept, accept, on_stored=publish, lock=acceptance.LOCK)
             if accepted.launch_id == launch.id:
                 return launch
             if earlier := await self.get(accepted.launch_id):  # or it was removed in between
@@ -120,15 +126,24 @@ class SqlLaunchStore:
         append = writes.Append(launch.id, launch.fence, step, sealed_token)
         return await self._writer.write(writes.append, append, on_stored=self._publish)
 
-    async def request_cancel(self, launch_id: str) -> None:
-        await self._writer.write(writes.request_cancel, launch_id)
+    async def request_cancel(self, launch_id: str, *, by: Caller | None = None) -> None:
+        def tell(is_first: bool) -> None:
+            if is_first:
+                self._tell(CancelRequested(launch_id=launch_id, by=by))
+
+        await self._writer.write(writes.request_cancel, launch_id, on_stored=tell)
 
     async def mark_cleaned(self, launch: Launch, attempt: Attempt, *, again_in_s: float | None = None) -> None:
-        await self._writer.write(writes.mark_cleaned, writes.Cleaned(attempt, launch.fence, again_in_s))
+        await self._writer.write(
+            writes.mark_cleaned,
+            writes.Cleaned(attempt, launch.fence, again_in_s),
+            on_stored=lambda is_late: self._tell(Cleaned(attempt=attempt, is_late=is_late)),
+        )
 
     async def mark_stopped(self, launch: Launch, *, stopped_by: str, clean_in_s: float | None) -> None:
         stop = writes.Stop(launch.id, launch.fence, stopped_by, clean_in_s)
-        await self._writer.write(writes.mark_stopped, stop)
+        stopped = Stopped(launch_id=launch.id, stopped_by=stopped_by)
+        await self._writer.write(writes.mark_stopped, stop, on_stored=lambda _: self._tell(stopped))
 
     # --- reads --------------------------------------------------------------------------------------------------------
 
@@ -165,6 +180,9 @@ class SqlLaunchStore:
     async def queue(self, *, weight: Weight, lately_s: float) -> Queue:
         return await self._read(line.queue, weight, lately_s)
 
+    async def census(self) -> Census:
+        return await self._read(line.census)
+
     async def capacity(self, *, guard: Guard) -> Capacity:
         return await self._read(line.capacity, guard)
 
@@ -181,7 +199,11 @@ class SqlLaunchStore:
         return await self._writer.write(leases.hold, self._lease)
 
     async def adopt(self, *, limit: int) -> Sequence[Launch]:
-        return await self._writer.write(leases.adopt, leases.Adoption(self._lease, limit))
+        return await self._writer.write(
+            leases.adopt,
+            leases.Adoption(self._lease, limit),
+            on_stored=lambda launches: self._tell(Adopted(launches=launches)),
+        )
 
     async def release(self) -> None:
         await self._writer.write(leases.release, self._lease.owner)
@@ -204,19 +226,22 @@ class SqlLaunchStore:
     def subscribe(self, listener: Callable[[Event], None]) -> None:
         self._listeners.append(listener)
 
+    def on_change(self, listener: Callable[[Change], None]) -> None:
+        self._change_listeners.append(listener)
+
     def on_growth(self, listener: Callable[[str, int], None]) -> None:
         self._growth_listeners.append(listener)
 
     def on_work(self, listener: Callable[[], None]) -> None:
         self._work_listeners.append(listener)
 
-    def _publish_accepted(self, accepted: acceptance.Accepted) -> None:
-        if accepted.event is not None:
-            self._publish(accepted.event)
-
     def _publish(self, event: Event) -> None:
         for listener in self._listeners:
             listener(event)
+
+    def _tell(self, change: Change) -> None:
+        for listener in self._change_listeners:
+            listener(change)
 
     async def _listen(self) -> None:
         async for notice in self._database.notices():

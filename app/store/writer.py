@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from itertools import groupby
 from queue import Empty, SimpleQueue
@@ -44,6 +45,7 @@ class _Write(Generic[A, T]):
     stored: asyncio.Future[T]
     on_stored: Callable[[T], None] | None
     lock: str | None
+    context: Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,14 @@ class Writer:
         """Make a change; return its result once that is committed, or raise what it or the database raised.
 
         A cancelled call's change is made all the same. `on_stored` is called with the result in the event loop, in the
-        order in which changes were asked for and before any caller goes on, also if this caller was cancelled. The
-        processes that share the database make changes with the same `lock` one after the other.
+        order in which changes were asked for and before any caller goes on, also if this caller was cancelled; and in
+        this caller's context. The processes that share the database make changes with the same `lock` one after the
+        other.
         """
         if self._loop is None or self._stopped:
             raise RuntimeError("the store is not open")
         stored: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Write(change, argument, stored, on_stored, lock))
+        self._queue.put(_Write(change, argument, stored, on_stored, lock, copy_context()))
         return await stored
 
     def stop(self) -> None:
@@ -226,4 +229,4 @@ def _settle(batch: Sequence[_Write[Any, Any]], outcomes: Sequence[Any]) -> None:
             write.stored.set_result(outcome)
     for write, outcome in zip(batch, outcomes, strict=True):
         if write.on_stored is not None and not isinstance(outcome, _Failure):
-            write.on_stored(outcome)
+            write.context.run(write.on_stored, outcome)

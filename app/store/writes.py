@@ -21,6 +21,7 @@ from app.store.shared import WORK, is_shared, notify, now
 from app.store.tables import Instant, launch_attempts, launch_events, launches
 
 A = TypeVar("A")
+T = TypeVar("T")
 
 _NOW = bindparam("now", type_=Instant)
 
@@ -29,7 +30,8 @@ _INSERT_EVENT = insert(launch_events)
 
 # What an UPDATE is bound to must not have the name of a column: such a name is what it sets.
 _UPDATE_LAUNCH = update(launches).where(launches.c.id == bindparam("of_launch"))
-_REQUEST_CANCEL = _UPDATE_LAUNCH.values(cancel_requested_at=func.coalesce(launches.c.cancel_requested_at, _NOW))
+_REQUEST_CANCEL = _UPDATE_LAUNCH.where(launches.c.cancel_requested_at.is_(None)).values(cancel_requested_at=_NOW)
+_EXISTS = select(launches.c.id).where(launches.c.id == bindparam("launch_id"))
 _UPDATE_ATTEMPT = update(launch_attempts).where(
     launch_attempts.c.launch_id == bindparam("of_launch"), launch_attempts.c.number == bindparam("of_number")
 )
@@ -102,14 +104,12 @@ def check_fence(launch_id: str, fence: int, *, held: int) -> None:
         raise LeaseLost(f"launch {launch_id} is another process's now")
 
 
-def _each(write: Callable[[Connection, A], None]) -> Callable[[Connection, Sequence[A]], Sequence[None]]:
+def _each(write: Callable[[Connection, A], T]) -> Callable[[Connection, Sequence[A]], Sequence[T]]:
     """One after the other, for what is rare."""
 
     @wraps(write)
-    def write_each(connection: Connection, arguments: Sequence[A]) -> Sequence[None]:
-        for argument in arguments:
-            write(connection, argument)
-        return [None] * len(arguments)
+    def write_each(connection: Connection, arguments: Sequence[A]) -> Sequence[T]:
+        return [write(connection, argument) for argument in arguments]
 
     return write_each
 
@@ -159,21 +159,28 @@ def _started(append: Append, logs: Mapping[str, "_Log"]) -> dict[str, Any]:
 
 
 @_each
-def request_cancel(connection: Connection, launch_id: str) -> None:
-    """Note when a cancellation was first requested. LaunchNotFound."""
-    if connection.execute(_REQUEST_CANCEL, {"of_launch": launch_id, "now": datetime.now(UTC)}).rowcount != 1:
+def request_cancel(connection: Connection, launch_id: str) -> bool:
+    """Note when a cancellation was first requested, and tell whether this was it. LaunchNotFound."""
+    noted = connection.execute(_REQUEST_CANCEL, {"of_launch": launch_id, "now": datetime.now(UTC)})
+    is_first = noted.rowcount == 1
+    if not is_first and connection.execute(_EXISTS, {"launch_id": launch_id}).first() is None:
         raise LaunchNotFound
     notify(connection, [WORK])
+    return is_first
 
 
 @_each
-def mark_cleaned(connection: Connection, cleaned: Cleaned) -> None:
-    """Note when the attempt was first found to have left nothing at the Hub. LaunchNotFound, LeaseLost."""
+def mark_cleaned(connection: Connection, cleaned: Cleaned) -> bool:
+    """Note when the attempt was first found to have left nothing at the Hub. LaunchNotFound, LeaseLost.
+
+    True if the launch did not stand on this attempt any more.
+    """
     attempt, at = cleaned.attempt, now(connection)
-    _log(connection, attempt.launch_id, cleaned.fence)
+    log = _log(connection, attempt.launch_id, cleaned.fence)
     key = {"of_launch": attempt.launch_id, "of_number": attempt.number, "now": at}
     if connection.execute(_MARK_CLEANED, {**key, "clean_at": _after(at, cleaned.again_in_s)}).rowcount != 1:
         raise LaunchNotFound
+    return log.attempt != attempt.number or log.status not in (Status.WAITING, Status.LAUNCHING)
 
 
 @_each

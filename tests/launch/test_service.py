@@ -32,8 +32,8 @@ class GatedStore(SqlLaunchStore):
             await self.gate.wait()
         return event
 
-    async def request_cancel(self, launch_id: str) -> None:
-        await super().request_cancel(launch_id)
+    async def request_cancel(self, launch_id: str, *, by: Caller | None = None) -> None:
+        await super().request_cancel(launch_id, by=by)
         self.cancel_stored.set()
         await self.gate.wait()
 

@@ -1,0 +1,103 @@
+"""Each request has an id, a line in the log, and listeners. Plain ASGI, so that a stream passes through untouched."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from secrets import token_hex
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.launch.errors import InternalError
+
+log = logging.getLogger("app.access")
+
+PATH_MAX = 200
+_SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""Of the request that is being answered, or that a launch came with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a request was answered."""
+
+    status: int
+    code: str | None
+    """Of the problem, if it is one."""
+
+
+RequestListener = Callable[[Scope], Callable[[Answer], None]]
+"""Called when a request begins, in its own context; gives what to call once it is answered. Neither may raise."""
+
+
+class Requests:
+    """Gives each request its id, and tells the log and the lifespan's `request_listeners` how it was answered.
+
+    The id is the caller's own `X-Request-ID` where that is a sane one; the answer carries it. No line has the query, in
+    which the secret of a launch may stand. Probes, which come all the time, are lines for DEBUG.
+    """
+
+    def __init__(self, app: ASGIApp, *, quiet_paths: frozenset[str]) -> None:
+        self._app = app
+        self._quiet_paths = quiet_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began_at, status = time.perf_counter(), 500
+        state = scope.setdefault("state", {})
+        state["request_id"] = own_id = _id_of(scope)
+        request_id.set(own_id)
+        listeners: Sequence[RequestListener] = state.get("request_listeners", ())
+        tell_end = [begin(scope) for begin in listeners]
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = own_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:
+            state["problem_code"] = InternalError.code  # the answer to it is made outside of every middleware
+            raise
+        finally:
+            answer = Answer(status, state.get("problem_code"))
+            for tell in tell_end:
+                tell(answer)
+            self._log(scope, answer, time.perf_counter() - began_at)
+
+    def _log(self, scope: Scope, answer: Answer, seconds: float) -> None:
+        client, path = scope.get("client"), scope["path"]
+        log.log(
+            logging.DEBUG if path in self._quiet_paths else logging.INFO,
+            '%s "%s %s" %d%s in %.0f ms',
+            client[0] if client else "-",
+            scope["method"],
+            path if len(path) <= PATH_MAX else path[:PATH_MAX] + "…",
+            answer.status,
+            f" {answer.code}" if answer.code else "",
+            seconds * 1000,
+        )
+
+
+def _id_of(scope: Scope) -> str:
+    given = Headers(scope=scope).get("X-Request-ID", "")
+    return given if _SANE_ID.fullmatch(given) else token_hex(16)
+
+
+def refusals_to(told: Callable[[str], None]) -> RequestListener:
+    """Tells the code of every request that is answered with a problem."""
+
+    def begin(_: Scope) -> Callable[[Answer], None]:
+        return lambda answer: told(answer.code) if answer.code else None
+
+    return begin

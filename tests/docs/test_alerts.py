@@ -1,0 +1,106 @@
+"""docs/alerts.yaml and docs/grafana.json ask for metrics that there are, by queries that Prometheus takes."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry, generate_latest
+
+from app.launch.ports import Census
+from app.observe.metrics import Metrics
+from tests.docs.promtool import promtool
+
+DOCS = Path(__file__).parents[2] / "docs"
+_NAME = re.compile(r"\b(?:hublaunch|process|python)_[a-z0-9_]+")
+_VARIABLES = {"$__rate_interval": "5m", "$job": "hublaunch"}
+
+
+def rules() -> list[dict[str, Any]]:
+    groups: list[dict[str, Any]] = yaml.safe_load((DOCS / "alerts.yaml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def dashboard_queries() -> Iterator[tuple[str, str]]:
+    """The title of a panel and one of its queries, with values for the dashboard's variables."""
+    for panel in json.loads((DOCS / "grafana.json").read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            query = target["expr"]
+            for name, value in _VARIABLES.items():
+                query = query.replace(name, value)
+            yield panel["title"], query
+
+
+def registry() -> CollectorRegistry:
+    """All metrics, each with a series."""
+
+    async def census() -> Census:
+        raise NotImplementedError
+
+    metrics = Metrics(codes=("spawn_failed",), kinds=("get_user",), census=census, followers=lambda: 0)
+    metrics.on_hub_request("get_user", None)("failed")
+    return metrics.registry
+
+
+def names() -> set[str]:
+    """Of all samples that are told."""
+    return {sample.name for family in registry().collect() for sample in family.samples}
+
+
+def test_every_metric_that_a_panel_or_a_rule_asks_for_is_told() -> None:
+    asked, told = [*dashboard_queries(), *((rule.get("alert", ""), rule["expr"]) for rule in rules())], names()
+
+    unknown = {(title, name) for title, query in asked for name in _NAME.findall(query) if name not in told}
+
+    assert len(asked) > 30
+    assert not unknown
+
+
+def test_every_metric_is_on_the_page_of_metrics_and_every_alert_has_a_heading_there() -> None:
+    page = (DOCS / "metrics.md").read_text()
+    families = {name.removesuffix("_bucket") for name in names() if name.startswith("hublaunch_")}
+
+    missing = {name for name in families if not name.endswith(("_count", "_sum")) and f"`{name}`" not in page}
+
+    assert not missing
+    for rule in rules():
+        if "alert" in rule:
+            assert f"\n### {rule['alert']}\n" in page
+            assert rule["annotations"]["runbook"] == f"docs/metrics.md#{rule['alert'].lower()}"
+
+
+@pytest.mark.promtool
+def test_alerts_fire_where_they_have_to() -> None:
+    done = subprocess.run(
+        [promtool(), "test", "rules", Path(__file__).parent / "alerts_test.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.promtool
+def test_prometheus_takes_every_query_of_the_dashboard(tmp_path: Path) -> None:
+    queries = [{"record": f"panel:{number}", "expr": query} for number, (_, query) in enumerate(dashboard_queries())]
+    file = tmp_path / "rules.yaml"
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": queries}]}))
+
+    done = subprocess.run([promtool(), "check", "rules", file], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(queries)} rules found" in done.stdout
+
+
+@pytest.mark.promtool
+def test_prometheus_finds_no_fault_with_what_is_told() -> None:
+    done = subprocess.run(
+        [promtool(), "check", "metrics"], input=generate_latest(registry()), capture_output=True, check=False
+    )
+
+    assert b"hublaunch" not in done.stdout + done.stderr

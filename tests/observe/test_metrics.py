@@ -1,0 +1,280 @@
+"""What Prometheus is told, read as it reads it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Mapping
+from itertools import product
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.launch.errors import LaunchError
+from app.launch.model import Problem
+from app.settings import Settings, SettingsFault
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.postgres import Postgres
+from tests.served import Service, serve
+
+Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"metrics_public": True, "retries": 2})
+
+
+async def scrape(service: Service) -> Samples:
+    answer = await service.http.get("/metrics")
+    assert answer.status_code == 200
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def value(samples: Samples, name: str, **labels: str) -> float:
+    return samples.get((f"hublaunch_{name}", frozenset(labels.items())), 0.0)
+
+
+async def ended(service: Service, **body: object) -> str:
+    """The last phase of a launch, once its stream has ended."""
+    accepted = await service.launch(**body)
+    phase: str = (await service.events(accepted["events_url"]))[-1]["phase"]
+    return phase
+
+
+async def test_a_launch_that_becomes_ready_is_counted_with_its_time_and_its_wait(service: Service) -> None:
+    assert await ended(service) == "ready"
+
+    samples = await scrape(service)
+
+    assert value(samples, "launches_accepted_total") == 1
+    assert value(samples, "launches_ended_total", outcome="ready", cause="") == 1
+    assert value(samples, "launches_ready_first_attempt_total") == 1
+    assert value(samples, "launch_duration_seconds_count", outcome="ready") == 1
+    assert value(samples, "launch_queue_seconds_count") == 1
+    assert value(samples, "events_appended_total", phase="waiting") == 1
+    assert value(samples, "events_appended_total", phase="ready") == 1
+
+
+async def test_a_launch_that_fails_is_counted_by_its_cause_and_takes_its_time_too(
+    service: Service, hub: FakeHub
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(fails="boom"))
+
+    assert await ended(service) == "failed"
+
+    samples = await scrape(service)
+    assert value(samples, "launches_ended_total", outcome="failed", cause="spawn_failed") == 1
+    assert value(samples, "launch_duration_seconds_count", outcome="failed") == 1
+    assert value(samples, "launches_ready_first_attempt_total") == 0
+
+
+async def test_ready_by_a_second_attempt_is_no_success_of_the_first(service: Service, hub: FakeHub) -> None:
+    hub.fail_on("start_server", status=503, body="json")
+
+    assert await ended(service) == "ready"
+
+    samples = await scrape(service)
+    assert value(samples, "launches_ended_total", outcome="ready", cause="") == 1
+    assert value(samples, "launches_ready_first_attempt_total") == 0
+
+
+async def test_a_launch_that_the_hub_sends_back_in_line_is_counted(service: Service, hub: FakeHub) -> None:
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "0"})
+
+    assert await ended(service) == "ready"
+
+    assert value(await scrape(service), "launch_put_backs_total") == 1
+
+
+async def test_what_is_under_way_is_told_as_it_stands(service: Service, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+    accepted = await service.launch()
+    async with service.http.stream("GET", accepted["events_url"]) as stream:
+        lines = stream.aiter_lines()
+        while "Pulling" not in await anext(lines):
+            pass
+
+        samples = await scrape(service)
+
+    assert value(samples, "launches_in_progress") == 1
+    assert value(samples, "queue_size") == 0
+    assert value(samples, "followers") == 1
+    assert value(samples, "records_answer") == 1
+    await service.cancel(accepted)
+    assert value(await scrape(service), "launches_in_progress") == 0
+
+
+async def test_the_line_and_its_oldest_are_told(settings: Settings, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service:
+        first, second = await service.launch(), await service.launch()
+        await hub.until(lambda: hub.count("spawn_started"))
+
+        samples = await scrape(service)
+
+        assert (value(samples, "launches_in_progress"), value(samples, "queue_size")) == (1, 1)
+        assert 0 < value(samples, "queue_oldest_seconds") < 20
+        await service.cancel(second)
+        await service.cancel(first)
+
+
+async def test_replicas_tell_the_same_numbers_of_what_they_share(
+    settings: Settings, hub: FakeHub, postgres: Postgres
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    shared = settings.model_copy(update={"database_url": postgres.database(), "lease_s": 30})
+    given = Settings.model_validate({**shared.model_dump(), "secret_key": "k" * 40})
+    async with serve(given) as one, serve(given) as other:
+        accepted = await one.launch()
+        await hub.until(lambda: hub.count("spawn_started"))
+
+        told = [value(await scrape(each), "launches_in_progress") for each in (one, other)]
+
+        assert told == [1, 1]
+        await one.cancel(accepted)
+
+
+async def test_requests_to_the_hub_are_measured_by_kind(service: Service, hub: FakeHub) -> None:
+    hub.fail_on("create_user", status=502, act=True, body="html")
+
+    assert await ended(service) == "ready"
+
+    samples = await scrape(service)
+    for kind in ("create_user", "start_server", "mint_token", "progress", "reach_server", "tell_version"):
+        assert value(samples, "hub_request_seconds_count", kind=kind) >= 1, kind
+    assert value(samples, "hub_request_seconds_count", kind="other") == 0
+    assert value(samples, "hub_request_errors_total", kind="create_user", error="failed") == 1
+
+
+async def test_a_hub_that_cannot_be_reached_is_an_error_by_kind(service: Service, hub: FakeHub) -> None:
+    await hub.kill()
+
+    assert await ended(service) == "failed"
+
+    samples = await scrape(service)
+    errors = {
+        labels: count for (name, labels), count in samples.items() if name == "hublaunch_hub_request_errors_total"
+    }
+    assert sum(count for labels, count in errors.items() if ("error", "unreachable") in labels) >= 1
+    assert value(samples, "launches_ended_total", outcome="failed", cause="hub_unavailable") == 1
+
+
+async def test_refusals_are_counted_by_code_also_those_of_http(service: Service) -> None:
+    await service.http.post("/launch", json={"image": "!"})
+    await service.http.post("/launch", content="{}", headers={"Content-Type": "text/plain"})
+    await service.http.get("/nothing")
+    await service.http.get("/launch", headers={"Host": "elsewhere.example.org"})
+
+    samples = await scrape(service)
+
+    for code in ("invalid_request", "unsupported_media_type", "not_found", "unknown_host"):
+        assert value(samples, "refusals_total", code=code) == 1, code
+
+
+async def test_a_server_that_its_caller_stopped_and_its_clean_up_are_counted(service: Service) -> None:
+    accepted = await service.launch()
+    await service.events(accepted["events_url"])
+
+    await service.cancel(accepted)
+
+    assert value(await scrape(service), "launches_stopped_total", by="caller") == 1
+
+
+async def test_the_number_of_series_does_not_grow_with_what_callers_send(service: Service, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(fails="boom"))
+    await ended(service)
+    await service.http.post("/launch", json={"image": "!"})
+    await service.http.get("/nothing")
+    before = set(await scrape(service))
+    images = [f"registry-{n}.example.org/image-{n}:{n}" for n in range(5)] + ["!", "", "x" * 5000]
+    repositories = [f"https://example.org/org-{n}/repo-{n}" for n in range(3)] + ["no url", "https://u:p@example.org/"]
+    for number, (image, repo) in enumerate(product(images, repositories)):
+        hub.spawn_plan(None, SpawnPlan(fails=f"cause {number}: {image[:50]}"))
+        answer = await service.http.post("/launch", json={"image": image, "repo_url": repo})
+        if answer.status_code == 202:
+            await service.events(answer.json()["events_url"])
+        await service.http.get(f"/{number}/{number}?q={number}", headers={"X-Request-ID": f"id-{number}"})
+
+    after = set(await scrape(service))
+
+    grown = {name for name, _ in after - before}
+    assert grown <= {"hublaunch_hub_request_errors_total"}
+    assert len(after - before) <= 2
+
+
+async def test_every_code_of_a_launch_is_a_cause_and_any_other_is_told_as_other(service: Service) -> None:
+    metrics = service.state["metrics"]
+
+    def leaves(kind: type[LaunchError]) -> set[type[LaunchError]]:
+        return {leaf for below in kind.__subclasses__() for leaf in leaves(below) | {below}}
+
+    for kind in leaves(LaunchError):
+        if hasattr(kind, "code"):
+            assert metrics._known(kind.code) == kind.code
+    assert metrics._known(Problem(code="new_one", title="", detail="", advice="").code) == "other"
+
+
+@pytest.fixture
+async def apart(settings: Settings) -> AsyncGenerator[tuple[Service, str]]:
+    """A service whose metrics have a port of their own, and the address of that."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with serve(settings.model_copy(update={"metrics_public": False, "metrics_port": port})) as service:
+        yield service, f"http://127.0.0.1:{port}"
+
+
+async def test_metrics_have_a_port_of_their_own_and_nothing_else_is_there(apart: tuple[Service, str]) -> None:
+    service, url = apart
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        answers = [await http.get(path) for path in ("/metrics", "/healthz", "/launch")]
+
+    assert [answer.status_code for answer in answers] == [200, 404, 404]
+    assert "hublaunch_build_info" in answers[0].text
+    assert (await service.http.get("/metrics")).status_code == 404
+
+
+async def test_openmetrics_is_answered_to_whoever_accepts_it(apart: tuple[Service, str]) -> None:
+    _, url = apart
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        answer = await http.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.text.endswith("# EOF\n")
+
+
+async def test_without_a_setting_there_are_no_metrics(settings: Settings) -> None:
+    async with serve(settings.model_copy(update={"metrics_public": False})) as service:
+        answer = await service.http.get("/metrics")
+
+    assert (answer.status_code, service.state["metrics"]) == (404, None)
+
+
+async def test_a_port_that_is_taken_ends_the_start_with_a_sentence(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsFault, match=f"LAUNCHER_METRICS_PORT: 127.0.0.1:{port} cannot be had"):
+            async with serve(settings.model_copy(update={"metrics_port": port})):
+                pass
+
+
+async def test_a_database_that_does_not_answer_is_told_and_ends_no_scrape(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> None:
+        raise OSError("the database is gone")
+
+    monkeypatch.setattr(service.state["metrics"], "_census", broken)
+
+    samples = await scrape(service)
+
+    assert value(samples, "records_answer") == 0
+    assert value(samples, "queue_size") != value(samples, "queue_size")  # not a number
+    assert value(samples, "launches_accepted_total") == 0
+
+
+async def test_scrapes_at_once_are_all_answered(service: Service) -> None:
+    assert len(await asyncio.gather(*(scrape(service) for _ in range(5)))) == 5

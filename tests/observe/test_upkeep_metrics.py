@@ -1,0 +1,64 @@
+"""Launches that change hands and what is left of them, as they are counted."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from app.hub.client import HubClient
+from app.launch.model import Caller, LaunchRequest
+from app.observe.metrics import Metrics
+from app.store.sql import SqlLaunchStore
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.launching import SEALER, launching
+
+ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
+REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
+
+
+@asynccontextmanager
+async def process(path: Path) -> AsyncGenerator[tuple[SqlLaunchStore, Metrics]]:
+    """The store of a process, and what is counted of it."""
+    async with SqlLaunchStore(f"sqlite:///{path}/l.sqlite", sealer=SEALER) as store:
+        metrics = Metrics(codes=(), kinds=(), census=store.census, followers=lambda: 0)
+        store.subscribe(metrics.on_event)
+        store.on_change(metrics.on_change)
+        yield store, metrics
+
+
+def count(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"hublaunch_{name}_total", labels)
+
+
+async def test_a_launch_that_a_process_left_is_counted_by_the_one_that_goes_on(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with process(tmp_path) as (store, _), launching(hub, client, store) as core:
+        launch = await core.service.start(REQUEST, ANYBODY)
+        await hub.until(lambda: hub.is_spawning(launch.attempt.username))
+
+    async with process(tmp_path) as (store, metrics), launching(hub, client, store) as core:
+        hub.release(launch.attempt.username)
+        await core.idle()
+
+    assert count(metrics, "launches_adopted") == 1
+    assert count(metrics, "orphans_found") == 0
+    assert count(metrics, "launches_ended", outcome="ready", cause="") == 1
+    assert metrics.registry.get_sample_value("hublaunch_launch_queue_seconds_count") == 0  # the former has counted it
+
+
+async def test_a_user_that_outlived_the_server_is_an_orphan_found_and_reaped(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    async with process(tmp_path) as (store, before), launching(hub, client, store, cull_after_s=0) as core:
+        launch = await core.launch(ANYBODY, REQUEST)
+        await hub.stop_server(launch.attempt.username, "", remove=False)
+        assert not await core.reaper.stands(launch)
+
+    async with process(tmp_path) as (store, metrics), launching(hub, client, store) as core:
+        await core.idle()
+
+    assert not hub.users
+    assert count(before, "launches_stopped", by="hub") == 1
+    assert (count(metrics, "orphans_found"), count(metrics, "orphans_reaped")) == (1, 1)
+    assert count(metrics, "launches_adopted") == 0

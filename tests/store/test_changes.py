@@ -1,0 +1,110 @@
+"""What the records tell of beside events, once it is stored."""
+
+from contextvars import ContextVar
+from dataclasses import replace
+
+import pytest
+
+from app.launch.changes import Accepted, Adopted, CancelRequested, Change, Cleaned, Stopped
+from app.launch.errors import LaunchNotFound, QuotaReached
+from app.launch.idempotency import IdempotencyKey
+from app.launch.model import Caller
+from app.sealing import Sealer
+from app.store.sql import SqlLaunchStore
+from tests.store.launches import FAILED, PULLING, READY, new_launch, second_attempt
+
+ADA = Caller(kind="hub", key="ada")
+
+
+def changes(store: SqlLaunchStore) -> list[Change]:
+    told: list[Change] = []
+    store.on_change(told.append)
+    return told
+
+
+async def test_an_acceptance_is_told_once_for_its_key_and_not_if_it_is_refused(store: SqlLaunchStore) -> None:
+    told, key = changes(store), IdempotencyKey(scope="s", request="r")
+    launch = new_launch(caller=replace(ADA, max_active=1))
+
+    await store.accept(launch, key)
+    await store.accept(new_launch(caller=replace(ADA, max_active=1)), key)
+    with pytest.raises(QuotaReached):
+        await store.accept(new_launch(caller=replace(ADA, max_active=1)))
+
+    assert told == [Accepted(launch=launch)]
+
+
+async def test_the_first_request_to_cancel_is_told_with_who_made_it(store: SqlLaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+    told = changes(store)
+
+    await store.request_cancel(launch.id, by=ADA)
+    await store.request_cancel(launch.id, by=ADA)
+    with pytest.raises(LaunchNotFound):
+        await store.request_cancel(new_launch().id, by=ADA)
+
+    assert told == [CancelRequested(launch_id=launch.id, by=ADA)]
+
+
+async def test_a_clean_up_is_late_once_the_launch_is_over_or_has_gone_on(store: SqlLaunchStore) -> None:
+    in_time, over, gone_on = new_launch(), new_launch(), new_launch()
+    for launch in (in_time, over, gone_on):
+        await store.accept(launch)
+    await store.append(over, FAILED)
+    await store.begin_attempt(gone_on, second_attempt(gone_on))
+    told = changes(store)
+
+    for launch in (in_time, over, gone_on):
+        await store.mark_cleaned(launch, launch.attempt)
+
+    assert told == [
+        Cleaned(attempt=in_time.attempt, is_late=False),
+        Cleaned(attempt=over.attempt, is_late=True),
+        Cleaned(attempt=gone_on.attempt, is_late=True),
+    ]
+
+
+async def test_what_is_adopted_and_what_is_stopped_is_told(url: str, sealer: Sealer) -> None:
+    ready, orphaned = new_launch(), new_launch()
+    async with SqlLaunchStore(url, sealer=sealer) as former:
+        for launch in (ready, orphaned):
+            await former.accept(launch)
+        await former.append(ready, PULLING)
+        await former.append(ready, READY)
+        await former.release()
+    async with SqlLaunchStore(url, sealer=sealer) as store:
+        told = changes(store)
+
+        adopted = await store.adopt(limit=10)
+        await store.mark_stopped(ready, stopped_by="hub", clean_in_s=None)
+
+    assert [launch.id for launch in adopted] == [orphaned.id]
+    assert told == [Adopted(launches=adopted), Stopped(launch_id=ready.id, stopped_by="hub")]
+
+
+async def test_listeners_are_called_in_the_context_of_whoever_asked(store: SqlLaunchStore) -> None:
+    asked_by: ContextVar[str] = ContextVar("asked_by")
+    heard: list[str] = []
+    store.subscribe(lambda _: heard.append(asked_by.get()))
+    store.on_change(lambda _: heard.append(asked_by.get()))
+    asked_by.set("this test")
+
+    await store.accept(new_launch())
+
+    assert heard == ["this test", "this test"]
+
+
+async def test_a_census_counts_who_waits_and_who_is_at_the_hub(store: SqlLaunchStore) -> None:
+    empty = await store.census()
+    waiting, admitted, ended = new_launch(), new_launch(), new_launch()
+    for launch in (admitted, waiting, ended):
+        await store.accept(launch)
+    await store.append(ended, FAILED)
+    await store.admit(most=1, weight=lambda _: 1.0)
+
+    census = await store.census()
+
+    assert (empty.waiting, empty.in_progress, empty.waiting_since) == (0, 0, None)
+    assert (census.waiting, census.in_progress) == (1, 1)
+    assert census.waiting_since in (waiting.created_at, admitted.created_at)
