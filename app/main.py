@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequ
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from types import FrameType
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import httpx
 from fastapi import FastAPI
@@ -51,7 +51,6 @@ from app.launch.service import LaunchService
 from app.launcher import Launcher, binder_images_of, entry_of, limits_of, policy_of
 from app.limits_file import LimitsFault, LimitsFile
 from app.logs import configure_logging
-from app.observe.metrics import Metrics
 from app.observing import observing, show_metrics
 from app.rates import open_limiter
 from app.sealing import Sealer
@@ -59,6 +58,9 @@ from app.settings import Settings, SettingsFault, load_settings
 from app.store.database import described, is_shared, secret_key
 from app.store.errors import StoreError
 from app.store.sql import SqlLaunchStore
+
+if TYPE_CHECKING:
+    from app.observe.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ POLL_S = 5.0
 class _State(TypedDict):
     web: Web
     request_listeners: Sequence[RequestListener]
-    metrics: Metrics | None
+    metrics: "Metrics | None"
     oauth: OAuth | None
 
 
@@ -307,7 +309,7 @@ def settings_or_exit() -> Settings:
         settings = load_settings()
     except SettingsFault as fault:
         sys.exit(str(fault))
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     return settings
 
 

@@ -1,8 +1,10 @@
-"""What watches the service, joined from the settings: its metrics."""
+"""What watches the service, joined from the settings. What they leave off is not even imported."""
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,16 +15,19 @@ from app.hub.observed import CallListener
 from app.hub.operations import OTHER, Operation
 from app.launch.feed import Feed
 from app.launch.ports import LaunchStore
-from app.observe.metrics import Metrics
-from app.observe.scrape import answer_scrape, scrape_port
 from app.settings import Settings, SettingsFault
+
+if TYPE_CHECKING:
+    from app.observe.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
 class Observing:
-    """Those who are to be told what happens."""
+    """Those who are to be told what happens, but for what they hear from the records."""
 
-    metrics: Metrics | None = None
+    metrics: "Metrics | None" = None
     of_requests: list[RequestListener] = field(default_factory=list)
     of_hub: list[CallListener] = field(default_factory=list)
 
@@ -33,31 +38,37 @@ async def observing(settings: Settings, store: LaunchStore, feed: Feed) -> Async
     async with AsyncExitStack() as stack:
         told = Observing()
         if settings.metrics_port is not None or settings.metrics_public:
-            told.metrics = _metrics(store, feed)
+            told.metrics = await stack.enter_async_context(_metrics(settings, store, feed))
             told.of_requests.append(refusals_to(told.metrics.on_refusal))
             told.of_hub.append(told.metrics.on_hub_request)
-        if told.metrics and settings.metrics_port is not None:
-            serving = scrape_port(told.metrics, host=settings.metrics_host, port=settings.metrics_port)
-            try:
-                await stack.enter_async_context(serving)
-            except OSError as error:
-                place = f"{settings.metrics_host}:{settings.metrics_port}"
-                raise SettingsFault([f"LAUNCHER_METRICS_PORT: {place} cannot be had ({error.strerror})."]) from error
         yield told
 
 
 async def show_metrics(request: Request) -> Response:
     """The metrics on the public port, where the settings ask for that."""
-    return await answer_scrape(request.state.metrics, request)
+    from app.observe.scrape import exposition  # noqa: PLC0415
+
+    body, content_type = await exposition(request.state.metrics, request.headers.get("Accept", ""))
+    return Response(body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
 
-def _metrics(store: LaunchStore, feed: Feed) -> Metrics:
-    metrics = Metrics(
-        codes=codes(),
-        kinds=[*(operation.kind for operation in Operation), OTHER],
-        census=store.census,
-        followers=lambda: feed.followers,
-    )
+@asynccontextmanager
+async def _metrics(settings: Settings, store: LaunchStore, feed: Feed) -> "AsyncGenerator[Metrics]":
+    """Metrics that hear what is stored, on their port if they have one."""
+    from app.observe.metrics import Metrics  # noqa: PLC0415
+    from app.observe.scrape import scrape_port  # noqa: PLC0415
+
+    kinds = [*(operation.kind for operation in Operation), OTHER]
+    metrics = Metrics(codes=codes(), kinds=kinds, census=store.census, followers=lambda: feed.followers)
     store.subscribe(metrics.on_event)
     store.on_change(metrics.on_change)
-    return metrics
+    async with AsyncExitStack() as stack:
+        if settings.metrics_port is not None:
+            place = f"{settings.metrics_host}:{settings.metrics_port}"
+            try:
+                serving = scrape_port(metrics, host=settings.metrics_host, port=settings.metrics_port)
+                port = await stack.enter_async_context(serving)
+            except OSError as error:
+                raise SettingsFault([f"LAUNCHER_METRICS_PORT: {place} cannot be had ({error.strerror})."]) from error
+            log.info("Metrics at http://%s:%d/metrics", settings.metrics_host, port)
+        yield metrics

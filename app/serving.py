@@ -4,7 +4,7 @@ import uvicorn
 from fastapi import FastAPI
 
 
-def server_config(app: FastAPI, *, host: str, port: int, drain_s: float, access_log: bool = True) -> uvicorn.Config:
+def server_config(app: FastAPI, *, host: str, port: int, drain_s: float) -> uvicorn.Config:
     """Logging is left as it is, and `X-Forwarded-For` to the app, which knows whom to trust. No WebSockets.
 
     Of `drain_s`, within which the process is to end once it is told to, requests get half; streams end by themselves.
@@ -14,7 +14,7 @@ def server_config(app: FastAPI, *, host: str, port: int, drain_s: float, access_
         host=host,
         port=port,
         log_config=None,
-        access_log=access_log,
+        access_log=False,  # `Requests` logs them
         proxy_headers=False,
         server_header=False,
         ws="none",

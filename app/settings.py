@@ -244,6 +244,9 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("127.0.0.1", min_length=1, title="Address that the metrics' port listens on")
     metrics_public: bool = Field(default=False, title="Answer /metrics on the public port too, to anybody")
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", title="Lines of the log: text, json, or auto: text on a terminal and json elsewhere"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", title="The least severe lines to log")
 
     @field_validator("retention")

@@ -1,26 +1,35 @@
 """What is logged at which level."""
 
+import json
+import logging
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from app.api.requests import request_id
+from app.launch.about import attempt_at_hand
+from app.launch.model import Attempt
+from app.logs import Lines
+
 _SCRIPT = """
 import logging, sys
 from app.logs import configure_logging
 configure_logging(sys.argv[1])
-for name in ("app.main", "uvicorn.access", "sqlalchemy.engine"):
+for name in ("app.main", "app.access", "uvicorn.access", "sqlalchemy.engine"):
     for level in ("DEBUG", "INFO", "WARNING", "ERROR"):
         logging.getLogger(name).log(getattr(logging, level), "line")
 """
 
 
 @pytest.mark.parametrize(
-    ("level", "app", "access", "sql"), [("DEBUG", 4, 3, 2), ("INFO", 3, 3, 2), ("WARNING", 2, 2, 2), ("ERROR", 1, 1, 1)]
+    ("level", "own", "libraries"), [("DEBUG", 4, 2), ("INFO", 3, 2), ("WARNING", 2, 2), ("ERROR", 1, 1)]
 )
 def test_lines_below_the_level_are_not_logged_and_those_of_libraries_stay_quiet(
-    level: str, app: int, access: int, sql: int
+    level: str, own: int, libraries: int
 ) -> None:
     said = subprocess.run(
         [sys.executable, "-c", _SCRIPT, level],
@@ -30,17 +39,16 @@ def test_lines_below_the_level_are_not_logged_and_those_of_libraries_stay_quiet(
         check=True,
     ).stderr
 
-    assert [said.count(f"{name}: line") for name in ("app.main", "uvicorn.access", "sqlalchemy.engine")] == [
-        app,
-        access,
-        sql,
-    ]
+    for name in ("app.main", "app.access"):
+        assert said.count(f"{name}: line") == own
+    for name in ("uvicorn.access", "sqlalchemy.engine"):
+        assert said.count(f"{name}: line") == libraries
 
 
 _FORGING = """
-import logging
+import logging, sys
 from app.logs import configure_logging
-configure_logging("INFO")
+configure_logging("INFO", sys.argv[1])
 words = "x\\r\\n2026-11-25 03:00:00,000 INFO    app.main: forged \\u202e\\u2028\\x85\\x1b[2K"
 logging.getLogger("app.main").info("The Hub said %s", words)
 try:
@@ -52,18 +60,66 @@ logging.getLogger("uvicorn.error").error("Exception in ASGI application\\n")
 """
 
 
-def test_words_of_others_make_no_line_and_hide_none() -> None:
+def forged(log_format: str) -> list[str]:
+    """The lines of a log that others try to write to."""
     said = subprocess.run(
-        [sys.executable, "-c", _FORGING],
+        [sys.executable, "-c", _FORGING, log_format],
         env={"PYTHONPATH": str(Path(__file__).parent.parent)},
         capture_output=True,
         check=True,
     ).stderr.decode()
+    return said.removesuffix("\n").split("\n")
 
-    lines = said.removesuffix("\n").split("\n")
+
+def test_words_of_others_make_no_line_and_hide_none() -> None:
+    lines = forged("text")
+
     heads = [line.partition(": ")[2] for line in lines if not line.startswith("    ")]
     assert [head[:16] for head in heads] == ["The Hub said x\\r", "It broke", "z" * 16, "Exception in ASG"]
     assert heads[0].endswith("\\n2026-11-25 03:00:00,000 INFO    app.main: forged \\u202e\\u2028\\x85\\x1b[2K")
     assert len(heads[2]) < 2000
     assert "    ValueError: x" in lines
     assert all(line.isprintable() for line in lines)
+
+
+def test_an_object_of_json_is_one_line_of_ascii_whatever_words_of_others_are_in_it() -> None:
+    lines = forged("json")
+
+    said = [json.loads(line) for line in lines]
+    assert all(line.isascii() and line.isprintable() for line in lines)
+    assert [line["event"][:16] for line in said] == ["The Hub said x\r\n", "It broke", "z" * 16, "Exception in ASG"]
+    assert [line["logger"] for line in said] == ["app.main"] * 3 + ["uvicorn.error"]
+    assert said[0]["level"] == "INFO"
+    assert said[0]["at"].endswith("Z")
+    assert "ValueError: x" in said[1]["exception"]
+    assert len(said[2]["event"]) == 2000
+
+
+@pytest.mark.parametrize(("on_terminal", "begins"), [(True, "20"), (False, "{")])
+def test_by_default_lines_are_for_people_on_a_terminal_and_for_machines_elsewhere(
+    on_terminal: bool, begins: str
+) -> None:
+    script = "import logging; from app.logs import configure_logging as c; c('INFO', 'auto'); logging.info('line')"
+    own, childs = pty.openpty() if on_terminal else os.pipe()
+    with os.fdopen(own, "rb", buffering=0) as said:
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={"PYTHONPATH": str(Path(__file__).parent.parent)},
+            stderr=childs,
+            check=True,
+        )
+        line = said.read(1000).decode()
+        os.close(childs)
+
+    assert line.startswith(begins)
+    assert "line" in line
+
+
+def test_a_line_for_people_ends_in_what_it_is_about_and_does_not_say() -> None:
+    record = logging.LogRecord("app.x", logging.INFO, "", 0, "launch 01M8 is ready", (), None)
+    attempt_at_hand.set(Attempt(launch_id="01M8", number=2, username="ada"))
+    request_id.set("from-a-proxy")
+
+    line = Lines("%(message)s").format(record)
+
+    assert line == "launch 01M8 is ready [attempt=2 request_id=from-a-proxy]"

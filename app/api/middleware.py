@@ -119,10 +119,10 @@ class StartFaults:
             raise
 
 
-class AccessLines(logging.Filter):
-    """Keeps uvicorn's lines on requests short and without the query, as a launch's secret may stand in it.
+class ShortWords(logging.Filter):
+    """Keeps what uvicorn logs of requests short and without the query, as a launch's secret may stand in it.
 
-    Those on WebSockets, which are asked for in vain here, are among uvicorn's errors.
+    Such are its lines on WebSockets, which are asked for in vain here.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -16,6 +16,9 @@ from app.launch.errors import InternalError
 log = logging.getLogger("app.access")
 
 PATH_MAX = 200
+ACCESS_FIELDS = ("client", "method", "path", "status", "code", "duration_ms")
+"""What a line on a request has beside its words."""
+_LINE = '%s "%s %s" %d %s in %d ms'
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -76,17 +79,19 @@ class Requests:
             self._log(scope, answer, time.perf_counter() - began_at)
 
     def _log(self, scope: Scope, answer: Answer, seconds: float) -> None:
-        client, path = scope.get("client"), scope["path"]
-        log.log(
-            logging.DEBUG if path in self._quiet_paths else logging.INFO,
-            '%s "%s %s" %d%s in %.0f ms',
-            client[0] if client else "-",
-            scope["method"],
-            path if len(path) <= PATH_MAX else path[:PATH_MAX] + "…",
-            answer.status,
-            f" {answer.code}" if answer.code else "",
-            seconds * 1000,
-        )
+        path = scope["path"]
+        level = logging.DEBUG if path in self._quiet_paths else logging.INFO
+        if not log.isEnabledFor(level):
+            return
+        facts = {
+            "client": scope["client"][0] if scope.get("client") else "-",
+            "method": scope["method"],
+            "path": path if len(path) <= PATH_MAX else path[:PATH_MAX] + "…",
+            "status": answer.status,
+            "code": answer.code or "-",
+            "duration_ms": round(seconds * 1000),
+        }
+        log.log(level, _LINE, *facts.values(), extra=facts)
 
 
 def _id_of(scope: Scope) -> str:

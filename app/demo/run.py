@@ -150,9 +150,7 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def _served(settings: Settings, port: int) -> AsyncGenerator[asyncio.Task[None]]:
-    server = _Server(
-        server_config(create_app(settings), host=_LOOPBACK, port=port, drain_s=settings.drain_s, access_log=False)
-    )
+    server = _Server(server_config(create_app(settings), host=_LOOPBACK, port=port, drain_s=settings.drain_s))
     serving = asyncio.create_task(server.serve())
     try:
         while not server.started:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from app.launch import attempt as attempts
+from app.launch.about import attempt_at_hand
 from app.launch.account import following_attempt
 from app.launch.admission import Admission
 from app.launch.attempt import Entry
@@ -121,6 +122,7 @@ class Course:
             finally:
                 cleaning.cancel()
             launch = await self._next_attempt(launch, str(error))
+            attempt_at_hand.set(launch.attempt)
             trying = self._run(launch)
         log.info("launch %s is ready", launch.id)
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
+from app.launch.about import attempt_at_hand
 from app.launch.admission import Admission
 from app.launch.course import Course
 from app.launch.errors import LaunchError
@@ -191,6 +192,7 @@ class Leases:
 
     async def _bring_to_end(self, run: _Run, work: Callable[[Launch], Awaitable[None]]) -> None:
         """Nothing that goes wrong is lost, and a requested cancellation is carried out."""
+        attempt_at_hand.set(run.launch.attempt)
         try:
             await self._cancellable(run, work)
         except LeaseLost as lost:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from ulid import ULID
 
+from app.launch.about import attempt_at_hand
 from app.launch.account import Accounts
 from app.launch.admission import Admission
 from app.launch.errors import LaunchGone, LaunchNotFound, QuotaReached, ServiceStopping
@@ -101,6 +102,7 @@ class LaunchService:
         await self._admission.check_image(request.image)
         standing = await self._ready_on(account, caller) if account is not None else ()
         first = await self._accounts.first_attempt(launch_id, request, caller)
+        attempt_at_hand.set(first)
         await self._mark_replaced(standing, first)
         if self._check is not None:
             await self._check(request.image, first.username, first.server_name, request.repo_url)

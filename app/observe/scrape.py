@@ -1,62 +1,42 @@
 """Metrics as Prometheus asks for them, and a port of their own for that."""
 
-import asyncio
-import socket
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
-import uvicorn
+from aiohttp import web
 from prometheus_client.exposition import choose_encoder
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from app.observe.metrics import Metrics
 
 
-async def answer_scrape(metrics: Metrics, request: Request) -> Response:
-    """The metrics, in OpenMetrics or in Prometheus's older text, as the request accepts."""
+async def exposition(metrics: Metrics, accept: str) -> tuple[bytes, str]:
+    """The metrics and their Content-Type: OpenMetrics or Prometheus's older text, as the request accepts."""
     await metrics.refresh()
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return Response(encode(metrics.registry), media_type=content_type, headers={"Cache-Control": "no-store"})
-
-
-class _Server(uvicorn.Server):
-    """Ends with the service, whose server has the signals."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
+    encode, content_type = choose_encoder(accept)
+    return encode(metrics.registry), content_type
 
 
 @asynccontextmanager
 async def scrape_port(metrics: Metrics, *, host: str, port: int) -> AsyncGenerator[int]:
     """Serve `GET /metrics`, and nothing else, on a port of its own, which is given; 0 takes a free one.
 
-    OSError if it cannot be had.
+    By aiohttp's server, which is there with its client: a second uvicorn would want the signals and log as the first
+    does. OSError if the port cannot be had.
     """
 
-    async def scrape(request: Request) -> Response:
-        return await answer_scrape(metrics, request)
+    async def answer(request: web.BaseRequest) -> web.Response:
+        if request.path != "/metrics":
+            return web.Response(status=404)
+        if request.method != "GET":
+            return web.Response(status=405, headers={"Allow": "GET"})
+        body, content_type = await exposition(metrics, request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
-    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    app = Starlette(routes=[Route("/metrics", scrape)])
-    server = _Server(
-        uvicorn.Config(
-            app,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=1,
-        )
-    )
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    runner = web.ServerRunner(web.Server(answer, access_log=None), shutdown_timeout=1)
+    await runner.setup()
     try:
-        yield listener.getsockname()[1]
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        yield runner.addresses[0][1]
     finally:
-        server.should_exit = True
-        await serving
+        await runner.cleanup()

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.api import middleware
-from app.api.middleware import AccessLines
+from app.api.middleware import ShortWords
 from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import Service
@@ -81,7 +81,7 @@ def test_an_access_line_has_no_query(path: str, logged: str) -> None:
     arguments = ("127.0.0.1:1", "GET", path, "1.1", 200)
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', arguments, None)
 
-    assert AccessLines().filter(record)
+    assert ShortWords().filter(record)
 
     assert record.getMessage() == f'127.0.0.1:1 - "GET {logged} HTTP/1.1" 200'
 
@@ -89,6 +89,6 @@ def test_an_access_line_has_no_query(path: str, logged: str) -> None:
 def test_any_other_line_passes_as_it_is() -> None:
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, "what is %s?", ("this",), None)
 
-    assert AccessLines().filter(record)
+    assert ShortWords().filter(record)
 
     assert record.getMessage() == "what is this?"
