@@ -1,16 +1,17 @@
 """What watches the service, joined from the settings. What they leave off is not even imported."""
 
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.errors import codes
-from app.api.requests import RequestListener, refusals_to
+from app.api.requests import RequestListener, refusals_to, request_id
 from app.hub.observed import CallListener
 from app.hub.operations import OTHER, Operation
 from app.launch.feed import Feed
@@ -34,14 +35,32 @@ class Observing:
 
 @asynccontextmanager
 async def observing(settings: Settings, store: LaunchStore, feed: Feed) -> AsyncGenerator[Observing]:
-    """Watch as the settings ask for it. SettingsFault if a port cannot be had."""
+    """Watch as the settings ask for it. SettingsFault if a port or a file cannot be had."""
     async with AsyncExitStack() as stack:
         told = Observing()
         if settings.metrics_port is not None or settings.metrics_public:
             told.metrics = await stack.enter_async_context(_metrics(settings, store, feed))
             told.of_requests.append(refusals_to(told.metrics.on_refusal))
             told.of_hub.append(told.metrics.on_hub_request)
+        if settings.audit_log is not None:
+            stack.enter_context(_audit(settings.audit_log, store))
         yield told
+
+
+@contextmanager
+def _audit(path: Path, store: LaunchStore) -> Generator[None]:
+    """An audit record of what is stored."""
+    from app.observe.audit import AuditLog, LaunchAudit  # noqa: PLC0415
+
+    try:
+        audit = AuditLog(path)
+    except OSError as error:
+        raise SettingsFault([f"LAUNCHER_AUDIT_LOG: {path} cannot be written ({error.strerror})."]) from error
+    with closing(audit):
+        told = LaunchAudit(audit, request_id=request_id.get)
+        store.subscribe(told.on_event)
+        store.on_change(told.on_change)
+        yield
 
 
 async def show_metrics(request: Request) -> Response:

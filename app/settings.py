@@ -244,6 +244,11 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("127.0.0.1", min_length=1, title="Address that the metrics' port listens on")
     metrics_public: bool = Field(default=False, title="Answer /metrics on the public port too, to anybody")
+    audit_log: Path | None = Field(
+        None,
+        title="File to which is appended who launched, cancelled or changed what, an object of JSON a line; - is "
+        "standard output; none if not given",
+    )
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", title="Lines of the log: text, json, or auto: text on a terminal and json elsewhere"
     )
@@ -313,17 +318,13 @@ def load_settings() -> Settings:
         raise SettingsFault([str(error)]) from None
 
 
-class _ApiKeysFile(BaseSettings):
-    """The one setting that `hublaunch keys` needs, which is to work without the others."""
+class KeysSettings(BaseSettings):
+    """The settings that `hublaunch keys` needs, which is to work without the others."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore")
 
     api_keys_file: Path | None = None
-
-
-def load_api_keys_file() -> Path | None:
-    """LAUNCHER_API_KEYS_FILE alone, from the environment and `.env`."""
-    return _ApiKeysFile().api_keys_file
+    audit_log: Path | None = None
 
 
 _HINTS: Mapping[str, str] = {

@@ -38,6 +38,7 @@ def test_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None
         "LAUNCHER_LIMITS_FILE",
         "LAUNCHER_OAUTH_CALLBACK_URL",
         "LAUNCHER_METRICS_PORT",
+        "LAUNCHER_AUDIT_LOG",
     }
     given(monkeypatch)
     by_default = load_settings()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.audited import audited
 from app.cli.table import aligned
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def keys_add(
 
     from app.keys import add_key  # noqa: PLC0415
 
-    with _told_faults():
-        _, key = add_key(
+    with _told_faults(), audited() as audit:
+        entry, key = add_key(
             _keys_file(file),
             name=name,
             allowed_images=image or None,
@@ -63,6 +64,8 @@ def keys_add(
             may_name_user=may_name_user,
             is_admin=admin,
         )
+        rights = entry.model_dump(mode="json", exclude={"name", "sha256", "created_at"}, exclude_none=True)
+        audit("key_added", key=name, rights=rights)
     typer.echo(f"The key {name}, shown this once. Send it as the header `Authorization: Bearer …`.", err=True)
     typer.echo(key)
 
@@ -92,15 +95,16 @@ def keys_revoke(name: KeyName, file: KeysFile = None) -> None:
     """Take a key away. A running service refuses it at once; launches made with it go on."""
     from app.keys import revoke_key  # noqa: PLC0415
 
-    with _told_faults():
+    with _told_faults(), audited() as audit:
         revoke_key(_keys_file(file), name)
+        audit("key_revoked", key=name)
     typer.echo(f"The key {name} is revoked.", err=True)
 
 
 def _keys_file(given: Path | None) -> Path:
-    from app.settings import load_api_keys_file  # noqa: PLC0415
+    from app.settings import KeysSettings  # noqa: PLC0415
 
-    path = given or load_api_keys_file()
+    path = given or KeysSettings().api_keys_file
     if path is None:
         typer.echo("Say which file holds the keys: --file FILE, or LAUNCHER_API_KEYS_FILE.", err=True)
         raise typer.Exit(2)

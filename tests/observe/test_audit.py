@@ -1,0 +1,234 @@
+"""The audit record, read against its schema."""
+
+import json
+import logging
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator, FormatChecker
+from jupyter_events import EventLogger
+
+from app.keys import read_keys
+from app.observe import audit
+from app.observe.audit import SCHEMA, AuditLog, operator
+from app.settings import Settings, SettingsFault
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.processes import events, launch, replica, started
+from tests.served import BODY, Service, serve
+
+SCHEMA_FILE = Path(audit.__file__).with_name("audit-1.json")
+_META = {"__timestamp__", "__schema__", "__schema_version__", "__metadata_version__"}
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The events in a record, each of which its schema takes, and jupyter-events too."""
+    schema = json.loads(SCHEMA_FILE.read_text())
+    jupyter = EventLogger(handlers=[logging.NullHandler()])
+    jupyter.register_event_schema(SCHEMA_FILE)
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    for event in told:
+        Draft7Validator(schema, format_checker=FormatChecker()).validate(event)
+        facts = {name: fact for name, fact in event.items() if name not in _META}
+        assert facts.keys() <= schema["properties"].keys()
+        capsule = jupyter.emit(schema_id=SCHEMA, data=facts)
+        assert capsule is not None
+        assert capsule.keys() == event.keys()
+        assert {name: capsule[name] for name in _META - {"__timestamp__"}} == {
+            name: event[name] for name in _META - {"__timestamp__"}
+        }
+    return told
+
+
+def deeds(path: Path, *facts: str) -> list[tuple[Any, ...]]:
+    return [tuple(event.get(fact) for fact in ("action", *facts)) for event in read(path)]
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    return tmp_path / "audit.jsonl"
+
+
+@pytest.fixture
+def settings(settings: Settings, record: Path) -> Settings:
+    return settings.model_copy(update={"audit_log": record})
+
+
+async def test_who_launched_what_and_what_came_of_it(service: Service, record: Path, hub: FakeHub) -> None:
+    accepted = await service.launch()
+    await service.events(accepted["events_url"])
+
+    begun, ended = read(record)
+
+    assert (begun["action"], begun["actor"]) == ("launch_accepted", {"kind": "anonymous", "name": "127.0.0.1"})
+    assert (begun["image"], begun["repo_url"]) == (BODY["image"], BODY["repo_url"])
+    assert (begun["launch_id"], begun["username"], begun["server_name"]) == (accepted["id"], next(iter(hub.users)), "")
+    assert len(begun["request_id"]) == 32
+    assert (ended["action"], ended["outcome"], ended["attempts"]) == ("launch_ended", "ready", 1)
+    assert "cause" not in ended
+
+
+async def test_who_cancelled_is_written_once_however_often_they_ask(
+    service: Service, record: Path, hub: FakeHub
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    accepted = await service.launch()
+    await hub.until(lambda: hub.count("spawn_started"))
+
+    await service.cancel(accepted)
+
+    assert deeds(record, "outcome") == [
+        ("launch_accepted", None),
+        ("launch_cancel_requested", None),
+        ("launch_ended", "cancelled"),
+    ]
+    assert read(record)[1]["actor"] == {"kind": "anonymous", "name": "127.0.0.1"}
+
+
+async def test_a_ready_server_that_is_stopped_and_a_failed_launch_are_written(
+    service: Service, record: Path, hub: FakeHub
+) -> None:
+    accepted = await service.launch()
+    await service.events(accepted["events_url"])
+    await service.cancel(accepted)
+    hub.spawn_plan(None, SpawnPlan(fails="boom"))
+    failing = await service.launch()
+    await service.events(failing["events_url"])
+
+    assert deeds(record, "outcome", "cause") == [
+        ("launch_accepted", None, None),
+        ("launch_ended", "ready", None),
+        ("launch_cancel_requested", None, None),
+        ("launch_stopped", None, None),
+        ("launch_accepted", None, None),
+        ("launch_ended", "failed", "spawn_failed"),
+    ]
+
+
+async def test_no_secret_is_in_the_record(service: Service, record: Path, settings: Settings) -> None:
+    key = "idempotency-key-that-nobody-may-see"
+    answer = await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": key})
+    accepted = answer.json()
+    ready = (await service.events(accepted["events_url"]))[-1]
+    await service.cancel(accepted)
+
+    written = str(read(record))
+
+    assert ready["token"]
+    for secret in (ready["token"], accepted["secret"], key, settings.hub_api_token.get_secret_value()):
+        assert secret not in written
+
+
+async def test_a_repeated_request_is_no_second_deed(service: Service, record: Path) -> None:
+    headers = {"Idempotency-Key": "0123456789abcdef0123456789"}
+    for _ in range(2):
+        accepted = (await service.http.post("/launch", json=BODY, headers=headers)).json()
+    await service.events(accepted["events_url"])
+
+    assert [action for action, *_ in deeds(record)].count("launch_accepted") == 1
+
+
+async def test_a_record_that_cannot_be_opened_ends_the_start_with_a_sentence(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsFault, match=r"LAUNCHER_AUDIT_LOG: .* cannot be written \(No such file"):
+        async with serve(settings.model_copy(update={"audit_log": tmp_path / "no" / "audit.jsonl"})):
+            pass
+
+
+async def test_on_standard_output_the_record_stands_alone(hub: FakeHub, tmp_path: Path) -> None:
+    database, out = f"sqlite:///{tmp_path}/l.sqlite", tmp_path / "out"
+    async with replica(hub, database, LAUNCHER_AUDIT_LOG="-", LAUNCHER_LOG_FORMAT="json") as one:
+        await events(one, await launch(one))
+        one.process.terminate()
+        await one.process.wait()
+
+    out.write_text("\n".join(line for line in one.said[0].splitlines() if '"__schema__"' in line))
+    assert [action for action, *_ in deeds(out)] == ["launch_accepted", "launch_ended"]
+
+
+@pytest.fixture
+async def written(record: Path) -> AsyncGenerator[AuditLog]:
+    log = AuditLog(record)
+    yield log
+    log.close()
+
+
+def test_a_record_that_was_moved_away_is_begun_anew(written: AuditLog, record: Path) -> None:
+    written.write("key_added", operator(), key="one")
+    record.rename(record.with_suffix(".1"))
+    written.write("key_added", operator(), key="two")
+    written.write("key_revoked", operator(), key="two")
+
+    assert deeds(record.with_suffix(".1"), "key") == [("key_added", "one")]
+    assert deeds(record, "key") == [("key_added", "two"), ("key_revoked", "two")]
+
+
+def test_a_new_record_is_for_its_owner_alone_and_an_old_one_is_appended_to(record: Path) -> None:
+    for name in ("one", "two"):
+        log = AuditLog(record)
+        log.write("key_added", operator(), key=name)
+        log.close()
+
+    assert deeds(record, "key") == [("key_added", "one"), ("key_added", "two")]
+    assert record.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_full_disk_is_told_once_and_costs_no_later_event(
+    written: AuditLog, record: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = os.write
+
+    def full(file: int, line: bytes) -> int:
+        real(file, line[:20])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", full)
+        written.write("key_added", operator(), key="lost")
+        written.write("key_added", operator(), key="lost too")
+    written.write("key_added", operator(), key="kept")
+
+    assert [record.message for record in caplog.records].count(
+        f"The audit record {record} cannot be written: No space left on device"
+    ) == 1
+    assert json.loads(record.read_text().splitlines()[-1])["key"] == "kept"
+
+
+async def test_who_made_and_revoked_which_key_is_written_without_the_key(record: Path, tmp_path: Path) -> None:
+    variables = {"LAUNCHER_AUDIT_LOG": str(record), "LAUNCHER_API_KEYS_FILE": str(tmp_path / "keys.json")}
+    said = ""
+    for arguments in (("add", "site", "--image", "quay.io/a/*", "--admin"), ("revoke", "site"), ("revoke", "site")):
+        async with started("app.cli", "keys", *arguments, **variables) as process:
+            said += (await process.communicate())[0].decode()
+
+    added, revoked = read(record)
+    key = next(line for line in said.splitlines() if line.startswith("hl_"))
+    assert (added["action"], added["key"], added["actor"]) == ("key_added", "site", operator())
+    assert added["rights"] == {"allowed_images": ["quay.io/a/*"], "is_admin": True, "may_name_user": False}
+    assert (revoked["action"], revoked["key"]) == ("key_revoked", "site")
+    assert key not in str(read(record))
+
+
+async def test_no_key_is_made_that_cannot_be_written_down(tmp_path: Path) -> None:
+    variables = {
+        "LAUNCHER_AUDIT_LOG": str(tmp_path / "no" / "audit.jsonl"),
+        "LAUNCHER_API_KEYS_FILE": str(tmp_path / "keys.json"),
+    }
+    async with started("app.cli", "keys", "add", "site", **variables) as process:
+        said = (await process.communicate())[0].decode()
+
+    assert process.returncode == 1
+    assert "LAUNCHER_AUDIT_LOG" in said
+    assert read_keys(tmp_path / "keys.json", may_be_missing=True) == ()
+
+
+def test_the_operator_has_a_number_where_there_is_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+
+    assert operator() == {"kind": "operator", "name": str(os.getuid())}
