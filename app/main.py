@@ -27,7 +27,7 @@ from app.api.health import Health
 from app.api.middleware import JsonBodies, KnownHosts, StartFaults
 from app.api.oauth import OAuth
 from app.api.origin import OwnOrigin
-from app.api.requests import RequestListener, Requests
+from app.api.requests import PROBED, RequestListener, Requests
 from app.api.views import Views
 from app.hub.check import HubCheck, needed_scopes
 from app.hub.client import HubClient
@@ -64,8 +64,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OPEN_PATHS = ("/healthz", "/readyz", "/metrics")
-"""Asked for by the address of the process, whatever its host name is."""
 POLL_S = 5.0
 """How often the logs of other processes are looked at, should the news of one have been lost."""
 
@@ -268,7 +266,7 @@ def _at_root_too(*paths: str, prefix: str) -> frozenset[str]:
 
 
 def _middleware(settings: Settings) -> list[Middleware]:
-    open_paths = _at_root_too(*OPEN_PATHS, prefix=settings.prefix)
+    open_paths = _at_root_too(*PROBED, prefix=settings.prefix)
     return [
         Middleware(Requests, quiet_paths=open_paths),
         Middleware(StartFaults, plain=(StoreError, SettingsFault, KeysFault, LimitsFault)),

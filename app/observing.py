@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.errors import codes
-from app.api.requests import RequestListener, refusals_to, request_id
+from app.api.requests import RequestListener, refusals_to, request_id, spans_of
 from app.hub.observed import CallListener
 from app.hub.operations import OTHER, Operation
 from app.launch.feed import Feed
@@ -20,6 +20,7 @@ from app.settings import Settings, SettingsFault
 
 if TYPE_CHECKING:
     from app.observe.metrics import Metrics
+    from app.observe.tracing import Traces
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +43,31 @@ async def observing(settings: Settings, store: LaunchStore, feed: Feed) -> Async
             told.metrics = await stack.enter_async_context(_metrics(settings, store, feed))
             told.of_requests.append(refusals_to(told.metrics.on_refusal))
             told.of_hub.append(told.metrics.on_hub_request)
+        if settings.traces_url is not None:
+            traces = stack.enter_context(_traces(settings.traces_url, store))
+            told.of_requests.append(spans_of(traces.begin_request))
+            told.of_hub.append(traces.on_hub_request)
         if settings.audit_log is not None:
             stack.enter_context(_audit(settings.audit_log, store))
         yield told
+
+
+@contextmanager
+def _traces(url: str, store: LaunchStore) -> "Generator[Traces]":
+    """Traces of what is stored, sent to a collector; SettingsFault without the extra."""
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+        from app.observe.tracing import Traces  # noqa: PLC0415
+    except ImportError as error:
+        sentence = "LAUNCHER_TRACES_URL: traces need an extra: pip install 'hublaunch[otel]'"
+        raise SettingsFault([f"{sentence} ({error.name} is missing)."]) from error
+    traces = Traces(BatchSpanProcessor(OTLPSpanExporter(url)))
+    store.subscribe(traces.on_event)
+    store.on_change(traces.on_change)
+    with closing(traces):
+        yield traces
 
 
 @contextmanager

@@ -23,6 +23,16 @@ def _base_url(value: str) -> str:
     return value.rstrip("/") + "/"
 
 
+def _http_url(value: str) -> str:
+    """An http(s) URL as it stands."""
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("must be a URL such as http://collector:4318/v1/traces")
+    if url.username is not None:
+        raise ValueError("must be a URL without credentials; OTEL_EXPORTER_OTLP_HEADERS takes them")
+    return value
+
+
 def _url_prefix(value: str) -> str:
     """A path that begins with `/` and does not end in one; `""` at the root."""
     path = value.strip("/")
@@ -104,6 +114,7 @@ _RATE_MOST, _RATE_LONGEST_S = 1_000_000, 86_400
 AS_WORDS = BeforeValidator(_words)
 """Beside `NoDecode`, for a list as JSON or with commas."""
 
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 Words = Annotated[tuple[str, ...], NoDecode, AS_WORDS]
 WordsByName = Annotated[Mapping[str, tuple[str, ...]], NoDecode, BeforeValidator(_object)]

@@ -244,6 +244,11 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("127.0.0.1", min_length=1, title="Address that the metrics' port listens on")
     metrics_public: bool = Field(default=False, title="Answer /metrics on the public port too, to anybody")
+    traces_url: HttpUrl | None = Field(
+        None,
+        title="Where traces go, by OTLP over HTTP, such as http://collector:4318/v1/traces; needs hublaunch[otel]; "
+        "none if not given",
+    )
     audit_log: Path | None = Field(
         None,
         title="File to which is appended who launched, cancelled or changed what, an object of JSON a line; - is "

@@ -39,6 +39,7 @@ def test_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None
         "LAUNCHER_OAUTH_CALLBACK_URL",
         "LAUNCHER_METRICS_PORT",
         "LAUNCHER_AUDIT_LOG",
+        "LAUNCHER_TRACES_URL",
     }
     given(monkeypatch)
     by_default = load_settings()
@@ -151,6 +152,10 @@ def test_missing_variables_are_named_one_sentence_each() -> None:
         ("LAUNCHER_PRE_LAUNCH_HOOK", "no.such.module", "No module named"),
         ("LAUNCHER_PREFIX", "/a b", "must be a path"),
         ("LAUNCHER_LOG_LEVEL", "secret-word", "'DEBUG', 'INFO'"),
+        ("LAUNCHER_TRACES_URL", "secret-word:4318", "must be a URL"),
+        ("LAUNCHER_TRACES_URL", "http://user:secret-word@collector:4318", "without credentials"),
+        ("LAUNCHER_LOG_FORMAT", "secret-word", "'auto', 'text' or 'json'"),
+        ("LAUNCHER_METRICS_PORT", "65536", "less than or equal to 65535"),
         ("LAUNCHER_HUB_CA_FILE", "/no/secret-word", "does not point to a file"),
     ],
 )

@@ -15,6 +15,8 @@ from app.launch.errors import InternalError
 
 log = logging.getLogger("app.access")
 
+PROBED = ("/healthz", "/readyz", "/metrics")
+"""What is asked all the time, by the address of the process and whatever its host name is."""
 PATH_MAX = 200
 ACCESS_FIELDS = ("client", "method", "path", "status", "code", "duration_ms")
 """What a line on a request has beside its words."""
@@ -97,6 +99,18 @@ class Requests:
 def _id_of(scope: Scope) -> str:
     given = Headers(scope=scope).get("X-Request-ID", "")
     return given if _SANE_ID.fullmatch(given) else token_hex(16)
+
+
+def spans_of(begin_request: Callable[[str, dict[str, str]], Callable[[str, int], None]]) -> RequestListener:
+    """Tells the method and the headers of every request but probes, and at its end the route and the status."""
+
+    def begin(scope: Scope) -> Callable[[Answer], None]:
+        if scope["path"].endswith(PROBED):
+            return lambda _: None
+        end = begin_request(scope["method"], dict(Headers(scope=scope)))
+        return lambda answer: end(getattr(scope.get("route"), "path", ""), answer.status)
+
+    return begin
 
 
 def refusals_to(told: Callable[[str], None]) -> RequestListener:

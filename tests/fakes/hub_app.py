@@ -28,6 +28,8 @@ class Request:
     raw_path: str
     """As received: quoted as the client quoted it, with its query."""
     body: bytes
+    traceparent: str
+    """The header, "" if there was none."""
     operation: Operation
     username: str
     server_name: str
@@ -58,6 +60,7 @@ class HubApp:
             method=scope["method"],
             raw_path=f"{raw_path}?{query}" if query else raw_path,
             body=body,
+            traceparent=headers.get(b"traceparent", b"").decode("latin-1"),
             operation=call.operation,
             username=call.username,
             server_name=call.name,
