@@ -131,7 +131,8 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         )
         clock, shared = LeaseClock(settings.lease_s), is_shared(settings.database_url)
         feed = Feed(store)
-        told = await stack.enter_async_context(observing(settings, store, feed))
+        guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
+        told = await stack.enter_async_context(observing(settings, store, feed, guard))
         hub = await stack.enter_async_context(
             connect_hub(
                 settings,
@@ -149,7 +150,6 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub"
         )
         check = HubCheck(hub, needed=needed, seen=partial(_note_hub, store))
-        guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
         service = await stack.enter_async_context(
             _launching(settings, policy, limits, store, hub, feed, clock, guard, check.version)
         )

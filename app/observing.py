@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from app.api.requests import RequestListener, refusals_to, request_id, spans_of
 from app.hub.observed import CallListener
 from app.hub.operations import OTHER, Operation
 from app.launch.feed import Feed
+from app.launch.guard import Guard
 from app.launch.ports import LaunchStore
 from app.settings import Settings, SettingsFault
 
@@ -35,12 +37,12 @@ class Observing:
 
 
 @asynccontextmanager
-async def observing(settings: Settings, store: LaunchStore, feed: Feed) -> AsyncGenerator[Observing]:
+async def observing(settings: Settings, store: LaunchStore, feed: Feed, guard: Guard) -> AsyncGenerator[Observing]:
     """Watch as the settings ask for it. SettingsFault if a port or a file cannot be had."""
     async with AsyncExitStack() as stack:
         told = Observing()
         if settings.metrics_port is not None or settings.metrics_public:
-            told.metrics = await stack.enter_async_context(_metrics(settings, store, feed))
+            told.metrics = await stack.enter_async_context(_metrics(settings, store, feed, guard))
             told.of_requests.append(refusals_to(told.metrics.on_refusal))
             told.of_hub.append(told.metrics.on_hub_request)
         if settings.traces_url is not None:
@@ -95,13 +97,14 @@ async def show_metrics(request: Request) -> Response:
 
 
 @asynccontextmanager
-async def _metrics(settings: Settings, store: LaunchStore, feed: Feed) -> "AsyncGenerator[Metrics]":
+async def _metrics(settings: Settings, store: LaunchStore, feed: Feed, guard: Guard) -> "AsyncGenerator[Metrics]":
     """Metrics that hear what is stored, on their port if they have one."""
     from app.observe.metrics import Metrics  # noqa: PLC0415
     from app.observe.scrape import scrape_port  # noqa: PLC0415
 
     kinds = [*(operation.kind for operation in Operation), OTHER]
-    metrics = Metrics(codes=codes(), kinds=kinds, census=store.census, followers=lambda: feed.followers)
+    capacity = partial(store.capacity, guard=guard)
+    metrics = Metrics(codes=codes(), kinds=kinds, capacity=capacity, followers=lambda: feed.followers)
     store.subscribe(metrics.on_event)
     store.on_change(metrics.on_change)
     async with AsyncExitStack() as stack:

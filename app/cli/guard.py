@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.audited import audited
 from app.cli.exits import FAILED
 
 guard = typer.Typer(
@@ -37,8 +38,10 @@ def clear_guard(
     """
     from app.guarding import clear_guard as clear  # noqa: PLC0415 - as above
 
-    with _told_faults():
-        typer.echo(clear(image or None))
+    with _told_faults(), audited() as audit:
+        done = clear(image or None)
+        audit("guard_cleared", image=image or None)
+    typer.echo(done)
 
 
 @contextmanager

@@ -201,24 +201,14 @@ class Queue:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Census:
-    """How many launches of all processes are under way."""
-
-    waiting: int
-    """In line."""
-    in_progress: int
-    """Admitted to the Hub."""
-    waiting_since: datetime | None
-    """When the first in line by age was accepted; None if the line is empty."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Capacity:
     """How much there is of what, over all processes."""
 
     launching: int
     """Launches that are at the Hub."""
     waiting: int
+    waiting_since: datetime | None
+    """When the oldest of those in line was accepted; None if there is none."""
     ready: int
     """Launches whose servers are up, as far as is known."""
     hub_busy_for_s: float | None
@@ -374,9 +364,6 @@ class LaunchStore(Protocol):
 
     async def queue(self, *, weight: Weight, lately_s: float) -> Queue:
         """The line as it stands, and how many were admitted in the last `lately_s`."""
-
-    async def census(self) -> Census:
-        """How many launches are under way; cheap, however many there have been."""
 
     async def capacity(self, *, guard: Guard) -> Capacity:
         """How much there is of what."""

@@ -23,7 +23,13 @@ SCHEMA_VERSION = "1"
 STANDARD_OUTPUT = Path("-")
 
 Action = Literal[
-    "launch_accepted", "launch_cancel_requested", "launch_ended", "launch_stopped", "key_added", "key_revoked"
+    "launch_accepted",
+    "launch_cancel_requested",
+    "launch_ended",
+    "launch_stopped",
+    "key_added",
+    "key_revoked",
+    "guard_cleared",
 ]
 _SERVICE = {"kind": "service", "name": "hublaunch"}
 _HUB = {"kind": "service", "name": "jupyterhub"}

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from importlib.metadata import version
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
@@ -13,8 +14,9 @@ from prometheus_client.process_collector import ProcessCollector
 from ulid import ULID
 
 from app.launch.changes import Accepted, Adopted, Change, Cleaned, Stopped
+from app.launch.guard import GuardState
 from app.launch.model import Event, Status
-from app.launch.ports import Census
+from app.launch.ports import Capacity
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +26,30 @@ HUB_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45
 
 OTHER = "other"
 """For a code that this release does not know: one of a launch that a newer one has written."""
+_NAN = float("nan")
 _OF_ALL = "Of all replicas that share the database: take max() over them, not sum()."
+
+
+_STANDING: Mapping[str, tuple[str, Callable[[Capacity], float]]] = {
+    "queue_size": ("Launches in line.", lambda now: now.waiting),
+    "queue_oldest_seconds": ("Since the oldest in line was accepted.", lambda now: _age_s(now.waiting_since)),
+    "launches_in_progress": ("Launches admitted to the Hub.", lambda now: now.launching),
+    "launches_ready": ("Launches whose servers are up, as far as is known.", lambda now: now.ready),
+    "hub_busy_seconds": ("How long the Hub still asks to be left alone (429).", lambda now: now.hub_busy_for_s or 0),
+    "guard_failures": ("Spawns that failed in a row, at most.", lambda now: now.failures),
+    "guard_window": (
+        "Launches of images that are not proven at once; NaN while the guard is off.",
+        lambda now: _NAN if now.window is None else now.window,
+    ),
+    "guard_failing_images": ("Images that are refused, as they keep failing.", lambda now: now.failing_images),
+}
 
 
 class Metrics:
     """Counts what it is told, in a registry of its own. Every label has a fixed set of values.
 
-    `codes` are those of all problems there are, `kinds` those of requests to the Hub. `census` is asked once a scrape,
-    and `followers` read then.
+    `codes` are those of all problems there are, `kinds` those of requests to the Hub. `capacity` is asked once a
+    scrape, and `followers` read then.
     """
 
     def __init__(
@@ -39,13 +57,13 @@ class Metrics:
         *,
         codes: Collection[str],
         kinds: Collection[str],
-        census: Callable[[], Awaitable[Census]],
+        capacity: Callable[[], Awaitable[Capacity]],
         followers: Callable[[], int],
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody reads
         self.registry = CollectorRegistry()
         self._codes = frozenset(codes)
-        self._census = census
+        self._capacity = capacity
         self._followers = followers
         self._count_launches()
         self._count_hub_requests(kinds)
@@ -102,14 +120,15 @@ class Metrics:
         """Read what is not counted but stands in the records. If they do not answer, it is not a number."""
         self._following.set(self._followers())
         try:
-            census: Census | None = await self._census()
+            capacity: Capacity | None = await self._capacity()
         except Exception:
             log.exception("The records could not be counted for the metrics")
-            census = None
-        self._records_answer.set(census is not None)
-        self._waiting.set(census.waiting if census else float("nan"))
-        self._in_progress.set(census.in_progress if census else float("nan"))
-        self._oldest_s.set(_age_s(census.waiting_since) if census else float("nan"))
+            capacity = None
+        self._records_answer.set(capacity is not None)
+        for gauge, read in self._standing.items():
+            gauge.set(_NAN if capacity is None else read(capacity))
+        for state, gauge in self._guard.items():
+            gauge.set(_NAN if capacity is None else capacity.guard == state)
 
     def _known(self, code: str) -> str:
         return code if code in self._codes else OTHER
@@ -178,9 +197,9 @@ class Metrics:
     def _measure_replicas(self) -> None:
         self._following = self._gauge("followers", "Streams that follow launches in this process.")
         self._records_answer = self._gauge("records_answer", "1 if the database answered this scrape, else 0.")
-        self._waiting = self._gauge("queue_size", f"Launches in line. {_OF_ALL}")
-        self._oldest_s = self._gauge("queue_oldest_seconds", f"Since the oldest in line was accepted. {_OF_ALL}")
-        self._in_progress = self._gauge("launches_in_progress", f"Launches admitted to the Hub. {_OF_ALL}")
+        self._standing = {self._gauge(name, f"{what} {_OF_ALL}"): read for name, (what, read) in _STANDING.items()}
+        guard = self._gauge("guard_state", f"1 for the state that the Hub guard is in, else 0. {_OF_ALL}", "state")
+        self._guard: Mapping[GuardState, Gauge] = {state: guard.labels(state) for state in get_args(GuardState)}
         self._gauge("build_info", "1, with the release.", "version").labels(version("hublaunch")).set(1)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Float, Text, bindparam, cast, delete, func, i
 from app.launch.guard import Guard, Room, known_as
 from app.launch.line import Line, Turns, Waiting, Weight, caller_name
 from app.launch.model import Event
-from app.launch.ports import Admitted, Capacity, Census, LetThrough, Queue
+from app.launch.ports import Admitted, Capacity, LetThrough, Queue
 from app.store import outcomes
 from app.store.shared import WORK, notify, now
 from app.store.tables import IS_READY, Instant, admission, launches, line_turns
@@ -46,13 +46,12 @@ _COUNTED = select(
     .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None))
     .scalar_subquery()
     .label("waiting"),
+    select(func.min(launches.c.created_at))
+    .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None))
+    .scalar_subquery()
+    .label("waiting_since"),
     select(func.count()).where(IS_READY).scalar_subquery().label("ready"),
 )
-_CENSUS = select(
-    func.count().filter(launches.c.admitted_at.is_(None)).label("waiting"),
-    func.count().filter(launches.c.admitted_at.is_not(None)).label("in_progress"),
-    func.min(launches.c.created_at).filter(launches.c.admitted_at.is_(None)).label("waiting_since"),
-).where(launches.c.ended_at.is_(None))
 _LATELY = select(func.count()).where(launches.c.admitted_at > bindparam("since", type_=Instant))
 
 _OF_LAUNCH = update(launches).where(launches.c.id == bindparam("of_launch"))
@@ -139,6 +138,7 @@ def capacity(connection: Connection, guard: Guard) -> Capacity:
     return Capacity(
         launching=counted.launching,
         waiting=counted.waiting,
+        waiting_since=counted.waiting_since,
         ready=counted.ready,
         hub_busy_for_s=round(busy_for_s, 1) if busy_for_s > 0 else None,
         guard=guard.state(failures=run.failures),
@@ -146,12 +146,6 @@ def capacity(connection: Connection, guard: Guard) -> Capacity:
         window=None if is_off else guard.window(failures=run.failures, grown=run.grown),
         failing_images=len(outcomes.failing(connection, guard)),
     )
-
-
-def census(connection: Connection) -> Census:
-    """How many launches are under way, and how long the first of them has waited."""
-    row = connection.execute(_CENSUS).one()
-    return Census(waiting=row.waiting, in_progress=row.in_progress, waiting_since=row.waiting_since)
 
 
 def queue(connection: Connection, weight: Weight, lately_s: float) -> Queue:

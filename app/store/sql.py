@@ -15,7 +15,7 @@ from app.launch.guard import Failing, Guard, known_as
 from app.launch.idempotency import IdempotencyKey
 from app.launch.line import Weight
 from app.launch.model import Attempt, Caller, Event, Launch, Step
-from app.launch.ports import Capacity, Census, Held, LetThrough, Only, Queue, Wanted
+from app.launch.ports import Capacity, Held, LetThrough, Only, Queue, Wanted
 from app.launch.quotas import Quota
 from app.sealing import Sealer
 from app.store import acceptance, counts, leases, line, outcomes, rate_counts, reads, schema, upkeep, writes
@@ -179,9 +179,6 @@ class SqlLaunchStore:
 
     async def queue(self, *, weight: Weight, lately_s: float) -> Queue:
         return await self._read(line.queue, weight, lately_s)
-
-    async def census(self) -> Census:
-        return await self._read(line.census)
 
     async def capacity(self, *, guard: Guard) -> Capacity:
         return await self._read(line.capacity, guard)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
-from app.launch.ports import Census
+from app.launch.ports import Capacity
 from app.observe.metrics import Metrics
 from tests.docs.promtool import promtool
 
@@ -38,10 +38,10 @@ def dashboard_queries() -> Iterator[tuple[str, str]]:
 def registry() -> CollectorRegistry:
     """All metrics, each with a series."""
 
-    async def census() -> Census:
+    async def capacity() -> Capacity:
         raise NotImplementedError
 
-    metrics = Metrics(codes=("spawn_failed",), kinds=("get_user",), census=census, followers=lambda: 0)
+    metrics = Metrics(codes=("spawn_failed",), kinds=("get_user",), capacity=capacity, followers=lambda: 0)
     metrics.on_hub_request("get_user", None)("failed")
     return metrics.registry
 

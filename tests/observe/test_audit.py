@@ -212,6 +212,23 @@ async def test_who_made_and_revoked_which_key_is_written_without_the_key(record:
     assert key not in str(read(record))
 
 
+async def test_who_cleared_the_guard_is_written(settings: Settings, hub: FakeHub, record: Path) -> None:
+    async with serve(settings.model_copy(update={"audit_log": None})):
+        pass  # makes the database
+    variables = {
+        "LAUNCHER_AUDIT_LOG": str(record),
+        "LAUNCHER_DATABASE_URL": settings.database_url,
+        "LAUNCHER_HUB_URL": hub.url,
+        "LAUNCHER_HUB_API_TOKEN": hub.api_token,
+    }
+    for arguments in ((), ("--image", "a/b")):
+        async with started("app.cli", "guard", "clear", *arguments, **variables) as process:
+            await process.communicate()
+
+    assert deeds(record, "image") == [("guard_cleared", None), ("guard_cleared", "a/b")]
+    assert read(record)[0]["actor"] == operator()
+
+
 async def test_no_key_is_made_that_cannot_be_written_down(tmp_path: Path) -> None:
     variables = {
         "LAUNCHER_AUDIT_LOG": str(tmp_path / "no" / "audit.jsonl"),

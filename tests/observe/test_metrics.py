@@ -138,13 +138,33 @@ async def test_replicas_tell_the_same_numbers_of_what_they_share(
         await one.cancel(accepted)
 
 
+async def test_the_guard_is_told_as_it_stands(service: Service, hub: FakeHub) -> None:
+    before = await scrape(service)
+    hub.spawn_plan(None, SpawnPlan(fails="boom"))
+    for number in range(3):
+        await ended(service, image=f"a/b:{number}")
+
+    after = await scrape(service)
+
+    assert value(before, "guard_state", state="open") == 1
+    assert (value(before, "guard_failures"), value(before, "guard_window")) == (0, 4)
+    assert (value(after, "guard_state", state="open"), value(after, "guard_state", state="proven_only")) == (0, 1)
+    assert (value(after, "guard_failures"), value(after, "guard_window")) == (3, 1)
+
+
+async def test_servers_that_are_up_are_told(service: Service) -> None:
+    await ended(service)
+
+    assert value(await scrape(service), "launches_ready") == 1
+
+
 async def test_requests_to_the_hub_are_measured_by_kind(service: Service, hub: FakeHub) -> None:
     hub.fail_on("create_user", status=502, act=True, body="html")
 
     assert await ended(service) == "ready"
 
     samples = await scrape(service)
-    for kind in ("create_user", "start_server", "mint_token", "progress", "reach_server", "tell_version"):
+    for kind in ("create_user", "start_server", "mint_token", "progress", "reach_server", "tell_version", "show_page"):
         assert value(samples, "hub_request_seconds_count", kind=kind) >= 1, kind
     assert value(samples, "hub_request_seconds_count", kind="other") == 0
     assert value(samples, "hub_request_errors_total", kind="create_user", error="failed") == 1
@@ -184,8 +204,16 @@ async def test_a_server_that_its_caller_stopped_and_its_clean_up_are_counted(ser
     assert value(await scrape(service), "launches_stopped_total", by="caller") == 1
 
 
-async def test_the_number_of_series_does_not_grow_with_what_callers_send(service: Service, hub: FakeHub) -> None:
+@pytest.fixture
+async def unguarded(settings: Settings) -> AsyncGenerator[Service]:
+    """Lets launches fail as often as they do."""
+    async with serve(settings.model_copy(update={"hub_guard": "off"})) as service:
+        yield service
+
+
+async def test_the_number_of_series_does_not_grow_with_what_callers_send(unguarded: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="boom"))
+    service = unguarded
     await ended(service)
     await service.http.post("/launch", json={"image": "!"})
     await service.http.get("/nothing")
@@ -267,7 +295,7 @@ async def test_a_database_that_does_not_answer_is_told_and_ends_no_scrape(
     async def broken() -> None:
         raise OSError("the database is gone")
 
-    monkeypatch.setattr(service.state["metrics"], "_census", broken)
+    monkeypatch.setattr(service.state["metrics"], "_capacity", broken)
 
     samples = await scrape(service)
 

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from app.hub.client import HubClient
+from app.launch.guard import Guard
 from app.launch.model import Caller, LaunchRequest
 from app.observe.metrics import Metrics
 from app.store.sql import SqlLaunchStore
@@ -12,6 +14,7 @@ from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, launching
 
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
+UNGUARDED = Guard(mode="off", failure_limit=4)
 REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
 
 
@@ -19,7 +22,12 @@ REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
 async def process(path: Path) -> AsyncGenerator[tuple[SqlLaunchStore, Metrics]]:
     """The store of a process, and what is counted of it."""
     async with SqlLaunchStore(f"sqlite:///{path}/l.sqlite", sealer=SEALER) as store:
-        metrics = Metrics(codes=(), kinds=(), census=store.census, followers=lambda: 0)
+        metrics = Metrics(
+            codes=(),
+            kinds=(),
+            capacity=partial(store.capacity, guard=UNGUARDED),
+            followers=lambda: 0,
+        )
         store.subscribe(metrics.on_event)
         store.on_change(metrics.on_change)
         yield store, metrics

@@ -7,6 +7,7 @@ import pytest
 
 from app.launch.changes import Accepted, Adopted, CancelRequested, Change, Cleaned, Stopped
 from app.launch.errors import LaunchNotFound, QuotaReached
+from app.launch.guard import Guard
 from app.launch.idempotency import IdempotencyKey
 from app.launch.model import Caller
 from app.sealing import Sealer
@@ -14,6 +15,7 @@ from app.store.sql import SqlLaunchStore
 from tests.store.launches import FAILED, PULLING, READY, new_launch, second_attempt
 
 ADA = Caller(kind="hub", key="ada")
+UNGUARDED = Guard(mode="off", failure_limit=4)
 
 
 def changes(store: SqlLaunchStore) -> list[Change]:
@@ -95,16 +97,16 @@ async def test_listeners_are_called_in_the_context_of_whoever_asked(store: SqlLa
     assert heard == ["this test", "this test"]
 
 
-async def test_a_census_counts_who_waits_and_who_is_at_the_hub(store: SqlLaunchStore) -> None:
-    empty = await store.census()
+async def test_how_long_the_oldest_in_line_has_waited_is_told_with_how_many_do(store: SqlLaunchStore) -> None:
+    empty = await store.capacity(guard=UNGUARDED)
     waiting, admitted, ended = new_launch(), new_launch(), new_launch()
     for launch in (admitted, waiting, ended):
         await store.accept(launch)
     await store.append(ended, FAILED)
-    await store.admit(most=1, weight=lambda _: 1.0)
+    await store.admit(most=1, weight=lambda _: 1.0, guard=UNGUARDED)
 
-    census = await store.census()
+    capacity = await store.capacity(guard=UNGUARDED)
 
-    assert (empty.waiting, empty.in_progress, empty.waiting_since) == (0, 0, None)
-    assert (census.waiting, census.in_progress) == (1, 1)
-    assert census.waiting_since in (waiting.created_at, admitted.created_at)
+    assert (empty.waiting, empty.launching, empty.waiting_since) == (0, 0, None)
+    assert (capacity.waiting, capacity.launching) == (1, 1)
+    assert capacity.waiting_since in (waiting.created_at, admitted.created_at)
