@@ -23,6 +23,7 @@ from app.setting_types import (
     AS_WORDS,
     Ancestors,
     BaseUrl,
+    HttpUrl,
     Networks,
     Origins,
     Rate,
