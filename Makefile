@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-alerts test-browser test-hubs image-test chart chart-test proxy-test chaos storm check format lock clean
+.PHONY: help install demo test test-prometheus test-browser test-hubs image-test chart chart-test proxy-test chaos storm check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -33,9 +33,9 @@ test-browser: install ## Run the tests in a real browser: CHROMIUM_PATH, Playwri
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
-test-alerts: install ## Run docs/alerts.yaml and the queries of docs/grafana.json through Prometheus's promtool
-	$(BIN)/python -m tests.docs.promtool
-	$(BIN)/python -m pytest -m promtool tests/docs $(ARGS)
+test-prometheus: install ## Run docs/alerts.yaml and the queries of docs/grafana.json in a real Prometheus
+	$(BIN)/python -m tests.docs.debians_prometheus
+	$(BIN)/python -m pytest -m prometheus tests/docs $(ARGS)
 
 test-hubs: install ## Run the Hub's contract on JupyterHub 4.1.6 and 5.5.4 too, in venvs of their own
 	tests/hubs/run_versions.sh $(PYTHON)

@@ -17,6 +17,7 @@ from app.launch.changes import Accepted, Adopted, Change, Cleaned, Stopped
 from app.launch.guard import GuardState
 from app.launch.model import Event, Status
 from app.launch.ports import Capacity
+from app.observe.native import NativeHistogram
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ LAUNCH_BUCKETS_S = (1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200,
 QUEUE_BUCKETS_S = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1200, 3600)
 HUB_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45)
 
+_DURATION = "hublaunch_launch_duration_seconds"
 OTHER = "other"
 """For a code that this release does not know: one of a launch that a newer one has written."""
 _NAN = float("nan")
@@ -83,6 +85,7 @@ class Metrics:
             self._put_backs.inc()
         if event.phase.ends_stream:
             self._duration_s.labels(event.phase).observe(_since_acceptance_s(event))
+            self.natives[_DURATION, event.phase].observe(_since_acceptance_s(event))
             self._ended.labels(event.phase, "" if event.problem is None else self._known(event.problem.code)).inc()
             if event.phase is Status.READY and event.attempt == 1:
                 self._ready_first.inc()
@@ -145,11 +148,15 @@ class Metrics:
         )
         self._ready_first = self._counter("launches_ready_first_attempt", "Launches that were ready by one attempt.")
         self._duration_s = self._histogram(
-            "launch_duration_seconds",
+            _DURATION.removeprefix("hublaunch_"),
             "From the request to its end, with all waiting and attempts in it; to ready, where that is the outcome.",
             LAUNCH_BUCKETS_S,
             "outcome",
         )
+        self.natives: Mapping[tuple[str, str], NativeHistogram] = {
+            (_DURATION, phase): NativeHistogram() for phase in Status if phase.ends_stream
+        }
+        """The histograms that are native ones too, by their name and outcome."""
         self._queue_s = self._histogram(
             "launch_queue_seconds", "From the request to its admission, or its end in line.", QUEUE_BUCKETS_S
         )
@@ -163,8 +170,8 @@ class Metrics:
         self._refusals = self._counter("refusals", "Requests answered with a problem, by its code.", "code")
         for outcome in (Status.READY, Status.CANCELLED):
             self._ended.labels(outcome, "")
-        for outcome in (Status.READY, Status.FAILED, Status.CANCELLED):
-            self._duration_s.labels(outcome)
+        for _, ended in self.natives:
+            self._duration_s.labels(ended)
 
     def _count_hub_requests(self, kinds: Collection[str]) -> None:
         self._hub_s = self._histogram(

@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
+from app.observe import protobuf
 from app.observe.metrics import Metrics
 
 
 async def exposition(metrics: Metrics, accept: str) -> tuple[bytes, str]:
-    """The metrics and their Content-Type: OpenMetrics or Prometheus's older text, as the request accepts."""
+    """The metrics and their Content-Type: protobuf, OpenMetrics or Prometheus's older text, as the request accepts."""
     await metrics.refresh()
+    if protobuf.is_preferred(accept):
+        return protobuf.encode(metrics.registry, metrics.natives), protobuf.CONTENT_TYPE
     encode, content_type = choose_encoder(accept)
     return encode(metrics.registry), content_type
 

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from app.launch.ports import Capacity
 from app.observe.metrics import Metrics
-from tests.docs.promtool import promtool
+from tests.docs.debians_prometheus import program
 
 DOCS = Path(__file__).parents[2] / "docs"
 _NAME = re.compile(r"\b(?:hublaunch|process|python)_[a-z0-9_]+")
@@ -73,10 +73,10 @@ def test_every_metric_is_on_the_page_of_metrics_and_every_alert_has_a_heading_th
             assert rule["annotations"]["runbook"] == f"docs/metrics.md#{rule['alert'].lower()}"
 
 
-@pytest.mark.promtool
+@pytest.mark.prometheus
 def test_alerts_fire_where_they_have_to() -> None:
     done = subprocess.run(
-        [promtool(), "test", "rules", Path(__file__).parent / "alerts_test.yaml"],
+        [program("promtool"), "test", "rules", Path(__file__).parent / "alerts_test.yaml"],
         capture_output=True,
         text=True,
         check=False,
@@ -85,22 +85,22 @@ def test_alerts_fire_where_they_have_to() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.promtool
+@pytest.mark.prometheus
 def test_prometheus_takes_every_query_of_the_dashboard(tmp_path: Path) -> None:
     queries = [{"record": f"panel:{number}", "expr": query} for number, (_, query) in enumerate(dashboard_queries())]
     file = tmp_path / "rules.yaml"
     file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": queries}]}))
 
-    done = subprocess.run([promtool(), "check", "rules", file], capture_output=True, text=True, check=False)
+    done = subprocess.run([program("promtool"), "check", "rules", file], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(queries)} rules found" in done.stdout
 
 
-@pytest.mark.promtool
+@pytest.mark.prometheus
 def test_prometheus_finds_no_fault_with_what_is_told() -> None:
     done = subprocess.run(
-        [promtool(), "check", "metrics"], input=generate_latest(registry()), capture_output=True, check=False
+        [program("promtool"), "check", "metrics"], input=generate_latest(registry()), capture_output=True, check=False
     )
 
     assert b"hublaunch" not in done.stdout + done.stderr

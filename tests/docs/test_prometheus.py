@@ -1,0 +1,130 @@
+"""A real Prometheus scrapes a real hublaunch, and answers what the dashboard asks."""
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from tests.docs.debians_prometheus import program
+from tests.docs.test_alerts import DOCS, dashboard_queries
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.processes import free_port
+from tests.served import Service, serve
+
+pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+async def service(settings: Settings, hub: FakeHub, port: int) -> AsyncGenerator[Service]:
+    """A hublaunch with metrics on this port, that has seen something of everything."""
+    more = {"metrics_port": port, "retries": 2}
+    async with serve(settings.model_copy(update=more)) as service:
+        await act(service, hub)
+        yield service
+
+
+async def act(service: Service, hub: FakeHub) -> None:
+    """Launches that become ready, by one attempt and by two, and one that fails; and requests that are refused."""
+    hub.fail_on("start_server", status=503)
+    hub.fail_on("create_user", how="reset")
+    hub.spawn_plan(None, SpawnPlan(seconds=0.3))
+    accepted = [await service.launch() for _ in range(5)]
+    await asyncio.gather(*(service.events(one["events_url"]) for one in accepted))
+    hub.spawn_plan(None, SpawnPlan(fails="boom"))
+    await service.events((await service.launch())["events_url"])
+    await service.http.post("/launch", json={"image": "!"})
+
+
+@asynccontextmanager
+async def prometheus(scraped: int, tmp_path: Path, *arguments: str) -> AsyncGenerator[httpx.AsyncClient]:
+    """A Prometheus that scrapes this port; its API."""
+    port, config, target = free_port(), tmp_path / "prometheus.yml", f"127.0.0.1:{scraped}"
+    config.write_text(
+        json.dumps(
+            {
+                "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "1s"},
+                "scrape_configs": [{"job_name": "hublaunch", "static_configs": [{"targets": [target]}]}],
+                "rule_files": [str(DOCS / "alerts.yaml")],
+            }
+        )
+    )
+    process = await asyncio.create_subprocess_exec(
+        program("prometheus"),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={tmp_path}/tsdb",
+        f"--web.listen-address=127.0.0.1:{port}",
+        *arguments,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1", trust_env=False) as http:
+            yield http
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def answer(http: httpx.AsyncClient, query: str) -> list[dict[str, Any]]:
+    """The series that a query gives now."""
+    try:
+        told = (await http.get("/query", params={"query": query})).raise_for_status().json()
+    except httpx.HTTPError:  # it is starting
+        return []
+    assert told["status"] == "success", (query, told)
+    series: list[dict[str, Any]] = told["data"]["result"]
+    return series
+
+
+async def until(http: httpx.AsyncClient, query: str) -> list[dict[str, Any]]:
+    """Its answer, once it has one with a number. It is asked until then, as it tells of nothing by itself."""
+    async with asyncio.timeout(60):
+        while True:
+            series = [one for one in await answer(http, query) if not math.isnan(float(one["value"][1]))]
+            if series:
+                return series
+            await asyncio.sleep(0.2)
+
+
+async def test_every_query_of_the_dashboard_is_answered_and_no_alert_is_broken(
+    service: Service, hub: FakeHub, port: int, tmp_path: Path
+) -> None:
+    async with prometheus(port, tmp_path) as http:
+        await until(http, "hublaunch_build_info")
+        await act(service, hub)
+        answers = [await until(http, query) for _, query in dashboard_queries()]
+        rules = (await http.get("/rules")).json()["data"]["groups"][0]["rules"]
+        (target,) = (await http.get("/targets")).json()["data"]["activeTargets"]
+
+    assert len(answers) > 30
+    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+    assert (target["health"], target["lastError"]) == ("up", "")
+
+
+async def test_the_time_to_ready_is_a_native_histogram_where_prometheus_takes_those(
+    service: Service, hub: FakeHub, port: int, tmp_path: Path
+) -> None:
+    async with prometheus(port, tmp_path, "--enable-feature=native-histograms") as http:
+        await until(http, "hublaunch_build_info")
+        count = await until(http, 'histogram_count(hublaunch_launch_duration_seconds{outcome="ready"})')
+        half = await until(http, 'histogram_quantile(0.5, hublaunch_launch_duration_seconds{outcome="ready"})')
+        total = await until(http, 'histogram_sum(hublaunch_launch_duration_seconds{outcome="ready"})')
+        none = await until(http, 'histogram_count(hublaunch_launch_duration_seconds{outcome="cancelled"})')
+        classic = await until(http, "sum(hublaunch_hub_request_seconds_bucket)")
+
+    assert float(count[0]["value"][1]) == 5
+    assert 0.3 < float(half[0]["value"][1]) < 2
+    assert float(total[0]["value"][1]) > 1.5
+    assert float(none[0]["value"][1]) == 0
+    assert float(classic[0]["value"][1]) > 10
