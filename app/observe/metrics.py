@@ -109,7 +109,7 @@ class Metrics:
         began_at = time.perf_counter()
 
         def end(outcome: str) -> None:
-            self._hub_s.labels(kind).observe(time.perf_counter() - began_at)
+            self._hub_s[kind].observe(time.perf_counter() - began_at)
             if outcome != "answered":
                 self._hub_errors.labels(kind, outcome).inc()
 
@@ -174,9 +174,10 @@ class Metrics:
             self._duration_s.labels(ended)
 
     def _count_hub_requests(self, kinds: Collection[str]) -> None:
-        self._hub_s = self._histogram(
+        took_s = self._histogram(
             "hub_request_seconds", "From a request to the Hub to the head of its answer.", HUB_BUCKETS_S, "kind"
         )
+        self._hub_s: Mapping[str, Histogram] = {kind: took_s.labels(kind) for kind in kinds}
         self._hub_errors = self._counter(
             "hub_request_errors",
             "Requests to the Hub without a good answer, by what came instead: refused (4xx), busy (429), failed (5xx), "
@@ -184,8 +185,6 @@ class Metrics:
             "kind",
             "error",
         )
-        for kind in kinds:
-            self._hub_s.labels(kind)
 
     def _count_upkeep(self) -> None:
         self._adopted = self._counter("launches_adopted", "Launches taken over to go on with, as their process ended.")

@@ -5,10 +5,8 @@ and of its attempts' are derived from it. So whoever goes on with a launch goes 
 launch finds its trace.
 """
 
-import hashlib
 import threading
-from collections.abc import Callable, Generator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -17,7 +15,6 @@ from typing import Any
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
@@ -30,11 +27,11 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from ulid import ULID
 
 from app.launch.about import attempt_at_hand
 from app.launch.changes import Accepted, Adopted, Change
 from app.launch.model import Event, Launch, Status
+from app.observe.trace_ids import Ids, accepted_at, attempt_ids, launch_ids
 
 _BEGUN_MAX = 10_000
 _FLUSH_S = 2.0
@@ -49,27 +46,6 @@ class _Begun:
     at: datetime
 
 
-class _Ids(RandomIdGenerator):
-    """Random ids, but for the span that is made within `fixed`."""
-
-    def __init__(self) -> None:
-        self._fixed: tuple[int, int] | None = None
-
-    @contextmanager
-    def fixed(self, trace_id: int, span_id: int) -> Generator[None]:
-        self._fixed = trace_id, span_id
-        try:
-            yield
-        finally:
-            self._fixed = None
-
-    def generate_trace_id(self) -> int:
-        return self._fixed[0] if self._fixed else super().generate_trace_id()
-
-    def generate_span_id(self) -> int:
-        return self._fixed[1] if self._fixed else super().generate_span_id()
-
-
 class Traces:
     """Makes spans of what it is told, and hands them to `processor` when they end.
 
@@ -79,7 +55,7 @@ class Traces:
     """
 
     def __init__(self, processor: SpanProcessor) -> None:
-        self._ids = _Ids()
+        self._ids = Ids()
         resource = Resource.create({"service.name": "hublaunch", "service.version": version("hublaunch")})
         self._provider = TracerProvider(id_generator=self._ids, resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(processor)
@@ -110,7 +86,7 @@ class Traces:
         """A launch has a new event."""
         begun = self._begun.get(event.launch_id)
         if event.seq == 2:
-            self._span(event.launch_id, "queue", _accepted_at(event.launch_id), event.at)
+            self._span(event.launch_id, "queue", accepted_at(event.launch_id), event.at)
         if event.phase is Status.LAUNCHING and (begun is None or begun.number != event.attempt):
             self._end_attempt(event, begun)
             self._begin(event.launch_id, event.attempt, event.at)
@@ -121,7 +97,7 @@ class Traces:
     def _accepted(self, launch: Launch) -> None:
         request = get_current_span()
         links = [Link(request.get_span_context())] if request.get_span_context().is_valid else []
-        self._span(launch.id, "accept", _accepted_at(launch.id), launch.created_at, links=links)
+        self._span(launch.id, "accept", accepted_at(launch.id), launch.created_at, links=links)
         request.add_link(self._of_launch(launch.id))
         request.set_attribute("hublaunch.launch_id", launch.id)
 
@@ -134,7 +110,7 @@ class Traces:
         if begun is None:
             return
         is_failed = event.phase is Status.FAILED or begun.number != event.attempt
-        with self._ids.fixed(*_attempt_ids(event.launch_id, begun.number)):
+        with self._ids.fixed(*attempt_ids(event.launch_id, begun.number)):
             self._span(
                 event.launch_id,
                 "attempt",
@@ -148,11 +124,11 @@ class Traces:
         attributes: dict[str, str | int] = {"hublaunch.outcome": event.phase.value, "hublaunch.attempts": event.attempt}
         if event.problem is not None:
             attributes["hublaunch.cause"] = event.problem.code
-        with self._ids.fixed(*_launch_ids(event.launch_id)):
+        with self._ids.fixed(*launch_ids(event.launch_id)):
             self._span(
                 event.launch_id,
                 "launch",
-                _accepted_at(event.launch_id),
+                accepted_at(event.launch_id),
                 event.at,
                 attributes=attributes,
                 status=StatusCode.ERROR if event.phase is Status.FAILED else StatusCode.UNSET,
@@ -183,7 +159,7 @@ class Traces:
         span.end(max(_ns(began_at), _ns(ended_at)))
 
     def _of_launch(self, launch_id: str) -> SpanContext:
-        return self._context(*_launch_ids(launch_id))
+        return self._context(*launch_ids(launch_id))
 
     def _context(self, trace_id: int, span_id: int) -> SpanContext:
         """Of a span of a launch, which may not be made yet, or be made by another process: all sample it alike."""
@@ -195,11 +171,16 @@ class Traces:
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def on_hub_request(self, kind: str, headers: MutableMapping[str, str]) -> Callable[[str], None]:
-        """A request to the Hub begins, and takes its `traceparent` along; the result is called with its outcome."""
-        attempt = attempt_at_hand.get()
-        context = None
+        """A request to the Hub begins, and takes its `traceparent` along; the result is called with its outcome.
+
+        Below the attempt at hand, or the request to the API. What is asked for neither, as now and then for the Hub's
+        health, is no part of a trace.
+        """
+        attempt, context = attempt_at_hand.get(), None
         if attempt is not None:
-            context = _below(self._context(*_attempt_ids(attempt.launch_id, attempt.number)))
+            context = _below(self._context(*attempt_ids(attempt.launch_id, attempt.number)))
+        elif not get_current_span().get_span_context().is_valid:
+            return lambda _: None
         span = self._tracer.start_span(f"hub {kind}", context=context, kind=SpanKind.CLIENT)
         if attempt is not None:
             span.set_attributes({"hublaunch.launch_id": attempt.launch_id, "hublaunch.attempt": attempt.number})
@@ -239,22 +220,6 @@ def _describe(span: Span, method: str, route: str, status: int) -> None:
 
 def _below(parent: SpanContext) -> Context:
     return set_span_in_context(NonRecordingSpan(parent), Context())
-
-
-def _launch_ids(launch_id: str) -> tuple[int, int]:
-    return int(ULID.from_str(launch_id)), _span_id(launch_id)
-
-
-def _attempt_ids(launch_id: str, number: int) -> tuple[int, int]:
-    return int(ULID.from_str(launch_id)), _span_id(f"{launch_id}:{number}")
-
-
-def _span_id(name: str) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) or 1
-
-
-def _accepted_at(launch_id: str) -> datetime:
-    return ULID.from_str(launch_id).datetime
 
 
 def _ns(at: datetime) -> int:

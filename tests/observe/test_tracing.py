@@ -234,6 +234,7 @@ async def test_a_collector_gets_the_request_in_its_callers_trace_linked_with_the
     assert [link.span_id for link in accept.links] == [posted.span_id]
     streams = [span for span in spans if span.name == "GET /launch/{launch_id}/events"]
     assert len(streams) == 1
+    assert {span.trace_id.hex() for span in spans if span.name.startswith("hub ")} == {whole.trace_id.hex()}
     assert not [span for span in spans if "healthz" in span.name or "http send" in span.name]
     assert collector.received[0].resource_spans[0].resource.attributes
 
