@@ -195,6 +195,16 @@ async def test_refusals_are_counted_by_code_also_those_of_http(service: Service)
         assert value(samples, "refusals_total", code=code) == 1, code
 
 
+async def test_what_binderhubs_clients_are_told_in_a_stream_is_a_refusal_too(settings: Settings) -> None:
+    mapped = settings.model_copy(update={"binder_images": {"gh/*/*/*": "quay.io/a/b"}, "allowed_images": ()})
+    async with serve(mapped) as service:
+        answer = await service.http.get("/build/gh/org/repo/HEAD", headers={"Accept": "text/event-stream"})
+        samples = await scrape(service)
+
+    assert answer.status_code == 200
+    assert value(samples, "refusals_total", code="image_not_allowed") == 1
+
+
 async def test_a_server_that_its_caller_stopped_and_its_clean_up_are_counted(service: Service) -> None:
     accepted = await service.launch()
     await service.events(accepted["events_url"])
