@@ -84,8 +84,9 @@ class Metrics:
         if event.phase is Status.WAITING and event.seq > 1:
             self._put_backs.inc()
         if event.phase.ends_stream:
-            self._duration_s.labels(event.phase).observe(_since_acceptance_s(event))
-            self.natives[_DURATION, event.phase].observe(_since_acceptance_s(event))
+            took_s = _since_acceptance_s(event)
+            self._duration_s.labels(event.phase).observe(took_s)
+            self.natives[_DURATION, event.phase].observe(took_s)
             self._ended.labels(event.phase, "" if event.problem is None else self._known(event.problem.code)).inc()
             if event.phase is Status.READY and event.attempt == 1:
                 self._ready_first.inc()
