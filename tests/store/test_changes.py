@@ -1,12 +1,11 @@
 """What the records tell of beside events, once it is stored."""
 
 from contextvars import ContextVar
-from dataclasses import replace
 
 import pytest
 
 from app.launch.changes import Accepted, Adopted, CancelRequested, Change, Cleaned, Stopped
-from app.launch.errors import LaunchNotFound, QuotaReached
+from app.launch.errors import LaunchNotFound, LineFull
 from app.launch.guard import Guard
 from app.launch.idempotency import IdempotencyKey
 from app.launch.model import Caller
@@ -26,12 +25,12 @@ def changes(store: SqlLaunchStore) -> list[Change]:
 
 async def test_an_acceptance_is_told_once_for_its_key_and_not_if_it_is_refused(store: SqlLaunchStore) -> None:
     told, key = changes(store), IdempotencyKey(scope="s", request="r")
-    launch = new_launch(caller=replace(ADA, max_active=1))
+    launch = new_launch(caller=ADA)
 
     await store.accept(launch, key)
-    await store.accept(new_launch(caller=replace(ADA, max_active=1)), key)
-    with pytest.raises(QuotaReached):
-        await store.accept(new_launch(caller=replace(ADA, max_active=1)))
+    await store.accept(new_launch(caller=ADA), key)
+    with pytest.raises(LineFull):
+        await store.accept(new_launch(caller=ADA), most_under_way=1)
 
     assert told == [Accepted(launch=launch)]
 
