@@ -45,6 +45,13 @@ class Release:
             async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http:
                 yield http
 
+    async def doctor(self, data: Path, **other: str) -> str:
+        """What `hublaunch doctor` says with the same variables."""
+        variables = await asyncio.to_thread(self.rendered.environment_at, data) | other
+        async with started("app.cli", "doctor", **variables) as process:
+            said, _ = await process.communicate()
+        return said.decode()
+
 
 @asynccontextmanager
 async def released(helm: Helm, state: Path, *given: str, also: Mapping[str, Sequence[str]]) -> AsyncGenerator[Release]:

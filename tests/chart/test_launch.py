@@ -55,7 +55,9 @@ async def test_it_launches_with_the_scopes_that_the_chart_prints_and_needs_every
     async with release.hublaunch(tmp_path) as http:
         report = await hub_report(http)
         told = await events(http)
+    said = await release.doctor(tmp_path)
 
+    assert "all that is needed, and no more" in said
     assert (report["missing_scopes"], report["needless_scopes"]) == ([], [])
     assert told[-1]["phase"] == "ready", release.hub.log_path.read_text()[-3000:]
     assert told[-1]["open_url"].startswith(release.hub.public_url)
@@ -71,11 +73,14 @@ async def test_it_launches_with_the_scopes_that_the_chart_prints_and_needs_every
 async def test_without_one_of_the_scopes_it_says_which_and_launches_fail(
     release: Release, tmp_path: Path, scope: str, code: str
 ) -> None:
-    async with release.hublaunch(tmp_path, LAUNCHER_HUB_API_TOKEN=token_of(without(scope))) as http:
+    token = token_of(without(scope))
+    async with release.hublaunch(tmp_path, LAUNCHER_HUB_API_TOKEN=token) as http:
         report = await hub_report(http)
         told = await events(http)
+    said = await release.doctor(tmp_path, LAUNCHER_HUB_API_TOKEN=token)
 
     assert report["missing_scopes"] == [scope]
+    assert f"The role of this service lacks {scope}: launches will fail." in said
     assert told[-1]["problem"]["code"] == code
 
 
