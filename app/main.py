@@ -1,15 +1,11 @@
 """create_app(settings): the one place that builds and joins everything."""
 
-import asyncio
 import logging
-import signal
 import sys
-import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from types import FrameType
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import httpx
 from fastapi import FastAPI
@@ -58,6 +54,7 @@ from app.settings import Settings, SettingsFault, load_settings
 from app.store.database import described, is_shared, secret_key
 from app.store.errors import StoreError
 from app.store.sql import SqlLaunchStore
+from app.tasks import background, on_stop_signals
 
 if TYPE_CHECKING:
     from app.observe.metrics import Metrics
@@ -142,9 +139,9 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             )
         )
         if shared:
-            await stack.enter_async_context(_background(feed.keep_up(every_s=POLL_S)))
+            await stack.enter_async_context(background(feed.keep_up(every_s=POLL_S)))
         if limits_file is not None:
-            await stack.enter_async_context(_background(limits_file.run()))
+            await stack.enter_async_context(background(limits_file.run()))
         limits = _limits(limits_file)
         needed = needed_scopes(
             temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub"
@@ -153,11 +150,11 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         service = await stack.enter_async_context(
             _launching(settings, policy, limits, store, hub, feed, clock, guard, check.version)
         )
-        await stack.enter_async_context(_background(check.run()))
+        await stack.enter_async_context(background(check.run()))
         limiter = open_limiter(settings, store)
-        await stack.enter_async_context(_background(limiter.run()))
+        await stack.enter_async_context(background(limiter.run()))
         state = Health(store_is_healthy=store.is_healthy, hub=check, limits=limits_file)
-        stack.enter_context(_on_stop_signals(state.stop, service.stop, feed.end))
+        stack.enter_context(on_stop_signals(state.stop, service.stop, feed.end))
         log.info(
             "Hub API at %s, servers under %s, launches in %s",
             settings.hub_api_url,
@@ -234,8 +231,8 @@ async def _launching(
     reaper = Reaper(store=store, hub=hub, keeping=keeping)
     async with (
         Leases(store=store, course=course, admission=admission, lease_s=settings.lease_s, clock=clock) as leases,
-        _background(admission.run()),
-        _background(reaper.run()),
+        background(admission.run()),
+        background(reaper.run()),
     ):
         yield LaunchService(
             store=store,
@@ -309,47 +306,3 @@ def settings_or_exit() -> Settings:
         sys.exit(str(fault))
     configure_logging(settings.log_level, settings.log_format)
     return settings
-
-
-@asynccontextmanager
-async def _background(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
-    """Let something go on beside the service, and end it with the service."""
-    task = asyncio.create_task(work)
-    task.add_done_callback(_log_failure)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        log.error("What went on in the background has ended with an error", exc_info=error)
-
-
-@contextmanager
-def _on_stop_signals(*reactions: Callable[[], None]) -> Generator[None]:
-    """Let streams end when the process is told to stop: uvicorn waits for them before it ends the lifespan.
-
-    Its own handlers are called after that. Signals reach the main thread only, so elsewhere this does nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def react(number: int, frame: FrameType | None) -> None:
-        for reaction in reactions:
-            loop.call_soon_threadsafe(reaction)
-        if callable(handler := before[signal.Signals(number)]):
-            handler(number, frame)
-
-    for number in before:
-        signal.signal(number, react)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
