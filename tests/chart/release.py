@@ -33,15 +33,16 @@ class Release:
     hub: HubProcess
     cluster: Cluster
     port: int
-    """Where hublaunch listens."""
+    """Where the Hub looks for hublaunch, if it was told of a `url`."""
 
     @asynccontextmanager
-    async def hublaunch(self, data: Path, **other: str) -> AsyncGenerator[httpx.AsyncClient]:
+    async def hublaunch(self, data: Path, *, port: int = 0, **other: str) -> AsyncGenerator[httpx.AsyncClient]:
         """A process with the container's variables and `other` ones, its volumes at `data`; a caller of it."""
+        port = port or free_port()
         variables = await asyncio.to_thread(self.rendered.environment_at, data) | other
-        async with started("app.cli", "serve", "--port", str(self.port), **variables) as process:
+        async with started("app.cli", "serve", "--port", str(port), **variables) as process:
             await until_running(process)
-            url = f"http://127.0.0.1:{self.port}"
+            url = f"http://127.0.0.1:{port}"
             async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http:
                 yield http
 

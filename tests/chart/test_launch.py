@@ -13,7 +13,7 @@ from tests.chart.helm import Helm
 from tests.chart.release import Release, released, token_of
 from tests.served import BODY, IMAGE, REPO, read_events
 
-pytestmark = [pytest.mark.real_hub, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
 WITHOUT = {"servers": "hub_forbidden", "admin:users": "hub_forbidden", "tokens": "token_refused"}
 """What becomes of a launch without one of the scopes."""
@@ -120,7 +120,7 @@ async def test_as_a_service_of_the_hub_it_launches_for_hub_users_on_their_own_ac
     state.mkdir()
     async with (
         released(helms["4"], state, *shape, *IMAGES, also=also) as release,
-        release.hublaunch(tmp_path),
+        release.hublaunch(tmp_path, port=release.port),
         release.hub,
     ):
         token = await token_of_new_user(release, "ada")
