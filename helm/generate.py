@@ -15,6 +15,9 @@ import yaml
 from app.settings import PREFIX, Settings
 
 CHART = Path(__file__).parent
+DOCS = CHART.parent / "docs"
+COPIED = ("alerts.yaml", "grafana.json")
+"""Files of `docs/` that a chart can only have as its own."""
 _SECRET_IN_PART = frozenset({"database_url"})
 """Settings with a secret in them, besides those that are one as a whole."""
 _BEGIN, _END = "<!-- values: `make chart` writes what follows -->", "<!-- end of the values -->"
@@ -22,12 +25,14 @@ _BEGIN, _END = "<!-- values: `make chart` writes what follows -->", "<!-- end of
 
 def generated() -> dict[Path, str]:
     """The text that each generated file must have."""
+    copies = {CHART / "files" / name: (DOCS / name).read_text() for name in COPIED}
     secret = json.dumps(sorted(secret_settings())) + "\n"
     schema, readme = CHART / "values.schema.json", CHART / "README.md"
     return {
         schema: _schema(schema.read_text()),
         readme: _readme(readme.read_text(), (CHART / "values.yaml").read_text()),
         CHART / "files" / "secret-settings.json": secret,
+        **copies,
     }
 
 

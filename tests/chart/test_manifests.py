@@ -15,6 +15,8 @@ pytestmark = pytest.mark.chart_tools
 VERSIONS = [f"1.{minor}" for minor in range(25, 38)]
 OF_OPERATORS = {
     "unknown gateway.networking.k8s.io/v1 HTTPRoute",
+    "unknown monitoring.coreos.com/v1 ServiceMonitor",
+    "unknown monitoring.coreos.com/v1 PrometheusRule",
 }
 """Kinds that no Kubernetes brings along."""
 SKIPPED = {

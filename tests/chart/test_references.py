@@ -55,6 +55,11 @@ def test_every_port_that_is_named_is_there(rendered: Rendered) -> None:
     assert {port["targetPort"] for port in service} <= ports
     assert {port["port"] for policy in policies for rule in policy for port in rule["ports"]} <= ports
     assert {probe["httpGet"]["port"] for probe in probes} <= ports
+    for monitor in (each for each in rendered.manifests if each["kind"] == "ServiceMonitor"):
+        assert {each["port"] for each in monitor["spec"]["endpoints"]} <= {port["name"] for port in service}
+        assert (
+            monitor["spec"]["selector"]["matchLabels"].items() <= rendered.only("Service")["metadata"]["labels"].items()
+        )
     for route in (each for each in rendered.manifests if each["kind"] in ("Ingress", "HTTPRoute")):
         assert backends(route) <= {(rendered.name, port[key]) for port in service for key in ("name", "port")}
 
