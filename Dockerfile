@@ -1,6 +1,6 @@
 # The image of hublaunch. `make image-test` builds it and holds it to what is said here.
 #
-# Small: 133 MB beside its base. Wheels alone, in a venv without pip; no compiler, no cache, none of Debian's packages but
+# Small: 143 MB beside its base. Wheels alone, in a venv without pip; no compiler, no cache, none of Debian's packages but
 # the base's own. Half of it is compiled: cryptography, uvloop, SQLAlchemy, pydantic, libpq.
 # Reproducible: every package by the hash in a lock, the build backend too, and compiled files that carry no time (-f: pip
 # has imported, and so compiled, some).
