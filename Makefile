@@ -1,6 +1,8 @@
 # Everything that is done with this project. `make` lists it.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests wait more than they work, so that more of them than there are processors go at a time.
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-prometheus test-browser test-hubs image-test chart chart-test proxy-test chaos storm check format lock clean
@@ -27,7 +29,7 @@ demo: install ## Run a real JupyterHub with hublaunch beside it (ARGS=--check la
 
 test: install ## Run all tests but those in a browser
 	$(BIN)/python -m tests.cli.terminal
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(ARGS)
 
 test-browser: install ## Run the tests in a real browser: CHROMIUM_PATH, Playwright's own, or the system's
 	$(BIN)/python -m tests.browser.chromium

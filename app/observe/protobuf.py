@@ -39,7 +39,10 @@ def is_preferred(accept: str) -> bool:
 
 def encode(registry: CollectorRegistry, natives: Natives) -> bytes:
     """Every family, each preceded by its length."""
-    return b"".join(_delimited(_family(family, natives)) for family in registry.collect() if family.samples)
+    families = [family for family in registry.collect() if family.samples]
+    for family in families:  # when a series was made is told only if prometheus_client was not kept from it
+        family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+    return b"".join(_delimited(_family(family, natives)) for family in families)
 
 
 def _family(family: Metric, natives: Natives) -> bytes:
