@@ -112,10 +112,14 @@ async def test_a_full_line_takes_nobody(hub: FakeHub, client: HubClient, store: 
 async def test_where_there_is_room_nobody_has_to_be_able_to_wait(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
     async with launching(hub, client, store, max_concurrent_spawns=3, max_queue=0) as core:
         launches = await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(3)))
         with pytest.raises(LineFull):
             await core.service.start(REQUEST, ADA)
+        await hub.until(lambda: len(hub.active_servers) == 3)
+        for username, server_name in list(hub.active_servers):
+            hub.release(username, server_name)
         await core.idle()
 
         assert await phases(core, launches) == [Status.READY] * 3
