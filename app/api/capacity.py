@@ -1,6 +1,7 @@
 """`GET /status`: how much room there is, for people, dashboards and federations."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, Protocol
 
@@ -12,6 +13,8 @@ from app.api.errors import documented
 from app.api.health import Health
 from app.launch.guard import Guard, GuardMode, GuardState
 from app.launch.ports import Capacity
+
+log = logging.getLogger(__name__)
 
 Light = Literal["green", "yellow", "red"]
 
@@ -57,7 +60,7 @@ class CapacityReport:
     async def _look(self) -> dict[str, Any]:
         health = await self._health.report()
         hub = dict(self._hub.pulse())
-        capacity = await self._read() if health["store"] == "ok" else None
+        capacity = await self._counted() if health["store"] == "ok" else None
         light, reasons = self._light(health, hub, capacity)
         shown: dict[str, Any] = {"status": light, "reasons": reasons, "hub": hub}
         limits = {"max_concurrent_spawns": self._max_concurrent_spawns, "max_queue": self._max_queue}
@@ -80,13 +83,20 @@ class CapacityReport:
             },
         }
 
+    async def _counted(self) -> Capacity | None:
+        try:
+            return await self._read()
+        except Exception:
+            log.exception("The records did not tell how much room there is")
+            return None
+
     def _light(
         self, health: Mapping[str, Any], hub: Mapping[str, Any], capacity: Capacity | None
     ) -> tuple[Light, list[str]]:
         """Red: a launch that comes now is refused, or waits for somebody to act. Yellow: it may have to wait."""
         red = [
             (health["stopping"], "This process is being stopped."),
-            (capacity is None, "The records cannot be written."),
+            (capacity is None, "The records cannot be read or written."),
             (hub["latency_ms"] is None, "JupyterHub does not answer."),
         ]
         yellow: list[tuple[bool, str]] = []

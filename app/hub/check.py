@@ -147,8 +147,10 @@ class HubCheck:
             )
 
     async def _note(self, mark: str | None) -> None:
+        if mark is None:
+            return
         now = asyncio.get_running_loop().time()
-        if mark is not None and mark != self._mark:
+        if mark != self._mark:
             try:
                 await self._seen(mark, now - self._marked_at if self._mark else 0.0)
             except Exception:

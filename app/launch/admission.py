@@ -59,6 +59,14 @@ class Watchers(Protocol):
         ...
 
 
+@dataclass(eq=False, slots=True)
+class _Wait:
+    """A launch that waits here; `before`: when it was last admitted, of which late news may still come."""
+
+    told: asyncio.Future[Admitted | Failing]
+    before: datetime | None
+
+
 class Admission:
     """Lets launches of all processes through to the Hub, in the order of the line, `most` at a time."""
 
@@ -77,19 +85,26 @@ class Admission:
         self._guard = guard
         self._guard_state: GuardState = "off" if guard.mode == "off" else "open"
         self._watchers = watchers
-        self._waiting: dict[str, asyncio.Future[Admitted | Failing]] = {}
+        self._waiting: dict[str, _Wait] = {}
         self._changed = asyncio.Event()
         store.subscribe(self._heard)
 
     @contextmanager
-    def expecting(self, launch_id: str) -> Generator[None]:
-        """Around the acceptance of a launch: it may be admitted before its task has begun to wait."""
-        self._waiting[launch_id] = asyncio.get_running_loop().create_future()
+    def expecting(self, launch_id: str, *, before: datetime | None = None) -> Generator[None]:
+        """Around what puts a launch in line: it may be admitted before its task has begun to wait.
+
+        `before`: when it was last admitted. Who looked at the records before it was put back may tell of that after.
+        """
+        self._expect(launch_id, before=before)
         try:
             yield
         except BaseException:
             self.forget(launch_id)
             raise
+
+    def _expect(self, launch_id: str, *, before: datetime | None) -> _Wait:
+        self._waiting[launch_id] = wait = _Wait(asyncio.get_running_loop().create_future(), before)
+        return wait
 
     def forget(self, launch_id: str) -> None:
         """The launch that was expected does not come."""
@@ -101,11 +116,11 @@ class Admission:
         QueueTimedOut when it has waited too long, ImageFailing when its image is not launched for now. A cancelled call
         leaves it in line.
         """
-        admitted = self._waiting.setdefault(launch.id, asyncio.get_running_loop().create_future())
+        waiting = self._waiting.get(launch.id) or self._expect(launch.id, before=None)
         self.wake()
         try:
             async with asyncio.timeout((launch.deadline_at - datetime.now(UTC)).total_seconds()):
-                told = await admitted
+                told = await waiting.told
         except TimeoutError:
             raise QueueTimedOut from None
         finally:
@@ -121,8 +136,10 @@ class Admission:
 
     def _tell(self, launch_id: str, what: Admitted | Failing) -> None:
         waiting = self._waiting.get(launch_id)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(what)
+        if waiting is None or waiting.told.done():
+            return
+        if isinstance(what, Failing) or what.admitted_at != waiting.before:
+            waiting.told.set_result(what)
 
     async def check_image(self, image: str) -> None:
         """ImageFailing if the image is not launched for now."""

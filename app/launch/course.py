@@ -133,6 +133,12 @@ class Course:
                 launch = await self._admission.wait(launch)
             except NotAdmitted as error:
                 return error
+        at_hub = launch
+
+        async def wait_in_line(busy: HubBusy, limit: asyncio.Timeout) -> None:
+            nonlocal at_hub
+            at_hub = await self._wait_in_line(at_hub, busy, limit)
+
         return await self._within(
             _remaining_s(launch),
             launch,
@@ -142,17 +148,20 @@ class Course:
                 hub=self._hub,
                 entry=self._entry(launch.attempt),
                 record=lambda step: self._record(launch, step),
-                wait_in_line=lambda busy: self._wait_in_line(launch, busy, limit),
+                wait_in_line=lambda busy: wait_in_line(busy, limit),
             ),
         )
 
-    async def _wait_in_line(self, launch: Launch, busy: HubBusy, limit: asyncio.Timeout) -> None:
-        """Stand in line again, as the Hub is at its limit; meanwhile the launch's time stands still."""
+    async def _wait_in_line(self, launch: Launch, busy: HubBusy, limit: asyncio.Timeout) -> Launch:
+        """Stand in line again, as the Hub is at its limit; meanwhile the launch's time stands still.
+
+        The launch as it was admitted anew.
+        """
         loop = asyncio.get_running_loop()
         ends_at, waits_until = limit.when(), datetime.now(UTC) + timedelta(seconds=self._terms.max_wait_s)
         assert ends_at is not None, "an attempt has a limit"
         limit.reschedule(None)
-        with self._admission.expecting(launch.id):
+        with self._admission.expecting(launch.id, before=launch.admitted_at):
             await _from_records(
                 self._store.put_back(
                     launch,
@@ -164,6 +173,7 @@ class Course:
             )
         admitted = await self._admission.wait(replace(launch, admitted_at=None, deadline_at=waits_until))
         limit.reschedule(loop.time() + _remaining_s(admitted))
+        return admitted
 
     async def _go_on(self, launch: Launch) -> LaunchError | None:
         """The attempt that another process began, if there is anything of it at the Hub."""

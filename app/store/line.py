@@ -99,7 +99,8 @@ def _admit(connection: Connection, admit: Admit) -> LetThrough:
         grown=run.grown,
     )
     chosen: list[str] = []
-    if waiting and room.free and (run.paused_until is None or run.paused_until <= at):
+    hub_is_busy = run.paused_until is not None and run.paused_until > at
+    if waiting and room.free and not hub_is_busy:
         line = Line(waiting, turns, weight=admit.weight, may_go=lambda one: room.take(one.image))
         while room.free and (one := line.take()):
             chosen.append(one.launch_id)
@@ -110,7 +111,7 @@ def _admit(connection: Connection, admit: Admit) -> LetThrough:
         admitted=_let_through(connection, chosen, at, owner=admit.owner),
         refused=refused,
         guard=admit.guard.state(failures=run.failures),
-        holds_back=bool(room.free) and len(chosen) + len(refused) < len(waiting),
+        holds_back=bool(room.free) and not hub_is_busy and len(chosen) + len(refused) < len(waiting),
     )
 
 

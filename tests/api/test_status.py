@@ -1,6 +1,7 @@
 """`GET /status`: how much room there is."""
 
 import asyncio
+import sqlite3
 from typing import Any
 
 import pytest
@@ -111,3 +112,15 @@ async def test_however_often_it_is_asked_for_the_records_are_read_once_a_second(
     answers = await asyncio.gather(*[status(service) for _ in range(20)])
 
     assert all(answer == before for answer in answers)
+
+
+async def test_while_the_records_cannot_be_read_it_is_red(service: Service, settings: Settings) -> None:
+    await status_when(service, "green")
+    with sqlite3.connect(settings.database_url.removeprefix("sqlite:///")) as database:
+        database.execute("ALTER TABLE spawn_failures RENAME TO moved")
+    database.close()
+
+    told = await status_when(service, "red")
+
+    assert told["reasons"] == ["The records cannot be read or written."]
+    assert "guard" not in told

@@ -105,6 +105,27 @@ async def test_each_start_of_the_hub_is_told_once_with_how_long_ago_it_was_anoth
     assert 0 < told[1][1] < 5
 
 
+async def test_a_look_at_which_the_hub_did_not_tell_its_start_is_no_sign_of_the_one_before(
+    hub: FakeHub, client: HubClient
+) -> None:
+    told: list[float] = []
+
+    async def seen(_mark: str, before_s: float) -> None:
+        told.append(before_s)
+
+    now, check = asyncio.get_running_loop().time, HubCheck(client, needed=NEEDED, seen=seen)
+    await check.until_answered()
+    seen_at = now()
+    await hub.restart()
+    hub.fail_on("show_page", status=404, body="html")
+    await check.until_answered()
+    unknown_since_s = now() - seen_at
+    await check.until_answered()
+
+    assert told[0] == 0
+    assert told[1] > unknown_since_s
+
+
 async def test_a_hub_whose_pages_do_not_tell_its_start_is_as_good(hub: FakeHub, client: HubClient) -> None:
     hub.fail_on("show_page", status=404, body="html")
     told: list[str] = []

@@ -112,10 +112,14 @@ async def test_a_full_line_takes_nobody(hub: FakeHub, client: HubClient, store: 
 async def test_where_there_is_room_nobody_has_to_be_able_to_wait(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
     async with launching(hub, client, store, max_concurrent_spawns=3, max_queue=0) as core:
         launches = await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(3)))
         with pytest.raises(LineFull):
             await core.service.start(REQUEST, ADA)
+        await hub.until(lambda: len(hub.active_servers) == 3)
+        for username, server_name in list(hub.active_servers):
+            hub.release(username, server_name)
         await core.idle()
 
         assert await phases(core, launches) == [Status.READY] * 3
@@ -144,6 +148,36 @@ async def test_a_launch_that_is_back_in_line_is_told_of_the_very_next_admission(
         store.core = core
 
         assert (await core.launch(ADA, REQUEST)).status is Status.READY
+
+
+class Late(SqlLaunchStore):
+    """What a look found just before a launch was put back is told just after that."""
+
+    core: Launching
+
+    async def put_back(self, launch: Launch, step: Step, **line: Any) -> None:
+        held = await self.hold()
+        await super().put_back(launch, step, **line)
+        self.core.admission.tell(one.admitted for one in held if one.admitted is not None)
+
+
+async def test_a_launch_that_is_back_in_line_does_not_take_late_news_of_its_last_admission_for_the_next(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many", times=2)
+    async with (
+        asyncio.timeout(20),
+        Late(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER) as store,
+        launching(hub, client, store) as core,
+    ):
+        store.core = core
+        ready = await core.launch(ADA, REQUEST)
+        told = [event for event in await store.events(ready.id, after=0) if event.attempt == 1]
+
+    busy = [event.at for event in told if event.message.startswith("JupyterHub is at its limit")]
+    again = [event.at for event in told if event.message == "Asking JupyterHub for a server once more"]
+    assert ready.status is Status.READY
+    assert [(then - at).total_seconds() >= 1 for at, then in zip(busy, again, strict=True)] == [True, True]
 
 
 async def test_at_the_hubs_429_a_launch_stands_in_line_again_and_nobody_is_admitted_meanwhile(

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import event
 
-from app.launch.model import Caller
+from app.launch.guard import Guard
+from app.launch.model import Caller, Status, Step
 from app.store.sql import SqlLaunchStore
 from tests.launching import UNGUARDED
 from tests.store.launches import new_launch
+
+GUARDED = Guard(mode="normal", failure_limit=4)
 
 
 def equal(_: str) -> float:
@@ -44,3 +47,16 @@ async def test_a_look_at_the_line_is_of_one_instant_though_somebody_is_admitted_
     assert len(admissions) == 1
     assert during.launch_ids == (first, bobs, second)
     assert afterwards.launch_ids == (bobs, second)
+
+
+async def test_while_the_hub_is_to_be_left_alone_it_is_not_the_guard_that_holds_launches_back(
+    store: SqlLaunchStore,
+) -> None:
+    launch = await store.accept(new_launch(time_left_s=600))
+    await store.admit(most=1, weight=equal, guard=GUARDED)
+    busy = Step(phase=Status.WAITING, progress=None, message="JupyterHub is at its limit")
+
+    await store.put_back(launch, busy, time_left_s=600, waits_until=launch.deadline_at, pause_s=60)
+    through = await store.admit(most=1, weight=equal, guard=GUARDED)
+
+    assert (through.admitted, through.guard, through.holds_back) == ([], "open", False)
