@@ -23,6 +23,7 @@ T = TypeVar("T")
 CALL = httpx.Timeout(10, read=20)
 SLOW_CALL = httpx.Timeout(10, read=45)
 """Starting and stopping: a stock Hub holds the answer for `slow_spawn_timeout` or `slow_stop_timeout`, 10 s."""
+RETRY_AFTER_MAX_S = 300.0
 LONGEST_CALL_S = 65.0
 """To connect, to send and to be answered."""
 STREAM = httpx.Timeout(10, read=25)
@@ -240,11 +241,15 @@ def _refusal(response: httpx.Response, operation: str) -> HubError:
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:
-    """`Retry-After`, in seconds or as a date (RFC 9110 §10.2.3); None if it is absent or neither."""
+    """`Retry-After`, in seconds or as a date (RFC 9110 §10.2.3), at most five minutes; None if it is absent or neither.
+
+    A Hub asks for 30 to 60 s. What asks for a day is something before it, and would keep every launch waiting.
+    """
     value = response.headers.get("Retry-After", "")
     if value.isdecimal():
-        return float(value)
+        return min(float(value), RETRY_AFTER_MAX_S)
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        after_s = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
     except (TypeError, ValueError):
         return None
+    return min(max(0.0, after_s), RETRY_AFTER_MAX_S)

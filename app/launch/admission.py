@@ -22,6 +22,7 @@ _BASIS_MIN = 3
 """Admissions lately, below which nothing honest can be said of the time that a place in line takes."""
 
 _HELD_BACK = "servers have failed to start lately, so new images are let through only a few at a time"
+_HELD_ALL_BACK = "too many servers have failed to start, so none is started until the operator has looked at it"
 _PROVEN_ONLY = (
     "After one more failed spawn JupyterHub may exit: only images that were ready in the last hour are launched, one "
     "at a time, until one is ready again. `hublaunch guard` tells more."
@@ -165,7 +166,7 @@ class Admission:
                 through = await self._let_through()
                 if loop.time() - told_at >= _EVERY_S and self._watchers.see_a_line:
                     told_at = loop.time()
-                    await self._look_at_the_line(held_back=through.holds_back)
+                    await self._look_at_the_line(_held_back(through))
             except Exception:
                 log.exception("Nothing could be admitted; that is tried again")
                 await asyncio.sleep(_EVERY_S)
@@ -186,12 +187,12 @@ class Admission:
         else:
             log.info("The Hub guard lets new images through")
 
-    async def _look_at_the_line(self, *, held_back: bool) -> None:
+    async def _look_at_the_line(self, held_back: str | None) -> None:
         queue = await self._store.queue(weight=self._weight, lately_s=_LATELY_S)
         pace_s = _LATELY_S / queue.admitted_lately if queue.admitted_lately >= _BASIS_MIN else None
         basis = None
-        if held_back:
-            pace_s, basis = None, _HELD_BACK
+        if held_back is not None:
+            pace_s, basis = None, held_back
         elif pace_s is not None:
             basis = f"{queue.admitted_lately} launches were admitted in the last {_LATELY_S / 60:.0f} minutes"
         self._watchers.tell_positions(
@@ -210,3 +211,10 @@ class Admission:
         """A launch that ends makes room for another."""
         if event.phase.ends_stream:
             self.wake()
+
+
+def _held_back(through: LetThrough) -> str | None:
+    """Why those that wait do so though there is room at the Hub; None where that is not so."""
+    if not through.holds_back:
+        return None
+    return _HELD_ALL_BACK if through.guard == "paused" else _HELD_BACK

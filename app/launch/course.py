@@ -24,7 +24,7 @@ from app.launch.errors import (
     SpawnFailed,
     SpawnTimedOut,
 )
-from app.launch.guard import failed_spawn
+from app.launch.guard import broken_off, failed_spawn
 from app.launch.model import Attempt, Launch, Problem, Status, Step
 from app.launch.ports import Hub, LaunchStore, LeaseLost, StoreFault
 from app.launch.spawn import busy_step, failure_of, pause_s, standing_server
@@ -99,7 +99,9 @@ class Course:
         await self._clean_up(launch, launch.attempt, may_be_on_its_way=launch.is_under_way)
         launch = await self._as_it_stands(launch)  # a step was perhaps on its way to the store when it was broken off
         if launch.is_under_way:
-            await self._store.append(launch, Step(phase=Status.CANCELLED, progress=None, message="Cancelled"))
+            failed = broken_off(hub_version=self._hub_version()) if launch.launching_at is not None else None
+            step = Step(phase=Status.CANCELLED, progress=None, message="Cancelled", failed_spawn=failed)
+            await self._store.append(launch, step)
         elif launch.status is Status.READY:
             await self._store.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
 
@@ -184,7 +186,7 @@ class Course:
         server = await standing_server(self._hub, attempt.username, attempt.server_name)
         events = await _from_records(self._store.events(launch.id, after=0))
         told = [event for event in events if event.attempt == attempt.number]
-        if server is None and attempt.creates_user and (failure := await failure_of(self._hub, attempt, told)):
+        if server is None and (failure := await failure_of(self._hub, attempt, told)):
             raise failure
         if server is None or server.pending == "stop":
             raise Interrupted

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 
-from app.launch.errors import LaunchError, SpawnFailed, SpawnRefused
+from app.launch.errors import LaunchError, SpawnFailed, SpawnRefused, SpawnTimedOut
 from app.launch.image import ImageReference
 from app.launch.model import FailedSpawn
 
@@ -26,8 +26,9 @@ FAILING_FOR = timedelta(minutes=10)
 """How long an image stands refused that has failed for causes of its own."""
 _FAILURES_OF_AN_IMAGE = 2
 _UNPROVEN_OF_AN_IMAGE = 2
-_REFUSALS_COUNT_BEFORE = 6
+_REFUSALS_COUNT_BEFORE = (6,)
 """JupyterHub 6 does not count what its spawner refuses with a 4xx."""
+_BROKEN_OFF_SINCE = (5, 1)
 
 
 @lru_cache(maxsize=4096)
@@ -44,9 +45,24 @@ def failed_spawn(error: LaunchError, *, hub_version: str | None) -> FailedSpawn 
     """
     if isinstance(error, SpawnFailed):
         return FailedSpawn(cause=error.title if error.is_of_image else None)
-    major = (hub_version or "").partition(".")[0]
-    counts_refusals = not major.isdecimal() or int(major) < _REFUSALS_COUNT_BEFORE
-    return FailedSpawn(cause=None) if isinstance(error, SpawnRefused) and counts_refusals else None
+    if isinstance(error, SpawnTimedOut):
+        return broken_off(hub_version=hub_version)
+    counts = isinstance(error, SpawnRefused) and _version(hub_version) < _REFUSALS_COUNT_BEFORE
+    return FailedSpawn(cause=None) if counts else None
+
+
+def broken_off(*, hub_version: str | None) -> FailedSpawn | None:
+    """What the Hub may yet count of a spawn that was given up, cancelled or out of time.
+
+    Before 5.1 it goes on to its end, whatever that is; since then it ends at once and counts as none.
+    """
+    return FailedSpawn(cause=None) if _version(hub_version) < _BROKEN_OFF_SINCE else None
+
+
+def _version(hub_version: str | None) -> tuple[int, ...]:
+    """As far as it is numbers, such as (6, 1, 1); none at all if it is not known."""
+    parts = (hub_version or "").split(".")[:2]
+    return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

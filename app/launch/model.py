@@ -140,7 +140,7 @@ class Step:
     problem: Problem | None = None
     """With `failed`."""
     failed_spawn: FailedSpawn | None = None
-    """With `failed`, if the Hub counts it."""
+    """With `failed` or `cancelled`, if the Hub counts it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)

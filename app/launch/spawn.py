@@ -176,7 +176,10 @@ def busy_step(busy: HubBusy) -> Step:
 
 
 async def failure_of(hub: Hub, attempt: Attempt, told: Sequence[Event]) -> LaunchError | None:
-    """How the spawn of an attempt on a user of its own failed, while nobody followed it; None if the Hub tells none."""
+    """How the spawn of an attempt failed while nobody followed it; None if the Hub tells of none.
+
+    The Hub forgets a failure when it is asked for the server anew, so that it is this attempt's if its start was sent.
+    """
     try:
         async with aclosing(hub.progress(attempt.username, attempt.server_name)) as events:
             async for event in events:

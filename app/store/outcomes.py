@@ -72,7 +72,7 @@ _BLAMED = (
     )
     .order_by(spawn_failures.c.at)
 )
-_RENEW = update(admission).values(sound_since=_SOUND_SINCE, grown=0)
+_RENEW = update(admission).values(sound_since=_SOUND_SINCE, grown=0, paused_until=None)
 _HUB = select(admission.c.hub)
 _NOTE_HUB = update(admission).values(hub=bindparam("is_hub"))
 _FORGET_FAILURES = delete(spawn_failures).where(

@@ -35,8 +35,9 @@ class PostgresDatabase:
         """`shown`: the URL as it may be read by others."""
         self._url = url
         self._shown = shown
-        # A process that is frozen within a transaction keeps no lock for longer than it keeps its launches.
-        frozen_ms = round(1000 * lease_s)
+        # A process that is frozen within a transaction lets go of its locks well before the leases of those run out
+        # that wait for them.
+        frozen_ms = round(1000 * max(1.0, lease_s / 3))
         frozen = {"idle_in_transaction_session_timeout": frozen_ms}
         self.writing = _engine(url, connections=1, isolation="READ COMMITTED", **frozen)
         self.counting = _engine(url, connections=1, isolation="READ COMMITTED", **frozen)

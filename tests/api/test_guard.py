@@ -51,8 +51,8 @@ async def test_an_image_that_failed_twice_is_refused_with_the_cause_and_the_hub_
 
 
 async def test_launches_of_it_that_wait_are_told_so_and_others_go_on(service: Service, hub: FakeHub) -> None:
-    hub.spawn_plan(None, SpawnPlan(seconds=0.3, fails=EXITED))
-    accepted = [await service.launch() for _ in range(10)]
+    hub.spawn_plan(None, SpawnPlan(seconds=1, fails=EXITED))
+    accepted = await asyncio.gather(*[service.launch() for _ in range(10)])
 
     codes = [(await service.events(one["events_url"]))[-1]["problem"]["code"] for one in accepted]
     hub.spawn_plan(None, SpawnPlan())

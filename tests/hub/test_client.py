@@ -186,3 +186,13 @@ async def test_nobody_has_no_tokens_to_revoke(client: HubClient, hub: FakeHub) -
     await client.revoke_tokens("nobody", note="note")
 
     assert [request.status for request in hub.asked("list_tokens")] == [404]
+
+
+async def test_a_hub_is_left_alone_for_five_minutes_at_most(hub: FakeHub, client: HubClient) -> None:
+    hub.create_user("ada")
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "86400"})
+
+    with pytest.raises(HubBusy) as busy:
+        await client.start_server("ada", "", {})
+
+    assert busy.value.retry_after_s == 300

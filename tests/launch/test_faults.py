@@ -122,12 +122,14 @@ async def test_a_launch_that_is_taken_over_ends_also_when_the_hub(
         hub.heal()
 
 
+@pytest.mark.parametrize("caller", [ANYBODY, ADA], ids=["on-a-temporary-user", "on-an-account"])
 async def test_a_spawn_that_failed_while_nobody_followed_it_is_told_with_its_cause_and_not_tried_again(
-    hub: FakeHub, client: HubClient, store: FaultyStore
+    hub: FakeHub, client: HubClient, store: FaultyStore, caller: Caller
 ) -> None:
+    hub.create_user("ada")
     hub.spawn_plan(None, SpawnPlan(seconds=1, fails="the server process ended with status 1 before it was ready"))
     async with launching(hub, client, store, attempts_max=4) as core:
-        launch = await core.service.start(REQUEST, ANYBODY)
+        launch = await core.service.start(REQUEST, caller)
         await hub.until(lambda: hub.active_servers)
     await hub.until(lambda: hub.count("spawn_failed"))
     async with launching(hub, client, store, attempts_max=4) as core:
@@ -139,6 +141,21 @@ async def test_a_spawn_that_failed_while_nobody_followed_it_is_told_with_its_cau
     assert (current.attempt.number, current.last_event.problem.code) == (1, "server_exited")
     assert hub.count("spawn_started") == 1
     assert failures == 1
+
+
+async def test_a_spawn_that_is_cancelled_counts_as_a_failure_where_the_hub_goes_on_with_it(
+    hub: FakeHub, client: HubClient, store: FaultyStore
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with launching(hub, client, store) as core:
+        launch = await core.service.start(REQUEST, ANYBODY)
+        await hub.until(lambda: hub.active_servers)
+        while not await core.service.cancel(launch.id):
+            pass
+
+        failures = (await store.capacity(guard=Guard(mode="strict", failure_limit=4))).failures
+
+    assert failures == 1, "of a Hub of unknown version that has to be assumed"
 
 
 async def test_a_server_on_an_account_is_its_users_own_unless_it_is_what_the_launch_asked_for(

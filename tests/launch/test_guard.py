@@ -163,6 +163,8 @@ def test_an_image_is_refused_after_two_failures_until_the_first_of_the_last_two_
         (SpawnLost(), "6.1.1", False, False),
         (SpawnCancelled(), "6.1.1", False, False),
         (SpawnTimedOut(9), "6.1.1", False, False),
+        (SpawnTimedOut(9), "5.1.0", False, False),
+        (SpawnTimedOut(9), "5.0.0", True, False),
     ],
 )
 def test_what_the_hub_counts_is_counted(error: LaunchError, version: str | None, counts: bool, of_image: bool) -> None:
