@@ -52,7 +52,7 @@ chart-test: install .venv-chart/.installed ## Render the chart with Helm 3 and 4
 	$(BIN)/python -m pytest -m 'not proxy' tests/chart $(ARGS)
 
 proxy-test: install .venv-chart/.installed ## Stream for five minutes through nginx and Traefik as the chart sets them up
-	$(BIN)/python -m pytest -m proxy tests/chart $(ARGS)
+	$(BIN)/python -m pytest -m proxy tests/chart tests/docs $(ARGS)
 
 docs: install .venv-docs/.installed ## Write what of the docs is made from the code, and build the site in build/docs; a broken link fails
 	$(BIN)/python -m docs.generate

@@ -22,10 +22,10 @@ _INTRODUCTION = """# Settings
 
 *Made from [`app/settings.py`](../app/settings.py) by `make docs`; change it there.*
 
-Each is a variable of the environment, or a line in `.env`; the environment wins. The [chart](../helm/README.md) has them
-as `settings`, in lower case and without `LAUNCHER_`. An empty variable is as if it were not there. Lists are JSON or words
-with commas, objects are JSON. A value that is not what it must be ends the start with a sentence that names the variable;
-`hublaunch doctor` tells the same. Where the Hub itself starts hublaunch, some have
+Each is a variable of the environment, or a line in `.env`; the environment wins. The [chart](../helm/README.md) has
+them as `settings`, in lower case and without `LAUNCHER_`. An empty variable is as if it were not there. Lists are JSON
+or words with commas, objects are JSON. A value that is not what it must be ends the start with a sentence that names the
+variable; `hublaunch doctor` tells the same. Where the Hub itself starts hublaunch, some have
 [another default](hub-managed.md#what-the-hub-says-by-itself).
 
 *secret* marks what belongs into a Secret rather than a ConfigMap, and into no file that others can read.
@@ -56,7 +56,9 @@ def _settings() -> str:
     parts = [_INTRODUCTION]
     for heading, names in _groups():
         rows = [_row(name, Settings.model_fields[name], described[name], is_secret=name in secret) for name in names]
-        parts.append("\n".join([f"## {heading}", "", "| setting | value | default | |", "|---|---|---|---|", *rows, ""]))
+        parts.append(
+            "\n".join([f"## {heading}", "", "| setting | value | default | |", "|---|---|---|---|", *rows, ""])
+        )
     return "\n".join(parts)
 
 
@@ -96,19 +98,20 @@ def _written(default: object) -> str:
     """A default as one would write it into `.env`."""
     match default:
         case None:
-            return ""
+            text = ""
         case bool():
-            return str(default).lower()
+            text = str(default).lower()
         case float():
-            return f"{default:.10g}"
+            text = f"{default:.10g}"
         case (int(), int()):
-            return "/".join(map(str, default))
+            text = "/".join(map(str, default))
         case tuple():
-            return ",".join(map(str, default))
+            text = ",".join(map(str, default))
         case dict():
-            return json.dumps(default) if default else ""
+            text = json.dumps(default) if default else ""
         case _:
-            return str(default)
+            text = str(default)
+    return text
 
 
 def _code(text: str) -> str:
