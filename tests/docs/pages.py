@@ -24,19 +24,28 @@ class Block:
     """A fenced block of a page."""
 
     page: Path
+    line: int
+    """Of the page, where it begins."""
     language: str
     text: str
     mark: str
     """The comment in the line before it, if there is one."""
 
     def __str__(self) -> str:
-        return f"{self.page.name}: {self.text[:30]}"
+        return f"{self.page.name}:{self.line}"
 
 
 def blocks(page: Path) -> list[Block]:
+    text = page.read_text()
     return [
-        Block(page, found["language"], found["text"], (found["mark"] or "").strip())
-        for found in _BLOCK.finditer(page.read_text())
+        Block(
+            page=page,
+            line=text.count("\n", 0, found.start("text")),
+            language=found["language"],
+            text=found["text"],
+            mark=(found["mark"] or "").strip(),
+        )
+        for found in _BLOCK.finditer(text)
     ]
 
 
