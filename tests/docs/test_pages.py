@@ -3,11 +3,14 @@
 import ast
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
+from app.api.schemas import LaunchEvent
+from app.launch.admission import Position
 from docs.generate import generated
 from tests.docs.pages import DOCS, PAGES, ROOT, Block, anchors, blocks, links
 
@@ -81,3 +84,18 @@ def test_the_guide_names_every_variable_that_the_hub_gives() -> None:
     told = set(re.findall(r"`(JUPYTERHUB_[A-Z_]+)`", (DOCS / "hub-managed.md").read_text()))
 
     assert told == read
+
+
+def test_the_page_of_the_api_names_every_path_with_what_it_takes() -> None:
+    told = re.sub(r"`|\{\w+\}", "", (DOCS / "api.md").read_text())
+    paths = json.loads((DOCS / "openapi.json").read_text())["paths"]
+
+    asked = {f"{method.upper()} {re.sub(r'{[^}]*}', '', path)}" for path, taken in paths.items() for method in taken}
+
+    assert not {one for one in asked if one not in told}
+
+
+def test_the_page_of_events_names_every_field() -> None:
+    told = set(re.findall(r"`(\w+)`", (DOCS / "events.md").read_text()))
+
+    assert {*LaunchEvent.model_fields, *(field.name for field in fields(Position))} <= told
