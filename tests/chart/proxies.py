@@ -62,11 +62,18 @@ class Proxy:
 @asynccontextmanager
 async def nginx(rendered: Rendered, upstream_port: int) -> AsyncGenerator[Proxy]:
     """nginx as ingress-nginx sets it up by the annotations. NoProxy."""
-    await asyncio.to_thread(_have_nginx)
     port = free_port()
+    async with nginx_with(_server_of(rendered.only("Ingress"), port, upstream_port), port) as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def nginx_with(server: str, port: int) -> AsyncGenerator[Proxy]:
+    """nginx with this block, which listens on the port. NoProxy."""
+    await asyncio.to_thread(_have_nginx)
     with tempfile.TemporaryDirectory(prefix="hublaunch-nginx-") as directory:
         config = Path(directory) / "nginx.conf"
-        config.write_text(_nginx_config(rendered.only("Ingress"), directory, port, upstream_port))
+        config.write_text(_nginx_config(server, directory))
         # One process, so that killing it kills all of it.
         options = ["-p", directory, "-e", f"{directory}/error.log", "-g", "daemon off; master_process off;"]
         async with running(Proxy("nginx", port, [str(_NGINX), "-c", str(config), *options])) as proxy:
@@ -85,7 +92,7 @@ def _have_nginx() -> None:
         raise NoProxy(f"{error} {advice}") from error
 
 
-def _nginx_config(ingress: Mapping[str, Any], directory: str, port: int, upstream_port: int) -> str:
+def _server_of(ingress: Mapping[str, Any], port: int, upstream_port: int) -> str:
     annotations = ingress["metadata"]["annotations"]
     given = {key.removeprefix(_OF_INGRESS_NGINX): value for key, value in annotations.items() if "nginx" in key}
     directives = "\n".join(
@@ -93,15 +100,7 @@ def _nginx_config(ingress: Mapping[str, Any], directory: str, port: int, upstrea
     )
     [rule] = ingress["spec"]["rules"]
     [path] = rule["http"]["paths"]
-    temporary = "\n".join(
-        f"{kind}_temp_path {directory}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
     return f"""
-pid {directory}/nginx.pid;
-events {{}}
-http {{
-    access_log off;
-    {temporary}
     server {{
         listen 127.0.0.1:{port};
         server_name {rule["host"]};
@@ -113,6 +112,20 @@ http {{
             {directives}
         }}
     }}
+"""
+
+
+def _nginx_config(server: str, directory: str) -> str:
+    temporary = "\n".join(
+        f"{kind}_temp_path {directory}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    return f"""
+pid {directory}/nginx.pid;
+events {{}}
+http {{
+    access_log off;
+    {temporary}
+    {server}
 }}
 """
 

@@ -90,12 +90,11 @@ class ManagedHub:
 
 
 @asynccontextmanager
-async def managed_hub(state: Path) -> AsyncGenerator[ManagedHub]:
+async def managed_hub(state: Path, *, config: str = "managed_config.py") -> AsyncGenerator[ManagedHub]:
     """The Hub, once it and the services answer; nothing of it is left after that."""
-    config = Path(__file__).with_name("managed_config.py")
     proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
     async with (
-        HubProcess(state=state, proxy_command=proxy, public_port=0, config=config) as process,
+        HubProcess(state=state, proxy_command=proxy, public_port=0, config=Path(__file__).with_name(config)) as process,
         httpx.AsyncClient(
             base_url=process.api_url,
             headers={"Authorization": f"token {process.token}"},

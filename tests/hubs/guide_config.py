@@ -1,0 +1,19 @@
+"""A Hub with what a guide in docs/ tells operators to write, read the way in which TLJH reads its further files."""
+
+import os
+import sys
+from pathlib import Path
+
+from app.demo.leftovers import MARK
+from app.demo.process import CONFIG
+
+load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
+c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above
+ours, ours_role = c.JupyterHub.services.pop(), c.JupyterHub.load_roles.pop()
+
+load_subconfig(str(Path(os.environ[MARK]) / "guide.py"))  # type: ignore[name-defined]  # noqa: F821 - as above
+
+c.JupyterHub.services.append({**ours, "name": "tests"})
+c.JupyterHub.load_roles.append({**ours_role, "name": "tests", "services": ["tests"]})
+c.Spawner.cmd = [sys.executable, str(Path(__file__).with_name("quick_server.py"))]
+c.Spawner.args = []
