@@ -33,7 +33,7 @@ test: install ## Run all tests but those in a browser
 
 test-browser: install ## Run the tests in a real browser: CHROMIUM_PATH, Playwright's own, or the system's
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m browser tests/browser $(ARGS)
 
 test-prometheus: install ## Run docs/alerts.yaml and the queries of docs/grafana.json in a real Prometheus
 	$(BIN)/python -m tests.docs.debians_prometheus

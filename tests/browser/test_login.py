@@ -191,7 +191,7 @@ async def test_a_page_of_another_origin_launches_nothing_and_ends_no_session(
             await ask(page, f"{service}/launch", method="POST", mode="no-cors", body=body),
             await ask(page, f"{service}/launch", mode="no-cors"),
         ]
-        answers = re.findall(rf'"([A-Z]+) {PREFIX}/\w+ HTTP/1.1" (\d+)', managed.log[logged_before:])
+        answers = re.findall(rf'"([A-Z]+) {PREFIX}/\w+" (\d+) ', managed.log[logged_before:])
         await ask(page, f"http://127.0.0.1:{listener.port}{PREFIX}/launch", mode="no-cors")
 
     assert set(told) <= {"TypeError", "opaque"}  # a script can read nothing of either

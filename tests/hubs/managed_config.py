@@ -33,6 +33,7 @@ def hublaunch(name: str, *, code: str, no_confirm: bool, **settings: str) -> dic
         "cwd": str(directory),
         "oauth_no_confirm": no_confirm,
         "environment": {
+            "LAUNCHER_LOG_FORMAT": "text",
             MARK: str(STATE),
             "PYTHONPATH": str(ROOT),
             "LAUNCHER_ACCESS": "hub",
