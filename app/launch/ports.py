@@ -298,7 +298,8 @@ class LaunchStore(Protocol):
     def subscribe(self, listener: Callable[[Event], None]) -> None:
         """Call `listener` with every event from then on, in the event loop, once it is stored and in its order.
 
-        It is told also if the caller of `append` was cancelled meanwhile. It must not raise.
+        It is told also if the caller of `append` was cancelled meanwhile. What it raises is logged, and all others
+        are told all the same.
         """
 
     def on_change(self, listener: Callable[[Change], None]) -> None:

@@ -1,6 +1,7 @@
 """SqlLaunchStore: the records in a SQL database."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,8 @@ from app.store import acceptance, counts, leases, line, outcomes, rate_counts, r
 from app.store.database import database
 from app.store.rate_counts import SqlRateCounts
 from app.store.writer import Writer
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -233,12 +236,10 @@ class SqlLaunchStore:
         self._work_listeners.append(listener)
 
     def _publish(self, event: Event) -> None:
-        for listener in self._listeners:
-            listener(event)
+        _tell_all(self._listeners, event)
 
     def _tell(self, change: Change) -> None:
-        for listener in self._change_listeners:
-            listener(change)
+        _tell_all(self._change_listeners, change)
 
     async def _listen(self) -> None:
         async for notice in self._database.notices():
@@ -270,3 +271,12 @@ class SqlLaunchStore:
             writer.join()
         self._readers.shutdown()
         self._database.close()
+
+
+def _tell_all(listeners: Sequence[Callable[[T], None]], news: T) -> None:
+    """Tell every listener. One that raises is at fault itself, and keeps the news from no other."""
+    for listener in listeners:
+        try:
+            listener(news)
+        except Exception:
+            log.exception("What is stored could not be told to a listener")

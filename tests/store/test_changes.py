@@ -1,5 +1,6 @@
 """What the records tell of beside events, once it is stored."""
 
+import asyncio
 from contextvars import ContextVar
 
 import pytest
@@ -8,10 +9,11 @@ from app.launch.changes import Accepted, Adopted, CancelRequested, Change, Clean
 from app.launch.errors import LaunchNotFound, LineFull
 from app.launch.guard import Guard
 from app.launch.idempotency import IdempotencyKey
-from app.launch.model import Caller
+from app.launch.model import Caller, Event
 from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from tests.store.launches import FAILED, PULLING, READY, new_launch, second_attempt
+from tests.store.writing import held_writer
 
 ADA = Caller(kind="hub", key="ada")
 UNGUARDED = Guard(mode="off", failure_limit=4)
@@ -33,6 +35,29 @@ async def test_an_acceptance_is_told_once_for_its_key_and_not_if_it_is_refused(s
         await store.accept(new_launch(caller=ADA), most_under_way=1)
 
     assert told == [Accepted(launch=launch)]
+
+
+@pytest.mark.parametrize("kind", ["event", "change"])
+async def test_a_listener_that_raises_is_in_the_log_and_keeps_news_from_nobody(
+    store: SqlLaunchStore, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    def break_down(_: object) -> None:
+        raise RuntimeError("broken listener")
+
+    heard: list[Event] = []
+    launches = [new_launch() for _ in range(3)]
+    (store.subscribe if kind == "event" else store.on_change)(break_down)
+    store.subscribe(heard.append)
+    told = changes(store)
+
+    async with held_writer(store):  # so that they are stored, and told, together
+        calls = [asyncio.create_task(store.accept(launch)) for launch in launches]
+        await asyncio.sleep(0)
+    await asyncio.gather(*calls)
+
+    assert heard == [launch.last_event for launch in launches]
+    assert told == [Accepted(launch=launch) for launch in launches]
+    assert caplog.text.count("RuntimeError: broken listener") == 3
 
 
 async def test_the_first_request_to_cancel_is_told_with_who_made_it(store: SqlLaunchStore) -> None:
