@@ -120,6 +120,18 @@ def test_the_limits_of_the_values_are_the_file_that_hublaunch_reads(
     assert [rule.until is not None for rule in rules] == [True, True, False]
 
 
+def test_a_file_of_the_values_arrives_as_it_is_whatever_it_begins_with_and_is_called(
+    helm: Helm, tmp_path: Path
+) -> None:
+    files = {"hook.py": "    # indented\nx = 1\n", "banner.txt": '\n\n <b>"hi"</b>', "on": "no line's end", "1": ""}
+    given = tmp_path / "values.json"
+    given.write_text(json.dumps({"settings": {"hub_url": "https://h/"}, "files": files}))
+
+    data = helm.rendered("--values", str(given)).named("ConfigMap", "hublaunch-files")["data"]
+
+    assert {name: data[name] for name in data if name != "limits.yaml"} == files
+
+
 def test_numbers_keep_their_digits(helm: Helm) -> None:
     variables = helm.rendered("--set", "settings.hub_url=https://h/,settings.retention=31536000").environment
 
