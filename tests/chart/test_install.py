@@ -58,6 +58,7 @@ async def test_the_notes_have_what_z2jh_must_be_told_word_for_word(
         ((), "settings.allowed_images is empty, so every launch will be refused"),
         ((), "kubectl exec -n jhub deploy/hublaunch -c hublaunch -- hublaunch doctor"),
         (("--set", "shape=extra-container"), "kubectl exec -n jhub deploy/hub -c hublaunch -- hublaunch doctor"),
+        ((), "--version YOUR-VERSION -n jhub --reuse-values -f hublaunch-z2jh.yaml"),
         ((), "callers behind a proxy all seem to come from the proxy's address"),
         (("--set", "persistence.enabled=false"), "launches, and the way into their servers, are lost with the pod"),
         (("--set", "ingress.enabled=true,ingress.hosts={launch.example.org}"), "at https://launch.example.org/"),
