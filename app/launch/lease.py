@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
-from app.launch.about import attempt_at_hand
+from app.launch.about import about, attempt_at_hand
 from app.launch.admission import Admission
 from app.launch.course import Course
 from app.launch.errors import LaunchError
@@ -155,7 +155,8 @@ class Leases:
         pairs = zip(runs, launches, strict=True)
         lost = [run for run, current in pairs if current is None or current.fence != run.launch.fence]
         for run in lost:
-            log.warning("launch %s is dropped: another process has taken it over", run.launch.id)
+            with about(run.launch.attempt):
+                log.warning("launch %s is dropped: another process has taken it over", run.launch.id)
         await self._drop(lost)
         await asyncio.gather(*(self._lost(run.launch.id) for run in lost))
 
@@ -175,7 +176,8 @@ class Leases:
         while True:
             launches = await self._store.adopt(limit=ADOPT_MAX)
             for launch in launches:
-                log.info("launch %s is to be brought to its end here", launch.id)
+                with about(launch.attempt):
+                    log.info("launch %s is to be brought to its end here", launch.id)
                 self._begin(launch, self._course.take_over)
             if len(launches) < ADOPT_MAX:
                 return

@@ -5,6 +5,7 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 
+from app.launch.about import about
 from app.launch.errors import HubError
 from app.launch.model import Launch
 from app.launch.ports import Hub, LaunchStore, LeaseLost, Server
@@ -86,7 +87,8 @@ class Reaper:
                     in_a_row = 0
                 except HubError as error:
                     in_a_row += 1
-                    log.info("launch %s is looked up later: %s", launch.id, error)
+                    with about(launch.attempt):
+                        log.info("launch %s is looked up later: %s", launch.id, error)
                 if in_a_row >= _FAULTS_MAX:
                     return
 
