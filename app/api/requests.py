@@ -11,6 +11,7 @@ from secrets import token_hex
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.launch.about import attempt_at_hand
 from app.launch.errors import InternalError
 
 log = logging.getLogger("app.access")
@@ -59,6 +60,7 @@ class Requests:
         state = scope.setdefault("state", {})
         state["request_id"] = own_id = _id_of(scope)
         request_id.set(own_id)
+        attempt_at_hand.set(None)  # a request that was pipelined begins in the context of the one before it
         listeners: Sequence[RequestListener] = state.get("request_listeners", ())
         tell_end = [begin(scope) for begin in listeners]
 

@@ -1,0 +1,36 @@
+"""Requests that come on one connection without waiting for answers."""
+
+import asyncio
+import json
+import logging
+
+import pytest
+
+from app.api.requests import request_id
+from app.launch.about import attempt_at_hand
+from tests.served import BODY, Service
+
+
+async def test_what_is_logged_of_a_request_is_not_about_the_launch_of_the_one_before_it(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "app.access")
+    about: dict[str | None, bool] = {}
+
+    def note(_: logging.LogRecord) -> bool:
+        about[request_id.get()] = attempt_at_hand.get() is not None
+        return True
+
+    logging.getLogger("app.access").addFilter(note)
+    body = json.dumps(BODY)
+    head = f"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.http.base_url.port)
+    writer.write(
+        f"POST /launch HTTP/1.1\r\n{head}X-Request-ID: first\r\n\r\n{body}"
+        "GET /status HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: second\r\nConnection: close\r\n\r\n".encode()
+    )
+    await reader.read()
+    writer.close()
+    logging.getLogger("app.access").removeFilter(note)
+
+    assert about == {"first": True, "second": False}
