@@ -70,3 +70,17 @@ async def test_a_user_that_outlived_the_server_is_an_orphan_found_and_reaped(
     assert count(before, "launches_stopped", by="hub") == 1
     assert (count(metrics, "orphans_found"), count(metrics, "orphans_reaped")) == (1, 1)
     assert count(metrics, "launches_adopted") == 0
+
+
+async def test_what_a_cancelled_ready_launch_left_is_found_as_often_as_it_is_reaped(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    async with process(tmp_path) as (store, metrics), launching(hub, client, store) as core:
+        launch = await core.launch(ANYBODY, REQUEST)
+        await core.service.cancel(launch.id)
+        core.leases.wake()
+        await hub.until(lambda: not hub.users)
+        await core.idle()
+
+    assert (count(metrics, "orphans_found"), count(metrics, "orphans_reaped")) == (1, 1)
+    assert count(metrics, "launches_adopted") == 0
