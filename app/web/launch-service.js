@@ -97,7 +97,7 @@ export class Service {
  * cannot tell now, as where the Hub is down that knows the visitor: that says nothing of the launch.
  */
 function isUnclear(method, { status }, content) {
-  if (method === "GET" && status >= 500) return true;
-  if (content?.code === "service_stopping" || (status === 429 && method !== "POST")) return true;
+  if (method !== "POST" && (status === 429 || status >= 500)) return true;
+  if (content?.code === "service_stopping") return true;
   return !content?.code && [408, 429, 502, 503, 504].includes(status);
 }

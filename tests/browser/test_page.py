@@ -299,6 +299,24 @@ async def test_a_hub_that_cannot_say_who_the_visitor_is_ends_nothing(page: Page,
     assert await stage.users("unsure") == [user]
 
 
+async def test_a_cancellation_that_cannot_be_taken_now_is_asked_for_again(page: Page, stage: Stage) -> None:
+    await launch_by_link(page, stage, "later")
+    problems = iter([json.dumps({"code": "hub_unavailable", "title": "JupyterHub cannot be reached", "status": 502})])
+
+    async def be_unsure(route: Route) -> None:
+        problem = next(problems, None) if route.request.method == "DELETE" else None
+        if problem is None:
+            await route.fallback()
+        else:
+            await route.fulfill(status=502, content_type="application/problem+json", body=problem)
+
+    await page.route(re.compile(r"/launch/\w{26}$"), be_unsure)
+    await page.get_by_role("button", name="Cancel").click()
+
+    await expect(page.get_by_text("The launch was cancelled").first).to_be_visible()
+    await stage.gone("later")
+
+
 async def test_where_the_service_does_not_answer_the_page_says_so_instead_of_nothing(page: Page, stage: Stage) -> None:
     await page.route("**/session", lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>"))
 
