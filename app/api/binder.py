@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.api.binder_stream import REFUSED, built_blocks, launch_blocks, refused_blocks
-from app.api.dependencies import DOCUMENTED_CREDENTIALS, KnownCallerDep, Web, WebDep, count_launch
+from app.api.dependencies import DOCUMENTED_CREDENTIALS, Web, WebDep, count_launch
 from app.api.errors import DOCUMENTED_EVERYWHERE, documented
 from app.api.rate_headers import DOCUMENTED_RATES, rate_headers
 from app.api.sse import EventStream, wants_stream
@@ -75,7 +75,6 @@ async def get_build(
     spec: Annotated[str, Path(description="What of it, as BinderHub's addresses have it.")],  # noqa: ARG001
     request: Request,
     web: WebDep,
-    known: KnownCallerDep,
     accept: Annotated[str, Header()] = "*/*",
     last_event_id: Annotated[
         str | None, Header(description="The last event that was received: its launch goes on, and no other begins.")
@@ -93,6 +92,7 @@ async def get_build(
         launch_id, seq, secret = resumed.groups()
         if web.secrets.opens(launch_id, secret):
             return _followed(web, await web.service.get(launch_id), after=int(seq), headers={})
+    known = await web.callers.known(request)  # who reconnects needs no credentials, so theirs may have ended
     try:
         wanted = web.binder_images.request(_spec(request, web.prefix))
         if build_only:

@@ -82,5 +82,9 @@ def cancel_and_tell(connection: Connection, launch_id: str, secrets: Mapping[str
 def _open(launch_id: str, open_url: str | None) -> None:
     if open_url is None:
         typer.echo("Only who began the launch is told where to open it.", err=True)
-    elif not open_in_browser(launch_id, open_url):
-        typer.echo("There is no browser to open it in.", err=True)
+        return
+    try:
+        if not open_in_browser(launch_id, open_url):
+            typer.echo("There is no browser to open it in.", err=True)
+    except OSError as error:
+        typer.echo(f"It cannot be opened from here: {error.strerror}.", err=True)

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 
 import httpx
 
-from app.client.errors import LaunchClientError, UnexpectedAnswer, Unreachable
+from app.client.errors import LaunchClientError, ServiceUnavailable, UnexpectedAnswer, Unreachable
 from app.client.exchange import Exchange
 from app.client.model import LaunchEvent, Position
 from app.event_stream import EventStream, EventTooLarge
@@ -43,7 +43,9 @@ async def follow(
         except LaunchClientError as error:
             fault = error
         pause_s = stream.retry_s if fault.retry_after_s is None else fault.retry_after_s
-        if not fault.may_pass or not await patience.pause(pause_s):
+        # What the service cannot do now, such as ask the Hub who the caller is, says nothing of the launch.
+        may_pass = fault.may_pass or isinstance(fault, ServiceUnavailable)
+        if not may_pass or not await patience.pause(pause_s):
             raise fault
 
 

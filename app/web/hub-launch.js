@@ -93,7 +93,8 @@ export class HubLaunch extends Base {
 
   /** The address below which hublaunch is served; by default where this module came from. */
   get service() {
-    return new URL(this.getAttribute("service") ?? new URL("..", import.meta.url), document.baseURI).href;
+    const { href } = new URL(this.getAttribute("service") ?? new URL("..", import.meta.url), document.baseURI);
+    return href.endsWith("/") ? href : `${href}/`;
   }
 
   set service(value) {

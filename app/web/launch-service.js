@@ -92,8 +92,12 @@ export class Service {
   }
 }
 
-/** Whether a proxy has spoken for the service, the service is being stopped, or has been asked too often of late. */
+/**
+ * Whether a proxy has spoken for the service, the service is being stopped, or has been asked too often of late; or it
+ * cannot tell now, as where the Hub is down that knows the visitor: that says nothing of the launch.
+ */
 function isUnclear(method, { status }, content) {
-  if (content?.code === "service_stopping" || (status === 429 && method !== "POST")) return true;
+  if (method !== "POST" && (status === 429 || status >= 500)) return true;
+  if (content?.code === "service_stopping") return true;
   return !content?.code && [408, 429, 502, 503, 504].includes(status);
 }

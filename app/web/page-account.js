@@ -1,6 +1,7 @@
 // Who the visitor is: asked of the service, shown at the top of every page.
 
 import { forgetLaunches, local } from "./launch-memory.js";
+import { TEXTS } from "./launch-texts.js";
 
 const VISITOR = "hublaunch visitor";
 
@@ -21,20 +22,30 @@ export function loginUrl() {
   return url.href;
 }
 
+/** What `GET /session` answers; a problem instead where the service does not tell, or does not answer. */
+async function asked() {
+  try {
+    let answer = await fetch(new URL("session", SERVICE), { cache: "no-store" });
+    if (answer.status === 401) {
+      // The login here is worth nothing any more, as after a logout at the Hub.
+      await fetch(new URL("session", SERVICE), { method: "DELETE" });
+      answer = await fetch(new URL("session", SERVICE), { cache: "no-store" });
+    }
+    const told = await answer.json();
+    return answer.ok ? told : { problem: told };
+  } catch {
+    return { problem: { title: TEXTS.unreachable, advice: TEXTS.unreachableAdvice } };
+  }
+}
+
 /**
- * The session (`GET /session`), shown in `place`; a problem instead where the service does not tell.
+ * The session, shown in `place`; a problem instead where it is not known.
  *
  * What this browser remembers of a Hub user's launches is theirs: it is forgotten once somebody else is here, or nobody.
  */
 export async function account(place, { recent }) {
-  let answer = await fetch(new URL("session", SERVICE), { cache: "no-store" });
-  if (answer.status === 401) {
-    // The login here is worth nothing any more, as after a logout at the Hub.
-    await fetch(new URL("session", SERVICE), { method: "DELETE" });
-    answer = await fetch(new URL("session", SERVICE), { cache: "no-store" });
-  }
-  const told = await answer.json();
-  if (!answer.ok) return { problem: told };
+  const told = await asked();
+  if (told.problem) return told;
   const visitor = told.name ?? "";
   const before = local.getItem(VISITOR);
   if (before && before !== visitor) {

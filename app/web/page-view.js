@@ -55,8 +55,8 @@ function entitle(launcher) {
 }
 
 async function start() {
+  await account(find("account"), { recent }); // first, as it forgets what was somebody else's
   const remembered = recent.find(id);
-  await account(find("account"), { recent }).catch(() => null);
   const launch = await seen(remembered?.secret);
   const target = {
     image: launch.image ?? remembered?.image ?? "",

@@ -368,6 +368,15 @@ async def test_a_reconnect_needs_no_other_right_than_its_id(settings: Settings, 
     assert len(hub.users) == 1
 
 
+async def test_a_reconnect_goes_on_after_the_credentials_have_ended(of_hub_users: Service, hub: FakeHub) -> None:
+    first_id = (await ended(of_hub_users))[0][0]
+
+    rest = await ended(of_hub_users, last_event_id=first_id, authorization="Bearer revoked-by-now")
+
+    assert rest[-1][1]["phase"] == "ready"
+    assert hub.count("spawn_started") == 1
+
+
 async def test_the_id_of_a_launch_alone_shows_nobody_into_it(service: Service, hub: FakeHub) -> None:
     """It is public: it is in logs, and in every page that follows the launch."""
     first_id = (await ended(service))[0][0]

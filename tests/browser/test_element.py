@@ -193,6 +193,18 @@ async def test_inside_react_it_is_typed_rendered_twice_and_launches_once(
     assert await stage.users("react") == [user]
 
 
+async def test_the_service_may_be_named_with_and_without_a_slash_at_its_end(
+    page: Page, elsewhere: Origin, stage: Stage
+) -> None:
+    path = embed(elsewhere, stage, "slash", attributes='service="https://hub.example.org/services/hublaunch"')
+
+    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+
+    await page.evaluate("async () => { await customElements.whenDefined('hub-launch'); }")
+    named = await page.evaluate("document.querySelector('hub-launch').service")
+    assert named == "https://hub.example.org/services/hublaunch/"
+
+
 async def test_a_second_tab_that_is_open_shows_the_launch_and_stays_where_it_is(
     page: Page, context: BrowserContext, elsewhere: Origin, stage: Stage
 ) -> None:

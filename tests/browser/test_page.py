@@ -1,6 +1,7 @@
 """The page at `/` and the page of a launch, as people use them: in a real browser, on a real Hub."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -274,6 +275,59 @@ async def test_a_proxy_that_answers_for_the_service_ends_nothing(page: Page, sta
     assert await stage.users("proxy") == [user]
 
 
+async def test_a_hub_that_cannot_say_who_the_visitor_is_ends_nothing(page: Page, stage: Stage) -> None:
+    """The service answers 502 to a Hub user then, with a problem of its own; the launch goes on."""
+    user = await launch_by_link(page, stage, "unsure")
+    answers = iter(("events", "launch", "events", "launch"))
+    is_back = asyncio.Event()
+    problem = {"code": "hub_unavailable", "title": "JupyterHub cannot be reached", "status": 502}
+
+    async def be_unsure(route: Route) -> None:
+        if next(answers, None) is None:
+            is_back.set()
+            await route.fallback()
+        else:
+            await route.fulfill(status=502, content_type="application/problem+json", body=json.dumps(problem))
+
+    await page.route(re.compile(r"/launch/\w{26}(/events.*)?$"), be_unsure)
+    await page.evaluate("window.dispatchEvent(new Event('offline'))")  # whereupon it connects anew
+    async with asyncio.timeout(30):
+        await is_back.wait()
+    stage.hub.open_gate(user)
+
+    await expect(page).to_have_url(in_server(user))
+    assert await stage.users("unsure") == [user]
+
+
+async def test_a_cancellation_that_cannot_be_taken_now_is_asked_for_again(page: Page, stage: Stage) -> None:
+    await launch_by_link(page, stage, "later")
+    problems = iter([json.dumps({"code": "hub_unavailable", "title": "JupyterHub cannot be reached", "status": 502})])
+
+    async def be_unsure(route: Route) -> None:
+        problem = next(problems, None) if route.request.method == "DELETE" else None
+        if problem is None:
+            await route.fallback()
+        else:
+            await route.fulfill(status=502, content_type="application/problem+json", body=problem)
+
+    await page.route(re.compile(r"/launch/\w{26}$"), be_unsure)
+    await page.get_by_role("button", name="Cancel").click()
+
+    await expect(page.get_by_text("The launch was cancelled").first).to_be_visible()
+    await stage.gone("later")
+
+
+async def test_where_the_service_does_not_answer_the_page_says_so_instead_of_nothing(page: Page, stage: Stage) -> None:
+    await page.route("**/session", lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>"))
+
+    await page.goto(stage.url)
+
+    await expect(page.get_by_role("alert")).to_contain_text("The launch service cannot be reached")
+    await page.unroute_all()
+    await page.reload()
+    await expect(page.get_by_label("Image")).to_be_visible()
+
+
 async def test_a_connection_of_which_nothing_is_heard_is_made_anew(page: Page, stage: Stage) -> None:
     """As after sleep, where it looks open and is dead."""
     await page.clock.install()
@@ -307,6 +361,20 @@ async def test_a_launch_s_page_shows_others_how_far_it_is_and_nothing_more(
     assert GATED_IMAGE not in shown
     assert await stage.users("shared") == [user]
     assert complaints == []
+
+
+async def test_who_sits_down_at_somebody_s_browser_is_shown_nothing_of_their_launch(page: Page, stage: Stage) -> None:
+    await launch_by_link(page, stage, "before")
+    await page.evaluate("localStorage.setItem('hublaunch visitor', 'alice')")  # and now it is nobody that is known
+    shown: list[str] = []
+    page.on("request", lambda request: shown.append(request.headers.get("x-launch-secret", "") + request.url))
+
+    await page.reload()
+
+    await expect(page.get_by_text("Somebody has shared this with you")).to_be_visible()
+    await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "50")
+    assert await page.get_by_role("button").count() == 0
+    assert [one for one in shown if not one.startswith("http") or "secret=" in one] == []
 
 
 async def test_recent_launches_are_listed_with_their_state_until_the_list_is_cleared(page: Page, stage: Stage) -> None:

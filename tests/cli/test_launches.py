@@ -280,6 +280,19 @@ async def test_where_nothing_can_be_kept_the_launch_goes_on_and_that_is_said(
     assert "Traceback" not in done.err
 
 
+async def test_a_server_that_is_ready_is_no_failure_where_no_browser_can_be_led_to_it(
+    shell: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    nowhere = CommandLine(shell.url, tmp_path / "file")
+
+    done = await nowhere.run("launch", IMAGE, "--open", BROWSER="true %s")
+
+    assert done.status == 0
+    assert "It cannot be opened from here: Not a directory" in done.err
+    assert "Traceback" not in done.err
+
+
 async def test_a_file_that_hublaunch_did_not_write_is_left_alone(shell: CommandLine) -> None:
     kept = shell.state / "hublaunch" / "launches.json"
     kept.parent.mkdir(parents=True)

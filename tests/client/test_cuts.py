@@ -206,6 +206,18 @@ async def test_what_a_later_release_may_add_to_a_stream_does_no_harm() -> None:
     assert event.shown["a_later_field"] == {"x": 1}
 
 
+async def test_a_hub_that_cannot_say_whose_request_it_is_ends_no_stream() -> None:
+    """502 with a problem of the service's own is nothing about the launch, which goes on."""
+    unsure = problem("502 Bad Gateway")
+    async with (
+        WireServer(answering(unsure, unsure, STREAM_HEAD + b"data: " + LAST + b"\n\n")) as wire,
+        LaunchClient(wire.url) as launcher,
+    ):
+        (event,) = await followed(launcher, NOBODYS)
+
+    assert event.phase == "failed"
+
+
 async def test_a_stream_that_ends_too_soon_is_asked_for_again_after_the_time_that_it_named() -> None:
     begin = LAST.replace(b'"failed"', b'"waiting"')
     first = STREAM_HEAD + b"retry: 0\n\ndata: " + begin + b"\n\n"
