@@ -41,14 +41,14 @@ async function asked() {
 /**
  * The session, shown in `place`; a problem instead where it is not known.
  *
- * What this browser remembers of a Hub user's launches is theirs: it is forgotten once somebody else is here, or nobody.
+ * What this browser remembers of launches is who asked for them: it is forgotten once somebody else is here, or nobody.
  */
 export async function account(place, { recent }) {
   const told = await asked();
   if (told.problem) return told;
   const visitor = told.name ?? "";
   const before = local.getItem(VISITOR);
-  if (before && before !== visitor) {
+  if (before !== null && before !== visitor) {
     forgetLaunches();
     recent.clear();
   }
