@@ -3,7 +3,6 @@
 import uvicorn
 from fastapi import FastAPI
 
-
 KEEP_ALIVE_S = 120
 """How long a connection is kept that is not in use: longer than proxies keep theirs (nginx 60 s, Traefik 90 s), which
 would otherwise send a request into one that is just being closed."""
