@@ -1,8 +1,8 @@
 # Everything that is done with this project. `make` lists it.
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests wait more than they work, so that more of them than there are processors go at a time.
-JOBS ?= 3
+# Processes that tests run on at a time: they wait for half of their time, and some measure it.
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-prometheus test-browser test-hubs image-test chart chart-test proxy-test docs chaos storm check format lock clean
