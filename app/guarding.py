@@ -25,7 +25,7 @@ def guard_state(settings: Settings) -> tuple[GuardState, Sequence[str]]:
     """As above, with the first line's state in a word. StoreError."""
     guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
     with beside(settings.database_url, writes=False) as connection:
-        now, failing = capacity(connection, guard), outcomes.failing(connection, guard)
+        now, failing = capacity(connection, guard, settings.max_concurrent_spawns), outcomes.failing(connection, guard)
     lines = [f"Guard       {guard.mode}: {_STATES[now.guard]}"]
     if now.window is not None:
         lines += [

@@ -114,11 +114,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
     check_access(settings)
     policy, binder_images = policy_of(settings), binder_images_of(settings)
     limits_file = LimitsFile(settings.limits_file) if settings.limits_file is not None else None
-    given_key = settings.secret_key.get_secret_value() if settings.secret_key else None
-    secret_keys = [
-        secret_key(given_key, settings.database_url),
-        *(key.get_secret_value() for key in settings.old_secret_keys),
-    ]
+    secret_keys = _secret_keys(settings)
     sealer = Sealer(secret_keys, purpose="stored tokens")
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
@@ -143,10 +139,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         if limits_file is not None:
             await stack.enter_async_context(background(limits_file.run()))
         limits = _limits(limits_file)
-        needed = needed_scopes(
-            temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub"
-        )
-        check = HubCheck(hub, needed=needed, seen=partial(_note_hub, store))
+        check = _hub_check(settings, hub, store)
         service = await stack.enter_async_context(
             _launching(settings, policy, limits, store, hub, feed, clock, guard, check.version)
         )
@@ -174,14 +167,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
                 secrets=LaunchSecrets(secret_keys),
                 callers=access.callers,
                 health=state,
-                capacity=CapacityReport(
-                    read=partial(store.capacity, guard=guard),
-                    guard=guard,
-                    max_concurrent_spawns=settings.max_concurrent_spawns,
-                    max_queue=settings.max_queue,
-                    health=state,
-                    hub=check,
-                ),
+                capacity=_capacity(settings, store, guard, state, check),
                 limiter=limiter,
                 address=access.address,
                 policy=policy,
@@ -191,6 +177,31 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
                 prefix=settings.prefix,
             ),
         }
+
+
+def _secret_keys(settings: Settings) -> Sequence[str]:
+    """The one that seals, then those that only open."""
+    given = settings.secret_key.get_secret_value() if settings.secret_key else None
+    return [
+        secret_key(given, settings.database_url),
+        *(key.get_secret_value() for key in settings.old_secret_keys),
+    ]
+
+
+def _hub_check(settings: Settings, hub: HubClient, store: LaunchStore) -> HubCheck:
+    needed = needed_scopes(temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub")
+    return HubCheck(hub, needed=needed, seen=partial(_note_hub, store))
+
+
+def _capacity(settings: Settings, store: LaunchStore, guard: Guard, health: Health, check: HubCheck) -> CapacityReport:
+    return CapacityReport(
+        read=partial(store.capacity, guard=guard, most=settings.max_concurrent_spawns),
+        guard=guard,
+        max_concurrent_spawns=settings.max_concurrent_spawns,
+        max_queue=settings.max_queue,
+        health=health,
+        hub=check,
+    )
 
 
 async def _note_hub(store: LaunchStore, mark: str, before_s: float) -> None:

@@ -103,7 +103,7 @@ async def _metrics(settings: Settings, store: LaunchStore, feed: Feed, guard: Gu
     from app.observe.scrape import scrape_port  # noqa: PLC0415
 
     kinds = [*(operation.kind for operation in Operation), OTHER]
-    capacity = partial(store.capacity, guard=guard)
+    capacity = partial(store.capacity, guard=guard, most=settings.max_concurrent_spawns)
     metrics = Metrics(codes=codes(), kinds=kinds, capacity=capacity, followers=lambda: feed.followers)
     store.subscribe(metrics.on_event)
     store.on_change(metrics.on_change)

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
-from app.hub.client import HubClient, HubInfo
+from app.hub.client import HubClient
+from app.hub.wire import HubInfo
 from app.launch.errors import HubError, HubRefused
 
 log = logging.getLogger(__name__)

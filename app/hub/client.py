@@ -1,21 +1,20 @@
 """HubClient: JupyterHub's REST API in the core's words."""
 
 import logging
-import re
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from app.hub.operations import Operation
+from app.hub.paths import quoted, server_path, user_path
 from app.hub.progress import parse_progress
 from app.hub.rest import NOT_SENT, SLOW_CALL, HubRest, describe, send
-from app.hub.wire import OAuthTokenModel, SelfModel, TokenList, TokenModel, UserModel, VersionModel
+from app.hub.wire import HubInfo, OAuthTokenModel, SelfModel, TokenList, TokenModel, UserModel, VersionModel, start_mark
 from app.launch.errors import (
     HubFailed,
     HubForbidden,
@@ -34,19 +33,6 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 _REACH = {"timeout": httpx.Timeout(5).as_dict(), "kind": Operation.REACH_SERVER.kind}
-_START_MARK = re.compile(r'urlArgs: "v=(\d+)"')
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HubInfo:
-    """What the Hub says of itself and of this service's token."""
-
-    version: str
-    scopes: frozenset[str]
-    answered_in_s: float
-    """The time from the first question to its answer."""
-    start_mark: str | None
-    """Changes with each start of the Hub; None if its pages do not tell."""
 
 
 class HubClient:
@@ -95,12 +81,12 @@ class HubClient:
         answered_in_s = time.monotonic() - asked_at
         known = await self._rest.call("GET", "user", Operation.IDENTIFY)
         itself = _parse(SelfModel, known, Operation.IDENTIFY)
-        mark = _START_MARK.search(await self._rest.page("error/404", Operation.SHOW_PAGE))
+        page = await self._rest.page("error/404", Operation.SHOW_PAGE)
         return HubInfo(
             version=version.version,
             scopes=frozenset(itself.scopes),
             answered_in_s=answered_in_s,
-            start_mark=mark[1] if mark else None,
+            start_mark=start_mark(page),
         )
 
     async def identify(self, token: str) -> Identity | None:
@@ -160,7 +146,7 @@ class HubClient:
         operation = Operation.CREATE_USER
 
         async def ask() -> httpx.Response:
-            return await self._rest.call("POST", _user(username), operation)
+            return await self._rest.call("POST", user_path(username), operation)
 
         async def exists() -> bool:
             return await self.get_user(username) is not None
@@ -174,7 +160,7 @@ class HubClient:
 
     async def get_user(self, username: str, *, include_stopped_servers: bool = False) -> User | None:
         operation = Operation.GET_USER
-        path = _user(username) + ("?include_stopped_servers=1" if include_stopped_servers else "")
+        path = user_path(username) + ("?include_stopped_servers=1" if include_stopped_servers else "")
 
         async def ask() -> User | None:
             try:
@@ -189,7 +175,7 @@ class HubClient:
     async def delete_user(self, username: str) -> bool:
         async def ask() -> bool:
             try:
-                await self._rest.call("DELETE", _user(username), Operation.DELETE_USER, timeouts=SLOW_CALL)
+                await self._rest.call("DELETE", user_path(username), Operation.DELETE_USER, timeouts=SLOW_CALL)
             except HubFailed:
                 return False  # 500 while a spawn is pending or a named server is up
             except HubRefused as refusal:
@@ -203,7 +189,7 @@ class HubClient:
     # --- servers ------------------------------------------------------------------------------------------------------
 
     async def start_server(self, username: str, server_name: str, user_options: Mapping[str, Any]) -> None:
-        operation, path = Operation.START_SERVER, _server(username, server_name)
+        operation, path = Operation.START_SERVER, server_path(username, server_name)
 
         async def ask() -> httpx.Response:
             # Flat, as every Hub takes it; Hub 4 and 5 would take a wrapper for the options themselves.
@@ -237,7 +223,7 @@ class HubClient:
         return False
 
     async def stop_server(self, username: str, server_name: str, *, remove: bool = False) -> bool:
-        path, body = _server(username, server_name), {"remove": True} if remove and server_name else None
+        path, body = server_path(username, server_name), {"remove": True} if remove and server_name else None
 
         async def ask() -> bool:
             try:
@@ -252,7 +238,7 @@ class HubClient:
         return await self._rest.repeat(ask)
 
     async def progress(self, username: str, server_name: str) -> AsyncGenerator[Progress]:
-        operation, path = Operation.PROGRESS, f"{_server(username, server_name)}/progress"
+        operation, path = Operation.PROGRESS, f"{server_path(username, server_name)}/progress"
         try:
             async with (
                 self._rest.stream(path, operation) as response,
@@ -266,7 +252,7 @@ class HubClient:
             raise
 
     async def reach_server(self, username: str, server_name: str) -> Reach:
-        path = f"{_quote(username)}/{_quote(server_name)}" if server_name else _quote(username)
+        path = f"{quoted(username)}/{quoted(server_name)}" if server_name else quoted(username)
         url = f"{self._server_check_url}user/{path}/api"
         try:
             response = await send(self._transport, httpx.Request("GET", url, extensions=_REACH))
@@ -298,7 +284,7 @@ class HubClient:
     # --- tokens -------------------------------------------------------------------------------------------------------
 
     async def mint_token(self, username: str, *, scope: str, note: str, expires_in_s: int) -> Token:
-        operation, path = Operation.MINT_TOKEN, f"{_user(username)}/tokens"
+        operation, path = Operation.MINT_TOKEN, f"{user_path(username)}/tokens"
         body = {"scopes": [scope], "note": note, "expires_in": expires_in_s}
         asked = False
 
@@ -322,33 +308,18 @@ class HubClient:
             raise TokenRefused(operation, refusal.status, refusal.reason) from refusal
 
     async def revoke_tokens(self, username: str, *, note: str) -> None:
-        path = f"{_user(username)}/tokens"
+        path = f"{user_path(username)}/tokens"
 
         async def ask() -> None:
             try:
                 answer = await self._rest.call("GET", path, Operation.LIST_TOKENS)
                 for token in _parse(TokenList, answer, Operation.LIST_TOKENS).api_tokens:
                     if token.note == note:
-                        await self._rest.call("DELETE", f"{path}/{_quote(token.id)}", Operation.REVOKE_TOKEN)
+                        await self._rest.call("DELETE", f"{path}/{quoted(token.id)}", Operation.REVOKE_TOKEN)
             except HubRefused as refusal:
                 _raise_unless_absent(refusal)
 
         await self._rest.repeat(ask)
-
-
-def _quote(part: str) -> str:
-    """A part of a path, as JupyterHub quotes it. `.` and `..` would name another resource."""
-    if part in ("", ".", ".."):
-        raise ValueError("neither a user nor a server has this name")
-    return quote(part, safe="@~")
-
-
-def _user(username: str) -> str:
-    return f"users/{_quote(username)}"
-
-
-def _server(username: str, server_name: str) -> str:
-    return f"{_user(username)}/servers/{_quote(server_name)}" if server_name else f"{_user(username)}/server"
 
 
 def _says_user_exists(refusal: HubRefused) -> bool:

@@ -3,6 +3,8 @@
 https://jupyterhub.readthedocs.io/en/stable/reference/rest-api.html
 """
 
+import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -11,6 +13,8 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from app.launch.messages import clean
 from app.launch.ports import Identity, Server, User
+
+_START_MARK = re.compile(r'urlArgs: "v=(\d+)"')
 
 
 class _ServerModel(BaseModel):
@@ -108,3 +112,21 @@ def hub_reason(response: httpx.Response) -> str | None:
         return clean(_ErrorModel.model_validate_json(response.content).message or "")
     except ValidationError:
         return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HubInfo:
+    """What the Hub says of itself and of this service's token."""
+
+    version: str
+    scopes: frozenset[str]
+    answered_in_s: float
+    """The time from the first question to its answer."""
+    start_mark: str | None
+    """Changes with each start of the Hub; None if its pages do not tell."""
+
+
+def start_mark(page: str) -> str | None:
+    """What a page of the Hub has in it that changes with each start; None if its templates leave that out."""
+    found = _START_MARK.search(page)
+    return found[1] if found else None

@@ -131,8 +131,8 @@ def _let_through(connection: Connection, launch_ids: Sequence[str], at: datetime
     return admitted
 
 
-def capacity(connection: Connection, guard: Guard) -> Capacity:
-    """How much there is of what."""
+def capacity(connection: Connection, guard: Guard, most: int) -> Capacity:
+    """How much there is of what, where `most` launches may be at the Hub."""
     counted, run = connection.execute(_COUNTED).one(), outcomes.run(connection)
     busy_for_s = (run.paused_until - now(connection)).total_seconds() if run.paused_until else 0
     is_off = guard.mode == "off"
@@ -144,7 +144,7 @@ def capacity(connection: Connection, guard: Guard) -> Capacity:
         hub_busy_for_s=round(busy_for_s, 1) if busy_for_s > 0 else None,
         guard=guard.state(failures=run.failures),
         failures=run.failures,
-        window=None if is_off else guard.window(failures=run.failures, grown=run.grown),
+        window=None if is_off else min(most, guard.window(failures=run.failures, grown=run.grown)),
         failing_images=len(outcomes.failing(connection, guard)),
     )
 

@@ -183,8 +183,8 @@ class SqlLaunchStore:
     async def queue(self, *, weight: Weight, lately_s: float) -> Queue:
         return await self._read(line.queue, weight, lately_s)
 
-    async def capacity(self, *, guard: Guard) -> Capacity:
-        return await self._read(line.capacity, guard)
+    async def capacity(self, *, guard: Guard, most: int) -> Capacity:
+        return await self._read(line.capacity, guard, most)
 
     async def put_back(
         self, launch: Launch, step: Step, *, time_left_s: float, waits_until: datetime, pause_s: float

@@ -15,18 +15,12 @@ from app.launch.errors import AccessDenied, HubUnavailable, RateLimited, Unauthe
 from app.launch.limiter import MemoryRateCounts, RateLimiter, Rates
 from app.launch.rate_limit import Rate
 from app.settings import Settings
+from tests.clock import Clock
 from tests.fakes.hub import FakeHub
 from tests.served import Service, serve
 
 SCOPE = "access:services!service=hublaunch"
 MOST, HOUR = 3, 3600
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -9,16 +9,10 @@ from app.api.hub_users import LIFETIME_S, HubUsers
 from app.hub.client import HubClient
 from app.launch.errors import AccessDenied, HubUnavailable, Unauthenticated
 from app.launch.ports import Identity
+from tests.clock import Clock
 from tests.fakes.hub import FakeHub
 
 SCOPE = "access:services!service=hublaunch"
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -62,12 +62,15 @@ class Origin:
 
     port: int = 0
     pages: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    requests: list[bytes] = field(default_factory=list)
+    """The head of each, as received."""
 
     def put(self, path: str, content: str | bytes, *, kind: str = "text/html; charset=utf-8") -> None:
         self.pages[path] = (kind, content.encode() if isinstance(content, str) else content)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
+        self.requests.append(head)
         path = head.split(b" ", 2)[1].decode().partition("?")[0]
         kind, content = self.pages.get(path, ("text/plain", b""))
         writer.write(

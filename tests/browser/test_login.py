@@ -2,9 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -12,7 +9,7 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from app.api.sessions import SESSION_COOKIE
 from tests.browser.conftest import ELSEWHERE
-from tests.browser.stage import watch
+from tests.browser.stage import origin, watch
 from tests.hubs.managed import IMAGE, LOGINS, PASSWORD, ManagedHub
 from tests.hubs.quick_server import JUPYTERLAB_IMAGE
 
@@ -139,30 +136,6 @@ async def test_scripts_see_nothing_of_the_session_and_the_logout_ends_it(
     assert after[1]["kind"] == "anonymous"
 
 
-@dataclass
-class Elsewhere:
-    """A web server with an empty page."""
-
-    port: int = 0
-    requests: list[bytes] = field(default_factory=list)
-
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>"
-        )
-        await writer.drain()
-        writer.close()
-
-
-@asynccontextmanager
-async def elsewhere() -> AsyncGenerator[Elsewhere]:
-    served = Elsewhere()
-    async with await asyncio.start_server(served.answer, "127.0.0.1", 0) as server:
-        served.port = server.sockets[0].getsockname()[1]
-        yield served
-
-
 async def ask(page: Page, url: str, **options: Any) -> str:
     """What a script of the page gets that asks with the user's cookies: the answer's type, or an error's name."""
     script = """([url, options]) => fetch(url, {credentials: "include", ...options}).then(
@@ -179,9 +152,9 @@ async def test_a_page_of_another_origin_launches_nothing_and_ends_no_session(
     service = f"{managed.url}services/launcher"
     body = f'{{"image": "{IMAGE}"}}'
     json = {"Content-Type": "application/json"}
-    async with elsewhere() as origin, elsewhere() as listener:
+    async with origin() as elsewhere, origin() as listener:
         page = await context.new_page()
-        await page.goto(f"http://{host}:{origin.port}/")
+        await page.goto(f"http://{host}:{elsewhere.port}/")
 
         logged_before = len(managed.log)
 

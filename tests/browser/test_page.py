@@ -166,6 +166,30 @@ async def test_an_answer_that_is_lost_is_asked_for_again_and_is_the_same_launch(
     assert await stage.users("lost") == [user]
 
 
+async def test_after_a_fault_of_the_service_another_try_is_the_same_launch(page: Page, stage: Stage) -> None:
+    asked: list[Route] = []
+
+    async def break_the_first(route: Route) -> None:
+        asked.append(route)
+        if len(asked) == 1:
+            await route.fetch()  # it was accepted, and then something broke
+            problem = {"code": "internal_error", "title": "Something went wrong in this service"}
+            await route.fulfill(status=500, content_type="application/problem+json", body=json.dumps(problem))
+        else:
+            await route.fallback()
+
+    await page.route(f"{stage.url}launch", break_the_first)
+    await page.goto(stage.link("broke"))
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await page.get_by_role("button", name="Try again").click()
+    user = await stage.spawning("broke")
+
+    stage.hub.open_gate(user)
+    await expect(page).to_have_url(in_server(user))
+    assert len(asked) == 2
+    assert await stage.users("broke") == [user]
+
+
 async def test_who_cancels_before_the_answer_has_come_has_cancelled_the_launch(page: Page, stage: Stage) -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
 

@@ -7,21 +7,15 @@ import pytest
 from app.launch.limiter import KEYS_MAX, MemoryRateCounts, RateLimiter, Rates
 from app.launch.model import Caller
 from app.launch.rate_limit import Limit, Rate
+from tests.clock import Clock
 
 ADA, KEY, ANYBODY = Caller(kind="hub", key="ada"), Caller(kind="key", key="course"), Caller(kind="anonymous", key="")
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ async def process(path: Path) -> AsyncGenerator[tuple[SqlLaunchStore, Metrics]]:
         metrics = Metrics(
             codes=(),
             kinds=(),
-            capacity=partial(store.capacity, guard=UNGUARDED),
+            capacity=partial(store.capacity, guard=UNGUARDED, most=50),
             followers=lambda: 0,
         )
         store.subscribe(metrics.on_event)

@@ -122,14 +122,14 @@ async def test_listeners_are_called_in_the_context_of_whoever_asked(store: SqlLa
 
 
 async def test_how_long_the_oldest_in_line_has_waited_is_told_with_how_many_do(store: SqlLaunchStore) -> None:
-    empty = await store.capacity(guard=UNGUARDED)
+    empty = await store.capacity(guard=UNGUARDED, most=50)
     waiting, admitted, ended = new_launch(), new_launch(), new_launch()
     for launch in (admitted, waiting, ended):
         await store.accept(launch)
     await store.append(ended, FAILED)
     await store.admit(most=1, weight=lambda _: 1.0, guard=UNGUARDED)
 
-    capacity = await store.capacity(guard=UNGUARDED)
+    capacity = await store.capacity(guard=UNGUARDED, most=50)
 
     assert (empty.waiting, empty.launching, empty.waiting_since) == (0, 0, None)
     assert (capacity.waiting, capacity.launching) == (1, 1)

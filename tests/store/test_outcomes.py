@@ -57,12 +57,13 @@ async def spawn(store: SqlLaunchStore, step: Step, *of_images: str, guard: Guard
 
 async def test_the_window_grows_with_each_success_and_falls_back_at_a_failure(store: SqlLaunchStore) -> None:
     await spawn(store, READY, "a", "b")
-    after_successes = await store.capacity(guard=NORMAL)
+    after_successes = await store.capacity(guard=NORMAL, most=50)
     await spawn(store, NOT_THE_IMAGE, "c", "d")
-    after_failures = await store.capacity(guard=NORMAL)
+    after_failures = await store.capacity(guard=NORMAL, most=50)
     await spawn(store, READY, "e")
-    after_one_more = await store.capacity(guard=NORMAL)
+    after_one_more = await store.capacity(guard=NORMAL, most=50)
 
+    assert (await store.capacity(guard=NORMAL, most=3)).window == 3, "no more than may be at the Hub"
     assert [now.window for now in (after_successes, after_failures, after_one_more)] == [6, 2, 5]
     assert [now.failures for now in (after_successes, after_failures, after_one_more)] == [0, 2, 0]
 
@@ -71,7 +72,7 @@ async def test_what_the_hub_does_not_count_changes_nothing(store: SqlLaunchStore
     await spawn(store, READY, "a")
     await spawn(store, REFUSED, "b")
 
-    now = await store.capacity(guard=NORMAL)
+    now = await store.capacity(guard=NORMAL, most=50)
 
     assert (now.failures, now.window) == (0, 5)
 
@@ -83,7 +84,7 @@ async def test_a_success_ends_no_run_of_failures_that_came_after_its_launch_was_
     await end(store, failing, NOT_THE_IMAGE)
     await end(store, early, READY)
 
-    assert (await store.capacity(guard=NORMAL)).failures == 1, "at the Hub it may have come after the success"
+    assert (await store.capacity(guard=NORMAL, most=50)).failures == 1, "at the Hub it may have come after the success"
 
 
 async def test_four_failures_pause_all_until_an_operator_clears_them(store: SqlLaunchStore, url: str) -> None:
@@ -109,7 +110,7 @@ async def test_a_restarted_hub_counts_from_nothing(store: SqlLaunchStore) -> Non
     is_another = [await store.note_hub(name, before_s=0) for name in ("first", "second", "second")]
 
     assert is_another == [False, True, False]
-    assert (await store.capacity(guard=NORMAL)).failures == 0
+    assert (await store.capacity(guard=NORMAL, most=50)).failures == 0
 
 
 async def test_what_failed_since_the_hub_was_last_seen_may_be_the_new_one_s(store: SqlLaunchStore) -> None:
@@ -118,7 +119,7 @@ async def test_what_failed_since_the_hub_was_last_seen_may_be_the_new_one_s(stor
 
     await store.note_hub("second", before_s=10)
 
-    assert (await store.capacity(guard=NORMAL)).failures == 2
+    assert (await store.capacity(guard=NORMAL, most=50)).failures == 2
 
 
 async def test_an_image_that_failed_twice_by_itself_is_refused_until_it_is_cleared(
@@ -172,7 +173,7 @@ async def test_what_is_old_counts_for_the_hub_and_not_against_or_for_an_image(st
 
     launches = await accept(store, *["proven"] * 3, *["bad"] * 3)
 
-    assert (await store.capacity(guard=NORMAL)).failing_images == 0
+    assert (await store.capacity(guard=NORMAL, most=50)).failing_images == 0
     assert len(await admitted(store, launches)) == 4, "two of each, as none is proven"
 
 
@@ -197,7 +198,7 @@ async def test_failures_that_the_hub_still_counts_are_kept_however_old(store: Sq
 
     await store.remove_old(older_than_s=3600, limit=10)
 
-    assert (await store.capacity(guard=NORMAL)).failures == 2
+    assert (await store.capacity(guard=NORMAL, most=50)).failures == 2
 
 
 @given(st.integers(0, 2**32))
