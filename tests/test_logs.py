@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
@@ -117,9 +118,12 @@ def test_by_default_lines_are_for_people_on_a_terminal_and_for_machines_elsewher
 
 def test_a_line_for_people_ends_in_what_it_is_about_and_does_not_say() -> None:
     record = logging.LogRecord("app.x", logging.INFO, "", 0, "launch 01M8 is ready", (), None)
-    attempt_at_hand.set(Attempt(launch_id="01M8", number=2, username="ada"))
-    request_id.set("from-a-proxy")
 
-    line = Lines("%(message)s").format(record)
+    def line_of_a_request() -> str:
+        attempt_at_hand.set(Attempt(launch_id="01M8", number=2, username="ada"))
+        request_id.set("from-a-proxy")
+        return Lines("%(message)s").format(record)
+
+    line = copy_context().run(line_of_a_request)  # the tests after this one have no launch at hand
 
     assert line == "launch 01M8 is ready [attempt=2 request_id=from-a-proxy]"
