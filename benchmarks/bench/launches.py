@@ -1,0 +1,119 @@
+"""The same launch three times: by hublaunch's library, by bare aiohttp, and by the engine of BinderHub's Launcher.
+
+Each makes the same calls in the same order: the user; then the visitor's token and the start of the server side by
+side, with the progress beside them; then the server itself is asked. The Hub answers the start at once with 202.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+IMAGE = "quay.io/jupyter/base-notebook:latest"
+REPO_URL = "https://example.org/org/repo"
+
+Launch = Callable[[str, Callable[[], None]], Coroutine[Any, Any, None]]
+"""Launches for the user of this name, who does not exist yet, and returns when the server is ready.
+
+The second is called with each event of the progress.
+"""
+
+
+@asynccontextmanager
+async def by_library(hub: dict[str, str]) -> AsyncGenerator[Launch]:
+    """`Launcher.launch` of hublaunch."""
+    from app.launcher import Launcher  # noqa: PLC0415 - the others are to be measured without it
+
+    async with Launcher.connect(hub_url=hub["url"], hub_api_token=hub["token"]) as launcher:
+
+        async def launch(name: str, told: Callable[[], None]) -> None:
+            await launcher.launch(IMAGE, name, repo_url=REPO_URL, event_callback=lambda _: told())
+
+        yield launch
+
+
+@asynccontextmanager
+async def by_aiohttp(hub: dict[str, str]) -> AsyncGenerator[Launch]:
+    """Nothing but aiohttp: the least that Python can do it with."""
+    headers = {"Authorization": f"token {hub['token']}"}
+    async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def post(path: str, body: Any = None) -> Any:
+            async with session.post(f"{hub['api_url']}/{path}", json=body) as response:
+                response.raise_for_status()
+                return await response.read()
+
+        async def follow(name: str, told: Callable[[], None]) -> str:
+            async with session.get(f"{hub['api_url']}/users/{name}/server/progress") as response:
+                response.raise_for_status()
+                async for line in response.content:
+                    if line.startswith(b"data: "):
+                        event = json.loads(line[6:])
+                        told()
+                        if event.get("ready"):
+                            return str(event["url"])
+            raise AssertionError("the stream ended before the server was ready")
+
+        async def start_and_follow(name: str, told: Callable[[], None]) -> str:
+            await post(f"users/{name}/server", {"image": IMAGE, "repo_url": REPO_URL})
+            return await follow(name, told)
+
+        async def launch(name: str, told: Callable[[], None]) -> None:
+            await post(f"users/{name}")
+            _, url = await asyncio.gather(post(f"users/{name}/tokens", token_body(name)), start_and_follow(name, told))
+            async with session.get(f"{hub['url'].rstrip('/')}{url}api") as response:
+                response.raise_for_status()
+
+        yield launch
+
+
+@asynccontextmanager
+async def by_tornado(hub: dict[str, str]) -> AsyncGenerator[Launch]:
+    """tornado's client on curl, which BinderHub's Launcher uses; beside it that makes only three of the calls."""
+    from tornado.curl_httpclient import CurlAsyncHTTPClient  # noqa: PLC0415
+
+    client = CurlAsyncHTTPClient(max_clients=10_000, force_instance=True)
+    headers = {"Authorization": f"token {hub['token']}"}
+
+    async def post(path: str, body: Any = None) -> None:
+        await client.fetch(
+            f"{hub['api_url']}/{path}", method="POST", headers=headers, body="" if body is None else json.dumps(body)
+        )
+
+    async def start_and_follow(name: str, told: Callable[[], None]) -> str:
+        await post(f"users/{name}/server", {"image": IMAGE, "repo_url": REPO_URL})
+        rest, url = b"", ""
+
+        def take(chunk: bytes) -> None:
+            nonlocal rest, url
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                if line.startswith(b"data: "):
+                    event = json.loads(line[6:])
+                    told()
+                    url = str(event["url"]) if event.get("ready") else url
+
+        await client.fetch(
+            f"{hub['api_url']}/users/{name}/server/progress",
+            headers=headers,
+            streaming_callback=take,
+            request_timeout=600,
+        )
+        assert url, "the stream ended before the server was ready"
+        return url
+
+    async def launch(name: str, told: Callable[[], None]) -> None:
+        await post(f"users/{name}")
+        _, url = await asyncio.gather(post(f"users/{name}/tokens", token_body(name)), start_and_follow(name, told))
+        await client.fetch(f"{hub['url'].rstrip('/')}{url}api")
+
+    yield launch
+    client.close()
+
+
+def token_body(name: str) -> dict[str, Any]:
+    """What is asked of the Hub for the visitor's token."""
+    return {"scopes": [f"access:servers!server={name}/"], "note": "benchmark", "expires_in": 3600}
