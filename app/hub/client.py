@@ -10,10 +10,11 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from app.hub.exchange import Answer, Exchange
 from app.hub.operations import Operation
 from app.hub.paths import quoted, server_path, user_path
 from app.hub.progress import parse_progress
-from app.hub.rest import NOT_SENT, SLOW_CALL, HubRest, describe, send
+from app.hub.rest import NOT_SENT, SLOW_CALL, HubRest, describe
 from app.hub.wire import HubInfo, OAuthTokenModel, SelfModel, TokenList, TokenModel, UserModel, VersionModel, start_mark
 from app.launch.errors import (
     HubFailed,
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=BaseModel)
 
-_REACH = {"timeout": httpx.Timeout(5).as_dict(), "kind": Operation.REACH_SERVER.kind}
+_REACH = httpx.Timeout(5).as_dict()
 
 
 class HubClient:
@@ -54,7 +55,7 @@ class HubClient:
         retry_delay_s: float = 4,
         check_lease: Callable[[], None] = lambda: None,
     ) -> None:
-        self._transport = transport
+        self._servers = Exchange(transport, server_check_url)
         self._token = token
         self._rest = HubRest(
             transport,
@@ -64,7 +65,6 @@ class HubClient:
             retry_delay_s=retry_delay_s,
             check_lease=check_lease,
         )
-        self._server_check_url = server_check_url
         self._warned_unreachable = False
 
     # --- the Hub itself -----------------------------------------------------------------------------------------------
@@ -96,12 +96,12 @@ class HubClient:
         """
         operation = Operation.IDENTIFY
         try:
-            response = await self._rest.call("GET", "user", operation, token=token)
+            answer = await self._rest.call("GET", "user", operation, token=token)
         except HubRefused as refusal:
             if refusal.status in (401, 403):
                 return None
             raise
-        return _parse(SelfModel, response, operation).identity()
+        return _parse(SelfModel, answer, operation).identity()
 
     async def exchange_code(
         self, *, client_id: str, code: str, code_verifier: str, redirect_uri: str
@@ -120,12 +120,12 @@ class HubClient:
             "redirect_uri": redirect_uri,
         }
         try:
-            response = await self._rest.exchange_code(form, operation)
+            answer = await self._rest.exchange_code(form, operation)
         except HubRefused as refusal:
             if refusal.status in (400, 401, 403):
                 return None
             raise
-        granted = _parse(OAuthTokenModel, response, operation)
+        granted = _parse(OAuthTokenModel, answer, operation)
         return LoginToken(token=granted.access_token, expires_in_s=granted.expires_in)
 
     async def request(self, method: str, path: str, *, body: object = None) -> httpx.Response:
@@ -135,17 +135,18 @@ class HubClient:
         """
         operation = f"answer {method} /{path.partition('?')[0]}"
 
-        async def ask() -> httpx.Response:
+        async def ask() -> Answer:
             return await self._rest.call(method, path, operation, body=body, timeouts=SLOW_CALL)
 
-        return await ask() if method == "POST" else await self._rest.repeat(ask)
+        answer = await ask() if method == "POST" else await self._rest.repeat(ask)
+        return httpx.Response(answer.status, headers=answer.headers, content=answer.content)
 
     # --- users --------------------------------------------------------------------------------------------------------
 
     async def create_user(self, username: str) -> None:
         operation = Operation.CREATE_USER
 
-        async def ask() -> httpx.Response:
+        async def ask() -> Answer:
             return await self._rest.call("POST", user_path(username), operation)
 
         async def exists() -> bool:
@@ -164,11 +165,11 @@ class HubClient:
 
         async def ask() -> User | None:
             try:
-                response = await self._rest.call("GET", path, operation)
+                answer = await self._rest.call("GET", path, operation)
             except HubRefused as refusal:
                 _raise_unless_absent(refusal)
                 return None
-            return _parse(UserModel, response, operation).user()
+            return _parse(UserModel, answer, operation).user()
 
         return await self._rest.repeat(ask)
 
@@ -191,7 +192,7 @@ class HubClient:
     async def start_server(self, username: str, server_name: str, user_options: Mapping[str, Any]) -> None:
         operation, path = Operation.START_SERVER, server_path(username, server_name)
 
-        async def ask() -> httpx.Response:
+        async def ask() -> Answer:
             # Flat, as every Hub takes it; Hub 4 and 5 would take a wrapper for the options themselves.
             return await self._rest.call("POST", path, operation, body=user_options, timeouts=SLOW_CALL)
 
@@ -227,13 +228,13 @@ class HubClient:
 
         async def ask() -> bool:
             try:
-                response = await self._rest.call("DELETE", path, Operation.STOP_SERVER, body=body, timeouts=SLOW_CALL)
+                answer = await self._rest.call("DELETE", path, Operation.STOP_SERVER, body=body, timeouts=SLOW_CALL)
             except HubRefused as refusal:
                 if refusal.status == 400 and "pending" in refusal.reason:
                     return False  # a Hub before 5.1 does not interrupt a spawn
                 _raise_unless_absent(refusal)
                 return True
-            return response.status_code != 202
+            return answer.status != 202
 
         return await self._rest.repeat(ask)
 
@@ -241,8 +242,8 @@ class HubClient:
         operation, path = Operation.PROGRESS, f"{server_path(username, server_name)}/progress"
         try:
             async with (
-                self._rest.stream(path, operation) as response,
-                aclosing(parse_progress(response.aiter_bytes())) as events,
+                self._rest.stream(path, operation) as chunks,
+                aclosing(parse_progress(chunks)) as events,
             ):
                 async for event in events:
                     yield event
@@ -252,24 +253,28 @@ class HubClient:
             raise
 
     async def reach_server(self, username: str, server_name: str) -> Reach:
-        path = f"{quoted(username)}/{quoted(server_name)}" if server_name else quoted(username)
-        url = f"{self._server_check_url}user/{path}/api"
+        path = f"user/{quoted(username)}/{quoted(server_name)}/api" if server_name else f"user/{quoted(username)}/api"
         try:
-            response = await send(self._transport, httpx.Request("GET", url, extensions=_REACH))
+            answer = await self._servers.send(
+                self._servers.request("GET", path, timeouts=_REACH, kind=Operation.REACH_SERVER.kind)
+            )
         except NOT_SENT as error:
             self._warn_unreachable(describe(error))
             return Reach.UNREACHABLE
         except httpx.HTTPError:
             return Reach.ABSENT
-        return Reach.ABSENT if self._comes_from_the_hub(url, response) else Reach.ANSWERS
+        return Reach.ABSENT if self._comes_from_the_hub(path, answer) else Reach.ANSWERS
 
-    def _comes_from_the_hub(self, url: str, response: httpx.Response) -> bool:
+    def _comes_from_the_hub(self, path: str, answer: Answer) -> bool:
         """Whether the proxy had no server to pass the question on to, so that the Hub or its error page answered."""
-        if response.status_code >= 500 or response.status_code == 424:
+        if answer.status >= 500 or answer.status == 424:
             return True
-        hub = urlsplit(self._server_check_url).path + "hub/"
-        target = urlsplit(urljoin(url, response.headers.get("Location", ""))).path
-        return response.is_redirect and target.startswith((f"{hub}user/", f"{hub}spawn"))
+        location: str | None = answer.headers.get("Location")
+        if not 300 <= answer.status < 400 or location is None:
+            return False
+        hub = self._servers.base_url.path + "hub/"
+        target = urlsplit(urljoin(f"{self._servers.base_url}{path}", location)).path
+        return target.startswith((f"{hub}user/", f"{hub}spawn"))
 
     def _warn_unreachable(self, reason: str) -> None:
         if not self._warned_unreachable:
@@ -278,7 +283,7 @@ class HubClient:
                 "Servers cannot be asked whether they answer (%s at %s), so what the Hub says of them is believed. "
                 "Set LAUNCHER_PROXY_URL to an address that can be reached from here.",
                 reason,
-                self._server_check_url,
+                self._servers.base_url,
             )
 
     # --- tokens -------------------------------------------------------------------------------------------------------
@@ -293,11 +298,11 @@ class HubClient:
             if asked:
                 await self.revoke_tokens(username, note=note)
             asked = True
-            response = await self._rest.call("POST", path, operation, body=body)
-            minted = _parse(TokenModel, response, operation)
+            answer = await self._rest.call("POST", path, operation, body=body)
+            minted = _parse(TokenModel, answer, operation)
             # The Hub takes some scopes with 201 and grants nothing by them.
             if not any(granted.startswith("access:servers!") for granted in minted.scopes):
-                raise TokenRefused(operation, response.status_code, "it would not open the server")
+                raise TokenRefused(operation, answer.status, "it would not open the server")
             return Token(token=minted.token, expires_at=minted.expires_at_utc)
 
         try:
@@ -335,8 +340,8 @@ def _raise_unless_absent(refusal: HubRefused) -> None:
         raise refusal
 
 
-def _parse(model: type[M], response: httpx.Response, operation: str) -> M:
+def _parse(model: type[M], answer: Answer, operation: str) -> M:
     try:
-        return model.model_validate_json(response.content)
+        return model.model_validate_json(answer.content)
     except ValidationError as error:
         raise HubUnavailable(operation, "its answer is not what JupyterHub answers") from error

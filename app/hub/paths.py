@@ -1,8 +1,10 @@
 """Where users and servers are in the Hub's API, relative to its root, with names quoted as JupyterHub quotes them."""
 
+from functools import lru_cache
 from urllib.parse import quote
 
 
+@lru_cache(maxsize=4096)
 def quoted(part: str) -> str:
     """A part of a path, as JupyterHub quotes it. `.` and `..` would name another resource."""
     if part in ("", ".", ".."):

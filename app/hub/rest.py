@@ -4,14 +4,16 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
+from urllib.parse import urlencode
 
 import httpx
 
+from app.hub.exchange import Answer, Exchange, Header, Timeouts
 from app.hub.operations import kind_of
 from app.hub.wire import hub_reason
 from app.launch.errors import HubBusy, HubError, HubFailed, HubForbidden, HubRefused, HubUnavailable
@@ -20,13 +22,13 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CALL = httpx.Timeout(10, read=20)
-SLOW_CALL = httpx.Timeout(10, read=45)
+CALL = httpx.Timeout(10, read=20).as_dict()
+SLOW_CALL = httpx.Timeout(10, read=45).as_dict()
 """Starting and stopping: a stock Hub holds the answer for `slow_spawn_timeout` or `slow_stop_timeout`, 10 s."""
 RETRY_AFTER_MAX_S = 300.0
 LONGEST_CALL_S = 65.0
 """To connect, to send and to be answered."""
-STREAM = httpx.Timeout(10, read=25)
+STREAM = httpx.Timeout(10, read=25).as_dict()
 """The Hub sends a keepalive into a progress stream every 8 s."""
 
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
@@ -48,9 +50,8 @@ class HubRest:
         retry_delay_s: float,
         check_lease: Callable[[], None],
     ) -> None:
-        self._transport = transport
-        self._api_url = api_url
-        self._headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
+        self._exchange = Exchange(transport, api_url)
+        self._authorization = _authorization(token)
         self._retries = retries
         self._retry_delay_s = retry_delay_s
         self._check_lease = check_lease
@@ -62,10 +63,10 @@ class HubRest:
         operation: str,
         *,
         body: object = None,
-        timeouts: httpx.Timeout = CALL,
+        timeouts: Timeouts = CALL,
         token: str | None = None,
-    ) -> httpx.Response:
-        """Ask once, in this service's name or that of another `token`; the answer, read to its end, if it is a 2xx.
+    ) -> Answer:
+        """Ask once, in this service's name or that of another `token`; the answer if it is a 2xx.
 
         `path` is relative to the API's root, its parts quoted. HubUnavailable, HubFailed, HubBusy, HubForbidden or
         HubRefused otherwise, in words that begin with the `operation`. If this would change anything, what the check of
@@ -73,53 +74,50 @@ class HubRest:
         """
         if method != "GET":
             self._check_lease()
-        request = self._request(method, path, operation, body=body, timeouts=timeouts)
-        if token is not None:
-            request.headers["Authorization"] = f"token {token}"
-        response = await self._send(request, operation)
-        if not response.is_success:
-            raise _refusal(response, operation)
-        return response
+        request = self._request(method, path, operation, body=body, timeouts=timeouts, token=token)
+        return _unless_refused(await self._send(request, operation), operation)
 
-    async def exchange_code(self, form: Mapping[str, str], operation: str) -> httpx.Response:
+    async def exchange_code(self, form: Mapping[str, str], operation: str) -> Answer:
         """`POST oauth2/token`, once, with a form and errors as OAuth has them (RFC 6749 §5.2); otherwise as `call`."""
-        extensions = {"timeout": CALL.as_dict(), "kind": kind_of(operation)}
-        request = httpx.Request("POST", f"{self._api_url}oauth2/token", data=form, extensions=extensions)
-        response = await self._send(request, operation)
-        if response.status_code in (400, 401):
-            raise HubRefused(operation, response.status_code, "the code is not valid, or this service's token is not")
-        if not response.is_success:
-            raise _refusal(response, operation)
-        return response
+        request = self._exchange.request(
+            "POST",
+            "oauth2/token",
+            timeouts=CALL,
+            kind=kind_of(operation),
+            content=urlencode(form).encode(),
+            content_type=b"application/x-www-form-urlencoded",
+        )
+        answer = await self._send(request, operation)
+        if answer.status in (400, 401):
+            raise HubRefused(operation, answer.status, "the code is not valid, or this service's token is not")
+        return _unless_refused(answer, operation)
 
     async def page(self, path: str, operation: str) -> str:
         """What the Hub shows browsers at a path below `hub/`, without credentials, whatever its status.
 
         HubUnavailable if it does not answer.
         """
-        url = httpx.URL(self._api_url).join(f"../{path}")
-        extensions = {"timeout": CALL.as_dict(), "kind": kind_of(operation)}
-        return (await self._send(httpx.Request("GET", url, extensions=extensions), operation)).text
+        url = self._exchange.base_url.join(f"../{path}")
+        request = httpx.Request("GET", url, extensions={"timeout": CALL, "kind": kind_of(operation)})
+        return (await self._send(request, operation)).content.decode(errors="replace")
 
-    async def _send(self, request: httpx.Request, operation: str) -> httpx.Response:
+    async def _send(self, request: httpx.Request, operation: str) -> Answer:
         try:
-            return await send(self._transport, request)
+            return await self._exchange.send(request)
         except httpx.HTTPError as error:
             raise _unavailable(operation, error) from error
 
     @asynccontextmanager
-    async def stream(self, path: str, operation: str) -> AsyncGenerator[httpx.Response]:
-        """`GET` a stream; its answer is not read yet, and its connection is closed on leaving. Errors as in `call`."""
+    async def stream(self, path: str, operation: str) -> AsyncGenerator[AsyncIterable[bytes]]:
+        """`GET` a stream; what it sends as it comes, and its connection is closed on leaving. Errors as in `call`."""
         request = self._request("GET", path, operation, timeouts=STREAM)
         try:
-            response = await self._transport.handle_async_request(request)
-            try:
+            async with self._exchange.stream(request) as (response, chunks):
                 if response.status_code != 200:
-                    await response.aread()
-                    raise _refusal(response, operation)
-                yield response
-            finally:
-                await response.aclose()
+                    content = b"".join([chunk async for chunk in chunks])
+                    refused = Answer(status=response.status_code, headers=response.headers, content=content)
+                    raise _refusal(refused, operation)
+                yield chunks
         except httpx.HTTPError as error:
             raise _unavailable(operation, error) from error
 
@@ -185,29 +183,27 @@ class HubRest:
         return self._retry_delay_s * float(2 ** (attempt - 1)) * spread
 
     def _request(
-        self, method: str, path: str, operation: str, *, timeouts: httpx.Timeout, body: object = None
+        self,
+        method: str,
+        path: str,
+        operation: str,
+        *,
+        timeouts: Timeouts,
+        body: object = None,
+        token: str | None = None,
     ) -> httpx.Request:
-        return httpx.Request(
+        return self._exchange.request(
             method,
-            self._api_url + path,
-            headers=self._headers,
-            content=None if body is None else json.dumps(body),
-            extensions={"timeout": timeouts.as_dict(), "kind": kind_of(operation)},
+            path,
+            timeouts=timeouts,
+            kind=kind_of(operation),
+            headers=[self._authorization if token is None else _authorization(token)],
+            content=b"" if body is None else json.dumps(body).encode(),
         )
 
 
-async def send(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
-    """The answer, read to its end.
-
-    Straight through the transport: what `httpx.AsyncClient` would do beside it (cookies, redirects, authentication) is
-    not wanted here, and would cost more than the request.
-    """
-    response = await transport.handle_async_request(request)
-    try:
-        await response.aread()
-    finally:
-        await response.aclose()
-    return response
+def _authorization(token: str) -> Header:
+    return b"Authorization", f"token {token}".encode()
 
 
 def _unavailable(operation: str, error: httpx.HTTPError) -> HubUnavailable:
@@ -227,10 +223,16 @@ def describe(error: httpx.HTTPError) -> str:
             return "the connection broke before the answer was complete"
 
 
-def _refusal(response: httpx.Response, operation: str) -> HubError:
-    status, reason = response.status_code, hub_reason(response)
+def _unless_refused(answer: Answer, operation: str) -> Answer:
+    if not answer.is_success:
+        raise _refusal(answer, operation)
+    return answer
+
+
+def _refusal(answer: Answer, operation: str) -> HubError:
+    status, reason = answer.status, hub_reason(answer.content)
     if status == 429:
-        return HubBusy(reason or "JupyterHub asks for patience.", _retry_after_s(response))
+        return HubBusy(reason or "JupyterHub asks for patience.", _retry_after_s(answer))
     if reason is None:
         return HubUnavailable(operation, f"something that is not JupyterHub answered {status}")
     if status >= 500:
@@ -240,12 +242,12 @@ def _refusal(response: httpx.Response, operation: str) -> HubError:
     return HubRefused(operation, status, reason or "no reason given")
 
 
-def _retry_after_s(response: httpx.Response) -> float | None:
+def _retry_after_s(answer: Answer) -> float | None:
     """`Retry-After`, in seconds or as a date (RFC 9110 §10.2.3), at most five minutes; None if it is absent or neither.
 
     A Hub asks for 30 to 60 s. What asks for a day is something before it, and would keep every launch waiting.
     """
-    value = response.headers.get("Retry-After", "")
+    value = answer.headers.get("Retry-After", "")
     if value.isdecimal():
         return min(float(value), RETRY_AFTER_MAX_S)
     try:

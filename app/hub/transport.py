@@ -5,7 +5,7 @@ Why not httpx's own: `docs/decisions/0001-own-transport.md`.
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 import httpx
@@ -113,19 +113,25 @@ class _Body(aiohttp.BytesPayload):
 
 
 class _ResponseBody(httpx.AsyncByteStream):
+    """No generator: an event loop keeps a list of those, and there is one of these for each request."""
+
     def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
         self._response = response
         self._request = request
 
-    async def __aiter__(self) -> AsyncGenerator[bytes]:
-        read = self._response.content.readany
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            while chunk := await read():
-                yield chunk
+            chunk = await self._response.content.readany()
         except (aiohttp.ClientError, HttpProcessingError, OSError, RuntimeError) as error:  # RuntimeError: aclose()
             mapped = _httpx_error(error)
             mapped.request = self._request
             raise mapped from error
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
 
     async def aclose(self) -> None:
         self._response.close()
@@ -159,7 +165,8 @@ def _url(request: httpx.Request) -> yarl.URL:
     if url.scheme not in ("http", "https") or not url.host:
         raise httpx.UnsupportedProtocol("the URL must be http:// or https:// and name a host", request=request)
     # httpx has quoted it already, and has moved any user and password into a header
-    return yarl.URL(f"{url.scheme}://{url.netloc.decode()}{url.raw_path.decode()}", encoded=True)
+    target: bytes = request.extensions.get("target", url.raw_path)
+    return yarl.URL(f"{url.scheme}://{url.netloc.decode()}{target.decode()}", encoded=True)
 
 
 def _headers(request: httpx.Request) -> list[tuple[str, str]]:

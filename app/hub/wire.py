@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import httpx
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from app.launch.messages import clean
@@ -103,13 +102,13 @@ class _ErrorModel(BaseModel):
     message: str | None = None
 
 
-def hub_reason(response: httpx.Response) -> str | None:
-    """What the Hub itself says of an error, `""` if it gives no reason; None if it was not the Hub that answered.
+def hub_reason(content: bytes) -> str | None:
+    """What the Hub itself says of an error, `""` if it gives no reason; None if this is no answer of the Hub's.
 
     A proxy or an ingress before the Hub answers HTML.
     """
     try:
-        return clean(_ErrorModel.model_validate_json(response.content).message or "")
+        return clean(_ErrorModel.model_validate_json(content).message or "")
     except ValidationError:
         return None
 

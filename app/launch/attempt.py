@@ -15,6 +15,9 @@ from app.launch.spawn import Spawn, WaitInLine
 A = TypeVar("A")
 B = TypeVar("B")
 
+ASKING = "Asking JupyterHub for a server"
+"""The first step of every attempt; those after it are the Hub's."""
+
 Record = Callable[[Step], Awaitable[object]]
 """Takes a step and returns once it is stored; only then may what follows from it be done."""
 
@@ -52,11 +55,13 @@ async def run(
     user, the server and the token may exist at the Hub: `clean_up` deletes them. At the Hub's 429 `wait_in_line` is
     called, and the server asked for again when it returns; without it, after as long as the Hub says.
     """
-    await record(Step(phase=Status.LAUNCHING, progress=0, message="Asking JupyterHub for a server"))
+    await record(Step(phase=Status.LAUNCHING, progress=0, message=ASKING))
+    asked_at = asyncio.get_running_loop().time()
     if attempt.creates_user:
         await hub.create_user(attempt.username)
+    answers_in_s = asyncio.get_running_loop().time() - asked_at
     user_options = {**request.extra_args, "image": request.image, "repo_url": request.repo_url}
-    spawn = Spawn(attempt, hub=hub, record=record, wait_in_line=wait_in_line)
+    spawn = Spawn(attempt, hub=hub, record=record, wait_in_line=wait_in_line, answers_in_s=answers_in_s)
     if entry.token_mode == "hub":
         credential, url = await _both(_mint(attempt, hub, entry), spawn.run(user_options))
     elif entry.token_mode == "user_options":

@@ -12,9 +12,9 @@ from app.launch.model import Attempt, Event, Status, Step
 from app.launch.ports import Hub, Reach, Server
 from app.launch.progress import ProgressFilter
 
-_FIRST_PEEK_S = 0.05
+_PEEK_S = (0.05, 0.2)
 """A Hub with `slow_spawn_timeout` 0 has answered the POST by then; a stock Hub holds it for up to 10 s."""
-_PEEK_S = (0.02, 0.2)
+_SLOW_PEEK_S = 1.0
 _REOPEN_S = (0.2, 5.0)
 _CONFIRM_S = (0.1, 1.0)
 _LOOK_AGAIN_S = 1.0
@@ -39,7 +39,9 @@ class Spawn:
         record: Callable[[Step], Awaitable[object]],
         told: Sequence[Event] = (),
         wait_in_line: WaitInLine | None = None,
+        answers_in_s: float = 0.0,
     ) -> None:
+        """`answers_in_s`: how long the Hub has just taken for a call that it answers as soon as it can."""
         self._username = attempt.username
         self._server_name = attempt.server_name
         self._fresh = attempt.creates_user
@@ -48,6 +50,9 @@ class Spawn:
         self._wait_in_line = wait_in_line or self._stay_away
         self._filter = ProgressFilter(told)
         self._told = [event.message for event in told]
+        # A peek before the Hub has come to the POST tells nothing, and is one more call for a Hub that is behind.
+        slow_s = min(2 * answers_in_s, _SLOW_PEEK_S)
+        self._peek_s = max(_PEEK_S[0], slow_s), max(_PEEK_S[1], slow_s)
 
     async def run(self, user_options: Mapping[str, Any]) -> str:
         """Start the server, record what the Hub tells of it, and return its `url` once the server has answered.
@@ -96,8 +101,8 @@ class Spawn:
 
     async def _follow(self, starting: asyncio.Future[None]) -> str:
         # A name that was used before may still tell of its last spawn, so there the POST must have answered first.
-        await asyncio.wait({starting}, timeout=_FIRST_PEEK_S if self._fresh else None)
-        peek, reopen = _pauses(*_PEEK_S), _pauses(*_REOPEN_S)
+        peek, reopen = _pauses(*self._peek_s), _pauses(*_REOPEN_S)
+        await asyncio.wait({starting}, timeout=next(peek) if self._fresh else None)
         while True:
             agreed, nothing_to_tell = starting.done(), False
             try:

@@ -18,19 +18,24 @@ REPO_URL = "https://example.org/org/repo"
 Launch = Callable[[str, Callable[[], None]], Coroutine[Any, Any, None]]
 """Launches for the user of this name, who does not exist yet, and returns when the server is ready.
 
-The second is called with each event of the progress.
+The second is called with each event of the Hub's progress.
 """
 
 
 @asynccontextmanager
 async def by_library(hub: dict[str, str]) -> AsyncGenerator[Launch]:
     """`Launcher.launch` of hublaunch."""
+    from app.launch.attempt import ASKING  # noqa: PLC0415
     from app.launcher import Launcher  # noqa: PLC0415 - the others are to be measured without it
 
     async with Launcher.connect(hub_url=hub["url"], hub_api_token=hub["token"]) as launcher:
 
         async def launch(name: str, told: Callable[[], None]) -> None:
-            await launcher.launch(IMAGE, name, repo_url=REPO_URL, event_callback=lambda _: told())
+            def take(event: dict[str, Any]) -> None:
+                if event["message"] != ASKING:
+                    told()
+
+            await launcher.launch(IMAGE, name, repo_url=REPO_URL, event_callback=take)
 
         yield launch
 

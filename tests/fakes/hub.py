@@ -129,7 +129,8 @@ class FakeHub(HubState):
         """The next `times` requests of this kind (`math.inf`: all) fail; faults are used up in the order they came.
 
         `act` lets the Hub do what it was asked before the fault hides its answer. "reset" breaks the connection with a
-        TCP reset, "drop" closes it, "hang" answers nothing until the client goes away, or drops it after `hangs_s`.
+        TCP reset, "drop" closes it, "hang" answers nothing until the client goes away, or drops it after `hangs_s`,
+        "late" comes to the request only after `hangs_s`.
         """
         self._app.faults.append(
             Fault(

@@ -148,6 +148,9 @@ class HubApp:
                 except TimeoutError:
                     self.server.drop(exchange.scope)
                     await until_disconnected(exchange.receive)
+            case "late":
+                await asyncio.sleep(fault.hangs_s)
+                await self._send(await self._answer(call), exchange)
         self._state.notice()
 
     # --- answers ------------------------------------------------------------------------------------------------------

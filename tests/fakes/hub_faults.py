@@ -23,7 +23,7 @@ Operation = Literal[
     "show_page",
     "unknown",
 ]
-How = Literal["answer", "reset", "drop", "hang"]
+How = Literal["answer", "reset", "drop", "hang", "late"]
 Ending = Literal["drop", "reset", "end"]
 Body = Literal["json", "html", "half", "empty"] | bytes
 

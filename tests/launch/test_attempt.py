@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.hub.client import HubClient
+from app.hub.connect import connect_hub
 from app.launch import spawn
 from app.launch.attempt import Entry, run, server_url
 from app.launch.cleanup import clean_up
@@ -27,6 +28,7 @@ from app.launch.errors import (
     UserExists,
 )
 from app.launch.model import Attempt, Event, LaunchRequest, Status, Step
+from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 
 ATTEMPT = Attempt(launch_id="01JDB9Z3N8Q4V7R2M5X6C1T0YK", number=1, username="alice")
@@ -135,6 +137,17 @@ async def test_an_empty_reason_is_given_its_meaning(hub: FakeHub, attempted: Att
 
     with pytest.raises(SpawnFailed, match="start_timeout"):
         await attempted.run()
+
+
+async def test_a_hub_that_is_slow_is_not_asked_for_the_progress_before_it_has_come_to_the_start(
+    hub: FakeHub, attempted: Attempted
+) -> None:
+    hub.fail_on("create_user", how="late", hangs_s=0.2)
+    hub.fail_on("start_server", how="late", hangs_s=0.3)
+
+    await attempted.run()
+
+    assert [asked.status for asked in hub.asked("progress")] == [200]
 
 
 FULL = "2026-01-31T10:20:30Z [Warning] 0/3 nodes are available: 3 Insufficient memory."
@@ -366,13 +379,13 @@ async def test_extra_args_never_win_over_image_or_token(hub: FakeHub, client: Hu
 
 
 async def test_where_servers_cannot_be_reached_the_hub_is_believed_and_that_is_warned_of_once(
-    hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
+    hub: FakeHub, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client._server_check_url = "http://127.0.0.1:1/"
-    attempted = Attempted(hub, client)
+    async with connect_hub(settings.model_copy(update={"proxy_url": "http://127.0.0.1:1/"})) as client:
+        attempted = Attempted(hub, client)
 
-    await attempted.run()
-    await attempted.run(replace(ATTEMPT, username="bob"))
+        await attempted.run()
+        await attempted.run(replace(ATTEMPT, username="bob"))
 
     assert attempted.steps[-1].phase is Status.READY
     assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
