@@ -15,10 +15,11 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 
-from benchmarks.processes import cpu_s, fake_hub, process
+from benchmarks.processes import cpu_s, fake_hub, serve
 
 
 @dataclass
@@ -34,17 +35,6 @@ class Outcome:
     @property
     def is_good(self) -> bool:
         return self.phase == "ready" and self.seqs == list(range(1, len(self.seqs) + 1))
-
-
-async def wait_ready(session: aiohttp.ClientSession, url: str) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                async with session.get(f"{url}/readyz") as response:
-                    if response.status == 200:
-                        return
-            except aiohttp.ClientConnectionError:
-                await asyncio.sleep(0.05)
 
 
 async def launch(session: aiohttp.ClientSession, url: str, number: int) -> Outcome:
@@ -84,26 +74,15 @@ async def run(load: Load, more_settings: dict[str, str]) -> tuple[list[Outcome],
             *("--port", "0", "--spawn-s", str(load.spawn_s), "--events", str(load.events)),
             *("--slow-spawn-timeout", str(load.slow_spawn_timeout)),
         ]
-        async with fake_hub(*hub_arguments) as address:
-            settings = {
-                "LAUNCHER_HUB_URL": address["url"],
-                "LAUNCHER_HUB_API_TOKEN": address["token"],
-                "LAUNCHER_ALLOWED_IMAGES": "*",
-                "LAUNCHER_LOG_LEVEL": "WARNING",
-                "LAUNCHER_MAX_CONCURRENT_SPAWNS": str(launches),
-                "LAUNCHER_HUB_GUARD": "off",
-                "LAUNCHER_DATABASE_URL": f"sqlite:///{directory}/hublaunch.sqlite",
-                **more_settings,
-            }
+        async with fake_hub(*hub_arguments) as hub:
+            settings = {"LAUNCHER_MAX_CONCURRENT_SPAWNS": str(launches), **more_settings}
             async with (
-                process("app.cli", "serve", "--port", "18983", **settings) as service,
+                serve(hub, Path(directory), **settings) as (url, pid),
                 aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
             ):
-                url = "http://127.0.0.1:18983"
-                await wait_ready(session, url)
-                before = cpu_s(service.pid)
+                before = cpu_s(pid)
                 outcomes = await asyncio.gather(*(launch(session, url, number) for number in range(launches)))
-                cpu_ms = (cpu_s(service.pid) - before) / launches * 1000
+                cpu_ms = (cpu_s(pid) - before) / launches * 1000
     return outcomes, cpu_ms
 
 

@@ -6,13 +6,15 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Coroutine, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import uvloop
 
 from tests.postgres import running_postgres
+from tests.processes import free_port
 
 T = TypeVar("T")
 
@@ -69,6 +71,38 @@ async def fake_hub(*options: str) -> AsyncGenerator[dict[str, str]]:
         assert child.stdout
         address: dict[str, str] = json.loads(await child.stdout.readline())
         yield address
+
+
+@asynccontextmanager
+async def serve(hub: dict[str, str], directory: Path, **settings: str) -> AsyncGenerator[tuple[str, int]]:
+    """hublaunch's URL and process id, before this Hub, with its database in the directory."""
+    port = free_port()
+    defaults = {
+        "LAUNCHER_HUB_URL": hub["url"],
+        "LAUNCHER_HUB_API_TOKEN": hub["token"],
+        "LAUNCHER_ALLOWED_IMAGES": "*",
+        "LAUNCHER_LOG_LEVEL": "WARNING",
+        "LAUNCHER_HUB_GUARD": "off",
+        "LAUNCHER_DATABASE_URL": f"sqlite:///{directory}/hublaunch.sqlite",
+    }
+    async with (
+        process("app.cli", "serve", "--port", str(port), **defaults | settings) as child,
+        aiohttp.ClientSession() as session,
+    ):
+        url = f"http://127.0.0.1:{port}"
+        await until_ready(session, url)
+        yield url, child.pid
+
+
+async def until_ready(session: aiohttp.ClientSession, url: str) -> None:
+    """Return once hublaunch takes launches."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(aiohttp.ClientConnectionError):
+                async with session.get(f"{url}/readyz") as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(0.05)
 
 
 def cpu_s(pid: int) -> float:

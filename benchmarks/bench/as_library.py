@@ -2,7 +2,8 @@
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from benchmarks.bench.figures import Figure, pairs
@@ -15,7 +16,7 @@ async def measure(rounds: int) -> list[Figure]:
     """CPU, time to ready and memory of 200 and 1,000 launches at once."""
     figures = []
     for launches in (200, 1000):
-        outcomes = await _by_turns(rounds, launches)
+        outcomes = await by_turns(rounds, {driver: partial(drive, driver, launches) for driver in DRIVERS})
         cpu_ms = {driver: [outcome["cpu_ms"] for outcome in outcomes[driver]] for driver in DRIVERS}
         ready_s = {driver: [statistics.median(o["ready_s"]) for o in outcomes[driver]] for driver in DRIVERS}
         figures += [
@@ -24,7 +25,7 @@ async def measure(rounds: int) -> list[Figure]:
             _ratio(f"time to ready, {launches} at once, to bare aiohttp", ready_s, "library", "aiohttp", bar=1.05),
             _ratio(f"time to ready, {launches} at once, to tornado with curl", ready_s, "library", "tornado"),
         ]
-    rss_kb = await _by_turns(rounds, 1000, "--hold")
+    rss_kb = await by_turns(rounds, {driver: partial(drive, driver, 1000, "--hold") for driver in DRIVERS})
     for driver, bar in (("library", 60.0), ("aiohttp", None), ("tornado", None)):
         values = tuple(outcome["rss_kb"] for outcome in rss_kb[driver])
         figures.append(Figure(goal="1", name=f"memory a launch in flight, {driver}", values=values, unit="KB", bar=bar))
@@ -36,19 +37,20 @@ def _ratio(name: str, readings: dict[str, list[float]], ours: str, theirs: str, 
     return Figure(goal="1", name=name, values=pairs(readings[ours], readings[theirs]), bar=bar, detail=detail)
 
 
-async def _by_turns(rounds: int, launches: int, *options: str) -> dict[str, list[dict[str, Any]]]:
-    """What each driver says of its launches, round by round, each on a Hub of its own."""
-    outcomes: dict[str, list[dict[str, Any]]] = {driver: [] for driver in DRIVERS}
+async def by_turns(
+    rounds: int, ways: Mapping[str, Callable[[], Awaitable[dict[str, Any]]]]
+) -> dict[str, list[dict[str, Any]]]:
+    """What each way to do it gives, round by round.
+
+    Each round begins with another one, so that none always has the machine as the same other left it.
+    """
+    outcomes: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
+    names = list(ways)
     for number in range(rounds):
-        for driver in rotated(DRIVERS, number):
-            outcomes[driver].append(await drive(driver, launches, *options))
+        begin = number % len(names)
+        for name in (*names[begin:], *names[:begin]):
+            outcomes[name].append(await ways[name]())
     return outcomes
-
-
-def rotated(drivers: Sequence[str], number: int) -> Sequence[str]:
-    """The drivers beginning with another one each round, so that none always has the machine as another left it."""
-    begin = number % len(drivers)
-    return [*drivers[begin:], *drivers[:begin]]
 
 
 async def drive(driver: str, launches: int, *options: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
     echo '{"url": …, "api_url": …, "token": …}' | python -m benchmarks.bench.drive library --launches 200
 
 prints a line of JSON: `cpu_ms` of this process a launch, and `ready_s`, the time to ready of each. With `--hold` on a
-Hub whose spawns do not end, `rss_kb` a launch in flight instead.
+Hub whose spawns do not end, `rss_kb` a launch in flight instead. The driver `service` reads hublaunch's `url`.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks.bench.launches import Launch, by_aiohttp, by_library, by_tornado
+from benchmarks.bench.launches import Launch, by_aiohttp, by_library, by_service, by_tornado
 
-DRIVERS = {"library": by_library, "aiohttp": by_aiohttp, "tornado": by_tornado}
+DRIVERS = {"library": by_library, "service": by_service, "aiohttp": by_aiohttp, "tornado": by_tornado}
 WARM_UP = 20
 
 

@@ -1,4 +1,4 @@
-"""The same launch three times: by hublaunch's library, by bare aiohttp, and by the engine of BinderHub's Launcher.
+"""The same launch four times: by hublaunch as a library and as a service, by bare aiohttp, by BinderHub's engine.
 
 Each makes the same calls in the same order: the user; then the visitor's token and the start of the server side by
 side, with the progress beside them; then the server itself is asked. The Hub answers the start at once with 202.
@@ -36,6 +36,30 @@ async def by_library(hub: dict[str, str]) -> AsyncGenerator[Launch]:
                     told()
 
             await launcher.launch(IMAGE, name, repo_url=REPO_URL, event_callback=take)
+
+        yield launch
+
+
+@asynccontextmanager
+async def by_service(service: dict[str, str]) -> AsyncGenerator[Launch]:
+    """A client of hublaunch's service: it posts a launch and follows its events. The service is beside it."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def launch(name: str, told: Callable[[], None]) -> None:
+            body = {"image": IMAGE, "repo_url": f"{REPO_URL}-{name}"}
+            async with session.post(f"{service['url']}/launch", json=body) as accepted:
+                assert accepted.status == 202, await accepted.text()
+                events_url = (await accepted.json())["events_url"]
+            seqs, phase = [], ""
+            async with session.get(service["url"] + events_url) as stream:
+                async for line in stream.content:
+                    if line.startswith(b'data: {"launch_id"'):
+                        event = json.loads(line[6:])
+                        seqs.append(event["seq"])
+                        phase = event["phase"]
+                        told()
+            assert phase == "ready", f"the launch ended as {phase}"
+            assert seqs == list(range(1, len(seqs) + 1)), f"the events came as {seqs}"
 
         yield launch
 
