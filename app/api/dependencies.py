@@ -49,6 +49,11 @@ class Web:
 
 
 async def _web(request: Request) -> Web:
+    return _web_of(request)
+
+
+def _web_of(request: Request) -> Web:
+    """For other dependencies: FastAPI works out anew what each of them depends on, for a good part of a request."""
     web: Web = request.state.web
     return web
 
@@ -61,19 +66,12 @@ DOCUMENTED_CREDENTIALS = Security(
 """Puts the header into the OpenAPI document; it is `Callers` that reads it."""
 
 
-async def _caller(request: Request, web: WebDep) -> Caller:
-    return await web.callers.caller(request)
+async def _caller(request: Request) -> Caller:
+    return await _web_of(request).callers.caller(request)
 
 
-async def _known_caller(request: Request, web: WebDep) -> Caller | None:
-    return await web.callers.known(request)
-
-
-async def _shown_secret(
-    x_launch_secret: Annotated[str | None, Header(description="The launch's secret.")] = None,
-    secret: Annotated[str | None, Query(description="The same, as `EventSource` can send no header.")] = None,
-) -> str | None:
-    return x_launch_secret or secret
+async def _known_caller(request: Request) -> Caller | None:
+    return await _web_of(request).callers.known(request)
 
 
 CallerDep = Annotated[Caller, Depends(_caller)]
@@ -87,8 +85,8 @@ async def count_launch(request: Request, web: Web, caller: Caller) -> None:
     verdict.check()
 
 
-async def _count(request: Request, web: WebDep, caller: CallerDep) -> Callable[[], Awaitable[None]]:
-    return partial(count_launch, request, web, caller)
+async def _count(request: Request, caller: CallerDep) -> Callable[[], Awaitable[None]]:
+    return partial(count_launch, request, _web_of(request), caller)
 
 
 CountDep = Annotated[Callable[[], Awaitable[None]], Depends(_count)]
@@ -112,9 +110,12 @@ class Reader:
 
 
 async def _reader(
-    request: Request, web: WebDep, caller: KnownCallerDep, shown_secret: Annotated[str | None, Depends(_shown_secret)]
+    request: Request,
+    x_launch_secret: Annotated[str | None, Header(description="The launch's secret.")] = None,
+    secret: Annotated[str | None, Query(description="The same, as `EventSource` can send no header.")] = None,
 ) -> Reader:
-    return Reader(web, caller, web.callers.anonymous(request), shown_secret)
+    callers = (web := _web_of(request)).callers
+    return Reader(web, await callers.known(request), callers.anonymous(request), x_launch_secret or secret)
 
 
 ReaderDep = Annotated[Reader, Depends(_reader)]

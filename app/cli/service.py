@@ -24,10 +24,8 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
     replicas, or at the next start. Exits with 1 for a fault in the settings, and with 3 if it cannot start for another
     reason.
     """
-    import uvicorn  # noqa: PLC0415  # the command line stays light
-
-    from app.main import create_app, settings_or_exit  # noqa: PLC0415
-    from app.serving import server_config  # noqa: PLC0415
+    from app.main import create_app, settings_or_exit  # noqa: PLC0415  # the command line stays light
+    from app.serving import Server, server_config  # noqa: PLC0415
 
     settings = settings_or_exit()
     config = server_config(create_app(settings), host=host, port=port, drain_s=settings.drain_s)
@@ -35,7 +33,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
     # out and exit is 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run()
+    Server(config).run()
 
 
 def demo(

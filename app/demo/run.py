@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-import uvicorn
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from app.demo.check import CHECK_BODY, check_launch
@@ -20,7 +19,7 @@ from app.demo.process import HubProcess, free_port
 from app.demo.proxy import proxy_command, proxy_directory
 from app.logs import configure_logging
 from app.main import create_app
-from app.serving import server_config
+from app.serving import Server, server_config
 from app.settings import Settings
 from app.store.errors import StoreError
 from app.store.sqlite import FileLock
@@ -134,7 +133,7 @@ async def _until_either_ends(serving: asyncio.Task[None], hub: HubProcess) -> No
         hub_end.cancel()
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """Leaves signals and the exit to the demo, which has more to end than this."""
 
     @contextmanager

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from app.launch.errors import ImageFailing, QueueTimedOut
-from app.launch.guard import Failing, Guard, GuardState
+from app.launch.guard import Failing, Guard, GuardState, known_as
 from app.launch.line import Weight
 from app.launch.model import Event, Launch
 from app.launch.ports import Admitted, LaunchStore, LetThrough
@@ -87,6 +87,7 @@ class Admission:
         self._guard_state: GuardState = "off" if guard.mode == "off" else "open"
         self._watchers = watchers
         self._waiting: dict[str, _Wait] = {}
+        self._failing: asyncio.Future[Mapping[str, Failing]] | None = None
         self._changed = asyncio.Event()
         store.subscribe(self._heard)
 
@@ -143,8 +144,10 @@ class Admission:
             waiting.told.set_result(what)
 
     async def check_image(self, image: str) -> None:
-        """ImageFailing if the image is not launched for now."""
-        if failing := await self._store.failing(image, guard=self._guard):
+        """ImageFailing if the image is not launched for now. Those who ask at once share one look, and its error."""
+        if self._failing is None or self._failing.done():
+            self._failing = asyncio.ensure_future(self._store.failing(guard=self._guard))
+        if failing := (await asyncio.shield(self._failing)).get(known_as(image)):
             raise ImageFailing(failing.cause, failing.until)
 
     def wake(self) -> None:

@@ -46,4 +46,9 @@ def _single_hyphens(text: str) -> str:
 
 
 def _suffix() -> str:
-    return "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_LENGTH))
+    """Drawn at once: each draw is a call to the system."""
+    number, characters = secrets.randbelow(len(_SUFFIX_ALPHABET) ** _SUFFIX_LENGTH), ""
+    for _ in range(_SUFFIX_LENGTH):
+        number, index = divmod(number, len(_SUFFIX_ALPHABET))
+        characters += _SUFFIX_ALPHABET[index]
+    return characters

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ulid import ULID
 
 from app.launch.changes import Accepted, Adopted, CancelRequested, Change, Cleaned, Stopped
-from app.launch.guard import Failing, Guard, known_as
+from app.launch.guard import Failing, Guard
 from app.launch.idempotency import IdempotencyKey
 from app.launch.line import Weight
 from app.launch.model import Attempt, Caller, Event, Launch, Step
@@ -174,8 +174,8 @@ class SqlLaunchStore:
         admit = line.Admit(self._lease.owner, most, weight, guard)
         return await self._writer.write(line.admit, admit, lock=line.LOCK)
 
-    async def failing(self, image: str, *, guard: Guard) -> Failing | None:
-        return (await self._read(outcomes.failing, guard)).get(known_as(image))
+    async def failing(self, *, guard: Guard) -> Mapping[str, Failing]:
+        return await self._read(outcomes.failing, guard)
 
     async def note_hub(self, hub: str, *, before_s: float) -> bool:
         return await self._writer.write(outcomes.note_hub, outcomes.SeenHub(hub, before_s))

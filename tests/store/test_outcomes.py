@@ -128,7 +128,7 @@ async def test_an_image_that_failed_twice_by_itself_is_refused_until_it_is_clear
     await spawn(store, BROKEN, "bad", "bad")
     broken, other = await accept(store, "docker.io/library/bad:latest", "other")
     through = await admit(store)
-    failing = await store.failing("bad", guard=NORMAL)
+    failing = (await store.failing(guard=NORMAL)).get(known_as("bad"))
 
     with beside(url, writes=True) as connection:
         outcomes.clear(connection, [known_as("bad")])
@@ -139,7 +139,7 @@ async def test_an_image_that_failed_twice_by_itself_is_refused_until_it_is_clear
     assert failing is not None
     assert failing.cause == "The server ended before it was ready"
     assert timedelta(minutes=9) < failing.until - datetime.now(UTC) <= FAILING_FOR
-    assert await store.failing("bad", guard=NORMAL) is None
+    assert known_as("bad") not in await store.failing(guard=NORMAL)
     assert await admitted(store, [broken]) == [0]
 
 
@@ -149,7 +149,7 @@ async def test_a_success_makes_an_image_s_failures_good(store: SqlLaunchStore) -
     await spawn_both(store, [bad, sound])
     await spawn(store, BROKEN, "image")
 
-    assert await store.failing("image", guard=NORMAL) is None
+    assert known_as("image") not in await store.failing(guard=NORMAL)
 
 
 async def spawn_both(store: SqlLaunchStore, launches: Sequence[Launch]) -> None:
@@ -160,7 +160,7 @@ async def spawn_both(store: SqlLaunchStore, launches: Sequence[Launch]) -> None:
 async def test_what_was_not_the_image_s_fault_is_not_held_against_it(store: SqlLaunchStore) -> None:
     await spawn(store, NOT_THE_IMAGE, "image", "image")
 
-    assert await store.failing("image", guard=NORMAL) is None
+    assert known_as("image") not in await store.failing(guard=NORMAL)
 
 
 async def test_what_is_old_counts_for_the_hub_and_not_against_or_for_an_image(store: SqlLaunchStore, url: str) -> None:

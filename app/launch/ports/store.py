@@ -216,8 +216,8 @@ class LaunchStore(Protocol):
         Those that the guard does not let through stay in line, and others pass them.
         """
 
-    async def failing(self, image: str, *, guard: Guard) -> Failing | None:
-        """Why this image is not launched for now; None if it is."""
+    async def failing(self, *, guard: Guard) -> Mapping[str, Failing]:
+        """The images that are not launched for now, as `known_as` names them, and why."""
 
     async def note_hub(self, hub: str, *, before_s: float) -> bool:
         """Note by which name the Hub is seen, which changes with each of its starts; whether it was restarted.
