@@ -77,7 +77,7 @@ def check_repo_url(repo_url: str) -> None:
         return
     if len(repo_url) > REPO_URL_MAX:
         raise InvalidRequest("repo_url", f"must have at most {REPO_URL_MAX} characters")
-    if not repo_url.isprintable() or any(character.isspace() for character in repo_url):
+    if not repo_url.isprintable() or " " in repo_url:  # no other blank is printable
         raise InvalidRequest("repo_url", "must have no blanks and no control characters")
     if "://" not in repo_url:
         if _SCP_LIKE.fullmatch(repo_url):

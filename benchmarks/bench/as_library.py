@@ -61,5 +61,6 @@ async def drive(driver: str, launches: int, *options: str) -> dict[str, Any]:
         process("benchmarks.bench.drive", driver, "--launches", str(launches), *options, told=json.dumps(hub)) as child,
     ):
         assert child.stdout
+        await child.stdout.readline()
         outcome: dict[str, Any] = json.loads(await child.stdout.readline())
         return outcome

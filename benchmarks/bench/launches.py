@@ -42,26 +42,52 @@ async def by_library(hub: dict[str, str]) -> AsyncGenerator[Launch]:
 
 @asynccontextmanager
 async def by_service(service: dict[str, str]) -> AsyncGenerator[Launch]:
-    """A client of hublaunch's service: it posts a launch and follows its events. The service is beside it."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    """A client of hublaunch's service, which is beside it: it asks for a launch and its events in one request."""
+    async with _client(service) as session:
 
         async def launch(name: str, told: Callable[[], None]) -> None:
-            body = {"image": IMAGE, "repo_url": f"{REPO_URL}-{name}"}
-            async with session.post(f"{service['url']}/launch", json=body) as accepted:
-                assert accepted.status == 202, await accepted.text()
-                events_url = (await accepted.json())["events_url"]
-            seqs, phase = [], ""
-            async with session.get(service["url"] + events_url) as stream:
-                async for line in stream.content:
-                    if line.startswith(b'data: {"launch_id"'):
-                        event = json.loads(line[6:])
-                        seqs.append(event["seq"])
-                        phase = event["phase"]
-                        told()
-            assert phase == "ready", f"the launch ended as {phase}"
-            assert seqs == list(range(1, len(seqs) + 1)), f"the events came as {seqs}"
+            headers = {"Accept": "text/event-stream"}
+            async with session.post("/launch", json=_body(name), headers=headers) as stream:
+                await _follow(stream, told)
 
         yield launch
+
+
+@asynccontextmanager
+async def by_service_in_two_requests(service: dict[str, str]) -> AsyncGenerator[Launch]:
+    """As a page does it: it asks for a launch, and then for its events as an `EventSource`."""
+    async with _client(service) as session:
+
+        async def launch(name: str, told: Callable[[], None]) -> None:
+            async with session.post("/launch", json=_body(name)) as accepted:
+                assert accepted.status == 202, await accepted.text()
+                events_url = (await accepted.json())["events_url"]
+            async with session.get(events_url) as stream:
+                await _follow(stream, told)
+
+        yield launch
+
+
+def _client(service: dict[str, str]) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(service["url"], connector=aiohttp.TCPConnector(limit=0))
+
+
+def _body(name: str) -> dict[str, str]:
+    return {"image": IMAGE, "repo_url": f"{REPO_URL}-{name}"}
+
+
+async def _follow(stream: aiohttp.ClientResponse, told: Callable[[], None]) -> None:
+    """To the end, which must be that it is ready, with no event missing."""
+    assert stream.status == 200, await stream.text()
+    seqs, phase = [], ""
+    async for line in stream.content:
+        if line.startswith(b'data: {"launch_id"'):
+            event = json.loads(line[6:])
+            seqs.append(event["seq"])
+            phase = event["phase"]
+            told()
+    assert phase == "ready", f"the launch ended as {phase}"
+    assert seqs == list(range(1, len(seqs) + 1)), f"the events came as {seqs}"
 
 
 @asynccontextmanager

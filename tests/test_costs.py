@@ -1,0 +1,58 @@
+"""What a launch costs, guarded: calls of Python functions, as a ratio to bare aiohttp's in the same run.
+
+Unlike seconds these are the same on every machine and in every run, but for a few in a hundred. `make bench` measures
+what they take. A bar is what was measured and a tenth more: whoever makes a launch dearer on purpose raises it.
+"""
+
+import cProfile
+import json
+from pathlib import Path
+
+from app.settings import Settings
+from benchmarks.bench.as_library import drive
+from benchmarks.bench.drive import calls
+from benchmarks.processes import fake_hub, process
+from tests.served import serve
+
+LAUNCHES = 50
+
+
+async def calls_by(driver: str) -> float:
+    """Calls a launch of this driver, in a process of its own."""
+    return float((await drive(driver, LAUNCHES, "--count"))["calls"])
+
+
+async def calls_in_the_service(tmp_path: Path) -> float:
+    """Calls a launch of hublaunch's event loop, asyncio's own; its Hub and its callers are other processes."""
+    async with fake_hub("--spawn-s", "1", "--events", "5", "--slow-spawn-timeout", "0") as hub:
+        settings = Settings(
+            hub_url=hub["url"],
+            hub_api_token=hub["token"],
+            allowed_images=("*",),
+            max_concurrent_spawns=1000,
+            database_url=f"sqlite:///{tmp_path}/hublaunch.sqlite",
+        )
+        async with (
+            serve(settings) as service,
+            process(
+                *("benchmarks.bench.drive", "service", "--launches", str(LAUNCHES)),
+                told=json.dumps({"url": str(service.http.base_url)}),
+            ) as client,
+        ):
+            assert client.stdout
+            assert await client.stdout.readline() == b"warm\n"
+            with cProfile.Profile() as profile:
+                assert json.loads(await client.stdout.readline())
+    return calls(profile) / LAUNCHES
+
+
+async def test_a_launch_by_the_library_makes_at_most_twice_as_many_calls_as_bare_aiohttp() -> None:
+    ratio = await calls_by("library") / await calls_by("aiohttp")
+
+    assert ratio < 2.1
+
+
+async def test_a_launch_by_the_service_makes_few_times_as_many_calls_as_bare_aiohttp(tmp_path: Path) -> None:
+    ratio = await calls_in_the_service(tmp_path) / await calls_by("aiohttp")
+
+    assert ratio < 5.6
