@@ -36,13 +36,14 @@ def server_config(app: FastAPI, *, host: str, port: int, drain_s: float) -> uvic
 class Server(uvicorn.Server):
     """Keeps Python's garbage collector from going through what will never be garbage.
 
-    What is there once the service has started, some 200,000 objects, stays until it ends; and each launch under way
+    What is there once the service has started, some 120,000 objects, stays until it ends; and each launch under way
     has hundreds that live for as long as it does. By Python's own thresholds the collector goes through all of them
-    again and again, which under a burst was a fifth of what a launch costs: `docs/performance.md`.
+    again and again, which was a fifth of what a launch costs in a burst: `docs/performance.md`. Until then it may be
+    off, as `hublaunch serve` has it.
     """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
-        gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+        gc.enable()

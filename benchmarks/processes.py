@@ -43,11 +43,13 @@ def new_database(kind: str, directory: Path) -> Generator[str]:
 
 @asynccontextmanager
 async def process(*arguments: str, told: str = "", **environment: str) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """A module as a process of its own, which is `told` something on its standard input, and to stop on leaving."""
+    """A module as a process of its own, which is `told` something on its standard input, and to stop on leaving.
+
+    `-c` in place of its name runs what comes after it.
+    """
     child = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        *arguments,
+        *(arguments if arguments[0] == "-c" else ("-m", *arguments)),
         env=os.environ | environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -109,3 +111,8 @@ def cpu_s(pid: int) -> float:
     """User and system time of a process so far. Linux only, as are the benchmarks."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mb(pid: int) -> float:
+    """What a process has in memory, shared libraries included."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -1,6 +1,7 @@
 """`hublaunch serve` and `hublaunch demo`: the service itself."""
 
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
     replicas, or at the next start. Exits with 1 for a fault in the settings, and with 3 if it cannot start for another
     reason.
     """
+    gc.disable()  # until the service has started: nothing of what it imports is garbage
     from app.main import create_app, settings_or_exit  # noqa: PLC0415  # the command line stays light
     from app.serving import Server, server_config  # noqa: PLC0415
 
