@@ -1,10 +1,12 @@
 """How uvicorn serves hublaunch, from the command line and in the demo."""
 
+import asyncio
 import gc
 import socket
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 KEEP_ALIVE_S = 120
 """How long a connection is kept that is not in use: longer than proxies keep theirs (nginx 60 s, Traefik 90 s), which
@@ -14,15 +16,17 @@ GC_THRESHOLDS = (50_000, 20, 50)
 """New objects before a collection of the young, of which so many before one of the middle-aged, and then of all."""
 
 
-def server_config(app: FastAPI, *, host: str, port: int, drain_s: float) -> uvicorn.Config:
+def server_config(app: ASGIApp, *, host: str, port: int, drain_s: float, send_timeout_s: float) -> uvicorn.Config:
     """Logging is left as it is, and `X-Forwarded-For` to the app, which knows whom to trust. No WebSockets.
 
     Of `drain_s`, within which the process is to end once it is told to, requests get half; streams end by themselves.
+    A client that takes nothing of its answer for `send_timeout_s` loses its connection.
     """
     return uvicorn.Config(
         app,
         host=host,
         port=port,
+        http=_protocol(send_timeout_s),
         log_config=None,
         access_log=False,  # `Requests` logs them
         proxy_headers=False,
@@ -31,6 +35,36 @@ def server_config(app: FastAPI, *, host: str, port: int, drain_s: float) -> uvic
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, int(drain_s / 2)),
     )
+
+
+def _protocol(send_timeout_s: float) -> type[HttpToolsProtocol]:
+    """Uvicorn's own, which alone would keep what a client does not take until that client is gone.
+
+    A stream whose reader is stuck ends as if the reader had left. Costs nothing per event: a connection tells by itself
+    when more than it can hold has been written, and when that is taken.
+    """
+
+    class Protocol(HttpToolsProtocol):
+        _stuck: asyncio.TimerHandle | None = None
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._stuck = self.loop.call_later(send_timeout_s, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._forget()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self._forget()
+
+        def _forget(self) -> None:
+            if self._stuck is not None:
+                self._stuck.cancel()
+                self._stuck = None
+
+    return Protocol
 
 
 class Server(uvicorn.Server):

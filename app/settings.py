@@ -217,6 +217,9 @@ class Settings(BaseSettings):
     )
     retention: float = Field(2592000, gt=0, title="Seconds for which a launch that has ended is kept (30 days)")
     drain_s: float = Field(10, ge=2, title="Seconds within which the process ends once it is told to")
+    send_timeout: float = Field(
+        30, gt=0, title="Seconds after which the connection of a client that takes nothing of its answer is broken"
+    )
     secret_key: SecretStr | None = Field(
         None,
         min_length=32,

@@ -149,7 +149,14 @@ class _Server(Server):
 
 @asynccontextmanager
 async def _served(settings: Settings, port: int) -> AsyncGenerator[asyncio.Task[None]]:
-    server = _Server(server_config(create_app(settings), host=_LOOPBACK, port=port, drain_s=settings.drain_s))
+    config = server_config(
+        create_app(settings),
+        host=_LOOPBACK,
+        port=port,
+        drain_s=settings.drain_s,
+        send_timeout_s=settings.send_timeout,
+    )
+    server = _Server(config)
     serving = asyncio.create_task(server.serve())
     try:
         while not server.started:
