@@ -19,13 +19,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bench import as_library, as_service, start_up
+from benchmarks.bench import as_library, as_service, fan_out, start_up
 from benchmarks.bench.figures import Figure
 from benchmarks.processes import run_to_end
 
 GOALS: dict[str, Callable[[int], Awaitable[list[Figure]]]] = {
     "library": as_library.measure,
     "service": as_service.measure,
+    "fan-out": fan_out.measure,
     "start-up": start_up.measure,
 }
 
