@@ -1,7 +1,8 @@
 """What a launch costs, guarded: calls of Python functions, as a ratio to bare aiohttp's in the same run.
 
-Unlike seconds these are the same on every machine and in every run, but for a few in a hundred. `make bench` measures
-what they take. A bar is what was measured and a tenth more: whoever makes a launch dearer on purpose raises it.
+Unlike seconds these are much the same on every machine and in every run: alone 1.9 and 5.1, on a busy machine 2.1 and
+at most 5.6, as answers then come in more pieces. A bar is a tenth above the latter: whoever makes a launch dearer on
+purpose raises it. `make bench` measures what the calls take.
 """
 
 import cProfile
@@ -46,13 +47,13 @@ async def calls_in_the_service(tmp_path: Path) -> float:
     return calls(profile) / LAUNCHES
 
 
-async def test_a_launch_by_the_library_makes_at_most_twice_as_many_calls_as_bare_aiohttp() -> None:
+async def test_a_launch_by_the_library_makes_little_more_than_twice_as_many_calls_as_bare_aiohttp() -> None:
     ratio = await calls_by("library") / await calls_by("aiohttp")
 
-    assert ratio < 2.1
+    assert ratio < 2.35
 
 
 async def test_a_launch_by_the_service_makes_few_times_as_many_calls_as_bare_aiohttp(tmp_path: Path) -> None:
     ratio = await calls_in_the_service(tmp_path) / await calls_by("aiohttp")
 
-    assert ratio < 5.6
+    assert ratio < 6.2
