@@ -8,6 +8,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.settings import Settings
+
 KEEP_ALIVE_S = 120
 """How long a connection is kept that is not in use: longer than proxies keep theirs (nginx 60 s, Traefik 90 s), which
 would otherwise send a request into one that is just being closed."""
@@ -16,24 +18,24 @@ GC_THRESHOLDS = (50_000, 20, 50)
 """New objects before a collection of the young, of which so many before one of the middle-aged, and then of all."""
 
 
-def server_config(app: ASGIApp, *, host: str, port: int, drain_s: float, send_timeout_s: float) -> uvicorn.Config:
+def server_config(app: ASGIApp, settings: Settings, *, host: str, port: int) -> uvicorn.Config:
     """Logging is left as it is, and `X-Forwarded-For` to the app, which knows whom to trust. No WebSockets.
 
     Of `drain_s`, within which the process is to end once it is told to, requests get half; streams end by themselves.
-    A client that takes nothing of its answer for `send_timeout_s` loses its connection.
+    A client that takes nothing of its answer for `send_timeout` seconds loses its connection.
     """
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=_protocol(send_timeout_s),
+        http=_protocol(settings.send_timeout),
         log_config=None,
         access_log=False,  # `Requests` logs them
         proxy_headers=False,
         server_header=False,
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=max(1, int(drain_s / 2)),
+        timeout_graceful_shutdown=max(1, int(settings.drain_s / 2)),
     )
 
 

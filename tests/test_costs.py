@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 
 from app.settings import Settings
-from benchmarks.bench.as_library import drive
 from benchmarks.bench.drive import calls
+from benchmarks.bench.turns import drive
 from benchmarks.processes import fake_hub, process
 from tests.served import serve
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from app.api.errors import STATUS
@@ -92,6 +93,22 @@ async def test_api_request_sends_the_token_and_repeats_what_may_be_repeated(hub:
 
     assert answer.json()["name"] == "alice"
     assert len(hub.asked("get_user")) == 4
+
+
+async def test_api_request_quotes_what_is_not_quoted(hub: FakeHub, launcher: Launcher) -> None:
+    hub.create_user("a b")
+
+    answer = await launcher.api_request("users/a b")
+
+    assert answer.json()["name"] == "a b"
+    assert hub.requests[-1].raw_path == "/hub/api/users/a%20b"
+
+
+async def test_api_request_sends_no_path_that_would_be_more_than_a_path(hub: FakeHub, launcher: Launcher) -> None:
+    with pytest.raises(httpx.InvalidURL):
+        await launcher.api_request("users/alice HTTP/1.1\r\nX-Other: 1")
+
+    assert not hub.requests
 
 
 async def test_api_request_asks_a_post_once_as_the_hub_may_have_acted(hub: FakeHub, launcher: Launcher) -> None:

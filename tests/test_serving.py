@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from app.serving import server_config
+from app.settings import Settings
 
 TRAEFIK_KEEPS_S = 90
 CHUNK = b"x" * 65_536
@@ -36,6 +37,10 @@ class Flood:
             await asyncio.sleep(0)  # once the client is gone, uvicorn's send returns at once
 
 
+def settings(send_timeout_s: float = 30) -> Settings:
+    return Settings(hub_url="http://127.0.0.1:1/", hub_api_token="x" * 32, send_timeout=send_timeout_s)
+
+
 @pytest.fixture
 def flood() -> Flood:
     return Flood()
@@ -44,7 +49,7 @@ def flood() -> Flood:
 @asynccontextmanager
 async def served(app: Flood, *, send_timeout_s: float) -> AsyncGenerator[int]:
     """The port."""
-    config = server_config(app, host="127.0.0.1", port=0, drain_s=2, send_timeout_s=send_timeout_s)
+    config = server_config(app, settings(send_timeout_s), host="127.0.0.1", port=0)
     config.load()
     loop = asyncio.get_running_loop()
     state = uvicorn.server.ServerState()
@@ -80,6 +85,6 @@ async def test_a_reader_that_reads_on_is_not_dropped(flood: Flood) -> None:
 
 
 def test_a_connection_is_kept_for_longer_than_proxies_keep_theirs(flood: Flood) -> None:
-    config = server_config(flood, host="127.0.0.1", port=0, drain_s=10, send_timeout_s=30)
+    config = server_config(flood, settings(), host="127.0.0.1", port=0)
 
     assert config.timeout_keep_alive > TRAEFIK_KEEPS_S

@@ -30,18 +30,12 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
     from app.serving import Server, server_config  # noqa: PLC0415
 
     settings = settings_or_exit()
-    config = server_config(
-        create_app(settings),
-        host=host,
-        port=port,
-        drain_s=settings.drain_s,
-        send_timeout_s=settings.send_timeout,
-    )
+    server = Server(server_config(create_app(settings), settings, host=host, port=port))
     # uvicorn raises the signal that stopped it once more when all is over. That was then no failure, so it is heard
     # out and exit is 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    Server(config).run()
+    server.run()
 
 
 def demo(

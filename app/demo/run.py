@@ -149,14 +149,7 @@ class _Server(Server):
 
 @asynccontextmanager
 async def _served(settings: Settings, port: int) -> AsyncGenerator[asyncio.Task[None]]:
-    config = server_config(
-        create_app(settings),
-        host=_LOOPBACK,
-        port=port,
-        drain_s=settings.drain_s,
-        send_timeout_s=settings.send_timeout,
-    )
-    server = _Server(config)
+    server = _Server(server_config(create_app(settings), settings, host=_LOOPBACK, port=port))
     serving = asyncio.create_task(server.serve())
     try:
         while not server.started:

@@ -1,5 +1,6 @@
 """Requests and answers by httpx's transport interface, without the work that httpx does around it."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ Timeouts = Mapping[str, float | None]
 """In seconds, as httpx has them among the extensions of a request."""
 
 Header = tuple[bytes, bytes]
+
+_QUOTED = re.compile(r"[A-Za-z0-9._~@%/?=&-]*")
+"""Of what `paths.py` makes paths."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +55,13 @@ class Exchange:
         content: bytes = b"",
         content_type: bytes = b"application/json",
     ) -> httpx.Request:
-        """A request to a `path` relative to the URL, its parts quoted; `kind` is what observers call it."""
+        """A request to a `path` relative to the URL, its parts quoted; `kind` is what observers call it.
+
+        What is not quoted httpx quotes, or refuses with InvalidURL.
+        """
+        target = self.base_url.raw_path + path.encode()
+        if not _QUOTED.fullmatch(path):
+            target = httpx.URL(f"{self.base_url}{path}").raw_path
         given = [*self._own_headers, *headers]
         if method != "GET":
             given += [(b"Content-Type", content_type), (b"Content-Length", b"%d" % len(content))]
@@ -60,7 +70,7 @@ class Exchange:
             self.base_url,
             headers=given,
             stream=httpx.ByteStream(content),
-            extensions={"target": self.base_url.raw_path + path.encode(), "timeout": timeouts, "kind": kind},
+            extensions={"target": target, "timeout": timeouts, "kind": kind},
         )
 
     async def send(self, request: httpx.Request) -> Answer:

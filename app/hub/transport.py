@@ -36,6 +36,7 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError], str], ...] = (
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Carries each request once, over as many connections as there are requests at a time.
 
+    The extension `target`, where a request has it, takes the place of its URL's path, as in httpx's own transport.
     No redirects, cookies, proxies from the environment or repetitions; `Content-Length: 0` on a DELETE is the only
     header added to httpx's own. `ssl_context` None trusts what the system trusts. Used in one event loop.
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.bench.as_library import by_turns, drive
 from benchmarks.bench.figures import Figure, pairs
+from benchmarks.bench.turns import by_turns, drive
 from benchmarks.processes import cpu_s, fake_hub, process, serve
 
 WAYS = {"service": "", "service-in-two": ", by two requests"}

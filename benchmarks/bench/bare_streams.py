@@ -11,6 +11,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator
 
+import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -18,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.serving import Server, server_config
+from app.settings import Settings
 
 BLOCK = (
     b'id: 12\ndata: {"launch_id":"01JDB9Z3N8Q4V7R2M5X6C1T0YK","seq":12,"at":"2026-11-23T08:00:00.000Z",'
@@ -73,7 +75,8 @@ def asgi(pace: Pace) -> ASGIApp:
 async def serve(make: str, port: int, pace_s: float) -> None:
     pace = Pace(pace_s)
     app = {"streaming": streaming, "asgi": asgi}[make](pace)
-    config = server_config(app, host="127.0.0.1", port=port, drain_s=2, send_timeout_s=30)
+    settings = Settings(hub_url="http://127.0.0.1:1/", hub_api_token="x" * 32)  # of which only the server's count
+    config = server_config(app, settings, host="127.0.0.1", port=port)
     config.lifespan = "off"
     with socket.create_server(("127.0.0.1", port), backlog=2048) as listening:
         print(listening.getsockname()[1], flush=True)
@@ -89,9 +92,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--pace-s", type=float, default=0.2)
     options = parser.parse_args()
-    config = server_config(asgi, host="", port=0, drain_s=2, send_timeout_s=30)  # type: ignore[arg-type]
-    factory = config.get_loop_factory()
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(options.app, options.port, options.pace_s))
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks.bench.as_library import by_turns
 from benchmarks.bench.figures import Figure, pairs
 from benchmarks.bench.launches import IMAGE, REPO_URL
+from benchmarks.bench.turns import by_turns
 from benchmarks.processes import cpu_s, fake_hub, process, rss_mb, serve
 
 SECONDS = 10.0

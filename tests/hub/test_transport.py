@@ -57,6 +57,13 @@ async def test_a_request_arrives_as_httpx_wrote_it(http: httpx.AsyncClient) -> N
     assert body == b'{"a":1}'
 
 
+async def test_a_target_is_asked_for_in_place_of_the_url_s_path(http: httpx.AsyncClient) -> None:
+    async with WireServer(answer_all) as server:
+        await http.get(f"{server.url}/a", extensions={"target": b"/b%20c?d=e"})
+
+    assert server.requests[0].startswith(b"GET /b%20c?d=e HTTP/1.1\r\n")
+
+
 async def test_no_header_is_added_that_was_not_asked_for(trusted_context: ssl.SSLContext) -> None:
     async with WireServer(answer_all) as server, AiohttpTransport(ssl_context=trusted_context) as transport:
         response = await transport.handle_async_request(httpx.Request("GET", server.url, headers={"Host": "hub"}))

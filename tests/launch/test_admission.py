@@ -1,7 +1,7 @@
 """Launches beyond what may be at the Hub wait for their turn."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 
 from app.hub.client import HubClient
 from app.launch.errors import LineFull
+from app.launch.guard import Failing, Guard
 from app.launch.model import Caller, Launch, LaunchRequest, Status, Step
 from app.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
@@ -50,6 +51,29 @@ async def test_no_more_launches_are_at_the_hub_than_may_be(
 
         assert most == 2
         assert await phases(core, launches) == [Status.READY] * 5
+
+
+class CountingStore(SqlLaunchStore):
+    """Counts how often the images that fail are read."""
+
+    looks = 0
+
+    async def failing(self, *, guard: Guard) -> Mapping[str, Failing]:
+        self.looks += 1
+        return await super().failing(guard=guard)
+
+
+async def test_launches_that_are_asked_for_at_once_share_one_look_at_the_images_that_fail(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    async with (
+        CountingStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store,
+        launching(hub, client, store) as core,
+    ):
+        await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(10)))
+
+        assert store.looks == 1
+        await core.idle()
 
 
 async def test_callers_take_turns(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
