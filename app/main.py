@@ -24,6 +24,7 @@ from app.api.middleware import JsonBodies, KnownHosts, StartFaults
 from app.api.oauth import OAuth
 from app.api.origin import OwnOrigin
 from app.api.requests import PROBED, RequestListener, Requests
+from app.api.sse import HEARTBEAT_S
 from app.api.views import Views
 from app.hub.check import HubCheck, needed_scopes
 from app.hub.client import HubClient
@@ -123,7 +124,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             )
         )
         clock, shared = LeaseClock(settings.lease_s), is_shared(settings.database_url)
-        feed = Feed(store)
+        feed = Feed(store, idle_s=HEARTBEAT_S)
         guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
         told = await stack.enter_async_context(observing(settings, store, feed, guard))
         hub = await stack.enter_async_context(

@@ -75,7 +75,7 @@ async def launching(
     server_limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=0, hub_url=hub.url)
     entry = Entry(hub_url=hub.url, token_mode="hub", token_lifetime_s=60)
     admission = Admission(
-        store=store, most=max_concurrent_spawns, weight=lambda _: 1.0, guard=guard, watchers=Feed(store)
+        store=store, most=max_concurrent_spawns, weight=lambda _: 1.0, guard=guard, watchers=Feed(store, idle_s=60)
     )
     terms = Terms(
         max_wait_s=max_wait_s, launch_timeout_s=20, attempts_max=attempts_max, entry=entry, settled_s=settled_s

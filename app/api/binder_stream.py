@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import Any
 
 from app.api.sight import Sight
-from app.api.sse import HEARTBEAT_S, retry_block
+from app.api.sse import retry_block
 from app.api.views import Views, problem_view
 from app.launch.admission import Position
 from app.launch.errors import LaunchError
@@ -33,7 +33,7 @@ async def launch_blocks(feed: Feed, views: Views, launch: Launch, *, after: int,
     yield retry_block()
     words = _Words(views, launch, secret)
     is_ready = False
-    async with aclosing(feed.follow(launch.id, after=after, idle_s=HEARTBEAT_S)) as batches:
+    async with aclosing(feed.follow(launch.id, after=after)) as batches:
         async for news in batches:
             if isinstance(news, Position):
                 yield _position(news)

@@ -1,7 +1,7 @@
 """Launches and events as those see them who may, each by their sight."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -48,6 +48,7 @@ class Views:
         self._encoded: dict[Sight, WeakKeyDictionary[Event, tuple[str, bytes]]] = {
             seen: WeakKeyDictionary() for seen in Sight
         }
+        self._joined: dict[Sight, tuple[Sequence[Event], str, bytes]] = dict.fromkeys(Sight, ((), "", b""))
 
     def location(self, launch_id: str) -> str:
         """The path of a launch, absolute."""
@@ -100,8 +101,19 @@ class Views:
             shown |= self._entry(event, launch)
         return shown
 
-    def sse(self, event: Event, launch: Launch, *, sight: Sight) -> bytes:
-        """An event as a server-sent event; encoded once, however many follow to open the same path."""
+    def sse(self, events: Sequence[Event], launch: Launch, *, sight: Sight) -> bytes:
+        """Events as server-sent events.
+
+        Each is encoded once, however many follow to open the same path; and for followers who are given the same
+        object, one after the other, they are joined once.
+        """
+        joined, path, block = self._joined[sight]
+        if joined is not events or path != launch.request.path:
+            block = b"".join([self._sse(event, launch, sight=sight) for event in events])
+            self._joined[sight] = events, launch.request.path, block
+        return block
+
+    def _sse(self, event: Event, launch: Launch, *, sight: Sight) -> bytes:
         encoded = self._encoded[sight]
         path, block = encoded.get(event, ("", b""))
         if not block or path != launch.request.path:

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 class _Tail:
     """What this process knows of one followed launch's log; all its followers share it."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle_s: float) -> None:
         self.events: list[Event] = []
         self.followers = 0
         self.reading: asyncio.Task[None] | None = None
@@ -26,7 +26,11 @@ class _Tail:
         self.is_gone = False
         """Whether the log was removed from the store."""
         self._stored = 1
-        self._grown = asyncio.Event()
+        self._latest: tuple[int, Sequence[Event]] = 0, ()
+        """Above which event `since` was asked last, and its answer."""
+        self._idle_s = idle_s
+        self._waiting: list[asyncio.Future[bool]] = []
+        self._idle = asyncio.get_running_loop().call_later(idle_s, self._settle, False)
 
     @property
     def is_behind(self) -> bool:
@@ -45,6 +49,14 @@ class _Tail:
     def was_admitted(self, after: int) -> bool:
         """Whether an event above `after` says so."""
         return any(event.phase in (Status.LAUNCHING, Status.READY) for event in self.events[after:])
+
+    def since(self, after: int) -> Sequence[Event]:
+        """The events above `after`: one object for all who ask the same, by which they can tell that it is."""
+        begin, events = self._latest
+        if begin != after or begin + len(events) != len(self.events):
+            events = self.events[after:]
+            self._latest = after, events
+        return events
 
     def note(self, seq: int) -> None:
         """The log holds so much; what is not here is read by whoever follows."""
@@ -75,29 +87,39 @@ class _Tail:
         self.extend(await log_after(known))
         self.is_gone = len(self.events) < stored
 
-    async def wait(self, idle_s: float | None) -> bool:
-        """True once there is more, here or in the log; False after `idle_s` without that."""
-        try:
-            async with asyncio.timeout(idle_s):
-                await self._grown.wait()
-        except TimeoutError:
-            return False
-        return True
+    async def wait(self) -> bool:
+        """True once there is more, here or in the log; False when that has not been so for the idle time."""
+        waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        return await waiting
 
     def wake(self) -> None:
         """Let every follower look again."""
-        grown, self._grown = self._grown, asyncio.Event()
-        grown.set()
+        self._settle(True)
+
+    def close(self) -> None:
+        """Nobody follows any more."""
+        self._idle.cancel()
+
+    def _settle(self, has_more: bool) -> None:
+        self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._settle, False)
+        settled, self._waiting = self._waiting, []
+        for waiting in settled:
+            if not waiting.done():
+                waiting.set_result(has_more)
 
 
 class Feed:
     """The launches' logs as streams. The log in the store is the truth, `publish` the news that it has grown.
 
-    Each followed launch has one copy of its log in this process, read once however many follow.
+    Each followed launch has one copy of its log in this process, read once however many follow. Whoever follows one of
+    which nothing is heard for `idle_s` is told so.
     """
 
-    def __init__(self, store: LaunchStore) -> None:
+    def __init__(self, store: LaunchStore, *, idle_s: float) -> None:
         self._store = store
+        self._idle_s = idle_s
         self._tails: dict[str, _Tail] = {}
         self._ended = asyncio.Event()
         store.subscribe(self.publish)
@@ -154,17 +176,18 @@ class Feed:
             async with asyncio.timeout(seconds):
                 await self._ended.wait()
 
-    async def follow(
-        self, launch_id: str, *, after: int = 0, idle_s: float | None = None
-    ) -> AsyncGenerator[Sequence[Event] | Position]:
+    async def follow(self, launch_id: str, *, after: int = 0) -> AsyncGenerator[Sequence[Event] | Position]:
         """The events of a launch above `after`, in order and without gaps, as many at a time as there are.
 
-        Between them its position in line, whenever that has changed; whoever was told of one is told of position 0
-        before the events of an admitted launch. An empty sequence tells that nothing came for `idle_s`. Ends after the
-        event that ends the launch's stream, with the feed, or with a log that is not there any more. Between two items
-        it holds nothing but memory; close it (`aclosing`) to stop following.
+        Followers who have come as far as each other are given the same object. Between the events comes the launch's
+        position in line, whenever that has changed; whoever was told of one is told of position 0 before the events of
+        an admitted launch. An empty sequence tells that nothing came for the idle time. Ends after the event that ends
+        the launch's stream, with the feed, or with a log that is not there any more. Between two items it holds
+        nothing but memory; close it (`aclosing`) to stop following.
         """
-        tail = self._tails.setdefault(launch_id, _Tail())
+        tail = self._tails.get(launch_id)
+        if tail is None:
+            tail = self._tails[launch_id] = _Tail(self._idle_s)
         tail.followers += 1
         told: Position | None = None
         try:
@@ -175,18 +198,20 @@ class Feed:
                     told = replace(told, position=0, eta_s=0, eta_basis=None)
                     yield told
                 elif len(tail.events) > after:
-                    events, after = tail.events[after:], len(tail.events)
+                    events = tail.since(after)
+                    after += len(events)
                     yield events
                 elif tail.has_ended or tail.is_gone or self._ended.is_set():
                     return
                 elif tail.position is not None and tail.position != told:
                     told = tail.position
                     yield told
-                elif not await tail.wait(idle_s):
+                elif not await tail.wait():
                     yield ()
         finally:
             tail.followers -= 1
             if not tail.followers:
+                tail.close()
                 del self._tails[launch_id]
 
     async def _read(self, launch_id: str, tail: _Tail) -> None:

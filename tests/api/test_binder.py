@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app import main
 from app.api import binder_stream
 from app.keys import add_key
 from app.main import create_app
@@ -166,12 +167,16 @@ async def test_the_place_in_line_is_a_waiting_event_without_an_id(settings: Sett
 
 
 async def test_only_comments_come_while_nothing_happens(
-    service: Service, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(binder_stream, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(main, "HEARTBEAT_S", 0.05)
     hub.spawn_plan(None, SpawnPlan(never=True))
 
-    async with service.http.stream("GET", SPEC, headers=ACCEPT) as stream, asyncio.timeout(5):
+    async with (
+        asyncio.timeout(5),
+        serve(settings) as service,
+        service.http.stream("GET", SPEC, headers=ACCEPT) as stream,
+    ):
         async for line in stream.aiter_lines():
             if line == ":keepalive":
                 return

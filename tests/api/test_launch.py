@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.api import sse
+from app import main
 from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, IMAGE, REPO, Service, read_events, serve
@@ -150,20 +150,21 @@ async def test_once_all_was_delivered_a_reconnect_gets_204(service: Service) -> 
 
 
 async def test_an_idle_stream_sends_heartbeats_without_an_id(
-    service: Service, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(main, "HEARTBEAT_S", 0.02)
     hub.spawn_plan(None, SpawnPlan(never=True))
-    accepted = await service.launch()
 
-    async with service.http.stream("GET", accepted["events_url"]) as stream:
-        lines = stream.aiter_lines()
-        async for line in lines:
-            if line == "event: heartbeat":
-                break
+    async with serve(settings) as service:
+        accepted = await service.launch()
+        async with service.http.stream("GET", accepted["events_url"]) as stream:
+            lines = stream.aiter_lines()
+            async for line in lines:
+                if line == "event: heartbeat":
+                    break
 
-        assert await anext(lines) == "data: {}"
-        assert await anext(lines) == ""
+            assert await anext(lines) == "data: {}"
+            assert await anext(lines) == ""
 
 
 async def test_without_the_secret_a_reader_sees_only_how_far_it_is(service: Service, hub: FakeHub) -> None:

@@ -1,14 +1,122 @@
-"""`EventStream` replaces methods of its parent that are not public: they must still be those that are called."""
+"""The stream as the server sees it."""
 
-import inspect
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
-from sse_starlette import EventSourceResponse
+from starlette.types import Message, Scope
 
 from app.api.sse import EventStream
 
 
-@pytest.mark.parametrize("method", ["_stream_response", "_listen_for_exit_signal_with_grace"])
-def test_a_method_that_is_replaced_is_one_that_the_parent_calls(method: str) -> None:
-    assert method in vars(EventStream)
-    assert f"self.{method}" in inspect.getsource(EventSourceResponse.__call__)
+class Reader:
+    """A server's side of one answer."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+        self.written: list[bytes] = []
+        """What was sent past the middlewares."""
+        self.has_left = asyncio.Event()
+
+    @property
+    def scope(self) -> Scope:
+        return {"type": "http", "method": "GET", "state": {"send_body": self.write}}
+
+    async def receive(self) -> Message:
+        await self.has_left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        self.sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.has_left.set()
+
+    async def write(self, message: Message) -> None:
+        self.written.append(message["body"])
+
+
+class Blocks:
+    """Blocks of a stream, and whether it was closed."""
+
+    def __init__(self, then: Callable[[], object] = lambda: None) -> None:
+        self._then = then
+        self.waits = asyncio.Event()
+        self.are_closed = False
+
+    async def once(self) -> AsyncGenerator[bytes]:
+        try:
+            yield b"first"
+            self._then()
+            yield b"second"
+        finally:
+            self.are_closed = True
+
+    async def for_ever(self) -> AsyncGenerator[bytes]:
+        try:
+            yield b"first"
+            self.waits.set()
+            await asyncio.Event().wait()
+        finally:
+            self.are_closed = True
+
+
+async def answer(blocks: AsyncGenerator[bytes], reader: Reader) -> None:
+    async with asyncio.timeout(5):
+        await EventStream(blocks, headers={})(reader.scope, reader.receive, reader.send)
+
+
+async def test_the_head_and_the_end_go_through_the_middlewares_and_the_blocks_past_them() -> None:
+    reader = Reader()
+
+    await answer(Blocks().once(), reader)
+
+    assert [message["type"] for message in reader.sent] == ["http.response.start", "http.response.body"]
+    assert reader.sent[-1]["body"] == b""
+    assert reader.written == [b"first", b"second"]
+
+
+async def test_a_stream_is_closed_when_its_reader_leaves() -> None:
+    reader, blocks = Reader(), Blocks()
+    answering = asyncio.create_task(answer(blocks.for_ever(), reader))
+    async with asyncio.timeout(5):
+        await blocks.waits.wait()
+
+    reader.has_left.set()
+    await answering
+
+    assert blocks.are_closed
+    assert reader.sent[-1]["type"] == "http.response.start", "nobody is there to be told of the end"
+
+
+async def test_a_stream_is_closed_when_its_answer_is_cancelled() -> None:
+    reader, blocks = Reader(), Blocks()
+    answering = asyncio.create_task(answer(blocks.for_ever(), reader))
+    async with asyncio.timeout(5):
+        await blocks.waits.wait()
+
+    answering.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await answering
+    assert blocks.are_closed
+
+
+async def test_a_fault_in_a_stream_is_raised_as_it_is() -> None:
+    def fail() -> None:
+        raise LookupError("of the store")
+
+    blocks = Blocks(fail)
+
+    with pytest.raises(LookupError, match="of the store"):
+        await answer(blocks.once(), Reader())
+    assert blocks.are_closed
+
+
+async def test_no_header_is_sent_that_http_2_forbids() -> None:
+    reader = Reader()
+
+    await answer(Blocks().once(), reader)
+
+    names = [name for name, _ in reader.sent[0]["headers"]]
+    assert b"connection" not in names
+    assert b"x-accel-buffering" in names

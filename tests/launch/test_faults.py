@@ -232,6 +232,6 @@ async def test_a_launch_that_nobody_has_begun_begins_with_its_first_attempt(
 
 
 async def test_a_log_that_is_not_there_any_more_ends_its_stream(store: FaultyStore) -> None:
-    feed = Feed(store)
+    feed = Feed(store, idle_s=60)
 
     assert [events async for events in feed.follow("01J00000000000000000000000")] == []

@@ -17,6 +17,7 @@ from tests.store.launches import CANCELLED, PULLING, READY, new_launch
 
 SECOND = Position(position=2, queue_size=5, eta_s=20, eta_basis="what was lately")
 FIRST = Position(position=1, queue_size=3, eta_s=None, eta_basis=None)
+IDLE_S = 0.01
 ADMITTED = Position(position=0, queue_size=5, eta_s=0, eta_basis=None)
 
 Following = AsyncGenerator[Sequence[Event] | Position]
@@ -62,7 +63,7 @@ async def seqs(feed: Feed, launch: Launch) -> list[int]:
 
 async def test_a_stream_goes_on_when_it_shares_a_read_that_began_before_the_last_event(store: GatedStore) -> None:
     launch = await accepted(store)
-    feed = Feed(store)
+    feed = Feed(store, idle_s=IDLE_S)
     store._listeners.clear()  # another process has the launch; the test tells what that would be told
     first = asyncio.create_task(seqs(feed, launch))
     await store.read.wait()
@@ -88,8 +89,8 @@ async def test_a_stream_goes_on_when_it_shares_a_read_that_began_before_the_last
 async def in_line(store: GatedStore) -> AsyncIterator[tuple[Feed, Launch, Following]]:
     """A launch with a follower who was told of its acceptance and of its place in line."""
     launch = await accepted(store)
-    feed = Feed(store)
-    async with aclosing(feed.follow(launch.id, idle_s=0.01)) as following:
+    feed = Feed(store, idle_s=IDLE_S)
+    async with aclosing(feed.follow(launch.id)) as following:
         await anext(following)
         feed.tell_positions({launch.id: SECOND})
         assert await anext(following) == SECOND
@@ -127,7 +128,7 @@ async def test_a_place_in_line_falls_to_0_though_the_line_was_looked_at_meanwhil
 
 async def test_who_saw_no_place_in_line_is_told_of_no_0(store: GatedStore) -> None:
     launch = await accepted(store)
-    feed = Feed(store)
+    feed = Feed(store, idle_s=IDLE_S)
     await store.append(launch, PULLING)
     await store.append(launch, READY)
 

@@ -140,7 +140,7 @@ async def test_a_follower_gets_what_no_notice_told_of(
         SqlLaunchStore(url, sealer=sealer) as other,
     ):
         launch = await accepted(store)
-        feed = Feed(other)
+        feed = Feed(other, idle_s=60)
         following = asyncio.create_task(follow(feed, launch))
         keeping_up = asyncio.create_task(feed.keep_up(every_s=0.05))
 
@@ -161,7 +161,7 @@ async def test_looking_goes_on_when_the_database_did_not_answer_once(
         SqlLaunchStore(url, sealer=sealer) as other,
     ):
         launch = await accepted(store)
-        feed, name = Feed(other), make_url(url).database
+        feed, name = Feed(other, idle_s=60), make_url(url).database
         following = feed.follow(launch.id)
         assert [event.seq for event in stored(await anext(following))] == [1]
         postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
