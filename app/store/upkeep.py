@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Integer, bindparam, delete, func, select, update
 
 from app.launch.model import Launch, Status
 from app.store import outcomes
@@ -27,20 +27,24 @@ _LOOKED_UP = (
     .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
     .values(looked_up_at=bindparam("now", type_=Instant))
 )
+_UNCLEAN = (
+    select(func.count())
+    .where(
+        launch_attempts.c.launch_id == launches.c.id,
+        launch_attempts.c.cleaned_at.is_(None) | launch_attempts.c.clean_at.is_not(None),
+    )
+    .scalar_subquery()
+)
+"""Counted, as PostgreSQL turns a NOT EXISTS into a join, for which it reads every attempt that there is."""
 _OLD = (
     select(launches.c.id)
     .where(
         launches.c.id < bindparam("before_id"),
         launches.c.status.in_([Status.FAILED.value, Status.CANCELLED.value, Status.STOPPED.value]),
-        ~select(launch_attempts.c.number)
-        .where(
-            launch_attempts.c.launch_id == launches.c.id,
-            launch_attempts.c.cleaned_at.is_(None) | launch_attempts.c.clean_at.is_not(None),
-        )
-        .exists(),
+        _UNCLEAN == 0,
     )
     .order_by(launches.c.id)
-    .limit(bindparam("most"))
+    .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
 )
 _REMOVE = delete(launches).where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))

@@ -37,12 +37,6 @@ _UPDATE_ATTEMPT = update(launch_attempts).where(
 )
 _MARK_CLEANED = _UPDATE_ATTEMPT.values(cleaned_at=func.coalesce(launch_attempts.c.cleaned_at, _NOW))
 _MAKE_DUE = _UPDATE_ATTEMPT.where(launch_attempts.c.cleaned_at.is_(None))
-_LOCK = (
-    select(launches.c.id)
-    .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
-    .order_by(launches.c.id)
-    .with_for_update()
-)
 _LOGS = (
     select(
         launches.c.id,
@@ -60,6 +54,7 @@ _LOGS = (
     .join(launch_events, (launch_events.c.launch_id == launches.c.id) & (launch_events.c.seq == launches.c.last_seq))
     .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
     .order_by(launches.c.id)
+    .with_for_update(of=launches)
 )
 
 
@@ -268,9 +263,11 @@ def _log(connection: Connection, launch_id: str, fence: int) -> _Log:
 
 def _logs(connection: Connection, launch_ids: Collection[str]) -> dict[str, _Log]:
     """As above, for several. LaunchNotFound if one is missing."""
-    if is_shared(connection):  # by a statement of its own: one that waits sees what it reads as it was before the wait
-        connection.execute(_LOCK, {"launch_ids": list(launch_ids)})
-    rows = connection.execute(_LOGS, {"launch_ids": list(launch_ids)})
+    rows = connection.execute(_LOGS, {"launch_ids": list(launch_ids)}).all()
+    if len(rows) != len(launch_ids) and is_shared(connection):
+        # Its lock had to wait for somebody who appended, and it does not see that last event: it saw the events before
+        # the wait. Another statement does.
+        rows = connection.execute(_LOGS, {"launch_ids": list(launch_ids)}).all()
     logs = {
         row.id: _Log(
             launch_id=row.id,

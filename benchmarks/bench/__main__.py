@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bench import as_library, as_service, fan_out, start_up
+from benchmarks.bench import as_library, as_service, fan_out, growth, latency, start_up
 from benchmarks.bench.figures import Figure
 from benchmarks.processes import run_to_end
 
@@ -27,6 +27,8 @@ GOALS: dict[str, Callable[[int], Awaitable[list[Figure]]]] = {
     "library": as_library.measure,
     "service": as_service.measure,
     "fan-out": fan_out.measure,
+    "latency": latency.measure,
+    "growth": growth.measure,
     "start-up": start_up.measure,
 }
 

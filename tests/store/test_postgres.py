@@ -12,9 +12,11 @@ from app.launch.admission import Position
 from app.launch.feed import Feed
 from app.launch.model import Event, Launch
 from app.sealing import Sealer
+from app.store import upkeep
 from app.store.errors import DatabaseUnreachable, SchemaUnknown
 from app.store.sql import SqlLaunchStore
 from app.store.tables import metadata
+from app.store.writes import Append, append
 from tests.postgres import Postgres
 from tests.store.databases import postgresql_only
 from tests.store.launches import PULLING, READY, new_launch
@@ -36,6 +38,12 @@ def opened(url: str, sealer: Sealer) -> SqlLaunchStore:
 def cut_connections(postgres: Postgres, url: str, *, where: str = "true") -> None:
     name = make_url(url).database
     postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND {where}")
+
+
+def lock_waits(postgres: Postgres, url: str) -> int:
+    """How many of this database's connections wait for a lock of another."""
+    where = "WHERE datname = %s AND wait_event_type = 'Lock'"
+    return postgres.count(f"SELECT count(*) FROM pg_stat_activity {where}", make_url(url).database)
 
 
 async def follow(feed: Feed, launch: Launch) -> list[Event]:
@@ -216,6 +224,38 @@ async def test_processes_in_each_other_s_way_both_get_their_turn(url: str, seale
         )
 
     assert [outcome for outcome in outcomes if outcome is not None] == []
+
+
+async def test_who_waits_for_another_s_event_appends_behind_it(url: str, sealer: Sealer, postgres: Postgres) -> None:
+    async with asyncio.timeout(20), opened(url, sealer) as store, opened(url, sealer) as other:
+        launch = await accepted(store)
+
+        def append_by(process: SqlLaunchStore) -> int:
+            with process._database.writing.begin() as connection:
+                return append(connection, [Append(launch.id, launch.fence, PULLING, None)])[0].seq
+
+        with store._database.writing.begin() as connection:
+            append(connection, [Append(launch.id, launch.fence, PULLING, None)])
+            behind = asyncio.create_task(asyncio.to_thread(append_by, other))
+            while not await asyncio.to_thread(lock_waits, postgres, url):  # PostgreSQL tells nobody of a wait
+                pass
+
+        assert await behind == 3
+
+
+async def test_to_find_old_launches_no_attempt_of_another_is_read(url: str, store: SqlLaunchStore) -> None:
+    await asyncio.gather(*(accepted(store) for _ in range(1000)))
+    with store._database.writing.begin() as connection:
+        connection.execute(text("UPDATE launches SET status = 'failed', ended_at = now()"))
+        connection.execute(text("UPDATE launch_attempts SET cleaned_at = now()"))
+        connection.execute(text("ANALYZE"))
+        old = upkeep._OLD.params(before_id="Z", most=10)
+        sql = old.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+
+        plan = "\n".join(connection.execute(text(f"EXPLAIN {sql}")).scalars())
+
+    assert "Index Scan using pk_launch_attempts" in plan
+    assert "Seq Scan on launch_attempts" not in plan
 
 
 @pytest.mark.parametrize("notice", ["somebody else's words", "01J 12 x", ""])
