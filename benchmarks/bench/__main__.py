@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bench import as_library, as_service, fan_out, growth, latency, start_up
+from benchmarks.bench import as_library, as_service, fan_out, growth, hub_load, latency, start_up
 from benchmarks.bench.figures import Figure
 from benchmarks.processes import run_to_end
 
@@ -29,6 +29,7 @@ GOALS: dict[str, Callable[[int], Awaitable[list[Figure]]]] = {
     "fan-out": fan_out.measure,
     "latency": latency.measure,
     "growth": growth.measure,
+    "hub-load": hub_load.measure,
     "start-up": start_up.measure,
 }
 

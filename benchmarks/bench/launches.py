@@ -94,7 +94,10 @@ async def _follow(stream: aiohttp.ClientResponse, told: Callable[[], None]) -> N
 async def by_aiohttp(hub: dict[str, str]) -> AsyncGenerator[Launch]:
     """Nothing but aiohttp: the least that Python can do it with."""
     headers = {"Authorization": f"token {hub['token']}"}
-    async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with (
+        aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as servers,  # are asked without the Hub's token
+    ):
 
         async def post(path: str, body: Any = None) -> Any:
             async with session.post(f"{hub['api_url']}/{path}", json=body) as response:
@@ -119,7 +122,7 @@ async def by_aiohttp(hub: dict[str, str]) -> AsyncGenerator[Launch]:
         async def launch(name: str, told: Callable[[], None]) -> None:
             await post(f"users/{name}")
             _, url = await asyncio.gather(post(f"users/{name}/tokens", token_body(name)), start_and_follow(name, told))
-            async with session.get(f"{hub['url'].rstrip('/')}{url}api") as response:
+            async with servers.get(f"{hub['url'].rstrip('/')}{url}api") as response:
                 response.raise_for_status()
 
         yield launch

@@ -3,8 +3,8 @@
     python -m tests.fakes.hub_process --port 0 --spawn-s 1 --events 5 --concurrent-spawn-limit 64
 
 prints a line of JSON with its `url`, `api_url` and `token`, and ends on SIGTERM. With `--report FILE` it then writes
-down, as JSON, what happened: `journal`, `most_pending`, `users`, `active_servers`, and `answers`, how often it gave
-each status to a start.
+down, as JSON, what happened: `journal`, `most_pending`, `users`, `active_servers`, `answers`, how often it gave each
+status to a start, and `asked`, how many requests there were of each kind.
 """
 
 import argparse
@@ -45,6 +45,7 @@ def _report(hub: FakeHub) -> dict[str, Any]:
         "users": sorted(hub.users),
         "active_servers": sorted(hub.active_servers),
         "answers": Counter(str(asked.status) for asked in hub.asked("start_server")),
+        "asked": Counter(str(asked.operation) for asked in hub.requests),
     }
 
 
