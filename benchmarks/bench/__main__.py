@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bench import as_library, as_service, fan_out, growth, hub_load, latency, start_up
+from benchmarks.bench import as_library, as_service, fan_out, growth, hub_load, latency, start_up, where
 from benchmarks.bench.figures import Figure
 from benchmarks.processes import run_to_end
 
@@ -31,6 +31,7 @@ GOALS: dict[str, Callable[[int], Awaitable[list[Figure]]]] = {
     "growth": growth.measure,
     "hub-load": hub_load.measure,
     "start-up": start_up.measure,
+    "where": where.measure,
 }
 
 
@@ -52,13 +53,17 @@ def _table(title: str, figures: list[Figure]) -> Table:
         low, high = figure.interval
         table.add_row(
             figure.name,
-            f"{figure.median:.3g} {figure.unit}",
-            f"{low:.3g} to {high:.3g}",
+            f"{_short(figure.median)} {figure.unit}",
+            f"{_short(low)} to {_short(high)}",
             "" if figure.bar is None else f"{figure.bar:g}",
             figure.verdict,
             figure.detail,
         )
     return table
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def main() -> int:
