@@ -71,8 +71,9 @@ class Metrics:
         self._count_hub_requests(kinds)
         self._count_upkeep()
         self._measure_replicas()
-        for code in (*sorted(codes), OTHER):
+        for code in (*sorted(codes), OTHER):  # from 0 on, so that the first of each is an increase too
             self._refusals.labels(code)
+            self._ended.labels(Status.FAILED, code)
 
     # --- what is told -------------------------------------------------------------------------------------------------
 

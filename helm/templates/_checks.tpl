@@ -36,6 +36,9 @@
 {{- if and (has "anonymous" $settings.access) (eq (toString $settings.create_user) "false") -}}
 {{- fail "settings.access has anonymous, who need temporary users: set settings.create_user to true, or leave anonymous out." -}}
 {{- end -}}
+{{- if and .Values.service.nodePort (eq .Values.service.type "ClusterIP") -}}
+{{- fail "service.nodePort is set, and service.type is ClusterIP: set service.type to NodePort, or take the port away." -}}
+{{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
 {{- fail "ingress.enabled is true, and ingress.hosts is empty: name the host under which hublaunch is reached." -}}
 {{- end -}}

@@ -21,6 +21,7 @@ HUB = "settings.hub_url=https://hub.example.org/"
         (f"{HUB},hub.tokenSecret.name=", "The Hub's token is nowhere"),
         (f"{HUB},settings.access={{key}}", "name the Secret that holds api-keys.json in apiKeys.existingSecret"),
         (f"{HUB},settings.create_user=false", "settings.access has anonymous, who need temporary users"),
+        (f"{HUB},service.nodePort=30083", "set service.type to NodePort"),
         (f"{HUB},ingress.enabled=true", "ingress.hosts is empty"),
         (f"{HUB},httpRoute.enabled=true", "httpRoute.parentRefs is empty"),
         (f"{HUB},metrics.serviceMonitor.enabled=true", "set settings.metrics_port"),

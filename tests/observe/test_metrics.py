@@ -72,6 +72,14 @@ async def test_a_launch_that_fails_is_counted_by_its_cause_and_takes_its_time_to
     assert value(samples, "launches_ready_first_attempt_total") == 0
 
 
+async def test_every_way_to_end_is_there_from_the_start_so_that_the_first_is_an_increase(service: Service) -> None:
+    samples = await scrape(service)
+
+    ends = {labels for name, labels in samples if name == "hublaunch_launches_ended_total"}
+    assert frozenset({("outcome", "failed"), ("cause", "spawn_failed")}) in ends
+    assert frozenset({("outcome", "cancelled"), ("cause", "")}) in ends
+
+
 async def test_ready_by_a_second_attempt_is_no_success_of_the_first(service: Service, hub: FakeHub) -> None:
     hub.fail_on("start_server", status=503, body="json")
 
