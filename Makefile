@@ -5,7 +5,7 @@ BIN := .venv/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-prometheus test-browser test-hubs image-test chart chart-test proxy-test docs bench chaos storm check format lock clean
+.PHONY: help install demo test test-prometheus test-browser test-hubs image-test chart chart-test cluster-test proxy-test docs bench chaos storm check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -50,6 +50,10 @@ chart: install ## Write what of the chart is made from elsewhere: the schema of 
 
 chart-test: install .venv-chart/.installed ## Render the chart with Helm 3 and 4, hold it to Kubernetes, launch with it
 	$(BIN)/python -m pytest -m 'not proxy' tests/chart $(ARGS)
+
+cluster-test: install ## Install the chart into a real Kubernetes API, built once from Debian's source, and launch with it
+	$(BIN)/python -m tests.cluster.programs
+	$(BIN)/python -m pytest -m cluster tests/cluster $(ARGS)
 
 proxy-test: install .venv-chart/.installed ## Stream for five minutes through nginx and Traefik as the chart sets them up
 	$(BIN)/python -m pytest -m proxy tests/chart tests/docs $(ARGS)
@@ -110,4 +114,4 @@ lock: ## Write the lock files anew from pyproject.toml and tests/npm/package.jso
 	$(PYTHON) -m tests.node lock
 
 clean: ## Remove .venv and what runs left behind
-	rm -rf .venv .venv-* .demo .image-test .chart-test .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .demo .image-test .chart-test .cluster-test .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -72,7 +72,7 @@ class _Emulator(kmock.KubernetesEmulator):
                 "creationTimestamp": _CREATED_AT,
             }
             if request.resource.plural == "pods":
-                request.data["status"] = _running(request.data["spec"])
+                request.data["status"] = running_status(request.data["spec"])
         return await super()._handle(request)
 
 
@@ -84,7 +84,8 @@ def _namespaces(request: web.BaseRequest) -> web.Response:
     return web.json_response({"apiVersion": "v1", "kind": "NamespaceList", **listed})
 
 
-def _running(spec: dict[str, Any]) -> dict[str, Any]:
+def running_status(spec: dict[str, Any]) -> dict[str, Any]:
+    """What a kubelet says of a pod that runs."""
     containers = [
         {"name": each["name"], "image": each["image"], "imageID": "", "restartCount": 0, "ready": True, "state": {}}
         for each in spec["containers"]
@@ -129,15 +130,15 @@ class Cluster:
 
 @asynccontextmanager
 async def running_cluster() -> AsyncGenerator[Cluster]:
-    async with _servers() as port, _Emulator() as emulator, kmock.Server(emulator) as server:
+    async with pod_servers() as port, _Emulator() as emulator, kmock.Server(emulator) as server:
         for resource, kind in KINDS.items():
             emulator.resources[resource] = kmock.ResourceInfo(kind=kind, namespaced=True, verbs=_VERBS)
         yield Cluster(emulator, str(server.url).rstrip("/"), port)
 
 
 @asynccontextmanager
-async def _servers() -> AsyncGenerator[int]:
-    """What answers as JupyterLab would, for every user."""
+async def pod_servers() -> AsyncGenerator[int]:
+    """What answers as JupyterLab would, for every user, at this port."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.json_response({"version": "2.0.0"}, headers={"X-JupyterHub-Version": "6.1.1"})

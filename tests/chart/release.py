@@ -1,6 +1,6 @@
 """A release of the chart run here: hublaunch as a process, and a Hub with KubeSpawner that knows what the chart told.
 
-Only Kubernetes is not real: kmock keeps its objects.
+Only the pods are not real, and in `make chart-test` not Kubernetes either: there kmock keeps its objects.
 """
 
 import asyncio
@@ -10,19 +10,33 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import pytest
 
 from app.demo.process import HubProcess, free_port
 from app.demo.proxy import proxy_command, proxy_directory
-from tests.chart.cluster import NAMESPACE, Cluster, running_cluster
+from tests.chart.cluster import NAMESPACE
 from tests.chart.helm import Helm
 from tests.chart.rendered import HUB_TOKEN, Rendered
 from tests.processes import started, until_running
 
 CONFIG = Path(__file__).with_name("hub_config.py")
+
+
+class PodCluster(Protocol):
+    """A Kubernetes in which the Hub's spawner makes pods."""
+
+    @property
+    def servers_port(self) -> int:
+        """Where they serve."""
+
+    def kubeconfig(self, path: Path) -> Path:
+        """Write the file by which clients find it."""
+
+    def objects(self, plural: str) -> list[dict[str, Any]]:
+        """Those of one kind that are there."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +45,7 @@ class Release:
 
     rendered: Rendered
     hub: HubProcess
-    cluster: Cluster
+    cluster: PodCluster
     port: int
     """Where the Hub looks for hublaunch, if it was told of a `url`."""
 
@@ -55,22 +69,23 @@ class Release:
 
 
 @asynccontextmanager
-async def released(helm: Helm, state: Path, *given: str, also: Mapping[str, Sequence[str]]) -> AsyncGenerator[Release]:
+async def released(
+    helm: Helm, cluster: PodCluster, state: Path, *given: str, also: Mapping[str, Sequence[str]]
+) -> AsyncGenerator[Release]:
     """Render the chart with `given`, for a Hub on this machine that has `also` services, with these scopes, besides."""
     proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
-    async with running_cluster() as cluster:
-        hub = HubProcess(state=state, proxy_command=proxy, public_port=0, config=CONFIG)
-        addresses = {
-            "settings.hub_url": hub.public_url,
-            "settings.hub_url_local": hub.api_url.removesuffix("hub/api/"),
-            "settings.proxy_url": hub.public_url,
-        }
-        sets = [word for path, value in addresses.items() for word in ("--set", f"{path}={value}")]
-        release = Release(await asyncio.to_thread(helm.rendered, *sets, *given), hub, cluster, free_port())
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("CHART_TEST_HUB", json.dumps(_told(release, also)))
-            environment.setenv("KUBECONFIG", str(cluster.kubeconfig(state / "kubeconfig")))
-            yield release
+    hub = HubProcess(state=state, proxy_command=proxy, public_port=0, config=CONFIG)
+    addresses = {
+        "settings.hub_url": hub.public_url,
+        "settings.hub_url_local": hub.api_url.removesuffix("hub/api/"),
+        "settings.proxy_url": hub.public_url,
+    }
+    sets = [word for path, value in addresses.items() for word in ("--set", f"{path}={value}")]
+    release = Release(await asyncio.to_thread(helm.rendered, *sets, *given), hub, cluster, free_port())
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CHART_TEST_HUB", json.dumps(_told(release, also)))
+        environment.setenv("KUBECONFIG", str(cluster.kubeconfig(state / "kubeconfig")))
+        yield release
 
 
 def _told(release: Release, also: Mapping[str, Sequence[str]]) -> dict[str, Any]:

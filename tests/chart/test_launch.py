@@ -9,6 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.chart.cluster import running_cluster
 from tests.chart.helm import Helm
 from tests.chart.release import Release, released, token_of
 from tests.served import BODY, IMAGE, REPO, read_events
@@ -25,7 +26,12 @@ STREAM = {"Accept": "text/event-stream"}
 async def release(helms: dict[str, Helm], tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Release]:
     """The default shape, with services beside it that lack one of its scopes each."""
     also = {without(scope): [each for each in WITHOUT if each != scope] for scope in WITHOUT}
-    async with released(helms["4"], tmp_path_factory.mktemp("hub"), *IMAGES, also=also) as release, release.hub:
+    state = tmp_path_factory.mktemp("hub")
+    async with (
+        running_cluster() as cluster,
+        released(helms["4"], cluster, state, *IMAGES, also=also) as release,
+        release.hub,
+    ):
         yield release
 
 
@@ -119,7 +125,8 @@ async def test_as_a_service_of_the_hub_it_launches_for_hub_users_on_their_own_ac
     state = tmp_path / "hub"
     state.mkdir()
     async with (
-        released(helms["4"], state, *shape, *IMAGES, also=also) as release,
+        running_cluster() as cluster,
+        released(helms["4"], cluster, state, *shape, *IMAGES, also=also) as release,
         release.hublaunch(tmp_path, port=release.port),
         release.hub,
     ):

@@ -1,0 +1,147 @@
+"""A real Kubernetes API: etcd and kube-apiserver, with RBAC, as processes of their own.
+
+It has no scheduler, no controllers and no kubelet, so a Deployment makes no pods. What a kubelet tells of a pod that
+somebody else makes is told by `Kubernetes.run_pods`; whatever such a pod should serve, one small server answers.
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import subprocess
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from app.demo.process import free_port
+from tests.chart.cluster import NAMESPACE, pod_servers, running_status
+from tests.cluster.programs import Programs
+
+START_WITHIN_S = 60
+_POLL_S = 0.1
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Kubernetes:
+    """One that answers."""
+
+    url: str
+    token: str
+    """Of somebody who may do everything."""
+    servers_port: int
+    """Where the pods serve, all of them."""
+    log_path: Path
+
+    def kubeconfig(self, path: Path) -> Path:
+        """Write the file by which clients find it."""
+        entry = {
+            "clusters": [{"name": "test", "cluster": {"server": self.url, "insecure-skip-tls-verify": True}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": NAMESPACE}}],
+            "users": [{"name": "test", "user": {"token": self.token}}],
+        }
+        path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "test", **entry}))
+        return path
+
+    def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
+        """The answer to a request, whatever it is."""
+        headers = {"Authorization": f"Bearer {self.token}", **given.pop("headers", {})}
+        return httpx.request(method, f"{self.url}{path}", headers=headers, verify=False, trust_env=False, **given)
+
+    def objects(self, plural: str, *, api: str = "api/v1") -> list[dict[str, Any]]:
+        """Those of one kind that are there, in the namespace of the release."""
+        listed = self.ask("GET", f"/{api}/namespaces/{NAMESPACE}/{plural}").raise_for_status().json()
+        found: list[dict[str, Any]] = listed["items"]
+        return found
+
+    def create_namespace(self) -> None:
+        """The release's, with the service account that a controller would make in it."""
+        metadata = {"metadata": {"name": NAMESPACE}}
+        self.ask("POST", "/api/v1/namespaces", json=metadata).raise_for_status()
+        account = {"metadata": {"name": "default"}}
+        self.ask("POST", f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", json=account).raise_for_status()
+
+    def remove_claims(self) -> None:
+        """Once no pod uses them a controller takes away what keeps them."""
+        for claim in self.objects("persistentvolumeclaims"):
+            path = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims/{claim['metadata']['name']}"
+            self.ask("DELETE", path).raise_for_status()
+            headers = {"Content-Type": "application/merge-patch+json"}
+            self.ask("PATCH", path, headers=headers, json={"metadata": {"finalizers": None}}).raise_for_status()
+
+    async def run_pods(self) -> None:
+        """Go on until cancelled: say of every pod that it runs, as its kubelet would."""
+        while True:
+            for pod in await asyncio.to_thread(self.objects, "pods"):
+                if pod["status"]["phase"] == "Pending":
+                    await asyncio.to_thread(self._run, pod)
+            await asyncio.sleep(_POLL_S)
+
+    def _run(self, pod: dict[str, Any]) -> None:
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}/status"
+        headers = {"Content-Type": "application/merge-patch+json"}
+        self.ask("PATCH", path, headers=headers, json={"status": running_status(pod["spec"])})
+
+
+@contextmanager
+def running_kubernetes(programs: Programs, directory: Path, *, servers_port: int = 0) -> Generator[Kubernetes]:
+    """One whose data lie in the directory; RuntimeError with its log if it does not start."""
+    client, peer, port = free_port(), free_port(), free_port()
+    key, tokens, token = directory / "account.key", directory / "tokens.csv", secrets.token_hex(16)
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+    tokens.write_text(f'{token},admin,admin,"system:masters"\n')
+    etcd = [
+        *(str(programs.etcd), "--data-dir", str(directory / "etcd"), "--unsafe-no-fsync"),
+        *("--listen-client-urls", f"http://{_HOST}:{client}", "--advertise-client-urls", f"http://{_HOST}:{client}"),
+        *("--listen-peer-urls", f"http://{_HOST}:{peer}"),
+    ]
+    apiserver = [
+        *(str(programs.apiserver), "--etcd-servers", f"http://{_HOST}:{client}"),
+        *("--bind-address", _HOST, "--secure-port", str(port), "--cert-dir", str(directory / "certificates")),
+        *("--authorization-mode", "RBAC", "--token-auth-file", str(tokens)),
+        *("--service-account-issuer", "https://kubernetes.default.svc", "--service-cluster-ip-range", "10.0.0.0/24"),
+        *("--service-account-key-file", str(key), "--service-account-signing-key-file", str(key)),
+    ]
+    kubernetes = Kubernetes(f"https://{_HOST}:{port}", token, servers_port, directory / "kubernetes.log")
+    with kubernetes.log_path.open("wb") as log, _running(etcd, log), _running(apiserver, log) as process:
+        _wait(kubernetes, process)
+        kubernetes.create_namespace()
+        yield kubernetes
+
+
+@asynccontextmanager
+async def running_kubernetes_with_pods(programs: Programs, directory: Path) -> AsyncGenerator[Kubernetes]:
+    """One in which pods run as soon as they are asked for."""
+    async with pod_servers() as port:
+        with running_kubernetes(programs, directory, servers_port=port) as kubernetes:
+            kubelet = asyncio.create_task(kubernetes.run_pods())
+            yield kubernetes
+            kubelet.cancel()
+
+
+@contextmanager
+def _running(command: list[str], log: Any) -> Generator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(kubernetes: Kubernetes, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(httpx.HTTPError):
+            if kubernetes.ask("GET", "/readyz").status_code == httpx.codes.OK:
+                return
+        time.sleep(_POLL_S)
+    raise RuntimeError(f"The Kubernetes API did not start. Its log:\n{kubernetes.log_path.read_text()[-3000:]}")

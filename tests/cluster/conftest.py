@@ -1,0 +1,53 @@
+"""The programs of a Kubernetes API, both helms, and the chart as that API can take it."""
+
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.chart.helm import CHART, Helm, NoHelm, find_helms
+from tests.cluster.api import Kubernetes, running_kubernetes
+from tests.cluster.programs import NoKubernetes, Programs, find_programs
+
+OF_THE_CHART = 'kubeVersion: ">=1.25.0-0"'
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    try:
+        return find_programs()
+    except NoKubernetes as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def helms() -> dict[str, Helm]:
+    try:
+        return dict(find_helms())
+    except NoHelm as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(params=["3", "4"])
+def helm(request: pytest.FixtureRequest, helms: dict[str, Helm]) -> Helm:
+    return helms[request.param]
+
+
+@pytest.fixture(scope="session")
+def kubernetes(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Generator[Kubernetes]:
+    with running_kubernetes(programs, tmp_path_factory.mktemp("kubernetes")) as kubernetes:
+        yield kubernetes
+
+
+@pytest.fixture(scope="session")
+def chart(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chart; with nothing changed but the oldest Kubernetes that it takes, if this one is older."""
+    copied = Path(shutil.copytree(CHART, tmp_path_factory.mktemp("chart") / "hublaunch"))
+    described = copied / "Chart.yaml"
+    text = described.read_text()
+    assert OF_THE_CHART in text
+    version = kubernetes.ask("GET", "/version").raise_for_status().json()
+    if int(version["minor"].rstrip("+") or 0) < 25:
+        described.write_text(text.replace(OF_THE_CHART, 'kubeVersion: ">=1.20.0-0"'))
+    return copied
