@@ -160,14 +160,15 @@ async def _copy(store: SqlLaunchStore, url: str, copies: int) -> None:
             copied = f"SELECT {chosen} FROM copies, {table} AS one WHERE one.{column} = :launch"
             connection.execute(text(f"INSERT INTO {table} ({', '.join(names)}) {_COPIES} {copied}"), values)
     engine.dispose()
-    _analyze(url)
+    _settle(url)
 
 
-def _analyze(url: str) -> None:
-    """What PostgreSQL does by itself within a minute: see how much there is, and plan anew."""
+def _settle(url: str) -> None:
+    """What each database does by itself in time: PostgreSQL sees how much there is, SQLite empties its WAL."""
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("ANALYZE"))
+        is_sqlite = engine.dialect.name == "sqlite"
+        connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)" if is_sqlite else "ANALYZE"))
     engine.dispose()
 
 
@@ -181,7 +182,7 @@ async def _events(kind: str) -> list[Figure]:
                 await store.accept(launch)
                 for _ in range(events - 1):
                     await store.append(launch, _WAITING)
-                _analyze(url)
+                _settle(url)
 
                 async def append(launch: Launch = launch) -> None:
                     await store.append(launch, _WAITING)
