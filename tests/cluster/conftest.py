@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.helm import CHART, Helm, NoHelm, find_helms
+from tests.chart.conftest import helm, helms
+from tests.chart.helm import CHART
 from tests.cluster.api import Kubernetes, running_kubernetes
 from tests.cluster.programs import NoKubernetes, Programs, find_programs
+
+__all__ = ["chart", "helm", "helms", "kubernetes", "programs"]
 
 OF_THE_CHART = 'kubeVersion: ">=1.25.0-0"'
 
@@ -19,19 +22,6 @@ def programs() -> Programs:
         return find_programs()
     except NoKubernetes as error:
         pytest.fail(str(error), pytrace=False)
-
-
-@pytest.fixture(scope="session")
-def helms() -> dict[str, Helm]:
-    try:
-        return dict(find_helms())
-    except NoHelm as error:
-        pytest.fail(str(error), pytrace=False)
-
-
-@pytest.fixture(params=["3", "4"])
-def helm(request: pytest.FixtureRequest, helms: dict[str, Helm]) -> Helm:
-    return helms[request.param]
 
 
 @pytest.fixture(scope="session")
