@@ -132,8 +132,7 @@ async def test_what_a_frozen_process_does_on_waking_is_cleaned_up(hub: FakeHub, 
     await hub.start_server(first, "", {})
     one.thaw()
 
-    async with asyncio.timeout(90):
-        await hub.until(lambda: first not in hub.users)
+    await hub.until(lambda: first not in hub.users, timeout=90)
     assert len(hub.users) == 1
     assert await events(other, accepted) == told
 
