@@ -163,7 +163,7 @@ async def draw(picture: Path, seconds: float) -> None:
                 retry_delay=0.2,
                 retries=2,
                 metrics_port=port,
-                hub_guard="off",  # which would let images that nobody knows through by twos
+                hub_guard="off",  # or images that nobody knows would go by twos
                 max_concurrent_spawns=15,
                 database_url=f"sqlite:///{directory}/hublaunch.sqlite",
             )
