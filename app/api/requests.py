@@ -47,7 +47,7 @@ class Requests:
     The id is the caller's own `X-Request-ID` where that is a sane one; the answer carries it. No line has the query, in
     which the secret of a launch may stand. Probes, which come all the time, are lines for DEBUG.
 
-    It is the outermost of the middlewares; `send_body` in the state is for who sends a body that none of them reads.
+    It is the outermost of the middlewares; `send_body` in the scope is for who sends a body that none of them reads.
     """
 
     def __init__(self, app: ASGIApp, *, quiet_paths: frozenset[str]) -> None:
@@ -61,7 +61,7 @@ class Requests:
         began_at, status = time.perf_counter(), 500
         state = scope.setdefault("state", {})
         state["request_id"] = own_id = _id_of(scope)
-        state["send_body"] = send
+        scope["send_body"] = send
         request_id.set(own_id)
         attempt_at_hand.set(None)  # a request that was pipelined begins in the context of the one before it
         listeners: Sequence[RequestListener] = state.get("request_listeners", ())
@@ -80,7 +80,7 @@ class Requests:
             state["problem_code"] = InternalError.code  # the answer to it is made outside of every middleware
             raise
         finally:
-            del state["send_body"]  # which leads back to the scope
+            del scope["send_body"]  # which leads back to the scope
             answer = Answer(status, state.get("problem_code"))
             for tell in tell_end:
                 tell(answer)

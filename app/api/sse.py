@@ -43,7 +43,7 @@ class EventStream(EventSourceResponse):
         They go to the server by a way of their own, past the middlewares, to which a body says nothing, and from a
         task of its own, whose stack is short: with thousands of readers that is a third of what an event costs.
         """
-        write = scope["state"]["send_body"]
+        write = scope["send_body"]
         try:
             async with asyncio.TaskGroup() as group:
                 streaming = group.create_task(self._stream(send, write))

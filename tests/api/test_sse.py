@@ -20,7 +20,7 @@ class Reader:
 
     @property
     def scope(self) -> Scope:
-        return {"type": "http", "method": "GET", "state": {"send_body": self.write}}
+        return {"type": "http", "method": "GET", "send_body": self.write}
 
     async def receive(self) -> Message:
         await self.has_left.wait()
