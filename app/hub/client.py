@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from app.hub.exchange import Answer, Exchange
 from app.hub.operations import Operation
 from app.hub.paths import quoted, server_path, user_path
-from app.hub.progress import parse_progress
+from app.hub.progress import ProgressStream
 from app.hub.rest import NOT_SENT, SLOW_CALL, HubRest, describe
 from app.hub.wire import HubInfo, OAuthTokenModel, SelfModel, TokenList, TokenModel, UserModel, VersionModel, start_mark
 from app.launch.errors import (
@@ -241,16 +241,18 @@ class HubClient:
     async def progress(self, username: str, server_name: str) -> AsyncGenerator[Progress]:
         operation, path = Operation.PROGRESS, f"{server_path(username, server_name)}/progress"
         try:
-            async with (
-                self._rest.stream(path, operation) as chunks,
-                aclosing(parse_progress(chunks)) as events,
-            ):
-                async for event in events:
-                    yield event
+            chunks = await self._rest.stream(path, operation)
         except HubRefused as refusal:
             if refusal.status in (400, 404):
                 raise NotStarting(operation, refusal.status, refusal.reason) from refusal
             raise
+        stream = ProgressStream()
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                for event in stream.feed(chunk):
+                    yield event
+                    if event.ready or event.failed:
+                        return
 
     async def reach_server(self, username: str, server_name: str) -> Reach:
         path = f"user/{quoted(username)}/{quoted(server_name)}/api" if server_name else f"user/{quoted(username)}/api"

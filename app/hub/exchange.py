@@ -1,8 +1,7 @@
 """Requests and answers by httpx's transport interface, without the work that httpx does around it."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -75,16 +74,18 @@ class Exchange:
 
     async def send(self, request: httpx.Request) -> Answer:
         """The answer, read to its end; what the transport raises passes through."""
-        async with self.stream(request) as (response, chunks):
-            content = b"".join([chunk async for chunk in chunks])
-        return Answer(status=response.status_code, headers=response.headers, content=content)
+        return await read(await self._transport.handle_async_request(request))
 
-    @asynccontextmanager
-    async def stream(self, request: httpx.Request) -> AsyncGenerator[tuple[httpx.Response, AsyncIterable[bytes]]]:
-        """The head of the answer, and what comes after it as it comes; the connection is let go of on leaving."""
-        response = await self._transport.handle_async_request(request)
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        try:
-            yield response, response.stream
-        finally:
-            await response.stream.aclose()
+    async def open(self, request: httpx.Request) -> httpx.Response:
+        """The head of the answer. Its connection is held until it was `read` or closed by `aclose`."""
+        return await self._transport.handle_async_request(request)
+
+
+async def read(response: httpx.Response) -> Answer:
+    """The answer with what comes after its head, read to its end; its connection is let go of in any case."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    try:
+        content = b"".join([chunk async for chunk in response.stream])
+    finally:
+        await response.stream.aclose()
+    return Answer(status=response.status_code, headers=response.headers, content=content)

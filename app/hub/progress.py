@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import Iterator
 from typing import Any
 
 from app.event_stream import EventStream, EventTooLarge
@@ -14,21 +14,23 @@ from app.launch.ports import Progress
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-async def parse_progress(chunks: AsyncIterable[bytes]) -> AsyncGenerator[Progress]:
-    """The events of the Hub's progress stream, split into chunks in any way, up to the first `ready` or `failed`.
+class ProgressStream:
+    """The Hub's progress stream, taken chunk by chunk: `GET /users/{name}/servers/{server_name}/progress`.
 
-    Ends too where `chunks` end; an event cut short there is dropped, as the specification of server-sent events says.
-    HubUnavailable if an event is not a JSON object or longer than EVENT_BYTES_MAX. What `chunks` raises passes through,
-    and `chunks` is left for the caller to close. `GET /users/{name}/servers/{server_name}/progress`.
+    An event that the end of the stream cuts short is never given, as the specification of server-sent events says.
     """
-    stream = EventStream()
-    async for chunk in chunks:
+
+    def __init__(self) -> None:
+        self._stream = EventStream()
+
+    def feed(self, chunk: bytes) -> Iterator[Progress]:
+        """The events that end within the chunk.
+
+        HubUnavailable if one is not a JSON object or longer than EVENT_BYTES_MAX.
+        """
         try:
-            for arrived in stream.feed(chunk):
-                event = _progress(arrived.content)
-                yield event
-                if event.ready or event.failed:
-                    return
+            for arrived in self._stream.feed(chunk):
+                yield _progress(arrived.content)
         except EventTooLarge:
             raise _broken("an event is too large") from None
 

@@ -4,16 +4,15 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Self, TypeVar
 from urllib.parse import urlencode
 
 import httpx
 
-from app.hub.exchange import Answer, Exchange, Header, Timeouts
+from app.hub.exchange import Answer, Exchange, Header, Timeouts, read
 from app.hub.operations import kind_of
 from app.hub.wire import hub_reason
 from app.launch.errors import HubBusy, HubError, HubFailed, HubForbidden, HubRefused, HubUnavailable
@@ -107,19 +106,16 @@ class HubRest:
         except httpx.HTTPError as error:
             raise _unavailable(operation, error) from error
 
-    @asynccontextmanager
-    async def stream(self, path: str, operation: str) -> AsyncGenerator[AsyncIterable[bytes]]:
-        """`GET` a stream; what it sends as it comes, and its connection is closed on leaving. Errors as in `call`."""
+    async def stream(self, path: str, operation: str) -> "HubStream":
+        """`GET` what goes on after the head of its answer, to be closed. Errors as in `call`, now and later on."""
         request = self._request("GET", path, operation, timeouts=STREAM)
         try:
-            async with self._exchange.stream(request) as (response, chunks):
-                if response.status_code != 200:
-                    content = b"".join([chunk async for chunk in chunks])
-                    refused = Answer(status=response.status_code, headers=response.headers, content=content)
-                    raise _refusal(refused, operation)
-                yield chunks
+            response = await self._exchange.open(request)
+            if response.status_code != 200:
+                raise _refusal(await read(response), operation)
         except httpx.HTTPError as error:
             raise _unavailable(operation, error) from error
+        return HubStream(response, operation)
 
     async def repeat(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask until there is an answer, up to `retries` times. Only for what may be done twice."""
@@ -200,6 +196,29 @@ class HubRest:
             headers=[self._authorization if token is None else _authorization(token)],
             content=b"" if body is None else json.dumps(body).encode(),
         )
+
+
+class HubStream:
+    """What comes after the head of an answer, chunk by chunk. No generator: an event loop keeps a list of those."""
+
+    def __init__(self, response: httpx.Response, operation: str) -> None:
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        self._stream = response.stream
+        self._chunks = aiter(response.stream)
+        self._operation = operation
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._chunks)
+        except httpx.HTTPError as error:
+            raise _unavailable(self._operation, error) from error
+
+    async def aclose(self) -> None:
+        """Close the connection, unless the answer has come to its end."""
+        await self._stream.aclose()
 
 
 def _authorization(token: str) -> Header:

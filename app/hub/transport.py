@@ -5,7 +5,8 @@ Why not httpx's own: `docs/decisions/0001-own-transport.md`.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
+from functools import lru_cache
 
 import aiohttp
 import httpx
@@ -56,14 +57,15 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Send the request and return once the headers of the response are there."""
         url = _url(request)
         timeouts = request.extensions.get("timeout", {})
-        content = await request.aread()
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        content = b"".join([part async for part in request.stream])
         try:
             response = await self._opened_session().request(
                 request.method,
                 url,
                 headers=_headers(request),
                 data=_Body(content, timeouts.get("write")) if content else None,
-                timeout=_client_timeout(timeouts),
+                timeout=_client_timeout(timeouts.get("connect"), timeouts.get("read")),
                 allow_redirects=False,
             )
         except httpx.RequestError as error:
@@ -177,10 +179,9 @@ def _headers(request: httpx.Request) -> list[tuple[str, str]]:
     ]
 
 
-def _client_timeout(timeouts: Mapping[str, float | None]) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(
-        connect=_aiohttp_seconds(timeouts.get("connect")), sock_read=_aiohttp_seconds(timeouts.get("read"))
-    )
+@lru_cache
+def _client_timeout(connect_s: float | None, read_s: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(connect=_aiohttp_seconds(connect_s), sock_read=_aiohttp_seconds(read_s))
 
 
 def _aiohttp_seconds(seconds: float | None) -> float | None:

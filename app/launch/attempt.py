@@ -127,11 +127,12 @@ async def _mint_anew(attempt: Attempt, hub: Hub, entry: Entry) -> _Credential:
     return await _mint(attempt, hub, entry)
 
 
-async def _both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
+async def _both(beside: Coroutine[Any, Any, A], work: Coroutine[Any, Any, B]) -> tuple[A, B]:
     """Both results; the first error of either cancels the other and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = group.create_task(first), group.create_task(second)
+            task = group.create_task(beside)
+            result = await work
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors
-    return tasks[0].result(), tasks[1].result()
+    return task.result(), result

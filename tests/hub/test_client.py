@@ -135,6 +135,29 @@ async def test_progress_that_is_forbidden_is_not_progress_that_has_not_begun(hub
     assert not isinstance(refusal.value, NotStarting)
 
 
+@pytest.mark.parametrize("end", ["ready", "failed"])
+async def test_nothing_is_read_after_the_end_of_a_spawn(hub: FakeHub, client: HubClient, end: str) -> None:
+    told = f'data: {{"{end}": true}}\n\ndata: no JSON\n\n'
+    hub.fail_on("progress", status=200, body=told.encode())
+
+    events = [event async for event in client.progress("alice", "")]
+
+    assert [(event.ready, event.failed) for event in events] == [(end == "ready", end == "failed")]
+
+
+@pytest.mark.parametrize("how", ["drop", "reset"])
+async def test_a_stream_that_breaks_gives_what_came_before(hub: FakeHub, client: HubClient, how: Any) -> None:
+    hub.create_user("alice")
+    hub.spawn_plan("alice", SpawnPlan(never=True))
+    hub.cut_progress("alice", after_events=1, how=how)
+    await client.start_server("alice", "", {})
+    events = client.progress("alice", "")
+
+    assert (await anext(events)).message == "Server requested"
+    with pytest.raises(HubUnavailable, match="the connection broke before the answer was complete"):
+        await anext(events)
+
+
 @pytest.mark.parametrize("status", [302, 424, 503])
 async def test_a_server_that_is_not_there_does_not_answer(hub: FakeHub, client: HubClient, status: Any) -> None:
     hub.absent_status = status

@@ -1,8 +1,7 @@
 """The Hub's progress stream, however it is cut and whatever it holds."""
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.event_stream import EVENT_BYTES_MAX
-from app.hub.progress import parse_progress
+from app.hub.progress import ProgressStream
 from app.launch.errors import HubUnavailable
 from app.launch.ports import Progress
 
@@ -32,20 +31,13 @@ TWO = [Progress(message="a"), Progress(message="b")]
 A, B = b'data: {"message": "a"}', b'data: {"message": "b"}'
 
 
-async def feed(chunks: Iterable[bytes]) -> AsyncGenerator[bytes]:
-    for chunk in chunks:
-        yield chunk
-
-
-def parsed(*chunks: bytes) -> list[Progress]:
-    async def collect() -> list[Progress]:
-        return [event async for event in parse_progress(feed(chunks))]
-
-    return asyncio.run(collect())
+def parsed(chunks: Iterable[bytes]) -> list[Progress]:
+    stream = ProgressStream()
+    return [event for chunk in chunks for event in stream.feed(chunk)]
 
 
 def test_the_hubs_own_stream_gives_its_events() -> None:
-    assert parsed(STREAM) == EVENTS
+    assert parsed([STREAM]) == EVENTS
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
@@ -54,7 +46,7 @@ def test_any_cut_of_the_stream_gives_the_same_events(line_end: bytes, cuts: list
     stream = STREAM.replace(b"\n", line_end)
     bounds = [0, *sorted(cuts), len(stream)]
 
-    assert parsed(*(stream[start:end] for start, end in pairwise(bounds))) == EVENTS
+    assert parsed(stream[start:end] for start, end in pairwise(bounds)) == EVENTS
 
 
 @given(st.lists(st.sampled_from([b"\n", b"\r\n", b"\r"]), min_size=20, max_size=20))
@@ -64,7 +56,7 @@ def test_mixed_line_ends_in_single_bytes_give_the_same_events(line_ends: list[by
         follows_cr = not line and stream.endswith(b"\r")  # with LF it would make one end of two
         stream += line + (b"\r" if follows_cr and end == b"\n" else end)
 
-    assert parsed(*(stream[index : index + 1] for index in range(len(stream)))) == EVENTS
+    assert parsed(stream[index : index + 1] for index in range(len(stream))) == EVENTS
 
 
 @pytest.mark.parametrize(
@@ -92,7 +84,7 @@ def test_mixed_line_ends_in_single_bytes_give_the_same_events(line_ends: list[by
     ],
 )
 def test_a_stream_is_read_as_the_specification_says(chunks: tuple[bytes, ...], events: list[Progress]) -> None:
-    assert parsed(*chunks) == events
+    assert parsed(chunks) == events
 
 
 @pytest.mark.parametrize(
@@ -115,7 +107,7 @@ def test_a_stream_is_read_as_the_specification_says(chunks: tuple[bytes, ...], e
     ],
 )
 def test_progress_is_a_whole_number_from_0_to_100_or_none(progress: str, expected: int | None) -> None:
-    assert parsed(f'data: {{"progress": {progress}}}\n\n'.encode()) == [Progress(message="", progress=expected)]
+    assert parsed([f'data: {{"progress": {progress}}}\n\n'.encode()]) == [Progress(message="", progress=expected)]
 
 
 @pytest.mark.parametrize(
@@ -132,22 +124,15 @@ def test_progress_is_a_whole_number_from_0_to_100_or_none(progress: str, expecte
     ],
 )
 def test_fields_of_the_wrong_kind_are_as_good_as_absent(event: bytes, expected: Progress) -> None:
-    assert parsed(b"data: " + event + b"\n\n") == [expected]
+    assert parsed([b"data: " + event + b"\n\n"]) == [expected]
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none())))
 def test_any_object_gives_an_event_that_can_be_encoded(event: dict[str, object]) -> None:
-    [progress] = parsed(f"data: {json.dumps(event)}\n\n".encode())
+    [progress] = parsed([f"data: {json.dumps(event)}\n\n".encode()])
 
     assert progress.message.encode() is not None
     assert (progress.url or "").encode() is not None
-
-
-@pytest.mark.parametrize("end", ["ready", "failed"])
-def test_nothing_is_read_after_the_end_of_the_spawn(end: str) -> None:
-    events = parsed(f'data: {{"{end}": true}}\n\ndata: no JSON\n\n'.encode(), b"data: no JSON\n\n")
-
-    assert [(event.ready, event.failed) for event in events] == [(end == "ready", end == "failed")]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +140,7 @@ def test_nothing_is_read_after_the_end_of_the_spawn(end: str) -> None:
 )
 def test_what_is_not_a_json_object_is_an_error_that_repeats_none_of_it(content: bytes) -> None:
     with pytest.raises(HubUnavailable, match="JupyterHub did not tell of the spawn: an event is not") as raised:
-        parsed(b"data: " + content + b"\n\n")
+        parsed([b"data: " + content + b"\n\n"])
 
     assert "hunter2" not in str(raised.value)
 
@@ -170,10 +155,10 @@ def test_what_is_not_a_json_object_is_an_error_that_repeats_none_of_it(content: 
     ],
     ids=["line", "data", "lines-of-data", "in-one-chunk"],
 )
-async def test_an_event_without_end_is_given_up(start: bytes, more: bytes) -> None:
+def test_an_event_without_end_is_given_up(start: bytes, more: bytes) -> None:
     taken = 0
 
-    async def endless() -> AsyncGenerator[bytes]:
+    def endless() -> Iterator[bytes]:
         nonlocal taken
         yield start
         while True:
@@ -181,24 +166,12 @@ async def test_an_event_without_end_is_given_up(start: bytes, more: bytes) -> No
             yield more
 
     with pytest.raises(HubUnavailable, match="too large"):
-        [event async for event in parse_progress(endless())]
+        parsed(endless())
 
     assert taken < EVENT_BYTES_MAX * 2
 
 
-async def test_comments_without_end_are_no_event() -> None:
+def test_comments_without_end_are_no_event() -> None:
     comments = [b": " + b"x" * 65_000 + b"\n"] * 40
 
-    assert [event async for event in parse_progress(feed([*comments, A + b"\n\n"]))] == ONE
-
-
-async def test_an_error_of_the_connection_passes_through_after_the_events_before_it() -> None:
-    async def broken() -> AsyncGenerator[bytes]:
-        yield A + b"\n\n"
-        raise ConnectionResetError
-
-    events = parse_progress(broken())
-
-    assert await anext(events) == ONE[0]
-    with pytest.raises(ConnectionResetError):
-        await anext(events)
+    assert parsed([*comments, A + b"\n\n"]) == ONE
