@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Literal
 
 import psycopg
@@ -39,10 +39,11 @@ class PostgresDatabase:
         # that wait for them.
         frozen_ms = round(1000 * max(1.0, lease_s / 3))
         frozen = {"idle_in_transaction_session_timeout": frozen_ms}
-        self.writing = _engine(url, connections=1, isolation="READ COMMITTED", **frozen)
-        self.counting = _engine(url, connections=1, isolation="READ COMMITTED", **frozen)
+        self.writing = _engine(url, connections=1, isolation="READ COMMITTED", session=frozen)
+        self.counting = _engine(url, connections=1, isolation="READ COMMITTED", session=frozen)
         """Counts lock what many requests share; within the log's transactions that would make deadlocks."""
-        self.reading = _engine(url, connections=readers, isolation="AUTOCOMMIT", default_transaction_read_only="on")
+        only_read = {"default_transaction_read_only": "on"}
+        self.reading = _engine(url, connections=readers, isolation="AUTOCOMMIT", session=only_read, pings=True)
         """Each statement sees what was committed when it began. Nothing can be written through it."""
 
     def open(self) -> None:
@@ -90,8 +91,14 @@ class PostgresDatabase:
 
 
 def _engine(
-    url: URL, *, connections: int, isolation: Literal["READ COMMITTED", "AUTOCOMMIT"], **session: object
+    url: URL,
+    *,
+    connections: int,
+    isolation: Literal["READ COMMITTED", "AUTOCOMMIT"],
+    session: Mapping[str, object],
+    pings: bool = False,
 ) -> Engine:
+    """`pings`: each use of a connection finds out whether it is still there, which the writer does by itself."""
     own = " ".join(f"-c {name}={value}" for name, value in {**_SESSION, **session}.items())
     given = url.query.get("options", "")
     options = f"{given if isinstance(given, str) else ' '.join(given)} {own}".strip()
@@ -100,7 +107,7 @@ def _engine(
         isolation_level=isolation,
         pool_size=connections,
         max_overflow=0,
-        pool_pre_ping=True,
+        pool_pre_ping=pings,
         hide_parameters=True,
         connect_args={**_CONNECT, "options": options},
     )

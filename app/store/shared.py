@@ -7,14 +7,14 @@ held already, and there is nobody to notify.
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import ARRAY, Connection, String, bindparam, func, select
 
 CHANNEL = "hublaunch"
 """Of LISTEN and NOTIFY. A notice is a launch's id and its last `seq`, or empty: there is something to do."""
 WORK = ""
 
 _LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name"), 0)))
-_NOTIFY = select(func.pg_notify(CHANNEL, bindparam("notice")))
+_NOTIFY = select(func.pg_notify(CHANNEL, func.unnest(bindparam("notices", type_=ARRAY(String)))))
 _NOW = select(func.now())
 
 
@@ -48,5 +48,4 @@ def lock(connection: Connection, names: Collection[str]) -> None:
 def notify(connection: Connection, notices: Collection[str]) -> None:
     """Tell the other processes, once this transaction is stored."""
     if is_shared(connection):
-        for notice in notices:
-            connection.execute(_NOTIFY, {"notice": notice})
+        connection.execute(_NOTIFY, {"notices": list(notices)})

@@ -171,13 +171,14 @@ class Writer:
     def _transact(self, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
         """All changes in one transaction; if one fails, again from the start, each in a savepoint of its own.
 
-        Their locks come before everything else, so that no process waits for one with a row that another needs.
+        Their locks come before everything else, so that no process waits for one with a row that another needs. If the
+        connection was lost in the meantime, the second run is on another one.
         """
         locks = {write.lock for write in batch if write.lock is not None}
         with self._engine.connect() as connection:
             transaction = connection.begin()
-            lock(connection, locks)
             try:
+                lock(connection, locks)
                 outcomes = _together(connection, batch)
             except Exception:  # noqa: BLE001 - whose it is shows itself in the second run
                 transaction.rollback()

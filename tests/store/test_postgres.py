@@ -7,6 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.event import listens_for
 
 from app.launch.admission import Position
 from app.launch.feed import Feed
@@ -118,6 +119,10 @@ async def test_a_store_whose_connections_were_cut_makes_new_ones(
 
     assert (await store.append(launch, PULLING)).seq == 2
     assert len(await store.events(launch.id, after=0)) == 2
+
+    cut_connections(postgres, url)
+
+    assert await store.get((await accepted(store)).id)  # which begins with a lock
     assert await store.is_healthy()
 
 
@@ -241,6 +246,19 @@ async def test_who_waits_for_another_s_event_appends_behind_it(url: str, sealer:
                 pass
 
         assert await behind == 3
+
+
+async def test_a_burst_of_events_takes_no_more_statements_than_one(url: str, store: SqlLaunchStore) -> None:
+    appends = [Append(launch.id, launch.fence, PULLING, None) for launch in [await accepted(store) for _ in range(5)]]
+
+    def statements(appends: Sequence[Append]) -> int:
+        counted = []
+        with store._database.writing.begin() as connection:
+            listens_for(connection, "after_cursor_execute")(lambda *_: counted.append(1))
+            append(connection, appends)
+        return len(counted)
+
+    assert statements(appends) == statements(appends[:1]) == 4
 
 
 async def test_to_find_old_launches_no_attempt_of_another_is_read(url: str, store: SqlLaunchStore) -> None:
