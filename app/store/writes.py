@@ -125,7 +125,11 @@ def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]
     logs = _logs(connection, {append.launch_id for append in appends})
     events = [logs[append.launch_id].append(append) for append in appends]
     connection.execute(_INSERT_EVENT, [event_row(event) for event in events])
-    connection.execute(_UPDATE_LAUNCH, [log.row() for log in logs.values()])
+    if turned := [log.turned_row() for log in logs.values() if log.has_turned]:
+        connection.execute(_UPDATE_LAUNCH, turned)
+    if grown := [log.grown_row() for log in logs.values() if not log.has_turned]:
+        # SQLite writes each index anew that has a column of an UPDATE in its condition, changed or not.
+        connection.execute(_UPDATE_LAUNCH, grown)
     if started := [_started(append, logs) for append in appends if append.step.server_started_at]:
         connection.execute(_UPDATE_ATTEMPT, started)
     if due := [log.attempt_key() for log in logs.values() if log.status in (Status.FAILED, Status.CANCELLED)]:
@@ -213,12 +217,15 @@ class _Log:
     at: datetime
     progress: int
     ended_at: datetime | None = None
+    has_turned: bool = False
+    """Whether more of the launch has changed than where its log ends."""
 
     def append(self, append: Append) -> Event:
         check_fence(self.launch_id, append.fence, held=self.fence)
         step = append.step
         if step.phase is Status.STOPPED or not self.status.may_become(step.phase):
             raise ValueError(f"launch {self.launch_id} is {self.status}, so it cannot become {step.phase}")
+        self.has_turned = self.has_turned or step.phase is not self.status
         self.status, self.seq, self.at = step.phase, self.seq + 1, max(self.at, datetime.now(UTC))
         self.ended_at = self.at if self.status.ends_stream else None
         self.progress = self.progress if step.progress is None else step.progress
@@ -240,11 +247,12 @@ class _Log:
             problem=step.problem,
         )
 
-    def row(self) -> dict[str, Any]:
-        return {
-            "of_launch": self.launch_id,
+    def grown_row(self) -> dict[str, Any]:
+        return {"of_launch": self.launch_id, "last_seq": self.seq}
+
+    def turned_row(self) -> dict[str, Any]:
+        return self.grown_row() | {
             "status": self.status.value,
-            "last_seq": self.seq,
             "owner": self.owner,
             "launching_at": self.launching_at,
             "ended_at": self.ended_at,
