@@ -1,8 +1,7 @@
 """What a launch costs, guarded: calls of Python functions, as a ratio to bare aiohttp's in the same run.
 
-Unlike seconds these are much the same on every machine and in every run: alone 1.9 and 5.1, on a busy machine 2.1 and
-at most 5.6, as answers then come in more pieces. A bar is a tenth above the latter: whoever makes a launch dearer on
-purpose raises it. `make bench` measures what the calls take.
+Unlike seconds these are much the same on every machine and in every run: 1.9 and 4.8, alone or on a busy machine. A bar
+is a tenth above: whoever makes a launch dearer on purpose raises it. `make bench` measures what the calls take.
 """
 
 import cProfile
@@ -50,10 +49,10 @@ async def calls_in_the_service(tmp_path: Path) -> float:
 async def test_a_launch_by_the_library_makes_little_more_than_twice_as_many_calls_as_bare_aiohttp() -> None:
     ratio = await calls_by("library") / await calls_by("aiohttp")
 
-    assert ratio < 2.35
+    assert ratio < 2.1
 
 
 async def test_a_launch_by_the_service_makes_few_times_as_many_calls_as_bare_aiohttp(tmp_path: Path) -> None:
     ratio = await calls_in_the_service(tmp_path) / await calls_by("aiohttp")
 
-    assert ratio < 6.2
+    assert ratio < 5.3
