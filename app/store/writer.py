@@ -4,15 +4,15 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, RootTransaction
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from app.store.shared import lock
 
@@ -171,19 +171,16 @@ class Writer:
     def _transact(self, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
         """All changes in one transaction; if one fails, again from the start, each in a savepoint of its own.
 
-        Their locks come before everything else, so that no process waits for one with a row that another needs. If the
-        connection was lost in the meantime, the second run is on another one.
+        If the connection is lost before the commit, the second run is on another one.
         """
         locks = {write.lock for write in batch if write.lock is not None}
         with self._engine.connect() as connection:
-            transaction = connection.begin()
+            transaction = _begin(connection, locks)
             try:
-                lock(connection, locks)
                 outcomes = _together(connection, batch)
             except Exception:  # noqa: BLE001 - whose it is shows itself in the second run
                 transaction.rollback()
-                transaction = connection.begin()
-                lock(connection, locks)
+                transaction = _begin(connection, locks)
                 outcomes = [_apart(connection, write) for write in batch]
             try:
                 transaction.commit()
@@ -191,6 +188,23 @@ class Writer:
                 connection.invalidate()  # in SQLite it is still in the transaction, which the pool takes for ended
                 raise
             return outcomes
+
+
+def _begin(connection: Connection, locks: Collection[str]) -> RootTransaction:
+    """A transaction, on another connection if this one was lost while nobody used it.
+
+    Its locks come first, so that no process waits for one with a row that another needs.
+    """
+    transaction = connection.begin()
+    try:
+        lock(connection, locks)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        transaction.rollback()
+        transaction = connection.begin()
+        lock(connection, locks)
+    return transaction
 
 
 def _together(connection: Connection, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
