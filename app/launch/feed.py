@@ -15,9 +15,10 @@ log = logging.getLogger(__name__)
 
 
 class _Tail:
-    """What this process knows of one followed launch's log; all its followers share it."""
+    """What this process knows of one launch's log; all its followers share it."""
 
-    def __init__(self, idle_s: float) -> None:
+    def __init__(self, *, idle_s: float, forget: Callable[[], object]) -> None:
+        """`forget` is called when nothing was heard of a launch for `idle_s` that nobody follows."""
         self.events: list[Event] = []
         self.followers = 0
         self.reading: asyncio.Task[None] | None = None
@@ -29,8 +30,9 @@ class _Tail:
         self._latest: tuple[int, Sequence[Event]] = 0, ()
         """Above which event `since` was asked last, and its answer."""
         self._idle_s = idle_s
+        self._forget = forget
         self._waiting: list[asyncio.Future[bool]] = []
-        self._idle = asyncio.get_running_loop().call_later(idle_s, self._settle, False)
+        self._idle = asyncio.get_running_loop().call_later(idle_s, self._fall_idle)
 
     @property
     def is_behind(self) -> bool:
@@ -101,9 +103,15 @@ class _Tail:
         """Nobody follows any more."""
         self._idle.cancel()
 
+    def _fall_idle(self) -> None:
+        if self.followers:
+            self._settle(False)
+        else:
+            self._forget()
+
     def _settle(self, has_more: bool) -> None:
         self._idle.cancel()
-        self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._settle, False)
+        self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._fall_idle)
         settled, self._waiting = self._waiting, []
         for waiting in settled:
             if not waiting.done():
@@ -113,8 +121,9 @@ class _Tail:
 class Feed:
     """The launches' logs as streams. The log in the store is the truth, `publish` the news that it has grown.
 
-    Each followed launch has one copy of its log in this process, read once however many follow. Whoever follows one of
-    which nothing is heard for `idle_s` is told so.
+    Each followed launch has one copy of its log in this process, read once however many follow; one that was accepted
+    here has it from its first event on, as who asked for it is about to follow. Whoever follows a launch of which
+    nothing is heard for `idle_s` is told so.
     """
 
     def __init__(self, store: LaunchStore, *, idle_s: float) -> None:
@@ -132,7 +141,8 @@ class Feed:
 
     def publish(self, event: Event) -> None:
         """Tell this process's followers of an event that is stored."""
-        if tail := self._tails.get(event.launch_id):
+        tail = self._tail(event.launch_id) if event.seq == 1 else self._tails.get(event.launch_id)
+        if tail is not None:
             tail.extend((event,))
 
     def note(self, launch_id: str, seq: int) -> None:
@@ -143,7 +153,7 @@ class Feed:
     @property
     def see_a_line(self) -> bool:
         """Whether anybody here follows a launch that waits in line."""
-        return any(tail.is_in_line for tail in self._tails.values())
+        return any(tail.is_in_line and tail.followers for tail in self._tails.values())
 
     def tell_positions(self, positions: Mapping[str, Position]) -> None:
         """Tell followers of launches in line where those stand."""
@@ -154,7 +164,7 @@ class Feed:
         """Go on until cancelled: see what other processes have stored, should the news of it have been lost."""
         while True:
             await asyncio.sleep(every_s)
-            followed = [launch_id for launch_id, tail in self._tails.items() if not tail.has_ended]
+            followed = [launch_id for launch_id, tail in self._tails.items() if tail.followers and not tail.has_ended]
             if followed:
                 try:
                     ends = await self._store.ends(followed)
@@ -185,9 +195,7 @@ class Feed:
         the launch's stream, with the feed, or with a log that is not there any more. Between two items it holds
         nothing but memory; close it (`aclosing`) to stop following.
         """
-        tail = self._tails.get(launch_id)
-        if tail is None:
-            tail = self._tails[launch_id] = _Tail(self._idle_s)
+        tail = self._tail(launch_id)
         tail.followers += 1
         told: Position | None = None
         try:
@@ -213,6 +221,13 @@ class Feed:
             if not tail.followers:
                 tail.close()
                 del self._tails[launch_id]
+
+    def _tail(self, launch_id: str) -> _Tail:
+        """What is known of this launch, if only from now on."""
+        tail = self._tails.get(launch_id)
+        if tail is None:
+            tail = self._tails[launch_id] = _Tail(idle_s=self._idle_s, forget=partial(self._tails.pop, launch_id))
+        return tail
 
     async def _read(self, launch_id: str, tail: _Tail) -> None:
         """Bring the tail up to the log. Followers who ask at once share one read, and its error."""

@@ -61,6 +61,29 @@ async def seqs(feed: Feed, launch: Launch) -> list[int]:
     ]
 
 
+async def test_who_follows_a_launch_that_was_accepted_here_is_told_without_a_read(store: GatedStore) -> None:
+    feed = Feed(store, idle_s=60)
+    launch = await accepted(store)
+    await store.append(launch, PULLING)
+    await store.append(launch, READY)
+
+    assert await seqs(feed, launch) == [1, 2, 3]
+    assert not store.read.is_set()
+
+
+async def test_a_launch_that_nobody_follows_is_forgotten_once_nothing_is_heard_of_it(store: GatedStore) -> None:
+    feed = Feed(store, idle_s=IDLE_S)
+    launch, later = await accepted(store), await accepted(store)
+    async with aclosing(feed.follow(later.id)) as following:
+        while await anext(following):
+            pass  # until nothing was heard of the later one for the idle time
+    await store.append(launch, PULLING)
+    await store.append(launch, READY)
+
+    assert await seqs(feed, launch) == [1, 2, 3]
+    assert store.read.is_set()
+
+
 async def test_a_stream_goes_on_when_it_shares_a_read_that_began_before_the_last_event(store: GatedStore) -> None:
     launch = await accepted(store)
     feed = Feed(store, idle_s=IDLE_S)
@@ -182,6 +205,13 @@ async def test_there_is_a_line_to_see_while_a_launch_that_is_followed_stands_in_
     await store.append(launch, PULLING)
 
     assert [*seen, feed.see_a_line] == [True, False]
+
+
+async def test_there_is_no_line_to_see_before_anybody_follows(store: GatedStore) -> None:
+    feed = Feed(store, idle_s=60)
+    await accepted(store)
+
+    assert not feed.see_a_line
 
 
 async def test_there_is_no_line_to_see_once_nobody_follows(in_line: tuple[Feed, Launch, Following]) -> None:
