@@ -5,11 +5,13 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.event import listen
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from app.launch.errors import LaunchNotFound
@@ -18,6 +20,7 @@ from app.launch.ports import LaunchStore
 from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from app.store.tables import launch_attempts, launch_events, launches
+from app.store.writes import Append, append
 from tests.store.databases import sqlite_only
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, first_event, new_launch, second_attempt
 
@@ -320,3 +323,24 @@ def test_concurrent_appends_leave_dense_logs_in_the_order_of_asking(asked: list[
 
     with TemporaryDirectory() as directory:
         asyncio.run(scenario(f"sqlite:///{directory}/x.sqlite"))
+
+
+@sqlite_only
+async def test_an_event_that_changes_no_status_writes_no_index(store: SqlLaunchStore) -> None:
+    launch = new_launch()
+    await store.accept(launch)
+    await store.append(launch, PULLING)
+    updates: list[tuple[str, Any]] = []
+
+    def note(_connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        if statement.startswith("UPDATE"):
+            updates.append((statement, parameters))
+
+    with store._database.writing.begin() as connection:
+        listen(connection, "after_cursor_execute", note)
+        append(connection, [Append(launch.id, launch.fence, PULLING, None)])
+        [(statement, parameters)] = updates
+        opcodes = {row.opcode for row in connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)}
+
+    assert "Insert" in opcodes
+    assert "IdxInsert" not in opcodes
