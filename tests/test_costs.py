@@ -1,6 +1,6 @@
 """What a launch costs, guarded: calls of Python functions, as a ratio to bare aiohttp's in the same run.
 
-Unlike seconds these are much the same on every machine and in every run: 1.9 and 4.8, alone or on a busy machine. A bar
+Unlike seconds these are much the same on every machine and in every run: 1.9 and 4.5, alone or on a busy machine. A bar
 is a tenth above: whoever makes a launch dearer on purpose raises it. `make bench` measures what the calls take.
 """
 
@@ -46,7 +46,7 @@ async def calls_in_the_service(tmp_path: Path) -> float:
     return calls(profile) / LAUNCHES
 
 
-async def test_a_launch_by_the_library_makes_little_more_than_twice_as_many_calls_as_bare_aiohttp() -> None:
+async def test_a_launch_by_the_library_makes_about_twice_as_many_calls_as_bare_aiohttp() -> None:
     ratio = await calls_by("library") / await calls_by("aiohttp")
 
     assert ratio < 2.1
@@ -55,4 +55,4 @@ async def test_a_launch_by_the_library_makes_little_more_than_twice_as_many_call
 async def test_a_launch_by_the_service_makes_few_times_as_many_calls_as_bare_aiohttp(tmp_path: Path) -> None:
     ratio = await calls_in_the_service(tmp_path) / await calls_by("aiohttp")
 
-    assert ratio < 5.3
+    assert ratio < 5.0

@@ -100,8 +100,10 @@ class _Tail:
         self._settle(True)
 
     def close(self) -> None:
-        """Nobody follows any more."""
+        """Nobody follows any more; a read for those who did would wake what has no place in the feed."""
         self._idle.cancel()
+        if self.reading is not None:
+            self.reading.cancel()
 
     def _fall_idle(self) -> None:
         if self.followers:

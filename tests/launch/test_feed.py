@@ -84,6 +84,30 @@ async def test_a_launch_that_nobody_follows_is_forgotten_once_nothing_is_heard_o
     assert store.read.is_set()
 
 
+async def test_a_read_that_its_followers_did_not_wait_for_takes_nothing_from_those_who_come_later(
+    store: GatedStore,
+) -> None:
+    launch = await accepted(store)
+    feed = Feed(store, idle_s=IDLE_S)
+    store.gate.clear()
+    first = asyncio.create_task(seqs(feed, launch))
+    await store.read.wait()
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    store.gate.set()
+    async with aclosing(feed.follow(launch.id)) as following:
+        await anext(following)
+        for _ in range(3):
+            assert await anext(following) == ()
+        await store.append(launch, PULLING)
+
+        while not (news := await anext(following)):
+            assert feed.followers == 1
+
+    assert not isinstance(news, Position)
+    assert [event.seq for event in news] == [2]
+
+
 async def test_a_stream_goes_on_when_it_shares_a_read_that_began_before_the_last_event(store: GatedStore) -> None:
     launch = await accepted(store)
     feed = Feed(store, idle_s=IDLE_S)
