@@ -4,7 +4,7 @@ import re
 from urllib.parse import quote
 
 from app.launch.errors import InvalidRequest
-from app.launch.percent import decoded
+from app.launch.percent import decoded, is_read_alike
 
 PATH_MAX = 2000
 
@@ -43,8 +43,8 @@ def _check_below(below: str) -> None:
         raise _refused("must be relative to the server's root: no / at its beginning, and no //")
     if ":" in segments[0]:
         raise _refused("must be relative to the server's root: no scheme, and no : before the first /")
-    if ".." in segments:
-        raise _refused("must have no ..")
+    if not is_read_alike(below):
+        raise _refused("must have no .., and be UTF-8 once decoded")
 
 
 def opened_at(url: str, path: str, *, token: str | None) -> str:

@@ -3,10 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
-from app.launch.errors import DigestRequired, ImageNotAllowed, RepoNotAllowed
+from app.launch.carried import carried
+from app.launch.errors import DigestRequired, ImageNotAllowed, InvalidRequest, RepoNotAllowed
 from app.launch.image import ImagePattern, ImageReference
 from app.launch.model import LaunchRequest
 from app.launch.repo import RepoPattern, repo_name
+from app.launch.request import check_repo_url
 
 
 class Policy:
@@ -41,7 +43,7 @@ class Policy:
         `allowed_images` are an API key's own patterns, in place of the service's; each of the caller's Hub `groups`
         adds its own. ValueError if one of `allowed_images` is no pattern; who stores them asks `ImagePattern.parse`.
         """
-        self._check_repo(request.repo_url)
+        self._check_repos(request)
         image = ImageReference.parse(request.image)
         if self._require_digest and image.digest is None:
             raise DigestRequired
@@ -56,16 +58,36 @@ class Policy:
             patterns += self._group_images.get(group, ())
         return tuple(dict.fromkeys(patterns))
 
-    def _check_repo(self, repo_url: str) -> None:
-        if not repo_url:
-            if self._allowed_repos:
-                raise RepoNotAllowed(named=False)
+    def _check_repos(self, request: LaunchRequest) -> None:
+        """The repository and each other address that the launch carries; one below the repository goes with it."""
+        if not (self._allowed_repos or self._banned_repos):
             return
-        name = repo_name(repo_url)
+        below = None
+        if request.repo_url:
+            name = _checked_name(request.repo_url)
+            self._check_name(name)
+            below = f"{name}/"
+        elif self._allowed_repos:
+            raise RepoNotAllowed(named=False)
+        for address in carried(request):
+            self._check_name(_checked_name(address), below=below)
+
+    def _check_name(self, name: str, *, below: str | None = None) -> None:
         banned = any(pattern.bans(name) for pattern in self._banned_repos)
         allowed = not self._allowed_repos or any(pattern.allows(name) for pattern in self._allowed_repos)
-        if banned or not allowed:
+        if banned or not (allowed or (below is not None and name.startswith(below))):
             raise RepoNotAllowed(named=True)
+
+
+def _checked_name(address: str | None) -> str:
+    """RepoNotAllowed for what names no repository: its readers may not agree on which it is."""
+    if not address:
+        raise RepoNotAllowed(named=True)
+    try:
+        check_repo_url(address)
+    except InvalidRequest:
+        raise RepoNotAllowed(named=True) from None
+    return repo_name(address)
 
 
 @lru_cache(maxsize=256)

@@ -5,6 +5,7 @@ A repository URL is a label (`model.py`): nothing here or elsewhere in hublaunch
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Self
 
 from app.launch.glob import Glob
@@ -24,7 +25,7 @@ def repo_name(repo_url: str) -> str:
     """
     address, path = _address_and_path(decoded(repo_url))
     host, port = _host_and_port(address)
-    host, port = host.lower().rstrip("."), port.lstrip("0")
+    host, port = _one_spelling(host.lower().rstrip(".")), port.lstrip("0")
     return (host if port in _DEFAULT_PORTS else f"{host}:{port}") + _GIT_SUFFIX.sub("", _resolved(path))
 
 
@@ -78,6 +79,14 @@ def _host_and_port(address: str) -> tuple[str, str]:
     found = _ADDRESS.fullmatch(address)
     assert found  # as every text does
     return found["host"], found["port"] or ""
+
+
+def _one_spelling(host: str) -> str:
+    """An IPv6 address in its shortest form; every other host as it is."""
+    try:
+        return f"[{IPv6Address(host[1:-1])}]" if host.startswith("[") else host
+    except ValueError:
+        return host
 
 
 def _resolved(path: str) -> str:

@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Collection, Mapping
+from ipaddress import IPv4Address
 from typing import Any
 from urllib.parse import urlsplit
 
 from app.launch.errors import InvalidRequest
 from app.launch.model import LaunchRequest
 from app.launch.path import check_path
+from app.launch.percent import is_read_alike
 
 IMAGE_MAX = 512
 REPO_URL_MAX = 2000
@@ -27,11 +29,13 @@ _IMAGE = re.compile(
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
     r"(?:@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,})?"
 )
-# Neither user nor host nor path begins like an option of a command. A host in other letters is written xn--….
-_SCP_LIKE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!-)[^\s:@?#]+")
+# Neither user nor host nor path begins like an option of a command. A host in other letters is written xn--…. Git
+# decodes no % in this form.
+_SCP_LIKE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!-)[^\s:@?#%]+")
 _AUTHORITY = re.compile(
     r"(?:[A-Za-z0-9_][A-Za-z0-9._~-]*@)?(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?"
 )
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _REPO_SCHEMES = ("https", "http", "git", "ssh")
 
 
@@ -79,6 +83,8 @@ def check_repo_url(repo_url: str) -> None:
         raise InvalidRequest("repo_url", f"must have at most {REPO_URL_MAX} characters")
     if not repo_url.isprintable() or " " in repo_url:  # no other blank is printable
         raise InvalidRequest("repo_url", "must have no blanks and no control characters")
+    if not is_read_alike(repo_url):
+        raise InvalidRequest("repo_url", "must have no .. and no backslash, also not percent-encoded")
     if "://" not in repo_url:
         if _SCP_LIKE.fullmatch(repo_url):
             return
@@ -98,8 +104,22 @@ def _check_url(repo_url: str) -> None:
         raise InvalidRequest("repo_url", "must not have credentials in it")
     if not _AUTHORITY.fullmatch(url.netloc):
         raise InvalidRequest("repo_url", "must name its host with the letters a-z, digits, dots and hyphens")
+    if not _has_one_spelling(url.hostname):
+        raise InvalidRequest("repo_url", "must write an IP address as four numbers with dots, or in brackets")
     if "?" in repo_url or "#" in repo_url:
         raise InvalidRequest("repo_url", "must not have a query or a fragment, which could hold credentials")
+
+
+def _has_one_spelling(host: str) -> bool:
+    """Whether a host is no IPv4 address, or written as one usually is: 127.0.0.1 is also 2130706433 and 0x7f.1."""
+    last = host.rstrip(".").rpartition(".")[2]
+    if not _NUMBER.fullmatch(last):
+        return True
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def check_extra_args(extra_args: Mapping[str, Any], allowed: Collection[str]) -> None:

@@ -22,7 +22,25 @@ STARTS_OF_PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spa
         ({"allowed_repos": ("github.com/org/*",)}, {"image": IMAGE}, "repo_not_allowed"),
         (
             {"allowed_repos": ("github.com/org/*",)},
-            {"image": IMAGE, "repo_url": "https://github.com/org/%2e%2e/hunter2/repo"},
+            {"image": IMAGE, "repo_url": "https://github.com/hunter2/org/repo"},
+            "repo_not_allowed",
+        ),
+        (
+            {"allowed_repos": ("github.com/org/*",)},
+            {
+                "image": IMAGE,
+                "repo_url": "https://github.com/org/repo",
+                "path": "git-pull?repo=https://github.com/hunter2/repo",
+            },
+            "repo_not_allowed",
+        ),
+        (
+            {"allowed_repos": ("github.com/org/*",), "allowed_extra_args": ("binder_ref_url",)},
+            {
+                "image": IMAGE,
+                "repo_url": "https://github.com/org/repo",
+                "extra_args": {"binder_ref_url": "https://github.com/hunter2/repo/tree/main"},
+            },
             "repo_not_allowed",
         ),
         (
@@ -33,7 +51,7 @@ STARTS_OF_PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spa
     ],
 )
 async def test_what_may_not_be_launched_is_refused_before_anything_is_created_and_not_repeated(
-    settings: Settings, hub: FakeHub, terms: dict[str, Any], body: dict[str, str], code: str
+    settings: Settings, hub: FakeHub, terms: dict[str, Any], body: dict[str, Any], code: str
 ) -> None:
     async with serve(settings.model_copy(update=terms)) as service:
         answer = await service.http.post("/launch", json=body)

@@ -1,9 +1,10 @@
 """Repositories by one name each, and the patterns that allow and ban them."""
 
 import time
+from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.launch.errors import InvalidRequest
@@ -199,6 +200,49 @@ def test_whatever_passes_as_a_repo_url_is_banned_by_its_own_name(repo_url: str) 
         return
 
     assert ban.bans(repo_name(repo_url))
+
+
+@settings(deadline=None)  # another process is asked
+@given(
+    st.builds(
+        "{}{}{}".format,
+        st.sampled_from(["https://", "http://", "HTTPS://", "https:/", "https:\\\\", "ssh://git@", "git@"]),
+        st.sampled_from(["github.com", "github.com:443", "GitHub.com.", "127.1", "0x7f.1", "[0::1]", "github.com:org"]),
+        st.lists(
+            st.sampled_from(["/", "..", ".", "\\", "%2e", "%5c", "%2f", "%252e", "%255C", "%3a", ":", "//", "a", "é"]),
+            max_size=8,
+        ).map("".join),
+    )
+)
+@example("https://github.com/course/..\\..\\evil/x")
+@example("https://github.com/course/%2e%2e%5c..%5cevil/x")
+def test_a_browser_reads_each_url_that_passes_as_the_repository_of_its_name(
+    opens: Callable[[str], str], repo_url: str
+) -> None:
+    try:
+        check_repo_url(repo_url)
+    except InvalidRequest:
+        return
+    if "://" not in repo_url:  # is no address for a browser
+        return
+
+    assert repo_name(opens(repo_url)) == repo_name(repo_url)
+
+
+def test_what_git_does_not_decode_passes_for_no_other_host() -> None:
+    with pytest.raises(InvalidRequest):
+        check_repo_url("git@github.com:evil/x%3a//github.com/course/y")
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.01", "1.2.3.4.5"])
+def test_an_address_in_an_unusual_spelling_evades_no_ban(host: str) -> None:
+    with pytest.raises(InvalidRequest, match="four numbers"):
+        check_repo_url(f"https://{host}/a")
+
+
+def test_an_ipv6_address_has_one_name() -> None:
+    assert repo_name("https://[0:0::0:1]/a") == repo_name("https://[::1]/a")
+    assert RepoPattern.parse("[0::1]/*").bans(repo_name("https://[::1]/a"))
 
 
 @pytest.mark.parametrize(

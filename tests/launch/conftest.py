@@ -1,0 +1,32 @@
+"""How a browser reads addresses."""
+
+import json
+import subprocess
+from collections.abc import Callable, Generator
+
+import pytest
+
+from app.demo.proxy import node_and_npm
+
+
+@pytest.fixture(scope="module")
+def opens() -> Generator[Callable[[str], str]]:
+    """Node.js reads addresses as browsers do (https://url.spec.whatwg.org/)."""
+    program = (
+        "require('readline').createInterface({input: process.stdin})"
+        ".on('line', line => console.log(JSON.stringify(new URL(JSON.parse(line)).href)))"
+    )
+    node, _ = node_and_npm()
+    with subprocess.Popen([node, "-e", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        written, read = process.stdin, process.stdout
+
+        def ask(url: str) -> str:
+            written.write(json.dumps(url) + "\n")
+            written.flush()
+            href: str = json.loads(read.readline())
+            return href
+
+        yield ask
+        written.close()
