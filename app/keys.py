@@ -95,7 +95,6 @@ class ApiKeys:
         seen = fingerprint(self._path)
         if seen == self._seen and self._fault is None:
             return
-        self._seen = seen
         try:
             self._keys, self._fault = read_keys(self._path), None
         except KeysFault as fault:
@@ -104,6 +103,7 @@ class ApiKeys:
             self._keys, self._fault = (), str(fault)
         else:
             log.info("%s has changed: %d API keys", self._path, len(self._keys))
+        self._seen = seen
 
 
 def read_keys(path: Path, *, may_be_missing: bool = False) -> Sequence[ApiKey]:

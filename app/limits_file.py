@@ -16,6 +16,7 @@ from app.launch.quotas import Limits, Rule, Scope
 log = logging.getLogger(__name__)
 
 _EVERY_S = 5.0
+_SIZE_MAX = 1024 * 1024
 _RULES_MAX = 1000
 
 
@@ -40,7 +41,7 @@ def _until(value: object) -> datetime | None:
     raise ValueError("must be a date, or a time with its zone, such as 2026-05-20 or 2026-05-20T18:00:00+02:00")
 
 
-_Number = Annotated[int, Field(ge=0, strict=True)]
+_Number = Annotated[int, Field(ge=0, le=1_000_000_000, strict=True)]
 
 
 class _Rule(BaseModel):
@@ -93,7 +94,6 @@ class LimitsFile:
         seen = fingerprint(self._path)
         if seen == self._seen and self._fault is None:
             return
-        self._seen = seen
         try:
             self._limits, self._fault = read_limits(self._path), None
         except LimitsFault as fault:
@@ -102,20 +102,26 @@ class LimitsFile:
             self._fault = str(fault)
         else:
             log.info("%s has changed: %d limits, total %s", self._path, len(self._limits.rules), self._limits.total)
+        self._seen = seen
 
 
 def read_limits(path: Path) -> Limits:
     """The limits in the file; LimitsFault if it cannot be read or understood."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            text = file.read(_SIZE_MAX + 1).decode()
     except OSError as error:
         raise LimitsFault(f"The limits in {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise LimitsFault(f"The limits in {path} are not UTF-8: restore the file.") from error
+    if len(text) > _SIZE_MAX:
+        raise LimitsFault(f"The limits in {path} are longer than 1 MiB: shorten the file.")
     try:
         content = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise LimitsFault(f"The limits in {path} are neither YAML nor JSON: {_yaml_reason(error)}.") from None
+    except RecursionError:
+        raise LimitsFault(f"The limits in {path} are nested too deeply: remove brackets or indentation.") from None
     try:
         return _limits_of(_Content.model_validate(content))
     except ValidationError as error:
@@ -146,7 +152,16 @@ def _limits_of(content: _Content) -> Limits:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice: YAML would take the last, and the limits under the first would be lost."""
+    """Refuses a key that is there twice: YAML would take the last, and the limits under the first would be lost.
+
+    A value that YAML itself cannot make, such as the date 2026-06-31, is a fault of its line.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError, AttributeError) as error:
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]

@@ -55,7 +55,7 @@ from app.settings import Settings, SettingsFault, load_settings
 from app.store.database import described, is_shared, secret_key
 from app.store.errors import StoreError
 from app.store.sql import SqlLaunchStore
-from app.tasks import background, on_stop_signals
+from app.tasks import Background, on_stop_signals
 
 if TYPE_CHECKING:
     from app.observe.metrics import Metrics
@@ -126,7 +126,8 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         clock, shared = LeaseClock(settings.lease_s), is_shared(settings.database_url)
         feed = Feed(store, idle_s=HEARTBEAT_S)
         guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
-        told = await stack.enter_async_context(observing(settings, store, feed, guard))
+        background = Background()
+        told = await stack.enter_async_context(observing(settings, store, feed, guard, background))
         hub = await stack.enter_async_context(
             connect_hub(
                 settings,
@@ -136,18 +137,19 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             )
         )
         if shared:
-            await stack.enter_async_context(background(feed.keep_up(every_s=POLL_S)))
+            await stack.enter_async_context(background.running("notices", store.listen))
+            await stack.enter_async_context(background.running("feed", partial(feed.keep_up, every_s=POLL_S)))
         if limits_file is not None:
-            await stack.enter_async_context(background(limits_file.run()))
+            await stack.enter_async_context(background.running("limits", limits_file.run))
         limits = _limits(limits_file)
         check = _hub_check(settings, hub, store)
         service = await stack.enter_async_context(
-            _launching(settings, policy, limits, store, hub, feed, clock, guard, check.version)
+            _launching(settings, policy, limits, store, hub, feed, clock, guard, check.version, background)
         )
-        await stack.enter_async_context(background(check.run()))
+        await stack.enter_async_context(background.running("hub_check", check.run))
         limiter = open_limiter(settings, store)
-        await stack.enter_async_context(background(limiter.run()))
-        state = Health(store_is_healthy=store.is_healthy, hub=check, limits=limits_file)
+        await stack.enter_async_context(background.running("rate_limits", limiter.run))
+        state = Health(store_is_healthy=store.is_healthy, background=background, hub=check, limits=limits_file)
         stack.enter_context(on_stop_signals(state.stop, service.stop, feed.end))
         log.info(
             "Hub API at %s, servers under %s, launches in %s",
@@ -221,6 +223,7 @@ async def _launching(
     clock: LeaseClock,
     guard: Guard,
     hub_version: Callable[[], str | None],
+    background: Background,
 ) -> AsyncGenerator[LaunchService]:
     """The core, with all that goes on beside it; left, no launch has a task any more."""
     hook = Launcher(settings, hub=hub).hook
@@ -243,8 +246,9 @@ async def _launching(
     reaper = Reaper(store=store, hub=hub, keeping=keeping)
     async with (
         Leases(store=store, course=course, admission=admission, lease_s=settings.lease_s, clock=clock) as leases,
-        background(admission.run()),
-        background(reaper.run()),
+        background.running("leases", leases.run),
+        background.running("admission", admission.run),
+        background.running("reaper", reaper.run),
     ):
         yield LaunchService(
             store=store,

@@ -19,6 +19,7 @@ from app.launch.feed import Feed
 from app.launch.guard import Guard
 from app.launch.ports import LaunchStore
 from app.settings import Settings, SettingsFault
+from app.tasks import Background
 
 if TYPE_CHECKING:
     from app.observe.metrics import Metrics
@@ -37,12 +38,14 @@ class Observing:
 
 
 @asynccontextmanager
-async def observing(settings: Settings, store: LaunchStore, feed: Feed, guard: Guard) -> AsyncGenerator[Observing]:
+async def observing(
+    settings: Settings, store: LaunchStore, feed: Feed, guard: Guard, background: Background
+) -> AsyncGenerator[Observing]:
     """Watch as the settings ask for it. SettingsFault if a port or a file cannot be had."""
     async with AsyncExitStack() as stack:
         told = Observing()
         if settings.metrics_port is not None or settings.metrics_public:
-            told.metrics = await stack.enter_async_context(_metrics(settings, store, feed, guard))
+            told.metrics = await stack.enter_async_context(_metrics(settings, store, feed, guard, background))
             told.of_requests.append(refusals_to(told.metrics.on_refusal))
             told.of_hub.append(told.metrics.on_hub_request)
         if settings.traces_url is not None:
@@ -97,14 +100,23 @@ async def show_metrics(request: Request) -> Response:
 
 
 @asynccontextmanager
-async def _metrics(settings: Settings, store: LaunchStore, feed: Feed, guard: Guard) -> "AsyncGenerator[Metrics]":
+async def _metrics(
+    settings: Settings, store: LaunchStore, feed: Feed, guard: Guard, background: Background
+) -> "AsyncGenerator[Metrics]":
     """Metrics that hear what is stored, on their port if they have one."""
     from app.observe.metrics import Metrics  # noqa: PLC0415
     from app.observe.scrape import scrape_port  # noqa: PLC0415
 
     kinds = [*(operation.kind for operation in Operation), OTHER]
     capacity = partial(store.capacity, guard=guard, most=settings.max_concurrent_spawns)
-    metrics = Metrics(codes=codes(), kinds=kinds, capacity=capacity, followers=lambda: feed.followers)
+    metrics = Metrics(
+        codes=codes(),
+        kinds=kinds,
+        capacity=capacity,
+        followers=lambda: feed.followers,
+        loops=lambda: background.is_up,
+    )
+    background.on_end(metrics.on_loop_end)
     store.subscribe(metrics.on_event)
     store.on_change(metrics.on_change)
     async with AsyncExitStack() as stack:

@@ -1,32 +1,81 @@
-"""What goes on beside the requests, and what ends it."""
+"""Tasks that run beside the requests, and the signals that end the service."""
 
 import asyncio
 import logging
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any
 
 log = logging.getLogger(__name__)
 
-
-@asynccontextmanager
-async def background(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
-    """Let something go on beside the service, and end it with the service."""
-    task = asyncio.create_task(work)
-    task.add_done_callback(_log_failure)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+_PAUSE_S = (1.0, 5.0)
+_STEADY_S = 5.0
 
 
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        log.error("What went on in the background has ended with an error", exc_info=error)
+class Background:
+    """Runs the loops of this service, each in a task, and starts a loop that ends again.
+
+    No loop is meant to end, and each must be safe to start again: between two rounds it holds nothing that the next
+    start would miss. A loop counts as down from its end until it has run for `steady_s` again.
+    """
+
+    def __init__(self, *, pause_s: tuple[float, float] = _PAUSE_S, steady_s: float = _STEADY_S) -> None:
+        """`pause_s`: seconds before the first restart, doubled for each further one, and the longest pause."""
+        self._pause_s = pause_s
+        self._steady_s = steady_s
+        self._is_up: dict[str, bool] = {}
+        self._listeners: list[Callable[[str], None]] = []
+
+    @property
+    def is_up(self) -> Mapping[str, bool]:
+        """Each loop by its name, and whether it runs."""
+        return dict(self._is_up)
+
+    @property
+    def down(self) -> list[str]:
+        """The names of the loops that are down."""
+        return sorted(name for name, is_up in self._is_up.items() if not is_up)
+
+    def on_end(self, listener: Callable[[str], None]) -> None:
+        """Call `listener` with the name of every loop that ends while the service goes on."""
+        self._listeners.append(listener)
+
+    @asynccontextmanager
+    async def running(self, name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> AsyncGenerator[None]:
+        """Run a loop until the context is left."""
+        self._is_up[name] = True
+        task = asyncio.create_task(self._keep_running(name, loop), name=name)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _keep_running(self, name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task, clock = asyncio.current_task(), asyncio.get_running_loop()
+        assert task is not None
+        pause_s, longest_s = self._pause_s
+        while True:
+            steady = clock.call_later(self._steady_s, self._is_up.update, {name: True})
+            try:
+                await loop()
+                log.error("The background task %s ended. It starts again.", name)
+            except asyncio.CancelledError:
+                if task.cancelling():
+                    raise
+                log.exception("The background task %s was broken off. It starts again.", name)
+            except Exception:
+                log.exception("The background task %s failed. It starts again.", name)
+            finally:
+                steady.cancel()
+            pause_s = self._pause_s[0] if self._is_up[name] else min(2 * pause_s, longest_s)
+            self._is_up[name] = False
+            for listener in self._listeners:
+                listener(name)
+            await asyncio.sleep(pause_s)
 
 
 @contextmanager

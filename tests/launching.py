@@ -22,6 +22,7 @@ from app.launch.running import Running
 from app.launch.service import LaunchService
 from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
+from app.tasks import Background
 from tests.fakes.hub import FakeHub
 
 UNGUARDED = Guard(mode="off", failure_limit=4)
@@ -83,25 +84,25 @@ async def launching(
     reaper = Reaper(store=store, hub=client, keeping=Keeping(cull_after_s=cull_after_s, retention_s=retention_s))
     course = Course(store=store, hub=client, admission=admission, terms=terms)
     clock = LeaseClock(lease_s)
-    admitting = asyncio.create_task(admission.run())
-    try:
-        async with Leases(store=store, course=course, admission=admission, lease_s=lease_s, clock=clock) as leases:
-            service = LaunchService(
-                store=store,
-                admission=admission,
-                leases=leases,
-                reaper=reaper,
-                places=Places(store=store, reaper=reaper),
-                running=Running(store=store, reaper=reaper),
-                policy=policy or Policy(["*"]),
-                limits=lambda: limits,
-                accounts=Accounts(client, create_user=True, limits=server_limits),
-                launch_timeout_s=20,
-                max_wait_s=max_wait_s,
-                most_under_way=max_concurrent_spawns + max_queue,
-                retention_s=retention_s,
-            )
-            yield Launching(service, admission, leases, reaper, store)
-    finally:
-        admitting.cancel()
-        await asyncio.gather(admitting, return_exceptions=True)
+    background = Background()
+    async with (
+        background.running("admission", admission.run),
+        Leases(store=store, course=course, admission=admission, lease_s=lease_s, clock=clock) as leases,
+        background.running("leases", leases.run),
+    ):
+        service = LaunchService(
+            store=store,
+            admission=admission,
+            leases=leases,
+            reaper=reaper,
+            places=Places(store=store, reaper=reaper),
+            running=Running(store=store, reaper=reaper),
+            policy=policy or Policy(["*"]),
+            limits=lambda: limits,
+            accounts=Accounts(client, create_user=True, limits=server_limits),
+            launch_timeout_s=20,
+            max_wait_s=max_wait_s,
+            most_under_way=max_concurrent_spawns + max_queue,
+            retention_s=retention_s,
+        )
+        yield Launching(service, admission, leases, reaper, store)

@@ -101,6 +101,14 @@ def test_an_end_is_a_date_or_a_time_with_its_zone(path: Path, text: str, at: dat
         ("repositories: [{match: '*', most: 1}, {match: github.com, most: 1}]", "repositories.1.match: must go on"),
         ("total: 5\ntotal: 6", "line 1: total is there twice"),
         ("callers:\n  - match: *\n", "line 2: "),
+        ("callers: [{match: a, most: 1, until: 2026-06-31}]", "line 1: day is out of range for month"),
+        ("total: 5\ncallers:\n  - {match: a, most: 1, until: 2026-05-20 25:00:00}", "line 3: hour must be in 0..23"),
+        ("total: !!timestamp soon", "line 1: "),
+        ("total: " + 5000 * "9", "line 1: "),
+        ("total: 0x" + 5000 * "9", "total: Input should be less than or equal to 1000000000"),
+        (2000 * "[", "nested too deeply"),
+        (2000 * "{a: ", "nested too deeply"),
+        ("total: 5 #" + 2**20 * "x", "longer than 1 MiB"),
         ("total: {", "neither YAML nor JSON"),
         ("total: \x00", "neither YAML nor JSON"),
         ("!!python/object/apply:os.system ['false']", "neither YAML nor JSON"),
@@ -156,6 +164,34 @@ def test_a_bad_change_leaves_the_old_limits_and_says_so_once(path: Path, caplog:
     assert caplog.messages[0].endswith("Until then the limits from before hold.")
     assert "No such file" in caplog.messages[1]
     assert file.report()["fault"] is None
+
+
+@pytest.mark.parametrize("bad", ["callers: [{match: a, most: 1, until: 2026-06-31}]", 2000 * "["])
+def test_a_corrected_file_is_read_after_a_bad_one(path: Path, bad: str) -> None:
+    file = LimitsFile(path)
+
+    path.write_text(bad)
+    file.look()
+    path.write_text("total: 7")
+    file.look()
+
+    assert file.limits.total == 7
+    assert file.report() == {"rules": 0, "fault": None}
+
+
+def test_a_file_that_meets_an_unforeseen_error_is_read_again_at_every_look(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = LimitsFile(path)
+    path.write_text("total: 7")
+    with monkeypatch.context() as broken:
+        broken.delattr("app.limits_file.read_limits")
+        with pytest.raises(NameError):
+            file.look()
+
+    file.look()
+
+    assert file.limits.total == 7
 
 
 def test_a_config_map_that_is_swapped_by_its_link_is_read_again(tmp_path: Path) -> None:

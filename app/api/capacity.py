@@ -97,6 +97,7 @@ class CapacityReport:
         red = [
             (health["stopping"], "This process is being stopped."),
             (capacity is None, "The records cannot be read or written."),
+            (bool(health["background_down"]), "A part of this service has failed and is being restarted."),
             (hub["latency_ms"] is None, "JupyterHub does not answer."),
         ]
         yellow: list[tuple[bool, str]] = []

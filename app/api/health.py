@@ -9,6 +9,15 @@ from starlette.responses import JSONResponse
 from app.api.errors import documented
 
 
+class Loops(Protocol):
+    """The loops that run beside the requests."""
+
+    @property
+    def down(self) -> list[str]:
+        """The names of those that ended, and have yet to run steadily again."""
+        ...
+
+
 class HubReport(Protocol):
     """What is known of the Hub. It does not decide on readiness: while the Hub is down, launches wait."""
 
@@ -22,12 +31,18 @@ class LimitsReport(Protocol):
 
 
 class Health:
-    """Whether this process can take launches: the log can be written, and it is not being stopped."""
+    """Whether this process can take launches: the log can be written, its loops run, and it is not being stopped."""
 
     def __init__(
-        self, *, store_is_healthy: Callable[[], Awaitable[bool]], hub: HubReport, limits: LimitsReport | None
+        self,
+        *,
+        store_is_healthy: Callable[[], Awaitable[bool]],
+        background: Loops,
+        hub: HubReport,
+        limits: LimitsReport | None,
     ) -> None:
         self._store_is_healthy = store_is_healthy
+        self._background = background
         self._hub = hub
         self._limits = limits
         self._stopping = False
@@ -37,10 +52,11 @@ class Health:
         self._stopping = True
 
     async def report(self) -> dict[str, Any]:
-        store = await self._store_is_healthy()
+        store, down = await self._store_is_healthy(), self._background.down
         return {
-            "ready": store and not self._stopping,
+            "ready": store and not down and not self._stopping,
             "store": "ok" if store else "failing",
+            "background_down": down,
             "stopping": self._stopping,
             "hub": self._hub.report(),
             "limits": self._limits.report() if self._limits else None,
@@ -58,7 +74,7 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", summary="This process can take launches", responses={503: {"description": "It cannot."}})
 async def readyz(request: Request) -> JSONResponse:
-    """200 if the log can be written and the process is not being stopped, 503 else.
+    """200 if the log can be written, every background task runs and the process is not being stopped, 503 else.
 
     The states of the Hub and of the limits on launches are told beside.
     """

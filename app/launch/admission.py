@@ -165,14 +165,10 @@ class Admission:
             if not (self._changed.is_set() or self._waiting or self._watchers.see_a_line):
                 continue
             self._changed.clear()
-            try:
-                through = await self._let_through()
-                if loop.time() - told_at >= _EVERY_S and self._watchers.see_a_line:
-                    told_at = loop.time()
-                    await self._look_at_the_line(_held_back(through))
-            except Exception:
-                log.exception("Nothing could be admitted; that is tried again")
-                await asyncio.sleep(_EVERY_S)
+            through = await self._let_through()
+            if loop.time() - told_at >= _EVERY_S and self._watchers.see_a_line:
+                told_at = loop.time()
+                await self._look_at_the_line(_held_back(through))
 
     async def _let_through(self) -> LetThrough:
         through = await self._store.admit(most=self._most, weight=self._weight, guard=self._guard)

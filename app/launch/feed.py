@@ -1,7 +1,6 @@
 """Following a launch: its log from any event on, then live."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -10,8 +9,6 @@ from functools import partial
 from app.launch.admission import Position
 from app.launch.model import Event, Status
 from app.launch.ports import LaunchStore
-
-log = logging.getLogger(__name__)
 
 
 class _Tail:
@@ -168,13 +165,8 @@ class Feed:
             await asyncio.sleep(every_s)
             followed = [launch_id for launch_id, tail in self._tails.items() if tail.followers and not tail.has_ended]
             if followed:
-                try:
-                    ends = await self._store.ends(followed)
-                except Exception:
-                    log.exception("The logs that are followed could not be looked at; that is tried again")
-                else:
-                    for launch_id, seq in ends.items():
-                        self.note(launch_id, seq)
+                for launch_id, seq in (await self._store.ends(followed)).items():
+                    self.note(launch_id, seq)
 
     def end(self) -> None:
         """End every stream, as this process stops; their followers go on elsewhere from where they are."""

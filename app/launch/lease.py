@@ -70,9 +70,10 @@ class _Run:
 class Leases:
     """Brings launches to their ends, those accepted here and those that no living process has.
 
-    Use it as a context manager. Leaving it ends every task, writes nothing of the launches and stops nothing at the
-    Hub: the lease is given up, and the next process goes on with them. A process that dies keeps its launches for one
-    lease time (`lease_s`); on SQLite, where its file shows that it is dead, until the next one starts.
+    Use it as a context manager, and have `run` go on within it. Leaving it ends every task, writes nothing of the
+    launches and stops nothing at the Hub: the lease is given up, and the next process goes on with them. A process that
+    dies keeps its launches for one lease time (`lease_s`); on SQLite, where its file shows that it is dead, until the
+    next one starts.
     """
 
     def __init__(
@@ -92,15 +93,11 @@ class Leases:
     async def __aenter__(self) -> Self:
         await self._renew()
         await self._adopt()
-        self._keeping = asyncio.create_task(self._keep(), name="leases")
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._stopping = True
-        self._keeping.cancel()
         await self._drop(list(self._runs.values()))
-        with suppress(asyncio.CancelledError):
-            await self._keeping
         try:
             async with asyncio.timeout(_RELEASE_S):
                 await self._store.release()
@@ -124,8 +121,8 @@ class Leases:
 
     # --- the lease ----------------------------------------------------------------------------------------------------
 
-    async def _keep(self) -> None:
-        """Renew the lease before it runs out, and carry on with whatever is this process's to do."""
+    async def run(self) -> None:
+        """Renew the lease before it runs out, and carry on with the launches of this process, until cancelled."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._lease_s / _RENEWALS_A_LEASE):

@@ -1,7 +1,6 @@
 """RateLimiter: which rate limits a request falls under, and whether they have room for it."""
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,6 @@ from app.launch.line import network
 from app.launch.model import Caller
 from app.launch.ports import RateCounts
 from app.launch.rate_limit import Levels, Limit, Rate, Verdict, look, owe, take
-
-log = logging.getLogger(__name__)
 
 KEYS_MAX = 50_000
 """How many callers and addresses are counted in memory: about 10 MB."""
@@ -65,10 +62,7 @@ class RateLimiter:
         """Go on until cancelled, removing what is free again."""
         while True:
             await asyncio.sleep(_PRUNE_EVERY_S)
-            try:
-                await self._counts.prune()
-            except Exception:
-                log.exception("The counts of rate limits could not be tidied up; that is tried again")
+            await self._counts.prune()
 
     def _of_credentials(self, address: str) -> Sequence[Limit]:
         limit = self._limit("credentials", _subject(address), self._rates.credentials)

@@ -46,11 +46,8 @@ class Reaper:
     async def run(self) -> None:
         """Go on until cancelled."""
         while True:
-            try:
-                await self._look_up_ready_ones()
-                await self._remove_old()
-            except Exception:
-                log.exception("The records could not be tidied up; that is tried again")
+            await self._look_up_ready_ones()
+            await self._remove_old()
             await asyncio.sleep(_EVERY_S)
 
     async def stands(self, launch: Launch) -> bool:

@@ -51,7 +51,7 @@ class Metrics:
     """Counts what it is told, in a registry of its own. Every label has a fixed set of values.
 
     `codes` are those of all problems there are, `kinds` those of requests to the Hub. `capacity` is asked once a
-    scrape, and `followers` read then.
+    scrape, and `followers` and `loops` (each background task by its name, and whether it runs) are read then.
     """
 
     def __init__(
@@ -61,12 +61,14 @@ class Metrics:
         kinds: Collection[str],
         capacity: Callable[[], Awaitable[Capacity]],
         followers: Callable[[], int],
+        loops: Callable[[], Mapping[str, bool]],
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody reads
         self.registry = CollectorRegistry()
         self._codes = frozenset(codes)
         self._capacity = capacity
         self._followers = followers
+        self._loops = loops
         self._count_launches()
         self._count_hub_requests(kinds)
         self._count_upkeep()
@@ -121,9 +123,16 @@ class Metrics:
         """A request was answered with a problem."""
         self._refusals.labels(self._known(code)).inc()
 
+    def on_loop_end(self, name: str) -> None:
+        """A background task ended while the service goes on."""
+        self._loop_ends.labels(name).inc()
+
     async def refresh(self) -> None:
         """Read what is not counted but stands in the records. If they do not answer, it is not a number."""
         self._following.set(self._followers())
+        for name, is_up in self._loops().items():
+            self._loop_up.labels(name).set(is_up)
+            self._loop_ends.labels(name)  # from 0 on, so that the first end is an increase too
         try:
             capacity: Capacity | None = await self._capacity()
         except Exception:
@@ -204,6 +213,10 @@ class Metrics:
 
     def _measure_replicas(self) -> None:
         self._following = self._gauge("followers", "Streams that follow launches in this process.")
+        self._loop_up = self._gauge("background_task_up", "1 if the background task runs, else 0.", "task")
+        self._loop_ends = self._counter(
+            "background_task_ends", "Background tasks that ended by a fault, each time, and were started again.", "task"
+        )
         self._records_answer = self._gauge("records_answer", "1 if the database answered this scrape, else 0.")
         self._standing = {self._gauge(name, f"{what} {_OF_ALL}"): read for name, (what, read) in _STANDING.items()}
         guard = self._gauge("guard_state", f"1 for the state that the Hub guard is in, else 0. {_OF_ALL}", "state")

@@ -68,7 +68,6 @@ class SqlLaunchStore:
         self._change_listeners: list[Callable[[Change], None]] = []
         self._growth_listeners: list[Callable[[str, int], None]] = []
         self._work_listeners: list[Callable[[], None]] = []
-        self._listening: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._database.open)
@@ -79,7 +78,6 @@ class SqlLaunchStore:
         except BaseException:
             await self.__aexit__()
             raise
-        self._listening = asyncio.create_task(self._listen())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -241,7 +239,11 @@ class SqlLaunchStore:
     def _tell(self, change: Change) -> None:
         _tell_all(self._change_listeners, change)
 
-    async def _listen(self) -> None:
+    async def listen(self) -> None:
+        """Tell the listeners above of news from other processes, until cancelled; returns at once on SQLite.
+
+        Started again, it misses nothing that matters: a notice that is lost is a hint that is lost.
+        """
         async for notice in self._database.notices():
             launch_id, _, seq = notice.partition(" ")
             if seq.isdecimal():
@@ -261,9 +263,6 @@ class SqlLaunchStore:
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
     async def _close(self) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
         await asyncio.to_thread(self._close_database)
 
     def _close_database(self) -> None:

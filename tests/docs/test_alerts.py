@@ -41,7 +41,8 @@ def registry() -> CollectorRegistry:
     async def capacity() -> Capacity:
         raise NotImplementedError
 
-    metrics = Metrics(codes=("spawn_failed",), kinds=("get_user",), capacity=capacity, followers=lambda: 0)
+    metrics = Metrics(codes=("spawn_failed",), kinds=("get_user",), capacity=capacity, followers=lambda: 0, loops=dict)
+    metrics.on_loop_end("reaper")
     metrics.on_hub_request("get_user", None)("failed")
     return metrics.registry
 

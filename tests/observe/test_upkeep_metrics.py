@@ -27,6 +27,7 @@ async def process(path: Path) -> AsyncGenerator[tuple[SqlLaunchStore, Metrics]]:
             kinds=(),
             capacity=partial(store.capacity, guard=UNGUARDED, most=50),
             followers=lambda: 0,
+            loops=dict,
         )
         store.subscribe(metrics.on_event)
         store.on_change(metrics.on_change)

@@ -12,6 +12,7 @@ from app.launch.ports import LaunchStore, LeaseLost
 from app.sealing import Sealer
 from app.store.sql import SqlLaunchStore
 from app.store.tables import launch_owners
+from app.tasks import Background
 from tests.store.databases import postgresql_only, sqlite_only
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch, second_attempt
 
@@ -215,7 +216,12 @@ async def test_what_another_process_stores_is_told_of(url: str, sealer: Sealer) 
     listening = SqlLaunchStore(url, sealer=sealer)
     listening.on_growth(lambda launch_id, seq: told.put_nowait((launch_id, seq)))
     listening.on_work(work.set)
-    async with listening, SqlLaunchStore(url, sealer=sealer) as store, asyncio.timeout(10):
+    async with (
+        listening,
+        Background().running("notices", listening.listen),
+        SqlLaunchStore(url, sealer=sealer) as store,
+        asyncio.timeout(10),
+    ):
         await work.wait()  # once when it begins to listen
         work.clear()
         launch = await accepted(store)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -18,6 +19,7 @@ from app.store.errors import DatabaseUnreachable, SchemaUnknown
 from app.store.sql import SqlLaunchStore
 from app.store.tables import metadata
 from app.store.writes import Append, append
+from app.tasks import Background
 from tests.postgres import Postgres
 from tests.store.databases import postgresql_only
 from tests.store.launches import PULLING, READY, new_launch
@@ -132,7 +134,12 @@ async def test_it_listens_again_after_its_connection_was_cut(url: str, sealer: S
     listening = SqlLaunchStore(url, sealer=sealer)
     listening.on_growth(lambda _, seq: told.put_nowait(seq))
     listening.on_work(work.set)
-    async with asyncio.timeout(20), SqlLaunchStore(url, sealer=sealer) as store, listening:
+    async with (
+        asyncio.timeout(20),
+        SqlLaunchStore(url, sealer=sealer) as store,
+        listening,
+        Background().running("notices", listening.listen),
+    ):
         await work.wait()
         work.clear()
 
@@ -179,17 +186,16 @@ async def test_looking_goes_on_when_the_database_did_not_answer_once(
         assert [event.seq for event in stored(await anext(following))] == [1]
         postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         cut_connections(postgres, url)
-        logged = asyncio.Event()
-        monkeypatch.setattr("app.launch.feed.log.exception", lambda *_: logged.set())
-        keeping_up = asyncio.create_task(feed.keep_up(every_s=0.05))
-        next_ones = asyncio.ensure_future(anext(following))
-        await logged.wait()
+        background, failed = Background(), asyncio.Event()
+        background.on_end(lambda _: failed.set())
+        async with background.running("feed", partial(feed.keep_up, every_s=0.05)):
+            next_ones = asyncio.ensure_future(anext(following))
+            await failed.wait()
 
-        postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
-        await store.append(launch, PULLING)
+            postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+            await store.append(launch, PULLING)
 
-        assert [event.seq for event in stored(await next_ones)] == [2]
-        keeping_up.cancel()
+            assert [event.seq for event in stored(await next_ones)] == [2]
         await following.aclose()
 
 
@@ -285,7 +291,12 @@ async def test_a_notice_that_is_not_ours_ends_nothing(
     listening = SqlLaunchStore(url, sealer=sealer)
     listening.on_growth(lambda _, seq: told.put_nowait(seq))
     listening.on_work(work.set)
-    async with asyncio.timeout(20), opened(url, sealer) as store, listening:
+    async with (
+        asyncio.timeout(20),
+        opened(url, sealer) as store,
+        listening,
+        Background().running("notices", listening.listen),
+    ):
         await work.wait()
         with store._database.writing.begin() as connection:
             connection.execute(text("SELECT pg_notify('hublaunch', :notice)"), {"notice": notice})
