@@ -90,7 +90,10 @@ async def _hub(settings: Settings, hub: HubClient) -> AsyncGenerator[Finding]:
         is_unknown = isinstance(error, HubRefused) and error.status in (401, 403)
         advice = "Give LAUNCHER_HUB_API_TOKEN the api_token that c.JupyterHub.services has for hublaunch."
         yield Finding(
-            check="token", state="fault", told=_sentence(error), advice=advice if is_unknown else error.advice
+            check="token",
+            state="fault",
+            told=_sentence(error),
+            advice=advice if is_unknown else error.operator_advice or error.advice,
         )
         return
     yield Finding(check="token", state="ok", told="The Hub knows the token.")

@@ -12,9 +12,14 @@ PAGE = Path(__file__).parents[1] / "docs" / "failures.md"
 def rows() -> Iterator[str]:
     for kind, status in http.STATUS.items():
         shown = "" if issubclass(kind, SpawnError) else f"{status} | "
-        yield f"| `{kind.code}` | {shown}{kind.title} | {kind.advice} |"
+        yield f"| `{kind.code}` | {shown}{kind.title} | {kind.advice} |{_cell(kind.operator_advice)}"
     for status, problem in http._HTTP_PROBLEMS.items():
-        yield f"| `{problem.code}` | {status} | {problem.title} | {problem.advice} |"
+        row = f"| `{problem.code}` | {status} | {problem.title} | {problem.advice} |"
+        yield row + _cell(problem.operator_advice)
+
+
+def _cell(text: str) -> str:
+    return f" {text} |" if text else " |"
 
 
 def test_the_page_of_failures_has_every_code_once_and_no_other() -> None:

@@ -12,6 +12,7 @@ from app.api.guesses import Guesses
 from app.api.hub_users import HubUsers
 from app.api.origin import is_own_origin
 from app.api.sessions import Sessions
+from app.api.sight import note_caller
 from app.keys import KEY_PREFIX
 from app.launch.errors import Unauthenticated
 from app.launch.model import Caller
@@ -88,11 +89,17 @@ class Callers:
         return Caller(kind="anonymous", key=self._address(request))
 
     async def known(self, request: Request) -> Caller | None:
-        """The Hub user or the key whose credentials the request carries; None if it carries none.
+        """Return the Hub user or the key whose credentials the request carries; None if it carries none.
 
-        Unauthenticated if nobody is known by them, so that wrong credentials never pass for none; RateLimited after too
-        many of those. AccessDenied, or a HubError if the Hub has to be asked and cannot say.
+        Afterwards `is_for_operator` knows whether the caller is an admin. Unauthenticated if nobody is known by
+        them, so that wrong credentials never pass for none; RateLimited after too many of those. AccessDenied, or a
+        HubError if the Hub has to be asked and cannot say.
         """
+        caller = await self._known(request)
+        note_caller(request, caller)
+        return caller
+
+    async def _known(self, request: Request) -> Caller | None:
         authorization = request.headers.get("Authorization")
         if authorization is not None:
             credential = _credential(authorization)

@@ -26,7 +26,7 @@ from app.launch.errors import (
     SpecNotMapped,
     Unauthenticated,
 )
-from app.launch.model import Caller, Launch, LaunchRequest, Status
+from app.launch.model import Caller, Launch, LaunchRequest, Problem, Status
 
 PATH = "/build/"
 RECENT_S = 600.0
@@ -101,7 +101,7 @@ async def get_build(
     except _TOLD_BY_STATUS:
         raise
     except LaunchError as error:
-        request.state.problem_code = error.code  # as a ProblemResponse keeps it
+        request.state.problem = Problem.of(error)  # as a ProblemResponse keeps it
         return EventStream(refused_blocks(error), headers=dict(rate_headers(request)))
     return _followed(web, launch, after=0, headers=rate_headers(request))
 

@@ -52,7 +52,7 @@ async def built_blocks(feed: Feed, request: LaunchRequest) -> AsyncGenerator[byt
 
 async def refused_blocks(error: LaunchError) -> AsyncGenerator[bytes]:
     """Why nothing was accepted."""
-    yield _block(_failed(problem_view(Problem.of(error))), event_id=REFUSED)
+    yield _block(_failed(problem_view(Problem.of(error), for_operator=False)), event_id=REFUSED)
 
 
 class _Words:
@@ -74,7 +74,7 @@ class _Words:
         return _block({"phase": "built", "imageName": image, "message": f"The image is {image}\n"}) + block
 
     def _data(self, event: Event) -> dict[str, Any]:
-        shown = self._views.event(event, self._launch, sight=Sight.ENTRY)
+        shown = self._views.event(event, self._launch, sight=Sight.PRIVATE | Sight.ENTRY)
         common = {"message": shown["message"] + "\n", "progress": event.progress, "launch_id": event.launch_id}
         match event.phase:
             case Status.FAILED:

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from app.api.rate_headers import rate_headers
+from app.api.sight import is_for_operator
 from app.api.views import problem_view
 from app.launch import errors
 from app.launch.model import Problem
@@ -84,7 +85,8 @@ _HTTP_PROBLEMS: Mapping[int, Problem] = {
         code="foreign_origin",
         title="The request comes from a page that may not send it",
         detail="A page of another origin has sent this, and that origin is not among those that may.",
-        advice="Operators: name the frontend's origin in LAUNCHER_CORS_ORIGINS.",
+        advice="Ask the operator of this service to allow that page's origin.",
+        operator_advice="To allow the page, add its origin to LAUNCHER_CORS_ORIGINS.",
     ),
     404: Problem(
         code="not_found",
@@ -132,7 +134,8 @@ _HTTP_PROBLEMS: Mapping[int, Problem] = {
         code="unknown_host",
         title="The request is for another host",
         detail="This service does not answer to the host name that the request was sent to.",
-        advice="Operators: name the host in LAUNCHER_ALLOWED_HOSTS.",
+        advice="Use the address that the operator of this service has published.",
+        operator_advice="If this host name is the service's, add it to LAUNCHER_ALLOWED_HOSTS.",
     ),
     431: Problem(
         code="headers_too_large",
@@ -154,17 +157,25 @@ _ALONE = {
 
 
 class ProblemResponse(JSONResponse):
-    """`application/problem+json`. Its code stays with the request, as `problem_code`, for those who count and log."""
+    """`application/problem+json`. The problem stays with the request, for metrics and the log."""
 
     media_type = "application/problem+json"
 
-    def __init__(self, status: int, problem: Problem, headers: Mapping[str, str], **more: object) -> None:
-        body = {**problem_view(problem), "status": status, **more}
-        super().__init__(body, status, {"Cache-Control": "no-store", **headers})
-        self._code = problem.code
+    def __init__(
+        self,
+        status: int,
+        problem: Problem,
+        headers: Mapping[str, str] | None = None,
+        *,
+        for_operator: bool = False,
+        **more: object,
+    ) -> None:
+        body = {**problem_view(problem, for_operator=for_operator), "status": status, **more}
+        super().__init__(body, status, {"Cache-Control": "no-store", **(headers or {})})
+        self._problem = problem
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {})["problem_code"] = self._code
+        scope.setdefault("state", {})["problem"] = self._problem
         await super().__call__(scope, receive, send)
 
 
@@ -210,15 +221,17 @@ def _documentation(status: int) -> dict[str, Any]:
 
 def http_problem(status: int, headers: Mapping[str, str] | None = None) -> ProblemResponse:
     """The answer to a request that is wrong as HTTP, with one of the statuses above."""
-    return ProblemResponse(status, _HTTP_PROBLEMS[status], headers or {})
+    return ProblemResponse(status, _HTTP_PROBLEMS[status], headers)
 
 
 def _launch_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.LaunchError)
-    return _launch_response(error, rate_headers(request))
+    return _launch_response(error, rate_headers(request), for_operator=is_for_operator(request))
 
 
-def _launch_response(error: errors.LaunchError, told: Mapping[str, str] | None = None) -> Response:
+def _launch_response(
+    error: errors.LaunchError, told: Mapping[str, str] | None = None, *, for_operator: bool = False
+) -> Response:
     status, headers = STATUS[type(error)], dict(told or {})
     more: dict[str, object] = {}
     if isinstance(error, errors.HookRefused) and 400 <= error.status_code < 600:
@@ -247,7 +260,7 @@ def _launch_response(error: errors.LaunchError, told: Mapping[str, str] | None =
     if isinstance(error, errors.RateLimited):
         headers["Retry-After"] = str(error.retry_after_s)
         more["violated-policies"] = list(error.names)
-    return ProblemResponse(status, Problem.of(error), headers, **more)
+    return ProblemResponse(status, Problem.of(error), headers, for_operator=for_operator, **more)
 
 
 def _validation_error(_: Request, error: Exception) -> Response:
@@ -264,7 +277,7 @@ def _validation_error(_: Request, error: Exception) -> Response:
         detail=sentence,
         advice=errors.InvalidRequest.advice,
     )
-    return ProblemResponse(422, problem, {}, errors=found)
+    return ProblemResponse(422, problem, errors=found)
 
 
 def _field_fault(fault: Mapping[str, Any]) -> dict[str, str]:

@@ -13,14 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.launch.about import attempt_at_hand
 from app.launch.errors import InternalError
+from app.launch.model import Problem
 
 log = logging.getLogger("app.access")
 
 PROBED = ("/healthz", "/readyz", "/metrics")
 """What is asked all the time, by the address of the process and whatever its host name is."""
 PATH_MAX = 200
-ACCESS_FIELDS = ("client", "method", "path", "status", "code", "duration_ms")
-"""What a line on a request has beside its words."""
+ACCESS_FIELDS = ("client", "method", "path", "status", "code", "duration_ms", "operator_advice")
+"""The fields of a line on a request; the last only where a problem has such advice."""
 _LINE = '%s "%s %s" %d %s in %d ms'
 _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
 
@@ -33,8 +34,13 @@ class Answer:
     """How a request was answered."""
 
     status: int
-    code: str | None
-    """Of the problem, if it is one."""
+    problem: Problem | None
+    """None if the answer is no problem."""
+
+    @property
+    def code(self) -> str | None:
+        """The code of the problem; None if there is none."""
+        return self.problem.code if self.problem else None
 
 
 RequestListener = Callable[[Scope], Callable[[Answer], None]]
@@ -77,11 +83,11 @@ class Requests:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:
-            state["problem_code"] = InternalError.code  # the answer to it is made outside of every middleware
+            state["problem"] = Problem.of(InternalError())  # the answer to it is made outside of every middleware
             raise
         finally:
             del scope["send_body"]  # which leads back to the scope
-            answer = Answer(status, state.get("problem_code"))
+            answer = Answer(status, state.get("problem"))
             for tell in tell_end:
                 tell(answer)
             self._log(scope, answer, time.perf_counter() - began_at)
@@ -99,7 +105,11 @@ class Requests:
             "code": answer.code or "-",
             "duration_ms": round(seconds * 1000),
         }
-        log.log(level, _LINE, *facts.values(), extra=facts)
+        line = _LINE
+        if answer.problem and answer.problem.operator_advice:
+            line += ": %s"
+            facts["operator_advice"] = answer.problem.operator_advice
+        log.log(level, line, *facts.values(), extra=facts)
 
 
 def _id_of(scope: Scope) -> str:

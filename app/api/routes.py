@@ -154,9 +154,10 @@ async def post_launch(
         status = 200
     secret = web.secrets.of(launch.id)
     headers = {"Location": web.views.location(launch.id), "X-Launch-Secret": secret, **rate_headers(http_request)}
+    seen = sight(launch, caller=caller, shows_secret=True)
     if wants_stream(accept):
-        return _events(web, launch, cursor=_cursor(last_event_id, 0), sight=Sight.ENTRY, headers=headers)
-    shown = web.views.launch(launch, sight=Sight.ENTRY)
+        return _events(web, launch, cursor=_cursor(last_event_id, 0), sight=seen, headers=headers)
+    shown = web.views.launch(launch, sight=seen)
     shown |= {"secret": secret, "events_url": f"{shown['events_url']}?secret={secret}"}
     return JSONResponse(shown, status, {"Cache-Control": "no-store", **headers})
 

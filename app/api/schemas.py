@@ -56,7 +56,8 @@ class ProblemBody(BaseModel):
     title: str
     detail: str | None = Field(None, description="Left out of a launch's problem for readers without its secret.")
     code: str = Field(description="Stable and machine-readable.", examples=["image_not_allowed"])
-    advice: str = Field(description="What to do next.")
+    advice: str = Field(description="What you can do next.")
+    operator_advice: str | None = Field(None, description="For admins: what the operator of the service can do.")
     status: int | None = Field(None, description="The status of this answer; not in a launch's problem.")
     url: str | None = Field(None, description="With `server_already_running`: the server.")
     errors: list[dict[str, str]] | None = Field(None, description="With 422: each `field` and the `reason`.")

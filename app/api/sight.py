@@ -1,23 +1,39 @@
 """How much of a launch is shown to whom."""
 
-from enum import IntEnum, auto
+from enum import Flag, auto
+
+from starlette.requests import Request
 
 from app.launch.model import Caller, Launch
 
 
-class Sight(IntEnum):
-    """How much of a launch is shown; each level shows what the one before it does."""
+class Sight(Flag):
+    """The parts of a launch that a reader sees. All readers who have its id see its phase and its progress."""
 
-    PUBLIC = auto()
-    """How far it is: to anybody who has its id."""
+    PUBLIC = 0
     PRIVATE = auto()
-    """What was asked for, on whose account, and the Hub's words: to an admin."""
+    """The request, the account and the Hub's words: for the launch's caller, readers who present its secret, admins."""
     ENTRY = auto()
-    """How to get in: to who may enter, by the launch's secret or as its caller."""
+    """The URL and the token of the server: for the launch's caller and readers who present its secret."""
+    OPERATOR = auto()
+    """The advice for operators: for admins."""
 
 
 def sight(launch: Launch, *, caller: Caller | None, shows_secret: bool) -> Sight:
-    """How much of this launch is for the one who asks; `caller` is None unless they are known."""
+    """Return the parts of the launch that a reader sees; `caller` is None unless the reader is known."""
+    seen = Sight.PUBLIC
     if shows_secret or launch.caller == caller:
-        return Sight.ENTRY
-    return Sight.PRIVATE if caller is not None and caller.is_admin else Sight.PUBLIC
+        seen |= Sight.PRIVATE | Sight.ENTRY
+    if caller is not None and caller.is_admin:
+        seen |= Sight.PRIVATE | Sight.OPERATOR
+    return seen
+
+
+def note_caller(request: Request, caller: Caller | None) -> None:
+    """Have the answer to the request made for its caller; None if they are not known."""
+    request.state.is_for_operator = caller is not None and caller.is_admin
+
+
+def is_for_operator(request: Request) -> bool:
+    """Return whether the request's caller is an admin; False if the caller was never found out."""
+    return getattr(request.state, "is_for_operator", False)

@@ -1,6 +1,7 @@
 """Launches and events as those see them who may, each by their sight."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -22,20 +23,26 @@ _PUBLIC_MESSAGES = {
 """The Hub's words can name the user, so whoever lacks the secret reads these."""
 
 
+_NOTHING_JOINED: tuple[Sequence[Event], str, bytes] = ((), "", b"")
+
+
 def rfc3339(at: datetime | None) -> str | None:
     """UTC with milliseconds and `Z`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
 
 
-def problem_view(problem: Problem) -> dict[str, str]:
-    """RFC 9457, with `code` and `advice` beside it."""
-    return {
+def problem_view(problem: Problem, *, for_operator: bool) -> dict[str, str]:
+    """Return a problem of RFC 9457, with `code` and `advice`, and for operators `operator_advice` if there is any."""
+    shown = {
         "type": PROBLEM_TYPE + problem.code,
         "title": problem.title,
         "detail": problem.detail,
         "code": problem.code,
         "advice": problem.advice,
     }
+    if for_operator and problem.operator_advice:
+        shown["operator_advice"] = problem.operator_advice
+    return shown
 
 
 class Views:
@@ -45,10 +52,8 @@ class Views:
         self._unseal = unseal
         self._token_in_url = token_in_url
         self._prefix = prefix
-        self._encoded: dict[Sight, WeakKeyDictionary[Event, tuple[str, bytes]]] = {
-            seen: WeakKeyDictionary() for seen in Sight
-        }
-        self._joined: dict[Sight, tuple[Sequence[Event], str, bytes]] = dict.fromkeys(Sight, ((), "", b""))
+        self._encoded: defaultdict[Sight, WeakKeyDictionary[Event, tuple[str, bytes]]] = defaultdict(WeakKeyDictionary)
+        self._joined: dict[Sight, tuple[Sequence[Event], str, bytes]] = {}
 
     def location(self, launch_id: str) -> str:
         """The path of a launch, absolute."""
@@ -56,7 +61,7 @@ class Views:
 
     def launch(self, launch: Launch, *, sight: Sight) -> dict[str, Any]:
         """A launch as it stands."""
-        last, private = launch.last_event, sight >= Sight.PRIVATE
+        last, private = launch.last_event, Sight.PRIVATE in sight
         shown: dict[str, Any] = {
             "id": launch.id,
             "status": launch.status,
@@ -72,18 +77,18 @@ class Views:
             "events_url": f"{self.location(launch.id)}/events",
         }
         if last.problem:
-            shown["problem"] = _problem(last.problem, private=private)
+            shown["problem"] = _problem(last.problem, sight)
         if private:
             shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url}
             shown |= {"username": launch.attempt.username, "server_name": launch.attempt.server_name}
             shown["path"] = launch.request.path
-        if sight >= Sight.ENTRY and launch.status is Status.READY:
+        if Sight.ENTRY in sight and launch.status is Status.READY:
             shown |= self._entry(last, launch)
         return shown
 
     def event(self, event: Event, launch: Launch, *, sight: Sight) -> dict[str, Any]:
         """The data of an event."""
-        private = sight >= Sight.PRIVATE
+        private = Sight.PRIVATE in sight
         shown: dict[str, Any] = {
             "launch_id": event.launch_id,
             "seq": event.seq,
@@ -94,10 +99,10 @@ class Views:
             "attempt": event.attempt,
         }
         if event.problem:
-            shown["problem"] = _problem(event.problem, private=private)
+            shown["problem"] = _problem(event.problem, sight)
         if private and event.phase is Status.READY:
             shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url}
-        if sight >= Sight.ENTRY and event.phase is Status.READY:
+        if Sight.ENTRY in sight and event.phase is Status.READY:
             shown |= self._entry(event, launch)
         return shown
 
@@ -107,7 +112,7 @@ class Views:
         Each is encoded once, however many follow to open the same path; and for followers who are given the same
         object, one after the other, they are joined once.
         """
-        joined, path, block = self._joined[sight]
+        joined, path, block = self._joined.get(sight, _NOTHING_JOINED)
         if joined is not events or path != launch.request.path:
             block = b"".join([self._sse(event, launch, sight=sight) for event in events])
             self._joined[sight] = events, launch.request.path, block
@@ -147,8 +152,8 @@ def _seconds(begin: datetime | None, end: datetime | None) -> float | None:
     return round((end - begin).total_seconds(), 3) if begin and end else None
 
 
-def _problem(problem: Problem, *, private: bool) -> dict[str, str]:
-    shown = problem_view(problem)
-    if not private:
+def _problem(problem: Problem, sight: Sight) -> dict[str, str]:
+    shown = problem_view(problem, for_operator=Sight.OPERATOR in sight)
+    if Sight.PRIVATE not in sight:
         del shown["detail"]
     return shown

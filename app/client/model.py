@@ -54,12 +54,15 @@ class Problem(_Shown):
     detail: str = ""
     """`""` for who may not see the launch's private fields."""
     advice: str = ""
-    """What to do next."""
+    """What you can do next."""
+    operator_advice: str = ""
+    """What the operator of the service can do; `""` unless the caller is an admin."""
     errors: list[dict[str, str]] = field(default_factory=list)
     """For a request that is not valid: each `field`, and the `reason`."""
 
     def __str__(self) -> str:
-        sentences = (self.title, self.detail, self.advice)
+        for_operator = f"For operators: {self.operator_advice}" if self.operator_advice else ""
+        sentences = (self.title, self.detail, self.advice, for_operator)
         return " ".join(sentence if sentence.endswith(".") else f"{sentence}." for sentence in sentences if sentence)
 
 

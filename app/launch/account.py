@@ -65,7 +65,11 @@ class Accounts:
             check_name("username", request.username)
             return request.username
         if own is None and not self._create_user:
-            raise InvalidRequest("username", "is needed here, as no temporary users are made (LAUNCHER_CREATE_USER)")
+            raise InvalidRequest(
+                "username",
+                "is required: this service makes no temporary users",
+                operator_advice="LAUNCHER_CREATE_USER is off.",
+            )
         if own is None and request.server_name:
             raise InvalidRequest(
                 "server_name", "may be given only for an existing user; a temporary one has one server"
@@ -75,7 +79,11 @@ class Accounts:
     def _server_name(self, request: LaunchRequest) -> str:
         if not self._limits.allow_named_servers:
             if request.server_name:
-                raise InvalidRequest("server_name", "is not taken, as LAUNCHER_ALLOW_NAMED_SERVERS is off")
+                raise InvalidRequest(
+                    "server_name",
+                    "must be empty: this service starts no named servers",
+                    operator_advice="LAUNCHER_ALLOW_NAMED_SERVERS is off.",
+                )
             return DEFAULT_SERVER
         if not request.server_name:
             return unique_server_name(request.repo_url or request.image)

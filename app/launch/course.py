@@ -111,7 +111,8 @@ class Course:
         """Before each attempt but the first the last one is cleaned up."""
         failures = 0
         while error := await trying:
-            log.info("launch %s attempt %d failed: %s", launch.id, launch.attempt.number, error)
+            said = f"{error} {error.operator_advice}".rstrip()
+            log.info("launch %s attempt %d failed: %s", launch.id, launch.attempt.number, said)
             failures += not isinstance(error, Interrupted)
             again = error.retryable and failures < self._terms.attempts_max
             cleaning = asyncio.create_task(self._clean_up_after(launch, error))

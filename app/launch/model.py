@@ -86,11 +86,19 @@ class Problem:
     title: str
     detail: str
     advice: str
-    """What the reader can do next."""
+    """What the caller can do next."""
+    operator_advice: str = ""
+    """What the operator can do. Only admins and the log get it."""
 
     @classmethod
     def of(cls, error: LaunchError) -> "Problem":
-        return cls(code=error.code, title=error.title, detail=str(error), advice=error.advice)
+        return cls(
+            code=error.code,
+            title=error.title,
+            detail=str(error),
+            advice=error.advice,
+            operator_advice=error.operator_advice,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -128,6 +128,10 @@ def check_extra_args(extra_args: Mapping[str, Any], allowed: Collection[str]) ->
         raise InvalidRequest("extra_args", f"must have none of the keys {', '.join(sorted(RESERVED_EXTRA_ARGS))}")
     if not set(extra_args) <= set(allowed):
         keys = ", ".join(sorted(set(allowed) - RESERVED_EXTRA_ARGS)) or "none"
-        raise InvalidRequest("extra_args", f"may have only keys that LAUNCHER_ALLOWED_EXTRA_ARGS names: {keys}")
+        raise InvalidRequest(
+            "extra_args",
+            f"may have only these keys: {keys}",
+            operator_advice="To allow a key, add it to LAUNCHER_ALLOWED_EXTRA_ARGS.",
+        )
     if len(json.dumps(extra_args).encode()) > EXTRA_ARGS_MAX_BYTES:
         raise InvalidRequest("extra_args", f"must have at most {EXTRA_ARGS_MAX_BYTES} bytes as JSON")

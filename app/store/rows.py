@@ -136,7 +136,13 @@ def attempt_of(row: Row[Any]) -> Attempt:
 
 
 def _problem_of(problem: Mapping[str, str] | None) -> Problem | None:
-    """None where there is none; what a later release may have added is left out."""
+    """Return a stored problem. Fields of later releases are left out; earlier releases stored no `operator_advice`."""
     if problem is None:
         return None
-    return Problem(code=problem["code"], title=problem["title"], detail=problem["detail"], advice=problem["advice"])
+    return Problem(
+        code=problem["code"],
+        title=problem["title"],
+        detail=problem["detail"],
+        advice=problem["advice"],
+        operator_advice=problem.get("operator_advice", ""),
+    )

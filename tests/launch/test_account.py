@@ -92,7 +92,7 @@ async def test_a_user_whom_the_hub_does_not_have_is_refused_and_not_made(client:
 
 
 async def test_where_no_temporary_users_are_made_a_key_has_to_name_one(client: HubClient, hub: FakeHub) -> None:
-    with pytest.raises(InvalidRequest, match="LAUNCHER_CREATE_USER"):
+    with pytest.raises(InvalidRequest, match="makes no temporary users"):
         await accounts(client, hub, create_user=False).first_attempt(ID, request(), NAMING_KEY)
 
 

@@ -110,7 +110,7 @@ def test_a_failure_that_gives_a_reason_is_not_explained_by_what_was_told_before(
 
 @pytest.mark.parametrize("failed", ["Spawn failed: ", "Spawn failed: Timeout"])
 def test_a_timeout_without_words_is_given_some(failed: str) -> None:
-    assert "(start_timeout)" in str(cause_of(failed, []))
+    assert "within the time that JupyterHub allows" in str(cause_of(failed, []))
 
 
 def test_a_warning_that_is_not_understood_is_told_with_the_timeout() -> None:

@@ -1,5 +1,6 @@
 """Which status may follow which, and the tree of errors."""
 
+import re
 from collections.abc import Iterator
 
 from app.launch import errors
@@ -29,6 +30,15 @@ def test_every_error_has_a_code_of_its_own_and_says_what_to_do() -> None:
     codes = [kind.code for kind in kinds if kind not in (errors.HubFailed, errors.SpawnRefused)]
     assert len(set(codes)) == len(codes)
     assert all(kind.title and kind.advice.endswith(".") for kind in kinds)
+
+
+def test_no_error_names_a_setting_to_callers() -> None:
+    for kind in concrete():
+        assert not re.search(
+            r"LAUNCHER_|\bc\.[A-Z]|_timeout|pre_launch_hook|[Oo]perators:", f"{kind.title} {kind.advice}"
+        )
+    told = [errors.ImageNotAllowed(any_allowed=False), errors.HookFailed("took too long"), errors.StartTimedOut("")]
+    assert not re.search("LAUNCHER_|_hook|_timeout", " ".join(map(str, told)))
 
 
 def test_the_tree_at_the_top_of_the_module_names_every_error() -> None:

@@ -20,7 +20,13 @@ FAILED = Step(
     phase=Status.FAILED,
     progress=20,
     message="The server could not be started",
-    problem=Problem(code="spawn_failed", title="No server", detail="ImagePullBackOff", advice="Check the image."),
+    problem=Problem(
+        code="spawn_failed",
+        title="No server",
+        detail="ImagePullBackOff",
+        advice="Check the image.",
+        operator_advice="Check the registry.",
+    ),
 )
 CANCELLED = Step(phase=Status.CANCELLED, progress=20, message="Cancelled")
 

@@ -15,9 +15,10 @@ from sqlalchemy.event import listen
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from app.launch.errors import LaunchNotFound
-from app.launch.model import Event, Launch, LaunchRequest, Status, Step
+from app.launch.model import Event, Launch, LaunchRequest, Problem, Status, Step
 from app.launch.ports import LaunchStore
 from app.sealing import Sealer
+from app.store.rows import _problem_of
 from app.store.sql import SqlLaunchStore
 from app.store.tables import launch_attempts, launch_events, launches
 from app.store.writes import Append, append
@@ -87,6 +88,12 @@ async def test_the_last_event_is_read_back_as_it_was_and_ends_the_launch(store: 
     assert asdict(stored_event) == asdict(event)
     assert (stored.status, stored.ended_at) == (last.phase, event.at)
     assert (event.url, event.token_expires_at, event.problem) == (last.url, last.token_expires_at, last.problem)
+
+
+def test_a_problem_that_an_earlier_release_stored_has_no_advice_for_operators() -> None:
+    stored = {"code": "spawn_failed", "title": "No server", "detail": "ImagePullBackOff", "advice": "Check the image."}
+
+    assert _problem_of(stored) == Problem(**stored, operator_advice="")
 
 
 async def test_a_step_that_the_status_does_not_allow_is_refused_and_not_stored(store: LaunchStore) -> None:

@@ -58,9 +58,10 @@
             ├── ServerSilent             the Hub's http_timeout ran out
             └── StartTimedOut            the Hub's start_timeout ran out
 
-A class carries a stable `code`, a `title`, `advice` on what to do next, and `retryable`: whether another
-attempt can help. Its constructor takes the facts and writes the sentence that `str()` gives. No sentence repeats
-what the caller sent, and none holds a credential. How an error looks to a caller is decided in `api/errors.py`.
+A class carries a stable `code`, a `title`, `advice` for the caller, `operator_advice` for the operator, and
+`retryable`: whether another attempt can help. Its constructor takes the facts and writes the sentence that `str()`
+gives. No sentence repeats what the caller sent, names a setting, or holds a credential. How an error looks to a caller
+is decided in `api/errors.py`.
 """
 
 from app.launch.errors.base import (

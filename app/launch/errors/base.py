@@ -9,6 +9,9 @@ class LaunchError(Exception):
     code: ClassVar[str]
     title: ClassVar[str]
     advice: ClassVar[str]
+    """What the caller can do next. It names no setting: visitors read it."""
+    operator_advice: str = ""
+    """What the operator can do. Only admins and the log get it."""
     retryable: ClassVar[bool] = False
 
 

@@ -12,7 +12,8 @@ class HubUnavailable(HubError):
 
     code = "hub_unavailable"
     title = "JupyterHub gives no useful answer"
-    advice = "Try again in a minute. Operators: see whether the Hub runs and LAUNCHER_HUB_URL_LOCAL is its address."
+    advice = "Try again in a minute."
+    operator_advice = "Check that the Hub runs and that LAUNCHER_HUB_URL_LOCAL is its address."
     retryable = True
 
     def __init__(self, operation: str, reason: str, *, may_have_acted: bool = True) -> None:
@@ -55,7 +56,8 @@ class HubForbidden(HubRefused):
 
     code = "hub_forbidden"
     title = "JupyterHub does not allow this service to do that"
-    advice = "Operators: compare the scopes of the service's role at the Hub with the ones the documentation lists."
+    advice = "Tell the operator of this service: only they can change this."
+    operator_advice = "Compare the scopes of this service's role at the Hub with the scopes in docs/hub-setup.md."
 
 
 class SpawnRefused(HubRefused):
@@ -96,7 +98,8 @@ class TokenRefused(HubRefused):
 
     code = "token_refused"
     title = "JupyterHub did not give a token for the server"
-    advice = (
-        "Operators: the service's role needs the scope `tokens`, and LAUNCHER_TOKEN_LIFETIME_S must not be above the "
-        "Hub's token_expires_in_max_seconds."
+    advice = "Tell the operator of this service: only they can change this."
+    operator_advice = (
+        "Give this service's role the scope `tokens`, and set LAUNCHER_TOKEN_LIFETIME_S to at most the Hub's "
+        "token_expires_in_max_seconds."
     )

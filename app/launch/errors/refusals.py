@@ -19,10 +19,11 @@ class InvalidRequest(RequestRefused):
     title = "The request is not valid"
     advice = "Correct the field that is named and send the request again."
 
-    def __init__(self, field: str, reason: str) -> None:
+    def __init__(self, field: str, reason: str, *, operator_advice: str = "") -> None:
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+        self.operator_advice = operator_advice
 
 
 class Unauthenticated(RequestRefused):
@@ -55,13 +56,14 @@ class ImageNotAllowed(RequestRefused):
 
     code = "image_not_allowed"
     title = "This image may not be launched here"
-    advice = "Choose an allowed image, or ask the operator to add a pattern for it to LAUNCHER_ALLOWED_IMAGES."
+    advice = "Choose an allowed image, or ask the operator of this service to allow this one."
+    operator_advice = "To allow the image, add a pattern for it to LAUNCHER_ALLOWED_IMAGES."
 
     def __init__(self, *, any_allowed: bool) -> None:
         super().__init__(
             "The image matches none of the patterns of images that are allowed to you."
             if any_allowed
-            else "No image is allowed yet: LAUNCHER_ALLOWED_IMAGES is empty."
+            else "This service allows no image yet."
         )
 
 
@@ -82,6 +84,7 @@ class RepoNotAllowed(RequestRefused):
     code = "repo_not_allowed"
     title = "This repository may not be launched here"
     advice = "Choose another repository, or ask the operator of this service to allow this one."
+    operator_advice = "LAUNCHER_ALLOWED_REPOS and LAUNCHER_BANNED_REPOS decide on repositories."
 
     def __init__(self, *, named: bool) -> None:
         super().__init__(
@@ -108,10 +111,11 @@ class HookFailed(RequestRefused):
 
     code = "hook_failed"
     title = "The operator's check of launches does not work"
-    advice = "Try again later. Operators: the log of this service says what the pre_launch_hook did."
+    advice = "Try again later."
+    operator_advice = "The log of this service has the error of the pre_launch_hook."
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"The pre_launch_hook {reason}.")
+        super().__init__(f"The operator's check {reason}.")
 
 
 class ServerAlreadyRunning(RequestRefused):
@@ -232,10 +236,8 @@ class SpecNotMapped(RequestRefused):
 
     code = "spec_not_mapped"
     title = "There is no image for this repository here"
-    advice = (
-        "Check the repository and its ref. Operators: nothing is built here; map the repository to an image in "
-        "LAUNCHER_BINDER_IMAGES."
-    )
+    advice = "Check the repository and its ref. This service builds no images: it has them for certain repositories."
+    operator_advice = "To launch this repository, map it to an image in LAUNCHER_BINDER_IMAGES."
 
     def __init__(self) -> None:
         super().__init__("No pattern of repositories that have an image matches this one.")

@@ -45,9 +45,8 @@ class ImageFailing(NotAdmitted):
 
     code = "image_failing"
     title = "This image keeps failing"
-    advice = (
-        "Mend the image, or choose another. Operators: `hublaunch guard clear --image IMAGE` lets it through at once."
-    )
+    advice = "Repair the image, or choose another."
+    operator_advice = "To allow the image again at once, run `hublaunch guard clear --image IMAGE`."
 
     def __init__(self, cause: str, until: datetime) -> None:
         super().__init__(f"It failed twice in ten minutes: {cause}. It may be launched again at {until:%H:%M:%S} UTC.")
@@ -96,9 +95,9 @@ class ImageNotFound(SpawnFailed):
     code = "image_not_found"
     title = "The image does not exist, or may not be pulled"
     advice = (
-        "Check the image's registry, name and tag, that it is public, and that it is built for this Hub's processors. "
-        "Operators: a private image needs credentials where the servers run."
+        "Check the image's registry, name and tag, that it is public, and that it is built for this Hub's processors."
     )
+    operator_advice = "A private image needs credentials where the servers run."
 
 
 class ImagePullFailed(SpawnFailed):
@@ -107,10 +106,8 @@ class ImagePullFailed(SpawnFailed):
     is_of_image = True
     code = "image_pull_failed"
     title = "The image could not be pulled"
-    advice = (
-        "Check the name of the image's registry, and launch again in a few minutes. Operators: the registry may limit "
-        "pulls, or be out of reach of where the servers run, or there is no disk space left."
-    )
+    advice = "Check the name of the image's registry, and launch again in a few minutes."
+    operator_advice = "Check that the nodes reach the registry and have disk space left. The registry may limit pulls."
 
 
 class CommandNotFound(SpawnFailed):
@@ -121,8 +118,9 @@ class CommandNotFound(SpawnFailed):
     title = "The image cannot run a Jupyter server for JupyterHub"
     advice = (
         "Choose an image that has JupyterLab and jupyterhub-singleuser installed, and is built for this Hub's "
-        "processors. Operators: c.Spawner.cmd says what is started."
+        "processors."
     )
+    operator_advice = "The Hub's c.Spawner.cmd names the program that the spawner starts."
 
 
 class NoRoom(SpawnFailed):
@@ -130,9 +128,9 @@ class NoRoom(SpawnFailed):
 
     code = "no_room"
     title = "There is no room for another server"
-    advice = (
-        "Launch again later, when other servers have stopped. Operators: compare the CPU, memory and GPUs that a "
-        "server asks for, and its node selector and tolerations, with what the nodes have."
+    advice = "Launch again later, when other servers have stopped."
+    operator_advice = (
+        "Compare the server's CPU, memory and GPU requests, its node selector and its tolerations with the nodes."
     )
 
 
@@ -141,10 +139,8 @@ class ClusterQuotaExceeded(SpawnFailed):
 
     code = "cluster_quota_exceeded"
     title = "The cluster's quota for servers is used up"
-    advice = (
-        "Launch again when other servers have stopped. Operators: raise the ResourceQuota that is named, or lower what "
-        "a server asks for."
-    )
+    advice = "Launch again when other servers have stopped."
+    operator_advice = "Raise the ResourceQuota that the message names, or lower the servers' requests."
 
 
 class ClusterRefused(SpawnFailed):
@@ -152,7 +148,8 @@ class ClusterRefused(SpawnFailed):
 
     code = "cluster_refused"
     title = "Kubernetes does not let JupyterHub start this server"
-    advice = "Only the operator can change this: JupyterHub's role, a policy or a limit in the cluster forbids it."
+    advice = "Tell the operator of this service: only they can change this."
+    operator_advice = "JupyterHub's role, a policy or a limit in the cluster forbids the server."
 
 
 class VolumeFailed(SpawnFailed):
@@ -160,9 +157,9 @@ class VolumeFailed(SpawnFailed):
 
     code = "volume_failed"
     title = "The server's storage could not be mounted"
-    advice = (
-        "Launch again in a few minutes: a volume may still be held by a server that is stopping. Operators: look at "
-        "the volume claim that is named, its storage class, and the paths that servers mount."
+    advice = "Launch again in a few minutes: a server that is stopping may still hold the volume."
+    operator_advice = (
+        "Check the volume claim that the message names, its storage class, and the paths that servers mount."
     )
 
 
@@ -172,10 +169,8 @@ class ServerExited(SpawnFailed):
     is_of_image = True
     code = "server_exited"
     title = "The server ended before it was ready"
-    advice = (
-        "Check that the image's start command works and has memory enough. Operators: the log of the server says why "
-        "it ended."
-    )
+    advice = "Check that the image's start command works and has enough memory."
+    operator_advice = "The server's log has the reason."
 
 
 class ServerSilent(SpawnFailed):
@@ -183,9 +178,9 @@ class ServerSilent(SpawnFailed):
 
     code = "http_timeout"
     title = "The server was started and does not answer"
-    advice = (
-        "Check that the image starts a Jupyter server by jupyterhub-singleuser. Operators: raise "
-        "c.Spawner.http_timeout if servers are only slow; otherwise see whether JupyterHub can reach them."
+    advice = "Check that the image starts a Jupyter server by jupyterhub-singleuser."
+    operator_advice = (
+        "Raise the Hub's c.Spawner.http_timeout if servers are only slow. Otherwise check that the Hub can reach them."
     )
 
 
@@ -194,13 +189,9 @@ class StartTimedOut(SpawnFailed):
 
     code = "start_timeout"
     title = "The server did not start in the time that JupyterHub allows"
-    advice = (
-        "Launch again: an image that was too large to be pulled in time may be there by then. Operators: raise "
-        "c.Spawner.start_timeout."
-    )
+    advice = "Launch again: a large image that was not pulled in time may be there by then."
+    operator_advice = "Raise the Hub's c.Spawner.start_timeout."
 
     def __init__(self, said: str, *, warned: str = "") -> None:
-        sentence = (
-            said or "The server did not start within the time that JupyterHub allows its spawner (start_timeout)."
-        )
+        sentence = said or "The server did not start within the time that JupyterHub allows its spawner."
         super().__init__(f"{sentence} The last warning before: {warned}" if warned else sentence)
