@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.api.sessions import LOGIN_COOKIE, SESSION_COOKIE
+from app.api.sessions import HOST_PREFIX, LOGIN_COOKIE, SESSION_COOKIE
 from app.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_faults import Operation
@@ -85,14 +85,102 @@ async def test_the_session_cookie_is_sealed_and_for_this_service_alone(users_ser
     assert all(token.token not in answer.headers["Set-Cookie"] for token in hub.tokens.of("ada"))
 
 
-async def test_with_an_https_hub_the_cookies_are_for_https_alone(settings_of_users: Settings) -> None:
-    settings = settings_of_users.model_copy(
-        update={"hub_url": "https://hub.example.org/", "hub_url_local": settings_of_users.hub_url}
-    )
-    async with serve(settings) as service:
-        answer = await service.http.get("/oauth_login")
+@pytest.fixture
+async def https_service(settings_of_users: Settings) -> AsyncGenerator[Service]:
+    """Below a proxy that ends TLS."""
+    terms = {"hub_url": "https://127.0.0.1/", "hub_url_local": settings_of_users.hub_url}
+    async with serve(settings_of_users.model_copy(update=terms)) as service:
+        yield service
 
-    assert "Secure" in answer.headers["Set-Cookie"]
+
+async def cookies_over_https(service: Service, hub: FakeHub) -> SimpleCookie:
+    """What a browser keeps that has logged in. Its login is sent back by hand, as this client has no TLS."""
+    begun = await service.http.get("/oauth_login")
+    told = {name: values[0] for name, values in parse_qs(urlsplit(begun.headers["Location"]).query).items()}
+    kept = set_cookies(begun)
+    code = hub.confirm_login(
+        "ada", scopes=[SCOPE], redirect_uri=told["redirect_uri"], code_challenge=told["code_challenge"]
+    )
+    landed = await service.http.get(
+        "/oauth_callback",
+        params={"code": code, "state": told["state"]},
+        headers={"Cookie": "; ".join(f"{name}={cookie.value}" for name, cookie in kept.items())},
+    )
+    assert landed.status_code == 303, landed.text
+    return set_cookies(landed)
+
+
+def set_cookies(answer: httpx.Response) -> SimpleCookie:
+    cookies = SimpleCookie()
+    for line in answer.headers.get_list("Set-Cookie"):
+        cookies.load(line)
+    return cookies
+
+
+async def who(service: Service, *cookies: str) -> tuple[int, str | None]:
+    """The status, and the name of whoever sends these cookies."""
+    answer = await service.http.get("/session", headers={"Cookie": "; ".join(cookies)})
+    return answer.status_code, answer.json().get("name")
+
+
+SESSION_BESIDE = f"{HOST_PREFIX}{SESSION_COOKIE}%2Fservices%2Flauncher"
+
+
+async def test_over_https_each_cookie_has_one_beside_it_that_no_other_host_can_set(
+    https_service: Service, hub: FakeHub
+) -> None:
+    begun = set_cookies(await https_service.http.get("/oauth_login"))
+    kept = await cookies_over_https(https_service, hub)
+
+    assert set(begun) == {LOGIN_COOKIE, f"{HOST_PREFIX}{LOGIN_COOKIE}%2Fservices%2Flauncher"}
+    assert set(kept) == {SESSION_COOKIE, SESSION_BESIDE, *begun}
+    assert all(cookie["secure"] and cookie["httponly"] and not cookie["domain"] for cookie in kept.values())
+    assert {name: cookie["path"] for name, cookie in kept.items()} == {
+        name: "/" if name.startswith(HOST_PREFIX) else f"{PREFIX}/" for name in kept
+    }
+    assert {name for name, cookie in kept.items() if cookie["max-age"] == "0"} == set(begun)
+
+
+async def test_a_session_that_another_host_has_set_is_none_over_https(https_service: Service, hub: FakeHub) -> None:
+    own = await cookies_over_https(https_service, hub)
+    others = await cookies_over_https(https_service, hub)
+    session, beside = f"{SESSION_COOKIE}={own[SESSION_COOKIE].value}", f"{SESSION_BESIDE}={own[SESSION_BESIDE].value}"
+    tossed = f"{SESSION_COOKIE}={others[SESSION_COOKIE].value}"
+
+    assert await who(https_service, session, beside) == (200, "ada")
+    assert await who(https_service, tossed, beside) == (200, None)
+    assert await who(https_service, tossed) == (200, None)
+    assert await who(https_service, beside) == (200, None)
+    assert await who(https_service, session, f"{SESSION_BESIDE}=") == (200, None)
+    assert await who(https_service, session, tossed, beside) == (401, None)
+
+
+async def test_a_login_that_another_host_has_set_is_none_over_https(https_service: Service) -> None:
+    begun = await https_service.http.get("/oauth_login")
+    state = httpx.URL(begun.headers["Location"]).params["state"]
+    headers = {"Cookie": f"{LOGIN_COOKIE}={set_cookies(begun)[LOGIN_COOKIE].value}"}
+
+    answer = await https_service.http.get("/oauth_callback", params={"code": "x", "state": state}, headers=headers)
+
+    assert (answer.status_code, "has not begun this login" in answer.text) == (401, True)
+
+
+async def test_a_logout_over_https_forgets_both_cookies(https_service: Service) -> None:
+    forgotten = set_cookies(await https_service.http.delete("/session"))
+
+    assert {name: cookie["max-age"] for name, cookie in forgotten.items()} == {SESSION_COOKIE: "0", SESSION_BESIDE: "0"}
+
+
+async def test_two_cookies_of_one_name_are_refused(users_service: Service, hub: FakeHub) -> None:
+    session, login = await cookies_of_a_browser(users_service, hub)
+    twice = {"Cookie": f"{SESSION_COOKIE}={session}; {LOGIN_COOKIE}={login}; {SESSION_COOKIE}=x; {LOGIN_COOKIE}=x"}
+
+    launch = await users_service.http.post("/launch", json=BODY, headers=twice)
+    session_of = await users_service.http.get("/session", headers=twice)
+    callback = await users_service.http.get("/oauth_callback?code=x&state=y", headers=twice)
+
+    assert [answer.status_code for answer in (launch, session_of, callback)] == [401] * 3
+    assert "two cookies of the same name" in launch.json()["detail"]
 
 
 async def test_a_session_launches_on_the_users_account_and_sees_its_launches(

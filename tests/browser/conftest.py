@@ -15,7 +15,7 @@ from tests.hubs.mortal import MortalHub
 from tests.processes import replica
 
 ELSEWHERE = "elsewhere.test"
-"""A name under which the browser finds this machine; any other leads nowhere."""
+"""A name under which the browser finds this machine, as below `localhost`; any other leads nowhere."""
 WITHIN_MS = 20_000
 """So long a page is waited for, on a machine that has other things to do."""
 ARGUMENTS = [
@@ -25,7 +25,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE *.localhost",
 ]
 
 

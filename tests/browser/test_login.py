@@ -2,16 +2,24 @@
 
 import asyncio
 import re
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import Error as BrowserError
+from pydantic import SecretStr
 
-from app.api.sessions import SESSION_COOKIE
+from app.api.sessions import HOST_PREFIX, SESSION_COOKIE
+from app.settings import Settings
 from tests.browser.conftest import ELSEWHERE
 from tests.browser.stage import origin, watch
+from tests.fakes.hub import FakeHub
 from tests.hubs.managed import IMAGE, LOGINS, PASSWORD, ManagedHub
 from tests.hubs.quick_server import JUPYTERLAB_IMAGE
+from tests.served import serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
@@ -175,3 +183,67 @@ async def test_a_page_of_another_origin_launches_nothing_and_ends_no_session(
     status, page_of_launches = await own.evaluate(GET, f"{PREFIX}/launch")
     assert (status, page_of_launches["launches"]) == (200, [])
     assert await managed.running(BOB) == []
+
+
+HOST = "hub.localhost"
+"""A name whose pages Chromium takes for as good as https, and which may have others below it."""
+
+
+async def log_in_at_a_fake(context: BrowserContext, url: str, hub: FakeHub, username: str) -> Page:
+    """The Hub's part is done here, as no server answers at its https address."""
+    begins, page = await context.new_page(), await context.new_page()
+    async with begins.expect_request("**/oauth2/authorize?*") as sent:
+        with suppress(BrowserError):
+            await begins.goto(f"{url}oauth_login")
+    told = dict(httpx.URL((await sent.value).url).params)
+    code = hub.confirm_login(
+        username,
+        scopes=[f"access:services!service={hub.service}"],
+        redirect_uri=told["redirect_uri"],
+        code_challenge=told["code_challenge"],
+    )
+    await page.goto(f"{url}oauth_callback?{httpx.QueryParams(code=code, state=told['state'])}")
+    return page
+
+
+async def test_a_page_of_a_sibling_host_cannot_have_a_browser_act_for_somebody_else(
+    context: BrowserContext, browser_of_another: BrowserContext, tmp_path: Path
+) -> None:
+    async with FakeHub() as hub, origin() as sibling:
+        for name in ("ada", "mallory"):
+            hub.create_user(name)
+        settings = Settings(
+            hub_url=f"https://{HOST}/",
+            hub_url_local=hub.url,
+            hub_api_token=SecretStr(hub.api_token),
+            access=("hub",),
+            service_name=hub.service,
+            oauth_callback_url=f"https://{HOST}/oauth_callback",
+            database_url=f"sqlite:///{tmp_path}/hublaunch.sqlite",
+        )
+        async with serve(settings) as service:
+            url = f"http://{HOST}:{service.http.base_url.port}/"
+            await log_in_at_a_fake(browser_of_another, url, hub, "mallory")
+            mallorys = {cookie["name"]: cookie["value"] for cookie in await browser_of_another.cookies(url)}
+            toss = f"""(cookies) => {{
+                for (const [name, value] of Object.entries(cookies)) {{
+                    document.cookie = `${{name}}=${{value}}; Domain={HOST}; Path=/; Secure`;
+                    document.cookie = `${{name}}=${{value}}; Path=/; Secure`;
+                }}
+            }}"""
+
+            page = await log_in_at_a_fake(context, url, hub, "ada")
+            own = await page.evaluate(GET, "/session")
+            thief = await context.new_page()
+            await thief.goto(f"http://mallory.{HOST}:{sibling.port}/")
+            await thief.evaluate(toss, mallorys)
+            with_both = await page.evaluate(GET, "/session")
+            await page.evaluate("fetch('/session', {method: 'DELETE'})")
+            tossed = await page.evaluate(GET, "/session")
+            kept = [cookie["name"] for cookie in await context.cookies(url)]
+
+    assert set(mallorys) == {SESSION_COOKIE, HOST_PREFIX + SESSION_COOKIE}
+    assert (own[0], own[1]["name"]) == (200, "ada")
+    assert with_both[0] == 401
+    assert kept == [SESSION_COOKIE]
+    assert (tossed[0], tossed[1]["kind"]) == (200, "anonymous")
