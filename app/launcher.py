@@ -23,8 +23,8 @@ from app.launch import names
 from app.launch.account import ServerLimits, check_name, check_room
 from app.launch.attempt import Entry
 from app.launch.binder_images import BinderImages, ImageMapping
-from app.launch.cleanup import clean_up
-from app.launch.errors import NameTaken, SpawnTimedOut
+from app.launch.cleanup import Traces, clean_up
+from app.launch.errors import SpawnTimedOut
 from app.launch.hook import PreLaunchHook
 from app.launch.image import ImagePattern
 from app.launch.model import DEFAULT_SERVER, Attempt, LaunchRequest, Step
@@ -110,7 +110,8 @@ class Launcher:
         each progress event in the Hub's order and is awaited; an exception from it ends the launch.
 
         Raises a LaunchError. Whatever ends the launch before it is ready, a cancellation too, what it created is
-        deleted before this returns, within 60 s.
+        deleted before this returns, within 60 s. What it did not create is not touched: where the Hub refused the
+        user or the server, or was not reached, nothing was created.
         """
         args = dict(extra_args or {})
         request = launch_request(image=image, repo_url=repo_url, extra_args=args, allowed_extra_args=args)
@@ -125,23 +126,23 @@ class Launcher:
         attempt = Attempt(
             launch_id=str(ULID()), number=1, username=username, server_name=server_name, creates_user=self.create_user
         )
-        steps = _Steps(event_callback)
+        steps, traces = _Steps(event_callback), Traces()
         try:
             async with asyncio.timeout(self.launch_timeout) as limit:
-                await attempts.run(attempt, request, hub=self._hub, entry=self._entry, record=steps.record)
-        except NameTaken:
-            raise
+                await attempts.run(
+                    attempt, request, hub=self._hub, entry=self._entry, record=steps.record, traces=traces
+                )
         except BaseException as error:
-            await self._clean_up(attempt, request)
+            await self._clean_up(attempt, request, traces)
             if isinstance(error, TimeoutError) and limit.expired():
                 raise SpawnTimedOut(self.launch_timeout) from error
             raise
         return {**args, "image": image, "repo_url": repo_url, "url": steps.last.url, "token": steps.last.token}
 
-    async def _clean_up(self, attempt: Attempt, request: LaunchRequest) -> None:
+    async def _clean_up(self, attempt: Attempt, request: LaunchRequest, traces: Traces) -> None:
         try:
             async with asyncio.timeout(CLEAN_UP_TIMEOUT_S):
-                await clean_up(attempt, request, self._hub, minted=self._entry.token_mode == "hub")
+                await clean_up(attempt, request, self._hub, traces=traces)
         except Exception:
             log.exception("What the launch of %s/%s created was not deleted", attempt.username, attempt.server_name)
 

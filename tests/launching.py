@@ -67,6 +67,7 @@ async def launching(
     settled_s: float = 60,
     max_concurrent_spawns: int = 50,
     max_wait_s: float = 20,
+    launch_timeout_s: float = 20,
     max_queue: int = 1000,
     guard: Guard = UNGUARDED,
     cull_after_s: float = 3600,
@@ -79,7 +80,11 @@ async def launching(
         store=store, most=max_concurrent_spawns, weight=lambda _: 1.0, guard=guard, watchers=Feed(store, idle_s=60)
     )
     terms = Terms(
-        max_wait_s=max_wait_s, launch_timeout_s=20, attempts_max=attempts_max, entry=entry, settled_s=settled_s
+        max_wait_s=max_wait_s,
+        launch_timeout_s=launch_timeout_s,
+        attempts_max=attempts_max,
+        entry=entry,
+        settled_s=settled_s,
     )
     reaper = Reaper(store=store, hub=client, keeping=Keeping(cull_after_s=cull_after_s, retention_s=retention_s))
     course = Course(store=store, hub=client, admission=admission, terms=terms)
@@ -100,7 +105,7 @@ async def launching(
             policy=policy or Policy(["*"]),
             limits=lambda: limits,
             accounts=Accounts(client, create_user=True, limits=server_limits),
-            launch_timeout_s=20,
+            launch_timeout_s=launch_timeout_s,
             max_wait_s=max_wait_s,
             most_under_way=max_concurrent_spawns + max_queue,
             retention_s=retention_s,

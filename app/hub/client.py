@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -21,6 +23,7 @@ from app.launch.errors import (
     HubForbidden,
     HubRefused,
     HubUnavailable,
+    NamedServersOff,
     NotStarting,
     ServerExists,
     SpawnRefused,
@@ -33,6 +36,8 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=BaseModel)
 
+_CLOCK_SLACK_S = 2.0
+"""By so much the Hub's `Date`, in whole seconds, may be behind the time that it notes of a new user."""
 _REACH = httpx.Timeout(5).as_dict()
 
 
@@ -144,13 +149,13 @@ class HubClient:
     # --- users --------------------------------------------------------------------------------------------------------
 
     async def create_user(self, username: str) -> None:
-        operation = Operation.CREATE_USER
+        operation, began_at = Operation.CREATE_USER, time.monotonic()
 
         async def ask() -> Answer:
             return await self._rest.call("POST", user_path(username), operation)
 
         async def exists() -> bool:
-            return await self.get_user(username) is not None
+            return await self._was_created(username, within_s=lambda: time.monotonic() - began_at)
 
         try:
             await self._rest.create(ask, exists=exists, says_exists=_says_user_exists, waits_if_busy=True)
@@ -158,6 +163,23 @@ class HubClient:
             if _says_user_exists(refusal):
                 raise UserExists(operation, 409, refusal.reason) from refusal
             raise
+
+    async def _was_created(self, username: str, *, within_s: Callable[[], float]) -> bool:
+        """Whether the user exists and is at most so old by the Hub's clock; UserExists if it was there before."""
+
+        async def ask() -> bool:
+            try:
+                answer = await self._rest.call("GET", user_path(username), Operation.GET_USER)
+            except HubRefused as refusal:
+                _raise_unless_absent(refusal)
+                return False
+            created_at, hub_now = _parse(UserModel, answer, Operation.GET_USER).created_at_utc, _date(answer)
+            age_max = timedelta(seconds=within_s() + _CLOCK_SLACK_S)
+            if created_at is None or hub_now is None or created_at < hub_now - age_max:
+                raise UserExists(Operation.CREATE_USER, 409, "the user was there before")
+            return True
+
+        return await self._rest.repeat(ask)
 
     async def get_user(self, username: str, *, include_stopped_servers: bool = False) -> User | None:
         operation = Operation.GET_USER
@@ -206,7 +228,8 @@ class HubClient:
                 raise ServerExists(operation, 400, refusal.reason) from refusal
             if isinstance(refusal, HubForbidden):
                 raise
-            raise SpawnRefused(operation, refusal.status, refusal.reason) from refusal
+            kind = NamedServersOff if _says_named_servers_are_off(refusal) else SpawnRefused
+            raise _worded(kind(operation, refusal.status, refusal.reason), refusal) from refusal
 
     async def _knows_spawn(self, username: str, server_name: str) -> bool:
         """Whether the Hub has this server, starting or ready, or can tell how its spawn failed."""
@@ -230,6 +253,8 @@ class HubClient:
             try:
                 answer = await self._rest.call("DELETE", path, Operation.STOP_SERVER, body=body, timeouts=SLOW_CALL)
             except HubRefused as refusal:
+                if _says_named_servers_are_off(refusal):
+                    return True  # so this one cannot be there
                 if refusal.status == 400 and "pending" in refusal.reason:
                     return False  # a Hub before 5.1 does not interrupt a spawn
                 _raise_unless_absent(refusal)
@@ -304,7 +329,9 @@ class HubClient:
             minted = _parse(TokenModel, answer, operation)
             # The Hub takes some scopes with 201 and grants nothing by them.
             if not any(granted.startswith("access:servers!") for granted in minted.scopes):
-                raise TokenRefused(operation, answer.status, "it would not open the server")
+                useless = TokenRefused(operation, answer.status, "it would not open the server")
+                useless.may_have_acted = True
+                raise useless
             return Token(token=minted.token, expires_at=minted.expires_at_utc)
 
         try:
@@ -312,7 +339,7 @@ class HubClient:
         except TokenRefused:
             raise
         except HubRefused as refusal:
-            raise TokenRefused(operation, refusal.status, refusal.reason) from refusal
+            raise _worded(TokenRefused(operation, refusal.status, refusal.reason), refusal) from refusal
 
     async def revoke_tokens(self, username: str, *, note: str) -> None:
         path = f"{user_path(username)}/tokens"
@@ -337,9 +364,30 @@ def _says_server_exists(refusal: HubRefused) -> bool:
     return refusal.status == 400 and ("already running" in refusal.reason or " is pending " in refusal.reason)
 
 
+def _says_named_servers_are_off(refusal: HubRefused) -> bool:
+    return refusal.status == 400 and "Named servers are not enabled" in refusal.reason
+
+
+R = TypeVar("R", bound=HubRefused)
+
+
+def _worded(error: R, refusal: HubRefused) -> R:
+    """The refusal as another error."""
+    error.may_have_acted = refusal.may_have_acted
+    return error
+
+
 def _raise_unless_absent(refusal: HubRefused) -> None:
     if refusal.status != 404:
         raise refusal
+
+
+def _date(answer: Answer) -> datetime | None:
+    """The Hub's clock as its answer shows it, to the second (RFC 9110 §6.6.1); None if it does not."""
+    try:
+        return parsedate_to_datetime(answer.headers.get("Date", "")).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _parse(model: type[M], answer: Answer, operation: str) -> M:

@@ -8,14 +8,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Self, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
 from app.hub.exchange import Answer, Exchange, Header, Timeouts, read
 from app.hub.operations import kind_of
 from app.hub.wire import hub_reason
-from app.launch.errors import HubBusy, HubError, HubFailed, HubForbidden, HubRefused, HubUnavailable
+from app.launch.errors import (
+    HubBusy,
+    HubError,
+    HubFailed,
+    HubForbidden,
+    HubRefused,
+    HubUnavailable,
+    NameTaken,
+    NotTheHub,
+)
+from app.launch.messages import clean
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +34,11 @@ T = TypeVar("T")
 CALL = httpx.Timeout(10, read=20).as_dict()
 SLOW_CALL = httpx.Timeout(10, read=45).as_dict()
 """Starting and stopping: a stock Hub holds the answer for `slow_spawn_timeout` or `slow_stop_timeout`, 10 s."""
-RETRY_AFTER_MAX_S = 300.0
+RETRY_AFTER_S = (1.0, 300.0)
+"""The least and the most that a `Retry-After` is taken for.
+
+JupyterHub asks for 30 to 60 s, and for 0 where its range is set below 1 s. A day is asked for by something before it.
+"""
 LONGEST_CALL_S = 65.0
 """To connect, to send and to be answered."""
 STREAM = httpx.Timeout(10, read=25).as_dict()
@@ -32,6 +46,9 @@ STREAM = httpx.Timeout(10, read=25).as_dict()
 
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 """The errors after which it is certain that the Hub never saw the request."""
+
+_PASSING = (408, 425, 429)
+"""The 4xx that another server before the Hub gives for the moment (RFC 9110, RFC 8470, RFC 6585)."""
 
 _SCOPE_WORDS = ("Missing or invalid credentials", "not authorized with current scopes", "no permissions")
 
@@ -118,13 +135,18 @@ class HubRest:
         return HubStream(response, operation)
 
     async def repeat(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask until there is an answer, up to `retries` times. Only for what may be done twice."""
-        attempt = 1
+        """Ask until there is an answer, up to `retries` times. Only for what may be done twice.
+
+        The error tells of all requests together whether the Hub may have acted.
+        """
+        attempt, unclear = 1, False
         while True:
             try:
                 return await ask()
-            except (HubUnavailable, HubBusy) as error:
-                if attempt >= self._retries:
+            except HubError as error:
+                error.may_have_acted = unclear = unclear or error.may_have_acted
+                may_pass = isinstance(error, (HubUnavailable, HubBusy)) and not isinstance(error, NotTheHub)
+                if not may_pass or attempt >= self._retries:
                     raise
                 await self._pause(attempt, error)
                 attempt += 1
@@ -141,26 +163,24 @@ class HubRest:
 
         If the answer leaves open whether the Hub acted, `exists` looks before another ask, and a later refusal that
         `says_exists` is success. The Hub's own 5xx is not asked again, as it got the request. HubBusy is raised at
-        once unless the call is to wait.
+        once unless the call is to wait. The error tells of all requests together whether the Hub may have acted.
         """
         attempt, unclear = 1, False
         while True:
             try:
                 await ask()
-            except HubRefused as refusal:
-                if not (unclear and says_exists(refusal)):
+            except HubError as error:
+                error.may_have_acted = unclear = unclear or error.may_have_acted
+                if isinstance(error, HubRefused):
+                    if unclear and says_exists(error):
+                        return
                     raise
-                return
-            except HubBusy as error:
-                if not waits_if_busy or attempt >= self._retries:
-                    raise
-                await self._pause(attempt, error)
-                attempt += 1
-            except HubUnavailable as error:
-                unclear = unclear or error.may_have_acted
-                if unclear and await exists():
+                if isinstance(error, HubUnavailable) and unclear and await _is_there(exists):
                     return
-                if isinstance(error, HubFailed) or attempt >= self._retries:
+                is_final = isinstance(error, (HubFailed, NotTheHub)) or (
+                    isinstance(error, HubBusy) and not waits_if_busy
+                )
+                if is_final or attempt >= self._retries:
                     raise
                 await self._pause(attempt, error)
                 attempt += 1
@@ -242,6 +262,17 @@ def describe(error: httpx.HTTPError) -> str:
             return "the connection broke before the answer was complete"
 
 
+async def _is_there(exists: Callable[[], Awaitable[bool]]) -> bool:
+    """The look after an unclear answer: an error of the look leaves the answer as unclear as it was."""
+    try:
+        return await exists()
+    except NameTaken:
+        raise
+    except HubError as error:
+        error.may_have_acted = True
+        raise
+
+
 def _unless_refused(answer: Answer, operation: str) -> Answer:
     if not answer.is_success:
         raise _refusal(answer, operation)
@@ -252,6 +283,8 @@ def _refusal(answer: Answer, operation: str) -> HubError:
     status, reason = answer.status, hub_reason(answer.content)
     if status == 429:
         return HubBusy(reason or "JupyterHub asks for patience.", _retry_after_s(answer))
+    if reason is None and 300 <= status < 500 and status not in _PASSING:
+        return NotTheHub(operation, _another(answer))
     if reason is None:
         return HubUnavailable(operation, f"something that is not JupyterHub answered {status}")
     if status >= 500:
@@ -261,16 +294,30 @@ def _refusal(answer: Answer, operation: str) -> HubError:
     return HubRefused(operation, status, reason or "no reason given")
 
 
-def _retry_after_s(answer: Answer) -> float | None:
-    """`Retry-After`, in seconds or as a date (RFC 9110 §10.2.3), at most five minutes; None if it is absent or neither.
-
-    A Hub asks for 30 to 60 s. What asks for a day is something before it, and would keep every launch waiting.
-    """
-    value = answer.headers.get("Retry-After", "")
-    if value.isdecimal():
-        return min(float(value), RETRY_AFTER_MAX_S)
+def _another(answer: Answer) -> str:
+    """What another web server answered, in words that hold neither a path nor a query."""
+    said = f"a web server that is not JupyterHub answered {answer.status}"
+    if not 300 <= answer.status < 400:
+        return said
     try:
-        after_s = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (TypeError, ValueError):
+        target = urlsplit(answer.headers.get("Location", ""))
+        host, port = target.hostname, target.port
+    except ValueError:
+        return said
+    if not target.scheme or not host:
+        return f"{said}, a redirect"
+    return clean(f"{said}, a redirect to {target.scheme}://{host}{f':{port}' if port else ''}")
+
+
+def _retry_after_s(answer: Answer) -> float | None:
+    """`Retry-After`, as seconds or a date (RFC 9110 §10.2.3), within RETRY_AFTER_S; None if it is absent or neither."""
+    value = answer.headers.get("Retry-After", "")
+    try:
+        if value.isdecimal():
+            after_s = float(value)
+        else:
+            after_s = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(0.0, after_s), RETRY_AFTER_MAX_S)
+    least, most = RETRY_AFTER_S
+    return min(max(least, after_s), most)

@@ -16,6 +16,11 @@ from app.launch.ports import Identity, Server, User
 _START_MARK = re.compile(r'urlArgs: "v=(\d+)"')
 
 
+def _utc(at: datetime) -> datetime:
+    """The Hub's times are UTC, whether or not they say so."""
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
 class _ServerModel(BaseModel):
     ready: bool
     pending: Literal["spawn", "stop", "check"] | None = None
@@ -29,6 +34,13 @@ class UserModel(BaseModel):
 
     name: str
     servers: dict[str, _ServerModel] = {}
+    created: AwareDatetime | datetime | None = None
+    """Shown for the scope `read:users`."""
+
+    @property
+    def created_at_utc(self) -> datetime | None:
+        """When the user was created; None if the Hub does not show it."""
+        return None if self.created is None else _utc(self.created)
 
     def user(self) -> User:
         return User(
@@ -56,9 +68,8 @@ class TokenModel(BaseModel):
 
     @property
     def expires_at_utc(self) -> datetime:
-        """The Hub's times are UTC, whether or not they say so."""
-        at = self.expires_at
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        """When it expires."""
+        return _utc(self.expires_at)
 
 
 class _ListedToken(BaseModel):

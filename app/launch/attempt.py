@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeVar
 from urllib.parse import urljoin
 
+from app.launch.cleanup import Traces
 from app.launch.model import Attempt, Event, LaunchRequest, Status, Step
 from app.launch.ports import Hub, Server
 from app.launch.spawn import Spawn, WaitInLine
@@ -46,24 +47,26 @@ async def run(
     hub: Hub,
     entry: Entry,
     record: Record,
+    traces: Traces,
     wait_in_line: WaitInLine | None = None,
 ) -> None:
     """Get a ready server from the Hub, recording each step; the last one is `ready`.
 
     The user first; then the visitor's token, the start of the server and its progress side by side; then the server
-    itself is asked. Raises a LaunchError as soon as one of them cannot succeed. After an error or a cancellation the
-    user, the server and the token may exist at the Hub: `clean_up` deletes them. At the Hub's 429 `wait_in_line` is
-    called, and the server asked for again when it returns; without it, after as long as the Hub says.
+    itself is asked. Raises a LaunchError as soon as one of them cannot succeed. After an error or a cancellation
+    `clean_up` deletes what `traces`, in which each creation is noted, says may exist at the Hub. At the Hub's 429
+    `wait_in_line` is called, and the server asked for again when it returns; without it, after as long as the Hub says.
     """
     await record(Step(phase=Status.LAUNCHING, progress=0, message=ASKING))
     asked_at = asyncio.get_running_loop().time()
     if attempt.creates_user:
-        await hub.create_user(attempt.username)
+        with traces.leaving("user"):
+            await hub.create_user(attempt.username)
     answers_in_s = asyncio.get_running_loop().time() - asked_at
     user_options = {**request.extra_args, "image": request.image, "repo_url": request.repo_url}
-    spawn = Spawn(attempt, hub=hub, record=record, wait_in_line=wait_in_line, answers_in_s=answers_in_s)
+    spawn = Spawn(attempt, hub=hub, record=record, traces=traces, wait_in_line=wait_in_line, answers_in_s=answers_in_s)
     if entry.token_mode == "hub":
-        credential, url = await _both(_mint(attempt, hub, entry), spawn.run(user_options))
+        credential, url = await _both(_mint(attempt, hub, entry, traces), spawn.run(user_options))
     elif entry.token_mode == "user_options":
         credential = _Credential(token=secrets.token_urlsafe(32))
         url = await spawn.run({**user_options, "token": credential.token})
@@ -73,16 +76,23 @@ async def run(
 
 
 async def go_on(
-    attempt: Attempt, server: Server, told: Sequence[Event], *, hub: Hub, entry: Entry, record: Record
+    attempt: Attempt,
+    server: Server,
+    told: Sequence[Event],
+    *,
+    hub: Hub,
+    entry: Entry,
+    record: Record,
+    traces: Traces,
 ) -> None:
     """Go on with an attempt that another process began, and whose `server` stands at the Hub, starting or ready.
 
     Nothing is started: its progress is followed beyond what was `told`, and the visitor's token, which was lost with
     that process, is made anew. Otherwise as `run`.
     """
-    spawn = Spawn(attempt, hub=hub, record=record, told=told)
+    spawn = Spawn(attempt, hub=hub, record=record, traces=traces, told=told)
     if entry.token_mode == "hub":
-        credential, url = await _both(_mint_anew(attempt, hub, entry), spawn.follow())
+        credential, url = await _both(_mint_anew(attempt, hub, entry, traces), spawn.follow())
     else:
         # BinderHub's way: the Hub keeps the token among what the server was started with.
         token = (server.user_options or {}).get("token") if entry.token_mode == "user_options" else None
@@ -114,17 +124,18 @@ def server_url(hub_url: str, url: str) -> str:
     return urljoin(hub_url, url.partition("?")[0]).rstrip("/") + "/"
 
 
-async def _mint(attempt: Attempt, hub: Hub, entry: Entry) -> _Credential:
+async def _mint(attempt: Attempt, hub: Hub, entry: Entry, traces: Traces) -> _Credential:
     scope = f"access:servers!server={attempt.username}/{attempt.server_name}"
-    minted = await hub.mint_token(
-        attempt.username, scope=scope, note=attempt.token_note, expires_in_s=entry.token_lifetime_s
-    )
+    with traces.leaving("token"):
+        minted = await hub.mint_token(
+            attempt.username, scope=scope, note=attempt.token_note, expires_in_s=entry.token_lifetime_s
+        )
     return _Credential(token=minted.token, expires_at=minted.expires_at)
 
 
-async def _mint_anew(attempt: Attempt, hub: Hub, entry: Entry) -> _Credential:
+async def _mint_anew(attempt: Attempt, hub: Hub, entry: Entry, traces: Traces) -> _Credential:
     await hub.revoke_tokens(attempt.username, note=attempt.token_note)
-    return await _mint(attempt, hub, entry)
+    return await _mint(attempt, hub, entry, traces)
 
 
 async def _both(beside: Coroutine[Any, Any, A], work: Coroutine[Any, Any, B]) -> tuple[A, B]:

@@ -1,45 +1,87 @@
-"""Deleting at the Hub what an attempt created there: servers first, then the user."""
+"""What an attempt may have left at the Hub, and its deletion: servers first, then the user."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
 
-from app.launch.errors import HubBusy, HubUnavailable
+from app.launch.errors import HubBusy, HubError, HubUnavailable, SpawnRefused
 from app.launch.model import Attempt, LaunchRequest
 from app.launch.ports import Hub, Server
 
 _PAUSE_S = (0.1, 2.0)
 
 
-async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, minted: bool) -> None:
+@dataclass(slots=True)
+class Traces:
+    """What an attempt may have left at the Hub, as far as the Hub's answers tell.
+
+    A thing counts as left from before its request until the Hub has refused the request or it is known that the request
+    was not sent. So a call that was cancelled or not answered leaves a trace.
+    """
+
+    user: bool = False
+    server: bool = False
+    named_server: bool = False
+    """The record of a stopped named server, which the Hub keeps when it refuses the start."""
+    token: bool = False
+
+    @classmethod
+    def of_unknown_course(cls, *, minted: bool) -> "Traces":
+        """Of an attempt whose answers from the Hub nobody here has seen; `minted`: whether it makes tokens."""
+        return cls(user=True, server=True, named_server=True, token=minted)
+
+    @contextmanager
+    def leaving(self, what: Literal["user", "server", "token"]) -> Generator[None]:
+        """Around the request that creates this."""
+        before = getattr(self, what)
+        setattr(self, what, True)
+        try:
+            yield
+        except HubError as error:
+            setattr(self, what, before or error.may_have_acted)
+            if what == "server" and isinstance(error, (SpawnRefused, HubBusy)):
+                self.named_server = True
+            raise
+
+
+async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, traces: Traces) -> None:
     """Return once nothing that the attempt created is left at the Hub; safe to repeat.
 
-    `minted`: whether it may have made a token. Only then are an existing user's tokens looked through, for which a role
-    that makes none has no scope.
+    Without traces the Hub is asked nothing. Of a user who was there before, only a server that is the attempt's is
+    stopped: started when the attempt's became ready, or before that with what the launch asks for. Tokens are revoked
+    by the attempt's note.
 
-    Waits as long as the Hub needs, also for a Hub that is down: the caller's timeout or cancellation ends it, and
-    what was not deleted by then still stands. HubRefused if the Hub will not let this service delete it. Only what
-    the attempt names is touched; and of a user who was there before only a server that is the attempt's: started when
-    that became ready, or before that with what the launch asks for.
+    Waits as long as the Hub needs, also for a Hub that is down: the caller's timeout or cancellation ends it, and what
+    was not deleted by then still stands. HubRefused if the Hub does not let this service delete it.
     """
     if attempt.creates_user:
-        await _until(lambda: hub.stop_server(attempt.username, attempt.server_name))
-        await _until(lambda: _delete_user(attempt.username, hub))
+        if traces.user:
+            await _until(lambda: hub.stop_server(attempt.username, attempt.server_name))
+            await _until(lambda: _delete_user(attempt.username, hub))
         return
-    await _until(lambda: _stop_own(attempt, request, hub))
-    if minted:
+    if traces.server or (traces.named_server and attempt.server_name):
+        await _until(lambda: _stop_own(attempt, request, hub, traces))
+    if traces.token:
         await _until(lambda: _revoke(attempt, hub))
 
 
 def was_asked_for(server: Server, request: LaunchRequest) -> bool:
-    """Whether a server was started with what the launch asks for, as far as the Hub tells."""
-    options = server.user_options
-    return options is None or (options.get("image"), options.get("repo_url")) == (request.image, request.repo_url)
+    """Whether a server was started with what the launch asks for; False if the Hub does not tell."""
+    options = server.user_options or {}
+    return (options.get("image"), options.get("repo_url")) == (request.image, request.repo_url)
 
 
-async def _stop_own(attempt: Attempt, request: LaunchRequest, hub: Hub) -> bool:
-    user = await hub.get_user(attempt.username)
+async def _stop_own(attempt: Attempt, request: LaunchRequest, hub: Hub, traces: Traces) -> bool:
+    user = await hub.get_user(attempt.username, include_stopped_servers=bool(attempt.server_name))
     server = user.servers.get(attempt.server_name) if user else None
-    if server is not None and not _is_own(server, attempt, request):
+    if server is None:
+        return True
+    if server.ready or server.pending:
+        if not (traces.server and _is_own(server, attempt, request)):
+            return True
+    elif not attempt.server_name:
         return True
     return await hub.stop_server(attempt.username, attempt.server_name, remove=True)
 

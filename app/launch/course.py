@@ -12,13 +12,12 @@ from app.launch.about import attempt_at_hand
 from app.launch.account import following_attempt
 from app.launch.admission import Admission
 from app.launch.attempt import Entry
-from app.launch.cleanup import clean_up, was_asked_for
+from app.launch.cleanup import Traces, clean_up, was_asked_for
 from app.launch.errors import (
     HubBusy,
     InternalError,
     Interrupted,
     LaunchError,
-    NameTaken,
     NotAdmitted,
     ServerExists,
     SpawnFailed,
@@ -32,6 +31,9 @@ from app.launch.spawn import busy_step, failure_of, pause_s, standing_server
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_Try = Callable[[Launch, Traces], Awaitable[LaunchError | None]]
+"""One attempt at the Hub, its creations noted in the traces. None once it is ready, else why it is not."""
 
 CLEAN_UP_GRACE_S = 5.0
 """A failure is told after the clean-up, but no later than this; the clean-up then goes on behind it."""
@@ -78,25 +80,27 @@ class Course:
 
     async def run(self, launch: Launch) -> None:
         """Run a launch from its admission on, attempt after attempt until one is ready or no other can help."""
-        await self._attempts(launch, self._run(launch))
+        await self._attempts(launch, self._run, Traces())
 
     async def take_over(self, launch: Launch) -> None:
         """Go on with a launch that another process had, after a look at the Hub; clean up what is due."""
         if launch.cancel_requested_at is not None and (launch.is_under_way or launch.status is Status.READY):
             await self.cancel(launch)
-        elif launch.launching_at is None and launch.is_under_way:
-            await self.run(launch)  # nothing was asked of the Hub yet, and who had it before cannot ask any more
+        elif launch.is_under_way and not launch.has_asked_hub:
+            await self.run(launch)  # the attempt has asked nothing yet, and the process before cannot ask any more
         elif launch.is_under_way:
-            await self._attempts(launch, self._go_on(launch))
+            await self._attempts(launch, self._go_on, self._unknown(launch.attempt))
         for attempt in await self._store.due(launch.id):
-            await self._clean_up(launch, attempt)
+            await self._clean_up(launch, attempt, self._unknown(attempt))
 
     async def cancel(self, launch: Launch) -> None:
         """Stop the spawn or the server, delete what the launch created, then write that it was cancelled."""
         launch = await self._as_it_stands(launch)
         if not (launch.is_under_way or launch.status is Status.READY):
             return
-        await self._clean_up(launch, launch.attempt, may_be_on_its_way=launch.is_under_way)
+        if launch.cleaned_at is None:
+            traces = self._unknown(launch.attempt) if launch.has_asked_hub else Traces()
+            await self._clean_up(launch, launch.attempt, traces, may_be_on_its_way=launch.is_under_way)
         launch = await self._as_it_stands(launch)  # a step was perhaps on its way to the store when it was broken off
         if launch.is_under_way:
             failed = broken_off(hub_version=self._hub_version()) if launch.launching_at is not None else None
@@ -107,15 +111,16 @@ class Course:
 
     # --- attempts -----------------------------------------------------------------------------------------------------
 
-    async def _attempts(self, launch: Launch, trying: Awaitable[LaunchError | None]) -> None:
+    async def _attempts(self, launch: Launch, trying: _Try, traces: Traces) -> None:
         """Before each attempt but the first the last one is cleaned up."""
         failures = 0
-        while error := await trying:
+        while error := await trying(launch, traces):
             said = f"{error} {error.operator_advice}".rstrip()
             log.info("launch %s attempt %d failed: %s", launch.id, launch.attempt.number, said)
             failures += not isinstance(error, Interrupted)
             again = error.retryable and failures < self._terms.attempts_max
-            cleaning = asyncio.create_task(self._clean_up_after(launch, error))
+            launch = await self._as_it_stands(launch)  # with the deadline of its last admission
+            cleaning = asyncio.create_task(self._clean_up_after(launch, error, traces))
             try:
                 await asyncio.wait({cleaning}, timeout=_remaining_s(launch) if again else CLEAN_UP_GRACE_S)
                 if not (again and _is_done(cleaning)):
@@ -124,12 +129,11 @@ class Course:
                     return
             finally:
                 cleaning.cancel()
-            launch = await self._next_attempt(launch, str(error))
+            launch, trying, traces = await self._next_attempt(launch, str(error)), self._run, Traces()
             attempt_at_hand.set(launch.attempt)
-            trying = self._run(launch)
         log.info("launch %s is ready", launch.id)
 
-    async def _run(self, launch: Launch) -> LaunchError | None:
+    async def _run(self, launch: Launch, traces: Traces) -> LaunchError | None:
         """A new attempt, once the launch is admitted."""
         if launch.admitted_at is None:
             try:
@@ -151,6 +155,7 @@ class Course:
                 hub=self._hub,
                 entry=self._entry(launch.attempt),
                 record=lambda step: self._record(launch, step),
+                traces=traces,
                 wait_in_line=lambda busy: wait_in_line(busy, limit),
             ),
         )
@@ -178,11 +183,12 @@ class Course:
         limit.reschedule(loop.time() + _remaining_s(admitted))
         return admitted
 
-    async def _go_on(self, launch: Launch) -> LaunchError | None:
+    async def _go_on(self, launch: Launch, traces: Traces) -> LaunchError | None:
         """The attempt that another process began, if there is anything of it at the Hub."""
-        return await self._within(max(_remaining_s(launch), _FINISH_S), launch, lambda _: self._follow(launch))
+        seconds = max(_remaining_s(launch), _FINISH_S)
+        return await self._within(seconds, launch, lambda _: self._follow(launch, traces))
 
-    async def _follow(self, launch: Launch) -> None:
+    async def _follow(self, launch: Launch, traces: Traces) -> None:
         attempt = launch.attempt
         server = await standing_server(self._hub, attempt.username, attempt.server_name)
         events = await _from_records(self._store.events(launch.id, after=0))
@@ -203,6 +209,7 @@ class Course:
             hub=self._hub,
             entry=self._entry(attempt),
             record=lambda step: self._record(launch, step),
+            traces=traces,
         )
 
     async def _within(
@@ -243,23 +250,25 @@ class Course:
 
     # --- endings ------------------------------------------------------------------------------------------------------
 
-    async def _clean_up(self, launch: Launch, attempt: Attempt, *, may_be_on_its_way: bool = False) -> None:
-        """Delete what the attempt created.
+    async def _clean_up(
+        self, launch: Launch, attempt: Attempt, traces: Traces, *, may_be_on_its_way: bool = False
+    ) -> None:
+        """Delete what the attempt created, as far as its traces go.
 
         A request that was broken off, or that a process sent before the launch was taken from it, may reach the Hub
         after this. A user that only such a request can have made is looked for, and deleted, once more when none can be
         on its way any longer.
         """
-        await clean_up(attempt, launch.request, self._hub, minted=self._entry(attempt).token_mode == "hub")
-        again_in_s = self._terms.settled_s if may_be_on_its_way and attempt.creates_user else None
+        await clean_up(attempt, launch.request, self._hub, traces=traces)
+        again_in_s = self._terms.settled_s if may_be_on_its_way and attempt.creates_user and traces.user else None
         await self._store.mark_cleaned(launch, attempt, again_in_s=again_in_s)
 
-    async def _clean_up_after(self, launch: Launch, error: LaunchError) -> None:
-        waited_in_vain = isinstance(error, NotAdmitted) and (await self._as_it_stands(launch)).launching_at is None
-        if waited_in_vain or isinstance(error, NameTaken):
-            await self._store.mark_cleaned(launch, launch.attempt)
-        else:  # told that the spawn has failed, the Hub has answered everything before
-            await self._clean_up(launch, launch.attempt, may_be_on_its_way=not isinstance(error, SpawnFailed))
+    async def _clean_up_after(self, launch: Launch, error: LaunchError, traces: Traces) -> None:
+        # Told that the spawn has failed, the Hub has answered everything before.
+        await self._clean_up(launch, launch.attempt, traces, may_be_on_its_way=not isinstance(error, SpawnFailed))
+
+    def _unknown(self, attempt: Attempt) -> Traces:
+        return Traces.of_unknown_course(minted=self._entry(attempt).token_mode == "hub")
 
     async def _fail(self, launch: Launch, error: LaunchError) -> None:
         await self._store.append(
@@ -302,4 +311,7 @@ def _is_done(cleaning: asyncio.Task[None]) -> bool:
 
 
 def _remaining_s(launch: Launch) -> float:
+    """What is left of `launch_timeout`, which does not run while the launch waits in line."""
+    if launch.admitted_at is None:
+        return launch.time_left_s
     return max(0.0, (launch.deadline_at - datetime.now(UTC)).total_seconds())

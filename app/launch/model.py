@@ -202,5 +202,10 @@ class Launch:
     """When everything that its latest attempt created at the Hub was gone again."""
 
     @property
+    def has_asked_hub(self) -> bool:
+        """Whether the latest attempt may have asked the Hub for anything: that is stored before its first request."""
+        return self.launching_at is not None and self.last_event.attempt == self.attempt.number
+
+    @property
     def is_under_way(self) -> bool:
         return self.status in (Status.WAITING, Status.LAUNCHING)

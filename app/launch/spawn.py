@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.launch.causes import cause_of
+from app.launch.cleanup import Traces
 from app.launch.errors import HubBusy, HubUnavailable, LaunchError, NotStarting, ServerExists, SpawnCancelled, SpawnLost
 from app.launch.model import Attempt, Event, Status, Step
 from app.launch.ports import Hub, Reach, Server
@@ -37,6 +38,7 @@ class Spawn:
         *,
         hub: Hub,
         record: Callable[[Step], Awaitable[object]],
+        traces: Traces,
         told: Sequence[Event] = (),
         wait_in_line: WaitInLine | None = None,
         answers_in_s: float = 0.0,
@@ -47,6 +49,7 @@ class Spawn:
         self._fresh = attempt.creates_user
         self._hub = hub
         self._record = record
+        self._traces = traces
         self._wait_in_line = wait_in_line or self._stay_away
         self._filter = ProgressFilter(told)
         self._told = [event.message for event in told]
@@ -93,7 +96,8 @@ class Spawn:
 
     async def _start(self, user_options: Mapping[str, Any]) -> None:
         try:
-            await self._hub.start_server(self._username, self._server_name, user_options)
+            with self._traces.leaving("server"):
+                await self._hub.start_server(self._username, self._server_name, user_options)
         except ServerExists:
             if not self._fresh:
                 raise

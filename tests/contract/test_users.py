@@ -1,5 +1,8 @@
 """Users: created once, deleted only when none of their servers is in the way."""
 
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+
 import pytest
 
 from tests.contract.contract_hub import ContractHub, error
@@ -13,6 +16,13 @@ async def test_a_new_user_has_no_server(hub: ContractHub, username: str) -> None
     expected = {"name": username, "kind": "user", "admin": False, "server": None, "pending": None, "servers": {}}
     assert expected.items() <= answer.json().items()
     assert await hub.user(username) == answer.json()
+
+
+async def test_a_user_shows_when_it_was_created_by_the_clock_of_the_answers_date(hub: ContractHub, user: str) -> None:
+    answer = await hub.api.get(f"users/{user}")
+
+    age = parsedate_to_datetime(answer.headers["Date"]) - datetime.fromisoformat(answer.json()["created"])
+    assert timedelta(seconds=-2) < age < timedelta(seconds=60)
 
 
 async def test_a_taken_name_is_a_conflict(hub: ContractHub, user: str) -> None:

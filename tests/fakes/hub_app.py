@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from email.utils import formatdate
 from urllib.parse import unquote
 
 from tests.fakes.asgi_server import AsgiServer, Receive, Scope, Send, until_disconnected
@@ -156,7 +157,12 @@ class HubApp:
     # --- answers ------------------------------------------------------------------------------------------------------
 
     async def _send(self, reply: Reply, exchange: "_Exchange") -> None:
-        headers = {"Server": "TornadoServer/6.6.1", "X-Jupyterhub-Version": self._state.version, **reply.headers}
+        headers = {
+            "Server": "TornadoServer/6.6.1",
+            "Date": formatdate(usegmt=True),
+            "X-Jupyterhub-Version": self._state.version,
+            **reply.headers,
+        }
         if reply.events is not None:
             await exchange.begin(reply.status, {"Content-Type": "text/event-stream", **headers}, None)
             await self._stream(reply.events, exchange)

@@ -12,6 +12,7 @@ from app.launch.errors import (
     HubRefused,
     HubUnavailable,
     NotStarting,
+    NotTheHub,
     ServerExists,
     TokenRefused,
 )
@@ -219,3 +220,28 @@ async def test_a_hub_is_left_alone_for_five_minutes_at_most(hub: FakeHub, client
         await client.start_server("ada", "", {})
 
     assert busy.value.retry_after_s == 300
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "asked"),
+    [
+        (301, {"Location": "https://hub.example.org/"}, 1),
+        (308, {"Location": "//["}, 1),
+        (302, {"Location": "/login"}, 1),
+        (404, {}, 1),
+        (403, {}, 1),
+        (408, {}, 4),
+        (502, {}, 4),
+        (503, {}, 4),
+    ],
+)
+async def test_only_an_answer_of_another_web_server_that_may_pass_is_asked_for_again(
+    hub: FakeHub, client: HubClient, status: int, headers: dict[str, str], asked: int
+) -> None:
+    hub.fail_on("get_user", status=status, body="html", headers=headers, times=math.inf)
+
+    with pytest.raises(HubUnavailable, match=f"not JupyterHub answered {status}") as raised:
+        await client.get_user("alice")
+
+    assert len(hub.asked("get_user")) == asked
+    assert isinstance(raised.value, NotTheHub) is (asked == 1)

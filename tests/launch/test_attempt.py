@@ -14,7 +14,7 @@ from app.hub.client import HubClient
 from app.hub.connect import connect_hub
 from app.launch import spawn
 from app.launch.attempt import Entry, run, server_url
-from app.launch.cleanup import clean_up
+from app.launch.cleanup import Traces, clean_up
 from app.launch.errors import (
     HubForbidden,
     HubRefused,
@@ -32,6 +32,7 @@ from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 
 ATTEMPT = Attempt(launch_id="01JDB9Z3N8Q4V7R2M5X6C1T0YK", number=1, username="alice")
+EVERYTHING = Traces.of_unknown_course(minted=True)
 REQUEST = LaunchRequest(image="quay.io/a/b", repo_url="https://example.org/a/b", extra_args={"binder_ref_url": "x"})
 
 
@@ -40,6 +41,7 @@ class Attempted:
 
     def __init__(self, hub: FakeHub, client: HubClient, **entry: Any) -> None:
         self.steps: list[Step] = []
+        self.traces = Traces()
         self._recorded = asyncio.Event()
         self._client = client
         given: dict[str, Any] = {"hub_url": hub.url, "token_mode": "hub", "token_lifetime_s": 60} | entry
@@ -56,7 +58,7 @@ class Attempted:
             await self._recorded.wait()
 
     def run(self, attempt: Attempt = ATTEMPT, request: LaunchRequest = REQUEST) -> Coroutine[Any, Any, None]:
-        return run(attempt, request, hub=self._client, entry=self._entry, record=self.record)
+        return run(attempt, request, hub=self._client, entry=self._entry, record=self.record, traces=self.traces)
 
     @property
     def messages(self) -> list[str]:
@@ -182,7 +184,7 @@ async def test_what_the_log_has_of_another_process_explains_the_failure(
     await hub.start_server("alice", "", {})
 
     with pytest.raises(NoRoom):
-        await spawn.Spawn(ATTEMPT, hub=client, record=attempted.record, told=[told]).follow()
+        await spawn.Spawn(ATTEMPT, hub=client, record=attempted.record, traces=Traces(), told=[told]).follow()
 
 
 @pytest.mark.parametrize("slow_spawn_timeout", [0, 10])
@@ -400,7 +402,7 @@ async def test_the_server_is_stopped_before_the_user_is_deleted(hub: FakeHub, cl
     hub.create_user("alice")
     await hub.start_server("alice", "", {})
 
-    await clean_up(ATTEMPT, REQUEST, client, minted=True)
+    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING)
 
     assert [line.what for line in hub.journal][-3:] == ["spawn_cancelled", "server_stopped", "user_deleted"]
     assert [request.status for request in hub.asked("delete_user")] == [204]
@@ -412,7 +414,7 @@ async def test_a_server_that_stops_slowly_is_waited_for(hub: FakeHub, client: Hu
     await hub.until(lambda: hub.count("server_ready"))
     hub.stop_s, hub.slow_stop_timeout = 0.2, 0.01
 
-    await clean_up(ATTEMPT, REQUEST, client, minted=True)
+    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING)
 
     assert hub.users == {}
 
@@ -422,7 +424,7 @@ async def test_named_servers_that_the_visitor_started_are_stopped_too(hub: FakeH
     await hub.start_server("alice", "another", {})
     await hub.until(lambda: hub.count("server_ready"))
 
-    await clean_up(ATTEMPT, REQUEST, client, minted=True)
+    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING)
 
     assert hub.users == {}
 
@@ -433,7 +435,7 @@ async def test_an_existing_users_account_is_kept_and_its_launch_removed(hub: Fak
     attempted = Attempted(hub, client)
     await attempted.run(theirs)
 
-    await clean_up(theirs, REQUEST, client, minted=True)
+    await clean_up(theirs, REQUEST, client, traces=EVERYTHING)
 
     assert set(hub.users["alice"].servers) == {""}
     assert hub.tokens.of("alice") == []
@@ -445,7 +447,7 @@ async def test_where_no_token_was_made_the_scope_servers_is_enough_to_clean_up(h
     theirs = replace(ATTEMPT, creates_user=False)
     await client.start_server("alice", "", {"image": REQUEST.image, "repo_url": REQUEST.repo_url})
 
-    await clean_up(theirs, REQUEST, client, minted=False)
+    await clean_up(theirs, REQUEST, client, traces=Traces.of_unknown_course(minted=False))
 
     assert hub.active_servers == set()
     assert "alice" in hub.users
@@ -456,7 +458,7 @@ async def test_cleaning_goes_on_through_faults(hub: FakeHub, client: HubClient, 
     hub.create_user("alice")
     hub.fail_on(operation, how="reset", times=5)
 
-    await clean_up(ATTEMPT, REQUEST, client, minted=True)
+    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING)
 
     assert hub.users == {}
 
@@ -467,7 +469,7 @@ async def test_a_hub_before_5_1_finishes_its_spawn_first(client: HubClient, hub:
     hub.spawn_plan("alice", SpawnPlan(seconds=0.3))
     await hub.start_server("alice", "", {})
 
-    await clean_up(ATTEMPT, REQUEST, client, minted=True)
+    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING)
 
     assert hub.users == {}
 

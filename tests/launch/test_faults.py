@@ -198,17 +198,18 @@ async def test_a_server_that_has_yet_to_be_cleaned_up_is_not_launched_anew(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
     hub.create_user("ada")
-    hub.spawn_plan(None, SpawnPlan(fails="boom"))
-    hub.fail_on("stop_server", status=503, times=math.inf)
+    hub.spawn_plan(None, SpawnPlan(never=True))
     async with launching(hub, client, store) as core:
         launch = await core.service.start(REQUEST, ADA)
+        await hub.until(lambda: hub.active_servers)
+        hub.fail_on("get_user", how="hang", hangs_s=3)
+        hub.fail_spawn("ada", "boom")
         while (await core.service.get(launch.id)).is_under_way:
             pass
 
         with pytest.raises(AlreadyLaunching):
             await core.service.start(REQUEST, ADA)
 
-        hub.heal()
         hub.spawn_plan(None, SpawnPlan())
         await core.idle()
         assert (await core.launch(ADA, REQUEST)).status is Status.READY
@@ -229,6 +230,49 @@ async def test_a_launch_that_nobody_has_begun_begins_with_its_first_attempt(
         assert (current.status, current.attempt.number) == (Status.READY, 1)
         told = [event.message for event in await store.events(launch.id, after=1)]
         assert told[0] == "Asking JupyterHub for a server"
+
+
+async def test_a_launch_that_cannot_reach_the_hub_fails_without_waiting_for_a_clean_up(
+    hub: FakeHub, client: HubClient, store: FaultyStore
+) -> None:
+    await hub.kill()
+    async with launching(hub, client, store, attempts_max=3, max_wait_s=3600) as core, asyncio.timeout(15):
+        launch = await core.launch(ANYBODY, REQUEST)
+
+        assert launch.last_event.problem is not None
+        assert (launch.status, launch.last_event.problem.code) == (Status.FAILED, "hub_unavailable")
+        assert launch.attempt.number == 3
+        assert await store.due(launch.id) == []
+
+
+async def test_a_clean_up_that_the_hub_does_not_answer_leaves_the_launch_no_more_time_than_its_own(
+    hub: FakeHub, client: HubClient, store: FaultyStore
+) -> None:
+    hub.fail_on("start_server", how="hang")
+    async with (
+        launching(hub, client, store, attempts_max=3, max_wait_s=3600, launch_timeout_s=3) as core,
+        asyncio.timeout(15),
+    ):
+        launch = await core.service.start(REQUEST, ANYBODY)
+        await hub.until(lambda: hub.asked("start_server"))
+        await hub.kill()
+        while (current := await core.service.get(launch.id)).is_under_way:
+            pass
+
+        assert current.status is Status.FAILED
+
+
+async def test_a_launch_that_another_web_server_answers_fails_at_once_and_says_what_answered(
+    hub: FakeHub, client: HubClient, store: FaultyStore
+) -> None:
+    hub.fail_on("create_user", status=301, body="html", headers={"Location": "https://hub.example.org/x?y"})
+    async with launching(hub, client, store, attempts_max=3) as core:
+        launch = await core.launch(ANYBODY, REQUEST)
+
+    assert launch.last_event.problem is not None
+    assert (launch.attempt.number, launch.last_event.problem.code) == (1, "not_the_hub")
+    assert "answered 301, a redirect to https://hub.example.org" in launch.last_event.problem.detail
+    assert len(hub.requests) == 1
 
 
 async def test_a_log_that_is_not_there_any_more_ends_its_stream(store: FaultyStore) -> None:

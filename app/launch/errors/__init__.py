@@ -29,11 +29,13 @@
     │   └── ServiceStopping            this process takes no more launches
     ├── HubError                     the Hub did not do what it was asked
     │   ├── HubUnavailable             no answer, a broken one, or a 5xx; it may have acted
-    │   │   └── HubFailed                the 5xx is the Hub's own, not a proxy's before it
+    │   │   ├── HubFailed                the 5xx is the Hub's own, not a proxy's before it
+    │   │   └── NotTheHub                another web server answers at the Hub's address
     │   ├── HubBusy                    429: ask again after `retry_after_s`
     │   └── HubRefused                 another 4xx
     │       ├── HubForbidden             403: token or scopes do not suffice
     │       ├── SpawnRefused             the server was refused, by the spawner or a hook
+    │       │   └── NamedServersOff        the Hub has named servers switched off
     │       ├── NameTaken                what is there is somebody else's, and not to be cleaned up
     │       │   ├── UserExists             409 on the first try to create a user
     │       │   └── ServerExists           400 "already running" on the first try to start a server
@@ -76,8 +78,10 @@ from app.launch.errors.hub import (
     HubForbidden,
     HubRefused,
     HubUnavailable,
+    NamedServersOff,
     NameTaken,
     NotStarting,
+    NotTheHub,
     ServerExists,
     SpawnRefused,
     TokenRefused,
@@ -160,9 +164,11 @@ __all__ = [
     "LineFull",
     "NameTaken",
     "NamedServerLimitReached",
+    "NamedServersOff",
     "NoRoom",
     "NotAdmitted",
     "NotStarting",
+    "NotTheHub",
     "QueueTimedOut",
     "QuotaReached",
     "RateLimited",

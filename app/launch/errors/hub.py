@@ -6,9 +6,12 @@ from app.launch.errors.base import LaunchError
 class HubError(LaunchError):
     """The Hub did not do what it was asked."""
 
+    may_have_acted: bool = True
+    """False if no request of the call can have changed anything at the Hub."""
+
 
 class HubUnavailable(HubError):
-    """No answer, a broken answer or a 5xx. Unless it is known better, the Hub may have acted: look, then ask again."""
+    """No answer, a broken answer or a 5xx. Look at the Hub before you ask it again, unless nothing was sent."""
 
     code = "hub_unavailable"
     title = "JupyterHub gives no useful answer"
@@ -21,6 +24,21 @@ class HubUnavailable(HubError):
         self.may_have_acted = may_have_acted
 
 
+class NotTheHub(HubUnavailable):
+    """Another web server answered for good: a redirect, or a 4xx that JupyterHub does not word. No retry helps."""
+
+    code = "not_the_hub"
+    title = "Another web server answers in JupyterHub's place"
+    advice = "Tell the operator of this service: only they can change this."
+    operator_advice = (
+        "Set LAUNCHER_HUB_URL_LOCAL, or without it LAUNCHER_HUB_URL, to JupyterHub's own scheme, host, port and path."
+    )
+    retryable = False
+
+    def __init__(self, operation: str, reason: str) -> None:
+        super().__init__(operation, reason, may_have_acted=False)
+
+
 class HubFailed(HubUnavailable):
     """A 5xx that the Hub itself answered, not a proxy before it: the Hub got the request and could not do it."""
 
@@ -31,6 +49,7 @@ class HubBusy(HubError):
     code = "hub_busy"
     title = "JupyterHub is at its limit"
     advice = "Try again later."
+    may_have_acted = False
 
     def __init__(self, reason: str, retry_after_s: float | None) -> None:
         super().__init__(reason)
@@ -44,6 +63,7 @@ class HubRefused(HubError):
     code = "hub_refused"
     title = "JupyterHub refused the launch"
     advice = "The reason is JupyterHub's own; its operator can tell more."
+    may_have_acted = False
 
     def __init__(self, operation: str, status: int, reason: str) -> None:
         super().__init__(f"JupyterHub refused to {operation} ({status}): {reason}")
@@ -62,6 +82,18 @@ class HubForbidden(HubRefused):
 
 class SpawnRefused(HubRefused):
     """A 4xx on the start of a server: most often the spawner's, or a hook's before it."""
+
+
+class NamedServersOff(SpawnRefused):
+    """400 "Named servers are not enabled"."""
+
+    code = "named_servers_off"
+    title = "JupyterHub has named servers switched off"
+    advice = "Tell the operator of this service: only they can change this."
+    operator_advice = (
+        "Set c.JupyterHub.allow_named_servers = True at the Hub (z2jh: hub.allowNamedServers), or "
+        "LAUNCHER_ALLOW_NAMED_SERVERS=false here."
+    )
 
 
 class NameTaken(HubRefused):
