@@ -252,7 +252,7 @@ def _launch_response(
     if isinstance(error, errors.AlreadyRunning):
         more["launch_id"] = error.launch_id
     if isinstance(error, errors.ServerAlreadyRunning):
-        more["url"] = error.url
+        more |= {"url": error.url, "open_url": error.open_url}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="hublaunch"'
     if status == 503:

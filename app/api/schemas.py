@@ -60,6 +60,7 @@ class ProblemBody(BaseModel):
     operator_advice: str | None = Field(None, description="For admins: what the operator of the service can do.")
     status: int | None = Field(None, description="The status of this answer; not in a launch's problem.")
     url: str | None = Field(None, description="With `server_already_running`: the server.")
+    open_url: str | None = Field(None, description="With `server_already_running`: what opens `path` in that server.")
     errors: list[dict[str, str]] | None = Field(None, description="With 422: each `field` and the `reason`.")
     violated_policies: list[str] | None = Field(
         None,

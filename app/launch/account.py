@@ -13,6 +13,7 @@ from app.launch.errors import (
 )
 from app.launch.model import DEFAULT_SERVER, Attempt, Caller, LaunchRequest
 from app.launch.names import unique_name_from_repo, unique_server_name
+from app.launch.path import opened_at
 from app.launch.ports import Hub
 
 NAME_MAX = 512
@@ -51,7 +52,7 @@ class Accounts:
         if username is None:
             return temporary_user(launch_id, 1, request)
         server_name = self._server_name(request)
-        await check_room(self._hub, username, server_name, self._limits)
+        await check_room(self._hub, username, server_name, self._limits, path=request.path)
         return Attempt(launch_id=launch_id, number=1, username=username, server_name=server_name, creates_user=False)
 
     def existing_user(self, request: LaunchRequest, caller: Caller) -> str | None:
@@ -109,17 +110,19 @@ def following_attempt(attempt: Attempt, request: LaunchRequest) -> Attempt:
     return replace(attempt, number=number)
 
 
-async def check_room(hub: Hub, username: str, server_name: str, limits: ServerLimits) -> None:
+async def check_room(hub: Hub, username: str, server_name: str, limits: ServerLimits, *, path: str = "") -> None:
     """Whether an existing user can have this server: one default server, named ones up to the limit.
 
-    Named servers count as the Hub counts, stopped ones too.
+    Named servers count as the Hub counts, stopped ones too. ServerAlreadyRunning tells where `path` opens in the
+    running server.
     """
     user = await hub.get_user(username, include_stopped_servers=bool(server_name))
     if user is None:
         raise InvalidRequest("username", "the Hub has no such user")
     server = user.servers.get(server_name)
     if server is not None and (server.ready or server.pending or not server_name):
-        raise ServerAlreadyRunning(server_url(limits.hub_url, server.url))
+        url = server_url(limits.hub_url, server.url)
+        raise ServerAlreadyRunning(url, open_url=opened_at(url, path, token=None))
     if server is not None:
         raise ServerNameTaken
     limit, named = limits.named_server_limit_per_user, [name for name in user.servers if name]

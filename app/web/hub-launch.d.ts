@@ -22,6 +22,8 @@ export interface Problem {
   status?: number;
   /** With `server_already_running`: that server. */
   url?: string;
+  /** With `server_already_running`: what opens `path` in that server. */
+  open_url?: string;
   errors?: { field: string; reason: string }[];
 }
 

@@ -120,7 +120,7 @@ export class LaunchRun {
         // After a fault of its own the service may have a launch all the same: its key asks for that one again.
         if (error.problem.code === "internal_error") this.#memory.keep({ ...this.#entry, isPaused: true });
         else this.#memory.forget(entry.key);
-        this.#end({ phase: "failed", problem: error.problem, openUrl: webUrl(error.problem.url) });
+        this.#end({ phase: "failed", problem: error.problem, openUrl: webUrl(error.problem.open_url) });
       } else {
         // The key is kept, as the service may have acted; a reload does not go on with it by itself.
         this.#memory.keep({ ...this.#entry, isPaused: true });

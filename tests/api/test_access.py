@@ -461,11 +461,13 @@ async def test_cancelling_it_stops_the_server_and_leaves_the_user(house: House, 
     assert ADA in hub.users
 
 
-async def test_a_running_server_is_told_with_its_url(house: House, hub: FakeHub) -> None:
-    answer = await house.service.http.post("/launch", json=BODY, headers=house.headers["owner"])
+async def test_a_running_server_is_told_with_its_url_and_where_the_path_opens_in_it(house: House, hub: FakeHub) -> None:
+    body = BODY | {"path": "git-pull?repo=https://github.com/org/course"}
+    answer = await house.service.http.post("/launch", json=body, headers=house.headers["owner"])
 
     assert answer.json()["code"] == "server_already_running"
-    assert answer.json()["url"].endswith("/user/ada/")
+    assert answer.json()["url"] == f"{hub.url}user/ada/"
+    assert answer.json()["open_url"] == f"{hub.url}user/ada/git-pull?repo=https://github.com/org/course"
     assert f"{hub.url}user/ada/" in answer.json()["detail"]
 
 

@@ -5,6 +5,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio
 
 PREFIX = "/services/launcher"
 ALICE, BOB = LOGINS
+COURSE = "git-pull?repo=https://github.com/org/course&urlpath=lab/tree/course/week-1.ipynb#top"
 
 LAUNCH = """async (body) => {
     const answer = await fetch("/services/launcher/launch", {
@@ -110,11 +112,12 @@ async def test_the_page_leads_through_the_login_launches_lists_and_forgets_who_l
     await page.get_by_role("button", name="Launch", exact=True).click()
     await expect(page).to_have_url(f"{managed.url}user/{ALICE}/")
 
-    await page.goto(f"{home}?image={JUPYTERLAB_IMAGE}")
+    await page.goto(f"{home}?{urlencode({'image': JUPYTERLAB_IMAGE, 'path': COURSE})}")
     await expect(page.get_by_role("listitem").first).to_contain_text("Ready")
     await page.get_by_role("button", name="Launch", exact=True).click()
     await expect(page.get_by_text("The user already has a running server").first).to_be_visible()
-    await expect(page.get_by_role("link", name="Open server")).to_have_attribute("href", f"{managed.url}user/{ALICE}/")
+    way_in = page.get_by_role("link", name="Open server")
+    await expect(way_in).to_have_attribute("href", f"{managed.url}user/{ALICE}/{COURSE}")
     await page.get_by_role("listitem").first.get_by_role("link").click()
     await expect(page.get_by_text("Your server is ready").first).to_be_visible()
     await page.evaluate(CANCEL, page.url.split("/")[-2])

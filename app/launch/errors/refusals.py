@@ -125,9 +125,11 @@ class ServerAlreadyRunning(RequestRefused):
     title = "The user already has a running server"
     advice = "Use the running server, or stop it and launch again."
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, open_url: str) -> None:
+        """`url` is the server's root; `open_url` is that root with the path that the launch asked for."""
         super().__init__(f"A server is already running at {url}")
         self.url = url
+        self.open_url = open_url
 
 
 class ServerNameTaken(RequestRefused):
