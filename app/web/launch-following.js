@@ -89,17 +89,19 @@ export class Following {
     this.#on.connection(true);
   }
 
-  async #look() {
+  /** Learn what the closed stream does not say. `isBack`: whether an answer means that the service is there again. */
+  async #look({ isBack = false } = {}) {
     const { signal } = this.#closing;
     try {
       const launch = await this.#service.get(this.#id, { secret: this.#secret, signal });
       if (signal.aborted) return;
       if (launch.ended_at) this.#on.ended(launch);
-      else this.#later(() => this.#connect());
+      else if (isBack) this.#connect();
+      else this.#later(() => this.#connect()); // the stream alone is refused, as by a proxy
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Refused) this.#on.refused(error.problem);
-      else if (error instanceof Unreachable) this.#later(() => this.#look());
+      else if (error instanceof Unreachable) this.#later(() => this.#look({ isBack: true }));
       else throw error;
     }
   }

@@ -2,7 +2,7 @@
 
 import { Unreachable } from "./launch-service.js";
 
-const PAUSE_MAX_MS = 10_000;
+const PAUSE_MAX_MS = 5000;
 
 /**
  * What `call(signal)` answers, made again until the service is reached; undefined once `signal` says that nobody waits.
