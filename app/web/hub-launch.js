@@ -5,10 +5,11 @@
 //
 // Attributes, properties, events and parts are described in hub-launch.d.ts and docs/element.md.
 
-import { Memory, session } from "./launch-memory.js";
+import { Memory } from "./launch-memory.js";
 import { Panel } from "./launch-panel.js";
 import { LaunchRun } from "./launch-run.js";
 import { Service } from "./launch-service.js";
+import { session } from "./launch-storage.js";
 import { TEXTS, attributeOf } from "./launch-texts.js";
 
 const ASKED_HERE = "hub-launch asked ";

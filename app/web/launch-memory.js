@@ -9,17 +9,17 @@
 // An entry without an answer is kept for 15 minutes, one of a launch under way for a day, one of a ready launch for
 // 15 minutes more. What has failed or was cancelled is forgotten at once.
 
+import { alone, announce, announced } from "./launch-claim.js";
+import { local } from "./launch-storage.js";
+
 const PREFIX = "hub-launch ";
 const ASKED_MS = 15 * 60_000;
 const UNDER_WAY_MS = 24 * 60 * 60_000;
 const READY_MS = 15 * 60_000;
 
-/** localStorage and sessionStorage where a page may use them; elsewhere nothing outlives the page. */
-export const local = storage("localStorage");
-export const session = storage("sessionStorage");
-
 export class Memory {
   #name;
+  #endAnnouncement = () => {};
 
   /** `service` is the service's address; `target` has image, repoUrl and path. */
   constructor(service, { image, repoUrl, path }) {
@@ -39,26 +39,35 @@ export class Memory {
    * The entry, or a new one with a key of its own. `instead` is the key of a launch that another one is wanted for:
    * unless another tab has asked for that one already, there will be a new key.
    *
-   * Under a lock, so that two tabs never make two keys; the request itself needs none, as it may be sent twice.
+   * Where the browser has locks, tabs that are clicked at the same moment get the same key.
    */
   async claim({ instead } = {}) {
-    return await locked(this.#name, () => {
+    return await alone(this.#name, async () => {
       sweep();
-      const kept = this.kept();
-      if (kept && kept.key !== instead) return kept;
+      const known = [this.kept(), ...(await announced(this.#name))];
+      const found = known.find((entry) => entry && entry.key !== instead);
+      if (found) return found;
       const made = { key: randomKey(), at: Date.now(), isAnother: instead !== undefined };
-      local.setItem(this.#name, JSON.stringify(made));
+      this.#write(made);
+      this.#endAnnouncement();
+      this.#endAnnouncement = await announce(this.#name, made);
       return made;
     });
   }
 
   /** Note what has become of an entry, unless there is another one by now. */
   keep(entry) {
-    if (this.kept()?.key === entry.key) local.setItem(this.#name, JSON.stringify(entry));
+    if (this.kept()?.key === entry.key) this.#write(entry);
   }
 
   forget(key) {
-    if (this.kept()?.key === key) local.removeItem(this.#name);
+    if (this.kept()?.key !== key) return;
+    local.removeItem(this.#name);
+    this.#endAnnouncement();
+  }
+
+  #write(entry) {
+    local.setItem(this.#name, JSON.stringify(entry));
   }
 }
 
@@ -97,34 +106,4 @@ function isFresh({ at, id, endedAt }) {
 function randomKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(32));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/** Browsers have locks on secure pages only; elsewhere two tabs would have to be clicked within the same millisecond. */
-function locked(name, work) {
-  return navigator.locks ? navigator.locks.request(name, work) : work();
-}
-
-function storage(kind) {
-  try {
-    const found = globalThis[kind];
-    found.getItem("");
-    return found;
-  } catch {
-    return new PageStorage();
-  }
-}
-
-/** The part of `Storage` that is used here. The entries are its own properties, as they are `Storage`'s. */
-class PageStorage {
-  getItem(name) {
-    return Object.hasOwn(this, name) ? this[name] : null;
-  }
-
-  setItem(name, value) {
-    this[name] = value;
-  }
-
-  removeItem(name) {
-    delete this[name];
-  }
 }

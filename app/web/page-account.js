@@ -1,8 +1,10 @@
 // Who the visitor is: asked of the service, shown at the top of every page.
 
-import { forgetLaunches, local } from "./launch-memory.js";
+import { forgetLaunches } from "./launch-memory.js";
+import { local } from "./launch-storage.js";
 import { TEXTS } from "./launch-texts.js";
 
+const TIMEOUT_MS = 30_000;
 const VISITOR = "hublaunch visitor";
 
 /** The service's address, whichever of its pages this is. */
@@ -15,6 +17,13 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** The service's answer, never one from a cache; a TypeError or a DOMException where there is none in time. */
+export function ask(path, { method = "GET", secret } = {}) {
+  const headers = secret ? { "X-Launch-Secret": secret } : {};
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  return fetch(new URL(path, SERVICE), { method, headers, signal, cache: "no-store" });
+}
+
 /** Where to log in, so as to come back to this very page. */
 export function loginUrl() {
   const url = new URL("oauth_login", SERVICE);
@@ -25,11 +34,11 @@ export function loginUrl() {
 /** What `GET /session` answers; a problem instead where the service does not tell, or does not answer. */
 async function asked() {
   try {
-    let answer = await fetch(new URL("session", SERVICE), { cache: "no-store" });
+    let answer = await ask("session");
     if (answer.status === 401) {
       // The login here is worth nothing any more, as after a logout at the Hub.
-      await fetch(new URL("session", SERVICE), { method: "DELETE" });
-      answer = await fetch(new URL("session", SERVICE), { cache: "no-store" });
+      await ask("session", { method: "DELETE" });
+      answer = await ask("session");
     }
     const told = await answer.json();
     return answer.ok ? told : { problem: told };

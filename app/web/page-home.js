@@ -1,6 +1,7 @@
 // The page at `/`: a form, filled in by a link or by hand, and the launches of before.
 
 import "./hub-launch.js";
+import { isShared } from "./launch-storage.js";
 import { SERVICE, account, element, loginUrl } from "./page-account.js";
 import { Recent } from "./page-recent.js";
 import { showLaunches, viewUrl } from "./page-launches.js";
@@ -78,17 +79,20 @@ async function copy(button) {
   setTimeout(() => (button.textContent = "Copy"), 2000);
 }
 
-/** Launch, and go on to the launch's own page. */
+/** Launch, and go on to the launch's own page; stay here where storage cannot hand the launch over to that page. */
 function launch() {
   const { image, repoUrl, path } = asked();
-  const launcher = element("hub-launch", { image, repoUrl, path, open: "none" });
+  const launcher = element("hub-launch", { image, repoUrl, path, open: isShared ? "none" : "same" });
   launcher.addEventListener("launch", ({ detail }) => {
+    if (!isShared) return;
     recent.add({ id: detail.id, secret: detail.secret, image, repoUrl, path, at: Date.now() });
     launcher.remove(); // its page follows it
     location.assign(viewUrl(detail.id));
   });
   launcher.addEventListener("failed", ({ detail }) => {
-    if (detail.problem?.code === "unauthenticated") start();
+    if (detail.problem?.code !== "unauthenticated") return;
+    launcher.remove();
+    start();
   });
   find("launcher").replaceChildren(launcher);
   launcher.launch();
