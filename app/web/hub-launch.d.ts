@@ -63,8 +63,11 @@ export interface LaunchTexts {
   launch: string;
   asking: string;
   resuming: string;
+  /** To a visitor whose launch it is not; so are the others that end in "Elsewhere". */
+  resumingElsewhere: string;
   waiting: string;
   launching: string;
+  launchingElsewhere: string;
   ready: string;
   readyElsewhere: string;
   failed: string;
@@ -88,7 +91,9 @@ export interface LaunchTexts {
   took: string;
   progress: string;
   lost: string;
+  /** Before the launch is known to be accepted. */
   offline: string;
+  offlineUnderWay: string;
   unreachable: string;
   unreachableAdvice: string;
   blocked: string;

@@ -1,8 +1,8 @@
 // What <hub-launch> shows: a button, and in its place the course of the launch. Built once, then only changed.
 
-import { isUnderWay } from "./launch-state.js";
+import { isLasting, isUnderWay } from "./launch-state.js";
 import { STYLE } from "./launch-style.js";
-import { clock, filled, place } from "./launch-texts.js";
+import { clock, filled, phaseName, place, words } from "./launch-texts.js";
 
 const SAID_EVERY_MS = 4000;
 const LOST_AFTER_MS = 2000;
@@ -36,7 +36,9 @@ export class Panel {
   #texts;
   #now;
   #saying = { text: "", at: 0, timer: 0 };
+  #lostAt = null;
   #lostTimer = 0;
+  #isBlocked = false;
   #shownEvents = [];
 
   /** `on` has launch, cancel, retry and another, for the buttons; `now()` tells the service's time. */
@@ -57,6 +59,7 @@ export class Panel {
     };
     this.label = document.createElement("slot");
     this.start = button("launch", on.launch);
+    this.start.classList.add("primary");
     this.start.append(this.label);
 
     this.icon = part("span", "icon", {}, icon());
@@ -69,7 +72,7 @@ export class Panel {
     this.note = part("p", "note");
     this.detail = part("p", "problem");
     this.advice = part("p", "advice");
-    this.open = part("a", "button open", { rel: "noreferrer" });
+    this.open = part("a", "button open", { rel: "noreferrer", class: "primary" });
     this.cancel = button("cancel", on.cancel);
     this.retry = button("retry", on.retry);
     this.another = button("another", on.another);
@@ -102,7 +105,7 @@ export class Panel {
     this.#showBar(state);
     this.#showActions(state, { openIn, canLaunch });
     this.#showLog(state.events);
-    this.#showConnection(state.isConnected);
+    this.#showNote(state);
     this.tick();
     if (before !== state.phase) this.panel.setAttribute("data-phase", state.phase);
     if (focused && isHidden(focused)) this.#keepFocus();
@@ -128,14 +131,13 @@ export class Panel {
     this.label.textContent = texts.launch;
     this.start.hidden = phase !== "idle";
     this.panel.hidden = phase === "idle";
-    const named = phase === "ready" && !isOwn ? texts.readyElsewhere : texts[phase];
     const title = problem?.code === "unreachable" ? texts.unreachable : problem?.title;
-    write(this.title, isCancelling ? texts.cancelling : (title ?? named ?? ""));
+    write(this.title, isCancelling ? texts.cancelling : (title ?? phaseName({ phase, isOwn }, texts)));
     this.icon.querySelector("path").setAttribute("d", ICONS[phase] ?? "");
     write(this.place, phase === "waiting" && position ? place(position, texts) : "");
     // Of a launch that has ended there is more to say than its last message.
-    const words = phase === "launching" ? message : "";
-    write(this.message, attempt > 1 && words ? `${filled(texts.attempt, { count: attempt })}: ${words}` : words);
+    const said = phase === "launching" ? words(message) : "";
+    write(this.message, attempt > 1 && said ? `${filled(texts.attempt, { count: attempt })}: ${said}` : said);
     write(this.detail, problem?.detail ?? "");
     write(this.advice, problem?.code === "unreachable" ? texts.unreachableAdvice : (problem?.advice ?? ""));
     this.cancel.textContent = texts.cancel;
@@ -154,16 +156,17 @@ export class Panel {
     this.fill.style.setProperty("--progress", isKnown ? progress / 100 : 0);
     if (isKnown) this.bar.setAttribute("aria-valuenow", progress);
     else this.bar.removeAttribute("aria-valuenow");
-    const words = position ? this.place.textContent : message;
-    if (words) this.bar.setAttribute("aria-valuetext", isKnown ? `${progress} %, ${words}` : words);
+    const said = position ? this.place.textContent : words(message);
+    if (said) this.bar.setAttribute("aria-valuetext", isKnown ? `${progress} %, ${said}` : said);
     else this.bar.removeAttribute("aria-valuetext");
   }
 
-  #showActions({ phase, isOwn, isCancelling, openUrl }, { openIn, canLaunch }) {
+  #showActions({ phase, isOwn, isCancelling, openUrl, problem }, { openIn, canLaunch }) {
     const isOver = ["failed", "cancelled", "stopped"].includes(phase);
     this.cancel.hidden = !isOwn || isOver || phase === "ready" || phase === "resuming";
     this.cancel.setAttribute("aria-disabled", isCancelling); // disabled, it would lose the focus
     this.retry.hidden = !isOver || !canLaunch;
+    this.retry.classList.toggle("primary", !isLasting(problem));
     this.another.hidden = phase !== "ready" || !canLaunch;
     this.open.hidden = openUrl === null;
     if (openUrl === null) this.open.removeAttribute("href");
@@ -181,24 +184,31 @@ export class Panel {
     const begunAt = events.length ? Date.parse(events[0].at) : 0;
     for (const event of events.slice(isContinued ? this.#shownEvents.length : 0)) {
       const at = part("span", "log-time", {}, clock(Date.parse(event.at) - begunAt));
-      this.log.append(part("li", "log-entry", {}, at, part("span", "log-message", {}, event.message)));
+      this.log.append(part("li", "log-entry", {}, at, part("span", "log-message", {}, words(event.message))));
     }
     this.#shownEvents = events;
   }
 
-  /** Browsers connect again within moments where a service restarts; that is nothing to tell. */
-  #showConnection(isConnected) {
+  /** A connection that is lost for moments, as while the service restarts, is not worth a note. */
+  #showNote({ phase, isConnected, id }) {
     clearTimeout(this.#lostTimer);
-    if (isConnected) write(this.note, "");
-    else this.#lostTimer = setTimeout(() => this.#showLost(), navigator.onLine ? LOST_AFTER_MS : 0);
+    this.#isBlocked &&= phase === "ready";
+    write(this.note, this.#isBlocked ? this.#texts.blocked : "");
+    this.#lostAt = isConnected ? null : (this.#lostAt ?? Date.now());
+    if (isConnected) return;
+    const wait = navigator.onLine ? this.#lostAt + LOST_AFTER_MS - Date.now() : 0;
+    if (wait > 0) this.#lostTimer = setTimeout(() => this.#showLost(id), wait);
+    else this.#showLost(id);
   }
 
-  #showLost() {
-    write(this.note, navigator.onLine ? this.#texts.lost : this.#texts.offline);
+  #showLost(id) {
+    const offline = id ? this.#texts.offlineUnderWay : this.#texts.offline;
+    write(this.note, navigator.onLine ? this.#texts.lost : offline);
     this.#say();
   }
 
   noteBlocked() {
+    this.#isBlocked = true;
     write(this.note, this.#texts.blocked);
     this.#say();
   }

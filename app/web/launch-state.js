@@ -15,12 +15,44 @@ export const IDLE = Object.freeze({
   endedAt: null,
   isConnected: true,
   isCancelling: false,
-  /** Whether who looks may cancel it. */
+  /** Whether the launch is the visitor's own: they may cancel and enter it. Strangers can only follow it. */
   isOwn: false,
   problem: null,
   openUrl: null,
   events: [],
 });
+
+const LASTING = new Set([
+  "access_denied",
+  "already_running",
+  "cluster_refused",
+  "command_not_found",
+  "digest_required",
+  "hub_forbidden",
+  "hub_refused",
+  "idempotency_key_reused",
+  "image_failing",
+  "image_not_allowed",
+  "image_not_found",
+  "invalid_request",
+  "launch_gone",
+  "launch_not_found",
+  "malformed_body",
+  "named_server_limit_reached",
+  "refused_by_hook",
+  "repo_not_allowed",
+  "secret_required",
+  "server_already_running",
+  "server_name_taken",
+  "spec_not_mapped",
+  "token_refused",
+  "unauthenticated",
+]);
+
+/** Whether trying again changes nothing: somebody has to change the request, the image or the configuration first. */
+export function isLasting(problem) {
+  return LASTING.has(problem?.code);
+}
 
 export function isUnderWay({ phase }) {
   return UNDER_WAY.has(phase);

@@ -30,7 +30,7 @@ export const STYLE = `
   overflow: hidden; clip-path: inset(50%); white-space: nowrap;
 }
 
-button, a[part~="button"] {
+[part~="button"] {
   display: inline-flex; align-items: center; justify-content: center;
   min-block-size: 2.75rem; padding: 0.5rem 1.15rem;
   border: 1px solid var(--border); border-radius: calc(var(--radius) * 0.7);
@@ -38,14 +38,10 @@ button, a[part~="button"] {
   font: inherit; font-weight: 600; text-decoration: none; cursor: pointer;
   transition: background-color 0.15s, border-color 0.15s, filter 0.15s;
 }
-button:hover, a[part~="button"]:hover { border-color: var(--muted); }
-[part~="button"]:is([part~="launch"], [part~="open"], [part~="retry"]) {
-  border-color: transparent; background: var(--accent); color: var(--accent-text);
-}
-[part~="button"]:is([part~="launch"], [part~="open"], [part~="retry"]):hover {
-  border-color: transparent; filter: brightness(1.08);
-}
-button:active { filter: brightness(0.96); }
+[part~="button"]:hover { border-color: var(--muted); }
+.primary { border-color: transparent; background: var(--accent); color: var(--accent-text); }
+.primary:hover { border-color: transparent; filter: brightness(1.08); }
+[part~="button"]:active { filter: brightness(0.96); }
 button[aria-disabled="true"] { color: var(--muted); cursor: default; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
 [part="title"]:focus-visible { outline: none; }

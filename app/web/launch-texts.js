@@ -5,8 +5,10 @@ export const TEXTS = Object.freeze({
   launch: "Launch",
   asking: "Asking for a server",
   resuming: "Looking for your launch",
+  resumingElsewhere: "Looking for the launch",
   waiting: "Waiting in line",
   launching: "Starting your server",
+  launchingElsewhere: "Starting the server",
   ready: "Your server is ready",
   readyElsewhere: "The server is ready",
   failed: "The launch failed",
@@ -24,10 +26,11 @@ export const TEXTS = Object.freeze({
   elapsed: "Elapsed time",
   took: "Took {time}",
   progress: "Progress of the launch",
-  lost: "The connection is lost and will be made again. The launch goes on meanwhile.",
-  offline: "You are offline. The launch goes on; this page catches up once you are back.",
+  lost: "Connection lost. Reconnecting…",
+  offline: "You are offline. This page continues when you are back online.",
+  offlineUnderWay: "You are offline. The launch continues, and this page catches up when you are back online.",
   unreachable: "The launch service cannot be reached",
-  unreachableAdvice: "Check your connection and try again. A launch that was asked for already will be found again.",
+  unreachableAdvice: "Check your connection, then try again. This never starts a second launch.",
   blocked: "Your browser did not open a new tab by itself.",
   open: "Open server",
   openHint: "Opens in a new tab",
@@ -39,6 +42,18 @@ export const TEXTS = Object.freeze({
   log: "What has happened so far",
   id: "Launch {id}",
 });
+
+const STAMP = /^(?:\S+ ){1,2}\[(?:Normal|Warning)\] /;
+
+/** The name of the phase. To strangers, the server is not theirs. */
+export function phaseName({ phase, isOwn }, texts) {
+  return (isOwn ? null : texts[`${phase}Elsewhere`]) ?? texts[phase] ?? "";
+}
+
+/** The Hub's message, without the time and the type that KubeSpawner writes before the words of Kubernetes. */
+export function words(message) {
+  return message.replace(STAMP, "");
+}
 
 /** The text with each `{name}` replaced. */
 export function filled(text, values) {

@@ -129,10 +129,10 @@ async function start() {
   find("login").hidden = mayLaunch || !session.access?.includes("hub");
   find("login-link").href = loginUrl();
   if (!mayLaunch && session.access && !session.access.includes("hub")) {
-    find("problem").textContent = "This service launches for other services, by their keys.";
+    find("problem").textContent = "Only applications with an API key can launch here.";
     find("problem").hidden = false;
   }
-  find("launcher").replaceChildren();
+  if (session.isAnother) find("launcher").replaceChildren();
   suggest(session.images ?? []);
   share();
   await showLaunches({ recent, isKnown });

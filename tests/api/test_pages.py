@@ -8,6 +8,7 @@ from sys import executable
 
 import pytest
 
+from app.api.errors import codes
 from app.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.served import BODY, Service, serve
@@ -129,6 +130,13 @@ def test_the_words_that_can_be_changed_are_typed() -> None:
     assert types
 
     assert re.findall(r"^  (\w+):", words[1], re.MULTILINE) == re.findall(r"^  (\w+): string;", types[1], re.MULTILINE)
+
+
+def test_every_lasting_cause_is_a_code_of_the_service() -> None:
+    lasting = re.search(r"LASTING = new Set\(\[(.*?)\]\);", (WEB / "launch-state.js").read_text(), re.DOTALL)
+    assert lasting
+
+    assert set(re.findall(r'"(\w+)"', lasting[1])) <= codes()
 
 
 def test_the_wheel_has_all_that_pages_load(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ With SCREENSHOTS=docs/images the pictures of the documentation are made anew.
 """
 
 import os
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ REPO = "https://github.com/jupyterlab/jupyterlab-demo"
 LONG_REPO = "https://github.com/jupyter/a-repository-with-a-rather-long-name-as-they-are"
 WIDTHS = (360, 768, 1280)
 PULLING = "Pulling image quay.io/jupyter/scipy-notebook:latest"
+STARTED = "Container started"
+ACCENT = "rgb(31, 91, 216)"
 STATES = ("form", "waiting", "launching", "ready", "failed")
 
 # Text and controls are compared with each other, in the page and in the element's shadow; hidden ones have no box.
@@ -76,7 +79,7 @@ class Show:
         if state == "waiting":
             await expect(page.get_by_text("Number 2 of 2 in line").first).to_be_visible()
             return
-        await expect(page.get_by_text("Container started").first).to_be_visible()
+        await expect(page.get_by_text(STARTED).first).to_be_visible()
         user = next(user for user, _ in self.hub.active_servers)
         if state == "failed":
             self.hub.fail_spawn(user, 'Failed to pull image "quay.io/jupyter/scipy-notebook:latest": manifest unknown')
@@ -88,11 +91,16 @@ class Show:
         await page.get_by_text("Details").click()
 
 
+def of_kubernetes(words: str) -> str:
+    """An event of Kubernetes, as KubeSpawner tells it."""
+    return f"2026-11-30T09:41:27.123456Z [Normal] {words}"
+
+
 @asynccontextmanager
 async def show(tmp_path: Path, **changed: Any) -> AsyncGenerator[Show]:
     async with FakeHub() as hub:
         hub.slow_spawn_timeout = 0
-        hub.spawn_plan(None, SpawnPlan(messages=[PULLING, "Container started"], never=True))
+        hub.spawn_plan(None, SpawnPlan(messages=[of_kubernetes(PULLING), of_kubernetes(STARTED)], never=True))
         settings = Settings(
             hub_url=hub.url,
             hub_api_token=hub.api_token,
@@ -176,7 +184,7 @@ async def test_an_element_on_a_light_page_stays_light_where_the_system_is_dark(
         )
         plain, dark = [await element.evaluate(background) for element in await page.locator("hub-launch").all()]
 
-    assert plain == "rgb(31, 91, 216)"
+    assert plain == ACCENT
     assert dark == "rgb(138, 180, 255)"
     assert complaints == []
 
@@ -210,12 +218,43 @@ async def test_a_place_in_line_is_told_as_a_person_would_say_it(
     assert told == said
 
 
+async def test_what_kubernetes_says_is_shown_without_its_time_and_its_type(page: Page, tmp_path: Path) -> None:
+    async with show(tmp_path) as shown:
+        await shown.bring(page, "launching")
+
+        await expect(page.get_by_role("paragraph").get_by_text(STARTED, exact=True).first).to_be_visible()
+        await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuetext", re.compile(f" %, {STARTED}$"))
+        await expect(page.get_by_role("listitem").filter(has_text=PULLING)).to_have_text(
+            re.compile(rf"^\d:\d\d{PULLING}$")
+        )
+
+
+@pytest.mark.parametrize(
+    ("said", "can_be_helped"),
+    [
+        ('Failed to pull image "quay.io/jupyter/scipy-notebook:latest": manifest unknown', False),
+        ("0/3 nodes are available: 3 Insufficient memory.", True),
+    ],
+)
+async def test_try_again_is_put_forward_only_where_it_can_help(
+    page: Page, tmp_path: Path, said: str, can_be_helped: bool
+) -> None:
+    colour = "(button) => getComputedStyle(button).backgroundColor"
+    async with show(tmp_path) as shown:
+        await shown.bring(page, "launching")
+        shown.hub.fail_spawn(next(user for user, _ in shown.hub.active_servers), said)
+
+        button = page.get_by_role("button", name="Try again")
+        await expect(button).to_be_visible()
+        assert (await button.evaluate(colour) == ACCENT) is can_be_helped
+
+
 async def test_where_only_backends_launch_the_page_says_so_and_has_no_form(page: Page, tmp_path: Path) -> None:
     add_key(tmp_path / "keys.json", name="backend")
     async with show(tmp_path, access=("key",), api_keys_file=tmp_path / "keys.json") as shown:
         await page.goto(shown.url)
 
-        await expect(page.get_by_role("alert")).to_have_text("This service launches for other services, by their keys.")
+        await expect(page.get_by_role("alert")).to_have_text("Only applications with an API key can launch here.")
         await expect(page.get_by_role("button", name="Launch", exact=True)).to_be_hidden()
 
 
