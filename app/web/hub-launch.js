@@ -45,7 +45,7 @@ export class HubLaunch extends Base {
       },
     });
     this.#leaving = new AbortController();
-    window.addEventListener("storage", (event) => this.#heardOfAnotherTab(event), { signal: this.#leaving.signal });
+    this.#listen(this.#leaving);
     this.#begin();
   }
 
@@ -180,6 +180,17 @@ export class HubLaunch extends Base {
     this.#show();
     if (this.launchId) this.#run.watch(this.launchId, this.secret);
     else if (this.image) this.#run.resume();
+  }
+
+  #listen({ signal }) {
+    window.addEventListener("storage", (event) => this.#heardOfAnotherTab(event), { signal });
+    for (const name of ["online", "offline"]) window.addEventListener(name, () => this.#show(), { signal });
+    window.addEventListener("pageshow", (event) => this.#hasComeBack(event), { signal });
+  }
+
+  /** A page that comes back from the bfcache is as old as it was: its server may have ended, its visitor may be another. */
+  #hasComeBack({ persisted }) {
+    if (persisted && this.phase === "ready") this.#begin();
   }
 
   #heardOfAnotherTab({ key }) {

@@ -50,28 +50,32 @@ async function asked() {
 /**
  * The session, shown in `place`; a problem instead where it is not known.
  *
- * What this browser remembers of launches is who asked for them: it is forgotten once somebody else is here, or nobody.
+ * The launches that this browser remembers belong to the visitor who asked for them. Once somebody else is here, or
+ * nobody is logged in, they are forgotten, and `isAnother` says so.
  */
 export async function account(place, { recent }) {
+  place.replaceChildren(); // a page from the bfcache may still show somebody else
   const told = await asked();
   if (told.problem) return told;
   const visitor = told.name ?? "";
   const before = local.getItem(VISITOR);
-  if (before !== null && before !== visitor) {
+  const isAnother = before !== null && before !== visitor;
+  if (isAnother) {
     forgetLaunches();
     recent.clear();
   }
   local.setItem(VISITOR, visitor);
   show(place, told);
-  return told;
+  return { ...told, isAnother };
 }
 
 function show(place, session) {
   if (session.kind !== "anonymous") {
     const leave = element("button", { type: "button", className: "link", textContent: "Log out" });
     leave.addEventListener("click", async () => {
-      await fetch(new URL("session", SERVICE), { method: "DELETE" });
-      location.assign(SERVICE);
+      const answer = await ask("session", { method: "DELETE" }).catch(() => null);
+      if (answer?.ok) location.assign(SERVICE);
+      else leave.textContent = "Could not log out. Try again.";
     });
     place.replaceChildren(element("span", { textContent: session.name }), leave);
   } else if (session.access.includes("hub")) {

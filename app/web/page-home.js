@@ -110,11 +110,18 @@ function listen() {
     showLaunches({ recent, isKnown: false });
     find("image").focus();
   });
-  // Who comes back sees what has become of what they launched.
-  window.addEventListener("pageshow", ({ persisted }) => persisted && start());
+  // Coming back from the bfcache, the page shows the launches as they are by now, to the visitor who is here by now.
+  let typed = [];
+  window.addEventListener("pagehide", () => (typed = FIELDS.map((name) => find(name).value)));
+  window.addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    for (const [n, name] of FIELDS.entries()) find(name).value = typed[n]; // WebKit empties fields without autocomplete
+    start();
+  });
 }
 
 async function start() {
+  find("recent").hidden = true;
   const session = await account(find("account"), { recent });
   const isKnown = !session.problem && session.kind !== "anonymous";
   if (session.problem) {

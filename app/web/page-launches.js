@@ -1,6 +1,6 @@
 // The list of recent launches: a known caller's from the service, everybody else's as this browser remembers them.
 
-import { SERVICE, element } from "./page-account.js";
+import { SERVICE, ask, element } from "./page-account.js";
 
 const SHOWN = 10;
 const STATUS = {
@@ -38,8 +38,8 @@ export async function showLaunches({ recent, isKnown }) {
 }
 
 async function listed() {
-  const answer = await fetch(new URL(`launch?limit=${SHOWN}`, SERVICE), { cache: "no-store" });
-  if (!answer.ok) return [];
+  const answer = await ask(`launch?limit=${SHOWN}`).catch(() => null);
+  if (!answer?.ok) return [];
   const page = await answer.json();
   return page.launches.map((launch) => ({ ...launch, repoUrl: launch.repo_url, at: Date.parse(launch.created_at) }));
 }
@@ -50,13 +50,8 @@ async function remembered(recent) {
 }
 
 async function asItStands(launch, recent) {
-  let answer;
-  try {
-    const headers = launch.secret ? { "X-Launch-Secret": launch.secret } : {};
-    answer = await fetch(new URL(`launch/${launch.id}`, SERVICE), { headers, cache: "no-store" });
-  } catch {
-    return launch; // as it was; its own page will tell
-  }
+  const answer = await ask(`launch/${launch.id}`, { secret: launch.secret }).catch(() => null);
+  if (answer === null) return launch; // as it was; its own page will tell
   if (answer.status === 404 || answer.status === 410) {
     recent.remove(launch.id);
     return null;

@@ -1,8 +1,8 @@
 // The page of one launch. Its link can be sent to anybody: what is private is shown to who holds the secret.
 
-import { TEXTS } from "./launch-texts.js";
+import { TEXTS, phaseName } from "./launch-texts.js";
 import "./hub-launch.js";
-import { SERVICE, account, element } from "./page-account.js";
+import { account, ask, element } from "./page-account.js";
 import { nameOf, viewUrl } from "./page-launches.js";
 import { Recent } from "./page-recent.js";
 
@@ -13,17 +13,12 @@ const id = location.pathname.split("/").at(-2);
 
 /** The launch as this visitor may see it; nothing if the service does not tell, which <hub-launch> will say. */
 async function seen(secret) {
-  try {
-    const headers = secret ? { "X-Launch-Secret": secret } : {};
-    const answer = await fetch(new URL(`launch/${id}`, SERVICE), { headers, cache: "no-store" });
-    return answer.ok ? await answer.json() : {};
-  } catch {
-    return {};
-  }
+  const answer = await ask(`launch/${id}`, { secret }).catch(() => null);
+  return answer?.ok ? await answer.json() : {};
 }
 
 function describe({ image, repoUrl, path, createdAt }) {
-  if (image) find("name").replaceChildren(...breakable(nameOf({ image, repoUrl })));
+  find("name").replaceChildren(...breakable(nameOf({ image, repoUrl })));
   const facts = [
     ["Image", image],
     ["Repository", repoUrl],
@@ -44,17 +39,27 @@ function breakable(name) {
   return name.split(/(?<=\/)/).flatMap((piece, n) => (n ? [element("wbr"), piece] : [piece]));
 }
 
-/** The tab tells how far it is, for who works in another one meanwhile. */
-function entitle(launcher) {
+/** The tab's title tells the progress to visitors who work in another tab. */
+function entitle(launcher, { isOwn }) {
   const name = find("name").textContent;
   const show = (text) => (document.title = `${text} · ${name}`);
   launcher.addEventListener("progress", ({ detail }) => {
     show(detail.phase === "launching" ? `${detail.progress} %` : TEXTS.waiting);
   });
-  for (const phase of ["ready", "failed", "cancelled"]) launcher.addEventListener(phase, () => show(TEXTS[phase]));
+  for (const phase of ["ready", ...OVER]) {
+    launcher.addEventListener(phase, () => show(phaseName({ phase, isOwn }, TEXTS)));
+  }
+}
+
+/** Show nothing of a launch. */
+function clear() {
+  document.title = find("name").textContent = nameOf({});
+  find("launcher").replaceChildren();
+  find("facts").hidden = find("lead").hidden = true;
 }
 
 async function start() {
+  clear();
   await account(find("account"), { recent }); // first, as it forgets what was somebody else's
   const remembered = recent.find(id);
   const launch = await seen(remembered?.secret);
@@ -64,18 +69,23 @@ async function start() {
     path: launch.path ?? remembered?.path ?? "",
   };
   describe({ ...target, createdAt: launch.created_at });
-  if (launch.status && !target.image) {
-    find("lead").textContent = "Somebody has shared this with you: how far it is, and nothing more.";
-    find("lead").hidden = false;
-  }
+  const isOwn = target.image !== "";
+  find("lead").hidden = isOwn || !launch.status || OVER.has(launch.status);
   const launcher = element("hub-launch", { launchId: id, secret: remembered?.secret ?? null, ...target });
-  for (const phase of OVER) launcher.addEventListener(phase, () => recent.forgetSecret(id));
+  for (const phase of OVER) {
+    launcher.addEventListener(phase, () => {
+      recent.forgetSecret(id);
+      find("lead").hidden = true;
+    });
+  }
   launcher.addEventListener("launch", ({ detail }) => {
     recent.add({ id: detail.id, secret: detail.secret, ...target, at: Date.now() });
     location.assign(viewUrl(detail.id));
   });
-  entitle(launcher);
+  entitle(launcher, { isOwn });
   find("launcher").replaceChildren(launcher);
 }
 
+// Coming back from the bfcache, the page would show the launch as it was, to whoever is here by now.
+window.addEventListener("pageshow", ({ persisted }) => persisted && start());
 start();

@@ -266,7 +266,7 @@ async def test_a_restart_of_the_service_in_mid_launch_is_outlived(
         user = await launch_by_link(page, stage, "restart")
         first.process.terminate()
         await first.process.wait()
-    await expect(page.get_by_text("The connection is lost").first).to_be_visible()
+    await expect(page.get_by_text("Connection lost. Reconnecting…").first).to_be_visible()
 
     async with replica(hub_with_gates, database, port):
         stage.hub.open_gate(user)
@@ -373,11 +373,13 @@ async def test_a_launch_s_page_shows_others_how_far_it_is_and_nothing_more(
 
     await others.goto(page.url)
 
-    await expect(others.get_by_text("Somebody has shared this with you")).to_be_visible()
+    await expect(others.get_by_text("You can follow this launch, but not open it.")).to_be_visible()
     await expect(others.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "50")
+    await expect(others.get_by_text("Starting the server").first).to_be_visible()
     assert await others.get_by_role("button").count() == 0
     stage.hub.open_gate(user)
     await expect(others.get_by_text("The server is ready").first).to_be_visible()
+    await expect(others).to_have_title(re.compile("^The server is ready"))
     await expect(others).to_have_url(VIEW)
     assert await others.get_by_role("link", name="Open server").count() == 0
     shown = await others.evaluate("document.body.outerHTML + document.querySelector('hub-launch').shadowRoot.innerHTML")
@@ -395,7 +397,7 @@ async def test_who_sits_down_at_somebody_s_browser_is_shown_nothing_of_their_lau
 
     await page.reload()
 
-    await expect(page.get_by_text("Somebody has shared this with you")).to_be_visible()
+    await expect(page.get_by_text("You can follow this launch, but not open it.")).to_be_visible()
     await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "50")
     assert await page.get_by_role("button").count() == 0
     assert [one for one in shown if not one.startswith("http") or "secret=" in one] == []
