@@ -24,8 +24,10 @@ from app.api.middleware import JsonBodies, KnownHosts, StartFaults
 from app.api.oauth import OAuth
 from app.api.origin import OwnOrigin
 from app.api.requests import PROBED, RequestListener, Requests
+from app.api.room import RequestsAtOnce
 from app.api.sse import HEARTBEAT_S
 from app.api.views import Views
+from app.connections import room_for
 from app.hub.check import HubCheck, needed_scopes
 from app.hub.client import HubClient
 from app.hub.connect import connect_hub
@@ -280,6 +282,7 @@ def _at_root_too(*paths: str, prefix: str) -> frozenset[str]:
 
 def _middleware(settings: Settings) -> list[Middleware]:
     open_paths = _at_root_too(*PROBED, prefix=settings.prefix)
+    room = room_for(settings.max_connections, spawns=settings.max_concurrent_spawns)
     return [
         Middleware(Requests, quiet_paths=open_paths),
         Middleware(StartFaults, plain=(StoreError, SettingsFault, KeysFault, LimitsFault)),
@@ -298,6 +301,12 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 *("Location", "Retry-After", "X-Launch-Cursor", "X-Launch-Secret", "Date"),
                 *("RateLimit", "RateLimit-Policy", "X-Request-ID"),
             ],
+        ),
+        Middleware(
+            RequestsAtOnce,
+            most=room.requests,
+            most_streams=room.streams_per_address(settings.max_streams_address),
+            open_paths=open_paths,
         ),
         Middleware(OwnOrigin, allowed=settings.cors_origins, launching=f"{settings.prefix}{binder.PATH}"),
         Middleware(JsonBodies),

@@ -1,14 +1,19 @@
 """How uvicorn serves hublaunch, from the command line and in the demo."""
 
-import asyncio
 import gc
+import logging
 import socket
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.connections import Connections, room_for
+from app.http_protocol import BoundedProtocol
 from app.settings import Settings
+
+log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 120
 """How long a connection is kept that is not in use: longer than proxies keep theirs (nginx 60 s, Traefik 90 s), which
@@ -24,11 +29,27 @@ def server_config(app: ASGIApp, settings: Settings, *, host: str, port: int) -> 
     Of `drain_s`, within which the process is to end once it is told to, requests get half; streams end by themselves.
     A client that takes nothing of its answer for `send_timeout` seconds loses its connection.
     """
+    room = room_for(settings.max_connections, spawns=settings.max_concurrent_spawns)
+    if room.connections < settings.max_connections:
+        log.warning(
+            "The process may open %d files, so it takes %d connections at once, not the %d of "
+            "LAUNCHER_MAX_CONNECTIONS: raise the limit on open files (ulimit -n, LimitNOFILE)",
+            room.files,
+            room.connections,
+            settings.max_connections,
+        )
+    connections = Connections(
+        most=room.connections,
+        most_per_address=room.connections_per_address,
+        trusted_proxies=settings.trusted_proxies,
+    )
+    protocol: Any = partial(BoundedProtocol, send_timeout_s=settings.send_timeout, connections=connections)
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=_protocol(settings.send_timeout),
+        http=protocol,
+        backlog=room.backlog,
         log_config=None,
         access_log=False,  # `Requests` logs them
         proxy_headers=False,
@@ -37,36 +58,6 @@ def server_config(app: ASGIApp, settings: Settings, *, host: str, port: int) -> 
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, int(settings.drain_s / 2)),
     )
-
-
-def _protocol(send_timeout_s: float) -> type[HttpToolsProtocol]:
-    """Uvicorn's own, which alone would keep what a client does not take until that client is gone.
-
-    A stream whose reader is stuck ends as if the reader had left. Costs nothing per event: a connection tells by itself
-    when more than it can hold has been written, and when that is taken.
-    """
-
-    class Protocol(HttpToolsProtocol):
-        _stuck: asyncio.TimerHandle | None = None
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._stuck = self.loop.call_later(send_timeout_s, self.transport.abort)
-
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            self._forget()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            self._forget()
-
-        def _forget(self) -> None:
-            if self._stuck is not None:
-                self._stuck.cancel()
-                self._stuck = None
-
-    return Protocol
 
 
 class Server(uvicorn.Server):

@@ -220,6 +220,17 @@ class Settings(BaseSettings):
     send_timeout: float = Field(
         30, gt=0, title="Seconds after which the connection of a client that takes nothing of its answer is broken"
     )
+    max_connections: int = Field(
+        10_000,
+        ge=16,
+        title="Connections at once; fewer where the system lets the process open fewer files. Beyond it the longest "
+        "idle connection is closed for each new one",
+    )
+    max_streams_address: int = Field(
+        1000,
+        ge=1,
+        title="Event streams that one address may follow at once, of IPv6 one /64; another one is answered 429",
+    )
     secret_key: SecretStr | None = Field(
         None,
         min_length=32,

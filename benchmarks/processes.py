@@ -88,6 +88,7 @@ async def serve(
         "LAUNCHER_ALLOWED_IMAGES": "*",
         "LAUNCHER_LOG_LEVEL": "WARNING",
         "LAUNCHER_HUB_GUARD": "off",
+        "LAUNCHER_MAX_STREAMS_ADDRESS": "100000",  # all callers here have one address
         "LAUNCHER_DATABASE_URL": f"sqlite:///{directory}/hublaunch.sqlite",
     }
     async with (

@@ -35,10 +35,15 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def started(*arguments: str, **variables: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A Python module as a process."""
+    async with _running(sys.executable, "-m", *arguments, **variables) as process:
+        yield process
+
+
+@asynccontextmanager
+async def _running(*command: str, **variables: str) -> AsyncGenerator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *arguments,
+        *command,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)} | variables,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -88,9 +93,12 @@ class Replica:
 
 @asynccontextmanager
 async def replica(
-    hub: HubAddress, database_url: str, port: int | None = None, /, **variables: str
+    hub: HubAddress, database_url: str, port: int | None = None, files: int | None = None, /, **variables: str
 ) -> AsyncGenerator[Replica]:
-    """One of those that share a database, or the only one on a file; killed on leaving if it still runs."""
+    """One of those that share a database, or the only one on a file; killed on leaving if it still runs.
+
+    With `files` it may open at most so many.
+    """
     port = port or free_port()
     settings = {
         "LAUNCHER_HUB_URL": hub.url,
@@ -101,7 +109,9 @@ async def replica(
         "LAUNCHER_LEASE_S": "1",
         "LAUNCHER_RETRY_DELAY": "0.1",
     }
-    async with started("app.cli", "serve", "--port", str(port), **settings | variables) as process:
+    limit = () if files is None else ("sh", "-c", f'ulimit -n {files} && exec "$@"', "sh")
+    command = (*limit, sys.executable, "-m", "app.cli", "serve", "--port", str(port))
+    async with _running(*command, **settings | variables) as process:
         await until_running(process)
         draining = asyncio.create_task(_drain(process))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15) as http:

@@ -7,6 +7,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from starlette.requests import Request
 
+from app.launch.line import network
+
 log = logging.getLogger(__name__)
 
 
@@ -47,6 +49,18 @@ class ClientAddress:
                 "your proxy, all callers behind it count as one address",
                 address,
             )
+
+
+def is_within(host: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """Whether a host is an address in one of the networks."""
+    address = _address(host)
+    return address is not None and any(address in network for network in networks)
+
+
+def place_of(host: str) -> str:
+    """Return the address that a host counts as: of IPv6 the /64, and IPv4 in IPv6 as IPv4."""
+    address = _address(host)
+    return network(host if address is None else str(address))
 
 
 @lru_cache(maxsize=4096)

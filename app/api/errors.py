@@ -139,23 +139,38 @@ _HTTP_PROBLEMS: Mapping[int, Problem] = {
         advice="Use the address that the operator of this service has published.",
         operator_advice="If this host name is the service's, add it to LAUNCHER_ALLOWED_HOSTS.",
     ),
+    429: Problem(
+        code="too_many_streams",
+        title="Too many open event streams",
+        detail="Your address follows as many launches at once as one address may.",
+        advice="Close event streams that nobody reads, and send the request again later. The launches go on.",
+        operator_advice="To allow more, raise LAUNCHER_MAX_STREAMS_ADDRESS. If the address is your proxy's, add it to "
+        "LAUNCHER_TRUSTED_PROXIES.",
+    ),
     431: Problem(
         code="headers_too_large",
         title="The headers are too large",
         detail="The headers have more than 16 KiB.",
         advice="Send fewer or shorter headers; a browser may have to delete cookies of this site.",
     ),
+    503: Problem(
+        code="too_many_requests",
+        title="This service is answering as many requests as it can",
+        detail="This process has no room for another request.",
+        advice="Send the request again in a few seconds. The launches go on.",
+        operator_advice="To take more, raise LAUNCHER_MAX_CONNECTIONS and the limit on open files.",
+    ),
 }
 """What is wrong with a request as HTTP, whatever was asked for."""
 
 
-_ALONE = {
+ALONE = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""An unexpected error is answered outside of every middleware, so what protects the answer stands here as well."""
+"""What protects an answer that is made outside of every middleware."""
 
 
 class ProblemResponse(JSONResponse):
@@ -296,7 +311,7 @@ def _http_error(_: Request, error: Exception) -> Response:
 
 def _unexpected(request: Request, _: Exception) -> Response:
     """The server logs the traceback; the caller learns that there is one, and by which id to find it."""
-    headers = {**_ALONE, "X-Request-ID": request.state.request_id}
+    headers = {**ALONE, "X-Request-ID": request.state.request_id}
     return ProblemResponse(500, Problem.of(errors.InternalError()), headers)
 
 
