@@ -3,7 +3,6 @@
 import asyncio
 import json
 import math
-import re
 import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -188,7 +187,6 @@ async def test_a_process_that_is_told_to_stop_hands_its_launches_over_at_once(hu
             told = await events(other, accepted)
 
     received = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
-    assert re.fullmatch(r"retry: \d+", lines[-1])
     assert status == 0
     assert told[: len(received)] == received
     assert (told[-1]["phase"], told[-1]["attempt"]) == ("ready", 1)

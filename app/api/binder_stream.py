@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import Any
 
 from app.api.sight import Sight
-from app.api.sse import retry_block
+from app.api.sse import retry_line
 from app.api.views import Views, problem_view
 from app.launch.admission import Position
 from app.launch.errors import LaunchError
@@ -22,7 +22,8 @@ tells of that as of a failure."""
 REFUSED = "refused"
 """The id of what tells that nothing was accepted, so that who reconnects after it asks for nothing again."""
 
-_KEEPALIVE = b":keepalive\n\n"
+_KEEPALIVE = b":keepalive\n"
+"""A comment without a blank line, which ends a block: httpx-sse takes a block without data for an event."""
 
 
 async def launch_blocks(feed: Feed, views: Views, launch: Launch, *, after: int, secret: str) -> AsyncGenerator[bytes]:
@@ -30,7 +31,7 @@ async def launch_blocks(feed: Feed, views: Views, launch: Launch, *, after: int,
 
     The id holds the launch's secret, as who shows it is shown the way into the server.
     """
-    yield retry_block()
+    yield retry_line()
     words = _Words(views, launch, secret)
     is_ready = False
     async with aclosing(feed.follow(launch.id, after=after)) as batches:

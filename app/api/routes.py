@@ -58,8 +58,7 @@ _KEY = (
     "22 random characters, as whoever has the key is shown the launch."
 )
 _STREAM_EXAMPLE = (
-    "retry: 2112\n\n"
-    'id: 1\ndata: {"launch_id":"01JDB9Z3N8Q4V7R2M5X6C1T0YK","seq":1,"at":"2026-11-23T08:00:00.000Z",'
+    'retry: 2112\nid: 1\ndata: {"launch_id":"01JDB9Z3N8Q4V7R2M5X6C1T0YK","seq":1,"at":"2026-11-23T08:00:00.000Z",'
     '"phase":"waiting","message":"Accepted","progress":0,"attempt":1}\n\n'
     "event: heartbeat\ndata: {}\n\n"
 )

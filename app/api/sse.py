@@ -74,17 +74,15 @@ def wants_stream(accept: str) -> bool:
 async def event_blocks(feed: Feed, views: Views, launch: Launch, *, after: int, sight: Sight) -> AsyncGenerator[bytes]:
     """The launch's events above `after`, as many in one block as there are, with a heartbeat while there are none.
 
-    The first block goes out at once, so that every proxy passes the headers on; it and the last tell the client to
-    wait a moment of its own before it reconnects.
+    The first line goes out at once, so that every proxy passes the headers on.
     """
-    yield retry_block()
+    yield retry_line()
     async with aclosing(feed.follow(launch.id, after=after)) as batches:
         async for news in batches:
             if isinstance(news, Position):
                 yield _position_block(news)
             else:
                 yield views.sse(news, launch, sight=sight) if news else _HEARTBEAT
-    yield retry_block()
 
 
 @lru_cache(maxsize=4096)
@@ -93,6 +91,9 @@ def _position_block(position: Position) -> bytes:
     return f"event: position\ndata: {json.dumps(asdict(position), separators=(',', ':'))}\n\n".encode()
 
 
-def retry_block() -> bytes:
-    """Tells the client to wait a moment of its own before it reconnects."""
-    return b"retry: %d\n\n" % random.randint(1000, 3000)  # noqa: S311
+def retry_line() -> bytes:
+    """Return a line that has the client wait a random time before it reconnects, so that not all come at once.
+
+    It belongs to the block of the event that follows: httpx-sse takes a block without data for an event.
+    """
+    return b"retry: %d\n" % random.randint(1000, 3000)  # noqa: S311

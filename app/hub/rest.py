@@ -214,7 +214,7 @@ class HubRest:
             timeouts=timeouts,
             kind=kind_of(operation),
             headers=[self._authorization if token is None else _authorization(token)],
-            content=b"" if body is None else json.dumps(body).encode(),
+            content=b"" if body is None else json.dumps(body, allow_nan=False).encode(),
         )
 
 

@@ -11,6 +11,7 @@ from app.launch.errors import InvalidRequest
 from app.launch.model import LaunchRequest
 from app.launch.path import check_path
 from app.launch.percent import is_read_alike
+from app.launch.strict_json import json_fault
 
 IMAGE_MAX = 512
 REPO_URL_MAX = 2000
@@ -55,12 +56,13 @@ def launch_request(
     """
     check_image(image)
     check_repo_url(repo_url)
+    extra_args = dict(extra_args)
     check_extra_args(extra_args, allowed_extra_args)
     check_path(path)
     return LaunchRequest(
         image=image,
         repo_url=repo_url,
-        extra_args=dict(extra_args),
+        extra_args=extra_args,
         username=username,
         server_name=server_name,
         path=path,
@@ -122,8 +124,8 @@ def _has_one_spelling(host: str) -> bool:
     return True
 
 
-def check_extra_args(extra_args: Mapping[str, Any], allowed: Collection[str]) -> None:
-    """Only keys that the operator allows, and never one that could change what is launched."""
+def check_extra_args(extra_args: dict[str, Any], allowed: Collection[str]) -> None:
+    """JSON under keys that the operator allows, none of which can change what is launched; InvalidRequest."""
     if not RESERVED_EXTRA_ARGS.isdisjoint(extra_args):
         raise InvalidRequest("extra_args", f"must have none of the keys {', '.join(sorted(RESERVED_EXTRA_ARGS))}")
     if not set(extra_args) <= set(allowed):
@@ -133,5 +135,7 @@ def check_extra_args(extra_args: Mapping[str, Any], allowed: Collection[str]) ->
             f"may have only these keys: {keys}",
             operator_advice="To allow a key, add it to LAUNCHER_ALLOWED_EXTRA_ARGS.",
         )
-    if len(json.dumps(extra_args).encode()) > EXTRA_ARGS_MAX_BYTES:
+    if fault := json_fault(extra_args, values_max=EXTRA_ARGS_MAX_BYTES):
+        raise InvalidRequest("extra_args", fault)
+    if len(json.dumps(extra_args)) > EXTRA_ARGS_MAX_BYTES:
         raise InvalidRequest("extra_args", f"must have at most {EXTRA_ARGS_MAX_BYTES} bytes as JSON")

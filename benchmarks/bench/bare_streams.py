@@ -42,7 +42,7 @@ class Pace:
             now.set()
 
     async def blocks(self) -> AsyncGenerator[bytes]:
-        yield b"retry: 2000\n\n"
+        yield b"retry: 2000\n"
         while True:
             await self._next.wait()
             yield BLOCK

@@ -1,12 +1,16 @@
 """The stream as the server sees it."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Callable
 
 import pytest
 from starlette.types import Message, Scope
 
 from app.api.sse import EventStream
+from app.settings import Settings
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import IMAGE, serve
 
 
 class Reader:
@@ -120,3 +124,24 @@ async def test_no_header_is_sent_that_http_2_forbids() -> None:
     names = [name for name, _ in reader.sent[0]["headers"]]
     assert b"connection" not in names
     assert b"x-accel-buffering" in names
+
+
+@pytest.mark.parametrize("path", ["events", "build"])
+async def test_every_block_of_a_stream_has_data_that_is_json(
+    settings: Settings, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """As httpx-sse, which keeps the last id, takes a block with `retry:` or a comment alone for an event."""
+    monkeypatch.setattr("app.main.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("app.api.binder_stream.LINGER_S", 0)
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], seconds=0.5))
+    async with serve(settings.model_copy(update={"binder_images": {"gh/org/*/*": IMAGE}})) as service:
+        url = (await service.launch())["events_url"] if path == "events" else "/build/gh/org/repo/main"
+        answer = await service.http.get(url, headers={"Accept": "text/event-stream"})
+
+    *blocks, rest = answer.text.split("\n\n")
+    assert rest == ""
+    assert blocks[0].startswith("retry: ")
+    for block in blocks:
+        (data,) = [line[6:] for line in block.split("\n") if line.startswith("data: ")]
+        assert json.loads(data) is not None
+    assert ("event: heartbeat" if path == "events" else ":keepalive") in answer.text

@@ -220,7 +220,7 @@ async def test_a_hub_that_cannot_say_whose_request_it_is_ends_no_stream() -> Non
 
 async def test_a_stream_that_ends_too_soon_is_asked_for_again_after_the_time_that_it_named() -> None:
     begin = LAST.replace(b'"failed"', b'"waiting"')
-    first = STREAM_HEAD + b"retry: 0\n\ndata: " + begin + b"\n\n"
+    first = STREAM_HEAD + b"retry: 0\ndata: " + begin + b"\n\n"
     rest = STREAM_HEAD + b"data: " + LAST.replace(b'"seq": 1', b'"seq": 2') + b"\n\n"
     async with WireServer(answering(first, rest)) as wire, LaunchClient(wire.url) as launcher:
         events = await followed(launcher, NOBODYS)

@@ -60,7 +60,7 @@ class Demo:
         text = "".join(f"id: 1\ndata: {json.dumps(event | entry)}\n\n" for event in self.events)
         headers = {"Location": "/launch/1", "X-Launch-Secret": "s"}
         return web.Response(
-            text=f"retry: 1000\n\n{text}", status=self.launch_status, headers=headers, content_type="text/event-stream"
+            text=f"retry: 1000\n{text}", status=self.launch_status, headers=headers, content_type="text/event-stream"
         )
 
     async def _cancel(self, request: web.Request) -> web.Response:
