@@ -48,10 +48,16 @@ def makes_temporary_users(settings: Settings) -> bool:
     return settings.create_user and set(settings.access) != {"hub"}
 
 
-def open_access(settings: Settings, hub: HubClient, secret_keys: Sequence[str], limiter: RateLimiter) -> Access:
-    """The callers that these settings let in."""
+def open_access(
+    settings: Settings,
+    hub: HubClient,
+    secret_keys: Sequence[str],
+    limiter: RateLimiter,
+    unnamed_proxy: Callable[[str], None],
+) -> Access:
+    """The callers that these settings let in. `unnamed_proxy` is called with the address of each that forwards some."""
     hub_users, oauth = None, None
-    address = ClientAddress(settings.trusted_proxies)
+    address = ClientAddress(settings.trusted_proxies, unnamed=unnamed_proxy)
     guesses = Guesses(limiter, address=address, now=asyncio.get_running_loop().time)
     if "hub" in settings.access:
         hub_users = HubUsers(
@@ -60,7 +66,7 @@ def open_access(settings: Settings, hub: HubClient, secret_keys: Sequence[str], 
             admins=settings.admins,
             now=asyncio.get_running_loop().time,
         )
-        oauth = _oauth(settings, hub, hub_users, guesses, Sealer(secret_keys, purpose="sessions"))
+        oauth = _oauth(settings, hub, hub_users, Sealer(secret_keys, purpose="sessions"))
     return Access(
         callers=Callers(
             anonymous="anonymous" in settings.access,
@@ -95,7 +101,7 @@ class _Keys:
         )
 
 
-def _oauth(settings: Settings, hub: HubClient, hub_users: HubUsers, guesses: Guesses, sealer: Sealer) -> OAuth:
+def _oauth(settings: Settings, hub: HubClient, hub_users: HubUsers, sealer: Sealer) -> OAuth:
     def unseal(sealed: str) -> str | None:
         try:
             return sealer.open(sealed.encode())
@@ -114,7 +120,6 @@ def _oauth(settings: Settings, hub: HubClient, hub_users: HubUsers, guesses: Gue
             secure=urlsplit(settings.hub_url).scheme == "https",
         ),
         hub_users=hub_users,
-        guesses=guesses,
         home=f"{settings.prefix}/",
         prefix=settings.prefix,
     )

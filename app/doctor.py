@@ -22,6 +22,7 @@ from app.store.look import look
 
 CLOCK_OFF_S = 5.0
 """By which clocks may differ: a `Date` is cut to the second, and takes its time."""
+SERVICE_TIMEOUT_S = 5.0
 _HUBS = (4, 6)
 """The oldest and the newest major version of JupyterHub that hublaunch is tested with."""
 
@@ -37,8 +38,11 @@ class Finding:
     """What to do; `""` if nothing has to be done."""
 
 
-async def examine(settings: Settings) -> AsyncGenerator[Finding]:
-    """One finding after the other. Nothing is launched, made or changed anywhere."""
+async def examine(settings: Settings, *, port: int) -> AsyncGenerator[Finding]:
+    """One finding after the other. Nothing is launched, made or changed anywhere.
+
+    `port`: where the service listens on this machine, should it run.
+    """
     yield _settings(settings)
     try:
         # Asked once: whoever examines wants to hear of a fault, not to have it waited out.
@@ -51,6 +55,7 @@ async def examine(settings: Settings) -> AsyncGenerator[Finding]:
         yield finding
     if guard := await asyncio.to_thread(_guard, settings):
         yield guard
+    yield await _proxies(port)
 
 
 def _settings(settings: Settings) -> Finding:
@@ -179,6 +184,26 @@ def _guard(settings: Settings) -> Finding | None:
         "hub.consecutiveFailureLimit: 0 in z2jh's values (c.Spawner.consecutive_failure_limit) ends the danger."
     )
     return Finding(check="Hub guard", state="fault" if state == "paused" else "warning", told=told, advice=advice)
+
+
+async def _proxies(port: int) -> Finding:
+    """Whether a proxy forwards callers to the running service that the settings do not name."""
+    check, url = "proxies", f"http://127.0.0.1:{port}/readyz"
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=SERVICE_TIMEOUT_S) as http:
+            address = (await http.get(url)).json()["unnamed_proxy"]
+    except (httpx.HTTPError, ValueError, TypeError, KeyError):
+        told = (
+            f"No hublaunch answers at {url}, which would tell of proxies that LAUNCHER_TRUSTED_PROXIES does not name."
+        )
+        return Finding(check=check, state="unknown", told=told, advice="Run this where it runs, with its --port.")
+    if address is None:
+        return Finding(
+            check=check, state="ok", told="No proxy forwards callers that LAUNCHER_TRUSTED_PROXIES does not name."
+        )
+    told = f"{address} forwards callers, and LAUNCHER_TRUSTED_PROXIES does not name it: they all count as one address."
+    advice = "If it is your proxy, add its address, or a network that has no other machines than your proxies."
+    return Finding(check=check, state="warning", told=told, advice=advice)
 
 
 def _sentence(error: HubError) -> str:

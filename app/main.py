@@ -1,5 +1,6 @@
 """create_app(settings): the one place that builds and joins everything."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -26,6 +27,7 @@ from app.api.origin import OwnOrigin
 from app.api.requests import PROBED, RequestListener, Requests
 from app.api.room import RequestsAtOnce
 from app.api.sse import HEARTBEAT_S
+from app.api.unnamed_proxy import UnnamedProxy
 from app.api.views import Views
 from app.connections import room_for
 from app.hub.check import HubCheck, needed_scopes
@@ -151,7 +153,14 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         await stack.enter_async_context(background.running("hub_check", check.run))
         limiter = open_limiter(settings, store)
         await stack.enter_async_context(background.running("rate_limits", limiter.run))
-        state = Health(store_is_healthy=store.is_healthy, background=background, hub=check, limits=limits_file)
+        unnamed_proxy = UnnamedProxy(asyncio.get_running_loop().time)
+        state = Health(
+            store_is_healthy=store.is_healthy,
+            background=background,
+            hub=check,
+            limits=limits_file,
+            unnamed_proxy=unnamed_proxy.report,
+        )
         stack.enter_context(on_stop_signals(state.stop, service.stop, feed.end))
         log.info(
             "Hub API at %s, servers under %s, launches in %s",
@@ -160,7 +169,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             described(settings.database_url),
         )
         _warn(settings)
-        access = open_access(settings, hub, secret_keys, limiter)
+        access = open_access(settings, hub, secret_keys, limiter, unnamed_proxy.note)
         yield {
             "oauth": access.oauth,
             "request_listeners": told.of_requests,

@@ -70,7 +70,7 @@ def _networks(value: object) -> object:
     try:
         return [ip_network(word, strict=False) for word in words]
     except ValueError:
-        raise ValueError("each must be an address or a network such as 10.0.0.0/8") from None
+        raise ValueError("each must be an address or a network such as 192.0.2.0/28") from None
 
 
 _ORIGIN = re.compile(r"https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")

@@ -1,16 +1,18 @@
 """The address that a request comes from: nobody can choose their own."""
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.requests import Request
 
+<<<<<<< HEAD
 from app.launch.line import network
 
 log = logging.getLogger(__name__)
 
+=======
+>>>>>>> 56356f0 (Wrong tokens from a shared address shut nobody out, and an unnamed proxy is told of)
 
 class ClientAddress:
     """Tells the address of a request's client, past the proxies that are trusted.
@@ -19,17 +21,18 @@ class ClientAddress:
     can name an address for themselves.
     """
 
-    def __init__(self, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> None:
+    def __init__(self, trusted_proxies: Sequence[IPv4Network | IPv6Network], *, unnamed: Callable[[str], None]) -> None:
+        """`unnamed` is called with each address from within that sends the header and is not trusted."""
         self._trusted_proxies = trusted_proxies
-        self._has_warned = False
+        self._unnamed = unnamed
 
     def __call__(self, request: Request) -> str:
         """The address, IPv4 in IPv6 as IPv4; what is no address as it came."""
         host = request.client.host if request.client else ""
         address = _address(host)
         hops = [hop.strip() for line in request.headers.getlist("X-Forwarded-For") for hop in line.split(",")]
-        if hops and address is not None and address.is_private and not self._is_trusted(address):
-            self._warn(address)
+        if hops and address is not None and not address.is_global and not self._is_trusted(address):
+            self._unnamed(str(address))
         while hops and address is not None and self._is_trusted(address):
             hop = _address(hops.pop())
             if hop is None:
@@ -39,16 +42,6 @@ class ClientAddress:
 
     def _is_trusted(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self._trusted_proxies)
-
-    def _warn(self, address: IPv4Address | IPv6Address) -> None:
-        """Once: who does not trust their own proxy takes all callers behind it for one."""
-        if not self._has_warned:
-            self._has_warned = True
-            log.warning(
-                "Requests with X-Forwarded-For come from %s, which LAUNCHER_TRUSTED_PROXIES does not name: if that is "
-                "your proxy, all callers behind it count as one address",
-                address,
-            )
 
 
 def is_within(host: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:

@@ -40,11 +40,13 @@ class Health:
         background: Loops,
         hub: HubReport,
         limits: LimitsReport | None,
+        unnamed_proxy: Callable[[], str | None],
     ) -> None:
         self._store_is_healthy = store_is_healthy
         self._background = background
         self._hub = hub
         self._limits = limits
+        self._unnamed_proxy = unnamed_proxy
         self._stopping = False
 
     def stop(self) -> None:
@@ -60,6 +62,7 @@ class Health:
             "stopping": self._stopping,
             "hub": self._hub.report(),
             "limits": self._limits.report() if self._limits else None,
+            "unnamed_proxy": self._unnamed_proxy(),
         }
 
 
@@ -76,7 +79,8 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request) -> JSONResponse:
     """200 if the log can be written, every background task runs and the process is not being stopped, 503 else.
 
-    The states of the Hub and of the limits on launches are told beside.
+    The states of the Hub and of the limits on launches are told beside, and in `unnamed_proxy` the address of a proxy
+    that forwards callers and that LAUNCHER_TRUSTED_PROXIES does not name: all of them count as one address.
     """
     report = await request.state.web.health.report()
     return JSONResponse(report, 200 if report["ready"] else 503, {"Cache-Control": "no-store"})

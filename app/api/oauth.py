@@ -16,7 +16,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.api.errors import DOCUMENTED_EVERYWHERE, documented
-from app.api.guesses import Guesses
 from app.api.hub_users import HubUsers
 from app.api.sessions import Login, Sessions
 from app.launch.errors import InvalidRequest, Unauthenticated
@@ -47,7 +46,6 @@ class OAuth:
     exchange_code: ExchangeCode
     sessions: Sessions
     hub_users: HubUsers
-    guesses: Guesses
     home: str
     """The path that a login leads to if none was asked for; every other one must lie below this service's prefix."""
     prefix: str
@@ -101,19 +99,21 @@ async def oauth_callback(
     code: Annotated[str, Query(max_length=NEXT_MAX)] = "",
     state: Annotated[str, Query(max_length=NEXT_MAX)] = "",
 ) -> Response:
-    """The Hub sends the browser here. The code is worth something only in the browser that began the login."""
+    """The Hub sends the browser here. The code is worth something only in the browser that began the login.
+
+    So nobody can guess one, and no limit counts them: it would be others' logins that it keeps out.
+    """
     login = oauth.sessions.login(request)
     if login is None or not secrets.compare_digest(login.state.encode(), state.encode()):
         raise Unauthenticated("This browser has not begun this login, or too long ago: log in again.")
     if not code:
         raise Unauthenticated("JupyterHub has not confirmed the login.")
-    async with oauth.guesses.guess_once(request):
-        granted = await oauth.exchange_code(
-            client_id=oauth.client_id, code=code, code_verifier=login.code_verifier, redirect_uri=oauth.redirect_uri
-        )
-        if granted is None:
-            raise Unauthenticated("JupyterHub does not take the code of this login: log in again.")
-        await oauth.hub_users.caller(granted.token)
+    granted = await oauth.exchange_code(
+        client_id=oauth.client_id, code=code, code_verifier=login.code_verifier, redirect_uri=oauth.redirect_uri
+    )
+    if granted is None:
+        raise Unauthenticated("JupyterHub does not take the code of this login: log in again.")
+    await oauth.hub_users.caller(granted.token)
     answer = RedirectResponse(login.next, 303, {"Cache-Control": "no-store"})
     oauth.sessions.begin(answer, granted.token, lifetime_s=granted.expires_in_s)
     return answer

@@ -17,9 +17,11 @@ _COLOURS = {"ok": "green", "warning": "yellow", "fault": "red", "unknown": "blue
 
 
 def doctor(
-    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, one for each check.")] = False
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, one for each check.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the service listens on this machine.")] = 8083,
 ) -> None:
-    """Look at the settings, the Hub, its clock, token and scopes, and the database; say what to do.
+    """Look at the settings, the Hub, its clock, token and scopes, the database, and proxies; say what to do.
 
     For operators, where the settings (LAUNCHER_…, .env) are those of the service, running or not. Nothing is launched
     or changed. Exits with 1 if there is a fault.
@@ -29,7 +31,7 @@ def doctor(
 
     async def findings() -> Sequence[Finding]:
         found = []
-        async for finding in examine(settings):
+        async for finding in examine(settings, port=port):
             _tell(finding, as_json=as_json)
             found.append(finding)
         return found

@@ -7,8 +7,16 @@ import pytest
 from starlette.requests import Request
 
 from app.api.address import ClientAddress
+from app.api.unnamed_proxy import KEPT_S, UnnamedProxy
+from app.settings import Settings
+from tests.clock import Clock
+from tests.served import BODY, serve
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("192.0.2.7/32"), ip_network("fd00::/8")]
+
+
+def ignore(_: str) -> None:
+    """For tests of the address alone."""
 
 
 def asked_from(address: str | None, *forwarded: str) -> Request:
@@ -41,37 +49,61 @@ def asked_from(address: str | None, *forwarded: str) -> Request:
 def test_x_forwarded_for_is_believed_as_far_as_proxies_are_trusted(
     address: str | None, forwarded: list[str], caller: str
 ) -> None:
-    assert ClientAddress(PROXIES)(asked_from(address, *forwarded)) == caller
+    assert ClientAddress(PROXIES, unnamed=ignore)(asked_from(address, *forwarded)) == caller
 
 
 @pytest.mark.parametrize(
     "garbage", ["", "unknown", "_hidden", "198.51.100.1:4711", "[2001:db8::5]", "198.51.100", "a" * 5000, ","]
 )
 def test_what_is_no_address_is_never_a_caller(garbage: str) -> None:
-    assert ClientAddress(PROXIES)(asked_from("10.1.2.3", garbage)) == "10.1.2.3"
+    assert ClientAddress(PROXIES, unnamed=ignore)(asked_from("10.1.2.3", garbage)) == "10.1.2.3"
 
 
 def test_without_trusted_proxies_the_header_says_nothing() -> None:
-    assert ClientAddress([])(asked_from("127.0.0.1", "198.51.100.1")) == "127.0.0.1"
+    assert ClientAddress([], unnamed=ignore)(asked_from("127.0.0.1", "198.51.100.1")) == "127.0.0.1"
 
 
-def test_a_proxy_that_nobody_trusts_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    address = ClientAddress(PROXIES)
+@pytest.mark.parametrize("address", ["192.168.0.1", "100.64.0.7", "127.0.0.1", "fe80::1"])
+def test_a_proxy_that_nobody_trusts_is_told_of(address: str) -> None:
+    told: list[str] = []
+
+    ClientAddress([], unnamed=told.append)(asked_from(address, "198.51.100.1"))
+
+    assert told == [address]
+
+
+def test_an_unnamed_proxy_is_logged_once_and_reported_while_it_sends(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    proxy = UnnamedProxy(clock)
+    before = proxy.report()
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            address(asked_from("192.168.0.1", "198.51.100.1"))
+            proxy.note("192.168.0.1")
+    clock.now += KEPT_S - 1
+    meanwhile = proxy.report()
+    clock.now += 1
 
+    assert (before, meanwhile, proxy.report()) == (None, "192.168.0.1", None)
     (warning,) = caplog.messages
     assert "192.168.0.1" in warning
     assert "LAUNCHER_TRUSTED_PROXIES" in warning
 
 
+async def test_an_unnamed_proxy_is_told_of_in_readyz(settings: Settings) -> None:
+    async with serve(settings) as service:
+        before = (await service.http.get("/readyz")).json()["unnamed_proxy"]
+        await service.http.post("/launch", json=BODY, headers={"X-Forwarded-For": "198.51.100.1"})
+        after = (await service.http.get("/readyz")).json()
+
+    assert (before, after["unnamed_proxy"], after["ready"]) == (None, "127.0.0.1", True)
+
+
 @pytest.mark.parametrize(
     ("address", "forwarded"), [("10.1.2.3", ["198.51.100.1"]), ("9.9.9.9", ["198.51.100.1"]), ("192.168.0.1", [])]
 )
-def test_nothing_is_warned_of_that_is_no_proxy_or_is_trusted(
-    address: str, forwarded: list[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    ClientAddress(PROXIES)(asked_from(address, *forwarded))
+def test_nothing_is_told_of_that_is_no_proxy_or_is_trusted(address: str, forwarded: list[str]) -> None:
+    told: list[str] = []
 
-    assert caplog.messages == []
+    ClientAddress(PROXIES, unnamed=told.append)(asked_from(address, *forwarded))
+
+    assert told == []

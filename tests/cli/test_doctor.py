@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from app import doctor
+from app.settings import Settings
 from app.store.sqlite import SqliteDatabase
 from app.store.tables import spawn_failures
 from tests.cli.commands import CommandLine
 from tests.fakes.hub import FakeHub
 from tests.hubs.process import RealHub
 from tests.postgres import Postgres
+from tests.served import serve
 
 Findings = Mapping[str, Mapping[str, str]]
 """By what was looked at."""
@@ -36,8 +38,8 @@ def variables(hub: FakeHub, tmp_path: Path, **changes: str) -> dict[str, str]:
     }
 
 
-async def found(operator: CommandLine, settings: Mapping[str, str]) -> tuple[int, Findings]:
-    done = await operator.run("doctor", "--json", **settings)
+async def found(operator: CommandLine, settings: Mapping[str, str], *, port: int = 1) -> tuple[int, Findings]:
+    done = await operator.run("doctor", "--json", "--port", str(port), **settings)
     assert "Traceback" not in done.err
     assert settings.get("LAUNCHER_HUB_API_TOKEN", "no token at all") not in done.out + done.err
     return done.status, {finding["check"]: finding for finding in done.objects()}
@@ -55,6 +57,7 @@ async def test_all_is_well(operator: CommandLine, hub: FakeHub, tmp_path: Path) 
         "scopes": "ok",
         "slow_spawn_timeout": "unknown",
         "database": "ok",
+        "proxies": "unknown",  # the service does not run
     }
     assert hub.version in findings["Hub"]["told"]
     assert "yet to be made" in findings["database"]["told"]
@@ -68,6 +71,21 @@ async def test_it_is_told_in_lines_with_what_to_do(operator: CommandLine, hub: F
     assert done.status == 0
     assert done.out.startswith("warning  settings: LAUNCHER_ALLOWED_IMAGES is empty")
     assert "→ Name the images that may be launched" in done.out.splitlines()[1]
+
+
+async def test_a_proxy_that_the_settings_do_not_name_is_found_while_it_forwards_callers(
+    operator: CommandLine, hub: FakeHub, settings: Settings, tmp_path: Path
+) -> None:
+    async with serve(settings) as service:
+        port = service.http.base_url.port
+        assert port
+        _, before = await found(operator, variables(hub, tmp_path), port=port)
+        await service.http.get("/session", headers={"X-Forwarded-For": "198.51.100.1", "Authorization": "Bearer hl_x"})
+        status, after = await found(operator, variables(hub, tmp_path), port=port)
+
+    assert (before["proxies"]["state"], after["proxies"]["state"], status) == ("ok", "warning", 0)
+    assert "127.0.0.1 forwards callers" in after["proxies"]["told"]
+    assert "LAUNCHER_TRUSTED_PROXIES" in after["proxies"]["told"]
 
 
 async def test_settings_that_are_missing_are_named(operator: CommandLine) -> None:
