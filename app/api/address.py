@@ -6,13 +6,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from starlette.requests import Request
 
-<<<<<<< HEAD
 from app.launch.line import network
 
-log = logging.getLogger(__name__)
-
-=======
->>>>>>> 56356f0 (Wrong tokens from a shared address shut nobody out, and an unnamed proxy is told of)
 
 class ClientAddress:
     """Tells the address of a request's client, past the proxies that are trusted.
