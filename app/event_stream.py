@@ -9,6 +9,9 @@ from dataclasses import dataclass
 EVENT_BYTES_MAX = 1_048_576
 """Raw Kubernetes events, which KubeSpawner adds to the Hub's, are some kilobytes."""
 
+RETRY_MAX_S = 300.0
+"""The most that a `retry:` is taken for."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -32,7 +35,7 @@ class EventStream:
     """
 
     retry_s: float | None = None
-    """Seconds to wait before a reconnect, as the stream said last."""
+    """Seconds to wait before a reconnect, as the stream said last, at most RETRY_MAX_S."""
 
     def __init__(self) -> None:
         self._lines = _Lines()
@@ -64,7 +67,7 @@ class EventStream:
         elif field == b"event":
             self._name = value.decode(errors="replace")
         elif field == b"retry" and value.isdigit():
-            self.retry_s = int(value) / 1000
+            self.retry_s = min(float(value) / 1000, RETRY_MAX_S)
 
 
 class _Lines:

@@ -10,6 +10,9 @@ from app.client.exchange import Exchange
 from app.client.model import LaunchEvent, Position
 from app.event_stream import EventStream, EventTooLarge
 
+_DIGITS_MAX = 10
+"""No launch has as many events as a number of so many digits."""
+
 
 async def follow(
     exchange: Exchange, path: str, *, after: int, headers: Mapping[str, str]
@@ -54,7 +57,7 @@ def _cursor(url: str, response: httpx.Response, *, asked: int) -> int:
     if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
         raise UnexpectedAnswer(url, response.status_code, "no stream of events")
     cursor = response.headers.get("X-Launch-Cursor", "")
-    return int(cursor) if cursor.isdecimal() else asked
+    return int(cursor) if cursor.isdecimal() and len(cursor) < _DIGITS_MAX else asked
 
 
 def _events(url: str, stream: EventStream, chunk: bytes) -> Iterator[LaunchEvent | Position]:

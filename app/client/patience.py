@@ -4,6 +4,8 @@ import asyncio
 import random
 import time
 
+_LEAST_S = 0.25
+"""A service that asks for no pause at all gets this one."""
 _FIRST_S = 0.5
 _MOST_S = 10.0
 
@@ -25,8 +27,9 @@ class Patience:
 
     async def pause(self, asked_s: float | None = None) -> bool:
         """Wait before the next try; False at once if that would be too late."""
-        pause_s = asked_s
-        if pause_s is None:
+        if asked_s is not None:
+            pause_s = max(asked_s, _LEAST_S)
+        else:
             pause_s = self._pause_s * random.uniform(0.5, 1)  # noqa: S311
             self._pause_s = min(2 * self._pause_s, _MOST_S)
         if time.monotonic() + pause_s > self._until:

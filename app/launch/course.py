@@ -4,8 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 from app.launch import attempt as attempts
 from app.launch.about import attempt_at_hand
@@ -14,7 +12,6 @@ from app.launch.admission import Admission
 from app.launch.attempt import Entry
 from app.launch.cleanup import Traces, clean_up, was_asked_for
 from app.launch.errors import (
-    HubBusy,
     InternalError,
     Interrupted,
     LaunchError,
@@ -26,11 +23,10 @@ from app.launch.errors import (
 from app.launch.guard import broken_off, failed_spawn
 from app.launch.model import Attempt, Launch, Problem, Status, Step
 from app.launch.ports import Hub, LaunchStore, LeaseLost, StoreFault
-from app.launch.spawn import busy_step, failure_of, pause_s, standing_server
+from app.launch.spawn import failure_of, standing_server
+from app.launch.turns import Turns, from_records
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _Try = Callable[[Launch, Traces], Awaitable[LaunchError | None]]
 """One attempt at the Hub, its creations noted in the traces. None once it is ready, else why it is not."""
@@ -47,7 +43,7 @@ class Terms:
 
     launch_timeout_s: float
     max_wait_s: float
-    """How long a launch may stand in line at a time."""
+    """How long a launch may wait in the queue: before its admission, and again after the Hub's 429."""
     attempts_max: int
     """Attempts of which each but the last fails in a way that another may help."""
     entry: Entry
@@ -122,7 +118,7 @@ class Course:
             launch = await self._as_it_stands(launch)  # with the deadline of its last admission
             cleaning = asyncio.create_task(self._clean_up_after(launch, error, traces))
             try:
-                await asyncio.wait({cleaning}, timeout=_remaining_s(launch) if again else CLEAN_UP_GRACE_S)
+                await asyncio.wait({cleaning}, timeout=launch.remaining_s if again else CLEAN_UP_GRACE_S)
                 if not (again and _is_done(cleaning)):
                     await self._fail(launch, error)
                     await cleaning
@@ -140,14 +136,9 @@ class Course:
                 launch = await self._admission.wait(launch)
             except NotAdmitted as error:
                 return error
-        at_hub = launch
-
-        async def wait_in_line(busy: HubBusy, limit: asyncio.Timeout) -> None:
-            nonlocal at_hub
-            at_hub = await self._wait_in_line(at_hub, busy, limit)
-
+        turns = Turns(self._store, self._admission, max_wait_s=self._terms.max_wait_s, launch=launch)
         return await self._within(
-            _remaining_s(launch),
+            launch.remaining_s,
             launch,
             lambda limit: attempts.run(
                 launch.attempt,
@@ -156,42 +147,19 @@ class Course:
                 entry=self._entry(launch.attempt),
                 record=lambda step: self._record(launch, step),
                 traces=traces,
-                wait_in_line=lambda busy: wait_in_line(busy, limit),
+                wait_in_line=lambda busy, turn: turns.wait(busy, turn, limit),
             ),
         )
 
-    async def _wait_in_line(self, launch: Launch, busy: HubBusy, limit: asyncio.Timeout) -> Launch:
-        """Stand in line again, as the Hub is at its limit; meanwhile the launch's time stands still.
-
-        The launch as it was admitted anew.
-        """
-        loop = asyncio.get_running_loop()
-        ends_at, waits_until = limit.when(), datetime.now(UTC) + timedelta(seconds=self._terms.max_wait_s)
-        assert ends_at is not None, "an attempt has a limit"
-        limit.reschedule(None)
-        with self._admission.expecting(launch.id, before=launch.admitted_at):
-            await _from_records(
-                self._store.put_back(
-                    launch,
-                    busy_step(busy),
-                    time_left_s=max(0.0, ends_at - loop.time()),
-                    waits_until=waits_until,
-                    pause_s=pause_s(busy),
-                )
-            )
-        admitted = await self._admission.wait(replace(launch, admitted_at=None, deadline_at=waits_until))
-        limit.reschedule(loop.time() + _remaining_s(admitted))
-        return admitted
-
     async def _go_on(self, launch: Launch, traces: Traces) -> LaunchError | None:
         """The attempt that another process began, if there is anything of it at the Hub."""
-        seconds = max(_remaining_s(launch), _FINISH_S)
+        seconds = max(launch.remaining_s, _FINISH_S)
         return await self._within(seconds, launch, lambda _: self._follow(launch, traces))
 
     async def _follow(self, launch: Launch, traces: Traces) -> None:
         attempt = launch.attempt
         server = await standing_server(self._hub, attempt.username, attempt.server_name)
-        events = await _from_records(self._store.events(launch.id, after=0))
+        events = await from_records(self._store.events(launch.id, after=0))
         told = [event for event in events if event.attempt == attempt.number]
         if server is None and (failure := await failure_of(self._hub, attempt, told)):
             raise failure
@@ -234,7 +202,7 @@ class Course:
         return None
 
     async def _record(self, launch: Launch, step: Step) -> None:
-        await _from_records(self._store.append(launch, step))
+        await from_records(self._store.append(launch, step))
 
     async def _next_attempt(self, launch: Launch, reason: str) -> Launch:
         """Tell that the last attempt came to nothing, and store the next one. In line the launch stays in line."""
@@ -290,16 +258,6 @@ class Course:
         return current
 
 
-async def _from_records(asked: Awaitable[T]) -> T:
-    """What the records say; StoreFault if they do not answer."""
-    try:
-        return await asked
-    except (LeaseLost, LaunchError, ValueError):
-        raise
-    except Exception as error:
-        raise StoreFault("the records did not answer") from error
-
-
 def _is_done(cleaning: asyncio.Task[None]) -> bool:
     """Whether the clean-up is over; raises what is no fault of the Hub's."""
     if not cleaning.done():
@@ -308,10 +266,3 @@ def _is_done(cleaning: asyncio.Task[None]) -> bool:
     if error is not None and not isinstance(error, LaunchError):
         raise error
     return error is None
-
-
-def _remaining_s(launch: Launch) -> float:
-    """What is left of `launch_timeout`, which does not run while the launch waits in line."""
-    if launch.admitted_at is None:
-        return launch.time_left_s
-    return max(0.0, (launch.deadline_at - datetime.now(UTC)).total_seconds())

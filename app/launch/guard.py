@@ -62,7 +62,7 @@ def broken_off(*, hub_version: str | None) -> FailedSpawn | None:
 def _version(hub_version: str | None) -> tuple[int, ...]:
     """As far as it is numbers, such as (6, 1, 1); none at all if it is not known."""
     parts = (hub_version or "").split(".")[:2]
-    return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
+    return tuple(int(part) for part in parts) if all(part.isdecimal() and len(part) < 10 for part in parts) else ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

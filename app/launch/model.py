@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -205,6 +205,13 @@ class Launch:
     def has_asked_hub(self) -> bool:
         """Whether the latest attempt may have asked the Hub for anything: that is stored before its first request."""
         return self.launching_at is not None and self.last_event.attempt == self.attempt.number
+
+    @property
+    def remaining_s(self) -> float:
+        """What is left of `launch_timeout`, which does not run while the launch waits in line."""
+        if self.admitted_at is None:
+            return self.time_left_s
+        return max(0.0, (self.deadline_at - datetime.now(UTC)).total_seconds())
 
     @property
     def is_under_way(self) -> bool:

@@ -8,7 +8,7 @@ from app.launch.model import Event, Status, Step
 from app.launch.ports import Progress
 
 EVENTS_MAX = 500
-"""Events an attempt stores; beyond them only what raises the progress."""
+"""Events an attempt stores, of whatever kind; beyond them only what raises the progress, and its end."""
 
 
 class ProgressFilter:
@@ -24,6 +24,10 @@ class ProgressFilter:
         self._repeated: Counter[str] = Counter()
         self._progress = max((event.progress for event in told), default=0)
         self._steps = len(told)
+
+    def count(self, steps: int) -> None:
+        """So many steps that are not the Hub's progress were stored too."""
+        self._steps += steps
 
     def begin_stream(self) -> None:
         """A stream is opened: what was seen so far may come again."""

@@ -25,8 +25,8 @@ _SECOND_LOOK_S = 1.5
 """A spawn that was cancelled is `ready` in the Hub's user model for about a second."""
 
 
-WaitInLine = Callable[[HubBusy], Awaitable[None]]
-"""Returns when the Hub may be asked for the server again."""
+WaitInLine = Callable[[HubBusy, int], Awaitable[None]]
+"""Returns when the Hub may be asked for the server again, after it has answered 429 so many times."""
 
 
 class Spawn:
@@ -63,13 +63,16 @@ class Spawn:
         At the Hub's 429 the attempt goes back in line, and starts again when its turn has come. There is no
         limit of time here: the caller's ends it, and whatever was begun at the Hub stays there.
         """
+        turn = 1
         while True:
             try:
                 url = await self._start_and_follow(user_options)
             except HubBusy as busy:
-                await self._wait_in_line(busy)
+                await self._wait_in_line(busy, turn)
                 message = "Asking JupyterHub for a server once more"
                 await self._record(Step(phase=Status.LAUNCHING, progress=None, message=message))
+                self._filter.count(2)
+                turn += 1
             else:
                 await self._confirm()
                 return url
@@ -168,19 +171,24 @@ class Spawn:
     async def _look(self) -> Server | None:
         return await standing_server(self._hub, self._username, self._server_name)
 
-    async def _stay_away(self, busy: HubBusy) -> None:
-        await self._record(busy_step(busy))
-        await asyncio.sleep(pause_s(busy))
+    async def _stay_away(self, busy: HubBusy, turn: int) -> None:
+        seconds = pause_s(busy, turn)
+        await self._record(busy_step(seconds))
+        await asyncio.sleep(seconds)
 
 
-def pause_s(busy: HubBusy) -> float:
-    """How long to stay away from a Hub that has answered 429."""
-    return BUSY_S if busy.retry_after_s is None else busy.retry_after_s
+def pause_s(busy: HubBusy, turn: int, *, most_s: float = BUSY_S) -> float:
+    """How long to stay away from a Hub that has answered 429 so many times, from 1.
+
+    As long as the Hub asks for, but at least a pause that doubles with each turn, from 1 s up to `most_s`.
+    """
+    asked_s = BUSY_S if busy.retry_after_s is None else busy.retry_after_s
+    return max(asked_s, min(2.0 ** min(turn - 1, 30), most_s))
 
 
-def busy_step(busy: HubBusy) -> Step:
-    """What is told of it."""
-    message = f"JupyterHub is at its limit; asking again in {pause_s(busy):.0f} seconds"
+def busy_step(seconds: float) -> Step:
+    """What is told of a pause."""
+    message = f"JupyterHub is at its limit; asking again in {seconds:.0f} s"
     return Step(phase=Status.WAITING, progress=None, message=message)
 
 

@@ -7,6 +7,8 @@ from contextlib import aclosing
 import pytest
 
 from app.client import LaunchClient, LaunchEvent, ServiceUnavailable, UnexpectedAnswer, Unreachable
+from app.client.patience import Patience
+from app.event_stream import RETRY_MAX_S, EventStream
 from tests.client.test_launch_client import followed
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.fakes.wire import Script, WireConnection, WireServer
@@ -227,3 +229,30 @@ async def test_a_stream_that_ends_too_soon_is_asked_for_again_after_the_time_tha
 
     assert [event.seq for event in events] == [1, 2]
     assert b"last-event-id: 1" in wire.requests[1].lower()
+
+
+@pytest.mark.parametrize("retry", [b"0", b"9" * 400, b"9" * 9000])
+def test_a_time_to_wait_of_any_length_is_taken_within_bounds(retry: bytes) -> None:
+    stream = EventStream()
+
+    assert list(stream.feed(b"retry: " + retry + b"\n\n")) == []
+
+    assert stream.retry_s is not None
+    assert 0 <= stream.retry_s <= RETRY_MAX_S
+
+
+async def test_a_service_that_asks_for_no_pause_gets_one() -> None:
+    patience, loop = Patience(60), asyncio.get_running_loop()
+    began = loop.time()
+
+    assert await patience.pause(0)
+
+    assert loop.time() - began > 0.2
+
+
+async def test_a_cursor_that_no_launch_can_have_is_not_believed() -> None:
+    head = STREAM_HEAD.replace(b"Connection", b"X-Launch-Cursor: " + b"9" * 5000 + b"\r\nConnection")
+    async with WireServer(answering(head + b"data: " + LAST + b"\n\n")) as wire, LaunchClient(wire.url) as launcher:
+        events = await followed(launcher, NOBODYS)
+
+    assert [event.seq for event in events] == [1]

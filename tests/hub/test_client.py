@@ -212,14 +212,36 @@ async def test_nobody_has_no_tokens_to_revoke(client: HubClient, hub: FakeHub) -
     assert [request.status for request in hub.asked("list_tokens")] == [404]
 
 
-async def test_a_hub_is_left_alone_for_five_minutes_at_most(hub: FakeHub, client: HubClient) -> None:
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        ("0", 1),
+        ("0000000", 1),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 1),
+        ("1", 1),
+        ("50", 50),
+        ("86400", 300),
+        ("9" * 400, 300),
+        ("9" * 9000, 300),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 300),
+        ("Mon, 01 Jan 100000000000000000000 00:00:00 GMT", None),
+        ("-1", None),
+        ("1e9", None),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+async def test_a_hub_is_left_alone_for_one_second_at_least_and_five_minutes_at_most(
+    hub: FakeHub, client: HubClient, retry_after: str, seconds: float | None
+) -> None:
     hub.create_user("ada")
-    hub.fail_on("start_server", status=429, headers={"Retry-After": "86400"})
+    hub.fail_on("start_server", status=429, headers={"Retry-After": retry_after})
 
     with pytest.raises(HubBusy) as busy:
         await client.start_server("ada", "", {})
 
-    assert busy.value.retry_after_s == 300
+    assert busy.value.retry_after_s == seconds
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Launches beyond what may be at the Hub wait for their turn."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,12 @@ from typing import Any
 import pytest
 
 from app.hub.client import HubClient
-from app.launch.errors import LineFull
+from app.launch.errors import HubBusy, LineFull
 from app.launch.guard import Failing, Guard
 from app.launch.model import Caller, Launch, LaunchRequest, Status, Step
+from app.launch.progress import EVENTS_MAX
+from app.launch.spawn import BUSY_S, pause_s
+from app.launch.turns import TURNS_MAX
 from app.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, UNGUARDED, Launching, launching
@@ -165,7 +169,7 @@ async def test_a_launch_that_is_back_in_line_is_told_of_the_very_next_admission(
 ) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
     async with (
-        asyncio.timeout(4),  # a renewal of the lease tells of it after 5
+        asyncio.timeout(4.8),  # a renewal of the lease tells of it after 5
         Hasty(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER) as store,
         launching(hub, client, store) as core,
     ):
@@ -221,8 +225,35 @@ async def test_at_the_hubs_429_a_launch_stands_in_line_again_and_nobody_is_admit
         assert await phases(core, [refused, second]) == [Status.READY] * 2
         assert [launch.attempt.number for launch in [await core.service.get(refused.id)]] == [1]
         told = [event.message for event in await store.events(refused.id, after=0)]
-        assert "JupyterHub is at its limit; asking again in 1 seconds" in told
+        assert "JupyterHub is at its limit; asking again in 1 s" in told
         assert len(hub.users) == 2
+
+
+async def test_a_launch_that_meets_a_full_hub_again_and_again_waits_no_longer_than_it_may(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many", times=math.inf)
+    async with launching(hub, client, store, max_wait_s=4) as core:
+        (launch,) = await start(core, ADA)
+        await core.idle()
+
+        ended = await core.service.get(launch.id)
+        events = await store.events(launch.id, after=0)
+
+    assert ended.last_event.problem is not None
+    assert ended.last_event.problem.code == "queue_timeout"
+    assert len(events) < 12, "the pauses are 1, 2 and 4 s"
+
+
+@pytest.mark.parametrize("max_wait_s", [60, 3600, 7 * 86400])
+def test_the_turns_of_a_launch_at_a_full_hub_store_fewer_events_than_an_attempt_may(max_wait_s: float) -> None:
+    hasty = HubBusy("Too many", retry_after_s=1)
+    waited, turns = 0.0, 0
+    while waited < max_wait_s:
+        turns += 1
+        waited += pause_s(hasty, turns, most_s=max(BUSY_S, max_wait_s / TURNS_MAX))
+
+    assert 2 * turns < EVENTS_MAX
 
 
 async def test_the_time_of_a_launch_stands_still_while_it_is_in_line(

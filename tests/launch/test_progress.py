@@ -49,3 +49,13 @@ def test_beyond_500_events_only_a_rise_is_told() -> None:
 
     assert len(told(steps)) == EVENTS_MAX
     assert told([rise]) == [(11, "further")]
+
+
+def test_steps_that_are_not_the_hubs_count_as_events_of_the_attempt() -> None:
+    hub = ProgressFilter()
+    hub.begin_stream()
+    hub.count(EVENTS_MAX - 1)
+
+    steps = [hub.step(Progress(progress=0, message=f"event {i}")) for i in range(10)]
+
+    assert told(steps) == [(0, "event 0")]
