@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.event_stream import EventStream, EventTooLarge
+from app.hub.markup import words_of
 from app.hub.operations import Operation
 from app.launch.errors import HubUnavailable
 from app.launch.ports import Progress
@@ -43,12 +44,20 @@ def _progress(content: bytes) -> Progress:
     if not isinstance(event, dict):
         raise _broken("an event is not a JSON object")
     return Progress(
-        message=_text(event.get("message")) or "",
+        message=_message(event),
         progress=_percent(event.get("progress")),
         ready=event.get("ready") is True,
         failed=event.get("failed") is True,
         url=_text(event.get("url")),
     )
+
+
+def _message(event: dict[str, Any]) -> str:
+    """What the event says; of one that says nothing, or no more than that the spawn failed, the words of its HTML."""
+    message = _text(event.get("message")) or ""
+    if message.removeprefix("Spawn failed:").strip():
+        return message
+    return words_of(_text(event.get("html_message")) or "") or message
 
 
 def _text(value: Any) -> str | None:

@@ -159,7 +159,9 @@ _PASSED = (
 """What Kubernetes says once a stage, and every one before it, is behind the server."""
 
 _SILENT = re.compile(r"Server at \S+ didn't respond in [\d.]+ seconds")
-_START_TIMEOUT = re.compile(r"(?:Timeout)?|pod[ /]\S+ did not start in [\d.]+ seconds!")
+_START_TIMEOUT = re.compile(r"Timeout|pod[ /]\S+ did not start in [\d.]+ seconds!")
+_START_TIMEOUT_MIN_S = 10.0
+"""A failure without words that comes sooner is not the Hub's start_timeout, which is 60 s where nobody sets it."""
 _NO_REASON = "Spawn failed"
 
 _HTTP_ERROR = re.compile(r"HTTP (\d{3}): error(?: \((.*?)\)?)?", re.DOTALL)
@@ -168,25 +170,37 @@ _KUBERNETES_ANSWER = re.compile(r'HTTP response body: \{.*?"message":\s*("(?:[^"
 _KUBERNETES_EVENT = re.compile(r"(?:\S+ ){1,2}\[(Normal|Warning)\] ")
 
 
-def cause_of(failed: str, told: Sequence[str]) -> SpawnError | SpawnRefused:
+def cause_of(failed: str, told: Sequence[str], *, after_s: float | None = None) -> SpawnError | SpawnRefused:
     """The error that the Hub's `failed` message makes, in the words of whoever said it, cleaned.
 
-    Where that says no more than that time ran out, what was `told` before, cleaned and oldest first, may explain it. A
-    spawner's own refusal is the error that the Hub's answer to the start makes of it: the two are told side by side.
+    Where that gives no reason or says that time ran out, what was `told` before, cleaned and oldest first, may explain
+    it. `after_s`: how long the spawn took to fail; None if nobody knows. JupyterHub 5 and later give no words for a
+    start_timeout, and none for an exception without text. A spawner's own refusal is the error that the Hub's answer to
+    the start makes of it: the two are told side by side.
     """
     if failed == "Spawn cancelled":
         return SpawnCancelled()
     status, said = _unwrapped(failed[: 4 * MESSAGE_MAX].removeprefix("Spawn failed:").strip())
     if 400 <= status < 500:
         return SpawnRefused("start the server", status, said or "no reason given")
-    if said == _NO_REASON:
-        return _explained(told) or SpawnFailed("")
+    if said in ("", _NO_REASON):
+        return _explained(told) or _without_words(after_s, timed=not said, warned=_last_warning(told))
     if _SILENT.fullmatch(said):
         return _explained(told) or ServerSilent(said)
     if _START_TIMEOUT.fullmatch(said):
-        return _explained(told) or StartTimedOut("" if said == "Timeout" else said, warned=_last_warning(told))
+        words = "" if said == "Timeout" else said
+        return _explained(told) or StartTimedOut(words, after_s=after_s, warned=_last_warning(told))
     sign = next((sign for sign in _SIGNS if sign.words.match(said)), None)
     return sign.cause(said) if sign else SpawnFailed(said)
+
+
+def _without_words(after_s: float | None, *, timed: bool, warned: str) -> SpawnFailed:
+    """A failure of which nothing is known but, perhaps, how long it took."""
+    if timed and after_s is not None and after_s >= _START_TIMEOUT_MIN_S:
+        return StartTimedOut("", after_s=after_s, warned=warned)
+    took = "" if after_s is None else f", after {after_s:.1f} s"
+    sentence = f"The spawn failed{took}, and neither JupyterHub nor its spawner gave a reason."
+    return SpawnFailed(f"{sentence} The last warning before: {warned}" if warned else sentence)
 
 
 def _unwrapped(text: str) -> tuple[int, str]:

@@ -11,6 +11,9 @@ EVENTS_MAX = 500
 """Events an attempt stores, of whatever kind; beyond them only what raises the progress, and its end."""
 
 
+_NO_WORDS = "The server is starting"
+
+
 class ProgressFilter:
     """Turns the Hub's progress streams of one attempt into steps without repetition.
 
@@ -24,6 +27,7 @@ class ProgressFilter:
         self._repeated: Counter[str] = Counter()
         self._progress = max((event.progress for event in told), default=0)
         self._steps = len(told)
+        self._last = told[-1].message if told else _NO_WORDS
 
     def count(self, steps: int) -> None:
         """So many steps that are not the Hub's progress were stored too."""
@@ -34,15 +38,20 @@ class ProgressFilter:
         self._repeated = self._seen.copy()
 
     def step(self, event: Progress) -> Step | None:
-        """The step that the event makes, None if it says nothing new."""
+        """The step that the event makes, None if it says nothing new.
+
+        An event without words that raises the progress keeps the words before it.
+        """
         message = clean(event.message)
-        if self._repeated[message]:
-            self._repeated[message] -= 1
-            return None
-        self._seen[message] += 1
         rises = event.progress is not None and event.progress > self._progress
-        if self._steps >= EVENTS_MAX and not rises:
+        if message:
+            if self._repeated[message]:
+                self._repeated[message] -= 1
+                return None
+            self._seen[message] += 1
+            self._last = message
+        if not rises and (self._steps >= EVENTS_MAX or not message):
             return None
         self._steps += 1
         self._progress = max(self._progress, event.progress or 0)
-        return Step(phase=Status.LAUNCHING, progress=self._progress, message=message)
+        return Step(phase=Status.LAUNCHING, progress=self._progress, message=self._last)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from app.launch.causes import cause_of
@@ -53,6 +53,7 @@ class Spawn:
         self._wait_in_line = wait_in_line or self._stay_away
         self._filter = ProgressFilter(told)
         self._told = [event.message for event in told]
+        self._began_at = _began_at(told)
         # A peek before the Hub has come to the POST tells nothing, and is one more call for a Hub that is behind.
         slow_s = min(2 * answers_in_s, _SLOW_PEEK_S)
         self._peek_s = max(_PEEK_S[0], slow_s), max(_PEEK_S[1], slow_s)
@@ -98,6 +99,7 @@ class Spawn:
             raise errors.exceptions[0] from errors
 
     async def _start(self, user_options: Mapping[str, Any]) -> None:
+        self._began_at = datetime.now(UTC)
         try:
             with self._traces.leaving("server"):
                 await self._hub.start_server(self._username, self._server_name, user_options)
@@ -136,13 +138,17 @@ class Spawn:
         async with aclosing(self._hub.progress(self._username, self._server_name)) as events:
             async for event in events:
                 if event.failed:
-                    raise cause_of(event.message, self._told)
+                    raise cause_of(event.message, self._told, after_s=self._spawning_for_s)
                 if event.ready:
                     return event.url or (await self._standing_server()).url
                 if step := self._filter.step(event):
                     self._told.append(step.message)
                     await self._record(step)
         return None
+
+    @property
+    def _spawning_for_s(self) -> float | None:
+        return None if self._began_at is None else (datetime.now(UTC) - self._began_at).total_seconds()
 
     async def _confirm(self) -> None:
         """Return once the server itself answers: a spawn that was cancelled announces `ready` too.
@@ -216,6 +222,14 @@ async def standing_server(hub: Hub, username: str, server_name: str) -> Server |
             await asyncio.sleep(_LOOK_AGAIN_S)
         else:
             return user.servers.get(server_name) if user else None
+
+
+def _began_at(told: Sequence[Event]) -> datetime | None:
+    """When the attempt last asked the Hub for the server, by its log; None if it has not."""
+    began_at: datetime | None = None
+    for event in told:
+        began_at = None if event.phase is Status.WAITING else began_at or event.at
+    return began_at
 
 
 def _pauses(first_s: float, most_s: float) -> Generator[float]:

@@ -1,6 +1,7 @@
 """The Hub's progress stream, however it is cut and whatever it holds."""
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.event_stream import EVENT_BYTES_MAX
+from app.hub.markup import words_of
 from app.hub.progress import ProgressStream
 from app.launch.errors import HubUnavailable
 from app.launch.ports import Progress
@@ -175,3 +177,35 @@ def test_comments_without_end_are_no_event() -> None:
     comments = [b": " + b"x" * 65_000 + b"\n"] * 40
 
     assert parsed([*comments, A + b"\n\n"]) == ONE
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (
+            {"html_message": "<details><summary>Sending the request</summary>Options: …</details>"},
+            "Sending the request Options: …",
+        ),
+        ({"message": "", "html_message": "Server &lt;b&gt; <b>re</b>load<br>now"}, "Server <b> reload now"),
+        ({"message": "told", "html_message": "<b>more</b>"}, "told"),
+        ({"message": "Spawn failed: ", "failed": True, "html_message": "<p>no tunnel</p>"}, "no tunnel"),
+        ({"message": "Spawn failed: boom", "failed": True, "html_message": "<p>no tunnel</p>"}, "Spawn failed: boom"),
+        ({"html_message": "<style>p{}</style><script>alert(1)</script><p>seen"}, "seen"),
+        ({"html_message": "<img src=x onerror=alert(1)>"}, ""),
+        ({"html_message": "<!-- <p>not told</p> --><a href='https://example.org/?token=x'>log</a>"}, "log"),
+        ({"html_message": ["<p>"]}, ""),
+    ],
+)
+def test_an_event_without_a_message_is_told_with_the_words_of_its_html(event: dict[str, object], message: str) -> None:
+    (progress,) = parsed([b"data: " + json.dumps(event).encode() + b"\n\n"])
+
+    assert progress.message == message
+
+
+@pytest.mark.parametrize("part", ["<", "<!--", "<a ", "</", "&", "<script>", "<a b='", "<![", "<?"])
+def test_html_of_any_kind_is_read_in_a_moment(part: str) -> None:
+    began = time.process_time()
+
+    words_of(part * 1_000_000)
+
+    assert time.process_time() - began < 0.2

@@ -134,10 +134,18 @@ async def test_a_failure_carries_the_hubs_own_reason(hub: FakeHub, attempted: At
         await attempted.run()
 
 
-async def test_an_empty_reason_is_given_its_meaning(hub: FakeHub, attempted: Attempted) -> None:
+async def test_a_failure_without_a_reason_says_so(hub: FakeHub, attempted: Attempted) -> None:
     hub.spawn_plan("alice", SpawnPlan(fails=""))
 
-    with pytest.raises(SpawnFailed, match="start_timeout"):
+    with pytest.raises(SpawnFailed, match=r"The spawn failed, after \d.\d s, and neither JupyterHub nor"):
+        await attempted.run()
+
+
+async def test_a_failure_that_is_told_in_html_alone_is_told_in_its_words(hub: FakeHub, attempted: Attempted) -> None:
+    html = "<details><summary>Could not set up the tunnel</summary>Port 22</details>"
+    hub.spawn_plan("alice", SpawnPlan(messages=[{"failed": True, "html_message": html}], never=True))
+
+    with pytest.raises(SpawnFailed, match="Could not set up the tunnel Port 22"):
         await attempted.run()
 
 

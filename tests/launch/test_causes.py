@@ -108,9 +108,36 @@ def test_a_failure_that_gives_a_reason_is_not_explained_by_what_was_told_before(
     assert (type(cause), str(cause)) == (SpawnFailed, "boom")
 
 
-@pytest.mark.parametrize("failed", ["Spawn failed: ", "Spawn failed: Timeout"])
-def test_a_timeout_without_words_is_given_some(failed: str) -> None:
-    assert "within the time that JupyterHub allows" in str(cause_of(failed, []))
+@pytest.mark.parametrize("failed", ["Spawn failed: ", "Spawn failed:", "", "Spawn failed: \u200b\x00"])
+@pytest.mark.parametrize(
+    ("after_s", "code", "sentence"),
+    [
+        (0.6, "spawn_failed", "The spawn failed, after 0.6 s, and neither JupyterHub nor its spawner gave a reason."),
+        (None, "spawn_failed", "The spawn failed, and neither JupyterHub nor its spawner gave a reason."),
+        (
+            61.4,
+            "start_timeout",
+            "The server had not started after 61 s. "  # noqa: ISC004
+            "JupyterHub gave no reason, as it does when a server takes longer than it allows.",
+        ),
+    ],
+)
+def test_a_failure_without_words_is_a_timeout_only_if_as_much_time_has_passed(
+    failed: str, after_s: float | None, code: str, sentence: str
+) -> None:
+    cause = cause_of(failed, [], after_s=after_s)
+
+    assert (cause.code, str(cause)) == (code, sentence)
+
+
+def test_the_one_word_timeout_is_a_timeout() -> None:
+    cause = cause_of("Spawn failed: Timeout", [])
+
+    assert (cause.code, str(cause)) == ("start_timeout", "The server did not start in the time that JupyterHub allows.")
+
+
+def test_a_failure_without_words_is_told_with_the_last_warning() -> None:
+    assert str(cause_of("Spawn failed: ", [event("no sandbox")])).endswith("The last warning before: no sandbox")
 
 
 def test_a_warning_that_is_not_understood_is_told_with_the_timeout() -> None:

@@ -59,3 +59,21 @@ def test_steps_that_are_not_the_hubs_count_as_events_of_the_attempt() -> None:
     steps = [hub.step(Progress(progress=0, message=f"event {i}")) for i in range(10)]
 
     assert told(steps) == [(0, "event 0")]
+
+
+def test_an_event_without_words_keeps_those_before_it_and_makes_no_step_by_itself() -> None:
+    hub = ProgressFilter()
+    hub.begin_stream()
+
+    steps = [
+        hub.step(event)
+        for event in (
+            Progress(message="", progress=5),
+            Progress(message="Pulling", progress=10),
+            Progress(message="", progress=10),
+            Progress(message="\u200b", progress=20),
+            Progress(message=""),
+        )
+    ]
+
+    assert told(steps) == [(5, "The server is starting"), (10, "Pulling"), (20, "Pulling")]

@@ -192,6 +192,9 @@ class StartTimedOut(SpawnFailed):
     advice = "Launch again: a large image that was not pulled in time may be there by then."
     operator_advice = "Raise the Hub's c.Spawner.start_timeout."
 
-    def __init__(self, said: str, *, warned: str = "") -> None:
-        sentence = said or "The server did not start within the time that JupyterHub allows its spawner."
+    def __init__(self, said: str, *, after_s: float | None = None, warned: str = "") -> None:
+        sentence = said or "The server did not start in the time that JupyterHub allows."
+        if not said and after_s is not None:
+            passed = f"The server had not started after {after_s:.0f} s."
+            sentence = f"{passed} JupyterHub gave no reason, as it does when a server takes longer than it allows."
         super().__init__(f"{sentence} The last warning before: {warned}" if warned else sentence)
