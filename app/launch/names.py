@@ -11,6 +11,8 @@ _USER_STEM_MAX = 31
 _SERVER_STEM_MAX = 21
 _CUT = 15
 _FALLBACK = "launch"
+_DIGEST = re.compile(r"@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}$")
+"""The digest by which an image reference is pinned. It says nothing of what the image is."""
 
 
 def unique_name_from_repo(repo_url: str) -> str:
@@ -18,7 +20,7 @@ def unique_name_from_repo(repo_url: str) -> str:
 
     `https://github.com/minrk/binder-example.git` gives `minrk-binder-example-1a2b3c4d`. Only `a-z`, `0-9` and single
     hyphens. A path of more than 31 characters keeps its first and its last 15. Ssh forms (`git@host:org/repo`) and
-    image references work too; `""` gives `launch-…`.
+    image references work too, a digest left out; `""` gives `launch-…`.
     """
     stem = _stem(repo_url)
     if len(stem) > _USER_STEM_MAX:
@@ -35,6 +37,7 @@ def unique_server_name(repo_url: str) -> str:
 
 
 def _stem(repo_url: str) -> str:
+    repo_url = _DIGEST.sub("", repo_url)
     path = (
         urlsplit(repo_url).path if "://" in repo_url else repo_url.rpartition(":")[2] if "@" in repo_url else repo_url
     )
