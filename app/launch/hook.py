@@ -55,5 +55,13 @@ def _reason(error: Exception) -> str:
     """The words that tornado and Starlette errors carry for the person who is refused."""
     for name in ("log_message", "detail", "reason"):
         if isinstance(text := getattr(error, name, None), str) and text:
-            return clean(text)
+            return clean(_filled_in(text, error.args) if name == "log_message" else text)
     return "The operator's check refused this launch."
+
+
+def _filled_in(log_message: str, args: tuple[object, ...]) -> str:
+    """Tornado's `HTTPError(451, "not %s", "today")` says "not today"; a text that takes no such arguments stays."""
+    try:
+        return log_message % args
+    except (TypeError, ValueError):
+        return log_message

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tornado.web import HTTPError
 
 from app.launch import hook
 from app.launch.errors import HookFailed, HookRefused
@@ -91,3 +92,25 @@ async def test_a_hook_that_takes_too_long_is_given_up(monkeypatch: pytest.Monkey
 
     with pytest.raises(HookFailed, match="took too long"):
         await check(hang)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (HTTPError(451, "not %s", "today"), "not today"),
+        (HTTPError(451, "%d of %d in use", 3, 3), "3 of 3 in use"),
+        (HTTPError(451, "100% in use"), "100% in use"),
+        (HTTPError(451, "not %s and %s", "today"), "not %s and %s"),
+        (HTTPError(451, "not %d", "today"), "not %d"),
+        (HTTPError(451), "The operator's check refused this launch."),
+        (HTTPError(451, reason="Not Today"), "Not Today"),
+    ],
+)
+async def test_the_words_of_tornados_error_are_filled_in(error: HTTPError, words: str) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    with pytest.raises(HookRefused) as refusal:
+        await check(refuse)
+
+    assert (refusal.value.status_code, str(refusal.value)) == (451, words)
