@@ -10,7 +10,7 @@ from app.cli.browser import open_in_browser
 from app.cli.connection import FOLLOWING_S, Connection
 from app.cli.exits import FAILED, told_faults
 from app.cli.show import Show, chosen
-from app.client import LaunchClientError, LaunchEvent, Position
+from app.client import LaunchClientError, LaunchEvent
 
 
 def follow_to_the_end(
@@ -38,12 +38,9 @@ async def _shown(connection: Connection, launch_id: str, secrets: Mapping[str, s
     last = None
     async with connection.client(secrets, patience_s=FOLLOWING_S) as client:
         try:
-            async for event in client.follow(launch_id):
-                if isinstance(event, Position):
-                    show.position(event)
-                else:
-                    last = event
-                    show.event(event)
+            async for event in client.follow(launch_id, on_position=show.position):
+                last = event
+                show.event(event)
         except LaunchClientError:
             show.close()
             if last is not None:

@@ -1,9 +1,9 @@
-"""The Python client of hublaunch: launch a server and follow how that goes. Needs httpx, and nothing of the service.
+"""The Python client of hublaunch: launch a server and follow its progress. Needs httpx, and nothing of the service.
 
 async with LaunchClient("https://hub.example.org/services/hublaunch/") as client:
     launch = await client.launch("quay.io/jupyter/base-notebook:latest", repo_url="https://github.com/org/repo")
     async for event in client.follow(launch.id):
-        print(event)
+        print(event.phase, event.progress, event.message)
 """
 
 from app.client.errors import (

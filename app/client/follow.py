@@ -1,7 +1,7 @@
 """Following a launch over as many streams as it takes."""
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
 import httpx
 
@@ -15,12 +15,17 @@ _DIGITS_MAX = 10
 
 
 async def follow(
-    exchange: Exchange, path: str, *, after: int, headers: Mapping[str, str]
-) -> AsyncGenerator[LaunchEvent | Position]:
-    """The events above the number `after`, up to the last, of the launch whose events are at `path`.
+    exchange: Exchange,
+    path: str,
+    *,
+    after: int,
+    headers: Mapping[str, str],
+    on_position: Callable[[Position], object] | None,
+) -> AsyncGenerator[LaunchEvent]:
+    """Yield the events above the number `after`, up to the last, of the launch whose events are at `path`.
 
-    A stream that breaks is taken up where it was, after as long as it asked for; a LaunchClientError if that does not
-    succeed for as long as the exchange is patient.
+    `on_position` gets each place in the queue. A stream that breaks is resumed after the last event, once the pause
+    that it asked for is over; a LaunchClientError if that does not succeed within the patience of the exchange.
     """
     patience = exchange.patience()
     while True:
@@ -36,7 +41,8 @@ async def follow(
                     patience.renew()
                     for event in _events(exchange.url, stream, chunk):
                         if isinstance(event, Position):
-                            yield event
+                            if on_position is not None:
+                                on_position(event)
                             continue
                         after = event.seq
                         yield event

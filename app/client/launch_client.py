@@ -1,7 +1,7 @@
 """LaunchClient: launches, follows and cancels over HTTP."""
 
 import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -86,14 +86,17 @@ class LaunchClient:
             self._secrets[launch.id] = launch.secret
         return launch
 
-    async def follow(self, launch_id: str, *, after: int = 0) -> AsyncGenerator[LaunchEvent | Position]:
-        """Its events above the number `after`, stored ones first, then as they come, to the last; places in line too.
+    async def follow(
+        self, launch_id: str, *, after: int = 0, on_position: Callable[[Position], object] | None = None
+    ) -> AsyncGenerator[LaunchEvent]:
+        """Yield the launch's events above the number `after`: stored ones first, then new ones, to the last.
 
-        A stream that breaks, or is silent for `silence_s`, is taken up where it was. Leaving this leaves the launch
-        alone.
+        While the launch waits in the queue, `on_position` is called with its place about once a second. A stream that
+        breaks, or is silent for `silence_s`, is resumed after the last event. Leaving the loop leaves the launch alone.
         """
         path, headers = f"{_path(launch_id)}/events", self._shows(launch_id)
-        async with aclosing(follow(self._exchange, path, after=after, headers=headers)) as events:
+        events = follow(self._exchange, path, after=after, headers=headers, on_position=on_position)
+        async with aclosing(events):
             async for event in events:
                 yield event
 

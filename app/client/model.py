@@ -138,13 +138,13 @@ class LaunchEvent(_Shown):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position(_Shown):
-    """Where a launch stands in line, told now and then while it waits there."""
+    """The place of a launch in the queue. Not a stored event: the service sends it about once a second."""
 
     position: int
-    """From 1, which is next; 0 is told once, when it is let through."""
+    """1 is next. The service sends 0 once, when the launch leaves the queue."""
     queue_size: int
     eta_s: int | None = None
-    """Seconds until it is let through, at the pace of the last minutes."""
+    """Estimated seconds until the launch leaves the queue; None if no recent launch tells."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

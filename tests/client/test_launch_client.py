@@ -31,8 +31,7 @@ NOBODYS = str(ULID())
 
 
 async def followed(launcher: LaunchClient, launch_id: str, *, after: int = 0) -> list[LaunchEvent]:
-    events = launcher.follow(launch_id, after=after)
-    return [event async for event in events if isinstance(event, LaunchEvent)]
+    return [event async for event in launcher.follow(launch_id, after=after)]
 
 
 async def test_a_launch_is_followed_from_waiting_to_ready(launcher: LaunchClient, hub: FakeHub) -> None:
@@ -100,22 +99,30 @@ async def test_events_are_followed_from_a_number_on(launcher: LaunchClient) -> N
     assert await followed(launcher, launch.id, after=99) == whole
 
 
-async def test_a_place_in_line_is_told(settings: Settings, hub: FakeHub) -> None:
+async def test_a_launch_in_the_queue_is_followed_by_a_plain_loop_and_places_go_to_a_callback(
+    settings: Settings, hub: FakeHub
+) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
+    places: list[Position] = []
     async with (
         serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service,
         LaunchClient(str(service.http.base_url)) as launcher,
     ):
-        first, second = await launcher.launch(IMAGE), await launcher.launch(IMAGE)
+        await launcher.launch(IMAGE)
         await hub.until(lambda: hub.active_servers)
+        hub.spawn_plan(None, SpawnPlan())
+        second = await launcher.launch(IMAGE)
 
-        async for event in launcher.follow(second.id):
-            if isinstance(event, Position):
-                break
-        await asyncio.gather(launcher.cancel(first.id), launcher.cancel(second.id))
+        def leave(place: Position) -> None:
+            places.append(place)
+            if len(places) == 1:
+                hub.release(next(iter(hub.users)))
 
-    assert isinstance(event, Position)
-    assert (event.position, event.queue_size) == (1, 1)
+        async with asyncio.timeout(20):
+            phases = [event.phase async for event in launcher.follow(second.id, on_position=leave)]
+
+    assert (phases[0], phases[-1]) == ("waiting", "ready")
+    assert (places[0].position, places[0].queue_size, places[-1].position) == (1, 1, 0)
 
 
 async def test_a_launch_is_cancelled(launcher: LaunchClient, hub: FakeHub) -> None:

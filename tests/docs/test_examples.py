@@ -1,21 +1,27 @@
-"""Blocks that are marked as tested do what their pages say, beside a service with a fake Hub."""
+"""The examples in the README and the docs run as pasted, beside a service with a fake Hub."""
 
-import ast
 import asyncio
 import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from traitlets.config import Config
 
+from app.demo.proxy import node_and_npm
+from app.launch.admission import Position
+from app.launch.feed import Feed
+from app.settings import Settings
 from tests.debian import NotInstalled, install, may_install
 from tests.docs.pages import DOCS, PAGES, ROOT, TESTED, Block, blocks
-from tests.fakes.hub import FakeHub
-from tests.served import Service
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import Service, serve
 
 
 def marked(page: Path, language: str) -> list[Block]:
@@ -24,11 +30,28 @@ def marked(page: Path, language: str) -> list[Block]:
     return found
 
 
+def written_in(*languages: str) -> list[Block]:
+    return [block for page in PAGES for block in blocks(page) if block.language in languages]
+
+
+PROGRAMS = [block for block in written_in("python") if block.mark == TESTED]
+HUB_CONFIGURATIONS = [block for block in written_in("python") if block.mark != TESTED]
+
+
 def placed(text: str, service: Service, hub: FakeHub) -> str:
     """With the addresses of this test in place of the ones that readers have."""
     url = str(service.http.base_url).rstrip("/")
     text = text.replace("http://127.0.0.1:8083", url).replace("https://hub.example.org/services/hublaunch", url)
     return text.replace("https://hub.example.org/", hub.url)
+
+
+def variables(service: Service, directory: Path) -> dict[str, str]:
+    return os.environ | {
+        "HUBLAUNCH_URL": str(service.http.base_url),
+        "XDG_STATE_HOME": str(directory / "state"),
+        "PYTHONPATH": str(ROOT),
+        "NO_PROXY": "127.0.0.1",
+    }
 
 
 async def run_in_bash(page: Path, service: Service, hub: FakeHub, directory: Path) -> str:
@@ -39,9 +62,7 @@ async def run_in_bash(page: Path, service: Service, hub: FakeHub, directory: Pat
     shell = await asyncio.create_subprocess_exec(
         *("bash", "-c", placed(script, service, hub)),
         cwd=directory,
-        env=os.environ
-        | {"HUBLAUNCH_URL": str(service.http.base_url), "XDG_STATE_HOME": str(directory / "state")}
-        | {"PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"},
+        env=variables(service, directory),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -61,10 +82,35 @@ def have_curl() -> None:
         pytest.fail(str(error), pytrace=False)
 
 
-async def run_in_python(block: Block, service: Service, hub: FakeHub, given: Mapping[str, object]) -> None:
-    """As in `python -m asyncio`."""
-    code = compile(placed(block.text, service, hub), str(block.page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    await eval(code, dict(given))
+@asynccontextmanager
+async def program(
+    block: Block, service: Service, hub: FakeHub, directory: Path
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """The block as a file that a new Python runs."""
+    file = directory / "example.py"
+    file.write_text(placed(block.text, service, hub))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-u", str(file)),
+        cwd=directory,
+        env=variables(service, directory) | {"LAUNCHER_HUB_API_TOKEN": hub.api_token},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def until_its_place_is_told(feed: Feed) -> None:
+    """Return once the one follower that there is was told its launch's place in the queue."""
+    [launch_id] = [launch_id for launch_id, tail in feed._tails.items() if tail.followers]
+    async with aclosing(feed.follow(launch_id)) as news:
+        async for one in news:
+            if isinstance(one, Position):
+                return
 
 
 async def test_the_tutorial_at_a_shell(service: Service, hub: FakeHub, tmp_path: Path) -> None:
@@ -80,15 +126,6 @@ async def test_the_tutorial_at_a_shell(service: Service, hub: FakeHub, tmp_path:
     assert "The server is ready" in out.splitlines()[-1]
 
 
-async def test_the_tutorial_in_python(service: Service, hub: FakeHub, capsys: pytest.CaptureFixture[str]) -> None:
-    [block] = marked(DOCS / "tutorial.md", "python")
-
-    await run_in_python(block, service, hub, {})
-
-    assert "ready 100 The server is ready" in capsys.readouterr().out
-    await hub.until(lambda: not hub.active_servers)
-
-
 async def test_the_readme_at_a_shell(service: Service, hub: FakeHub, tmp_path: Path) -> None:
     out = await run_in_bash(ROOT / "README.md", service, hub, tmp_path)
 
@@ -96,23 +133,79 @@ async def test_the_readme_at_a_shell(service: Service, hub: FakeHub, tmp_path: P
     assert '"phase":"ready"' in out
 
 
-@pytest.mark.parametrize(
-    "block", [*marked(ROOT / "README.md", "python"), *marked(DOCS / "client.md", "python")], ids=str
-)
-async def test_python_of_the_readme_and_of_the_clients_page(
-    block: Block, service: Service, hub: FakeHub, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("block", [each for each in PROGRAMS if "LaunchClient" in each.text], ids=str)
+async def test_a_program_of_a_caller_follows_its_launch_through_the_queue(
+    block: Block, settings: Settings, hub: FakeHub, tmp_path: Path
 ) -> None:
-    token: Any = hub.api_token if "Launcher.connect" in block.text else None  # callers here need none
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service:
+        await service.launch()
+        await hub.until(lambda: hub.active_servers)
+        hub.spawn_plan(None, SpawnPlan())
 
-    await run_in_python(block, service, hub, {"token": token})
+        async with asyncio.timeout(30), program(block, service, hub, tmp_path) as process:
+            assert process.stdout
+            assert process.stderr
+            first = (await process.stdout.readline()).decode()
+            await until_its_place_is_told(service.state["web"].feed)
+            hub.release(next(iter(hub.users)))
+            out, complained = first + (await process.stdout.read()).decode(), await process.stderr.read()
+            status = await process.wait()
 
-    assert "/user/" in capsys.readouterr().out or "LaunchClient" in block.text
-    assert hub.active_servers
+    assert status == 0, complained.decode()
+    assert out.startswith("waiting 0 Accepted")
+    assert "ready 100 The server is ready" in out
+    assert ("1 of 1 in the queue" in out) is ("on_position" in block.text)
 
 
-def test_no_mark_stands_where_no_test_looks() -> None:
-    looked_at = {DOCS / "tutorial.md", ROOT / "README.md", DOCS / "client.md"}
+@pytest.mark.parametrize("block", [each for each in PROGRAMS if "Launcher.connect" in each.text], ids=str)
+async def test_a_program_with_the_library_launches(
+    block: Block, service: Service, hub: FakeHub, tmp_path: Path
+) -> None:
+    async with asyncio.timeout(30), program(block, service, hub, tmp_path) as process:
+        out, complained = await process.communicate()
 
-    has_marks = {page for page in PAGES for block in blocks(page) if block.mark == TESTED}
+    assert process.returncode == 0, complained.decode()
+    assert f"{hub.url}user/" in out.decode()
 
-    assert has_marks == looked_at
+
+@pytest.mark.parametrize("block", HUB_CONFIGURATIONS, ids=str)
+def test_a_configuration_of_the_hub_is_taken_as_it_is_written(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAUNCHER_HUB_API_TOKEN", "0123456789abcdef")
+    c = Config()
+
+    exec(compile(block.text, str(block), "exec"), {"c": c})
+
+    assert c
+
+
+@pytest.mark.parametrize("block", written_in("js"), ids=str)
+async def test_javascript_has_no_syntax_error(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "example.mjs"
+    file.write_text(block.text)
+    node, _ = node_and_npm()
+
+    process = await asyncio.create_subprocess_exec(node, "--check", str(file), stderr=asyncio.subprocess.PIPE)
+    _, complained = await process.communicate()
+
+    assert process.returncode == 0, complained.decode()
+
+
+@pytest.mark.parametrize("block", written_in("json", "yaml"), ids=str)
+def test_json_and_yaml_can_be_read(block: Block) -> None:
+    def read(text: str) -> Any:
+        return json.loads(text) if block.language == "json" else yaml.safe_load(text)
+
+    lines = block.text.splitlines()
+    is_log = block.language == "json" and all(line.startswith("{") and line.endswith("}") for line in lines)
+
+    assert all(map(read, lines if is_log else [block.text]))
+
+
+def test_every_mark_is_of_a_block_that_a_test_runs() -> None:
+    shell = [*marked(DOCS / "tutorial.md", "bash"), *marked(ROOT / "README.md", "bash")]
+
+    has_marks = {str(block) for page in PAGES for block in blocks(page) if block.mark == TESTED}
+
+    assert has_marks == {str(block) for block in (*PROGRAMS, *shell)}
+    assert all("LaunchClient" in block.text or "Launcher.connect" in block.text for block in PROGRAMS)
