@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -36,6 +36,9 @@ from app.setting_types import (
 )
 
 PREFIX = "LAUNCHER_"
+ENV_FILE = ".env"
+
+S = TypeVar("S", bound=BaseSettings)
 
 BINDERHUB_EXTRA_ARGS = (
     "binder_ref_url",
@@ -78,7 +81,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
+        env_file=ENV_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -329,19 +332,32 @@ class SettingsFault(Exception):
 
 
 def load_settings() -> Settings:
-    """The settings from the environment and `.env`; SettingsFault with a sentence for each fault."""
+    """Return the settings from the environment and `.env`; SettingsFault with a sentence for each fault."""
+    return _loaded(Settings)
+
+
+def load_keys_settings() -> "KeysSettings":
+    """Return what `hublaunch keys` needs of them; SettingsFault."""
+    return _loaded(KeysSettings)
+
+
+def _loaded(kind: type[S]) -> S:
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         raise SettingsFault([_sentence(fault) for fault in error.errors(include_input=False)]) from None
     except SettingsError as error:
         raise SettingsFault([str(error)]) from None
+    except OSError as error:
+        raise SettingsFault([f"{ENV_FILE} cannot be read: {error.strerror}."]) from None
+    except UnicodeDecodeError:
+        raise SettingsFault([f"{ENV_FILE} is not UTF-8 text."]) from None
 
 
 class KeysSettings(BaseSettings):
-    """The settings that `hublaunch keys` needs, which is to work without the others."""
+    """The settings of `hublaunch keys`, which works without the others."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore")
 
     api_keys_file: Path | None = None
     audit_log: Path | None = None

@@ -12,9 +12,9 @@ from app.cli.exits import FAILED
 def audited() -> Generator[Callable[..., None]]:
     """What writes down a deed in the audit record, which must be there before anything is done."""
     from app.observe.audit import AuditLog, operator  # noqa: PLC0415
-    from app.settings import KeysSettings  # noqa: PLC0415
+    from app.settings import load_keys_settings  # noqa: PLC0415
 
-    path = KeysSettings().audit_log
+    path = load_keys_settings().audit_log
     if path is None:
         yield lambda *_, **__: None
         return

@@ -19,7 +19,9 @@ _PAGE = """<!doctype html>
 
 
 def open_in_browser(launch_id: str, open_url: str) -> bool:
-    """Show the server to the user; False if no browser could be started, OSError if the file cannot be written.
+    """Show the server to the user; return False if no browser could be started.
+
+    OSError or CannotRemember if the file cannot be written.
 
     A browser gets its address as an argument, which everybody on the machine can read, so it is given a file (mode
     0600) that leads on. It is removed when another server is opened, once a browser has had the time to read it.

@@ -20,6 +20,7 @@ ASKING_S = 10.0
 FOLLOWING_S = 300.0
 """And so long where a launch is followed, which goes on meanwhile."""
 TOKEN_VARIABLE = "HUBLAUNCH_TOKEN"
+_TOKEN_MAX = 16_384
 
 Url = Annotated[
     str | None,
@@ -47,9 +48,13 @@ class Connection:
     url: str
     token: str | None = field(repr=False)
 
+    def watch_command(self, launch_id: str) -> str:
+        """Return the command that watches a launch of this service from any shell."""
+        return f"hublaunch watch {launch_id}{'' if self.url == DEFAULT_URL else f' --url {self.url}'}"
+
     @classmethod
     def of(cls, url: str | None, token_file: Path | None) -> Self:
-        """As options and environment have it; ends the command if the address or the token cannot be one."""
+        """Return the connection that options and environment name; end the command if they cannot be used."""
         connection = cls(url or DEFAULT_URL, _token(token_file))
         try:
             return replace(connection, url=connection.client({}).url)
@@ -69,10 +74,13 @@ def _token(file: Path | None) -> str | None:
     if file is None:
         return os.environ.get(TOKEN_VARIABLE) or None
     try:
-        return file.read_text(encoding="utf-8").strip()
+        with file.open(encoding="utf-8") as opened:
+            token = opened.read(_TOKEN_MAX)
     except OSError as error:
         reason = error.strerror
     except ValueError:
         reason = "it is no text"
+    else:
+        return token.strip()
     typer.echo(f"The token in {file} cannot be read: {reason}.", err=True)
     raise typer.Exit(USAGE)

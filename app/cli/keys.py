@@ -102,9 +102,9 @@ def keys_revoke(name: KeyName, file: KeysFile = None) -> None:
 
 
 def _keys_file(given: Path | None) -> Path:
-    from app.settings import KeysSettings  # noqa: PLC0415
+    from app.settings import load_keys_settings  # noqa: PLC0415
 
-    path = given or KeysSettings().api_keys_file
+    path = given or load_keys_settings().api_keys_file
     if path is None:
         typer.echo("Say which file holds the keys: --file FILE, or LAUNCHER_API_KEYS_FILE.", err=True)
         raise typer.Exit(2)
@@ -114,10 +114,11 @@ def _keys_file(given: Path | None) -> Path:
 @contextmanager
 def _told_faults() -> Generator[None]:
     from app.keys import KeysFault  # noqa: PLC0415
+    from app.settings import SettingsFault  # noqa: PLC0415
 
     try:
         yield
-    except KeysFault as fault:
+    except (KeysFault, SettingsFault) as fault:
         typer.echo(str(fault), err=True)
         raise typer.Exit(1) from None
 

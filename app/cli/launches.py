@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from app.client import Launch
 
 IfRunning = Literal["reuse", "new", "refuse"]
+Status = Literal["waiting", "launching", "ready", "failed", "cancelled", "stopped"]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, as the service sends them.")]
 Open = Annotated[bool, typer.Option("--open", help="Open the server in the browser once it is ready.")]
 
@@ -73,12 +74,12 @@ def launch(
     secret = accepted.secret or ""
     _remember(accepted, secret, connection.url)
     if wait:
-        follow_to_the_end(connection, accepted.id, {accepted.id: secret}, as_json=as_json, open_it=open_it)
-    elif as_json:
-        typer.echo(json.dumps(accepted.shown))
-    else:
-        typer.echo(accepted.id)
-        typer.echo(f"Accepted. To follow it: hublaunch watch {accepted.id}", err=True)
+        secrets = {accepted.id: secret}
+        follow_to_the_end(connection, accepted.id, secrets, is_accepted=True, as_json=as_json, open_it=open_it)
+        return
+    typer.echo(f"Accepted. To watch it: {connection.watch_command(accepted.id)}", err=True)
+    with told_faults(as_json=False):
+        typer.echo(json.dumps(accepted.shown) if as_json else accepted.id)
 
 
 def watch(
@@ -99,7 +100,7 @@ def watch(
     known = _remembered()
     connection = Connection.of(url or _service_of(launch_id, known), token_file)
     secrets = secrets_for(connection.url, known)
-    follow_to_the_end(connection, launch_id, secrets, as_json=as_json, open_it=open_it)
+    follow_to_the_end(connection, launch_id, secrets, is_accepted=False, as_json=as_json, open_it=open_it)
 
 
 def cancel(launch_id: LaunchId, url: Url = None, token_file: TokenFile = None) -> None:
@@ -117,9 +118,7 @@ def cancel(launch_id: LaunchId, url: Url = None, token_file: TokenFile = None) -
 def list_launches(
     url: Url = None,
     token_file: TokenFile = None,
-    status: Annotated[
-        str, typer.Option(help="Only those that are waiting, launching, ready, failed, cancelled or stopped.")
-    ] = "",
+    status: Annotated[Status | None, typer.Option(help="Only launches of this status.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many, the newest first.")] = 50,
     *,
     everybody: Annotated[bool, typer.Option("--everybody", help="Everybody's, for admins.")] = False,
@@ -138,14 +137,14 @@ def list_launches(
         else:
             client = connection.client({})
             found = asyncio.run(listing.of_the_caller(client, status=status, everybody=everybody, limit=limit))
-    if as_json:
-        for one in found:
-            typer.echo(json.dumps(one.shown))
-    elif not found:
-        typer.echo(f"No launches at {connection.url}.", err=True)
-    else:
-        for row in listing.table(found):
-            typer.echo(row)
+        if not found:
+            typer.echo(f"No {f'{status} launches' if status else 'launches'} at {connection.url}.", err=True)
+        elif as_json:
+            for one in found:
+                typer.echo(json.dumps(one.shown))
+        else:
+            for row in listing.table(found):
+                typer.echo(row)
 
 
 def _remember(accepted: "Launch", secret: str, url: str) -> None:
@@ -153,7 +152,11 @@ def _remember(accepted: "Launch", secret: str, url: str) -> None:
     try:
         remember(RememberedLaunch(id=accepted.id, url=url, secret=secret, created_at=created_at))
     except CannotRemember as fault:
-        typer.echo(f"{fault} The launch goes on, and cannot be watched or cancelled from here later.", err=True)
+        typer.echo(
+            f"{fault} Launch {accepted.id} goes on, but its secret is not kept: "
+            "later commands without a token can only watch it.",
+            err=True,
+        )
 
 
 def _remembered() -> list[RememberedLaunch]:

@@ -10,7 +10,7 @@ from app.cli.table import aligned
 from app.client import Launch, LaunchClient, LaunchNotFound
 
 
-async def of_the_caller(client: LaunchClient, *, status: str, everybody: bool, limit: int) -> Sequence[Launch]:
+async def of_the_caller(client: LaunchClient, *, status: str | None, everybody: bool, limit: int) -> Sequence[Launch]:
     """What the service lists; a LaunchClientError."""
     wanted = {"limit": str(min(limit, 200))}
     if status:
@@ -27,7 +27,7 @@ async def of_the_caller(client: LaunchClient, *, status: str, everybody: bool, l
 
 
 async def of_this_machine(
-    client: LaunchClient, launch_ids: Sequence[str], *, status: str, limit: int
+    client: LaunchClient, launch_ids: Sequence[str], *, status: str | None, limit: int
 ) -> Sequence[Launch]:
     """What the service says of each of these, the newest first; what it has no more is forgotten."""
     found: list[Launch] = []

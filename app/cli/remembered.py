@@ -34,10 +34,14 @@ class CannotRemember(Exception):
 
 
 def state_directory() -> Path:
-    """Where hublaunch keeps what is this user's alone; it may not be there yet."""
-    given = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-    home = given if given.is_absolute() else Path("~/.local/state").expanduser()  # as the specification has it
-    return home / "hublaunch"
+    """Return the directory for files of this user alone, which may not exist yet; CannotRemember without a home."""
+    given = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if given.is_absolute():  # the specification ignores others
+        return given / "hublaunch"
+    try:
+        return Path.home().absolute() / ".local" / "state" / "hublaunch"
+    except RuntimeError:  # a user of a container whom no /etc/passwd names
+        raise CannotRemember("There is no home directory: set HOME or XDG_STATE_HOME.") from None
 
 
 def remembered() -> Sequence[RememberedLaunch]:
@@ -86,11 +90,14 @@ def _read(path: Path) -> Sequence[RememberedLaunch]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         names = [one.name for one in fields(RememberedLaunch)]
-        return [RememberedLaunch(**{name: launch[name] for name in names}) for launch in content["launches"]]
+        found = [{name: launch[name] for name in names} for launch in content["launches"]]
     except FileNotFoundError:
         return []
     except (ValueError, TypeError, KeyError):
-        raise CannotRemember(f"{path} is not what hublaunch writes: remove it.") from None
+        found = None
+    if found is None or not all(isinstance(value, str) for values in found for value in values.values()):
+        raise CannotRemember(f"{path} is not what hublaunch writes: remove it.")
+    return [RememberedLaunch(**values) for values in found]
 
 
 def _write(path: Path, launches: Sequence[RememberedLaunch]) -> None:

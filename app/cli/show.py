@@ -7,7 +7,8 @@ from typing import Protocol
 
 import typer
 
-from app.cli.exits import printable
+from app.cli.exits import is_terminal, printable
+from app.cli.problems import problem_told
 from app.client import LaunchEvent, Position
 
 
@@ -22,10 +23,10 @@ class Show(Protocol):
 
 
 def chosen(*, as_json: bool) -> Show:
-    """What standard output is good for."""
+    """Return the show that standard output is good for; a bar has characters that only UTF-8 has."""
     if as_json:
         return JsonLines()
-    if sys.stdout.isatty():
+    if is_terminal(sys.stdout) and sys.stdout.encoding.lower().startswith("utf"):
         from app.cli.bar import Bar  # noqa: PLC0415 - rich is for terminals alone
 
         return Bar()
@@ -33,7 +34,7 @@ def chosen(*, as_json: bool) -> Show:
 
 
 class JsonLines:
-    """Each event and each place in line as the service sends it, one JSON object a line."""
+    """Each event and each place in the queue as the service sends it, one JSON object a line."""
 
     def event(self, event: LaunchEvent) -> None:
         typer.echo(json.dumps(event.shown))
@@ -46,7 +47,7 @@ class JsonLines:
 
 
 class Lines:
-    """A line for each event, and for each change of the place in line."""
+    """A line for each event, and for each change of the place in the queue."""
 
     def __init__(self) -> None:
         self._place: tuple[int, int] | None = None
@@ -70,13 +71,13 @@ def told(event: LaunchEvent) -> str:
     if event.phase == "ready" and event.open_url:
         return printable(f"{event.message}: {event.open_url}")
     if event.problem:
-        return printable(str(event.problem))
+        return printable(problem_told(event.problem))
     return printable(event.message)
 
 
 def place_told(position: Position) -> str:
-    """`3 of 12 in line`, and at last `let through`."""
-    return f"{position.position} of {position.queue_size} in line" if position.position else "let through"
+    """Return `3 of 12 in the queue`, and at last `out of the queue`."""
+    return f"{position.position} of {position.queue_size} in the queue" if position.position else "out of the queue"
 
 
 def clock(at: datetime | None) -> str:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from app.client.environment import way_to
 from app.client.errors import LaunchClientError, Unreachable, refusal
 from app.client.patience import Patience
 
@@ -26,17 +27,22 @@ class Exchange:
         silence_s: float,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
-        """ValueError if `url` is not the address of a service, or `token` cannot be one."""
+        """ValueError if `url` is no address, `token` no token, or the environment bars the way."""
         if token is not None and not (token.isascii() and token.isprintable() and token and " " not in token):
             raise ValueError("The token must be printable ASCII without blanks.")
         self.url = _checked(url)
         self._patience_s = patience_s
         self._stream_timeout = httpx.Timeout(_CONNECT_TIMEOUT_S, read=silence_s)
+        way = way_to(self.url)
+        self._proxy_variable = way.proxy_variable
         self.http = httpx.AsyncClient(
             base_url=self.url,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=httpx.Timeout(_CONNECT_TIMEOUT_S, read=_ANSWER_TIMEOUT_S),
             limits=httpx.Limits(max_connections=None),  # each launch that is followed has a connection
+            verify=way.tls,
+            proxy=way.proxy,
+            trust_env=False,  # the way has been found
             transport=transport,
         )
 
@@ -53,8 +59,8 @@ class Exchange:
             fault: LaunchClientError
             try:
                 response = await self.http.request(method, path, headers=headers, json=body)
-            except httpx.TransportError as error:
-                fault = Unreachable(self.url, _reason(error))
+            except httpx.RequestError as error:
+                fault = self._unreachable(error)
             else:
                 if response.is_success:
                     return response
@@ -71,8 +77,22 @@ class Exchange:
                     await response.aread()
                     raise refusal(self.url, response)
                 yield response
-        except httpx.TransportError as error:
-            raise Unreachable(self.url, _reason(error)) from None
+        except httpx.RequestError as error:
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: httpx.RequestError) -> Unreachable:
+        """The kind of fault in words: those of httpx can be empty."""
+        if isinstance(error, httpx.ProxyError):
+            return Unreachable(self.url, f"the proxy that {self._proxy_variable} names refused the connection")
+        if isinstance(error, httpx.ConnectError) and self._proxy_variable:
+            return Unreachable(
+                self.url, f"the proxy that {self._proxy_variable} names cannot be reached, or does not reach it"
+            )
+        if isinstance(error, httpx.ConnectError):
+            return Unreachable(self.url, "nothing listens there, or its name or certificate is not known")
+        if isinstance(error, httpx.TimeoutException):
+            return Unreachable(self.url, "it did not answer in time")
+        return Unreachable(self.url, "the connection broke")
 
 
 def _checked(url: str) -> str:
@@ -88,13 +108,10 @@ def _checked(url: str) -> str:
         )
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("The address of the service must have no credentials, no query and no fragment in it.")
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
-
-
-def _reason(error: httpx.TransportError) -> str:
-    """What kind of fault it was: what httpx says of one can be empty."""
-    if isinstance(error, httpx.ConnectError):
-        return "nothing listens there, or its name or certificate is not known"
-    if isinstance(error, httpx.TimeoutException):
-        return "it did not answer in time"
-    return "the connection broke"
+    checked = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
+    try:
+        address = httpx.URL(checked)
+        address.raw_host.decode().encode("idna")  # which looking the name up does too
+    except (httpx.InvalidURL, UnicodeError):
+        raise ValueError("The address of the service has a name or characters that no URL may have.") from None
+    return str(address)

@@ -38,7 +38,7 @@ class LaunchClient:
         silence_s: float = SILENCE_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """ValueError if `url` is not the address of a service, or `token` cannot be one."""
+        """ValueError if `url` is no address, `token` no token, or the environment bars the way (`HTTPS_PROXY`, …)."""
         self._exchange = Exchange(url, token=token, patience_s=patience_s, silence_s=silence_s, transport=transport)
         self._secrets = dict(launch_secrets or {})
 

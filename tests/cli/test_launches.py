@@ -69,7 +69,7 @@ async def test_a_launch_that_fails_says_why_and_what_to_do_and_exits_with_1(shel
 
 @pytest.mark.parametrize(
     ("option", "in_line", "admitted"),
-    [("--wait", "1 of 1 in line", "let through"), ("--json", '"position": 1', '"position": 0')],
+    [("--wait", "1 of 1 in the queue", "out of the queue"), ("--json", '"position": 1', '"position": 0')],
 )
 async def test_a_place_in_line_is_told_until_it_is_let_through(
     settings: Settings, hub: FakeHub, tmp_path: Path, option: str, in_line: str, admitted: str
@@ -184,7 +184,7 @@ async def test_without_its_secret_a_launch_shows_no_way_in(shell: CommandLine, t
 
     assert seen.status == 0
     assert "token" not in seen.out
-    assert "Only who began the launch" in seen.err
+    assert "Only the caller who began the launch" in seen.err
     assert refused.status == 3
 
 
@@ -276,7 +276,7 @@ async def test_where_nothing_can_be_kept_the_launch_goes_on_and_that_is_said(
     done = await nowhere.run("launch", IMAGE)
 
     assert done.status == 0
-    assert "cannot be watched or cancelled from here later" in done.err
+    assert "later commands without a token can only watch it" in done.err
     assert "Traceback" not in done.err
 
 

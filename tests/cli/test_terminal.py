@@ -76,7 +76,7 @@ async def test_ctrl_c_asks_and_no_or_another_ctrl_c_lets_it_go_on(
         await window.type(answer)
         after = await window.until("status 130")
 
-    assert "The launch goes on. To take it up again: hublaunch watch" in after
+    assert "goes on. To watch it: hublaunch watch" in after
     assert "Traceback" not in after
     assert len(hub.active_servers) == 1
     hub.release(next(iter(hub.users)))
@@ -90,7 +90,7 @@ async def test_a_place_in_line_is_shown(settings: Settings, hub: FakeHub, tmp_pa
         shell = CommandLine(str(service.http.base_url), tmp_path / "state")
 
         async with terminal(LAUNCH, shell.variables) as window:
-            await window.until("1 of 1 in line", BAR)
+            await window.until("1 of 1 in the queue", BAR)
             await window.type("C-c")
             await window.until("Cancel the launch? [y/N]")
             await window.type("y", "Enter")

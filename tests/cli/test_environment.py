@@ -1,0 +1,280 @@
+"""`hublaunch` in the environments that people have: a sentence, and never a traceback while the launch goes on."""
+
+import asyncio
+import inspect
+import os
+import shlex
+import socket
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from app.cli.problems import problem_told
+from app.cli.show import told
+from app.client import LaunchEvent, Problem
+from app.launch import errors
+from tests.cli.commands import COMMAND, ROOT, CommandLine, Ended, ended, interrupt
+from tests.cli.terminal import terminal
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.served import IMAGE
+
+JAPANESE = "クラスタ起動中"
+ENCODINGS = ["ascii", "latin-1", "cp1252"]
+NO_HOME = """
+import pwd, sys
+def getpwuid(uid): raise KeyError(uid)
+pwd.getpwuid = getpwuid
+from app.cli import main
+main()
+"""
+
+
+async def in_sh(shell: CommandLine, script: str) -> Ended:
+    """A line of sh, in which HUBLAUNCH is the command."""
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", script.replace("HUBLAUNCH", shlex.join(COMMAND))),
+        env=os.environ | shell.variables,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    return await ended(process)
+
+
+# --- the way to the service -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "fd00::/8"},
+        {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "[::1],::1"},
+        {"ALL_PROXY": "socks5://127.0.0.1:9"},
+        {"ALL_PROXY": "socks://127.0.0.1:9", "NO_PROXY": ""},
+        {"SSL_CERT_FILE": "/nonexistent/ca.pem"},
+        {"SSL_CERT_DIR": "/nonexistent"},
+    ],
+)
+async def test_what_the_environment_says_of_other_hosts_does_not_keep_from_this_one(
+    shell: CommandLine, variables: dict[str, str]
+) -> None:
+    done = await shell.run("launch", IMAGE, **variables)
+
+    assert (done.status, done.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"HTTPS_PROXY": "socks5://u:hunter2@proxy:9"}, "HTTPS_PROXY names a SOCKS proxy, which needs `pip install"),
+        ({"all_proxy": "socks://u:hunter2@proxy:9"}, "all_proxy must be the URL of an http, https or socks5 proxy"),
+        ({"HTTPS_PROXY": "http://[hunter2"}, "HTTPS_PROXY must be the URL"),
+        ({"SSL_CERT_FILE": "/nonexistent/ca.pem"}, "SSL_CERT_FILE cannot be used: No such file or directory."),
+        ({"SSL_CERT_FILE": __file__}, "SSL_CERT_FILE cannot be used: it has no certificates in PEM form."),
+    ],
+)
+async def test_a_variable_that_bars_the_way_is_named_before_anything_is_launched(
+    shell: CommandLine, variables: dict[str, str], words: str
+) -> None:
+    done = await shell.run("launch", IMAGE, HUBLAUNCH_URL="https://hub.example.org/", **variables)
+
+    assert (done.status, done.out) == (2, "")
+    assert words in done.err
+    assert "Traceback" not in done.err
+    assert "hunter2" not in done.err
+
+
+@pytest.mark.parametrize("url", ["http://a\x7f/", "http://ex..ample/", f"http://{'a' * 64}.example/"])
+async def test_a_name_that_no_host_can_have_is_wrong_usage(shell: CommandLine, url: str) -> None:
+    done = await shell.run("list", "--url", url)
+
+    assert (done.status, done.out) == (2, "")
+    assert "The address of the service has a name or characters that no URL may have." in done.err
+
+
+# --- the user's own machine -------------------------------------------------------------------------------------------
+
+
+async def test_a_user_without_a_home_launches_and_reads_what_is_not_kept(shell: CommandLine) -> None:
+    variables = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_STATE_HOME")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", NO_HOME, "launch", IMAGE, "--open"),
+        env=variables | {"HUBLAUNCH_URL": shell.url, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+    done = await ended(process)
+
+    assert done.status == 0
+    assert "The server is ready" in done.out
+    assert "There is no home directory: set HOME or XDG_STATE_HOME. Launch 0" in done.err
+    assert "It cannot be opened from here: There is no home directory" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("content", ['{"launches": [{"id": 1, "url": 2, "secret": 3, "created_at": 4}]}', "[]", "\xff"])
+async def test_a_file_of_launches_that_is_broken_is_named(shell: CommandLine, content: str) -> None:
+    kept = shell.state / "hublaunch" / "launches.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(content, encoding="latin-1")
+
+    done = await shell.run("list")
+
+    assert f"{kept} is not what hublaunch writes" in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_a_token_file_without_an_end_is_read_no_further_than_a_token_is_long(shell: CommandLine) -> None:
+    done = await shell.run("list", "--token-file", "/dev/zero")
+
+    assert done.status == 2
+    assert "The token must be printable ASCII" in done.err
+
+
+async def test_an_argument_that_is_not_utf_8_is_wrong_usage(shell: CommandLine) -> None:
+    done = await in_sh(shell, r"HUBLAUNCH launch a/b --path $(printf '\377')")
+
+    assert (done.status, done.out) == (2, "")
+    assert "An argument has bytes that are not UTF-8." in done.err
+
+
+@pytest.mark.parametrize("command", [("serve",), ("doctor",), ("keys", "list"), ("guard",)])
+async def test_a_file_of_settings_that_cannot_be_read_is_named(
+    shell: CommandLine, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_bytes(b"LAUNCHER_HUB_URL=\xff")
+
+    done = await shell.run(*command)
+
+    assert done.status == 1
+    assert ".env is not UTF-8 text." in done.err + done.out
+    assert "Traceback" not in done.err
+
+
+# --- standard output --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+async def test_words_that_the_output_cannot_write_end_no_launch(
+    shell: CommandLine, hub: FakeHub, encoding: str
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=[JAPANESE], fails=JAPANESE))
+
+    done = await shell.run("launch", IMAGE, PYTHONIOENCODING=encoding)
+    listed = await shell.run("list", PYTHONIOENCODING=encoding)
+    found = await shell.run("doctor", PYTHONIOENCODING=encoding)
+    helped = await shell.run("launch", "--help", PYTHONIOENCODING=encoding)
+
+    last = done.out.splitlines()[-1].split(maxsplit=3)
+    assert (done.status, done.err, last[1]) == (1, "", "failed")
+    assert JAPANESE in last[3] or r"\u30af\u30e9" in last[3]
+    assert [each.status for each in (listed, found, helped)] == [0, 1, 0]
+    assert "Traceback" not in listed.err + found.err + helped.err
+
+
+async def test_a_terminal_without_utf_8_has_lines_in_place_of_a_bar(shell: CommandLine, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=[JAPANESE], seconds=0.3))
+
+    async with terminal((*COMMAND, "launch", IMAGE), shell.variables | {"PYTHONIOENCODING": "latin-1"}) as window:
+        after = await window.until("status 0")
+
+    assert r"\u30af\u30e9" in after
+    assert "launching" in after
+
+
+def test_joiners_of_letters_and_emoji_are_kept_and_controls_are_not() -> None:
+    event = LaunchEvent.of(
+        {"launch_id": "x", "seq": 1, "at": "2026-11-30T08:00:00Z", "phase": "launching", "progress": 0, "attempt": 1}
+        | {"message": "\u0645\u06cc\u200c\u0634\u0648\u062f \U0001f469\u200d\U0001f680\x1b[2J\u202e"}
+    )
+
+    assert told(event) == "\u0645\u06cc\u200c\u0634\u0648\u062f \U0001f469\u200d\U0001f680 [2J "
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ("HUBLAUNCH launch IMAGE > /dev/full; echo status $?", 1),
+        ("(HUBLAUNCH launch IMAGE; echo status $? >&2) | head -n 1", 1),
+        ("HUBLAUNCH launch IMAGE --no-wait > /dev/full; echo status $?", 1),
+        ("HUBLAUNCH launch IMAGE --no-wait >&-; echo status $?", 0),
+        ("HUBLAUNCH launch IMAGE --no-wait <&-; echo status $?", 0),
+    ],
+)
+async def test_a_launch_whose_output_goes_nowhere_is_named_with_how_to_watch_it(
+    shell: CommandLine, hub: FakeHub, script: str, status: int
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"] * 9, seconds=0.5))
+
+    done = await in_sh(shell, script.replace("IMAGE", IMAGE))
+
+    assert f"status {status}" in done.out + done.err
+    assert "To watch it: hublaunch watch 0" in done.err
+    assert f"--url {shell.url}" in done.err
+    assert "Traceback" not in done.err
+    assert "Exception ignored" not in done.err
+
+
+async def test_with_its_output_closed_a_launch_is_followed_all_the_same(shell: CommandLine, hub: FakeHub) -> None:
+    done = await in_sh(shell, f"HUBLAUNCH launch {IMAGE} >&- <&-")
+
+    assert (done.status, done.err) == (0, "")
+    assert len(hub.users) == 1
+
+
+async def test_a_list_whose_output_is_full_is_told(shell: CommandLine) -> None:
+    await shell.run("launch", IMAGE)
+
+    done = await in_sh(shell, "HUBLAUNCH list > /dev/full; echo status $?")
+
+    assert done.out == "status 1\n"
+    assert done.err == "The output cannot be written: No space left on device.\n"
+
+
+# --- what is asked of it ----------------------------------------------------------------------------------------------
+
+
+async def test_a_status_that_there_is_not_is_wrong_usage(shell: CommandLine) -> None:
+    done = await shell.run("list", "--status", "redy")
+
+    assert (done.status, done.out) == (2, "")
+    assert "'redy' is not one of" in done.err
+    assert "ready" in done.err
+
+
+async def test_it_tells_its_version(shell: CommandLine) -> None:
+    done = await shell.run("--version")
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (done.status, done.out) == (0, f"hublaunch {project['version']}\n")
+
+
+async def test_ctrl_c_ends_an_operator_s_command_with_130_too(shell: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        process = await shell.begin("doctor", LAUNCHER_HUB_URL=url, LAUNCHER_HUB_API_TOKEN="0123456789")
+        assert process.stdout
+        first = await process.stdout.readline()
+        done = await interrupt(process)
+
+    assert b"settings" in first
+    assert done.status == 130
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, errors.RequestRefused)],
+)
+def test_a_refusal_is_told_without_words_of_http(kind: type[errors.RequestRefused]) -> None:
+    if not hasattr(kind, "code"):
+        return
+    shown = {"code": kind.code, "title": kind.title, "detail": "", "advice": kind.advice}
+
+    said = problem_told(Problem.of(shown))
+
+    for words in ("header", "Authorization", "POST /", "GET /", "X-Launch-Secret", "`secret`", '"if_running"'):
+        assert words not in said, said
