@@ -55,7 +55,7 @@ from app.logs import configure_logging
 from app.observing import observing, show_metrics
 from app.rates import open_limiter
 from app.sealing import Sealer
-from app.settings import Settings, SettingsFault, load_settings
+from app.settings import Settings, SettingsFault, load_settings, unknown_variables
 from app.store.database import described, is_shared, secret_key
 from app.store.errors import StoreError
 from app.store.sql import SqlLaunchStore
@@ -339,4 +339,6 @@ def settings_or_exit() -> Settings:
     except SettingsFault as fault:
         sys.exit(str(fault))
     configure_logging(settings.log_level, settings.log_format)
+    if unknown := unknown_variables():
+        log.warning("These variables are not settings, and have no effect: %s", ", ".join(unknown))
     return settings

@@ -1,7 +1,8 @@
 """Every knob of hublaunch, with its unit and default. Nothing else reads the environment."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -17,8 +18,16 @@ from pydantic import (
     field_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
+from app.setting_names import meant_by, unknown_names
 from app.setting_types import (
     AS_WORDS,
     Ancestors,
@@ -332,22 +341,58 @@ class SettingsFault(Exception):
 
 
 def load_settings() -> Settings:
-    """Return the settings from the environment and `.env`; SettingsFault with a sentence for each fault."""
-    return _loaded(Settings)
+    """Return the settings from the environment and `.env`; SettingsFault with a sentence for each fault.
+
+    A variable that is a slip of a setting's name is a fault too: that setting would silently have its default.
+    """
+    slips = [
+        f"{name} is not a setting. Did you mean {meant}?"
+        for name in unknown_variables()
+        if (meant := meant_by(name, _variables(), prefix=PREFIX))
+    ]
+    try:
+        settings = _loaded(Settings)
+    except SettingsFault as fault:
+        raise SettingsFault([*slips, *fault.sentences]) from None
+    if slips:
+        raise SettingsFault(slips)
+    return settings
 
 
 def load_keys_settings() -> "KeysSettings":
-    """Return what `hublaunch keys` needs of them; SettingsFault."""
+    """Return the settings that `hublaunch keys` needs; SettingsFault."""
     return _loaded(KeysSettings)
+
+
+def unknown_variables() -> list[str]:
+    """Return the variables with our prefix that are no settings, without those that Kubernetes makes for Services.
+
+    SettingsFault if `.env` cannot be read.
+    """
+    with _readable_env_file():
+        written = DotEnvSettingsSource(Settings).env_vars
+    given = {name.upper(): value or "" for name, value in {**written, **os.environ}.items()}
+    return unknown_names(given, _variables(), prefix=PREFIX)
+
+
+def _variables() -> list[str]:
+    return [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
 
 
 def _loaded(kind: type[S]) -> S:
     try:
-        return kind()
+        with _readable_env_file():
+            return kind()
     except ValidationError as error:
         raise SettingsFault([_sentence(fault) for fault in error.errors(include_input=False)]) from None
     except SettingsError as error:
         raise SettingsFault([str(error)]) from None
+
+
+@contextmanager
+def _readable_env_file() -> Generator[None]:
+    try:
+        yield
     except OSError as error:
         raise SettingsFault([f"{ENV_FILE} cannot be read: {error.strerror}."]) from None
     except UnicodeDecodeError:

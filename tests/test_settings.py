@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings, SettingsFault, load_settings
+from app.settings import Settings, SettingsFault, load_settings, unknown_variables
 
 ROOT = Path(__file__).parent.parent
 
@@ -230,3 +230,54 @@ def test_rates_of_their_own_are_an_object_of_rates(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(SettingsFault, match="LAUNCHER_RATE_LIMITS: "):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("LAUNCHER_ALOWED_IMAGES", "LAUNCHER_ALLOWED_IMAGES"),
+        ("LAUNCHER_TRUSTED_PROXY", "LAUNCHER_TRUSTED_PROXIES"),
+        ("LAUNCHER_METRIC_PORT", "LAUNCHER_METRICS_PORT"),
+        ("LAUNCHER_LAUNCH_TIMEOUT_S", "LAUNCHER_LAUNCH_TIMEOUT"),
+    ],
+)
+def test_a_slip_in_the_name_of_a_setting_is_refused_with_the_name_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, name: str, meant: str
+) -> None:
+    given(monkeypatch, **{name: "1"})
+
+    with pytest.raises(SettingsFault, match=f"^{name} is not a setting. Did you mean {meant}\\?$"):
+        load_settings()
+
+
+def test_a_slip_is_told_before_what_it_leaves_unset_and_in_the_file_too(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "LAUNCHER_HUB_TOKEN=0123456789\nOTHER=1\nLAUNCHER_HUB_URL=https://hub.example.org/\n"
+    )
+
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+
+    slip, unset = fault.value.sentences
+    assert slip == "LAUNCHER_HUB_TOKEN is not a setting. Did you mean LAUNCHER_HUB_API_TOKEN?"
+    assert "LAUNCHER_HUB_API_TOKEN is not set" in unset
+
+
+def test_variables_that_are_like_no_setting_are_listed_without_the_service_links_of_kubernetes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    links = {
+        "LAUNCHER_SERVICE_HOST": "10.0.0.1",
+        "LAUNCHER_SERVICE_PORT": "8083",
+        "LAUNCHER_SERVICE_PORT_HTTP": "8083",
+        "LAUNCHER_PORT": "tcp://10.0.0.1:8083",
+        "LAUNCHER_PORT_8083_TCP": "tcp://10.0.0.1:8083",
+        "LAUNCHER_PORT_8083_TCP_ADDR": "10.0.0.1",
+        "LAUNCHER_API_SERVICE_HOST": "10.0.0.2",
+    }
+    given(monkeypatch, LAUNCHER_COLOUR="blue", launcher_drain_s="20", **links)
+
+    settings = load_settings()
+
+    assert unknown_variables() == ["LAUNCHER_COLOUR"]
+    assert settings.drain_s == 20

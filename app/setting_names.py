@@ -1,0 +1,30 @@
+"""Variables that look like settings and are none: slips, strangers, and what Kubernetes makes for Services."""
+
+import re
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+
+_ALIKE = 0.8
+"""Of 1. ALLOWED_IMAGE and ALOWED_IMAGES are that like ALLOWED_IMAGES; HUB_API_URL is not that like HUB_URL."""
+_SERVICE_LINK = re.compile(r"\w+(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+_LINKED_PORT = re.compile(r"(tcp|udp|sctp)://")
+
+
+def unknown_names(given: Mapping[str, str], known: Collection[str], *, prefix: str) -> list[str]:
+    """Return the names with this prefix that are not known, without service links.
+
+    https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+    """
+    ours = {name: value for name, value in given.items() if name.startswith(prefix) and name not in known}
+    return sorted(name for name, value in ours.items() if not _is_service_link(name, value))
+
+
+def meant_by(name: str, known: Collection[str], *, prefix: str) -> str | None:
+    """Return the known name that this one is a slip of; None if none is like it."""
+    bare = [one.removeprefix(prefix) for one in known]
+    found = get_close_matches(name.removeprefix(prefix), bare, n=1, cutoff=_ALIKE)
+    return f"{prefix}{found[0]}" if found else None
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    return bool(_SERVICE_LINK.fullmatch(name)) or (name.endswith("_PORT") and bool(_LINKED_PORT.match(value)))
