@@ -1,15 +1,19 @@
 """Requests and answers by httpx's transport interface, without the work that httpx does around it."""
 
+import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
 
-Timeouts = Mapping[str, float | None]
-"""In seconds, as httpx has them among the extensions of a request."""
+Timeouts = Mapping[str, float]
+"""Of `connect`, `write` and `read`, in seconds, as httpx has them among the extensions of a request."""
 
 Header = tuple[bytes, bytes]
+
+ANSWER_BYTES_MAX = 16_777_216
+"""Far above any answer that is asked for here: the largest is a user with all servers, some kilobytes each."""
 
 _QUOTED = re.compile(r"[A-Za-z0-9._~@%/?=&-]*")
 """Of what `paths.py` makes paths."""
@@ -28,6 +32,15 @@ class Answer:
         return 200 <= self.status < 300
 
 
+class AnswerTooLarge(httpx.HTTPError):
+    """An answer is longer than it may be. The rest of it was not read, and the connection is closed."""
+
+    def __init__(self, head: Answer) -> None:
+        super().__init__("the answer is too large")
+        self.head = head
+        """The answer without its body."""
+
+
 class Exchange:
     """Requests to what lies below one URL.
 
@@ -38,10 +51,11 @@ class Exchange:
     and the answer is taken from its stream as it is, as no encoding is accepted but `identity`.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, base_url: str) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport, base_url: str, *, host: bytes | None = None) -> None:
+        """`host`: the Host header, where it is not the URL's, as for a proxy that routes by it."""
         self.base_url = httpx.URL(base_url)
         self._transport = transport
-        self._own_headers = [(b"Host", self.base_url.netloc), (b"Accept-Encoding", b"identity")]
+        self._own_headers = [(b"Host", host or self.base_url.netloc), (b"Accept-Encoding", b"identity")]
 
     def request(
         self,
@@ -72,20 +86,44 @@ class Exchange:
             extensions={"target": target, "timeout": timeouts, "kind": kind},
         )
 
-    async def send(self, request: httpx.Request) -> Answer:
-        """The answer, read to its end; what the transport raises passes through."""
-        return await read(await self._transport.handle_async_request(request))
+    async def send(self, request: httpx.Request, *, most_bytes: int = ANSWER_BYTES_MAX) -> Answer:
+        """Return the answer, read to its end.
+
+        The errors of the transport pass through. AnswerTooLarge beyond `most_bytes`. ReadTimeout if the whole takes
+        longer than the request's timeouts together: a peer that sends a byte now and then would never exceed one.
+        """
+        return await _in_time(request, self._ask(request, most_bytes))
 
     async def open(self, request: httpx.Request) -> httpx.Response:
-        """The head of the answer. Its connection is held until it was `read` or closed by `aclose`."""
+        """The head of the answer. Its connection is held until it was given to `finish` or closed by `aclose`."""
         return await self._transport.handle_async_request(request)
 
+    async def finish(self, request: httpx.Request, response: httpx.Response) -> Answer:
+        """Return an answer that was opened, read to its end. Errors as in `send`."""
+        return await _in_time(request, _read(response, ANSWER_BYTES_MAX))
 
-async def read(response: httpx.Response) -> Answer:
-    """The answer with what comes after its head, read to its end; its connection is let go of in any case."""
-    assert isinstance(response.stream, httpx.AsyncByteStream)
+    async def _ask(self, request: httpx.Request, most_bytes: int) -> Answer:
+        return await _read(await self._transport.handle_async_request(request), most_bytes)
+
+
+async def _in_time(request: httpx.Request, asking: Awaitable[Answer]) -> Answer:
     try:
-        content = b"".join([chunk async for chunk in response.stream])
+        async with asyncio.timeout(sum(request.extensions["timeout"].values())):
+            return await asking
+    except TimeoutError as error:
+        raise httpx.ReadTimeout("the answer was not complete in time") from error
+
+
+async def _read(response: httpx.Response, most_bytes: int) -> Answer:
+    """Return the answer with its body, read to its end; its connection is let go of in any case. AnswerTooLarge."""
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    chunks, length = [], 0
+    try:
+        async for chunk in response.stream:
+            length += len(chunk)
+            if length > most_bytes:
+                raise AnswerTooLarge(Answer(status=response.status_code, headers=response.headers, content=b""))
+            chunks.append(chunk)
     finally:
         await response.stream.aclose()
-    return Answer(status=response.status_code, headers=response.headers, content=content)
+    return Answer(status=response.status_code, headers=response.headers, content=b"".join(chunks))

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from app.hub.exchange import Answer, Exchange, Header, Timeouts, read
+from app.hub.exchange import Answer, AnswerTooLarge, Exchange, Header, Timeouts
 from app.hub.operations import kind_of
 from app.hub.wire import hub_reason
 from app.launch.errors import (
@@ -31,17 +31,16 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CALL = httpx.Timeout(10, read=20).as_dict()
-SLOW_CALL = httpx.Timeout(10, read=45).as_dict()
+CALL: Timeouts = {"connect": 10, "write": 10, "read": 20}
+SLOW_CALL: Timeouts = {"connect": 10, "write": 10, "read": 45}
 """Starting and stopping: a stock Hub holds the answer for `slow_spawn_timeout` or `slow_stop_timeout`, 10 s."""
 RETRY_AFTER_S = (1.0, 300.0)
 """The least and the most that a `Retry-After` is taken for.
 
 JupyterHub asks for 30 to 60 s, and for 0 where its range is set below 1 s. A day is asked for by something before it.
 """
-LONGEST_CALL_S = 65.0
-"""To connect, to send and to be answered."""
-STREAM = httpx.Timeout(10, read=25).as_dict()
+LONGEST_CALL_S = sum(SLOW_CALL.values())
+STREAM: Timeouts = {"connect": 10, "write": 10, "read": 25}
 """The Hub sends a keepalive into a progress stream every 8 s."""
 
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
@@ -129,7 +128,7 @@ class HubRest:
         try:
             response = await self._exchange.open(request)
             if response.status_code != 200:
-                raise _refusal(await read(response), operation)
+                raise _refusal(await self._exchange.finish(request, response), operation)
         except httpx.HTTPError as error:
             raise _unavailable(operation, error) from error
         return HubStream(response, operation)
@@ -258,6 +257,8 @@ def describe(error: httpx.HTTPError) -> str:
             return "the request cannot be sent; its URL or token may have characters that HTTP does not take"
         case httpx.TimeoutException():
             return "it did not answer in time"
+        case AnswerTooLarge():
+            return "its answer is too large"
         case _:
             return "the connection broke before the answer was complete"
 

@@ -1,0 +1,84 @@
+"""What answers in the Hub's place can take neither this service's memory nor its time without end."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+
+import pytest
+
+from app.hub.client import HubClient
+from app.hub.exchange import ANSWER_BYTES_MAX
+from app.hub.rest import CALL
+from app.hub.transport import AiohttpTransport
+from app.launch.errors import HubUnavailable
+from tests.fakes.wire import Script, WireConnection, WireServer
+
+_SENT_MOST = ANSWER_BYTES_MAX + 16_777_216
+"""The kernel's buffers take some megabytes."""
+OK = b"HTTP/1.1 200 OK\r\n\r\n"
+REFUSAL = b"HTTP/1.1 404 Not Found\r\n\r\n"
+
+
+@asynccontextmanager
+async def client_of(script: Script) -> AsyncGenerator[HubClient]:
+    async with WireServer(script) as server, AiohttpTransport() as transport:
+        url = f"{server.url}/"
+        yield HubClient(transport, api_url=f"{url}hub/api/", hub_url=url, token="t" * 32, retries=1)
+
+
+async def read_progress(client: HubClient) -> None:
+    async with aclosing(client.progress("ada", "")) as events:
+        async for _ in events:
+            pass
+
+
+ASKED: list[tuple[bytes, Callable[[HubClient], Awaitable[object]]]] = [
+    (OK, lambda client: client.get_user("ada")),
+    (OK, lambda client: client.info()),
+    (OK, read_progress),
+    (REFUSAL, read_progress),
+]
+IDS = ["a user", "the version", "progress", "refused progress"]
+
+
+@pytest.mark.parametrize(("head", "ask"), ASKED, ids=IDS)
+async def test_an_answer_of_the_hub_is_read_up_to_a_size(
+    head: bytes, ask: Callable[[HubClient], Awaitable[object]]
+) -> None:
+    sent = 0
+
+    async def flood(connection: WireConnection) -> None:
+        nonlocal sent
+        await connection.read_request()
+        await connection.send(head)
+        try:
+            while sent < 400 * 1024 * 1024:
+                await connection.send(b"x" * 65_536)
+                sent += 65_536
+        except ConnectionError:
+            pass
+
+    async with client_of(flood) as client:
+        with pytest.raises(HubUnavailable, match="too large"):
+            await ask(client)
+
+    assert sent < _SENT_MOST
+
+
+@pytest.mark.parametrize("head", [OK, b"HTTP/1.1 200 OK\r\nX-Filler: "])
+async def test_an_answer_that_comes_a_byte_at_a_time_has_a_deadline(
+    head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in CALL:
+        monkeypatch.setitem(CALL, name, 0.2)
+
+    async def drip(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(head)
+        while True:
+            await connection.send(b"x")
+            await asyncio.sleep(0.02)
+
+    async with client_of(drip) as client:
+        with pytest.raises(HubUnavailable, match="did not answer in time"):
+            await client.get_user("ada")
