@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
     """
     if settings is None:
         settings = settings_or_exit()
-    prefix = settings.prefix
+    prefix = settings.routed_prefix
     app = FastAPI(
         title="hublaunch",
         summary="Launch-as-a-service for JupyterHub.",
@@ -290,7 +290,7 @@ def _at_root_too(*paths: str, prefix: str) -> frozenset[str]:
 
 
 def _middleware(settings: Settings) -> list[Middleware]:
-    open_paths = _at_root_too(*PROBED, prefix=settings.prefix)
+    open_paths = _at_root_too(*PROBED, prefix=settings.routed_prefix)
     room = room_for(settings.max_connections, spawns=settings.max_concurrent_spawns)
     return [
         Middleware(Requests, quiet_paths=open_paths),
@@ -317,7 +317,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
             most_streams=room.streams_per_address(settings.max_streams_address),
             open_paths=open_paths,
         ),
-        Middleware(OwnOrigin, allowed=settings.cors_origins, launching=f"{settings.prefix}{binder.PATH}"),
+        Middleware(OwnOrigin, allowed=settings.cors_origins, launching=f"{settings.routed_prefix}{binder.PATH}"),
         Middleware(JsonBodies),
     ]
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
@@ -34,11 +34,18 @@ def _http_url(value: str) -> str:
 
 
 def _url_prefix(value: str) -> str:
-    """A path that begins with `/` and does not end in one; `""` at the root."""
-    path = value.strip("/")
-    if not all(c.isalnum() or c in "/-_.~@%" for c in path):
-        raise ValueError("must be a path such as /services/launcher/")
+    """A path that begins with `/` and does not end in one, percent-encoded; `""` at the root."""
+    path = quote(value.strip("/"), safe=_UNQUOTED)
+    plain = unquote(path)
+    if " " in value or not plain.isprintable() or _NOT_IN_A_PREFIX.search(plain) or _ENCODED_SLASH_OR_NONE.search(path):
+        raise ValueError("must be a path such as /services/launcher/, percent-encoded where a URL needs it")
     return f"/{path}" if path else ""
+
+
+_UNQUOTED = "/%@~!$&'()*+=:"
+"""Of what a path may have, all but the separators of a cookie's attributes."""
+_NOT_IN_A_PREFIX = re.compile(r"[\\{}?#\ufffd]|//|(?:^|/)\.\.?(?:/|$)")
+_ENCODED_SLASH_OR_NONE = re.compile("%(?![0-9A-Fa-f]{2})|%2[Ff]")
 
 
 def _words(value: object) -> object:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     Field,
@@ -70,6 +70,7 @@ class _HubServiceEnvironment(PydanticBaseSettingsSource):
             "hub_api_token": given.get("JUPYTERHUB_API_TOKEN"),
             "prefix": given.get("JUPYTERHUB_SERVICE_PREFIX"),
             "service_name": given.get("JUPYTERHUB_SERVICE_NAME"),
+            "public_url": given.get("JUPYTERHUB_PUBLIC_URL"),
             "oauth_client_id": given.get("JUPYTERHUB_CLIENT_ID"),
             "oauth_callback_url": given.get("JUPYTERHUB_OAUTH_CALLBACK_URL"),
             "allow_named_servers": given.get("JUPYTERHUB_ALLOW_NAMED_SERVERS"),
@@ -102,7 +103,9 @@ class Settings(BaseSettings):
     hub_url_local: BaseUrl | None = Field(None, title="The URL for calls to the Hub's API; the Hub URL if not given")
     hub_api_token: SecretStr = Field(min_length=8, title="The API token of this service at the Hub")
     proxy_url: BaseUrl | None = Field(
-        None, title="The URL at which a server itself is asked whether it answers; the Hub URL if not given"
+        None,
+        title="The URL of JupyterHub's proxy, for asking a server whether it answers; the server's own URL if not "
+        "given",
     )
     hub_ca_file: FilePath | None = Field(None, title="CA certificates (PEM) to check the Hub's certificate with")
     hub_cert_file: FilePath | None = Field(None, title="Client certificate (PEM) to show the Hub, for its internal_ssl")
@@ -254,7 +257,11 @@ class Settings(BaseSettings):
     prefix: UrlPrefix = Field("", title="Path under which the API is served")
     allowed_hosts: Words = Field(
         ("localhost", "127.0.0.1", "[::1]"),
-        title="Host names under which callers reach this service, without port; the Hub URL's is allowed too",
+        title="Host names under which callers reach this service, without port; those of the Hub URL, with and without "
+        "services. before it, and of LAUNCHER_PUBLIC_URL are allowed too",
+    )
+    public_url: BaseUrl | None = Field(
+        None, title="The URL under which browsers reach this service, where its host is a subdomain of the Hub's"
     )
     trusted_proxies: Networks = Field(
         (), title="Networks of proxies whose X-Forwarded-For is believed, as addresses or CIDR"
@@ -309,10 +316,10 @@ class Settings(BaseSettings):
         """The root of the Hub's REST API, ending in `/`."""
         return f"{self.hub_url_local or self.hub_url}hub/api/"
 
-    @cached_property
-    def server_check_url(self) -> str:
-        """The root below which a server itself is asked whether it answers, ending in `/`."""
-        return self.proxy_url or self.hub_url
+    @property
+    def routed_prefix(self) -> str:
+        """The prefix as ASGI gives paths: decoded. Everywhere else it is percent-encoded, as in URLs and cookies."""
+        return unquote(self.prefix)
 
     @cached_property
     def oauth_client(self) -> str:
@@ -327,9 +334,16 @@ class Settings(BaseSettings):
     @cached_property
     def known_hosts(self) -> frozenset[str]:
         """Host names, in lower case and without port, under which this service may be addressed."""
-        hub_host = urlsplit(self.hub_url).netloc.rpartition("@")[2]
-        name = hub_host[: hub_host.index("]") + 1] if hub_host.startswith("[") else hub_host.partition(":")[0]
-        return frozenset(host.lower() for host in (*self.allowed_hosts, name))
+        hub = _host(self.hub_url)
+        own = {_host(self.public_url)} if self.public_url else set()
+        # JupyterHub before 5.0, and its `legacy` subdomain_hook since, has all services at one host.
+        return frozenset({*map(str.lower, self.allowed_hosts), hub, f"services.{hub}", *own})
+
+
+def _host(url: str) -> str:
+    """The host of a URL in lower case, an IPv6 address in brackets as in the Host header."""
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host
 
 
 class SettingsFault(Exception):

@@ -14,6 +14,8 @@ from tests.fakes.asgi_server import AsgiServer
 
 IMAGE = "quay.io/jupyter/base-notebook:latest"
 REPO = "https://github.com/org/repo"
+PREFIXES = ("/services/launcher", "/@/space%20word/services/launcher")
+"""Of the service, as JupyterHub gives them: the latter from JupyterHub's own tests."""
 BODY = {"image": IMAGE, "repo_url": REPO}
 
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -29,6 +30,7 @@ def test_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None
     examples = {
         "LAUNCHER_HUB_URL_LOCAL",
         "LAUNCHER_PROXY_URL",
+        "LAUNCHER_PUBLIC_URL",
         "LAUNCHER_HUB_CA_FILE",
         "LAUNCHER_PRE_LAUNCH_HOOK",
         "LAUNCHER_TRUSTED_PROXIES",
@@ -56,6 +58,33 @@ def test_a_launcher_variable_wins_over_the_hubs(monkeypatch: pytest.MonkeyPatch)
 
     assert settings.hub_api_token.get_secret_value() == "t" * 32
     assert settings.prefix == "/b"
+
+
+@pytest.mark.parametrize(
+    ("value", "prefix"),
+    [
+        ("/", ""),
+        ("services/launcher", "/services/launcher"),
+        ("/@/space%20word/services/launcher/", "/@/space%20word/services/launcher"),
+        ("/caf\u00e9;x/", "/caf%C3%A9%3Bx"),
+    ],
+)
+def test_a_prefix_is_percent_encoded_as_in_urls(monkeypatch: pytest.MonkeyPatch, value: str, prefix: str) -> None:
+    given(monkeypatch, LAUNCHER_PREFIX=value)
+
+    settings = load_settings()
+
+    assert (settings.prefix, settings.routed_prefix) == (prefix, unquote(prefix))
+
+
+@pytest.mark.parametrize(
+    "value", ["/a/../b", "/a//b", "/a%2Fb", "/50%", "/a?b", "/a#b", "/{a}", "/a\\b", "/%0A", "/%ff"]
+)
+def test_a_prefix_that_no_url_path_is_stops_the_start(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    given(monkeypatch, LAUNCHER_PREFIX=value)
+
+    with pytest.raises(SettingsFault, match="LAUNCHER_PREFIX: must be a path such as /services/launcher/"):
+        load_settings()
 
 
 def test_dotenv_wins_over_the_hubs_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -92,7 +121,7 @@ def test_the_api_is_looked_for_below_the_hub_url_if_nothing_else_is_said(monkeyp
     settings = load_settings()
 
     assert settings.hub_api_url == "https://hub.example.org/base/hub/api/"
-    assert settings.server_check_url == "https://hub.example.org/base/"
+    assert settings.proxy_url is None
 
 
 @pytest.mark.parametrize("text", ["quay.io/*,python:3.*", '["quay.io/*", "python:3.*"]', " quay.io/* , python:3.* ,"])
@@ -198,7 +227,14 @@ def test_origins_are_kept_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch)
 def test_the_hubs_host_is_a_known_host(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, LAUNCHER_HUB_URL="https://Hub.Example.org:8443/", LAUNCHER_ALLOWED_HOSTS="launcher,[::1]")
 
-    assert load_settings().known_hosts == {"hub.example.org", "launcher", "[::1]"}
+    assert load_settings().known_hosts == {"hub.example.org", "services.hub.example.org", "launcher", "[::1]"}
+
+
+def test_the_host_that_the_hub_gives_a_service_is_a_known_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = "https://hublaunch--service.hub.example.org/services/hublaunch/"
+    given(monkeypatch, LAUNCHER_HUB_URL="https://hub.example.org/", JUPYTERHUB_PUBLIC_URL=own)
+
+    assert "hublaunch--service.hub.example.org" in load_settings().known_hosts
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from app.keys import add_key
 from app.main import create_app
 from app.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import Service, serve
+from tests.served import PREFIXES, Service, serve
 
 SPEC = "/build/gh/org/repo/main"
 IMAGE = "quay.io/binder/org-repo:main"
@@ -124,8 +124,9 @@ async def test_an_encoded_slash_belongs_to_its_part(service: Service, hub: FakeH
     )
 
 
-async def test_it_is_served_below_the_prefix(settings: Settings) -> None:
-    async with serve(settings.model_copy(update={"prefix": "/services/launcher"})) as service:
+@pytest.mark.parametrize("prefix", PREFIXES)
+async def test_it_is_served_below_the_prefix(settings: Settings, prefix: str) -> None:
+    async with serve(settings.model_copy(update={"prefix": prefix})) as service:
         ready = (await ended(service))[-1][1]
 
     assert ready["image"] == IMAGE

@@ -16,7 +16,7 @@ from tests.fakes.hub_faults import Operation
 from tests.served import BODY, Service, serve
 
 SCOPE = "access:services!service=launcher"
-PREFIX = "/services/launcher"
+PREFIX = "/@/space%20word/services/launcher"
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def test_a_browser_is_sent_to_the_hub_with_state_and_challenge(users_servi
     told = parse_qs(target.query)
     assert answer.headers["Location"].startswith(f"{hub.url}hub/api/oauth2/authorize?")
     assert told["client_id"] == ["service-launcher"]
-    assert told["redirect_uri"] == ["/services/launcher/oauth_callback"]
+    assert told["redirect_uri"] == [f"{PREFIX}/oauth_callback"]
     assert told["code_challenge_method"] == ["S256"]
     assert len(told["state"][0]) >= 20
     assert len(told["code_challenge"][0]) == 43

@@ -13,7 +13,7 @@ from app.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.served import BODY, Service, serve
 
-PREFIX = "/services/launcher"
+PREFIX = "/@/space%20word/services/launcher"
 WEB = Path(__file__).parents[2] / "app" / "web"
 FRONTEND = "https://book.example.org"
 LAUNCH_ID = "01JDB9Z3N8Q4V7R2M5X6C1T0YK"

@@ -10,7 +10,7 @@ from app.api.errors import STATUS
 from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launch.test_model import concrete
-from tests.served import BODY, IMAGE, Service, serve
+from tests.served import BODY, IMAGE, PREFIXES, Service, serve
 
 JSON = {"Content-Type": "application/json"}
 
@@ -177,14 +177,15 @@ async def test_frontends_of_the_listed_origins_may_call_and_others_may_not(setti
     assert "Access-Control-Allow-Origin" not in stranger.headers
 
 
-async def test_everything_is_below_the_prefix_and_health_at_the_root_too(settings: Settings) -> None:
-    async with serve(settings.model_copy(update={"prefix": "/services/launcher"})) as service:
+@pytest.mark.parametrize("prefix", PREFIXES)
+async def test_everything_is_below_the_prefix_and_health_at_the_root_too(settings: Settings, prefix: str) -> None:
+    async with serve(settings.model_copy(update={"prefix": prefix})) as service:
         accepted = await service.launch()
-        root = str(service.http.base_url).removesuffix("/services/launcher/")
+        root = str(service.http.base_url).removesuffix(f"{prefix}/")
         events = await service.http.get(root + accepted["events_url"])
         health = await service.http.get(f"{root}/healthz")
 
-    assert accepted["events_url"].startswith("/services/launcher/launch/")
+    assert accepted["events_url"].startswith(f"{prefix}/launch/")
     assert '"ready"' in events.text
     assert health.status_code == 200
 

@@ -71,7 +71,7 @@ def test_settings_for_another_hub_do_not_reach_the_demo(monkeypatch: pytest.Monk
 
     settings = DemoSettings(hub_url="http://127.0.0.1:8000/", hub_api_token="of-the-demo")
 
-    assert settings.server_check_url == "http://127.0.0.1:8000/"
+    assert settings.proxy_url is None
     assert settings.prefix == ""
     assert settings.create_user
 
