@@ -174,7 +174,6 @@ def limits_of(settings: Settings) -> ServerLimits:
     return ServerLimits(
         allow_named_servers=settings.allow_named_servers,
         named_server_limit_per_user=settings.named_server_limit_per_user,
-        hub_url=settings.hub_url,
     )
 
 
@@ -220,4 +219,4 @@ def _faults(where: str, patterns: Sequence[T], parse: Callable[[T], object]) -> 
 
 def entry_of(settings: Settings) -> Entry:
     """How visitors get in, by these settings."""
-    return Entry(hub_url=settings.hub_url, token_mode=settings.token_mode, token_lifetime_s=settings.token_lifetime_s)
+    return Entry(token_mode=settings.token_mode, token_lifetime_s=settings.token_lifetime_s)

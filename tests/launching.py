@@ -74,8 +74,8 @@ async def launching(
     retention_s: float = 86400,
 ) -> AsyncGenerator[Launching]:
     """An open store's core; on leaving, its tasks have ended and its lease is given up."""
-    server_limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=0, hub_url=hub.url)
-    entry = Entry(hub_url=hub.url, token_mode="hub", token_lifetime_s=60)
+    server_limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=0)
+    entry = Entry(token_mode="hub", token_lifetime_s=60)
     admission = Admission(
         store=store, most=max_concurrent_spawns, weight=lambda _: 1.0, guard=guard, watchers=Feed(store, idle_s=60)
     )

@@ -58,6 +58,7 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.TokenRefused: 502,
     errors.SpawnLost: 502,
     errors.SpawnCancelled: 502,
+    errors.ServerNotFound: 502,
     errors.ImageFailing: 409,
     errors.SpawnTimedOut: 504,
     errors.QueueTimedOut: 504,

@@ -1,22 +1,23 @@
 """HubClient: JupyterHub's REST API in the core's words."""
 
-import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urljoin, urlsplit
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from app.hub.exchange import Answer, Exchange
+from app.hub.exchange import Answer
 from app.hub.operations import Operation
 from app.hub.paths import quoted, server_path, user_path
 from app.hub.progress import ProgressStream
-from app.hub.rest import NOT_SENT, SLOW_CALL, HubRest, describe
+from app.hub.reach import ServerAddress, ServerProbe, public_url
+from app.hub.rest import SLOW_CALL, HubRest
 from app.hub.wire import HubInfo, OAuthTokenModel, SelfModel, TokenList, TokenModel, UserModel, VersionModel, start_mark
 from app.launch.errors import (
     HubFailed,
@@ -30,15 +31,12 @@ from app.launch.errors import (
     TokenRefused,
     UserExists,
 )
-from app.launch.ports import Identity, LoginToken, Progress, Reach, Token, User
-
-log = logging.getLogger(__name__)
+from app.launch.ports import Identity, LoginToken, Progress, Reached, Token, User
 
 M = TypeVar("M", bound=BaseModel)
 
 _CLOCK_SLACK_S = 2.0
 """By so much the Hub's `Date`, in whole seconds, may be behind the time that it notes of a new user."""
-_REACH = httpx.Timeout(5).as_dict()
 
 
 class HubClient:
@@ -54,13 +52,15 @@ class HubClient:
         transport: httpx.AsyncBaseTransport,
         *,
         api_url: str,
-        server_check_url: str,
+        hub_url: str,
+        proxy_url: str | None = None,
         token: str,
         retries: int = 4,
         retry_delay_s: float = 4,
         check_lease: Callable[[], None] = lambda: None,
     ) -> None:
-        self._servers = Exchange(transport, server_check_url)
+        self._url_of = partial(public_url, hub_url)
+        self._probe = ServerProbe(transport, hub_url=hub_url, proxy_url=proxy_url)
         self._token = token
         self._rest = HubRest(
             transport,
@@ -70,7 +70,6 @@ class HubClient:
             retry_delay_s=retry_delay_s,
             check_lease=check_lease,
         )
-        self._warned_unreachable = False
 
     # --- the Hub itself -----------------------------------------------------------------------------------------------
 
@@ -191,7 +190,7 @@ class HubClient:
             except HubRefused as refusal:
                 _raise_unless_absent(refusal)
                 return None
-            return _parse(UserModel, answer, operation).user()
+            return _parse(UserModel, answer, operation).user(self._url_of)
 
         return await self._rest.repeat(ask)
 
@@ -275,43 +274,17 @@ class HubClient:
         async with aclosing(chunks):
             async for chunk in chunks:
                 for event in stream.feed(chunk):
-                    yield event
+                    yield replace(event, url=self._root(event.url, username, server_name)) if event.url else event
                     if event.ready or event.failed:
                         return
 
-    async def reach_server(self, username: str, server_name: str) -> Reach:
-        path = f"user/{quoted(username)}/{quoted(server_name)}/api" if server_name else f"user/{quoted(username)}/api"
-        try:
-            answer = await self._servers.send(
-                self._servers.request("GET", path, timeouts=_REACH, kind=Operation.REACH_SERVER.kind)
-            )
-        except NOT_SENT as error:
-            self._warn_unreachable(describe(error))
-            return Reach.UNREACHABLE
-        except httpx.HTTPError:
-            return Reach.ABSENT
-        return Reach.ABSENT if self._comes_from_the_hub(path, answer) else Reach.ANSWERS
+    def _root(self, told: str, username: str, server_name: str) -> str | None:
+        """Return a server's root as browsers reach it; None if a hook of the Hub has put another URL into the event."""
+        url = self._url_of(told)
+        return url if ServerAddress.of(url, username, server_name) else None
 
-    def _comes_from_the_hub(self, path: str, answer: Answer) -> bool:
-        """Whether the proxy had no server to pass the question on to, so that the Hub or its error page answered."""
-        if answer.status >= 500 or answer.status == 424:
-            return True
-        location: str | None = answer.headers.get("Location")
-        if not 300 <= answer.status < 400 or location is None:
-            return False
-        hub = self._servers.base_url.path + "hub/"
-        target = urlsplit(urljoin(f"{self._servers.base_url}{path}", location)).path
-        return target.startswith((f"{hub}user/", f"{hub}spawn"))
-
-    def _warn_unreachable(self, reason: str) -> None:
-        if not self._warned_unreachable:
-            self._warned_unreachable = True
-            log.warning(
-                "Servers cannot be asked whether they answer (%s at %s), so what the Hub says of them is believed. "
-                "Set LAUNCHER_PROXY_URL to an address that can be reached from here.",
-                reason,
-                self._servers.base_url,
-            )
+    async def reach_server(self, username: str, server_name: str, url: str) -> Reached:
+        return await self._probe.reach(username, server_name, url)
 
     # --- tokens -------------------------------------------------------------------------------------------------------
 

@@ -32,7 +32,8 @@ async def connect_hub(
         yield HubClient(
             transport,
             api_url=settings.hub_api_url,
-            server_check_url=settings.server_check_url,
+            hub_url=settings.hub_url,
+            proxy_url=settings.proxy_url,
             token=settings.hub_api_token.get_secret_value(),
             retries=settings.retries,
             retry_delay_s=settings.retry_delay,

@@ -4,6 +4,7 @@ https://jupyterhub.readthedocs.io/en/stable/reference/rest-api.html
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -42,7 +43,8 @@ class UserModel(BaseModel):
         """When the user was created; None if the Hub does not show it."""
         return None if self.created is None else _utc(self.created)
 
-    def user(self) -> User:
+    def user(self, url_of: Callable[[str], str]) -> User:
+        """`url_of` turns the Hub's `url` of a server into the one that browsers use."""
         return User(
             name=self.name,
             servers={
@@ -50,7 +52,7 @@ class UserModel(BaseModel):
                     name=name,
                     ready=server.ready,
                     pending=server.pending,
-                    url=server.url or "",
+                    url=url_of(server.url or ""),
                     started_at=server.started,
                     user_options=server.user_options,
                 )

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass, replace
 
-from app.launch.attempt import server_url
 from app.launch.errors import (
     AccessDenied,
     InvalidRequest,
@@ -27,7 +26,6 @@ class ServerLimits:
 
     allow_named_servers: bool
     named_server_limit_per_user: int
-    hub_url: str
 
 
 class Accounts:
@@ -121,8 +119,7 @@ async def check_room(hub: Hub, username: str, server_name: str, limits: ServerLi
         raise InvalidRequest("username", "the Hub has no such user")
     server = user.servers.get(server_name)
     if server is not None and (server.ready or server.pending or not server_name):
-        url = server_url(limits.hub_url, server.url)
-        raise ServerAlreadyRunning(url, open_url=opened_at(url, path, token=None))
+        raise ServerAlreadyRunning(server.url, open_url=opened_at(server.url, path, token=None))
     if server is not None:
         raise ServerNameTaken
     limit, named = limits.named_server_limit_per_user, [name for name in user.servers if name]

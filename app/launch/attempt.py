@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeVar
-from urllib.parse import urljoin
 
 from app.launch.cleanup import Traces
 from app.launch.model import Attempt, Event, LaunchRequest, Status, Step
@@ -27,8 +26,6 @@ Record = Callable[[Step], Awaitable[object]]
 class Entry:
     """How visitors get into their servers."""
 
-    hub_url: str
-    """The URL under which browsers reach the Hub; every server's URL begins with its scheme and host."""
     token_mode: Literal["hub", "user_options", "none"]
     """`none`: by their own login at the Hub, so that no token is made for them."""
     token_lifetime_s: int
@@ -72,7 +69,7 @@ async def run(
         url = await spawn.run({**user_options, "token": credential.token})
     else:
         credential, url = _Credential(), await spawn.run(user_options)
-    await _record_ready(attempt, spawn, url, credential, entry=entry, record=record)
+    await _record_ready(attempt, spawn, url, credential, record=record)
 
 
 async def go_on(
@@ -97,31 +94,21 @@ async def go_on(
         # BinderHub's way: the Hub keeps the token among what the server was started with.
         token = (server.user_options or {}).get("token") if entry.token_mode == "user_options" else None
         credential, url = _Credential(token=token), await spawn.follow()
-    await _record_ready(attempt, spawn, url, credential, entry=entry, record=record)
+    await _record_ready(attempt, spawn, url, credential, record=record)
 
 
-async def _record_ready(
-    attempt: Attempt, spawn: Spawn, url: str, credential: _Credential, *, entry: Entry, record: Record
-) -> None:
+async def _record_ready(attempt: Attempt, spawn: Spawn, url: str, credential: _Credential, *, record: Record) -> None:
     await record(
         Step(
             phase=Status.READY,
             progress=100,
             message="The server is ready",
-            url=server_url(entry.hub_url, url),
+            url=url,
             token=credential.token,
             token_expires_at=credential.expires_at,
             server_started_at=None if attempt.creates_user else await spawn.started_at(),
         )
     )
-
-
-def server_url(hub_url: str, url: str) -> str:
-    """The Hub's `url` of a server as browsers reach it: absolute, ending in `/`, without a query.
-
-    The Hub's is a path that already has the Hub's base_url in it; with subdomains it is absolute.
-    """
-    return urljoin(hub_url, url.partition("?")[0]).rstrip("/") + "/"
 
 
 async def _mint(attempt: Attempt, hub: Hub, entry: Entry, traces: Traces) -> _Credential:

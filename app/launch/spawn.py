@@ -8,9 +8,18 @@ from typing import Any
 
 from app.launch.causes import cause_of
 from app.launch.cleanup import Traces
-from app.launch.errors import HubBusy, HubUnavailable, LaunchError, NotStarting, ServerExists, SpawnCancelled, SpawnLost
+from app.launch.errors import (
+    HubBusy,
+    HubUnavailable,
+    LaunchError,
+    NotStarting,
+    ServerExists,
+    ServerNotFound,
+    SpawnCancelled,
+    SpawnLost,
+)
 from app.launch.model import Attempt, Event, Status, Step
-from app.launch.ports import Hub, Reach, Server
+from app.launch.ports import Hub, Reach, Reached, Server
 from app.launch.progress import ProgressFilter
 
 _PEEK_S = (0.05, 0.2)
@@ -23,6 +32,10 @@ BUSY_S = 15.0
 """How long to stay away from a Hub that answers 429 without a `Retry-After`."""
 _SECOND_LOOK_S = 1.5
 """A spawn that was cancelled is `ready` in the Hub's user model for about a second."""
+_SILENT_S = 10.0
+"""A server that does not answer for so long, though the Hub says that it is ready, gets an event that says so."""
+_FOREIGN_S = 30.0
+"""So long a web server that is not the Hub's proxy may answer, as an ingress does while its routes change."""
 
 
 WaitInLine = Callable[[HubBusy, int], Awaitable[None]]
@@ -75,7 +88,7 @@ class Spawn:
                 self._filter.count(2)
                 turn += 1
             else:
-                await self._confirm()
+                await self._confirm(url)
                 return url
 
     async def follow(self) -> str:
@@ -83,7 +96,7 @@ class Spawn:
         asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         asked.set_result(None)
         url = await self._follow(asked)
-        await self._confirm()
+        await self._confirm(url)
         return url
 
     async def started_at(self) -> datetime | None:
@@ -150,21 +163,30 @@ class Spawn:
     def _spawning_for_s(self) -> float | None:
         return None if self._began_at is None else (datetime.now(UTC) - self._began_at).total_seconds()
 
-    async def _confirm(self) -> None:
+    async def _confirm(self, url: str) -> None:
         """Return once the server itself answers: a spawn that was cancelled announces `ready` too.
 
-        Where there is no way to the server from here, the Hub is believed if it says `ready` twice.
+        Where nothing shows the server, the Hub is believed if it says `ready` twice. Where another web server answers
+        in its place, the launch fails, ServerNotFound: its visitor would not find the server either.
         """
-        believed = False
+        loop = asyncio.get_running_loop()
+        begun_at, believed, told = loop.time(), False, False
         for pause in _pauses(*_CONFIRM_S):
-            reach = await self._hub.reach_server(self._username, self._server_name)
-            if reach is Reach.ANSWERS:
+            reached = await self._hub.reach_server(self._username, self._server_name, url)
+            if reached.reach is Reach.ANSWERS:
                 return
             server = await self._standing_server()
-            if reach is Reach.UNREACHABLE and server.ready:
+            waited_s = loop.time() - begun_at
+            if reached.reach is Reach.FOREIGN and waited_s > _FOREIGN_S:
+                raise ServerNotFound(reached.status)
+            if reached.reach is Reach.UNKNOWN and server.ready:
                 if believed:
                     return
                 believed = True
+            elif waited_s > _SILENT_S and not told:
+                told = True
+                self._filter.count(1)
+                await self._record(Step(phase=Status.LAUNCHING, progress=None, message=_silence(reached)))
             await asyncio.sleep(_SECOND_LOOK_S if believed else pause)
 
     async def _standing_server(self) -> Server:
@@ -181,6 +203,11 @@ class Spawn:
         seconds = pause_s(busy, turn)
         await self._record(busy_step(seconds))
         await asyncio.sleep(seconds)
+
+
+def _silence(reached: Reached) -> str:
+    said = "nothing answers" if reached.status is None else f"something else answers {reached.status}"
+    return f"JupyterHub says that the server is ready, but {said} at the server's address. Asking again"
 
 
 def pause_s(busy: HubBusy, turn: int, *, most_s: float = BUSY_S) -> float:

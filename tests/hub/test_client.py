@@ -16,7 +16,6 @@ from app.launch.errors import (
     ServerExists,
     TokenRefused,
 )
-from app.launch.ports import Reach
 from tests.fakes.hub import FakeHub, SpawnPlan
 
 FORBIDDEN: dict[str, Any] = {"status": 403, "message": "Action is not authorized with current scopes"}
@@ -157,21 +156,6 @@ async def test_a_stream_that_breaks_gives_what_came_before(hub: FakeHub, client:
     assert (await anext(events)).message == "Server requested"
     with pytest.raises(HubUnavailable, match="the connection broke before the answer was complete"):
         await anext(events)
-
-
-@pytest.mark.parametrize("status", [302, 424, 503])
-async def test_a_server_that_is_not_there_does_not_answer(hub: FakeHub, client: HubClient, status: Any) -> None:
-    hub.absent_status = status
-
-    assert await client.reach_server("alice", "") is Reach.ABSENT
-    assert await client.reach_server("alice", "two") is Reach.ABSENT
-
-
-async def test_a_server_that_sends_its_visitors_to_a_login_answers(hub: FakeHub, client: HubClient) -> None:
-    location = f"{hub.base_url}hub/api/oauth2/authorize?client_id=x"
-    hub.fail_on("reach_server", status=302, headers={"Location": location})
-
-    assert await client.reach_server("alice", "") is Reach.ANSWERS
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------------

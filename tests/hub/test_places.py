@@ -54,12 +54,18 @@ async def _read(client: HubClient, username: str, server_name: str) -> None:
             pass
 
 
+def _root(client: HubClient, username: str, server_name: str) -> str:
+    """As the Hub tells it."""
+    names = [username, server_name] if server_name else [username]
+    return client._url_of(f"/user/{'/'.join(quote(name, safe='@~') for name in names)}/")
+
+
 CALLS: Sequence[Ask] = (
     lambda hub, user, _: hub.create_user(user),
     lambda hub, user, _: hub.get_user(user, include_stopped_servers=True),
     lambda hub, user, server: hub.start_server(user, server, {}),
     _read,
-    lambda hub, user, server: hub.reach_server(user, server),
+    lambda hub, user, server: hub.reach_server(user, server, _root(hub, user, server)),
     lambda hub, user, _: hub.mint_token(user, scope=f"access:servers!user={user}", note="n", expires_in_s=9),
     lambda hub, user, _: hub.revoke_tokens(user, note="n"),
     lambda hub, user, server: hub.stop_server(user, server, remove=True),

@@ -14,11 +14,12 @@ from tornado import web
 
 from tests.fakes.spawn_plan import SpawnPlan
 
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+_VERSION = b'{"version": "2.17.0"}'
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(_VERSION), _VERSION)
 
 
 class PlanSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is not typed
-    """Starts no process: the "server" is a port of the Hub's own loop that answers everything with 200."""
+    """Starts no process: the "server" is a port of the Hub's own loop, and answers everything with a version."""
 
     _listener: asyncio.Server | None = None
     _started_at: float | None = None

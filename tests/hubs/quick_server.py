@@ -1,4 +1,4 @@
-"""A user's server in a Hub of the tests: it answers everything, and starts in a moment or when it is told to.
+"""A user's server in a Hub of the tests: it answers everything with a version, and starts in a moment or when told to.
 
 It asks for no token, but one that is sent must be good for it.
 
@@ -26,6 +26,8 @@ BROKEN_IMAGES = "example.org/broken"
 """A server of an image whose name begins so ends at once."""
 JUPYTERLAB_IMAGE = "example.org/jupyterlab:1"
 """A server of this image is the real thing, which takes its time."""
+VERSION = b'{"version": "2.17.0"}'
+"""What a Jupyter server answers at /api."""
 _POLL_S = 0.02
 
 
@@ -39,9 +41,9 @@ class Answer(BaseHTTPRequestHandler):
         query = parse_qs(urlsplit(self.path).query)
         token = query["token"][0] if "token" in query else self.headers.get("Authorization", "").partition(" ")[2]
         self.send_response(200 if not token or is_good(token) else 403)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", str(len(VERSION)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(VERSION)
 
 
 def is_good(token: str) -> bool:

@@ -31,7 +31,7 @@ def request(username: str = "", server_name: str = "") -> LaunchRequest:
 def accounts(
     client: HubClient, hub: FakeHub, *, create_user: bool = True, named: bool = False, limit: int = 0
 ) -> Accounts:
-    limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=limit, hub_url=hub.url)
+    limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=limit)
     return Accounts(client, create_user=create_user, limits=limits)
 
 

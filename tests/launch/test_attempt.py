@@ -13,7 +13,7 @@ import pytest
 from app.hub.client import HubClient
 from app.hub.connect import connect_hub
 from app.launch import spawn
-from app.launch.attempt import Entry, run, server_url
+from app.launch.attempt import Entry, run
 from app.launch.cleanup import Traces, clean_up
 from app.launch.errors import (
     HubForbidden,
@@ -21,6 +21,7 @@ from app.launch.errors import (
     HubUnavailable,
     NoRoom,
     ServerExists,
+    ServerNotFound,
     SpawnCancelled,
     SpawnFailed,
     SpawnLost,
@@ -29,6 +30,7 @@ from app.launch.errors import (
 )
 from app.launch.model import Attempt, Event, LaunchRequest, Status, Step
 from app.settings import Settings
+from tests.fakes.front import front
 from tests.fakes.hub import FakeHub, SpawnPlan
 
 ATTEMPT = Attempt(launch_id="01JDB9Z3N8Q4V7R2M5X6C1T0YK", number=1, username="alice")
@@ -44,7 +46,7 @@ class Attempted:
         self.traces = Traces()
         self._recorded = asyncio.Event()
         self._client = client
-        given: dict[str, Any] = {"hub_url": hub.url, "token_mode": "hub", "token_lifetime_s": 60} | entry
+        given: dict[str, Any] = {"token_mode": "hub", "token_lifetime_s": 60} | entry
         self._entry = Entry(**given)
 
     async def record(self, step: Step) -> None:
@@ -402,6 +404,62 @@ async def test_where_servers_cannot_be_reached_the_hub_is_believed_and_that_is_w
     assert "LAUNCHER_PROXY_URL" in caplog.text
 
 
+async def test_where_another_web_server_answers_the_launch_fails_and_says_what_answered(
+    hub: FakeHub, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("app.launch.spawn._FOREIGN_S", 0.3)
+    async with front({}) as elsewhere, connect_hub(settings.model_copy(update={"proxy_url": elsewhere.url})) as client:
+        attempted = Attempted(hub, client)
+
+        with pytest.raises(ServerNotFound, match="something that is not the server answers 404") as failure:
+            await attempted.run()
+
+    assert hub.users["alice"].servers[""].ready
+    assert Status.READY not in [step.phase for step in attempted.steps]
+    assert "127.0.0.1" not in str(failure.value)
+    assert elsewhere.url in caplog.text
+    assert "Set LAUNCHER_PROXY_URL" in caplog.text
+
+
+async def test_a_server_that_does_not_answer_for_long_is_told_of_once(
+    hub: FakeHub, client: HubClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.launch.spawn._SILENT_S", 0.0)
+    hub.fail_on("reach_server", status=503, times=4)
+    attempted = Attempted(hub, client)
+
+    await attempted.run()
+
+    waiting = "JupyterHub says that the server is ready, but something else answers 503 at the server's address."
+    assert [message.startswith(waiting) for message in attempted.messages].count(True) == 1
+    assert attempted.steps[-1].phase is Status.READY
+
+
+async def test_a_server_that_is_not_jupyter_is_ready_when_the_hub_has_said_so_twice(
+    hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.fail_on("reach_server", status=404, body="html", times=2)
+    attempted = Attempted(hub, client)
+
+    await attempted.run()
+
+    assert attempted.steps[-1].phase is Status.READY
+    assert hub.count("server_ready") == 1
+    assert caplog.records == []
+
+
+async def test_a_hook_that_changes_the_ready_event_does_not_change_where_the_server_is(
+    hub: FakeHub, client: HubClient
+) -> None:
+    told = f'data: {{"progress": 100, "ready": true, "url": "{hub.base_url}user/alice/rstudio/?x=1"}}\n\n'
+    hub.fail_on("progress", status=200, body=told.encode())
+    attempted = Attempted(hub, client)
+
+    await attempted.run()
+
+    assert attempted.steps[-1].url == f"{hub.url}user/alice/"
+
+
 # --- cleaning up ------------------------------------------------------------------------------------------------------
 
 
@@ -480,20 +538,3 @@ async def test_a_hub_before_5_1_finishes_its_spawn_first(client: HubClient, hub:
     await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING)
 
     assert hub.users == {}
-
-
-# --- URLs -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("hub_url", "url", "expected"),
-    [
-        ("https://h.org/", "/user/a/", "https://h.org/user/a/"),
-        ("https://h.org/base/", "/base/user/a/", "https://h.org/base/user/a/"),
-        ("https://h.org/", "https://a.h.org/user/a/", "https://a.h.org/user/a/"),
-        ("https://h.org/", "/user/a%20b/?x=1", "https://h.org/user/a%20b/"),
-        ("https://h.org/", "/user/a", "https://h.org/user/a/"),
-    ],
-)
-def test_a_servers_url_is_joined_never_glued(hub_url: str, url: str, expected: str) -> None:
-    assert server_url(hub_url, url) == expected

@@ -62,7 +62,7 @@ async def client_of(hub: FakeHub, *, unreachable: str = "") -> AsyncGenerator[Hu
         yield HubClient(
             transport,
             api_url=f"{hub.api_url}/",
-            server_check_url=hub.url,
+            hub_url=hub.url,
             token=hub.api_token,
             retries=2,
             retry_delay_s=0,
@@ -87,7 +87,7 @@ async def failed(hub: FakeHub, client: HubClient, attempt: Attempt, **entry: Any
         raise busy
 
     traces = Traces()
-    given: dict[str, Any] = {"hub_url": hub.url, "token_mode": "none", "token_lifetime_s": 60} | entry
+    given: dict[str, Any] = {"token_mode": "none", "token_lifetime_s": 60} | entry
     with pytest.raises(LaunchError) as raised:
         await run(
             attempt, REQUEST, hub=client, entry=Entry(**given), record=record, traces=traces, wait_in_line=give_up

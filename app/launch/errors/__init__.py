@@ -44,6 +44,7 @@
     └── SpawnError                   the Hub was asked, and no server came of it
         ├── SpawnLost                  the Hub knows nothing of the spawn any more
         ├── SpawnCancelled             the spawn was cancelled at the Hub, not by us
+        ├── ServerNotFound             another web server answers at the server's address
         ├── SpawnTimedOut              launch_timeout ran out
         ├── NotAdmitted                it ends in line
         │   ├── QueueTimedOut            its turn did not come in LAUNCHER_MAX_WAIT_S
@@ -124,6 +125,7 @@ from app.launch.errors.spawn import (
     NotAdmitted,
     QueueTimedOut,
     ServerExited,
+    ServerNotFound,
     ServerSilent,
     SpawnCancelled,
     SpawnError,
@@ -179,6 +181,7 @@ __all__ = [
     "ServerExists",
     "ServerExited",
     "ServerNameTaken",
+    "ServerNotFound",
     "ServerSilent",
     "ServerStopped",
     "ServiceStopping",

@@ -75,6 +75,24 @@ class SpawnTimedOut(SpawnError):
         super().__init__(f"The server was not ready within {launch_timeout_s:g} seconds.")
 
 
+class ServerNotFound(SpawnError):
+    """The Hub says that the server is ready, and another web server answers at the server's address."""
+
+    code = "server_not_found"
+    title = "The server is not at its address"
+    advice = "Tell the operator of this service: only they can change this."
+    operator_advice = (
+        "LAUNCHER_HUB_URL or LAUNCHER_PROXY_URL leads to another web server than JupyterHub's proxy. The log of this "
+        "service names the address."
+    )
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(
+            f"JupyterHub says that the server is ready, but something that is not the server answers {status} at the "
+            "server's address."
+        )
+
+
 class SpawnFailed(SpawnError):
     """The Hub said that the spawn failed, in words that fit none of the classes below."""
 

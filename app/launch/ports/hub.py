@@ -17,7 +17,7 @@ class Server:
     ready: bool
     pending: Literal["spawn", "stop", "check"] | None
     url: str
-    """As the Hub gives it: mostly a path that includes the Hub's base_url, absolute with subdomains."""
+    """The root under which browsers reach it: absolute, ending in `/`, without a query."""
     started_at: datetime | None = None
     """By the Hub's clock; None while it is not running."""
     user_options: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -48,7 +48,7 @@ class Progress:
     """The Hub's word for it; a spawn that was cancelled announces it too, so ask the server itself."""
     failed: bool = False
     url: str | None = None
-    """With `ready`: as in `Server.url`."""
+    """With `ready`: as in `Server.url`; None if the Hub's is not the server's root."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,13 +79,26 @@ class LoginToken:
 
 
 class Reach(Enum):
-    """What asking a server itself gave."""
+    """The meaning of the answer at a server's address."""
 
     ANSWERS = auto()
+    """The server itself has answered."""
     ABSENT = auto()
-    """The proxy answered, and not for the server: 5xx, 424, or a redirect to the Hub."""
-    UNREACHABLE = auto()
-    """There is no way to the proxy from here, so nothing is known."""
+    """The Hub or its proxy has answered, or nothing in time: the proxy has no way to the server, or not yet."""
+    FOREIGN = auto()
+    """A web server that is not the Hub's proxy has answered: the address leads elsewhere."""
+    UNKNOWN = auto()
+    """Nothing shows whether it is the server, as the address cannot be reached from here, or as the server is not a
+    Jupyter server. The Hub's word is all there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The result of asking a server itself."""
+
+    reach: Reach
+    status: int | None = None
+    """Of the HTTP answer; None without an answer."""
 
 
 class Hub(Protocol):
@@ -140,5 +153,5 @@ class Hub(Protocol):
     async def revoke_tokens(self, username: str, *, note: str) -> None:
         """Revoke every token of the user that carries this note. `GET` and `DELETE /users/{name}/tokens`."""
 
-    async def reach_server(self, username: str, server_name: str) -> Reach:
-        """Ask the server itself, `GET /user/{name}/{server_name}/api` by way of the proxy, no token."""
+    async def reach_server(self, username: str, server_name: str, url: str) -> Reached:
+        """Ask the server itself, by way of the proxy, without a token: `GET {url}api`. `url` is as in `Server.url`."""
