@@ -5,7 +5,7 @@ import json
 import sys
 import uuid
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
@@ -26,7 +26,7 @@ async def check_launch(url: str, hub: HubProcess) -> int:
             location, secret, ready = await _launch(http, url)
             await _open(http, ready["open_url"])
             await _calculate(http, ready["url"], ready["token"])
-            await _cancel(http, url + location, secret)
+            await _cancel(http, urljoin(url, location), secret)
             await _look_at_the_hub(http, hub, ready["url"])
     except (DemoError, TimeoutError, aiohttp.ClientError) as error:
         print(f"The check failed: {str(error) or 'it took too long.'}", file=sys.stderr)

@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import json
 import logging
+import secrets
 import signal
 import socket
 import sys
@@ -27,7 +28,7 @@ from app.store.sqlite import FileLock
 log = logging.getLogger(__name__)
 
 _LOOPBACK = "127.0.0.1"
-"""The demo lets anybody start processes, so it is for this machine alone."""
+"""The demo starts processes for whoever has its address: on this machine alone, below a path that nobody can guess."""
 _LOCK = "demo.lock"
 
 
@@ -111,9 +112,10 @@ async def _serve(hub: HubProcess, *, port: int, check: bool) -> int:
         hub_api_token=hub.token,
         database_url=f"sqlite:///{hub.state}/hublaunch.sqlite",
         allowed_images=(CHECK_BODY["image"], "*"),
+        prefix=f"/{secrets.token_urlsafe(24)}",
     )
     log.warning("Demo: every image is allowed, and servers run from the local Python environment whatever is named")
-    url = f"http://{_LOOPBACK}:{port}"
+    url = f"http://{_LOOPBACK}:{port}{settings.prefix}"
     async with _served(settings, port) as serving:
         if check:
             return await check_launch(url, hub)
@@ -168,15 +170,19 @@ def _welcome(url: str, hub: HubProcess) -> str:
 Launch at {url}/ (API: {url}/docs)
 JupyterHub runs at {hub.public_url} (log: {hub.log_path})
 
-Or ask at a shell, and open it:
+Whoever has that address can run programs as you: the key in it is made at each start. To ask at a shell:
 
-  hublaunch launch {CHECK_BODY["image"]} --repo {CHECK_BODY["repo_url"]} --url {url} --open
+  export HUBLAUNCH_URL={url}/
+
+then launch, and open it:
+
+  hublaunch launch {CHECK_BODY["image"]} --repo {CHECK_BODY["repo_url"]} --open
 
 or by the API, and open the open_url that comes with `ready`:
 
   curl -N -H 'Accept: text/event-stream' -H 'Content-Type: application/json' \\
        -d '{body}' \\
-       {url}/launch
+       "${{HUBLAUNCH_URL}}launch"
 
 Servers run from the local Python environment, whatever image is named. Ctrl-C ends everything.
 """

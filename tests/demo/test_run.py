@@ -1,12 +1,15 @@
 import asyncio
+import re
 import socket
 import sys
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import pytest
 
 from app.demo import run
+from app.demo.check import CHECK_BODY
 from app.demo.errors import DemoError
 from app.demo.process import HubProcess, free_port
 from app.demo.run import DemoSettings, run_demo
@@ -114,3 +117,31 @@ async def test_the_demo_ends_when_hublaunch_was_told_to_stop_and_leaves_the_hub_
     assert child.returncode is None
     child.kill()
     await child.wait()
+
+
+async def test_only_who_has_the_key_in_the_address_reaches_the_demo(
+    hub: FakeHub, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = HubProcess(state=tmp_path, proxy_command=["unused"])
+    process.public_url, process.token, process.api_url = hub.url, hub.api_token, f"{hub.url}hub/api/"
+    asked: dict[str, int] = {}
+
+    async def ask(*_: object) -> None:
+        """What is asked while the demo runs, in place of waiting for its end."""
+        [url] = set(re.findall(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", capsys.readouterr().out))
+        async with httpx.AsyncClient(trust_env=False) as http:
+            for place, base in {
+                "with": url,
+                "without": urljoin(url, "/"),
+                "another": urljoin(url, f"/{'x' * 32}/"),
+            }.items():
+                for path in ("", "session", "launch", "docs", "status", "openapi.json"):
+                    answer = await http.get(f"{base}{path}")
+                    asked[f"{place} {path}"] = answer.status_code
+                asked[f"{place} POST"] = (await http.post(f"{base}launch", json=CHECK_BODY)).status_code
+
+    monkeypatch.setattr(run, "_until_either_ends", ask)
+    await run._serve(process, port=free_port(), check=False)
+
+    assert {status for place, status in asked.items() if not place.startswith("with ")} == {404}
+    assert (asked["with "], asked["with session"], asked["with POST"]) == (200, 200, 202)

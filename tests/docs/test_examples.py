@@ -47,7 +47,7 @@ def placed(text: str, service: Service, hub: FakeHub) -> str:
 
 def variables(service: Service, directory: Path) -> dict[str, str]:
     return os.environ | {
-        "HUBLAUNCH_URL": str(service.http.base_url),
+        "HUBLAUNCH_URL": f"{str(service.http.base_url).rstrip('/')}/",
         "XDG_STATE_HOME": str(directory / "state"),
         "PYTHONPATH": str(ROOT),
         "NO_PROXY": "127.0.0.1",
