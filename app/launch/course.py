@@ -246,7 +246,9 @@ class Course:
                 progress=None,
                 message=error.title,
                 problem=Problem.of(error),
-                failed_spawn=failed_spawn(error, hub_version=self._hub_version()),
+                failed_spawn=failed_spawn(
+                    error, hub_version=self._hub_version(), on_account=not launch.attempt.creates_user
+                ),
             ),
         )
 

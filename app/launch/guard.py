@@ -25,6 +25,7 @@ PROVEN_FOR = timedelta(hours=1)
 FAILING_FOR = timedelta(minutes=10)
 """How long an image stands refused that has failed for causes of its own."""
 _FAILURES_OF_AN_IMAGE = 2
+_CALLERS = 2
 _UNPROVEN_OF_AN_IMAGE = 2
 _REFUSALS_COUNT_BEFORE = (6,)
 """JupyterHub 6 does not count what its spawner refuses with a 4xx."""
@@ -38,13 +39,15 @@ def known_as(image: str) -> str:
     return str(replace(reference, tag=None) if reference.digest else reference)
 
 
-def failed_spawn(error: LaunchError, *, hub_version: str | None) -> FailedSpawn | None:
+def failed_spawn(error: LaunchError, *, hub_version: str | None, on_account: bool) -> FailedSpawn | None:
     """What the Hub counts of this error, and whose fault it was; None if the Hub does not count it.
 
-    A Hub of unknown version is taken to be an old one.
+    On an account that was there before, what the user's own volume can have caused is not the image's fault. A Hub of
+    unknown version is taken to be an old one.
     """
     if isinstance(error, SpawnFailed):
-        return FailedSpawn(cause=error.title if error.is_of_image else None)
+        is_of_image = error.is_of_image and not (on_account and error.may_be_of_volume)
+        return FailedSpawn(cause=error.title if is_of_image else None)
     if isinstance(error, SpawnTimedOut):
         return broken_off(hub_version=hub_version)
     counts = isinstance(error, SpawnRefused) and _version(hub_version) < _REFUSALS_COUNT_BEFORE
@@ -72,6 +75,10 @@ class Failure:
     image: str
     at: datetime
     cause: str
+    caller: str
+    """Whose launch it was; one name for each caller."""
+    on_account: bool
+    """Whether it was on an account that was there before, not on a temporary user."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,16 +114,28 @@ class Guard:
             return "paused"
         return "proven_only" if failures and left == 1 else "open"
 
-    def failing(self, failures: Iterable[Failure]) -> Mapping[str, Failing]:
-        """Which images are refused, of failures within FAILING_FOR that no success has followed, oldest first."""
+    def failing(self, failures: Iterable[Failure], *, proven: Collection[str]) -> Mapping[str, Failing]:
+        """Which images are refused, of failures within FAILING_FOR that no success has followed, oldest first.
+
+        An image is refused after failures of two callers, or after two on temporary users unless it is `proven`.
+        """
         of_image: dict[str, list[Failure]] = {}
         for failure in failures if self.mode != "off" else ():
             of_image.setdefault(failure.image, []).append(failure)
-        return {
-            image: Failing(cause=ones[-1].cause, until=ones[-_FAILURES_OF_AN_IMAGE].at + FAILING_FOR)
-            for image, ones in of_image.items()
-            if len(ones) >= _FAILURES_OF_AN_IMAGE
-        }
+        refused = {}
+        for image, ones in of_image.items():
+            enough = [n for n in range(len(ones)) if _are_enough(ones[n:], is_proven=image in proven)]
+            if enough:  # until the first of the last that are enough is old
+                refused[image] = Failing(cause=ones[-1].cause, until=ones[enough[-1]].at + FAILING_FOR)
+        return refused
+
+
+def _are_enough(failures: Collection[Failure], *, is_proven: bool) -> bool:
+    """Whether these failures of one image show that the image is broken."""
+    if len({failure.caller for failure in failures}) >= _CALLERS:
+        return True
+    on_temporary_users = sum(not failure.on_account for failure in failures)
+    return on_temporary_users >= _FAILURES_OF_AN_IMAGE and not is_proven
 
 
 class Room:
@@ -130,15 +149,19 @@ class Room:
         at_hub: Mapping[str, int],
         proven: Collection[str],
         blamed: Collection[Failure],
+        failing: Collection[str],
         failures: int,
         grown: int,
     ) -> None:
-        """`most` at the Hub at once whatever the guard says; `at_hub`: launches by image; `blamed` as in `failing`."""
+        """`most` at the Hub at once whatever the guard says; `at_hub`: launches by image; `failing`: images that are
+        refused for failures in `blamed`.
+        """
         self._guard = guard
         self._most = most
         self._at_hub = Counter(at_hub)
         self._proven = proven
-        self._blamed = Counter(failure.image for failure in blamed)
+        self._blamed = {failure.image for failure in blamed}
+        self._failing = failing
         self._state = guard.state(failures=failures)
         self._window = guard.window(failures=failures, grown=grown)
 
@@ -161,7 +184,7 @@ class Room:
         match self._state:
             case "off":
                 return True
-            case _ if self._blamed[image] >= _FAILURES_OF_AN_IMAGE:
+            case _ if image in self._failing:
                 return False
             case "paused":
                 return False
@@ -171,7 +194,7 @@ class Room:
                 at_stake = everything if self._guard.mode == "strict" else everything - self._sound
                 return (is_proven and self._guard.mode == "normal") or (
                     at_stake < self._window
-                    and (is_proven or self._at_hub[image] + self._blamed[image] < _UNPROVEN_OF_AN_IMAGE)
+                    and (is_proven or self._at_hub[image] + (image in self._blamed) < _UNPROVEN_OF_AN_IMAGE)
                 )
 
     @property

@@ -88,13 +88,16 @@ def _admit(connection: Connection, admit: Admit) -> LetThrough:
     for row in connection.execute(_AT_HUB):
         at_hub[known_as(row.image)] += row.launches
     blamed, run = outcomes.blamed(connection), outcomes.run(connection)
-    failing = admit.guard.failing(blamed)
+    of_interest = {one.image for one in waiting} | at_hub.keys() | {failure.image for failure in blamed}
+    proven = outcomes.proven(connection, of_interest)
+    failing = admit.guard.failing(blamed, proven=proven)
     room = Room(
         admit.guard,
         most=admit.most,
         at_hub=at_hub,
-        proven=outcomes.proven(connection, {one.image for one in waiting} | at_hub.keys()),
+        proven=proven,
         blamed=blamed,
+        failing=failing,
         failures=run.failures,
         grown=run.grown,
     )

@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.launch.guard import FAILING_FOR, PROVEN_FOR, Failing, Failure, Guard
 from app.launch.model import FailedSpawn
 from app.store.shared import now
-from app.store.tables import Instant, admission, images, spawn_failures
+from app.store.tables import Instant, admission, images, launch_attempts, launches, spawn_failures
 
 _AT = bindparam("instant", type_=Instant)
 _SINCE = bindparam("since", type_=Instant)
@@ -63,8 +63,20 @@ _PROVEN = select(images.c.image).where(
     images.c.ready_at > _SINCE, images.c.image.in_(bindparam("of_images", expanding=True))
 )
 _BLAMED = (
-    select(spawn_failures.c.image, spawn_failures.c.at, spawn_failures.c.cause)
+    select(
+        spawn_failures.c.image,
+        spawn_failures.c.at,
+        spawn_failures.c.cause,
+        launches.c.caller_kind,
+        launches.c.caller_key,
+        launch_attempts.c.creates_user,
+    )
     .outerjoin(images, images.c.image == spawn_failures.c.image)
+    .join(launches, launches.c.id == spawn_failures.c.launch_id)
+    .join(
+        launch_attempts,
+        (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt),
+    )
     .where(
         spawn_failures.c.cause.is_not(None),
         spawn_failures.c.at > _SINCE,
@@ -143,12 +155,22 @@ def proven(connection: Connection, of_images: Collection[str]) -> set[str]:
 def blamed(connection: Connection) -> Sequence[Failure]:
     """What is held against images, oldest first."""
     rows = connection.execute(_BLAMED, {"since": now(connection) - FAILING_FOR})
-    return [Failure(image=row.image, at=row.at, cause=row.cause) for row in rows]
+    return [
+        Failure(
+            image=row.image,
+            at=row.at,
+            cause=row.cause,
+            caller=f"{row.caller_kind}:{row.caller_key}",
+            on_account=not row.creates_user,
+        )
+        for row in rows
+    ]
 
 
 def failing(connection: Connection, guard: Guard) -> Mapping[str, Failing]:
     """The images that are refused."""
-    return guard.failing(blamed(connection))
+    failures = blamed(connection)
+    return guard.failing(failures, proven=proven(connection, {failure.image for failure in failures}))
 
 
 def clear(connection: Connection, clears: Sequence[str | None]) -> Sequence[None]:

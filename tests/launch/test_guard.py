@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.launch.errors import (
+    CommandNotFound,
     HubForbidden,
     ImageNotFound,
     LaunchError,
@@ -19,13 +20,14 @@ from app.launch.errors import (
     SpawnTimedOut,
 )
 from app.launch.guard import FAILING_FOR, Failure, Guard, GuardMode, Room, failed_spawn, known_as
+from app.launch.model import FailedSpawn
 
 NORMAL, STRICT, OFF = (Guard(mode=mode, failure_limit=4) for mode in ("normal", "strict", "off"))
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
 def room(guard: Guard = NORMAL, **known: object) -> Room:
-    empty = {"most": 50, "at_hub": {}, "proven": (), "blamed": (), "failures": 0, "grown": 0}
+    empty = {"most": 50, "at_hub": {}, "proven": (), "blamed": (), "failing": (), "failures": 0, "grown": 0}
     return Room(guard, **{**empty, **known})  # type: ignore[arg-type]
 
 
@@ -84,11 +86,16 @@ def test_switched_off_everything_goes_that_there_is_room_for() -> None:
 def test_an_image_that_failed_once_goes_alone_and_after_that_not_at_all() -> None:
     assert taken(room(blamed=[failure("a")]), ["a", "a", "b"]) == 2
     assert taken(room(blamed=[failure("a")], at_hub={"a": 1}), ["a"]) == 0
-    assert taken(room(blamed=[failure("a")] * 2, proven={"a"}), ["a", "b", "a", "c"]) == 2
+    assert taken(room(blamed=[failure("a")] * 2, failing={"a"}, proven={"a"}), ["a", "b", "a", "c"]) == 2
 
 
-def failure(image: str, minute: int = 0) -> Failure:
-    return Failure(image=image, at=NOON + timedelta(minutes=minute), cause=f"cause {minute}")
+def test_an_image_whose_failures_are_not_enough_to_refuse_it_goes_alone() -> None:
+    assert taken(room(blamed=[failure("a")] * 5), ["a", "a", "b"]) == 2
+
+
+def failure(image: str, minute: int = 0, *, caller: str = "anonymous:192.0.2.7", on_account: bool = False) -> Failure:
+    at = NOON + timedelta(minutes=minute)
+    return Failure(image=image, at=at, cause=f"cause {minute}", caller=caller, on_account=on_account)
 
 
 @pytest.mark.parametrize(
@@ -141,12 +148,54 @@ def test_its_state_is_told_in_a_word(mode: GuardMode, failures: int, state: str)
 def test_an_image_is_refused_after_two_failures_until_the_first_of_the_last_two_is_old() -> None:
     failures = [failure(image, minute) for minute, image in enumerate("abaa")]
 
-    failing = NORMAL.failing(failures)
+    failing = NORMAL.failing(failures, proven=())
 
     assert set(failing) == {"a"}
     assert failing["a"].cause == "cause 3"
     assert failing["a"].until == NOON + timedelta(minutes=2) + FAILING_FOR
-    assert OFF.failing(failures) == {}
+    assert OFF.failing(failures, proven=()) == {}
+
+
+@pytest.mark.parametrize(
+    ("callers", "on_account", "is_proven", "until"),
+    [
+        ("aa", False, False, 0),
+        ("aa", False, True, None),
+        ("ab", False, True, 0),
+        ("aaaa", True, False, None),
+        ("ab", True, False, 0),
+        ("ab", True, True, 0),
+        ("abb", True, False, 0),
+        ("aab", True, False, 1),
+    ],
+)
+def test_one_caller_has_an_image_refused_only_by_temporary_users_and_only_one_that_is_not_proven(
+    callers: str, on_account: bool, is_proven: bool, until: int | None
+) -> None:
+    failures = [failure("i", minute, caller=name, on_account=on_account) for minute, name in enumerate(callers)]
+
+    failing = NORMAL.failing(failures, proven={"i"} if is_proven else ())
+
+    at = None if until is None else NOON + timedelta(minutes=until) + FAILING_FOR
+    assert {image: one.until for image, one in failing.items()} == ({} if at is None else {"i": at})
+
+
+def test_a_failure_on_an_account_and_one_on_a_temporary_user_of_one_caller_are_not_enough() -> None:
+    assert NORMAL.failing([failure("i"), failure("i", on_account=True)], proven=()) == {}
+
+
+@pytest.mark.parametrize("error", [ServerExited("status 1"), CommandNotFound("no such file")])
+def test_what_a_users_own_volume_can_cause_is_counted_and_not_held_against_the_image(error: LaunchError) -> None:
+    on_account, temporary = (failed_spawn(error, hub_version="6.1.1", on_account=own) for own in (True, False))
+
+    assert on_account == FailedSpawn(cause=None)
+    assert temporary == FailedSpawn(cause=error.title)
+
+
+def test_what_no_volume_can_cause_is_held_against_the_image_on_an_account_too() -> None:
+    error = ImageNotFound("manifest unknown")
+
+    assert failed_spawn(error, hub_version="6.1.1", on_account=True) == FailedSpawn(cause=error.title)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +217,7 @@ def test_an_image_is_refused_after_two_failures_until_the_first_of_the_last_two_
     ],
 )
 def test_what_the_hub_counts_is_counted(error: LaunchError, version: str | None, counts: bool, of_image: bool) -> None:
-    failed = failed_spawn(error, hub_version=version)
+    failed = failed_spawn(error, hub_version=version, on_account=False)
 
     assert (failed is not None) is counts
     assert (failed is not None and failed.cause is not None) is of_image

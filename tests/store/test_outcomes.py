@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
 from app.launch.guard import FAILING_FOR, PROVEN_FOR, Guard, known_as
-from app.launch.model import FailedSpawn, Launch, LaunchRequest, Step
+from app.launch.model import Caller, FailedSpawn, Launch, LaunchRequest, Step
 from app.launch.ports import LetThrough
 from app.sealing import Sealer
 from app.store import outcomes
@@ -155,6 +156,31 @@ async def test_a_success_makes_an_image_s_failures_good(store: SqlLaunchStore) -
 async def spawn_both(store: SqlLaunchStore, launches: Sequence[Launch]) -> None:
     await end(store, launches[0], BROKEN)
     await end(store, launches[1], READY)
+
+
+def on_account(name: str) -> dict[str, Any]:
+    """A launch of this Hub user on their own account."""
+    launch = new_launch()
+    attempt = replace(launch.attempt, username=name, creates_user=False)
+    return {
+        "id": launch.id,
+        "last_event": launch.last_event,
+        "attempt": attempt,
+        "caller": Caller(kind="hub", key=name),
+        "request": LaunchRequest(image="image"),
+        "time_left_s": 600,
+    }
+
+
+async def test_one_users_account_has_no_image_refused_and_that_of_two_has(store: SqlLaunchStore) -> None:
+    for name, is_refused in (("ada", False), ("ada", False), ("ada", False), ("bob", True)):
+        launch = await store.accept(new_launch(**on_account(name)))
+        assert await admitted(store, [launch]) == [0]
+        await end(store, launch, BROKEN)
+        await store.mark_cleaned(launch, launch.attempt)
+
+        assert (known_as("image") in await store.failing(guard=NORMAL)) is is_refused
+        await store.note_hub(f"restarted after {launch.id}", before_s=0)
 
 
 async def test_what_was_not_the_image_s_fault_is_not_held_against_it(store: SqlLaunchStore) -> None:

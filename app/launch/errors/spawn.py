@@ -98,6 +98,8 @@ class SpawnFailed(SpawnError):
 
     is_of_image: ClassVar[bool] = False
     """Whether another launch of the same image will most likely fail the same way."""
+    may_be_of_volume: ClassVar[bool] = False
+    """Whether what a user keeps in their own volume, such as a broken configuration, can be the cause as well."""
     code = "spawn_failed"
     title = "The server could not be started"
     advice = "Check the image; if it is sound, ask the operator, who finds more in the Hub's log."
@@ -132,6 +134,7 @@ class CommandNotFound(SpawnFailed):
     """The image is there, and has no program of the name that the spawner starts, or none that runs."""
 
     is_of_image = True
+    may_be_of_volume = True
     code = "command_not_found"
     title = "The image cannot run a Jupyter server for JupyterHub"
     advice = (
@@ -185,6 +188,7 @@ class ServerExited(SpawnFailed):
     """The server was started and ended by itself before it was ready."""
 
     is_of_image = True
+    may_be_of_volume = True
     code = "server_exited"
     title = "The server ended before it was ready"
     advice = "Check that the image's start command works and has enough memory."
