@@ -87,8 +87,9 @@ _HTTP_PROBLEMS: Mapping[int, Problem] = {
     403: Problem(
         code="foreign_origin",
         title="The request comes from a page that may not send it",
-        detail="A page of another origin has sent this, and that origin is not among those that may.",
-        advice="Ask the operator of this service to allow that page's origin.",
+        detail="A page of another origin has sent this, or the request does not show that none has.",
+        advice="Ask the operator of this service to allow that page's origin. A program that is no browser can send "
+        "the header X-Requested-With.",
         operator_advice="To allow the page, add its origin to LAUNCHER_CORS_ORIGINS.",
     ),
     404: Problem(

@@ -308,6 +308,43 @@ async def test_a_page_elsewhere_starts_nothing_unless_its_origin_is_allowed(
     assert hub.count("user_created") == (status == 200)
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "127.0.0.1"}, 200),
+        ({"Host": "[::1]:8083"}, 200),
+        ({"Host": "app.localhost"}, 200),
+        ({"X-Forwarded-Proto": "https"}, 200),
+        ({"Origin": FRONTEND}, 200),
+        ({"Origin": "http://hub.test"}, 200),
+        ({"Referer": f"{FRONTEND}/page?x"}, 200),
+        ({"Referer": "http://hub.test/book/page"}, 200),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"X-Requested-With": "curl"}, 200),
+        ({}, 403),
+        ({"Referer": "http://evil.test/http://hub.test/"}, 403),
+        ({"Referer": "http://hub.test@evil.test/"}, 403),
+        ({"Referer": "http://[evil"}, 403),
+        ({"Referer": ""}, 403),
+        ({"X-Forwarded-Proto": "http"}, 403),
+        ({"Host": "127.0.0.1", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"X-Requested-With": "x", "Origin": "http://evil.test"}, 403),
+    ],
+)
+async def test_over_plain_http_a_build_must_show_that_no_page_elsewhere_asks_for_it(
+    settings: Settings, hub: FakeHub, headers: dict[str, str], status: int
+) -> None:
+    given = {"cors_origins": (FRONTEND,), "allowed_hosts": ("hub.test", "127.0.0.1", "[::1]", "app.localhost")}
+    async with serve(settings.model_copy(update=given)) as service:
+        sent = ACCEPT | {"Host": "hub.test"} | headers
+        async with service.http.stream("GET", SPEC, headers=sent) as answer:
+            assert answer.status_code == status
+            if status == 200:
+                [_ async for _ in answer.aiter_lines()]
+
+    assert hub.count("user_created") == (status == 200)
+
+
 async def test_a_page_elsewhere_may_send_what_binderhub_client_sends(settings: Settings) -> None:
     asked = {
         "Origin": FRONTEND,

@@ -15,9 +15,11 @@ from tests.hubs.mortal import MortalHub
 from tests.processes import replica
 
 ELSEWHERE = "elsewhere.test"
-"""A name under which the browser finds this machine, as below `localhost`; any other leads nowhere."""
+NGINX_HOST = "launch.example.org"
+"""Names under which the browser finds this machine, as below `localhost`; any other leads nowhere."""
 WITHIN_MS = 20_000
 """So long a page is waited for, on a machine that has other things to do."""
+_NAMES = f"MAP {ELSEWHERE} 127.0.0.1, MAP {NGINX_HOST} 127.0.0.1"
 ARGUMENTS = [
     "--disable-gpu",
     "--disable-quic",
@@ -25,7 +27,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE *.localhost",
+    f"--host-resolver-rules={_NAMES}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE *.localhost",
 ]
 
 
