@@ -111,13 +111,9 @@ function listen() {
     find("image").focus();
   });
   // Coming back from the bfcache, the page shows the launches as they are by now, to the visitor who is here by now.
-  let typed = [];
-  window.addEventListener("pagehide", () => (typed = FIELDS.map((name) => find(name).value)));
-  window.addEventListener("pageshow", ({ persisted }) => {
-    if (!persisted) return;
-    for (const [n, name] of FIELDS.entries()) find(name).value = typed[n]; // WebKit empties fields without autocomplete
-    start();
-  });
+  window.addEventListener("pageshow", ({ persisted }) => persisted && start());
+  // WebKit resets fields without autocomplete when they come back, some time after pageshow.
+  window.addEventListener("pagehide", () => FIELDS.map(find).forEach((field) => (field.defaultValue = field.value)));
 }
 
 async function start() {

@@ -26,8 +26,8 @@ async def test_the_form_comes_back_as_it_was_left(page: Page, stage: Stage) -> N
     await page.get_by_label("Repository").fill(repo("changed"))
 
     await page.evaluate(LEAVE)
-    await page.evaluate("document.getElementById('form').reset()")  # what WebKit does to fields without autocomplete
     await page.evaluate(COME_BACK)
+    await page.evaluate("document.getElementById('form').reset()")  # what WebKit does to fields without autocomplete
 
     await expect(page.get_by_label("Image")).to_have_value(GATED_IMAGE)
     await expect(page.get_by_label("Repository")).to_have_value(repo("changed"))
