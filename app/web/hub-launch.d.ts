@@ -96,6 +96,11 @@ export interface LaunchTexts {
   offlineUnderWay: string;
   unreachable: string;
   unreachableAdvice: string;
+  /** For a problem with the code `already_launching`; so are the others that end in "Advice". */
+  alreadyLaunchingAdvice: string;
+  launchNotFoundAdvice: string;
+  rateLimitedAdvice: string;
+  unauthenticatedAdvice: string;
   blocked: string;
   open: string;
   openHint: string;

@@ -2,7 +2,7 @@
 
 import { isLasting, isUnderWay } from "./launch-state.js";
 import { STYLE } from "./launch-style.js";
-import { clock, filled, phaseName, place, words } from "./launch-texts.js";
+import { adviceOn, clock, filled, phaseName, place, words } from "./launch-texts.js";
 
 const SAID_EVERY_MS = 4000;
 const LOST_AFTER_MS = 2000;
@@ -139,7 +139,7 @@ export class Panel {
     const said = phase === "launching" ? words(message) : "";
     write(this.message, attempt > 1 && said ? `${filled(texts.attempt, { count: attempt })}: ${said}` : said);
     write(this.detail, problem?.detail ?? "");
-    write(this.advice, problem?.code === "unreachable" ? texts.unreachableAdvice : (problem?.advice ?? ""));
+    write(this.advice, adviceOn(problem ?? {}, texts));
     this.cancel.textContent = texts.cancel;
     this.retry.textContent = phase === "failed" ? texts.retry : texts.again;
     this.another.textContent = texts.another;

@@ -31,6 +31,10 @@ export const TEXTS = Object.freeze({
   offlineUnderWay: "You are offline. The launch continues, and this page catches up when you are back online.",
   unreachable: "The launch service cannot be reached",
   unreachableAdvice: "Check your connection, then try again. This never starts a second launch.",
+  alreadyLaunchingAdvice: "Wait until the other launch has ended, then try again.",
+  launchNotFoundAdvice: "Check the link, or launch again.",
+  rateLimitedAdvice: "Wait a moment, then try again.",
+  unauthenticatedAdvice: "Log in, then try again.",
   blocked: "Your browser did not open a new tab by itself.",
   open: "Open server",
   openHint: "Opens in a new tab",
@@ -48,6 +52,12 @@ const STAMP = /^(?:\S+ ){1,2}\[(?:Normal|Warning)\] /;
 /** The name of the phase. To strangers, the server is not theirs. */
 export function phaseName({ phase, isOwn }, texts) {
   return (isOwn ? null : texts[`${phase}Elsewhere`]) ?? texts[phase] ?? "";
+}
+
+/** What a visitor can do about a problem. Some of the service's advice is for programs: the texts replace it. */
+export function adviceOn({ code = "", advice = "" }, texts) {
+  const name = code.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+  return texts[`${name}Advice`] ?? advice;
 }
 
 /** The Hub's message, without the time and the type that KubeSpawner writes before the words of Kubernetes. */

@@ -2,7 +2,7 @@
 
 import { forgetLaunches } from "./launch-memory.js";
 import { local } from "./launch-storage.js";
-import { TEXTS } from "./launch-texts.js";
+import { TEXTS, adviceOn } from "./launch-texts.js";
 
 const TIMEOUT_MS = 30_000;
 const VISITOR = "hublaunch visitor";
@@ -41,7 +41,7 @@ async function asked() {
       answer = await ask("session");
     }
     const told = await answer.json();
-    return answer.ok ? told : { problem: told };
+    return answer.ok ? told : { problem: { ...told, advice: adviceOn(told, TEXTS) } };
   } catch {
     return { problem: { title: TEXTS.unreachable, advice: TEXTS.unreachableAdvice } };
   }
