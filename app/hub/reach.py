@@ -76,7 +76,7 @@ class ServerProbe:
 
     def __init__(self, transport: httpx.AsyncBaseTransport, *, hub_url: str, proxy_url: str | None) -> None:
         self._transport = transport
-        self._hub = urlsplit(hub_url)
+        self._hub_url = hub_url
         self._proxy_url = proxy_url
         self._warned: set[Reach] = set()
 
@@ -95,17 +95,20 @@ class ServerProbe:
             return Reached(Reach.ABSENT)
 
     async def _ask(self, server: ServerAddress, connect_to: str) -> Reached:
-        if connect_to == server.url and not self._is_of_the_hub(urlsplit(server.url)):
+        is_public = connect_to == server.url
+        if is_public and not self._is_of_the_hub(urlsplit(server.url)):
             self._warn(Reach.UNKNOWN, "the server's host is not within the host of LAUNCHER_HUB_URL")
             return Reached(Reach.UNKNOWN)
-        exchange = self._exchange(server, connect_to)
+        exchange = self._exchange(server, server.url, connect_to)
         answer = await _get(exchange, f"{server.path}api")
         if _shows_the_server(answer, server):
             return Reached(Reach.ANSWERS, answer.status)
-        if connect_to != server.url and urlsplit(_target(answer, connect_to)).path == f"{server.path}api":
+        if not is_public and urlsplit(_target(answer, connect_to)).path == f"{server.path}api":
             return await self._ask(server, server.url)  # the proxy sends everybody to https
         if not _is_the_hubs(answer):
-            hub = await _get(exchange, f"{server.base_path}hub/api/")
+            # With subdomains the proxy leads to the Hub by the Hub's own host alone.
+            to_the_hub = self._exchange(server, self._hub_url, self._hub_url if is_public else connect_to)
+            hub = await _get(to_the_hub, f"{server.base_path}hub/api/")
             if _shows_the_hub(hub):
                 return Reached(Reach.UNKNOWN, answer.status)
             if hub.status < 500:
@@ -114,18 +117,15 @@ class ServerProbe:
                 return Reached(Reach.FOREIGN, answer.status)
         return Reached(Reach.ABSENT, answer.status)
 
-    def _exchange(self, server: ServerAddress, connect_to: str) -> Exchange:
-        public, to = urlsplit(server.url), urlsplit(connect_to)
-        has_subdomain = public.hostname != self._hub.hostname
-        return Exchange(
-            self._transport, f"{to.scheme}://{to.netloc}/", host=public.netloc.encode() if has_subdomain else None
-        )
+    def _exchange(self, server: ServerAddress, url: str, connect_to: str) -> Exchange:
+        """Requests for `url`, whose host the proxy routes by if the server has a subdomain."""
+        to, has_subdomain = urlsplit(connect_to), urlsplit(server.url).hostname != urlsplit(self._hub_url).hostname
+        host = urlsplit(url).netloc.encode() if has_subdomain else None
+        return Exchange(self._transport, f"{to.scheme}://{to.netloc}/", host=host)
 
     def _is_of_the_hub(self, url: SplitResult) -> bool:
-        own, host = self._hub.hostname or "", url.hostname or ""
-        return (url.scheme, _port(url)) == (self._hub.scheme, _port(self._hub)) and (
-            host == own or host.endswith(f".{own}")
-        )
+        own = urlsplit(self._hub_url)
+        return (url.scheme, _port(url)) == (own.scheme, _port(own)) and f".{url.hostname}".endswith(f".{own.hostname}")
 
     def _warn(self, reach: Reach, reason: str) -> None:
         """Tell the operator, once for each kind of trouble."""

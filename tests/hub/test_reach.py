@@ -102,6 +102,15 @@ async def test_of_a_server_that_is_not_jupyter_nothing_is_known_behind_the_hubs_
     assert reached.reach is Reach.UNKNOWN
 
 
+async def test_with_subdomains_the_hub_is_looked_for_at_its_own_host() -> None:
+    """The proxy has no route to the Hub for the host of a server."""
+    async with front({"/user/ada/api": NOT_FOUND, "/hub/api/": HUB}) as proxy:
+        reached = await reach(proxy.url, "https://ada.hub.test/user/ada/")
+
+    assert reached.reach is Reach.UNKNOWN
+    assert proxy.asked == [("/user/ada/api", "ada.hub.test"), ("/hub/api/", "hub.test")]
+
+
 @pytest.mark.parametrize(
     ("answer", "status"),
     [

@@ -1,0 +1,75 @@
+"""A real JupyterHub behind its own proxy, below a base URL or with a subdomain for each server."""
+
+import asyncio
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from app.demo.errors import DemoError
+from app.demo.process import HubProcess
+
+DOMAIN = "hub.test"
+"""No DNS knows it: what asks for a name below it connects to the Hub's proxy itself."""
+
+_POLL_S = 0.1
+
+
+class PlacedHub(HubProcess):
+    """The demo's Hub with servers that are quick to start, at another place than the root of one host."""
+
+    def __init__(self, *, state: Path, proxy_command: list[str], base_url: str = "/", subdomains: bool = False) -> None:
+        """`base_url` is percent-encoded, with `/` on both sides."""
+        config = Path(__file__).with_name("placed_config.py")
+        super().__init__(state=state, proxy_command=proxy_command, public_port=0, config=config)
+        self.proxy_url = self.public_url
+        self.public_url = f"{self.proxy_url.rstrip('/')}{base_url}"
+        self.api_url = f"{self._hub_url.rstrip('/')}{base_url}hub/api/"
+        self.local_url = self.api_url.removesuffix("hub/api/")
+        port = urlsplit(self.proxy_url).port
+        self.subdomain_host = f"http://{DOMAIN}:{port}" if subdomains else ""
+        self.url = f"{self.subdomain_host}{base_url}" if subdomains else self.public_url
+
+    def url_of(self, username: str) -> str:
+        """Where browsers find this user's default server."""
+        url = f"{self.url}user/{username}/"
+        return url.replace(f"//{DOMAIN}", f"//{username}.{DOMAIN}") if self.subdomain_host else url
+
+    def _environment(self) -> dict[str, str]:
+        return super()._environment() | {"TEST_HUB_SUBDOMAIN_HOST": self.subdomain_host}
+
+    async def _wait_until_it_answers(self, process: asyncio.subprocess.Process) -> None:
+        while not await self._answers():
+            if process.returncode is not None:
+                raise DemoError(f"JupyterHub ended while it was starting.\n{self._log_tail()}")
+            await asyncio.sleep(_POLL_S)
+
+    async def _answers(self) -> bool:
+        try:
+            return (await self.get(f"{self.url}hub/api/")).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    async def get(self, url: str) -> httpx.Response:
+        """Ask as a browser does, for which every name below the Hub's is at the proxy."""
+        asked = urlsplit(url)
+        async with httpx.AsyncClient(base_url=self.proxy_url, trust_env=False, timeout=30) as http:
+            return await http.get(url.removeprefix(f"{asked.scheme}://{asked.netloc}"), headers={"Host": asked.netloc})
+
+    async def users(self) -> list[str]:
+        async with self._api() as api:
+            return [user["name"] for user in (await api.get("users")).raise_for_status().json()]
+
+    async def until_spawning(self, username: str) -> None:
+        """Return once the user's server is starting."""
+        async with self._api() as api:
+            while not (await api.get(f"users/{username}")).json().get("pending"):  # noqa: ASYNC110 - the Hub tells nobody
+                await asyncio.sleep(_POLL_S)
+
+    async def stop_server(self, username: str) -> None:
+        async with self._api() as api:
+            (await api.delete(f"users/{username}/server")).raise_for_status()
+
+    def _api(self) -> httpx.AsyncClient:
+        headers = {"Authorization": f"token {self.token}"}
+        return httpx.AsyncClient(base_url=self.api_url, headers=headers, timeout=30, trust_env=False)

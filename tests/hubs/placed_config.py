@@ -1,0 +1,15 @@
+"""A Hub at another place than the root of one host, on the demo's configuration, with servers that start at once."""
+
+import os
+import sys
+from pathlib import Path
+
+from app.demo.process import CONFIG
+
+load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
+c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above
+
+c.Spawner.cmd = [sys.executable, str(Path(__file__).with_name("quick_server.py"))]
+c.Spawner.args = []
+if host := os.environ["TEST_HUB_SUBDOMAIN_HOST"]:
+    c.JupyterHub.subdomain_host = host
