@@ -1,4 +1,4 @@
-"""What of the chart is made from elsewhere: the schema of the settings, and the README from the comments in the values.
+"""What of the chart is made from elsewhere: the schema of the settings, the Hub's check of images, the README's table.
 
 `make chart` writes it; a test holds the files to it.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from app.settings import PREFIX, Settings
+from helm.wall import wall
 
 CHART = Path(__file__).parent
 DOCS = CHART.parent / "docs"
@@ -32,6 +33,7 @@ def generated() -> dict[Path, str]:
         schema: _schema(schema.read_text()),
         readme: _readme(readme.read_text(), (CHART / "values.yaml").read_text()),
         CHART / "files" / "secret-settings.json": secret,
+        CHART / "files" / "hub-wall.txt": wall(),
         **copies,
     }
 

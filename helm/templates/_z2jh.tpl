@@ -18,14 +18,6 @@
 {{ toJson $scopes }}
 {{- end }}
 
-{{/* Every pattern of images that a launch may be for, as a list in Python. */}}
-{{- define "hublaunch.imagePatterns" -}}
-{{- $settings := include "hublaunch.settings" . | fromYaml -}}
-{{- $patterns := $settings.allowed_images | default list -}}
-{{- range $_, $more := $settings.group_allowed_images | default dict }}{{ $patterns = concat $patterns $more }}{{ end -}}
-{{ $patterns | uniq | toRawJson }}
-{{- end }}
-
 {{- define "hublaunch.z2jh" -}}
 {{- $settings := include "hublaunch.settings" . | fromYaml -}}
 {{- $service := $settings.service_name -}}
@@ -54,30 +46,11 @@ hub:
     {{- end }}
   extraConfig:
     hublaunch: |
-      # The spawner heeds the image of a launch. Whoever may start servers sends such options, not hublaunch alone, so
-      # they are looked at here again. A runtime ignores a tag before a digest: a pattern with a tag allows no digest.
-      from fnmatch import fnmatchcase
-      from tornado import web
+      HUBLAUNCH_IMAGES = {{ $settings.allowed_images | default list | toRawJson }}
+      HUBLAUNCH_GROUP_IMAGES = {{ $settings.group_allowed_images | default dict | toRawJson }}
+      HUBLAUNCH_REQUIRE_DIGEST = {{ ternary "True" "False" (eq (toString $settings.require_digest) "true") }}
 
-      HUBLAUNCH_IMAGES = {{ include "hublaunch.imagePatterns" . }}
-
-      def hublaunch_allows(image):
-          return any(
-              fnmatchcase(image, pattern)
-              for pattern in HUBLAUNCH_IMAGES
-              if "@" not in image or "@" in pattern or ":" not in pattern.rpartition("/")[2]
-          )
-
-      def apply_launch_options(spawner, options):
-          image = options.get("image")
-          if image is not None:
-              if not (isinstance(image, str) and hublaunch_allows(image)):
-                  raise web.HTTPError(400, "image not allowed")
-              spawner.image = image
-          if isinstance(options.get("repo_url"), str):
-              spawner.environment = {**spawner.environment, "LAUNCH_REPO_URL": options["repo_url"]}
-
-      c.Spawner.apply_user_options = apply_launch_options
+      {{- .Files.Get "files/hub-wall.txt" | nindent 6 }}
   {{- if eq .Values.shape "extra-container" }}
   extraContainers:
     - {{- include "hublaunch.container" . | nindent 6 }}

@@ -13,6 +13,7 @@ from tests.chart.rendered import Rendered
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"
+WALL = CHART / "files" / "hub-wall.txt"
 
 
 class Readable(yaml.SafeDumper):
@@ -36,7 +37,12 @@ def comparable(rendered: Rendered, values: Path) -> list[dict[str, Any]]:
         if manifest["metadata"]["name"].endswith("-grafana"):
             manifest["data"]["hublaunch.json"] = "helm/files/grafana.json"
         if manifest["metadata"]["name"].endswith("-z2jh"):
-            manifest["data"]["values.yaml"] = yaml.safe_load(manifest["data"]["values.yaml"])
+            told = yaml.safe_load(manifest["data"]["values.yaml"])
+            configuration = told["hub"]["extraConfig"]
+            configuration["hublaunch"] = configuration["hublaunch"].replace(
+                WALL.read_text(), "helm/files/hub-wall.txt\n"
+            )
+            manifest["data"]["values.yaml"] = told
     return sorted(manifests, key=lambda manifest: (manifest["kind"], manifest["metadata"]["name"]))
 
 

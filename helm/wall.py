@@ -1,0 +1,82 @@
+"""The Hub's own check of images, for z2jh's `hub.extraConfig`: hublaunch's code, which the Hub has not installed."""
+
+import re
+from inspect import cleandoc, getsource
+from textwrap import indent
+from types import ModuleType
+
+from app.launch import glob, image, request
+
+_BEGIN = '''
+# Made by `make chart` from app/launch: hublaunch itself reads images by this. A Hub user can ask the Hub for
+# a server without hublaunch, so the Hub checks the image again.
+def hublaunch_image_rules():
+    """The classes of images and of the patterns that allow them."""
+    import re
+    from dataclasses import dataclass
+    from fnmatch import translate
+    from typing import Self
+
+    class InvalidRequest(ValueError):
+        """What names no image."""
+'''
+_END = '''
+def hublaunch_allows(image, groups):
+    """Whether a member of these groups may have this image."""
+    patterns = [*HUBLAUNCH_IMAGES, *(each for group in groups for each in HUBLAUNCH_GROUP_IMAGES.get(group) or ())]
+    try:
+        reference = ImageReference.parse(image)
+        if HUBLAUNCH_REQUIRE_DIGEST and reference.digest is None:
+            return False
+        return any(ImagePattern.parse(pattern).matches(reference) for pattern in patterns)
+    except ValueError:
+        return False
+
+
+def apply_launch_options(spawner, options):
+    """Run the image of a launch, if the server's user may have it."""
+    from tornado import web
+
+    image = options.get("image")
+    if image is not None:
+        if not (isinstance(image, str) and hublaunch_allows(image, {group.name for group in spawner.user.groups})):
+            raise web.HTTPError(400, "image not allowed")
+        spawner.image = image
+    if isinstance(options.get("repo_url"), str):
+        spawner.environment = {**spawner.environment, "LAUNCH_REPO_URL": options["repo_url"]}
+
+
+ImageReference, ImagePattern = hublaunch_image_rules()
+c.Spawner.apply_user_options = apply_launch_options
+'''
+
+
+def wall() -> str:
+    """The text, which stands on HUBLAUNCH_IMAGES, HUBLAUNCH_GROUP_IMAGES and HUBLAUNCH_REQUIRE_DIGEST. Python 3.11."""
+    constants = [
+        *_constants(glob, "_PIECES", "_ADDRESS"),
+        *_constants(image, "_DOCKER_HUB", "_DOCKER_HUB_BEFORE", "_OFFICIAL"),
+        *_constants(request, "IMAGE_MAX", "_IMAGE"),
+    ]
+    sources = [
+        *_sources(request, "check_image"),
+        *_sources(glob, "Glob"),
+        *_sources(image, "ImageReference", "ImagePattern", "_split", "_locate", "_is_registry"),
+    ]
+    rules = "\n\n".join(["\n".join(constants), *sources])
+    returned = "return ImageReference, ImagePattern"
+    inside = indent(f"{rules}\n\n{returned}", "    ")
+    return f"{cleandoc(_BEGIN)}\n\n{inside}\n\n\n{cleandoc(_END)}\n"
+
+
+def _sources(module: ModuleType, *names: str) -> list[str]:
+    return [getsource(getattr(module, name)).rstrip() for name in names]
+
+
+def _constants(module: ModuleType, *names: str) -> list[str]:
+    written = []
+    for name in names:
+        value = getattr(module, name)
+        text = f"re.compile({value.pattern!r})" if isinstance(value, re.Pattern) else repr(value)
+        written.append(f"{name} = {text}")
+    return written

@@ -1,0 +1,136 @@
+"""The Hub's own check of images allows what hublaunch allows, and nothing else."""
+
+import json
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tornado.web import HTTPError
+
+from app.launch.errors import RequestRefused
+from app.launch.model import LaunchRequest
+from app.launch.policy import Policy
+from helm.wall import wall
+from tests.chart.helm import Helm
+
+DIGEST = "sha256:" + "0a" * 32
+WALL = compile(wall(), "hub.extraConfig", "exec")
+
+registries = st.sampled_from(
+    [
+        "",
+        "quay.io/",
+        "QUAY.io/",
+        "a.pkg.dev/",
+        "evil.io/",
+        "index.docker.io/",
+        "localhost:5000/",
+        "Host/",
+        "[::1]:5000/",
+    ]
+)
+repositories = st.lists(
+    st.sampled_from(["python", "library", "course", "x", "a.pkg.dev", "evil.io", "quay.io", "jupyter"]),
+    min_size=1,
+    max_size=3,
+).map("/".join)
+versions = st.sampled_from(["", ":latest", ":3.12", ":3", f"@{DIGEST}", f":3.12@{DIGEST}"])
+images = st.one_of(st.builds("{}{}{}".format, registries, repositories, versions), st.text(max_size=20))
+pattern_parts = st.sampled_from(
+    ["*", "?", "[a-z]", "*.pkg.dev", "python", "course", "x", "quay.io", "evil.io", "a.pkg.dev"]
+)
+patterns = st.builds(
+    "{}{}{}".format,
+    st.one_of(registries, st.sampled_from(["*/", "*.pkg.dev/", "quay.??/", "[::1]:*/"])),
+    st.lists(pattern_parts, min_size=1, max_size=3).map("/".join),
+    st.sampled_from(["", ":*", ":3.*", ":latest", "@*", f"@{DIGEST}", ":3.*@*"]),
+)
+groups = st.sets(st.sampled_from(["gpu", "r", "unheard-of"]))
+
+
+def hub(text: str | None = None, **constants: object) -> dict[str, Any]:
+    """The Hub's configuration, once it has read this."""
+    read: dict[str, Any] = {"c": SimpleNamespace(Spawner=SimpleNamespace()), **constants}
+    exec(WALL if text is None else text, read)
+    return read
+
+
+def walls_of(
+    images: Sequence[str], group_images: Mapping[str, Sequence[str]], *, require_digest: bool
+) -> dict[str, Any]:
+    return hub(HUBLAUNCH_IMAGES=images, HUBLAUNCH_GROUP_IMAGES=group_images, HUBLAUNCH_REQUIRE_DIGEST=require_digest)
+
+
+@given(
+    image=images,
+    allowed=st.lists(patterns, max_size=2),
+    of_groups=st.dictionaries(st.sampled_from(["gpu", "r"]), st.lists(patterns, max_size=2)),
+    of_user=groups,
+    require_digest=st.booleans(),
+)
+@example(
+    image="evil.io/a.pkg.dev/course/x",
+    allowed=["*.pkg.dev/course/*"],
+    of_groups={},
+    of_user=set(),
+    require_digest=False,
+)
+@example(image="quay.io/gpu/x", allowed=[], of_groups={"gpu": ["quay.io/gpu/*"]}, of_user=set(), require_digest=False)
+@example(image=f"python:3.12@{DIGEST}", allowed=["python:3.*"], of_groups={}, of_user=set(), require_digest=False)
+def test_both_walls_allow_the_same_images(
+    image: str, allowed: list[str], of_groups: dict[str, list[str]], of_user: set[str], require_digest: bool
+) -> None:
+    policy = Policy(allowed, group_allowed_images=of_groups, require_digest=require_digest)
+    try:
+        policy.check(LaunchRequest(image=image), groups=of_user)
+        is_allowed = True
+    except RequestRefused:
+        is_allowed = False
+
+    second = walls_of(allowed, of_groups, require_digest=require_digest)
+
+    assert second["hublaunch_allows"](image, of_user) is is_allowed
+
+
+def spawner_of(*groups: str) -> SimpleNamespace:
+    user = SimpleNamespace(groups=[SimpleNamespace(name=name) for name in groups])
+    return SimpleNamespace(user=user, image="the Hub's own", environment={"A": "1"})
+
+
+def test_a_server_gets_the_image_that_its_users_groups_may_have() -> None:
+    read = walls_of(["python"], {"gpu": ["quay.io/gpu/*"]}, require_digest=False)
+    apply = read["c"].Spawner.apply_user_options
+    member, other = spawner_of("gpu", "r"), spawner_of("r")
+
+    apply(member, {"image": "quay.io/gpu/torch", "repo_url": "https://example.org/r"})
+    apply(other, {})
+
+    assert (member.image, member.environment) == (
+        "quay.io/gpu/torch",
+        {"A": "1", "LAUNCH_REPO_URL": "https://example.org/r"},
+    )
+    assert (other.image, other.environment) == ("the Hub's own", {"A": "1"})
+    for image in ("quay.io/gpu/torch", "evil.io/python", "", 1, ["python"], {"python": 1}):
+        with pytest.raises(HTTPError, match="400"):
+            apply(other, {"image": image})
+    assert other.image == "the Hub's own"
+
+
+def test_the_chart_tells_the_hub_of_its_settings(helm: Helm) -> None:
+    settings = {
+        "hub_url": "https://h/",
+        "allowed_images": ["python:3.*"],
+        "group_allowed_images": {"gpu": ["quay.io/gpu/*"]},
+        "require_digest": True,
+    }
+
+    read = hub(helm.rendered("--set-json", f"settings={json.dumps(settings)}").z2jh["hub"]["extraConfig"]["hublaunch"])
+    as_installed = hub(helm.rendered("--set", "settings.hub_url=https://h/").z2jh["hub"]["extraConfig"]["hublaunch"])
+
+    names = ("HUBLAUNCH_IMAGES", "HUBLAUNCH_GROUP_IMAGES", "HUBLAUNCH_REQUIRE_DIGEST")
+    assert [read[name] for name in names] == [["python:3.*"], {"gpu": ["quay.io/gpu/*"]}, True]
+    assert [as_installed[name] for name in names] == [[], {}, False]
+    assert not as_installed["hublaunch_allows"]("python", {"gpu"})
