@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.api.binder_stream import REFUSED, built_blocks, launch_blocks, refused_blocks
-from app.api.dependencies import DOCUMENTED_CREDENTIALS, Web, WebDep, count_launch
+from app.api.counting import count_launch
+from app.api.dependencies import DOCUMENTED_CREDENTIALS, Web, WebDep
 from app.api.errors import DOCUMENTED_EVERYWHERE, documented
 from app.api.rate_headers import DOCUMENTED_RATES, rate_headers
 from app.api.sse import EventStream, wants_stream
@@ -122,7 +123,7 @@ async def _launched(
 
     A token of their own stands for one launch; a Hub user is one person. An address is shared, a key is a backend's.
     """
-    count = partial(count_launch, request, web, caller)
+    count = partial(count_launch, request, caller)
     if build_token is not None and _OWN_TOKEN.fullmatch(build_token):
         return await web.service.start(wanted, caller, key=build_token, count=count)
     if caller.kind != "hub":

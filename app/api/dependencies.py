@@ -13,8 +13,8 @@ from fastapi.security import HTTPBearer
 
 from app.api.auth import Callers, LaunchSecrets
 from app.api.capacity import CapacityReport
+from app.api.counting import count_launch
 from app.api.health import Health
-from app.api.rate_headers import note_verdict
 from app.api.sight import Sight, sight
 from app.api.views import Views
 from app.launch.binder_images import BinderImages
@@ -78,15 +78,8 @@ CallerDep = Annotated[Caller, Depends(_caller)]
 KnownCallerDep = Annotated[Caller | None, Depends(_known_caller)]
 
 
-async def count_launch(request: Request, web: Web, caller: Caller) -> None:
-    """Count a request as one for a launch; RateLimited."""
-    verdict = await web.limiter.launch(caller, web.address(request))
-    note_verdict(request, verdict)
-    verdict.check()
-
-
 async def _count(request: Request, caller: CallerDep) -> Callable[[], Awaitable[None]]:
-    return partial(count_launch, request, _web_of(request), caller)
+    return partial(count_launch, request, caller)
 
 
 CountDep = Annotated[Callable[[], Awaitable[None]], Depends(_count)]

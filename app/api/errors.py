@@ -4,18 +4,23 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from app.api.counting import too_many_invalid
+from app.api.problem_page import POLICY, problem_page, wants_page
 from app.api.rate_headers import rate_headers
+from app.api.schemas import LaunchBody
 from app.api.sight import is_for_operator
 from app.api.views import problem_view
 from app.launch import errors
+from app.launch.messages import clean
 from app.launch.model import Problem
 
 STATUS: Mapping[type[errors.LaunchError], int] = {
@@ -77,6 +82,9 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
 """Every error that can be raised, so that adding one without a status fails a test."""
 
 _RETRY_AFTER_S = 5
+_FAULTS_MAX = 5
+"""Faults of one request that are told. A body of 64 KiB has room for thousands."""
+_NAME_SHOWN_MAX = 40
 _HTTP_PROBLEMS: Mapping[int, Problem] = {
     400: Problem(
         code="malformed_body",
@@ -96,7 +104,7 @@ _HTTP_PROBLEMS: Mapping[int, Problem] = {
         code="not_found",
         title="There is nothing here",
         detail="This service has no such path.",
-        advice="See /docs for its paths.",
+        advice="Check the address. /docs lists the paths of this service.",
     ),
     405: Problem(
         code="method_not_allowed",
@@ -168,7 +176,7 @@ _HTTP_PROBLEMS: Mapping[int, Problem] = {
 
 ALONE = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -176,7 +184,10 @@ ALONE = {
 
 
 class ProblemResponse(JSONResponse):
-    """`application/problem+json`. The problem stays with the request, for metrics and the log."""
+    """`application/problem+json`, or a page where a browser asks for one.
+
+    The problem stays with the request, for metrics and the log.
+    """
 
     media_type = "application/problem+json"
 
@@ -192,10 +203,18 @@ class ProblemResponse(JSONResponse):
         body = {**problem_view(problem, for_operator=for_operator), "status": status, **more}
         super().__init__(body, status, {"Cache-Control": "no-store", **(headers or {})})
         self._problem = problem
+        self._given = headers or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {})["problem"] = self._problem
-        await super().__call__(scope, receive, send)
+        state = scope.setdefault("state", {})
+        state["problem"] = self._problem
+        if not wants_page(scope):
+            await super().__call__(scope, receive, send)
+            return
+        prefix = state["web"].prefix if "web" in state else ""
+        page = problem_page(self._problem, self.status_code, prefix=prefix)
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", **self._given}
+        await HTMLResponse(page, self.status_code, headers)(scope, receive, send)
 
 
 def codes() -> frozenset[str]:
@@ -243,8 +262,10 @@ def http_problem(status: int, headers: Mapping[str, str] | None = None) -> Probl
     return ProblemResponse(status, _HTTP_PROBLEMS[status], headers)
 
 
-def _launch_error(request: Request, error: Exception) -> Response:
+async def _launch_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.LaunchError)
+    if isinstance(error, errors.InvalidRequest):
+        error = await too_many_invalid(request) or error
     return _launch_response(error, rate_headers(request), for_operator=is_for_operator(request))
 
 
@@ -282,28 +303,36 @@ def _launch_response(
     return ProblemResponse(status, Problem.of(error), headers, for_operator=for_operator, **more)
 
 
-def _validation_error(_: Request, error: Exception) -> Response:
-    """FastAPI's own checks. What they quote of the input is left out."""
+async def _validation_error(request: Request, error: Exception) -> Response:
+    """Answer what FastAPI found wrong. What it quotes of values is left out."""
     assert isinstance(error, RequestValidationError)
+    if too_many := await too_many_invalid(request):
+        return _launch_response(too_many, rate_headers(request))
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return http_problem(400)
-    found = [_field_fault(fault) for fault in faults]
-    sentence = "; ".join(f"{fault['field']}: {fault['reason']}" for fault in found[:5])
+    found = [_field_fault(fault) for fault in faults[:_FAULTS_MAX]]
+    sentence = "; ".join(f"{fault['field']}: {fault['reason']}" for fault in found)
     problem = Problem(
         code=errors.InvalidRequest.code,
         title=errors.InvalidRequest.title,
         detail=sentence,
         advice=errors.InvalidRequest.advice,
     )
-    return ProblemResponse(422, problem, errors=found)
+    return ProblemResponse(422, problem, rate_headers(request), errors=found)
 
 
 def _field_fault(fault: Mapping[str, Any]) -> dict[str, str]:
     if fault["type"] == "extra_forbidden":
-        return {"field": "body", "reason": "has a field that this service does not know"}
+        return _unknown_field(clean(str(fault["loc"][-1]))[:_NAME_SHOWN_MAX])
     path = ".".join(str(part) for part in fault["loc"][1:]) or "body"
     return {"field": path, "reason": fault["msg"]}
+
+
+def _unknown_field(name: str) -> dict[str, str]:
+    """A field's name is no value: it is shown, so that a misspelt one is found."""
+    near = get_close_matches(name.lower(), LaunchBody.model_fields, n=1, cutoff=0.5)
+    return {"field": name, "reason": "is no field of this request" + (f"; did you mean {near[0]}?" if near else "")}
 
 
 def _http_error(_: Request, error: Exception) -> Response:

@@ -30,6 +30,11 @@ def note_verdict(request: Request, verdict: Verdict) -> None:
     request.state.rate_verdict = verdict
 
 
+def is_counted(request: Request) -> bool:
+    """Return whether a rate limit has counted this request."""
+    return hasattr(request.state, "rate_verdict")
+
+
 def rate_headers(request: Request) -> Mapping[str, str]:
     """The headers of the answer; none for a request that fell under no limit.
 

@@ -31,9 +31,15 @@ def sight(launch: Launch, *, caller: Caller | None, shows_secret: bool) -> Sight
 
 def note_caller(request: Request, caller: Caller | None) -> None:
     """Have the answer to the request made for its caller; None if they are not known."""
-    request.state.is_for_operator = caller is not None and caller.is_admin
+    request.state.known_caller = caller
+
+
+def known_caller(request: Request) -> Caller | None:
+    """Return the request's caller; None if they are not known, or were never asked for."""
+    return getattr(request.state, "known_caller", None)
 
 
 def is_for_operator(request: Request) -> bool:
-    """Return whether the request's caller is an admin; False if the caller was never found out."""
-    return getattr(request.state, "is_for_operator", False)
+    """Return whether the request's caller is known to be an admin."""
+    caller = known_caller(request)
+    return caller is not None and caller.is_admin

@@ -14,6 +14,7 @@ from functools import lru_cache
 from sse_starlette import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
+from app.api.accept import names_type
 from app.api.sight import Sight
 from app.api.views import Views
 from app.launch.admission import Position
@@ -67,8 +68,8 @@ async def _until_gone(receive: Receive) -> None:
 
 
 def wants_stream(accept: str) -> bool:
-    """Whether an Accept names event streams; `*/*` does not."""
-    return any(part.partition(";")[0].strip() == "text/event-stream" for part in accept.lower().split(","))
+    """Return whether an Accept names event streams; `*/*` does not."""
+    return names_type(accept, "text/event-stream")
 
 
 async def event_blocks(feed: Feed, views: Views, launch: Launch, *, after: int, sight: Sight) -> AsyncGenerator[bytes]:

@@ -50,11 +50,13 @@ class _Sign:
 _KIND = r"(?:pods|persistentvolumeclaims|secrets|services|namespaces)"
 _PULLING = r'(?:Failed to pull image|Back-off pulling image) "[^"]*"'
 _DOCKER = r"\d{3} (?:Client|Server) Error\b"
+_DOCKER_SAID = rf'(?>{_DOCKER}.*?\(")'
+"""Up to the first `("`, behind which Docker's own words begin; no other `("` is tried."""
 _ABSENT = (
     r"manifest unknown|name unknown|no such image: |pull access denied|not found: does not exist or no pull access|"
     r"requested access to the resource is denied|access to the requested resource is not authorized|"
     r"(?<!proxy )authentication required|incorrect username or password|invalid reference format|"
-    r"no matching manifest for |no image found in [a-z ]+ for architecture|does not match the specified platform"
+    r"no matching manifest for |no image found in [a-z ]{1,40} for architecture|does not match the specified platform"
 )
 """Said of an image by registries and by Docker, wherever an image is looked for."""
 _ABSENT_IN_PULL = rf"{_ABSENT}|: not found\b|40[13] (?:Unauthorized|Forbidden)\b"
@@ -115,8 +117,8 @@ _SIGNS = (
         r"Failed to apply default image tag ",
         r"Error: (?:InvalidImageName|ErrImageNeverPull)$",
         r'Container image "[^"]*" is not present with pull policy of Never',
-        rf'{_DOCKER} for \S+/images/create\b.*\(".*(?:{_ABSENT_IN_PULL})',
-        rf'{_DOCKER}.*\(".*(?:{_ABSENT})',
+        rf'(?>{_DOCKER} for \S+/images/create\b.*?\(").*(?:{_ABSENT_IN_PULL})',
+        rf"{_DOCKER_SAID}.*(?:{_ABSENT})",
         r"Service \S+ not running: .*'Err': 'No such image: ",
     ),
     _sign(
@@ -131,7 +133,7 @@ _SIGNS = (
         CommandNotFound,
         _Stage.RUN,
         rf"Error: failed to (?:create|start) .*{_NO_COMMAND}",
-        rf'{_DOCKER}.*\(".*OCI runtime create failed: .*{_NO_COMMAND}',
+        rf"{_DOCKER_SAID}(?>.*?OCI runtime create failed: ).*{_NO_COMMAND}",
     ),
     _sign(
         ServerExited,
@@ -166,7 +168,7 @@ _NO_REASON = "Spawn failed"
 
 _HTTP_ERROR = re.compile(r"HTTP (\d{3}): error(?: \((.*?)\)?)?", re.DOTALL)
 _SPAWN_EXCEPTION = re.compile(r"(\d{3}) \w+\(reason=[^)]*\): (.*)", re.DOTALL)
-_KUBERNETES_ANSWER = re.compile(r'HTTP response body: \{.*?"message":\s*("(?:[^"\\]|\\.)*")', re.DOTALL)
+_KUBERNETES_ANSWER = re.compile(r'(?>.*?HTTP response body: \{).*?"message":\s*("(?:[^"\\]|\\.)*")', re.DOTALL)
 _KUBERNETES_EVENT = re.compile(r"(?:\S+ ){1,2}\[(Normal|Warning)\] ")
 
 
@@ -208,7 +210,7 @@ def _unwrapped(text: str) -> tuple[int, str]:
     status = 0
     if wrapped := _HTTP_ERROR.fullmatch(text) or _SPAWN_EXCEPTION.fullmatch(text):
         status, text = int(wrapped[1]), wrapped[2] or ""
-    if answer := _KUBERNETES_ANSWER.search(text):
+    if answer := _KUBERNETES_ANSWER.match(text):
         with suppress(ValueError):
             text = json.loads(answer[1], strict=False)
     return status, clean(text)
@@ -218,13 +220,18 @@ def _explained(told: Sequence[str]) -> SpawnFailed | None:
     """The trouble that was told and not overcome since, the latest stage of it."""
     passed = 0
     troubles: list[tuple[_Sign, str]] = []
-    for message in reversed([_KUBERNETES_EVENT.sub("", message, count=1) for message in told]):
+    for message in reversed([_without_head(message) for message in told]):
         passed = max(passed, *(stage for stage, words in _PASSED if words.match(message)), 0)
         troubles += [(sign, message) for sign in _SIGNS if sign.stage > passed and sign.words.match(message)]
     if not troubles:
         return None
     sign, message = min(troubles, key=lambda trouble: (-trouble[0].stage, _SIGNS.index(trouble[0])))
     return sign.cause(message)
+
+
+def _without_head(message: str) -> str:
+    event = _KUBERNETES_EVENT.match(message)
+    return message[event.end() :] if event else message
 
 
 def _last_warning(told: Sequence[str]) -> str:

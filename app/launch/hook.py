@@ -4,6 +4,10 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import copy_context
+from threading import Thread
 from typing import Any
 
 from app.launch.errors import HookFailed, HookRefused
@@ -12,6 +16,8 @@ from app.launch.messages import clean
 log = logging.getLogger(__name__)
 
 HOOK_TIMEOUT_S = 10.0
+THREADS_MAX = 32
+"""Calls of a plain function at once. Hooks that hang use up these threads, which nothing else needs."""
 
 
 class PreLaunchHook:
@@ -25,11 +31,13 @@ class PreLaunchHook:
     def __init__(self, function: Callable[..., Any], launcher: object) -> None:
         self._function = function
         self._launcher = launcher
+        self._threads = asyncio.Semaphore(THREADS_MAX)
 
     async def check(self, image: str, username: str, server_name: str, repo_url: str) -> None:
         """HookRefused if the hook says no; HookFailed if it breaks or takes more than 10 seconds.
 
-        A plain function that takes longer goes on in its thread; its verdict is then ignored.
+        A plain function that takes longer goes on in its thread; its verdict is then ignored. While 32 of them do, the
+        next ones wait for a thread, within the same 10 seconds.
         """
         try:
             async with asyncio.timeout(HOOK_TIMEOUT_S) as limit:
@@ -46,9 +54,27 @@ class PreLaunchHook:
         if inspect.iscoroutinefunction(self._function):
             await self._function(*args)
             return
-        result = await asyncio.to_thread(self._function, *args)
+        result = await self._in_thread(*args)
         if inspect.isawaitable(result):
             await result
+
+    async def _in_thread(self, *args: object) -> object:
+        """Call the function in a thread of its own, which no stopping process waits for."""
+        await self._threads.acquire()
+        loop, context = asyncio.get_running_loop(), copy_context()
+        returned: Future[object] = Future()
+        returned.set_running_or_notify_cancel()  # so that a timeout leaves the thread somewhere to put its result
+
+        def call() -> None:
+            try:
+                returned.set_result(context.run(self._function, *args))
+            except BaseException as error:  # noqa: BLE001 - the caller raises it
+                returned.set_exception(error)
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(self._threads.release)
+
+        Thread(target=call, name="pre_launch_hook", daemon=True).start()
+        return await asyncio.wrap_future(returned)
 
 
 def _reason(error: Exception) -> str:

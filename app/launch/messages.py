@@ -5,7 +5,8 @@ import re
 MESSAGE_MAX = 1000
 
 _USERINFO = re.compile(r"//[^\s/]*@")
-_QUERY = re.compile(r"(/[^\s?]*)\?\S+")
+_QUERY = re.compile(r"(?<!\S)([^\s/]*+/[^\s?]*+)\?\S+")
+"""From the first `?` after a `/` to the end of a word. It is tried once a word."""
 
 
 def clean(message: str) -> str:

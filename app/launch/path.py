@@ -12,7 +12,7 @@ _LEFT_ALONE = "%/:?#@!$&'()*+,;="
 """What a URL may have in its path, query or fragment; all else is percent-encoded."""
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _TOKEN = re.compile(r"(?:^|[?&;])\s*token\s*=", re.IGNORECASE)
-_USERINFO = re.compile(r"(?<!ssh)://[^/?#&]*@|://[^/?#&]*:[^/?#&]*@", re.IGNORECASE)
+_USERINFO = re.compile(r"(?<!ssh)://[^/?#&]*@|://[^/?#&:]*:[^/?#&]*@", re.IGNORECASE)
 
 
 def check_path(path: str) -> None:

@@ -2,10 +2,19 @@
 
 from urllib.parse import unquote
 
+TIMES_MAX = 10
+"""How many times over text is decoded: more often than all readers together do, and not as often as it takes."""
+
 
 def decoded(text: str) -> str:
-    """Without percent-encoding, however many times over: who reads it next, git or a proxy, may decode it once more."""
-    while (once := unquote(text)) != text:
+    """Return text without percent-encoding, also where it is encoded up to 10 times over.
+
+    Readers such as git or a proxy may decode it once more each.
+    """
+    for _ in range(TIMES_MAX):
+        once = unquote(text)
+        if once == text:
+            break
         text = once
     return text
 
@@ -13,8 +22,11 @@ def decoded(text: str) -> str:
 def is_read_alike(path: str) -> bool:
     """Whether git, browsers and servers agree on what this path names, however it is encoded.
 
-    They differ on backslashes and control characters, on `..` (also as `..;x`), and on bytes that are not UTF-8.
+    They differ on backslashes and control characters, on `..` (also as `..;x`), on bytes that are not UTF-8, and on
+    text that is encoded more than 10 times over.
     """
     plain = decoded(path)
+    if unquote(plain) != plain:
+        return False
     climbs = any(segment.partition(";")[0] == ".." for segment in plain.split("/"))
     return plain.isprintable() and not climbs and "\\" not in plain and "\ufffd" not in plain

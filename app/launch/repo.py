@@ -13,7 +13,8 @@ from app.launch.percent import decoded
 
 _DEFAULT_PORTS = frozenset({"", "443", "80", "22", "9418"})
 _ADDRESS = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>.*))?", re.DOTALL)
-_GIT_SUFFIX = re.compile(r"(?<=[^./])(?:/?\.git)+\Z", re.IGNORECASE)
+_SUFFIX_BACKWARDS = re.compile(r"(?:tig\./?)+(?=[^./])", re.IGNORECASE)
+"""`.git` and `/.git` at the end, read from there: forwards each `.git` in a path would be tried."""
 
 
 def repo_name(repo_url: str) -> str:
@@ -26,7 +27,7 @@ def repo_name(repo_url: str) -> str:
     address, path = _address_and_path(decoded(repo_url))
     host, port = _host_and_port(address)
     host, port = _one_spelling(host.lower().rstrip(".")), port.lstrip("0")
-    return (host if port in _DEFAULT_PORTS else f"{host}:{port}") + _GIT_SUFFIX.sub("", _resolved(path))
+    return (host if port in _DEFAULT_PORTS else f"{host}:{port}") + _without_git_suffix(_resolved(path))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +88,11 @@ def _one_spelling(host: str) -> str:
         return f"[{IPv6Address(host[1:-1])}]" if host.startswith("[") else host
     except ValueError:
         return host
+
+
+def _without_git_suffix(path: str) -> str:
+    suffix = _SUFFIX_BACKWARDS.match(path[::-1])
+    return path[: len(path) - suffix.end()] if suffix else path
 
 
 def _resolved(path: str) -> str:

@@ -52,6 +52,57 @@ async def test_a_page_loads_all_it_needs_from_below_the_prefix_and_nothing_from_
     assert {"/static/hub-launch.js", "/static/launch-run.js", "/static/page.css", "/static/icon.svg"} <= seen
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/lanch", 404, "not_found"),
+        ("/launch/nope/view", 404, "launch_not_found"),
+        (f"/launch/{LAUNCH_ID}", 410, "launch_gone"),
+        ("/launch?status=%3Cscript%3Ealert(1)%3C/script%3E", 422, "invalid_request"),
+        ("/launch", 401, "unauthenticated"),
+        (f"/{'x' * 5000}", 414, "uri_too_long"),
+    ],
+)
+async def test_a_browser_that_was_led_astray_reads_a_page(
+    settings_of_a_service: Settings, path: str, status: int, code: str
+) -> None:
+    as_chromium = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
+    async with serve(settings_of_a_service) as service:
+        answer = await service.http.get(path, headers=as_chromium)
+        style = await service.http.get(str(answer.url.join(f"{PREFIX}/static/page.css")))
+        for_program = await service.http.get(path, headers={"Accept": "application/json"})
+        for_anything = await service.http.get(path, headers={"Accept": "text/html;q=0, */*"})
+
+    assert (answer.status_code, for_program.status_code) == (status, status)
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self'; img-src 'self'; ")
+    assert "script-src" not in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=", answer.text)
+    assert loaded_by(answer.text) == {f"{PREFIX}/static/page.css", f"{PREFIX}/static/icon.svg"}
+    assert style.status_code == 200
+    problem = for_program.json()
+    assert problem["code"] == for_anything.json()["code"] == code
+    assert f"<h1>{problem['title']}</h1>" in answer.text
+    assert code in answer.text
+
+
+async def test_an_unexpected_error_is_a_page_for_browsers_too(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(*_: object) -> None:
+        raise RuntimeError("words for the log alone")
+
+    async with serve(settings) as service:
+        monkeypatch.setattr(service.state["web"].service, "get", breaks)
+        answer = await service.http.get(f"/launch/{LAUNCH_ID}", headers={"Accept": "text/html"})
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (500, "text/html; charset=utf-8")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'; ")
+    assert "words for the log" not in answer.text
+
+
 @pytest.mark.parametrize("page", PAGES)
 async def test_a_page_runs_nothing_but_its_own_files(service: Service, page: str) -> None:
     answer = await service.http.get(page)

@@ -118,13 +118,34 @@ async def test_a_request_that_is_refused_for_what_it_asks_counts_and_is_told_so(
     assert told(refused, "RateLimit")["address"]["r"] == 1
 
 
-async def test_a_request_that_is_none_does_not_count(served: Serve) -> None:
+@pytest.mark.parametrize(
+    "body", [{"image": 1}, {}, {"image": "A B"}, BODY | {"imaeg": "a"}, BODY | {"path": "?://" + "*" * 1985 + "://a@"}]
+)
+async def test_a_request_that_is_not_valid_counts_as_one_for_a_launch(served: Serve, body: dict[str, object]) -> None:
     async with served() as service:
-        answers = [await post(service, {"image": 1}), await service.http.post("/launch", content=b"{}")]
+        answers = [await post(service, body) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [422, 422, 429]
+    assert told(answers[0], "RateLimit")["address"]["r"] == 1
+    assert answers[-1].json()["code"] == "rate_limited"
+
+
+async def test_a_request_that_is_not_valid_counts_by_its_known_caller(served: Serve, tmp_path: Path) -> None:
+    _, key = add_key(tmp_path / "keys.json", name="site")
+    limits = {"rate_limit_caller": (1, HOUR), "rate_limit_address": None}
+    async with served(access=("key",), api_keys_file=tmp_path / "keys.json", **limits) as service:
+        answers = [await post(service, {}, Authorization=f"Bearer {key}") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [422, 429]
+
+
+async def test_a_body_that_no_route_reads_does_not_count(served: Serve) -> None:
+    async with served() as service:
+        refused = await service.http.post("/launch", content=b"{}")
         accepted = await post(service)
 
-    assert [answer.status_code for answer in answers] == [422, 415]
-    assert not any(name in answer.headers for answer in answers for name in NAMES)
+    assert refused.status_code == 415
+    assert not any(name in refused.headers for name in NAMES)
     assert told(accepted, "RateLimit")["address"]["r"] == 1
 
 

@@ -1,6 +1,7 @@
 """What the chart renders, by Helm 3 and 4, over the values in `values/`. `make chart-test`."""
 
 import copy
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -75,3 +76,20 @@ def test_it_can_be_packaged_without_what_is_for_developers(helm: Helm, tmp_path:
     listed = subprocess.run(["tar", "-tzf", package], capture_output=True, text=True, check=True).stdout.split()
     assert not [name for name in listed if name.endswith((".py", ".pyc"))]
     assert {"hublaunch/README.md", "hublaunch/values.schema.json", "hublaunch/files/grafana.json"} <= set(listed)
+
+
+def test_a_change_of_secret_settings_replaces_the_pod_and_their_checksum_is_no_bare_hash(helm: Helm) -> None:
+    def checksum(*given: str) -> str | None:
+        template = helm.rendered("--values", str(HERE / "values" / "default.yaml"), *given).only("Deployment")["spec"][
+            "template"
+        ]
+        found: str | None = template["metadata"]["annotations"].get("checksum/secret-settings")
+        return found
+
+    one, other = "secretSettings.hub_api_token=a-short-token", "secretSettings.hub_api_token=another-token"
+
+    assert checksum() is None
+    assert checksum("--set", one) == checksum("--set", one)
+    assert checksum("--set", one) != checksum("--set", other)
+    bare = hashlib.sha256(b'{"hub_api_token":"a-short-token"}').hexdigest()
+    assert checksum("--set", one) != bare

@@ -114,3 +114,26 @@ async def test_the_words_of_tornados_error_are_filled_in(error: HTTPError, words
         await check(refuse)
 
     assert (refusal.value.status_code, str(refusal.value)) == (451, words)
+
+
+async def test_hooks_that_hang_take_no_thread_that_others_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hook, "HOOK_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(hook, "THREADS_MAX", 40)
+    let_go = threading.Event()
+    hanging = PreLaunchHook(lambda *_: let_go.wait(60), "the launcher")
+
+    try:
+        verdicts = await asyncio.gather(*(hanging.check(*ARGUMENTS) for _ in range(60)), return_exceptions=True)
+        async with asyncio.timeout(30):
+            assert await asyncio.to_thread(lambda: "a name was looked up") == "a name was looked up"
+        threads = [thread for thread in threading.enumerate() if thread.name == "pre_launch_hook"]
+    finally:
+        let_go.set()
+
+    assert [type(verdict) for verdict in verdicts] == [HookFailed] * 60
+    assert len(threads) == 40
+    assert all(thread.daemon for thread in threads), "a stopping process waits for none of them"
+    async with asyncio.timeout(30):
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+    await hanging.check(*ARGUMENTS)

@@ -248,7 +248,7 @@ class SpecNotMapped(RequestRefused):
 class LaunchNotFound(RequestRefused):
     code = "launch_not_found"
     title = "There is no such launch"
-    advice = "Check the id; it is in the answer to POST /launch."
+    advice = "Check the address, or the id: POST /launch answers with it."
 
     def __init__(self) -> None:
         super().__init__("No launch has this id.")

@@ -1,0 +1,78 @@
+"""No pattern takes quadratic time on text of others: one such text would keep the event loop from everybody."""
+
+import importlib
+import pkgutil
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import app
+from app.launch.causes import cause_of
+from app.launch.errors import InvalidRequest
+from app.launch.messages import clean
+from app.launch.percent import decoded
+from app.launch.repo import repo_name
+from app.launch.request import check_repo_url
+
+LENGTH = 10_000
+SECONDS = 0.25
+"""Of CPU. Linear work takes some milliseconds, quadratic work seconds."""
+BEGINNINGS = ("", "https://", "?", "a@", "Error: failed to create ", '500 Server Error ("', "HTTP 500: error (")
+PIECES = (
+    *("/", "//", "a", ".", ":", "://", "@", "%25", "?", "; ", ".git", "/.git", "a.", "a-", "x/x?", "ä", "{", '"', "9 "),
+    *("exec: a: ", "no image found in ", "HTTP response body: {", '"message":', '500 Server Error ("', "401 A(reason="),
+)
+TEXTS = [beginning + piece * (LENGTH // len(piece)) + "!" for beginning in BEGINNINGS for piece in PIECES]
+BOUNDED = {"app.launch.request._IMAGE", "app.launch.request._AUTHORITY", "app.launch.request._SCP_LIKE"}
+"""Patterns that take no text above a small bound, and only as a whole."""
+AT_THE_BEGINNING = ("_SIGNS", "_PASSED", "_KUBERNETES_ANSWER", "_KUBERNETES_EVENT")
+"""Patterns that are tried at the beginning of a text alone."""
+
+
+def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
+    """The patterns of the modules that read text of callers, of the Hub and of spawners."""
+    for package in ("app.launch", "app.api", "app.hub"):
+        for found in pkgutil.walk_packages([f"{app.__path__[0]}/{package[4:]}"], f"{package}."):
+            module = importlib.import_module(found.name)
+            for name, value in vars(module).items():
+                named = [value] if isinstance(value, re.Pattern) else []
+                if name == "_SIGNS":
+                    named = [sign.words for sign in value]
+                yield from ((f"{found.name}.{name}", each) for each in named if isinstance(each.pattern, str))
+
+
+PATTERNS = dict(enumerate(patterns()))
+
+
+@pytest.mark.parametrize("number", PATTERNS, ids=[f"{name}-{number}" for number, (name, _) in PATTERNS.items()])
+def test_a_pattern_takes_linear_time(number: int) -> None:
+    name, pattern = PATTERNS[number]
+    look = (
+        pattern.match if name.endswith(AT_THE_BEGINNING) else pattern.fullmatch if name in BOUNDED else pattern.search
+    )
+
+    for text in TEXTS:
+        began_at = time.process_time()
+        look(text)
+        assert time.process_time() - began_at < SECONDS, text[:60]
+
+
+def test_text_of_others_is_cleaned_decoded_and_named_in_linear_time() -> None:
+    texts = [*TEXTS, "https://h/%" + "25" * LENGTH, "https://h/" + ("%25" * 20 + "a" * 5) * 300]
+
+    for text in texts:
+        began_at = time.process_time()
+        clean(text)
+        decoded(text)
+        repo_name(text)
+        cause_of(f"Spawn failed: {text}", [])
+        assert time.process_time() - began_at < SECONDS, text[:60]
+
+
+def test_a_repository_that_is_encoded_more_often_than_anybody_decodes_is_refused() -> None:
+    check_repo_url("https://h/" + "%" + "25" * 9 + "41")
+
+    with pytest.raises(InvalidRequest):
+        check_repo_url("https://h/" + "%" + "25" * 11 + "41")
