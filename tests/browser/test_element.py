@@ -193,6 +193,14 @@ async def test_inside_react_it_is_typed_rendered_twice_and_launches_once(
     assert await stage.users("react") == [user]
 
 
+async def test_the_module_loads_where_there_is_no_document(tmp_path: Path) -> None:
+    """As on a server that renders pages: no storage, no custom elements."""
+    shutil.copytree(WEB, tmp_path / "web")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+
+    await run(str(tmp_path / "web" / "hub-launch.js"), cwd=tmp_path)
+
+
 async def test_the_service_may_be_named_with_and_without_a_slash_at_its_end(
     page: Page, elsewhere: Origin, stage: Stage
 ) -> None:
