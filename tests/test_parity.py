@@ -547,7 +547,7 @@ async def test_fault_a_failed_launch_leaves_its_user_behind(hub: FakeHub, launch
 
 
 async def test_fault_429_is_fatal(hub: FakeHub, launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spawn, "BUSY_S", 0.01)
+    monkeypatch.setattr("app.launch.busy.BUSY_S", 0.01)
     hub.fail_on("create_user", status=429)
     hub.fail_on("start_server", status=429)
     hub.fail_on("mint_token", status=429)

@@ -61,7 +61,15 @@ async def run(
             await hub.create_user(attempt.username)
     answers_in_s = asyncio.get_running_loop().time() - asked_at
     user_options = {**request.extra_args, "image": request.image, "repo_url": request.repo_url}
-    spawn = Spawn(attempt, hub=hub, record=record, traces=traces, wait_in_line=wait_in_line, answers_in_s=answers_in_s)
+    spawn = Spawn(
+        attempt,
+        hub=hub,
+        record=record,
+        traces=traces,
+        image=request.image,
+        wait_in_line=wait_in_line,
+        answers_in_s=answers_in_s,
+    )
     if entry.token_mode == "hub":
         credential, url = await _both(_mint(attempt, hub, entry, traces), spawn.run(user_options))
     elif entry.token_mode == "user_options":
@@ -87,12 +95,14 @@ async def go_on(
     Nothing is started: its progress is followed beyond what was `told`, and the visitor's token, which was lost with
     that process, is made anew. Otherwise as `run`.
     """
-    spawn = Spawn(attempt, hub=hub, record=record, traces=traces, told=told)
+    options = server.user_options or {}
+    image = str(options.get("image", ""))
+    spawn = Spawn(attempt, hub=hub, record=record, traces=traces, image=image, told=told)
     if entry.token_mode == "hub":
         credential, url = await _both(_mint_anew(attempt, hub, entry, traces), spawn.follow())
     else:
         # BinderHub's way: the Hub keeps the token among what the server was started with.
-        token = (server.user_options or {}).get("token") if entry.token_mode == "user_options" else None
+        token = options.get("token") if entry.token_mode == "user_options" else None
         credential, url = _Credential(token=token), await spawn.follow()
     await _record_ready(attempt, spawn, url, credential, record=record)
 

@@ -21,9 +21,9 @@ from app.launch.errors import (
     SpawnTimedOut,
 )
 from app.launch.guard import broken_off, failed_spawn
+from app.launch.looks import failure_of, standing_server
 from app.launch.model import Attempt, Launch, Problem, Status, Step
 from app.launch.ports import Hub, LaunchStore, LeaseLost, StoreFault
-from app.launch.spawn import failure_of, standing_server
 from app.launch.turns import Turns, from_records
 
 log = logging.getLogger(__name__)

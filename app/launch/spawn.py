@@ -1,35 +1,38 @@
 """Starting one server and following its spawn until the server itself answers."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
+from app.launch.busy import busy_step, pause_s
 from app.launch.causes import cause_of
 from app.launch.cleanup import Traces
 from app.launch.errors import (
     HubBusy,
     HubUnavailable,
-    LaunchError,
     NotStarting,
     ServerExists,
     ServerNotFound,
     SpawnCancelled,
     SpawnLost,
 )
+from app.launch.looks import standing_server
+from app.launch.messages import clean
 from app.launch.model import Attempt, Event, Status, Step
+from app.launch.named_images import other_image
 from app.launch.ports import Hub, Reach, Reached, Server
 from app.launch.progress import ProgressFilter
+
+log = logging.getLogger(__name__)
 
 _PEEK_S = (0.05, 0.2)
 """A Hub with `slow_spawn_timeout` 0 has answered the POST by then; a stock Hub holds it for up to 10 s."""
 _SLOW_PEEK_S = 1.0
 _REOPEN_S = (0.2, 5.0)
 _CONFIRM_S = (0.1, 1.0)
-_LOOK_AGAIN_S = 1.0
-BUSY_S = 15.0
-"""How long to stay away from a Hub that answers 429 without a `Retry-After`."""
 _SECOND_LOOK_S = 1.5
 """A spawn that was cancelled is `ready` in the Hub's user model for about a second."""
 _SILENT_S = 10.0
@@ -37,6 +40,10 @@ _SILENT_S = 10.0
 _FOREIGN_S = 30.0
 """So long a web server that is not the Hub's proxy may answer, as an ingress does while its routes change."""
 
+_REMEDY = (
+    "The Hub's spawner must take `image` from user_options; KubeSpawner's default profile overwrites it, unless "
+    "profile_list is a function that returns no profile for such a start."
+)
 
 WaitInLine = Callable[[HubBusy, int], Awaitable[None]]
 """Returns when the Hub may be asked for the server again, after it has answered 429 so many times."""
@@ -52,11 +59,16 @@ class Spawn:
         hub: Hub,
         record: Callable[[Step], Awaitable[object]],
         traces: Traces,
+        image: str = "",
         told: Sequence[Event] = (),
         wait_in_line: WaitInLine | None = None,
         answers_in_s: float = 0.0,
     ) -> None:
-        """`answers_in_s`: how long the Hub has just taken for a call that it answers as soon as it can."""
+        """`image`: the one that the launch asks for, `""` if that is not known.
+
+        `answers_in_s`: how long the Hub has just taken for a call that it answers as soon as it can.
+        """
+        self._image = image
         self._username = attempt.username
         self._server_name = attempt.server_name
         self._fresh = attempt.creates_user
@@ -88,6 +100,7 @@ class Spawn:
                 self._filter.count(2)
                 turn += 1
             else:
+                await self._tell_other_image()
                 await self._confirm(url)
                 return url
 
@@ -96,6 +109,7 @@ class Spawn:
         asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         asked.set_result(None)
         url = await self._follow(asked)
+        await self._tell_other_image()
         await self._confirm(url)
         return url
 
@@ -151,6 +165,7 @@ class Spawn:
         async with aclosing(self._hub.progress(self._username, self._server_name)) as events:
             async for event in events:
                 if event.failed:
+                    await self._tell_other_image()
                     raise cause_of(event.message, self._told, after_s=self._spawning_for_s)
                 if event.ready:
                     return event.url or (await self._standing_server()).url
@@ -158,6 +173,15 @@ class Spawn:
                     self._told.append(step.message)
                     await self._record(step)
         return None
+
+    async def _tell_other_image(self) -> None:
+        """Say so if the spawner runs another image than the one that the launch asks for."""
+        if not (other := other_image(self._image, self._told)):
+            return
+        message = clean(f"JupyterHub runs the image {other}, not the image that this launch asked for")
+        if message not in self._told:
+            log.warning("JupyterHub runs the image %s for a launch of %s. %s", other, self._image, _REMEDY)
+            await self._record(Step(phase=Status.LAUNCHING, progress=None, message=message))
 
     @property
     def _spawning_for_s(self) -> float | None:
@@ -208,47 +232,6 @@ class Spawn:
 def _silence(reached: Reached) -> str:
     said = "nothing answers" if reached.status is None else f"something else answers {reached.status}"
     return f"JupyterHub says that the server is ready, but {said} at the server's address. Asking again"
-
-
-def pause_s(busy: HubBusy, turn: int, *, most_s: float = BUSY_S) -> float:
-    """How long to stay away from a Hub that has answered 429 so many times, from 1.
-
-    As long as the Hub asks for, but at least a pause that doubles with each turn, from 1 s up to `most_s`.
-    """
-    asked_s = BUSY_S if busy.retry_after_s is None else busy.retry_after_s
-    return max(asked_s, min(2.0 ** min(turn - 1, 30), most_s))
-
-
-def busy_step(seconds: float) -> Step:
-    """What is told of a pause."""
-    message = f"JupyterHub is at its limit; asking again in {seconds:.0f} s"
-    return Step(phase=Status.WAITING, progress=None, message=message)
-
-
-async def failure_of(hub: Hub, attempt: Attempt, told: Sequence[Event]) -> LaunchError | None:
-    """How the spawn of an attempt failed while nobody followed it; None if the Hub tells of none.
-
-    The Hub forgets a failure when it is asked for the server anew, so that it is this attempt's if its start was sent.
-    """
-    try:
-        async with aclosing(hub.progress(attempt.username, attempt.server_name)) as events:
-            async for event in events:
-                if event.failed:
-                    return cause_of(event.message, [event.message for event in told])
-    except (NotStarting, HubUnavailable):
-        pass  # it knows of no spawn, or cannot say
-    return None
-
-
-async def standing_server(hub: Hub, username: str, server_name: str) -> Server | None:
-    """What the Hub has of this server, starting, ready or stopping, as soon as the Hub can say; None if it has none."""
-    while True:
-        try:
-            user = await hub.get_user(username)
-        except HubUnavailable:
-            await asyncio.sleep(_LOOK_AGAIN_S)
-        else:
-            return user.servers.get(server_name) if user else None
 
 
 def _began_at(told: Sequence[Event]) -> datetime | None:

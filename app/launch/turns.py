@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from app.launch.admission import Admission
+from app.launch.busy import BUSY_S, busy_step, pause_s
 from app.launch.errors import HubBusy, LaunchError
 from app.launch.model import Launch
 from app.launch.ports import LaunchStore, LeaseLost, StoreFault
 from app.launch.progress import EVENTS_MAX
-from app.launch.spawn import BUSY_S, busy_step, pause_s
 
 T = TypeVar("T")
 

@@ -77,10 +77,10 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "_REOPEN_S": (0.01, 0.05),
         "_CONFIRM_S": (0.01, 0.05),
-        "_LOOK_AGAIN_S": 0.01,
         "_SECOND_LOOK_S": 0.01,
     }.items():
         monkeypatch.setattr(spawn, name, value)
+    monkeypatch.setattr("app.launch.looks._LOOK_AGAIN_S", 0.01)
 
 
 async def test_the_server_is_started_with_image_repository_and_extra_args_flat(
@@ -304,7 +304,7 @@ async def test_a_429_puts_the_attempt_back_in_line_for_as_long_as_the_hub_asks(
 async def test_a_429_without_a_time_waits_its_own(
     hub: FakeHub, attempted: Attempted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spawn, "BUSY_S", 0.01)
+    monkeypatch.setattr("app.launch.busy.BUSY_S", 0.01)
     hub.fail_on("start_server", status=429)
 
     await attempted.run()

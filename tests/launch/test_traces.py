@@ -13,7 +13,6 @@ import pytest
 
 from app.hub.client import HubClient
 from app.hub.transport import AiohttpTransport
-from app.launch import spawn
 from app.launch.attempt import Entry, run
 from app.launch.cleanup import Traces, clean_up
 from app.launch.errors import HubForbidden, HubUnavailable, LaunchError, NamedServersOff, UserExists
@@ -74,7 +73,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.launch.cleanup._PAUSE_S", (0.01, 0.01))
     monkeypatch.setattr("app.launch.course.CLEAN_UP_GRACE_S", 0.2)
     monkeypatch.setattr("app.hub.rest.RETRY_AFTER_S", (0.01, 1.0))
-    monkeypatch.setattr(spawn, "_LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr("app.launch.looks._LOOK_AGAIN_S", 0.01)
 
 
 async def failed(hub: FakeHub, client: HubClient, attempt: Attempt, **entry: Any) -> tuple[LaunchError, Traces]:
