@@ -116,6 +116,17 @@ async def test_a_launch_is_one_trace_from_its_acceptance_to_its_end(hub: FakeHub
     assert whole.status.status_code is StatusCode.UNSET
 
 
+async def test_no_secret_is_in_a_trace(hub: FakeHub, settings: Settings) -> None:
+    async with traced(hub, settings) as process:
+        launch = await process.core.launch(ANYBODY, REQUEST)
+
+    written = "".join(span.to_json() for span in process.spans)
+    assert launch.last_event.sealed_token is not None
+    token = SEALER.open(launch.last_event.sealed_token)
+    for secret in (token, settings.hub_api_token.get_secret_value()):
+        assert secret not in written
+
+
 async def test_a_failed_attempt_and_a_failed_launch_are_errors_with_their_cause(
     hub: FakeHub, settings: Settings
 ) -> None:

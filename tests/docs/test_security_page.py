@@ -1,0 +1,32 @@
+"""docs/security.md promises only behaviour that a test holds."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import DOCS, ROOT
+
+_TEST = re.compile(r"`(?P<file>tests/[\w/]+\.py)::(?P<name>test_\w+)`")
+
+
+def _promises() -> Iterator[str]:
+    section = (DOCS / "security.md").read_text().split("## What is promised\n")[1].split("\n## ")[0]
+    yield from re.split(r"^- ", section, flags=re.MULTILINE)[1:]
+
+
+@cache
+def _tests_of(file: Path) -> frozenset[str]:
+    tree = ast.parse(file.read_text())
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+@pytest.mark.parametrize("promise", [pytest.param(text, id=text.split("**")[1]) for text in _promises()])
+def test_each_promise_names_tests_that_exist(promise: str) -> None:
+    named = [(found["file"], found["name"]) for found in _TEST.finditer(promise)]
+
+    assert named
+    assert not [f"{file}::{name}" for file, name in named if name not in _tests_of(ROOT / file)]
