@@ -66,7 +66,7 @@ def open_access(
             admins=settings.admins,
             now=asyncio.get_running_loop().time,
         )
-        oauth = _oauth(settings, hub, hub_users, Sealer(secret_keys, purpose="sessions"))
+        oauth = _oauth(settings, hub, hub_users, Sealer(secret_keys[:1], purpose="sessions"))
     return Access(
         callers=Callers(
             anonymous="anonymous" in settings.access,

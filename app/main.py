@@ -120,7 +120,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
     policy, binder_images = policy_of(settings), binder_images_of(settings)
     limits_file = LimitsFile(settings.limits_file) if settings.limits_file is not None else None
     secret_keys = _secret_keys(settings)
-    sealer = Sealer(secret_keys, purpose="stored tokens")
+    sealer, secrets = Sealer(secret_keys, purpose="stored tokens"), LaunchSecrets(secret_keys)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             SqlLaunchStore(
@@ -148,7 +148,9 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         limits = _limits(limits_file)
         check = _hub_check(settings, hub, store)
         service = await stack.enter_async_context(
-            _launching(settings, policy, limits, store, hub, feed, clock, guard, check.version, background)
+            _launching(
+                settings, policy, limits, store, hub, feed, clock, guard, check.version, secrets.new_id, background
+            )
         )
         await stack.enter_async_context(background.running("hub_check", check.run))
         limiter = open_limiter(settings, store)
@@ -178,7 +180,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
                 service=service,
                 feed=feed,
                 views=Views(unseal=sealer.open, token_in_url=settings.token_in_url, prefix=settings.prefix),
-                secrets=LaunchSecrets(secret_keys),
+                secrets=secrets,
                 callers=access.callers,
                 health=state,
                 capacity=_capacity(settings, store, guard, state, check),
@@ -234,6 +236,7 @@ async def _launching(
     clock: LeaseClock,
     guard: Guard,
     hub_version: Callable[[], str | None],
+    new_id: Callable[[], str],
     background: Background,
 ) -> AsyncGenerator[LaunchService]:
     """The core, with all that goes on beside it; left, no launch has a task any more."""
@@ -275,6 +278,7 @@ async def _launching(
             max_wait_s=settings.max_wait_s,
             most_under_way=settings.max_concurrent_spawns + settings.max_queue,
             retention_s=settings.retention,
+            new_id=new_id,
             check=hook.check if hook else None,
         )
 

@@ -252,7 +252,7 @@ class Settings(BaseSettings):
         title="Seals stored tokens and signs launch secrets; made beside a SQLite file (mode 0600) if not given",
     )
     old_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, AS_WORDS] = Field(
-        (), title="Earlier secret keys: they open what was sealed with them and seal nothing new"
+        (), title="Earlier secret keys: they open the launches and tokens of their time, and seal nothing new"
     )
     prefix: UrlPrefix = Field("", title="Path under which the API is served")
     allowed_hosts: Words = Field(

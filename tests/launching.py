@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from ulid import ULID
+
 from app.hub.client import HubClient
 from app.launch.account import Accounts, ServerLimits
 from app.launch.admission import Admission
@@ -109,5 +111,6 @@ async def launching(
             max_wait_s=max_wait_s,
             most_under_way=max_concurrent_spawns + max_queue,
             retention_s=retention_s,
+            new_id=lambda: str(ULID()),
         )
         yield Launching(service, admission, leases, reaper, store)

@@ -4,9 +4,11 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
+from secrets import token_bytes
 from typing import Protocol
 
 from starlette.requests import Request
+from ulid import ULID
 
 from app.api.guesses import Guesses
 from app.api.hub_users import HubUsers
@@ -18,31 +20,44 @@ from app.launch.errors import Unauthenticated
 from app.launch.model import Caller
 
 CREDENTIAL_MAX = 512
+_TIME_BYTES, _DRAWN_BYTES, _MARK_BYTES = 6, 5, 5
+"""Of the id of a launch: its time in milliseconds, what is drawn at random, the mark of the key."""
 
 
 class LaunchSecrets:
     """The secret of each launch: an HMAC of its id under the service's key, so it is stored nowhere.
 
-    The first of `secret_keys` makes secrets; those of the others, of earlier times, are taken as well.
+    The last five bytes of an id are an HMAC too, of those before them, and show under which key it was made. So after a
+    rotation each launch has the secret that it had, and who knows an earlier key opens no later launch, whatever the
+    clocks of replicas say. The first of `secret_keys` makes ids; the others are earlier ones.
     """
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
         self._keys = [key.encode() for key in secret_keys]
+        self._last = 0
+
+    def new_id(self) -> str:
+        """Make the id of a launch, above all that were made here: a ULID with the key's mark in its last 40 bits."""
+        drawn = int.from_bytes(ULID().bytes[:_TIME_BYTES] + token_bytes(_DRAWN_BYTES))
+        self._last = max(drawn, self._last + 1)
+        head = self._last.to_bytes(_TIME_BYTES + _DRAWN_BYTES)
+        return str(ULID(head + _mark(self._keys[0], head)))
 
     def of(self, launch_id: str) -> str:
-        """The secret, 43 characters that may stand in a URL."""
-        return _secret(self._keys[0], launch_id)
+        """The secret, 43 characters that may stand in a URL; under the first key, if none here has made the id."""
+        ulid = ULID.from_str(launch_id).bytes
+        head, mark = ulid[:-_MARK_BYTES], ulid[-_MARK_BYTES:]
+        key = next((key for key in self._keys if hmac.compare_digest(_mark(key, head), mark)), self._keys[0])
+        digest = hmac.digest(key, b"launch:" + launch_id.encode(), hashlib.sha256)
+        return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def opens(self, launch_id: str, secret: str | None) -> bool:
         """Whether this is the launch's secret; compared in constant time."""
-        return secret is not None and any(
-            hmac.compare_digest(_secret(key, launch_id).encode(), secret.encode()) for key in self._keys
-        )
+        return secret is not None and hmac.compare_digest(self.of(launch_id).encode(), secret.encode())
 
 
-def _secret(key: bytes, launch_id: str) -> str:
-    digest = hmac.digest(key, b"launch:" + launch_id.encode(), hashlib.sha256)
-    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+def _mark(key: bytes, head: bytes) -> bytes:
+    return hmac.digest(key, b"id:" + head, hashlib.sha256)[:_MARK_BYTES]
 
 
 class Keys(Protocol):

@@ -33,7 +33,7 @@ PATH = "/build/"
 RECENT_S = 600.0
 """How old the ready launch of a Hub user may be to be theirs again when they ask for it anew."""
 
-_EVENT_ID = re.compile(r"([0-9A-Z]{26})\.([0-9]{1,9})\.([A-Za-z0-9_-]{43})")
+_EVENT_ID = re.compile(r"([0-7][0-9A-HJKMNP-TV-Z]{25})\.([0-9]{1,9})\.([A-Za-z0-9_-]{43})")
 _OWN_TOKEN = re.compile(r"[A-Za-z0-9_-]{22,255}")
 """A token that the client has made for itself. BinderHub's own have dots, and many visitors can have the same one."""
 _TOLD_BY_STATUS = (SpecNotMapped, Unauthenticated)

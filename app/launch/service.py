@@ -50,8 +50,10 @@ class LaunchService:
         max_wait_s: float,
         most_under_way: int,
         retention_s: float,
+        new_id: Callable[[], str],
         check: Check | None = None,
     ) -> None:
+        """`new_id` makes the ULID of a launch."""
         self._store = store
         self._admission = admission
         self._leases = leases
@@ -65,6 +67,7 @@ class LaunchService:
         self._max_wait_s = max_wait_s
         self._most_under_way = most_under_way
         self._retention_s = retention_s
+        self._new_id = new_id
         self._check = check
         self._stopping = False
 
@@ -97,7 +100,7 @@ class LaunchService:
         if count is not None:
             await count()
         self._policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
-        launch_id, account = str(ULID()), self._accounts.existing_user(request, caller)
+        launch_id, account = self._new_id(), self._accounts.existing_user(request, caller)
         only = await self._running.check(request, caller, username=account) if only_one else None
         await self._admission.check_image(request.image)
         standing = await self._ready_on(account, caller) if account is not None else ()

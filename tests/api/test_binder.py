@@ -426,12 +426,13 @@ async def test_the_id_of_a_launch_alone_shows_nobody_into_it(service: Service, h
     launch_id, seq, secret = first_id.split(".")
     wrong = "A" * 43 if secret[0] != "A" else "B" * 43
 
-    for tried in (launch_id, f"{launch_id}.{seq}", f"{launch_id}.{seq}.", f"{launch_id}.{seq}.{wrong}"):
+    no_ulid = f"8{launch_id[1:]}.{seq}.{secret}"
+    for tried in (launch_id, f"{launch_id}.{seq}", f"{launch_id}.{seq}.", f"{launch_id}.{seq}.{wrong}", no_ulid):
         told = await ended(service, last_event_id=tried)
         assert told[0][1]["launch_id"] != launch_id
         assert told[-1][1]["token"] != ""
 
-    assert len(hub.users) == 5
+    assert len(hub.users) == 6
 
 
 async def test_an_id_beyond_the_end_tells_all_again(service: Service, hub: FakeHub) -> None:
