@@ -1,4 +1,4 @@
-"""Launches on real Hubs that are not at the root of one host: with `subdomain_host`, or a percent-encoded `base_url`."""
+"""Launches on real Hubs that are not at the root of one host: `subdomain_host`, and a percent-encoded `base_url`."""
 
 import asyncio
 import socket
