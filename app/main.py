@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypedDict
 
@@ -45,7 +46,7 @@ from app.launch.line import weight_of
 from app.launch.places import Places
 from app.launch.policy import Policy
 from app.launch.ports import LaunchStore
-from app.launch.quotas import Limits
+from app.launch.quotas import Limits, Rule, Scope
 from app.launch.reaper import Keeping, Reaper
 from app.launch.running import Running
 from app.launch.service import LaunchService
@@ -145,7 +146,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             await stack.enter_async_context(background.running("feed", partial(feed.keep_up, every_s=POLL_S)))
         if limits_file is not None:
             await stack.enter_async_context(background.running("limits", limits_file.run))
-        limits = _limits(limits_file)
+        limits = _limits(limits_file, settings.anonymous_quota)
         check = _hub_check(settings, hub, store)
         service = await stack.enter_async_context(
             _launching(
@@ -240,11 +241,11 @@ async def _launching(
     background: Background,
 ) -> AsyncGenerator[LaunchService]:
     """The core, with all that goes on beside it; left, no launch has a task any more."""
-    hook = Launcher(settings, hub=hub).hook
+    hook, weight = Launcher(settings, hub=hub).hook, weight_of(settings.caller_weights)
     admission = Admission(
         store=store,
         most=settings.max_concurrent_spawns,
-        weight=weight_of(settings.caller_weights),
+        weight=weight,
         guard=guard,
         watchers=feed,
     )
@@ -277,15 +278,22 @@ async def _launching(
             launch_timeout_s=settings.launch_timeout,
             max_wait_s=settings.max_wait_s,
             most_under_way=settings.max_concurrent_spawns + settings.max_queue,
+            weight=weight,
             retention_s=settings.retention,
             new_id=new_id,
             check=hook.check if hook else None,
         )
 
 
-def _limits(file: LimitsFile | None) -> Callable[[], Limits]:
-    """The limits as they hold whenever it is called."""
-    return (lambda: file.limits) if file is not None else Limits
+def _limits(file: LimitsFile | None, anonymous_quota: int) -> Callable[[], Limits]:
+    """Return a function that gives the limits of the moment: those of the file, then the one for anonymous callers."""
+    last = ((Scope.CALLER, Rule.parse(Scope.CALLER, "anonymous:*", most=anonymous_quota)),) if anonymous_quota else ()
+
+    def limits() -> Limits:
+        of_file = file.limits if file is not None else Limits()
+        return replace(of_file, rules=of_file.rules + last)
+
+    return limits
 
 
 def _at_root_too(*paths: str, prefix: str) -> frozenset[str]:

@@ -153,6 +153,12 @@ class Settings(BaseSettings):
         title="How many turns a caller gets for one of another's, as a JSON object from glob patterns such as hub:ada, "
         "key:course-* or anonymous:* to numbers above 0",
     )
+    anonymous_quota: int = Field(
+        500,
+        ge=0,
+        title="Launches that one address, of IPv6 one /64, may have under way or ready without credentials; 0 is no "
+        "limit. A rule of the limits file for an anonymous caller goes before it",
+    )
     limits_file: Path | None = Field(
         None,
         title="A YAML or JSON file with limits on launches at once, by caller, repository and image, and in all; read "

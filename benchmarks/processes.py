@@ -86,6 +86,7 @@ async def serve(
         "LAUNCHER_HUB_URL": hub["url"],
         "LAUNCHER_HUB_API_TOKEN": hub["token"],
         "LAUNCHER_ALLOWED_IMAGES": "*",
+        "LAUNCHER_ANONYMOUS_QUOTA": "0",
         "LAUNCHER_LOG_LEVEL": "WARNING",
         "LAUNCHER_HUB_GUARD": "off",
         "LAUNCHER_MAX_STREAMS_ADDRESS": "100000",  # all callers here have one address

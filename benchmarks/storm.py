@@ -49,6 +49,7 @@ async def storm_hublaunch(
             "LAUNCHER_TRUSTED_PROXIES": "127.0.0.1",
             "LAUNCHER_MAX_CONCURRENT_SPAWNS": str(scale.max_concurrent_spawns),
             "LAUNCHER_RATE_LIMIT_STORE": "off",  # the line is what is looked at, whoever comes
+            "LAUNCHER_ANONYMOUS_QUOTA": "0",  # all clicks come from this machine
         }
         async with Replicas(replicas, module="app.cli", environment=environment, directory=directory) as running:
             await running.until_ready(http)

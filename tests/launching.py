@@ -15,6 +15,7 @@ from app.launch.course import Course, Terms
 from app.launch.feed import Feed
 from app.launch.guard import Guard
 from app.launch.lease import LeaseClock, Leases
+from app.launch.line import equal
 from app.launch.model import Caller, Launch, LaunchRequest
 from app.launch.places import Places
 from app.launch.policy import Policy
@@ -79,7 +80,7 @@ async def launching(
     server_limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=0)
     entry = Entry(token_mode="hub", token_lifetime_s=60)
     admission = Admission(
-        store=store, most=max_concurrent_spawns, weight=lambda _: 1.0, guard=guard, watchers=Feed(store, idle_s=60)
+        store=store, most=max_concurrent_spawns, weight=equal, guard=guard, watchers=Feed(store, idle_s=60)
     )
     terms = Terms(
         max_wait_s=max_wait_s,
@@ -110,6 +111,7 @@ async def launching(
             launch_timeout_s=launch_timeout_s,
             max_wait_s=max_wait_s,
             most_under_way=max_concurrent_spawns + max_queue,
+            weight=equal,
             retention_s=retention_s,
             new_id=lambda: str(ULID()),
         )

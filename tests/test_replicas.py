@@ -173,6 +173,27 @@ async def test_a_rate_limit_in_the_database_is_one_limit_over_all_replicas(hub: 
     assert sorted(answer.status_code for answer in answers) == [202] * 20 + [429] * 70
 
 
+async def test_a_launch_makes_room_for_one_that_another_replica_accepts(hub: FakeHub, database_url: str) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    narrow = {"LAUNCHER_MAX_CONCURRENT_SPAWNS": "1", "LAUNCHER_MAX_QUEUE": "3"}
+    narrow |= {"LAUNCHER_TRUSTED_PROXIES": "127.0.0.1", "LAUNCHER_LEASE_S": "600"}
+    async with replica(hub, database_url, **narrow) as one, replica(hub, database_url, **narrow) as other:
+        first = [await launch(one, **{"X-Forwarded-For": "192.0.2.1"}) for _ in range(4)]
+        following = asyncio.create_task(events(one, first[3]))
+        await hub.until(lambda: hub.active_servers)
+
+        await launch(other, **{"X-Forwarded-For": "192.0.2.2"})
+        async with asyncio.timeout(20):
+            told = (await following)[-1]
+        one.process.send_signal(signal.SIGTERM)
+        await one.process.wait()
+
+    assert (told["phase"], told["problem"]["code"]) == ("failed", "displaced")
+    assert f"launch {first[3]['id']} made room for a launch of another caller" in one.said[0]
+    assert " ERROR " not in one.said[0]
+    assert hub.count("user_created") == 1
+
+
 async def test_a_process_that_is_told_to_stop_hands_its_launches_over_at_once(hub: FakeHub, database_url: str) -> None:
     long_lease = {"LAUNCHER_LEASE_S": "600"}
     async with replica(hub, database_url, **long_lease) as one, replica(hub, database_url, **long_lease) as other:

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from starlette.requests import Request
 
-from app.launch.line import network
+from app.launch.networks import network
 
 
 class ClientAddress:

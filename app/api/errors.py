@@ -67,6 +67,7 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.ImageFailing: 409,
     errors.SpawnTimedOut: 504,
     errors.QueueTimedOut: 504,
+    errors.Displaced: 503,
     errors.SpawnFailed: 502,
     errors.ImageNotFound: 502,
     errors.ImagePullFailed: 502,
@@ -282,25 +283,30 @@ def _launch_response(
         quota = error.quota
         more["limit"] = {
             "scope": quota.scope,
-            "together": quota.pattern is not None,
+            "together": quota.is_of_several,
             "most": quota.most,
             "active": error.active,
         }
-        headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, errors.AlreadyRunning):
         more["launch_id"] = error.launch_id
     if isinstance(error, errors.ServerAlreadyRunning):
         more |= {"url": error.url, "open_url": error.open_url}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="hublaunch"'
-    if status == 503:
-        headers["Retry-After"] = str(_RETRY_AFTER_S)
-    if isinstance(error, errors.ImageFailing):
-        headers["Retry-After"] = str(max(1, math.ceil((error.until - datetime.now(UTC)).total_seconds())))
+    if wait_s := _retry_after_s(error, status):
+        headers["Retry-After"] = str(wait_s)
     if isinstance(error, errors.RateLimited):
-        headers["Retry-After"] = str(error.retry_after_s)
         more["violated-policies"] = list(error.names)
     return ProblemResponse(status, Problem.of(error), headers, for_operator=for_operator, **more)
+
+
+def _retry_after_s(error: errors.LaunchError, status: int) -> int | None:
+    """Whole seconds after which the same request may succeed; None if waiting does not help."""
+    if isinstance(error, errors.QuotaReached | errors.LineFull | errors.RateLimited):
+        return error.retry_after_s
+    if isinstance(error, errors.ImageFailing):
+        return max(1, math.ceil((error.until - datetime.now(UTC)).total_seconds()))
+    return _RETRY_AFTER_S if status == 503 else None
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

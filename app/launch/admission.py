@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from app.launch.errors import ImageFailing, QueueTimedOut
+from app.launch.errors import Displaced, ImageFailing, LaunchError, QueueTimedOut
 from app.launch.guard import Failing, Guard, GuardState, known_as
 from app.launch.line import Weight
 from app.launch.model import Event, Launch
@@ -64,7 +64,7 @@ class Watchers(Protocol):
 class _Wait:
     """A launch that waits here; `before`: when it was last admitted, of which late news may still come."""
 
-    told: asyncio.Future[Admitted | Failing]
+    told: asyncio.Future[Admitted | LaunchError]
     before: datetime | None
 
 
@@ -115,8 +115,8 @@ class Admission:
     async def wait(self, launch: Launch) -> Launch:
         """Return the launch once it is admitted, with its deadline.
 
-        QueueTimedOut when it has waited too long, ImageFailing when its image is not launched for now. A cancelled call
-        leaves it in line.
+        QueueTimedOut when it has waited too long, ImageFailing when its image is not launched for now, Displaced when
+        it has made room for another, which is stored by then. A cancelled call leaves it in line.
         """
         waiting = self._waiting.get(launch.id) or self._expect(launch.id, before=None)
         self.wake()
@@ -127,8 +127,8 @@ class Admission:
             raise QueueTimedOut from None
         finally:
             self.forget(launch.id)
-        if isinstance(told, Failing):
-            raise ImageFailing(told.cause, told.until)
+        if isinstance(told, LaunchError):
+            raise told
         return replace(launch, admitted_at=told.admitted_at, deadline_at=told.deadline_at)
 
     def tell(self, admitted: Iterable[Admitted]) -> None:
@@ -136,11 +136,15 @@ class Admission:
         for one in admitted:
             self._tell(one.launch_id, one)
 
-    def _tell(self, launch_id: str, what: Admitted | Failing) -> None:
+    def tell_displaced(self, launch_id: str) -> None:
+        """Let a launch end that waits here and has made room for another."""
+        self._tell(launch_id, Displaced())
+
+    def _tell(self, launch_id: str, what: Admitted | LaunchError) -> None:
         waiting = self._waiting.get(launch_id)
         if waiting is None or waiting.told.done():
             return
-        if isinstance(what, Failing) or what.admitted_at != waiting.before:
+        if isinstance(what, LaunchError) or what.admitted_at != waiting.before:
             waiting.told.set_result(what)
 
     async def check_image(self, image: str) -> None:
@@ -174,7 +178,7 @@ class Admission:
         through = await self._store.admit(most=self._most, weight=self._weight, guard=self._guard)
         self.tell(through.admitted)
         for launch_id, failing in through.refused.items():
-            self._tell(launch_id, failing)
+            self._tell(launch_id, ImageFailing(failing.cause, failing.until))
         if through.guard != self._guard_state:
             self._guard_state = through.guard
             self._tell_operator(through.guard)
@@ -208,6 +212,8 @@ class Admission:
 
     def _heard(self, event: Event) -> None:
         """A launch that ends makes room for another."""
+        if event.is_displacement:
+            self.tell_displaced(event.launch_id)
         if event.phase.ends_stream:
             self.wake()
 

@@ -11,7 +11,7 @@ from typing import Self
 from app.launch.about import about, attempt_at_hand
 from app.launch.admission import Admission
 from app.launch.course import Course
-from app.launch.errors import LaunchError
+from app.launch.errors import Displaced, LaunchError
 from app.launch.model import Caller, Launch
 from app.launch.ports import Held, LaunchStore, LeaseLost
 
@@ -149,8 +149,12 @@ class Leases:
         """All at once: until this is over the lease is not renewed."""
         runs = [run for run in self._runs.values() if held.get(run.launch.id) != run.launch.fence]
         launches = await asyncio.gather(*(self._store.get(run.launch.id) for run in runs))
-        pairs = zip(runs, launches, strict=True)
-        lost = [run for run, current in pairs if current is None or current.fence != run.launch.fence]
+        lost = []
+        for run, current in zip(runs, launches, strict=True):
+            if current is None or current.fence != run.launch.fence:
+                lost.append(run)
+            elif current.is_displaced:  # by another process, which accepted the launch that took its place
+                self._admission.tell_displaced(current.id)
         for run in lost:
             with about(run.launch.attempt):
                 log.warning("launch %s is dropped: another process has taken it over", run.launch.id)
@@ -197,6 +201,8 @@ class Leases:
         except LeaseLost as lost:
             log.warning("launch %s is dropped: %s", run.launch.id, lost)
             await self._lost(run.launch.id)
+        except Displaced:
+            log.info("launch %s made room for a launch of another caller", run.launch.id)
         except LaunchError as error:
             log.warning("launch %s cannot be cleaned up yet, which is tried again: %s", run.launch.id, error)
             self._leave_alone(run.launch.id)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
-from app.launch.line import network
 from app.launch.model import Caller
+from app.launch.networks import groups_of, network
 from app.launch.ports import RateCounts
 from app.launch.rate_limit import Levels, Limit, Rate, Verdict, look, owe, take
 
@@ -34,7 +34,8 @@ class Rates:
 class RateLimiter:
     """Counts launches by caller and by address, and wrong credentials by address; of IPv6 a /64 is one address.
 
-    A caller without a name is an address, and nothing else.
+    A wider network has a limit of its own, a few times that of one address (`networks.py`). A caller without a name is
+    an address, and nothing else.
     """
 
     def __init__(self, counts: RateCounts, rates: Rates) -> None:
@@ -43,12 +44,11 @@ class RateLimiter:
 
     async def launch(self, caller: Caller, address: str) -> Verdict:
         """Count a launch that is asked for, if there is room for it."""
-        place = _subject(address)
-        limits = [self._limit("address", place, self._own(place, self._rates.address))]
+        limits = self._of_place("address", address, lambda place: self._own(place, self._rates.address))
         if caller.kind != "anonymous":
             name = f"{caller.kind}:{caller.key}"
-            limits = [self._limit("caller", name, self._own(name, self._rates.caller)), *limits]
-        return await self._counts.take([limit for limit in limits if limit is not None])
+            limits = [*_limit("caller", name, self._own(name, self._rates.caller)), *limits]
+        return await self._counts.take(limits)
 
     async def credentials(self, address: str) -> Verdict:
         """Whether credentials that may be wrong can be tried from this address."""
@@ -65,15 +65,25 @@ class RateLimiter:
             await self._counts.prune()
 
     def _of_credentials(self, address: str) -> Sequence[Limit]:
-        limit = self._limit("credentials", _subject(address), self._rates.credentials)
-        return [] if limit is None else [limit]
+        return self._of_place("credentials", address, lambda _: self._rates.credentials)
 
     def _own(self, name: str, otherwise: Rate | None) -> Rate | None:
         return next((rate for pattern, rate in self._rates.own.items() if fnmatchcase(name, pattern)), otherwise)
 
     @staticmethod
-    def _limit(name: str, subject: str, rate: Rate | None) -> Limit | None:
-        return None if rate is None else Limit(name=name, subject=subject, rate=rate)
+    def _of_place(name: str, address: str, rate_of: Callable[[str], Rate | None]) -> Sequence[Limit]:
+        """Limits of an address, and of the networks around it: those of IPv6 that one customer may have whole."""
+        narrowest, *networks = groups_of(f"address:{network(address)}")
+        rate = rate_of(narrowest.name)
+        limits = _limit(name, narrowest.name, rate)
+        for wider in networks:
+            several = rate and Rate(rate.most * wider.share, rate.window_s)
+            limits += _limit(f"{name}/{wider.name.rpartition('/')[2]}", wider.name, several)
+        return limits
+
+
+def _limit(name: str, subject: str, rate: Rate | None) -> list[Limit]:
+    return [] if rate is None else [Limit(name=name, subject=subject, rate=rate)]
 
 
 class MemoryRateCounts:
@@ -114,7 +124,3 @@ class MemoryRateCounts:
 
     def _clock(self) -> timedelta:
         return timedelta(seconds=self._now())
-
-
-def _subject(address: str) -> str:
-    return f"address:{network(address)}"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from app.launch.errors import LaunchError
+from app.launch.errors import Displaced, LaunchError
 
 DEFAULT_SERVER = ""
 """JupyterHub's name for a user's default server."""
@@ -169,6 +169,11 @@ class Event:
     token_expires_at: datetime | None = None
     problem: Problem | None = None
 
+    @property
+    def is_displacement(self) -> bool:
+        """Whether the launch ends with it because it made room for another caller's."""
+        return self.problem is not None and self.problem.code == Displaced.code
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Launch:
@@ -212,6 +217,11 @@ class Launch:
         if self.admitted_at is None:
             return self.time_left_s
         return max(0.0, (self.deadline_at - datetime.now(UTC)).total_seconds())
+
+    @property
+    def is_displaced(self) -> bool:
+        """Whether it made room for another caller's launch, which no task of its own has stored."""
+        return self.last_event.is_displacement
 
     @property
     def is_under_way(self) -> bool:

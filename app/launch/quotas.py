@@ -13,8 +13,8 @@ from typing import Self
 
 from app.launch.glob import Glob
 from app.launch.image import ImagePattern, ImageReference
-from app.launch.line import caller_name
 from app.launch.model import Caller, LaunchRequest
+from app.launch.networks import caller_name, groups_of
 from app.launch.repo import RepoPattern, repo_name
 
 
@@ -41,15 +41,24 @@ def counted_as(caller: Caller, request: LaunchRequest) -> Mapping[Scope, str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quota:
-    """At most so many active launches of one name, of all names that a pattern matches, or, without either, in all."""
+    """At most so many active launches of one name, of a network of callers, of a pattern's names, or else in all."""
 
     scope: Scope
     most: int
     name: str | None = None
+    network: str | None = None
+    """As `networks.py` names it."""
     pattern: str | None = None
+
+    @property
+    def is_of_several(self) -> bool:
+        """Whether launches of several names count together."""
+        return self.network is not None or self.pattern is not None
 
     def counts(self, name: str) -> bool:
         """Whether launches of this name count."""
+        if self.network is not None:
+            return any(group.name == self.network for group in groups_of(name))
         return name == self.name or (self.pattern is not None and _matches(self.scope, self.pattern, name))
 
 
@@ -74,7 +83,10 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """The operator's numbers. Of the rules of one scope the first that matches, and is not over, decides alone."""
+    """The operator's numbers. Of the rules of one scope the first that matches, and is not over, decides alone.
+
+    A number for each caller by itself is one for the networks around the caller too, as often as those count.
+    """
 
     total: int | None = None
     rules: tuple[tuple[Scope, Rule], ...] = ()
@@ -86,9 +98,12 @@ class Limits:
             quotas.append(Quota(scope=Scope.CALLER, most=caller.max_active, name=names[Scope.CALLER]))
         for scope, name in names.items():
             rule = self._rule(scope, name, at)
-            if rule is not None:
-                counted = {"pattern": rule.pattern} if rule.together else {"name": name}
-                quotas.append(Quota(scope=scope, most=rule.most, **counted))
+            if rule is not None and rule.together:
+                quotas.append(Quota(scope=scope, most=rule.most, pattern=rule.pattern))
+            elif rule is not None:
+                quotas.append(Quota(scope=scope, most=rule.most, name=name))
+                networks = groups_of(name)[1:] if scope is Scope.CALLER else ()
+                quotas += [Quota(scope=scope, most=rule.most * one.share, network=one.name) for one in networks]
         if self.total is not None:
             quotas.append(Quota(scope=Scope.TOTAL, most=self.total))
         return tuple(quotas)

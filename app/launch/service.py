@@ -12,6 +12,7 @@ from app.launch.admission import Admission
 from app.launch.errors import LaunchGone, LaunchNotFound, QuotaReached, ServiceStopping
 from app.launch.idempotency import IdempotencyKey, idempotency_key
 from app.launch.lease import Leases
+from app.launch.line import Weight
 from app.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Status
 from app.launch.places import Places
 from app.launch.policy import Policy
@@ -49,6 +50,7 @@ class LaunchService:
         launch_timeout_s: float,
         max_wait_s: float,
         most_under_way: int,
+        weight: Weight,
         retention_s: float,
         new_id: Callable[[], str],
         check: Check | None = None,
@@ -66,6 +68,7 @@ class LaunchService:
         self._launch_timeout_s = launch_timeout_s
         self._max_wait_s = max_wait_s
         self._most_under_way = most_under_way
+        self._weight = weight
         self._retention_s = retention_s
         self._new_id = new_id
         self._check = check
@@ -130,7 +133,7 @@ class LaunchService:
         while True:
             try:
                 return await self._store.accept(
-                    launch, key, only=only, quotas=quotas, most_under_way=self._most_under_way
+                    launch, key, only=only, quotas=quotas, most_under_way=self._most_under_way, weight=self._weight
                 )
             except QuotaReached as refusal:
                 if refusal.quota in used_up:

@@ -14,6 +14,7 @@ from prometheus_client.process_collector import ProcessCollector
 from ulid import ULID
 
 from app.launch.changes import Accepted, Adopted, Change, Cleaned, Stopped
+from app.launch.errors import Displaced
 from app.launch.guard import GuardState
 from app.launch.model import Event, Status
 from app.launch.ports import Capacity
@@ -28,6 +29,8 @@ HUB_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45
 _DURATION = "hublaunch_launch_duration_seconds"
 OTHER = "other"
 """For a code that this release does not know: one of a launch that a newer one has written."""
+_DISPLACED = "displaced"
+"""The outcome of a launch that made room in a full queue; its event is a failure with a code of its own."""
 _NAN = float("nan")
 _OF_ALL = "Of all replicas that share the database: take max() over them, not sum()."
 
@@ -75,7 +78,8 @@ class Metrics:
         self._measure_replicas()
         for code in (*sorted(codes), OTHER):  # from 0 on, so that the first of each is an increase too
             self._refusals.labels(code)
-            self._ended.labels(Status.FAILED, code)
+            if code != Displaced.code:
+                self._ended.labels(Status.FAILED, code)
 
     # --- what is told -------------------------------------------------------------------------------------------------
 
@@ -87,12 +91,18 @@ class Metrics:
         if event.phase is Status.WAITING and event.seq > 1:
             self._put_backs.inc()
         if event.phase.ends_stream:
-            took_s = _since_acceptance_s(event)
-            self._duration_s.labels(event.phase).observe(took_s)
-            self.natives[_DURATION, event.phase].observe(took_s)
-            self._ended.labels(event.phase, "" if event.problem is None else self._known(event.problem.code)).inc()
+            self._count_end(event)
             if event.phase is Status.READY and event.attempt == 1:
                 self._ready_first.inc()
+
+    def _count_end(self, event: Event) -> None:
+        if event.is_displacement:  # is nobody's failure, and never got as far as the Hub
+            self._ended.labels(_DISPLACED, "").inc()
+            return
+        took_s = _since_acceptance_s(event)
+        self._duration_s.labels(event.phase).observe(took_s)
+        self.natives[_DURATION, event.phase].observe(took_s)
+        self._ended.labels(event.phase, "" if event.problem is None else self._known(event.problem.code)).inc()
 
     def on_change(self, change: Change) -> None:
         """Something else was stored."""
@@ -153,7 +163,7 @@ class Metrics:
         self._accepted = self._counter("launches_accepted", "Launches that were accepted.")
         self._ended = self._counter(
             "launches_ended",
-            "Launches that ended, by outcome: ready, failed or cancelled; and of those that failed by the cause.",
+            "Launches that ended, by outcome: ready, failed, cancelled or displaced; and if failed by the cause.",
             "outcome",
             "cause",
         )
@@ -179,7 +189,7 @@ class Metrics:
             phase: events.labels(phase) for phase in Status if phase is not Status.STOPPED
         }
         self._refusals = self._counter("refusals", "Requests answered with a problem, by its code.", "code")
-        for outcome in (Status.READY, Status.CANCELLED):
+        for outcome in (Status.READY, Status.CANCELLED, _DISPLACED):
             self._ended.labels(outcome, "")
         for _, ended in self.natives:
             self._duration_s.labels(ended)

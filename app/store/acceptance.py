@@ -1,7 +1,7 @@
 """Accepting launches: each once for its key, within its quotas, one for a server at a time."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,10 +10,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.launch.errors import AlreadyLaunching, AlreadyRunning, IdempotencyKeyReused, LineFull, QuotaReached
 from app.launch.idempotency import IdempotencyKey
+from app.launch.line import Weight
 from app.launch.model import Event, Launch
 from app.launch.ports import Only
 from app.launch.quotas import Quota
 from app.store.counts import active
+from app.store.displacement import displace
 from app.store.reads import page
 from app.store.rows import attempt_row, event_row, launch_row
 from app.store.tables import Instant, launch_attempts, launch_events, launches
@@ -80,6 +82,7 @@ class Accept:
     only: Only | None
     quotas: Sequence[Quota]
     most_under_way: int | None
+    weight: Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,15 @@ class Accepted:
 
     launch_id: str
     event: Event | None
+    displaced: Event | None = None
+    """The last event of the launch that made room for it, if one did."""
 
 
 def accept(connection: Connection, accepts: Sequence[Accept]) -> Sequence[Accepted]:
     """Store launches, each with its attempt and its first event, under LOCK.
 
-    IdempotencyKeyReused, AlreadyRunning, AlreadyLaunching, QuotaReached, LineFull.
+    Where the queue is full, other launches make room. IdempotencyKeyReused, AlreadyRunning, AlreadyLaunching,
+    QuotaReached, LineFull.
     """
     outcomes = [_insert_keyed(connection, accept) if accept.key else _first_event(accept) for accept in accepts]
     if unkeyed := [_row(accept) for accept in accepts if accept.key is None]:
@@ -106,8 +112,9 @@ def accept(connection: Connection, accepts: Sequence[Accept]) -> Sequence[Accept
         connection.execute(_INSERT_EVENT, [event_row(launch.last_event) for launch in stored])
         _check_only(connection, new)
         _check_servers(connection, stored)
+        displaced = _make_room(connection, new)
         _check_quotas(connection, new)
-        _check_line(connection, new)
+        outcomes = [replace(outcome, displaced=displaced.get(outcome.launch_id)) for outcome in outcomes]
     return outcomes
 
 
@@ -166,7 +173,17 @@ def _check_quotas(connection: Connection, accepts: Sequence[Accept]) -> None:
             raise QuotaReached(quota, active=count - 1)  # who is refused is alone in the batch by then
 
 
-def _check_line(connection: Connection, accepts: Sequence[Accept]) -> None:
+def _make_room(connection: Connection, accepts: Sequence[Accept]) -> Mapping[str, Event]:
+    """End as many launches as are too many; the last event of each, by the launch that it made room for. LineFull."""
     most = min((accept.most_under_way for accept in accepts if accept.most_under_way is not None), default=None)
-    if most is not None and connection.execute(_COUNT_UNDER_WAY).scalar_one() > most:
+    if most is None:
+        return {}
+    excess = connection.execute(_COUNT_UNDER_WAY).scalar_one() - most
+    if excess <= 0:
+        return {}
+    newcomers = [accept.launch for accept in accepts]
+    displaced = displace(connection, newcomers, excess, weight=accepts[0].weight, owner=accepts[0].owner)
+    if displaced is None:
+        _check_quotas(connection, accepts)
         raise LineFull(most)
+    return displaced

@@ -60,7 +60,7 @@ def active(connection: Connection, quota: Quota) -> int:
     """How many active launches count. Their history is not read: the indexes have the active ones alone."""
     if quota.name is not None:
         return int(connection.execute(_OF_NAME[quota.scope], {"name": quota.name}).scalar_one())
-    if quota.pattern is not None:
+    if quota.is_of_several:
         found = connection.execute(_OF_NAMES[quota.scope])
         return sum(row.number for row in found if quota.counts(row.name))
     return int(connection.execute(_ALL).scalar_one())
@@ -76,7 +76,7 @@ def _holders(connection: Connection, asked: Holders) -> Sequence[Launch]:
     key = {"seen_before": at - timedelta(seconds=asked.every_s), "but": list(asked.but), "most": asked.limit}
     if quota.name is not None:
         query = query.where(_NAME[quota.scope] == quota.name)
-    elif quota.pattern is not None:
+    elif quota.is_of_several:
         names = [row.name for row in connection.execute(_OF_NAMES[quota.scope]) if quota.counts(row.name)]
         query = query.where(_NAME[quota.scope].in_(names))
     launch_ids = [row.id for row in connection.execute(query, key)]

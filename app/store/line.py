@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Float, Text, bindparam, cast, delete, func, insert, null, select, union_all, update
 
 from app.launch.guard import Guard, Room, known_as
-from app.launch.line import Line, Turns, Waiting, Weight, caller_name
+from app.launch.line import Line, Turns, Waiting, Weight
 from app.launch.model import Event
+from app.launch.networks import caller_name
 from app.launch.ports import Admitted, Capacity, LetThrough, Queue
 from app.store import outcomes
 from app.store.shared import WORK, notify, now
@@ -55,10 +56,17 @@ _COUNTED = select(
 _LATELY = select(func.count()).where(launches.c.admitted_at > bindparam("since", type_=Instant))
 
 _OF_LAUNCH = update(launches).where(launches.c.id == bindparam("of_launch"))
-_TIMES_LEFT = select(launches.c.id, launches.c.owner, launches.c.time_left_s).where(
-    launches.c.id.in_(bindparam("launch_ids", expanding=True))
+_STILL_WAITING = (
+    select(launches.c.id, launches.c.owner, launches.c.time_left_s)
+    .where(
+        launches.c.id.in_(bindparam("launch_ids", expanding=True)),
+        launches.c.ended_at.is_(None),
+        launches.c.admitted_at.is_(None),
+    )
+    .order_by(launches.c.id)
+    .with_for_update()
 )
-_ADMIT = _OF_LAUNCH.where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None))
+"""Of those that were chosen: one may have been cancelled, or have made room for another, since the look at the line."""
 _PAUSE = (
     update(admission)
     .where(admission.c.paused_until.is_(None) | (admission.c.paused_until < bindparam("until", type_=Instant)))
@@ -121,12 +129,14 @@ def _admit(connection: Connection, admit: Admit) -> LetThrough:
 def _let_through(connection: Connection, launch_ids: Sequence[str], at: datetime, *, owner: str) -> Sequence[Admitted]:
     if not launch_ids:
         return []
-    rows = connection.execute(_TIMES_LEFT, {"launch_ids": launch_ids}).all()
+    rows = connection.execute(_STILL_WAITING, {"launch_ids": launch_ids}).all()
+    if not rows:
+        return []
     admitted = [
         Admitted(launch_id=row.id, admitted_at=at, deadline_at=at + timedelta(seconds=row.time_left_s)) for row in rows
     ]
     connection.execute(
-        _ADMIT.values(admitted_at=bindparam("at", type_=Instant), deadline_at=bindparam("until", type_=Instant)),
+        _OF_LAUNCH.values(admitted_at=bindparam("at", type_=Instant), deadline_at=bindparam("until", type_=Instant)),
         [{"of_launch": one.launch_id, "at": at, "until": one.deadline_at} for one in admitted],
     )
     if any(row.owner != owner for row in rows):

@@ -14,7 +14,7 @@ from ulid import ULID
 from app.launch.changes import Accepted, Adopted, CancelRequested, Change, Cleaned, Stopped
 from app.launch.guard import Failing, Guard
 from app.launch.idempotency import IdempotencyKey
-from app.launch.line import Weight
+from app.launch.line import Weight, equal
 from app.launch.model import Attempt, Caller, Event, Launch, Step
 from app.launch.ports import Capacity, Held, LetThrough, Only, Queue, Wanted
 from app.launch.quotas import Quota
@@ -104,13 +104,18 @@ class SqlLaunchStore:
         only: Only | None = None,
         quotas: Sequence[Quota] = (),
         most_under_way: int | None = None,
+        weight: Weight = equal,
     ) -> Launch:
-        accept = acceptance.Accept(launch, key, self._lease.owner, self._key_kept_s, only, quotas, most_under_way)
+        accept = acceptance.Accept(
+            launch, key, self._lease.owner, self._key_kept_s, only, quotas, most_under_way, weight
+        )
 
         def publish(accepted: acceptance.Accepted) -> None:
             if accepted.event is not None:
                 self._publish(accepted.event)
                 self._tell(Accepted(launch=launch))
+            if accepted.displaced is not None:
+                self._publish(accepted.displaced)
 
         while True:
             accepted = await self._writer.write(acceptance.accept, accept, on_stored=publish, lock=acceptance.LOCK)

@@ -106,6 +106,7 @@ def _environment(scale: Scale, database_url: str, proxy: ChaosProxy, hub: FakeHu
         "LAUNCHER_HUB_URL": proxy.url,
         "LAUNCHER_HUB_API_TOKEN": hub.api_token,
         "LAUNCHER_ALLOWED_IMAGES": "*",
+        "LAUNCHER_ANONYMOUS_QUOTA": "0",
         "LAUNCHER_ALLOWED_EXTRA_ARGS": "test_spawn",
         "LAUNCHER_DATABASE_URL": database_url,
         "LAUNCHER_SECRET_KEY": "chaos" * 8,

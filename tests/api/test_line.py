@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -59,6 +60,67 @@ async def test_a_full_line_is_said_to_be_so_with_a_time_to_come_back(narrow: Ser
 
     assert (answer.status_code, answer.json()["code"]) == (503, "line_full")
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def of(address: str) -> dict[str, str]:
+    return {"X-Forwarded-For": address}
+
+
+async def test_a_full_line_has_room_for_an_address_that_has_none_in_it(settings: Settings, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    narrow = {"max_concurrent_spawns": 1, "max_queue": 3, "trusted_proxies": (ip_network("127.0.0.1"),)}
+    async with serve(settings.model_copy(update=narrow)) as service, asyncio.timeout(20):
+        first = [await service.http.post("/launch", json=BODY, headers=of("192.0.2.1")) for _ in range(6)]
+        newest = first[3].json()
+        following = asyncio.create_task(service.events(newest["events_url"]))
+        await hub.until(lambda: hub.active_servers)
+
+        second = await service.http.post("/launch", json=BODY, headers=of("192.0.2.2"))
+        told = (await following)[-1]
+        shown = (await service.http.get(f"/launch/{newest['id']}")).json()
+
+    assert [answer.status_code for answer in first] == [202, 202, 202, 202, 503, 503]
+    assert second.status_code == 202
+    assert (told["phase"], told["problem"]["code"]) == ("failed", "displaced")
+    assert "made room for a caller with fewer" in told["problem"]["detail"]
+    assert shown["status"] == "failed"
+    assert hub.count("user_created") == 1
+
+
+async def test_a_displaced_launch_is_no_failure_in_the_metrics(settings: Settings, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    narrow = {"max_concurrent_spawns": 1, "max_queue": 3, "trusted_proxies": (ip_network("127.0.0.1"),)}
+    narrow["metrics_public"] = True
+    async with serve(settings.model_copy(update=narrow)) as service, asyncio.timeout(20):
+        for address in [*4 * ["192.0.2.1"], "192.0.2.2"]:
+            await service.http.post("/launch", json=BODY, headers=of(address))
+        metrics = (await service.http.get("/metrics")).text
+
+    assert 'hublaunch_launches_ended_total{cause="",outcome="displaced"} 1.0' in metrics
+    assert 'cause="displaced"' not in metrics
+    assert 'hublaunch_launch_duration_seconds_count{outcome="failed"} 0.0' in metrics
+
+
+async def test_an_address_has_a_quota_by_default_and_known_callers_have_none(settings: Settings, hub: FakeHub) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    assert settings.anonymous_quota == 500
+    async with serve(settings.model_copy(update={"anonymous_quota": 2})) as service:
+        answers = [await service.http.post("/launch", json=BODY) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert answers[2].json()["limit"] == {"scope": "caller", "together": False, "most": 2, "active": 2}
+
+
+async def test_a_rule_of_the_limits_file_goes_before_the_default_quota(
+    settings: Settings, hub: FakeHub, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    file = tmp_path_factory.mktemp("limits") / "limits.yaml"
+    file.write_text('callers: [{match: "anonymous:127.*", most: 3}]')
+    async with serve(settings.model_copy(update={"anonymous_quota": 2, "limits_file": file})) as service:
+        answers = [await service.http.post("/launch", json=BODY) for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
 
 
 async def test_a_launch_in_line_is_waiting_and_says_so(narrow: Service, hub: FakeHub) -> None:

@@ -53,6 +53,28 @@ async def test_an_ipv6_network_of_64_bits_is_one_address(counts: MemoryRateCount
     assert answers == [True, True, True, False, True]
 
 
+async def test_a_wider_ipv6_network_is_limited_as_a_few_addresses_are(counts: MemoryRateCounts) -> None:
+    limits = limiter(counts)
+
+    spread = [(await limits.launch(ANYBODY, f"2001:db8:1:{n:x}00::1")) for n in range(13)]
+    near = [(await limits.launch(ANYBODY, f"2001:db8:2:{n:x}::1")) for n in range(7)]
+
+    assert [verdict.allowed for verdict in spread] == [True] * 12 + [False]
+    assert [room.limit.name for room in spread[12].refusing] == ["address/48"]
+    assert [verdict.allowed for verdict in near] == [True] * 6 + [False]
+    assert [room.limit.name for room in near[6].refusing] == ["address/56"]
+
+
+async def test_wrong_credentials_from_a_wider_ipv6_network_are_counted_together(counts: MemoryRateCounts) -> None:
+    limits = limiter(counts)
+
+    for n in range(8):
+        await limits.count_wrong_credentials(f"2001:db8:1:{n:x}00::1")
+
+    assert not (await limits.credentials("2001:db8:1:9900::1")).allowed
+    assert (await limits.credentials("2001:db8:2::1")).allowed
+
+
 async def test_callers_and_addresses_may_have_limits_of_their_own(counts: MemoryRateCounts) -> None:
     own = {"key:course*": Rate(1, 60), "key:*": Rate(9, 60), f"address:{HERE}": None}
 

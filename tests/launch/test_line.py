@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.launch.line import Line, Turns, Waiting, caller_name
+from app.launch.line import Line, Turns, Waiting
+from app.launch.networks import caller_name
 
 ADA, BOB = caller_name("hub", "ada"), caller_name("hub", "bob")
 
@@ -72,6 +73,34 @@ def test_one_of_twice_the_weight_is_admitted_twice_as_often() -> None:
     first = Counter(one.caller for one, _ in zip(line, range(30), strict=False))
 
     assert (first[ADA], first[BOB]) == (20, 10)
+
+
+def test_the_addresses_of_one_ipv6_network_have_the_turns_of_four_callers() -> None:
+    network = [caller_name("anonymous", f"2001:db8:1:{number:x}00::7") for number in range(20)]
+    line = Line([*waiting(*network * 3), *waiting(*[ADA] * 20, first=100)], {})
+
+    first = Counter(one.caller == ADA for one, _ in zip(line, range(50), strict=False))
+
+    assert (first[True], first[False]) == (10, 40)
+
+
+def test_an_ipv6_network_that_was_just_admitted_waits_however_new_its_next_address_is() -> None:
+    first, second = (caller_name("anonymous", f"2001:db8:1:{number}::7") for number in (1, 2))
+    line = Line(waiting(first, ADA), {})
+
+    assert next(iter(line)).caller == first
+    assert order(waiting(second, ADA, first=1), line.turns) == [ADA, second]
+
+
+def test_repositories_of_a_caller_who_always_waits_are_not_remembered_for_ever() -> None:
+    anybody, turns = caller_name("anonymous", "192.0.2.1"), dict[str, float]()
+
+    for number in range(200):
+        line = Line(waiting(anybody, anybody, repo_url=f"repo{number}", first=number), turns)
+        line.take()
+        turns = dict(line.turns)
+
+    assert len(turns) < 5
 
 
 Steps = st.lists(st.tuples(st.sampled_from("abcde"), st.integers(1, 12), st.integers(0, 6)), max_size=25)

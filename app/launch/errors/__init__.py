@@ -20,7 +20,7 @@
     │   ├── QuotaReached               as many launches as allowed, of the caller or in all
     │   ├── RateLimited                too many requests in too short a time
     │   ├── IdempotencyKeyReused       the key came with another request before
-    │   ├── LineFull                   as many launches wait for their turn as may
+    │   ├── LineFull                   as many launches wait for their turn as may, and none makes room
     │   ├── SpecNotMapped              LAUNCHER_BINDER_IMAGES has no image for the repository
     │   ├── LaunchNotFound             no launch of that id
     │   ├── LaunchGone                 there may have been one, and its record was removed
@@ -46,6 +46,7 @@
         ├── SpawnCancelled             the spawn was cancelled at the Hub, not by us
         ├── ServerNotFound             another web server answers at the server's address
         ├── SpawnTimedOut              launch_timeout ran out
+        ├── Displaced                  it made room in a full queue for another caller's
         ├── NotAdmitted                it ends in line
         │   ├── QueueTimedOut            its turn did not come in LAUNCHER_MAX_WAIT_S
         │   └── ImageFailing             the image has failed twice of late, by itself
@@ -118,6 +119,7 @@ from app.launch.errors.spawn import (
     ClusterQuotaExceeded,
     ClusterRefused,
     CommandNotFound,
+    Displaced,
     ImageFailing,
     ImageNotFound,
     ImagePullFailed,
@@ -144,6 +146,7 @@ __all__ = [
     "ClusterRefused",
     "CommandNotFound",
     "DigestRequired",
+    "Displaced",
     "HookFailed",
     "HookRefused",
     "HubBusy",

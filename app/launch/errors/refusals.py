@@ -196,6 +196,8 @@ class QuotaReached(RequestRefused):
 
 
 def _counted(quota: "Quota") -> str:
+    if quota.network is not None:
+        return "of all callers in your network"
     if quota.pattern is not None:
         return f"that are counted together by their {quota.scope}, and"
     return {"caller": "of this caller", "repository": "for this repository", "image": "of this image"}.get(
@@ -212,8 +214,10 @@ class RateLimited(RequestRefused):
 
     def __init__(self, *, names: tuple[str, ...], most: int, window_s: int, retry_after_s: int) -> None:
         """`names`: of the limits that have no room; the numbers are those of the last."""
-        whose = {"caller": "launches of one caller", "address": "launches from one address"}
-        what = whose.get(names[-1], "wrong credentials from one address")
+        limit, _, prefix = names[-1].partition("/")
+        place = f"one IPv6 /{prefix}" if prefix else "one address"
+        whose = {"caller": "launches of one caller", "address": f"launches from {place}"}
+        what = whose.get(limit, f"wrong credentials from {place}")
         super().__init__(
             f"At most {most} {what} may come at once, and as many again in {window_s} s. "
             f"The next may come in {retry_after_s} s."
@@ -223,11 +227,12 @@ class RateLimited(RequestRefused):
 
 
 class LineFull(RequestRefused):
-    """LAUNCHER_MAX_CONCURRENT_SPAWNS launches are at the Hub, and LAUNCHER_MAX_QUEUE wait for their turn."""
+    """LAUNCHER_MAX_CONCURRENT_SPAWNS launches are at the Hub, LAUNCHER_MAX_QUEUE wait, and no caller makes room."""
 
     code = "line_full"
     title = "Too many launches are waiting"
     advice = "Try again in a minute."
+    retry_after_s = 60
 
     def __init__(self, most: int) -> None:
         super().__init__(f"{most} launches are under way or waiting for their turn, the most that may.")

@@ -22,6 +22,24 @@ class SpawnLost(SpawnError):
         super().__init__("JupyterHub no longer knows of the server it was starting; it may have been restarted.")
 
 
+class Displaced(SpawnError):
+    """The queue was full, and the launch was the newest of the caller with the most launches in it.
+
+    The transaction that accepts the other launch stores this end (`store/displacement.py`), so nothing is left to do.
+    """
+
+    code = "displaced"
+    title = "The launch made room for another caller"
+    advice = "Launch again in a few minutes, or wait until more of your other launches have started."
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The queue was full, and you had the most launches in it. The newest of them made room for a caller "
+            "with fewer."
+        )
+
+
 class NotAdmitted(SpawnError):
     """The launch ends in line."""
 

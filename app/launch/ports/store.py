@@ -8,7 +8,7 @@ from typing import Protocol
 from app.launch.changes import Change
 from app.launch.guard import Failing, Guard, GuardState
 from app.launch.idempotency import IdempotencyKey
-from app.launch.line import Weight
+from app.launch.line import Weight, equal
 from app.launch.model import Attempt, Caller, Event, Launch, Status, Step
 from app.launch.quotas import Quota
 
@@ -135,14 +135,18 @@ class LaunchStore(Protocol):
         only: Only | None = None,
         quotas: Sequence[Quota] = (),
         most_under_way: int | None = None,
+        weight: Weight = equal,
     ) -> Launch:
         """Store a new launch with its first attempt and its first event; it belongs to this process and waits in line.
 
         Returns it; or, if a launch of the same key was accepted before, that one, and nothing is stored.
         IdempotencyKeyReused if that was for another request. AlreadyRunning if it would not be the `only` one,
         AlreadyLaunching if another launch of the same server is under way, QuotaReached for the first of `quotas` that
-        is used up, LineFull if `most_under_way` launches are under way, those in line and those at the Hub. All are
-        held over all that accept, in whatever process.
+        is used up, LineFull if `most_under_way` launches are under way, those in line and those at the Hub, and none
+        makes room (`displacing.py`). All are held over all that accept, in whatever process.
+
+        A launch that makes room ends with Displaced, in the same transaction: its last event is stored, and nothing of
+        it is left to clean up.
         """
 
     async def find(self, key: IdempotencyKey) -> Launch | None:
