@@ -166,8 +166,18 @@ async def _database(settings: Settings) -> AsyncGenerator[Finding]:
     tables = "its tables are yet to be made" if found.version is None else f"tables of version {found.version}"
     later = "" if found.is_current else "; the next start brings them up to date"
     yield Finding(check="database", state="ok", told=f"{found.described}: {tables}{later}.")
+    if found.free_bytes is not None:
+        yield _disk(found.free_bytes // 1024**2, least_mib=settings.min_free_space)
     if found.clock_ahead_s is not None:
         yield _clock("database's clock", found.clock_ahead_s)
+
+
+def _disk(free_mib: int, *, least_mib: int) -> Finding:
+    told = f"The volume of the database has {free_mib} MiB of disk space left."
+    if free_mib >= least_mib:
+        return Finding(check="disk", state="ok", told=told)
+    advice = f"No launch is accepted below LAUNCHER_MIN_FREE_SPACE={least_mib}: make room on the volume."
+    return Finding(check="disk", state="fault", told=told, advice=advice)
 
 
 def _guard(settings: Settings) -> Finding | None:

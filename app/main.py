@@ -125,7 +125,11 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             SqlLaunchStore(
-                settings.database_url, sealer=sealer, lease_s=settings.lease_s, key_kept_s=settings.idempotency_ttl
+                settings.database_url,
+                sealer=sealer,
+                lease_s=settings.lease_s,
+                key_kept_s=settings.idempotency_ttl,
+                min_free_space=settings.min_free_space * 1024 * 1024,
             )
         )
         clock, shared = LeaseClock(settings.lease_s), is_shared(settings.database_url)
@@ -159,6 +163,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         unnamed_proxy = UnnamedProxy(asyncio.get_running_loop().time)
         state = Health(
             store_is_healthy=store.is_healthy,
+            space=store.space.report,
             background=background,
             hub=check,
             limits=limits_file,

@@ -230,6 +230,11 @@ class Settings(BaseSettings):
         title="Where launches and their events are kept: sqlite:///FILE for one process, or postgresql+psycopg://… for "
         "several that share them",
     )
+    min_free_space: int = Field(
+        100,
+        ge=0,
+        title="MiB of disk space that a SQLite file must have left for a launch to be accepted; 0 is no limit",
+    )
     lease_s: float = Field(
         15, ge=1, title="Seconds after which launches of a process that is heard of no more are taken over by another"
     )

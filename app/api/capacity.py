@@ -97,6 +97,7 @@ class CapacityReport:
         red = [
             (health["stopping"], "This process is being stopped."),
             (capacity is None, "The records cannot be read or written."),
+            (bool(health["space"] and health["space"]["full"]), "There is no disk space for further launches."),
             (bool(health["background_down"]), "A part of this service has failed and is being restarted."),
             (hub["latency_ms"] is None, "JupyterHub does not answer."),
         ]

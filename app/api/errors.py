@@ -46,6 +46,7 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.LaunchGone: 410,
     errors.ServerStopped: 410,
     errors.LineFull: 503,
+    errors.StorageFull: 503,
     errors.IdempotencyKeyReused: 422,
     errors.SecretRequired: 403,
     errors.ServiceStopping: 503,
@@ -302,7 +303,7 @@ def _launch_response(
 
 def _retry_after_s(error: errors.LaunchError, status: int) -> int | None:
     """Whole seconds after which the same request may succeed; None if waiting does not help."""
-    if isinstance(error, errors.QuotaReached | errors.LineFull | errors.RateLimited):
+    if isinstance(error, errors.QuotaReached | errors.LineFull | errors.StorageFull | errors.RateLimited):
         return error.retry_after_s
     if isinstance(error, errors.ImageFailing):
         return max(1, math.ceil((error.until - datetime.now(UTC)).total_seconds()))

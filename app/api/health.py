@@ -37,12 +37,14 @@ class Health:
         self,
         *,
         store_is_healthy: Callable[[], Awaitable[bool]],
+        space: Callable[[], Awaitable[dict[str, Any]]],
         background: Loops,
         hub: HubReport,
         limits: LimitsReport | None,
         unnamed_proxy: Callable[[], str | None],
     ) -> None:
         self._store_is_healthy = store_is_healthy
+        self._space = space
         self._background = background
         self._hub = hub
         self._limits = limits
@@ -58,6 +60,7 @@ class Health:
         return {
             "ready": store and not down and not self._stopping,
             "store": "ok" if store else "failing",
+            "space": await self._space() if store else None,
             "background_down": down,
             "stopping": self._stopping,
             "hub": self._hub.report(),
@@ -79,6 +82,8 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request) -> JSONResponse:
     """200 if the log can be written, every background task runs and the process is not being stopped, 503 else.
 
+    A disk without room for further launches leaves it ready (`space`): callers can follow and cancel launches,
+    and a request for another one gets a 503 that says why.
     The states of the Hub and of the limits on launches are told beside, and in `unnamed_proxy` the address of a proxy
     that forwards callers and that LAUNCHER_TRUSTED_PROXIES does not name: all of them count as one address.
     """

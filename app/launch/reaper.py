@@ -4,6 +4,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from app.launch.about import about
 from app.launch.errors import HubError
@@ -17,6 +18,10 @@ _LOOK_UP_EVERY_S = 300.0
 _LOOK_UPS_MAX = 50
 _FAULTS_MAX = 3
 """After so many look-ups in a row that fail it is the Hub, not a user, that cannot be asked."""
+_UNASKED_KEPT_S = 3600.0
+"""How long a launch is kept that has ended and never asked anything of the Hub."""
+_BYTES_OF_CALLER = 16 * 1024 * 1024
+"""How much is kept of the launches of one caller that have ended: some 2,000 of the largest there can be."""
 _REMOVALS_MAX = 100
 """Records removed in one transaction, so that no launch waits long behind them."""
 
@@ -42,6 +47,8 @@ class Reaper:
         self._store = store
         self._hub = hub
         self._keeping = keeping
+        self._removed_at: float | None = None
+        """When old launches were last removed, by the loop's clock."""
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -90,5 +97,14 @@ class Reaper:
                     return
 
     async def _remove_old(self) -> None:
-        while removed := await self._store.remove_old(older_than_s=self._keeping.retention_s, limit=_REMOVALS_MAX):
-            log.info("%d launches removed that ended long ago", removed)
+        """Of each caller a bounded amount is kept, and for the whole of `retention_s` only what came to the Hub."""
+        began_at = asyncio.get_running_loop().time()
+        since_s = _UNASKED_KEPT_S if self._removed_at is None else began_at - self._removed_at + _EVERY_S
+        for remove in (
+            partial(self._store.remove_unasked, older_than_s=_UNASKED_KEPT_S),
+            partial(self._store.remove_excess, launching_in_s=since_s, bytes_most=_BYTES_OF_CALLER),
+            partial(self._store.remove_old, older_than_s=self._keeping.retention_s),
+        ):
+            while removed := await remove(limit=_REMOVALS_MAX):
+                log.info("%d launches removed that have ended", removed)
+        self._removed_at = began_at

@@ -37,6 +37,9 @@ class Database(Protocol):
     def close(self) -> None:
         """Close every connection. Blocks."""
 
+    def free_bytes(self) -> int | None:
+        """How much can still be stored; None where the database does not tell. Blocks."""
+
     def notices(self) -> AsyncGenerator[str]:
         """What other processes tell, as `shared.py` has it."""
 

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import create_engine, func, make_url, select
@@ -25,6 +26,8 @@ class Look:
     """Which one it is, without a password."""
     version: str | None
     """Of its tables; None if they are yet to be made."""
+    free_bytes: int | None = None
+    """How much its volume has free; None if it does not tell."""
     clock_ahead_s: float | None = None
     """By how much its clock is ahead of this machine's; None if it has none of its own."""
 
@@ -47,16 +50,21 @@ def _sqlite(database_url: str) -> Look:
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise DatabaseUnusable(path, "its directory does not exist, or may not be written to")
     if not path.exists():
-        return Look(described=str(path), version=None)
+        return Look(described=str(path), version=None, free_bytes=_free_bytes(path))
     if not os.access(path, os.R_OK | os.W_OK):
         raise DatabaseUnusable(path, "it may not be read and written")
     address = f"file:{quote(str(path))}?mode=ro"
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            return Look(described=str(path), version=version_of(connection))
+            return Look(described=str(path), version=version_of(connection), free_bytes=_free_bytes(path))
     except DBAPIError as error:
         raise DatabaseUnusable(path, str(error.orig)) from error
+
+
+def _free_bytes(path: Path) -> int:
+    volume = os.statvfs(path.parent)
+    return volume.f_bavail * volume.f_frsize
 
 
 def _postgres(database_url: str) -> Look:

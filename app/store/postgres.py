@@ -63,6 +63,9 @@ class PostgresDatabase:
         self.counting.dispose()
         self.writing.dispose()
 
+    def free_bytes(self) -> None:
+        """PostgreSQL tells no client how much room its disks have. A write that finds them full is told as such."""
+
     async def notices(self) -> AsyncGenerator[str]:
         """What the processes on this database tell each other, this one too.
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from app.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status
+from app.launch.networks import groups_of
 from app.launch.quotas import Scope, counted_as
 from app.store.tables import launch_attempts, launch_events, launches
 
@@ -37,6 +38,7 @@ def launch_row(launch: Launch) -> dict[str, Any]:
         "caller_name": names[Scope.CALLER],
         "repo_name": names.get(Scope.REPOSITORY),
         "image_name": names[Scope.IMAGE],
+        "history_of": None if launch.caller.kind == "key" else groups_of(names[Scope.CALLER])[-1].name,
         "path": launch.request.path,
         "fence": launch.fence,
     }

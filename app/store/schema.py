@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table, updat
 from app.store.errors import SchemaUnknown
 from app.store.shared import lock, unlimit
 
-HEAD = "0008"
+HEAD = "0009"
 """The version that this release reads and writes; the newest in `migrations/versions`."""
 
 _VERSION = table("alembic_version", column("version_num"))

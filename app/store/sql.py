@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from ulid import ULID
 
 from app.launch.changes import Accepted, Adopted, CancelRequested, Change, Cleaned, Stopped
+from app.launch.errors import StorageFull
 from app.launch.guard import Failing, Guard
 from app.launch.idempotency import IdempotencyKey
 from app.launch.line import Weight, equal
@@ -19,9 +20,10 @@ from app.launch.model import Attempt, Caller, Event, Launch, Step
 from app.launch.ports import Capacity, Held, LetThrough, Only, Queue, Wanted
 from app.launch.quotas import Quota
 from app.sealing import Sealer
-from app.store import acceptance, counts, leases, line, outcomes, rate_counts, reads, schema, upkeep, writes
+from app.store import acceptance, counts, history, leases, line, outcomes, rate_counts, reads, schema, upkeep, writes
 from app.store.database import database
 from app.store.rate_counts import SqlRateCounts
+from app.store.space import Space, says_full
 from app.store.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -47,11 +49,18 @@ class SqlLaunchStore:
     SQLAlchemy's error.
 
     `lease_s`: how long launches stay this process's after it was last heard of. `key_kept_s`: how long after its
-    acceptance a launch is known by its Idempotency-Key, once it has ended.
+    acceptance a launch is known by its Idempotency-Key, once it has ended. `min_free_space`: bytes of disk space below
+    which no launch is accepted, where the database is a file.
     """
 
     def __init__(
-        self, database_url: str, *, sealer: Sealer, lease_s: float = LEASE_S, key_kept_s: float = KEY_KEPT_S
+        self,
+        database_url: str,
+        *,
+        sealer: Sealer,
+        lease_s: float = LEASE_S,
+        key_kept_s: float = KEY_KEPT_S,
+        min_free_space: int = 0,
     ) -> None:
         self._sealer = sealer
         self._lease = leases.Lease(owner=str(ULID()), lease_s=lease_s)
@@ -63,6 +72,7 @@ class SqlLaunchStore:
         self._writers = {self._writer, counter}
         self.rate_counts = SqlRateCounts(counter, look=lambda limits: self._read(rate_counts.look, limits))
         """For rate limits; open as long as the store is."""
+        self.space = Space(lambda: self._in_reader(self._database.free_bytes), least=min_free_space)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="hublaunch-reader")
         self._listeners: list[Callable[[Event], None]] = []
         self._change_listeners: list[Callable[[Change], None]] = []
@@ -117,8 +127,14 @@ class SqlLaunchStore:
             if accepted.displaced is not None:
                 self._publish(accepted.displaced)
 
+        await self.space.check()
         while True:
-            accepted = await self._writer.write(acceptance.accept, accept, on_stored=publish, lock=acceptance.LOCK)
+            try:
+                accepted = await self._writer.write(acceptance.accept, accept, on_stored=publish, lock=acceptance.LOCK)
+            except DBAPIError as error:
+                if says_full(error):
+                    raise StorageFull from error
+                raise
             if accepted.launch_id == launch.id:
                 return launch
             if earlier := await self.get(accepted.launch_id):  # or it was removed in between
@@ -221,8 +237,15 @@ class SqlLaunchStore:
         return await self._writer.write(counts.holders, counts.Holders(quota, every_s, but, limit))
 
     async def remove_old(self, *, older_than_s: float, limit: int) -> int:
-        before = str(ULID.from_datetime(datetime.now(UTC) - timedelta(seconds=older_than_s)))[:_ULID_TIME]
-        return await self._writer.write(upkeep.remove_old, upkeep.Removal(before, limit))
+        return await self._writer.write(upkeep.remove_old, upkeep.Removal(_id_of(older_than_s), limit))
+
+    async def remove_unasked(self, *, older_than_s: float, limit: int) -> int:
+        removal = history.Unasked(older_than_s, self._key_kept_s, limit)
+        return await self._writer.write(history.remove_unasked, removal)
+
+    async def remove_excess(self, *, launching_in_s: float, bytes_most: int, limit: int) -> int:
+        removal = history.Excess(_id_of(launching_in_s), bytes_most, limit)
+        return await self._writer.write(history.remove_excess, removal)
 
     # --- news ---------------------------------------------------------------------------------------------------------
 
@@ -265,7 +288,10 @@ class SqlLaunchStore:
             with self._database.reading.connect() as connection:
                 return read(connection, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+        return await self._in_reader(run)
+
+    async def _in_reader(self, look: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, look)
 
     async def _close(self) -> None:
         await asyncio.to_thread(self._close_database)
@@ -275,6 +301,11 @@ class SqlLaunchStore:
             writer.join()
         self._readers.shutdown()
         self._database.close()
+
+
+def _id_of(seconds_ago: float) -> str:
+    """What the ids of launches begin with that were accepted so long ago; those accepted later come behind it."""
+    return str(ULID.from_datetime(datetime.now(UTC) - timedelta(seconds=seconds_ago)))[:_ULID_TIME]
 
 
 def _tell_all(listeners: Sequence[Callable[[T], None]], news: T) -> None:

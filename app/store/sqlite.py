@@ -97,6 +97,14 @@ class SqliteDatabase:
                 release_all(connection)  # whoever had launches before is no more
             undo.pop_all()
 
+    def free_bytes(self) -> int:
+        """What its volume has free, and the pages within the file that are used again before that grows."""
+        volume = os.statvfs(self._path.parent)
+        with self.reading.connect() as connection:
+            pages: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+            page_bytes: int = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+        return volume.f_bavail * volume.f_frsize + pages * page_bytes
+
     async def notices(self) -> AsyncGenerator[str]:
         """None: no other process writes to this file."""
         none: tuple[str, ...] = ()

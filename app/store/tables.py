@@ -87,6 +87,8 @@ launches = Table(
     Column("repo_name", Text),
     Column("image_name", Text),
     Column("path", Text, nullable=False, server_default=text("''")),
+    # Whose ended launches are bounded together: of IPv6 those of a /48. NULL for API keys, and from an older release.
+    Column("history_of", Text),
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )
@@ -102,6 +104,14 @@ _partial("ix_launches_active_image_name", launches.c.image_name, where=IS_ACTIVE
 IS_READY = launches.c.status == literal_column("'ready'")
 """In a literal, as above."""
 _partial("ix_launches_ready", launches.c.looked_up_at, where=IS_READY)
+
+HAS_ENDED = launches.c.status.in_([literal_column(f"'{name}'") for name in ("failed", "cancelled", "stopped")])
+"""And nothing follows. In literals, as above."""
+_partial("ix_launches_history", launches.c.history_of, launches.c.id, where=HAS_ENDED)
+
+NEVER_ASKED = launches.c.launching_at.is_(None) & launches.c.ended_at.is_not(None)
+"""Ended in the queue, before anything was asked of the Hub."""
+_partial("ix_launches_never_asked", launches.c.ended_at, where=NEVER_ASKED)
 
 _partial("ix_launches_admitted", launches.c.admitted_at, where=launches.c.admitted_at.is_not(None))
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, Integer, bindparam, delete, func, select, update
 
-from app.launch.model import Launch, Status
+from app.launch.model import Launch
 from app.store import outcomes
 from app.store.reads import of_ids
 from app.store.shared import now
-from app.store.tables import IS_READY, Instant, launch_attempts, launches
+from app.store.tables import HAS_ENDED, IS_READY, Instant, launch_attempts, launches
 
 _READY = (
     select(launches.c.id)
@@ -36,12 +36,13 @@ _UNCLEAN = (
     .scalar_subquery()
 )
 """Counted, as PostgreSQL turns a NOT EXISTS into a join, for which it reads every attempt that there is."""
+IS_CLEAN = _UNCLEAN == 0
 _OLD = (
     select(launches.c.id)
     .where(
         launches.c.id < bindparam("before_id"),
-        launches.c.status.in_([Status.FAILED.value, Status.CANCELLED.value, Status.STOPPED.value]),
-        _UNCLEAN == 0,
+        HAS_ENDED,
+        IS_CLEAN,
     )
     .order_by(launches.c.id)
     .limit(bindparam("most", type_=Integer))

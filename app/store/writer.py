@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, RootTransaction
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from app.store.shared import lock
+from app.store.space import says_full
 
 log = logging.getLogger(__name__)
 
@@ -221,12 +222,17 @@ def _apart(connection: Connection, write: _Write[Any, Any]) -> Any:
     try:
         (result,) = write.change(connection, [write.argument])
     except Exception as error:
-        savepoint.rollback()
-        if _is_in_the_way(error):
+        if _ends_transaction(error):
             raise
+        savepoint.rollback()
         return _Failure(error)
     savepoint.commit()
     return result
+
+
+def _ends_transaction(error: Exception) -> bool:
+    """Whether its savepoint does not help: SQLite gives the whole transaction up when its disk is full."""
+    return _is_in_the_way(error) or (isinstance(error, DBAPIError) and says_full(error))
 
 
 def _is_in_the_way(error: Exception) -> bool:

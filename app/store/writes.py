@@ -31,6 +31,8 @@ _INSERT_EVENT = insert(launch_events)
 # What an UPDATE is bound to must not have the name of a column: such a name is what it sets.
 _UPDATE_LAUNCH = update(launches).where(launches.c.id == bindparam("of_launch"))
 _REQUEST_CANCEL = _UPDATE_LAUNCH.where(launches.c.cancel_requested_at.is_(None)).values(cancel_requested_at=_NOW)
+_FORGET_ARGS = update(launches).where(launches.c.id.in_(bindparam("launch_ids", expanding=True))).values(extra_args={})
+"""They are for the spawner, up to 16 KiB, and nothing asks for them once a launch has ended."""
 _EXISTS = select(launches.c.id).where(launches.c.id == bindparam("launch_id"))
 _UPDATE_ATTEMPT = update(launch_attempts).where(
     launch_attempts.c.launch_id == bindparam("of_launch"), launch_attempts.c.number == bindparam("of_number")
@@ -132,12 +134,14 @@ def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]
         connection.execute(_UPDATE_LAUNCH, grown)
     if started := [_started(append, logs) for append in appends if append.step.server_started_at]:
         connection.execute(_UPDATE_ATTEMPT, started)
+    if ended := [log.launch_id for log in logs.values() if log.status in (Status.FAILED, Status.CANCELLED)]:
+        connection.execute(_FORGET_ARGS, {"launch_ids": ended})
     if due := [log.attempt_key() for log in logs.values() if log.status in (Status.FAILED, Status.CANCELLED)]:
         at = now(connection)
         connection.execute(_MAKE_DUE, [{**key, "clean_at": at} for key in due])
     notify(connection, [f"{log.launch_id} {log.seq}" for log in logs.values()])
-    if ended := [outcome for append in appends if (outcome := _outcome(append.step, logs[append.launch_id]))]:
-        outcomes.record(connection, ended)
+    if spawned := [outcome for append in appends if (outcome := _outcome(append.step, logs[append.launch_id]))]:
+        outcomes.record(connection, spawned)
     return events
 
 
@@ -190,6 +194,7 @@ def mark_stopped(connection: Connection, stop: Stop) -> None:
         raise ValueError(f"launch {stop.launch_id} is {log.status}, so it cannot become stopped")
     stopped = {"status": Status.STOPPED.value, "stopped_at": at, "stopped_by": stop.stopped_by}
     connection.execute(_UPDATE_LAUNCH, {"of_launch": stop.launch_id, **stopped})
+    connection.execute(_FORGET_ARGS, {"launch_ids": [stop.launch_id]})
     key = log.attempt_key()
     if stop.clean_in_s is None:
         connection.execute(_MARK_CLEANED, {**key, "now": at, "clean_at": None})

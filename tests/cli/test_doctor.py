@@ -57,12 +57,20 @@ async def test_all_is_well(operator: CommandLine, hub: FakeHub, tmp_path: Path) 
         "scopes": "ok",
         "slow_spawn_timeout": "unknown",
         "database": "ok",
+        "disk": "ok",
         "proxies": "unknown",  # the service does not run
     }
     assert hub.version in findings["Hub"]["told"]
     assert "yet to be made" in findings["database"]["told"]
     assert not (tmp_path / "hublaunch.sqlite").exists()
     assert [request.method for request in hub.requests] == ["GET"] * 4
+
+
+async def test_a_volume_with_too_little_room_is_a_fault(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
+    status, findings = await found(operator, variables(hub, tmp_path, LAUNCHER_MIN_FREE_SPACE="999999999"))
+
+    assert (status, findings["disk"]["state"]) == (1, "fault")
+    assert "MiB of disk space left" in findings["disk"]["told"]
 
 
 async def test_it_is_told_in_lines_with_what_to_do(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@
     │   ├── RateLimited                too many requests in too short a time
     │   ├── IdempotencyKeyReused       the key came with another request before
     │   ├── LineFull                   as many launches wait for their turn as may, and none makes room
+    │   ├── StorageFull                the disk has too little room for another launch
     │   ├── SpecNotMapped              LAUNCHER_BINDER_IMAGES has no image for the repository
     │   ├── LaunchNotFound             no launch of that id
     │   ├── LaunchGone                 there may have been one, and its record was removed
@@ -113,6 +114,7 @@ from app.launch.errors.refusals import (
     ServerStopped,
     ServiceStopping,
     SpecNotMapped,
+    StorageFull,
     Unauthenticated,
 )
 from app.launch.errors.spawn import (
@@ -196,6 +198,7 @@ __all__ = [
     "SpawnTimedOut",
     "SpecNotMapped",
     "StartTimedOut",
+    "StorageFull",
     "TokenRefused",
     "Unauthenticated",
     "UserExists",

@@ -238,6 +238,19 @@ class LineFull(RequestRefused):
         super().__init__(f"{most} launches are under way or waiting for their turn, the most that may.")
 
 
+class StorageFull(RequestRefused):
+    """The disk has less free space than LAUNCHER_MIN_FREE_SPACE, or the database says that its disk is full."""
+
+    code = "storage_full"
+    title = "This service has no disk space left"
+    advice = "Try again in a few minutes, or tell the operator of this service. Launches under way go on."
+    operator_advice = "Make room on the volume of the database, or shorten LAUNCHER_RETENTION."
+    retry_after_s = 60
+
+    def __init__(self) -> None:
+        super().__init__("There is too little disk space to accept another launch.")
+
+
 class SpecNotMapped(RequestRefused):
     """LAUNCHER_BINDER_IMAGES has no pattern for what a BinderHub client asks for; without it `/build` is off."""
 

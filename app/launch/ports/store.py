@@ -143,7 +143,8 @@ class LaunchStore(Protocol):
         IdempotencyKeyReused if that was for another request. AlreadyRunning if it would not be the `only` one,
         AlreadyLaunching if another launch of the same server is under way, QuotaReached for the first of `quotas` that
         is used up, LineFull if `most_under_way` launches are under way, those in line and those at the Hub, and none
-        makes room (`displacing.py`). All are held over all that accept, in whatever process.
+        makes room (`displacing.py`). All are held over all that accept, in whatever process. StorageFull if the disk
+        has too little room.
 
         A launch that makes room ends with Displaced, in the same transaction: its last event is stored, and nothing of
         it is left to clean up.
@@ -277,3 +278,16 @@ class LaunchStore(Protocol):
 
     async def remove_old(self, *, older_than_s: float, limit: int) -> int:
         """Remove launches that were accepted so long ago, have ended and left nothing at the Hub; their number."""
+
+    async def remove_unasked(self, *, older_than_s: float, limit: int) -> int:
+        """Remove launches that ended so long ago and never asked anything of the Hub; their number.
+
+        One that came with an Idempotency-Key stays for as long as the key is kept.
+        """
+
+    async def remove_excess(self, *, launching_in_s: float, bytes_most: int, limit: int) -> int:
+        """Remove the oldest ended launches of a caller who has more of them than `bytes_most` in all; their number.
+
+        Only callers are looked at who had a launch accepted in the last `launching_in_s`, and no API keys. Of IPv6 a
+        /48 is one caller here.
+        """

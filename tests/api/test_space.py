@@ -1,0 +1,68 @@
+"""A disk that is nearly full."""
+
+from typing import NamedTuple
+
+import pytest
+
+from app.settings import Settings
+from tests.served import BODY, serve
+
+
+class Volume(NamedTuple):
+    f_bavail: int
+    f_frsize: int
+
+
+class Disk:
+    """What is left of it, in MiB."""
+
+    def __init__(self) -> None:
+        self.left = 5000
+
+    def statvfs(self, _: object) -> Volume:
+        return Volume(self.left * 256, 4096)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk()
+    monkeypatch.setattr("app.store.sqlite.os.statvfs", disk.statvfs)
+    monkeypatch.setattr("app.store.space._LOOK_EVERY_S", 0)
+    monkeypatch.setattr("app.api.capacity._KEPT_S", 0)
+    return disk
+
+
+async def test_below_the_floor_no_launch_is_accepted_and_everything_says_why(settings: Settings, disk: Disk) -> None:
+    async with serve(settings) as service:
+        before = await service.launch()
+        disk.left = 99
+        refused = await service.http.post("/launch", json=BODY)
+        ready = await service.http.get("/readyz")
+        status = (await service.http.get("/status")).json()
+        events = await service.events(before["events_url"])
+        disk.left = 101
+        after = await service.http.post("/launch", json=BODY)
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "storage_full")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert "LAUNCHER" not in refused.text
+    assert (ready.status_code, ready.json()["space"]) == (200, {"free_mib": 99, "least_mib": 100, "full": True})
+    assert (status["status"], "no disk space" in " ".join(status["reasons"])) == ("red", True)
+    assert events[-1]["phase"] == "ready"
+    assert after.status_code == 202
+
+
+async def test_a_request_sent_again_with_its_key_is_no_new_launch_for_the_disk(settings: Settings, disk: Disk) -> None:
+    key = {"Idempotency-Key": "a-key-of-22-characters-or-more"}
+    async with serve(settings) as service:
+        first = await service.http.post("/launch", json=BODY, headers=key)
+        disk.left = 1
+        again = await service.http.post("/launch", json=BODY, headers=key)
+
+    assert first.json()["id"] == again.json()["id"]
+
+
+async def test_the_floor_may_be_taken_away(settings: Settings, disk: Disk) -> None:
+    disk.left = 0
+    async with serve(settings.model_copy(update={"min_free_space": 0})) as service:
+        await service.launch()
