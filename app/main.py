@@ -22,7 +22,7 @@ from app.api.dependencies import Web
 from app.api.errors import add_error_handlers
 from app.api.hardening import Bounds, SecurityHeaders
 from app.api.health import Health
-from app.api.middleware import JsonBodies, KnownHosts, StartFaults
+from app.api.middleware import HeadRequests, JsonBodies, KnownHosts, StartFaults
 from app.api.oauth import OAuth
 from app.api.origin import OwnOrigin
 from app.api.requests import PROBED, RequestListener, Requests
@@ -71,6 +71,10 @@ POLL_S = 5.0
 """How often the logs of other processes are looked at, should the news of one have been lost."""
 
 
+_ACTING = (binder.PATH, "/oauth_login", "/oauth_callback")
+"""Where a GET does something."""
+
+
 class _State(TypedDict):
     web: Web
     request_listeners: Sequence[RequestListener]
@@ -108,6 +112,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
     app.include_router(pages.router, prefix=prefix)
     if prefix:
         app.include_router(health.router, include_in_schema=False)
+        app.add_route(prefix, pages.redirect_to(f"{settings.prefix}/"), include_in_schema=False)
     if settings.metrics_public:
         for path in _at_root_too("/metrics", prefix=prefix):
             app.add_route(path, show_metrics, include_in_schema=False)
@@ -336,6 +341,12 @@ def _middleware(settings: Settings) -> list[Middleware]:
         ),
         Middleware(OwnOrigin, allowed=settings.cors_origins, launching=f"{settings.routed_prefix}{binder.PATH}"),
         Middleware(JsonBodies),
+        Middleware(
+            HeadRequests,
+            acting=tuple(
+                f"{settings.routed_prefix}{path}" for path in (binder.PATH, "/oauth_login", "/oauth_callback")
+            ),
+        ),
     ]
 
 

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit
 
+import httpx
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
@@ -20,7 +21,21 @@ def _base_url(value: str) -> str:
         raise ValueError("must be a URL without credentials, query and fragment")
     if url.path.rstrip("/").endswith("/hub/api"):
         raise ValueError("must be the address above /hub/api, such as http://hub:8081/")
-    return value.rstrip("/") + "/"
+    return value.replace(url.netloc, _ascii(url.netloc), 1).rstrip("/") + "/"
+
+
+def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(_ascii, value))
+
+
+def _ascii(host: str) -> str:
+    """A host, maybe with a port, as browsers send it: other letters than ASCII as `xn--…`."""
+    if host.isascii():
+        return host
+    try:
+        return httpx.URL(f"//{host}").netloc.decode()
+    except httpx.InvalidURL:
+        raise ValueError("must have a host name that browsers can open") from None
 
 
 def _http_url(value: str) -> str:
@@ -128,6 +143,7 @@ WordsByName = Annotated[Mapping[str, tuple[str, ...]], NoDecode, BeforeValidator
 TextByName = Annotated[Mapping[str, str], NoDecode, BeforeValidator(_object)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 UrlPrefix = Annotated[str, BeforeValidator(_url_prefix)]
+Hosts = Annotated[Words, AfterValidator(_hosts)]
 Origins = Annotated[Words, AfterValidator(_origins)]
 Ancestors = Annotated[Words, AfterValidator(_ancestors)]
 Weights = Annotated[Mapping[str, float], NoDecode, BeforeValidator(_object), AfterValidator(_weights)]

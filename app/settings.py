@@ -32,6 +32,7 @@ from app.setting_types import (
     AS_WORDS,
     Ancestors,
     BaseUrl,
+    Hosts,
     HttpUrl,
     Networks,
     Origins,
@@ -266,7 +267,7 @@ class Settings(BaseSettings):
         (), title="Earlier secret keys: they open the launches and tokens of their time, and seal nothing new"
     )
     prefix: UrlPrefix = Field("", title="Path under which the API is served")
-    allowed_hosts: Words = Field(
+    allowed_hosts: Hosts = Field(
         ("localhost", "127.0.0.1", "[::1]"),
         title="Host names under which callers reach this service, without port; those of the Hub URL, with and without "
         "services. before it, and of LAUNCHER_PUBLIC_URL are allowed too",
@@ -275,7 +276,7 @@ class Settings(BaseSettings):
         None, title="The URL under which browsers reach this service, where its host is a subdomain of the Hub's"
     )
     trusted_proxies: Networks = Field(
-        (), title="Networks of proxies whose X-Forwarded-For is believed, as addresses or CIDR"
+        (), title="Networks of proxies whose X-Forwarded-For or Forwarded is believed, as addresses or CIDR"
     )
     cors_origins: Origins = Field((), title="Origins of frontends elsewhere, such as https://book.example.org")
     frame_ancestors: Ancestors = Field(

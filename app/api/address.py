@@ -1,39 +1,69 @@
 """The address that a request comes from: nobody can choose their own."""
 
+import logging
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from app.api.warnings import Warnings
 from app.launch.networks import network
+
+log = logging.getLogger(__name__)
 
 
 class ClientAddress:
     """Tells the address of a request's client, past the proxies that are trusted.
 
-    `X-Forwarded-For` is read from its end, one hop further for each address that is a trusted proxy, so that nobody
-    can name an address for themselves.
+    `X-Forwarded-For` and `Forwarded` (RFC 7239) are read from their ends, one hop further for each address that is a
+    trusted proxy, so that nobody can name an address for themselves. Most proxies write one of the two and pass the
+    other on as the client sent it. So where both are there and differ, neither is believed.
     """
 
     def __init__(self, trusted_proxies: Sequence[IPv4Network | IPv6Network], *, unnamed: Callable[[str], None]) -> None:
-        """`unnamed` is called with each address from within that sends the header and is not trusted."""
+        """`unnamed` is called with each address from within that sends such a header and is not trusted."""
         self._trusted_proxies = trusted_proxies
         self._unnamed = unnamed
+        self._warnings = Warnings(log)
 
     def __call__(self, request: Request) -> str:
         """The address, IPv4 in IPv6 as IPv4; what is no address as it came."""
         host = request.client.host if request.client else ""
         address = _address(host)
-        hops = [hop.strip() for line in request.headers.getlist("X-Forwarded-For") for hop in line.split(",")]
-        if hops and address is not None and not address.is_global and not self._is_trusted(address):
-            self._unnamed(str(address))
-        while hops and address is not None and self._is_trusted(address):
-            hop = _address(hops.pop())
+        if address is None:
+            return host
+        chains = [chain for chain in (_x_forwarded_for(request.headers), _forwarded(request.headers)) if chain]
+        if not chains:
+            return str(address)
+        if not self._is_trusted(address):
+            if not address.is_global:
+                self._unnamed(str(address))
+            return str(address)
+        clients = {self._past_proxies(address, chain) for chain in chains}
+        if len(clients) > 1:
+            self._warnings.warn(
+                "Requests from %s have an X-Forwarded-For and a Forwarded that differ: their callers count as one "
+                "address. Let your proxy remove the header that it does not write",
+                address,
+            )
+            return str(address)
+        return str(clients.pop())
+
+    def _past_proxies(self, address: IPv4Address | IPv6Address, hops: list[str]) -> IPv4Address | IPv6Address:
+        while hops and self._is_trusted(address):
+            hop = _node(hops.pop())
             if hop is None:
+                self._warnings.warn(
+                    "%s forwards requests and does not say from which address, so all their callers count as one: let "
+                    "it write addresses into X-Forwarded-For or Forwarded",
+                    address,
+                )
                 break
             address = hop
-        return host if address is None else str(address)
+        return address
 
     def _is_trusted(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self._trusted_proxies)
@@ -49,6 +79,54 @@ def place_of(host: str) -> str:
     """Return the address that a host counts as: of IPv6 the /64, and IPv4 in IPv6 as IPv4."""
     address = _address(host)
     return network(host if address is None else str(address))
+
+
+def _x_forwarded_for(headers: Headers) -> list[str]:
+    """The hops, the nearest last."""
+    return [hop.strip() for line in headers.getlist("X-Forwarded-For") for hop in line.split(",")]
+
+
+_PAIR = re.compile(r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]+)\s*(;|,|$)""")
+
+
+def _forwarded(headers: Headers) -> list[str]:
+    """The hops, the nearest last: each as its `for` has it, `""` where it has none. RFC 7239 §4."""
+    return [hop for line in headers.getlist("Forwarded") for hop in _hops(line)]
+
+
+def _hops(line: str) -> list[str]:
+    """The hops of one line; what is no list of elements is one hop without an address."""
+    hops, hop, at = [], "", 0
+    while at < len(line):
+        if not (pair := _PAIR.match(line, at)):
+            return [""]
+        name, value, end = pair.groups()
+        if name.lower() == "for":
+            hop = value
+        if end != ";":
+            hops.append(hop)
+            hop = ""
+        at = pair.end()
+    return hops
+
+
+_PORT = re.compile(r"[0-9]{1,5}|_[A-Za-z0-9._-]+")
+
+
+def _node(text: str) -> IPv4Address | IPv6Address | None:
+    """The address of a hop, which may have a port, and IPv6 in brackets. RFC 7239 §6; Azure writes `IP:port`."""
+    if text.startswith('"') and text.endswith('"') and len(text) > 1:
+        text = text[1:-1]
+    if text.startswith("["):
+        host, bracket, port = text[1:].partition("]")
+        if not bracket or (port and not port.startswith(":")):
+            return None
+        port = port.removeprefix(":")
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    else:
+        host, port = text, ""
+    return _address(host) if not port or _PORT.fullmatch(port) else None
 
 
 @lru_cache(maxsize=4096)

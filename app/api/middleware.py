@@ -33,6 +33,32 @@ class KnownHosts:
             await http_problem(421)(scope, receive, send)
 
 
+class HeadRequests:
+    """Answers HEAD as GET, without the body, so without the events of a stream (RFC 9110 §9.3.2).
+
+    Below `acting` a GET does something, so HEAD is not answered there.
+    """
+
+    def __init__(self, app: ASGIApp, *, acting: tuple[str, ...]) -> None:
+        self._app = app
+        self._acting = acting
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"].startswith(self._acting):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})  # after which `receive` tells of a disconnect
+
+        as_get = {**scope, "method": "GET", "send_body": send_head}
+        await self._app(as_get, receive, send_head)
+        if "route" in as_get:
+            scope["route"] = as_get["route"]
+
+
 class JsonBodies:
     """Takes bodies as `application/json` only, and whole: of at most 64 KiB and within 10 seconds.
 

@@ -4,13 +4,14 @@ All of it is the same for everybody: what a visitor sees of launches their brows
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Header, HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.routes import LaunchId
@@ -86,3 +87,16 @@ async def static(name: str, if_none_match: IfNoneMatch = None) -> Response:
     if name not in _LOADED:
         raise HTTPException(404)
     return _answer(name, if_none_match, Vary="Origin")
+
+
+def redirect_to(path: str) -> Callable[[Request], Response]:
+    """Return an endpoint that leads to the path, with the query of the request.
+
+    The path is no whole URL, as hublaunch does not know the scheme that browsers use.
+    """
+
+    def redirect(request: Request) -> Response:
+        query = request.scope["query_string"].decode("latin-1")
+        return Response(status_code=307, headers={"Location": f"{path}?{query}" if query else path})
+
+    return redirect

@@ -4,6 +4,7 @@ import re
 
 MESSAGE_MAX = 1000
 
+_JOINERS = "\u200c\u200d"
 _USERINFO = re.compile(r"//[^\s/]*@")
 _QUERY = re.compile(r"(?<!\S)([^\s/]*+/[^\s?]*+)\?\S+")
 """From the first `?` after a `/` to the end of a word. It is tried once a word."""
@@ -13,11 +14,17 @@ def clean(message: str) -> str:
     """At most 1,000 characters on one line, without control characters and without what a URL may hide.
 
     Userinfo and query are taken from every URL and path. Text that reorders or hides itself (bidirectional and
-    zero-width characters) is taken out, so that no log line can be forged.
+    zero-width characters) is taken out, so that no log line can be forged. Joiners stay where they join: Persian, Hindi
+    and emoji need them.
     """
     text = message[: 4 * MESSAGE_MAX]
     if not text.isprintable():
-        text = "".join(character if character.isprintable() else " " for character in text)
+        text = "".join(map(_shown, text, " " + text))
     text = " ".join(text.split())
     text = _QUERY.sub(r"\1", _USERINFO.sub("//", text))
     return text if len(text) <= MESSAGE_MAX else text[: MESSAGE_MAX - 1] + "…"
+
+
+def _shown(character: str, before: str) -> str:
+    joins = character in _JOINERS and before.isprintable() and not before.isascii()
+    return character if joins or character.isprintable() else " "

@@ -58,6 +58,7 @@ def launch_request(
     check_repo_url(repo_url)
     extra_args = dict(extra_args)
     check_extra_args(extra_args, allowed_extra_args)
+    path = path.lstrip("/")  # as BinderHub does with its urlpath
     check_path(path)
     return LaunchRequest(
         image=image,

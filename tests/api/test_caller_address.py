@@ -19,8 +19,9 @@ def ignore(_: str) -> None:
     """For tests of the address alone."""
 
 
-def asked_from(address: str | None, *forwarded: str) -> Request:
+def asked_from(address: str | None, *forwarded: str, rfc7239: tuple[str, ...] = ()) -> Request:
     headers = [(b"x-forwarded-for", line.encode()) for line in forwarded]
+    headers += [(b"forwarded", line.encode()) for line in rfc7239]
     client = None if address is None else (address, 40000)
     return Request({"type": "http", "client": client, "headers": headers})
 
@@ -53,7 +54,11 @@ def test_x_forwarded_for_is_believed_as_far_as_proxies_are_trusted(
 
 
 @pytest.mark.parametrize(
-    "garbage", ["", "unknown", "_hidden", "198.51.100.1:4711", "[2001:db8::5]", "198.51.100", "a" * 5000, ","]
+    "garbage",
+    [
+        *("", "unknown", "_hidden", "198.51.100", "a" * 5000, ",", "198.51.100.1:x", "[2001:db8::5"),
+        *("[2001:db8::5]443", "198.51.100.1:123456", '"', "[]:1"),
+    ],
 )
 def test_what_is_no_address_is_never_a_caller(garbage: str) -> None:
     assert ClientAddress(PROXIES, unnamed=ignore)(asked_from("10.1.2.3", garbage)) == "10.1.2.3"
@@ -107,3 +112,64 @@ def test_nothing_is_told_of_that_is_no_proxy_or_is_trusted(address: str, forward
     ClientAddress(PROXIES, unnamed=told.append)(asked_from(address, *forwarded))
 
     assert told == []
+
+
+@pytest.mark.parametrize(
+    ("hop", "caller"),
+    [
+        ("198.51.100.1:50001", "198.51.100.1"),
+        ("[2001:db8::5]:443", "2001:db8::5"),
+        ("[2001:db8::5]", "2001:db8::5"),
+        ("2001:db8::5", "2001:db8::5"),
+        ("[::ffff:198.51.100.1]:443", "198.51.100.1"),
+        ("6.6.6.6:1, 198.51.100.1:2, 192.0.2.7:3", "198.51.100.1"),
+    ],
+)
+def test_a_hop_may_have_a_port_as_gateways_write_it(hop: str, caller: str) -> None:
+    assert ClientAddress(PROXIES, unnamed=ignore)(asked_from("10.1.2.3", hop)) == caller
+
+
+@pytest.mark.parametrize(
+    ("lines", "caller"),
+    [
+        (["for=198.51.100.1"], "198.51.100.1"),
+        (["For=198.51.100.1;proto=https;by=203.0.113.43"], "198.51.100.1"),
+        (['for="[2001:db8:cafe::17]:4711"'], "2001:db8:cafe::17"),
+        (['for="198.51.100.1:50001"'], "198.51.100.1"),
+        (['for=6.6.6.6, for=198.51.100.1;host="a,b;for=9.9.9.9", for=192.0.2.7'], "198.51.100.1"),
+        (["for=6.6.6.6", "for=198.51.100.1", "for=10.9.9.9"], "198.51.100.1"),
+        (["for=_hidden"], "10.1.2.3"),
+        (["for=unknown"], "10.1.2.3"),
+        (["proto=https"], "10.1.2.3"),
+        (['for="', "for=198.51.100.1"], "198.51.100.1"),
+        (['for=", for=198.51.100.1'], "10.1.2.3"),
+        (["for=198.51.100.1 for=6.6.6.6"], "10.1.2.3"),
+        (["\\" * 5000], "10.1.2.3"),
+        (['for="' + "\\" * 5001], "10.1.2.3"),
+    ],
+)
+def test_forwarded_is_read_as_rfc_7239_has_it(lines: list[str], caller: str) -> None:
+    assert ClientAddress(PROXIES, unnamed=ignore)(asked_from("10.1.2.3", rfc7239=tuple(lines))) == caller
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "caller"),
+    [("198.51.100.1", "198.51.100.1:5", "198.51.100.1"), ("198.51.100.1", "6.6.6.6", "10.1.2.3")],
+)
+def test_two_headers_are_believed_only_where_they_agree(
+    one: str, other: str, caller: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = asked_from("10.1.2.3", one, rfc7239=(f'for="{other}"',))
+
+    assert ClientAddress(PROXIES, unnamed=ignore)(request) == caller
+    assert ("differ" in caplog.text) == (caller == "10.1.2.3")
+
+
+def test_a_proxy_that_names_no_address_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    address = ClientAddress(PROXIES, unnamed=ignore)
+
+    for _ in range(3):
+        address(asked_from("10.1.2.3", "unknown"))
+
+    assert len(caplog.messages) == 1
+    assert "10.1.2.3" in caplog.messages[0]
