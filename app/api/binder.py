@@ -4,23 +4,25 @@ The one GET that acts. What keeps it from acting twice is in docs/decisions/0014
 """
 
 import re
-from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from app.api.binder_stream import REFUSED, built_blocks, launch_blocks, refused_blocks
-from app.api.counting import count_launch
+from app.api.binder_stream import REFUSED, Words, built_blocks, launch_blocks, refused_blocks
+from app.api.counting import count_launch, too_many_invalid
 from app.api.dependencies import DOCUMENTED_CREDENTIALS, Web, WebDep
-from app.api.errors import DOCUMENTED_EVERYWHERE, documented
+from app.api.errors import DOCUMENTED_EVERYWHERE, documented, problem_of_status
+from app.api.origin import came_by_tls
 from app.api.rate_headers import DOCUMENTED_RATES, rate_headers
 from app.api.sse import EventStream, wants_stream
 from app.launch.binder_spec import BinderSpec
 from app.launch.errors import (
     AlreadyLaunching,
+    InvalidRequest,
     LaunchError,
     ServerAlreadyRunning,
     ServerStopped,
@@ -36,9 +38,6 @@ RECENT_S = 600.0
 _EVENT_ID = re.compile(r"([0-7][0-9A-HJKMNP-TV-Z]{25})\.([0-9]{1,9})\.([A-Za-z0-9_-]{43})")
 _OWN_TOKEN = re.compile(r"[A-Za-z0-9_-]{22,255}")
 """A token that the client has made for itself. BinderHub's own have dots, and many visitors can have the same one."""
-_TOLD_BY_STATUS = (SpecNotMapped, Unauthenticated)
-"""Where a client has come to the wrong address. All else that is refused is told by an event, for people to read: an
-EventSource shows a page neither status nor body, and binderhub-client the status alone."""
 
 router = APIRouter(tags=["binder"], dependencies=[DOCUMENTED_CREDENTIALS], responses=DOCUMENTED_EVERYWHERE)
 
@@ -48,8 +47,8 @@ _BUILD_TOKEN = (
 )
 _STREAM: dict[str, Any] = {
     "description": "BinderHub's events: `phase` (waiting, built, launching, ready or failed), `message`, `progress`; "
-    "with `built` the `imageName`; with `ready` the `url`, `token`, `image` and `repo_url`. What keeps a launch from "
-    "being accepted is told by `failed` too. Comments keep the connection alive.",
+    "with `built` the `imageName`; with `ready` the `url`, `token`, `image`, `repo_url` and `binder_…`. A refusal is a "
+    "`failed` event too. Comments keep the connection alive.",
     "content": {
         "text/event-stream": {
             "schema": {"type": "string"},
@@ -61,10 +60,17 @@ _STREAM: dict[str, Any] = {
 }
 
 
+async def _is_on(web: WebDep) -> None:
+    """SpecNotMapped where nothing is mapped: then this is no path of the service."""
+    if not web.binder_images.is_on:
+        raise SpecNotMapped
+
+
 @router.get(
     f"{PATH}{{provider}}/{{spec:path}}",
     summary="Launch as a BinderHub would",
     response_class=Response,
+    dependencies=[Depends(_is_on)],
     responses={
         200: _STREAM,
         204: {"description": "All was delivered; stop following."},
@@ -76,7 +82,7 @@ async def get_build(
     spec: Annotated[str, Path(description="What of it, as BinderHub's addresses have it.")],  # noqa: ARG001
     request: Request,
     web: WebDep,
-    accept: Annotated[str, Header()] = "*/*",
+    accept: Annotated[str | None, Header()] = None,
     last_event_id: Annotated[
         str | None, Header(description="The last event that was received: its launch goes on, and no other begins.")
     ] = None,
@@ -84,27 +90,45 @@ async def get_build(
     *,
     build_only: Annotated[bool, Query(description="Tell the image and launch nothing.")] = False,
 ) -> Response:
-    """A launch of the image that LAUNCHER_BINDER_IMAGES has for this repository, and its events."""
+    """Launch the image that LAUNCHER_BINDER_IMAGES has for this repository, and stream the events.
+
+    Refusals are events too, for people to read: an EventSource shows a page neither status nor body, and
+    binderhub-client the status alone. Wrong credentials and other media types are answered by a status.
+    """
+    if accept is None:
+        return _refused(request, problem_of_status(406))
     if not wants_stream(accept):
         raise HTTPException(406)
-    if last_event_id == REFUSED:
-        return Response(status_code=204)
-    if resumed := _EVENT_ID.fullmatch(last_event_id or ""):
-        launch_id, seq, secret = resumed.groups()
-        if web.secrets.opens(launch_id, secret):
-            return _followed(web, await web.service.get(launch_id), after=int(seq), headers={})
+    if resumed := await _resumed(request, web, last_event_id or ""):
+        return resumed
     known = await web.callers.known(request)  # who reconnects needs no credentials, so theirs may have ended
     try:
         wanted = web.binder_images.request(_spec(request, web.prefix))
         if build_only:
             return EventStream(built_blocks(web.feed, wanted), headers={})
         launch = await _launched(request, web, wanted, known or await web.callers.caller(request), build_token)
-    except _TOLD_BY_STATUS:
+    except Unauthenticated:
         raise
     except LaunchError as error:
-        request.state.problem = Problem.of(error)  # as a ProblemResponse keeps it
-        return EventStream(refused_blocks(error), headers=dict(rate_headers(request)))
-    return _followed(web, launch, after=0, headers=rate_headers(request))
+        if isinstance(error, InvalidRequest | SpecNotMapped):
+            error = await too_many_invalid(request) or error
+        return _refused(request, Problem.of(error))
+    return _followed(request, web, launch, after=0)
+
+
+async def _resumed(request: Request, web: Web, last_event_id: str) -> Response | None:
+    """The answer to a client that comes back with the id of an event; None if the id is none of ours."""
+    if last_event_id == REFUSED:
+        return Response(status_code=204)
+    found = _EVENT_ID.fullmatch(last_event_id)
+    if found is None or not web.secrets.opens(found[1], found[3]):
+        return None
+    return _followed(request, web, await web.service.get(found[1]), after=int(found[2]))
+
+
+def _refused(request: Request, problem: Problem) -> Response:
+    request.state.problem = problem  # as a ProblemResponse keeps it
+    return EventStream(refused_blocks(problem), headers=dict(rate_headers(request)))
 
 
 def _spec(request: Request, prefix: str) -> BinderSpec:
@@ -140,14 +164,32 @@ async def _launched(
         return recent
 
 
-def _followed(web: Web, launch: Launch, *, after: int, headers: Mapping[str, str]) -> Response:
+def _followed(request: Request, web: Web, launch: Launch, *, after: int) -> Response:
     """The launch's events; none of them where all were delivered, and not those that lead to a server that is gone."""
     last = launch.last_event
     if after == last.seq and last.phase.ends_stream:
         return Response(status_code=204)
     if launch.status is Status.STOPPED:
-        return EventStream(refused_blocks(ServerStopped()), headers={})
-    blocks = launch_blocks(
-        web.feed, web.views, launch, after=after if after <= last.seq else 0, secret=web.secrets.of(launch.id)
+        return _refused(request, Problem.of(ServerStopped()))
+    words = Words(
+        web.views, launch, secret=web.secrets.of(launch.id), launch_host=_launch_host(request.headers, web.prefix)
     )
-    return EventStream(blocks, headers=dict(headers))
+    blocks = launch_blocks(web.feed, words, launch, after=after if after <= last.seq else 0)
+    return EventStream(blocks, headers=dict(rate_headers(request)))
+
+
+def _launch_host(headers: Headers, prefix: str) -> str:
+    """The address of this service as the client has asked for it, ending in `/`."""
+    return f"{'https' if came_by_tls(headers) else 'http'}://{headers.get('Host', '')}{prefix}/"
+
+
+@router.get("/health", include_in_schema=False)
+async def get_health(web: WebDep) -> Response:
+    """Answer as a BinderHub does whether launches can be served."""
+    report = await web.health.report()
+    checks = [
+        {"service": "JupyterHub API", "ok": not report["hub"]["fault"]},
+        {"service": "hublaunch", "ok": report["ready"]},
+    ]
+    ok = all(check["ok"] for check in checks)
+    return JSONResponse({"ok": ok, "checks": checks}, 200 if ok else 503, {"Cache-Control": "no-store"})

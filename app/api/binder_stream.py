@@ -12,7 +12,7 @@ from app.api.sight import Sight
 from app.api.sse import retry_line
 from app.api.views import Views, problem_view
 from app.launch.admission import Position
-from app.launch.errors import LaunchError
+from app.launch.binder_spec import DOI
 from app.launch.feed import Feed
 from app.launch.model import Event, Launch, LaunchRequest, Problem, Status
 
@@ -26,13 +26,12 @@ _KEEPALIVE = b":keepalive\n"
 """A comment without a blank line, which ends a block: httpx-sse takes a block without data for an event."""
 
 
-async def launch_blocks(feed: Feed, views: Views, launch: Launch, *, after: int, secret: str) -> AsyncGenerator[bytes]:
+async def launch_blocks(feed: Feed, words: "Words", launch: Launch, *, after: int) -> AsyncGenerator[bytes]:
     """The launch's events above `after`, each with an id by which a reconnect finds it; comments while there are none.
 
-    The id holds the launch's secret, as who shows it is shown the way into the server.
+    The id holds the launch's secret: a client that presents it sees the way into the server.
     """
     yield retry_line()
-    words = _Words(views, launch, secret)
     is_ready = False
     async with aclosing(feed.follow(launch.id, after=after)) as batches:
         async for news in batches:
@@ -51,18 +50,19 @@ async def built_blocks(feed: Feed, request: LaunchRequest) -> AsyncGenerator[byt
     await feed.linger(LINGER_S)
 
 
-async def refused_blocks(error: LaunchError) -> AsyncGenerator[bytes]:
+async def refused_blocks(problem: Problem) -> AsyncGenerator[bytes]:
     """Why nothing was accepted."""
-    yield _block(_failed(problem_view(Problem.of(error), for_operator=False)), event_id=REFUSED)
+    yield _block(_failed(problem_view(problem, for_operator=False)), event_id=REFUSED)
 
 
-class _Words:
-    """One stream's events."""
+class Words:
+    """The events of one launch, for one stream. `launch_host` is the address of this service for its client."""
 
-    def __init__(self, views: Views, launch: Launch, secret: str) -> None:
+    def __init__(self, views: Views, launch: Launch, *, secret: str, launch_host: str) -> None:
         self._views = views
         self._launch = launch
         self._secret = secret
+        self._launch_host = launch_host
         self._told_image = False
 
     def blocks(self, event: Event) -> bytes:
@@ -84,7 +84,9 @@ class _Words:
                 return common | {"phase": "failed"}
             case Status.READY:
                 entry = {name: shown[name] or "" for name in ("url", "token", "image", "repo_url")}
-                return {**self._launch.request.extra_args, **common, **entry, "phase": "ready"}
+                entry["repo_url"] = entry["repo_url"].removeprefix(DOI)  # BinderHub's is the bare DOI
+                asked = {"binder_launch_host": self._launch_host, **self._launch.request.extra_args}
+                return {**asked, **common, **entry, "phase": "ready"}
         return common | {"phase": event.phase}
 
 

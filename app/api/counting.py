@@ -22,11 +22,11 @@ async def count_launch(request: Request, caller: Caller) -> None:
 
 
 async def too_many_invalid(request: Request) -> RateLimited | None:
-    """Count a request for a launch that is not valid, unless it was counted before; RateLimited if there are too many.
+    """Count a request for a launch that is not valid, unless it was counted before. Return RateLimited if too many are.
 
     To find out what is wrong with a request costs more than to refuse it.
     """
-    if request.method != "POST" or is_counted(request):
+    if is_counted(request):
         return None
     web: Web = request.state.web
     try:

@@ -83,6 +83,8 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
 }
 """Every error that can be raised, so that adding one without a status fails a test."""
 
+_LAUNCHING = "POST"
+"""The method of requests for a launch. `/build`, which launches by GET, tells its refusals by itself."""
 _RETRY_AFTER_S = 5
 _FAULTS_MAX = 5
 """Faults of one request that are told. A body of 64 KiB has room for thousands."""
@@ -259,6 +261,11 @@ def _documentation(status: int) -> dict[str, Any]:
     }
 
 
+def problem_of_status(status: int) -> Problem:
+    """Return the problem of a request that is wrong as HTTP, for one of the statuses above."""
+    return _HTTP_PROBLEMS[status]
+
+
 def http_problem(status: int, headers: Mapping[str, str] | None = None) -> ProblemResponse:
     """The answer to a request that is wrong as HTTP, with one of the statuses above."""
     return ProblemResponse(status, _HTTP_PROBLEMS[status], headers)
@@ -266,7 +273,7 @@ def http_problem(status: int, headers: Mapping[str, str] | None = None) -> Probl
 
 async def _launch_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.LaunchError)
-    if isinstance(error, errors.InvalidRequest):
+    if isinstance(error, errors.InvalidRequest) and request.method == _LAUNCHING:
         error = await too_many_invalid(request) or error
     return _launch_response(error, rate_headers(request), for_operator=is_for_operator(request))
 
@@ -313,7 +320,7 @@ def _retry_after_s(error: errors.LaunchError, status: int) -> int | None:
 async def _validation_error(request: Request, error: Exception) -> Response:
     """Answer what FastAPI found wrong. What it quotes of values is left out."""
     assert isinstance(error, RequestValidationError)
-    if too_many := await too_many_invalid(request):
+    if request.method == _LAUNCHING and (too_many := await too_many_invalid(request)):
         return _launch_response(too_many, rate_headers(request))
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):

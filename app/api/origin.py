@@ -38,7 +38,7 @@ def _is_this_service(url: str, headers: Headers) -> bool:
     page, asked = _split(url), _split(f"//{headers.get('Host', '')}")
     if page is None or asked is None or page.scheme not in _DEFAULT_PORTS or "@" in page.netloc:
         return False
-    if not page.hostname or page.hostname != asked.hostname or (page.scheme == "http" and _came_by_tls(headers)):
+    if not page.hostname or page.hostname != asked.hostname or (page.scheme == "http" and came_by_tls(headers)):
         return False
     return asked.port is None or asked.port == (page.port or _DEFAULT_PORTS[page.scheme])
 
@@ -52,7 +52,7 @@ def _split(url: str) -> SplitResult | None:
     return split
 
 
-def _came_by_tls(headers: Headers) -> bool:
+def came_by_tls(headers: Headers) -> bool:
     """Whether the outermost proxy says so. No page can set this header for another origin."""
     return headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower() == "https"
 
@@ -91,7 +91,7 @@ class OwnOrigin:
         TLS. So everywhere else the GET needs a header that tells its origin, or one that no page elsewhere can set.
         """
         told = ("Sec-Fetch-Site", "Origin", *_NEVER_FROM_ELSEWHERE)
-        if scope["scheme"] == "https" or _came_by_tls(headers) or any(name in headers for name in told):
+        if scope["scheme"] == "https" or came_by_tls(headers) or any(name in headers for name in told):
             return True
         asked = _split(f"//{headers.get('Host', '')}")
         if asked is not None and _is_loopback(asked.hostname or ""):

@@ -76,6 +76,7 @@ async def view(launch_id: LaunchId, if_none_match: IfNoneMatch = None) -> Respon
 
 
 @router.get("/badge.svg")
+@router.get("/badge_logo.svg")  # BinderHub's name, which READMEs have
 async def badge(if_none_match: IfNoneMatch = None) -> Response:
     """What a link to a launch looks like in a README, on whichever site that is shown."""
     return _answer("badge.svg", if_none_match, **{"Cross-Origin-Resource-Policy": "cross-origin"})

@@ -186,6 +186,11 @@ async def get_launches(
     everybody: Annotated[bool, Query(description="Everybody's, for admins.")] = False,
 ) -> Response:
     """A page of the caller's launches, the newest first; `next` leads on, also while new ones are accepted."""
+    if caller is None and everybody and tuple(web.access) == ("anonymous",):
+        raise AccessDenied(
+            "Nobody can list everybody's launches here: this service knows its callers by address alone.",
+            operator_advice="To list them, add `hub` or `key` to LAUNCHER_ACCESS, and name an admin.",
+        )
     if caller is None:
         raise Unauthenticated("Only a Hub user or an API key has a list of launches.")
     if everybody and not caller.is_admin:

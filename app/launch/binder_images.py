@@ -111,6 +111,11 @@ class BinderImages:
         self._mappings = mappings
         self._allowed_extra_args = frozenset(allowed_extra_args)
 
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is mapped."""
+        return bool(self._mappings)
+
     def request(self, spec: BinderSpec) -> LaunchRequest:
         """What to launch for a spec; SpecNotMapped, InvalidRequest.
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from app.launch.errors import InvalidRequest
 
+DOI = "https://doi.org/"
 _NAME = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.-]+")
 _HYDROSHARE_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 
@@ -46,7 +47,7 @@ def _gitlab(parts: Sequence[str]) -> Source:
 
 def _git(parts: Sequence[str]) -> Source:
     url, ref = _address_and_ref(parts)
-    return Source(repo_url=url, ref=ref)
+    return Source(repo_url=url, ref=ref, ref_url=url)
 
 
 def _ckan(parts: Sequence[str]) -> Source:
@@ -55,7 +56,7 @@ def _ckan(parts: Sequence[str]) -> Source:
 
 
 def _doi(parts: Sequence[str]) -> Source:
-    url = f"https://doi.org/{'/'.join(parts)}"
+    url = f"{DOI}{'/'.join(parts)}"
     return Source(repo_url=url, ref_url=url)
 
 

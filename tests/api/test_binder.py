@@ -219,10 +219,6 @@ async def test_asked_for_the_image_alone_it_launches_nothing(service: Service, h
 @pytest.mark.parametrize(
     ("path", "accept", "status", "code"),
     [
-        ("/build/gl/other%2Frepo/main", "text/event-stream", 404, "spec_not_mapped"),
-        ("/build/bitbucket/org/repo/main", "text/event-stream", 404, "spec_not_mapped"),
-        ("/build/gh%2Forg/repo/main/x", "text/event-stream", 404, "spec_not_mapped"),
-        ("/b%75ild/gh/org/repo/main", "text/event-stream", 404, "spec_not_mapped"),
         (SPEC, "*/*", 406, "event_stream_only"),
         (SPEC, "text/html,application/xhtml+xml,*/*;q=0.8", 406, "event_stream_only"),
         (SPEC, "application/json", 406, "event_stream_only"),
@@ -233,8 +229,85 @@ async def test_what_is_not_for_it_is_told_by_a_status(
 ) -> None:
     answer = await service.http.get(path, headers={"Accept": accept})
 
-    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.status_code == status
+    assert code in answer.text
     assert hub.count("user_created") == 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/build/gl/other%2Frepo/main",
+        "/build/bitbucket/org/repo/main",
+        "/build/gh%2Forg/repo/main/x",
+        "/b%75ild/gh/org/repo/main",
+    ],
+)
+async def test_a_spec_without_an_image_is_told_by_an_event_and_counts(
+    settings: Settings, hub: FakeHub, path: str
+) -> None:
+    async with serve(settings.model_copy(update={"rate_limit_address": (1, 3600)})) as service:
+        (event_id, told), *_ = await ended(service, path)
+        again = await service.http.get(path, headers=ACCEPT | {"Last-Event-ID": event_id})
+        (_, too_many), *_ = await ended(service, path)
+
+    assert (told["phase"], told["problem"]["code"], again.status_code) == ("failed", "spec_not_mapped", 204)
+    assert "There is no image for this repository here" in told["message"]
+    assert "LAUNCHER_" not in told["message"]
+    assert too_many["problem"]["code"] == "rate_limited"
+    assert hub.count("user_created") == 0
+
+
+async def test_a_request_without_accept_is_told_so_by_an_event(service: Service, hub: FakeHub) -> None:
+    request = service.http.build_request("GET", SPEC)
+    del request.headers["Accept"]
+    answer = await service.http.send(request)
+
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    data = json.loads(answer.text.partition("data: ")[2])
+    assert (data["phase"], data["problem"]["code"]) == ("failed", "event_stream_only")
+    assert hub.count("user_created") == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (SPEC, {"repo_url": "https://github.com/org/repo", "binder_launch_host": "http://{host}/"}),
+        ("/build/zenodo/10.5281/zenodo.3242074", {"repo_url": "10.5281/zenodo.3242074"}),
+        (
+            "/build/git/https%3A%2F%2Fgit.example.org%2Fa/v1",
+            {"repo_url": "https://git.example.org/a", "binder_ref_url": "https://git.example.org/a"},
+        ),
+    ],
+)
+async def test_ready_has_binderhubs_words_for_the_repository(
+    settings: Settings, path: str, expected: dict[str, str]
+) -> None:
+    mapped = {**settings.binder_images, "git/*/*": IMAGE}
+    async with serve(settings.model_copy(update={"binder_images": mapped})) as service:
+        ready = (await ended(service, path))[-1][1]
+        host = service.http.base_url.netloc.decode()
+
+    assert {name: ready[name] for name in expected} == {
+        name: value.replace("{host}", host) for name, value in expected.items()
+    }
+
+
+async def test_launch_host_is_https_where_a_proxy_ends_tls(service: Service) -> None:
+    ready = (await ended(service, SPEC, **{"X-Forwarded-Proto": "https"}))[-1][1]
+
+    assert ready["binder_launch_host"].startswith("https://")
+
+
+async def test_health_is_answered_under_binderhubs_name(service: Service, hub: FakeHub) -> None:
+    async with asyncio.timeout(30):
+        while (healthy := await service.http.get("/health")).status_code == 503:
+            assert [check["ok"] for check in healthy.json()["checks"]] == [False, True], "the Hub was not asked yet"
+    badge = await service.http.get("/badge_logo.svg")
+
+    assert (healthy.status_code, healthy.json()["ok"]) == (200, True)
+    assert {check["service"] for check in healthy.json()["checks"]} == {"JupyterHub API", "hublaunch"}
+    assert badge.headers["Content-Type"] == "image/svg+xml"
 
 
 async def test_it_is_off_unless_something_is_mapped(settings: Settings, hub: FakeHub) -> None:

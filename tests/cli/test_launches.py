@@ -215,6 +215,13 @@ async def test_launches_that_the_service_has_no_more_are_forgotten(shell: Comman
     assert content["launches"][0]["id"] in kept.read_text()
 
 
+async def test_a_list_of_everybodys_launches_that_nobody_can_see_is_refused(shell: CommandLine) -> None:
+    listed = await shell.run("list", "--everybody")
+
+    assert (listed.status, listed.out) == (3, "")
+    assert "Nobody can list everybody's launches here" in listed.err
+
+
 async def test_a_caller_with_a_key_is_listed_what_the_service_has(
     settings: Settings, tmp_path: Path, hub: FakeHub
 ) -> None:

@@ -37,7 +37,7 @@ DOI = "10.5281/zenodo.3242074"
         ),
         (
             f"git/https%3A%2F%2Fgit.example.org%2Fa%2Fb/{COMMIT}",
-            Source(repo_url="https://git.example.org/a/b", ref=COMMIT),
+            Source(repo_url="https://git.example.org/a/b", ref=COMMIT, ref_url="https://git.example.org/a/b"),
         ),
         (
             "gist/ada/0123abcd",

@@ -47,8 +47,9 @@ class AccessDenied(RequestRefused):
     title = "You may not do this"
     advice = "Ask the operator of this service for the right that is named."
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, operator_advice: str = "") -> None:
         super().__init__(reason)
+        self.operator_advice = operator_advice
 
 
 class ImageNotAllowed(RequestRefused):
