@@ -11,6 +11,8 @@ from app.hub.observed import CallListener, ObservedTransport
 from app.hub.transport import AiohttpTransport
 from app.settings import Settings, SettingsFault
 
+_WEB_TIMEOUT_S = 10.0
+
 
 @asynccontextmanager
 async def connect_hub(
@@ -39,6 +41,14 @@ async def connect_hub(
             retry_delay_s=settings.retry_delay,
             check_lease=check_lease or (lambda: None),
         )
+
+
+@asynccontextmanager
+async def connect_web(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client without credentials, for addresses that may not be the Hub's; SettingsFault as above."""
+    transport = AiohttpTransport(ssl_context=_ssl_context(settings))
+    async with httpx.AsyncClient(transport=transport, timeout=_WEB_TIMEOUT_S, trust_env=False) as web:
+        yield web
 
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext:

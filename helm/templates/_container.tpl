@@ -70,11 +70,14 @@ resources:
 securityContext:
   {{- toYaml .Values.containerSecurityContext | nindent 2 }}
 volumeMounts:
-  - name: {{ if include "hublaunch.hasDeployment" . }}data{{ else }}{{ .Values.extraContainer.volume }}{{ end }}
+  {{- if include "hublaunch.hasDeployment" . }}
+  - name: data
     mountPath: /data
-    {{- if not (include "hublaunch.hasDeployment" .) }}
+  {{- else if eq .Values.database.type "sqlite" }}
+  - name: {{ .Values.extraContainer.volume }}
+    mountPath: /data
     subPath: hublaunch
-    {{- end }}
+  {{- end }}
   {{- if .Values.apiKeys.existingSecret }}
   # The directory, not the file: a file that is mounted by itself stays as it was when keys are revoked.
   - name: hublaunch-api-keys

@@ -22,6 +22,11 @@
 {{- if eq .Values.database.type "sqlite" -}}
 {{- $_ := set $given "database_url" "sqlite:////data/hublaunch.sqlite" -}}
 {{- end -}}
+{{- if not $given.hub_url_local -}}
+{{- $hub := ternary "localhost" "hub" (eq .Values.shape "extra-container") -}}
+{{- $path := (urlParse ($given.hub_url | default "")).path | trimSuffix "/" -}}
+{{- $_ := set $given "hub_url_local" (printf "http://%s:8081%s/" $hub $path) -}}
+{{- end -}}
 {{- if not $given.limits_file }}{{ $_ := set $given "limits_file" "/etc/hublaunch/files/limits.yaml" }}{{ end -}}
 {{- if and .Values.apiKeys.existingSecret (not $given.api_keys_file) -}}
 {{- $_ := set $given "api_keys_file" "/etc/hublaunch/api-keys/api-keys.json" -}}

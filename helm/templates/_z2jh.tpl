@@ -24,6 +24,9 @@
 {{- $mode := $settings.token_mode | default "hub" -}}
 {{- $logsIn := and (has "hub" $settings.access) (or (eq .Values.shape "hub-service") $settings.oauth_callback_url) -}}
 hub:
+  {{- if eq (toString $settings.allow_named_servers) "true" }}
+  allowNamedServers: true
+  {{- end }}
   services:
     {{ $service }}:
       {{- if eq .Values.shape "hub-service" }}
@@ -51,6 +54,25 @@ hub:
       HUBLAUNCH_REQUIRE_DIGEST = {{ ternary "True" "False" (eq (toString $settings.require_digest) "true") }}
 
       {{- .Files.Get "files/hub-wall.txt" | nindent 6 }}
+
+      # KubeSpawner applies the default profile, with its image, to a request that names none. A launch names an image.
+      from inspect import isawaitable
+
+      hublaunch_profiles = c.KubeSpawner.get("profile_list")
+
+      async def profiles_of(spawner):
+          options = spawner.user_options
+          if spawner.pending == "spawn" and options.get("image") and not options.get("profile"):
+              return []
+          profiles = hublaunch_profiles
+          if callable(profiles):
+              profiles = profiles(spawner)
+          if isawaitable(profiles):
+              profiles = await profiles
+          return [profiles[key] for key in sorted(profiles)] if isinstance(profiles, dict) else profiles
+
+      if hublaunch_profiles:
+          c.KubeSpawner.profile_list = profiles_of
   {{- if eq .Values.shape "extra-container" }}
   extraContainers:
     - {{- include "hublaunch.container" . | nindent 6 }}

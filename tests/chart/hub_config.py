@@ -27,5 +27,7 @@ c.JupyterHub.services = [
 ]
 c.JupyterHub.load_roles = [{"name": name, **role} for name, role in values["hub"]["loadRoles"].items()]
 c.Spawner.apply_user_options = {}
+if "profileList" in values.get("singleuser", {}):
+    c.KubeSpawner.profile_list = values["singleuser"]["profileList"]
 for text in values["hub"]["extraConfig"].values():
     exec(compile(text, "hub.extraConfig", "exec"))

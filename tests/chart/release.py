@@ -70,9 +70,17 @@ class Release:
 
 @asynccontextmanager
 async def released(
-    helm: Helm, cluster: PodCluster, state: Path, *given: str, also: Mapping[str, Sequence[str]]
+    helm: Helm,
+    cluster: PodCluster,
+    state: Path,
+    *given: str,
+    also: Mapping[str, Sequence[str]],
+    singleuser: Mapping[str, Any] | None = None,
 ) -> AsyncGenerator[Release]:
-    """Render the chart with `given`, for a Hub on this machine that has `also` services, with these scopes, besides."""
+    """Render the chart with `given`, for a Hub on this machine that has `also` services, with these scopes, besides.
+
+    `singleuser`: further values of z2jh under that name.
+    """
     proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
     hub = HubProcess(state=state, proxy_command=proxy, public_port=0, config=CONFIG)
     addresses = {
@@ -83,7 +91,9 @@ async def released(
     sets = [word for path, value in addresses.items() for word in ("--set", f"{path}={value}")]
     release = Release(await asyncio.to_thread(helm.rendered, *sets, *given), hub, cluster, free_port())
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("CHART_TEST_HUB", json.dumps(_told(release, also)))
+        told = _told(release, also)
+        told["z2jh"]["singleuser"] = {**told["z2jh"].get("singleuser", {}), **(singleuser or {})}
+        environment.setenv("CHART_TEST_HUB", json.dumps(told))
         environment.setenv("KUBECONFIG", str(cluster.kubeconfig(state / "kubeconfig")))
         yield release
 

@@ -63,6 +63,11 @@ async def test_the_notes_have_what_z2jh_must_be_told_word_for_word(
         (("--set", "persistence.enabled=false"), "launches, and the way into their servers, are lost with the pod"),
         (("--set", "ingress.enabled=true,ingress.hosts={launch.example.org}"), "at https://launch.example.org/"),
         (("--set", "shape=hub-service"), "at /services/hublaunch/"),
+        (("--set", "shape=extra-container"), "with postgres or mysql the pod would not start"),
+        (("--set", "settings.allow_named_servers=true"), "needs the hub.allowNamedServers of the values above"),
+        (("--set", "settings.allow_named_servers=true"), "hub:\n       allowNamedServers: true\n"),
+        ((), "set singleuser.storage.type to none"),
+        ((), "if you have singleuser.profileList, keep hub.extraConfig.hublaunch of the values above"),
     ],
 )
 async def test_the_notes_say_what_is_still_to_do_and_where_it_is(

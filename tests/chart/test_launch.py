@@ -141,6 +141,33 @@ async def test_as_a_service_of_the_hub_it_launches_for_hub_users_on_their_own_ac
     assert "client_id=service-launcher" in login.headers["Location"]
 
 
+async def test_a_launch_runs_its_image_where_the_hub_has_profiles_and_others_get_theirs(
+    helms: dict[str, Helm], tmp_path: Path
+) -> None:
+    profile = {"display_name": "Default", "default": True, "kubespawner_override": {"image": "quay.io/org/profile:1"}}
+    also = {"tests": ["admin:users", "servers"]}
+    state = tmp_path / "hub"
+    state.mkdir()
+    async with (
+        running_cluster() as cluster,
+        released(helms["4"], cluster, state, *IMAGES, also=also, singleuser={"profileList": [profile]}) as release,
+        release.hub,
+        release.hublaunch(tmp_path) as http,
+    ):
+        told = await events(http)
+        headers = {"Authorization": f"token {token_of('tests')}"}
+        async with httpx.AsyncClient(base_url=release.hub.api_url, headers=headers, trust_env=False) as api:
+            (await api.post("users/grace")).raise_for_status()
+            (await api.post("users/grace/server")).raise_for_status()
+            async with asyncio.timeout(30):
+                while len(cluster.objects("pods")) < 2:
+                    await api.get("users/grace")
+        images = [pod["spec"]["containers"][0]["image"] for pod in cluster.objects("pods")]
+
+    assert told[-1]["phase"] == "ready", release.hub.log_path.read_text()[-3000:]
+    assert images == [IMAGE, "quay.io/org/profile:1"]
+
+
 async def token_of_new_user(release: Release, name: str) -> str:
     """A token with all that this user may do."""
     headers = {"Authorization": f"token {token_of('tests')}"}

@@ -152,3 +152,28 @@ def test_no_secret_is_outside_of_the_secret(helm: Helm) -> None:
 
     assert not [word for word in ("hublaunch:secret@", "0123456789abcdef", "fedcba98") if word in elsewhere]
     assert rendered.environment["LAUNCHER_DATABASE_URL"].startswith("postgresql+psycopg://hublaunch:secret@")
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("shape=deployment", "http://hub:8081/"),
+        ("shape=extra-container", "http://localhost:8081/"),
+        ("shape=extra-container,settings.hub_url=https://h/jupyter/", "http://localhost:8081/jupyter/"),
+        ("shape=extra-container,settings.hub_url_local=http://127.0.0.1:8081/", "http://127.0.0.1:8081/"),
+    ],
+)
+def test_the_hub_is_asked_at_its_service_and_in_its_own_pod_at_localhost(
+    helms: dict[str, Helm], given: str, url: str
+) -> None:
+    variables = helms["4"].rendered("--set", "settings.hub_url=https://h/", "--set", given).environment
+
+    assert variables["LAUNCHER_HUB_URL_LOCAL"] == url
+
+
+def test_an_extra_container_with_postgresql_needs_no_volume_of_the_hub_s_pod(helms: dict[str, Helm]) -> None:
+    given = "settings.hub_url=https://h/,shape=extra-container,database.type=postgresql,existingSecret=a"
+
+    [container] = helms["4"].rendered("--set", given).z2jh["hub"]["extraContainers"]
+
+    assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/etc/hublaunch/files"]

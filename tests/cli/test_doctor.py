@@ -2,14 +2,18 @@
 
 import sqlite3
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from app import doctor
+from app.doctor.finding import ahead_s, clock
+from app.doctor.given import examine_given
+from app.keys import add_key
 from app.settings import Settings
 from app.store.sqlite import SqliteDatabase
 from app.store.tables import spawn_failures
@@ -52,10 +56,13 @@ async def test_all_is_well(operator: CommandLine, hub: FakeHub, tmp_path: Path) 
     assert {check: finding["state"] for check, finding in findings.items()} == {
         "settings": "ok",
         "Hub": "ok",
-        "Hub's clock": "unknown",  # the fake Hub tells none
+        "Hub's clock": "ok",
         "token": "ok",
         "scopes": "ok",
         "slow_spawn_timeout": "unknown",
+        "image": "unknown",
+        "failure limit": "unknown",
+        "token in URL": "unknown",
         "database": "ok",
         "disk": "ok",
         "proxies": "unknown",  # the service does not run
@@ -76,8 +83,8 @@ async def test_a_volume_with_too_little_room_is_a_fault(operator: CommandLine, h
 async def test_it_is_told_in_lines_with_what_to_do(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
     done = await operator.run("doctor", **variables(hub, tmp_path, LAUNCHER_ALLOWED_IMAGES=""))
 
-    assert done.status == 0
-    assert done.out.startswith("warning  settings: LAUNCHER_ALLOWED_IMAGES is empty")
+    assert done.status == 1
+    assert done.out.startswith("fault    settings: LAUNCHER_ALLOWED_IMAGES is empty")
     assert "→ Name the images that may be launched" in done.out.splitlines()[1]
 
 
@@ -172,6 +179,110 @@ async def test_a_database_that_is_in_use_is_looked_at_without_being_taken(
 
 
 @pytest.mark.parametrize(
+    ("content", "check", "state"),
+    [
+        ("callers: []", "settings", "ok"),
+        ("callers: 5", "limits", "fault"),
+        ("{", "limits", "fault"),
+        (None, "limits", "fault"),
+    ],
+)
+def test_a_limits_file_that_serve_would_refuse_is_a_fault(
+    settings: Settings, tmp_path: Path, content: str | None, check: str, state: str
+) -> None:
+    file = tmp_path / "limits.yaml"
+    if content is not None:
+        file.write_text(content)
+
+    [finding] = examine_given(settings.model_copy(update={"limits_file": file}))
+
+    assert (finding.check, finding.state) == (check, state)
+
+
+def test_keys_that_bring_images_do_without_the_setting_and_broken_ones_are_a_fault(
+    settings: Settings, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.json"
+    add_key(keys, name="course", allowed_images=["quay.io/org/*"])
+    given = settings.model_copy(update={"access": ("key",), "api_keys_file": keys, "allowed_images": ()})
+    [with_keys] = examine_given(given)
+    keys.write_text("no keys")
+    without = list(examine_given(given))
+
+    assert (with_keys.check, with_keys.state) == ("settings", "ok")
+    assert [(each.check, each.state) for each in without] == [("API keys", "fault"), ("settings", "fault")]
+
+
+async def test_a_slip_in_a_setting_s_name_is_a_fault_and_a_stranger_a_warning(
+    operator: CommandLine, hub: FakeHub, tmp_path: Path
+) -> None:
+    slip = await operator.run("doctor", **variables(hub, tmp_path, LAUNCHER_TRUSTED_PROXY="10.0.0.1"))
+    stranger = await operator.run("doctor", **variables(hub, tmp_path, LAUNCHER_COLOUR="blue"))
+
+    assert slip.status == 1
+    assert "Did you mean LAUNCHER_TRUSTED_PROXIES?" in slip.out
+    assert stranger.status == 0
+    assert "warning  settings: These variables are not settings, and have no effect: LAUNCHER_COLOUR." in stranger.out
+
+
+async def test_addresses_at_another_web_server_are_a_fault_and_unreachable_ones_a_warning(
+    operator: CommandLine, hub: FakeHub, tmp_path: Path
+) -> None:
+    async with other_web_server() as url:
+        there = {"LAUNCHER_HUB_URL": f"{url}/page/", "LAUNCHER_PROXY_URL": f"{url}/moved/"}
+        elsewhere = await found(operator, variables(hub, tmp_path, LAUNCHER_HUB_URL_LOCAL=hub.url, **there))
+    there = {"LAUNCHER_HUB_URL": url, "LAUNCHER_PROXY_URL": hub.url.replace("127.0.0.1", "localhost")}
+    away = await found(operator, variables(hub, tmp_path, LAUNCHER_HUB_URL_LOCAL=hub.url, **there))
+
+    assert elsewhere[0] == 1
+    assert [elsewhere[1][check]["state"] for check in ("Hub", "Hub URL", "proxy URL")] == ["ok", "fault", "fault"]
+    assert "answers 200, which is not JupyterHub's answer" in elsewhere[1]["Hub URL"]["told"]
+    assert "redirects to https://hub.example.org/" in elsewhere[1]["proxy URL"]["told"]
+    assert "secret" not in elsewhere[1]["proxy URL"]["told"]
+    assert (away[0], away[1]["Hub URL"]["state"], away[1]["proxy URL"]["state"]) == (0, "warning", "ok")
+
+
+@asynccontextmanager
+async def other_web_server() -> AsyncGenerator[str]:
+    """Answers with a page, or below /moved/ with a redirect; it must not be sent the Hub's token."""
+
+    async def answer(request: web.Request) -> web.Response:
+        assert "Authorization" not in request.headers
+        if request.path.startswith("/moved/"):
+            return web.Response(status=308, headers={"Location": "https://hub.example.org/?secret"})
+        return web.Response(text="<h1>It works!</h1>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "admins", "state"),
+    [(True, "ada", "ok"), (False, "ada", "fault"), (False, "nobody,ada", "fault"), (True, "", "unknown")],
+)
+async def test_named_servers_that_the_hub_does_not_allow_are_a_fault(
+    operator: CommandLine, hub: FakeHub, tmp_path: Path, allowed: bool, admins: str, state: str
+) -> None:
+    hub.allow_named_servers = allowed
+    hub.create_user("ada")
+
+    status, findings = await found(
+        operator, variables(hub, tmp_path, LAUNCHER_ALLOW_NAMED_SERVERS="true", LAUNCHER_ADMINS=admins)
+    )
+
+    assert status == (state == "fault")
+    assert findings["named servers"]["state"] == state
+    assert "allow_named_servers" in findings["named servers"]["advice"] or state == "ok"
+
+
+@pytest.mark.parametrize(
     ("date", "state", "words"),
     [
         ("Thu, 26 Nov 2026 12:00:03 GMT", "ok", "agrees"),
@@ -182,9 +293,9 @@ async def test_a_database_that_is_in_use_is_looked_at_without_being_taken(
     ],
 )
 def test_a_clock_that_is_wrong_is_told(date: str | None, state: str, words: str) -> None:
-    ahead_s = doctor._ahead_s(date, datetime(2026, 11, 26, 12, tzinfo=UTC))
+    ahead = ahead_s(date, datetime(2026, 11, 26, 12, tzinfo=UTC))
 
-    finding = doctor._clock("Hub's clock", ahead_s)
+    finding = clock("Hub's clock", ahead)
 
     assert finding.state == state
     assert words in finding.told
@@ -194,6 +305,11 @@ def test_a_clock_that_is_wrong_is_told(date: str | None, state: str, words: str)
 async def test_a_real_hub_is_well(operator: CommandLine, tmp_path: Path) -> None:
     with RealHub(python=sys.executable, base_url="/") as hub:
         settings = {"LAUNCHER_HUB_URL": hub.url, "LAUNCHER_HUB_API_TOKEN": hub.api_token}
+        settings |= {
+            "LAUNCHER_ALLOWED_IMAGES": "*",
+            "LAUNCHER_ALLOW_NAMED_SERVERS": "true",
+            "LAUNCHER_ADMINS": "nobody",
+        }
         status, findings = await found(
             operator, settings | {"LAUNCHER_DATABASE_URL": f"sqlite:///{tmp_path}/hublaunch.sqlite"}
         )
