@@ -1,14 +1,15 @@
 """What an attempt may have left at the Hub, and its deletion: servers first, then the user."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from app.launch.errors import HubBusy, HubError, HubUnavailable, SpawnRefused
 from app.launch.model import Attempt, LaunchRequest
 from app.launch.ports import Hub, Server
+
+_Thing = Literal["user", "server", "token"]
 
 _PAUSE_S = (0.1, 2.0)
 
@@ -32,18 +33,29 @@ class Traces:
         """Of an attempt whose answers from the Hub nobody here has seen; `minted`: whether it makes tokens."""
         return cls(user=True, server=True, named_server=True, token=minted)
 
-    @contextmanager
-    def leaving(self, what: Literal["user", "server", "token"]) -> Generator[None]:
+    def leaving(self, what: _Thing) -> "_Leaving":
         """Around the request that creates this."""
-        before = getattr(self, what)
-        setattr(self, what, True)
-        try:
-            yield
-        except HubError as error:
-            setattr(self, what, before or error.may_have_acted)
-            if what == "server" and isinstance(error, (SpawnRefused, HubBusy)):
-                self.named_server = True
-            raise
+        return _Leaving(self, what)
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """A context manager as a class: a generator costs a launch several times as many calls."""
+
+    traces: Traces
+    what: _Thing
+    before: bool = False
+
+    def __enter__(self) -> None:
+        self.before = getattr(self.traces, self.what)
+        setattr(self.traces, self.what, True)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, HubError):
+            return
+        setattr(self.traces, self.what, self.before or error.may_have_acted)
+        if self.what == "server" and isinstance(error, (SpawnRefused, HubBusy)):
+            self.traces.named_server = True
 
 
 async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, traces: Traces) -> None:

@@ -21,12 +21,14 @@ def other_image(asked: str, told: Sequence[str]) -> str | None:
     A pod pulls the images of its init containers and sidecars too. So only if no event names the image asked for, the
     last image that an event names is another one. `told`: messages of the Hub, oldest first.
     """
-    reference = _parsed(asked)
     named = [found[1] for message in told if (found := _NAMED.match(message))]
     references = [other for name in named if (other := _parsed(name))]
-    if reference is None or not references or any(_is_same(reference, other) for other in references):
+    if not references:
         return None
-    return named[-1]
+    reference = _parsed(asked)
+    if reference is None or any(_is_same(reference, other) for other in references):
+        return None
+    return str(references[-1])
 
 
 def _parsed(image: str) -> ImageReference | None:
