@@ -2,11 +2,10 @@
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from app.api.warnings import Warnings
@@ -35,7 +34,7 @@ class ClientAddress:
         address = _address(host)
         if address is None:
             return host
-        chains = [chain for chain in (_x_forwarded_for(request.headers), _forwarded(request.headers)) if chain]
+        chains = _chains(request.scope["headers"])
         if not chains:
             return str(address)
         if not self._is_trusted(address):
@@ -81,21 +80,26 @@ def place_of(host: str) -> str:
     return network(host if address is None else str(address))
 
 
-def _x_forwarded_for(headers: Headers) -> list[str]:
-    """The hops, the nearest last."""
-    return [hop.strip() for line in headers.getlist("X-Forwarded-For") for hop in line.split(",")]
+def _chains(headers: Iterable[tuple[bytes, bytes]]) -> list[list[str]]:
+    """The hops by X-Forwarded-For and those by Forwarded, as far as there are any, the nearest last."""
+    by_x_forwarded_for: list[str] = []
+    by_forwarded: list[str] = []
+    for name, line in headers:
+        if name == b"x-forwarded-for":
+            by_x_forwarded_for += map(str.strip, line.decode("latin-1").split(","))
+        elif name == b"forwarded":
+            by_forwarded += _hops(line.decode("latin-1"))
+    return list(filter(None, (by_x_forwarded_for, by_forwarded)))
 
 
 _PAIR = re.compile(r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]+)\s*(;|,|$)""")
 
 
-def _forwarded(headers: Headers) -> list[str]:
-    """The hops, the nearest last: each as its `for` has it, `""` where it has none. RFC 7239 §4."""
-    return [hop for line in headers.getlist("Forwarded") for hop in _hops(line)]
-
-
 def _hops(line: str) -> list[str]:
-    """The hops of one line; what is no list of elements is one hop without an address."""
+    """The hops of one line, each as its `for` has it, `""` where it has none. RFC 7239 §4.
+
+    What is no list of elements is one hop without an address.
+    """
     hops, hop, at = [], "", 0
     while at < len(line):
         if not (pair := _PAIR.match(line, at)):

@@ -3,15 +3,12 @@
 import logging
 from collections import Counter
 from collections.abc import Collection
-from functools import partial
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.address import place_of
 from app.api.errors import http_problem
-from app.api.sse import wants_stream
 from app.api.warnings import Warnings
 
 log = logging.getLogger(__name__)
@@ -38,13 +35,13 @@ class RequestsAtOnce:
         if scope["type"] != "http" or scope["path"] in self._open_paths:
             await self._app(scope, receive, send)
             return
-        answer = partial(self._answer_stream if _is_stream(scope) else self._app, scope, receive, send)
+        answer = self._answer_stream if _is_stream(scope) else self._app
         if self._under_way >= self._most:
             self._warnings.warn("%d requests are being answered, the most at once: others get 503", self._most)
-            answer = partial(_refusal(503), scope, receive, send)
+            answer = _refusal(503)
         self._under_way += 1
         try:
-            await answer()
+            await answer(scope, receive, send)
         finally:
             self._under_way -= 1
 
@@ -69,7 +66,11 @@ class RequestsAtOnce:
 
 
 def _is_stream(scope: Scope) -> bool:
-    return scope["path"].endswith("/events") or wants_stream(Headers(scope=scope).get("Accept", ""))
+    """Whether the answer may be a stream. Every request comes by here, so this makes no further calls."""
+    for name, value in scope["headers"]:
+        if name == b"accept" and b"text/event-stream" in value:
+            return True
+    return bool(scope["path"].endswith("/events"))
 
 
 def _refusal(status: int) -> ASGIApp:
