@@ -39,7 +39,7 @@ test-prometheus: install ## Run docs/alerts.yaml and the queries of docs/grafana
 	$(BIN)/python -m tests.docs.debians_prometheus
 	$(BIN)/python -m pytest -m prometheus tests/docs $(ARGS)
 
-test-hubs: install ## Run the Hub's contract on JupyterHub 4.1.6 and 5.5.4 too, in venvs of their own
+test-hubs: install ## Run the Hub's contract on JupyterHub 4.1.6, 5.0.0, 5.5.4 and 6.0.0 too, in venvs of their own
 	tests/hubs/run_versions.sh $(PYTHON)
 
 image-test: install ## Build the image and run it, with the Docker engine that answers or, as root on Debian, one of its own

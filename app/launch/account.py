@@ -56,7 +56,7 @@ class Accounts:
     def existing_user(self, request: LaunchRequest, caller: Caller) -> str | None:
         """On whose account the launch will be; None for a temporary user's. AccessDenied, InvalidRequest."""
         own = caller.key if caller.kind == "hub" else None
-        if own in (".", ".."):  # JupyterHub before 5.0 has such users
+        if own in (".", ".."):  # JupyterHub before 5.5.3, and 6.0, have such users
             raise AccessDenied("No path of JupyterHub's API leads to a user of this name.")
         if request.username and request.username != own:
             if not caller.may_name_user:

@@ -17,7 +17,7 @@ from tests.fakes.hub import FakeHub
 from tests.hubs.process import RealHub
 
 BASE_URL = "/jh/"
-_FAKES = ["6.1.1", "5.5.4", "4.1.6"]
+_FAKES = ["6.1.1", "6.0.0", "5.5.4", "5.0.0", "4.1.6"]
 
 
 @pytest.fixture(scope="session")

@@ -147,7 +147,7 @@ async def test_a_spawn_that_runs_out_of_time_fails_without_a_reason(hub: Contrac
 
     last = events(await hub.progress(user))[-1]
 
-    assert last == _failed("Spawn failed: Timeout" if hub.version < (5,) else "Spawn failed: ")
+    assert last == _failed("Spawn failed: Timeout" if hub.version < (5, 1) else "Spawn failed: ")
 
 
 async def test_a_failure_can_be_read_afterwards_even_when_the_server_was_stopped(hub: ContractHub, user: str) -> None:

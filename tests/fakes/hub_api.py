@@ -178,7 +178,7 @@ class HubApi:
     async def _stop_server(self, call: Call) -> Reply:
         self._require(call, "delete:servers")
         if call.username not in self._state.users:
-            raise Refusal(404 if self._state.version_info >= (5,) else 500)
+            raise Refusal(404 if self._state.version_info >= (5, 4, 5) else 500)
         remove = bool((_json_body(call) or {}).get("remove", False))
         return Reply(status=await self._state.stop_server(call.username, call.name, remove=remove))
 

@@ -13,6 +13,11 @@ Pending = Literal["spawn", "stop", "check"]
 Version = tuple[int, ...]
 
 
+def is_strict(version: Version) -> bool:
+    """Whether the Hub refuses names of dots and tokens that end at once: since 5.5.3 and 6.1; 6.0.0 is older."""
+    return (5, 5, 3) <= version < (6,) or version >= (6, 1)
+
+
 class Refusal(Exception):
     """An answer that is an error: its status, the Hub's words for it, and headers such as Retry-After."""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from tests.fakes.hub_model import Refusal, Server, Spawn, User, escape, now
+from tests.fakes.hub_model import Refusal, Server, Spawn, User, escape, is_strict, now
 from tests.fakes.hub_settings import HubSettings
 from tests.fakes.hub_tokens import Login, Token, Tokens, challenge_of, checked_token_request
 from tests.fakes.spawn_plan import SpawnPlan
@@ -40,7 +40,12 @@ class HubState(HubSettings):
         if username in self.users:
             raise Refusal(409, f"User {username} already exists")
         only_dots = set(username) == {"."} or set(unquote(username)) == {"."}
-        if not username or "/" in username or username != username.strip() or (only_dots and self.version_info >= (5,)):
+        if (
+            not username
+            or "/" in username
+            or username != username.strip()
+            or (only_dots and is_strict(self.version_info))
+        ):
             raise Refusal(400, f"Failed to create user: {username}")
         user = self.users[username] = User(username, created=now())
         user.servers[""] = self._new_server(username, "")
@@ -173,7 +178,7 @@ class HubState(HubSettings):
         assert spawn is not None, f"{server.log_name} has no pending spawn"
         server.active = False
         server.spawn = spawn  # kept until the next POST, so that it can be read afterwards
-        if self.version_info < (5,) and reason == "":
+        if self.version_info < (5, 1) and reason == "":
             reason = "Timeout"
         told = reason if status is None else f"HTTP {status}: error ({reason})"
         refusal = Refusal(500) if status is None else Refusal(status, reason)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from tests.fakes.hub_model import Refusal, Version, now, stamp
+from tests.fakes.hub_model import Refusal, Version, is_strict, now, stamp
 
 _CONTAINS = {
     "admin:users": ["admin:auth_state", "users", "delete:users", "read:roles:users"],
@@ -122,7 +122,7 @@ def _checked_expiry(expires_in: Any, version: Version, most_s: int) -> int | Non
         raise Refusal(400, f"token expires_in must be null or integer, not {expires_in!r}")
     if most_s and expires_in is not None and expires_in > most_s:
         raise Refusal(400, f"token expires_in: {expires_in} must not exceed {most_s}")
-    if expires_in is not None and (expires_in < 0 or (expires_in == 0 and version >= (5,))):
+    if expires_in is not None and (expires_in < 0 or (expires_in == 0 and is_strict(version))):
         raise Refusal(400, f"expires_in must be a positive integer or null, not {expires_in}")
     return expires_in or most_s or None
 

@@ -14,7 +14,7 @@ from typing import Self
 import httpx
 
 _ROOT = Path(__file__).parents[2]
-_START_WITHIN_S = 30
+_START_WITHIN_S = 120
 
 
 class RealHub:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The Hub's contract on older releases, each in a venv of its own. usage: run_versions.sh PYTHON
 set -euo pipefail
-for version in 4.1.6 5.5.4; do
+for version in 4.1.6 5.0.0 5.5.4 6.0.0; do
   venv=.venv-hub-$version
   if [ ! -x "$venv/bin/jupyterhub" ]; then
     "$1" -m venv "$venv"
