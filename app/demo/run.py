@@ -5,6 +5,8 @@ import importlib.util
 import json
 import logging
 import secrets
+import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -166,6 +168,9 @@ async def _served(settings: Settings, port: int) -> AsyncGenerator[asyncio.Task[
 
 def _welcome(url: str, hub: HubProcess) -> str:
     body = json.dumps(CHECK_BODY)
+    command = (
+        "hublaunch" if shutil.which("hublaunch") else shlex.quote(str(Path(sys.executable).with_name("hublaunch")))
+    )
     return f"""
 Launch at {url}/ (API: {url}/docs)
 JupyterHub runs at {hub.public_url} (log: {hub.log_path})
@@ -176,7 +181,7 @@ Whoever has that address can run programs as you: the key in it is made at each 
 
 then launch, and open it:
 
-  hublaunch launch {CHECK_BODY["image"]} --repo {CHECK_BODY["repo_url"]} --open
+  {command} launch {CHECK_BODY["image"]} --repo {CHECK_BODY["repo_url"]} --open
 
 or by the API, and open the open_url that comes with `ready`:
 

@@ -145,3 +145,15 @@ async def test_only_who_has_the_key_in_the_address_reaches_the_demo(
 
     assert {status for place, status in asked.items() if not place.startswith("with ")} == {404}
     assert (asked["with "], asked["with session"], asked["with POST"]) == (200, 200, 202)
+
+
+def test_the_command_that_it_prints_can_be_run_where_hublaunch_is_not_on_the_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    said = run._welcome("http://127.0.0.1:8083", HubProcess(state=tmp_path, proxy_command=[]))
+
+    [command] = [line.split()[0] for line in said.splitlines() if " launch " in line and "--open" in line]
+    assert Path(command).is_file()
+    assert f"{command} launch" in said
