@@ -29,8 +29,9 @@ class Space:
         self._looked_at = float("-inf")
 
     async def check(self) -> None:
-        """StorageFull if there is less room than the floor."""
-        await self._look_again()
+        """StorageFull if there is less room than the floor; without a floor nothing is looked up."""
+        if self._least:
+            await self._look_again()
         if self._is_low:
             raise StorageFull
 
