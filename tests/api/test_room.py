@@ -80,7 +80,8 @@ async def test_an_ipv6_caller_with_a_64_is_one_address(small: Service) -> None:
 async def test_when_all_room_is_taken_only_health_checks_are_answered(small: Service) -> None:
     url = (await small.launch())["events_url"]
     async with AsyncExitStack() as stack:
-        await streams(stack, small, url, *["192.0.2.1"] * STREAMS, *["192.0.2.2"] * (REQUESTS - STREAMS))
+        held = await streams(stack, small, url, *["192.0.2.1"] * STREAMS, *["192.0.2.2"] * (REQUESTS - STREAMS))
+        assert [stream.status_code for stream in held] == [200] * REQUESTS
 
         refused = await small.http.get("/session")
         healthy = await small.http.get("/healthz")
