@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from http.cookies import SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
@@ -123,7 +123,7 @@ async def who(service: Service, *cookies: str) -> tuple[int, str | None]:
     return answer.status_code, answer.json().get("name")
 
 
-SESSION_BESIDE = f"{HOST_PREFIX}{SESSION_COOKIE}%2Fservices%2Flauncher"
+SESSION_BESIDE = f"{HOST_PREFIX}{SESSION_COOKIE}{quote(PREFIX, safe='')}"
 
 
 async def test_over_https_each_cookie_has_one_beside_it_that_no_other_host_can_set(
@@ -132,7 +132,7 @@ async def test_over_https_each_cookie_has_one_beside_it_that_no_other_host_can_s
     begun = set_cookies(await https_service.http.get("/oauth_login"))
     kept = await cookies_over_https(https_service, hub)
 
-    assert set(begun) == {LOGIN_COOKIE, f"{HOST_PREFIX}{LOGIN_COOKIE}%2Fservices%2Flauncher"}
+    assert set(begun) == {LOGIN_COOKIE, f"{HOST_PREFIX}{LOGIN_COOKIE}{quote(PREFIX, safe='')}"}
     assert set(kept) == {SESSION_COOKIE, SESSION_BESIDE, *begun}
     assert all(cookie["secure"] and cookie["httponly"] and not cookie["domain"] for cookie in kept.values())
     assert {name: cookie["path"] for name, cookie in kept.items()} == {
