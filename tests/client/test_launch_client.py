@@ -195,7 +195,7 @@ async def test_a_field_that_is_wrong_is_named(launcher: LaunchClient) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         await launcher.launch(IMAGE, path="../admin")
 
-    assert refusal.value.problem.errors == [{"field": "path", "reason": "must have no .."}]
+    assert refusal.value.problem.errors == [{"field": "path", "reason": "must have no .., and be UTF-8 once decoded"}]
 
 
 async def test_a_full_quota_is_told_at_once(settings: Settings, tmp_path: Path) -> None:
