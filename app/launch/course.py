@@ -116,6 +116,8 @@ class Course:
             failures += not isinstance(error, Interrupted)
             again = error.retryable and failures < self._terms.attempts_max
             launch = await self._as_it_stands(launch)  # with the deadline of its last admission
+            if launch.status is Status.READY:
+                break  # the launch's time ended while `ready` was being stored
             cleaning = asyncio.create_task(self._clean_up_after(launch, error, traces))
             try:
                 await asyncio.wait({cleaning}, timeout=launch.remaining_s if again else CLEAN_UP_GRACE_S)
@@ -202,7 +204,16 @@ class Course:
         return None
 
     async def _record(self, launch: Launch, step: Step) -> None:
-        await from_records(self._store.append(launch, step))
+        """Store the step. A call that is cancelled at `ready` returns once the store has answered all the same."""
+        if step.phase is not Status.READY:
+            await from_records(self._store.append(launch, step))
+            return
+        storing = asyncio.create_task(self._store.append(launch, step))
+        try:
+            await from_records(asyncio.shield(storing))
+        except asyncio.CancelledError:
+            await asyncio.gather(storing, return_exceptions=True)
+            raise
 
     async def _next_attempt(self, launch: Launch, reason: str) -> Launch:
         """Tell that the last attempt came to nothing, and store the next one. In line the launch stays in line."""

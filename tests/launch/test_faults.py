@@ -76,6 +76,22 @@ async def test_a_launch_goes_on_when_the_database_did_not_answer(
         assert hub.count("spawn_started") == 1
 
 
+async def test_a_launch_whose_time_ends_while_ready_is_being_stored_is_ready(
+    store: FaultyStore, client: HubClient, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def time_out_as_ready_is_stored(launch: Launch, step: Step) -> Event:
+        if step.phase is Status.READY:
+            await asyncio.sleep(max(0.0, launch.remaining_s) + 0.1)
+        return await SqlLaunchStore.append(store, launch, step)
+
+    monkeypatch.setattr(store, "append", time_out_as_ready_is_stored)
+    async with launching(hub, client, store, launch_timeout_s=2) as core:
+        launch = await core.launch(ANYBODY, REQUEST)
+
+    assert launch.status is Status.READY
+    assert hub.count("server_stopped") == 0
+
+
 async def test_a_launch_goes_on_when_the_database_did_not_answer_as_it_was_put_back_in_line(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
