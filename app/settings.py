@@ -137,7 +137,12 @@ class Settings(BaseSettings):
     max_concurrent_spawns: int = Field(
         50, ge=1, title="Launches at the Hub at once, over all replicas; below the Hub's own concurrent_spawn_limit"
     )
-    max_queue: int = Field(1000, ge=0, title="Launches that may wait for their turn; one more is answered 503")
+    max_queue: int = Field(
+        1000,
+        ge=0,
+        title="Launches that may wait for their turn. In a full queue the caller with the most launches makes room for "
+        "a caller with fewer; other requests are answered 503",
+    )
     max_wait_s: float = Field(3600, gt=0, title="Seconds for which a launch may wait for its turn")
     hub_guard: Literal["normal", "strict", "off"] = Field(
         "normal",
@@ -157,7 +162,7 @@ class Settings(BaseSettings):
     anonymous_quota: int = Field(
         500,
         ge=0,
-        title="Launches that one address, of IPv6 one /64, may have under way or ready without credentials; 0 is no "
+        title="Launches that one address (an IPv6 /64) may have under way or ready without credentials; 0 is no "
         "limit. A rule of the limits file for an anonymous caller goes before it",
     )
     limits_file: Path | None = Field(
@@ -234,7 +239,7 @@ class Settings(BaseSettings):
     min_free_space: int = Field(
         100,
         ge=0,
-        title="MiB of disk space that a SQLite file must have left for a launch to be accepted; 0 is no limit",
+        title="MiB of disk space that must be left for a SQLite file, or no launch is accepted; 0 is no limit",
     )
     lease_s: float = Field(
         15, ge=1, title="Seconds after which launches of a process that is heard of no more are taken over by another"
@@ -256,7 +261,7 @@ class Settings(BaseSettings):
     max_streams_address: int = Field(
         1000,
         ge=1,
-        title="Event streams that one address may follow at once, of IPv6 one /64; another one is answered 429",
+        title="Event streams that one address (an IPv6 /64) may follow at once; another one is answered 429",
     )
     secret_key: SecretStr | None = Field(
         None,
@@ -269,8 +274,8 @@ class Settings(BaseSettings):
     prefix: UrlPrefix = Field("", title="Path under which the API is served")
     allowed_hosts: Hosts = Field(
         ("localhost", "127.0.0.1", "[::1]"),
-        title="Host names under which callers reach this service, without port; those of the Hub URL, with and without "
-        "services. before it, and of LAUNCHER_PUBLIC_URL are allowed too",
+        title="Host names under which callers reach this service, without port. Also allowed: the Hub URL's host, the "
+        "same host after services., and the host of LAUNCHER_PUBLIC_URL",
     )
     public_url: BaseUrl | None = Field(
         None, title="The URL under which browsers reach this service, where its host is a subdomain of the Hub's"
