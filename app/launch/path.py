@@ -4,12 +4,10 @@ import re
 from urllib.parse import quote
 
 from app.launch.errors import InvalidRequest
-from app.launch.percent import decoded, is_read_alike
+from app.launch.percent import decoded, encoded, is_read_alike
 
 PATH_MAX = 2000
 
-_LEFT_ALONE = "%/:?#@!$&'()*+,;="
-"""What a URL may have in its path, query or fragment; all else is percent-encoded."""
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _TOKEN = re.compile(r"(?:^|[?&;])\s*token\s*=", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<!ssh)://[^/?#&]*@|://[^/?#&:]*:[^/?#&]*@", re.IGNORECASE)
@@ -24,7 +22,7 @@ def check_path(path: str) -> None:
     """
     if not path.isprintable() or "\\" in path:
         raise _refused("must have no control characters and no backslash")
-    if len(_encoded(path)) > PATH_MAX:
+    if len(encoded(path)) > PATH_MAX:
         raise _refused(f"must have at most {PATH_MAX} characters, counted as a URL has them")
     if _BAD_ESCAPE.search(path):
         raise _refused("must have a % only before two hexadecimal digits; %25 is the sign itself")
@@ -49,14 +47,10 @@ def _check_below(below: str) -> None:
 
 def opened_at(url: str, path: str, *, token: str | None) -> str:
     """What a browser opens: a checked path below the server's root, `url`, which ends in `/`; `token` in its query."""
-    before, hash_sign, fragment = _encoded(path).partition("#")
+    before, hash_sign, fragment = encoded(path).partition("#")
     if token is not None:
         before += f"{'&' if '?' in before else '?'}token={quote(token, safe='')}"
     return f"{url}{before}{hash_sign}{fragment}"
-
-
-def _encoded(path: str) -> str:
-    return quote(path, safe=_LEFT_ALONE)
 
 
 def _refused(reason: str) -> InvalidRequest:

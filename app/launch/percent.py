@@ -1,9 +1,17 @@
-"""Percent-encoding, undone for what may hide behind it."""
+"""Percent-encoding: done for URLs, and undone for what may hide behind it."""
 
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 TIMES_MAX = 10
 """How many times over text is decoded: more often than all readers together do, and not as often as it takes."""
+
+_LEFT_ALONE = "%/:?#@!$&'()*+,;="
+"""The signs that a URL may have in its path, query or fragment beside letters and digits."""
+
+
+def encoded(text: str) -> str:
+    """Return text as a URL has it: every character that a URL cannot have is percent-encoded."""
+    return quote(text, safe=_LEFT_ALONE)
 
 
 def decoded(text: str) -> str:

@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 from app.launch.errors import InvalidRequest
 from app.launch.model import LaunchRequest
 from app.launch.path import check_path
-from app.launch.percent import is_read_alike
+from app.launch.percent import encoded, is_read_alike
 from app.launch.strict_json import json_fault
 
 IMAGE_MAX = 512
 REPO_URL_MAX = 2000
+"""As a URL has them. PostgreSQL keeps repositories in indexes, beside callers, and takes 2,704 bytes there."""
 EXTRA_ARGS_MAX_BYTES = 16_384
 
 RESERVED_EXTRA_ARGS = frozenset({"image", "repo_url", "token", "url", "open_url", "display_name", "user_options"})
@@ -82,10 +83,10 @@ def check_repo_url(repo_url: str) -> None:
     """A URL as git takes it, or `""`. A URL with a password or token in it is refused, so that none is ever stored."""
     if not repo_url:
         return
-    if len(repo_url) > REPO_URL_MAX:
-        raise InvalidRequest("repo_url", f"must have at most {REPO_URL_MAX} characters")
     if not repo_url.isprintable() or " " in repo_url:  # no other blank is printable
         raise InvalidRequest("repo_url", "must have no blanks and no control characters")
+    if len(encoded(repo_url)) > REPO_URL_MAX:
+        raise InvalidRequest("repo_url", f"must have at most {REPO_URL_MAX} characters, counted as a URL has them")
     if not is_read_alike(repo_url):
         raise InvalidRequest("repo_url", "must have no .. and no backslash, also not percent-encoded")
     if "://" not in repo_url:

@@ -142,6 +142,7 @@ def test_git_urls_of_every_form_pass(repo_url: str) -> None:
         "git@github.com:org/../hunter2",
         "ext::sh -c reboot",
         "https://example.org/" + "a" * 2000,
+        "https://example.org/" + "漢" * 250,
     ],
 )
 def test_what_is_no_git_url_or_holds_credentials_is_refused_without_repeating_it(repo_url: str) -> None:

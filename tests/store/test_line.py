@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from random import Random
+from string import ascii_letters
 
 import pytest
 from sqlalchemy import event
 
 from app.launch.guard import Guard
-from app.launch.model import Caller, Status, Step
+from app.launch.model import Caller, LaunchRequest, Status, Step
+from app.launch.request import REPO_URL_MAX, check_repo_url
 from app.store.sql import SqlLaunchStore
 from tests.launching import UNGUARDED
 from tests.store.launches import new_launch
@@ -60,3 +63,17 @@ async def test_while_the_hub_is_to_be_left_alone_it_is_not_the_guard_that_holds_
     through = await store.admit(most=1, weight=equal, guard=GUARDED)
 
     assert (through.admitted, through.guard, through.holds_back) == ([], "open", False)
+
+
+async def test_the_turns_of_callers_with_the_longest_repositories_are_kept(store: SqlLaunchStore) -> None:
+    """PostgreSQL refuses keys above 2,704 bytes, after it has compressed them."""
+    random = Random(18)
+    repo_url = "https://e.org/" + "".join(random.choices(ascii_letters, k=REPO_URL_MAX - len("https://e.org/")))
+    check_repo_url(repo_url)
+    request = LaunchRequest(image="quay.io/jupyter/base-notebook", repo_url=repo_url)
+    for _ in range(2):
+        await store.accept(new_launch(caller=Caller(kind="anonymous", key="2001:db8::1"), request=request))
+
+    through = await store.admit(most=1, weight=equal, guard=UNGUARDED)
+
+    assert len(through.admitted) == 1
