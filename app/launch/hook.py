@@ -73,7 +73,11 @@ class PreLaunchHook:
             with suppress(RuntimeError):  # the loop was closed meanwhile
                 loop.call_soon_threadsafe(self._threads.release)
 
-        Thread(target=call, name="pre_launch_hook", daemon=True).start()
+        try:
+            Thread(target=call, name="pre_launch_hook", daemon=True).start()
+        except BaseException:  # where the system gives this process no more threads
+            self._threads.release()
+            raise
         return await asyncio.wrap_future(returned)
 
 

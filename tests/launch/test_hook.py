@@ -137,3 +137,20 @@ async def test_hooks_that_hang_take_no_thread_that_others_need(monkeypatch: pyte
         for thread in threads:
             await asyncio.to_thread(thread.join)
     await hanging.check(*ARGUMENTS)
+
+
+async def test_threads_that_cannot_be_started_leave_room_for_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoThread(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(hook, "THREADS_MAX", 2)
+    allowing = PreLaunchHook(lambda *_: None, "the launcher")
+    with monkeypatch.context() as without_threads:
+        without_threads.setattr(hook, "Thread", NoThread)
+        for _ in range(2):
+            with pytest.raises(HookFailed, match="raised an error"):
+                await allowing.check(*ARGUMENTS)
+
+    async with asyncio.timeout(5):
+        await allowing.check(*ARGUMENTS)
