@@ -70,7 +70,6 @@ log = logging.getLogger(__name__)
 POLL_S = 5.0
 """How often the logs of other processes are looked at, should the news of one have been lost."""
 
-
 _ACTING = (binder.PATH, "/oauth_login", "/oauth_callback")
 """Where a GET does something."""
 
@@ -343,9 +342,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(JsonBodies),
         Middleware(
             HeadRequests,
-            acting=tuple(
-                f"{settings.routed_prefix}{path}" for path in (binder.PATH, "/oauth_login", "/oauth_callback")
-            ),
+            acting=tuple(f"{settings.routed_prefix}{path}" for path in _ACTING),
         ),
     ]
 
