@@ -178,9 +178,11 @@ _HTTP_PROBLEMS: Mapping[int, Problem] = {
 """What is wrong with a request as HTTP, whatever was asked for."""
 
 
+_NOTHING = "default-src 'none'"
+
 ALONE = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
+    "Content-Security-Policy": f"{_NOTHING}; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -217,7 +219,8 @@ class ProblemResponse(JSONResponse):
             return
         prefix = state["web"].prefix if "web" in state else ""
         page = problem_page(self._problem, self.status_code, prefix=prefix)
-        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", **self._given}
+        policy = self._given.get("Content-Security-Policy", _NOTHING).replace(_NOTHING, POLICY)
+        headers = {"Cache-Control": "no-store", **self._given, "Content-Security-Policy": policy}
         await HTMLResponse(page, self.status_code, headers)(scope, receive, send)
 
 
