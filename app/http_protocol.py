@@ -34,6 +34,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(**given)
         self._send_timeout_s = send_timeout_s
         self._others = connections
+        self._under_way: RequestResponseCycle | None = None
+        """The request that the app has; `cycle` is the last one that was read."""
         self._unread = 0
         """Bytes since the parser last gave a whole head or a piece of a body."""
         self._in_message = False
@@ -50,6 +52,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._under_way is not None:  # uvicorn tells the last one that was read, which the app may not have yet
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
         self._unset_keepalive_if_required()  # which uvicorn leaves where the client has reset the connection
         self._others.closed(self)
         self._is_in_time()
@@ -110,6 +115,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread = 0
         self._in_message = False
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -255,6 +255,15 @@ async def test_more_pipelined_requests_than_may_wait_close_the_connection() -> N
     assert answer.count(b"HTTP/1.1 200 ") <= PIPELINED_MAX + 1
 
 
+async def test_a_stream_ends_with_its_connection_though_a_request_was_pipelined_after_it(flood: Flood) -> None:
+    async with served(flood, send_timeout_s=0.1) as port:
+        with socket.create_connection(("127.0.0.1", port)) as pipelining:
+            pipelining.sendall(REQUEST * 2)
+
+            async with asyncio.timeout(20):
+                await flood.gone.wait()
+
+
 async def test_an_http_1_0_client_gets_an_answer_without_chunks() -> None:
     async with served(answer_ok) as port:
         head, _, body = (await said(port, b"GET / HTTP/1.0\r\n\r\n")).partition(b"\r\n\r\n")

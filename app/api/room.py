@@ -68,7 +68,7 @@ class RequestsAtOnce:
 def _is_stream(scope: Scope) -> bool:
     """Whether the answer may be a stream. Every request comes by here, so this makes no further calls."""
     for name, value in scope["headers"]:
-        if name == b"accept" and b"text/event-stream" in value:
+        if name == b"accept" and b"text/event-stream" in value.lower():
             return True
     return bool(scope["path"].endswith("/events"))
 

@@ -40,7 +40,7 @@ async def test_one_address_reads_so_many_streams_and_others_and_all_else_go_on(
         held = await streams(stack, small, url, *["192.0.2.1"] * STREAMS)
 
         refused = await small.http.get(url, headers=own)
-        as_post = await small.http.post("/launch", json=BODY, headers={"Accept": "text/event-stream", **own})
+        as_post = await small.http.post("/launch", json=BODY, headers={"Accept": "Text/Event-Stream", **own})
         [other] = await streams(stack, small, url, "192.0.2.2")
         look = await small.http.get(f"/launch/{accepted['id']}", headers=own)
         launch = await small.http.post("/launch", json=BODY, headers=own)
