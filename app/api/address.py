@@ -100,7 +100,7 @@ def _hops(line: str) -> list[str]:
 
     What is no list of elements is one hop without an address.
     """
-    hops, hop, at = [], "", 0
+    hops, hop, at, end = [], "", 0, ","
     while at < len(line):
         if not (pair := _PAIR.match(line, at)):
             return [""]
@@ -111,7 +111,7 @@ def _hops(line: str) -> list[str]:
             hops.append(hop)
             hop = ""
         at = pair.end()
-    return hops
+    return [*hops, hop] if end == ";" else hops
 
 
 _PORT = re.compile(r"[0-9]{1,5}|_[A-Za-z0-9._-]+")
