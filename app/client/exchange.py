@@ -41,7 +41,7 @@ class Exchange:
             timeout=httpx.Timeout(_CONNECT_TIMEOUT_S, read=_ANSWER_TIMEOUT_S),
             limits=httpx.Limits(max_connections=None),  # each launch that is followed has a connection
             verify=way.tls,
-            proxy=way.proxy,
+            proxy=way.proxy if transport is None else None,  # it would go before the transport
             trust_env=False,  # the way has been found
             transport=transport,
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from ulid import ULID
 
@@ -249,6 +250,16 @@ def test_what_is_no_address_of_a_service_is_refused(url: str) -> None:
 def test_what_cannot_be_a_token_is_refused(token: str) -> None:
     with pytest.raises(ValueError, match="token"):
         LaunchClient("http://127.0.0.1", token=token)
+
+
+async def test_a_transport_of_the_callers_own_is_used_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    transport = httpx.MockTransport(lambda _: httpx.Response(204))
+
+    async with LaunchClient("http://hub.example.org/", transport=transport, patience_s=0) as client:
+        assert await client.cancel(NOBODYS)
 
 
 def test_the_client_needs_httpx_alone() -> None:
