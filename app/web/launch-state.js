@@ -28,6 +28,7 @@ const LASTING = new Set([
   "cluster_refused",
   "command_not_found",
   "digest_required",
+  "foreign_origin",
   "hub_forbidden",
   "hub_refused",
   "idempotency_key_reused",
@@ -39,14 +40,18 @@ const LASTING = new Set([
   "launch_not_found",
   "malformed_body",
   "named_server_limit_reached",
+  "named_servers_off",
+  "not_the_hub",
   "refused_by_hook",
   "repo_not_allowed",
   "secret_required",
   "server_already_running",
   "server_name_taken",
+  "server_not_found",
   "spec_not_mapped",
   "token_refused",
   "unauthenticated",
+  "unknown_host",
 ]);
 
 /** Whether trying again changes nothing: somebody has to change the request, the image or the configuration first. */

@@ -14,7 +14,7 @@ const id = location.pathname.split("/").at(-2);
 /** The launch as this visitor may see it; nothing if the service does not tell, which <hub-launch> will say. */
 async function seen(secret) {
   const answer = await ask(`launch/${id}`, { secret }).catch(() => null);
-  return answer?.ok ? await answer.json() : {};
+  return answer?.ok ? await answer.json().catch(() => ({})) : {};
 }
 
 function describe({ image, repoUrl, path, createdAt }) {

@@ -8,7 +8,7 @@ from sys import executable
 
 import pytest
 
-from app.api.errors import codes
+from app.api.errors import STATUS, codes
 from app.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.served import BODY, Service, serve
@@ -188,6 +188,14 @@ def test_every_lasting_cause_is_a_code_of_the_service() -> None:
     assert lasting
 
     assert set(re.findall(r'"(\w+)"', lasting[1])) <= codes()
+
+
+def test_every_cause_that_only_operators_can_change_is_lasting() -> None:
+    lasting = (WEB / "launch-state.js").read_text()
+    of_operators = {kind.code for kind in STATUS if "only they can change this" in str(kind.advice)}
+
+    assert of_operators
+    assert {code for code in of_operators if f'"{code}"' not in lasting} == set()
 
 
 def test_the_wheel_has_all_that_pages_load(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
+from ulid import ULID
 
 from tests.browser.stage import Stage, heard, repo, watch
 from tests.hubs.mortal import HELD, MortalHub
@@ -350,6 +351,14 @@ async def test_where_the_service_does_not_answer_the_page_says_so_instead_of_not
     await page.unroute_all()
     await page.reload()
     await expect(page.get_by_label("Image")).to_be_visible()
+
+
+async def test_an_answer_about_a_launch_that_is_no_json_leaves_its_page_usable(page: Page, stage: Stage) -> None:
+    await page.route(re.compile(r"/launch/\w{26}$"), lambda route: route.fulfill(content_type="text/html", body="<h1>"))
+
+    await page.goto(f"{stage.url}launch/{ULID()}/view")
+
+    await expect(page.locator("hub-launch")).to_be_attached()
 
 
 async def test_a_connection_of_which_nothing_is_heard_is_made_anew(page: Page, stage: Stage) -> None:
