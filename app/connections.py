@@ -21,7 +21,7 @@ _FILES_PER_SPAWN = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class ConnectionRoom:
     """The connections and requests that one process takes at once."""
 
     connections: int
@@ -42,7 +42,7 @@ class Room:
         return min(wanted, self.requests // 2)
 
 
-def room_for(wanted: int, *, spawns: int) -> Room:
+def room_for(wanted: int, *, spawns: int) -> ConnectionRoom:
     """Return the room for `wanted` connections beside `spawns` launches at the Hub.
 
     Raises the process's limit on open files as far as that needs and the system allows. Where it allows less, there
@@ -57,10 +57,10 @@ def room_for(wanted: int, *, spawns: int) -> Room:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     backlog = min(BACKLOG_MAX, max(LEAST // 2, files // 16))
     connections = max(LEAST, min(wanted, files - own - 2 * backlog))
-    return Room(connections=connections, backlog=backlog, files=files)
+    return ConnectionRoom(connections=connections, backlog=backlog, files=files)
 
 
-class Connection(Protocol):
+class OpenConnection(Protocol):
     """A connection that can be closed at once."""
 
     def drop(self) -> None: ...
@@ -70,7 +70,7 @@ class Connection(Protocol):
 class _Peer:
     address: str
     connections: int = 0
-    idle: dict[Connection, None] = field(default_factory=dict)
+    idle: dict[OpenConnection, None] = field(default_factory=dict)
     """Those without a request, the longest idle first."""
 
 
@@ -89,12 +89,12 @@ class Connections:
         self._most = most
         self._most_per_address = most_per_address
         self._trusted_proxies = trusted_proxies
-        self._idle: dict[Connection, None] = {}
-        self._open: dict[Connection, _Peer] = {}
+        self._idle: dict[OpenConnection, None] = {}
+        self._open: dict[OpenConnection, _Peer] = {}
         self._peers: dict[str, _Peer] = {}
         self._warnings = Warnings(log)
 
-    def opened(self, connection: Connection, host: str) -> None:
+    def opened(self, connection: OpenConnection, host: str) -> None:
         """Take a new connection from `host`, an address or `""`, and close another one if there are too many."""
         address = place_of(host)
         peer = self._peers.setdefault(address, _Peer(address))
@@ -117,18 +117,18 @@ class Connections:
             )
             self._drop(next(iter(self._idle)))
 
-    def idle(self, connection: Connection) -> None:
+    def idle(self, connection: OpenConnection) -> None:
         """Note that no request of the connection is being answered."""
         if (peer := self._open.get(connection)) is not None:
             self._idle[connection] = peer.idle[connection] = None
 
-    def busy(self, connection: Connection) -> None:
+    def busy(self, connection: OpenConnection) -> None:
         """Note that a request of the connection is being answered."""
         if (peer := self._open.get(connection)) is not None:
             self._idle.pop(connection, None)
             peer.idle.pop(connection, None)
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: OpenConnection) -> None:
         """Forget the connection; nothing if it is forgotten."""
         self.busy(connection)
         peer = self._open.pop(connection, None)
@@ -137,6 +137,6 @@ class Connections:
             if not peer.connections:
                 del self._peers[peer.address]
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: OpenConnection) -> None:
         self.closed(connection)
         connection.drop()
