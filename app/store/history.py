@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Connection, Integer, bindparam, delete, func, select
+from sqlalchemy import Connection, Integer, bindparam, func, select
 
 from app.store.shared import now
 from app.store.tables import HAS_ENDED, NEVER_ASKED, Instant, launches
-from app.store.upkeep import IS_CLEAN
+from app.store.upkeep import IS_CLEAN, remove
 
 _RECORD_BYTES = 2000
 """What a record takes beside its texts and its later events: its attempt, its first event and its share of indexes."""
@@ -53,7 +53,6 @@ _EXCESS = (
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
 )
-_REMOVE = delete(launches).where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ def _remove_unasked(connection: Connection, removal: Unasked) -> int:
         "key_kept_since": at - timedelta(seconds=removal.key_kept_s),
         "most": removal.limit,
     }
-    return _remove(connection, [row.id for row in connection.execute(_UNASKED, key)])
+    return remove(connection, [row.id for row in connection.execute(_UNASKED, key)])
 
 
 def remove_excess(connection: Connection, removals: Sequence[Excess]) -> Sequence[int]:
@@ -104,13 +103,7 @@ def _remove_excess(connection: Connection, removal: Excess) -> int:
     removed = 0
     for caller in connection.execute(_LAUNCHING_LATELY, {"since_id": removal.since_id}).scalars().all():
         key = {"caller": caller, "bytes_most": removal.bytes_most, "most": removal.limit - removed}
-        removed += _remove(connection, [row.id for row in connection.execute(_EXCESS, key)])
+        removed += remove(connection, [row.id for row in connection.execute(_EXCESS, key)])
         if removed == removal.limit:
             break
     return removed
-
-
-def _remove(connection: Connection, launch_ids: Sequence[str]) -> int:
-    if launch_ids:
-        connection.execute(_REMOVE, {"launch_ids": launch_ids})
-    return len(launch_ids)

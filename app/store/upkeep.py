@@ -82,6 +82,13 @@ def _ready_to_look_up(connection: Connection, look_up: LookUp) -> Sequence[Launc
     return of_ids(connection, launch_ids)
 
 
+def remove(connection: Connection, launch_ids: Sequence[str]) -> int:
+    """Remove launches with their attempts and events; return how many they were."""
+    if launch_ids:
+        connection.execute(_REMOVE, {"launch_ids": launch_ids})
+    return len(launch_ids)
+
+
 def remove_old(connection: Connection, removals: Sequence[Removal]) -> Sequence[int]:
     """Remove old launches of which nothing is left at the Hub; how many they were. And what no guard goes by."""
     outcomes.forget(connection)
@@ -90,7 +97,4 @@ def remove_old(connection: Connection, removals: Sequence[Removal]) -> Sequence[
 
 def _remove_old(connection: Connection, removal: Removal) -> int:
     old = connection.execute(_OLD, {"before_id": removal.before_id, "most": removal.limit})
-    launch_ids = [row.id for row in old]
-    if launch_ids:
-        connection.execute(_REMOVE, {"launch_ids": launch_ids})
-    return len(launch_ids)
+    return remove(connection, [row.id for row in old])
