@@ -23,7 +23,7 @@ from app.tasks import Background
 
 if TYPE_CHECKING:
     from app.observe.metrics import Metrics
-    from app.observe.tracing import Traces
+    from app.observe.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -58,17 +58,17 @@ async def observing(
 
 
 @contextmanager
-def _traces(url: str, store: LaunchStore) -> "Generator[Traces]":
+def _traces(url: str, store: LaunchStore) -> "Generator[Tracing]":
     """Traces of what is stored, sent to a collector; SettingsFault without the extra."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-        from app.observe.tracing import Traces  # noqa: PLC0415
+        from app.observe.tracing import Tracing  # noqa: PLC0415
     except ImportError as error:
         sentence = "LAUNCHER_TRACES_URL: traces need an extra: pip install 'hublaunch[otel]'"
         raise SettingsFault([f"{sentence} ({error.name} is missing)."]) from error
-    traces = Traces(BatchSpanProcessor(OTLPSpanExporter(url)))
+    traces = Tracing(BatchSpanProcessor(OTLPSpanExporter(url)))
     store.subscribe(traces.on_event)
     store.on_change(traces.on_change)
     with closing(traces):

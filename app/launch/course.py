@@ -24,7 +24,7 @@ from app.launch.guard import broken_off, failed_spawn
 from app.launch.looks import failure_of, standing_server
 from app.launch.model import Attempt, Launch, Problem, Status, Step
 from app.launch.ports import Hub, LaunchStore, LeaseLost, StoreFault
-from app.launch.turns import Turns, from_records
+from app.launch.turns import Requeue, from_records
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ class Course:
                 launch = await self._admission.wait(launch)
             except NotAdmitted as error:
                 return error
-        turns = Turns(self._store, self._admission, max_wait_s=self._terms.max_wait_s, launch=launch)
+        requeue = Requeue(self._store, self._admission, max_wait_s=self._terms.max_wait_s, launch=launch)
         return await self._within(
             launch.remaining_s,
             launch,
@@ -149,7 +149,7 @@ class Course:
                 entry=self._entry(launch.attempt),
                 record=lambda step: self._record(launch, step),
                 traces=traces,
-                wait_in_line=lambda busy, turn: turns.wait(busy, turn, limit),
+                wait_in_line=lambda busy, turn: requeue.wait(busy, turn, limit),
             ),
         )
 

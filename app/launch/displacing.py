@@ -1,4 +1,4 @@
-"""Who makes room in a full queue: the caller with the most launches in it, for a caller with fewer.
+"""Room in a full queue: the caller with the most launches in it makes room for a caller with fewer.
 
 A launch counts for its caller, and in IPv6 for the networks around it as well; a network that counts as four callers
 (`networks.py`) has as much as its launches divided by four. A caller of weight 2 has half as much by the same launches.
@@ -34,8 +34,8 @@ class Crowd:
         """Return the caller whose launch makes room for one more of `newcomer`; None if the newcomer has too many.
 
         It is the caller that has most even without that launch, and it then has no less than the newcomer. So each time
-        the largest of two shares gets smaller and the other stays below it: displacing ends, whoever comes again.
-        What both have in one network counts for neither.
+        the largest of two shares gets smaller and the other stays below it. Displacing ends, however often callers
+        launch again. What both have in one network counts for neither.
         """
         own = {group: self._shares.get(group, 0.0) + part for group, part in self._of(newcomer).items()}
         if own[newcomer] >= max(self._shares.values(), default=0.0):

@@ -85,7 +85,7 @@ class Line:
         return dict(self._all.turns())
 
 
-class _Part(NamedTuple):
+class _Node(NamedTuple):
     """A part of the path that leads to a launch."""
 
     name: str
@@ -95,12 +95,12 @@ class _Part(NamedTuple):
     """None adds up the weights of its members."""
 
 
-def _path(one: Waiting, weight: Weight) -> Sequence[_Part]:
+def _path(one: Waiting, weight: Weight) -> Sequence[_Node]:
     caller, *networks = groups_of(one.caller)
-    path = [_Part(network.name, network.share, None) for network in reversed(networks)]
-    path.append(_Part(caller.name, 1, weight(one.caller)))
+    path = [_Node(network.name, network.share, None) for network in reversed(networks)]
+    path.append(_Node(caller.name, 1, weight(one.caller)))
     if one.caller.startswith("anonymous:"):
-        path.append(_Part(one.repo_url or _NO_REPO, 1, 1.0))
+        path.append(_Node(one.repo_url or _NO_REPO, 1, 1.0))
     return path
 
 
@@ -134,7 +134,7 @@ class _Branch:
         self.weight = weight or 0.0
         self.heaviest = self.weight
 
-    def add(self, one: Waiting, path: Sequence[_Part]) -> None:
+    def add(self, one: Waiting, path: Sequence[_Node]) -> None:
         """Put a launch where the path leads."""
         self._left.append(one.launch_id)
         self._waits += 1
@@ -205,7 +205,7 @@ class _Branch:
 
 
 class _Round:
-    """Whose turn it is, of several."""
+    """Turns of several names, one after another."""
 
     def __init__(self, kept: Mapping[str, float]) -> None:
         """`kept`: the turns by name, and the present, once somebody has had a turn in it, under `""`."""

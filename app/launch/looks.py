@@ -15,7 +15,8 @@ _LOOK_AGAIN_S = 1.0
 async def failure_of(hub: Hub, attempt: Attempt, told: Sequence[Event]) -> LaunchError | None:
     """How the spawn of an attempt failed while nobody followed it; None if the Hub tells of none.
 
-    The Hub forgets a failure when it is asked for the server anew, so that it is this attempt's if its start was sent.
+    The Hub forgets a failure when it is asked for the server again. So the failure is this attempt's if its start was
+    sent.
     """
     try:
         async with aclosing(hub.progress(attempt.username, attempt.server_name)) as events:

@@ -19,7 +19,7 @@ TURNS_MAX = EVENTS_MAX // 4
 """About so many turns fit into the time that a launch may wait. Each of them stores two events."""
 
 
-class Turns:
+class Requeue:
     """Puts one attempt's launch back into the queue and waits there for its next admission.
 
     All turns together may wait for `max_wait_s`. Their pauses grow, so that the events of the turns are bounded.

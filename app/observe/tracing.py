@@ -46,7 +46,7 @@ class _Begun:
     at: datetime
 
 
-class Traces:
+class Tracing:
     """Makes spans of what it is told, and hands them to `processor` when they end.
 
     Of a launch: its own, with `accept`, `queue` and `attempt` below it, made from events once each is over; and below

@@ -20,7 +20,7 @@ from ulid import ULID
 
 from app.hub.connect import connect_hub
 from app.launch.model import Caller, LaunchRequest
-from app.observe.tracing import Traces
+from app.observe.tracing import Tracing
 from app.settings import Settings
 from app.store.sql import SqlLaunchStore
 from tests.fakes.asgi_server import AsgiServer, Receive, Scope, Send
@@ -52,7 +52,7 @@ class Traced:
 @asynccontextmanager
 async def traced(hub: FakeHub, settings: Settings, *, attempts_max: int = 1) -> AsyncGenerator[Traced]:
     exporter = InMemorySpanExporter()
-    traces = Traces(SimpleSpanProcessor(exporter))
+    traces = Tracing(SimpleSpanProcessor(exporter))
     async with (
         SqlLaunchStore(settings.database_url, sealer=SEALER) as store,
         connect_hub(settings, listeners=[traces.on_hub_request]) as client,
