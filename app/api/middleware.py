@@ -2,15 +2,22 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Collection
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.address import place_of
 from app.api.errors import http_problem
 
 BODY_MAX_BYTES = 65_536
 BODY_TIMEOUT_S = 10.0
+ARRIVING_MAX_BYTES = 32 * 1_048_576
+"""Of the bodies that have arrived in part."""
+ARRIVING_MAX_BYTES_ADDRESS = 4 * 1_048_576
+"""Of those from one address, of IPv6 one /64."""
 LOGGED_WORD_MAX = 200
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
@@ -63,10 +70,13 @@ class JsonBodies:
     """Takes bodies as `application/json` only, and whole: of at most 64 KiB and within 10 seconds.
 
     A form or a plain-text body is what a page elsewhere can send without asking; so 415 also protects from that.
+    Bodies that have arrived in part are bounded for each address and in all: the one that goes beyond gets 503.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._arriving: Counter[str] = Counter()
+        """Bytes by address; those of all addresses by `""`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
@@ -78,26 +88,51 @@ class JsonBodies:
             return
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
-                body = await _read(receive)
+                body = await self._read(scope, receive)
         except TimeoutError:
             await http_problem(408)(scope, receive, send)
-            return
-        if body is None:
+        except _TooLarge:
             await http_problem(413)(scope, receive, send)
-            return
-        await self._app(scope, _replay(body, receive), send)
+        except _NoRoom:
+            await http_problem(503, {"Retry-After": "5"})(scope, receive, send)
+        else:
+            await self._app(scope, _replay(body, receive), send)
 
-
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body, None if it is too large. A client that leaves has sent what it has sent."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > BODY_MAX_BYTES:
-            return None
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        """Return the whole body. A client that leaves has sent what it has sent."""
+        body, counted, address = bytearray(), 0, ""
+        try:
+            while _take(await receive(), body):
+                address = address or place_of(scope["state"]["web"].address(Request(scope)))
+                self._count(address, len(body) - counted)
+                counted = len(body)
+                if self._arriving[address] > ARRIVING_MAX_BYTES_ADDRESS or self._arriving[""] > ARRIVING_MAX_BYTES:
+                    raise _NoRoom
             return bytes(body)
+        finally:
+            self._count(address, -counted)
+
+    def _count(self, address: str, number: int) -> None:
+        for key in (address, ""):
+            self._arriving[key] += number
+            if not self._arriving[key]:
+                del self._arriving[key]
+
+
+class _TooLarge(Exception):
+    """The body is larger than any rightful one."""
+
+
+class _NoRoom(Exception):
+    """Too many bytes of unfinished bodies are held."""
+
+
+def _take(message: Message, body: bytearray) -> bool:
+    """Add what a message has of the body. Return whether there is more to come."""
+    body += message.get("body", b"")
+    if len(body) > BODY_MAX_BYTES:
+        raise _TooLarge
+    return message["type"] == "http.request" and bool(message.get("more_body"))
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

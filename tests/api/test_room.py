@@ -8,6 +8,7 @@ from ipaddress import ip_network
 import httpx
 import pytest
 
+from app.api.middleware import ARRIVING_MAX_BYTES_ADDRESS
 from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, Service, serve
@@ -89,3 +90,29 @@ async def test_when_all_room_is_taken_only_health_checks_are_answered(small: Ser
     assert (refused.status_code, refused.json()["code"]) == (503, "too_many_requests")
     assert refused.headers["Retry-After"] == "5"
     assert healthy.status_code == 200
+
+
+async def half_sent(stack: AsyncExitStack, service: Service) -> asyncio.StreamReader:
+    """What a client reads that has sent most of a large body."""
+    url = service.http.base_url
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    stack.callback(writer.close)
+    head = (
+        f"POST /launch HTTP/1.1\r\nHost: {url.host}\r\nContent-Type: application/json\r\nContent-Length: 64000\r\n\r\n"
+    )
+    writer.write(head.encode() + b" " * 63_999)
+    await writer.drain()
+    return reader
+
+
+async def test_unfinished_bodies_of_one_address_are_bounded_and_keep_no_whole_body_out(service: Service) -> None:
+    async with AsyncExitStack() as stack:
+        readers = [await half_sent(stack, service) for _ in range(ARRIVING_MAX_BYTES_ADDRESS // 63_999 + 2)]
+        answers = [asyncio.create_task(reader.readline()) for reader in readers]
+        answered, waiting = await asyncio.wait(answers, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        launch = await service.http.post("/launch", json=BODY)
+        for answer in waiting:
+            answer.cancel()
+
+    assert {answer.result() for answer in answered} == {b"HTTP/1.1 503 Service Unavailable\r\n"}
+    assert launch.status_code == 202
