@@ -6,7 +6,7 @@ httpx reads them too, but takes `NO_PROXY=fd00::/8` for a broken URL, and raises
 import importlib.util
 import os
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -20,7 +20,7 @@ _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 class Way:
     """How requests get to one service."""
 
-    proxy: str | None
+    proxy: str | None = field(repr=False)
     """The URL of a proxy, which may have credentials in it; None is the direct way."""
     proxy_variable: str
     """The variable that names the proxy; `""` without one."""

@@ -22,6 +22,7 @@ from app.client import (
     TooManyLaunches,
     Unauthenticated,
 )
+from app.client.environment import way_to
 from app.keys import add_key
 from app.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
@@ -260,6 +261,12 @@ async def test_a_transport_of_the_callers_own_is_used_whatever_the_environment_s
 
     async with LaunchClient("http://hub.example.org/", transport=transport, patience_s=0) as client:
         assert await client.cancel(NOBODYS)
+
+
+def test_what_is_printed_of_the_way_to_a_service_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://ada:hunter2@127.0.0.1:9")
+
+    assert "hunter2" not in repr(way_to("http://hub.example.org/"))
 
 
 def test_the_client_needs_httpx_alone() -> None:
