@@ -165,9 +165,13 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        seen = set[Hashable]()
         for key in keys:
-            if keys.count(key) > 1:
+            if not isinstance(key, Hashable):
+                continue  # which YAML refuses below
+            if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"{key} is there twice", node.start_mark)
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -219,3 +220,14 @@ def test_a_file_that_has_not_changed_is_not_read_again(path: Path) -> None:
     file.look()
 
     assert file.limits is before
+
+
+def test_a_file_with_many_keys_is_refused_in_linear_time(tmp_path: Path) -> None:
+    path = tmp_path / "limits.yaml"
+    path.write_text("".join(f"a{number}: 1\n" for number in range(30_000)))
+    began_at = time.process_time()
+
+    with pytest.raises(LimitsFault, match="Extra inputs"):
+        read_limits(path)
+
+    assert time.process_time() - began_at < 12  # quadratic work takes three times as long
