@@ -15,6 +15,10 @@ log = logging.getLogger(__name__)
 BACKLOG_MAX = 2048
 """Connections that may wait to be accepted. The event loop accepts all of them in one go."""
 LEAST = 16
+HEADS_MAX_BYTES = 16 * 1_048_576
+"""Of the request heads that have arrived in part."""
+HEADS_MAX_BYTES_ADDRESS = 2 * 1_048_576
+"""Of those from one address, of IPv6 one /64."""
 _OWN_FILES = 64
 _FILES_PER_SPAWN = 2
 """A request and a progress stream at the Hub."""
@@ -69,7 +73,9 @@ class OpenConnection(Protocol):
 @dataclass(slots=True)
 class _Peer:
     address: str
+    is_proxy: bool
     connections: int = 0
+    heads_bytes: int = 0
     idle: dict[OpenConnection, None] = field(default_factory=dict)
     """Those without a request, the longest idle first."""
 
@@ -79,8 +85,9 @@ class Connections:
 
     A connection is idle while no request of it is being answered: also before its first request is complete. Beyond
     `most`, each new connection closes the longest idle one; beyond `most_per_address`, the longest idle one of its own
-    address, of which IPv6 has one for each /64. Proxies in `trusted_proxies` bring everybody's connections, so the
-    limit of one address is not theirs.
+    address, of which IPv6 has one for each /64. The bytes of heads that have arrived in part are bounded as well, by
+    address and in all. Proxies in `trusted_proxies` bring everybody's connections, so the limits of one address are not
+    theirs.
     """
 
     def __init__(
@@ -92,16 +99,19 @@ class Connections:
         self._idle: dict[OpenConnection, None] = {}
         self._open: dict[OpenConnection, _Peer] = {}
         self._peers: dict[str, _Peer] = {}
+        self._heads: dict[OpenConnection, int] = {}
+        """Bytes of the head that has arrived in part, of each connection that has any."""
+        self._heads_bytes = 0
         self._warnings = Warnings(log)
 
     def opened(self, connection: OpenConnection, host: str) -> None:
         """Take a new connection from `host`, an address or `""`, and close another one if there are too many."""
         address = place_of(host)
-        peer = self._peers.setdefault(address, _Peer(address))
+        peer = self._peers.setdefault(address, _Peer(address, is_within(host, self._trusted_proxies)))
         peer.connections += 1
         self._open[connection] = peer
         self.idle(connection)
-        if peer.connections > self._most_per_address and not is_within(host, self._trusted_proxies):
+        if peer.connections > self._most_per_address and not peer.is_proxy:
             self._warnings.warn(
                 "%s has %d connections open, the most of one address: its longest idle one is closed for each new one. "
                 "If it is your proxy, name it in LAUNCHER_TRUSTED_PROXIES",
@@ -128,9 +138,31 @@ class Connections:
             self._idle.pop(connection, None)
             peer.idle.pop(connection, None)
 
+    def holds(self, connection: OpenConnection, number: int) -> bool:
+        """Note how many bytes of an unfinished head the connection holds. Return whether there is room for them."""
+        peer = self._open.get(connection)
+        if peer is None:
+            return False
+        more = number - self._heads.pop(connection, 0)
+        if number:
+            self._heads[connection] = number
+        peer.heads_bytes += more
+        self._heads_bytes += more
+        is_too_much = peer.heads_bytes > HEADS_MAX_BYTES_ADDRESS and not peer.is_proxy
+        has_room = not number or not (is_too_much or self._heads_bytes > HEADS_MAX_BYTES)
+        if not has_room:
+            self._warnings.warn(
+                "Unfinished request heads hold %d bytes, those of %s %d: further ones are closed",
+                self._heads_bytes,
+                peer.address,
+                peer.heads_bytes,
+            )
+        return has_room
+
     def closed(self, connection: OpenConnection) -> None:
         """Forget the connection; nothing if it is forgotten."""
         self.busy(connection)
+        self.holds(connection, 0)
         peer = self._open.pop(connection, None)
         if peer is not None:
             peer.connections -= 1

@@ -38,6 +38,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """The request that the app has; `cycle` is the last one that was read."""
         self._unread = 0
         """Bytes since the parser last gave a whole head or a piece of a body."""
+        self._held = 0
+        """As many as the other connections know of."""
         self._in_message = False
         self._has_too_many_headers = False
         self._stuck: asyncio.TimerHandle | None = None
@@ -81,12 +83,21 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._unread > HEAD_MAX_BYTES:
             self._refuse()
+        elif not self._has_room():
+            self.drop()
         elif self._unread or (self._in_message and not self._is_answering):
             self._must_end_in_time()
         else:
             self._is_in_time()
             if not self._is_answering and self.timeout_keep_alive_task is None:
                 self._await_request()
+
+    def _has_room(self) -> bool:
+        """Whether there is room for what this connection holds of an unfinished head. A whole head holds none."""
+        if self._unread == self._held:
+            return True
+        self._held = self._unread
+        return self._others.holds(self, self._held)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

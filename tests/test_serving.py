@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import http_protocol
+from app import connections, http_protocol
 from app.http_protocol import HEADERS_MAX, PIPELINED_MAX
 from app.serving import server_config
 from app.settings import Settings
@@ -173,6 +173,30 @@ async def _flood(one: Replica, pieces: Iterator[bytes]) -> int:
             sent += len(piece)
     writer.close()
     return sent
+
+
+HALF_A_HEAD = GET + b"".join(b"X-%d: %s\r\n" % (number, b"y" * 1000) for number in range(25))
+
+
+async def test_unfinished_heads_of_one_address_are_bounded_and_keep_no_whole_request_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "HEADS_MAX_BYTES_ADDRESS", 3 * len(HALF_A_HEAD))
+    async with served(answer_ok) as port, AsyncExitStack() as stack, asyncio.timeout(20):
+        held = []
+        for _ in range(4):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            stack.callback(writer.close)
+            writer.write(HALF_A_HEAD)
+            held.append(reader)
+
+        with suppress(ConnectionError):
+            assert await held[3].read() == b""
+        answer = await said(port, REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert not any(reader.at_eof() for reader in held[:3])
+    assert "Unfinished request heads" in caplog.text
 
 
 @pytest.mark.parametrize(
