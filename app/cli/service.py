@@ -12,6 +12,11 @@ import typer
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")]
 State = Annotated[Path, typer.Option(help="Directory for everything the demo writes.")]
+Cors = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ORIGIN", help="Let pages of this origin launch, such as http://localhost:5500; repeatable."),
+]
+Spawns = Annotated[int, typer.Option(min=1, help="Launches at JupyterHub at once; more launches wait in the queue.")]
 Check = Annotated[bool, typer.Option("--check", help="Launch once, run 1+1 in a kernel, clean up, and exit.")]
 
 
@@ -41,14 +46,17 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
 def demo(
     state: State = Path(".demo"),
     port: Port = 8083,
+    cors: Cors = None,
+    spawns: Spawns = 9,
     *,
     check: Check = False,
 ) -> None:
     """Run a real JupyterHub with hublaunch beside it, on this machine, until Ctrl-C.
 
-    Servers are local processes from this Python environment, whatever image is named. Needs
-    `pip install 'hublaunch[demo]'`, and a Node.js (`pip install 'hublaunch[node]'` brings one).
+    Servers are local processes from this Python environment, whatever image is named; the demo lists images that show
+    a slow start and failures. Needs `pip install 'hublaunch[demo]'`, and a Node.js (`pip install 'hublaunch[node]'`
+    brings one). Of all settings only LAUNCHER_CORS_ORIGINS is read, beside --cors.
     """
     from app.demo.run import run_demo  # noqa: PLC0415
 
-    sys.exit(asyncio.run(run_demo(state=state, port=port, check=check)))
+    sys.exit(asyncio.run(run_demo(state=state, port=port, check=check, cors=cors or (), spawns=spawns)))

@@ -4,26 +4,24 @@ import asyncio
 import importlib.util
 import json
 import logging
-import secrets
 import shlex
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
-
 from app.demo.check import CHECK_BODY, check_launch
 from app.demo.errors import DemoError
+from app.demo.images import ACTED_IMAGES
 from app.demo.process import HubProcess, free_port
 from app.demo.proxy import proxy_command, proxy_directory
+from app.demo.settings import DemoSettings, allowed_origins, demo_settings
 from app.logs import configure_logging
 from app.main import create_app
 from app.serving import Server, server_config
-from app.settings import Settings
 from app.store.errors import StoreError
 from app.store.sqlite import FileLock
 
@@ -34,28 +32,16 @@ _LOOPBACK = "127.0.0.1"
 _LOCK = "demo.lock"
 
 
-class DemoSettings(Settings):
-    """Those of the demo alone: the environment and `.env` may be for another Hub, as in a terminal of JupyterHub."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
-
-
-async def run_demo(*, state: Path, port: int, check: bool) -> int:
+async def run_demo(*, state: Path, port: int, check: bool, cors: Sequence[str], spawns: int) -> int:
     """Run until Ctrl-C or SIGTERM, or with `check` until one launch has been tried; the exit status.
+
+    `cors`: origins whose pages may launch, as text, beside those in LAUNCHER_CORS_ORIGINS. `spawns`: launches at the
+    Hub at once.
 
     Everything it writes is below `state`, which one demo uses at a time; the launches in it are kept for the next one.
     No process is left behind. A second Ctrl-C does not wait for servers to end by themselves.
     """
-    work = asyncio.create_task(_run(state, port=port, check=check))
+    work = asyncio.create_task(_run(state, port=port, check=check, cors=cors, spawns=spawns))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, work.cancel)
@@ -69,14 +55,16 @@ async def run_demo(*, state: Path, port: int, check: bool) -> int:
         return 1
 
 
-async def _run(state: Path, *, port: int, check: bool) -> int:
+async def _run(state: Path, *, port: int, check: bool, cors: Sequence[str], spawns: int) -> int:
     _require_jupyter()
+    origins = allowed_origins(cors)
     with _sole_user(state):
         configure_logging("WARNING")
         print("Starting JupyterHub ...", flush=True)
         proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
         async with HubProcess(state=state, proxy_command=proxy) as hub:
-            return await _serve(hub, port=free_port(port), check=check)
+            settings = demo_settings(hub, origins=origins, spawns=spawns)
+            return await _serve(hub, settings, port=free_port(port), check=check)
 
 
 def _require_jupyter() -> None:
@@ -107,21 +95,13 @@ def _require_own(state: Path) -> None:
         raise DemoError(f"{state} holds files that are not the demo's: name a new or empty directory with --state.")
 
 
-async def _serve(hub: HubProcess, *, port: int, check: bool) -> int:
-    settings = DemoSettings(
-        hub_url=hub.public_url,
-        hub_url_local=hub.api_url.removesuffix("hub/api/"),
-        hub_api_token=hub.token,
-        database_url=f"sqlite:///{hub.state}/hublaunch.sqlite",
-        allowed_images=(CHECK_BODY["image"], "*"),
-        prefix=f"/{secrets.token_urlsafe(24)}",
-    )
+async def _serve(hub: HubProcess, settings: DemoSettings, *, port: int, check: bool) -> int:
     log.warning("Demo: every image is allowed, and servers run from the local Python environment whatever is named")
     url = f"http://{_LOOPBACK}:{port}{settings.prefix}"
     async with _served(settings, port) as serving:
         if check:
             return await check_launch(url, hub)
-        print(_welcome(url, hub), flush=True)
+        print(_welcome(url, hub, settings), flush=True)
         await _until_either_ends(serving, hub)
     return 0
 
@@ -152,7 +132,7 @@ class _Server(Server):
 
 
 @asynccontextmanager
-async def _served(settings: Settings, port: int) -> AsyncGenerator[asyncio.Task[None]]:
+async def _served(settings: DemoSettings, port: int) -> AsyncGenerator[asyncio.Task[None]]:
     server = _Server(server_config(create_app(settings), settings, host=_LOOPBACK, port=port))
     serving = asyncio.create_task(server.serve())
     try:
@@ -166,10 +146,18 @@ async def _served(settings: Settings, port: int) -> AsyncGenerator[asyncio.Task[
         await serving
 
 
-def _welcome(url: str, hub: HubProcess) -> str:
+def _welcome(url: str, hub: HubProcess, settings: DemoSettings) -> str:
     body = json.dumps(CHECK_BODY)
     command = (
         "hublaunch" if shutil.which("hublaunch") else shlex.quote(str(Path(sys.executable).with_name("hublaunch")))
+    )
+    acted = "\n".join(f"  {acted.image:32}  {acted.shows}" for acted in ACTED_IMAGES)
+    origins = (
+        f"Pages of these origins may launch: {', '.join(settings.cors_origins)}."
+        if settings.cors_origins
+        else (
+            f"Pages of another origin may launch if you name that origin: {command} demo --cors http://localhost:5500"
+        )
     )
     return f"""
 Launch at {url}/ (API: {url}/docs)
@@ -189,5 +177,12 @@ or by the API, and open the open_url that comes with `ready`:
        -d '{body}' \\
        "${{HUBLAUNCH_URL}}launch"
 
-Servers run from the local Python environment, whatever image is named. Ctrl-C ends everything.
+Servers run from the local Python environment, whatever image is named. These images show a slow start and failures:
+
+{acted}
+
+To see the queue, launch the slow image twice in a demo with one launch at a time: {command} demo --spawns 1
+{origins}
+
+Ctrl-C ends everything.
 """

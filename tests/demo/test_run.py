@@ -2,6 +2,7 @@ import asyncio
 import re
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -11,14 +12,16 @@ import pytest
 from app.demo import run
 from app.demo.check import CHECK_BODY
 from app.demo.errors import DemoError
+from app.demo.images import ACTED_IMAGES
 from app.demo.process import HubProcess, free_port
-from app.demo.run import DemoSettings, run_demo
+from app.demo.run import run_demo
+from app.demo.settings import DemoSettings, demo_settings
 from app.store.sqlite import FileLock
 from tests.fakes.hub import FakeHub
 
 
-async def refused(state: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    assert await run_demo(state=state, port=0, check=True) == 1
+async def refused(state: Path, capsys: pytest.CaptureFixture[str], *, cors: Sequence[str] = ()) -> str:
+    assert await run_demo(state=state, port=0, check=True, cors=cors, spawns=1) == 1
     said = capsys.readouterr()
     assert said.out == ""
     return said.err
@@ -67,28 +70,31 @@ async def test_a_missing_jupyterhub_is_said_before_anything_is_made(
     assert not (tmp_path / "state").exists()
 
 
-def test_settings_for_another_hub_do_not_reach_the_demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("LAUNCHER_PROXY_URL", "https://hub.example.org/")
-    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/somebody/")
-    (tmp_path / ".env").write_text("LAUNCHER_CREATE_USER=false\n")
+@pytest.mark.parametrize("origin", ["*", "book.example.org", "https://book.example.org/chapter-1"])
+async def test_a_cors_option_that_is_no_origin_stops_the_demo_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], origin: str
+) -> None:
+    said = await refused(tmp_path / "state", capsys, cors=[origin])
 
-    settings = DemoSettings(hub_url="http://127.0.0.1:8000/", hub_api_token="of-the-demo")
-
-    assert settings.proxy_url is None
-    assert settings.prefix == ""
-    assert settings.create_user
+    assert said == ("--cors: each must be an origin such as https://book.example.org, without a path and without *.\n")
+    assert not (tmp_path / "state").exists()
 
 
-def demo_settings(hub: FakeHub, state: Path) -> DemoSettings:
-    return DemoSettings(
-        hub_url=hub.url, hub_api_token=hub.api_token, database_url=f"sqlite:///{state}/hublaunch.sqlite"
-    )
+def process_at(hub: FakeHub, state: Path) -> HubProcess:
+    """The demo's Hub, in whose place the fake one answers."""
+    process = HubProcess(state=state, proxy_command=["unused"])
+    process.public_url, process.token, process.api_url = hub.url, hub.api_token, f"{hub.url}hub/api/"
+    return process
+
+
+def settings_at(hub: FakeHub, state: Path, *, origins: Sequence[str] = ()) -> DemoSettings:
+    return demo_settings(process_at(hub, state), origins=origins, spawns=1)
 
 
 async def test_hublaunch_is_served_until_it_is_left(hub: FakeHub, tmp_path: Path) -> None:
-    port = free_port()
-    async with run._served(demo_settings(hub, tmp_path), port) as serving, httpx.AsyncClient(trust_env=False) as http:
-        answer = await http.get(f"http://127.0.0.1:{port}/healthz")
+    port, settings = free_port(), settings_at(hub, tmp_path)
+    async with run._served(settings, port) as serving, httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(f"http://127.0.0.1:{port}{settings.prefix}/healthz")
 
     assert answer.status_code == 200
     assert serving.done()
@@ -98,12 +104,12 @@ async def test_a_database_that_cannot_be_used_ends_the_demo_with_a_sentence(hub:
     (tmp_path / "hublaunch.sqlite").mkdir()
 
     with pytest.raises(DemoError, match="could not be served"):
-        await run._served(demo_settings(hub, tmp_path), free_port()).__aenter__()
+        await run._served(settings_at(hub, tmp_path), free_port()).__aenter__()
 
 
 async def test_a_port_that_was_taken_meanwhile_ends_the_demo_with_a_sentence(hub: FakeHub, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(DemoError, match="could not be served"):
-        await run._served(demo_settings(hub, tmp_path), other.getsockname()[1]).__aenter__()
+        await run._served(settings_at(hub, tmp_path), other.getsockname()[1]).__aenter__()
 
 
 async def test_the_demo_ends_when_hublaunch_was_told_to_stop_and_leaves_the_hub_to_its_owner(tmp_path: Path) -> None:
@@ -122,8 +128,6 @@ async def test_the_demo_ends_when_hublaunch_was_told_to_stop_and_leaves_the_hub_
 async def test_only_who_has_the_key_in_the_address_reaches_the_demo(
     hub: FakeHub, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = HubProcess(state=tmp_path, proxy_command=["unused"])
-    process.public_url, process.token, process.api_url = hub.url, hub.api_token, f"{hub.url}hub/api/"
     asked: dict[str, int] = {}
 
     async def ask(*_: object) -> None:
@@ -141,10 +145,51 @@ async def test_only_who_has_the_key_in_the_address_reaches_the_demo(
                 asked[f"{place} POST"] = (await http.post(f"{base}launch", json=CHECK_BODY)).status_code
 
     monkeypatch.setattr(run, "_until_either_ends", ask)
-    await run._serve(process, port=free_port(), check=False)
+    await run._serve(process_at(hub, tmp_path), settings_at(hub, tmp_path), port=free_port(), check=False)
 
     assert {status for place, status in asked.items() if not place.startswith("with ")} == {404}
     assert (asked["with "], asked["with session"], asked["with POST"]) == (200, 200, 202)
+
+
+async def test_only_pages_of_the_named_origins_may_launch(hub: FakeHub, tmp_path: Path) -> None:
+    port, settings = free_port(), settings_at(hub, tmp_path, origins=["http://localhost:5500"])
+    async with run._served(settings, port), httpx.AsyncClient(trust_env=False) as http:
+        answers = [
+            await http.post(
+                f"http://127.0.0.1:{port}{settings.prefix}/launch", json=CHECK_BODY, headers={"Origin": origin}
+            )
+            for origin in ("http://localhost:5500", "http://localhost:5501")
+        ]
+
+    assert [answer.status_code for answer in answers] == [202, 403]
+    assert answers[0].headers["Access-Control-Allow-Origin"] == "http://localhost:5500"
+
+
+async def test_the_page_offers_the_acted_images(hub: FakeHub, tmp_path: Path) -> None:
+    port, settings = free_port(), settings_at(hub, tmp_path)
+    async with run._served(settings, port), httpx.AsyncClient(trust_env=False) as http:
+        session = (await http.get(f"http://127.0.0.1:{port}{settings.prefix}/session")).json()
+
+    assert session["images"] == [CHECK_BODY["image"], *(acted.image for acted in ACTED_IMAGES), "*"]
+
+
+def welcome(state: Path, *, origins: Sequence[str] = ()) -> str:
+    process = HubProcess(state=state, proxy_command=[])
+    return run._welcome("http://127.0.0.1:8083", process, demo_settings(process, origins=origins, spawns=1))
+
+
+def test_the_demo_tells_how_to_see_failures_the_queue_and_a_page_of_another_origin(tmp_path: Path) -> None:
+    said = welcome(tmp_path)
+
+    assert all(f"{acted.image:32}  {acted.shows}\n" in said for acted in ACTED_IMAGES)
+    assert "demo --spawns 1" in said
+    assert "demo --cors http://localhost:5500" in said
+
+
+def test_the_demo_names_the_origins_whose_pages_may_launch(tmp_path: Path) -> None:
+    assert "Pages of these origins may launch: https://a.example, http://localhost:5500." in welcome(
+        tmp_path, origins=["https://a.example", "http://localhost:5500"]
+    )
 
 
 def test_the_command_that_it_prints_can_be_run_where_hublaunch_is_not_on_the_path(
@@ -152,7 +197,7 @@ def test_the_command_that_it_prints_can_be_run_where_hublaunch_is_not_on_the_pat
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    said = run._welcome("http://127.0.0.1:8083", HubProcess(state=tmp_path, proxy_command=[]))
+    said = welcome(tmp_path)
 
     [command] = [line.split()[0] for line in said.splitlines() if " launch " in line and "--open" in line]
     assert Path(command).is_file()

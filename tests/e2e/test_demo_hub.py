@@ -13,9 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
+from app.client import LaunchClient
+from app.demo.images import REGISTRY
 from app.demo.leftovers import marked_processes
-from app.demo.process import CONFIG, HubProcess
+from app.demo.process import CONFIG, HubProcess, free_port
 from app.demo.proxy import proxy_command, proxy_directory
+from app.demo.run import _served
+from app.demo.settings import demo_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,6 +110,50 @@ async def test_a_killed_hub_leaves_neither_proxy_nor_server_behind(tmp_path: Pat
     assert status == -signal.SIGKILL
     assert len(left) >= 2
     assert marked_processes(hub.state) == []
+
+
+async def failure_of(client: LaunchClient, image: str) -> tuple[str, str]:
+    """The code and the detail with which a launch of the demo's image fails."""
+    launch = await client.launch(f"{REGISTRY}/{image}")
+    async for event in client.follow(launch.id):
+        if event.is_last:
+            assert event.problem, event
+            return event.problem.code, event.problem.detail
+    raise AssertionError("The stream ended before the launch did.")
+
+
+async def until_the_hub_has_no_users(api: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(30):
+        while (await api.get("users")).raise_for_status().json():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)  # the Hub tells nobody when a user is deleted
+
+
+async def test_the_acted_images_fail_as_on_kubernetes_and_leave_the_hub_clean(tmp_path: Path) -> None:
+    async with hub_running(tmp_path / "state") as hub, api_of(hub) as api:
+        settings, port = demo_settings(hub, origins=(), spawns=2), free_port()
+        async with _served(settings, port), LaunchClient(f"http://127.0.0.1:{port}{settings.prefix}/") as client:
+            missing, no_room = await asyncio.gather(failure_of(client, "missing"), failure_of(client, "no-room"))
+            await until_the_hub_has_no_users(api)
+
+    assert missing[0] == "image_not_found"
+    assert missing[1].startswith(f'Failed to pull image "{REGISTRY}/missing": rpc error: code = NotFound')
+    assert no_room[0] == "no_room"
+    assert "Insufficient memory" in no_room[1]
+    assert not any((hub.state / "home").iterdir())
+
+
+async def test_a_slow_start_can_be_cancelled_and_leaves_the_hub_clean(tmp_path: Path) -> None:
+    async with hub_running(tmp_path / "state") as hub, api_of(hub) as api:
+        settings, port = demo_settings(hub, origins=(), spawns=1), free_port()
+        async with _served(settings, port), LaunchClient(f"http://127.0.0.1:{port}{settings.prefix}/") as client:
+            launch = await client.launch(f"{REGISTRY}/slow")
+            async for event in client.follow(launch.id):
+                if "Pulling image" in event.message:
+                    await client.cancel(launch.id)
+                last = event
+            await until_the_hub_has_no_users(api)
+
+    assert last.phase == "cancelled"
 
 
 @asynccontextmanager

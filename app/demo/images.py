@@ -1,0 +1,98 @@
+"""Images that the demo only acts: a slow start, and failures in the words of KubeSpawner and Kubernetes.
+
+Every other image starts at once, so without these nobody sees a failure or a queue in the demo.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+REGISTRY = "demo.hublaunch.example"
+"""RFC 2606 keeps `.example` for examples, so no real image has such a name."""
+_ACTED_IMAGE = re.compile(rf"{re.escape(REGISTRY)}/([a-z-]+)(?:[:@].*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class PodEvent:
+    """An event of Kubernetes, `after_s` seconds from the start of the spawn. `{image}` and `{pod}` are filled in."""
+
+    after_s: float
+    kind: Literal["Normal", "Warning"]
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActedImage:
+    """An image whose start the demo acts for `seconds`; then its server starts, or the spawn fails."""
+
+    name: str
+    shows: str
+    """One line for people who look for something to try."""
+    events: Sequence[PodEvent]
+    seconds: float
+    fails: bool
+
+    @property
+    def image(self) -> str:
+        """The image to launch. A tag or a digest changes nothing."""
+        return f"{REGISTRY}/{self.name}"
+
+
+_ASSIGNED = PodEvent(0.5, "Normal", "Successfully assigned {pod} to node-1")
+_PULLING = PodEvent(1, "Normal", 'Pulling image "{image}"')
+_NOT_FOUND = (
+    'rpc error: code = NotFound desc = failed to pull and unpack image "{image}": '
+    'failed to resolve reference "{image}": {image}: not found'
+)
+
+ACTED_IMAGES = (
+    ActedImage(
+        name="slow",
+        shows="starts after 30 seconds",
+        seconds=30,
+        fails=False,
+        events=(
+            _ASSIGNED,
+            _PULLING,
+            PodEvent(24, "Normal", 'Successfully pulled image "{image}" in 23s (23s including waiting)'),
+            PodEvent(26, "Normal", "Created container notebook"),
+            PodEvent(28, "Normal", "Started container notebook"),
+        ),
+    ),
+    ActedImage(
+        name="missing",
+        shows="does not exist; after two failures hublaunch refuses it for up to 10 minutes",
+        seconds=6,
+        fails=True,
+        events=(
+            _ASSIGNED,
+            _PULLING,
+            PodEvent(3, "Warning", f'Failed to pull image "{{image}}": {_NOT_FOUND}'),
+            PodEvent(3, "Warning", "Error: ErrImagePull"),
+            PodEvent(4, "Normal", 'Back-off pulling image "{image}"'),
+            PodEvent(4, "Warning", "Error: ImagePullBackOff"),
+        ),
+    ),
+    ActedImage(
+        name="no-room",
+        shows="fits on no node of the cluster",
+        seconds=6,
+        fails=True,
+        events=(
+            PodEvent(
+                1,
+                "Warning",
+                "0/3 nodes are available: 3 Insufficient memory. preemption: 0/3 nodes are available: "
+                "3 No preemption victims found for incoming pod.",
+            ),
+            PodEvent(3, "Normal", "pod didn't trigger scale-up: 1 max node group size reached, 3 Insufficient memory"),
+        ),
+    ),
+)
+
+
+def acted_image(image: object) -> ActedImage | None:
+    """Return what the demo acts for the image of a spawn's `user_options`, or None for every other image."""
+    found = _ACTED_IMAGE.fullmatch(image) if isinstance(image, str) else None
+    return next((acted for acted in ACTED_IMAGES if found and acted.name == found[1]), None)

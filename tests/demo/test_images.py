@@ -1,0 +1,48 @@
+"""The images that the demo acts, and the causes that hublaunch reads from their words."""
+
+import pytest
+
+from app.demo.images import ACTED_IMAGES, ActedImage, acted_image
+from app.launch.causes import cause_of
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("demo.hublaunch.example/slow", "slow"),
+        ("demo.hublaunch.example/missing:latest", "missing"),
+        (f"demo.hublaunch.example/no-room@sha256:{'0' * 64}", "no-room"),
+        ("demo.hublaunch.example/slow-2", None),
+        ("demo.hublaunch.example/slow/other", None),
+        ("quay.io/demo.hublaunch.example/slow", None),
+        (None, None),
+        (["demo.hublaunch.example/slow"], None),
+    ],
+)
+def test_only_the_images_of_the_demos_registry_are_acted(image: object, name: str | None) -> None:
+    acted = acted_image(image)
+
+    assert (acted and acted.name) == name
+
+
+@pytest.mark.parametrize(("name", "code"), [("missing", "image_not_found"), ("no-room", "no_room")])
+def test_the_words_of_an_acted_failure_give_its_cause(name: str, code: str) -> None:
+    acted = acted_image(image := f"demo.hublaunch.example/{name}")
+    assert acted
+    assert acted.fails
+    told = [
+        f"2026-01-31T10:20:30Z [{event.kind}] {event.words.format(image=image, pod='demo/jupyter-ada')}"
+        for event in acted.events
+    ]
+
+    cause = cause_of(f"Spawn failed: pod demo/jupyter-ada did not start in {acted.seconds} seconds!", told)
+
+    assert cause.code == code
+
+
+@pytest.mark.parametrize("acted", ACTED_IMAGES, ids=lambda acted: acted.name)
+def test_every_event_comes_in_order_and_a_second_before_the_end(acted: ActedImage) -> None:
+    times = [event.after_s for event in acted.events]
+
+    assert times == sorted(times)
+    assert times[-1] <= acted.seconds - 1
