@@ -7,7 +7,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit
 
-import httpx
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
@@ -32,6 +31,8 @@ def _ascii(host: str) -> str:
     """A host, maybe with a port, as browsers send it: other letters than ASCII as `xn--…`."""
     if host.isascii():
         return host
+    import httpx  # noqa: PLC0415  # which would be most of what a command takes to start
+
     try:
         return httpx.URL(f"//{host}").netloc.decode()
     except httpx.InvalidURL:

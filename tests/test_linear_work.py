@@ -27,8 +27,8 @@ PIECES = (
 TEXTS = [beginning + piece * (LENGTH // len(piece)) + "!" for beginning in BEGINNINGS for piece in PIECES]
 BOUNDED = {"app.launch.request._IMAGE", "app.launch.request._AUTHORITY", "app.launch.request._SCP_LIKE"}
 """Patterns that take no text above a small bound, and only as a whole."""
-AT_THE_BEGINNING = ("_SIGNS", "_PASSED", "_KUBERNETES_ANSWER", "_KUBERNETES_EVENT")
-"""Patterns that are tried at the beginning of a text alone."""
+AT_THE_BEGINNING = ("_SIGNS", "_PASSED", "_KUBERNETES_ANSWER", "_KUBERNETES_EVENT", "_NAMED", "_PAIR")
+"""Patterns that are tried at one place of a text alone."""
 
 
 def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:

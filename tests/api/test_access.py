@@ -166,6 +166,7 @@ HUB_USERS = ("no scope", "the Hub's service", "owner", "other user", "admin")
 SESSIONS = ("session of the owner", "that session, by a page elsewhere")
 KEYS = ("key", "key that may name users", "key for other images", "admin key")
 WITHOUT_CREDENTIALS = ("nobody", "secret", "wrong secret")
+EVERYBODYS = ("GET", "/launch?everybody=true")
 LAUNCHES = [route for route in TABLE if route[0] == "POST" or route[1] == BUILD]
 CHECKS_CREDENTIALS = [
     route
@@ -187,6 +188,8 @@ def expected(route: tuple[str, str], caller: str, access: tuple[str, ...]) -> in
             caller = "nobody"
         if "anonymous" not in access and caller in WITHOUT_CREDENTIALS and route in LAUNCHES:
             return 401
+        if access == ("anonymous",) and route == EVERYBODYS and caller in (*WITHOUT_CREDENTIALS, *SESSIONS):
+            return 403  # nobody can be an admin here
     return TABLE[route][CALLERS.index(caller)]
 
 

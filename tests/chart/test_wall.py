@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tornado.web import HTTPError
+from traitlets.config import Config
 
 from app.launch.errors import RequestRefused
 from app.launch.model import LaunchRequest
@@ -53,7 +54,7 @@ groups = st.sets(st.sampled_from(["gpu", "r", "unheard-of"]))
 
 def hub(text: str | None = None, **constants: object) -> dict[str, Any]:
     """The Hub's configuration, once it has read this."""
-    read: dict[str, Any] = {"c": SimpleNamespace(Spawner=SimpleNamespace()), **constants}
+    read: dict[str, Any] = {"c": Config(), **constants}
     exec(WALL if text is None else text, read)
     return read
 
