@@ -1,7 +1,7 @@
 """What a launch costs, guarded: calls of Python functions, as a ratio to bare aiohttp's in the same run.
 
-Unlike seconds these are much the same on every machine and in every run: 1.9 and 4.5, alone or on a busy machine. A bar
-is a tenth above: whoever makes a launch dearer on purpose raises it. `make bench` measures what the calls take.
+Unlike seconds these are much the same on every machine and in every run: 2.0 and 4.75, alone or on a busy machine. The
+bars are a little above: raise them if you make a launch dearer on purpose. `make bench` measures what the calls take.
 """
 
 import cProfile

@@ -86,32 +86,33 @@ class Exchange:
             extensions={"target": target, "timeout": timeouts, "kind": kind},
         )
 
-    async def send(self, request: httpx.Request, *, most_bytes: int = ANSWER_BYTES_MAX) -> Answer:
+    def send(self, request: httpx.Request, *, most_bytes: int = ANSWER_BYTES_MAX) -> Awaitable[Answer]:
         """Return the answer, read to its end.
 
         The errors of the transport pass through. AnswerTooLarge beyond `most_bytes`. ReadTimeout if the whole takes
         longer than the request's timeouts together: a peer that sends a byte now and then would never exceed one.
         """
-        return await _in_time(request, self._ask(request, most_bytes))
+        return _answer(request, self._transport.handle_async_request(request), most_bytes)
 
     async def open(self, request: httpx.Request) -> httpx.Response:
         """The head of the answer. Its connection is held until it was given to `finish` or closed by `aclose`."""
         return await self._transport.handle_async_request(request)
 
-    async def finish(self, request: httpx.Request, response: httpx.Response) -> Answer:
+    def finish(self, request: httpx.Request, response: httpx.Response) -> Awaitable[Answer]:
         """Return an answer that was opened, read to its end. Errors as in `send`."""
-        return await _in_time(request, _read(response, ANSWER_BYTES_MAX))
-
-    async def _ask(self, request: httpx.Request, most_bytes: int) -> Answer:
-        return await _read(await self._transport.handle_async_request(request), most_bytes)
+        return _answer(request, _opened(response), ANSWER_BYTES_MAX)
 
 
-async def _in_time(request: httpx.Request, asking: Awaitable[Answer]) -> Answer:
+async def _answer(request: httpx.Request, opening: Awaitable[httpx.Response], most_bytes: int) -> Answer:
     try:
         async with asyncio.timeout(sum(request.extensions["timeout"].values())):
-            return await asking
+            return await _read(await opening, most_bytes)
     except TimeoutError as error:
         raise httpx.ReadTimeout("the answer was not complete in time") from error
+
+
+async def _opened(response: httpx.Response) -> httpx.Response:
+    return response
 
 
 async def _read(response: httpx.Response, most_bytes: int) -> Answer:

@@ -78,6 +78,8 @@ class ServerProbe:
         self._transport = transport
         self._hub_url = hub_url
         self._proxy_url = proxy_url
+        self._exchanges: dict[str, Exchange] = {}
+        """For servers without a subdomain, by origin: the proxy's and the Hub's."""
         self._warned: set[Reach] = set()
 
     async def reach(self, username: str, server_name: str, url: str) -> Reached:
@@ -120,8 +122,12 @@ class ServerProbe:
     def _exchange(self, server: ServerAddress, url: str, connect_to: str) -> Exchange:
         """Requests for `url`, whose host the proxy routes by if the server has a subdomain."""
         to, has_subdomain = urlsplit(connect_to), urlsplit(server.url).hostname != urlsplit(self._hub_url).hostname
-        host = urlsplit(url).netloc.encode() if has_subdomain else None
-        return Exchange(self._transport, f"{to.scheme}://{to.netloc}/", host=host)
+        origin = f"{to.scheme}://{to.netloc}/"
+        if has_subdomain:
+            return Exchange(self._transport, origin, host=urlsplit(url).netloc.encode())
+        if origin not in self._exchanges:
+            self._exchanges[origin] = Exchange(self._transport, origin)
+        return self._exchanges[origin]
 
     def _is_of_the_hub(self, url: SplitResult) -> bool:
         own = urlsplit(self._hub_url)
