@@ -3,16 +3,21 @@
 import asyncio
 import re
 import time
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
 
-from tests.browser.stage import Stage
+from tests.browser.stage import Stage, repo
 from tests.browser.test_page import launch_by_link
 from tests.hubs.mortal import HELD
+from tests.hubs.quick_server import GATED_IMAGE
+from tests.relay import Relay
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 
+CLOSED = "2"
+"""Of an EventSource's `readyState`."""
 LAUNCH_OR_EVENTS = re.compile(r"/launch/\w{26}(/events.*)?$")
 
 
@@ -76,3 +81,36 @@ async def test_once_the_service_is_back_the_stream_is_opened_at_once(page: Page,
     await expect(page.get_by_text(HELD).first).to_be_visible()
     stage.hub.open_gate(user)
     await expect(page).to_have_url(re.compile(rf"/user/{user}/"))
+
+
+_FOLLOW = """async ({url, image, repo_url}) => {
+    const body = JSON.stringify({image, repo_url});
+    const answer = await fetch(url + "launch", {method: "POST", headers: {"Content-Type": "application/json"}, body});
+    const source = new EventSource((await answer.json()).events_url);
+    const shown = document.body.dataset;
+    window.seen = [];
+    shown.opened = "0";
+    source.onopen = () => shown.opened++;
+    source.onmessage = ({data}) => window.seen.push(JSON.parse(data));
+    source.onerror = () => { shown.state = source.readyState; };
+}"""
+
+
+async def test_an_event_source_that_is_cut_twice_misses_and_repeats_nothing(page: Page, stage: Stage) -> None:
+    async with Relay(stage.url) as relay:
+        url = relay.url + urlsplit(stage.url).path
+        await page.goto(url)
+        await page.evaluate(_FOLLOW, {"url": url, "image": GATED_IMAGE, "repo_url": repo("cut-twice")})
+        user = await stage.spawning("cut-twice")
+        body = page.locator("body")
+        for opened in ("1", "2"):
+            await expect(body).to_have_attribute("data-opened", opened)
+            relay.cut()
+        await expect(body).to_have_attribute("data-opened", "3")
+
+        stage.hub.open_gate(user)
+
+        await expect(body).to_have_attribute("data-state", CLOSED)  # the answer 204 ends an EventSource
+        seen = await page.evaluate("seen")
+    assert [event["seq"] for event in seen] == list(range(1, len(seen) + 1))
+    assert seen[-1]["phase"] == "ready"
