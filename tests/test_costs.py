@@ -1,7 +1,8 @@
 """What a launch costs, guarded: calls of Python functions, as a ratio to bare aiohttp's in the same run.
 
-Unlike seconds these are much the same on every machine and in every run: 2.0 and 4.75, alone or on a busy machine. The
-bars are a little above: raise them if you make a launch dearer on purpose. `make bench` measures what the calls take.
+Calls vary far less than seconds do: 2.0 and 4.75 on a quiet machine, 2.1 and 5.0 on a busy one, where events arrive in more
+and smaller reads. The limits are a little above. Raise them if you make a launch more expensive on purpose. `make bench`
+measures the time that the calls take.
 """
 
 import cProfile
@@ -49,10 +50,10 @@ async def calls_in_the_service(tmp_path: Path) -> float:
 async def test_a_launch_by_the_library_makes_about_twice_as_many_calls_as_bare_aiohttp() -> None:
     ratio = await calls_by("library") / await calls_by("aiohttp")
 
-    assert ratio < 2.1
+    assert ratio < 2.3
 
 
 async def test_a_launch_by_the_service_makes_few_times_as_many_calls_as_bare_aiohttp(tmp_path: Path) -> None:
     ratio = await calls_in_the_service(tmp_path) / await calls_by("aiohttp")
 
-    assert ratio < 5.0
+    assert ratio < 5.4

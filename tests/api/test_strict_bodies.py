@@ -20,8 +20,8 @@ VALUES = {
     "half a surrogate pair": '"\\ud83e"',
     "half a surrogate pair in a key": '{"\\ud83e": 1}',
     "NUL": '"\\u0000"',
-    "480 levels": "[" * 480 + "]" * 480,
-    "900 levels": '{"a":' * 900 + "1" + "}" * 900,
+    "480 lists": "[" * 480 + "]" * 480,
+    "480 objects": '{"a":' * 480 + "1" + "}" * 480,
 }
 
 
