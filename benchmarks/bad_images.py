@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 
-from app.demo.proxy import proxy_command, proxy_directory
+from hublaunch.demo.proxy import proxy_command, proxy_directory
 from tests.hubs.mortal import MortalHub
 from tests.hubs.quick_server import BROKEN_IMAGES
 from tests.processes import Replica, replica

@@ -78,7 +78,7 @@ async def fake_hub(*options: str) -> AsyncGenerator[dict[str, str]]:
 
 @asynccontextmanager
 async def serve(
-    hub: dict[str, str], directory: Path, *, program: Sequence[str] = ("app.cli",), **settings: str
+    hub: dict[str, str], directory: Path, *, program: Sequence[str] = ("hublaunch.cli",), **settings: str
 ) -> AsyncGenerator[tuple[str, int]]:
     """hublaunch's URL and process id, before this Hub, with its database in the directory."""
     port = free_port()

@@ -51,7 +51,7 @@ async def storm_hublaunch(
             "LAUNCHER_RATE_LIMIT_STORE": "off",  # the line is what is looked at, whoever comes
             "LAUNCHER_ANONYMOUS_QUOTA": "0",  # all clicks come from this machine
         }
-        async with Replicas(replicas, module="app.cli", environment=environment, directory=directory) as running:
+        async with Replicas(replicas, module="hublaunch.cli", environment=environment, directory=directory) as running:
             await running.until_ready(http)
             urls = [replica.url for replica in running.each]
             seen = await _click(clicks, lambda click, seen: click_hublaunch(click, seen, http, urls))

@@ -13,14 +13,14 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from app.main import create_app
-from app.settings import PREFIX, Settings
 from helm.generate import secret_settings
+from hublaunch.main import create_app
+from hublaunch.settings import PREFIX, Settings
 
 DOCS = Path(__file__).parent
 _INTRODUCTION = """# Settings
 
-*Made from [`app/settings.py`](../app/settings.py) by `make docs`; change it there.*
+*Made from [`app/hublaunch/settings.py`](../app/hublaunch/settings.py) by `make docs`; change it there.*
 
 Each is a variable of the environment, or a line in `.env`; the environment wins. The [chart](../helm/README.md) has
 them as `settings`, in lower case and without `LAUNCHER_`. An empty variable is as if it were not there. Lists are JSON

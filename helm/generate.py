@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from app.settings import PREFIX, Settings
 from helm.wall import wall
+from hublaunch.settings import PREFIX, Settings
 
 CHART = Path(__file__).parent
 DOCS = CHART.parent / "docs"

@@ -5,10 +5,10 @@ from inspect import cleandoc, getsource
 from textwrap import indent
 from types import ModuleType
 
-from app.launch import glob, image, request
+from hublaunch.launch import glob, image, request
 
 _BEGIN = '''
-# Made by `make chart` from app/launch: hublaunch itself reads images by this. A Hub user can ask the Hub for
+# Made by `make chart` from app/hublaunch/launch: hublaunch itself reads images by this. A Hub user can ask the Hub for
 # a server without hublaunch, so the Hub checks the image again.
 def hublaunch_image_rules():
     """The classes of images and of the patterns that allow them."""

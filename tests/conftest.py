@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.hub.client import HubClient
-from app.hub.connect import connect_hub
-from app.settings import Settings
+from hublaunch.hub.client import HubClient
+from hublaunch.hub.connect import connect_hub
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.postgres import Postgres, running_postgres
 from tests.served import Service, serve

@@ -7,25 +7,25 @@ from dataclasses import dataclass
 
 from ulid import ULID
 
-from app.hub.client import HubClient
-from app.launch.account import Accounts, ServerLimits
-from app.launch.admission import Admission
-from app.launch.attempt import Entry
-from app.launch.course import Course, Terms
-from app.launch.feed import Feed
-from app.launch.guard import Guard
-from app.launch.lease import LeaseClock, Leases
-from app.launch.line import equal
-from app.launch.model import Caller, Launch, LaunchRequest
-from app.launch.places import Places
-from app.launch.policy import Policy
-from app.launch.quotas import Limits
-from app.launch.reaper import Keeping, Reaper
-from app.launch.running import Running
-from app.launch.service import LaunchService
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
-from app.tasks import Background
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.account import Accounts, ServerLimits
+from hublaunch.launch.admission import Admission
+from hublaunch.launch.attempt import Entry
+from hublaunch.launch.course import Course, Terms
+from hublaunch.launch.feed import Feed
+from hublaunch.launch.guard import Guard
+from hublaunch.launch.lease import LeaseClock, Leases
+from hublaunch.launch.line import equal
+from hublaunch.launch.model import Caller, Launch, LaunchRequest
+from hublaunch.launch.places import Places
+from hublaunch.launch.policy import Policy
+from hublaunch.launch.quotas import Limits
+from hublaunch.launch.reaper import Keeping, Reaper
+from hublaunch.launch.running import Running
+from hublaunch.launch.service import LaunchService
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.tasks import Background
 from tests.fakes.hub import FakeHub
 
 UNGUARDED = Guard(mode="off", failure_limit=4)

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from app.demo.proxy import node_and_npm
+from hublaunch.demo.proxy import node_and_npm
 
 PACKAGES = Path(__file__).parent / "npm"
 _LOCK = PACKAGES / "package-lock.json"

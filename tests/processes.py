@@ -110,7 +110,7 @@ async def replica(
         "LAUNCHER_RETRY_DELAY": "0.1",
     }
     limit = () if files is None else ("sh", "-c", f'ulimit -n {files} && exec "$@"', "sh")
-    command = (*limit, sys.executable, "-m", "app.cli", "serve", "--port", str(port))
+    command = (*limit, sys.executable, "-m", "hublaunch.cli", "serve", "--port", str(port))
     async with _running(*command, **settings | variables) as process:
         await until_running(process)
         draining = asyncio.create_task(_drain(process))

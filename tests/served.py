@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from app.main import create_app
-from app.settings import Settings
+from hublaunch.main import create_app
+from hublaunch.settings import Settings
 from tests.fakes.asgi_server import AsgiServer
 
 IMAGE = "quay.io/jupyter/base-notebook:latest"

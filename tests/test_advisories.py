@@ -9,10 +9,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from app.hub.client import HubClient
-from app.launch.messages import MESSAGE_MAX
-from app.launch.ports import Wanted
-from app.settings import Settings
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.messages import MESSAGE_MAX
+from hublaunch.launch.ports import Wanted
+from hublaunch.settings import Settings
 from tests.cli.test_serve import SERVERS, environment
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.processes import free_port, started, until_running
@@ -24,7 +24,7 @@ WEBSOCKET = {
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     "Sec-WebSocket-Version": "13",
 }
-FORGED = "x\r\n2026-11-25 03:00:00,000 INFO    app.main: forged\u202e\u2028\u200b\x1b[2K\x85\x00"
+FORGED = "x\r\n2026-11-25 03:00:00,000 INFO    hublaunch.main: forged\u202e\u2028\u200b\x1b[2K\x85\x00"
 """Every way to begin a line that looks like one of ours, or to hide one."""
 
 
@@ -128,7 +128,7 @@ async def test_jupyterhub_cve_2026_54338_nothing_that_is_sent_makes_a_log_line_l
     port = free_port()
     hub.spawn_plan(None, SpawnPlan(messages=[FORGED], seconds=0.01, fails=FORGED))
     variables = environment(hub) | {"LAUNCHER_LOG_FORMAT": log_format}
-    async with started("app.cli", "serve", "--port", str(port), **variables) as process:
+    async with started("hublaunch.cli", "serve", "--port", str(port), **variables) as process:
         said = await until_running(process)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15) as http:
             await http.get(f"/launch/{quote(FORGED)}")
@@ -141,7 +141,7 @@ async def test_jupyterhub_cve_2026_54338_nothing_that_is_sent_makes_a_log_line_l
         process.terminate()
         said += (await process.communicate())[0].decode()
 
-    assert "app.main: forged" in said, "the Hub's words are logged, within a line"
+    assert "hublaunch.main: forged" in said, "the Hub's words are logged, within a line"
     assert_nothing_is_forged(said)
     assert max(map(len, said.splitlines())) < {"text": 500, "json": 1000}[log_format]
     assert "yyyy" not in said
@@ -158,14 +158,14 @@ async def test_an_error_of_the_operators_hook_writes_no_line_of_its_own(
         "LAUNCHER_PRE_LAUNCH_HOOK": "hooks.check",
         "PYTHONPATH": f"{Path(__file__).parent.parent}:{tmp_path}",
     }
-    async with started("app.cli", "serve", "--port", str(port), **variables) as process:
+    async with started("hublaunch.cli", "serve", "--port", str(port), **variables) as process:
         said = await until_running(process)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15) as http:
             await http.post("/launch", json=BODY)
         process.terminate()
         said += (await process.communicate())[0].decode()
 
-    assert "app.main: forged" in said
+    assert "hublaunch.main: forged" in said
     assert_nothing_is_forged(said)
 
 
@@ -174,10 +174,10 @@ def assert_nothing_is_forged(said: str) -> None:
     for line in said.removesuffix("\n").split("\n"):
         if line.startswith("{"):
             assert json.loads(line).keys() >= {"at", "level", "logger", "event"}
-            assert json.loads(line)["logger"] != "app.main" or "forged" not in json.loads(line)["event"]
+            assert json.loads(line)["logger"] != "hublaunch.main" or "forged" not in json.loads(line)["event"]
         else:
             assert re.match(r"20\d\d-\d\d-\d\d [\d:,]{12} [A-Z]+ +[a-z._]+: |    ", line)
-        assert not re.match("[^ ]+ [^ ]+ INFO +app.main: forged", line)
+        assert not re.match("[^ ]+ [^ ]+ INFO +hublaunch.main: forged", line)
         assert line.isprintable()
 
 

@@ -47,7 +47,7 @@ async def test_a_few_dozen_launches_survive_everything(
         postgres: Postgres = request.getfixturevalue("postgres")
         url = postgres.database()
 
-    outcome = await run(SEED, SMALL, database_url=url, module="app.cli", directory=tmp_path, tell=print)
+    outcome = await run(SEED, SMALL, database_url=url, module="hublaunch.cli", directory=tmp_path, tell=print)
 
     assert not list(findings(outcome.verdict)), stories(outcome)
     assert outcome.verdict.counts["kills"] >= 2

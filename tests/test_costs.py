@@ -9,10 +9,10 @@ import cProfile
 import json
 from pathlib import Path
 
-from app.settings import Settings
 from benchmarks.bench.drive import calls
 from benchmarks.bench.turns import drive
 from benchmarks.processes import fake_hub, process
+from hublaunch.settings import Settings
 from tests.served import serve
 
 LAUNCHES = 50

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.api import errors as http
-from app.launch.errors import SpawnError
+from hublaunch.api import errors as http
+from hublaunch.launch.errors import SpawnError
 
 PAGE = Path(__file__).parents[1] / "docs" / "failures.md"
 

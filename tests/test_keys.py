@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 
-from app.keys import KEY_PREFIX, ApiKeys, KeysFault, add_key, read_keys, revoke_key
+from hublaunch.keys import KEY_PREFIX, ApiKeys, KeysFault, add_key, read_keys, revoke_key
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 
 def hublaunch(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "app.cli", "keys", *arguments],
+        [sys.executable, "-m", "hublaunch.cli", "keys", *arguments],
         env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"} | variables,
         capture_output=True,
         text=True,
@@ -377,14 +377,14 @@ def test_the_list_shows_all_of_every_key_on_one_line_each(path: Path) -> None:
 def test_the_command_line_is_light(path: Path) -> None:
     add_key(path, name="ci")
     imported = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "app.cli", "keys", "list", "--file", str(path)],
+        [sys.executable, "-X", "importtime", "-m", "hublaunch.cli", "keys", "list", "--file", str(path)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
     ).stderr
 
-    assert " app.keys\n" in imported
+    assert " hublaunch.keys\n" in imported
     for heavy in ("fastapi", "starlette", "sqlalchemy", "aiohttp", "httpx", "rich.table"):
         assert f" {heavy}\n" not in imported
 

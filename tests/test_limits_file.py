@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.launch.quotas import Rule, Scope
-from app.limits_file import LimitsFault, LimitsFile, read_limits
+from hublaunch.launch.quotas import Rule, Scope
+from hublaunch.limits_file import LimitsFault, LimitsFile, read_limits
 
 TEXT = """
 total: 500
@@ -149,7 +149,7 @@ def test_a_bad_change_leaves_the_old_limits_and_says_so_once(path: Path, caplog:
     file = LimitsFile(path)
     path.write_text("total: many")
 
-    with caplog.at_level(logging.INFO, logger="app.limits_file"):
+    with caplog.at_level(logging.INFO, logger="hublaunch.limits_file"):
         file.look()
         file.look()
         reported = file.report()
@@ -186,7 +186,7 @@ def test_a_file_that_meets_an_unforeseen_error_is_read_again_at_every_look(
     file = LimitsFile(path)
     path.write_text("total: 7")
     with monkeypatch.context() as broken:
-        broken.delattr("app.limits_file.read_limits")
+        broken.delattr("hublaunch.limits_file.read_limits")
         with pytest.raises(NameError):
             file.look()
 

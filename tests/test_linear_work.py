@@ -8,13 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-import app
-from app.launch.causes import cause_of
-from app.launch.errors import InvalidRequest
-from app.launch.messages import clean
-from app.launch.percent import decoded
-from app.launch.repo import repo_name
-from app.launch.request import check_repo_url
+from hublaunch.launch.causes import cause_of
+from hublaunch.launch.errors import InvalidRequest
+from hublaunch.launch.messages import clean
+from hublaunch.launch.percent import decoded
+from hublaunch.launch.repo import repo_name
+from hublaunch.launch.request import check_repo_url
 
 LENGTH = 10_000
 SECONDS = 0.25
@@ -25,7 +24,11 @@ PIECES = (
     *("exec: a: ", "no image found in ", "HTTP response body: {", '"message":', '500 Server Error ("', "401 A(reason="),
 )
 TEXTS = [beginning + piece * (LENGTH // len(piece)) + "!" for beginning in BEGINNINGS for piece in PIECES]
-BOUNDED = {"app.launch.request._IMAGE", "app.launch.request._AUTHORITY", "app.launch.request._SCP_LIKE"}
+BOUNDED = {
+    "hublaunch.launch.request._IMAGE",
+    "hublaunch.launch.request._AUTHORITY",
+    "hublaunch.launch.request._SCP_LIKE",
+}
 """Patterns that take no text above a small bound, and only as a whole."""
 AT_THE_BEGINNING = ("_SIGNS", "_PASSED", "_KUBERNETES_ANSWER", "_KUBERNETES_EVENT", "_NAMED", "_PAIR")
 """Patterns that are tried at one place of a text alone."""
@@ -33,7 +36,7 @@ AT_THE_BEGINNING = ("_SIGNS", "_PASSED", "_KUBERNETES_ANSWER", "_KUBERNETES_EVEN
 
 def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
     """The patterns of the modules that read text of callers, of the Hub and of spawners."""
-    for package in ("app.launch", "app.api", "app.hub"):
+    for package in ("hublaunch.launch", "hublaunch.api", "hublaunch.hub"):
         for found in pkgutil.walk_packages([f"{app.__path__[0]}/{package[4:]}"], f"{package}."):
             module = importlib.import_module(found.name)
             for name, value in vars(module).items():

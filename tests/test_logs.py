@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from app.api.requests import request_id
-from app.launch.about import attempt_at_hand
-from app.launch.model import Attempt
-from app.logs import Lines
+from hublaunch.api.requests import request_id
+from hublaunch.launch.about import attempt_at_hand
+from hublaunch.launch.model import Attempt
+from hublaunch.logs import Lines
 
 _SCRIPT = """
 import logging, sys
-from app.logs import configure_logging
+from hublaunch.logs import configure_logging
 configure_logging(sys.argv[1])
-for name in ("app.main", "app.access", "uvicorn.access", "sqlalchemy.engine"):
+for name in ("hublaunch.main", "hublaunch.access", "uvicorn.access", "sqlalchemy.engine"):
     for level in ("DEBUG", "INFO", "WARNING", "ERROR"):
         logging.getLogger(name).log(getattr(logging, level), "line")
 """
@@ -40,7 +40,7 @@ def test_lines_below_the_level_are_not_logged_and_those_of_libraries_stay_quiet(
         check=True,
     ).stderr
 
-    for name in ("app.main", "app.access"):
+    for name in ("hublaunch.main", "hublaunch.access"):
         assert said.count(f"{name}: line") == own
     for name in ("uvicorn.access", "sqlalchemy.engine"):
         assert said.count(f"{name}: line") == libraries
@@ -48,15 +48,15 @@ def test_lines_below_the_level_are_not_logged_and_those_of_libraries_stay_quiet(
 
 _FORGING = """
 import logging, sys
-from app.logs import configure_logging
+from hublaunch.logs import configure_logging
 configure_logging("INFO", sys.argv[1])
-words = "x\\r\\n2026-11-25 03:00:00,000 INFO    app.main: forged \\u202e\\u2028\\x85\\x1b[2K"
-logging.getLogger("app.main").info("The Hub said %s", words)
+words = "x\\r\\n2026-11-25 03:00:00,000 INFO    hublaunch.main: forged \\u202e\\u2028\\x85\\x1b[2K"
+logging.getLogger("hublaunch.main").info("The Hub said %s", words)
 try:
     raise ValueError(words)
 except ValueError:
-    logging.getLogger("app.main").exception("It broke")
-logging.getLogger("app.main").info("z" * 100_000)
+    logging.getLogger("hublaunch.main").exception("It broke")
+logging.getLogger("hublaunch.main").info("z" * 100_000)
 logging.getLogger("uvicorn.error").error("Exception in ASGI application\\n")
 """
 
@@ -77,7 +77,7 @@ def test_words_of_others_make_no_line_and_hide_none() -> None:
 
     heads = [line.partition(": ")[2] for line in lines if not line.startswith("    ")]
     assert [head[:16] for head in heads] == ["The Hub said x\\r", "It broke", "z" * 16, "Exception in ASG"]
-    assert heads[0].endswith("\\n2026-11-25 03:00:00,000 INFO    app.main: forged \\u202e\\u2028\\x85\\x1b[2K")
+    assert heads[0].endswith("\\n2026-11-25 03:00:00,000 INFO    hublaunch.main: forged \\u202e\\u2028\\x85\\x1b[2K")
     assert len(heads[2]) < 2000
     assert "    ValueError: x" in lines
     assert all(line.isprintable() for line in lines)
@@ -89,7 +89,7 @@ def test_an_object_of_json_is_one_line_of_ascii_whatever_words_of_others_are_in_
     said = [json.loads(line) for line in lines]
     assert all(line.isascii() and line.isprintable() for line in lines)
     assert [line["event"][:16] for line in said] == ["The Hub said x\r\n", "It broke", "z" * 16, "Exception in ASG"]
-    assert [line["logger"] for line in said] == ["app.main"] * 3 + ["uvicorn.error"]
+    assert [line["logger"] for line in said] == ["hublaunch.main"] * 3 + ["uvicorn.error"]
     assert said[0]["level"] == "INFO"
     assert said[0]["at"].endswith("Z")
     assert "ValueError: x" in said[1]["exception"]
@@ -100,7 +100,9 @@ def test_an_object_of_json_is_one_line_of_ascii_whatever_words_of_others_are_in_
 def test_by_default_lines_are_for_people_on_a_terminal_and_for_machines_elsewhere(
     on_terminal: bool, begins: str
 ) -> None:
-    script = "import logging; from app.logs import configure_logging as c; c('INFO', 'auto'); logging.info('line')"
+    script = (
+        "import logging; from hublaunch.logs import configure_logging as c; c('INFO', 'auto'); logging.info('line')"
+    )
     own, childs = pty.openpty() if on_terminal else os.pipe()
     with os.fdopen(own, "rb", buffering=0) as said:
         subprocess.run(
@@ -117,7 +119,7 @@ def test_by_default_lines_are_for_people_on_a_terminal_and_for_machines_elsewher
 
 
 def test_a_line_for_people_ends_in_what_it_is_about_and_does_not_say() -> None:
-    record = logging.LogRecord("app.x", logging.INFO, "", 0, "launch 01M8 is ready", (), None)
+    record = logging.LogRecord("hublaunch.x", logging.INFO, "", 0, "launch 01M8 is ready", (), None)
 
     def line_of_a_request() -> str:
         attempt_at_hand.set(Attempt(launch_id="01M8", number=2, username="ada"))

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.errors import STATUS
-from app.launch import spawn
-from app.launch.errors import (
+from hublaunch.api.errors import STATUS
+from hublaunch.launch import spawn
+from hublaunch.launch.errors import (
     HookRefused,
     HubRefused,
     HubUnavailable,
@@ -29,9 +29,9 @@ from app.launch.errors import (
     SpawnFailed,
     SpawnTimedOut,
 )
-from app.launch.request import RESERVED_EXTRA_ARGS
-from app.launcher import Launcher
-from app.settings import BINDERHUB_EXTRA_ARGS, Settings
+from hublaunch.launch.request import RESERVED_EXTRA_ARGS
+from hublaunch.launcher import Launcher
+from hublaunch.settings import BINDERHUB_EXTRA_ARGS, Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import Service, serve
 
@@ -547,7 +547,7 @@ async def test_fault_a_failed_launch_leaves_its_user_behind(hub: FakeHub, launch
 
 
 async def test_fault_429_is_fatal(hub: FakeHub, launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.launch.busy.BUSY_S", 0.01)
+    monkeypatch.setattr("hublaunch.launch.busy.BUSY_S", 0.01)
     hub.fail_on("create_user", status=429)
     hub.fail_on("start_server", status=429)
     hub.fail_on("mint_token", status=429)

@@ -11,10 +11,10 @@ from urllib.parse import quote, unquote
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from app.keys import add_key
-from app.launch.errors import LaunchError
-from app.launcher import Launcher
-from app.settings import Settings
+from hublaunch.keys import add_key
+from hublaunch.launch.errors import LaunchError
+from hublaunch.launcher import Launcher
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_model import Refusal
 from tests.served import IMAGE, serve

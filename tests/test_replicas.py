@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.store.database import POSTGRES
+from hublaunch.store.database import POSTGRES
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.postgres import Postgres
 from tests.processes import Replica, events, launch, replica

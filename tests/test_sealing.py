@@ -1,6 +1,6 @@
 import pytest
 
-from app.sealing import SealedWithAnotherKey, Sealer
+from hublaunch.sealing import SealedWithAnotherKey, Sealer
 
 
 @pytest.fixture

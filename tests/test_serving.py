@@ -13,10 +13,10 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import connections, http_protocol
-from app.http_protocol import HEADERS_MAX, PIPELINED_MAX
-from app.serving import server_config
-from app.settings import Settings
+from hublaunch import connections, http_protocol
+from hublaunch.http_protocol import HEADERS_MAX, PIPELINED_MAX
+from hublaunch.serving import server_config
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.processes import Replica, events, launch, replica
 

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from app.settings import Settings, SettingsFault, load_settings, unknown_variables
+from hublaunch.settings import Settings, SettingsFault, load_settings, unknown_variables
 
 ROOT = Path(__file__).parent.parent
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from app.settings import Settings
-from app.tasks import Background
+from hublaunch.settings import Settings
+from hublaunch.tasks import Background
 from tests.served import serve
 
 QUICK = (0.0, 0.0)
@@ -47,7 +47,7 @@ async def test_a_loop_that_ends_is_logged_reported_and_started_again(
         again.set()
         await asyncio.Event().wait()
 
-    with caplog.at_level(logging.ERROR, logger="app.tasks"):
+    with caplog.at_level(logging.ERROR, logger="hublaunch.tasks"):
         async with background.running("reaper", ends_once):
             before = background.is_up
             await again.wait()
@@ -88,12 +88,12 @@ async def test_a_loop_that_the_service_ends_is_no_fault(caplog: pytest.LogCaptur
 
 
 LOOPS = {
-    "leases": "app.launch.lease.Leases.run",
-    "admission": "app.launch.admission.Admission.run",
-    "reaper": "app.launch.reaper.Reaper.run",
-    "hub_check": "app.hub.check.HubCheck.run",
-    "rate_limits": "app.launch.limiter.RateLimiter.run",
-    "limits": "app.limits_file.LimitsFile.run",
+    "leases": "hublaunch.launch.lease.Leases.run",
+    "admission": "hublaunch.launch.admission.Admission.run",
+    "reaper": "hublaunch.launch.reaper.Reaper.run",
+    "hub_check": "hublaunch.hub.check.HubCheck.run",
+    "rate_limits": "hublaunch.launch.limiter.RateLimiter.run",
+    "limits": "hublaunch.limits_file.LimitsFile.run",
 }
 
 

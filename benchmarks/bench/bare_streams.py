@@ -18,8 +18,8 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.serving import Server, server_config
-from app.settings import Settings
+from hublaunch.serving import Server, server_config
+from hublaunch.settings import Settings
 
 BLOCK = (
     b'id: 12\ndata: {"launch_id":"01JDB9Z3N8Q4V7R2M5X6C1T0YK","seq":12,"at":"2026-11-23T08:00:00.000Z",'

@@ -13,16 +13,16 @@ from typing import Any
 from sqlalchemy import create_engine, text
 from ulid import ULID
 
-from app.launch.feed import Feed
-from app.launch.guard import Guard
-from app.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status, Step
-from app.launch.ports import Wanted
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
 from benchmarks.bench.as_service import service
 from benchmarks.bench.figures import Figure
 from benchmarks.bench.turns import by_turns
 from benchmarks.processes import new_database
+from hublaunch.launch.feed import Feed
+from hublaunch.launch.guard import Guard
+from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status, Step
+from hublaunch.launch.ports import Wanted
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
 
 UNDER_WAY = (10, 100, 1000)
 IN_LINE = (10, 100, 1000)

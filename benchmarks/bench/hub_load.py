@@ -11,11 +11,11 @@ from typing import Any
 
 import aiohttp
 
-from app.demo.proxy import proxy_command, proxy_directory
 from benchmarks.bench.figures import Figure, pairs
 from benchmarks.bench.launches import IMAGE, REPO_URL
 from benchmarks.bench.turns import by_turns
 from benchmarks.processes import cpu_s, fake_hub, process, serve
+from hublaunch.demo.proxy import proxy_command, proxy_directory
 from tests.hubs.mortal import MortalHub
 
 LAUNCHES = 50

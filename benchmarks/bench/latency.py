@@ -22,9 +22,9 @@ TICK_S = 1.0
 """Between two events of a launch, on average."""
 SECONDS = 15.0
 _FULL = """
-from app.store import sqlite
+from hublaunch.store import sqlite
 sqlite._PRAGMAS = tuple(pragma.replace("NORMAL", "FULL") for pragma in sqlite._PRAGMAS)
-from app.cli import main
+from hublaunch.cli import main
 main()
 """
 """hublaunch with a SQLite that waits for the disk at each commit, which it does not do by itself."""
@@ -79,7 +79,7 @@ async def _ages(streams: Streams) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _launched(
-    hub: dict[str, str], *, program: tuple[str, ...] = ("app.cli",), **settings: str
+    hub: dict[str, str], *, program: tuple[str, ...] = ("hublaunch.cli",), **settings: str
 ) -> AsyncGenerator[tuple[int, list[str]]]:
     settings |= {"LAUNCHER_MAX_CONCURRENT_SPAWNS": str(LAUNCHES)}
     with TemporaryDirectory() as directory:

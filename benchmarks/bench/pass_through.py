@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from app.serving import Server, server_config
-from app.settings import Settings
+from hublaunch.serving import Server, server_config
+from hublaunch.settings import Settings
 
 
 class PassThrough:

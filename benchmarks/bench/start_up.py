@@ -14,9 +14,9 @@ IDLE_S = 30.0
 _TELL_MODULES = """
 import json, sys
 import uvicorn.lifespan.on, uvicorn.loops.uvloop, uvicorn.protocols.http.httptools_impl
-import app.main, app.cli.service, app.observe.metrics, app.observe.scrape
+import hublaunch.main, hublaunch.cli.service, hublaunch.observe.metrics, hublaunch.observe.scrape
 from_files = [name for name, module in sys.modules.items() if getattr(module, "__file__", None)]
-print(json.dumps([name for name in from_files if name.partition(".")[0] not in {*sys.stdlib_module_names, "app"}]))
+print(json.dumps([name for name in from_files if name.partition(".")[0] not in {*sys.stdlib_module_names, "hublaunch"}]))
 """
 _IMPORT = """
 import importlib, json, sys

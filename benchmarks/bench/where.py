@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 
 import aiohttp
 
-from app.demo.process import HubProcess
-from app.demo.proxy import proxy_command, proxy_directory
 from benchmarks.bench.figures import Figure
 from benchmarks.bench.launches import IMAGE, REPO_URL
 from benchmarks.processes import run_to_end, serve
+from hublaunch.demo.process import HubProcess
+from hublaunch.demo.proxy import proxy_command, proxy_directory
 
 _STAMP = r"^\[. (?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) [^]]+\] "
 _JUPYTERHUB, _SERVER, _PROXY, _OURS = "#f37726", "#4e79a7", "#59a14f", "#8a4fbf"

@@ -23,7 +23,7 @@ from benchmarks.chaos.report import HEAD, findings, is_good, markdown, row, stor
 from benchmarks.chaos.run import Run, run
 from benchmarks.processes import new_database, run_to_end
 
-_MUTANTS = {None: "app.cli", "fence": "benchmarks.chaos.mutant"}
+_MUTANTS = {None: "hublaunch.cli", "fence": "benchmarks.chaos.mutant"}
 
 
 def main() -> int:

@@ -7,8 +7,8 @@ A frozen owner that wakes then writes into a log that somebody else has gone on 
 
 from unittest import mock
 
-from app.cli import main
+from hublaunch.cli import main
 
 if __name__ == "__main__":
-    with mock.patch("app.store.writes.check_fence", autospec=True, return_value=None):
+    with mock.patch("hublaunch.store.writes.check_fence", autospec=True, return_value=None):
         main()

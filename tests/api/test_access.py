@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from starlette.routing import Route
 
-from app.api.sessions import SESSION_COOKIE
-from app.keys import add_key
-from app.settings import Settings
+from hublaunch.api.sessions import SESSION_COOKIE
+from hublaunch.keys import add_key
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, IMAGE, Service, read_events, serve
 

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from app import main
-from app.api import binder_stream
-from app.keys import add_key
-from app.main import create_app
-from app.settings import Settings, SettingsFault
+from hublaunch import main
+from hublaunch.api import binder_stream
+from hublaunch.keys import add_key
+from hublaunch.main import create_app
+from hublaunch.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import PREFIXES, Service, serve
 
@@ -191,7 +191,7 @@ async def test_the_stream_stays_open_for_the_client_to_close_and_then_ends(
     async def linger(_: object, seconds: float) -> None:
         lingered.append(seconds)
 
-    monkeypatch.setattr("app.launch.feed.Feed.linger", linger)
+    monkeypatch.setattr("hublaunch.launch.feed.Feed.linger", linger)
     async with build(service) as events:
         told = [data["phase"] async for _, data in events]
 
@@ -675,7 +675,7 @@ async def test_one_that_was_accepted_more_than_ten_minutes_ago_is_not_gone_back_
     of_hub_users: Service, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = (await ended(of_hub_users))[-1][1]
-    monkeypatch.setattr("app.api.binder.RECENT_S", 0.0)
+    monkeypatch.setattr("hublaunch.api.binder.RECENT_S", 0.0)
 
     again = (await ended(of_hub_users))[-1][1]
 

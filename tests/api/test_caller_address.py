@@ -6,9 +6,9 @@ from ipaddress import ip_network
 import pytest
 from starlette.requests import Request
 
-from app.api.address import ClientAddress
-from app.api.unnamed_proxy import KEPT_S, UnnamedProxy
-from app.settings import Settings
+from hublaunch.api.address import ClientAddress
+from hublaunch.api.unnamed_proxy import KEPT_S, UnnamedProxy
+from hublaunch.settings import Settings
 from tests.clock import Clock
 from tests.served import BODY, serve
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli import cli
-from app.settings import Settings
+from hublaunch.cli import cli
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, IMAGE, Service
 
@@ -101,7 +101,7 @@ async def test_an_operator_lets_launches_go_on_after_too_many_failures(
 async def test_a_restart_of_the_hub_lets_launches_go_on(
     service: Service, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.hub.check._EVERY_S", 0.01)
+    monkeypatch.setattr("hublaunch.hub.check._EVERY_S", 0.01)
     hub.spawn_plan(None, SpawnPlan(fails="the volume is gone"))
     for n in range(3):
         await failed(service, image=f"a/{n}")

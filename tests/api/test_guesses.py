@@ -9,12 +9,12 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from app.api.guesses import AT_ONCE, RIGHT_S, TRIED_MAX, WRONG_S, Guesses
-from app.keys import add_key
-from app.launch.errors import AccessDenied, HubUnavailable, RateLimited, Unauthenticated
-from app.launch.limiter import MemoryRateCounts, RateLimiter, Rates
-from app.launch.rate_limit import Rate
-from app.settings import Settings
+from hublaunch.api.guesses import AT_ONCE, RIGHT_S, TRIED_MAX, WRONG_S, Guesses
+from hublaunch.keys import add_key
+from hublaunch.launch.errors import AccessDenied, HubUnavailable, RateLimited, Unauthenticated
+from hublaunch.launch.limiter import MemoryRateCounts, RateLimiter, Rates
+from hublaunch.launch.rate_limit import Rate
+from hublaunch.settings import Settings
 from tests.clock import Clock
 from tests.fakes.hub import FakeHub
 from tests.served import Service, serve

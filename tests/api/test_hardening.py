@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.api.health import Health
-from app.settings import Settings
-from app.store.sql import SqlLaunchStore
+from hublaunch.api.health import Health
+from hublaunch.settings import Settings
+from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
 from tests.served import BODY, Service, serve
 

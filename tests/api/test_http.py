@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from app.api.sse import wants_stream
-from app.settings import Settings
+from hublaunch.api.sse import wants_stream
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, IMAGE, Service, serve
 

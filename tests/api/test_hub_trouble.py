@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.settings import Settings
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.served import BODY, serve
 

@@ -5,10 +5,10 @@ import gc
 
 import pytest
 
-from app.api.hub_users import LIFETIME_S, HubUsers
-from app.hub.client import HubClient
-from app.launch.errors import AccessDenied, HubUnavailable, Unauthenticated
-from app.launch.ports import Identity
+from hublaunch.api.hub_users import LIFETIME_S, HubUsers
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.errors import AccessDenied, HubUnavailable, Unauthenticated
+from hublaunch.launch.ports import Identity
 from tests.clock import Clock
 from tests.fakes.hub import FakeHub
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.settings import Settings
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, Service, read_events, serve
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app import main
-from app.settings import Settings
+from hublaunch import main
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, IMAGE, REPO, Service, read_events, serve
 

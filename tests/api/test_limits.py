@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app import limits_file
-from app.limits_file import LimitsFault
-from app.settings import Settings
+from hublaunch import limits_file
+from hublaunch.limits_file import LimitsFault
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, IMAGE, REPO, Service, serve
 

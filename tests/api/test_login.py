@@ -9,8 +9,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.api.sessions import HOST_PREFIX, LOGIN_COOKIE, SESSION_COOKIE
-from app.settings import Settings
+from hublaunch.api.sessions import HOST_PREFIX, LOGIN_COOKIE, SESSION_COOKIE
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_faults import Operation
 from tests.served import BODY, Service, serve

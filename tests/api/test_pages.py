@@ -8,13 +8,13 @@ from sys import executable
 
 import pytest
 
-from app.api.errors import STATUS, codes
-from app.settings import Settings
+from hublaunch.api.errors import STATUS, codes
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.served import BODY, Service, serve
 
 PREFIX = "/@/space%20word/services/launcher"
-WEB = Path(__file__).parents[2] / "app" / "web"
+WEB = Path(__file__).parents[2] / "app" / "hublaunch" / "web"
 FRONTEND = "https://book.example.org"
 LAUNCH_ID = "01JDB9Z3N8Q4V7R2M5X6C1T0YK"
 PAGES = ("/", f"/launch/{LAUNCH_ID}/view")
@@ -166,7 +166,7 @@ async def test_only_what_pages_load_is_served(service: Service, name: str) -> No
     assert answer.status_code == 404
 
 
-@pytest.mark.parametrize("page", ["../app/web/home.html", "../app/web/view.html"])
+@pytest.mark.parametrize("page", ["../app/hublaunch/web/home.html", "../app/hublaunch/web/view.html"])
 def test_nothing_in_a_page_names_another_origin(page: str) -> None:
     text = (WEB / Path(page).name).read_text()
 
@@ -207,4 +207,4 @@ def test_the_wheel_has_all_that_pages_load(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:
         names = set(packed.namelist())
 
-    assert {f"app/web/{path.name}" for path in WEB.iterdir()} <= names
+    assert {f"app/hublaunch/web/{path.name}" for path in WEB.iterdir()} <= names

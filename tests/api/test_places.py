@@ -7,7 +7,7 @@ from contextlib import suppress
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from app.settings import Settings
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_model import Refusal
 from tests.hub.test_places import NAMES, parts, places

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.main import create_app
-from app.settings import Settings, SettingsFault
+from hublaunch.main import create_app
+from hublaunch.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub
 from tests.served import IMAGE, Service, serve
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.keys import add_key
-from app.settings import Settings
+from hublaunch.keys import add_key
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, Service, serve
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from http_sfv.list import List
 
-from app.keys import add_key
-from app.settings import Settings
+from hublaunch.keys import add_key
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, Service, serve
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.api.errors import STATUS
-from app.settings import Settings
+from hublaunch.api.errors import STATUS
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launch.test_model import concrete
 from tests.served import BODY, IMAGE, PREFIXES, Service, serve

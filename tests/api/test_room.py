@@ -8,8 +8,8 @@ from ipaddress import ip_network
 import httpx
 import pytest
 
-from app.api.middleware import ARRIVING_MAX_BYTES_ADDRESS
-from app.settings import Settings
+from hublaunch.api.middleware import ARRIVING_MAX_BYTES_ADDRESS
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import BODY, Service, serve
 

@@ -6,10 +6,10 @@ import pytest
 from pydantic import SecretStr
 from ulid import ULID
 
-from app.api.auth import LaunchSecrets
-from app.api.sessions import SESSION_COOKIE
-from app.sealing import Sealer
-from app.settings import Settings
+from hublaunch.api.auth import LaunchSecrets
+from hublaunch.api.sessions import SESSION_COOKIE
+from hublaunch.sealing import Sealer
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.served import serve
 

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.api import middleware
-from app.api.middleware import ShortWords
-from app.settings import Settings
+from hublaunch.api import middleware
+from hublaunch.api.middleware import ShortWords
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import Service
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from app.settings import Settings
+from hublaunch.settings import Settings
 from tests.served import BODY, serve
 
 
@@ -26,9 +26,9 @@ class Disk:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     disk = Disk()
-    monkeypatch.setattr("app.store.sqlite.os.statvfs", disk.statvfs)
-    monkeypatch.setattr("app.store.space._LOOK_EVERY_S", 0)
-    monkeypatch.setattr("app.api.capacity._KEPT_S", 0)
+    monkeypatch.setattr("hublaunch.store.sqlite.os.statvfs", disk.statvfs)
+    monkeypatch.setattr("hublaunch.store.space._LOOK_EVERY_S", 0)
+    monkeypatch.setattr("hublaunch.api.capacity._KEPT_S", 0)
     return disk
 
 

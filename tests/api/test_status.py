@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.api import capacity
-from app.settings import Settings
+from hublaunch.api import capacity
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.served import Service, serve
 

@@ -6,7 +6,7 @@ import logging
 import pytest
 from pydantic import SecretStr
 
-from app.settings import Settings
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.postgres import Postgres
 from tests.served import IMAGE, serve

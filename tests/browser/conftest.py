@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
-from app.demo.proxy import proxy_command, proxy_directory
+from hublaunch.demo.proxy import proxy_command, proxy_directory
 from tests.browser.chromium import NoBrowser, chromium
 from tests.browser.stage import Origin, Stage, origin, watch
 from tests.hubs.managed import ManagedHub, managed_hub

@@ -18,7 +18,7 @@ from tests.node import PACKAGES, run
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 
-WEB = Path(__file__).parents[2] / "app" / "web"
+WEB = Path(__file__).parents[2] / "app" / "hublaunch" / "web"
 NOTE_EVENTS = """
 window.told = [];
 for (const name of ["launch", "progress", "ready", "failed", "cancelled", "stopped"]) {

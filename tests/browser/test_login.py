@@ -13,8 +13,8 @@ from playwright.async_api import BrowserContext, Page, expect
 from playwright.async_api import Error as BrowserError
 from pydantic import SecretStr
 
-from app.api.sessions import HOST_PREFIX, SESSION_COOKIE
-from app.settings import Settings
+from hublaunch.api.sessions import HOST_PREFIX, SESSION_COOKIE
+from hublaunch.settings import Settings
 from tests.browser.conftest import ELSEWHERE
 from tests.browser.stage import origin, watch
 from tests.fakes.hub import FakeHub

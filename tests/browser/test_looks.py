@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 import pytest
 from playwright.async_api import BrowserContext, Page, ViewportSize, expect
 
-from app.keys import add_key
-from app.settings import Settings
+from hublaunch.keys import add_key
+from hublaunch.settings import Settings
 from tests.browser.stage import Stage, watch
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.node import PACKAGES

@@ -38,7 +38,7 @@ async def launch_by_link(page: Page, stage: Stage, name: str) -> str:
 async def test_in_the_demo_a_visitor_launches_watches_gets_into_jupyterlab_and_runs_a_cell(
     page: Page, tmp_path: Path
 ) -> None:
-    async with started("app.cli", "demo", "--state", str(tmp_path / "demo"), "--port", str(free_port())) as demo:
+    async with started("hublaunch.cli", "demo", "--state", str(tmp_path / "demo"), "--port", str(free_port())) as demo:
         url = await demo_url(demo)
         try:
             await page.goto(url)

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, expect
 
-from app.settings import Settings
+from hublaunch.settings import Settings
 from tests.browser.conftest import ELSEWHERE, NGINX_HOST
 from tests.browser.stage import Origin
 from tests.chart.proxies import NoProxy, nginx_with
@@ -86,7 +86,7 @@ async def test_a_page_of_another_origin_starts_no_build(
     way: str,
     host: str,
 ) -> None:
-    caplog.set_level(logging.INFO, "app.access")
+    caplog.set_level(logging.INFO, "hublaunch.access")
     elsewhere.put("/evil", "<!doctype html><title>Elsewhere</title>")
     elsewhere.put("/silent", '<!doctype html><meta name="referrer" content="no-referrer"><title>Elsewhere</title>')
     page = await context.new_page()

@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext
 
-from app.demo.process import HubProcess
-from app.demo.proxy import proxy_command, proxy_directory
-from app.settings import Settings
+from hublaunch.demo.process import HubProcess
+from hublaunch.demo.proxy import proxy_command, proxy_directory
+from hublaunch.settings import Settings
 from tests.browser.conftest import ELSEWHERE
 from tests.node import PACKAGES
 from tests.served import Service, serve

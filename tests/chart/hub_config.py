@@ -6,7 +6,7 @@ It stands on the demo's configuration. What is of the machine comes by the envir
 import json
 import os
 
-from app.demo.process import CONFIG
+from hublaunch.demo.process import CONFIG
 
 load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from app.demo.process import free_port
+from hublaunch.demo.process import free_port
 from tests.chart.rendered import Rendered
 from tests.debian import NotInstalled, install, may_install
 

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
-from app.demo.process import HubProcess, free_port
-from app.demo.proxy import proxy_command, proxy_directory
+from hublaunch.demo.process import HubProcess, free_port
+from hublaunch.demo.proxy import proxy_command, proxy_directory
 from tests.chart.cluster import NAMESPACE
 from tests.chart.helm import Helm
 from tests.chart.rendered import HUB_TOKEN, Rendered
@@ -54,7 +54,7 @@ class Release:
         """A process with the container's variables and `other` ones, its volumes at `data`; a caller of it."""
         port = port or free_port()
         variables = await asyncio.to_thread(self.rendered.environment_at, data) | other
-        async with started("app.cli", "serve", "--port", str(port), **variables) as process:
+        async with started("hublaunch.cli", "serve", "--port", str(port), **variables) as process:
             await until_running(process)
             url = f"http://127.0.0.1:{port}"
             async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http:
@@ -63,7 +63,7 @@ class Release:
     async def doctor(self, data: Path, **other: str) -> str:
         """What `hublaunch doctor` says with the same variables."""
         variables = await asyncio.to_thread(self.rendered.environment_at, data) | other
-        async with started("app.cli", "doctor", **variables) as process:
+        async with started("hublaunch.cli", "doctor", **variables) as process:
             said, _ = await process.communicate()
         return said.decode()
 

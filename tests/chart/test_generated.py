@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.settings import Settings
 from helm.generate import CHART, generated, secret_settings
+from hublaunch.settings import Settings
 
 
 @pytest.mark.parametrize(("path", "text"), generated().items(), ids=lambda given: getattr(given, "name", ""))

@@ -59,7 +59,7 @@ async def front(helms: dict[str, Helm], tmp_path_factory: pytest.TempPathFactory
             *("--set", f"ingress.enabled=true,ingress.hosts={{{HOST}}},secretSettings.hub_api_token={hub.api_token}"),
         )
         variables = await asyncio.to_thread(rendered.environment_at, data)
-        process = await stack.enter_async_context(started("app.cli", "serve", "--port", str(port), **variables))
+        process = await stack.enter_async_context(started("hublaunch.cli", "serve", "--port", str(port), **variables))
         await until_running(process)
         cluster = await stack.enter_async_context(running_cluster())
         await serve_release(cluster, rendered, port)

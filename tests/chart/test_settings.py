@@ -5,11 +5,11 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from app.access import makes_temporary_users
-from app.hub.check import needed_scopes
-from app.limits_file import read_limits
-from app.settings import PREFIX, Settings, load_settings
 from helm.generate import secret_settings
+from hublaunch.access import makes_temporary_users
+from hublaunch.hub.check import needed_scopes
+from hublaunch.limits_file import read_limits
+from hublaunch.settings import PREFIX, Settings, load_settings
 from tests.chart.helm import Helm
 
 HERE = Path(__file__)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tornado.web import HTTPError
 from traitlets.config import Config
 
-from app.launch.errors import RequestRefused
-from app.launch.model import LaunchRequest
-from app.launch.policy import Policy
 from helm.wall import wall
+from hublaunch.launch.errors import RequestRefused
+from hublaunch.launch.model import LaunchRequest
+from hublaunch.launch.policy import Policy
 from tests.chart.helm import Helm
 
 DIGEST = "sha256:" + "0a" * 32

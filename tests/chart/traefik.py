@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from app.demo.process import free_port
+from hublaunch.demo.process import free_port
 from tests.chart.cluster import NAMESPACE, Cluster
 from tests.chart.proxies import Proxy, running
 from tests.chart.rendered import Rendered

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-COMMAND = (sys.executable, "-m", "app.cli")
+COMMAND = (sys.executable, "-m", "hublaunch.cli")
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from app.doctor.finding import ahead_s, clock
-from app.doctor.given import examine_given
-from app.keys import add_key
-from app.settings import Settings
-from app.store.sqlite import SqliteDatabase
-from app.store.tables import spawn_failures
+from hublaunch.doctor.finding import ahead_s, clock
+from hublaunch.doctor.given import examine_given
+from hublaunch.keys import add_key
+from hublaunch.settings import Settings
+from hublaunch.store.sqlite import SqliteDatabase
+from hublaunch.store.tables import spawn_failures
 from tests.cli.commands import CommandLine
 from tests.fakes.hub import FakeHub
 from tests.hubs.process import RealHub

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.problems import problem_told
-from app.cli.show import told
-from app.client import LaunchEvent, Problem
-from app.launch import errors
+from hublaunch.cli.problems import problem_told
+from hublaunch.cli.show import told
+from hublaunch.client import LaunchEvent, Problem
+from hublaunch.launch import errors
 from tests.cli.commands import COMMAND, ROOT, CommandLine, Ended, ended, interrupt
 from tests.cli.terminal import terminal
 from tests.fakes.hub import FakeHub, SpawnPlan
@@ -26,7 +26,7 @@ NO_HOME = """
 import pwd, sys
 def getpwuid(uid): raise KeyError(uid)
 pwd.getpwuid = getpwuid
-from app.cli import main
+from hublaunch.cli import main
 main()
 """
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from ulid import ULID
 
-from app.keys import add_key
-from app.settings import Settings
+from hublaunch.keys import add_key
+from hublaunch.settings import Settings
 from tests.cli.commands import CommandLine, Ended, ended, interrupt
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.fakes.wire import WireConnection, WireServer
@@ -333,13 +333,13 @@ async def test_the_browser_gets_no_token_as_an_argument(shell: CommandLine, tmp_
 async def test_a_launch_needs_nothing_of_the_service(shell: CommandLine) -> None:
     program = """
 import sys
-from app.cli import cli
+from hublaunch.cli import cli
 for arguments in (["launch", "a/b"], ["list"]):
     try:
         cli(arguments)
     except SystemExit as end:
         assert end.code == 0, end.code
-print({"aiohttp", "alembic", "fastapi", "sqlalchemy", "starlette", "app.settings"} & set(sys.modules))
+print({"aiohttp", "alembic", "fastapi", "sqlalchemy", "starlette", "hublaunch.settings"} & set(sys.modules))
 """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program),

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.keys import add_key
+from hublaunch.keys import add_key
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.processes import free_port, started, until_running
 from tests.served import BODY
@@ -23,8 +23,8 @@ def environment(hub: FakeHub) -> dict[str, str]:
 
 
 SERVERS = [
-    (("app.cli", "serve", "--port"), 0),
-    (("uvicorn", "--factory", "app.main:create_app", "--no-proxy-headers", "--port"), -signal.SIGTERM),
+    (("hublaunch.cli", "serve", "--port"), 0),
+    (("uvicorn", "--factory", "hublaunch.main:create_app", "--no-proxy-headers", "--port"), -signal.SIGTERM),
 ]
 
 
@@ -56,7 +56,7 @@ async def test_sigterm_ends_open_streams_politely_within_a_second(
 
 
 async def test_missing_settings_end_the_start_with_a_sentence_each() -> None:
-    async with started("app.cli", "serve") as process:
+    async with started("hublaunch.cli", "serve") as process:
         said = (await process.communicate())[0].decode()
 
     assert process.returncode == 1
@@ -65,9 +65,9 @@ async def test_missing_settings_end_the_start_with_a_sentence_each() -> None:
 
 
 async def test_a_database_in_use_is_refused_with_a_sentence(hub: FakeHub) -> None:
-    async with started("app.cli", "serve", "--port", str(free_port()), **environment(hub)) as first:
+    async with started("hublaunch.cli", "serve", "--port", str(free_port()), **environment(hub)) as first:
         await until_running(first)
-        async with started("app.cli", "serve", "--port", str(free_port()), **environment(hub)) as second:
+        async with started("hublaunch.cli", "serve", "--port", str(free_port()), **environment(hub)) as second:
             said = (await second.communicate())[0].decode()
 
     assert second.returncode == 3
@@ -77,14 +77,14 @@ async def test_a_database_in_use_is_refused_with_a_sentence(hub: FakeHub) -> Non
 
 async def test_a_hub_that_is_down_delays_no_start(hub: FakeHub) -> None:
     await hub.kill()
-    async with started("app.cli", "serve", "--port", str(free_port()), **environment(hub)) as process:
+    async with started("hublaunch.cli", "serve", "--port", str(free_port()), **environment(hub)) as process:
         said = await until_running(process)
 
     assert hub.api_url in said
 
 
 async def test_help_teaches() -> None:
-    async with started("app.cli", "serve", "--help", COLUMNS="120") as process:
+    async with started("hublaunch.cli", "serve", "--help", COLUMNS="120") as process:
         said = (await process.communicate())[0].decode()
 
     assert process.returncode == 0
@@ -99,7 +99,7 @@ async def test_a_file_that_is_no_pem_ends_the_start_with_a_sentence(
     hub: FakeHub, tmp_path: Path, name: str, words: str
 ) -> None:
     (tmp_path / "file").write_text("no PEM")
-    async with started("app.cli", "serve", **environment(hub), **{name: str(tmp_path / "file")}) as process:
+    async with started("hublaunch.cli", "serve", **environment(hub), **{name: str(tmp_path / "file")}) as process:
         said = (await process.communicate())[0].decode()
 
     assert process.returncode == 3
@@ -108,7 +108,7 @@ async def test_a_file_that_is_no_pem_ends_the_start_with_a_sentence(
 
 
 async def test_anonymous_callers_without_temporary_users_are_refused_with_a_sentence(hub: FakeHub) -> None:
-    async with started("app.cli", "serve", **environment(hub), LAUNCHER_CREATE_USER="false") as process:
+    async with started("hublaunch.cli", "serve", **environment(hub), LAUNCHER_CREATE_USER="false") as process:
         said = (await process.communicate())[0].decode()
 
     assert process.returncode == 3
@@ -132,7 +132,7 @@ async def test_a_file_of_api_keys_that_cannot_be_used_ends_the_start_with_a_sent
         path.write_text(content)
         path.chmod(mode)
     access = {"LAUNCHER_ACCESS": "key", "LAUNCHER_API_KEYS_FILE": str(path)}
-    async with started("app.cli", "serve", **environment(hub), **access) as process:
+    async with started("hublaunch.cli", "serve", **environment(hub), **access) as process:
         said = (await process.communicate())[0].decode()
 
     assert process.returncode == 3
@@ -146,12 +146,12 @@ async def test_a_key_that_is_revoked_is_refused_by_the_service_that_runs(hub: Fa
     _, key = add_key(path, name="ci")
     port = free_port()
     access = {"LAUNCHER_ACCESS": "key", "LAUNCHER_API_KEYS_FILE": str(path)}
-    async with started("app.cli", "serve", "--port", str(port), **environment(hub), **access) as process:
+    async with started("hublaunch.cli", "serve", "--port", str(port), **environment(hub), **access) as process:
         said = await until_running(process)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
             credentials = {"Authorization": f"Bearer {key}"}
             before = await http.get("/session", headers=credentials)
-            async with started("app.cli", "keys", "revoke", "ci", "--file", str(path)) as revoking:
+            async with started("hublaunch.cli", "keys", "revoke", "ci", "--file", str(path)) as revoking:
                 await revoking.communicate()
             after = await http.get("/session", headers=credentials)
         process.send_signal(signal.SIGTERM)

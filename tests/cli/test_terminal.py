@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings
+from hublaunch.settings import Settings
 from tests.cli.commands import COMMAND, CommandLine
 from tests.cli.terminal import terminal
 from tests.fakes.hub import FakeHub, SpawnPlan

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.client import LaunchClient
+from hublaunch.client import LaunchClient
 from tests.relay import Relay
 from tests.served import Service
 

@@ -6,9 +6,9 @@ from contextlib import aclosing
 
 import pytest
 
-from app.client import LaunchClient, LaunchEvent, ServiceUnavailable, UnexpectedAnswer, Unreachable
-from app.client.patience import Patience
-from app.event_stream import RETRY_MAX_S, EventStream
+from hublaunch.client import LaunchClient, LaunchEvent, ServiceUnavailable, UnexpectedAnswer, Unreachable
+from hublaunch.client.patience import Patience
+from hublaunch.event_stream import RETRY_MAX_S, EventStream
 from tests.client.test_launch_client import followed
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.fakes.wire import Script, WireConnection, WireServer

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from ulid import ULID
 
-from app.client import (
+from hublaunch.client import (
     AccessDenied,
     InvalidRequest,
     LaunchClient,
@@ -22,9 +22,9 @@ from app.client import (
     TooManyLaunches,
     Unauthenticated,
 )
-from app.client.environment import way_to
-from app.keys import add_key
-from app.settings import Settings
+from hublaunch.client.environment import way_to
+from hublaunch.keys import add_key
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.relay import Relay
 from tests.served import IMAGE, REPO, serve
@@ -272,8 +272,8 @@ def test_what_is_printed_of_the_way_to_a_service_has_no_password(monkeypatch: py
 def test_the_client_needs_httpx_alone() -> None:
     program = """
 import sys
-import app.client
-print({"aiohttp", "fastapi", "pydantic", "sqlalchemy", "starlette", "app.settings", "app.launch"} & set(sys.modules))
+import hublaunch.client
+print({"aiohttp", "fastapi", "pydantic", "sqlalchemy", "starlette", "hublaunch.settings", "hublaunch.launch"} & set(sys.modules))
 """
 
     told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=30)

@@ -20,7 +20,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from app.demo.process import free_port
+from hublaunch.demo.process import free_port
 from tests.chart.cluster import NAMESPACE, pod_servers, running_status
 from tests.cluster.programs import Programs
 

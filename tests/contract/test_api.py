@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from app.hub.check import missing_scopes, needed_scopes, needless_scopes
+from hublaunch.hub.check import missing_scopes, needed_scopes, needless_scopes
 from tests.contract.contract_hub import ContractHub, error
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from app.demo import check
-from app.demo.check import check_launch
-from app.demo.process import HubProcess
+from hublaunch.demo import check
+from hublaunch.demo.check import check_launch
+from hublaunch.demo.process import HubProcess
 
 READY = {"launch_id": "1", "phase": "ready", "progress": 100, "message": "Ready", "token": "t"}
 WAITING = {"launch_id": "1", "phase": "waiting", "progress": 0, "message": "Accepted"}

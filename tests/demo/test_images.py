@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.demo.images import ACTED_IMAGES, ActedImage, acted_image
-from app.launch.causes import cause_of
+from hublaunch.demo.images import ACTED_IMAGES, ActedImage, acted_image
+from hublaunch.launch.causes import cause_of
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from app.demo import leftovers, process
-from app.demo.errors import DemoError
-from app.demo.leftovers import MARK, kill_marked_processes, marked_processes
-from app.demo.process import HubProcess, free_port
+from hublaunch.demo import leftovers, process
+from hublaunch.demo.errors import DemoError
+from hublaunch.demo.leftovers import MARK, kill_marked_processes, marked_processes
+from hublaunch.demo.process import HubProcess, free_port
 
 
 @contextmanager
@@ -170,7 +170,7 @@ def test_a_process_that_ends_before_it_is_killed_is_no_fault(tmp_path: Path) -> 
 
 
 def test_a_process_whose_parent_is_gone_already_ends() -> None:
-    code = f"from app.demo.leftovers import end_with_parent; end_with_parent({os.getpid()} + 1)"
+    code = f"from hublaunch.demo.leftovers import end_with_parent; end_with_parent({os.getpid()} + 1)"
 
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app.demo import proxy
-from app.demo.errors import DemoError
-from app.demo.proxy import proxy_command, proxy_directory
+from hublaunch.demo import proxy
+from hublaunch.demo.errors import DemoError
+from hublaunch.demo.proxy import proxy_command, proxy_directory
 
 LOCKED = Path(proxy.__file__).with_name("chp")
 SCRIPT = Path("node_modules/configurable-http-proxy/bin/configurable-http-proxy")

@@ -9,14 +9,14 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from app.demo import run
-from app.demo.check import CHECK_BODY
-from app.demo.errors import DemoError
-from app.demo.images import ACTED_IMAGES
-from app.demo.process import HubProcess, free_port
-from app.demo.run import run_demo
-from app.demo.settings import DemoSettings, demo_settings
-from app.store.sqlite import FileLock
+from hublaunch.demo import run
+from hublaunch.demo.check import CHECK_BODY
+from hublaunch.demo.errors import DemoError
+from hublaunch.demo.images import ACTED_IMAGES
+from hublaunch.demo.process import HubProcess, free_port
+from hublaunch.demo.run import run_demo
+from hublaunch.demo.settings import DemoSettings, demo_settings
+from hublaunch.store.sqlite import FileLock
 from tests.fakes.hub import FakeHub
 
 

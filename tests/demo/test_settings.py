@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from app.demo.errors import DemoError
-from app.demo.process import HubProcess
-from app.demo.settings import DemoSettings, allowed_origins, demo_settings
-from app.launch.guard import Failure, Guard
+from hublaunch.demo.errors import DemoError
+from hublaunch.demo.process import HubProcess
+from hublaunch.demo.settings import DemoSettings, allowed_origins, demo_settings
+from hublaunch.launch.guard import Failure, Guard
 
 ORIGIN = "https://book.example.org"
 

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 from playwright.async_api import async_playwright
 
-from app.settings import Settings
+from hublaunch.settings import Settings
 from tests.browser.chromium import chromium
 from tests.browser.conftest import ARGUMENTS
 from tests.docs.test_alerts import DOCS

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
-from app.launch.ports import Capacity
-from app.observe.metrics import Metrics
+from hublaunch.launch.ports import Capacity
+from hublaunch.observe.metrics import Metrics
 from tests.docs.debians_prometheus import program
 
 DOCS = Path(__file__).parents[2] / "docs"

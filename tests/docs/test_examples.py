@@ -14,10 +14,10 @@ import pytest
 import yaml
 from traitlets.config import Config
 
-from app.demo.proxy import node_and_npm
-from app.launch.admission import Position
-from app.launch.feed import Feed
-from app.settings import Settings
+from hublaunch.demo.proxy import node_and_npm
+from hublaunch.launch.admission import Position
+from hublaunch.launch.feed import Feed
+from hublaunch.settings import Settings
 from tests.debian import NotInstalled, install, may_install
 from tests.docs.pages import DOCS, PAGES, ROOT, TESTED, Block, blocks
 from tests.fakes.hub import FakeHub, SpawnPlan

@@ -10,9 +10,9 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from app.cli import cli
-from app.limits_file import read_limits
-from app.settings import PREFIX, load_settings
+from hublaunch.cli import cli
+from hublaunch.limits_file import read_limits
+from hublaunch.settings import PREFIX, load_settings
 from tests.docs.pages import PAGES, Block, blocks
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import httpx
 import pytest
 
-from app.settings import Settings
+from hublaunch.settings import Settings
 from tests.chart.proxies import HOST, NoProxy, nginx_with
 from tests.docs.pages import DOCS, blocks
 from tests.fakes.hub import FakeHub, SpawnPlan

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.settings import Settings
+from hublaunch.settings import Settings
 from tests.docs.debians_prometheus import program
 from tests.docs.test_alerts import DOCS, dashboard_queries
 from tests.fakes.hub import FakeHub, SpawnPlan

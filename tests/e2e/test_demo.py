@@ -29,7 +29,7 @@ async def test_the_demo_launches_runs_a_cell_cleans_up_and_leaves_no_process(tmp
     state = tmp_path / "state"
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "app.cli", "demo", "--check", "--state", str(state)),
+        *("-m", "hublaunch.cli", "demo", "--check", "--state", str(state)),
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -13,13 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from app.client import LaunchClient
-from app.demo.images import REGISTRY
-from app.demo.leftovers import marked_processes
-from app.demo.process import CONFIG, HubProcess, free_port
-from app.demo.proxy import proxy_command, proxy_directory
-from app.demo.run import _served
-from app.demo.settings import demo_settings
+from hublaunch.client import LaunchClient
+from hublaunch.demo.images import REGISTRY
+from hublaunch.demo.leftovers import marked_processes
+from hublaunch.demo.process import CONFIG, HubProcess, free_port
+from hublaunch.demo.proxy import proxy_command, proxy_directory
+from hublaunch.demo.run import _served
+from hublaunch.demo.settings import demo_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -160,7 +160,7 @@ async def test_a_slow_start_can_be_cancelled_and_leaves_the_hub_clean(tmp_path: 
 async def demo_running(state: Path) -> AsyncGenerator[asyncio.subprocess.Process]:
     """`hublaunch demo`, once it has said that all answers."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app.cli", "demo", "--state", str(state)),
+        *(sys.executable, "-m", "hublaunch.cli", "demo", "--state", str(state)),
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

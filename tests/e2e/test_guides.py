@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.demo.leftovers import MARK
+from hublaunch.demo.leftovers import MARK
 from tests.docs.pages import DOCS, ROOT, blocks
 from tests.hubs.managed import managed_hub
 from tests.processes import free_port
@@ -18,7 +18,7 @@ def written(page: Path, state: Path) -> str:
     text = next(block.text for block in blocks(page) if block.language == "python")
     environment = f'"environment": {{"{MARK}": "{state}", "PYTHONPATH": "{ROOT}", '
     for here, there in {
-        '"/opt/hublaunch/bin/hublaunch"': f'"{sys.executable}", "-m", "app.cli"',
+        '"/opt/hublaunch/bin/hublaunch"': f'"{sys.executable}", "-m", "hublaunch.cli"',
         "/var/lib/hublaunch": str(state),
         "8083": str(free_port()),
         '"environment": {': environment,

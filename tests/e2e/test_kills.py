@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.demo.proxy import proxy_command, proxy_directory
+from hublaunch.demo.proxy import proxy_command, proxy_directory
 from tests.hubs.mortal import HELD, MortalHub
 from tests.hubs.quick_server import GATED_AFTER_START_IMAGE, GATED_BEFORE_PROCESS_IMAGE, GATED_IMAGE
 from tests.postgres import Postgres

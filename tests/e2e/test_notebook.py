@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.demo.process import HubProcess
-from app.demo.proxy import proxy_command, proxy_directory
+from hublaunch.demo.process import HubProcess
+from hublaunch.demo.proxy import proxy_command, proxy_directory
 from tests.processes import replica
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from http.cookies import Morsel, SimpleCookie
 import httpx
 import pytest
 
-from app.api.sessions import LOGIN_COOKIE, SESSION_COOKIE
-from app.sealing import Sealer
+from hublaunch.api.sessions import LOGIN_COOKIE, SESSION_COOKIE
+from hublaunch.sealing import Sealer
 from tests.hubs.managed import GROUP, IMAGE, LOGINS, PASSWORD, SECRET_KEY, SHORT_LIFETIME_S, ManagedHub
 
 pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]

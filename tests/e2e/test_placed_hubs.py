@@ -10,8 +10,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.demo.proxy import proxy_command, proxy_directory
-from app.settings import Settings
+from hublaunch.demo.proxy import proxy_command, proxy_directory
+from hublaunch.settings import Settings
 from tests.hubs.placed import DOMAIN, PlacedHub
 from tests.hubs.quick_server import GATED_IMAGE
 from tests.served import Service, serve

@@ -10,8 +10,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.demo.proxy import proxy_command, proxy_directory
-from app.keys import add_key
+from hublaunch.demo.proxy import proxy_command, proxy_directory
+from hublaunch.keys import add_key
 from tests.hubs.mortal import MortalHub
 from tests.processes import Replica, events, replica
 from tests.served import BODY, read_events

@@ -6,11 +6,11 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from app.hub.client import HubClient
-from app.hub.exchange import ANSWER_BYTES_MAX
-from app.hub.rest import CALL
-from app.hub.transport import AiohttpTransport
-from app.launch.errors import HubUnavailable
+from hublaunch.hub.client import HubClient
+from hublaunch.hub.exchange import ANSWER_BYTES_MAX
+from hublaunch.hub.rest import CALL
+from hublaunch.hub.transport import AiohttpTransport
+from hublaunch.launch.errors import HubUnavailable
 from tests.fakes.wire import Script, WireConnection, WireServer
 
 _SENT_MOST = ANSWER_BYTES_MAX + 16_777_216

@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from app.hub import check as hub_check
-from app.hub.check import HubCheck, needed_scopes
-from app.hub.client import HubClient
-from app.hub.connect import connect_hub
-from app.settings import Settings
+from hublaunch.hub import check as hub_check
+from hublaunch.hub.check import HubCheck, needed_scopes
+from hublaunch.hub.client import HubClient
+from hublaunch.hub.connect import connect_hub
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 
 NEEDED = needed_scopes(temporary_users=True, mints_tokens=True)

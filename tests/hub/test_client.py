@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.hub.client import HubClient
-from app.launch.errors import (
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.errors import (
     HubBusy,
     HubForbidden,
     HubRefused,

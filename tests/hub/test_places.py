@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.hub.client import HubClient
-from app.hub.connect import connect_hub
-from app.launch.errors import HubError
-from app.settings import Settings
+from hublaunch.hub.client import HubClient
+from hublaunch.hub.connect import connect_hub
+from hublaunch.launch.errors import HubError
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 
 Ask = Callable[[HubClient, str, str], Awaitable[object]]

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.event_stream import EVENT_BYTES_MAX
-from app.hub.markup import words_of
-from app.hub.progress import ProgressStream
-from app.launch.errors import HubUnavailable
-from app.launch.ports import Progress
+from hublaunch.event_stream import EVENT_BYTES_MAX
+from hublaunch.hub.markup import words_of
+from hublaunch.hub.progress import ProgressStream
+from hublaunch.launch.errors import HubUnavailable
+from hublaunch.launch.ports import Progress
 
 STREAM = (
     b"\n\n"

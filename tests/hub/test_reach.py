@@ -8,9 +8,9 @@ import asyncio
 
 import pytest
 
-from app.hub.reach import ServerProbe, public_url
-from app.hub.transport import AiohttpTransport
-from app.launch.ports import Reach, Reached
+from hublaunch.hub.reach import ServerProbe, public_url
+from hublaunch.hub.transport import AiohttpTransport
+from hublaunch.launch.ports import Reach, Reached
 from tests.fakes.front import NOT_FOUND, front, http, redirect
 from tests.fakes.wire import WireConnection, WireServer
 
@@ -258,7 +258,7 @@ async def test_a_server_that_sends_without_end_is_not_read(flood: Flood) -> None
 
 
 async def test_a_server_that_sends_a_byte_now_and_then_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.hub.reach._TIMEOUTS", {"connect": 0.2, "write": 0.2, "read": 0.2})
+    monkeypatch.setattr("hublaunch.hub.reach._TIMEOUTS", {"connect": 0.2, "write": 0.2, "read": 0.2})
 
     async def drip(connection: WireConnection) -> None:
         await connection.read_request()

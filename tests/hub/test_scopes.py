@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from app.hub.check import HubCheck, missing_scopes, needed_scopes, needless_scopes
-from app.hub.client import HubClient
+from hublaunch.hub.check import HubCheck, missing_scopes, needed_scopes, needless_scopes
+from hublaunch.hub.client import HubClient
 from tests.fakes.hub import FakeHub
 
 ALL = needed_scopes(temporary_users=True, mints_tokens=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.hub.transport import AiohttpTransport
+from hublaunch.hub.transport import AiohttpTransport
 from tests.fakes.certificates import server_context, write_certificate
 from tests.fakes.wire import Script, WireConnection, WireServer
 

@@ -4,8 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from app.demo.leftovers import MARK
-from app.demo.process import CONFIG
+from hublaunch.demo.leftovers import MARK
+from hublaunch.demo.process import CONFIG
 
 load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above

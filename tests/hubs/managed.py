@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import httpx
 
-from app.demo.process import HubProcess
-from app.demo.proxy import proxy_command, proxy_directory
-from app.hub.connect import connect_hub
-from app.launch.ports import Identity
-from app.settings import Settings
+from hublaunch.demo.process import HubProcess
+from hublaunch.demo.proxy import proxy_command, proxy_directory
+from hublaunch.hub.connect import connect_hub
+from hublaunch.launch.ports import Identity
+from hublaunch.settings import Settings
 from tests.hubs.quick_server import gate
 
 PASSWORD = "a password for tests"

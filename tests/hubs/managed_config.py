@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from app.demo.leftovers import MARK
-from app.demo.process import CONFIG, free_port
+from hublaunch.demo.leftovers import MARK
+from hublaunch.demo.process import CONFIG, free_port
 from tests.hubs.managed import ADMIN, GROUP, LOGINS, PASSWORD, SECRET_KEY, SHORT_LIFETIME_S
 
 ROOT = Path(__file__).parents[2]
 STATE = Path(os.environ[MARK])
-SERVE = "from app.cli import main; main()"
-FORGET_SOON = f"from app.api import hub_users; hub_users.LIFETIME_S = {SHORT_LIFETIME_S}; {SERVE}"
+SERVE = "from hublaunch.cli import main; main()"
+FORGET_SOON = f"from hublaunch.api import hub_users; hub_users.LIFETIME_S = {SHORT_LIFETIME_S}; {SERVE}"
 
 load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import httpx
 
-from app.demo.leftovers import kill_marked_processes, marked_processes
-from app.demo.process import HubProcess
+from hublaunch.demo.leftovers import kill_marked_processes, marked_processes
+from hublaunch.demo.process import HubProcess
 from tests.hubs.quick_server import gate
 
 HELD = "The server waits at its gate"

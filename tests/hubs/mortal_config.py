@@ -13,9 +13,9 @@ from typing import Any
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 
-from app.demo.leftovers import MARK
-from app.demo.process import CONFIG
-from app.demo.spawner import DemoSpawner
+from hublaunch.demo.leftovers import MARK
+from hublaunch.demo.process import CONFIG
+from hublaunch.demo.spawner import DemoSpawner
 from tests.hubs.mortal import HELD
 from tests.hubs.quick_server import (
     GATED_AFTER_START_IMAGE,

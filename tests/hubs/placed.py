@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from app.demo.errors import DemoError
-from app.demo.process import HubProcess
+from hublaunch.demo.errors import DemoError
+from hublaunch.demo.process import HubProcess
 
 DOMAIN = "hub.test"
 """No DNS knows it: what asks for a name below it connects to the Hub's proxy itself."""

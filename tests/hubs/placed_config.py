@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from app.demo.process import CONFIG
+from hublaunch.demo.process import CONFIG
 
 load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from app.demo.proxy import node_and_npm
+from hublaunch.demo.proxy import node_and_npm
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from app.hub.client import HubClient
-from app.launch import reaper
-from app.launch.about import attempt_at_hand
-from app.launch.model import Caller, Launch, LaunchRequest
-from app.store.sql import SqlLaunchStore
+from hublaunch.hub.client import HubClient
+from hublaunch.launch import reaper
+from hublaunch.launch.about import attempt_at_hand
+from hublaunch.launch.model import Caller, Launch, LaunchRequest
+from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, Launching, launching
 
@@ -39,11 +39,11 @@ class Lines(logging.Handler):
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
-    caplog.set_level(logging.INFO, "app")
+    caplog.set_level(logging.INFO, "hublaunch")
     lines = Lines()
-    logging.getLogger("app").addHandler(lines)
+    logging.getLogger("hublaunch").addHandler(lines)
     yield lines
-    logging.getLogger("app").removeHandler(lines)
+    logging.getLogger("hublaunch").removeHandler(lines)
 
 
 def stored(directory: Path) -> SqlLaunchStore:

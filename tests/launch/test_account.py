@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.hub.client import HubClient
-from app.launch.account import Accounts, ServerLimits, following_attempt
-from app.launch.errors import (
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.account import Accounts, ServerLimits, following_attempt
+from hublaunch.launch.errors import (
     AccessDenied,
     InvalidRequest,
     LaunchError,
@@ -12,7 +12,7 @@ from app.launch.errors import (
     ServerAlreadyRunning,
     ServerNameTaken,
 )
-from app.launch.model import Attempt, Caller, LaunchRequest
+from hublaunch.launch.model import Attempt, Caller, LaunchRequest
 from tests.fakes.hub import FakeHub
 
 ID = "01JDB9Z3N8Q4V7R2M5X6C1T0YK"

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from app.hub.client import HubClient
-from app.launch.busy import BUSY_S, pause_s
-from app.launch.errors import HubBusy, LineFull
-from app.launch.guard import Failing, Guard
-from app.launch.model import Caller, Launch, LaunchRequest, Status, Step
-from app.launch.progress import EVENTS_MAX
-from app.launch.turns import TURNS_MAX
-from app.store.sql import SqlLaunchStore
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.busy import BUSY_S, pause_s
+from hublaunch.launch.errors import HubBusy, LineFull
+from hublaunch.launch.guard import Failing, Guard
+from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status, Step
+from hublaunch.launch.progress import EVENTS_MAX
+from hublaunch.launch.turns import TURNS_MAX
+from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, UNGUARDED, Launching, launching
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from app.hub.client import HubClient
-from app.hub.connect import connect_hub
-from app.launch import spawn
-from app.launch.attempt import Entry, run
-from app.launch.cleanup import Traces, clean_up
-from app.launch.errors import (
+from hublaunch.hub.client import HubClient
+from hublaunch.hub.connect import connect_hub
+from hublaunch.launch import spawn
+from hublaunch.launch.attempt import Entry, run
+from hublaunch.launch.cleanup import Traces, clean_up
+from hublaunch.launch.errors import (
     HubForbidden,
     HubRefused,
     HubUnavailable,
@@ -28,8 +28,8 @@ from app.launch.errors import (
     TokenRefused,
     UserExists,
 )
-from app.launch.model import Attempt, Event, LaunchRequest, Status, Step
-from app.settings import Settings
+from hublaunch.launch.model import Attempt, Event, LaunchRequest, Status, Step
+from hublaunch.settings import Settings
 from tests.fakes.front import front
 from tests.fakes.hub import FakeHub, SpawnPlan
 
@@ -80,7 +80,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
         "_SECOND_LOOK_S": 0.01,
     }.items():
         monkeypatch.setattr(spawn, name, value)
-    monkeypatch.setattr("app.launch.looks._LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr("hublaunch.launch.looks._LOOK_AGAIN_S", 0.01)
 
 
 async def test_the_server_is_started_with_image_repository_and_extra_args_flat(
@@ -304,7 +304,7 @@ async def test_a_429_puts_the_attempt_back_in_line_for_as_long_as_the_hub_asks(
 async def test_a_429_without_a_time_waits_its_own(
     hub: FakeHub, attempted: Attempted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.launch.busy.BUSY_S", 0.01)
+    monkeypatch.setattr("hublaunch.launch.busy.BUSY_S", 0.01)
     hub.fail_on("start_server", status=429)
 
     await attempted.run()
@@ -407,7 +407,7 @@ async def test_where_servers_cannot_be_reached_the_hub_is_believed_and_that_is_w
 async def test_where_another_web_server_answers_the_launch_fails_and_says_what_answered(
     hub: FakeHub, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("app.launch.spawn._FOREIGN_S", 0.3)
+    monkeypatch.setattr("hublaunch.launch.spawn._FOREIGN_S", 0.3)
     async with front({}) as elsewhere, connect_hub(settings.model_copy(update={"proxy_url": elsewhere.url})) as client:
         attempted = Attempted(hub, client)
 
@@ -424,7 +424,7 @@ async def test_where_another_web_server_answers_the_launch_fails_and_says_what_a
 async def test_a_server_that_does_not_answer_for_long_is_told_of_once(
     hub: FakeHub, client: HubClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.launch.spawn._SILENT_S", 0.0)
+    monkeypatch.setattr("hublaunch.launch.spawn._SILENT_S", 0.0)
     hub.fail_on("reach_server", status=503, times=4)
     attempted = Attempted(hub, client)
 

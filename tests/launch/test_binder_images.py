@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.launch.binder_images import BinderImages, ImageMapping
-from app.launch.binder_spec import BinderSpec
-from app.launch.errors import InvalidRequest, SpecNotMapped
-from app.launch.request import check_image
+from hublaunch.launch.binder_images import BinderImages, ImageMapping
+from hublaunch.launch.binder_spec import BinderSpec
+from hublaunch.launch.errors import InvalidRequest, SpecNotMapped
+from hublaunch.launch.request import check_image
 
 COMMIT = "f7f3ff6d1bf708bdc12e5f10e18b2a90a4795603"
 EXTRA_ARGS = ("binder_request", "binder_ref_url", "binder_persistent_request")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.launch.binder_spec import PROVIDERS, BinderSpec, Source
-from app.launch.errors import InvalidRequest
+from hublaunch.launch.binder_spec import PROVIDERS, BinderSpec, Source
+from hublaunch.launch.errors import InvalidRequest
 
 COMMIT = "f7f3ff6d1bf708bdc12e5f10e18b2a90a4795603"
 RESOURCE = "b8f6eae9d89241cf8b5904033460af61"

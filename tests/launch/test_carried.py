@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.launch.errors import InvalidRequest, RepoNotAllowed
-from app.launch.policy import Policy
-from app.launch.request import launch_request
+from hublaunch.launch.errors import InvalidRequest, RepoNotAllowed
+from hublaunch.launch.policy import Policy
+from hublaunch.launch.request import launch_request
 
 REPO = "https://github.com/course/x"
 EVIL = "https://github.com/evil/x"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.launch.causes import cause_of
-from app.launch.errors import HubRefused, LaunchError, SpawnCancelled, SpawnFailed, SpawnLost, SpawnTimedOut
+from hublaunch.launch.causes import cause_of
+from hublaunch.launch.errors import HubRefused, LaunchError, SpawnCancelled, SpawnFailed, SpawnLost, SpawnTimedOut
 
 NEVER_STARTED = "Spawn failed: pod jhub/jupyter-ada did not start in 300 seconds!"
 SILENT = "Spawn failed: Server at http://10.0.0.7:8888/user/ada/api didn't respond in 30 seconds"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.launch.displacing import Crowd
-from app.launch.line import Weight, equal, weight_of
-from app.launch.networks import caller_name, groups_of
+from hublaunch.launch.displacing import Crowd
+from hublaunch.launch.line import Weight, equal, weight_of
+from hublaunch.launch.networks import caller_name, groups_of
 
 ADA, BOB, EVE = (caller_name("hub", name) for name in ("ada", "bob", "eve"))
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.hub.client import HubClient
-from app.launch.errors import AlreadyLaunching
-from app.launch.feed import Feed
-from app.launch.guard import Guard
-from app.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
-from app.store.sql import SqlLaunchStore
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.errors import AlreadyLaunching
+from hublaunch.launch.feed import Feed
+from hublaunch.launch.guard import Guard
+from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
+from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, launching
 from tests.store.launches import new_launch
@@ -54,9 +54,9 @@ async def store(tmp_path: Path) -> AsyncIterator[FaultyStore]:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.launch.lease._AGAIN_S", 0.0)
-    monkeypatch.setattr("app.launch.course.CLEAN_UP_GRACE_S", 0.2)
-    monkeypatch.setattr("app.launch.course._FINISH_S", 0.2)
+    monkeypatch.setattr("hublaunch.launch.lease._AGAIN_S", 0.0)
+    monkeypatch.setattr("hublaunch.launch.course.CLEAN_UP_GRACE_S", 0.2)
+    monkeypatch.setattr("hublaunch.launch.course._FINISH_S", 0.2)
 
 
 @pytest.mark.parametrize("stores_it", [False, True], ids=["and-stores-nothing", "after-it-has-stored-it"])

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from app.launch.admission import Position
-from app.launch.feed import Feed
-from app.launch.model import Event, Launch, Status, Step
-from app.store.sql import SqlLaunchStore
+from hublaunch.launch.admission import Position
+from hublaunch.launch.feed import Feed
+from hublaunch.launch.model import Event, Launch, Status, Step
+from hublaunch.store.sql import SqlLaunchStore
 from tests.launching import SEALER
 from tests.store.launches import CANCELLED, PULLING, READY, new_launch
 

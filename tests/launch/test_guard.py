@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.launch.errors import (
+from hublaunch.launch.errors import (
     CommandNotFound,
     HubForbidden,
     ImageNotFound,
@@ -19,8 +19,8 @@ from app.launch.errors import (
     SpawnRefused,
     SpawnTimedOut,
 )
-from app.launch.guard import FAILING_FOR, Failure, Guard, GuardMode, Room, failed_spawn, known_as
-from app.launch.model import FailedSpawn
+from hublaunch.launch.guard import FAILING_FOR, Failure, Guard, GuardMode, Room, failed_spawn, known_as
+from hublaunch.launch.model import FailedSpawn
 
 NORMAL, STRICT, OFF = (Guard(mode=mode, failure_limit=4) for mode in ("normal", "strict", "off"))
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)

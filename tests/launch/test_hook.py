@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tornado.web import HTTPError
 
-from app.launch import hook
-from app.launch.errors import HookFailed, HookRefused
-from app.launch.hook import PreLaunchHook
+from hublaunch.launch import hook
+from hublaunch.launch.errors import HookFailed, HookRefused
+from hublaunch.launch.hook import PreLaunchHook
 
 ARGUMENTS = ("python:3.12", "a-user", "", "https://github.com/a/b")
 

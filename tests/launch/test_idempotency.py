@@ -1,7 +1,7 @@
 """By what a request that is sent again is known."""
 
-from app.launch.idempotency import idempotency_key
-from app.launch.model import Caller, LaunchRequest
+from hublaunch.launch.idempotency import idempotency_key
+from hublaunch.launch.model import Caller, LaunchRequest
 
 CALLER = Caller(kind="key", key="ci")
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.launch.errors import InvalidRequest
-from app.launch.image import ImagePattern, ImageReference
+from hublaunch.launch.errors import InvalidRequest
+from hublaunch.launch.image import ImagePattern, ImageReference
 
 DIGEST = "sha256:" + "0a" * 32
 OTHER_DIGEST = "sha256:" + "0b" * 32

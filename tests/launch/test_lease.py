@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.hub.client import HubClient
-from app.hub.connect import connect_hub
-from app.launch.lease import LeaseClock
-from app.launch.model import Caller, LaunchRequest, Status
-from app.launch.ports import LeaseLost
-from app.settings import Settings
-from app.store.sql import SqlLaunchStore
+from hublaunch.hub.client import HubClient
+from hublaunch.hub.connect import connect_hub
+from hublaunch.launch.lease import LeaseClock
+from hublaunch.launch.model import Caller, LaunchRequest, Status
+from hublaunch.launch.ports import LeaseLost
+from hublaunch.settings import Settings
+from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, launching
 
@@ -42,10 +42,10 @@ def test_a_lease_is_over_when_its_time_is_up_and_before_it_was_first_renewed(mon
     with pytest.raises(LeaseLost):
         clock.check()
 
-    monkeypatch.setattr("app.launch.lease.time.monotonic", lambda: 1000.0)
+    monkeypatch.setattr("hublaunch.launch.lease.time.monotonic", lambda: 1000.0)
     clock.renewed(999.0)
     clock.check()
-    monkeypatch.setattr("app.launch.lease.time.monotonic", lambda: 1014.1)
+    monkeypatch.setattr("hublaunch.launch.lease.time.monotonic", lambda: 1014.1)
     with pytest.raises(LeaseLost):
         clock.check()
 
@@ -103,7 +103,7 @@ async def test_a_clean_up_that_the_hub_forbids_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("app.launch.lease._AGAIN_S", 0.0)
+    monkeypatch.setattr("hublaunch.launch.lease._AGAIN_S", 0.0)
     async with launching(hub, client, store) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         hub.scopes.remove("servers")

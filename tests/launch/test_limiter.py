@@ -4,9 +4,9 @@ import tracemalloc
 
 import pytest
 
-from app.launch.limiter import KEYS_MAX, MemoryRateCounts, RateLimiter, Rates
-from app.launch.model import Caller
-from app.launch.rate_limit import Limit, Rate
+from hublaunch.launch.limiter import KEYS_MAX, MemoryRateCounts, RateLimiter, Rates
+from hublaunch.launch.model import Caller
+from hublaunch.launch.rate_limit import Limit, Rate
 from tests.clock import Clock
 
 ADA, KEY, ANYBODY = Caller(kind="hub", key="ada"), Caller(kind="key", key="course"), Caller(kind="anonymous", key="")

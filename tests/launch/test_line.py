@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.launch.line import Line, Turns, Waiting
-from app.launch.networks import caller_name
+from hublaunch.launch.line import Line, Turns, Waiting
+from hublaunch.launch.networks import caller_name
 
 ADA, BOB = caller_name("hub", "ada"), caller_name("hub", "bob")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.launch.messages import MESSAGE_MAX, clean
+from hublaunch.launch.messages import MESSAGE_MAX, clean
 
 
 @pytest.mark.parametrize(

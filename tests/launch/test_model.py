@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from app.launch import errors
-from app.launch.errors import LaunchError
-from app.launch.model import Status
+from hublaunch.launch import errors
+from hublaunch.launch.errors import LaunchError
+from hublaunch.launch.model import Status
 
 
 def concrete(kind: type[LaunchError] = LaunchError) -> Iterator[type[LaunchError]]:

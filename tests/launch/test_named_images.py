@@ -4,12 +4,12 @@ import logging
 
 import pytest
 
-from app.hub.client import HubClient
-from app.launch.attempt import Entry, run
-from app.launch.cleanup import Traces
-from app.launch.errors import ImageNotFound
-from app.launch.model import Attempt, LaunchRequest, Step
-from app.launch.named_images import other_image
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.attempt import Entry, run
+from hublaunch.launch.cleanup import Traces
+from hublaunch.launch.errors import ImageNotFound
+from hublaunch.launch.model import Attempt, LaunchRequest, Step
+from hublaunch.launch.named_images import other_image
 from tests.fakes.hub import FakeHub, SpawnPlan
 
 ASKED = "quay.io/org/image:1.0"

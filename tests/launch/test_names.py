@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.launch.names import unique_name_from_repo, unique_server_name
+from hublaunch.launch.names import unique_name_from_repo, unique_server_name
 
 REPO_URLS = st.one_of(st.text(max_size=80), st.from_regex(r"(https?://|git@)[a-zA-Z./:_~%-]{0,60}", fullmatch=True))
 

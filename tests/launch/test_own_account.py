@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from app.hub.client import HubClient
-from app.launch.errors import AlreadyLaunching, ServerAlreadyRunning
-from app.launch.model import Caller, Launch, LaunchRequest, Status
-from app.store.sql import SqlLaunchStore
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.errors import AlreadyLaunching, ServerAlreadyRunning
+from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, Launching, launching
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.launch.errors import InvalidRequest
-from app.launch.path import PATH_MAX, check_path, opened_at
+from hublaunch.launch.errors import InvalidRequest
+from hublaunch.launch.path import PATH_MAX, check_path, opened_at
 
 ROOT = "https://hub.example.org/jupyter/user/ada/"
 TOKEN = "s3cr&t=#?"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app.hub.client import HubClient
-from app.launch.errors import HubUnavailable, QuotaReached
-from app.launch.model import Caller, Launch, LaunchRequest, Status
-from app.launch.ports import Wanted
-from app.launch.quotas import Limits, Rule, Scope
-from app.store.sql import SqlLaunchStore
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.errors import HubUnavailable, QuotaReached
+from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.launch.ports import Wanted
+from hublaunch.launch.quotas import Limits, Rule, Scope
+from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
 from tests.launching import SEALER, Launching, launching
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from app.launch.errors import DigestRequired, ImageNotAllowed, InvalidRequest, RepoNotAllowed
-from app.launch.model import LaunchRequest
-from app.launch.policy import Policy
+from hublaunch.launch.errors import DigestRequired, ImageNotAllowed, InvalidRequest, RepoNotAllowed
+from hublaunch.launch.model import LaunchRequest
+from hublaunch.launch.policy import Policy
 
 DIGEST = "sha256:" + "0a" * 32
 REPO = "https://github.com/org/repo"

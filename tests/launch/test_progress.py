@@ -1,8 +1,8 @@
 """Which of the Hub's progress events become steps."""
 
-from app.launch.model import Step
-from app.launch.ports import Progress
-from app.launch.progress import EVENTS_MAX, ProgressFilter
+from hublaunch.launch.model import Step
+from hublaunch.launch.ports import Progress
+from hublaunch.launch.progress import EVENTS_MAX, ProgressFilter
 
 
 def told(steps: list[Step | None]) -> list[tuple[int | None, str]]:

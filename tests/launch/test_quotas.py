@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.launch.model import Caller, LaunchRequest
-from app.launch.quotas import Limits, Quota, Rule, Scope, counted_as
+from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.quotas import Limits, Quota, Rule, Scope, counted_as
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
 ADA = Caller(kind="hub", key="ada")

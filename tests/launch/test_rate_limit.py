@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.launch.errors import RateLimited
-from app.launch.rate_limit import DEBT, FREE, Levels, Limit, Rate, Verdict, look, owe, take, whole_seconds
+from hublaunch.launch.errors import RateLimited
+from hublaunch.launch.rate_limit import DEBT, FREE, Levels, Limit, Rate, Verdict, look, owe, take, whole_seconds
 
 INSTANT = timedelta(microseconds=1)
 RATES = st.builds(Rate, most=st.integers(1, 40), window_s=st.integers(1, 100))

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.hub.client import HubClient
-from app.launch import reaper
-from app.launch.errors import LaunchGone, LaunchNotFound
-from app.launch.model import Caller, Launch, LaunchRequest, Status
-from app.store.sql import SqlLaunchStore
+from hublaunch.hub.client import HubClient
+from hublaunch.launch import reaper
+from hublaunch.launch.errors import LaunchGone, LaunchNotFound
+from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
 from tests.launching import SEALER, Launching, launching
 

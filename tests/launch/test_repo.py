@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.launch.errors import InvalidRequest
-from app.launch.repo import RepoPattern, repo_name
-from app.launch.request import check_repo_url
+from hublaunch.launch.errors import InvalidRequest
+from hublaunch.launch.repo import RepoPattern, repo_name
+from hublaunch.launch.request import check_repo_url
 
 SPELLINGS = [
     "https://github.com/org/repo",

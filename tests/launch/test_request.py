@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.launch.errors import InvalidRequest
-from app.launch.request import RESERVED_EXTRA_ARGS, check_extra_args, check_image, check_repo_url
+from hublaunch.launch.errors import InvalidRequest
+from hublaunch.launch.request import RESERVED_EXTRA_ARGS, check_extra_args, check_image, check_repo_url
 
 DIGEST = "sha256:" + "0a" * 32
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.hub.client import HubClient
-from app.launch.errors import ImageNotAllowed
-from app.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
-from app.launch.policy import Policy
-from app.store.sql import SqlLaunchStore
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.errors import ImageNotAllowed
+from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
+from hublaunch.launch.policy import Policy
+from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, launching
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.launch.strict_json import DEPTH_MAX, json_fault
+from hublaunch.launch.strict_json import DEPTH_MAX, json_fault
 
 
 def nested(levels: int) -> Any:

@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from app.hub.client import HubClient
-from app.hub.transport import AiohttpTransport
-from app.launch.attempt import Entry, run
-from app.launch.cleanup import Traces, clean_up
-from app.launch.errors import HubForbidden, HubUnavailable, LaunchError, NamedServersOff, UserExists
-from app.launch.model import Attempt, Caller, LaunchRequest, Status, Step
-from app.launcher import Launcher
-from app.store.sql import SqlLaunchStore
+from hublaunch.hub.client import HubClient
+from hublaunch.hub.transport import AiohttpTransport
+from hublaunch.launch.attempt import Entry, run
+from hublaunch.launch.cleanup import Traces, clean_up
+from hublaunch.launch.errors import HubForbidden, HubUnavailable, LaunchError, NamedServersOff, UserExists
+from hublaunch.launch.model import Attempt, Caller, LaunchRequest, Status, Step
+from hublaunch.launcher import Launcher
+from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, launching
 
@@ -70,10 +70,10 @@ async def client_of(hub: FakeHub, *, unreachable: str = "") -> AsyncGenerator[Hu
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.launch.cleanup._PAUSE_S", (0.01, 0.01))
-    monkeypatch.setattr("app.launch.course.CLEAN_UP_GRACE_S", 0.2)
-    monkeypatch.setattr("app.hub.rest.RETRY_AFTER_S", (0.01, 1.0))
-    monkeypatch.setattr("app.launch.looks._LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr("hublaunch.launch.cleanup._PAUSE_S", (0.01, 0.01))
+    monkeypatch.setattr("hublaunch.launch.course.CLEAN_UP_GRACE_S", 0.2)
+    monkeypatch.setattr("hublaunch.hub.rest.RETRY_AFTER_S", (0.01, 1.0))
+    monkeypatch.setattr("hublaunch.launch.looks._LOOK_AGAIN_S", 0.01)
 
 
 async def failed(hub: FakeHub, client: HubClient, attempt: Attempt, **entry: Any) -> tuple[LaunchError, Traces]:
@@ -293,7 +293,7 @@ async def test_the_library_tells_at_once_of_a_hub_that_cannot_be_reached(monkeyp
     async def until(done: object) -> None:
         cleaned.append(done)
 
-    monkeypatch.setattr("app.launch.cleanup._until", until)
+    monkeypatch.setattr("hublaunch.launch.cleanup._until", until)
     async with Launcher.connect(hub_url="http://127.0.0.1:9/", hub_api_token="t" * 32, retry_delay=0) as launcher:
         with pytest.raises(HubUnavailable, match="no connection could be made"):
             await launcher.launch(REQUEST.image, "ada")

@@ -11,10 +11,10 @@ import pytest
 from jsonschema import Draft7Validator, FormatChecker
 from jupyter_events import EventLogger
 
-from app.keys import read_keys
-from app.observe import audit
-from app.observe.audit import SCHEMA, AuditLog, operator
-from app.settings import Settings, SettingsFault
+from hublaunch.keys import read_keys
+from hublaunch.observe import audit
+from hublaunch.observe.audit import SCHEMA, AuditLog, operator
+from hublaunch.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.processes import events, launch, replica, started
 from tests.served import BODY, Service, serve
@@ -201,7 +201,7 @@ async def test_who_made_and_revoked_which_key_is_written_without_the_key(record:
     variables = {"LAUNCHER_AUDIT_LOG": str(record), "LAUNCHER_API_KEYS_FILE": str(tmp_path / "keys.json")}
     said = ""
     for arguments in (("add", "site", "--image", "quay.io/a/*", "--admin"), ("revoke", "site"), ("revoke", "site")):
-        async with started("app.cli", "keys", *arguments, **variables) as process:
+        async with started("hublaunch.cli", "keys", *arguments, **variables) as process:
             said += (await process.communicate())[0].decode()
 
     added, revoked = read(record)
@@ -222,7 +222,7 @@ async def test_who_cleared_the_guard_is_written(settings: Settings, hub: FakeHub
         "LAUNCHER_HUB_API_TOKEN": hub.api_token,
     }
     for arguments in ((), ("--image", "a/b")):
-        async with started("app.cli", "guard", "clear", *arguments, **variables) as process:
+        async with started("hublaunch.cli", "guard", "clear", *arguments, **variables) as process:
             await process.communicate()
 
     assert deeds(record, "image") == [("guard_cleared", None), ("guard_cleared", "a/b")]
@@ -234,7 +234,7 @@ async def test_no_key_is_made_that_cannot_be_written_down(tmp_path: Path) -> Non
         "LAUNCHER_AUDIT_LOG": str(tmp_path / "no" / "audit.jsonl"),
         "LAUNCHER_API_KEYS_FILE": str(tmp_path / "keys.json"),
     }
-    async with started("app.cli", "keys", "add", "site", **variables) as process:
+    async with started("hublaunch.cli", "keys", "add", "site", **variables) as process:
         said = (await process.communicate())[0].decode()
 
     assert process.returncode == 1

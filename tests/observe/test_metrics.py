@@ -9,9 +9,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.launch.errors import LaunchError
-from app.launch.model import Problem
-from app.settings import Settings, SettingsFault
+from hublaunch.launch.errors import LaunchError
+from hublaunch.launch.model import Problem
+from hublaunch.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.postgres import Postgres
 from tests.served import Service, serve

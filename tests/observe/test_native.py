@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app.observe import protobuf
-from app.observe.native import NativeHistogram, Spans
-from app.observe.protobuf import encode, is_preferred
+from hublaunch.observe import protobuf
+from hublaunch.observe.native import NativeHistogram, Spans
+from hublaunch.observe.protobuf import encode, is_preferred
 
 Message = dict[int, list[Any]]
 

@@ -18,11 +18,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from ulid import ULID
 
-from app.hub.connect import connect_hub
-from app.launch.model import Caller, LaunchRequest
-from app.observe.tracing import Tracing
-from app.settings import Settings
-from app.store.sql import SqlLaunchStore
+from hublaunch.hub.connect import connect_hub
+from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.observe.tracing import Tracing
+from hublaunch.settings import Settings
+from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.asgi_server import AsgiServer, Receive, Scope, Send
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, Launching, launching
@@ -276,7 +276,7 @@ class Absent(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
-from app.cli import cli
+from hublaunch.cli import cli
 cli(["serve", "--port", "0"])
 """
 
@@ -305,8 +305,8 @@ def test_without_the_extra_the_setting_is_refused_with_what_to_do(hub: FakeHub) 
 def test_without_the_setting_the_extra_is_not_even_imported(tmp_path: Path) -> None:
     script = """
 import asyncio, sys
-from app.main import create_app
-from app.settings import Settings
+from hublaunch.main import create_app
+from hublaunch.settings import Settings
 
 async def run():
     app = create_app(Settings(hub_url="http://127.0.0.1:1", hub_api_token="t" * 8))

@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from app.hub.client import HubClient
-from app.launch.guard import Guard
-from app.launch.model import Caller, LaunchRequest
-from app.observe.metrics import Metrics
-from app.store.sql import SqlLaunchStore
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.guard import Guard
+from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.observe.metrics import Metrics
+from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launching import SEALER, launching
 

@@ -3,9 +3,9 @@
 import asyncio
 import sys
 
-from app.launch.model import Launch
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
+from hublaunch.launch.model import Launch
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
 from tests.store.launches import PULLING, new_launch
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
 
 
 @pytest.fixture

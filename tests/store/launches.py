@@ -5,7 +5,7 @@ from typing import Any
 
 from ulid import ULID
 
-from app.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status, Step
+from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status, Step
 
 PULLING = Step(phase=Status.LAUNCHING, progress=20, message="Pulling the image")
 READY = Step(

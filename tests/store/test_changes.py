@@ -5,13 +5,13 @@ from contextvars import ContextVar
 
 import pytest
 
-from app.launch.changes import Accepted, Adopted, CancelRequested, Change, Cleaned, Stopped
-from app.launch.errors import LaunchNotFound, LineFull
-from app.launch.guard import Guard
-from app.launch.idempotency import IdempotencyKey
-from app.launch.model import Caller, Event
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
+from hublaunch.launch.changes import Accepted, Adopted, CancelRequested, Change, Cleaned, Stopped
+from hublaunch.launch.errors import LaunchNotFound, LineFull
+from hublaunch.launch.guard import Guard
+from hublaunch.launch.idempotency import IdempotencyKey
+from hublaunch.launch.model import Caller, Event
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
 from tests.store.launches import FAILED, PULLING, READY, new_launch, second_attempt
 from tests.store.writing import held_writer
 

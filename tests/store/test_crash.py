@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.sealing import Sealer
-from app.store.errors import DatabaseInUse
-from app.store.sql import SqlLaunchStore
+from hublaunch.sealing import Sealer
+from hublaunch.store.errors import DatabaseInUse
+from hublaunch.store.sql import SqlLaunchStore
 
 PROJECT = Path(__file__).parents[2]
 

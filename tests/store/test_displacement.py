@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.launch.errors import LineFull, QuotaReached
-from app.launch.line import Waiting, equal
-from app.launch.model import Caller, Event, Launch, Status, Step
-from app.launch.ports import LaunchStore, Wanted
-from app.launch.quotas import Quota, Scope
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
+from hublaunch.launch.errors import LineFull, QuotaReached
+from hublaunch.launch.line import Waiting, equal
+from hublaunch.launch.model import Caller, Event, Launch, Status, Step
+from hublaunch.launch.ports import LaunchStore, Wanted
+from hublaunch.launch.quotas import Quota, Scope
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
 from tests.launching import UNGUARDED
 from tests.store.databases import postgresql_only
 from tests.store.launches import CANCELLED, new_launch
@@ -169,7 +169,7 @@ async def test_an_admission_leaves_out_what_made_room_since_it_looked(
     await store.append(launch, CANCELLED)
     waiting = Waiting(launch_id=launch.id, caller="anonymous:192.0.2.1", repo_url="", image=launch.request.image)
     with monkeypatch.context() as stale:
-        stale.setattr("app.store.line._waiting_and_turns", lambda _: ([waiting], {}))
+        stale.setattr("hublaunch.store.line._waiting_and_turns", lambda _: ([waiting], {}))
 
         through = await store.admit(most=5, weight=equal, guard=UNGUARDED)
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text, update
 
-from app.launch.errors import StorageFull
-from app.launch.idempotency import IdempotencyKey
-from app.launch.model import Caller, Launch, LaunchRequest, Step
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
-from app.store.tables import launches
+from hublaunch.launch.errors import StorageFull
+from hublaunch.launch.idempotency import IdempotencyKey
+from hublaunch.launch.model import Caller, Launch, LaunchRequest, Step
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.tables import launches
 from tests.store.databases import sqlite_only
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.launch.errors import IdempotencyKeyReused, QuotaReached
-from app.launch.idempotency import IdempotencyKey
-from app.launch.ports import LaunchStore, Wanted
-from app.launch.quotas import Quota, Scope
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
+from hublaunch.launch.errors import IdempotencyKeyReused, QuotaReached
+from hublaunch.launch.idempotency import IdempotencyKey
+from hublaunch.launch.ports import LaunchStore, Wanted
+from hublaunch.launch.quotas import Quota, Scope
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
 from tests.store.databases import postgresql_only
 from tests.store.launches import FAILED, PULLING, new_launch
 

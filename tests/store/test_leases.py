@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert, select
 
-from app.launch.model import Launch, Status
-from app.launch.ports import LaunchStore, LeaseLost
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
-from app.store.tables import launch_owners
-from app.tasks import Background
+from hublaunch.launch.model import Launch, Status
+from hublaunch.launch.ports import LaunchStore, LeaseLost
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.tables import launch_owners
+from hublaunch.tasks import Background
 from tests.store.databases import postgresql_only, sqlite_only
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch, second_attempt
 
@@ -251,7 +251,7 @@ async def test_an_owner_whose_lease_ran_out_is_forgotten_when_its_launches_are_t
 
 @sqlite_only
 async def test_a_long_history_costs_nothing_when_what_is_to_be_done_is_looked_up(store: SqlLaunchStore) -> None:
-    from app.store.leases import _HELD
+    from hublaunch.store.leases import _HELD
 
     sql = str(_HELD.compile(store._database.reading)).replace("?", "''")
 

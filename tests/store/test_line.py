@@ -8,10 +8,10 @@ from string import ascii_letters
 import pytest
 from sqlalchemy import event
 
-from app.launch.guard import Guard
-from app.launch.model import Caller, LaunchRequest, Status, Step
-from app.launch.request import REPO_URL_MAX, check_repo_url
-from app.store.sql import SqlLaunchStore
+from hublaunch.launch.guard import Guard
+from hublaunch.launch.model import Caller, LaunchRequest, Status, Step
+from hublaunch.launch.request import REPO_URL_MAX, check_repo_url
+from hublaunch.store.sql import SqlLaunchStore
 from tests.launching import UNGUARDED
 from tests.store.launches import new_launch
 

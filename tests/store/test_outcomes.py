@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from app.launch.guard import FAILING_FOR, PROVEN_FOR, Guard, known_as
-from app.launch.model import Caller, FailedSpawn, Launch, LaunchRequest, Step
-from app.launch.ports import LetThrough
-from app.sealing import Sealer
-from app.store import outcomes
-from app.store.database import beside
-from app.store.sql import SqlLaunchStore
-from app.store.tables import images, spawn_failures
+from hublaunch.launch.guard import FAILING_FOR, PROVEN_FOR, Guard, known_as
+from hublaunch.launch.model import Caller, FailedSpawn, Launch, LaunchRequest, Step
+from hublaunch.launch.ports import LetThrough
+from hublaunch.sealing import Sealer
+from hublaunch.store import outcomes
+from hublaunch.store.database import beside
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.tables import images, spawn_failures
 from tests.store.launches import FAILED, PULLING, READY, new_launch
 
 NORMAL, STRICT = (Guard(mode=mode, failure_limit=4) for mode in ("normal", "strict"))

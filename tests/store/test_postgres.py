@@ -10,16 +10,16 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.event import listens_for
 
-from app.launch.admission import Position
-from app.launch.feed import Feed
-from app.launch.model import Event, Launch
-from app.sealing import Sealer
-from app.store import upkeep
-from app.store.errors import DatabaseUnreachable, SchemaUnknown
-from app.store.sql import SqlLaunchStore
-from app.store.tables import metadata
-from app.store.writes import Append, append
-from app.tasks import Background
+from hublaunch.launch.admission import Position
+from hublaunch.launch.feed import Feed
+from hublaunch.launch.model import Event, Launch
+from hublaunch.sealing import Sealer
+from hublaunch.store import upkeep
+from hublaunch.store.errors import DatabaseUnreachable, SchemaUnknown
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.tables import metadata
+from hublaunch.store.writes import Append, append
+from hublaunch.tasks import Background
 from tests.postgres import Postgres
 from tests.store.databases import postgresql_only
 from tests.store.launches import PULLING, READY, new_launch
@@ -153,7 +153,7 @@ async def test_it_listens_again_after_its_connection_was_cut(url: str, sealer: S
 async def test_a_follower_gets_what_no_notice_told_of(
     url: str, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.store.writes.notify", lambda *_: None)
+    monkeypatch.setattr("hublaunch.store.writes.notify", lambda *_: None)
     async with (
         asyncio.timeout(20),
         SqlLaunchStore(url, sealer=sealer) as store,
@@ -174,7 +174,7 @@ async def test_a_follower_gets_what_no_notice_told_of(
 async def test_looking_goes_on_when_the_database_did_not_answer_once(
     url: str, sealer: Sealer, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.store.writes.notify", lambda *_: None)
+    monkeypatch.setattr("hublaunch.store.writes.notify", lambda *_: None)
     async with (
         asyncio.timeout(20),
         SqlLaunchStore(url, sealer=sealer) as store,

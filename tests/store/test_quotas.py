@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, create_engine, text, update
 
-from app.launch.errors import LineFull, QuotaReached
-from app.launch.model import Caller, Launch, LaunchRequest, Status
-from app.launch.ports import LaunchStore, Wanted
-from app.launch.quotas import Limits, Quota, Rule, Scope, counted_as
-from app.sealing import Sealer
-from app.store.migrations import configuration
-from app.store.sql import SqlLaunchStore
-from app.store.tables import Instant, launches
+from hublaunch.launch.errors import LineFull, QuotaReached
+from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.launch.ports import LaunchStore, Wanted
+from hublaunch.launch.quotas import Limits, Quota, Rule, Scope, counted_as
+from hublaunch.sealing import Sealer
+from hublaunch.store.migrations import configuration
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.tables import Instant, launches
 from tests.store.databases import postgresql_only, sqlite_only
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch
 
@@ -133,7 +133,7 @@ async def test_a_full_line_holds_over_them_too(store: LaunchStore, url: str, sea
 @sqlite_only
 @pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
 async def test_a_long_history_costs_nothing_when_they_are_counted(store: SqlLaunchStore, quota: Quota) -> None:
-    from app.store import counts
+    from hublaunch.store import counts
 
     if quota.name is not None:
         query = counts._OF_NAME[quota.scope]

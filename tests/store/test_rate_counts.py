@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert, select, update
 
-from app.launch.rate_limit import Limit, Rate
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
-from app.store.tables import rate_limits
+from hublaunch.launch.rate_limit import Limit, Rate
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.tables import rate_limits
 from tests.postgres import Postgres
 from tests.store.databases import postgresql_only
 from tests.store.launches import new_launch

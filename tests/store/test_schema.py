@@ -12,11 +12,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from app.store import schema
-from app.store.errors import DatabaseUnusable, SchemaUnknown
-from app.store.migrations import configuration, knows
-from app.store.sqlite import SqliteDatabase
-from app.store.tables import metadata
+from hublaunch.store import schema
+from hublaunch.store.errors import DatabaseUnusable, SchemaUnknown
+from hublaunch.store.migrations import configuration, knows
+from hublaunch.store.sqlite import SqliteDatabase
+from hublaunch.store.tables import metadata
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(path: Path) -> None:
 def test_alembic_is_imported_only_when_a_migration_is_due(path: Path) -> None:
     program = """
 import asyncio, sys
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
 
 async def main():
     async with SqlLaunchStore(sys.argv[1], sealer=Sealer(["0" * 32], purpose="stored tokens")):

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from app.store.database import secret_key
-from app.store.errors import SecretKeyMissing, SecretKeyUnusable
-from app.store.secret_key import load_secret_key
+from hublaunch.store.database import secret_key
+from hublaunch.store.errors import SecretKeyMissing, SecretKeyUnusable
+from hublaunch.store.secret_key import load_secret_key
 
 
 def key_file(path: Path) -> Path:

@@ -14,14 +14,14 @@ from sqlalchemy import Connection, delete, select
 from sqlalchemy.event import listen
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from app.launch.errors import LaunchNotFound
-from app.launch.model import Event, Launch, LaunchRequest, Problem, Status, Step
-from app.launch.ports import LaunchStore
-from app.sealing import Sealer
-from app.store.rows import _problem_of
-from app.store.sql import SqlLaunchStore
-from app.store.tables import launch_attempts, launch_events, launches
-from app.store.writes import Append, append
+from hublaunch.launch.errors import LaunchNotFound
+from hublaunch.launch.model import Event, Launch, LaunchRequest, Problem, Status, Step
+from hublaunch.launch.ports import LaunchStore
+from hublaunch.sealing import Sealer
+from hublaunch.store.rows import _problem_of
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.tables import launch_attempts, launch_events, launches
+from hublaunch.store.writes import Append, append
 from tests.store.databases import sqlite_only
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, first_event, new_launch, second_attempt
 

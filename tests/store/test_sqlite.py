@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.store.database import database, described
-from app.store.errors import DatabaseInUse, DatabaseNotSupported, DatabaseUnusable
-from app.store.sqlite import SqliteDatabase
+from hublaunch.store.database import database, described
+from hublaunch.store.errors import DatabaseInUse, DatabaseNotSupported, DatabaseUnusable
+from hublaunch.store.sqlite import SqliteDatabase
 
 
 @pytest.fixture

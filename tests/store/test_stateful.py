@@ -20,11 +20,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import update
 
-from app.launch.model import Event, Launch, Status
-from app.launch.ports import LeaseLost
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
-from app.store.tables import launch_owners
+from hublaunch.launch.model import Event, Launch, Status
+from hublaunch.launch.ports import LeaseLost
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.tables import launch_owners
 from tests.postgres import Postgres
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch, second_attempt
 

@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from app.launch.errors import LaunchNotFound
-from app.launch.model import Event, Launch
-from app.sealing import Sealer
-from app.store.sql import SqlLaunchStore
-from app.store.writer import BATCH_MAX
+from hublaunch.launch.errors import LaunchNotFound
+from hublaunch.launch.model import Event, Launch
+from hublaunch.sealing import Sealer
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.writer import BATCH_MAX
 from tests.store.databases import sqlite_only
 from tests.store.launches import FAILED, PULLING, new_launch
 from tests.store.writing import held_writer

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import Connection
 
-from app.store.sql import SqlLaunchStore
+from hublaunch.store.sql import SqlLaunchStore
 
 
 @asynccontextmanager

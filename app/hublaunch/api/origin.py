@@ -1,0 +1,110 @@
+"""Where a request comes from: a page of this service's own, a frontend elsewhere that may call, or another page.
+
+https://www.w3.org/TR/fetch-metadata/ and https://fetch.spec.whatwg.org/#origin-header
+"""
+
+from collections.abc import Collection
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hublaunch.api.errors import http_problem
+
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_NEVER_FROM_ELSEWHERE = ("Authorization", "X-Requested-With")
+"""A page sends these to another origin only if that origin has allowed it before (a CORS preflight)."""
+
+
+def is_own_origin(headers: Headers) -> bool:
+    """Whether no page of another origin is known to have sent this; true for programs and the address bar.
+
+    Scripts can set neither header.
+    """
+    site = headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = headers.get("Origin")
+    return origin is None or _is_this_service(origin, headers)
+
+
+def _is_this_service(url: str, headers: Headers) -> bool:
+    """Whether the URL has the scheme, host and port that the request was sent to.
+
+    A proxy may end TLS without saying so, and may leave the port out of `Host`: what it leaves out is not compared.
+    """
+    page, asked = _split(url), _split(f"//{headers.get('Host', '')}")
+    if page is None or asked is None or page.scheme not in _DEFAULT_PORTS or "@" in page.netloc:
+        return False
+    if not page.hostname or page.hostname != asked.hostname or (page.scheme == "http" and came_by_tls(headers)):
+        return False
+    return asked.port is None or asked.port == (page.port or _DEFAULT_PORTS[page.scheme])
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        split = urlsplit(url)
+        _ = split.port
+    except ValueError:
+        return None
+    return split
+
+
+def came_by_tls(headers: Headers) -> bool:
+    """Whether the outermost proxy says so. No page can set this header for another origin."""
+    return headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower() == "https"
+
+
+class OwnOrigin:
+    """Answers 403 to a write that a page elsewhere sends, unless that page's origin is among those that may call.
+
+    What is asked by a page without its origin being known (`Origin: null`) is from elsewhere too. A GET below
+    `launching` is a write as well: it launches, as BinderHub's do. For that GET silence is no proof.
+    """
+
+    def __init__(self, app: ASGIApp, *, allowed: Collection[str], launching: str) -> None:
+        self._app = app
+        self._allowed = frozenset(allowed)
+        self._launching = launching
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self._may_pass(scope):
+            await http_problem(403)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _may_pass(self, scope: Scope) -> bool:
+        launches_by_get = scope["path"].startswith(self._launching)
+        if scope["method"] not in _WRITES and not launches_by_get:
+            return True
+        headers = Headers(scope=scope)
+        if headers.get("Origin") in self._allowed:
+            return True
+        return is_own_origin(headers) and (not launches_by_get or self._shows_that(scope, headers))
+
+    def _shows_that(self, scope: Scope, headers: Headers) -> bool:
+        """Whether a GET shows that no page elsewhere has sent it.
+
+        A page can send a GET without `Origin` to any address. Browsers send `Sec-Fetch-Site` only to loopback and over
+        TLS. So everywhere else the GET needs a header that tells its origin, or one that no page elsewhere can set.
+        """
+        told = ("Sec-Fetch-Site", "Origin", *_NEVER_FROM_ELSEWHERE)
+        if scope["scheme"] == "https" or came_by_tls(headers) or any(name in headers for name in told):
+            return True
+        asked = _split(f"//{headers.get('Host', '')}")
+        if asked is not None and _is_loopback(asked.hostname or ""):
+            return True
+        referer = headers.get("Referer", "")
+        page = _split(referer)
+        if page is None:
+            return False
+        return f"{page.scheme}://{page.netloc}".lower() in self._allowed or _is_this_service(referer, headers)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

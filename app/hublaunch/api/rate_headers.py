@@ -1,0 +1,62 @@
+"""What callers are told of rate limits: `RateLimit-Policy` and `RateLimit`.
+
+draft-ietf-httpapi-ratelimit-headers-11; both are lists of strings with parameters (RFC 9651).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from hublaunch.launch.rate_limit import Limit, Room, Verdict, whole_seconds
+
+DOCUMENTED_RATES: Mapping[str, Any] = {
+    "RateLimit-Policy": {
+        "description": "The rate limits that the request fell under: `q` at once, and as many again in `w` seconds.",
+        "schema": {"type": "string"},
+        "example": '"caller";q=600;w=60, "address";q=1800;w=60',
+    },
+    "RateLimit": {
+        "description": "What they leave: `r` more, which last for `t` seconds if they are spread over them.",
+        "schema": {"type": "string"},
+        "example": '"caller";r=412;t=42, "address";r=1104;t=37',
+    },
+}
+"""For an OpenAPI document."""
+
+
+def note_verdict(request: Request, verdict: Verdict) -> None:
+    """Have the answer to this request tell of these limits."""
+    request.state.rate_verdict = verdict
+
+
+def is_counted(request: Request) -> bool:
+    """Return whether a rate limit has counted this request."""
+    return hasattr(request.state, "rate_verdict")
+
+
+def rate_headers(request: Request) -> Mapping[str, str]:
+    """The headers of the answer; none for a request that fell under no limit.
+
+    A refusal tells what those limits leave that refuse, as no window that is told should outlast Retry-After.
+    """
+    verdict: Verdict | None = getattr(request.state, "rate_verdict", None)
+    if verdict is None or not verdict.rooms:
+        return {}
+    return {
+        "RateLimit-Policy": ", ".join(_policy(room.limit) for room in verdict.rooms),
+        "RateLimit": ", ".join(_service_limit(room) for room in verdict.refusing or verdict.rooms),
+    }
+
+
+def _policy(limit: Limit) -> str:
+    return f'"{limit.name}";q={limit.rate.most};w={limit.rate.window_s}'
+
+
+def _service_limit(room: Room) -> str:
+    """What is left, and the window that it is for: so long that the two make no more than the rate.
+
+    (A client that divides one by the other, as section 8.5 has it, then comes to the rate.)
+    """
+    window = room.limit.rate.interval * room.left if room.left else room.wait
+    return f'"{room.limit.name}";r={room.left};t={whole_seconds(window)}'

@@ -1,0 +1,71 @@
+"""`hublaunch`: the command line.
+
+Each command imports what it needs when it is called, so that `launch` and its like need nothing of the service.
+"""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from hublaunch.cli import doctor, guard, keys, launches, service
+from hublaunch.cli.exits import EXITS, INTERRUPTED
+
+
+class _Commands(TyperGroup):
+    """Ends every command with 130 on Ctrl-C; Click's own is 1, as for a failure."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+
+
+cli = typer.Typer(
+    name="hublaunch",
+    cls=_Commands,
+    help="Launch-as-a-service for JupyterHub: hand it an image and a repository URL, get a ready Jupyter server.",
+    epilog=EXITS,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+_CALLERS, _OPERATORS = "Launching", "Running the service"
+
+cli.command("launch", rich_help_panel=_CALLERS, epilog=EXITS)(launches.launch)
+cli.command("watch", rich_help_panel=_CALLERS, epilog=EXITS)(launches.watch)
+cli.command("list", rich_help_panel=_CALLERS)(launches.list_launches)
+cli.command("cancel", rich_help_panel=_CALLERS)(launches.cancel)
+cli.command("serve", rich_help_panel=_OPERATORS)(service.serve)
+cli.command("demo", rich_help_panel=_OPERATORS)(service.demo)
+cli.command("doctor", rich_help_panel=_OPERATORS)(doctor.doctor)
+cli.add_typer(guard.guard, rich_help_panel=_OPERATORS)
+cli.add_typer(keys.keys, rich_help_panel=_OPERATORS)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hublaunch {version('hublaunch')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _of_all_commands(
+    *,
+    show_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
+def main() -> None:
+    """Run the command line; the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # it is where the caller has closed it
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    cli()

@@ -1,0 +1,5 @@
+"""`python -m hublaunch.cli`."""
+
+from hublaunch.cli import main
+
+main()

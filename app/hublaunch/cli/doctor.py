@@ -1,0 +1,61 @@
+"""`hublaunch doctor`: what is wrong, and what to do about it."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hublaunch.cli.exits import FAILED, printable
+
+if TYPE_CHECKING:
+    from hublaunch.doctor import Finding
+
+_COLOURS = {"ok": "green", "warning": "yellow", "fault": "red", "unknown": "blue"}
+
+
+def doctor(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, one for each check.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the service listens on this machine.")] = 8083,
+) -> None:
+    """Look at the settings, the Hub, its clock, token and scopes, the database, and proxies; say what to do.
+
+    For operators, where the settings (LAUNCHER_…, .env) are those of the service, running or not. Nothing is launched
+    or changed. Exits with 1 if there is a fault.
+    """
+    from hublaunch.doctor import Finding, examine  # noqa: PLC0415 - the command line stays light
+    from hublaunch.settings import SettingsFault, load_settings  # noqa: PLC0415
+
+    async def findings() -> Sequence[Finding]:
+        found = []
+        async for finding in examine(settings, port=port):
+            _tell(finding, as_json=as_json)
+            found.append(finding)
+        return found
+
+    try:
+        settings = load_settings()
+    except SettingsFault as fault:
+        found: Sequence[Finding] = [
+            Finding(check="settings", state="fault", told=sentence, advice="See .env.example.")
+            for sentence in fault.sentences
+        ]
+        for finding in found:
+            _tell(finding, as_json=as_json)
+    else:
+        found = asyncio.run(findings())
+    if any(finding.state == "fault" for finding in found):
+        raise typer.Exit(FAILED)
+
+
+def _tell(finding: "Finding", *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(asdict(finding)))
+        return
+    state = typer.style(f"{finding.state:<8}", fg=_COLOURS[finding.state], bold=True)
+    typer.echo(f"{state} {finding.check}: {printable(finding.told)}")
+    if finding.advice:
+        typer.echo(f"{'':<8} → {printable(finding.advice)}")

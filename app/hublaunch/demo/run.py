@@ -1,0 +1,188 @@
+"""`hublaunch demo`: JupyterHub as a child, hublaunch in this process."""
+
+import asyncio
+import importlib.util
+import json
+import logging
+import shlex
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from hublaunch.demo.check import CHECK_BODY, check_launch
+from hublaunch.demo.errors import DemoError
+from hublaunch.demo.images import ACTED_IMAGES
+from hublaunch.demo.process import HubProcess, free_port
+from hublaunch.demo.proxy import proxy_command, proxy_directory
+from hublaunch.demo.settings import DemoSettings, allowed_origins, demo_settings
+from hublaunch.logs import configure_logging
+from hublaunch.main import create_app
+from hublaunch.serving import Server, server_config
+from hublaunch.store.errors import StoreError
+from hublaunch.store.sqlite import FileLock
+
+log = logging.getLogger(__name__)
+
+_LOOPBACK = "127.0.0.1"
+"""The demo starts processes for whoever has its address: on this machine alone, below a path that nobody can guess."""
+_LOCK = "demo.lock"
+
+
+async def run_demo(*, state: Path, port: int, check: bool, cors: Sequence[str], spawns: int) -> int:
+    """Run until Ctrl-C or SIGTERM, or with `check` until one launch has been tried; the exit status.
+
+    `cors`: origins whose pages may launch, as text, beside those in LAUNCHER_CORS_ORIGINS. `spawns`: launches at the
+    Hub at once.
+
+    Everything it writes is below `state`, which one demo uses at a time; the launches in it are kept for the next one.
+    No process is left behind. A second Ctrl-C does not wait for servers to end by themselves.
+    """
+    work = asyncio.create_task(_run(state, port=port, check=check, cors=cors, spawns=spawns))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, work.cancel)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        print("\nThe demo has ended.")
+        return 1 if check else 0  # a check that was broken off has not passed
+    except (DemoError, StoreError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+async def _run(state: Path, *, port: int, check: bool, cors: Sequence[str], spawns: int) -> int:
+    _require_jupyter()
+    origins = allowed_origins(cors)
+    with _sole_user(state):
+        configure_logging("WARNING")
+        print("Starting JupyterHub ...", flush=True)
+        proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
+        async with HubProcess(state=state, proxy_command=proxy) as hub:
+            settings = demo_settings(hub, origins=origins, spawns=spawns)
+            return await _serve(hub, settings, port=free_port(port), check=check)
+
+
+def _require_jupyter() -> None:
+    if not all(map(importlib.util.find_spec, ("jupyterhub", "jupyterlab", "ipykernel"))):
+        raise DemoError("The demo needs JupyterHub and JupyterLab: pip install 'hublaunch[demo]'")
+
+
+@contextmanager
+def _sole_user(state: Path) -> Generator[None]:
+    lock = FileLock(state / _LOCK)
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _require_own(state)
+        acquired = lock.acquire()
+    except OSError as error:
+        raise DemoError(f"{state} cannot be used as the demo's directory: {error.strerror}.") from error
+    if not acquired:
+        raise DemoError(f"Another demo runs in {state}: stop it, or name another directory with --state.")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _require_own(state: Path) -> None:
+    """The demo begins with a new Hub database, so it must not find the one of a real Hub."""
+    if any(state.iterdir()) and not (state / _LOCK).exists():
+        raise DemoError(f"{state} holds files that are not the demo's: name a new or empty directory with --state.")
+
+
+async def _serve(hub: HubProcess, settings: DemoSettings, *, port: int, check: bool) -> int:
+    log.warning("Demo: every image is allowed, and servers run from the local Python environment whatever is named")
+    url = f"http://{_LOOPBACK}:{port}{settings.prefix}"
+    async with _served(settings, port) as serving:
+        if check:
+            return await check_launch(url, hub)
+        print(_welcome(url, hub, settings), flush=True)
+        await _until_either_ends(serving, hub)
+    return 0
+
+
+async def _until_either_ends(serving: asyncio.Task[None], hub: HubProcess) -> None:
+    hub_end = asyncio.create_task(hub.wait())
+    try:
+        # Being cancelled here must not cancel the server, which is told to stop.
+        await asyncio.wait({serving, hub_end}, return_when=asyncio.FIRST_COMPLETED)
+        if hub_end.done():
+            raise DemoError(f"JupyterHub has ended, with exit status {hub_end.result()}; see {hub.log_path}.")
+    finally:
+        hub_end.cancel()
+
+
+class _Server(Server):
+    """Leaves signals and the exit to the demo, which has more to end than this."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets=sockets)
+        except SystemExit:  # uvicorn has logged why; raised in a task, it would tear the event loop down
+            self.should_exit = True
+
+
+@asynccontextmanager
+async def _served(settings: DemoSettings, port: int) -> AsyncGenerator[asyncio.Task[None]]:
+    server = _Server(server_config(create_app(settings), settings, host=_LOOPBACK, port=port))
+    serving = asyncio.create_task(server.serve())
+    try:
+        while not server.started:
+            if serving.done():
+                raise DemoError("hublaunch could not be served; the lines above say why.")
+            await asyncio.sleep(0.02)
+        yield serving
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _welcome(url: str, hub: HubProcess, settings: DemoSettings) -> str:
+    body = json.dumps(CHECK_BODY)
+    command = (
+        "hublaunch" if shutil.which("hublaunch") else shlex.quote(str(Path(sys.executable).with_name("hublaunch")))
+    )
+    acted = "\n".join(f"  {acted.image:32}  {acted.shows}" for acted in ACTED_IMAGES)
+    origins = (
+        f"Pages of these origins may launch: {', '.join(settings.cors_origins)}."
+        if settings.cors_origins
+        else (
+            f"Pages of another origin may launch if you name that origin: {command} demo --cors http://localhost:5500"
+        )
+    )
+    return f"""
+Launch at {url}/ (API: {url}/docs)
+JupyterHub runs at {hub.public_url} (log: {hub.log_path})
+
+Whoever has that address can run programs as you: the key in it is made at each start. To ask at a shell:
+
+  export HUBLAUNCH_URL={url}/
+
+then launch, and open it:
+
+  {command} launch {CHECK_BODY["image"]} --repo {CHECK_BODY["repo_url"]} --open
+
+or by the API, and open the open_url that comes with `ready`:
+
+  curl -N -H 'Accept: text/event-stream' -H 'Content-Type: application/json' \\
+       -d '{body}' \\
+       "${{HUBLAUNCH_URL}}launch"
+
+Servers run from the local Python environment, whatever image is named. These images show a slow start and failures:
+
+{acted}
+
+To see the queue, launch the slow image twice in a demo with one launch at a time: {command} demo --spawns 1
+{origins}
+
+Ctrl-C ends everything.
+"""

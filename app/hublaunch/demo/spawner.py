@@ -1,0 +1,100 @@
+"""The demo's spawner: local processes whose readiness and whose death are known at once, and a few acted images."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.spawner import SimpleLocalProcessSpawner
+
+from hublaunch.demo.images import ActedImage, acted_image
+
+_POLL_S = 0.03
+
+
+class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHub is not typed
+    """`start` returns once the server's port answers, and raises as soon as its process has ended.
+
+    The Hub's own waiting, with pauses of up to 5 s between looks, then ends at the first look.
+    """
+
+    _began: datetime | None = None
+
+    async def start(self) -> tuple[str, int]:
+        self._began = datetime.now(UTC)
+        if acted := self._acted():
+            await self._act(acted)
+        ip, port = await super().start()
+        while True:
+            if (status := await self.poll()) is not None:
+                raise RuntimeError(f"the server process ended with status {status} before it was ready")
+            try:
+                _, writer = await asyncio.open_connection(ip, port)
+            except OSError:
+                await asyncio.sleep(_POLL_S)
+            else:
+                writer.close()
+                return ip, port
+
+    async def progress(self) -> AsyncGenerator[dict[str, Any]]:
+        acted = self._acted()
+        runs = "the events of Kubernetes are acted" if acted else "the server runs from the local Python environment"
+        yield {"progress": 20, "message": f"Demo: {runs}; the image {self.user_options.get('image')} is not used"}
+        if acted:
+            async for event in self._acted_events(acted):
+                yield event
+            if acted.fails:
+                return
+        yield {"progress": 50, "message": "Starting JupyterLab"}
+
+    def clear_state(self) -> None:
+        """Forget the last start, so that the progress of the next one waits for its own beginning."""
+        super().clear_state()
+        self._began = None
+
+    def _acted(self) -> ActedImage | None:
+        return acted_image(self.user_options.get("image"))
+
+    async def _act(self, acted: ActedImage) -> None:
+        """Take as long as the image does, and fail as KubeSpawner fails: after the events, with a timeout."""
+        await asyncio.sleep(acted.seconds)
+        if acted.fails:
+            raise TimeoutError(f"pod {self._pod} did not start in {acted.seconds} seconds!")
+
+    async def _acted_events(self, acted: ActedImage) -> AsyncGenerator[dict[str, Any]]:
+        """The image's events in the form of KubeSpawner's progress, each at its time."""
+        while (began := self._began) is None:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_S)  # the Hub asks for progress a little before it starts the server
+        for event in acted.events:
+            at = await _until(began, event.after_s)
+            words = event.words.format(image=self.user_options["image"], pod=self._pod)
+            progress = 20 + round(29 * event.after_s / acted.seconds)
+            yield {"progress": progress, "message": f"{at:%Y-%m-%dT%H:%M:%SZ} [{event.kind}] {words}"}
+        await _until(began, acted.seconds)
+
+    @property
+    def _pod(self) -> str:
+        return f"demo/jupyter-{self.user.name}"
+
+    def delete_forever(self) -> None:
+        """With the user goes the home directory; a named server has none of its own."""
+        home = Path(self.home_dir)
+        is_the_users_own = home.resolve().parent == Path(self.home_dir_template).parent  # a user may be called `..`
+        if not self.name and is_the_users_own and home.exists():
+            shutil.rmtree(home)
+
+
+async def _until(began: datetime, after_s: float) -> datetime:
+    """Wait until `after_s` seconds after the beginning; return that time."""
+    at = began + timedelta(seconds=after_s)
+    await asyncio.sleep((at - datetime.now(UTC)).total_seconds())
+    return at
+
+
+def apply_launch_options(spawner: Any, options: dict[str, Any]) -> None:
+    """Give the server what the launch named; a spawner of containers would set `spawner.image` here."""
+    named = {"LAUNCH_IMAGE": options.get("image"), "LAUNCH_REPO_URL": options.get("repo_url")}
+    spawner.log.warning("The demo runs servers from the local Python environment, whatever image is named")
+    spawner.environment = {**spawner.environment, **{k: v for k, v in named.items() if isinstance(v, str)}}

@@ -1,0 +1,35 @@
+"""What `hublaunch doctor` looks at, for operators: what is given, the Hub, its addresses, the records, the service."""
+
+from collections.abc import AsyncGenerator
+
+from hublaunch.doctor.addresses import examine_addresses
+from hublaunch.doctor.finding import Finding
+from hublaunch.doctor.given import examine_given
+from hublaunch.doctor.hub import examine_hub
+from hublaunch.doctor.records import examine_records
+from hublaunch.doctor.service import examine_proxies
+from hublaunch.hub.connect import connect_hub
+from hublaunch.settings import Settings, SettingsFault
+
+__all__ = ["Finding", "examine"]
+
+
+async def examine(settings: Settings, *, port: int) -> AsyncGenerator[Finding]:
+    """Yield one finding after the other. Nothing is launched, made or changed anywhere.
+
+    `port`: where the service listens on this machine, should it run.
+    """
+    for finding in examine_given(settings):
+        yield finding
+    try:
+        # Asked once: an operator wants to read of a fault, not to have it waited out.
+        async with connect_hub(settings.model_copy(update={"retries": 1})) as hub:
+            async for finding in examine_hub(settings, hub):
+                yield finding
+        async for finding in examine_addresses(settings):
+            yield finding
+    except SettingsFault as fault:
+        yield Finding(check="Hub", state="fault", told=str(fault), advice="Correct the files for TLS.")
+    async for finding in examine_records(settings):
+        yield finding
+    yield await examine_proxies(port)

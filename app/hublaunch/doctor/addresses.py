@@ -1,0 +1,50 @@
+"""`hublaunch doctor` on the addresses that browsers and the check of a server use: each must be the Hub's proxy."""
+
+from collections.abc import AsyncGenerator
+
+import httpx
+
+from hublaunch.doctor.finding import Finding
+from hublaunch.hub.connect import connect_web
+from hublaunch.settings import Settings
+
+_ANSWER_BYTES_MAX = 65_536
+
+
+async def examine_addresses(settings: Settings) -> AsyncGenerator[Finding]:
+    """Yield a finding for LAUNCHER_HUB_URL and LAUNCHER_PROXY_URL each, where it is not the address of the API too."""
+    addresses = {"LAUNCHER_HUB_URL": settings.hub_url, "LAUNCHER_PROXY_URL": settings.proxy_url}
+    async with connect_web(settings) as web:
+        for variable, url in addresses.items():
+            if url is not None and f"{url}hub/api/" != settings.hub_api_url:
+                yield await _examine(web, variable, url)
+
+
+async def _examine(web: httpx.AsyncClient, variable: str, url: str) -> Finding:
+    check = {"LAUNCHER_HUB_URL": "Hub URL", "LAUNCHER_PROXY_URL": "proxy URL"}[variable]
+    try:
+        status, location, body = await _answer(web, f"{url}hub/api/")
+    except httpx.HTTPError:
+        told = f"{variable}, {url}, cannot be reached from here, so it is not known what answers there."
+        advice = "Open it in a browser. Servers are asked by LAUNCHER_PROXY_URL, or else by LAUNCHER_HUB_URL."
+        return Finding(check=check, state="warning", told=told, advice=advice)
+    if status == 200 and b'"version"' in body:
+        return Finding(check=check, state="ok", told=f"JupyterHub answers at {url}")
+    what = f"redirects to {location}" if location else f"answers {status}, which is not JupyterHub's answer"
+    told = f"{variable} is {url}, and {url}hub/api/ {what}: launches would not get ready, or lead nowhere."
+    advice = (
+        f"Set {variable} to the address of the Hub's proxy, with the Hub's base_url. Where z2jh's own proxy ends TLS, "
+        "LAUNCHER_PROXY_URL is http://proxy-http:8000/."
+    )
+    return Finding(check=check, state="fault", told=told, advice=advice)
+
+
+async def _answer(web: httpx.AsyncClient, url: str) -> tuple[int, str, bytes]:
+    """Return the status, the Location without its query, and the beginning of the body."""
+    async with web.stream("GET", url) as response:
+        body = b""
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > _ANSWER_BYTES_MAX:
+                break
+        return response.status_code, response.headers.get("Location", "").partition("?")[0][:200], body

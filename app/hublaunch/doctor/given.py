@@ -1,0 +1,51 @@
+"""`hublaunch doctor` on what the operator gives: settings, API keys, limits."""
+
+from collections.abc import Generator
+
+from hublaunch.access import check_access
+from hublaunch.doctor.finding import Finding
+from hublaunch.keys import KeysFault, read_keys
+from hublaunch.launcher import binder_images_of, policy_of
+from hublaunch.limits_file import LimitsFault, read_limits
+from hublaunch.settings import Settings, SettingsFault, unknown_variables
+
+_CHECK = "settings"
+
+
+def examine_given(settings: Settings) -> Generator[Finding]:
+    """Yield a fault for whatever `serve` refuses or would refuse every launch by; ok if there is none."""
+    faults = [*_refused(settings)]
+    yield from faults
+    if unknown := unknown_variables():
+        told = f"These variables are not settings, and have no effect: {', '.join(unknown)}."
+        yield Finding(check=_CHECK, state="warning", told=told, advice="Correct or remove them; see docs/settings.md.")
+    if not faults:
+        yield Finding(check=_CHECK, state="ok", told=f"Callers: {', '.join(settings.access)}.")
+
+
+def _refused(settings: Settings) -> Generator[Finding]:
+    try:
+        check_access(settings)
+        policy_of(settings)
+        binder_images_of(settings)
+    except SettingsFault as fault:
+        yield Finding(check=_CHECK, state="fault", told=" ".join(fault.sentences), advice="See .env.example.")
+        return
+    keys_bring_images = False
+    if settings.api_keys_file is not None and "key" in settings.access:
+        try:
+            keys_bring_images = any(key.allowed_images for key in read_keys(settings.api_keys_file))
+        except KeysFault as fault:
+            yield Finding(check="API keys", state="fault", told=str(fault), advice="See docs/access.md.")
+    if settings.limits_file is not None:
+        try:
+            read_limits(settings.limits_file)
+        except LimitsFault as fault:
+            yield Finding(check="limits", state="fault", told=str(fault), advice="See docs/quotas.md.")
+    if not settings.allowed_images and not settings.group_allowed_images and not keys_bring_images:
+        yield Finding(
+            check=_CHECK,
+            state="fault",
+            told="LAUNCHER_ALLOWED_IMAGES is empty, so every launch is refused.",
+            advice="Name the images that may be launched, such as quay.io/jupyter/*.",
+        )

@@ -1,0 +1,78 @@
+"""The Hub's progress stream, bytes in, events out."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from hublaunch.event_stream import EventStream, EventTooLarge
+from hublaunch.hub.markup import words_of
+from hublaunch.hub.operations import Operation
+from hublaunch.launch.errors import HubUnavailable
+from hublaunch.launch.ports import Progress
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class ProgressStream:
+    """The Hub's progress stream, taken chunk by chunk: `GET /users/{name}/servers/{server_name}/progress`.
+
+    An event that the end of the stream cuts short is never given, as the specification of server-sent events says.
+    """
+
+    def __init__(self) -> None:
+        self._stream = EventStream()
+
+    def feed(self, chunk: bytes) -> Iterator[Progress]:
+        """The events that end within the chunk.
+
+        HubUnavailable if one is not a JSON object or longer than EVENT_BYTES_MAX.
+        """
+        try:
+            for arrived in self._stream.feed(chunk):
+                yield _progress(arrived.content)
+        except EventTooLarge:
+            raise _broken("an event is too large") from None
+
+
+def _progress(content: bytes) -> Progress:
+    try:
+        event = json.loads(content.decode(errors="replace"))
+    except (ValueError, RecursionError) as error:
+        raise _broken("an event is not JSON") from error
+    if not isinstance(event, dict):
+        raise _broken("an event is not a JSON object")
+    return Progress(
+        message=_message(event),
+        progress=_percent(event.get("progress")),
+        ready=event.get("ready") is True,
+        failed=event.get("failed") is True,
+        url=_text(event.get("url")),
+    )
+
+
+def _message(event: dict[str, Any]) -> str:
+    """What the event says; of one that says nothing, or no more than that the spawn failed, the words of its HTML."""
+    message = _text(event.get("message")) or ""
+    if message.removeprefix("Spawn failed:").strip():
+        return message
+    return words_of(_text(event.get("html_message")) or "") or message
+
+
+def _text(value: Any) -> str | None:
+    """A string that can be encoded: JSON may hold half a surrogate pair."""
+    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else None
+
+
+def _percent(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return int(min(max(value, 0), 100))
+
+
+def _broken(reason: str) -> HubUnavailable:
+    """Says what is wrong, not what was sent: that may be a proxy's page, and failures are shown to visitors."""
+    return HubUnavailable(Operation.PROGRESS, reason)

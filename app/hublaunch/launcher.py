@@ -1,0 +1,222 @@
+"""Launcher: BinderHub's documented class, for use as a library.
+
+async with Launcher.connect(hub_url="https://hub.example.org/", hub_api_token="…") as launcher:
+server = await launcher.launch("quay.io/jupyter/base-notebook", launcher.unique_name_from_repo(""))
+print(server["url"], server["token"])
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from ulid import ULID
+
+from hublaunch.hub.client import HubClient
+from hublaunch.hub.connect import connect_hub
+from hublaunch.launch import attempt as attempts
+from hublaunch.launch import names
+from hublaunch.launch.account import ServerLimits, check_name, check_room
+from hublaunch.launch.attempt import Entry
+from hublaunch.launch.binder_images import BinderImages, ImageMapping
+from hublaunch.launch.cleanup import Traces, clean_up
+from hublaunch.launch.errors import SpawnTimedOut
+from hublaunch.launch.hook import PreLaunchHook
+from hublaunch.launch.image import ImagePattern
+from hublaunch.launch.model import DEFAULT_SERVER, Attempt, LaunchRequest, Step
+from hublaunch.launch.policy import Policy
+from hublaunch.launch.repo import RepoPattern
+from hublaunch.launch.request import launch_request
+from hublaunch.settings import Settings, SettingsFault
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CLEAN_UP_TIMEOUT_S = 60.0
+
+EventCallback = Callable[[dict[str, Any]], object]
+"""Gets each progress event as the Hub words it: `progress`, `message`, and with the last `ready` and `url`."""
+
+
+class Launcher:
+    """Launch an image with a temporary user, or for an existing one, via JupyterHub.
+
+    Its settings have the names of BinderHub's traits. `hub_url` and the rest may also come from the environment, as
+    `Settings` says.
+    """
+
+    def __init__(self, settings: Settings, *, hub: HubClient) -> None:
+        self.hub_url = settings.hub_url
+        self.hub_url_local = settings.hub_url_local or settings.hub_url
+        self.create_user = settings.create_user
+        self.allow_named_servers = settings.allow_named_servers
+        self.named_server_limit_per_user = settings.named_server_limit_per_user
+        self.launch_timeout = settings.launch_timeout
+        self._hub = hub
+        self._policy = policy_of(settings)
+        self._allowed_images = settings.allowed_images or ("*",)
+        self._entry = entry_of(settings)
+        self._limits = limits_of(settings)
+        self.hook = PreLaunchHook(settings.pre_launch_hook, self) if settings.pre_launch_hook else None
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls, *, transport: httpx.AsyncBaseTransport | None = None, **settings: Any
+    ) -> AsyncGenerator[Self]:
+        """A launcher with connections of its own, closed on leaving; `settings` as in `Settings`."""
+        given = Settings(**settings)
+        async with connect_hub(given, transport=transport) as hub:
+            yield cls(given, hub=hub)
+
+    async def api_request(self, path: str, *, method: str = "GET", json: object = None) -> httpx.Response:
+        """A Hub API request with the token, `path` relative to `hub/api/`; retried where that is safe.
+
+        Raises a HubError unless the answer is a 2xx.
+        """
+        return await self._hub.request(method, path, body=json)
+
+    async def get_user_data(self, username: str) -> dict[str, Any]:
+        """The Hub's user model, `GET /users/{name}`; HubRefused with status 404 if there is no such user."""
+        check_name("username", username)
+        response = await self.api_request(f"users/{quote(username, safe='@~')}")
+        data: dict[str, Any] = response.json()
+        return data
+
+    def unique_name_from_repo(self, repo_url: str) -> str:
+        """A name for a user, or with `allow_named_servers` for a server: `minrk-binder-example-1a2b3c4d`."""
+        if self.allow_named_servers:
+            return names.unique_server_name(repo_url)
+        return names.unique_name_from_repo(repo_url)
+
+    async def launch(
+        self,
+        image: str,
+        username: str,
+        server_name: str = DEFAULT_SERVER,
+        repo_url: str = "",
+        extra_args: Mapping[str, Any] | None = None,
+        event_callback: EventCallback | None = None,
+    ) -> dict[str, Any]:
+        """Launch a server and return `{url, image, repo_url, token, **extra_args}` once it answers.
+
+        With `create_user` the user is made first and must not exist; otherwise it must, and without a `server_name`
+        must have no running default server, or with one fewer named servers than the limit. `event_callback` gets
+        each progress event in the Hub's order and is awaited; an exception from it ends the launch.
+
+        Raises a LaunchError. Whatever ends the launch before it is ready, a cancellation too, what it created is
+        deleted before this returns, within 60 s. What it did not create is not touched: where the Hub refused the
+        user or the server, or was not reached, nothing was created.
+        """
+        args = dict(extra_args or {})
+        request = launch_request(image=image, repo_url=repo_url, extra_args=args, allowed_extra_args=args)
+        check_name("username", username)
+        if server_name:
+            check_name("server_name", server_name)
+        self._policy.check(request, allowed_images=self._allowed_images)
+        if not self.create_user:
+            await check_room(self._hub, username, server_name, self._limits)
+        if self.hook:
+            await self.hook.check(image, username, server_name, repo_url)
+        attempt = Attempt(
+            launch_id=str(ULID()), number=1, username=username, server_name=server_name, creates_user=self.create_user
+        )
+        steps, traces = _Steps(event_callback), Traces()
+        try:
+            async with asyncio.timeout(self.launch_timeout) as limit:
+                await attempts.run(
+                    attempt, request, hub=self._hub, entry=self._entry, record=steps.record, traces=traces
+                )
+        except BaseException as error:
+            await self._clean_up(attempt, request, traces)
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise SpawnTimedOut(self.launch_timeout) from error
+            raise
+        return {**args, "image": image, "repo_url": repo_url, "url": steps.last.url, "token": steps.last.token}
+
+    async def _clean_up(self, attempt: Attempt, request: LaunchRequest, traces: Traces) -> None:
+        try:
+            async with asyncio.timeout(CLEAN_UP_TIMEOUT_S):
+                await clean_up(attempt, request, self._hub, traces=traces)
+        except Exception:
+            log.exception("What the launch of %s/%s created was not deleted", attempt.username, attempt.server_name)
+
+
+class _Steps:
+    """The steps of one launch, passed on as the Hub words them."""
+
+    last: Step
+
+    def __init__(self, event_callback: EventCallback | None) -> None:
+        self._event_callback = event_callback
+        self._progress = 0
+
+    async def record(self, step: Step) -> None:
+        self.last = step
+        self._progress = self._progress if step.progress is None else step.progress
+        if self._event_callback is None:
+            return
+        event: dict[str, Any] = {"progress": self._progress, "message": step.message}
+        if step.url is not None:
+            event |= {"ready": True, "url": step.url}
+        result = self._event_callback(event)
+        if inspect.isawaitable(result):
+            await result
+
+
+def limits_of(settings: Settings) -> ServerLimits:
+    """What existing users may have, by these settings."""
+    return ServerLimits(
+        allow_named_servers=settings.allow_named_servers,
+        named_server_limit_per_user=settings.named_server_limit_per_user,
+    )
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Who may launch what, by these settings; SettingsFault with a sentence for each pattern that is none."""
+    faults = [
+        *_faults("LAUNCHER_ALLOWED_IMAGES: pattern", settings.allowed_images, ImagePattern.parse),
+        *_faults("LAUNCHER_ALLOWED_REPOS: pattern", settings.allowed_repos, RepoPattern.parse),
+        *_faults("LAUNCHER_BANNED_REPOS: pattern", settings.banned_repos, RepoPattern.parse),
+    ]
+    for group, patterns in settings.group_allowed_images.items():
+        faults += _faults(f"LAUNCHER_GROUP_ALLOWED_IMAGES: {group}, pattern", patterns, ImagePattern.parse)
+    if faults:
+        raise SettingsFault(faults)
+    return Policy(
+        settings.allowed_images,
+        allowed_repos=settings.allowed_repos,
+        banned_repos=settings.banned_repos,
+        require_digest=settings.require_digest,
+        group_allowed_images=settings.group_allowed_images,
+    )
+
+
+def binder_images_of(settings: Settings) -> BinderImages:
+    """The images of BinderHub's specs, by these settings; SettingsFault with a sentence for each that is none."""
+    pairs = list(settings.binder_images.items())
+    faults = _faults("LAUNCHER_BINDER_IMAGES: pattern", pairs, lambda pair: ImageMapping.parse(*pair))
+    if faults:
+        raise SettingsFault(faults)
+    mappings = [ImageMapping.parse(*pair) for pair in pairs]
+    return BinderImages(mappings, allowed_extra_args=settings.allowed_extra_args)
+
+
+def _faults(where: str, patterns: Sequence[T], parse: Callable[[T], object]) -> list[str]:
+    faults = []
+    for number, pattern in enumerate(patterns, start=1):
+        try:
+            parse(pattern)
+        except ValueError as error:
+            faults.append(f"{where} {number} {error}.")
+    return faults
+
+
+def entry_of(settings: Settings) -> Entry:
+    """How visitors get in, by these settings."""
+    return Entry(token_mode=settings.token_mode, token_lifetime_s=settings.token_lifetime_s)

@@ -1,0 +1,156 @@
+"""The audit record: who launched, cancelled or changed what, as JSON lines that are only ever appended.
+
+In the form of jupyter-events, as BinderHub's launch event has it; `audit-1.json` is the schema. It is written once what
+was done is stored, and holds no token, key or secret.
+"""
+
+import getpass
+import json
+import logging
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from hublaunch.launch.changes import Accepted, CancelRequested, Change, Stopped
+from hublaunch.launch.model import Caller, Event, Launch
+
+log = logging.getLogger(__name__)
+
+SCHEMA = "urn:hublaunch:audit"
+SCHEMA_VERSION = "1"
+STANDARD_OUTPUT = Path("-")
+
+Action = Literal[
+    "launch_accepted",
+    "launch_cancel_requested",
+    "launch_ended",
+    "launch_stopped",
+    "key_added",
+    "key_revoked",
+    "guard_cleared",
+]
+_SERVICE = {"kind": "service", "name": "hublaunch"}
+_HUB = {"kind": "service", "name": "jupyterhub"}
+_UNKNOWN = {"kind": "unknown", "name": ""}
+
+
+class AuditLog:
+    """Appends to a file, or to `standard` output for the path `-`. OSError if the file cannot be opened.
+
+    Each event is one write at the file's end, so processes may share a file. A file that was moved away is begun anew,
+    as logrotate wants it. It is left to the system when what is written comes onto the disk: the launches themselves
+    are safe in the database. If the file cannot be written, the log says so, and what was done stays done.
+    """
+
+    def __init__(self, path: Path, *, standard: int = 1) -> None:
+        self._path = path
+        self._standard = standard
+        self._file = self._open()
+        self._is_failing = False
+
+    def close(self) -> None:
+        if self._path != STANDARD_OUTPUT:
+            os.close(self._file)
+
+    def write(self, action: Action, actor: dict[str, str], **facts: Any) -> None:
+        """Append an event. What is None is left out."""
+        event = {
+            "__timestamp__": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "__schema__": SCHEMA,
+            "__schema_version__": SCHEMA_VERSION,
+            "__metadata_version__": 1,
+            "action": action,
+            "actor": actor,
+            **{name: fact for name, fact in facts.items() if fact is not None},
+        }
+        try:
+            self._reopen_if_moved()
+            self._append(json.dumps(event).encode() + b"\n")
+        except OSError as error:
+            if not self._is_failing:
+                log.error("The audit record %s cannot be written: %s", self._path, error.strerror)  # noqa: TRY400
+            self._is_failing = True
+        else:
+            self._is_failing = False
+
+    def _append(self, line: bytes) -> None:
+        if self._is_failing:
+            line = b"\n" + line  # half a line may be there; a blank one does no harm
+        while line:
+            line = line[os.write(self._file, line) :]
+
+    def _open(self) -> int:
+        if self._path == STANDARD_OUTPUT:
+            return self._standard
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _reopen_if_moved(self) -> None:
+        if self._path == STANDARD_OUTPUT:
+            return
+        try:
+            is_the_same = os.path.samestat(os.fstat(self._file), self._path.stat())
+        except FileNotFoundError:
+            is_the_same = False
+        if not is_the_same:
+            former, self._file = self._file, self._open()
+            os.close(former)
+
+
+class LaunchAudit:
+    """Writes down what becomes of launches, and on whose word."""
+
+    def __init__(self, audit: AuditLog, *, request_id: Callable[[], str | None]) -> None:
+        """`request_id` gives that of the request at hand."""
+        self._audit = audit
+        self._request_id = request_id
+
+    def on_event(self, event: Event) -> None:
+        """A launch has a new event."""
+        if event.phase.ends_stream:
+            self._audit.write(
+                "launch_ended",
+                _SERVICE,
+                launch_id=event.launch_id,
+                outcome=event.phase.value,
+                cause=event.problem.code if event.problem else None,
+                attempts=event.attempt,
+            )
+
+    def on_change(self, change: Change) -> None:
+        """Something else was stored."""
+        match change:
+            case Accepted(launch=launch):
+                self._audit.write("launch_accepted", _actor(launch.caller), **self._request(), **_of(launch))
+            case CancelRequested(launch_id=launch_id, by=by):
+                actor = _UNKNOWN if by is None else _actor(by)
+                self._audit.write("launch_cancel_requested", actor, **self._request(), launch_id=launch_id)
+            case Stopped(launch_id=launch_id, stopped_by=stopped_by):
+                actor = _HUB if stopped_by == "hub" else _SERVICE
+                self._audit.write("launch_stopped", actor, launch_id=launch_id)
+
+    def _request(self) -> dict[str, str | None]:
+        return {"request_id": self._request_id()}
+
+
+def operator() -> dict[str, str]:
+    """Who has called the command line."""
+    try:
+        return {"kind": "operator", "name": getpass.getuser()}
+    except (KeyError, OSError):  # a user without a name, as in many containers
+        return {"kind": "operator", "name": str(os.getuid())}
+
+
+def _actor(caller: Caller) -> dict[str, str]:
+    return {"kind": caller.kind, "name": caller.key}
+
+
+def _of(launch: Launch) -> dict[str, str]:
+    return {
+        "launch_id": launch.id,
+        "image": launch.request.image,
+        "repo_url": launch.request.repo_url,
+        "username": launch.attempt.username,
+        "server_name": launch.attempt.server_name,
+    }

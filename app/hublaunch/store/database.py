@@ -1,0 +1,119 @@
+"""Which database LAUNCHER_DATABASE_URL means."""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Protocol
+
+from sqlalchemy import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from hublaunch.store.errors import (
+    DatabaseNotSupported,
+    DatabaseUnreachable,
+    DatabaseUnusable,
+    NoRecords,
+    SecretKeyMissing,
+)
+from hublaunch.store.schema import is_up_to_date
+from hublaunch.store.secret_key import load_secret_key
+from hublaunch.store.sqlite import SqliteDatabase, sqlite_path
+
+POSTGRES = "postgresql+psycopg"
+
+
+class Database(Protocol):
+    """What the store needs of either."""
+
+    writing: Engine
+    """One connection, for the writer."""
+    reading: Engine
+    counting: Engine
+    """One connection, for the counts of rate limits; that of the writer where it has all transactions anyway."""
+
+    def open(self) -> None:
+        """Bring the tables up to date; a StoreError. Blocks."""
+
+    def close(self) -> None:
+        """Close every connection. Blocks."""
+
+    def free_bytes(self) -> int | None:
+        """How much can still be stored; None where the database does not tell. Blocks."""
+
+    def notices(self) -> AsyncGenerator[str]:
+        """What other processes tell, as `shared.py` has it."""
+
+
+def database(database_url: str, *, readers: int, lease_s: float) -> Database:
+    """The database of a URL, not opened yet; DatabaseNotSupported."""
+    url = _url(database_url)
+    if url.drivername == "sqlite":
+        return SqliteDatabase(sqlite_path(url), readers=readers)
+    if find_spec("psycopg") is None:
+        raise DatabaseNotSupported("names a PostgreSQL, which needs `pip install hublaunch[postgresql]`")
+    from hublaunch.store.postgres import PostgresDatabase  # noqa: PLC0415 - psycopg is an extra
+
+    return PostgresDatabase(url, shown=shown(url), readers=readers, lease_s=lease_s)
+
+
+@contextmanager
+def beside(database_url: str, *, writes: bool) -> Generator[Connection]:
+    """A transaction in the records beside the service that has them: they are not taken from it, nor migrated.
+
+    NoRecords, DatabaseUnreachable, DatabaseUnusable, DatabaseNotSupported.
+    """
+    url = _url(database_url)
+    if url.drivername == "sqlite" and not sqlite_path(url).exists():
+        raise NoRecords(described(database_url))
+    records = database(database_url, readers=1, lease_s=15)
+    try:
+        with (records.writing if writes else records.reading).begin() as connection:
+            if not is_up_to_date(connection):
+                raise NoRecords(described(database_url))
+            yield connection
+    except DBAPIError as error:
+        reason = " ".join(str(error.orig).split())
+        if url.drivername == "sqlite":
+            raise DatabaseUnusable(sqlite_path(url), reason) from error
+        raise DatabaseUnreachable(described(database_url), reason) from error
+    finally:
+        records.close()
+
+
+def secret_key(configured: str | None, database_url: str) -> str:
+    """The configured key, or the one beside a SQLite file; SecretKeyMissing, SecretKeyUnusable, DatabaseNotSupported.
+
+    Processes that share a PostgreSQL must share the key, so there it has to be configured.
+    """
+    if configured is not None:
+        return configured
+    url = _url(database_url)
+    if url.drivername != "sqlite":
+        raise SecretKeyMissing
+    return load_secret_key(sqlite_path(url))
+
+
+def described(database_url: str) -> str:
+    """For the log: the file, or the URL without its password."""
+    url = _url(database_url)
+    return str(sqlite_path(url)) if url.drivername == "sqlite" else shown(url)
+
+
+def shown(url: URL) -> str:
+    """A URL without its password, wherever that stands in it."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def is_shared(database_url: str) -> bool:
+    """Whether several processes may use this database at once."""
+    return _url(database_url).drivername == POSTGRES
+
+
+def _url(database_url: str) -> URL:
+    try:
+        url = make_url(database_url)
+    except ArgumentError:
+        raise DatabaseNotSupported("is not a database URL") from None
+    if url.drivername not in ("sqlite", POSTGRES):
+        raise DatabaseNotSupported(f"must begin with sqlite:/// or {POSTGRES}://")
+    return url

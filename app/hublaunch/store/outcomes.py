@@ -1,0 +1,215 @@
+"""What the Hub guard goes by: spawns that failed, images that were ready, and which Hub that was."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Executable,
+    Integer,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hublaunch.launch.guard import FAILING_FOR, PROVEN_FOR, Failing, Failure, Guard
+from hublaunch.launch.model import FailedSpawn
+from hublaunch.store.shared import now
+from hublaunch.store.tables import Instant, admission, images, launch_attempts, launches, spawn_failures
+
+_AT = bindparam("instant", type_=Instant)
+_SINCE = bindparam("since", type_=Instant)
+_GROWN = bindparam("further", type_=Integer)
+
+_SOUND_SINCE = case(
+    (admission.c.sound_since.is_(None) | (admission.c.sound_since < _AT), _AT), else_=admission.c.sound_since
+)
+_SUCCEEDED = update(admission).values(sound_since=_SOUND_SINCE, grown=admission.c.grown + _GROWN)
+_SUCCEEDED_AFTER_A_FAILURE = update(admission).values(sound_since=_SOUND_SINCE, grown=_GROWN)
+_FAILED = update(admission).values(grown=_GROWN)
+_INSERT_FAILURE = insert(spawn_failures)
+
+
+def _upsert_image(**values: BindParameter[datetime]) -> Mapping[str, Executable]:
+    """By dialect."""
+    return {
+        dialect: dialect_insert(images)
+        .values(image=bindparam("of_image"), **values)
+        .on_conflict_do_update(index_elements=["image"], set_=values)
+        for dialect, dialect_insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+    }
+
+
+_PROVE = _upsert_image(ready_at=_AT, sound_since=_AT)
+_TRUST = _upsert_image(sound_since=_AT)
+
+_RUN = select(
+    admission.c.paused_until,
+    admission.c.grown,
+    select(func.count())
+    .where(admission.c.sound_since.is_(None) | (spawn_failures.c.at > admission.c.sound_since))
+    .select_from(spawn_failures)
+    .scalar_subquery()
+    .label("failures"),
+)
+_PROVEN = select(images.c.image).where(
+    images.c.ready_at > _SINCE, images.c.image.in_(bindparam("of_images", expanding=True))
+)
+_BLAMED = (
+    select(
+        spawn_failures.c.image,
+        spawn_failures.c.at,
+        spawn_failures.c.cause,
+        launches.c.caller_kind,
+        launches.c.caller_key,
+        launch_attempts.c.creates_user,
+    )
+    .outerjoin(images, images.c.image == spawn_failures.c.image)
+    .join(launches, launches.c.id == spawn_failures.c.launch_id)
+    .join(
+        launch_attempts,
+        (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt),
+    )
+    .where(
+        spawn_failures.c.cause.is_not(None),
+        spawn_failures.c.at > _SINCE,
+        images.c.image.is_(None) | (spawn_failures.c.at > images.c.sound_since),
+    )
+    .order_by(spawn_failures.c.at)
+)
+_RENEW = update(admission).values(sound_since=_SOUND_SINCE, grown=0, paused_until=None)
+_HUB = select(admission.c.hub)
+_NOTE_HUB = update(admission).values(hub=bindparam("is_hub"))
+_FORGET_FAILURES = delete(spawn_failures).where(
+    spawn_failures.c.at < _SINCE,
+    spawn_failures.c.at <= select(admission.c.sound_since).scalar_subquery(),
+)
+_FORGET_IMAGES = delete(images).where(images.c.sound_since < _SINCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the spawn of a launch ended; `failed` is None if it is ready."""
+
+    launch_id: str
+    image: str
+    admitted_at: datetime
+    failed: FailedSpawn | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the Hub counts, at most; and until when it asked to be left alone."""
+
+    failures: int
+    grown: int
+    paused_until: datetime | None
+
+
+def record(connection: Connection, outcomes: Sequence[Outcome]) -> None:
+    """Note how spawns ended, in the order in which that was learned.
+
+    A success ends the run of those failures alone that were noted before its launch was admitted: any later one may
+    have come after it at the Hub.
+    """
+    at = now(connection)
+    ready = [outcome for outcome in outcomes if outcome.failed is None]
+    if ready:
+        prove = _PROVE[connection.dialect.name]
+        connection.execute(prove, [{"of_image": image, "instant": at} for image in sorted({o.image for o in ready})])
+    failures = [
+        {"launch_id": outcome.launch_id, "image": outcome.image, "at": at, "cause": outcome.failed.cause}
+        for outcome in outcomes
+        if outcome.failed is not None
+    ]
+    if failures:
+        connection.execute(_INSERT_FAILURE, failures)
+    further = len(outcomes) - 1 - max((n for n, o in enumerate(outcomes) if o.failed is not None), default=-1)
+    if not ready:
+        connection.execute(_FAILED, {"further": 0})
+    else:
+        succeeded = _SUCCEEDED_AFTER_A_FAILURE if failures else _SUCCEEDED
+        admitted_at = max(outcome.admitted_at for outcome in ready)
+        connection.execute(succeeded, {"instant": admitted_at, "further": further})
+
+
+def run(connection: Connection) -> Run:
+    """The run of failures as it stands."""
+    row = connection.execute(_RUN).one()
+    return Run(failures=row.failures, grown=row.grown, paused_until=row.paused_until)
+
+
+def proven(connection: Connection, of_images: Collection[str]) -> set[str]:
+    """Which of these images were ready not long ago."""
+    key = {"since": now(connection) - PROVEN_FOR, "of_images": list(of_images)}
+    return {row.image for row in connection.execute(_PROVEN, key)}
+
+
+def blamed(connection: Connection) -> Sequence[Failure]:
+    """What is held against images, oldest first."""
+    rows = connection.execute(_BLAMED, {"since": now(connection) - FAILING_FOR})
+    return [
+        Failure(
+            image=row.image,
+            at=row.at,
+            cause=row.cause,
+            caller=f"{row.caller_kind}:{row.caller_key}",
+            on_account=not row.creates_user,
+        )
+        for row in rows
+    ]
+
+
+def failing(connection: Connection, guard: Guard) -> Mapping[str, Failing]:
+    """The images that are refused."""
+    failures = blamed(connection)
+    return guard.failing(failures, proven=proven(connection, {failure.image for failure in failures}))
+
+
+def clear(connection: Connection, clears: Sequence[str | None]) -> Sequence[None]:
+    """Let an image through again; None: count from nothing, as an operator says that the Hub does."""
+    at = now(connection)
+    for image in clears:
+        if image is None:
+            connection.execute(_RENEW, {"instant": at})
+        else:
+            connection.execute(_TRUST[connection.dialect.name], {"of_image": image, "instant": at})
+    return [None] * len(clears)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenHub:
+    """By which name a Hub was seen that changes with each of its starts; the one before was seen so long ago."""
+
+    hub: str
+    before_s: float
+
+
+def note_hub(connection: Connection, seen: Sequence[SeenHub]) -> Sequence[bool]:
+    """Note which Hub there is; whether it was restarted, and so counts from nothing."""
+    return [_note_hub(connection, one) for one in seen]
+
+
+def _note_hub(connection: Connection, seen: SeenHub) -> bool:
+    known = connection.execute(_HUB).scalar_one()
+    if known == seen.hub:
+        return False
+    connection.execute(_NOTE_HUB, {"is_hub": seen.hub})
+    if known is None:
+        return False
+    connection.execute(_RENEW, {"instant": now(connection) - timedelta(seconds=seen.before_s)})
+    return True
+
+
+def forget(connection: Connection) -> None:
+    """Remove what nothing goes by any more."""
+    since = now(connection) - PROVEN_FOR
+    connection.execute(_FORGET_FAILURES, {"since": since})
+    connection.execute(_FORGET_IMAGES, {"since": since})

@@ -1,0 +1,150 @@
+"""Core values as rows of the tables, and back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status
+from hublaunch.launch.networks import groups_of
+from hublaunch.launch.quotas import Scope, counted_as
+from hublaunch.store.tables import launch_attempts, launch_events, launches
+
+
+def launch_row(launch: Launch) -> dict[str, Any]:
+    """A row of `launches`."""
+    names = counted_as(launch.caller, launch.request)
+    return {
+        "id": launch.id,
+        "caller_kind": launch.caller.kind,
+        "caller_key": launch.caller.key,
+        "image": launch.request.image,
+        "repo_url": launch.request.repo_url,
+        "extra_args": dict(launch.request.extra_args),
+        "status": launch.status.value,
+        "created_at": launch.created_at,
+        "deadline_at": launch.deadline_at,
+        "cancel_requested_at": launch.cancel_requested_at,
+        "ended_at": launch.ended_at,
+        "stopped_at": launch.stopped_at,
+        "stopped_by": launch.stopped_by,
+        "attempt": launch.attempt.number,
+        "last_seq": launch.last_event.seq,
+        "launching_at": launch.launching_at,
+        "admitted_at": launch.admitted_at,
+        "time_left_s": launch.time_left_s,
+        "caller_name": names[Scope.CALLER],
+        "repo_name": names.get(Scope.REPOSITORY),
+        "image_name": names[Scope.IMAGE],
+        "history_of": None if launch.caller.kind == "key" else groups_of(names[Scope.CALLER])[-1].name,
+        "path": launch.request.path,
+        "fence": launch.fence,
+    }
+
+
+def attempt_row(attempt: Attempt, started_at: datetime, cleaned_at: datetime | None = None) -> dict[str, Any]:
+    """A row of `launch_attempts`."""
+    return {
+        "launch_id": attempt.launch_id,
+        "number": attempt.number,
+        "username": attempt.username,
+        "server_name": attempt.server_name,
+        "creates_user": attempt.creates_user,
+        "started_at": started_at,
+        "cleaned_at": cleaned_at,
+        "server_started_at": attempt.server_started_at,
+    }
+
+
+def event_row(event: Event) -> dict[str, Any]:
+    """A row of `launch_events`."""
+    return {
+        "launch_id": event.launch_id,
+        "seq": event.seq,
+        "at": event.at,
+        "attempt": event.attempt,
+        "phase": event.phase.value,
+        "progress": event.progress,
+        "message": event.message,
+        "url": event.url,
+        "sealed_token": event.sealed_token,
+        "token_expires_at": event.token_expires_at,
+        "problem": asdict(event.problem) if event.problem else None,
+    }
+
+
+EVENT_COLUMNS = tuple(column.label(f"event_{column.name}") for column in launch_events.c)
+ATTEMPT_COLUMNS = tuple(column.label(f"attempt_{column.name}") for column in launch_attempts.c)
+LAUNCH_COLUMNS = (
+    *launches.c,
+    *ATTEMPT_COLUMNS,
+    *EVENT_COLUMNS,
+)
+"""A launch joined with its latest attempt and its last event."""
+
+
+def launch_of(row: Row[Any]) -> Launch:
+    """The launch in a row of LAUNCH_COLUMNS."""
+    return Launch(
+        id=row.id,
+        caller=Caller(kind=row.caller_kind, key=row.caller_key),
+        request=LaunchRequest(image=row.image, repo_url=row.repo_url, extra_args=row.extra_args, path=row.path),
+        status=Status(row.status),
+        created_at=row.created_at,
+        deadline_at=row.deadline_at,
+        attempt=attempt_of(row),
+        last_event=event_of(row),
+        fence=row.fence,
+        launching_at=row.launching_at,
+        admitted_at=row.admitted_at,
+        time_left_s=row.time_left_s,
+        cancel_requested_at=row.cancel_requested_at,
+        ended_at=row.ended_at,
+        stopped_at=row.stopped_at,
+        stopped_by=row.stopped_by,
+        cleaned_at=row.attempt_cleaned_at,
+    )
+
+
+def event_of(row: Row[Any]) -> Event:
+    """The event in a row of EVENT_COLUMNS."""
+    return Event(
+        launch_id=row.event_launch_id,
+        seq=row.event_seq,
+        at=row.event_at,
+        attempt=row.event_attempt,
+        phase=Status(row.event_phase),
+        progress=row.event_progress,
+        message=row.event_message,
+        url=row.event_url,
+        sealed_token=row.event_sealed_token,
+        token_expires_at=row.event_token_expires_at,
+        problem=_problem_of(row.event_problem),
+    )
+
+
+def attempt_of(row: Row[Any]) -> Attempt:
+    """The attempt in a row of ATTEMPT_COLUMNS."""
+    return Attempt(
+        launch_id=row.attempt_launch_id,
+        number=row.attempt_number,
+        username=row.attempt_username,
+        server_name=row.attempt_server_name,
+        creates_user=row.attempt_creates_user,
+        server_started_at=row.attempt_server_started_at,
+    )
+
+
+def _problem_of(problem: Mapping[str, str] | None) -> Problem | None:
+    """Return a stored problem. Fields of later releases are left out; earlier releases stored no `operator_advice`."""
+    if problem is None:
+        return None
+    return Problem(
+        code=problem["code"],
+        title=problem["title"],
+        detail=problem["detail"],
+        advice=problem["advice"],
+        operator_advice=problem.get("operator_advice", ""),
+    )

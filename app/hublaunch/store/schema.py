@@ -1,0 +1,51 @@
+"""The version of the tables: found out at each start, brought up to date where that is due."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine, column, inspect, select, table, update
+
+from hublaunch.store.errors import SchemaUnknown
+from hublaunch.store.shared import lock, unlimit
+
+HEAD = "0009"
+"""The version that this release reads and writes; the newest in `migrations/versions`."""
+
+_VERSION = table("alembic_version", column("version_num"))
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables up to HEAD, in one transaction; the rest of the program never meets older ones.
+
+    SchemaUnknown if they are of a version that this release has not heard of. Processes that share a database come
+    one after the other.
+    """
+    with engine.begin() as connection:
+        unlimit(connection)
+        lock(connection, ["hublaunch's tables"])
+        version = version_of(connection)
+        if version == HEAD:
+            return
+        from hublaunch.store.migrations import knows, upgrade  # noqa: PLC0415 - Alembic is slow to import, and rarely due
+
+        if version is not None and not knows(version):
+            raise SchemaUnknown(version)
+        upgrade(connection)
+
+
+def is_up_to_date(connection: Connection) -> bool:
+    """Whether the tables are there, and those that this release reads and writes."""
+    return version_of(connection) == HEAD
+
+
+def touch(connection: Connection, requests: Sequence[None]) -> Sequence[None]:
+    """Write to the database without changing what it says, to see whether it can be written."""
+    connection.execute(update(_VERSION).values(version_num=_VERSION.c.version_num))
+    return requests
+
+
+def version_of(connection: Connection) -> str | None:
+    """The version of its tables; None if they are yet to be made."""
+    if not inspect(connection).has_table(_VERSION.name):
+        return None
+    version: str | None = connection.execute(select(_VERSION.c.version_num)).scalar()
+    return version

@@ -1,0 +1,253 @@
+"""The one thread that writes: it takes all that waits, and commits it together."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from itertools import groupby
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine, RootTransaction
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from hublaunch.store.shared import lock
+from hublaunch.store.space import says_full
+
+log = logging.getLogger(__name__)
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+Change = Callable[[Connection, Sequence[A]], Sequence[T]]
+"""Makes a change for each of its arguments and gives a result for each, within a transaction that is not its own.
+
+If it raises, the transaction is rolled back and it is called again, with one argument at a time.
+"""
+
+TRANSACTIONS_MAX = 5
+"""How often a batch is tried that fails because two processes were in each other's way."""
+_IN_THE_WAY = frozenset({"40001", "40P01"})
+"""PostgreSQL's serialization_failure and deadlock_detected: nothing is stored, and the same may well work next time."""
+
+STUCK_S = 10.0
+
+BATCH_MAX = 256
+"""The most changes in one transaction, so that one that comes behind a burst does not wait for all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Write(Generic[A, T]):
+    change: Change[A, T]
+    argument: A
+    stored: asyncio.Future[T]
+    on_stored: Callable[[T], None] | None
+    lock: str | None
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: Exception
+
+    @property
+    def is_of_database(self) -> bool:
+        """Whether it says something of the database's state rather than of the change."""
+        return isinstance(self.error, OperationalError)
+
+
+class Writer:
+    """Makes changes in the order in which they were asked for, all that wait in one transaction (group commit).
+
+    A change that fails takes none of its neighbours with it. A commit that fails fails every change in it, and the
+    writer goes on with the next.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: SimpleQueue[_Write[Any, Any] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._write_all, name="hublaunch-writer", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = False
+        self._is_failing = False
+        self._busy_since: float | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether changes are being made."""
+        return self._thread.is_alive() and not self._stopped
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the database, when it was last written to, could not store what it was given."""
+        return self._is_failing
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a transaction takes so long that the database has to be thought gone."""
+        since = self._busy_since
+        return since is not None and time.monotonic() - since > STUCK_S
+
+    def start(self) -> None:
+        """Begin to write, for callers in this event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def write(
+        self,
+        change: Change[A, T],
+        argument: A,
+        *,
+        on_stored: Callable[[T], None] | None = None,
+        lock: str | None = None,
+    ) -> T:
+        """Make a change; return its result once that is committed, or raise what it or the database raised.
+
+        A cancelled call's change is made all the same. `on_stored` is called with the result in the event loop, in the
+        order in which changes were asked for and before any caller goes on, also if this caller was cancelled; and in
+        this caller's context. The processes that share the database make changes with the same `lock` one after the
+        other.
+        """
+        if self._loop is None or self._stopped:
+            raise RuntimeError("the store is not open")
+        stored: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Write(change, argument, stored, on_stored, lock, copy_context()))
+        return await stored
+
+    def stop(self) -> None:
+        """Take no more changes. Call it in the event loop, so that none slips in behind the last."""
+        self._stopped = True
+        self._queue.put(None)
+
+    def join(self) -> None:
+        """Return once all changes that were taken are made, after `stop`. Blocks."""
+        self._thread.join()
+
+    # --- in the thread ------------------------------------------------------------------------------------------------
+
+    def _write_all(self) -> None:
+        assert self._loop is not None
+        while batch := self._next_batch():
+            self._busy_since = time.monotonic()
+            outcomes = self._commit(batch)
+            self._busy_since = None
+            self._loop.call_soon_threadsafe(_settle, batch, outcomes)
+
+    def _next_batch(self) -> Sequence[_Write[Any, Any]]:
+        """Wait for a write, and take those behind it along. Empty once all are made and the writer is stopped."""
+        batch: list[_Write[Any, Any]] = []
+        try:
+            write = self._queue.get()
+            while write is not None:
+                batch.append(write)
+                if len(batch) == BATCH_MAX:
+                    return batch
+                write = self._queue.get_nowait()
+            self._queue.put(None)  # for the next call: this batch goes first
+        except Empty:
+            pass  # nothing more waits, so the batch is what there is
+        return batch
+
+    def _commit(self, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
+        try:
+            outcomes = self._transact_again(batch)
+        except Exception as error:  # noqa: BLE001 - raised where each change was asked for
+            log.error("%d changes were not stored: %s", len(batch), error)  # noqa: TRY400 - the traceback is theirs
+            outcomes = [_Failure(error)] * len(batch)
+        self._is_failing = any(isinstance(outcome, _Failure) and outcome.is_of_database for outcome in outcomes)
+        return outcomes
+
+    def _transact_again(self, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
+        for _ in range(TRANSACTIONS_MAX - 1):
+            try:
+                return self._transact(batch)
+            except OperationalError as error:
+                if not _is_in_the_way(error):
+                    raise
+        return self._transact(batch)
+
+    def _transact(self, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
+        """All changes in one transaction; if one fails, again from the start, each in a savepoint of its own.
+
+        If the connection is lost before the commit, the second run is on another one.
+        """
+        locks = {write.lock for write in batch if write.lock is not None}
+        with self._engine.connect() as connection:
+            transaction = _begin(connection, locks)
+            try:
+                outcomes = _together(connection, batch)
+            except Exception:  # noqa: BLE001 - whose it is shows itself in the second run
+                transaction.rollback()
+                transaction = _begin(connection, locks)
+                outcomes = [_apart(connection, write) for write in batch]
+            try:
+                transaction.commit()
+            except Exception:
+                connection.invalidate()  # in SQLite it is still in the transaction, which the pool takes for ended
+                raise
+            return outcomes
+
+
+def _begin(connection: Connection, locks: Collection[str]) -> RootTransaction:
+    """A transaction, on another connection if this one was lost while nobody used it.
+
+    Its locks come first, so that no process waits for one with a row that another needs.
+    """
+    transaction = connection.begin()
+    try:
+        lock(connection, locks)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        transaction.rollback()
+        transaction = connection.begin()
+        lock(connection, locks)
+    return transaction
+
+
+def _together(connection: Connection, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
+    """The results of all changes in their order, neighbours of one kind made at once."""
+    results: list[Any] = []
+    for change, writes in groupby(batch, key=lambda write: write.change):
+        results.extend(change(connection, [write.argument for write in writes]))
+    return results
+
+
+def _apart(connection: Connection, write: _Write[Any, Any]) -> Any:
+    """The result of one change, or its failure. Raises if the savepoint fails: the transaction is then lost."""
+    savepoint = connection.begin_nested()
+    try:
+        (result,) = write.change(connection, [write.argument])
+    except Exception as error:
+        if _ends_transaction(error):
+            raise
+        savepoint.rollback()
+        return _Failure(error)
+    savepoint.commit()
+    return result
+
+
+def _ends_transaction(error: Exception) -> bool:
+    """Whether its savepoint does not help: SQLite gives the whole transaction up when its disk is full."""
+    return _is_in_the_way(error) or (isinstance(error, DBAPIError) and says_full(error))
+
+
+def _is_in_the_way(error: Exception) -> bool:
+    return isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", None) in _IN_THE_WAY
+
+
+def _settle(batch: Sequence[_Write[Any, Any]], outcomes: Sequence[Any]) -> None:
+    """Tell everyone in the batch, in the event loop."""
+    for write, outcome in zip(batch, outcomes, strict=True):
+        if write.stored.done():
+            continue
+        if isinstance(outcome, _Failure):
+            write.stored.set_exception(outcome.error)
+        else:
+            write.stored.set_result(outcome)
+    for write, outcome in zip(batch, outcomes, strict=True):
+        if write.on_stored is not None and not isinstance(outcome, _Failure):
+            write.context.run(write.on_stored, outcome)
