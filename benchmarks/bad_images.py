@@ -27,7 +27,7 @@ import httpx
 from hublaunch.demo.proxy import proxy_command, proxy_directory
 from tests.hubs.mortal import MortalHub
 from tests.hubs.quick_server import BROKEN_IMAGES
-from tests.processes import Replica, replica
+from tests.support.processes import Replica, replica
 
 FAILURE_LIMIT = 5
 """The Hub's, as z2jh sets it."""
@@ -46,7 +46,7 @@ class Outcome:
     launches: int
     images: int
     ended: dict[str, int]
-    """By their last phase, or the code of their problem; `in line` are those that the guard holds back."""
+    """By their last phase, or the code of their problem; `in the queue` are those that the guard holds back."""
     failed_spawns: int
     """That the Hub has counted."""
     hub_is_up: bool
@@ -93,7 +93,7 @@ async def _launch_all(service: Replica, hub: MortalHub, images: Sequence[str]) -
         quiet = asyncio.create_task(_until_quiet(http, hub))
         await asyncio.wait({everything, quiet}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({everything}, timeout=_TOLD_WITHIN_S)
-        ends = [launch.result() if launch.done() else "in line" for launch in launches]
+        ends = [launch.result() if launch.done() else "in the queue" for launch in launches]
         for task in (*launches, everything, quiet):
             task.cancel()
         await asyncio.gather(*launches, everything, quiet, return_exceptions=True)

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import aiohttp
 import uvloop
 
-from tests.postgres import running_postgres
-from tests.processes import free_port
+from tests.support.postgres import running_postgres
+from tests.support.processes import free_port
 
 T = TypeVar("T")
 

@@ -55,13 +55,13 @@ class Seen:
     click: Click
     clicked_at: float = 0.0
     accepted_at: float = 0.0
-    """When it was told that it is in line; straight at the Hub that is the click."""
+    """When it was told that it is in the queue; straight at the Hub that is the click."""
     ready_at: float | None = None
     ending: str = "none"
     statuses: list[int] = field(default_factory=list)
     """Of every answer."""
     visits: list[list[tuple[float, int]]] = field(default_factory=list)
-    """For each time that it stood in line: the positions that it was told, and when."""
+    """For each time that it stood in the queue: the positions that it was told, and when."""
     error: str = ""
 
 

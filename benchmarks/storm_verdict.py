@@ -13,7 +13,7 @@ beyond the fair share
     most; while a later one does, at most one more than the caller. The Hub's journal has the start of a spawn, which is
     after the admission: what may have been on its way when the wait began, and when it ended, is not counted.
 not down to 0
-    Times that somebody stood in line whose last position was not 0.
+    Times that somebody stood in the queue whose last position was not 0.
 rises
     Positions above the one before, without as many clicks of other callers that came into the line since the look that
     the one before was from. For whoever has one click, only clicks count that were made before it and stored after it.

@@ -5,7 +5,7 @@ from inspect import cleandoc, getsource
 from textwrap import indent
 from types import ModuleType
 
-from hublaunch.launch import glob, image, request
+from hublaunch.launch.rules import glob, image, request
 
 _BEGIN = '''
 # Made by `make chart` from app/hublaunch/launch: hublaunch itself reads images by this. A Hub user can ask the Hub for

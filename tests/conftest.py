@@ -11,8 +11,8 @@ from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
-from tests.postgres import Postgres, running_postgres
-from tests.served import Service, serve
+from tests.support.postgres import Postgres, running_postgres
+from tests.support.served import Service, serve
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from hublaunch.hub.client import HubClient
-from hublaunch.launch.messages import MESSAGE_MAX
 from hublaunch.launch.ports import Wanted
+from hublaunch.launch.rules.messages import MESSAGE_MAX
 from hublaunch.settings import Settings
 from tests.cli.test_serve import SERVERS, environment
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.processes import free_port, started, until_running
-from tests.served import BODY, Service, serve
+from tests.support.processes import free_port, started, until_running
+from tests.support.served import BODY, Service, serve
 
 WEBSOCKET = {
     "Connection": "Upgrade",

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.node import running
-from tests.processes import Replica, replica
-from tests.relay import Relay
+from tests.support.node import running
+from tests.support.processes import Replica, replica
+from tests.support.relay import Relay
 
 SPEC = "gh/org/repo/main"
 IMAGE = "quay.io/binder/org-repo:main"

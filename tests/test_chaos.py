@@ -23,7 +23,7 @@ from benchmarks.chaos.run import run
 from benchmarks.chaos.verdict import Evidence, Verdict, faults_of, faults_of_log, judge
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_settings import Happening, What
-from tests.postgres import Postgres
+from tests.support.postgres import Postgres
 
 SMALL = Scale(
     launches=30,

@@ -1,8 +1,8 @@
 """What a launch costs, guarded: calls of Python functions, as a ratio to bare aiohttp's in the same run.
 
-Calls vary far less than seconds do: 2.0 and 4.75 on a quiet machine, 2.1 and 5.0 on a busy one, where events arrive in more
-and smaller reads. The limits are a little above. Raise them if you make a launch more expensive on purpose. `make bench`
-measures the time that the calls take.
+Calls vary far less than seconds do: 2.0 and 4.75 on a quiet machine, 2.1 and 5.0 on a busy one, where events arrive in
+more and smaller reads. The limits are a little above. Raise them if you make a launch more expensive on purpose.
+`make bench` measures the time that the calls take.
 """
 
 import cProfile
@@ -13,7 +13,7 @@ from benchmarks.bench.drive import calls
 from benchmarks.bench.turns import drive
 from benchmarks.processes import fake_hub, process
 from hublaunch.settings import Settings
-from tests.served import serve
+from tests.support.served import serve
 
 LAUNCHES = 50
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from hublaunch.launch.causes import cause_of
+import hublaunch
 from hublaunch.launch.errors import InvalidRequest
-from hublaunch.launch.messages import clean
-from hublaunch.launch.percent import decoded
-from hublaunch.launch.repo import repo_name
-from hublaunch.launch.request import check_repo_url
+from hublaunch.launch.rules.causes import cause_of
+from hublaunch.launch.rules.messages import clean
+from hublaunch.launch.rules.percent import decoded
+from hublaunch.launch.rules.repo import repo_name
+from hublaunch.launch.rules.request import check_repo_url
 
 LENGTH = 10_000
 SECONDS = 0.25
@@ -24,11 +25,7 @@ PIECES = (
     *("exec: a: ", "no image found in ", "HTTP response body: {", '"message":', '500 Server Error ("', "401 A(reason="),
 )
 TEXTS = [beginning + piece * (LENGTH // len(piece)) + "!" for beginning in BEGINNINGS for piece in PIECES]
-BOUNDED = {
-    "hublaunch.launch.request._IMAGE",
-    "hublaunch.launch.request._AUTHORITY",
-    "hublaunch.launch.request._SCP_LIKE",
-}
+BOUNDED = {f"hublaunch.launch.rules.request.{name}" for name in ("_IMAGE", "_AUTHORITY", "_SCP_LIKE")}
 """Patterns that take no text above a small bound, and only as a whole."""
 AT_THE_BEGINNING = ("_SIGNS", "_PASSED", "_KUBERNETES_ANSWER", "_KUBERNETES_EVENT", "_NAMED", "_PAIR")
 """Patterns that are tried at one place of a text alone."""
@@ -36,8 +33,8 @@ AT_THE_BEGINNING = ("_SIGNS", "_PASSED", "_KUBERNETES_ANSWER", "_KUBERNETES_EVEN
 
 def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
     """The patterns of the modules that read text of callers, of the Hub and of spawners."""
-    for package in ("hublaunch.launch", "hublaunch.api", "hublaunch.hub"):
-        for found in pkgutil.walk_packages([f"{app.__path__[0]}/{package[4:]}"], f"{package}."):
+    for package in ("hublaunch.launch", "hublaunch.binderhub", "hublaunch.api", "hublaunch.hub"):
+        for found in pkgutil.walk_packages([f"{hublaunch.__path__[0]}/{package.partition('.')[2]}"], f"{package}."):
             module = importlib.import_module(found.name)
             for name, value in vars(module).items():
                 named = [value] if isinstance(value, re.Pattern) else []

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.node import running
-from tests.relay import Relay
-from tests.served import Service
+from tests.support.node import running
+from tests.support.relay import Relay
+from tests.support.served import Service
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from hublaunch.api.errors import STATUS
-from hublaunch.launch import spawn
+from hublaunch.launch.course import spawn
 from hublaunch.launch.errors import (
     HookRefused,
     HubRefused,
@@ -29,11 +29,11 @@ from hublaunch.launch.errors import (
     SpawnFailed,
     SpawnTimedOut,
 )
-from hublaunch.launch.request import RESERVED_EXTRA_ARGS
+from hublaunch.launch.rules.request import RESERVED_EXTRA_ARGS
 from hublaunch.launcher import Launcher
 from hublaunch.settings import BINDERHUB_EXTRA_ARGS, Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import Service, serve
+from tests.support.served import Service, serve
 
 IMAGE = "quay.io/a/b:tag"
 REPO = "https://github.com/minrk/binder-example.git"
@@ -387,7 +387,7 @@ async def test_get_user_data_is_the_hubs_user_model(hub: FakeHub, launcher: Laun
     assert (model["name"], model["kind"], model["servers"]) == ("alice", "user", {})
 
 
-# --- `unique_name_from_repo` (more in tests/launch/test_names.py) -----------------------------------------------------
+# --- `unique_name_from_repo` (more in tests/launch/rules/test_names.py) ---------------------------------------
 
 
 async def test_unique_name_from_repo_says_what_the_repository_is(launcher: Launcher) -> None:
@@ -547,7 +547,7 @@ async def test_fault_a_failed_launch_leaves_its_user_behind(hub: FakeHub, launch
 
 
 async def test_fault_429_is_fatal(hub: FakeHub, launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hublaunch.launch.busy.BUSY_S", 0.01)
+    monkeypatch.setattr("hublaunch.launch.course.busy.BUSY_S", 0.01)
     hub.fail_on("create_user", status=429)
     hub.fail_on("start_server", status=429)
     hub.fail_on("mint_token", status=429)

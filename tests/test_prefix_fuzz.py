@@ -11,13 +11,13 @@ from urllib.parse import quote, unquote
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hublaunch.keys import add_key
+from hublaunch.files.keys import add_key
 from hublaunch.launch.errors import LaunchError
 from hublaunch.launcher import Launcher
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_model import Refusal
-from tests.served import IMAGE, serve
+from tests.support.served import IMAGE, serve
 
 SNEAKY = st.sampled_from(
     ["..", ".", "/", "//", "%2f", "%2e%2e", "\\", "?", "#", "@", ":", ";", "~", "a/../b", "root", "é", "\n", "\0", " "]

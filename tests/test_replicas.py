@@ -12,9 +12,9 @@ import pytest
 
 from hublaunch.store.database import POSTGRES
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.postgres import Postgres
-from tests.processes import Replica, events, launch, replica
-from tests.served import BODY, read_events
+from tests.support.postgres import Postgres
+from tests.support.processes import Replica, events, launch, replica
+from tests.support.served import BODY, read_events
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -265,7 +265,7 @@ async def test_a_quota_holds_over_three_replicas_that_race(hub: FakeHub, databas
 # --- the line ---------------------------------------------------------------------------------------------------------
 
 
-async def test_the_place_in_line_is_told_by_a_replica_that_has_none_of_its_own_there(
+async def test_the_place_in_queue_is_told_by_a_replica_that_has_none_of_its_own_there(
     hub: FakeHub, database_url: str
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.storm import findings, storm_hub, storm_hublaunch, table
 from benchmarks.storm_clicks import Click, Scale, Seen, draw_clicks
 from benchmarks.storm_verdict import Evidence, Verdict, judge
-from tests.postgres import Postgres
+from tests.support.postgres import Postgres
 
 SMALL = Scale(
     clicks=60,
@@ -60,7 +60,7 @@ def test_a_seed_draws_the_same_clicks_again_and_one_caller_has_many() -> None:
 
 
 def seen(number: int, caller: str = "ada", *, at: float = 0.0, places: Sequence[int] = ()) -> Seen:
-    """A click that was ready in the end; its places in line were told a second apart."""
+    """A click that was ready in the end; its places in the queue were told a second apart."""
     visits = [[(at + n, place) for n, place in enumerate(places, 1)]]
     click = Click(number=number, caller=caller, at_s=at)
     return Seen(click=click, clicked_at=at, accepted_at=at, ready_at=at + 9, ending="ready", visits=visits)
@@ -154,7 +154,7 @@ def test_whoever_has_one_click_is_overtaken_by_nobody_who_comes_later() -> None:
     assert faults(judged([seen(1, places=[5, 6, 0]), stored_late])) == {}
 
 
-def test_who_was_put_back_in_line_may_begin_anew() -> None:
+def test_who_was_put_back_in_queue_may_begin_anew() -> None:
     again = replace(seen(1), visits=[[(1.0, 3), (2.0, 0)], [(3.0, 2), (4.0, 0)]])
 
     assert faults(judged([again])) == {}

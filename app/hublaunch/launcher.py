@@ -16,21 +16,21 @@ from urllib.parse import quote
 import httpx
 from ulid import ULID
 
+from hublaunch.binderhub.images import BinderImages, ImageMapping
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
-from hublaunch.launch import attempt as attempts
-from hublaunch.launch import names
-from hublaunch.launch.account import ServerLimits, check_name, check_room
-from hublaunch.launch.attempt import Entry
-from hublaunch.launch.binder_images import BinderImages, ImageMapping
-from hublaunch.launch.cleanup import Traces, clean_up
+from hublaunch.launch.acceptance.account import ServerLimits, check_name, check_room
+from hublaunch.launch.acceptance.hook import PreLaunchHook
+from hublaunch.launch.course import attempt as attempts
+from hublaunch.launch.course.attempt import Entry
+from hublaunch.launch.course.cleanup import Traces, clean_up
 from hublaunch.launch.errors import SpawnTimedOut
-from hublaunch.launch.hook import PreLaunchHook
-from hublaunch.launch.image import ImagePattern
 from hublaunch.launch.model import DEFAULT_SERVER, Attempt, LaunchRequest, Step
-from hublaunch.launch.policy import Policy
-from hublaunch.launch.repo import RepoPattern
-from hublaunch.launch.request import launch_request
+from hublaunch.launch.rules import names
+from hublaunch.launch.rules.image import ImagePattern
+from hublaunch.launch.rules.policy import Policy
+from hublaunch.launch.rules.repo import RepoPattern
+from hublaunch.launch.rules.request import launch_request
 from hublaunch.settings import Settings, SettingsFault
 
 log = logging.getLogger(__name__)

@@ -14,53 +14,55 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from hublaunch.access import check_access, makes_temporary_users, open_access
-from hublaunch.api import binder, capacity, docs, health, oauth, pages, routes
-from hublaunch.api.auth import LaunchSecrets
-from hublaunch.api.capacity import CapacityReport
+from hublaunch.api import docs, health, pages, routes, status
+from hublaunch.api.access_log import PROBED, RequestListener, Requests
+from hublaunch.api.callers import oauth
+from hublaunch.api.callers.auth import LaunchSecrets
+from hublaunch.api.callers.oauth import OAuth
+from hublaunch.api.callers.unnamed_proxy import UnnamedProxy
+from hublaunch.api.concurrency import RequestsAtOnce
 from hublaunch.api.dependencies import Web
 from hublaunch.api.errors import add_error_handlers
 from hublaunch.api.hardening import Bounds, SecurityHeaders
 from hublaunch.api.health import Health
 from hublaunch.api.middleware import HeadRequests, JsonBodies, KnownHosts, StartFaults
-from hublaunch.api.oauth import OAuth
 from hublaunch.api.origin import OwnOrigin
-from hublaunch.api.requests import PROBED, RequestListener, Requests
-from hublaunch.api.room import RequestsAtOnce
 from hublaunch.api.sse import HEARTBEAT_S
-from hublaunch.api.unnamed_proxy import UnnamedProxy
+from hublaunch.api.status import CapacityReport
 from hublaunch.api.views import Views
-from hublaunch.connections import room_for
+from hublaunch.binderhub import routes as binder
+from hublaunch.files.keys import KeysFault
+from hublaunch.files.limits import LimitsFault, LimitsFile
 from hublaunch.hub.check import HubCheck, needed_scopes
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
 from hublaunch.hub.rest import LONGEST_CALL_S
-from hublaunch.keys import KeysFault
-from hublaunch.launch.account import Accounts
-from hublaunch.launch.admission import Admission
-from hublaunch.launch.course import Course, Terms
+from hublaunch.launch.acceptance.account import Accounts
+from hublaunch.launch.acceptance.quota_reclaim import Places
+from hublaunch.launch.acceptance.reuse import Running
+from hublaunch.launch.acceptance.service import LaunchService
+from hublaunch.launch.course.admission import Admission
+from hublaunch.launch.course.course import Course, Terms
+from hublaunch.launch.course.lease import LeaseClock, Leases
+from hublaunch.launch.course.reaper import Keeping, Reaper
 from hublaunch.launch.feed import Feed
-from hublaunch.launch.guard import Guard
-from hublaunch.launch.lease import LeaseClock, Leases
-from hublaunch.launch.line import weight_of
-from hublaunch.launch.places import Places
-from hublaunch.launch.policy import Policy
 from hublaunch.launch.ports import LaunchStore
-from hublaunch.launch.quotas import Limits, Rule, Scope
-from hublaunch.launch.reaper import Keeping, Reaper
-from hublaunch.launch.running import Running
-from hublaunch.launch.service import LaunchService
+from hublaunch.launch.rules.guard import Guard
+from hublaunch.launch.rules.policy import Policy
+from hublaunch.launch.rules.queue_order import weight_of
+from hublaunch.launch.rules.quotas import Limits, Rule, Scope
 from hublaunch.launcher import Launcher, binder_images_of, entry_of, limits_of, policy_of
-from hublaunch.limits_file import LimitsFault, LimitsFile
-from hublaunch.logs import configure_logging
-from hublaunch.observing import observing, show_metrics
-from hublaunch.rates import open_limiter
 from hublaunch.sealing import Sealer
+from hublaunch.serving.connections import room_for
 from hublaunch.settings import Settings, SettingsFault, load_settings, unknown_variables
 from hublaunch.store.database import described, is_shared, secret_key
 from hublaunch.store.errors import StoreError
 from hublaunch.store.sql import SqlLaunchStore
-from hublaunch.tasks import Background, on_stop_signals
+from hublaunch.wiring.access import check_access, makes_temporary_users, open_access
+from hublaunch.wiring.logs import configure_logging
+from hublaunch.wiring.observing import observing, show_metrics
+from hublaunch.wiring.rates import open_limiter
+from hublaunch.wiring.tasks import Background, on_stop_signals
 
 if TYPE_CHECKING:
     from hublaunch.observe.metrics import Metrics
@@ -84,8 +86,8 @@ class _State(TypedDict):
 def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBaseTransport | None = None) -> FastAPI:
     """The service as an ASGI app; what it needs is opened in its lifespan.
 
-    Without `settings` (`uvicorn --factory hublaunch.main:create_app`) they are those of `settings_or_exit`. `hub_transport`
-    takes the place of the connections to the Hub.
+    Without `settings` (`uvicorn --factory hublaunch.main:create_app`) they are those of `settings_or_exit`.
+    `hub_transport` takes the place of the connections to the Hub.
     """
     if settings is None:
         settings = settings_or_exit()
@@ -106,7 +108,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
     if "hub" in settings.access:
         app.include_router(oauth.router, prefix=prefix)
     app.include_router(health.router, prefix=prefix)
-    app.include_router(capacity.router, prefix=prefix)
+    app.include_router(status.router, prefix=prefix)
     app.include_router(docs.router, prefix=prefix)
     app.include_router(pages.router, prefix=prefix)
     if prefix:

@@ -18,7 +18,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hublaunch.serving import Server, server_config
+from hublaunch.serving.server import Server, server_config
 from hublaunch.settings import Settings
 
 BLOCK = (

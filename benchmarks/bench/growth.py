@@ -1,4 +1,4 @@
-"""Goal 5: what the same costs when there is more of everything: launches under way, in line and in the log, events."""
+"""Goal 5: what an operation costs with more launches under way, in the queue and in the log, and more events."""
 
 import statistics
 import time
@@ -18,14 +18,14 @@ from benchmarks.bench.figures import Figure
 from benchmarks.bench.turns import by_turns
 from benchmarks.processes import new_database
 from hublaunch.launch.feed import Feed
-from hublaunch.launch.guard import Guard
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status, Step
 from hublaunch.launch.ports import Wanted
+from hublaunch.launch.rules.guard import Guard
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 
 UNDER_WAY = (10, 100, 1000)
-IN_LINE = (10, 100, 1000)
+IN_QUEUE = (10, 100, 1000)
 HISTORY = (1_000, 10_000, 100_000, 1_000_000)
 EVENTS = (5, 50, 500, 5_000)
 TIMES = 40
@@ -51,7 +51,7 @@ async def measure(rounds: int) -> list[Figure]:
     """How long things take and what they cost, by how much there is."""
     figures = await _under_way(rounds)
     for kind in ("sqlite", "postgresql"):
-        figures += await _in_line(kind)
+        figures += await _in_queue(kind)
         figures += await _history(kind)
         figures += await _events(kind)
     return figures
@@ -66,10 +66,10 @@ async def _under_way(rounds: int) -> list[Figure]:
     ]
 
 
-async def _in_line(kind: str) -> list[Figure]:
+async def _in_queue(kind: str) -> list[Figure]:
     """One goes and one comes, with so many waiting."""
     figures = []
-    for waiting in IN_LINE:
+    for waiting in IN_QUEUE:
         with TemporaryDirectory() as directory, new_database(kind, Path(directory)) as url:
             async with _store(url) as store:
                 numbers = count()
@@ -86,8 +86,8 @@ async def _in_line(kind: str) -> list[Figure]:
                     await store.queue(weight=_same, lately_s=600)
 
                 figures += [
-                    await _timed(f"{kind}: one comes, one is admitted, {waiting} in line", admit, times=10),
-                    await _timed(f"{kind}: positions, {waiting} in line", look),
+                    await _timed(f"{kind}: one comes, one is admitted, {waiting} in the queue", admit, times=10),
+                    await _timed(f"{kind}: positions, {waiting} in the queue", look),
                 ]
     return figures
 

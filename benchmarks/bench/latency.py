@@ -15,7 +15,7 @@ from benchmarks.bench.figures import Figure, pairs
 from benchmarks.bench.launches import IMAGE, REPO_URL
 from benchmarks.bench.turns import by_turns
 from benchmarks.processes import process, serve
-from tests.postgres import running_postgres
+from tests.support.postgres import running_postgres
 
 LAUNCHES = 100
 TICK_S = 1.0

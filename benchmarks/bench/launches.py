@@ -25,7 +25,7 @@ The second is called with each event of the Hub's progress.
 @asynccontextmanager
 async def by_library(hub: dict[str, str]) -> AsyncGenerator[Launch]:
     """`Launcher.launch` of hublaunch."""
-    from hublaunch.launch.attempt import ASKING  # noqa: PLC0415
+    from hublaunch.launch.course.attempt import ASKING  # noqa: PLC0415
     from hublaunch.launcher import Launcher  # noqa: PLC0415 - the others are to be measured without it
 
     async with Launcher.connect(hub_url=hub["url"], hub_api_token=hub["token"]) as launcher:

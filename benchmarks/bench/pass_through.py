@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from hublaunch.serving import Server, server_config
+from hublaunch.serving.server import Server, server_config
 from hublaunch.settings import Settings
 
 

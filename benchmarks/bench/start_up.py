@@ -16,7 +16,8 @@ import json, sys
 import uvicorn.lifespan.on, uvicorn.loops.uvloop, uvicorn.protocols.http.httptools_impl
 import hublaunch.main, hublaunch.cli.service, hublaunch.observe.metrics, hublaunch.observe.scrape
 from_files = [name for name, module in sys.modules.items() if getattr(module, "__file__", None)]
-print(json.dumps([name for name in from_files if name.partition(".")[0] not in {*sys.stdlib_module_names, "hublaunch"}]))
+ours = {*sys.stdlib_module_names, "hublaunch"}
+print(json.dumps([name for name in from_files if name.partition(".")[0] not in ours]))
 """
 _IMPORT = """
 import importlib, json, sys

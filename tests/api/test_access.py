@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from starlette.routing import Route
 
-from hublaunch.api.sessions import SESSION_COOKIE
-from hublaunch.keys import add_key
+from hublaunch.api.callers.sessions import SESSION_COOKIE
+from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import BODY, IMAGE, Service, read_events, serve
+from tests.support.served import BODY, IMAGE, Service, read_events, serve
 
 SCOPE = "access:services!service=hublaunch"
 ADA, BOB, ROOT = "ada", "bob", "root"

@@ -6,11 +6,11 @@ from ipaddress import ip_network
 import pytest
 from starlette.requests import Request
 
-from hublaunch.api.address import ClientAddress
-from hublaunch.api.unnamed_proxy import KEPT_S, UnnamedProxy
+from hublaunch.api.callers.address import ClientAddress
+from hublaunch.api.callers.unnamed_proxy import KEPT_S, UnnamedProxy
 from hublaunch.settings import Settings
-from tests.clock import Clock
-from tests.served import BODY, serve
+from tests.support.clock import Clock
+from tests.support.served import BODY, serve
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("192.0.2.7/32"), ip_network("fd00::/8")]
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from hublaunch.cli import cli
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import BODY, IMAGE, Service
+from tests.support.served import BODY, IMAGE, Service
 
 EXITED = "the server process ended with status 1 before it was ready"
 

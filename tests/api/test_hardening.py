@@ -9,7 +9,7 @@ from hublaunch.api.health import Health
 from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
-from tests.served import BODY, Service, serve
+from tests.support.served import BODY, Service, serve
 
 FRONTEND = "https://book.example.org"
 FILES = ("start.js", "swagger-ui-bundle.js", "swagger-ui.css")

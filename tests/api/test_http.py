@@ -7,7 +7,7 @@ import pytest
 from hublaunch.api.sse import wants_stream
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import BODY, IMAGE, Service, serve
+from tests.support.served import BODY, IMAGE, Service, serve
 
 PREFIX = "/services/hublaunch"
 

@@ -6,7 +6,7 @@ import pytest
 
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
-from tests.served import BODY, serve
+from tests.support.served import BODY, serve
 
 ROUTES = (
     ("POST", "/launch"),

@@ -5,12 +5,12 @@ import gc
 
 import pytest
 
-from hublaunch.api.hub_users import LIFETIME_S, HubUsers
+from hublaunch.api.callers.hub_users import LIFETIME_S, HubUsers
 from hublaunch.hub.client import HubClient
 from hublaunch.launch.errors import AccessDenied, HubUnavailable, Unauthenticated
 from hublaunch.launch.ports import Identity
-from tests.clock import Clock
 from tests.fakes.hub import FakeHub
+from tests.support.clock import Clock
 
 SCOPE = "access:services!service=hublaunch"
 

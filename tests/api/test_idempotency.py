@@ -6,7 +6,7 @@ import pytest
 
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import BODY, Service, read_events, serve
+from tests.support.served import BODY, Service, read_events, serve
 
 KEY = "1d1f3c0e-7a1e-4d0c-9d40-2f6f9f7d9a51"
 

@@ -13,7 +13,7 @@ import pytest
 from hublaunch import main
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import BODY, IMAGE, REPO, Service, read_events, serve
+from tests.support.served import BODY, IMAGE, REPO, Service, read_events, serve
 
 
 async def test_a_launch_is_accepted_with_its_place_its_secret_and_its_stream(service: Service) -> None:

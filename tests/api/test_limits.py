@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from hublaunch import limits_file
-from hublaunch.limits_file import LimitsFault
+from hublaunch.files import limits
+from hublaunch.files.limits import LimitsFault
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import BODY, IMAGE, REPO, Service, serve
+from tests.support.served import BODY, IMAGE, REPO, Service, serve
 
 TWO = {
     "caller": {"callers": [{"match": "anonymous:127.*", "most": 2}]},
@@ -24,7 +24,7 @@ TWO = {
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits_file, "_EVERY_S", 0.01)
+    monkeypatch.setattr(limits, "_EVERY_S", 0.01)
 
 
 @pytest.fixture

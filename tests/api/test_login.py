@@ -9,11 +9,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from hublaunch.api.sessions import HOST_PREFIX, LOGIN_COOKIE, SESSION_COOKIE
+from hublaunch.api.callers.sessions import HOST_PREFIX, LOGIN_COOKIE, SESSION_COOKIE
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_faults import Operation
-from tests.served import BODY, Service, serve
+from tests.support.served import BODY, Service, serve
 
 SCOPE = "access:services!service=launcher"
 PREFIX = "/@/space%20word/services/launcher"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hublaunch.keys import add_key
+from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
-from tests.served import Service, serve
+from tests.support.served import Service, serve
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hublaunch.keys import add_key
+from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import BODY, Service, read_events, serve
+from tests.support.served import BODY, Service, read_events, serve
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from hublaunch.api.errors import STATUS, codes
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
-from tests.served import BODY, Service, serve
+from tests.support.served import BODY, Service, serve
 
 PREFIX = "/@/space%20word/services/launcher"
 WEB = Path(__file__).parents[2] / "app" / "hublaunch" / "web"
@@ -207,4 +207,4 @@ def test_the_wheel_has_all_that_pages_load(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:
         names = set(packed.namelist())
 
-    assert {f"app/hublaunch/web/{path.name}" for path in WEB.iterdir()} <= names
+    assert {f"hublaunch/web/{path.name}" for path in WEB.iterdir()} <= names

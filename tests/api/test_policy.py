@@ -8,7 +8,7 @@ import pytest
 from hublaunch.main import create_app
 from hublaunch.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub
-from tests.served import IMAGE, Service, serve
+from tests.support.served import IMAGE, Service, serve
 
 DIGEST = "sha256:" + "0a" * 32
 STARTS_OF_PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.spawn")

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from http_sfv.list import List
 
-from hublaunch.keys import add_key
+from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import BODY, Service, serve
+from tests.support.served import BODY, Service, serve
 
 HOUR = 3600
 KEY = {"Idempotency-Key": "1d1f3c0e-7a1e-4d0c-9d40-2f6f9f7d9a51"}

@@ -10,7 +10,7 @@ from hublaunch.api.errors import STATUS
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launch.test_model import concrete
-from tests.served import BODY, IMAGE, PREFIXES, Service, serve
+from tests.support.served import BODY, IMAGE, PREFIXES, Service, serve
 
 JSON = {"Content-Type": "application/json"}
 

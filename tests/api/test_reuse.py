@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from hublaunch.keys import add_key
+from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import BODY, Service, read_events, serve
+from tests.support.served import BODY, Service, read_events, serve
 
 SCOPE = "access:services!service=hublaunch"
 REUSE, REFUSE, NEW = ({"if_running": what} for what in ("reuse", "refuse", "new"))

@@ -6,12 +6,12 @@ import pytest
 from pydantic import SecretStr
 from ulid import ULID
 
-from hublaunch.api.auth import LaunchSecrets
-from hublaunch.api.sessions import SESSION_COOKIE
+from hublaunch.api.callers.auth import LaunchSecrets
+from hublaunch.api.callers.sessions import SESSION_COOKIE
 from hublaunch.sealing import Sealer
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
-from tests.served import serve
+from tests.support.served import serve
 
 EARLIER, NOW = "e" * 40, "n" * 40
 SCOPE = "access:services!service=hublaunch"

@@ -11,7 +11,7 @@ from hublaunch.api import middleware
 from hublaunch.api.middleware import ShortWords
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import Service
+from tests.support.served import Service
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from hublaunch.settings import Settings
-from tests.served import BODY, serve
+from tests.support.served import BODY, serve
 
 
 class Volume(NamedTuple):
@@ -28,7 +28,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     disk = Disk()
     monkeypatch.setattr("hublaunch.store.sqlite.os.statvfs", disk.statvfs)
     monkeypatch.setattr("hublaunch.store.space._LOOK_EVERY_S", 0)
-    monkeypatch.setattr("hublaunch.api.capacity._KEPT_S", 0)
+    monkeypatch.setattr("hublaunch.api.status._KEPT_S", 0)
     return disk
 
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from hublaunch.api import capacity
+from hublaunch.api import status as api_status
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import Service, serve
+from tests.support.served import Service, serve
 
 
 @pytest.fixture(autouse=True)
 def always_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity, "_KEPT_S", 0)
+    monkeypatch.setattr(api_status, "_KEPT_S", 0)
 
 
 async def status(service: Service) -> dict[str, Any]:
@@ -104,7 +104,7 @@ async def test_ready_servers_are_counted(service: Service) -> None:
 async def test_however_often_it_is_asked_for_the_records_are_read_once_a_second(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capacity, "_KEPT_S", 60)
+    monkeypatch.setattr(api_status, "_KEPT_S", 60)
     before = await status(service)
     accepted = await service.launch()
     await service.events(accepted["events_url"])

@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
-from tests.postgres import Postgres
-from tests.served import IMAGE, serve
+from tests.support.postgres import Postgres
+from tests.support.served import IMAGE, serve
 
 HEADERS = {"Content-Type": "application/json", "Idempotency-Key": "k" * 30}
 VALUES = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests.debian import NotInstalled, install, may_install
+from tests.support.debian import NotInstalled, install, may_install
 
 DEBIANS = Path("/usr/bin/chromium")
 ADVICE = (

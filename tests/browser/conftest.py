@@ -12,7 +12,7 @@ from tests.browser.chromium import NoBrowser, chromium
 from tests.browser.stage import Origin, Stage, origin, watch
 from tests.hubs.managed import ManagedHub, managed_hub
 from tests.hubs.mortal import MortalHub
-from tests.processes import replica
+from tests.support.processes import replica
 
 ELSEWHERE = "elsewhere.test"
 NGINX_HOST = "launch.example.org"

@@ -12,7 +12,7 @@ from tests.browser.stage import Stage, repo
 from tests.browser.test_page import launch_by_link
 from tests.hubs.mortal import HELD
 from tests.hubs.quick_server import GATED_IMAGE
-from tests.relay import Relay
+from tests.support.relay import Relay
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 

@@ -14,7 +14,7 @@ from tests.browser.conftest import ELSEWHERE
 from tests.browser.stage import Origin, Stage, repo
 from tests.hubs.mortal import HELD
 from tests.hubs.quick_server import GATED_IMAGE
-from tests.node import PACKAGES, run
+from tests.support.node import PACKAGES, run
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 

@@ -13,14 +13,14 @@ from playwright.async_api import BrowserContext, Page, expect
 from playwright.async_api import Error as BrowserError
 from pydantic import SecretStr
 
-from hublaunch.api.sessions import HOST_PREFIX, SESSION_COOKIE
+from hublaunch.api.callers.sessions import HOST_PREFIX, SESSION_COOKIE
 from hublaunch.settings import Settings
 from tests.browser.conftest import ELSEWHERE
 from tests.browser.stage import origin, watch
 from tests.fakes.hub import FakeHub
 from tests.hubs.managed import IMAGE, LOGINS, PASSWORD, ManagedHub
 from tests.hubs.quick_server import JUPYTERLAB_IMAGE
-from tests.served import serve
+from tests.support.served import serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 

@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 import pytest
 from playwright.async_api import BrowserContext, Page, ViewportSize, expect
 
-from hublaunch.keys import add_key
+from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.browser.stage import Stage, watch
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.node import PACKAGES
-from tests.served import Service, serve
+from tests.support.node import PACKAGES
+from tests.support.served import Service, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 
@@ -77,7 +77,7 @@ class Show:
             return
         await page.get_by_role("button", name="Launch", exact=True).click()
         if state == "waiting":
-            await expect(page.get_by_text("Number 2 of 2 in line").first).to_be_visible()
+            await expect(page.get_by_text("Number 2 of 2 in the queue").first).to_be_visible()
             return
         await expect(page.get_by_text(STARTED).first).to_be_visible()
         user = next(user for user, _ in self.hub.active_servers)
@@ -192,17 +192,17 @@ async def test_an_element_on_a_light_page_stays_light_where_the_system_is_dark(
 @pytest.mark.parametrize(
     ("position", "eta_s", "said"),
     [
-        (1, None, "You are next in line"),
-        (3, None, "Number 3 of 12 in line"),
-        (3, 20, "Number 3 of 12 in line · less than a minute to go"),
-        (3, 75, "Number 3 of 12 in line · about a minute to go"),
-        (3, 150, "Number 3 of 12 in line · about 3 minutes to go"),
-        (3, 1380, "Number 3 of 12 in line · about 25 minutes to go"),
-        (3, 3400, "Number 3 of 12 in line · about an hour to go"),
-        (3, 9000, "Number 3 of 12 in line · about 3 hours to go"),
+        (1, None, "You are next in the queue"),
+        (3, None, "Number 3 of 12 in the queue"),
+        (3, 20, "Number 3 of 12 in the queue · less than a minute to go"),
+        (3, 75, "Number 3 of 12 in the queue · about a minute to go"),
+        (3, 150, "Number 3 of 12 in the queue · about 3 minutes to go"),
+        (3, 1380, "Number 3 of 12 in the queue · about 25 minutes to go"),
+        (3, 3400, "Number 3 of 12 in the queue · about an hour to go"),
+        (3, 9000, "Number 3 of 12 in the queue · about 3 hours to go"),
     ],
 )
-async def test_a_place_in_line_is_told_as_a_person_would_say_it(
+async def test_a_place_in_queue_is_told_as_a_person_would_say_it(
     page: Page, stage: Stage, position: int, eta_s: int | None, said: str
 ) -> None:
     await page.goto(stage.url)

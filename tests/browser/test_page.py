@@ -14,7 +14,7 @@ from ulid import ULID
 from tests.browser.stage import Stage, heard, repo, watch
 from tests.hubs.mortal import HELD, MortalHub
 from tests.hubs.quick_server import GATED_IMAGE
-from tests.processes import free_port, replica, started
+from tests.support.processes import free_port, replica, started
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 

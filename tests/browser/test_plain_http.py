@@ -15,8 +15,8 @@ from tests.browser.stage import Origin
 from tests.chart.proxies import NoProxy, nginx_with
 from tests.docs.pages import DOCS, blocks
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.processes import free_port
-from tests.served import IMAGE, Service, serve
+from tests.support.processes import free_port
+from tests.support.served import IMAGE, Service, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
@@ -86,7 +86,7 @@ async def test_a_page_of_another_origin_starts_no_build(
     way: str,
     host: str,
 ) -> None:
-    caplog.set_level(logging.INFO, "hublaunch.access")
+    caplog.set_level(logging.INFO, "hublaunch.wiring.access")
     elsewhere.put("/evil", "<!doctype html><title>Elsewhere</title>")
     elsewhere.put("/silent", '<!doctype html><meta name="referrer" content="no-referrer"><title>Elsewhere</title>')
     page = await context.new_page()

@@ -17,8 +17,8 @@ from hublaunch.demo.process import HubProcess
 from hublaunch.demo.proxy import proxy_command, proxy_directory
 from hublaunch.settings import Settings
 from tests.browser.conftest import ELSEWHERE
-from tests.node import PACKAGES
-from tests.served import Service, serve
+from tests.support.node import PACKAGES
+from tests.support.served import Service, serve
 
 pytestmark = [
     pytest.mark.browser,

@@ -12,7 +12,7 @@ import httpx
 
 from hublaunch.demo.process import free_port
 from tests.chart.rendered import Rendered
-from tests.debian import NotInstalled, install, may_install
+from tests.support.debian import NotInstalled, install, may_install
 
 HOST = "launch.example.org"
 _NGINX = Path("/usr/sbin/nginx")

@@ -20,7 +20,7 @@ from hublaunch.demo.proxy import proxy_command, proxy_directory
 from tests.chart.cluster import NAMESPACE
 from tests.chart.helm import Helm
 from tests.chart.rendered import HUB_TOKEN, Rendered
-from tests.processes import started, until_running
+from tests.support.processes import started, until_running
 
 CONFIG = Path(__file__).with_name("hub_config.py")
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from tests.chart.cluster import running_cluster
 from tests.chart.helm import Helm
 from tests.chart.release import Release, released, token_of
-from tests.served import BODY, IMAGE, REPO, read_events
+from tests.support.served import BODY, IMAGE, REPO, read_events
 
 pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 

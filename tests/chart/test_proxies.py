@@ -19,8 +19,8 @@ from tests.chart.proxies import HOST, NoProxy, Proxy, nginx
 from tests.chart.tools import NoTools
 from tests.chart.traefik import GATEWAY, by_gateway, by_ingress, serve_release
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.processes import free_port, started, until_running
-from tests.served import BODY, read_events
+from tests.support.processes import free_port, started, until_running
+from tests.support.served import BODY, read_events
 
 IDLE_S = float(os.environ.get("PROXY_TEST_IDLE_S", "300"))
 FIRST_EVENT_S = 0.25

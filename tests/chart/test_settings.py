@@ -6,10 +6,10 @@ from pathlib import Path, PurePath
 import pytest
 
 from helm.generate import secret_settings
-from hublaunch.access import makes_temporary_users
+from hublaunch.files.limits import read_limits
 from hublaunch.hub.check import needed_scopes
-from hublaunch.limits_file import read_limits
 from hublaunch.settings import PREFIX, Settings, load_settings
+from hublaunch.wiring.access import makes_temporary_users
 from tests.chart.helm import Helm
 
 HERE = Path(__file__)

@@ -14,7 +14,7 @@ from traitlets.config import Config
 from helm.wall import wall
 from hublaunch.launch.errors import RequestRefused
 from hublaunch.launch.model import LaunchRequest
-from hublaunch.launch.policy import Policy
+from hublaunch.launch.rules.policy import Policy
 from tests.chart.helm import Helm
 
 DIGEST = "sha256:" + "0a" * 32

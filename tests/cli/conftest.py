@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import CommandLine
-from tests.served import Service
+from tests.support.served import Service
 
 
 @pytest.fixture

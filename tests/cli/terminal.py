@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.debian import NotInstalled, install, may_install
+from tests.support.debian import NotInstalled, install, may_install
 
 ADVICE = "The tests of the command line need tmux; Debian has it: apt-get install tmux"
 _LOOK_EVERY_S = 0.05

@@ -13,15 +13,15 @@ from aiohttp import web
 
 from hublaunch.doctor.finding import ahead_s, clock
 from hublaunch.doctor.given import examine_given
-from hublaunch.keys import add_key
+from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from hublaunch.store.sqlite import SqliteDatabase
 from hublaunch.store.tables import spawn_failures
 from tests.cli.commands import CommandLine
 from tests.fakes.hub import FakeHub
 from tests.hubs.process import RealHub
-from tests.postgres import Postgres
-from tests.served import serve
+from tests.support.postgres import Postgres
+from tests.support.served import serve
 
 Findings = Mapping[str, Mapping[str, str]]
 """By what was looked at."""

@@ -18,7 +18,7 @@ from hublaunch.launch import errors
 from tests.cli.commands import COMMAND, ROOT, CommandLine, Ended, ended, interrupt
 from tests.cli.terminal import terminal
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import IMAGE
+from tests.support.served import IMAGE
 
 JAPANESE = "クラスタ起動中"
 ENCODINGS = ["ascii", "latin-1", "cp1252"]

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from ulid import ULID
 
-from hublaunch.keys import add_key
+from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.cli.commands import CommandLine, Ended, ended, interrupt
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.fakes.wire import WireConnection, WireServer
-from tests.served import IMAGE, REPO, serve
+from tests.support.served import IMAGE, REPO, serve
 
 
 async def begun(shell: CommandLine, hub: FakeHub) -> str:
@@ -68,11 +68,11 @@ async def test_a_launch_that_fails_says_why_and_what_to_do_and_exits_with_1(shel
 
 
 @pytest.mark.parametrize(
-    ("option", "in_line", "admitted"),
+    ("option", "in_queue", "admitted"),
     [("--wait", "1 of 1 in the queue", "out of the queue"), ("--json", '"position": 1', '"position": 0')],
 )
-async def test_a_place_in_line_is_told_until_it_is_let_through(
-    settings: Settings, hub: FakeHub, tmp_path: Path, option: str, in_line: str, admitted: str
+async def test_a_place_in_queue_is_told_until_it_is_let_through(
+    settings: Settings, hub: FakeHub, tmp_path: Path, option: str, in_queue: str, admitted: str
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service:
@@ -82,12 +82,12 @@ async def test_a_place_in_line_is_told_until_it_is_let_through(
         assert process.stdout
         lines = [(await process.stdout.readline()).decode() for _ in range(2)]
         await service.cancel(first)
-        while in_line in (then := (await process.stdout.readline()).decode()):  # told every second
+        while in_queue in (then := (await process.stdout.readline()).decode()):  # told every second
             pass
         done = await interrupt(process)
 
     assert "Accepted" in lines[0]
-    assert in_line in lines[1]
+    assert in_queue in lines[1]
     assert admitted in then
     assert done.status == 130
 

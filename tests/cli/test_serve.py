@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hublaunch.keys import add_key
+from hublaunch.files.keys import add_key
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.processes import free_port, started, until_running
-from tests.served import BODY
+from tests.support.processes import free_port, started, until_running
+from tests.support.served import BODY
 
 
 def environment(hub: FakeHub) -> dict[str, str]:

@@ -8,7 +8,7 @@ from hublaunch.settings import Settings
 from tests.cli.commands import COMMAND, CommandLine
 from tests.cli.terminal import terminal
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import IMAGE, REPO, serve
+from tests.support.served import IMAGE, REPO, serve
 
 LAUNCH = (*COMMAND, "launch", IMAGE, "--repo", REPO, "--path", "lab/tree/x.ipynb")
 BAR = "━"
@@ -82,7 +82,7 @@ async def test_ctrl_c_asks_and_no_or_another_ctrl_c_lets_it_go_on(
     hub.release(next(iter(hub.users)))
 
 
-async def test_a_place_in_line_is_shown(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
+async def test_a_place_in_queue_is_shown(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service:
         first = await service.launch()

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from hublaunch.client import LaunchClient
-from tests.relay import Relay
-from tests.served import Service
+from tests.support.relay import Relay
+from tests.support.served import Service
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from contextlib import aclosing
 import pytest
 
 from hublaunch.client import LaunchClient, LaunchEvent, ServiceUnavailable, UnexpectedAnswer, Unreachable
+from hublaunch.client.event_stream import RETRY_MAX_S, EventStream
 from hublaunch.client.patience import Patience
-from hublaunch.event_stream import RETRY_MAX_S, EventStream
 from tests.client.test_launch_client import followed
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.fakes.wire import Script, WireConnection, WireServer
-from tests.relay import Relay
-from tests.served import IMAGE
+from tests.support.relay import Relay
+from tests.support.served import IMAGE
 
 NOBODYS = "01JDB9Z3N8Q4V7R2M5X6C1T0YK"
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
@@ -36,7 +36,7 @@ def answer(status: str, body: bytes, *headers: str) -> bytes:
 
 
 def problem(status: str, *headers: str) -> bytes:
-    body = json.dumps({"code": "line_full", "title": "Too many", "detail": "", "advice": "Wait."}).encode()
+    body = json.dumps({"code": "queue_full", "title": "Too many", "detail": "", "advice": "Wait."}).encode()
     return answer(status, body, "Content-Type: application/problem+json", *headers)
 
 

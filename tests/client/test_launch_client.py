@@ -23,11 +23,11 @@ from hublaunch.client import (
     Unauthenticated,
 )
 from hublaunch.client.environment import way_to
-from hublaunch.keys import add_key
+from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.relay import Relay
-from tests.served import IMAGE, REPO, serve
+from tests.support.relay import Relay
+from tests.support.served import IMAGE, REPO, serve
 
 NOBODYS = str(ULID())
 
@@ -273,7 +273,8 @@ def test_the_client_needs_httpx_alone() -> None:
     program = """
 import sys
 import hublaunch.client
-print({"aiohttp", "fastapi", "pydantic", "sqlalchemy", "starlette", "hublaunch.settings", "hublaunch.launch"} & set(sys.modules))
+service = {"aiohttp", "fastapi", "pydantic", "sqlalchemy", "starlette", "hublaunch.settings", "hublaunch.launch"}
+print(service & set(sys.modules))
 """
 
     told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=30)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.debian import NotInstalled, install, may_install
+from tests.support.debian import NotInstalled, install, may_install
 
 ROOT = Path(__file__).parents[2]
 STATE = ROOT / ".cluster-test"

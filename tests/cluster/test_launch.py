@@ -9,7 +9,7 @@ from tests.chart.helm import Helm
 from tests.chart.release import released
 from tests.cluster.api import running_kubernetes_with_pods
 from tests.cluster.programs import Programs
-from tests.served import BODY, IMAGE, REPO, read_events
+from tests.support.served import BODY, IMAGE, REPO, read_events
 
 pytestmark = [pytest.mark.cluster, pytest.mark.real_hub, pytest.mark.timeout(300)]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from hublaunch.demo.images import ACTED_IMAGES, ActedImage, acted_image
-from hublaunch.launch.causes import cause_of
+from hublaunch.launch.rules.causes import cause_of
 
 
 @pytest.mark.parametrize(

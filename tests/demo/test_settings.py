@@ -6,7 +6,7 @@ import pytest
 from hublaunch.demo.errors import DemoError
 from hublaunch.demo.process import HubProcess
 from hublaunch.demo.settings import DemoSettings, allowed_origins, demo_settings
-from hublaunch.launch.guard import Failure, Guard
+from hublaunch.launch.rules.guard import Failure, Guard
 
 ORIGIN = "https://book.example.org"
 

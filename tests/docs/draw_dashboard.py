@@ -28,8 +28,8 @@ from tests.browser.conftest import ARGUMENTS
 from tests.docs.test_alerts import DOCS
 from tests.docs.test_prometheus import prometheus
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.processes import free_port
-from tests.served import Service, serve
+from tests.support.processes import free_port
+from tests.support.served import Service, serve
 
 COLUMN, ROW = 56, 32
 """Pixels of a place in Grafana's grid."""

@@ -15,13 +15,13 @@ import yaml
 from traitlets.config import Config
 
 from hublaunch.demo.proxy import node_and_npm
-from hublaunch.launch.admission import Position
+from hublaunch.launch.course.admission import Position
 from hublaunch.launch.feed import Feed
 from hublaunch.settings import Settings
-from tests.debian import NotInstalled, install, may_install
 from tests.docs.pages import DOCS, PAGES, ROOT, TESTED, Block, blocks
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.served import Service, serve
+from tests.support.debian import NotInstalled, install, may_install
+from tests.support.served import Service, serve
 
 
 def marked(page: Path, language: str) -> list[Block]:

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from hublaunch.cli import cli
-from hublaunch.limits_file import read_limits
+from hublaunch.files.limits import read_limits
 from hublaunch.settings import PREFIX, load_settings
 from tests.docs.pages import PAGES, Block, blocks
 

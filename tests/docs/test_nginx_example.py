@@ -10,8 +10,8 @@ from hublaunch.settings import Settings
 from tests.chart.proxies import HOST, NoProxy, nginx_with
 from tests.docs.pages import DOCS, blocks
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.processes import free_port
-from tests.served import BODY, read_events, serve
+from tests.support.processes import free_port
+from tests.support.served import BODY, read_events, serve
 
 PAGE = DOCS / "behind-a-proxy.md"
 

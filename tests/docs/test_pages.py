@@ -11,7 +11,7 @@ import yaml
 
 from docs.generate import generated
 from hublaunch.api.schemas import LaunchEvent
-from hublaunch.launch.admission import Position
+from hublaunch.launch.course.admission import Position
 from tests.docs.pages import DOCS, PAGES, ROOT, Block, anchors, blocks, links
 
 DECISIONS = sorted((DOCS / "decisions").glob("0*.md"))
@@ -79,7 +79,11 @@ def test_a_page_made_from_the_code_is_as_it_would_be_made_now(path: Path, text: 
 
 
 def test_the_guide_names_every_variable_that_the_hub_gives() -> None:
-    read = set(re.findall(r'"(JUPYTERHUB_[A-Z_]+[A-Z])"', (ROOT / "app" / "hublaunch" / "settings.py").read_text()))
+    read = set(
+        re.findall(
+            r'"(JUPYTERHUB_[A-Z_]+[A-Z])"', (ROOT / "app" / "hublaunch" / "settings" / "__init__.py").read_text()
+        )
+    )
 
     told = set(re.findall(r"`(JUPYTERHUB_[A-Z_]+)`", (DOCS / "hub-managed.md").read_text()))
 

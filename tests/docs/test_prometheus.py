@@ -15,8 +15,8 @@ from hublaunch.settings import Settings
 from tests.docs.debians_prometheus import program
 from tests.docs.test_alerts import DOCS, dashboard_queries
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.processes import free_port
-from tests.served import Service, serve
+from tests.support.processes import free_port
+from tests.support.served import Service, serve
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(180)]
 

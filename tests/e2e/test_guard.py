@@ -31,5 +31,5 @@ async def test_strict_lets_as_many_broken_images_fail_as_the_hub_stands(tmp_path
     outcome = await run(tmp_path, guard="strict", images=EIGHT_IMAGES)
 
     assert outcome.hub_is_up
-    assert outcome.ended == {"in line": 4, "server_exited": 4}
+    assert outcome.ended == {"in the queue": 4, "server_exited": 4}
     assert outcome.failed_spawns == 4

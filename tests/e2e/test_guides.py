@@ -9,8 +9,8 @@ import pytest
 from hublaunch.demo.leftovers import MARK
 from tests.docs.pages import DOCS, ROOT, blocks
 from tests.hubs.managed import managed_hub
-from tests.processes import free_port
-from tests.served import read_events
+from tests.support.processes import free_port
+from tests.support.served import read_events
 
 
 def written(page: Path, state: Path) -> str:

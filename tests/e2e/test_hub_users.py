@@ -9,7 +9,7 @@ import pytest
 
 from tests.hubs.managed import ADMIN, GROUP, IMAGE, LOGINS, SHORT_LIFETIME_S, ManagedHub
 from tests.hubs.quick_server import GATED_IMAGE
-from tests.served import read_events
+from tests.support.served import read_events
 
 pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
 

@@ -13,9 +13,9 @@ import pytest_asyncio
 from hublaunch.demo.proxy import proxy_command, proxy_directory
 from tests.hubs.mortal import HELD, MortalHub
 from tests.hubs.quick_server import GATED_AFTER_START_IMAGE, GATED_BEFORE_PROCESS_IMAGE, GATED_IMAGE
-from tests.postgres import Postgres
-from tests.processes import Replica, events, launch, replica
-from tests.served import BODY, read_events
+from tests.support.postgres import Postgres
+from tests.support.processes import Replica, events, launch, replica
+from tests.support.served import BODY, read_events
 
 pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 

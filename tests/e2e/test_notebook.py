@@ -12,7 +12,7 @@ import pytest
 
 from hublaunch.demo.process import HubProcess
 from hublaunch.demo.proxy import proxy_command, proxy_directory
-from tests.processes import replica
+from tests.support.processes import replica
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "docs" / "client.ipynb"

@@ -10,7 +10,7 @@ from http.cookies import Morsel, SimpleCookie
 import httpx
 import pytest
 
-from hublaunch.api.sessions import LOGIN_COOKIE, SESSION_COOKIE
+from hublaunch.api.callers.sessions import LOGIN_COOKIE, SESSION_COOKIE
 from hublaunch.sealing import Sealer
 from tests.hubs.managed import GROUP, IMAGE, LOGINS, PASSWORD, SECRET_KEY, SHORT_LIFETIME_S, ManagedHub
 

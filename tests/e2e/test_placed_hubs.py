@@ -14,7 +14,7 @@ from hublaunch.demo.proxy import proxy_command, proxy_directory
 from hublaunch.settings import Settings
 from tests.hubs.placed import DOMAIN, PlacedHub
 from tests.hubs.quick_server import GATED_IMAGE
-from tests.served import Service, serve
+from tests.support.served import Service, serve
 
 pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
 

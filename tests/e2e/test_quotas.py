@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 
 from hublaunch.demo.proxy import proxy_command, proxy_directory
-from hublaunch.keys import add_key
+from hublaunch.files.keys import add_key
 from tests.hubs.mortal import MortalHub
-from tests.processes import Replica, events, replica
-from tests.served import BODY, read_events
+from tests.support.processes import Replica, events, replica
+from tests.support.served import BODY, read_events
 
 pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hublaunch.event_stream import EVENT_BYTES_MAX
+from hublaunch.client.event_stream import EVENT_BYTES_MAX
 from hublaunch.hub.markup import words_of
 from hublaunch.hub.progress import ProgressStream
 from hublaunch.launch.errors import HubUnavailable

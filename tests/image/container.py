@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from tests.image.conftest import Image
-from tests.processes import free_port
+from tests.support.processes import free_port
 
 STRICT = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "256m")
 STRICT_PROCESSES = ("--pids-limit", "100")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
-from tests.debian import NotInstalled, install, may_install
+from tests.support.debian import NotInstalled, install, may_install
 
 DEBIANS = (Path("/usr/bin/docker"), Path("/usr/sbin/dockerd"), Path("/usr/bin/mmdebstrap"))
 _PACKAGES = ("docker.io", "iptables", "iproute2", "mmdebstrap")

@@ -12,7 +12,7 @@ import pytest
 from tests.image.base import ROOT, WANTED
 from tests.image.conftest import Image
 from tests.image.container import caller, container
-from tests.served import BODY
+from tests.support.served import BODY
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from hublaunch.launch.admission import Position
+from hublaunch.launch.course.admission import Position
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Event, Launch, Status, Step
 from hublaunch.store.sql import SqlLaunchStore
-from tests.launching import SEALER
 from tests.store.launches import CANCELLED, PULLING, READY, new_launch
+from tests.support.launching import SEALER
 
 SECOND = Position(position=2, queue_size=5, eta_s=20, eta_basis="what was lately")
 FIRST = Position(position=1, queue_size=3, eta_s=None, eta_basis=None)
@@ -133,8 +133,8 @@ async def test_a_stream_goes_on_when_it_shares_a_read_that_began_before_the_last
 
 
 @pytest.fixture
-async def in_line(store: GatedStore) -> AsyncIterator[tuple[Feed, Launch, Following]]:
-    """A launch with a follower who was told of its acceptance and of its place in line."""
+async def in_queue(store: GatedStore) -> AsyncIterator[tuple[Feed, Launch, Following]]:
+    """A launch with a follower who was told of its acceptance and of its place in the queue."""
     launch = await accepted(store)
     feed = Feed(store, idle_s=IDLE_S)
     async with aclosing(feed.follow(launch.id)) as following:
@@ -151,10 +151,10 @@ async def phases(following: Following) -> list[Status]:
     return [event.phase for event in news]
 
 
-async def test_a_place_in_line_falls_to_0_before_what_follows_from_the_admission(
-    store: GatedStore, in_line: tuple[Feed, Launch, Following]
+async def test_a_place_in_queue_falls_to_0_before_what_follows_from_the_admission(
+    store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
-    _, launch, following = in_line
+    _, launch, following = in_queue
     await store.append(launch, PULLING)
     await store.append(launch, READY)
 
@@ -163,17 +163,17 @@ async def test_a_place_in_line_falls_to_0_before_what_follows_from_the_admission
     assert [news async for news in following] == []
 
 
-async def test_a_place_in_line_falls_to_0_though_the_line_was_looked_at_meanwhile(
-    store: GatedStore, in_line: tuple[Feed, Launch, Following]
+async def test_a_place_in_queue_falls_to_0_though_the_queue_was_looked_at_meanwhile(
+    store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
-    feed, launch, following = in_line
+    feed, launch, following = in_queue
     feed.tell_positions({})
     await store.append(launch, PULLING)
 
     assert await anext(following) == ADMITTED
 
 
-async def test_who_saw_no_place_in_line_is_told_of_no_0(store: GatedStore) -> None:
+async def test_who_saw_no_place_in_queue_is_told_of_no_0(store: GatedStore) -> None:
     launch = await accepted(store)
     feed = Feed(store, idle_s=IDLE_S)
     await store.append(launch, PULLING)
@@ -182,10 +182,10 @@ async def test_who_saw_no_place_in_line_is_told_of_no_0(store: GatedStore) -> No
     assert not [news async for news in feed.follow(launch.id) if isinstance(news, Position)]
 
 
-async def test_a_launch_that_ends_in_line_does_not_get_to_0(
-    store: GatedStore, in_line: tuple[Feed, Launch, Following]
+async def test_a_launch_that_ends_in_queue_does_not_get_to_0(
+    store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
-    _, launch, following = in_line
+    _, launch, following = in_queue
     await store.append(launch, CANCELLED)
 
     assert await phases(following) == [Status.CANCELLED]
@@ -193,9 +193,9 @@ async def test_a_launch_that_ends_in_line_does_not_get_to_0(
 
 
 async def test_a_place_that_is_told_late_is_not_passed_on(
-    store: GatedStore, in_line: tuple[Feed, Launch, Following]
+    store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
-    feed, launch, following = in_line
+    feed, launch, following = in_queue
     await store.append(launch, PULLING)
     feed.tell_positions({launch.id: FIRST})
 
@@ -204,10 +204,10 @@ async def test_a_place_that_is_told_late_is_not_passed_on(
     assert await anext(following) == ()
 
 
-async def test_a_launch_that_is_back_in_line_has_a_place_again_and_falls_to_0_again(
-    store: GatedStore, in_line: tuple[Feed, Launch, Following]
+async def test_a_launch_that_is_back_in_queue_has_a_place_again_and_falls_to_0_again(
+    store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
-    feed, launch, following = in_line
+    feed, launch, following = in_queue
     await store.append(launch, PULLING)
     assert await anext(following) == ADMITTED
     assert await phases(following) == [Status.LAUNCHING]
@@ -222,25 +222,25 @@ async def test_a_launch_that_is_back_in_line_has_a_place_again_and_falls_to_0_ag
 
 
 async def test_there_is_a_line_to_see_while_a_launch_that_is_followed_stands_in_it(
-    store: GatedStore, in_line: tuple[Feed, Launch, Following]
+    store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
-    feed, launch, _ = in_line
-    seen = [feed.see_a_line]
+    feed, launch, _ = in_queue
+    seen = [feed.see_a_queue]
     await store.append(launch, PULLING)
 
-    assert [*seen, feed.see_a_line] == [True, False]
+    assert [*seen, feed.see_a_queue] == [True, False]
 
 
 async def test_there_is_no_line_to_see_before_anybody_follows(store: GatedStore) -> None:
     feed = Feed(store, idle_s=60)
     await accepted(store)
 
-    assert not feed.see_a_line
+    assert not feed.see_a_queue
 
 
-async def test_there_is_no_line_to_see_once_nobody_follows(in_line: tuple[Feed, Launch, Following]) -> None:
-    feed, _, following = in_line
-    seen = [feed.see_a_line]
+async def test_there_is_no_line_to_see_once_nobody_follows(in_queue: tuple[Feed, Launch, Following]) -> None:
+    feed, _, following = in_queue
+    seen = [feed.see_a_queue]
     await following.aclose()
 
-    assert [*seen, feed.see_a_line] == [True, False]
+    assert [*seen, feed.see_a_queue] == [True, False]

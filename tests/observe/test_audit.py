@@ -11,13 +11,13 @@ import pytest
 from jsonschema import Draft7Validator, FormatChecker
 from jupyter_events import EventLogger
 
-from hublaunch.keys import read_keys
+from hublaunch.files.keys import read_keys
 from hublaunch.observe import audit
 from hublaunch.observe.audit import SCHEMA, AuditLog, operator
 from hublaunch.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.processes import events, launch, replica, started
-from tests.served import BODY, Service, serve
+from tests.support.processes import events, launch, replica, started
+from tests.support.served import BODY, Service, serve
 
 SCHEMA_FILE = Path(audit.__file__).with_name("audit-1.json")
 _META = {"__timestamp__", "__schema__", "__schema_version__", "__metadata_version__"}

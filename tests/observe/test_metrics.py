@@ -13,8 +13,8 @@ from hublaunch.launch.errors import LaunchError
 from hublaunch.launch.model import Problem
 from hublaunch.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.postgres import Postgres
-from tests.served import Service, serve
+from tests.support.postgres import Postgres
+from tests.support.served import Service, serve
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -90,7 +90,7 @@ async def test_ready_by_a_second_attempt_is_no_success_of_the_first(service: Ser
     assert value(samples, "launches_ready_first_attempt_total") == 0
 
 
-async def test_a_launch_that_the_hub_sends_back_in_line_is_counted(service: Service, hub: FakeHub) -> None:
+async def test_a_launch_that_the_hub_sends_back_in_queue_is_counted(service: Service, hub: FakeHub) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"})
 
     assert await ended(service) == "ready"
@@ -116,7 +116,7 @@ async def test_what_is_under_way_is_told_as_it_stands(service: Service, hub: Fak
     assert value(await scrape(service), "launches_in_progress") == 0
 
 
-async def test_the_line_and_its_oldest_are_told(settings: Settings, hub: FakeHub) -> None:
+async def test_the_queue_and_its_oldest_are_told(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service:
         first, second = await service.launch(), await service.launch()

@@ -25,8 +25,8 @@ from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.asgi_server import AsgiServer, Receive, Scope, Send
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.launching import SEALER, Launching, launching
-from tests.served import BODY, serve
+from tests.support.launching import SEALER, Launching, launching
+from tests.support.served import BODY, serve
 
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
 REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")

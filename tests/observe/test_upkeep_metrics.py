@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from hublaunch.hub.client import HubClient
-from hublaunch.launch.guard import Guard
 from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.rules.guard import Guard
 from hublaunch.observe.metrics import Metrics
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.launching import SEALER, launching
+from tests.support.launching import SEALER, launching
 
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
 UNGUARDED = Guard(mode="off", failure_limit=4)

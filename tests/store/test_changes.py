@@ -5,11 +5,11 @@ from contextvars import ContextVar
 
 import pytest
 
+from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.changes import Accepted, Adopted, CancelRequested, Change, Cleaned, Stopped
-from hublaunch.launch.errors import LaunchNotFound, LineFull
-from hublaunch.launch.guard import Guard
-from hublaunch.launch.idempotency import IdempotencyKey
+from hublaunch.launch.errors import LaunchNotFound, QueueFull
 from hublaunch.launch.model import Caller, Event
+from hublaunch.launch.rules.guard import Guard
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from tests.store.launches import FAILED, PULLING, READY, new_launch, second_attempt
@@ -31,7 +31,7 @@ async def test_an_acceptance_is_told_once_for_its_key_and_not_if_it_is_refused(s
 
     await store.accept(launch, key)
     await store.accept(new_launch(caller=ADA), key)
-    with pytest.raises(LineFull):
+    with pytest.raises(QueueFull):
         await store.accept(new_launch(caller=ADA), most_under_way=1)
 
     assert told == [Accepted(launch=launch)]
@@ -121,7 +121,7 @@ async def test_listeners_are_called_in_the_context_of_whoever_asked(store: SqlLa
     assert heard == ["this test", "this test"]
 
 
-async def test_how_long_the_oldest_in_line_has_waited_is_told_with_how_many_do(store: SqlLaunchStore) -> None:
+async def test_how_long_the_oldest_in_queue_has_waited_is_told_with_how_many_do(store: SqlLaunchStore) -> None:
     empty = await store.capacity(guard=UNGUARDED, most=50)
     waiting, admitted, ended = new_launch(), new_launch(), new_launch()
     for launch in (admitted, waiting, ended):

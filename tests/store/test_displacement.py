@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hublaunch.launch.errors import LineFull, QuotaReached
-from hublaunch.launch.line import Waiting, equal
+from hublaunch.launch.errors import QueueFull, QuotaReached
 from hublaunch.launch.model import Caller, Event, Launch, Status, Step
 from hublaunch.launch.ports import LaunchStore, Wanted
-from hublaunch.launch.quotas import Quota, Scope
+from hublaunch.launch.rules.queue_order import Waiting, equal
+from hublaunch.launch.rules.quotas import Quota, Scope
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
-from tests.launching import UNGUARDED
 from tests.store.databases import postgresql_only
 from tests.store.launches import CANCELLED, new_launch
+from tests.support.launching import UNGUARDED
 
 MOST = 6
 
@@ -71,7 +71,7 @@ async def test_a_full_queue_ends_up_shared_and_then_refuses(store: SqlLaunchStor
         await accept(store, SMALL)
 
     for caller in (SMALL, BIG):
-        with pytest.raises(LineFull):
+        with pytest.raises(QueueFull):
             await accept(store, caller)
     assert await under_way(store) == {BIG.key: MOST // 2, SMALL.key: MOST // 2}
 
@@ -84,7 +84,7 @@ async def test_a_launch_that_was_ever_admitted_makes_no_room(store: SqlLaunchSto
     await store.put_back(queue[2], busy, time_left_s=9, waits_until=queue[2].deadline_at, pause_s=60)
 
     await accept(store, SMALL)
-    with pytest.raises(LineFull):
+    with pytest.raises(QueueFull):
         await accept(store, SMALL)
 
     assert {launch.id for launch in await store.launches(Wanted(is_active=True, caller=BIG), limit=None)} == {
@@ -113,7 +113,7 @@ async def test_many_that_are_accepted_at_once_each_find_room_and_the_bound_holds
     found = await under_way(store)
     assert sum(found.values()) == MOST
     assert max(found.values()) == 1
-    assert all(isinstance(outcome, Launch | LineFull) for outcome in outcomes)
+    assert all(isinstance(outcome, Launch | QueueFull) for outcome in outcomes)
 
 
 async def test_a_burst_of_a_caller_makes_room_within_one_transaction(store: SqlLaunchStore) -> None:
@@ -169,7 +169,7 @@ async def test_an_admission_leaves_out_what_made_room_since_it_looked(
     await store.append(launch, CANCELLED)
     waiting = Waiting(launch_id=launch.id, caller="anonymous:192.0.2.1", repo_url="", image=launch.request.image)
     with monkeypatch.context() as stale:
-        stale.setattr("hublaunch.store.line._waiting_and_turns", lambda _: ([waiting], {}))
+        stale.setattr("hublaunch.store.queue._waiting_and_turns", lambda _: ([waiting], {}))
 
         through = await store.admit(most=5, weight=equal, guard=UNGUARDED)
 
@@ -201,5 +201,5 @@ async def test_three_processes_keep_the_bound_and_displace_each_launch_once(url:
         assert MOST + len(accepted) - ended.total() == MOST
         assert set(ended.values()) == {1}
         assert not [
-            outcome for outcome in outcomes if isinstance(outcome, Exception) and not isinstance(outcome, LineFull)
+            outcome for outcome in outcomes if isinstance(outcome, Exception) and not isinstance(outcome, QueueFull)
         ]

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text, update
 
+from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.errors import StorageFull
-from hublaunch.launch.idempotency import IdempotencyKey
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Step
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore

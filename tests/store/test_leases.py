@@ -12,7 +12,7 @@ from hublaunch.launch.ports import LaunchStore, LeaseLost
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import launch_owners
-from hublaunch.tasks import Background
+from hublaunch.wiring.tasks import Background
 from tests.store.databases import postgresql_only, sqlite_only
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch, second_attempt
 

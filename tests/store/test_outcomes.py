@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from hublaunch.launch.guard import FAILING_FOR, PROVEN_FOR, Guard, known_as
 from hublaunch.launch.model import Caller, FailedSpawn, Launch, LaunchRequest, Step
 from hublaunch.launch.ports import LetThrough
+from hublaunch.launch.rules.guard import FAILING_FOR, PROVEN_FOR, Guard, known_as
 from hublaunch.sealing import Sealer
 from hublaunch.store import outcomes
 from hublaunch.store.database import beside

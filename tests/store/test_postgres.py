@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.event import listens_for
 
-from hublaunch.launch.admission import Position
+from hublaunch.launch.course.admission import Position
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Event, Launch
 from hublaunch.sealing import Sealer
@@ -19,11 +19,11 @@ from hublaunch.store.errors import DatabaseUnreachable, SchemaUnknown
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import metadata
 from hublaunch.store.writes import Append, append
-from hublaunch.tasks import Background
-from tests.postgres import Postgres
+from hublaunch.wiring.tasks import Background
 from tests.store.databases import postgresql_only
 from tests.store.launches import PULLING, READY, new_launch
 from tests.store.writing import held_writer
+from tests.support.postgres import Postgres
 
 pytestmark = [postgresql_only, pytest.mark.timeout(60)]
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, create_engine, text, update
 
-from hublaunch.launch.errors import LineFull, QuotaReached
+from hublaunch.launch.errors import QueueFull, QuotaReached
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
 from hublaunch.launch.ports import LaunchStore, Wanted
-from hublaunch.launch.quotas import Limits, Quota, Rule, Scope, counted_as
+from hublaunch.launch.rules.quotas import Limits, Quota, Rule, Scope, counted_as
 from hublaunch.sealing import Sealer
 from hublaunch.store.migrations import configuration
 from hublaunch.store.sql import SqlLaunchStore
@@ -126,21 +126,21 @@ async def test_a_full_line_holds_over_them_too(store: LaunchStore, url: str, sea
             return_exceptions=True,
         )
 
-    assert sum(isinstance(outcome, LineFull) for outcome in outcomes) == 17
+    assert sum(isinstance(outcome, QueueFull) for outcome in outcomes) == 17
     assert len(await store.launches(Wanted(), limit=99)) == 3
 
 
 @sqlite_only
 @pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
 async def test_a_long_history_costs_nothing_when_they_are_counted(store: SqlLaunchStore, quota: Quota) -> None:
-    from hublaunch.store import counts
+    from hublaunch.store import quota_counts
 
     if quota.name is not None:
-        query = counts._OF_NAME[quota.scope]
+        query = quota_counts._OF_NAME[quota.scope]
     elif quota.pattern is not None:
-        query = counts._OF_NAMES[quota.scope]
+        query = quota_counts._OF_NAMES[quota.scope]
     else:
-        query = counts._ALL
+        query = quota_counts._ALL
 
     sql = re.sub(r"\?", "''", str(query.compile(store._database.reading)))
     with store._database.reading.connect() as connection:

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert, select, update
 
-from hublaunch.launch.rate_limit import Limit, Rate
+from hublaunch.launch.rules.rate_limit import Limit, Rate
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import rate_limits
-from tests.postgres import Postgres
 from tests.store.databases import postgresql_only
 from tests.store.launches import new_launch
+from tests.support.postgres import Postgres
 
 HOUR = Rate(5, 3600)
 ADA = Limit(name="caller", subject="hub:ada", rate=HOUR)

@@ -25,8 +25,8 @@ from hublaunch.launch.ports import LeaseLost
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import launch_owners
-from tests.postgres import Postgres
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch, second_attempt
+from tests.support.postgres import Postgres
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 
 from hublaunch.api.rate_headers import is_counted, note_verdict
-from hublaunch.api.sight import known_caller
+from hublaunch.api.visibility import known_caller
 from hublaunch.launch.errors import RateLimited
 from hublaunch.launch.model import Caller
 

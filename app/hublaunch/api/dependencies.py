@@ -11,18 +11,18 @@ from typing import Annotated
 from fastapi import Depends, Header, Query, Request, Security
 from fastapi.security import HTTPBearer
 
-from hublaunch.api.auth import Callers, LaunchSecrets
-from hublaunch.api.capacity import CapacityReport
+from hublaunch.api.callers.auth import Callers, LaunchSecrets
 from hublaunch.api.counting import count_launch
 from hublaunch.api.health import Health
-from hublaunch.api.sight import Sight, sight
+from hublaunch.api.status import CapacityReport
 from hublaunch.api.views import Views
-from hublaunch.launch.binder_images import BinderImages
+from hublaunch.api.visibility import Sight, sight
+from hublaunch.binderhub.images import BinderImages
+from hublaunch.launch.acceptance.rate_limiter import RateLimiter
+from hublaunch.launch.acceptance.service import LaunchService
 from hublaunch.launch.feed import Feed
-from hublaunch.launch.limiter import RateLimiter
 from hublaunch.launch.model import Caller, Launch
-from hublaunch.launch.policy import Policy
-from hublaunch.launch.service import LaunchService
+from hublaunch.launch.rules.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,11 +17,11 @@ from hublaunch.api.counting import too_many_invalid
 from hublaunch.api.problem_page import POLICY, problem_page, wants_page
 from hublaunch.api.rate_headers import rate_headers
 from hublaunch.api.schemas import LaunchBody
-from hublaunch.api.sight import is_for_operator
 from hublaunch.api.views import problem_view
+from hublaunch.api.visibility import is_for_operator
 from hublaunch.launch import errors
-from hublaunch.launch.messages import clean
 from hublaunch.launch.model import Problem
+from hublaunch.launch.rules.messages import clean
 
 STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.InternalError: 500,
@@ -45,7 +45,7 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.LaunchNotFound: 404,
     errors.LaunchGone: 410,
     errors.ServerStopped: 410,
-    errors.LineFull: 503,
+    errors.QueueFull: 503,
     errors.StorageFull: 503,
     errors.IdempotencyKeyReused: 422,
     errors.SecretRequired: 403,
@@ -313,7 +313,7 @@ def _launch_response(
 
 def _retry_after_s(error: errors.LaunchError, status: int) -> int | None:
     """Whole seconds after which the same request may succeed; None if waiting does not help."""
-    if isinstance(error, errors.QuotaReached | errors.LineFull | errors.StorageFull | errors.RateLimited):
+    if isinstance(error, errors.QuotaReached | errors.QueueFull | errors.StorageFull | errors.RateLimited):
         return error.retry_after_s
     if isinstance(error, errors.ImageFailing):
         return max(1, math.ceil((error.until - datetime.now(UTC)).total_seconds()))

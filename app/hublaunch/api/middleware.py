@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hublaunch.api.address import place_of
+from hublaunch.api.callers.address import place_of
 from hublaunch.api.errors import http_problem
 
 BODY_MAX_BYTES = 65_536

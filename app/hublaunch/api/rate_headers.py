@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from hublaunch.launch.rate_limit import Limit, Room, Verdict, whole_seconds
+from hublaunch.launch.rules.rate_limit import Limit, Room, Verdict, whole_seconds
 
 DOCUMENTED_RATES: Mapping[str, Any] = {
     "RateLimit-Policy": {

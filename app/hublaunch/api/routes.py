@@ -22,13 +22,13 @@ from hublaunch.api.dependencies import (
 from hublaunch.api.errors import DOCUMENTED_EVERYWHERE, documented
 from hublaunch.api.rate_headers import DOCUMENTED_RATES, rate_headers
 from hublaunch.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchEvent, LaunchPage, Session
-from hublaunch.api.sight import Sight, sight
 from hublaunch.api.sse import EventStream, event_blocks, wants_stream
-from hublaunch.launch.account import NAME_MAX
+from hublaunch.api.visibility import Sight, sight
+from hublaunch.launch.acceptance.account import NAME_MAX
 from hublaunch.launch.errors import AccessDenied, AlreadyRunning, LaunchNotFound, SecretRequired, Unauthenticated
 from hublaunch.launch.model import Launch, Status
 from hublaunch.launch.ports import Wanted
-from hublaunch.launch.request import IMAGE_MAX, REPO_URL_MAX, launch_request
+from hublaunch.launch.rules.request import IMAGE_MAX, REPO_URL_MAX, launch_request
 
 router = APIRouter(tags=["launch"], dependencies=[DOCUMENTED_CREDENTIALS], responses=DOCUMENTED_EVERYWHERE)
 
@@ -74,7 +74,7 @@ _EVENT_SCHEMA = LaunchEvent.model_json_schema(ref_template="#/components/schemas
 del _EVENT_SCHEMA["$defs"]
 _STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
     "description": "The events from the first, or from after the cursor, to the last (ready, failed or cancelled). "
-    "Stored events are unnamed and carry an `id`; `heartbeat` and, in line, `position` (`position`, `queue_size`, "
+    "Stored events are unnamed and carry an `id`; `heartbeat` and, in the queue, `position` (`position`, `queue_size`, "
     "`eta_s`, `eta_basis`; 0 once admitted) are named and carry none. A reconnect with "
     "`Last-Event-ID` misses and repeats nothing.",
     "content": {

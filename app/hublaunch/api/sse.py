@@ -15,9 +15,9 @@ from sse_starlette import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
 from hublaunch.api.accept import names_type
-from hublaunch.api.sight import Sight
 from hublaunch.api.views import Views
-from hublaunch.launch.admission import Position
+from hublaunch.api.visibility import Sight
+from hublaunch.launch.course.admission import Position
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Launch
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from hublaunch.api.sight import Sight
+from hublaunch.api.visibility import Sight
 from hublaunch.launch.model import Event, Launch, Problem, Status
-from hublaunch.launch.path import opened_at
+from hublaunch.launch.rules.path import opened_at
 
 PROBLEM_TYPE = "urn:hublaunch:problem:"
 

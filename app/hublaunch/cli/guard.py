@@ -21,7 +21,7 @@ def show_guard(context: typer.Context) -> None:
     """Tell how things stand: whether launches are held back, why, and which images are refused."""
     if context.invoked_subcommand is not None:
         return
-    from hublaunch.guarding import guard_lines  # noqa: PLC0415 - the command line stays light
+    from hublaunch.doctor.guard import guard_lines  # noqa: PLC0415 - the command line stays light
 
     with _told_faults():
         typer.echo("\n".join(guard_lines()))
@@ -36,7 +36,7 @@ def clear_guard(
     Run it where the service runs: it writes into the database of LAUNCHER_DATABASE_URL, and the service goes on within
     a second.
     """
-    from hublaunch.guarding import clear_guard as clear  # noqa: PLC0415 - as above
+    from hublaunch.doctor.guard import clear_guard as clear  # noqa: PLC0415 - as above
 
     with _told_faults(), audited() as audit:
         done = clear(image or None)

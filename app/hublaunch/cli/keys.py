@@ -11,7 +11,7 @@ from hublaunch.cli.audited import audited
 from hublaunch.cli.table import aligned
 
 if TYPE_CHECKING:
-    from hublaunch.keys import ApiKey
+    from hublaunch.files.keys import ApiKey
 
 keys = typer.Typer(
     name="keys",
@@ -52,7 +52,7 @@ def keys_add(
     """
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
-    from hublaunch.keys import add_key  # noqa: PLC0415
+    from hublaunch.files.keys import add_key  # noqa: PLC0415
 
     with _told_faults(), audited() as audit:
         entry, key = add_key(
@@ -75,7 +75,7 @@ def keys_list(
     file: KeysFile = None, *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False
 ) -> None:
     """List the keys and what they may do."""
-    from hublaunch.keys import read_keys  # noqa: PLC0415
+    from hublaunch.files.keys import read_keys  # noqa: PLC0415
 
     with _told_faults():
         path = _keys_file(file)
@@ -93,7 +93,7 @@ def keys_list(
 @keys.command("revoke")
 def keys_revoke(name: KeyName, file: KeysFile = None) -> None:
     """Take a key away. A running service refuses it at once; launches made with it go on."""
-    from hublaunch.keys import revoke_key  # noqa: PLC0415
+    from hublaunch.files.keys import revoke_key  # noqa: PLC0415
 
     with _told_faults(), audited() as audit:
         revoke_key(_keys_file(file), name)
@@ -113,7 +113,7 @@ def _keys_file(given: Path | None) -> Path:
 
 @contextmanager
 def _told_faults() -> Generator[None]:
-    from hublaunch.keys import KeysFault  # noqa: PLC0415
+    from hublaunch.files.keys import KeysFault  # noqa: PLC0415
     from hublaunch.settings import SettingsFault  # noqa: PLC0415
 
     try:

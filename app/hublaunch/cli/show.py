@@ -47,7 +47,7 @@ class JsonLines:
 
 
 class Lines:
-    """A line for each event, and for each change of the place in the queue."""
+    """A line for each event, and for each change of the place in line."""
 
     def __init__(self) -> None:
         self._place: tuple[int, int] | None = None

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 import httpx
 
 from hublaunch.client.errors import LaunchClientError, ServiceUnavailable, UnexpectedAnswer, Unreachable
+from hublaunch.client.event_stream import EventStream, EventTooLarge
 from hublaunch.client.exchange import Exchange
 from hublaunch.client.model import LaunchEvent, Position
-from hublaunch.event_stream import EventStream, EventTooLarge
 
 _DIGITS_MAX = 10
 """No launch has as many events as a number of so many digits."""

@@ -19,11 +19,11 @@ from hublaunch.demo.images import ACTED_IMAGES
 from hublaunch.demo.process import HubProcess, free_port
 from hublaunch.demo.proxy import proxy_command, proxy_directory
 from hublaunch.demo.settings import DemoSettings, allowed_origins, demo_settings
-from hublaunch.logs import configure_logging
 from hublaunch.main import create_app
-from hublaunch.serving import Server, server_config
+from hublaunch.serving.server import Server, server_config
 from hublaunch.store.errors import StoreError
 from hublaunch.store.sqlite import FileLock
+from hublaunch.wiring.logs import configure_logging
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from hublaunch.demo.check import CHECK_BODY
 from hublaunch.demo.errors import DemoError
 from hublaunch.demo.images import ACTED_IMAGES
 from hublaunch.demo.process import HubProcess
-from hublaunch.setting_types import Origins
 from hublaunch.settings import Settings
+from hublaunch.settings.types import Origins
 
 _ORIGINS_VARIABLE = "LAUNCHER_CORS_ORIGINS"
 _NEVER_PAUSES = 1_000_000

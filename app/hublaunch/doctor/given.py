@@ -2,12 +2,12 @@
 
 from collections.abc import Generator
 
-from hublaunch.access import check_access
 from hublaunch.doctor.finding import Finding
-from hublaunch.keys import KeysFault, read_keys
+from hublaunch.files.keys import KeysFault, read_keys
+from hublaunch.files.limits import LimitsFault, read_limits
 from hublaunch.launcher import binder_images_of, policy_of
-from hublaunch.limits_file import LimitsFault, read_limits
 from hublaunch.settings import Settings, SettingsFault, unknown_variables
+from hublaunch.wiring.access import check_access
 
 _CHECK = "settings"
 

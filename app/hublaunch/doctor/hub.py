@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 import httpx
 from ulid import ULID
 
-from hublaunch.access import makes_temporary_users
 from hublaunch.doctor.finding import Finding, ahead_s, clock
 from hublaunch.hub.check import missing_scopes, needed_scopes, needless_scopes
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.paths import quoted
 from hublaunch.launch.errors import HubError, HubRefused
 from hublaunch.settings import Settings
+from hublaunch.wiring.access import makes_temporary_users
 
 _HUBS = (4, 6)
 """The oldest and the newest major version of JupyterHub that hublaunch is tested with."""

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from hublaunch.doctor.finding import Finding, clock
-from hublaunch.guarding import guard_state
+from hublaunch.doctor.guard import guard_state
 from hublaunch.settings import Settings
 from hublaunch.store.errors import StoreError
-from hublaunch.store.look import look
+from hublaunch.store.inspect import look
 
 
 async def examine_records(settings: Settings) -> AsyncGenerator[Finding]:

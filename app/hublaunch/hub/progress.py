@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from hublaunch.event_stream import EventStream, EventTooLarge
+from hublaunch.client.event_stream import EventStream, EventTooLarge
 from hublaunch.hub.markup import words_of
 from hublaunch.hub.operations import Operation
 from hublaunch.launch.errors import HubUnavailable

@@ -25,7 +25,7 @@ from hublaunch.launch.errors import (
     NameTaken,
     NotTheHub,
 )
-from hublaunch.launch.messages import clean
+from hublaunch.launch.rules.messages import clean
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from hublaunch.launch.messages import clean
 from hublaunch.launch.ports import Identity, Server, User
+from hublaunch.launch.rules.messages import clean
 
 _START_MARK = re.compile(r'urlArgs: "v=(\d+)"')
 

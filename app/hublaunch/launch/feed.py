@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from hublaunch.launch.admission import Position
+from hublaunch.launch.course.admission import Position
 from hublaunch.launch.model import Event, Status
 from hublaunch.launch.ports import LaunchStore
 
@@ -20,7 +20,7 @@ class _Tail:
         self.followers = 0
         self.reading: asyncio.Task[None] | None = None
         self.position: Position | None = None
-        """Where the launch stands in line, while it does."""
+        """Where the launch stands in the queue, while it does."""
         self.is_gone = False
         """Whether the log was removed from the store."""
         self._stored = 1
@@ -41,7 +41,7 @@ class _Tail:
         return bool(self.events) and self.events[-1].phase.ends_stream
 
     @property
-    def is_in_line(self) -> bool:
+    def is_in_queue(self) -> bool:
         """Whether the launch waits, as far as its log is here."""
         return bool(self.events) and self.events[-1].phase is Status.WAITING
 
@@ -64,8 +64,8 @@ class _Tail:
             self.wake()
 
     def stand(self, position: Position | None) -> None:
-        """The launch stands there in line, or does not any more; what is told late of one that does not is dropped."""
-        position = position if self.is_in_line else None
+        """Set the launch's place in the queue, None once it has left. A place that arrives after that is dropped."""
+        position = position if self.is_in_queue else None
         if position != self.position:
             self.position = position
             self.wake()
@@ -76,7 +76,7 @@ class _Tail:
             self._stored = max(self._stored, event.seq)
             if event.seq == len(self.events) + 1:
                 self.events.append(event)
-        if not self.is_in_line:
+        if not self.is_in_queue:
             self.position = None
         self.wake()
 
@@ -150,12 +150,12 @@ class Feed:
             tail.note(seq)
 
     @property
-    def see_a_line(self) -> bool:
-        """Whether anybody here follows a launch that waits in line."""
-        return any(tail.is_in_line and tail.followers for tail in self._tails.values())
+    def see_a_queue(self) -> bool:
+        """Whether anybody here follows a launch that waits in the queue."""
+        return any(tail.is_in_queue and tail.followers for tail in self._tails.values())
 
     def tell_positions(self, positions: Mapping[str, Position]) -> None:
-        """Tell followers of launches in line where those stand."""
+        """Tell followers of launches in the queue where those stand."""
         for launch_id, tail in self._tails.items():
             tail.stand(positions.get(launch_id))
 
@@ -184,9 +184,9 @@ class Feed:
         """The events of a launch above `after`, in order and without gaps, as many at a time as there are.
 
         Followers who have come as far as each other are given the same object. Between the events comes the launch's
-        position in line, whenever that has changed; whoever was told of one is told of position 0 before the events of
-        an admitted launch. An empty sequence tells that nothing came for the idle time. Ends after the event that ends
-        the launch's stream, with the feed, or with a log that is not there any more. Between two items it holds
+        position in the queue, whenever it has changed. A follower that got a position gets position 0 before the
+        events of an admitted launch. An empty sequence means that nothing came for the idle time. Ends after the event
+        that ends the launch's stream, with the feed, or with a log that no longer exists. Between two items it holds
         nothing but memory; close it (`aclosing`) to stop following.
         """
         tail = self._tail(launch_id)

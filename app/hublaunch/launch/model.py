@@ -15,7 +15,7 @@ DEFAULT_SERVER = ""
 class Status(StrEnum):
     """Where a launch stands. The phase of an event is one of these, never `stopped`."""
 
-    WAITING = "waiting"  # accepted; nothing asked of the Hub yet, or back in line at the Hub's 429
+    WAITING = "waiting"  # accepted; nothing asked of the Hub yet, or back in the queue at the Hub's 429
     LAUNCHING = "launching"  # an attempt is under way at the Hub
     READY = "ready"  # the server itself has answered
     FAILED = "failed"  # no further attempt can help
@@ -186,7 +186,7 @@ class Launch:
     status: Status
     created_at: datetime
     deadline_at: datetime
-    """When `launch_timeout` is used up; while it waits in line, when it has waited for too long."""
+    """When `launch_timeout` is used up; while it waits in the queue, when it has waited for too long."""
     attempt: Attempt
     """The latest attempt."""
     last_event: Event
@@ -195,9 +195,9 @@ class Launch:
     launching_at: datetime | None = None
     """When the Hub was first asked."""
     admitted_at: datetime | None = None
-    """When it was last admitted; None while it waits in line."""
+    """When it was last admitted; None while it waits in the queue."""
     time_left_s: float = 0
-    """What is left of `launch_timeout` while it waits in line."""
+    """What is left of `launch_timeout` while it waits in the queue."""
     cancel_requested_at: datetime | None = None
     ended_at: datetime | None = None
     """When it was ready, failed or cancelled."""
@@ -213,7 +213,7 @@ class Launch:
 
     @property
     def remaining_s(self) -> float:
-        """What is left of `launch_timeout`, which does not run while the launch waits in line."""
+        """What is left of `launch_timeout`, which does not run while the launch waits in the queue."""
         if self.admitted_at is None:
             return self.time_left_s
         return max(0.0, (self.deadline_at - datetime.now(UTC)).total_seconds())

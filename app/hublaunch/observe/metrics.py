@@ -15,9 +15,9 @@ from ulid import ULID
 
 from hublaunch.launch.changes import Accepted, Adopted, Change, Cleaned, Stopped
 from hublaunch.launch.errors import Displaced
-from hublaunch.launch.guard import GuardState
 from hublaunch.launch.model import Event, Status
 from hublaunch.launch.ports import Capacity
+from hublaunch.launch.rules.guard import GuardState
 from hublaunch.observe.native import NativeHistogram
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,8 @@ _OF_ALL = "Of all replicas that share the database: take max() over them, not su
 
 
 _STANDING: Mapping[str, tuple[str, Callable[[Capacity], float]]] = {
-    "queue_size": ("Launches in line.", lambda now: now.waiting),
-    "queue_oldest_seconds": ("Since the oldest in line was accepted.", lambda now: _age_s(now.waiting_since)),
+    "queue_size": ("Launches in the queue.", lambda now: now.waiting),
+    "queue_oldest_seconds": ("Since the oldest in the queue was accepted.", lambda now: _age_s(now.waiting_since)),
     "launches_in_progress": ("Launches admitted to the Hub.", lambda now: now.launching),
     "launches_ready": ("Launches whose servers are up, as far as is known.", lambda now: now.ready),
     "hub_busy_seconds": ("How long the Hub still asks to be left alone (429).", lambda now: now.hub_busy_for_s or 0),
@@ -179,10 +179,10 @@ class Metrics:
         }
         """The histograms that are native ones too, by their name and outcome."""
         self._queue_s = self._histogram(
-            "launch_queue_seconds", "From the request to its admission, or its end in line.", QUEUE_BUCKETS_S
+            "launch_queue_seconds", "From the request to its admission, or its end in the queue.", QUEUE_BUCKETS_S
         )
         self._put_backs = self._counter(
-            "launch_put_backs", "Launches that stand in line again, as the Hub was at its limit (429)."
+            "launch_put_backs", "Launches that stand in the queue again, as the Hub was at its limit (429)."
         )
         events = self._counter("events_appended", "Events stored of launches, by phase.", "phase")
         self._events: Mapping[Status, Counter] = {

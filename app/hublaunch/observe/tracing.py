@@ -28,8 +28,8 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from hublaunch.launch.about import attempt_at_hand
 from hublaunch.launch.changes import Accepted, Adopted, Change
+from hublaunch.launch.log_context import attempt_at_hand
 from hublaunch.launch.model import Event, Launch, Status
 from hublaunch.observe.trace_ids import Ids, accepted_at, attempt_ids, launch_ids
 

@@ -8,14 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hublaunch.launch.errors import AlreadyLaunching, AlreadyRunning, IdempotencyKeyReused, LineFull, QuotaReached
-from hublaunch.launch.idempotency import IdempotencyKey
-from hublaunch.launch.line import Weight
+from hublaunch.launch.acceptance.idempotency import IdempotencyKey
+from hublaunch.launch.errors import AlreadyLaunching, AlreadyRunning, IdempotencyKeyReused, QueueFull, QuotaReached
 from hublaunch.launch.model import Event, Launch
 from hublaunch.launch.ports import Only
-from hublaunch.launch.quotas import Quota
-from hublaunch.store.counts import active
+from hublaunch.launch.rules.queue_order import Weight
+from hublaunch.launch.rules.quotas import Quota
 from hublaunch.store.displacement import displace
+from hublaunch.store.quota_counts import active
 from hublaunch.store.reads import page
 from hublaunch.store.rows import attempt_row, event_row, launch_row
 from hublaunch.store.tables import Instant, launch_attempts, launch_events, launches
@@ -99,7 +99,7 @@ def accept(connection: Connection, accepts: Sequence[Accept]) -> Sequence[Accept
     """Store launches, each with its attempt and its first event, under LOCK.
 
     Where the queue is full, other launches make room. IdempotencyKeyReused, AlreadyRunning, AlreadyLaunching,
-    QuotaReached, LineFull.
+    QuotaReached, QueueFull.
     """
     outcomes = [_insert_keyed(connection, accept) if accept.key else _first_event(accept) for accept in accepts]
     if unkeyed := [_row(accept) for accept in accepts if accept.key is None]:
@@ -174,7 +174,7 @@ def _check_quotas(connection: Connection, accepts: Sequence[Accept]) -> None:
 
 
 def _make_room(connection: Connection, accepts: Sequence[Accept]) -> Mapping[str, Event]:
-    """End as many launches as are too many; the last event of each, by the launch that it made room for. LineFull."""
+    """End as many launches as are too many; the last event of each, by the launch that it made room for. QueueFull."""
     most = min((accept.most_under_way for accept in accepts if accept.most_under_way is not None), default=None)
     if most is None:
         return {}
@@ -185,5 +185,5 @@ def _make_room(connection: Connection, accepts: Sequence[Accept]) -> Mapping[str
     displaced = displace(connection, newcomers, excess, weight=accepts[0].weight, owner=accepts[0].owner)
     if displaced is None:
         _check_quotas(connection, accepts)
-        raise LineFull(most)
+        raise QueueFull(most)
     return displaced

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from hublaunch.launch.displacing import Crowd
 from hublaunch.launch.errors import Displaced
-from hublaunch.launch.line import Weight
 from hublaunch.launch.model import Event, Launch, Problem, Status, Step
-from hublaunch.launch.networks import caller_name
-from hublaunch.store.shared import WORK, notify, now
+from hublaunch.launch.rules.displacement import Crowd
+from hublaunch.launch.rules.networks import caller_name
+from hublaunch.launch.rules.queue_order import Weight
+from hublaunch.store.pg import WORK, notify, now
 from hublaunch.store.tables import IS_ACTIVE, Instant, launch_attempts, launches
 from hublaunch.store.writes import Append, append
 

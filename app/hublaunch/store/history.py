@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, Integer, bindparam, func, select
 
-from hublaunch.store.shared import now
+from hublaunch.store.pg import now
 from hublaunch.store.tables import HAS_ENDED, NEVER_ASKED, Instant, launches
 from hublaunch.store.upkeep import IS_CLEAN, remove
 

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, ScalarSelect, bindparam, delete, insert, sele
 
 from hublaunch.launch.model import Attempt, Launch, Status
 from hublaunch.launch.ports import Admitted, Held
+from hublaunch.store.pg import WORK, notify, now
 from hublaunch.store.reads import of_ids
 from hublaunch.store.rows import ATTEMPT_COLUMNS, attempt_of
-from hublaunch.store.shared import WORK, notify, now
 from hublaunch.store.tables import IS_READY, Instant, launch_attempts, launch_owners, launches
 
 _NOW = bindparam("now", type_=Instant)

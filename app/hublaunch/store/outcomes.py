@@ -19,9 +19,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hublaunch.launch.guard import FAILING_FOR, PROVEN_FOR, Failing, Failure, Guard
 from hublaunch.launch.model import FailedSpawn
-from hublaunch.store.shared import now
+from hublaunch.launch.rules.guard import FAILING_FOR, PROVEN_FOR, Failing, Failure, Guard
+from hublaunch.store.pg import now
 from hublaunch.store.tables import Instant, admission, images, launch_attempts, launches, spawn_failures
 
 _AT = bindparam("instant", type_=Instant)

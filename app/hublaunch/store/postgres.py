@@ -10,8 +10,8 @@ from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from hublaunch.store.errors import DatabaseUnreachable
+from hublaunch.store.pg import CHANNEL, WORK
 from hublaunch.store.schema import migrate
-from hublaunch.store.shared import CHANNEL, WORK
 
 log = logging.getLogger(__name__)
 

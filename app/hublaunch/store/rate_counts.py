@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hublaunch.launch import rate_limit
-from hublaunch.launch.rate_limit import Levels, Limit, Verdict
-from hublaunch.store.shared import now
+from hublaunch.launch.rules import rate_limit
+from hublaunch.launch.rules.rate_limit import Levels, Limit, Verdict
+from hublaunch.store.pg import now
 from hublaunch.store.tables import Instant, rate_limits
 from hublaunch.store.writer import Writer
 

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
+from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.errors import IdempotencyKeyReused
-from hublaunch.launch.idempotency import IdempotencyKey
 from hublaunch.launch.model import Event, Launch, Status
 from hublaunch.launch.ports import Wanted
 from hublaunch.store.rows import EVENT_COLUMNS, LAUNCH_COLUMNS, event_of, launch_of

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status
-from hublaunch.launch.networks import groups_of
-from hublaunch.launch.quotas import Scope, counted_as
+from hublaunch.launch.rules.networks import groups_of
+from hublaunch.launch.rules.quotas import Scope, counted_as
 from hublaunch.store.tables import launch_attempts, launch_events, launches
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine, column, inspect, select, table, update
 
 from hublaunch.store.errors import SchemaUnknown
-from hublaunch.store.shared import lock, unlimit
+from hublaunch.store.pg import lock, unlimit
 
 HEAD = "0009"
 """The version that this release reads and writes; the newest in `migrations/versions`."""

@@ -11,22 +11,22 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from ulid import ULID
 
+from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.changes import Accepted, Adopted, CancelRequested, Change, Cleaned, Stopped
 from hublaunch.launch.errors import StorageFull
-from hublaunch.launch.guard import Failing, Guard
-from hublaunch.launch.idempotency import IdempotencyKey
-from hublaunch.launch.line import Weight, equal
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, Step
 from hublaunch.launch.ports import Capacity, Held, LetThrough, Only, Queue, Wanted
-from hublaunch.launch.quotas import Quota
+from hublaunch.launch.rules.guard import Failing, Guard
+from hublaunch.launch.rules.queue_order import Weight, equal
+from hublaunch.launch.rules.quotas import Quota
 from hublaunch.sealing import Sealer
 from hublaunch.store import (
     acceptance,
-    counts,
     history,
     leases,
-    line,
     outcomes,
+    queue,
+    quota_counts,
     rate_counts,
     reads,
     schema,
@@ -199,11 +199,11 @@ class SqlLaunchStore:
     async def due(self, launch_id: str) -> Sequence[Attempt]:
         return await self._read(leases.due, launch_id)
 
-    # --- the line -----------------------------------------------------------------------------------------------------
+    # --- the queue ------------------------------------------------------------
 
     async def admit(self, *, most: int, weight: Weight, guard: Guard) -> LetThrough:
-        admit = line.Admit(self._lease.owner, most, weight, guard)
-        return await self._writer.write(line.admit, admit, lock=line.LOCK)
+        admit = queue.Admit(self._lease.owner, most, weight, guard)
+        return await self._writer.write(queue.admit, admit, lock=queue.LOCK)
 
     async def failing(self, *, guard: Guard) -> Mapping[str, Failing]:
         return await self._read(outcomes.failing, guard)
@@ -212,17 +212,17 @@ class SqlLaunchStore:
         return await self._writer.write(outcomes.note_hub, outcomes.SeenHub(hub, before_s))
 
     async def queue(self, *, weight: Weight, lately_s: float) -> Queue:
-        return await self._read(line.queue, weight, lately_s)
+        return await self._read(queue.queue, weight, lately_s)
 
     async def capacity(self, *, guard: Guard, most: int) -> Capacity:
-        return await self._read(line.capacity, guard, most)
+        return await self._read(queue.capacity, guard, most)
 
     async def put_back(
         self, launch: Launch, step: Step, *, time_left_s: float, waits_until: datetime, pause_s: float
     ) -> None:
         append = writes.Append(launch.id, launch.fence, step, None)
-        back = line.PutBack(append, time_left_s, waits_until, pause_s)
-        await self._writer.write(line.put_back, back, on_stored=self._publish)
+        back = queue.PutBack(append, time_left_s, waits_until, pause_s)
+        await self._writer.write(queue.put_back, back, on_stored=self._publish)
 
     # --- who has which launch -----------------------------------------------------------------------------------------
 
@@ -246,7 +246,7 @@ class SqlLaunchStore:
         return await self._writer.write(upkeep.ready_to_look_up, upkeep.LookUp(every_s, limit))
 
     async def holders(self, quota: Quota, *, every_s: float, but: Collection[str], limit: int) -> Sequence[Launch]:
-        return await self._writer.write(counts.holders, counts.Holders(quota, every_s, but, limit))
+        return await self._writer.write(quota_counts.holders, quota_counts.Holders(quota, every_s, but, limit))
 
     async def remove_old(self, *, older_than_s: float, limit: int) -> int:
         return await self._writer.write(upkeep.remove_old, upkeep.Removal(_id_of(older_than_s), limit))

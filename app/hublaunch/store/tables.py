@@ -1,4 +1,4 @@
-"""The tables: launches, their attempts and events, whose they are, the line that they stand in, and rate limits."""
+"""The tables: launches, their attempts and events, whose they are, the queue that they stand in, and rate limits."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -80,7 +80,7 @@ launches = Table(
     Column("looked_up_at", Instant),  # when the Hub was last asked about a ready one
     Column("key_scope", Text),  # SHA-256 of the Idempotency-Key and whose it is
     Column("key_request", Text),  # SHA-256 of the request that came with it
-    Column("admitted_at", Instant),  # NULL while in line
+    Column("admitted_at", Instant),  # NULL while in the queue
     Column("time_left_s", Float, nullable=False, server_default="0"),  # from the next admission on
     # By these a launch is counted (`launch/quotas.py`). NULL where there is none, and in what an older release wrote.
     Column("caller_name", Text),

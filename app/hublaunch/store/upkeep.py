@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Integer, bindparam, delete, func, select, upd
 
 from hublaunch.launch.model import Launch
 from hublaunch.store import outcomes
+from hublaunch.store.pg import now
 from hublaunch.store.reads import of_ids
-from hublaunch.store.shared import now
 from hublaunch.store.tables import HAS_ENDED, IS_READY, Instant, launch_attempts, launches
 
 _READY = (

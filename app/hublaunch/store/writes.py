@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from hublaunch.launch.errors import LaunchNotFound
-from hublaunch.launch.guard import known_as
 from hublaunch.launch.model import Attempt, Event, Status, Step
 from hublaunch.launch.ports import LeaseLost
+from hublaunch.launch.rules.guard import known_as
 from hublaunch.store import outcomes
+from hublaunch.store.pg import WORK, is_shared, notify, now
 from hublaunch.store.rows import attempt_row, event_row
-from hublaunch.store.shared import WORK, is_shared, notify, now
 from hublaunch.store.tables import Instant, launch_attempts, launch_events, launches
 
 A = TypeVar("A")

@@ -10,7 +10,7 @@ const SILENT_MS = 2.5 * HEARTBEAT_MS;
  * Tells `on` what is heard of a launch, from its first event:
  *
  *   on.event(event)      a stored event; one that is told again replaces the one of its `seq` and what came after it
- *   on.position(place)   where it stands in line
+ *   on.position(place)   where it stands in the queue
  *   on.connection(is)    whether the service is heard
  *   on.ended(launch)     the launch as it stands, where its last event was missed
  *   on.refused(problem)  there is no such launch, or not any more

@@ -1,4 +1,4 @@
-// The words of <hub-launch>, and how places in line and times are told to people.
+// The words of <hub-launch>, and how places in the queue and times are told to people.
 
 /** What is said unless a page says it otherwise: by `element.texts`, or by attributes such as `text-launch`. */
 export const TEXTS = Object.freeze({
@@ -6,7 +6,7 @@ export const TEXTS = Object.freeze({
   asking: "Asking for a server",
   resuming: "Looking for your launch",
   resumingElsewhere: "Looking for the launch",
-  waiting: "Waiting in line",
+  waiting: "Waiting in the queue",
   launching: "Starting your server",
   launchingElsewhere: "Starting the server",
   ready: "Your server is ready",
@@ -15,8 +15,8 @@ export const TEXTS = Object.freeze({
   cancelling: "Cancelling",
   cancelled: "The launch was cancelled",
   stopped: "This server has ended",
-  next: "You are next in line",
-  position: "Number {position} of {size} in line",
+  next: "You are next in the queue",
+  position: "Number {position} of {size} in the queue",
   soon: "less than a minute to go",
   minute: "about a minute to go",
   minutes: "about {count} minutes to go",
@@ -78,7 +78,7 @@ export function clock(milliseconds) {
   return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 }
 
-/** A place in line, with the time to go where there is an estimate. */
+/** A place in the queue, with the time to go where there is an estimate. */
 export function place(position, texts) {
   const where =
     position.position <= 1

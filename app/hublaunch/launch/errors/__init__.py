@@ -20,7 +20,7 @@
     │   ├── QuotaReached               as many launches as allowed, of the caller or in all
     │   ├── RateLimited                too many requests in too short a time
     │   ├── IdempotencyKeyReused       the key came with another request before
-    │   ├── LineFull                   as many launches wait for their turn as may, and none makes room
+    │   ├── QueueFull                   as many launches wait for their turn as may, and none makes room
     │   ├── StorageFull                the disk has too little room for another launch
     │   ├── SpecNotMapped              LAUNCHER_BINDER_IMAGES has no image for the repository
     │   ├── LaunchNotFound             no launch of that id
@@ -48,7 +48,7 @@
         ├── ServerNotFound             another web server answers at the server's address
         ├── SpawnTimedOut              launch_timeout ran out
         ├── Displaced                  it made room in a full queue for another caller's
-        ├── NotAdmitted                it ends in line
+        ├── NotAdmitted                it ends in the queue
         │   ├── QueueTimedOut            its turn did not come in LAUNCHER_MAX_WAIT_S
         │   └── ImageFailing             the image has failed twice of late, by itself
         └── SpawnFailed                the Hub said so and gave a reason, which `causes.py` reads
@@ -102,8 +102,8 @@ from hublaunch.launch.errors.refusals import (
     InvalidRequest,
     LaunchGone,
     LaunchNotFound,
-    LineFull,
     NamedServerLimitReached,
+    QueueFull,
     QuotaReached,
     RateLimited,
     RepoNotAllowed,
@@ -168,7 +168,6 @@ __all__ = [
     "LaunchError",
     "LaunchGone",
     "LaunchNotFound",
-    "LineFull",
     "NameTaken",
     "NamedServerLimitReached",
     "NamedServersOff",
@@ -176,6 +175,7 @@ __all__ = [
     "NotAdmitted",
     "NotStarting",
     "NotTheHub",
+    "QueueFull",
     "QueueTimedOut",
     "QuotaReached",
     "RateLimited",

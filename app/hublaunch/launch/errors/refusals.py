@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from hublaunch.launch.errors.base import LaunchError
 
 if TYPE_CHECKING:
-    from hublaunch.launch.quotas import Quota
+    from hublaunch.launch.rules.quotas import Quota
 
 
 class RequestRefused(LaunchError):
@@ -227,10 +227,10 @@ class RateLimited(RequestRefused):
         self.retry_after_s = retry_after_s
 
 
-class LineFull(RequestRefused):
+class QueueFull(RequestRefused):
     """LAUNCHER_MAX_CONCURRENT_SPAWNS launches are at the Hub, LAUNCHER_MAX_QUEUE wait, and no caller makes room."""
 
-    code = "line_full"
+    code = "queue_full"
     title = "Too many launches are waiting"
     advice = "Try again in a minute."
     retry_after_s = 60

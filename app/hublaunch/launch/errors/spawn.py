@@ -41,11 +41,11 @@ class Displaced(SpawnError):
 
 
 class NotAdmitted(SpawnError):
-    """The launch ends in line."""
+    """The launch ends in the queue."""
 
 
 class QueueTimedOut(NotAdmitted):
-    """The launch waited in line for LAUNCHER_MAX_WAIT_S."""
+    """The launch waited in the queue for LAUNCHER_MAX_WAIT_S."""
 
     code = "queue_timeout"
     title = "The launch waited for too long"

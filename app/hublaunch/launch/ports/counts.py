@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from hublaunch.launch.rate_limit import Limit, Verdict
+from hublaunch.launch.rules.rate_limit import Limit, Verdict
 
 
 class RateCounts(Protocol):

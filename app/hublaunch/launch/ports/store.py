@@ -1,16 +1,16 @@
-"""What the core asks of the records: launches and their logs, who has which launch, and the line."""
+"""What the core asks of the records: launches and their logs, who has which launch, and the queue."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.changes import Change
-from hublaunch.launch.guard import Failing, Guard, GuardState
-from hublaunch.launch.idempotency import IdempotencyKey
-from hublaunch.launch.line import Weight, equal
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, Status, Step
-from hublaunch.launch.quotas import Quota
+from hublaunch.launch.rules.guard import Failing, Guard, GuardState
+from hublaunch.launch.rules.queue_order import Weight, equal
+from hublaunch.launch.rules.quotas import Quota
 
 
 class LeaseLost(Exception):
@@ -29,7 +29,7 @@ class Held:
     fence: int
     cancel_requested: bool
     admitted: "Admitted | None"
-    """None while it waits in line."""
+    """None while it waits in the queue."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +43,7 @@ class Admitted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LetThrough:
-    """What a look at the line came to."""
+    """What a look at the queue came to."""
 
     admitted: Sequence[Admitted]
     refused: Mapping[str, Failing]
@@ -71,7 +71,7 @@ class Capacity:
     """Launches that are at the Hub."""
     waiting: int
     waiting_since: datetime | None
-    """When the oldest of those in line was accepted; None if there is none."""
+    """When the oldest of those in the queue was accepted; None if there is none."""
     ready: int
     """Launches whose servers are up, as far as is known."""
     hub_busy_for_s: float | None
@@ -137,13 +137,13 @@ class LaunchStore(Protocol):
         most_under_way: int | None = None,
         weight: Weight = equal,
     ) -> Launch:
-        """Store a new launch with its first attempt and its first event; it belongs to this process and waits in line.
+        """Store a new launch with its first attempt and first event. This process owns it, and it waits in the queue.
 
         Returns it; or, if a launch of the same key was accepted before, that one, and nothing is stored.
         IdempotencyKeyReused if that was for another request. AlreadyRunning if it would not be the `only` one,
         AlreadyLaunching if another launch of the same server is under way, QuotaReached for the first of `quotas` that
-        is used up, LineFull if `most_under_way` launches are under way, those in line and those at the Hub, and none
-        makes room (`displacing.py`). All are held over all that accept, in whatever process. StorageFull if the disk
+        is used up, QueueFull if `most_under_way` launches are queued or at the Hub and none of them makes
+        room (`rules/displacement.py`). All are held over all that accept, in whatever process. StorageFull if the disk
         has too little room.
 
         A launch that makes room ends with Displaced, in the same transaction: its last event is stored, and nothing of
@@ -213,12 +213,12 @@ class LaunchStore(Protocol):
     async def ends(self, launch_ids: Collection[str]) -> Mapping[str, int]:
         """The last `seq` of each of these launches."""
 
-    # --- the line: `admission.py` -------------------------------------------------------------------------------------
+    # --- the queue: `admission.py` ------------------------------------------------------------
 
     async def admit(self, *, most: int, weight: Weight, guard: Guard) -> LetThrough:
-        """Admit launches of all processes in the order of the line, until `most` are in flight; none during a pause.
+        """Admit launches of all processes in the order of the queue, until `most` are in flight; none during a pause.
 
-        Those that the guard does not let through stay in line, and others pass them.
+        Those that the guard does not let through stay in the queue, and others pass them.
         """
 
     async def failing(self, *, guard: Guard) -> Mapping[str, Failing]:
@@ -240,7 +240,7 @@ class LaunchStore(Protocol):
     async def put_back(
         self, launch: Launch, step: Step, *, time_left_s: float, waits_until: datetime, pause_s: float
     ) -> None:
-        """Append a step; the launch stands in line again, and nothing is admitted for `pause_s`."""
+        """Append a step; the launch stands in the queue again, and nothing is admitted for `pause_s`."""
 
     # --- who has which launch: `lease.py` and `reaper.py` -------------------------------------------------------------
 

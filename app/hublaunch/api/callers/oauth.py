@@ -1,0 +1,151 @@
+"""Browsers log in at the Hub: `GET /oauth_login`, `GET /oauth_callback`; and out: `DELETE /session`.
+
+The code flow of RFC 6749 with state, and PKCE by RFC 7636. JupyterHub:
+https://jupyterhub.readthedocs.io/en/stable/explanation/oauth.html
+"""
+
+import hashlib
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+from urllib.parse import unquote, urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from hublaunch.api.callers.hub_users import HubUsers
+from hublaunch.api.callers.sessions import Login, Sessions
+from hublaunch.api.errors import DOCUMENTED_EVERYWHERE, documented
+from hublaunch.launch.errors import InvalidRequest, Unauthenticated
+from hublaunch.launch.ports import LoginToken
+
+NEXT_MAX = 2048
+
+router = APIRouter(tags=["login"], responses=DOCUMENTED_EVERYWHERE)
+
+
+class ExchangeCode(Protocol):
+    """Asks the Hub for the token that a code stands for."""
+
+    def __call__(
+        self, *, client_id: str, code: str, code_verifier: str, redirect_uri: str
+    ) -> Awaitable[LoginToken | None]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OAuth:
+    """An OAuth client of the Hub: this service, for which browsers log in there."""
+
+    authorize_url: str
+    """Where browsers log in."""
+    client_id: str
+    redirect_uri: str
+    """As the Hub has it registered."""
+    exchange_code: ExchangeCode
+    sessions: Sessions
+    hub_users: HubUsers
+    home: str
+    """The path that a login leads to if none was asked for; every other one must lie below this service's prefix."""
+    prefix: str
+
+
+async def _oauth(request: Request) -> OAuth:
+    oauth: OAuth = request.state.oauth
+    return oauth
+
+
+OAuthDep = Annotated[OAuth, Depends(_oauth)]
+
+
+@router.get(
+    "/oauth_login",
+    summary="Log in with JupyterHub",
+    status_code=302,
+    response_class=RedirectResponse,
+    responses={302: {"description": "To the Hub, which sends the browser back."}, **documented(422)},
+)
+async def oauth_login(
+    oauth: OAuthDep,
+    next_path: Annotated[str, Query(alias="next", max_length=NEXT_MAX, description="The path to go on to.")] = "",
+) -> Response:
+    """Send the browser to the Hub's login. It is for a browser to open, and starts nothing but that."""
+    target = _own_path(next_path, oauth.prefix) if next_path else oauth.home
+    login = Login(state=secrets.token_urlsafe(16), code_verifier=secrets.token_urlsafe(48), next=target)
+    query = {
+        "client_id": oauth.client_id,
+        "redirect_uri": oauth.redirect_uri,
+        "response_type": "code",
+        "state": login.state,
+        "code_challenge": _challenge(login.code_verifier),
+        "code_challenge_method": "S256",
+    }
+    answer = RedirectResponse(f"{oauth.authorize_url}?{urlencode(query)}", 302, {"Cache-Control": "no-store"})
+    oauth.sessions.keep_login(answer, login)
+    return answer
+
+
+@router.get(
+    "/oauth_callback",
+    summary="Come back from the login",
+    status_code=303,
+    response_class=RedirectResponse,
+    responses={303: {"description": "Logged in; on to where the login began."}, **documented(401, 403, 422, 502, 503)},
+)
+async def oauth_callback(
+    request: Request,
+    oauth: OAuthDep,
+    code: Annotated[str, Query(max_length=NEXT_MAX)] = "",
+    state: Annotated[str, Query(max_length=NEXT_MAX)] = "",
+) -> Response:
+    """The Hub sends the browser here. The code is worth something only in the browser that began the login.
+
+    So nobody can guess one, and no limit counts them: it would be others' logins that it keeps out.
+    """
+    login = oauth.sessions.login(request)
+    if login is None or not secrets.compare_digest(login.state.encode(), state.encode()):
+        raise Unauthenticated("This browser has not begun this login, or too long ago: log in again.")
+    if not code:
+        raise Unauthenticated("JupyterHub has not confirmed the login.")
+    granted = await oauth.exchange_code(
+        client_id=oauth.client_id, code=code, code_verifier=login.code_verifier, redirect_uri=oauth.redirect_uri
+    )
+    if granted is None:
+        raise Unauthenticated("JupyterHub does not take the code of this login: log in again.")
+    await oauth.hub_users.caller(granted.token)
+    answer = RedirectResponse(login.next, 303, {"Cache-Control": "no-store"})
+    oauth.sessions.begin(answer, granted.token, lifetime_s=granted.expires_in_s)
+    return answer
+
+
+@router.delete(
+    "/session",
+    summary="Log out",
+    status_code=204,
+    response_class=Response,
+    responses={204: {"description": "This browser has forgotten its session."}, **documented(403)},
+)
+async def delete_session(oauth: OAuthDep) -> Response:
+    """Have the browser forget its session here; the one at the Hub goes on."""
+    answer = Response(status_code=204)
+    oauth.sessions.end(answer)
+    return answer
+
+
+def _challenge(code_verifier: str) -> str:
+    return urlsafe_b64encode(hashlib.sha256(code_verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def _own_path(path: str, prefix: str) -> str:
+    """A path of this service, so that nobody is led elsewhere by a link to the login; InvalidRequest.
+
+    What browsers take for another path or host (control characters, backslashes, empty and dot segments) is in none.
+    """
+    plain = unquote(path)
+    if not path.startswith(f"{prefix}/") or not path.isascii() or not plain.isprintable() or "\\" in plain:
+        raise InvalidRequest("next", "must be a path of this service")
+    _, *segments, last = unquote(path.partition("?")[0].partition("#")[0]).split("/")
+    if not {"", ".", ".."}.isdisjoint(segments) or last in (".", ".."):
+        raise InvalidRequest("next", "must be a path of this service, without empty or dot segments")
+    return path

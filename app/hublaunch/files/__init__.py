@@ -1,0 +1,1 @@
+"""Files that operators and the command line write: limits, API keys."""

@@ -1,0 +1,1 @@
+"""Acceptance: from a request to a stored launch."""

@@ -1,0 +1,97 @@
+"""The operator's pre_launch_hook."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import copy_context
+from threading import Thread
+from typing import Any
+
+from hublaunch.launch.errors import HookFailed, HookRefused
+from hublaunch.launch.rules.messages import clean
+
+log = logging.getLogger(__name__)
+
+HOOK_TIMEOUT_S = 10.0
+THREADS_MAX = 32
+"""Calls of a plain function at once. Hooks that hang use up these threads, which nothing else needs."""
+
+
+class PreLaunchHook:
+    """A function that may refuse a launch, called once, before anything is stored or created.
+
+    It gets what BinderHub's hook gets: (launcher, image, username, server_name, repo_url). A plain function runs in a
+    thread, so that it may block. To refuse it raises an error with a `status_code`, such as tornado's `web.HTTPError`
+    or Starlette's `HTTPException`.
+    """
+
+    def __init__(self, function: Callable[..., Any], launcher: object) -> None:
+        self._function = function
+        self._launcher = launcher
+        self._threads = asyncio.Semaphore(THREADS_MAX)
+
+    async def check(self, image: str, username: str, server_name: str, repo_url: str) -> None:
+        """HookRefused if the hook says no; HookFailed if it breaks or takes more than 10 seconds.
+
+        A plain function that takes longer goes on in its thread; its verdict is then ignored. While 32 of them do, the
+        next ones wait for a thread, within the same 10 seconds.
+        """
+        try:
+            async with asyncio.timeout(HOOK_TIMEOUT_S) as limit:
+                await self._call(self._launcher, image, username, server_name, repo_url)
+        except Exception as error:
+            status_code = getattr(error, "status_code", None)
+            if isinstance(status_code, int):
+                raise HookRefused(status_code, _reason(error)) from error
+            log.exception("The pre_launch_hook failed")
+            reason = "took too long" if limit.expired() else "raised an error that does not say why"
+            raise HookFailed(reason) from error
+
+    async def _call(self, *args: object) -> None:
+        if inspect.iscoroutinefunction(self._function):
+            await self._function(*args)
+            return
+        result = await self._in_thread(*args)
+        if inspect.isawaitable(result):
+            await result
+
+    async def _in_thread(self, *args: object) -> object:
+        """Call the function in a thread of its own, which no stopping process waits for."""
+        await self._threads.acquire()
+        loop, context = asyncio.get_running_loop(), copy_context()
+        returned: Future[object] = Future()
+        returned.set_running_or_notify_cancel()  # so that a timeout leaves the thread somewhere to put its result
+
+        def call() -> None:
+            try:
+                returned.set_result(context.run(self._function, *args))
+            except BaseException as error:  # noqa: BLE001 - the caller raises it
+                returned.set_exception(error)
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(self._threads.release)
+
+        try:
+            Thread(target=call, name="pre_launch_hook", daemon=True).start()
+        except BaseException:  # where the system gives this process no more threads
+            self._threads.release()
+            raise
+        return await asyncio.wrap_future(returned)
+
+
+def _reason(error: Exception) -> str:
+    """The words that tornado and Starlette errors carry for the person who is refused."""
+    for name in ("log_message", "detail", "reason"):
+        if isinstance(text := getattr(error, name, None), str) and text:
+            return clean(_filled_in(text, error.args) if name == "log_message" else text)
+    return "The operator's check refused this launch."
+
+
+def _filled_in(log_message: str, args: tuple[object, ...]) -> str:
+    """Tornado's `HTTPError(451, "not %s", "today")` says "not today"; a text that takes no such arguments stays."""
+    try:
+        return log_message % args
+    except (TypeError, ValueError):
+        return log_message

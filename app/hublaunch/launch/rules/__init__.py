@@ -1,0 +1,1 @@
+"""Rules: pure functions and values. Nothing here waits, stores or asks the Hub."""

@@ -1,0 +1,115 @@
+"""Images by their full names, as Docker reads them, and the patterns that allow them."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from hublaunch.launch.rules.glob import Glob
+from hublaunch.launch.rules.request import check_image
+
+_DOCKER_HUB = "docker.io"
+_DOCKER_HUB_BEFORE = "index.docker.io"
+_OFFICIAL = "library/"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageReference:
+    """`python` in full is `docker.io/library/python:latest`; every spelling of an image gives the same reference."""
+
+    registry: str
+    """In lower case, with a port if one is named."""
+    repository: str
+    tag: str | None
+    """`latest` if neither tag nor digest is named."""
+    digest: str | None
+    """`sha256:…`. Where there is one, container runtimes ignore the tag."""
+
+    @classmethod
+    def parse(cls, image: str) -> Self:
+        """The image that this names; InvalidRequest if it names none.
+
+        https://github.com/distribution/reference: `ParseDockerRef`, which keeps no tag beside a digest; this does.
+        """
+        check_image(image)
+        name, tag, digest = _split(image)
+        registry, repository = _locate(name)
+        if tag is None and digest is None:
+            tag = "latest"
+        return cls(registry=registry, repository=repository, tag=tag, digest=digest)
+
+    def __str__(self) -> str:
+        # `Host/a` is on a registry, `host/a` is on Docker Hub.
+        registry = self.registry if _is_registry(self.registry) else self.registry.upper()
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{registry}/{self.repository}{tag}{digest}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImagePattern:
+    """Images by wildcards in the parts of their full name.
+
+    `python` is `docker.io/library/python` here too, and a first part `*` is any registry. `*` ends at the registry's
+    end, and goes on over each `/` in a repository. `docker.io/*` is all of Docker Hub, and `*` is everything.
+    """
+
+    registry: Glob
+    repository: Glob
+    tag: Glob | None
+    digest: Glob | None
+
+    @classmethod
+    def parse(cls, pattern: str) -> Self:
+        """ValueError says what keeps it from being a pattern."""
+        name, tag, digest = _split(pattern)
+        if "" in name.split("/"):
+            raise ValueError("must have no empty part")
+        registry, repository = _locate(name if name.strip("*") else "*/*")
+        return cls(
+            registry=Glob(registry),
+            repository=Glob(repository),
+            tag=None if tag is None else Glob(tag),
+            digest=None if digest is None else Glob(digest),
+        )
+
+    def matches(self, reference: ImageReference) -> bool:
+        """Whether this allows the image.
+
+        A pattern with neither tag nor digest allows all of both. One with a digest demands one, and heeds no tag,
+        as who runs the image heeds none. One with a tag alone never allows an image with a digest: the tag that the
+        image claims says nothing of what would run.
+        """
+        return (
+            self.registry.matches(reference.registry)
+            and self.repository.matches(reference.repository)
+            and self._matches_version(reference)
+        )
+
+    def _matches_version(self, reference: ImageReference) -> bool:
+        if self.digest is not None:
+            return reference.digest is not None and self.digest.matches(reference.digest)
+        if self.tag is not None:
+            return reference.digest is None and reference.tag is not None and self.tag.matches(reference.tag)
+        return True
+
+
+def _split(image: str) -> tuple[str, str | None, str | None]:
+    """Name, tag and digest of an image or a pattern."""
+    tagged, at, digest = image.partition("@")
+    path, slash, last = tagged.rpartition("/")
+    last, colon, tag = last.partition(":")
+    return f"{path}{slash}{last}", tag if colon else None, digest if at else None
+
+
+def _locate(name: str) -> tuple[str, str]:
+    """Registry and repository of the name in an image or a pattern."""
+    first, slash, rest = name.partition("/")
+    registry, repository = (first.lower(), rest) if slash and _is_registry(first) else (_DOCKER_HUB, name)
+    if registry == _DOCKER_HUB_BEFORE:
+        registry = _DOCKER_HUB
+    if registry == _DOCKER_HUB and "/" not in repository and repository.strip("*"):
+        repository = _OFFICIAL + repository
+    return registry, repository
+
+
+def _is_registry(first: str) -> bool:
+    return "." in first or ":" in first or first in ("localhost", "*") or first != first.lower()

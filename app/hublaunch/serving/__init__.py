@@ -1,0 +1,1 @@
+"""Serving: uvicorn with limits on connections, headers and time."""

@@ -1,0 +1,208 @@
+"""uvicorn's HTTP/1.1 protocol with bounds on all that a client may send before and between requests."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from hublaunch.api.errors import ALONE, http_problem
+from hublaunch.api.hardening import HEADERS_MAX_BYTES, TARGET_MAX_BYTES
+from hublaunch.serving.connections import Connections
+
+HEAD_MAX_BYTES = 2 * HEADERS_MAX_BYTES + TARGET_MAX_BYTES
+"""Of a request line and headers; above what the app answers 431 and 414 to."""
+HEADERS_MAX = 128
+HEAD_TIMEOUT_S = 10.0
+PIPELINED_MAX = 16
+"""Requests that wait on one connection for the answer to the one before them."""
+
+
+class _Refused(Exception):
+    """Ends the parsing of a request; httptools takes it out of its callback."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """HttpToolsProtocol for clients that nobody trusts.
+
+    It bounds the bytes, the number and the time of headers and trailers, and the requests that a client pipelines. It
+    breaks a connection whose client takes nothing of an answer for `send_timeout_s`: a stream then ends as if its
+    reader had left. It tells `connections` when it is idle. Nothing of this costs anything per event of a stream.
+    """
+
+    def __init__(self, *, send_timeout_s: float, connections: Connections, **given: Any) -> None:
+        super().__init__(**given)
+        self._send_timeout_s = send_timeout_s
+        self._others = connections
+        self._under_way: RequestResponseCycle | None = None
+        """The request that the app has; `cycle` is the last one that was read."""
+        self._unread = 0
+        """Bytes since the parser last gave a whole head or a piece of a body."""
+        self._held = 0
+        """As many as the other connections know of."""
+        self._in_message = False
+        self._has_too_many_headers = False
+        self._stuck: asyncio.TimerHandle | None = None
+        self._overdue: asyncio.TimerHandle | None = None
+
+    # --- the connection ---
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_request()
+        self._others.opened(self, self.client[0] if self.client else "")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._under_way is not None:  # uvicorn tells the last one that was read, which the app may not have yet
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
+        self._unset_keepalive_if_required()  # which uvicorn leaves where the client has reset the connection
+        self._others.closed(self)
+        self._is_in_time()
+        self._forget_stuck()
+
+    def drop(self) -> None:
+        """Close the connection at once, without what is still to be written."""
+        self.transport.abort()
+
+    def _await_request(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    @property
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    # --- what a client sends ---
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._unread > HEAD_MAX_BYTES:
+            self._refuse()
+        elif not self._has_room():
+            self.drop()
+        elif self._unread or (self._in_message and not self._is_answering):
+            self._must_end_in_time()
+        else:
+            self._is_in_time()
+            if not self._is_answering and self.timeout_keep_alive_task is None:
+                self._await_request()
+
+    def _has_room(self) -> bool:
+        """Whether there is room for what this connection holds of an unfinished head. A whole head holds none."""
+        if self._unread == self._held:
+            return True
+        self._held = self._unread
+        return self._others.holds(self, self._held)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_message = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= HEADERS_MAX:
+            self._has_too_many_headers = True
+            raise _Refused
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= PIPELINED_MAX:
+            raise _Refused
+        self._unread = 0
+        super().on_headers_complete()
+        if self.scope["http_version"] != "1.1":
+            _answer_without_chunks(self.cycle)
+        self._others.busy(self)
+
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unread = 0
+        self._in_message = False
+        super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._is_answering:
+            self._others.idle(self)
+            if self._in_message:
+                self._must_end_in_time()
+
+    def _must_end_in_time(self) -> None:
+        if self._overdue is None:
+            self._overdue = self.loop.call_later(HEAD_TIMEOUT_S, self._expire)
+
+    def _is_in_time(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
+
+    def _expire(self) -> None:
+        self._overdue = None
+        if self.flow.read_paused:  # the rest may have come, and it is this side that has not read it
+            self._must_end_in_time()
+        else:
+            self.drop()
+
+    def send_400_response(self, msg: str) -> None:
+        """Close the connection, with an answer unless another answer is being sent."""
+        if self._has_too_many_headers or self._is_answering:
+            self._refuse()
+        else:
+            super().send_400_response(msg)
+
+    def _refuse(self) -> None:
+        if not self._is_answering:
+            problem = http_problem(431, {**ALONE, "Connection": "close"})
+            headers = b"".join(name + b": " + value + b"\r\n" for name, value in problem.raw_headers)
+            self.transport.write(STATUS_LINE[431] + headers + b"\r\n" + bytes(problem.body))
+        self.transport.close()
+        self._must_be_taken_in_time()
+
+    # --- what a client takes ---
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._must_be_taken_in_time()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget_stuck()
+
+    def _must_be_taken_in_time(self) -> None:
+        if self._stuck is None:
+            self._stuck = self.loop.call_later(self._send_timeout_s, self.transport.abort)
+
+    def _forget_stuck(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+
+
+def _answer_without_chunks(cycle: RequestResponseCycle) -> None:
+    """Have an answer of unknown length end with its connection, as HTTP/1.0 has no chunks (RFC 9112 §6.3)."""
+    send: Callable[[Any], Awaitable[None]] = cycle.send
+    has_length = True
+    cycle.keep_alive = False
+
+    async def send_plain(message: Any) -> None:
+        nonlocal has_length
+        if message["type"] == "http.response.start":
+            has_length = any(name.lower() == b"content-length" for name, _ in message["headers"])
+            if not has_length:
+                cycle.chunked_encoding = False
+        elif not has_length:
+            cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)
+
+    cycle.send = send_plain  # type: ignore[method-assign]

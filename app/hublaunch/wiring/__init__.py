@@ -1,0 +1,1 @@
+"""Wiring: builds the parts from the settings and joins them."""

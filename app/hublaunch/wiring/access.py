@@ -1,0 +1,125 @@
+"""Who may call, joined from the settings: the kinds of callers in LAUNCHER_ACCESS, and the login of browsers."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from hublaunch.api.callers.address import ClientAddress
+from hublaunch.api.callers.auth import Callers
+from hublaunch.api.callers.credential_throttle import Guesses
+from hublaunch.api.callers.hub_users import HubUsers
+from hublaunch.api.callers.oauth import OAuth
+from hublaunch.api.callers.sessions import Sessions
+from hublaunch.files.keys import ApiKeys
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.acceptance.rate_limiter import RateLimiter
+from hublaunch.launch.model import Caller
+from hublaunch.sealing import SealedWithAnotherKey, Sealer
+from hublaunch.settings import Settings, SettingsFault
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the web needs to know its callers."""
+
+    callers: Callers
+    address: Callable[[Request], str]
+    """Of a request's client."""
+    oauth: OAuth | None
+    """None where Hub users may not call."""
+
+
+def check_access(settings: Settings) -> None:
+    """SettingsFault for kinds of callers that the other settings leave no way to."""
+    if "key" in settings.access and settings.api_keys_file is None:
+        sentence = "LAUNCHER_API_KEYS_FILE is not set: LAUNCHER_ACCESS has key, so set it to the file that"
+        raise SettingsFault([f"{sentence} `hublaunch keys add` writes."])
+    if "anonymous" in settings.access and not settings.create_user:
+        sentence = "LAUNCHER_ACCESS: has anonymous, who need temporary users, so LAUNCHER_CREATE_USER must be true"
+        raise SettingsFault([f"{sentence}; or leave anonymous out."])
+
+
+def makes_temporary_users(settings: Settings) -> bool:
+    """Whether any caller's launch gets a user of its own; Hub users have theirs."""
+    return settings.create_user and set(settings.access) != {"hub"}
+
+
+def open_access(
+    settings: Settings,
+    hub: HubClient,
+    secret_keys: Sequence[str],
+    limiter: RateLimiter,
+    unnamed_proxy: Callable[[str], None],
+) -> Access:
+    """The callers that these settings let in. `unnamed_proxy` is called with the address of each that forwards some."""
+    hub_users, oauth = None, None
+    address = ClientAddress(settings.trusted_proxies, unnamed=unnamed_proxy)
+    guesses = Guesses(limiter, address=address, now=asyncio.get_running_loop().time)
+    if "hub" in settings.access:
+        hub_users = HubUsers(
+            hub.identify,
+            service_name=settings.service_name,
+            admins=settings.admins,
+            now=asyncio.get_running_loop().time,
+        )
+        oauth = _oauth(settings, hub, hub_users, Sealer(secret_keys[:1], purpose="sessions"))
+    return Access(
+        callers=Callers(
+            anonymous="anonymous" in settings.access,
+            hub_users=hub_users,
+            sessions=oauth.sessions if oauth else None,
+            keys=_Keys(settings.api_keys_file) if settings.api_keys_file and "key" in settings.access else None,
+            guesses=guesses,
+            address=address,
+        ),
+        address=address,
+        oauth=oauth,
+    )
+
+
+class _Keys:
+    """API keys as callers. KeysFault if their file cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        self._keys = ApiKeys(path)
+
+    def caller(self, key: str) -> Caller | None:
+        found = self._keys.find(key)
+        if found is None:
+            return None
+        return Caller(
+            kind="key",
+            key=found.name,
+            allowed_images=found.allowed_images,
+            max_active=found.max_active,
+            may_name_user=found.may_name_user,
+            is_admin=found.is_admin,
+        )
+
+
+def _oauth(settings: Settings, hub: HubClient, hub_users: HubUsers, sealer: Sealer) -> OAuth:
+    def unseal(sealed: str) -> str | None:
+        try:
+            return sealer.open(sealed.encode())
+        except SealedWithAnotherKey:
+            return None
+
+    return OAuth(
+        authorize_url=f"{settings.hub_url}hub/api/oauth2/authorize",
+        client_id=settings.oauth_client,
+        redirect_uri=settings.oauth_redirect_uri,
+        exchange_code=hub.exchange_code,
+        sessions=Sessions(
+            seal=lambda text: sealer.seal(text).decode(),
+            unseal=unseal,
+            path=f"{settings.prefix}/",
+            secure=urlsplit(settings.hub_url).scheme == "https",
+        ),
+        hub_users=hub_users,
+        home=f"{settings.prefix}/",
+        prefix=settings.prefix,
+    )

@@ -1,0 +1,116 @@
+"""How hublaunch logs when it runs as a service: lines for people, or an object of JSON a line for machines."""
+
+import logging
+import logging.config
+import sys
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import structlog
+from structlog.typing import EventDict
+
+from hublaunch.api.access_log import ACCESS_FIELDS, request_id
+from hublaunch.api.middleware import ShortWords
+from hublaunch.launch.log_context import attempt_at_hand
+
+LINE_MAX = 2000
+TRACEBACK_MAX = 20_000
+
+LogFormat = Literal["auto", "text", "json"]
+
+
+class Lines(logging.Formatter):
+    """One line a record, whatever words of others are in it, and below it the traceback, indented.
+
+    So nobody can write a line that looks like one of ours: neither by a line break, nor by what a terminal obeys, nor
+    by characters that reorder or hide text. At its end stands what the line is about, as far as it does not say so.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        line = _one_line(super().formatMessage(record))
+        about = " ".join(f"{name}={value}" for name, value in _about().items() if str(value) not in record.message)
+        return f"{line} [{about}]" if about else line
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
+        return "\n".join(f"    {_one_line(line)}" for line in super().formatException(ei).split("\n"))
+
+
+def _one_line(text: str) -> str:
+    text = text.rstrip()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:LINE_MAX])
+    return text if len(text) <= LINE_MAX else text[: LINE_MAX - 1] + "…"
+
+
+def _about() -> dict[str, str | int]:
+    """The launch, the attempt and the request that are at hand, as far as there are any."""
+    about: dict[str, str | int] = {}
+    if attempt := attempt_at_hand.get():
+        about |= {"launch_id": attempt.launch_id, "attempt": attempt.number}
+    if given := request_id.get():
+        about["request_id"] = given
+    return about
+
+
+def _json_formatter() -> logging.Formatter:
+    """An object a line, in ASCII, so that no word of another makes a line of its own or hides one."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            _add_facts,
+            structlog.stdlib.ExtraAdder(allow=ACCESS_FIELDS),
+            structlog.processors.format_exc_info,
+            _shorten,
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+
+
+def _add_facts(_: object, __: str, line: EventDict) -> EventDict:
+    record: logging.LogRecord = line["_record"]
+    at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"at": at, "level": record.levelname, "logger": record.name, **line, **_about()}
+
+
+def _shorten(_: object, __: str, line: EventDict) -> EventDict:
+    for name, most in (("event", LINE_MAX), ("exception", TRACEBACK_MAX)):
+        if len(line.get(name, "")) > most:
+            line[name] = line[name][: most - 1] + "…"
+    return line
+
+
+def configure_logging(level: str, log_format: LogFormat = "text") -> None:
+    """Lines on standard error from `level` on; others than hublaunch's own from INFO or, where they chat, WARNING.
+
+    `auto` is text on a terminal and JSON elsewhere. The level of SQL and HTTP libraries stays up whatever `level` is:
+    they would log what passes through them. uvicorn's lines on
+    requests are left out, as `hublaunch.wiring.access` has its own.
+    """
+    if log_format == "auto":
+        log_format = "text" if sys.stderr.isatty() else "json"
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "text": {"()": Lines, "fmt": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"},
+                "json": {"()": _json_formatter},
+            },
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": log_format}},
+            "root": {"level": _at_least("INFO", level), "handlers": ["stderr"]},
+            "loggers": {
+                "hublaunch": {"level": level},
+                "alembic": {"level": _at_least("WARNING", level)},
+                "httpx": {"level": _at_least("WARNING", level)},
+                "sqlalchemy": {"level": _at_least("WARNING", level)},
+                "uvicorn.access": {"level": _at_least("WARNING", level)},
+            },
+        }
+    )
+    logging.getLogger("uvicorn.error").addFilter(ShortWords())
+
+
+def _at_least(least: str, level: str) -> str:
+    return max(least, level, key=logging.getLevelNamesMapping().__getitem__)

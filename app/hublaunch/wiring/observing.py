@@ -1,0 +1,131 @@
+"""What watches the service, joined from the settings. What they leave off is not even imported."""
+
+import logging
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hublaunch.api.access_log import RequestListener, refusals_to, request_id, spans_of
+from hublaunch.api.errors import codes
+from hublaunch.hub.observed import CallListener
+from hublaunch.hub.operations import OTHER, Operation
+from hublaunch.launch.feed import Feed
+from hublaunch.launch.ports import LaunchStore
+from hublaunch.launch.rules.guard import Guard
+from hublaunch.settings import Settings, SettingsFault
+from hublaunch.wiring.tasks import Background
+
+if TYPE_CHECKING:
+    from hublaunch.observe.metrics import Metrics
+    from hublaunch.observe.tracing import Tracing
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Observing:
+    """Those who are to be told what happens, but for what they hear from the records."""
+
+    metrics: "Metrics | None" = None
+    of_requests: list[RequestListener] = field(default_factory=list)
+    of_hub: list[CallListener] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def observing(
+    settings: Settings, store: LaunchStore, feed: Feed, guard: Guard, background: Background
+) -> AsyncGenerator[Observing]:
+    """Watch as the settings ask for it. SettingsFault if a port or a file cannot be had."""
+    async with AsyncExitStack() as stack:
+        told = Observing()
+        if settings.metrics_port is not None or settings.metrics_public:
+            told.metrics = await stack.enter_async_context(_metrics(settings, store, feed, guard, background))
+            told.of_requests.append(refusals_to(told.metrics.on_refusal))
+            told.of_hub.append(told.metrics.on_hub_request)
+        if settings.traces_url is not None:
+            traces = stack.enter_context(_traces(settings.traces_url, store))
+            told.of_requests.append(spans_of(traces.begin_request))
+            told.of_hub.append(traces.on_hub_request)
+        if settings.audit_log is not None:
+            stack.enter_context(_audit(settings.audit_log, store))
+        yield told
+
+
+@contextmanager
+def _traces(url: str, store: LaunchStore) -> "Generator[Tracing]":
+    """Traces of what is stored, sent to a collector; SettingsFault without the extra."""
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+        from hublaunch.observe.tracing import Tracing  # noqa: PLC0415
+    except ImportError as error:
+        sentence = "LAUNCHER_TRACES_URL: traces need an extra: pip install 'hublaunch[otel]'"
+        raise SettingsFault([f"{sentence} ({error.name} is missing)."]) from error
+    traces = Tracing(BatchSpanProcessor(OTLPSpanExporter(url)))
+    store.subscribe(traces.on_event)
+    store.on_change(traces.on_change)
+    with closing(traces):
+        yield traces
+
+
+@contextmanager
+def _audit(path: Path, store: LaunchStore) -> Generator[None]:
+    """An audit record of what is stored."""
+    from hublaunch.observe.audit import AuditLog, LaunchAudit  # noqa: PLC0415
+
+    try:
+        audit = AuditLog(path)
+    except OSError as error:
+        raise SettingsFault([f"LAUNCHER_AUDIT_LOG: {path} cannot be written ({error.strerror})."]) from error
+    with closing(audit):
+        told = LaunchAudit(audit, request_id=request_id.get)
+        store.subscribe(told.on_event)
+        store.on_change(told.on_change)
+        yield
+
+
+async def show_metrics(request: Request) -> Response:
+    """The metrics on the public port, where the settings ask for that."""
+    from hublaunch.observe.scrape import exposition  # noqa: PLC0415
+
+    body, content_type = await exposition(request.state.metrics, request.headers.get("Accept", ""))
+    return Response(body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+
+
+@asynccontextmanager
+async def _metrics(
+    settings: Settings, store: LaunchStore, feed: Feed, guard: Guard, background: Background
+) -> "AsyncGenerator[Metrics]":
+    """Metrics that hear what is stored, on their port if they have one."""
+    from hublaunch.observe.metrics import Metrics  # noqa: PLC0415
+    from hublaunch.observe.scrape import scrape_port  # noqa: PLC0415
+
+    kinds = [*(operation.kind for operation in Operation), OTHER]
+    capacity = partial(store.capacity, guard=guard, most=settings.max_concurrent_spawns)
+    metrics = Metrics(
+        codes=codes(),
+        kinds=kinds,
+        capacity=capacity,
+        followers=lambda: feed.followers,
+        loops=lambda: background.is_up,
+    )
+    background.on_end(metrics.on_loop_end)
+    store.subscribe(metrics.on_event)
+    store.on_change(metrics.on_change)
+    async with AsyncExitStack() as stack:
+        if settings.metrics_port is not None:
+            place = f"{settings.metrics_host}:{settings.metrics_port}"
+            try:
+                serving = scrape_port(metrics, host=settings.metrics_host, port=settings.metrics_port)
+                port = await stack.enter_async_context(serving)
+            except OSError as error:
+                raise SettingsFault([f"LAUNCHER_METRICS_PORT: {place} cannot be had ({error.strerror})."]) from error
+            log.info("Metrics at http://%s:%d/metrics", settings.metrics_host, port)
+        yield metrics

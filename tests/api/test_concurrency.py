@@ -1,0 +1,118 @@
+"""How many requests are answered at once, and how many of them are event streams of one address."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from ipaddress import ip_network
+
+import httpx
+import pytest
+
+from hublaunch.api.middleware import ARRIVING_MAX_BYTES_ADDRESS
+from hublaunch.settings import Settings
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.served import BODY, Service, serve
+
+STREAMS, REQUESTS = 4, 8
+"""Of one address and in all, where there are 16 connections."""
+
+
+@pytest.fixture
+async def small(settings: Settings, hub: FakeHub) -> AsyncGenerator[Service]:
+    """A service with little room, behind a proxy. No launch of it ends."""
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    given = {"max_connections": 16, "trusted_proxies": (ip_network("127.0.0.1"),)}
+    async with serve(settings.model_copy(update=given)) as service:
+        yield service
+
+
+async def streams(stack: AsyncExitStack, service: Service, url: str, *addresses: str) -> list[httpx.Response]:
+    """An open stream for each address."""
+    asked = [service.http.stream("GET", url, headers={"X-Forwarded-For": address}) for address in addresses]
+    return [await stack.enter_async_context(stream) for stream in asked]
+
+
+async def test_one_address_reads_so_many_streams_and_others_and_all_else_go_on(
+    small: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted = await small.launch()
+    url, own = accepted["events_url"], {"X-Forwarded-For": "192.0.2.1"}
+    async with AsyncExitStack() as stack:
+        held = await streams(stack, small, url, *["192.0.2.1"] * STREAMS)
+
+        refused = await small.http.get(url, headers=own)
+        as_post = await small.http.post("/launch", json=BODY, headers={"Accept": "Text/Event-Stream", **own})
+        [other] = await streams(stack, small, url, "192.0.2.2")
+        look = await small.http.get(f"/launch/{accepted['id']}", headers=own)
+        launch = await small.http.post("/launch", json=BODY, headers=own)
+
+    assert {stream.status_code for stream in [*held, other]} == {200}
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_streams")
+    assert refused.headers["Retry-After"] == "30"
+    assert as_post.status_code == 429
+    assert (look.status_code, launch.status_code) == (200, 202)
+    assert len([message for message in caplog.messages if "LAUNCHER_MAX_STREAMS_ADDRESS" in message]) == 1
+
+
+async def test_an_ended_stream_makes_room_for_the_next(small: Service) -> None:
+    url = (await small.launch())["events_url"]
+    async with AsyncExitStack() as stack:
+        await streams(stack, small, url, *["192.0.2.1"] * STREAMS)
+    async with asyncio.timeout(10):
+        while (await _status_of_stream(small, url)) != 200:  # the service hears of the end a moment later
+            pass
+
+
+async def _status_of_stream(service: Service, url: str) -> int:
+    async with service.http.stream("GET", url, headers={"X-Forwarded-For": "192.0.2.1"}) as stream:
+        return stream.status_code
+
+
+async def test_an_ipv6_caller_with_a_64_is_one_address(small: Service) -> None:
+    url = (await small.launch())["events_url"]
+    async with AsyncExitStack() as stack:
+        addresses = [f"2001:db8::{number}" for number in range(STREAMS + 1)]
+
+        *_, last = await streams(stack, small, url, *addresses)
+
+    assert last.status_code == 429
+
+
+async def test_when_all_room_is_taken_only_health_checks_are_answered(small: Service) -> None:
+    url = (await small.launch())["events_url"]
+    async with AsyncExitStack() as stack:
+        held = await streams(stack, small, url, *["192.0.2.1"] * STREAMS, *["192.0.2.2"] * (REQUESTS - STREAMS))
+        assert [stream.status_code for stream in held] == [200] * REQUESTS
+
+        refused = await small.http.get("/session")
+        healthy = await small.http.get("/healthz")
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "too_many_requests")
+    assert refused.headers["Retry-After"] == "5"
+    assert healthy.status_code == 200
+
+
+async def half_sent(stack: AsyncExitStack, service: Service) -> asyncio.StreamReader:
+    """What a client reads that has sent most of a large body."""
+    url = service.http.base_url
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    stack.callback(writer.close)
+    head = (
+        f"POST /launch HTTP/1.1\r\nHost: {url.host}\r\nContent-Type: application/json\r\nContent-Length: 64000\r\n\r\n"
+    )
+    writer.write(head.encode() + b" " * 63_999)
+    await writer.drain()
+    return reader
+
+
+async def test_unfinished_bodies_of_one_address_are_bounded_and_keep_no_whole_body_out(service: Service) -> None:
+    async with AsyncExitStack() as stack:
+        readers = [await half_sent(stack, service) for _ in range(ARRIVING_MAX_BYTES_ADDRESS // 63_999 + 2)]
+        answers = [asyncio.create_task(reader.readline()) for reader in readers]
+        answered, waiting = await asyncio.wait(answers, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        launch = await service.http.post("/launch", json=BODY)
+        for answer in waiting:
+            answer.cancel()
+
+    assert {answer.result() for answer in answered} == {b"HTTP/1.1 503 Service Unavailable\r\n"}
+    assert launch.status_code == 202

@@ -1,0 +1,163 @@
+"""Places of a quota that servers hold which are gone: found by who needs them, at a bounded cost to the Hub."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.errors import HubUnavailable, QuotaReached
+from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.launch.ports import Wanted
+from hublaunch.launch.rules.quotas import Limits, Rule, Scope
+from hublaunch.store.sql import SqlLaunchStore
+from tests.fakes.hub import FakeHub
+from tests.support.launching import SEALER, Launching, launching
+
+KEY = Caller(kind="key", key="ci", max_active=3)
+ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
+OTHERS = Caller(kind="anonymous", key="192.0.2.8")
+REQUEST = LaunchRequest(image="quay.io/org/gpu:1", repo_url="https://example.org/a/b")
+WIDE = {
+    "total": Limits(total=3),
+    "repository": Limits(rules=((Scope.REPOSITORY, Rule(pattern="*", most=3)),)),
+    "image": Limits(rules=((Scope.IMAGE, Rule(pattern="quay.io/*", most=3, together=True)),)),
+}
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
+    async with SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(20):
+        yield store
+
+
+async def three_ready(core: Launching, caller: Caller) -> list[Launch]:
+    return [await core.launch(caller, REQUEST) for _ in range(3)]
+
+
+async def stop(hub: FakeHub, *launches: Launch) -> None:
+    for launch in launches:
+        await hub.stop_server(launch.attempt.username, "", remove=False)
+
+
+async def many(core: Launching, caller: Caller, number: int) -> list[Launch | BaseException]:
+    return await asyncio.gather(*(core.service.start(REQUEST, caller) for _ in range(number)), return_exceptions=True)
+
+
+@pytest.mark.parametrize("gone", [1, 2, 3])
+async def test_of_many_that_ask_at_once_as_many_are_accepted_as_places_are_free(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore, gone: int
+) -> None:
+    """Two who find the same stopped server used to make one place of two."""
+    async with launching(hub, client, store) as core:
+        launches = await three_ready(core, KEY)
+        await stop(hub, *launches[:gone])
+
+        outcomes = await many(core, KEY, 8)
+
+        assert sum(isinstance(outcome, Launch) for outcome in outcomes) == gone
+        assert sum(isinstance(outcome, QuotaReached) for outcome in outcomes) == 8 - gone
+
+
+@pytest.mark.parametrize("limits", WIDE.values(), ids=WIDE)
+async def test_also_where_they_are_somebody_else_s(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore, limits: Limits
+) -> None:
+    async with launching(hub, client, store, limits=limits) as core:
+        launches = await three_ready(core, OTHERS)
+        await stop(hub, *launches[:2])
+
+        outcomes = await many(core, ANYBODY, 8)
+
+        assert sum(isinstance(outcome, Launch) for outcome in outcomes) == 2
+        assert [(await core.service.get(launch.id)).status for launch in launches] == [
+            *(Status.STOPPED, Status.STOPPED),
+            Status.READY,
+        ]
+
+
+async def test_however_many_are_refused_the_hub_is_asked_about_each_server_a_few_times(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    async with launching(hub, client, store) as core:
+        await three_ready(core, KEY)
+        before = len(hub.asked("get_user"))
+
+        outcomes = await many(core, KEY, 30)
+
+        assert all(isinstance(outcome, QuotaReached) for outcome in outcomes)
+        assert len(hub.asked("get_user")) - before <= 2 * 3
+
+
+async def test_servers_of_others_are_looked_up_once_in_a_while(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    async with launching(hub, client, store, limits=WIDE["total"]) as core:
+        await three_ready(core, OTHERS)
+        before = len(hub.asked("get_user"))
+
+        for _ in range(5):
+            with pytest.raises(QuotaReached):
+                await core.service.start(REQUEST, ANYBODY)
+
+        assert len(hub.asked("get_user")) - before == 3
+
+
+async def test_one_s_own_are_looked_up_each_time(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+    async with launching(hub, client, store) as core:
+        launches = await three_ready(core, KEY)
+        with pytest.raises(QuotaReached):
+            await core.service.start(REQUEST, KEY)
+        await stop(hub, launches[2])
+
+        await core.service.start(REQUEST, KEY)
+
+
+async def test_while_the_hub_cannot_say_a_quota_of_everybody_s_is_used_up_and_one_s_own_is_not_known(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    async with launching(hub, client, store, limits=WIDE["total"]) as core:
+        await three_ready(core, replace(KEY, max_active=None))
+        hub.fail_on("get_user", status=503, body="html", times=99)
+
+        with pytest.raises(QuotaReached):
+            await core.service.start(REQUEST, ANYBODY)
+        outcomes = await many(core, KEY, 5)
+
+        assert all(isinstance(outcome, HubUnavailable) for outcome in outcomes)
+        assert len(await store.launches(Wanted(), limit=9)) == 3
+
+
+async def test_who_gives_up_while_the_hub_is_asked_leaves_the_question_to_the_next(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    async with launching(hub, client, store) as core:
+        launches = await three_ready(core, KEY)
+        await stop(hub, launches[0])
+        before = len(hub.asked("get_user"))
+        hub.fail_on("get_user", how="hang", hangs_s=5, times=2)
+        first, second, third = [asyncio.create_task(core.service.start(REQUEST, KEY)) for _ in range(3)]
+        await hub.until(lambda: len(hub.asked("get_user")) == before + 1)
+
+        first.cancel()
+        await hub.until(lambda: len(hub.asked("get_user")) == before + 2)
+        second.cancel()
+
+        assert (await third).status is Status.WAITING
+
+
+async def test_a_place_that_another_process_has_found_is_taken_without_finding_one_more(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    async with launching(hub, client, store) as core:
+        launches = await three_ready(core, KEY)
+        before = len(hub.asked("get_user"))
+        hub.fail_on("get_user", how="hang", hangs_s=0.2)
+        asking = asyncio.create_task(core.service.start(REQUEST, KEY))
+        await hub.until(lambda: len(hub.asked("get_user")) > before)
+
+        await core.reaper.mark_gone(launches[2])
+
+        assert (await asking).status is Status.WAITING

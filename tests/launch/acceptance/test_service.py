@@ -1,0 +1,151 @@
+"""LaunchService where its tasks meet."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.errors import ImageNotAllowed
+from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
+from hublaunch.launch.rules.policy import Policy
+from hublaunch.store.sql import SqlLaunchStore
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.launching import SEALER, launching
+
+CALLER = Caller(kind="anonymous", key="127.0.0.1")
+
+
+class GatedStore(SqlLaunchStore):
+    """Answers for `ready` and for a cancellation, both stored, only once the gate is open."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"sqlite:///{path}", sealer=SEALER)
+        self.gate = asyncio.Event()
+        self.ready_stored = asyncio.Event()
+        self.cancel_stored = asyncio.Event()
+
+    async def append(self, launch: Launch, step: Step) -> Event:
+        event = await super().append(launch, step)
+        if step.phase is Status.READY:
+            self.ready_stored.set()
+            await self.gate.wait()
+        return event
+
+    async def request_cancel(self, launch_id: str, *, by: Caller | None = None) -> None:
+        await super().request_cancel(launch_id, by=by)
+        self.cancel_stored.set()
+        await self.gate.wait()
+
+
+async def test_a_cancellation_that_meets_the_very_end_of_the_launch_is_carried_out(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    async with (
+        GatedStore(tmp_path / "launches.sqlite") as store,
+        launching(hub, client, store) as core,
+        asyncio.timeout(10),
+    ):
+        launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
+        await store.ready_stored.wait()
+        cancelling = asyncio.create_task(core.service.cancel(launch.id))
+        await store.cancel_stored.wait()
+
+        store.gate.set()
+        await cancelling
+
+        await hub.until(lambda: not hub.users)
+        while not await core.service.cancel(launch.id):
+            pass
+        assert (await core.service.get(launch.id)).status is Status.STOPPED
+
+
+async def test_progress_that_is_stored_while_a_cancellation_is_under_way_does_not_fall_with_it(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    hub.fail_on("stop_server", how="hang", hangs_s=0.05)
+    async with (
+        GatedStore(tmp_path / "launches.sqlite") as store,
+        launching(hub, client, store) as core,
+        asyncio.timeout(10),
+    ):
+        store.gate.set()
+        launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
+        await hub.until(lambda: hub.open_streams)
+        await core.service.cancel(launch.id)
+        await hub.until(lambda: hub.asked("stop_server"))
+
+        await store.append(launch, Step(phase=Status.LAUNCHING, progress=70, message="on its way before"))
+        await core.idle()
+
+        last = (await core.service.get(launch.id)).last_event
+        assert (last.phase, last.progress) == (Status.CANCELLED, 70)
+
+
+async def test_what_a_caller_may_launch_depends_on_their_key_and_their_groups(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    policy = Policy(["python"], group_allowed_images={"gpu": ["quay.io/gpu/*"]})
+    member = Caller(kind="hub", key="alice", groups=frozenset({"gpu"}))
+    key = Caller(kind="key", key="book", allowed_images=("rocker/*",))
+
+    async with (
+        GatedStore(tmp_path / "launches.sqlite") as store,
+        launching(hub, client, store, policy=policy) as core,
+    ):
+        with pytest.raises(ImageNotAllowed):
+            await core.service.start(LaunchRequest(image="quay.io/gpu/torch"), CALLER)
+        with pytest.raises(ImageNotAllowed):
+            await core.service.start(LaunchRequest(image="python"), key)
+        hub.create_user("alice")
+        await core.service.start(LaunchRequest(image="quay.io/gpu/torch"), member)
+        await core.service.start(LaunchRequest(image="rocker/r-ver"), key)
+        await hub.until(lambda: hub.count("server_ready") == 2)
+
+
+async def test_a_ready_launch_that_is_cancelled_is_cleaned_up_once(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    """Twice would stop the server that its user has started since, on an account of their own."""
+    hub.create_user("ada")
+    async with (
+        GatedStore(tmp_path / "launches.sqlite") as store,
+        launching(hub, client, store) as core,
+        asyncio.timeout(10),
+    ):
+        store.gate.set()
+        launch = await core.service.start(LaunchRequest(image="a/b"), Caller(kind="hub", key="ada"))
+        await core.idle()
+        assert (await core.service.get(launch.id)).status is Status.READY
+
+        while not await core.service.cancel(launch.id):
+            pass
+
+        assert (await core.service.get(launch.id)).status is Status.STOPPED
+        assert len(hub.asked("stop_server")) == 1
+
+
+async def test_a_user_who_is_made_after_the_cancellation_is_deleted_too(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    """The request was on its way when it was broken off, and something between here and the Hub held it back."""
+    hub.fail_on("create_user", how="hang")
+    async with (
+        GatedStore(tmp_path / "launches.sqlite") as store,
+        launching(hub, client, store, settled_s=0, lease_s=1) as core,
+        asyncio.timeout(20),
+    ):
+        store.gate.set()
+        launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
+        await hub.until(lambda: hub.asked("create_user"))
+        while not await core.service.cancel(launch.id):
+            pass
+        hub.create_user(launch.attempt.username)
+
+        core.leases.wake()
+        await hub.until(lambda: not hub.users)
+        await core.idle()
+
+        assert (await core.service.get(launch.id)).status is Status.CANCELLED
+        assert await store.due(launch.id) == []

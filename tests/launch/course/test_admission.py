@@ -1,0 +1,325 @@
+"""Launches beyond what may be at the Hub wait for their turn."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.course.busy import BUSY_S, pause_s
+from hublaunch.launch.course.progress import EVENTS_MAX
+from hublaunch.launch.course.requeue import TURNS_MAX
+from hublaunch.launch.errors import HubBusy, QueueFull
+from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status, Step
+from hublaunch.launch.rules.guard import Failing, Guard
+from hublaunch.store.sql import SqlLaunchStore
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.launching import SEALER, UNGUARDED, Launching, launching
+
+ADA, BOB = (Caller(kind="key", key=name) for name in ("ada", "bob"))
+REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
+    async with SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(20):
+        yield store
+
+
+async def start(core: Launching, *callers: Caller) -> list[Launch]:
+    return [await core.service.start(REQUEST, caller) for caller in callers]
+
+
+async def phases(core: Launching, launches: Sequence[Launch]) -> list[Status]:
+    return [(await core.service.get(launch.id)).status for launch in launches]
+
+
+async def test_no_more_launches_are_at_the_hub_than_may_be(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with launching(hub, client, store, max_concurrent_spawns=2) as core:
+        launches = await start(core, *[ADA] * 5)
+        await hub.until(lambda: len(hub.active_servers) == 2)
+        most = 2
+
+        for _ in range(5):
+            await hub.until(lambda: hub.active_servers)
+            most = max(most, sum(hub.is_spawning(user) for user in hub.users))
+            hub.release(next(user for user in hub.users if hub.is_spawning(user)))
+            await hub.until(lambda: hub.count("spawn_started") == min(5, hub.count("server_ready") + 2))
+        await core.idle()
+
+        assert most == 2
+        assert await phases(core, launches) == [Status.READY] * 5
+
+
+class CountingStore(SqlLaunchStore):
+    """Counts how often the images that fail are read."""
+
+    looks = 0
+
+    async def failing(self, *, guard: Guard) -> Mapping[str, Failing]:
+        self.looks += 1
+        return await super().failing(guard=guard)
+
+
+async def test_launches_that_are_asked_for_at_once_share_one_look_at_the_images_that_fail(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    async with (
+        CountingStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store,
+        launching(hub, client, store) as core,
+    ):
+        await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(10)))
+
+        assert store.looks == 1
+        await core.idle()
+
+
+async def test_callers_take_turns(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+    async with launching(hub, client, store, max_concurrent_spawns=1) as core:
+        hub.spawn_plan(None, SpawnPlan(never=True))
+        (first,) = await start(core, ADA)
+        await hub.until(lambda: hub.active_servers)
+        launches = await start(core, ADA, ADA, BOB, BOB)
+        hub.spawn_plan(None, SpawnPlan())
+        hub.release(next(iter(hub.users)))
+        await core.idle()
+
+        admitted = [(await core.service.get(launch.id)).admitted_at for launch in (first, *launches)]
+        in_order = sorted(
+            (at, launch.caller.key) for at, launch in zip(admitted, (first, *launches), strict=True) if at
+        )
+        assert [caller for _, caller in in_order] == ["ada", "bob", "ada", "bob", "ada"]
+
+
+async def test_a_launch_in_queue_can_be_cancelled_and_asks_the_hub_for_nothing(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with launching(hub, client, store, max_concurrent_spawns=1) as core:
+        _, waiting = await start(core, ADA, ADA)
+        await hub.until(lambda: hub.active_servers)
+
+        while not await core.service.cancel(waiting.id):
+            pass
+
+        assert (await core.service.get(waiting.id)).status is Status.CANCELLED
+        assert not hub.asked("create_user", waiting.attempt.username)
+
+
+async def test_who_waits_for_too_long_is_told_so(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with launching(hub, client, store, max_concurrent_spawns=1, max_wait_s=0.3) as core:
+        _, waiting = await start(core, ADA, ADA)
+
+        while (failed := await core.service.get(waiting.id)).is_under_way:
+            pass
+
+        assert failed.last_event.problem is not None
+        assert failed.last_event.problem.code == "queue_timeout"
+        assert failed.cleaned_at is not None
+        assert not hub.asked("create_user", waiting.attempt.username)
+
+
+async def test_a_full_line_takes_nobody(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with launching(hub, client, store, max_concurrent_spawns=1, max_queue=2) as core:
+        await start(core, ADA)
+        await hub.until(lambda: hub.active_servers)
+        await start(core, ADA, BOB)
+
+        with pytest.raises(QueueFull):
+            await start(core, BOB)
+
+
+async def test_where_there_is_room_nobody_has_to_be_able_to_wait(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with launching(hub, client, store, max_concurrent_spawns=3, max_queue=0) as core:
+        launches = await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(3)))
+        with pytest.raises(QueueFull):
+            await core.service.start(REQUEST, ADA)
+        await hub.until(lambda: len(hub.active_servers) == 3)
+        for username, server_name in list(hub.active_servers):
+            hub.release(username, server_name)
+        await core.idle()
+
+        assert await phases(core, launches) == [Status.READY] * 3
+
+
+class Hasty(SqlLaunchStore):
+    """Somebody else's look at the line comes right after a launch was put back into it."""
+
+    core: Launching
+
+    async def put_back(self, launch: Launch, step: Step, **line: Any) -> None:
+        await super().put_back(launch, step, **line)
+        through = await self.admit(most=9, weight=lambda _: 1.0, guard=UNGUARDED)
+        self.core.admission.tell(through.admitted)
+
+
+async def test_a_launch_that_is_back_in_queue_is_told_of_the_very_next_admission(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
+    async with (
+        asyncio.timeout(4.8),  # a renewal of the lease tells of it after 5
+        Hasty(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER) as store,
+        launching(hub, client, store) as core,
+    ):
+        store.core = core
+
+        assert (await core.launch(ADA, REQUEST)).status is Status.READY
+
+
+class Late(SqlLaunchStore):
+    """What a look found just before a launch was put back is told just after that."""
+
+    core: Launching
+
+    async def put_back(self, launch: Launch, step: Step, **line: Any) -> None:
+        held = await self.hold()
+        await super().put_back(launch, step, **line)
+        self.core.admission.tell(one.admitted for one in held if one.admitted is not None)
+
+
+async def test_a_launch_that_is_back_in_queue_does_not_take_late_news_of_its_last_admission_for_the_next(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many", times=2)
+    async with (
+        asyncio.timeout(20),
+        Late(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER) as store,
+        launching(hub, client, store) as core,
+    ):
+        store.core = core
+        ready = await core.launch(ADA, REQUEST)
+        told = [event for event in await store.events(ready.id, after=0) if event.attempt == 1]
+
+    busy = [event.at for event in told if event.message.startswith("JupyterHub is at its limit")]
+    again = [event.at for event in told if event.message == "Asking JupyterHub for a server once more"]
+    assert ready.status is Status.READY
+    assert [(then - at).total_seconds() >= 1 for at, then in zip(busy, again, strict=True)] == [True, True]
+
+
+async def test_at_the_hubs_429_a_launch_stands_in_queue_again_and_nobody_is_admitted_meanwhile(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many")
+    async with launching(hub, client, store) as core:
+        (refused,) = await start(core, ADA)
+        await hub.until(lambda: hub.asked("start_server"))
+        while (await core.service.get(refused.id)).admitted_at is not None:
+            pass
+        (second,) = await start(core, BOB)
+        assert (await core.service.get(second.id)).admitted_at is None
+
+        await core.idle()
+
+        assert await phases(core, [refused, second]) == [Status.READY] * 2
+        assert [launch.attempt.number for launch in [await core.service.get(refused.id)]] == [1]
+        told = [event.message for event in await store.events(refused.id, after=0)]
+        assert "JupyterHub is at its limit; asking again in 1 s" in told
+        assert len(hub.users) == 2
+
+
+async def test_a_launch_that_meets_a_full_hub_again_and_again_waits_no_longer_than_it_may(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many", times=math.inf)
+    async with launching(hub, client, store, max_wait_s=4) as core:
+        (launch,) = await start(core, ADA)
+        await core.idle()
+
+        ended = await core.service.get(launch.id)
+        events = await store.events(launch.id, after=0)
+
+    assert ended.last_event.problem is not None
+    assert ended.last_event.problem.code == "queue_timeout"
+    assert len(events) < 12, "the pauses are 1, 2 and 4 s"
+
+
+@pytest.mark.parametrize("max_wait_s", [60, 3600, 7 * 86400])
+def test_the_turns_of_a_launch_at_a_full_hub_store_fewer_events_than_an_attempt_may(max_wait_s: float) -> None:
+    hasty = HubBusy("Too many", retry_after_s=1)
+    waited, turns = 0.0, 0
+    while waited < max_wait_s:
+        turns += 1
+        waited += pause_s(hasty, turns, most_s=max(BUSY_S, max_wait_s / TURNS_MAX))
+
+    assert 2 * turns < EVENTS_MAX
+
+
+async def test_the_time_of_a_launch_stands_still_while_it_is_in_queue(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many")
+    async with launching(hub, client, store) as core:
+        (launch,) = await start(core, ADA)
+        await core.idle()
+
+        ready = await core.service.get(launch.id)
+        assert ready.admitted_at is not None
+        assert 19 < (ready.deadline_at - ready.admitted_at).total_seconds() <= 20
+
+
+async def test_those_in_queue_keep_their_place_when_the_service_is_restarted(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/l.sqlite"
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with asyncio.timeout(20):
+        async with (
+            SqlLaunchStore(url, sealer=SEALER) as store,
+            launching(hub, client, store, max_concurrent_spawns=1) as core,
+        ):
+            launches = await start(core, ADA, ADA, BOB)
+            await hub.until(lambda: hub.active_servers)
+        hub.spawn_plan(None, SpawnPlan())
+        async with (
+            SqlLaunchStore(url, sealer=SEALER) as store,
+            launching(hub, client, store, max_concurrent_spawns=1) as core,
+        ):
+            await hub.until(lambda: hub.open_streams)
+            hub.release(next(iter(hub.users)))
+            await core.idle()
+
+            assert await phases(core, launches) == [Status.READY] * 3
+            assert {(await core.service.get(launch.id)).attempt.number for launch in launches} == {1}
+
+
+async def test_a_launch_that_is_tried_again_while_it_is_in_queue_is_waiting(
+    hub: FakeHub, client: HubClient, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/l.sqlite"
+    hub.fail_on("start_server", status=429, headers={"Retry-After": "60"}, message="Too many")
+    async with asyncio.timeout(20):
+        async with SqlLaunchStore(url, sealer=SEALER) as store, launching(hub, client, store) as core:
+            (refused,) = await start(core, ADA)
+            await hub.until(lambda: hub.asked("start_server"))
+            while (await core.service.get(refused.id)).admitted_at is not None:
+                pass
+        async with SqlLaunchStore(url, sealer=SEALER) as store, launching(hub, client, store) as core:
+            while (launch := await core.service.get(refused.id)).attempt.number == 1:
+                pass
+
+            assert (launch.status, launch.admitted_at) == (Status.WAITING, None)
+            assert launch.last_event.message.endswith("Trying again.")
+
+
+async def test_of_many_that_are_accepted_at_once_none_misses_its_admission(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    """Each is admitted by whichever look at the line comes first, also before its own task has begun."""
+    async with launching(hub, client, store) as core, asyncio.timeout(4):  # a renewal of the lease tells of it after 5
+        await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(30)))
+        await core.idle()
+
+        assert hub.count("server_ready") == 30
+        assert core.admission._waiting == {}

@@ -1,0 +1,121 @@
+"""A process that may have lost its launches: what it still does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hublaunch.hub.client import HubClient
+from hublaunch.hub.connect import connect_hub
+from hublaunch.launch.course.lease import LeaseClock
+from hublaunch.launch.model import Caller, LaunchRequest, Status
+from hublaunch.launch.ports import LeaseLost
+from hublaunch.settings import Settings
+from hublaunch.store.sql import SqlLaunchStore
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.launching import SEALER, launching
+
+ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
+REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
+    async with SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(20):
+        yield store
+
+
+class Lapse:
+    """The clock of a process whose lease is over while `over` is set."""
+
+    def __init__(self) -> None:
+        self.over = False
+
+    def check(self) -> None:
+        if self.over:
+            raise LeaseLost("frozen for too long")
+
+
+def test_a_lease_is_over_when_its_time_is_up_and_before_it_was_first_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = LeaseClock(15)
+    with pytest.raises(LeaseLost):
+        clock.check()
+
+    monkeypatch.setattr("hublaunch.launch.course.lease.time.monotonic", lambda: 1000.0)
+    clock.renewed(999.0)
+    clock.check()
+    monkeypatch.setattr("hublaunch.launch.course.lease.time.monotonic", lambda: 1014.1)
+    with pytest.raises(LeaseLost):
+        clock.check()
+
+
+async def test_nothing_is_changed_at_the_hub_once_the_lease_is_over_also_by_repeats(
+    hub: FakeHub, settings: Settings
+) -> None:
+    lapse = Lapse()
+    async with connect_hub(settings, check_lease=lapse.check) as client:
+        hub.fail_on("create_user", status=502, body="html")
+        hub.fail_on("get_user", how="hang")
+        creating = asyncio.create_task(client.create_user("ada"))
+        await hub.until(lambda: hub.asked("get_user"))
+        lapse.over = True
+        await hub.restart()
+        with pytest.raises(LeaseLost):
+            await creating
+
+        for change in (
+            client.delete_user("ada"),
+            client.start_server("ada", "", {}),
+            client.stop_server("ada", ""),
+            client.mint_token("ada", scope="s", note="n", expires_in_s=1),
+        ):
+            with pytest.raises(LeaseLost):
+                await change
+
+    assert {asked.method for asked in hub.requests[1:]} == {"GET"}
+
+
+async def test_a_launch_that_was_dropped_is_gone_on_with_once_the_lease_is_renewed(
+    hub: FakeHub, settings: Settings, store: SqlLaunchStore
+) -> None:
+    lapse = Lapse()
+    async with connect_hub(settings, check_lease=lapse.check) as client, launching(hub, client, store) as core:
+        hub.spawn_plan(None, SpawnPlan(never=True))
+        lapse.over = True
+        launch = await core.service.start(REQUEST, ANYBODY)
+        await core.idle()
+        lapse.over = False
+
+        core.leases.wake()
+        await hub.until(lambda: hub.active_servers)
+        hub.release(next(user for user, _ in hub.active_servers))
+        await core.idle()
+
+        assert (await core.service.get(launch.id)).status is Status.READY
+        assert len(hub.users) == 1
+
+
+async def test_a_clean_up_that_the_hub_forbids_is_tried_again(
+    hub: FakeHub,
+    client: HubClient,
+    store: SqlLaunchStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("hublaunch.launch.course.lease._AGAIN_S", 0.0)
+    async with launching(hub, client, store) as core:
+        launch = await core.launch(ANYBODY, REQUEST)
+        hub.scopes.remove("servers")
+        assert not await core.service.cancel(launch.id)
+        await hub.until(lambda: hub.asked("stop_server"))
+        await core.idle()
+        hub.scopes.append("servers")
+
+        core.leases.wake()
+        await hub.until(lambda: not hub.users)
+        await core.idle()
+
+        assert (await core.service.get(launch.id)).status is Status.STOPPED
+        assert "cannot be cleaned up yet" in caplog.text
+        assert "Traceback" not in caplog.text

@@ -1,0 +1,79 @@
+"""Which of the Hub's progress events become steps."""
+
+from hublaunch.launch.course.progress import EVENTS_MAX, ProgressFilter
+from hublaunch.launch.model import Step
+from hublaunch.launch.ports import Progress
+
+
+def told(steps: list[Step | None]) -> list[tuple[int | None, str]]:
+    return [(step.progress, step.message) for step in steps if step]
+
+
+def test_a_stream_that_is_opened_again_repeats_nothing() -> None:
+    first = [Progress(progress=0, message="Server requested"), Progress(progress=50, message="Pulling")]
+    hub = ProgressFilter()
+    hub.begin_stream()
+    before = [hub.step(event) for event in first]
+
+    hub.begin_stream()
+    after = [hub.step(event) for event in [*first, Progress(progress=60, message="Pulled")]]
+
+    assert told(before) == [(0, "Server requested"), (50, "Pulling")]
+    assert told(after) == [(60, "Pulled")]
+
+
+def test_a_message_that_the_hub_says_twice_in_one_stream_is_told_twice() -> None:
+    hub = ProgressFilter()
+    hub.begin_stream()
+
+    steps = [hub.step(Progress(progress=10, message="still waiting")) for _ in range(2)]
+
+    assert told(steps) == [(10, "still waiting")] * 2
+
+
+def test_progress_never_falls() -> None:
+    hub = ProgressFilter()
+    hub.begin_stream()
+
+    steps = [hub.step(Progress(progress=p, message=f"m{i}")) for i, p in enumerate([10, 80, 30, None, 90])]
+
+    assert [progress for progress, _ in told(steps)] == [10, 80, 80, 80, 90]
+
+
+def test_beyond_500_events_only_a_rise_is_told() -> None:
+    hub = ProgressFilter()
+    hub.begin_stream()
+
+    steps = [hub.step(Progress(progress=10, message=f"event {i}")) for i in range(EVENTS_MAX + 100)]
+    rise = hub.step(Progress(progress=11, message="further"))
+
+    assert len(told(steps)) == EVENTS_MAX
+    assert told([rise]) == [(11, "further")]
+
+
+def test_steps_that_are_not_the_hubs_count_as_events_of_the_attempt() -> None:
+    hub = ProgressFilter()
+    hub.begin_stream()
+    hub.count(EVENTS_MAX - 1)
+
+    steps = [hub.step(Progress(progress=0, message=f"event {i}")) for i in range(10)]
+
+    assert told(steps) == [(0, "event 0")]
+
+
+def test_an_event_without_words_keeps_those_before_it_and_makes_no_step_by_itself() -> None:
+    hub = ProgressFilter()
+    hub.begin_stream()
+
+    steps = [
+        hub.step(event)
+        for event in (
+            Progress(message="", progress=5),
+            Progress(message="Pulling", progress=10),
+            Progress(message="", progress=10),
+            Progress(message="\u200b", progress=20),
+            Progress(message=""),
+        )
+    ]
+
+    assert told(steps) == [(5, "The server is starting"), (10, "Pulling"), (20, "Pulling")]

@@ -1,0 +1,198 @@
+"""What becomes of launches that have ended."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.course import reaper
+from hublaunch.launch.errors import LaunchGone, LaunchNotFound
+from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.store.sql import SqlLaunchStore
+from tests.fakes.hub import FakeHub
+from tests.support.launching import SEALER, Launching, launching
+
+ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
+ADA = Caller(kind="hub", key="ada")
+REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
+    async with SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(20):
+        yield store
+
+
+async def look_up(core: Launching) -> None:
+    for launch in await core.store.ready_to_look_up(every_s=0, limit=99):
+        await core.reaper.stands(launch)
+
+
+async def until(core: Launching, launch: Launch, status: Status) -> Launch:
+    while (current := await core.service.get(launch.id)).status is not status:
+        pass
+    return current
+
+
+async def test_a_ready_launch_whose_server_stands_stays_ready(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    async with launching(hub, client, store) as core:
+        launch = await core.launch(ANYBODY, REQUEST)
+
+        await look_up(core)
+
+        assert (await core.service.get(launch.id)).status is Status.READY
+        assert [asked.username for asked in hub.asked("get_user")][-1:] == [launch.attempt.username]
+
+
+async def test_a_ready_launch_whose_server_is_gone_is_stopped_and_its_user_deleted_later(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    async with launching(hub, client, store, cull_after_s=3600) as core:
+        launch = await core.launch(ANYBODY, REQUEST)
+        await hub.stop_server(launch.attempt.username, "", remove=False)
+
+        await look_up(core)
+
+        stopped = await core.service.get(launch.id)
+        assert (stopped.status, stopped.stopped_by) == (Status.STOPPED, "hub")
+        assert list(hub.users) == [launch.attempt.username]
+        with store._database.writing.begin() as connection:
+            connection.execute(text("UPDATE launch_attempts SET clean_at = '2026-01-01 00:00:00.000000'"))
+        core.leases.wake()
+        await hub.until(lambda: not hub.users)
+
+
+async def test_a_user_who_is_gone_needs_no_clean_up(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+    async with launching(hub, client, store) as core:
+        launch = await core.launch(ANYBODY, REQUEST)
+        await hub.delete_user(launch.attempt.username)
+
+        await look_up(core)
+
+        stopped = await core.service.get(launch.id)
+        assert stopped.status is Status.STOPPED
+        assert stopped.cleaned_at is not None
+
+
+async def test_a_server_that_its_user_started_since_is_not_the_launchs(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.create_user("ada")
+    async with launching(hub, client, store) as core:
+        launch = await core.launch(ADA, REQUEST)
+        await hub.stop_server("ada", "", remove=False)
+        await hub.start_server("ada", "", {})
+        await hub.until(lambda: hub.users["ada"].servers[""].ready)
+
+        while not await core.service.cancel(launch.id):
+            pass
+
+        assert (await core.service.get(launch.id)).status is Status.STOPPED
+        assert hub.active_servers == {("ada", "")}
+
+
+async def test_a_look_up_finds_that_out_too(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+    hub.create_user("ada")
+    async with launching(hub, client, store) as core:
+        launch = await core.launch(ADA, REQUEST)
+        await hub.stop_server("ada", "", remove=False)
+        await hub.start_server("ada", "", {})
+
+        await look_up(core)
+
+        assert (await core.service.get(launch.id)).status is Status.STOPPED
+        assert hub.active_servers == {("ada", "")}
+
+
+async def test_the_reaper_goes_on_when_the_hub_is_down(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaper, "_EVERY_S", 0)
+    monkeypatch.setattr(reaper, "_LOOK_UP_EVERY_S", 0)
+    async with launching(hub, client, store) as core:
+        launch = await core.launch(ANYBODY, REQUEST)
+        hub.fail_on("get_user", times=5)
+        await hub.stop_server(launch.attempt.username, "", remove=False)
+
+        running = asyncio.create_task(core.reaper.run())
+        await until(core, launch, Status.STOPPED)
+        running.cancel()
+
+
+async def test_one_who_cannot_be_asked_about_hides_no_other(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaper, "_EVERY_S", 0)
+    monkeypatch.setattr(reaper, "_LOOK_UP_EVERY_S", 0)
+    async with launching(hub, client, store) as core:
+        first, second = [await core.launch(ANYBODY, REQUEST) for _ in range(2)]
+        hub.fail_on("get_user", username=first.attempt.username, status=403, message="no", times=math.inf)
+        await hub.stop_server(second.attempt.username, "", remove=False)
+
+        running = asyncio.create_task(core.reaper.run())
+        await until(core, second, Status.STOPPED)
+        running.cancel()
+
+
+async def test_nobody_is_asked_about_whom_the_records_do_not_name(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.create_user("foreign")
+    async with launching(hub, client, store) as core:
+        await core.launch(ANYBODY, REQUEST)
+        await look_up(core)
+
+    assert "foreign" in hub.users
+    assert not [asked for asked in hub.requests if "foreign" in asked.raw_path or asked.operation == "unknown"]
+
+
+async def test_old_launches_are_removed_once_nothing_is_left_of_them(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    async with launching(hub, client, store) as core:
+        standing, cancelled, left_over = [await core.launch(ANYBODY, REQUEST) for _ in range(3)]
+        while not await core.service.cancel(cancelled.id):
+            pass
+        await hub.stop_server(left_over.attempt.username, "", remove=False)
+        await look_up(core)
+
+        removed = await core.store.remove_old(older_than_s=-60, limit=99)
+
+        assert removed == 1
+        assert (await core.service.get(standing.id)).status is Status.READY
+        assert (await core.service.get(left_over.id)).status is Status.STOPPED
+        with pytest.raises(LaunchNotFound):
+            await core.service.get(cancelled.id)
+
+
+async def test_young_launches_are_kept_and_removal_comes_in_small_batches(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    async with launching(hub, client, store) as core:
+        for _ in range(3):
+            launch = await core.launch(ANYBODY, REQUEST)
+            while not await core.service.cancel(launch.id):
+                pass
+
+        assert await core.store.remove_old(older_than_s=60, limit=99) == 0
+        assert [await core.store.remove_old(older_than_s=-60, limit=2) for _ in range(3)] == [2, 1, 0]
+
+
+async def test_of_an_old_id_it_is_said_that_its_launch_is_gone(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    from ulid import ULID
+
+    long_ago = str(ULID.from_datetime(datetime.now(UTC) - timedelta(days=2)))
+    async with launching(hub, client, store, retention_s=86400) as core:
+        with pytest.raises(LaunchGone):
+            await core.service.get(long_ago)
+        with pytest.raises(LaunchNotFound):
+            await core.service.get(str(ULID()))

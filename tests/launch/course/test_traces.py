@@ -1,0 +1,346 @@
+"""What a clean-up may touch, for every point at which a launch can fail."""
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from hublaunch.hub.client import HubClient
+from hublaunch.hub.transport import AiohttpTransport
+from hublaunch.launch.course.attempt import Entry, run
+from hublaunch.launch.course.cleanup import Traces, clean_up
+from hublaunch.launch.errors import HubForbidden, HubUnavailable, LaunchError, NamedServersOff, UserExists
+from hublaunch.launch.model import Attempt, Caller, LaunchRequest, Status, Step
+from hublaunch.launcher import Launcher
+from hublaunch.store.sql import SqlLaunchStore
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.launching import SEALER, launching
+
+REQUEST = LaunchRequest(image="quay.io/a/b", repo_url="https://example.org/a/b")
+OPTIONS = {"image": REQUEST.image, "repo_url": REQUEST.repo_url}
+TEMPORARY = Attempt(launch_id="01JDB9Z3N8Q4V7R2M5X6C1T0YK", number=1, username="temporary")
+OWN = replace(TEMPORARY, username="ada", creates_user=False)
+NAMED = replace(OWN, server_name="work")
+ADA = Caller(kind="hub", key="ada")
+CHANGING = ("create_user", "start_server", "mint_token")
+DELETING = ("stop_server", "delete_user", "revoke_token")
+
+REFUSALS: dict[str, dict[str, Any]] = {
+    "a role without the scope": {"status": 403, "message": "Action is not authorized with current scopes"},
+    "a hook": {"status": 400, "message": "not today"},
+    "another web server": {"status": 404, "body": "html"},
+    "a full Hub": {"status": 429, "message": "Too many users"},
+}
+
+
+class Unreachable(httpx.AsyncBaseTransport):
+    """Carries requests, but for one kind: no connection can be made for those."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._inner = AiohttpTransport()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.extensions["kind"] == self._kind:
+            raise httpx.ConnectError("no route")
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@asynccontextmanager
+async def client_of(hub: FakeHub, *, unreachable: str = "") -> AsyncGenerator[HubClient]:
+    async with Unreachable(unreachable) as transport:
+        yield HubClient(
+            transport,
+            api_url=f"{hub.api_url}/",
+            hub_url=hub.url,
+            token=hub.api_token,
+            retries=2,
+            retry_delay_s=0,
+        )
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hublaunch.launch.course.cleanup._PAUSE_S", (0.01, 0.01))
+    monkeypatch.setattr("hublaunch.launch.course.course.CLEAN_UP_GRACE_S", 0.2)
+    monkeypatch.setattr("hublaunch.hub.rest.RETRY_AFTER_S", (0.01, 1.0))
+    monkeypatch.setattr("hublaunch.launch.course.inspection._LOOK_AGAIN_S", 0.01)
+
+
+async def failed(hub: FakeHub, client: HubClient, attempt: Attempt, **entry: Any) -> tuple[LaunchError, Traces]:
+    """The error of an attempt, and its traces. At 429 it gives up."""
+
+    async def record(step: Step) -> None:
+        """Nobody follows."""
+
+    async def give_up(busy: Any, *_: Any) -> None:
+        raise busy
+
+    traces = Traces()
+    given: dict[str, Any] = {"token_mode": "none", "token_lifetime_s": 60} | entry
+    with pytest.raises(LaunchError) as raised:
+        await run(
+            attempt, REQUEST, hub=client, entry=Entry(**given), record=record, traces=traces, wait_in_queue=give_up
+        )
+    return raised.value, traces
+
+
+def deleted(hub: FakeHub) -> list[str]:
+    return [asked.operation for asked in hub.requests if asked.operation in DELETING]
+
+
+@pytest.mark.parametrize("by", REFUSALS)
+async def test_a_refused_user_is_not_touched_though_it_exists_and_has_a_server(hub: FakeHub, by: str) -> None:
+    hub.create_user("temporary")
+    await hub.start_server("temporary", "", OPTIONS)
+    hub.fail_on("create_user", times=math.inf, **REFUSALS[by])
+    async with client_of(hub) as client:
+        _, traces = await failed(hub, client, TEMPORARY)
+        await clean_up(TEMPORARY, REQUEST, client, traces=traces)
+
+    assert deleted(hub) == []
+    assert hub.active_servers == {("temporary", "")}
+
+
+@pytest.mark.parametrize("attempt", [OWN, NAMED], ids=["default", "named"])
+@pytest.mark.parametrize("by", REFUSALS)
+async def test_after_a_refused_start_the_users_own_server_stands_even_if_it_is_of_the_same_image(
+    hub: FakeHub, by: str, attempt: Attempt
+) -> None:
+    hub.create_user("ada")
+    await hub.start_server("ada", attempt.server_name, OPTIONS)
+    hub.fail_on("start_server", times=math.inf, **REFUSALS[by])
+    async with client_of(hub) as client:
+        _, traces = await failed(hub, client, attempt)
+        await clean_up(attempt, REQUEST, client, traces=traces)
+
+    assert deleted(hub) == []
+    assert hub.active_servers == {("ada", attempt.server_name)}
+
+
+@pytest.mark.parametrize(
+    ("attempt", "kind"),
+    [(TEMPORARY, "create_user"), (OWN, "start_server"), (NAMED, "start_server")],
+)
+async def test_after_a_request_that_was_never_sent_the_hub_is_asked_nothing(
+    hub: FakeHub, attempt: Attempt, kind: str
+) -> None:
+    if not attempt.creates_user:
+        hub.create_user("ada")
+    async with client_of(hub, unreachable=kind) as client:
+        error, traces = await failed(hub, client, attempt)
+        asked = len(hub.requests)
+        await clean_up(attempt, REQUEST, client, traces=traces)
+
+    assert isinstance(error, HubUnavailable)
+    assert traces == Traces()
+    assert len(hub.requests) == asked
+
+
+async def test_a_token_whose_request_was_never_sent_leaves_no_trace(hub: FakeHub) -> None:
+    hub.create_user("ada")
+    hub.fail_on("start_server", how="hang")
+    async with client_of(hub, unreachable="mint_token") as client:
+        _, traces = await failed(hub, client, OWN, token_mode="hub")
+
+    assert traces == Traces(server=True)
+
+
+@pytest.mark.parametrize("act", [True, False], ids=["and-the-hub-acted", "and-the-hub-did-not-act"])
+@pytest.mark.parametrize("attempt", [TEMPORARY, OWN, NAMED], ids=["temporary", "own", "named"])
+@pytest.mark.parametrize("operation", CHANGING)
+async def test_after_an_unclear_answer_all_that_the_attempt_may_have_created_is_deleted(
+    hub: FakeHub, operation: Any, attempt: Attempt, act: bool
+) -> None:
+    hub.create_user("ada")
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    hub.fail_on(operation, status=502, body="html", act=act, times=math.inf)
+    hub.fail_on("progress", status=400, message="broken", times=math.inf)
+    hub.fail_on("mint_token", status=400, message="refused", times=math.inf)
+    async with client_of(hub) as client:
+        _, traces = await failed(hub, client, attempt, token_mode="hub")
+        hub.heal()
+        await clean_up(attempt, REQUEST, client, traces=traces)
+
+    assert set(hub.users) == {"ada"}
+    assert set(hub.users["ada"].servers) == {""}
+    assert hub.active_servers == set()
+    assert hub.tokens.of("ada") == []
+
+
+async def test_a_user_who_was_there_before_is_not_taken_for_the_attempts_after_an_unclear_answer(hub: FakeHub) -> None:
+    user = hub.create_user("temporary")
+    user.created = user.created.replace(year=2020)
+    await hub.start_server("temporary", "", OPTIONS)
+    hub.fail_on("create_user", status=504, body="html")
+    async with client_of(hub) as client:
+        error, traces = await failed(hub, client, TEMPORARY)
+        await clean_up(TEMPORARY, REQUEST, client, traces=traces)
+
+    assert isinstance(error, UserExists)
+    assert deleted(hub) == []
+    assert hub.active_servers == {("temporary", "")}
+
+
+async def test_a_look_that_fails_leaves_an_unclear_answer_unclear(hub: FakeHub) -> None:
+    hub.fail_on("create_user", status=502, body="html", act=True)
+    async with client_of(hub, unreachable="get_user") as client:
+        _, traces = await failed(hub, client, TEMPORARY)
+
+    assert traces.user
+
+
+async def test_a_refused_named_server_leaves_no_record_on_the_account(hub: FakeHub) -> None:
+    hub.create_user("ada")
+    hub.slow_spawn_timeout = 10
+    hub.spawn_plan(None, SpawnPlan(fails="no quota for you", status=403))
+    async with client_of(hub) as client:
+        _, traces = await failed(hub, client, NAMED)
+        assert set(hub.users["ada"].servers) == {"", "work"}
+        await clean_up(NAMED, REQUEST, client, traces=traces)
+
+    assert set(hub.users["ada"].servers) == {""}
+
+
+async def test_a_token_is_revoked_though_the_server_was_another_ones(hub: FakeHub) -> None:
+    hub.create_user("ada")
+    await hub.start_server("ada", "", OPTIONS)
+    await hub.until(lambda: hub.count("server_ready"))
+    hub.fail_on("start_server", how="late", hangs_s=0.2)
+    async with client_of(hub) as client:
+        _, traces = await failed(hub, client, OWN, token_mode="hub")
+        assert hub.count("token_minted") == 1
+        await clean_up(OWN, REQUEST, client, traces=traces)
+
+    assert hub.active_servers == {("ada", "")}
+    assert [token.note for token in hub.tokens.of("ada") if token.note == OWN.token_note] == []
+
+
+async def test_a_server_whose_options_the_hub_does_not_show_is_not_taken_for_the_launchs(hub: FakeHub) -> None:
+    hub.create_user("ada")
+    await hub.start_server("ada", "", OPTIONS)
+    hub.users["ada"].servers[""].user_options = None
+    async with client_of(hub) as client:
+        await clean_up(OWN, REQUEST, client, traces=Traces(server=True))
+
+    assert hub.active_servers == {("ada", "")}
+
+
+# --- named servers that the Hub has switched off ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attempt", [NAMED, replace(TEMPORARY, server_name="work")], ids=["own", "temporary"])
+async def test_where_the_hub_has_no_named_servers_the_failure_says_so_and_is_cleaned_up(
+    hub: FakeHub, attempt: Attempt
+) -> None:
+    hub.create_user("ada")
+    hub.allow_named_servers = False
+    async with client_of(hub) as client, asyncio.timeout(10):
+        error, traces = await failed(hub, client, attempt)
+        await clean_up(attempt, REQUEST, client, traces=traces)
+
+    assert isinstance(error, NamedServersOff)
+    assert set(hub.users) == {"ada"}
+
+
+async def test_the_hubs_word_that_named_servers_are_off_means_that_there_is_none(
+    hub: FakeHub, client: HubClient
+) -> None:
+    hub.create_user("ada")
+    hub.allow_named_servers = False
+
+    assert await client.stop_server("ada", "work", remove=True) is True
+
+
+# --- the library ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_library_leaves_a_user_alone_whom_its_role_may_not_create(hub: FakeHub) -> None:
+    hub.create_user("ada")
+    await hub.start_server("ada", "", {"image": "her/own"})
+    hub.scopes = ["servers"]
+    async with Launcher.connect(hub_url=hub.url, hub_api_token=hub.api_token, retry_delay=0) as launcher:
+        with pytest.raises(HubForbidden):
+            await launcher.launch(REQUEST.image, "ada", repo_url=REQUEST.repo_url)
+
+    assert deleted(hub) == []
+    assert hub.active_servers == {("ada", "")}
+
+
+async def test_the_library_leaves_a_user_alone_who_exists(hub: FakeHub) -> None:
+    hub.create_user("ada")
+    await hub.start_server("ada", "", OPTIONS)
+    async with Launcher.connect(hub_url=hub.url, hub_api_token=hub.api_token, retry_delay=0) as launcher:
+        with pytest.raises(UserExists):
+            await launcher.launch(REQUEST.image, "ada", repo_url=REQUEST.repo_url)
+
+    assert deleted(hub) == []
+    assert hub.active_servers == {("ada", "")}
+
+
+async def test_the_library_tells_at_once_of_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned: list[object] = []
+
+    async def until(done: object) -> None:
+        cleaned.append(done)
+
+    monkeypatch.setattr("hublaunch.launch.course.cleanup._until", until)
+    async with Launcher.connect(hub_url="http://127.0.0.1:9/", hub_api_token="t" * 32, retry_delay=0) as launcher:
+        with pytest.raises(HubUnavailable, match="no connection could be made"):
+            await launcher.launch(REQUEST.image, "ada")
+
+    assert cleaned == []
+
+
+# --- the service ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncGenerator[SqlLaunchStore]:
+    async with SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(30):
+        yield store
+
+
+async def test_a_launch_that_is_cancelled_before_it_asked_for_anything_leaves_the_users_server_alone(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
+    hub.create_user("ada")
+    async with launching(hub, client, store, max_concurrent_spawns=0) as core:
+        launch = await core.service.start(REQUEST, ADA)
+        await hub.start_server("ada", "", OPTIONS)
+        asked = len(hub.requests)
+        while not await core.service.cancel(launch.id):
+            pass
+
+        assert (await core.service.get(launch.id)).status is Status.CANCELLED
+        assert (await core.service.get(launch.id)).cleaned_at is not None
+    assert len(hub.requests) == asked
+
+
+@pytest.mark.parametrize("by", ["a role without the scope", "a hook", "another web server"])
+async def test_a_launch_whose_start_is_refused_leaves_the_users_server_alone(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore, by: str
+) -> None:
+    hub.create_user("ada")
+    async with launching(hub, client, store, max_concurrent_spawns=0) as core:
+        launch = await core.service.start(REQUEST, ADA)
+    await hub.start_server("ada", "", OPTIONS)
+    hub.fail_on("start_server", times=math.inf, **REFUSALS[by])
+    async with launching(hub, client, store) as core:
+        while (current := await core.service.get(launch.id)).is_under_way:
+            pass
+        await core.idle()
+
+        assert current.status is Status.FAILED
+        assert await store.due(launch.id) == []
+    assert deleted(hub) == []
+    assert hub.active_servers == {("ada", "")}

@@ -1,0 +1,177 @@
+"""Every address that a launch carries passes the policy of repositories, wherever it is and however it is written."""
+
+import json
+import time
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from hublaunch.launch.errors import InvalidRequest, RepoNotAllowed
+from hublaunch.launch.rules.policy import Policy
+from hublaunch.launch.rules.request import launch_request
+
+REPO = "https://github.com/course/x"
+EVIL = "https://github.com/evil/x"
+ARGS = ("binder_ref_url", "binder_request", "binder_persistent_request", "binder_launch_host", "more")
+
+HOSTILE: list[dict[str, Any]] = [
+    {"repo_url": EVIL},
+    {"repo_url": "https://github.com/course/..\\..\\evil/x"},
+    {"repo_url": "https://github.com/course\\..\\evil/x"},
+    {"repo_url": "https://github.com\\evil/x"},
+    {"repo_url": "https://github.com/course/%2e%2e/evil/x"},
+    {"repo_url": "https://github.com/course/%2e%2e%5c..%5cevil/x"},
+    {"repo_url": "https://github.com/course/%252e%252e%255cevil/x"},
+    {"repo_url": "https://github.com/evil/%25252e%25252e/course/x"},
+    {"repo_url": "https://github.com/course/..;/evil/x"},
+    {"repo_url": "https://github.com/evil/../course/x"},
+    {"repo_url": "git@github.com:evil/x%3a//github.com/course/x"},
+    {"repo_url": "ssh://git@github.com/course/..%2fevil/x"},
+    {"path": f"git-pull?repo={EVIL}&urlpath=lab"},
+    {"path": "git-pull?repo=https%3A%2F%2Fgithub.com%2Fevil%2Fx"},
+    {"path": "git-pull?repo=https%253A%252F%252Fgithub.com%252Fevil%252Fx"},
+    {"path": "git-pull?%72epo=https://github.com/evil/x"},
+    {"path": "git-pull?%2572epo=https://github.com/evil/x"},
+    {"path": "git-sync?repo=git@github.com:evil/x"},
+    {"path": "git-sync?repo=github.com:evil/x"},
+    {"path": "git-pull?repo=/srv/evil"},
+    {"path": "git-pull?repo=file:/srv/evil"},
+    {"path": "git-pull?repo=ext::sh%20-c%20reboot"},
+    {"path": "git-pull?repo=https:github.com/evil/x"},
+    {"path": "git-pull?repo=https:/github.com/evil/x"},
+    {"path": "git-pull?repo=//github.com/evil/x"},
+    {"path": "git-pull?repo=https:%5c%5cgithub.com%5cevil%5cx"},
+    {"path": f"git-pull?repo={REPO}&repo={EVIL}"},
+    {"path": f"git-pull?repo={REPO};repo={EVIL}"},
+    {"path": f"git-pull?repo={REPO}%26/../../evil/x"},
+    {"path": f"git-pull?repo={REPO}%253F/../../evil/x"},
+    {"path": f"git-pull?repo={REPO}/%2e%2e/%2e%2e/evil/x"},
+    {"path": f"git-pull?repo={REPO}%26repo={EVIL}"},
+    {"path": f"git-pull?repo={REPO}&urlpath=git-pull%3Frepo%3Dhttps%3A%2F%2Fgithub.com%2Fevil%2Fx"},
+    {"path": f"git-pull?repo={REPO}&urlpath=git-pull%3Furlpath%3Dgit-pull%253Frepo%253Dgithub.com:evil/x"},
+    {"path": f"git-pull?urlpath={EVIL}"},
+    {"path": "git-pull?urlpath=//evil.example/x"},
+    {"path": f"lab?fromURL={EVIL}/raw/main/x.ipynb"},
+    {"path": f"lab#git-pull?repo={EVIL}"},
+    {"path": f"lab?{EVIL}"},
+    {"path": "lab?%" + "25" * 400},
+    {"extra_args": {"binder_ref_url": f"{EVIL}/tree/main"}},
+    {"extra_args": {"binder_ref_url": f"{REPO}/tree/main/../../../../evil/x"}},
+    {"extra_args": {"binder_request": "v2/gh/evil/x/main"}},
+    {"extra_args": {"binder_request": "v2/gh/course/x/../../evil/x/main"}},
+    {"extra_args": {"binder_request": "v2/gh/%65vil/x/main"}},
+    {"extra_args": {"binder_request": "/gh/evil/x/main"}},
+    {"extra_args": {"binder_request": f"v2/gh/course/x/main?urlpath=git-pull?repo={EVIL}"}},
+    {"extra_args": {"binder_request": "v2/git/https%3A%2F%2Fgithub.com%2Fevil%2Fx/main"}},
+    {"extra_args": {"binder_request": "v2/gl/course%2F..%2Fevil%2Fx/main"}},
+    {"extra_args": {"binder_request": "evil"}},
+    {"extra_args": {"binder_request": {"a": [EVIL]}}},
+    {"extra_args": {"binder_persistent_request": "v2/gh/evil/x/" + "0a" * 20}},
+    {"extra_args": {"binder_launch_host": "https://evil.example/"}},
+    {"extra_args": {"more": {"deep": ["", {EVIL: 1}]}}},
+    {"extra_args": {"more": [{"repo": "evil"}]}},
+    {"extra_args": {"more": "HTTPS:\\\\github.com\\evil"}},
+]
+
+HARMLESS: list[dict[str, Any]] = [
+    {},
+    {"repo_url": "git@github.com:course/y.git"},
+    {"repo_url": "https://github.com/course/r%C3%A9po-c++"},
+    {"path": "lab/tree/x.ipynb?reset#a-b"},
+    {"path": f"git-pull?repo={REPO}&urlpath=lab/tree/x/../y.ipynb&branch=main"},
+    {"path": "git-pull?repo=https%3A%2F%2Fgithub.com%2Fcourse%2Fc%2B%2B&urlpath=lab%2Ftree%2Fx%2Fa.ipynb%3Fautodecode"},
+    {
+        "path": f"git-pull?repo={REPO}&urlpath=git-pull%3Frepo%3Dhttps%253A%252F%252Fgithub.com%252Fcourse%252Fy"
+        "%26urlpath%3Dgit-pull%253Frepo%253Dhttps%25253A%25252F%25252Fgithub.com%25252Fcourse%25252Fz"
+    },
+    {"extra_args": {"binder_ref_url": f"{REPO}/tree/main"}},
+    {"extra_args": {"binder_request": "v2/gh/course/x/feature/a"}},
+    {"extra_args": {"binder_request": "v2/git/https%3A%2F%2Fgithub.com%2Fcourse%2Fx/main"}},
+    {"extra_args": {"binder_persistent_request": "v2/gh/course/x/" + "0a" * 20}},
+    {
+        "extra_args": {
+            "more": {"cpu": 2, "gpu": None, "at": "2026-11-30T10:00:00Z", "mail": "ada@example.org", "path": "a:b"}
+        }
+    },
+]
+
+
+def check(policy: Policy, fields: dict[str, Any]) -> None:
+    fields = {"image": "python", "repo_url": REPO, "extra_args": {}} | fields
+    policy.check(launch_request(**fields, allowed_extra_args=ARGS))
+
+
+@pytest.mark.parametrize("fields", HOSTILE, ids=lambda fields: json.dumps(fields)[:120])
+def test_no_address_evades_the_policy(fields: dict[str, Any]) -> None:
+    with pytest.raises((RepoNotAllowed, InvalidRequest)) as refusal:
+        check(Policy(["*"], allowed_repos=["github.com/course/*"]), fields)
+
+    assert "evil" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("fields", HOSTILE, ids=lambda fields: json.dumps(fields)[:120])
+def test_no_address_evades_a_permission_of_one_repository(fields: dict[str, Any]) -> None:
+    with pytest.raises((RepoNotAllowed, InvalidRequest)):
+        check(Policy(["*"], allowed_repos=["github.com/course/x"]), fields)
+
+
+def test_what_only_begins_like_the_repository_is_not_below_it() -> None:
+    with pytest.raises(RepoNotAllowed):
+        check(
+            Policy(["*"], allowed_repos=["github.com/course/x"]),
+            {"extra_args": {"binder_ref_url": f"{REPO}-evil/tree/main"}},
+        )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [fields for fields in HOSTILE if "github.com" in json.dumps(fields)],
+    ids=lambda fields: json.dumps(fields)[:120],
+)
+def test_no_address_evades_a_ban(fields: dict[str, Any]) -> None:
+    with pytest.raises((RepoNotAllowed, InvalidRequest)):
+        check(Policy(["*"], banned_repos=["*/*evil*"]), fields)
+
+
+@pytest.mark.parametrize("fields", HARMLESS, ids=lambda fields: json.dumps(fields)[:120])
+def test_what_stays_within_the_policy_is_launched(fields: dict[str, Any]) -> None:
+    check(Policy(["*"], allowed_repos=["github.com/course/*"], banned_repos=["*/*evil*"]), fields)
+
+
+def test_what_an_image_is_mapped_to_passes_a_permission_of_its_repository_alone() -> None:
+    fields = {
+        "extra_args": {
+            "binder_ref_url": f"{REPO}/tree/main",
+            "binder_request": "v2/gh/course/x/main",
+            "binder_persistent_request": "v2/gh/course/x/main",
+        }
+    }
+
+    check(Policy(["*"], allowed_repos=["github.com/course/x"]), fields)
+
+
+def test_without_a_policy_of_repositories_any_address_may_be_carried() -> None:
+    check(Policy(["*"]), {"path": f"git-pull?repo={EVIL}", "extra_args": {"binder_ref_url": EVIL}})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"path": "lab?%" + "25" * 900},
+        {"extra_args": {"more": "%" + "25" * 8000}},
+        {"extra_args": {"more": "?a=1&b=2" * 2000}},
+        {"extra_args": {"more": "?" + "a@b" * 5000}},
+        {"extra_args": {"more": "a@" + "b" * 15000}},
+        {"extra_args": {"binder_request": "%" + "25" * 8000}},
+        {"extra_args": {"more": ["?" + "a" * 900] * 15}},
+    ],
+    ids=range(7),
+)
+def test_no_text_takes_long(fields: dict[str, Any]) -> None:
+    began = time.process_time()
+
+    with suppress(RepoNotAllowed):
+        check(Policy(["*"], allowed_repos=["github.com/course/*"]), fields)
+
+    assert time.process_time() - began < 0.5

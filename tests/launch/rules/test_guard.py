@@ -1,0 +1,223 @@
+"""The Hub guard: what is let through to a Hub that exits after too many failed spawns in a row."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hublaunch.launch.errors import (
+    CommandNotFound,
+    HubForbidden,
+    ImageNotFound,
+    LaunchError,
+    NoRoom,
+    ServerExited,
+    SpawnCancelled,
+    SpawnFailed,
+    SpawnLost,
+    SpawnRefused,
+    SpawnTimedOut,
+)
+from hublaunch.launch.model import FailedSpawn
+from hublaunch.launch.rules.guard import FAILING_FOR, Failure, Guard, GuardMode, Room, failed_spawn, known_as
+
+NORMAL, STRICT, OFF = (Guard(mode=mode, failure_limit=4) for mode in ("normal", "strict", "off"))
+NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+def room(guard: Guard = NORMAL, **known: object) -> Room:
+    empty = {"most": 50, "at_hub": {}, "proven": (), "blamed": (), "failing": (), "failures": 0, "grown": 0}
+    return Room(guard, **{**empty, **known})  # type: ignore[arg-type]
+
+
+def taken(room: Room, images: list[str]) -> int:
+    return sum(room.take(image) for image in images)
+
+
+def images(count: int) -> list[str]:
+    return [f"image-{n}" for n in range(count)]
+
+
+def test_of_an_image_that_is_not_proven_two_launches_are_at_the_hub_at_once() -> None:
+    assert taken(room(), ["a"] * 9) == 2
+    assert taken(room(at_hub={"a": 1}), ["a"] * 9) == 1
+
+
+def test_of_all_that_are_not_proven_as_many_as_the_limit_and_one_more_for_each_success() -> None:
+    assert taken(room(), images(99)) == 4
+    assert taken(room(grown=7), images(99)) == 11
+    assert taken(room(grown=700), images(99)) == 50
+
+
+def test_after_failures_in_a_row_only_as_many_as_can_all_fail() -> None:
+    assert [taken(room(failures=n, grown=30), images(9)) for n in (1, 2)] == [3, 2]
+
+
+def test_proven_images_are_not_bounded_by_the_window() -> None:
+    assert taken(room(proven={"a"}), ["a"] * 99) == 50
+    assert taken(room(proven={"a"}, failures=2, at_hub={"a": 9}), [*["a"] * 5, "b", "c", "d"]) == 7
+
+
+def test_before_the_last_failure_only_proven_images_go_one_at_a_time() -> None:
+    last = room(failures=3, proven={"a"})
+
+    assert last.take("b") is False
+    assert last.take("a") is True
+    assert last.take("a") is False
+
+
+def test_a_hub_that_stands_a_single_failure_gets_one_new_image_at_a_time() -> None:
+    careful = Guard(mode="normal", failure_limit=1)
+
+    assert taken(room(careful), images(9)) == 1
+    assert taken(room(careful, failures=1, proven={"a"}), ["a"]) == 0
+
+
+@pytest.mark.parametrize("failures", [4, 5, 40])
+def test_at_the_limit_nothing_goes(failures: int) -> None:
+    assert taken(room(failures=failures, proven={"a"}), ["a", "b"]) == 0
+
+
+def test_switched_off_everything_goes_that_there_is_room_for() -> None:
+    assert taken(room(OFF, failures=9), ["a"] * 99) == 50
+
+
+def test_an_image_that_failed_once_goes_alone_and_after_that_not_at_all() -> None:
+    assert taken(room(blamed=[failure("a")]), ["a", "a", "b"]) == 2
+    assert taken(room(blamed=[failure("a")], at_hub={"a": 1}), ["a"]) == 0
+    assert taken(room(blamed=[failure("a")] * 2, failing={"a"}, proven={"a"}), ["a", "b", "a", "c"]) == 2
+
+
+def test_an_image_whose_failures_are_not_enough_to_refuse_it_goes_alone() -> None:
+    assert taken(room(blamed=[failure("a")] * 5), ["a", "a", "b"]) == 2
+
+
+def failure(image: str, minute: int = 0, *, caller: str = "anonymous:192.0.2.7", on_account: bool = False) -> Failure:
+    at = NOON + timedelta(minutes=minute)
+    return Failure(image=image, at=at, cause=f"cause {minute}", caller=caller, on_account=on_account)
+
+
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        ("python", "docker.io/library/python:latest"),
+        ("docker.io/library/python", "docker.io/library/python:latest"),
+        ("quay.io/a/b:1", "quay.io/a/b:1"),
+        (f"quay.io/a/b:1@sha256:{'0' * 64}", f"quay.io/a/b@sha256:{'0' * 64}"),
+    ],
+)
+def test_an_image_has_one_name_however_it_is_written(written: str, known: str) -> None:
+    assert known_as(written) == known
+
+
+@given(
+    st.lists(st.sampled_from("abcdefgh"), max_size=30),
+    st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 4), max_size=4),
+    st.sets(st.sampled_from("abcdefgh")),
+    st.integers(0, 6),
+    st.integers(0, 50),
+)
+def test_strict_never_has_more_at_stake_than_the_hub_stands(
+    waiting: list[str], at_hub: dict[str, int], proven: set[str], failures: int, grown: int
+) -> None:
+    strict = room(STRICT, at_hub=at_hub, proven=proven, failures=failures, grown=grown)
+    before = sum(at_hub.values())
+
+    admitted = taken(strict, waiting)
+
+    assert admitted == 0 or before + admitted + failures <= STRICT.failure_limit
+
+
+@pytest.mark.parametrize(
+    ("mode", "failures", "state"),
+    [
+        ("normal", 0, "open"),
+        ("normal", 2, "open"),
+        ("normal", 3, "proven_only"),
+        ("strict", 3, "proven_only"),
+        ("normal", 4, "paused"),
+        ("strict", 9, "paused"),
+        ("off", 9, "off"),
+    ],
+)
+def test_its_state_is_told_in_a_word(mode: GuardMode, failures: int, state: str) -> None:
+    assert Guard(mode=mode, failure_limit=4).state(failures=failures) == state
+
+
+def test_an_image_is_refused_after_two_failures_until_the_first_of_the_last_two_is_old() -> None:
+    failures = [failure(image, minute) for minute, image in enumerate("abaa")]
+
+    failing = NORMAL.failing(failures, proven=())
+
+    assert set(failing) == {"a"}
+    assert failing["a"].cause == "cause 3"
+    assert failing["a"].until == NOON + timedelta(minutes=2) + FAILING_FOR
+    assert OFF.failing(failures, proven=()) == {}
+
+
+@pytest.mark.parametrize(
+    ("callers", "on_account", "is_proven", "until"),
+    [
+        ("aa", False, False, 0),
+        ("aa", False, True, None),
+        ("ab", False, True, 0),
+        ("aaaa", True, False, None),
+        ("ab", True, False, 0),
+        ("ab", True, True, 0),
+        ("abb", True, False, 0),
+        ("aab", True, False, 1),
+    ],
+)
+def test_one_caller_has_an_image_refused_only_by_temporary_users_and_only_one_that_is_not_proven(
+    callers: str, on_account: bool, is_proven: bool, until: int | None
+) -> None:
+    failures = [failure("i", minute, caller=name, on_account=on_account) for minute, name in enumerate(callers)]
+
+    failing = NORMAL.failing(failures, proven={"i"} if is_proven else ())
+
+    at = None if until is None else NOON + timedelta(minutes=until) + FAILING_FOR
+    assert {image: one.until for image, one in failing.items()} == ({} if at is None else {"i": at})
+
+
+def test_a_failure_on_an_account_and_one_on_a_temporary_user_of_one_caller_are_not_enough() -> None:
+    assert NORMAL.failing([failure("i"), failure("i", on_account=True)], proven=()) == {}
+
+
+@pytest.mark.parametrize("error", [ServerExited("status 1"), CommandNotFound("no such file")])
+def test_what_a_users_own_volume_can_cause_is_counted_and_not_held_against_the_image(error: LaunchError) -> None:
+    on_account, temporary = (failed_spawn(error, hub_version="6.1.1", on_account=own) for own in (True, False))
+
+    assert on_account == FailedSpawn(cause=None)
+    assert temporary == FailedSpawn(cause=error.title)
+
+
+def test_what_no_volume_can_cause_is_held_against_the_image_on_an_account_too() -> None:
+    error = ImageNotFound("manifest unknown")
+
+    assert failed_spawn(error, hub_version="6.1.1", on_account=True) == FailedSpawn(cause=error.title)
+
+
+@pytest.mark.parametrize(
+    ("error", "version", "counts", "of_image"),
+    [
+        (SpawnFailed(""), "6.1.1", True, False),
+        (NoRoom("0/1 nodes"), "6.1.1", True, False),
+        (ImageNotFound("manifest unknown"), "6.1.1", True, True),
+        (ServerExited("status 1"), None, True, True),
+        (SpawnRefused("start the server", 403, "no"), "6.1.1", False, False),
+        (SpawnRefused("start the server", 403, "no"), "5.5.4", True, False),
+        (SpawnRefused("start the server", 403, "no"), None, True, False),
+        (HubForbidden("start the server", 403, "no scope"), "5.5.4", False, False),
+        (SpawnLost(), "6.1.1", False, False),
+        (SpawnCancelled(), "6.1.1", False, False),
+        (SpawnTimedOut(9), "6.1.1", False, False),
+        (SpawnTimedOut(9), "5.1.0", False, False),
+        (SpawnTimedOut(9), "5.0.0", True, False),
+    ],
+)
+def test_what_the_hub_counts_is_counted(error: LaunchError, version: str | None, counts: bool, of_image: bool) -> None:
+    failed = failed_spawn(error, hub_version=version, on_account=False)
+
+    assert (failed is not None) is counts
+    assert (failed is not None and failed.cause is not None) is of_image

@@ -1,0 +1,95 @@
+"""Whether the image that Kubernetes runs is the one that a launch asks for."""
+
+import logging
+
+import pytest
+
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.course.attempt import Entry, run
+from hublaunch.launch.course.cleanup import Traces
+from hublaunch.launch.errors import ImageNotFound
+from hublaunch.launch.model import Attempt, LaunchRequest, Step
+from hublaunch.launch.rules.named_images import other_image
+from tests.fakes.hub import FakeHub, SpawnPlan
+
+ASKED = "quay.io/org/image:1.0"
+DEFAULT = "quay.io/jupyterhub/k8s-singleuser-sample:4.2.0"
+TOOLS = "quay.io/jupyterhub/k8s-network-tools:4.2.0"
+DIGEST = f"sha256:{'0' * 64}"
+ATTEMPT = Attempt(launch_id="01JDB9Z3N8Q4V7R2M5X6C1T0YK", number=1, username="alice")
+NEVER_STARTED = "pod jhub/jupyter-a did not start in 300 seconds!"
+TOLD = f"JupyterHub runs the image {DEFAULT}, not the image that this launch asked for"
+
+
+def pulling(image: str) -> str:
+    return f'2026-11-30T07:00:00.000000Z [Normal] Pulling image "{image}"'
+
+
+def present(image: str) -> str:
+    return f'2026-11-30 07:00:00+00:00 [Normal] Container image "{image}" already present on machine'
+
+
+@pytest.mark.parametrize(
+    ("asked", "told", "other"),
+    [
+        (ASKED, [pulling(DEFAULT)], DEFAULT),
+        (ASKED, [pulling(TOOLS), present(DEFAULT)], DEFAULT),
+        (ASKED, [pulling("quay.io/org/image:2.0")], "quay.io/org/image:2.0"),
+        (ASKED, [pulling("quay.io/another-org-image:1.0")], "quay.io/another-org-image:1.0"),
+        (f"quay.io/a/b@{DIGEST}", [pulling("quay.io/a/b:1")], "quay.io/a/b:1"),
+        (ASKED, [pulling(TOOLS), present(ASKED)], None),
+        (ASKED, [present(ASKED), pulling(TOOLS)], None),
+        (ASKED, [pulling("mirror.example.org/quay.io/org/image:1.0")], None),
+        (ASKED, [pulling(f"quay.io/org/image@{DIGEST}")], None),
+        (f"quay.io/a/b:1@{DIGEST}", [pulling(f"quay.io/a/b@{DIGEST}")], None),
+        ("python", [pulling("docker.io/library/python:latest")], None),
+        ("python", [pulling("mirror.example.org/python:latest")], None),
+        (ASKED, [f'Pulling image "{DEFAULT}"'], None),
+        (ASKED, [pulling("no image at all")], None),
+        (ASKED, ["Server requested"], None),
+        (ASKED, [], None),
+        ("", [pulling(DEFAULT)], None),
+    ],
+)
+def test_another_image_is_noticed_only_where_no_event_names_the_one_asked_for(
+    asked: str, told: list[str], other: str | None
+) -> None:
+    assert other_image(asked, told) == other
+
+
+async def steps(hub: FakeHub, client: HubClient) -> list[str]:
+    told: list[str] = []
+
+    async def record(step: Step) -> None:
+        told.append(step.message)
+
+    entry = Entry(token_mode="none", token_lifetime_s=60)
+    try:
+        await run(ATTEMPT, LaunchRequest(image=ASKED), hub=client, entry=entry, record=record, traces=Traces())
+    except ImageNotFound:
+        told.append("failed")
+    return told
+
+
+async def test_a_launch_says_that_the_hub_runs_another_image(
+    hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.spawn_plan("alice", SpawnPlan(messages=[pulling(DEFAULT)], seconds=0.5))
+    with caplog.at_level(logging.WARNING):
+        told = await steps(hub, client)
+
+    assert told[-2:] == [TOLD, "The server is ready"]
+    assert f"JupyterHub runs the image {DEFAULT} for a launch of {ASKED}" in caplog.text
+
+
+async def test_a_launch_that_fails_says_so_too(hub: FakeHub, client: HubClient) -> None:
+    failed = f'2026-11-30T07:00:00Z [Warning] Failed to pull image "{DEFAULT}": rpc error: manifest unknown'
+    hub.spawn_plan("alice", SpawnPlan(messages=[failed], seconds=0.5, fails=NEVER_STARTED))
+
+    assert (await steps(hub, client))[-2:] == [TOLD, "failed"]
+
+
+async def test_a_launch_of_the_image_asked_for_says_nothing_of_it(hub: FakeHub, client: HubClient) -> None:
+    hub.spawn_plan("alice", SpawnPlan(messages=[pulling(TOOLS), pulling(ASKED)], seconds=0.5))
+
+    assert not any("runs the image" in message for message in await steps(hub, client))

@@ -1,0 +1,124 @@
+"""What a launch is counted as, and which numbers it has to keep to."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.rules.quotas import Limits, Quota, Rule, Scope, counted_as
+
+NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
+ADA = Caller(kind="hub", key="ada")
+REQUEST = LaunchRequest(image="quay.io/org/gpu:1", repo_url="https://github.com/Org/Repo.git")
+
+
+def limits(scope: Scope, *rules: Rule, total: int | None = None) -> Limits:
+    return Limits(total=total, rules=tuple((scope, rule) for rule in rules))
+
+
+def rule(scope: Scope, pattern: str, most: int, *, together: bool = False, until: datetime | None = None) -> Rule:
+    return Rule.parse(scope, pattern, most=most, together=together, until=until)
+
+
+def quotas(limits: Limits, *, caller: Caller = ADA, request: LaunchRequest = REQUEST) -> tuple[Quota, ...]:
+    return limits.quotas(caller, request, at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("scope", "requests"),
+    [
+        (Scope.IMAGE, ["python", "python:3.12", "docker.io/library/python@sha256:" + "a" * 64]),
+        (Scope.IMAGE, ["quay.io/org/gpu:1", "QUAY.io/org/gpu"]),
+        (
+            Scope.REPOSITORY,
+            ["https://github.com/org/repo", "git@github.com:Org/Repo.git", "https://GitHub.com/org/repo/"],
+        ),
+    ],
+)
+def test_however_an_image_or_a_repository_is_written_it_is_one(scope: Scope, requests: list[str]) -> None:
+    asked = [
+        LaunchRequest(image=text) if scope is Scope.IMAGE else LaunchRequest(image="a", repo_url=text)
+        for text in requests
+    ]
+
+    assert len({counted_as(ADA, one)[scope] for one in asked}) == 1
+
+
+def test_an_ipv6_network_is_one_caller_and_each_ipv4_address_is_one() -> None:
+    def name(address: str) -> str:
+        return counted_as(Caller(kind="anonymous", key=address), REQUEST)[Scope.CALLER]
+
+    assert name("2001:db8::1") == name("2001:db8::ffff:2") != name("2001:db8:0:1::1")
+    assert name("192.0.2.1") != name("192.0.2.2")
+
+
+def test_a_launch_without_a_repository_is_counted_for_none() -> None:
+    anything = limits(Scope.REPOSITORY, rule(Scope.REPOSITORY, "*", 1))
+
+    assert quotas(anything, request=LaunchRequest(image="python")) == ()
+
+
+def test_without_limits_there_is_nothing_to_keep_to() -> None:
+    assert quotas(Limits()) == ()
+
+
+def test_a_key_keeps_to_its_own_number_and_to_that_of_the_file() -> None:
+    key = Caller(kind="key", key="ci", max_active=3)
+
+    found = quotas(limits(Scope.CALLER, rule(Scope.CALLER, "key:*", 5), total=9), caller=key)
+
+    assert found == (
+        Quota(scope=Scope.CALLER, most=3, name="key:ci"),
+        Quota(scope=Scope.CALLER, most=5, name="key:ci"),
+        Quota(scope=Scope.TOTAL, most=9),
+    )
+
+
+def test_the_first_rule_that_matches_decides() -> None:
+    rules = [rule(Scope.REPOSITORY, pattern, most) for pattern, most in (("github.com/org/*", 300), ("*", 100))]
+
+    assert [quota.most for quota in quotas(limits(Scope.REPOSITORY, *rules))] == [300]
+    assert [quota.most for quota in quotas(limits(Scope.REPOSITORY, *reversed(rules)))] == [100]
+
+
+def test_a_number_is_for_each_name_by_itself_or_for_all_that_match_together() -> None:
+    by_itself = quotas(limits(Scope.IMAGE, rule(Scope.IMAGE, "quay.io/org/*", 8)))
+    together = quotas(limits(Scope.IMAGE, rule(Scope.IMAGE, "quay.io/org/*", 8, together=True)))
+
+    assert by_itself == (Quota(scope=Scope.IMAGE, most=8, name="quay.io/org/gpu"),)
+    assert together == (Quota(scope=Scope.IMAGE, most=8, pattern="quay.io/org/*"),)
+    names = ("quay.io/org/gpu", "quay.io/org/gpu2", "quay.io/other/gpu", "docker.io/library/python")
+    assert [by_itself[0].counts(name) for name in names] == [True, False, False, False]
+    assert [together[0].counts(name) for name in names] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(("until", "most"), [(NOW + timedelta(seconds=1), 300), (NOW, 100)], ids=["before", "over"])
+def test_a_rule_that_is_over_gives_way_to_the_next(until: datetime, most: int) -> None:
+    event = rule(Scope.REPOSITORY, "github.com/org/*", 300, until=until)
+
+    (quota,) = quotas(limits(Scope.REPOSITORY, event, rule(Scope.REPOSITORY, "*", 100)))
+
+    assert quota.most == most
+
+
+def test_a_pattern_of_a_host_is_not_met_by_a_path_elsewhere() -> None:
+    event = limits(Scope.REPOSITORY, rule(Scope.REPOSITORY, "*hub.com/org/*", 300))
+
+    assert quotas(event) != ()
+    assert quotas(event, request=LaunchRequest(image="a", repo_url="https://evil.example/x.hub.com/org/repo")) == ()
+
+
+@pytest.mark.parametrize(
+    ("scope", "pattern", "words"),
+    [
+        (Scope.IMAGE, "python:3.*", "neither tag nor digest"),
+        (Scope.IMAGE, "python@sha256:*", "neither tag nor digest"),
+        (Scope.IMAGE, "quay.io//x", "empty part"),
+        (Scope.REPOSITORY, "github.com", "go on after the host"),
+        (Scope.CALLER, "", "empty part"),
+        (Scope.CALLER, "key:[a", "close each bracket"),
+    ],
+)
+def test_what_is_no_pattern_is_said_to_be_none(scope: Scope, pattern: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        rule(scope, pattern, 1)

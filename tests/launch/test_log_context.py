@@ -1,0 +1,103 @@
+"""Lines of a task that has to do with several launches say which one they are about."""
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.course import reaper
+from hublaunch.launch.log_context import attempt_at_hand
+from hublaunch.launch.model import Caller, Launch, LaunchRequest
+from hublaunch.store.sql import SqlLaunchStore
+from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.launching import SEALER, Launching, launching
+
+ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
+REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
+
+
+class Lines(logging.Handler):
+    """What is logged, each line with the launch at hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[tuple[str, str | None]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        attempt = attempt_at_hand.get()
+        self.said.append((record.getMessage(), attempt.launch_id if attempt else None))
+
+    def launches_of(self, words: str) -> set[str | None]:
+        """The launches that lines with these words are about."""
+        return {launch_id for line, launch_id in self.said if words in line}
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
+    caplog.set_level(logging.INFO, "hublaunch")
+    lines = Lines()
+    logging.getLogger("hublaunch").addHandler(lines)
+    yield lines
+    logging.getLogger("hublaunch").removeHandler(lines)
+
+
+def stored(directory: Path) -> SqlLaunchStore:
+    """The records in this directory, for one process."""
+    return SqlLaunchStore(f"sqlite:///{directory}/l.sqlite", sealer=SEALER)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
+    async with stored(tmp_path) as store:
+        yield store
+
+
+async def start(core: Launching) -> Launch:
+    """Start a launch in a task, and so a context, of its own, as requests have."""
+    return await asyncio.create_task(core.service.start(REQUEST, ANYBODY))
+
+
+async def test_of_a_look_up_that_fails(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaper, "_LOOK_UP_EVERY_S", 0)
+    async with launching(hub, client, store) as core:
+        launches = [await start(core) for _ in range(2)]
+        await core.idle()
+        hub.fail_on("get_user", status=403, message="no", times=math.inf)
+
+        await core.reaper._look_up_ready_ones()
+
+    assert lines.launches_of("is looked up later") == {launch.id for launch in launches}
+    assert attempt_at_hand.get() is None
+
+
+async def test_of_launches_that_are_taken_over(hub: FakeHub, client: HubClient, lines: Lines, tmp_path: Path) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with stored(tmp_path) as store, launching(hub, client, store) as core:
+        launches = [await start(core) for _ in range(2)]
+
+    async with stored(tmp_path) as store, launching(hub, client, store) as core:
+        await core.leases._adopt()
+
+    assert lines.launches_of("is to be brought to its end here") == {launch.id for launch in launches}
+
+
+async def test_of_launches_that_somebody_else_has_taken_over(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore, lines: Lines
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    async with launching(hub, client, store) as core:
+        launches = [await start(core) for _ in range(2)]
+        await store.release()
+        store._lease = replace(store._lease, owner="somebody else")
+        await store.adopt(limit=9)
+
+        await core.leases._drop_lost({})
+
+    assert lines.launches_of("another process has taken it over") == {launch.id for launch in launches}
