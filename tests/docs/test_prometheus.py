@@ -110,21 +110,3 @@ async def test_every_query_of_the_dashboard_is_answered_and_no_alert_is_broken(
     assert len(answers) > 30
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
     assert (target["health"], target["lastError"]) == ("up", "")
-
-
-async def test_the_time_to_ready_is_a_native_histogram_where_prometheus_takes_those(
-    service: Service, hub: FakeHub, port: int, tmp_path: Path
-) -> None:
-    async with prometheus(port, tmp_path, "--enable-feature=native-histograms") as http:
-        await until(http, "hublaunch_build_info")
-        count = await until(http, 'histogram_count(hublaunch_launch_duration_seconds{outcome="ready"})')
-        half = await until(http, 'histogram_quantile(0.5, hublaunch_launch_duration_seconds{outcome="ready"})')
-        total = await until(http, 'histogram_sum(hublaunch_launch_duration_seconds{outcome="ready"})')
-        none = await until(http, 'histogram_count(hublaunch_launch_duration_seconds{outcome="cancelled"})')
-        classic = await until(http, "sum(hublaunch_hub_request_seconds_bucket)")
-
-    assert float(count[0]["value"][1]) == 5
-    assert 0.3 < float(half[0]["value"][1]) < 2
-    assert float(total[0]["value"][1]) > 1.5
-    assert float(none[0]["value"][1]) == 0
-    assert float(classic[0]["value"][1]) > 10

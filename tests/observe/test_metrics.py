@@ -95,7 +95,7 @@ async def test_a_launch_that_the_hub_sends_back_in_queue_is_counted(service: Ser
 
     assert await ended(service) == "ready"
 
-    assert value(await scrape(service), "launch_put_backs_total") == 1
+    assert value(await scrape(service), "launch_requeues_total") == 1
 
 
 async def test_what_is_under_way_is_told_as_it_stands(service: Service, hub: FakeHub) -> None:
@@ -108,12 +108,12 @@ async def test_what_is_under_way_is_told_as_it_stands(service: Service, hub: Fak
 
         samples = await scrape(service)
 
-    assert value(samples, "launches_in_progress") == 1
+    assert value(samples, "launches_launching") == 1
     assert value(samples, "queue_size") == 0
     assert value(samples, "followers") == 1
-    assert value(samples, "records_answer") == 1
+    assert value(samples, "database_up") == 1
     await service.cancel(accepted)
-    assert value(await scrape(service), "launches_in_progress") == 0
+    assert value(await scrape(service), "launches_launching") == 0
 
 
 async def test_the_queue_and_its_oldest_are_told(settings: Settings, hub: FakeHub) -> None:
@@ -124,7 +124,7 @@ async def test_the_queue_and_its_oldest_are_told(settings: Settings, hub: FakeHu
 
         samples = await scrape(service)
 
-        assert (value(samples, "launches_in_progress"), value(samples, "queue_size")) == (1, 1)
+        assert (value(samples, "launches_launching"), value(samples, "queue_size")) == (1, 1)
         assert 0 < value(samples, "queue_oldest_seconds") < 20
         await service.cancel(second)
         await service.cancel(first)
@@ -140,7 +140,7 @@ async def test_replicas_tell_the_same_numbers_of_what_they_share(
         accepted = await one.launch()
         await hub.until(lambda: hub.count("spawn_started"))
 
-        told = [value(await scrape(each), "launches_in_progress") for each in (one, other)]
+        told = [value(await scrape(each), "launches_launching") for each in (one, other)]
 
         assert told == [1, 1]
         await one.cancel(accepted)
@@ -317,7 +317,7 @@ async def test_a_database_that_does_not_answer_is_told_and_ends_no_scrape(
 
     samples = await scrape(service)
 
-    assert value(samples, "records_answer") == 0
+    assert value(samples, "database_up") == 0
     assert value(samples, "queue_size") != value(samples, "queue_size")  # not a number
     assert value(samples, "launches_accepted_total") == 0
 

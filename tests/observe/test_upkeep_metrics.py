@@ -69,7 +69,7 @@ async def test_a_user_that_outlived_the_server_is_an_orphan_found_and_reaped(
 
     assert not hub.users
     assert count(before, "launches_stopped", by="hub") == 1
-    assert (count(metrics, "orphans_found"), count(metrics, "orphans_reaped")) == (1, 1)
+    assert (count(metrics, "orphans_found"), count(metrics, "orphans_cleaned_up")) == (1, 1)
     assert count(metrics, "launches_adopted") == 0
 
 
@@ -83,5 +83,5 @@ async def test_what_a_cancelled_ready_launch_left_is_found_as_often_as_it_is_rea
         await hub.until(lambda: not hub.users)
         await core.idle()
 
-    assert (count(metrics, "orphans_found"), count(metrics, "orphans_reaped")) == (1, 1)
+    assert (count(metrics, "orphans_found"), count(metrics, "orphans_cleaned_up")) == (1, 1)
     assert count(metrics, "launches_adopted") == 0

@@ -1,4 +1,4 @@
-"""The metrics of one process, counted from what the records, the Hub's client and the web tell."""
+"""The metrics of one process, fed by the store, the Hub's client and the API."""
 
 import logging
 import time
@@ -18,43 +18,41 @@ from hublaunch.launch.errors import Displaced
 from hublaunch.launch.model import Event, Status
 from hublaunch.launch.ports import Capacity
 from hublaunch.launch.rules.guard import GuardState
-from hublaunch.observe.native import NativeHistogram
 
 log = logging.getLogger(__name__)
 
-LAUNCH_BUCKETS_S = (1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600)
+LAUNCH_BUCKETS_S = (1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600)
 QUEUE_BUCKETS_S = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1200, 3600)
 HUB_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45)
 
-_DURATION = "hublaunch_launch_duration_seconds"
 OTHER = "other"
-"""For a code that this release does not know: one of a launch that a newer one has written."""
+"""Label for a code that this release does not know, as a newer replica may write one."""
 _DISPLACED = "displaced"
-"""The outcome of a launch that made room in a full queue; its event is a failure with a code of its own."""
+"""The outcome of a launch that gave up its place in a full queue. Its event is a failure with its own code."""
 _NAN = float("nan")
-_OF_ALL = "Of all replicas that share the database: take max() over them, not sum()."
+_SHARED = "Same on all replicas: use max(), not sum()."
 
-
-_STANDING: Mapping[str, tuple[str, Callable[[Capacity], float]]] = {
+_SHARED_GAUGES: Mapping[str, tuple[str, Callable[[Capacity], float]]] = {
     "queue_size": ("Launches in the queue.", lambda now: now.waiting),
-    "queue_oldest_seconds": ("Since the oldest in the queue was accepted.", lambda now: _age_s(now.waiting_since)),
-    "launches_in_progress": ("Launches admitted to the Hub.", lambda now: now.launching),
-    "launches_ready": ("Launches whose servers are up, as far as is known.", lambda now: now.ready),
-    "hub_busy_seconds": ("How long the Hub still asks to be left alone (429).", lambda now: now.hub_busy_for_s or 0),
-    "guard_failures": ("Spawns that failed in a row, at most.", lambda now: now.failures),
+    "queue_oldest_seconds": ("Age of the oldest launch in the queue.", lambda now: _age_s(now.waiting_since)),
+    "launches_launching": ("Launches admitted to the Hub and not yet ready.", lambda now: now.launching),
+    "launches_ready": ("Launches whose servers are up, as last seen.", lambda now: now.ready),
+    "hub_busy_seconds": ("Time until the Hub accepts spawns again after a 429.", lambda now: now.hub_busy_for_s or 0),
+    "guard_failures": ("Spawns that failed in a row at the Hub, at most.", lambda now: now.failures),
     "guard_window": (
-        "Launches of images that are not proven at once; NaN while the guard is off.",
+        "Launches of unproven images allowed at once; NaN while the guard is off.",
         lambda now: _NAN if now.window is None else now.window,
     ),
-    "guard_failing_images": ("Images that are refused, as they keep failing.", lambda now: now.failing_images),
+    "guard_failing_images": ("Images refused because they keep failing.", lambda now: now.failing_images),
 }
+"""Gauges read from the database: name, help text, value."""
 
 
 class Metrics:
-    """Counts what it is told, in a registry of its own. Every label has a fixed set of values.
+    """Counters, histograms and gauges in their own registry. Every label has a fixed set of values.
 
-    `codes` are those of all problems there are, `kinds` those of requests to the Hub. `capacity` is asked once a
-    scrape, and `followers` and `loops` (each background task by its name, and whether it runs) are read then.
+    `codes` are the codes of all problems, `kinds` the kinds of requests to the Hub. Each scrape calls `capacity` once
+    and reads `followers` and `loops` (for each background task, whether it runs).
     """
 
     def __init__(
@@ -66,7 +64,7 @@ class Metrics:
         followers: Callable[[], int],
         loops: Callable[[], Mapping[str, bool]],
     ) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and nobody reads them
         self.registry = CollectorRegistry()
         self._codes = frozenset(codes)
         self._capacity = capacity
@@ -76,36 +74,34 @@ class Metrics:
         self._count_hub_requests(kinds)
         self._count_upkeep()
         self._measure_replicas()
-        for code in (*sorted(codes), OTHER):  # from 0 on, so that the first of each is an increase too
+        for code in (*sorted(codes), OTHER):  # start at 0, so that the first of each counts as an increase
             self._refusals.labels(code)
             if code != Displaced.code:
                 self._ended.labels(Status.FAILED, code)
 
-    # --- what is told -------------------------------------------------------------------------------------------------
+    # --- listeners ----------------------------------------------------------------------------------------------------
 
     def on_event(self, event: Event) -> None:
-        """A launch has a new event."""
+        """Count a stored event of a launch."""
         self._events[event.phase].inc()
-        if event.seq == 2:  # whatever comes after the acceptance ends the wait for admission
+        if event.seq == 2:  # the event after acceptance ends the wait in the queue
             self._queue_s.observe(_since_acceptance_s(event))
         if event.phase is Status.WAITING and event.seq > 1:
-            self._put_backs.inc()
+            self._requeues.inc()
         if event.phase.ends_stream:
             self._count_end(event)
             if event.phase is Status.READY and event.attempt == 1:
                 self._ready_first.inc()
 
     def _count_end(self, event: Event) -> None:
-        if event.is_displacement:  # is nobody's failure, and never got as far as the Hub
+        if event.is_displacement:  # not a failure: it never reached the Hub
             self._ended.labels(_DISPLACED, "").inc()
             return
-        took_s = _since_acceptance_s(event)
-        self._duration_s.labels(event.phase).observe(took_s)
-        self.natives[_DURATION, event.phase].observe(took_s)
+        self._duration_s.labels(event.phase).observe(_since_acceptance_s(event))
         self._ended.labels(event.phase, "" if event.problem is None else self._known(event.problem.code)).inc()
 
     def on_change(self, change: Change) -> None:
-        """Something else was stored."""
+        """Count a stored change that is not an event."""
         match change:
             case Accepted():
                 self._accepted.inc()
@@ -114,12 +110,12 @@ class Metrics:
                 self._orphans_found.inc(orphans)
                 self._adopted.inc(len(launches) - orphans)
             case Cleaned(is_late=True):
-                self._orphans_reaped.inc()
+                self._orphans_cleaned_up.inc()
             case Stopped(stopped_by=stopped_by):
                 self._stopped.labels(stopped_by).inc()
 
     def on_hub_request(self, kind: str, _: object) -> Callable[[str], None]:
-        """A request to the Hub begins; the result is called with its outcome."""
+        """Start timing a request to the Hub. Return a function to call with its outcome."""
         began_at = time.perf_counter()
 
         def end(outcome: str) -> None:
@@ -130,26 +126,26 @@ class Metrics:
         return end
 
     def on_refusal(self, code: str) -> None:
-        """A request was answered with a problem."""
+        """Count a request answered with a problem."""
         self._refusals.labels(self._known(code)).inc()
 
     def on_loop_end(self, name: str) -> None:
-        """A background task ended while the service goes on."""
+        """Count a background task that ended while the service was running."""
         self._loop_ends.labels(name).inc()
 
     async def refresh(self) -> None:
-        """Read what is not counted but stands in the records. If they do not answer, it is not a number."""
+        """Update the gauges. Those read from the database become NaN if it does not answer."""
         self._following.set(self._followers())
         for name, is_up in self._loops().items():
             self._loop_up.labels(name).set(is_up)
-            self._loop_ends.labels(name)  # from 0 on, so that the first end is an increase too
+            self._loop_ends.labels(name)  # start at 0, so that the first end counts as an increase
         try:
             capacity: Capacity | None = await self._capacity()
         except Exception:
-            log.exception("The records could not be counted for the metrics")
+            log.exception("The database did not answer a scrape of the metrics")
             capacity = None
-        self._records_answer.set(capacity is not None)
-        for gauge, read in self._standing.items():
+        self._database_up.set(capacity is not None)
+        for gauge, read in self._shared.items():
             gauge.set(_NAN if capacity is None else read(capacity))
         for state, gauge in self._guard.items():
             gauge.set(_NAN if capacity is None else capacity.guard == state)
@@ -160,78 +156,78 @@ class Metrics:
     # --- the metrics --------------------------------------------------------------------------------------------------
 
     def _count_launches(self) -> None:
-        self._accepted = self._counter("launches_accepted", "Launches that were accepted.")
+        self._accepted = self._counter("launches_accepted", "Launches accepted.")
         self._ended = self._counter(
             "launches_ended",
-            "Launches that ended, by outcome: ready, failed, cancelled or displaced; and if failed by the cause.",
+            "Launches ended, by outcome (ready, failed, cancelled or displaced), and by cause if failed.",
             "outcome",
             "cause",
         )
-        self._ready_first = self._counter("launches_ready_first_attempt", "Launches that were ready by one attempt.")
+        self._ready_first = self._counter("launches_ready_first_attempt", "Launches ready on the first attempt.")
         self._duration_s = self._histogram(
-            _DURATION.removeprefix("hublaunch_"),
-            "From the request to its end, with all waiting and attempts in it; to ready, where that is the outcome.",
+            "launch_duration_seconds",
+            "Time from the request to ready, failed or cancelled, including queueing and retries.",
             LAUNCH_BUCKETS_S,
             "outcome",
         )
-        self.natives: Mapping[tuple[str, str], NativeHistogram] = {
-            (_DURATION, phase): NativeHistogram() for phase in Status if phase.ends_stream
-        }
-        """The histograms that are native ones too, by their name and outcome."""
         self._queue_s = self._histogram(
-            "launch_queue_seconds", "From the request to its admission, or its end in the queue.", QUEUE_BUCKETS_S
+            "launch_queue_seconds", "Time from the request to admission, or to its end in the queue.", QUEUE_BUCKETS_S
         )
-        self._put_backs = self._counter(
-            "launch_put_backs", "Launches that stand in the queue again, as the Hub was at its limit (429)."
+        self._requeues = self._counter(
+            "launch_requeues", "Launches returned to the queue because the Hub was at its limit (429)."
         )
-        events = self._counter("events_appended", "Events stored of launches, by phase.", "phase")
+        events = self._counter("events_appended", "Events stored, by phase.", "phase")
         self._events: Mapping[Status, Counter] = {
             phase: events.labels(phase) for phase in Status if phase is not Status.STOPPED
         }
-        self._refusals = self._counter("refusals", "Requests answered with a problem, by its code.", "code")
+        self._refusals = self._counter("refusals", "Requests answered with a problem, by code.", "code")
         for outcome in (Status.READY, Status.CANCELLED, _DISPLACED):
             self._ended.labels(outcome, "")
-        for _, ended in self.natives:
-            self._duration_s.labels(ended)
+        for phase in Status:
+            if phase.ends_stream:
+                self._duration_s.labels(phase)
 
     def _count_hub_requests(self, kinds: Collection[str]) -> None:
         took_s = self._histogram(
-            "hub_request_seconds", "From a request to the Hub to the head of its answer.", HUB_BUCKETS_S, "kind"
+            "hub_request_seconds",
+            "Time from a request to the Hub to the headers of its response.",
+            HUB_BUCKETS_S,
+            "kind",
         )
         self._hub_s: Mapping[str, Histogram] = {kind: took_s.labels(kind) for kind in kinds}
         self._hub_errors = self._counter(
             "hub_request_errors",
-            "Requests to the Hub without a good answer, by what came instead: refused (4xx), busy (429), failed (5xx), "
-            "unreachable (never sent), broken (perhaps acted on), given_up (waited for no longer).",
+            "Requests to the Hub that failed, by error: refused (4xx), busy (429), failed (5xx), unreachable (not "
+            "sent), broken (no complete response; the Hub may have acted), given_up (cancelled by this service).",
             "kind",
             "error",
         )
 
     def _count_upkeep(self) -> None:
-        self._adopted = self._counter("launches_adopted", "Launches taken over to go on with, as their process ended.")
+        self._adopted = self._counter("launches_adopted", "Launches adopted from processes that ended.")
         self._orphans_found = self._counter(
-            "orphans_found", "Launches taken over that were over, with something of theirs left at the Hub."
+            "orphans_found", "Ended launches found with a user, server or token left at the Hub."
         )
-        self._orphans_reaped = self._counter(
-            "orphans_reaped", "Attempts that were over, of which the Hub has confirmed that nothing is left."
+        self._orphans_cleaned_up = self._counter(
+            "orphans_cleaned_up", "Orphans that are gone, as confirmed by the Hub."
         )
         self._stopped = self._counter(
-            "launches_stopped", "Ready launches whose servers are gone, by who stopped them: caller or hub.", "by"
+            "launches_stopped", "Ready launches whose servers are gone, by who stopped them (caller or hub).", "by"
         )
         for by in ("caller", "hub"):
             self._stopped.labels(by)
 
     def _measure_replicas(self) -> None:
-        self._following = self._gauge("followers", "Streams that follow launches in this process.")
+        self._following = self._gauge("followers", "Open streams that follow launches in this process.")
         self._loop_up = self._gauge("background_task_up", "1 if the background task runs, else 0.", "task")
         self._loop_ends = self._counter(
-            "background_task_ends", "Background tasks that ended by a fault, each time, and were started again.", "task"
+            "background_task_ends", "Times the background task ended with an error and was restarted.", "task"
         )
-        self._records_answer = self._gauge("records_answer", "1 if the database answered this scrape, else 0.")
-        self._standing = {self._gauge(name, f"{what} {_OF_ALL}"): read for name, (what, read) in _STANDING.items()}
-        guard = self._gauge("guard_state", f"1 for the state that the Hub guard is in, else 0. {_OF_ALL}", "state")
+        self._database_up = self._gauge("database_up", "1 if the database answered this scrape, else 0.")
+        self._shared = {self._gauge(name, f"{what} {_SHARED}"): read for name, (what, read) in _SHARED_GAUGES.items()}
+        guard = self._gauge("guard_state", f"1 for the current state of the Hub guard, else 0. {_SHARED}", "state")
         self._guard: Mapping[GuardState, Gauge] = {state: guard.labels(state) for state in get_args(GuardState)}
-        self._gauge("build_info", "1, with the release.", "version").labels(version("hublaunch")).set(1)
+        self._gauge("build_info", "Always 1, labelled with the version.", "version").labels(version("hublaunch")).set(1)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
 
@@ -246,7 +242,7 @@ class Metrics:
 
 
 def _since_acceptance_s(event: Event) -> float:
-    """By the time in the launch's id, so that it holds for a launch that another process has accepted."""
+    """Return the time since the launch was accepted, by its id, which holds for launches of other processes too."""
     return max(0.0, event.at.timestamp() - ULID.from_str(event.launch_id).timestamp)
 
 

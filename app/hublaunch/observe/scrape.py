@@ -1,4 +1,4 @@
-"""Metrics as Prometheus asks for them, and a port of their own for that."""
+"""The metrics in Prometheus's formats, and the separate port that serves them."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -6,25 +6,22 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
-from hublaunch.observe import protobuf
 from hublaunch.observe.metrics import Metrics
 
 
 async def exposition(metrics: Metrics, accept: str) -> tuple[bytes, str]:
-    """The metrics and their Content-Type: protobuf, OpenMetrics or Prometheus's older text, as the request accepts."""
+    """Return the current metrics and their Content-Type: OpenMetrics or Prometheus's text, by the `Accept` header."""
     await metrics.refresh()
-    if protobuf.is_preferred(accept):
-        return protobuf.encode(metrics.registry, metrics.natives), protobuf.CONTENT_TYPE
     encode, content_type = choose_encoder(accept)
     return encode(metrics.registry), content_type
 
 
 @asynccontextmanager
 async def scrape_port(metrics: Metrics, *, host: str, port: int) -> AsyncGenerator[int]:
-    """Serve `GET /metrics`, and nothing else, on a port of its own, which is given; 0 takes a free one.
+    """Serve `GET /metrics`, and nothing else, on a separate port and yield its number. 0 takes a free one.
 
-    By aiohttp's server, which is there with its client: a second uvicorn would want the signals and log as the first
-    does. OSError if the port cannot be had.
+    Uses aiohttp's server, which comes with its client: a second uvicorn would take over signals and logs. OSError if
+    the port cannot be opened.
     """
 
     async def answer(request: web.BaseRequest) -> web.Response:
