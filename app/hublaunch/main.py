@@ -37,9 +37,11 @@ from hublaunch.hub.check import HubCheck, needed_scopes
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
 from hublaunch.hub.rest import LONGEST_CALL_S
+from hublaunch.launch.acceptance.acceptance import Acceptance, AcceptanceTerms
 from hublaunch.launch.acceptance.account import Accounts
-from hublaunch.launch.acceptance.quota_reclaim import Places
-from hublaunch.launch.acceptance.reuse import Running
+from hublaunch.launch.acceptance.checks import Checks
+from hublaunch.launch.acceptance.quota_reclaim import QuotaReclaim
+from hublaunch.launch.acceptance.reuse import ExistingLaunches
 from hublaunch.launch.acceptance.service import LaunchService
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.course.course import Course, Terms
@@ -276,23 +278,28 @@ async def _launching(
         background.running("admission", admission.run),
         background.running("reaper", reaper.run),
     ):
+        existing = ExistingLaunches(store=store, reaper=reaper)
+        accounts = Accounts(hub, create_user=settings.create_user, limits=limits_of(settings))
+        acceptance = Acceptance(
+            store=store,
+            checks=Checks(policy=policy, accounts=accounts, existing=existing, admission=admission, hook=hook),
+            admission=admission,
+            reclaim=QuotaReclaim(store=store, reaper=reaper),
+            terms=AcceptanceTerms(
+                quotas=limits,
+                in_progress_max=settings.max_concurrent_spawns + settings.max_queue,
+                weight=weight,
+                launch_timeout_s=settings.launch_timeout,
+                max_wait_s=settings.max_wait_s,
+            ),
+        )
         yield LaunchService(
             store=store,
-            admission=admission,
+            acceptance=acceptance,
+            existing=existing,
             leases=leases,
-            places=Places(store=store, reaper=reaper),
-            reaper=reaper,
-            running=Running(store=store, reaper=reaper),
-            policy=policy,
-            limits=limits,
-            accounts=Accounts(hub, create_user=settings.create_user, limits=limits_of(settings)),
-            launch_timeout_s=settings.launch_timeout,
-            max_wait_s=settings.max_wait_s,
-            most_under_way=settings.max_concurrent_spawns + settings.max_queue,
-            weight=weight,
             retention_s=settings.retention,
             new_id=new_id,
-            check=hook.check if hook else None,
         )
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from ulid import ULID
 
 from hublaunch.hub.client import HubClient
+from hublaunch.launch.acceptance.acceptance import Acceptance, AcceptanceTerms
 from hublaunch.launch.acceptance.account import Accounts, ServerLimits
-from hublaunch.launch.acceptance.quota_reclaim import Places
-from hublaunch.launch.acceptance.reuse import Running
+from hublaunch.launch.acceptance.checks import Checks
+from hublaunch.launch.acceptance.quota_reclaim import QuotaReclaim
+from hublaunch.launch.acceptance.reuse import ExistingLaunches
 from hublaunch.launch.acceptance.service import LaunchService
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.course.attempt import Entry
@@ -98,20 +100,26 @@ async def launching(
         Leases(store=store, course=course, admission=admission, lease_s=lease_s, clock=clock) as leases,
         background.running("leases", leases.run),
     ):
+        existing = ExistingLaunches(store=store, reaper=reaper)
+        accounts = Accounts(client, create_user=True, limits=server_limits)
+        acceptance = Acceptance(
+            store=store,
+            checks=Checks(policy=policy or Policy(["*"]), accounts=accounts, existing=existing, admission=admission),
+            admission=admission,
+            reclaim=QuotaReclaim(store=store, reaper=reaper),
+            terms=AcceptanceTerms(
+                quotas=lambda: limits,
+                in_progress_max=max_concurrent_spawns + max_queue,
+                weight=equal,
+                launch_timeout_s=launch_timeout_s,
+                max_wait_s=max_wait_s,
+            ),
+        )
         service = LaunchService(
             store=store,
-            admission=admission,
+            acceptance=acceptance,
+            existing=existing,
             leases=leases,
-            reaper=reaper,
-            places=Places(store=store, reaper=reaper),
-            running=Running(store=store, reaper=reaper),
-            policy=policy or Policy(["*"]),
-            limits=lambda: limits,
-            accounts=Accounts(client, create_user=True, limits=server_limits),
-            launch_timeout_s=launch_timeout_s,
-            max_wait_s=max_wait_s,
-            most_under_way=max_concurrent_spawns + max_queue,
-            weight=equal,
             retention_s=retention_s,
             new_id=lambda: str(ULID()),
         )

@@ -1,4 +1,4 @@
-"""The places of a quota that servers still hold which the Hub no longer has."""
+"""QuotaReclaim: frees what launches hold of a quota although their servers are gone."""
 
 import asyncio
 import logging
@@ -12,29 +12,29 @@ from hublaunch.launch.rules.quotas import Quota, Scope
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 10
-_LOOK_UPS_MAX = 100
-"""Servers asked about for one refusal. The next one goes on with those that were not seen for longest."""
+_BATCH = 10
+_SERVERS_MAX = 100
+"""Servers asked about for one refusal. The next refusal continues with the servers not checked for longest."""
 _OTHERS_EVERY_S = 10.0
-"""A launch that others' requests depend on is looked up at most so often, by all processes together."""
-_OTHERS_WITHIN_S = 5.0
-"""And for no longer than this is a request kept waiting for that."""
+"""How often a launch is checked at most, over all processes, if the quota also counts other callers' launches."""
+_OTHERS_TIMEOUT_S = 5.0
+"""How long a request waits for checks of other callers' launches."""
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class _Search:
-    """The look-ups for one quota: one after the other, each for all who were refused before it began."""
+    """The searches for one quota. They run one at a time, each for every request refused before it began."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     begun: int = 0
     outcome: bool | HubError | None = None
-    """Of the last; None if it was broken off."""
+    """Of the last search; None if it was cancelled."""
 
 
-class Places:
-    """Asks the Hub about ready launches that use up a quota; those whose servers are gone become `stopped`.
+class QuotaReclaim:
+    """Asks the Hub about ready launches that use up a quota, and marks those whose servers are gone as stopped.
 
-    However many are refused at once, the Hub is asked one question at a time for each quota.
+    However many requests are refused at once, the Hub gets one request at a time for each quota.
     """
 
     def __init__(self, *, store: LaunchStore, reaper: Reaper) -> None:
@@ -43,41 +43,41 @@ class Places:
         self._searches: WeakValueDictionary[Quota, _Search] = WeakValueDictionary()
 
     async def freed(self, quota: Quota) -> bool:
-        """Whether some were found gone since this was called, so that it is worth while to try again.
+        """Return whether a server was found gone since this call, so that accepting is worth another try.
 
-        Of a caller's own launches a HubError if the Hub cannot say; of everybody's none is gone then.
+        If the Hub cannot be asked, raise HubError for a quota of the caller alone, and return False for any other.
         """
         search = self._searches.setdefault(quota, _Search())
         begun_before = search.begun
         async with search.turn:
             if search.begun == begun_before or search.outcome is None:
                 search.begun, search.outcome = search.begun + 1, None
-                search.outcome = await self._look(quota)
+                search.outcome = await self._search(quota)
             if isinstance(search.outcome, HubError):
                 raise search.outcome
             return search.outcome
 
-    async def _look(self, quota: Quota) -> bool | HubError:
+    async def _search(self, quota: Quota) -> bool | HubError:
         if quota.scope is Scope.CALLER and quota.name is not None:
             try:
-                return await self._some_are_gone(quota, every_s=0)
+                return await self._any_gone(quota, every_s=0)
             except HubError as error:
                 return error
         try:
-            async with asyncio.timeout(_OTHERS_WITHIN_S):
-                return await self._some_are_gone(quota, every_s=_OTHERS_EVERY_S)
+            async with asyncio.timeout(_OTHERS_TIMEOUT_S):
+                return await self._any_gone(quota, every_s=_OTHERS_EVERY_S)
         except (HubError, TimeoutError) as error:
-            log.info("The Hub did not say which servers are gone: %s", str(error) or "it took too long")
+            log.info("Could not find out which servers are gone: %s", str(error) or "the Hub took too long")
             return False
 
-    async def _some_are_gone(self, quota: Quota, *, every_s: float) -> bool:
+    async def _any_gone(self, quota: Quota, *, every_s: float) -> bool:
         seen: list[str] = []
-        while len(seen) < _LOOK_UPS_MAX:
-            launches = await self._store.holders(quota, every_s=every_s, but=seen, limit=_AT_ONCE)
+        while len(seen) < _SERVERS_MAX:
+            launches = await self._store.holders(quota, every_s=every_s, but=seen, limit=_BATCH)
             if not launches:
                 break
-            stand = [await self._reaper.stands(launch) for launch in launches]
-            if not all(stand):
+            running = [await self._reaper.stands(launch) for launch in launches]
+            if not all(running):
                 return True
             seen += [launch.id for launch in launches]
         return False

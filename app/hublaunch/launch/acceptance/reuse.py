@@ -1,34 +1,37 @@
-"""The launch that a caller already has of what they ask for."""
+"""ExistingLaunches: the launches that a caller already has of what they ask for."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from hublaunch.launch.course.reaper import Reaper
 from hublaunch.launch.errors import AlreadyRunning
-from hublaunch.launch.model import Caller, Launch, LaunchRequest
+from hublaunch.launch.model import Attempt, Caller, Launch, LaunchRequest, Status
 from hublaunch.launch.ports import LaunchStore, Only, Wanted
 from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.quotas import Scope, counted_as
 from hublaunch.launch.rules.repo import repo_name
 
-_MOST = 200
-"""Of a caller who has that many active launches of one image and repository, older ones are not looked at."""
+_ACTIVE_MAX = 200
+"""Active launches of one caller, image and repository that are checked, newest first."""
+_RECENT_MAX = 20
+"""Launches of one caller and identical request that are checked, newest first."""
 
 
-class Running:
-    """Finds launches of the same image and repository: ready ones that the Hub still has, and those under way.
-
-    Only a caller who is known has any. An address may be that of many people, so nothing is found by it.
-    """
+class ExistingLaunches:
+    """Finds launches that can serve a new request, and marks those that a new launch replaces."""
 
     def __init__(self, *, store: LaunchStore, reaper: Reaper) -> None:
         self._store = store
         self._reaper = reaper
 
     async def check(self, request: LaunchRequest, caller: Caller, *, username: str | None) -> Only | None:
-        """AlreadyRunning if there is one to be used, on the account of `username`; None stands for temporary ones.
+        """Raise AlreadyRunning if the caller has a launch of this image and repository, in progress or ready.
 
-        Otherwise what the acceptance has to check once more, as more may come meanwhile; None for who is not known. A
-        HubError if the Hub cannot say.
+        `username` is the account that the new launch will be on; None for a temporary user. A ready launch counts only
+        if the Hub still has its server; HubError if the Hub cannot be asked.
+
+        Return what the store must check again when it accepts the launch, as others may be accepted meanwhile. Return
+        None for anonymous callers: many people may share an address, so their launches are never reused.
         """
         if caller.kind == "anonymous":
             return None
@@ -44,14 +47,42 @@ class Running:
         def is_same(launch: Launch) -> bool:
             return _is_of(launch, request, username)
 
-        found = [launch for launch in await self._store.launches(wanted, limit=_MOST) if is_same(launch)]
-        for launch in sorted(found, key=lambda launch: launch.is_under_way):  # ready ones first, of them the newest
-            if await self._is_of_use(launch):
+        found = [launch for launch in await self._store.launches(wanted, limit=_ACTIVE_MAX) if is_same(launch)]
+        for launch in sorted(found, key=lambda launch: launch.is_under_way):  # ready ones first, newest of them first
+            if await self._is_usable(launch):
                 raise AlreadyRunning(launch.id)
         passed_over = {launch.id for launch in found}
-        return Only(wanted=wanted, most=_MOST, counts=lambda launch: launch.id not in passed_over and is_same(launch))
+        return Only(
+            wanted=wanted, most=_ACTIVE_MAX, counts=lambda launch: launch.id not in passed_over and is_same(launch)
+        )
 
-    async def _is_of_use(self, launch: Launch) -> bool:
+    async def recent(self, request: LaunchRequest, caller: Caller, *, within_s: float) -> Launch | None:
+        """Return the caller's newest launch of an identical request that still leads to a server, or None.
+
+        That is a launch in progress, or a ready one accepted within the last `within_s` whose server the Hub still has.
+        HubError if the Hub cannot be asked.
+        """
+        since = datetime.now(UTC) - timedelta(seconds=within_s)
+        wanted = Wanted(caller=caller, image=request.image, repo_url=request.repo_url)
+        for launch in await self._store.launches(wanted, limit=_RECENT_MAX):
+            if launch.request != request or launch.cancel_requested_at is not None:
+                continue
+            is_fresh = launch.status is Status.READY and launch.created_at > since
+            if launch.is_under_way or (is_fresh and await self._reaper.stands(launch)):
+                return launch
+        return None
+
+    async def ready_on(self, username: str, caller: Caller) -> Sequence[Launch]:
+        """Return the caller's ready launches on this Hub user's account."""
+        return await self._store.launches(Wanted(caller=caller, status=Status.READY, username=username), limit=None)
+
+    async def mark_replaced(self, ready: Sequence[Launch], first: Attempt) -> None:
+        """Mark as stopped each `ready` launch whose server name the Hub has free, and `first` now takes."""
+        for launch in ready:
+            if (launch.attempt.username, launch.attempt.server_name) == (first.username, first.server_name):
+                await self._reaper.mark_gone(launch)
+
+    async def _is_usable(self, launch: Launch) -> bool:
         if launch.cancel_requested_at is not None:
             return False
         if launch.is_under_way:
@@ -64,7 +95,7 @@ class Running:
 
 
 def _is_of(launch: Launch, request: LaunchRequest, username: str | None) -> bool:
-    """Whether it is of this request's image and repository, and on the account and of the server that it names."""
+    """Whether the launch has the request's image, repository and account, and its server if the request names one."""
     attempt = launch.attempt
     return (
         ImageReference.parse(launch.request.image) == ImageReference.parse(request.image)

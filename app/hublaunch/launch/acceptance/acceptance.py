@@ -1,0 +1,109 @@
+"""Acceptance: turns a checked request into a stored launch, within the quotas and the length of the queue."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from hublaunch.launch.acceptance.checks import Checks
+from hublaunch.launch.acceptance.idempotency import IdempotencyKey
+from hublaunch.launch.acceptance.quota_reclaim import QuotaReclaim
+from hublaunch.launch.course.admission import Admission
+from hublaunch.launch.errors import QuotaReached
+from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Status
+from hublaunch.launch.ports import LaunchStore, Only
+from hublaunch.launch.rules.queue_order import Weight
+from hublaunch.launch.rules.quotas import Limits, Quota
+
+log = logging.getLogger(__name__)
+
+Count = Callable[[], Awaitable[None]]
+"""Counts a request for a launch; raises RateLimited."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AcceptanceTerms:
+    """How many launches are accepted, and how long each may take."""
+
+    quotas: Callable[[], Limits]
+    """Returns the quotas of the moment; the operator may change them while the service runs."""
+    in_progress_max: int
+    """Launches queued or at the Hub at once."""
+    weight: Weight
+    """Of a caller, for whom another caller's launch makes room in a full queue."""
+    launch_timeout_s: float
+    """From admission."""
+    max_wait_s: float
+    """In the queue."""
+
+
+class Acceptance:
+    """Checks requests, and stores those that pass as launches."""
+
+    def __init__(
+        self,
+        *,
+        store: LaunchStore,
+        checks: Checks,
+        admission: Admission,
+        reclaim: QuotaReclaim,
+        terms: AcceptanceTerms,
+    ) -> None:
+        self._store = store
+        self._checks = checks
+        self._admission = admission
+        self._reclaim = reclaim
+        self._terms = terms
+
+    async def accept(
+        self, launch_id: str, request: LaunchRequest, caller: Caller, *, key: IdempotencyKey | None, only_one: bool
+    ) -> Launch:
+        """Store a new launch with this id; or return the launch that another request has stored with `key` meanwhile.
+
+        Raise a RequestRefused, or a HubError if the Hub could not be asked about the caller's account.
+        """
+        first, only = await self._checks.first_attempt(launch_id, request, caller, only_one=only_one)
+        launch = self._new_launch(request, caller, first)
+        with self._admission.expecting(launch_id):
+            accepted = await self._store_within_quotas(launch, key, only)
+        if accepted.id != launch_id:
+            self._admission.forget(launch_id)
+        return accepted
+
+    async def _store_within_quotas(self, launch: Launch, key: IdempotencyKey | None, only: Only | None) -> Launch:
+        """Store the launch. If a quota is used up, first look for launches that hold it and whose servers are gone.
+
+        Storing is tried again after every look, because other requests may have found and used the freed places
+        meanwhile. Once a look at a quota has found nothing, the next refusal for that quota is raised.
+        """
+        terms = self._terms
+        quotas = terms.quotas().quotas(launch.caller, launch.request, at=launch.created_at)
+        used_up: set[Quota] = set()
+        while True:
+            try:
+                return await self._store.accept(
+                    launch, key, only=only, quotas=quotas, most_under_way=terms.in_progress_max, weight=terms.weight
+                )
+            except QuotaReached as refusal:
+                if refusal.quota in used_up:
+                    quota = refusal.quota
+                    log.info("Refused: %s (%s)", refusal, quota.pattern or quota.name or quota.scope)
+                    raise
+                if not await self._reclaim.freed(refusal.quota):
+                    used_up.add(refusal.quota)
+
+    def _new_launch(self, request: LaunchRequest, caller: Caller, first: Attempt) -> Launch:
+        launch_id, now = first.launch_id, datetime.now(UTC)
+        return Launch(
+            id=launch_id,
+            caller=caller,
+            request=request,
+            status=Status.WAITING,
+            created_at=now,
+            deadline_at=now + timedelta(seconds=self._terms.max_wait_s),
+            time_left_s=self._terms.launch_timeout_s,
+            attempt=first,
+            last_event=Event(
+                launch_id=launch_id, seq=1, at=now, attempt=1, phase=Status.WAITING, progress=0, message="Accepted"
+            ),
+        )
