@@ -32,7 +32,7 @@ test: install ## Run all tests but those in a browser
 	@# Only all tests together reach the coverage that pyproject.toml asks for.
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(if $(ARGS),--cov-fail-under=0) $(ARGS)
 
-test-browser: install ## Run the tests in a real browser: CHROMIUM_PATH, Playwright's own, or the system's
+test-browser: install .venv-docs/.installed ## Run the tests in a real browser: CHROMIUM_PATH, Playwright's own, or the system's
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m browser tests/browser $(ARGS)
 

@@ -20,7 +20,7 @@ from hublaunch.settings import PREFIX, Settings
 DOCS = Path(__file__).parent
 _INTRODUCTION = """# Settings
 
-*Made from [`app/hublaunch/settings/__init__.py`](../app/hublaunch/settings.py) by `make docs`; change it there.*
+*Made from [the settings' code](../app/hublaunch/settings/__init__.py) by `make docs`; change it there.*
 
 Each is a variable of the environment, or a line in `.env`; the environment wins. The [chart](../helm/README.md) has
 them as `settings`, in lower case and without `LAUNCHER_`. An empty variable is as if it were not there. Lists are JSON

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from properdocs.structure.files import File, Files
+from pygments.formatters import HtmlFormatter
 
 ROOT = Path(__file__).parents[1]
 _LINK = re.compile(r"""(?P<before>\]\(|(?:src|href)=")(?P<path>[^)"#:\s]+)(?P<after>[#)"])""")
@@ -27,6 +28,9 @@ def on_files(files: Files, *, config: Any) -> Files:
                 files.append(File.generated(config, uri, abs_src_path=str(ROOT / target)))
                 if target.endswith(".md"):
                     unread.append(target)
+    files.append(
+        File.generated(config, "pygments.css", content=HtmlFormatter(style="xcode").get_style_defs(".codehilite"))
+    )
     return files
 
 
