@@ -74,18 +74,18 @@ docs: install .venv-docs/.installed ## Write what of the docs is made from the c
 	touch $@
 
 bench: install .venv/.bench-installed ## What hublaunch costs, as ratios to the floor: ARGS="library --rounds 9"
-	$(BIN)/python -m benchmarks.bench $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 .venv/.bench-installed: requirements-bench.lock .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	touch $@
 
 chaos: install ## Launch while everything breaks: SEED=1 LAUNCHES=500 DATABASE=sqlite, MINUTES=60, MUTANT=fence
-	$(BIN)/python -m benchmarks.chaos $(if $(SEED),--seed $(SEED)) $(if $(LAUNCHES),--launches $(LAUNCHES)) \
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(LAUNCHES),--launches $(LAUNCHES)) \
 		$(if $(DATABASE),--database $(DATABASE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MUTANT),--mutant $(MUTANT))
 
 storm: install ## 500 clicks in 10 s, with hublaunch and without: CLICKS=60, SEED=1, DATABASE=postgresql REPLICAS=3
-	$(BIN)/python -m benchmarks.storm $(if $(CLICKS),--clicks $(CLICKS)) $(if $(SEED),--seed $(SEED)) \
+	$(BIN)/python -m tests.storm.run $(if $(CLICKS),--clicks $(CLICKS)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(DATABASE),--database $(DATABASE)) $(if $(REPLICAS),--replicas $(REPLICAS))
 
 check: install ## Formatting, lint, types, import rules
@@ -104,8 +104,8 @@ COMPILE = .venv-lock/bin/uv pip compile --python-version 3.11 --universal --gene
 lock: ## Write the lock files anew from pyproject.toml and tests/npm/package.json
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(COMPILE) pyproject.toml --extra server --extra postgresql --extra otel --output-file requirements.lock
-	$(COMPILE) pyproject.toml --extra server --extra demo --extra postgresql --extra otel --group dev --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra otel --extra postgresql --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra demo --extra otel --extra postgresql --group dev --output-file requirements-dev.lock
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements-build.lock
 	$(COMPILE) --group chart --output-file requirements-chart.lock
 	$(COMPILE) --group bench --output-file requirements-bench.lock

@@ -9,10 +9,10 @@ import cProfile
 import json
 from pathlib import Path
 
-from benchmarks.bench.drive import calls
-from benchmarks.bench.turns import drive
-from benchmarks.processes import fake_hub, process
+from benchmarks.drivers import calls
+from benchmarks.launches import drive
 from hublaunch.settings import Settings
+from tests.support.programs import fake_hub, process
 from tests.support.served import serve
 
 LAUNCHES = 50
@@ -36,7 +36,7 @@ async def calls_in_the_service(tmp_path: Path) -> float:
         async with (
             serve(settings) as service,
             process(
-                *("benchmarks.bench.drive", "service", "--launches", str(LAUNCHES)),
+                *("benchmarks.drivers", "service", "--launches", str(LAUNCHES)),
                 told=json.dumps({"url": str(service.http.base_url)}),
             ) as client,
         ):

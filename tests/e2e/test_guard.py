@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bad_images import run
 from tests.hubs.quick_server import BROKEN_IMAGES
+from tests.storm.bad_images import run
 
 pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(120)]
 

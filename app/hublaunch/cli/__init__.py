@@ -1,7 +1,6 @@
 """`hublaunch`: the command line.
 
-Each command imports what it needs when it runs, so that `launch`, `watch`, `list` and `cancel` work without
-`hublaunch[server]`.
+Each command imports what it needs when it is called, so that `launch` and its like need nothing of the service.
 """
 
 import sys
@@ -12,26 +11,17 @@ import typer
 from typer.core import TyperGroup
 
 from hublaunch.cli import doctor, guard, keys, launches, service
-from hublaunch.cli.exits import EXITS, INTERRUPTED, USAGE
+from hublaunch.cli.exits import EXITS, INTERRUPTED
 
 
 class _Commands(TyperGroup):
-    """Exits with 130 on Ctrl-C, where Click has 1, and names the extra that a command lacks."""
+    """Ends every command with 130 on Ctrl-C; Click's own is 1, as for a failure."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
-        except ModuleNotFoundError as error:
-            command = ctx.invoked_subcommand
-            extra = "demo" if command == "demo" else "server"
-            typer.echo(
-                f"hublaunch {command} needs {error.name}, which is not installed. "
-                f"Run: pip install 'hublaunch[{extra}]'",
-                err=True,
-            )
-            raise typer.Exit(USAGE) from None
 
 
 cli = typer.Typer(

@@ -1,0 +1,245 @@
+// What <hub-launch> shows: a button, and in its place the course of the launch. Built once, then only changed.
+
+import { isLasting, isUnderWay } from "./launch-state.js";
+import { STYLE } from "./launch-style.js";
+import { adviceOn, clock, filled, phaseName, place, words } from "./launch-texts.js";
+
+const SAID_EVERY_MS = 4000;
+const LOST_AFTER_MS = 2000;
+const ICONS = {
+  ready: "M5 12.5l4.5 4.5L19 7.5",
+  failed: "M12 6.5v7M12 17.2v.3",
+  cancelled: "M7.5 12h9",
+  stopped: "M7.5 12h9",
+};
+
+/** An element with a part name, so that pages can style it. */
+function part(tag, name, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  if (name) made.setAttribute("part", name);
+  for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
+  made.append(...children);
+  return made;
+}
+
+function icon() {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(document.createElementNS(svg.namespaceURI, "path"));
+  return svg;
+}
+
+export class Panel {
+  #root;
+  #state;
+  #texts;
+  #now;
+  #saying = { text: "", at: 0, timer: 0 };
+  #lostAt = null;
+  #lostTimer = 0;
+  #isBlocked = false;
+  #shownEvents = [];
+
+  /** `on` has launch, cancel, retry and another, for the buttons; `now()` tells the service's time. */
+  constructor(root, { on, now }) {
+    this.#root = root;
+    this.#now = now;
+    const style = new CSSStyleSheet();
+    style.replaceSync(STYLE);
+    root.adoptedStyleSheets = [style];
+    this.#build(on);
+  }
+
+  #build(on) {
+    const button = (name, act) => {
+      const made = part("button", `button ${name}`, { type: "button" });
+      made.addEventListener("click", act);
+      return made;
+    };
+    this.label = document.createElement("slot");
+    this.start = button("launch", on.launch);
+    this.start.classList.add("primary");
+    this.start.append(this.label);
+
+    this.icon = part("span", "icon", {}, icon());
+    this.title = part("p", "title", { tabindex: "-1", id: "title" });
+    this.time = part("span", "elapsed", { role: "timer", "aria-live": "off" });
+    this.fill = part("div", "fill");
+    this.bar = part("div", "bar", { role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, this.fill);
+    this.place = part("p", "position");
+    this.message = part("p", "message");
+    this.note = part("p", "note");
+    this.detail = part("p", "problem");
+    this.advice = part("p", "advice");
+    this.open = part("a", "button open", { rel: "noreferrer", class: "primary" });
+    this.cancel = button("cancel", on.cancel);
+    this.retry = button("retry", on.retry);
+    this.another = button("another", on.another);
+    this.summary = part("summary", "details");
+    this.log = part("ol", "log", { tabindex: "0" });
+    this.id = part("p", "id");
+    this.details = part("details", "", {}, this.summary, this.log, this.id);
+    this.said = part("p", "", { role: "status", class: "said" });
+    this.panel = part(
+      "div",
+      "panel",
+      { role: "group", "aria-labelledby": "title" },
+      part("div", "head", {}, this.icon, this.title, this.time),
+      this.bar,
+      part("div", "words", {}, this.place, this.message, this.detail, this.advice, this.note),
+      part("div", "actions", {}, this.open, this.retry, this.another, this.cancel),
+      this.details,
+    );
+    this.#root.append(this.start, this.panel, this.said);
+  }
+
+  /** Show this state; `openIn` is `_blank` or `_self`, `canLaunch` whether there is something to launch. */
+  show(state, { texts, openIn, canLaunch, hasLabel }) {
+    const before = this.#state?.phase;
+    const focused = this.#root.activeElement;
+    this.#state = state;
+    this.#texts = texts;
+    this.label.name = hasLabel ? "" : "none"; // blanks alone would count as a label
+    this.#showWords(state);
+    this.#showBar(state);
+    this.#showActions(state, { openIn, canLaunch });
+    this.#showLog(state.events);
+    this.#showNote(state);
+    this.tick();
+    if (before !== state.phase) this.panel.setAttribute("data-phase", state.phase);
+    if (focused && isHidden(focused)) this.#keepFocus();
+    this.#say();
+  }
+
+  focus() {
+    this.title.focus({ preventScroll: true });
+  }
+
+  /** Show the time that has passed. */
+  tick() {
+    const { startedAt, endedAt } = this.#state;
+    this.time.hidden = startedAt === null;
+    if (startedAt === null) return;
+    const passed = clock((endedAt ?? this.#now()) - startedAt);
+    this.time.textContent = this.#state.phase === "ready" ? filled(this.#texts.took, { time: passed }) : passed;
+    this.time.setAttribute("aria-label", `${this.#texts.elapsed}: ${passed}`);
+  }
+
+  #showWords({ phase, message, attempt, position, isCancelling, isOwn, problem }) {
+    const texts = this.#texts;
+    this.label.textContent = texts.launch;
+    this.start.hidden = phase !== "idle";
+    this.panel.hidden = phase === "idle";
+    const title = problem?.code === "unreachable" ? texts.unreachable : problem?.title;
+    write(this.title, isCancelling ? texts.cancelling : (title ?? phaseName({ phase, isOwn }, texts)));
+    this.icon.querySelector("path").setAttribute("d", ICONS[phase] ?? "");
+    write(this.place, phase === "waiting" && position ? place(position, texts) : "");
+    // Of a launch that has ended there is more to say than its last message.
+    const said = phase === "launching" ? words(message) : "";
+    write(this.message, attempt > 1 && said ? `${filled(texts.attempt, { count: attempt })}: ${said}` : said);
+    write(this.detail, problem?.detail ?? "");
+    write(this.advice, adviceOn(problem ?? {}, texts));
+    this.cancel.textContent = texts.cancel;
+    this.retry.textContent = phase === "failed" ? texts.retry : texts.again;
+    this.another.textContent = texts.another;
+    this.open.textContent = texts.open;
+    this.summary.textContent = texts.details;
+    this.log.setAttribute("aria-label", texts.log);
+    this.bar.setAttribute("aria-label", texts.progress);
+  }
+
+  #showBar({ phase, progress, position, message, isCancelling }) {
+    const isKnown = phase === "launching" || phase === "ready";
+    this.bar.hidden = !isKnown && !["asking", "resuming", "waiting"].includes(phase);
+    this.bar.classList.toggle("unknown", !isKnown || isCancelling);
+    this.fill.style.setProperty("--progress", isKnown ? progress / 100 : 0);
+    if (isKnown) this.bar.setAttribute("aria-valuenow", progress);
+    else this.bar.removeAttribute("aria-valuenow");
+    const said = position ? this.place.textContent : words(message);
+    if (said) this.bar.setAttribute("aria-valuetext", isKnown ? `${progress} %, ${said}` : said);
+    else this.bar.removeAttribute("aria-valuetext");
+  }
+
+  #showActions({ phase, isOwn, isCancelling, openUrl, problem }, { openIn, canLaunch }) {
+    const isOver = ["failed", "cancelled", "stopped"].includes(phase);
+    this.cancel.hidden = !isOwn || isOver || phase === "ready" || phase === "resuming";
+    this.cancel.setAttribute("aria-disabled", isCancelling); // disabled, it would lose the focus
+    this.retry.hidden = !isOver || !canLaunch;
+    this.retry.classList.toggle("primary", !isLasting(problem));
+    this.another.hidden = phase !== "ready" || !canLaunch;
+    this.open.hidden = openUrl === null;
+    if (openUrl === null) this.open.removeAttribute("href");
+    else this.open.href = openUrl;
+    this.open.target = openIn;
+    this.open.title = openIn === "_blank" ? this.#texts.openHint : "";
+    this.details.hidden = this.#state.id === null;
+    write(this.id, this.#state.id ? filled(this.#texts.id, { id: this.#state.id }) : "");
+  }
+
+  #showLog(events) {
+    if (events === this.#shownEvents) return;
+    const isContinued = this.#shownEvents.every((event, n) => event === events[n]);
+    if (!isContinued) this.log.replaceChildren();
+    const begunAt = events.length ? Date.parse(events[0].at) : 0;
+    for (const event of events.slice(isContinued ? this.#shownEvents.length : 0)) {
+      const at = part("span", "log-time", {}, clock(Date.parse(event.at) - begunAt));
+      this.log.append(part("li", "log-entry", {}, at, part("span", "log-message", {}, words(event.message))));
+    }
+    this.#shownEvents = events;
+  }
+
+  /** A connection that is lost for moments, as while the service restarts, is not worth a note. */
+  #showNote({ phase, isConnected, id }) {
+    clearTimeout(this.#lostTimer);
+    this.#isBlocked &&= phase === "ready";
+    write(this.note, this.#isBlocked ? this.#texts.blocked : "");
+    this.#lostAt = isConnected ? null : (this.#lostAt ?? Date.now());
+    if (isConnected) return;
+    const wait = navigator.onLine ? this.#lostAt + LOST_AFTER_MS - Date.now() : 0;
+    if (wait > 0) this.#lostTimer = setTimeout(() => this.#showLost(id), wait);
+    else this.#showLost(id);
+  }
+
+  #showLost(id) {
+    const offline = id ? this.#texts.offlineUnderWay : this.#texts.offline;
+    write(this.note, navigator.onLine ? this.#texts.lost : offline);
+    this.#say();
+  }
+
+  noteBlocked() {
+    this.#isBlocked = true;
+    write(this.note, this.#texts.blocked);
+    this.#say();
+  }
+
+  /** The focus was on what is gone now: take it to what has come in its place. */
+  #keepFocus() {
+    const next = [this.start, this.open, this.retry].find((one) => !isHidden(one));
+    (this.#state.phase === "idle" || this.#state.phase === "ready" ? (next ?? this.title) : this.title).focus();
+  }
+
+  /** Tell those who do not see it, as often as can be listened to, and the end at once. */
+  #say() {
+    const isOver = !isUnderWay(this.#state);
+    const words = [this.title, this.place, this.message, this.detail, this.advice, this.note];
+    const text = this.panel.hidden ? "" : words.map((one) => one.textContent).filter(Boolean).join(". ");
+    if (text === this.#saying.text) return;
+    this.#saying.text = text;
+    clearTimeout(this.#saying.timer);
+    const wait = isOver ? 0 : Math.max(0, this.#saying.at + SAID_EVERY_MS - Date.now());
+    this.#saying.timer = setTimeout(() => {
+      this.#saying.at = Date.now();
+      this.said.textContent = text;
+    }, wait);
+  }
+}
+
+function write(element, text) {
+  element.hidden = text === "";
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function isHidden(element) {
+  return element.closest("[hidden]") !== null;
+}

@@ -1,0 +1,256 @@
+// One launch as a browser sees it, from the click to its end. It knows no element and no page.
+
+import { Following } from "./launch-following.js";
+import { pause, untilReached } from "./launch-patience.js";
+import { Refused } from "./launch-service.js";
+import { IDLE, isUnderWay, webUrl } from "./launch-state.js";
+
+const GIVE_UP_MS = 60_000;
+const CANCEL_PAUSE_MS = 1000;
+const STANDING = new Set(["waiting", "launching", "ready"]);
+
+export class LaunchRun {
+  state = IDLE;
+  #service;
+  #memory;
+  #target;
+  #show;
+  #tell;
+  #entry = null;
+  #secret = null;
+  #following = null;
+  #calls = new AbortController();
+
+  /**
+   * `show(state)` is called at every change, `tell(name, detail)` with launch, progress, ready, failed, cancelled and
+   * stopped. Without an image in `target` nothing can be launched, only watched.
+   */
+  constructor({ service, memory, target, show, tell }) {
+    this.#service = service;
+    this.#memory = memory;
+    this.#target = target;
+    this.#show = show;
+    this.#tell = tell;
+  }
+
+  get isUnderWay() {
+    return isUnderWay(this.state);
+  }
+
+  /** Stop looking at the launch, which goes on. */
+  close() {
+    this.#calls.abort();
+    this.#following?.close();
+  }
+
+  /** Ask for a launch, or go on with the one that this browser has asked for; `another` makes a new one. */
+  async launch({ another = false } = {}) {
+    if (this.isUnderWay && this.state.phase !== "resuming") return;
+    const instead = another ? this.#entry?.key : undefined;
+    this.#begin({ phase: "asking", startedAt: this.#now(), isOwn: true });
+    const { signal } = this.#calls;
+    const entry = await this.#memory.claim({ instead });
+    if (signal.aborted) return;
+    const found = entry.id ? await this.#find(entry.id, entry.secret) : null;
+    if (signal.aborted) return;
+    if (found && STANDING.has(found.status)) {
+      this.#entry = entry;
+      this.#tell("launch", { ...found, secret: entry.secret });
+      this.#follow(found, entry.secret);
+    } else if (found?.isRefused && !found.isGone) {
+      this.#refused(found.problem);
+    } else {
+      await this.#ask(entry.id ? await this.#memory.claim({ instead: entry.key }) : entry);
+    }
+  }
+
+  /** Go on with what this browser has asked for, if there is something. */
+  async resume() {
+    const entry = this.#memory.kept();
+    if (this.isUnderWay || !entry || entry.isPaused) return;
+    this.#begin({ phase: "resuming", startedAt: entry.at, isOwn: true });
+    if (!entry.id) {
+      await this.#ask(entry);
+      return;
+    }
+    this.#entry = entry;
+    const found = await this.#find(entry.id, entry.secret);
+    if (found?.isGone) {
+      this.#memory.forget(entry.key);
+      this.#begin({});
+    } else if (found) {
+      this.#take(found, entry.secret);
+    }
+  }
+
+  /** Look at a launch, wherever it was asked for. */
+  async watch(id, secret) {
+    const entry = this.#memory.kept();
+    this.#begin({ phase: "resuming", id });
+    this.#entry = entry?.id === id ? entry : null;
+    const key = secret ?? this.#entry?.secret;
+    const found = await this.#find(id, key);
+    if (found) this.#take(found, key);
+  }
+
+  async cancel() {
+    if (!this.isUnderWay || this.state.isCancelling) return;
+    if (this.state.id) {
+      this.#set({ isCancelling: true });
+      await this.#cancelUntilOver();
+    } else if (this.state.isConnected) {
+      this.#set({ isCancelling: true }); // whether there is something to cancel will be known with the answer
+    } else {
+      this.#memory.keep({ ...this.#entry, isPaused: true });
+      this.#begin({});
+    }
+  }
+
+  async #ask(entry) {
+    this.#entry = { key: entry.key, at: entry.at, isAnother: entry.isAnother };
+    this.#memory.keep(this.#entry);
+    const asked = { key: entry.key, mayReuse: !entry.isAnother };
+    try {
+      const launch = await this.#reach((signal) => this.#service.launch(this.#target, { ...asked, signal }), {
+        giveUpMs: GIVE_UP_MS,
+      });
+      if (launch) this.#accepted(launch);
+    } catch (error) {
+      if (error instanceof Refused) {
+        // After a fault of its own the service may have a launch all the same: its key asks for that one again.
+        if (error.problem.code === "internal_error") this.#memory.keep({ ...this.#entry, isPaused: true });
+        else this.#memory.forget(entry.key);
+        this.#end({ phase: "failed", problem: error.problem, openUrl: webUrl(error.problem.open_url) });
+      } else {
+        // The key is kept, as the service may have acted; a reload does not go on with it by itself.
+        this.#memory.keep({ ...this.#entry, isPaused: true });
+        this.#end({ phase: "failed", problem: { code: "unreachable" } });
+      }
+    }
+  }
+
+  #accepted(launch) {
+    this.#entry = { ...this.#entry, id: launch.id, secret: launch.secret };
+    this.#memory.keep(this.#entry);
+    if (!this.state.isCancelling) this.#tell("launch", launch);
+    this.#follow(launch, launch.secret);
+    if (this.state.isCancelling) this.#cancelUntilOver();
+  }
+
+  #reach(call, options) {
+    return untilReached(call, {
+      signal: this.#calls.signal,
+      lost: () => this.#set({ isConnected: false }),
+      ...options,
+    });
+  }
+
+  /** The launch as it stands, or why that is not told; undefined if nobody waits for it any more. */
+  async #find(id, secret) {
+    try {
+      return await this.#reach((signal) => this.#service.get(id, { secret, signal }));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      return { isRefused: true, isGone: error.isGone, problem: error.problem };
+    }
+  }
+
+  #take(found, secret) {
+    if (found.isRefused) this.#refused(found.problem);
+    else if (found.status === "stopped") this.#stopped(found);
+    else this.#follow(found, secret);
+  }
+
+  #follow(launch, secret) {
+    if (this.#calls.signal.aborted) return; // the page went elsewhere when it was told of the launch
+    this.#secret = secret;
+    const startedAt = Date.parse(launch.created_at);
+    this.#set({ id: launch.id, startedAt, isConnected: true, isOwn: "image" in launch });
+    this.#following = new Following({
+      service: this.#service,
+      id: launch.id,
+      secret,
+      on: {
+        event: (event) => this.#event(event),
+        position: (position) => this.#set({ position: position.position > 0 ? position : null }), // 0: admitted
+        connection: (isConnected) => isConnected !== this.state.isConnected && this.#set({ isConnected }),
+        ended: (missed) => (missed.status === "stopped" ? this.#stopped(missed) : this.#event(missed)),
+        refused: (problem) => this.#refused(problem),
+      },
+    });
+  }
+
+  /** An event, or a launch whose last event was missed. */
+  #event(told) {
+    const { phase, message, progress, attempt } = told;
+    if (told.seq) this.#set({ events: [...this.state.events.filter(({ seq }) => seq < told.seq), told] });
+    if (phase === "waiting" || phase === "launching") {
+      const position = phase === "waiting" ? this.state.position : null;
+      this.#set({ phase, message, progress, attempt, position });
+      this.#tell("progress", told);
+    } else if (phase !== "ready" || !this.state.isCancelling) {
+      this.#remember(phase);
+      const at = told.at ?? told.ended_at;
+      const endedAt = at ? Date.parse(at) : this.#now();
+      const openUrl = webUrl(told.open_url);
+      this.#end({ phase, message, progress, attempt, endedAt, openUrl, problem: told.problem ?? null }, told);
+    }
+  }
+
+  #stopped(launch) {
+    this.#remember("stopped");
+    this.#begin({ phase: "stopped", id: launch.id, isOwn: "image" in launch, startedAt: Date.parse(launch.created_at) });
+    this.#tell("stopped", launch);
+  }
+
+  /** The launch is not shown, or not any more. It is remembered all the same: it may be shown after a login. */
+  #refused(problem) {
+    this.#end({ phase: "failed", problem });
+  }
+
+  #remember(phase) {
+    if (phase === "ready" && this.#entry) {
+      this.#entry = { endedAt: Date.now(), ...this.#entry };
+      this.#memory.keep(this.#entry);
+    } else {
+      this.#memory.forget(this.#entry?.key);
+    }
+  }
+
+  /** Ask for it until it is over. A server that gets ready meanwhile is stopped, too. */
+  async #cancelUntilOver() {
+    const { signal } = this.#calls;
+    try {
+      while (await this.#reach(() => this.#service.cancel(this.state.id, { secret: this.#secret, signal }))) {
+        await pause(CANCEL_PAUSE_MS, signal);
+      }
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.#set({ isCancelling: false });
+      return;
+    }
+    if (this.isUnderWay && !signal.aborted) this.#event({ phase: "cancelled", message: "", progress: 0 });
+  }
+
+  #begin(state) {
+    this.close();
+    this.#calls = new AbortController();
+    this.state = IDLE;
+    this.#set(state);
+  }
+
+  #set(changes) {
+    this.state = { ...this.state, ...changes };
+    this.#show(this.state);
+  }
+
+  #end(changes, told = null) {
+    this.close();
+    this.#set({ endedAt: this.#now(), ...changes, isConnected: true, isCancelling: false, position: null });
+    this.#tell(this.state.phase, told ?? { problem: this.state.problem });
+  }
+
+  #now() {
+    return Date.now() + this.#service.skewMs;
+  }
+}

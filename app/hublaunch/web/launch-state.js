@@ -1,0 +1,69 @@
+// What is shown of a launch: made by launch-run.js, shown by launch-panel.js.
+
+const UNDER_WAY = new Set(["asking", "resuming", "waiting", "launching"]);
+
+/** The state of no launch, which every other is made from. Instants are milliseconds by the service's clock. */
+export const IDLE = Object.freeze({
+  /** idle, asking, resuming, waiting, launching, ready, failed, cancelled or stopped */
+  phase: "idle",
+  id: null,
+  message: "",
+  progress: 0,
+  attempt: 1,
+  position: null,
+  startedAt: null,
+  endedAt: null,
+  isConnected: true,
+  isCancelling: false,
+  /** Whether the launch is the visitor's own: they may cancel and enter it. Strangers can only follow it. */
+  isOwn: false,
+  problem: null,
+  openUrl: null,
+  events: [],
+});
+
+const LASTING = new Set([
+  "access_denied",
+  "already_running",
+  "cluster_refused",
+  "command_not_found",
+  "digest_required",
+  "foreign_origin",
+  "hub_forbidden",
+  "hub_refused",
+  "idempotency_key_reused",
+  "image_failing",
+  "image_not_allowed",
+  "image_not_found",
+  "invalid_request",
+  "launch_gone",
+  "launch_not_found",
+  "malformed_body",
+  "named_server_limit_reached",
+  "named_servers_off",
+  "not_the_hub",
+  "refused_by_hook",
+  "repo_not_allowed",
+  "secret_required",
+  "server_already_running",
+  "server_name_taken",
+  "server_not_found",
+  "spec_not_mapped",
+  "token_refused",
+  "unauthenticated",
+  "unknown_host",
+]);
+
+/** Whether trying again changes nothing: somebody has to change the request, the image or the configuration first. */
+export function isLasting(problem) {
+  return LASTING.has(problem?.code);
+}
+
+export function isUnderWay({ phase }) {
+  return UNDER_WAY.has(phase);
+}
+
+/** The address, if it is one that a browser may be sent to. */
+export function webUrl(text) {
+  return /^https?:\/\//i.test(text ?? "") ? text : null;
+}

@@ -1,0 +1,84 @@
+// Who the visitor is: asked of the service, shown at the top of every page.
+
+import { forgetLaunches } from "./launch-memory.js";
+import { local } from "./launch-storage.js";
+import { TEXTS, adviceOn } from "./launch-texts.js";
+
+const TIMEOUT_MS = 30_000;
+const VISITOR = "hublaunch visitor";
+
+/** The service's address, whichever of its pages this is. */
+export const SERVICE = new URL("..", import.meta.url);
+
+/** An element with its properties. */
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+/** The service's answer, never one from a cache; a TypeError or a DOMException where there is none in time. */
+export function ask(path, { method = "GET", secret } = {}) {
+  const headers = secret ? { "X-Launch-Secret": secret } : {};
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  return fetch(new URL(path, SERVICE), { method, headers, signal, cache: "no-store" });
+}
+
+/** Where to log in, so as to come back to this very page. */
+export function loginUrl() {
+  const url = new URL("oauth_login", SERVICE);
+  url.searchParams.set("next", location.pathname + location.search);
+  return url.href;
+}
+
+/** What `GET /session` answers; a problem instead where the service does not tell, or does not answer. */
+async function asked() {
+  try {
+    let answer = await ask("session");
+    if (answer.status === 401) {
+      // The login here is worth nothing any more, as after a logout at the Hub.
+      await ask("session", { method: "DELETE" });
+      answer = await ask("session");
+    }
+    const told = await answer.json();
+    return answer.ok ? told : { problem: { ...told, advice: adviceOn(told, TEXTS) } };
+  } catch {
+    return { problem: { title: TEXTS.unreachable, advice: TEXTS.unreachableAdvice } };
+  }
+}
+
+/**
+ * The session, shown in `place`; a problem instead where it is not known.
+ *
+ * The launches that this browser remembers belong to the visitor who asked for them. Once somebody else is here, or
+ * nobody is logged in, they are forgotten, and `isAnother` says so.
+ */
+export async function account(place, { recent }) {
+  place.replaceChildren(); // a page from the bfcache may still show somebody else
+  const told = await asked();
+  if (told.problem) return told;
+  const visitor = told.name ?? "";
+  const before = local.getItem(VISITOR);
+  const isAnother = before !== null && before !== visitor;
+  if (isAnother) {
+    forgetLaunches();
+    recent.clear();
+  }
+  local.setItem(VISITOR, visitor);
+  show(place, told);
+  return { ...told, isAnother };
+}
+
+function show(place, session) {
+  if (session.kind !== "anonymous") {
+    const leave = element("button", { type: "button", className: "link", textContent: "Log out" });
+    leave.addEventListener("click", async () => {
+      const answer = await ask("session", { method: "DELETE" }).catch(() => null);
+      if (answer?.ok) location.assign(SERVICE);
+      else leave.textContent = "Could not log out. Try again.";
+    });
+    place.replaceChildren(element("span", { textContent: session.name }), leave);
+  } else if (session.access.includes("hub")) {
+    place.replaceChildren(element("a", { href: loginUrl(), textContent: "Log in" }));
+  }
+}

@@ -1,0 +1,146 @@
+// The page at `/`: a form, filled in by a link or by hand, and the launches of before.
+
+import "./hub-launch.js";
+import { isShared } from "./launch-storage.js";
+import { SERVICE, account, element, loginUrl } from "./page-account.js";
+import { Recent } from "./page-recent.js";
+import { showLaunches, viewUrl } from "./page-launches.js";
+
+const FIELDS = ["image", "repo_url", "path"];
+const WILDCARD = /[*?[]/;
+const CHIPS = 6;
+const find = (id) => document.getElementById(id);
+const recent = new Recent();
+
+/** What the form asks for. */
+function asked() {
+  const [image, repoUrl, path] = FIELDS.map((name) => find(name).value.trim());
+  return { image, repoUrl, path };
+}
+
+/** The link that fills in the form as it is now. */
+function launchLink() {
+  const link = new URL(SERVICE);
+  for (const name of FIELDS) {
+    const value = find(name).value.trim();
+    if (value) link.searchParams.set(name, value);
+  }
+  // Readable where that does no harm; what ends a link in Markdown stays encoded.
+  link.search = link.searchParams.toString().replaceAll("%2F", "/").replaceAll("%3A", ":");
+  return link.href;
+}
+
+function fillIn(query) {
+  const given = FIELDS.filter((name) => query.get(name));
+  for (const name of given) find(name).value = query.get(name);
+  find("consent").hidden = given.length === 0;
+}
+
+/** An image to be chosen by a click, as lists of suggestions show themselves only to who types. */
+function chip(image) {
+  const made = element("button", { type: "button", className: "chip", textContent: image });
+  made.addEventListener("click", () => {
+    find("image").value = image;
+    share();
+  });
+  return made;
+}
+
+function suggest(images) {
+  const named = images.filter((image) => !WILDCARD.test(image));
+  const patterns = images.filter((image) => WILDCARD.test(image) && image !== "*");
+  find("chips").replaceChildren(...named.slice(0, CHIPS).map(chip));
+  find("images").replaceChildren(...named.map((value) => element("option", { value })));
+  if (named.length === 1 && patterns.length === 0 && !images.includes("*")) find("image").value ||= named[0];
+  const hint = find("image-hint");
+  if (images.length === 0) hint.textContent = "No image may be launched here yet.";
+  else if (patterns.length && !images.includes("*")) {
+    const codes = patterns.slice(0, 8).flatMap((pattern) => [", ", element("code", { textContent: pattern })]);
+    hint.replaceChildren(named.length ? "Also allowed: " : "Allowed: ", ...codes.slice(1));
+  }
+}
+
+function share() {
+  const link = launchLink();
+  find("share-link").value = link;
+  find("share-badge").value = `[![Launch](${new URL("badge.svg", SERVICE)})](${link})`;
+}
+
+async function copy(button) {
+  const field = find(button.dataset.copies);
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+  } catch {
+    return; // it is selected, to be copied by hand
+  }
+  button.textContent = "Copied";
+  find("said").textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 2000);
+}
+
+/** Launch, and go on to the launch's own page; stay here where storage cannot hand the launch over to that page. */
+function launch() {
+  const { image, repoUrl, path } = asked();
+  const launcher = element("hub-launch", { image, repoUrl, path, open: isShared ? "none" : "same" });
+  launcher.addEventListener("launch", ({ detail }) => {
+    if (!isShared) return;
+    recent.add({ id: detail.id, secret: detail.secret, image, repoUrl, path, at: Date.now() });
+    launcher.remove(); // its page follows it
+    location.assign(viewUrl(detail.id));
+  });
+  launcher.addEventListener("failed", ({ detail }) => {
+    if (detail.problem?.code !== "unauthenticated") return;
+    launcher.remove();
+    start();
+  });
+  find("launcher").replaceChildren(launcher);
+  launcher.launch();
+}
+
+function listen() {
+  find("form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    launch();
+  });
+  find("form").addEventListener("input", share);
+  find("share").addEventListener("click", ({ target }) => target.dataset.copies && copy(target));
+  find("forget").addEventListener("click", () => {
+    recent.clear();
+    showLaunches({ recent, isKnown: false });
+    find("image").focus();
+  });
+  // Coming back from the bfcache, the page shows the launches as they are by now, to the visitor who is here by now.
+  window.addEventListener("pageshow", ({ persisted }) => persisted && start());
+  // WebKit resets fields without autocomplete when they come back, some time after pageshow.
+  window.addEventListener("pagehide", () => FIELDS.map(find).forEach((field) => (field.defaultValue = field.value)));
+}
+
+async function start() {
+  find("recent").hidden = true;
+  const session = await account(find("account"), { recent });
+  const isKnown = !session.problem && session.kind !== "anonymous";
+  if (session.problem) {
+    find("problem").replaceChildren(
+      element("strong", { textContent: session.problem.title }),
+      session.problem.advice ?? "",
+    );
+  }
+  find("problem").hidden = !session.problem;
+  const mayLaunch = isKnown || session.access?.includes("anonymous");
+  find("form").hidden = !mayLaunch;
+  find("login").hidden = mayLaunch || !session.access?.includes("hub");
+  find("login-link").href = loginUrl();
+  if (!mayLaunch && session.access && !session.access.includes("hub")) {
+    find("problem").textContent = "Only applications with an API key can launch here.";
+    find("problem").hidden = false;
+  }
+  if (session.isAnother) find("launcher").replaceChildren();
+  suggest(session.images ?? []);
+  share();
+  await showLaunches({ recent, isKnown });
+}
+
+listen();
+fillIn(new URLSearchParams(location.search));
+start();

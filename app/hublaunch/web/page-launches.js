@@ -1,0 +1,84 @@
+// The list of recent launches: a known caller's from the service, everybody else's as this browser remembers them.
+
+import { SERVICE, ask, element } from "./page-account.js";
+
+const SHOWN = 10;
+const STATUS = {
+  waiting: "Waiting",
+  launching: "Starting",
+  ready: "Ready",
+  failed: "Failed",
+  cancelled: "Cancelled",
+  stopped: "Ended",
+};
+const OVER = new Set(["failed", "cancelled", "stopped"]);
+const UNITS = [
+  ["day", 86_400_000],
+  ["hour", 3_600_000],
+  ["minute", 60_000],
+];
+
+/** `org/repo` of a repository, else the image without its registry: how people call a launch. */
+export function nameOf({ image, repoUrl }) {
+  const parts = (repoUrl || "").replace(/\/+$/, "").replace(/\.git$/, "").split(/[/:]+/);
+  if (repoUrl) return parts.slice(-2).join("/");
+  return image ? image.replace(/@.*/, "").split("/").slice(-2).join("/") : "A launch";
+}
+
+export function viewUrl(id) {
+  return new URL(`launch/${id}/view`, SERVICE).href;
+}
+
+export async function showLaunches({ recent, isKnown }) {
+  const launches = isKnown ? await listed() : await remembered(recent);
+  document.getElementById("recent").hidden = launches.length === 0;
+  document.getElementById("forget").hidden = isKnown;
+  document.getElementById("recent-hint").textContent = isKnown ? "" : "Remembered by this browser alone, for a day.";
+  document.getElementById("launches").replaceChildren(...launches.map(item));
+}
+
+async function listed() {
+  const answer = await ask(`launch?limit=${SHOWN}`).catch(() => null);
+  if (!answer?.ok) return [];
+  const page = await answer.json();
+  return page.launches.map((launch) => ({ ...launch, repoUrl: launch.repo_url, at: Date.parse(launch.created_at) }));
+}
+
+async function remembered(recent) {
+  const launches = await Promise.all(recent.all().map((launch) => asItStands(launch, recent)));
+  return launches.filter((launch) => launch !== null);
+}
+
+async function asItStands(launch, recent) {
+  const answer = await ask(`launch/${launch.id}`, { secret: launch.secret }).catch(() => null);
+  if (answer === null) return launch; // as it was; its own page will tell
+  if (answer.status === 404 || answer.status === 410) {
+    recent.remove(launch.id);
+    return null;
+  }
+  if (!answer.ok) return launch;
+  const { status } = await answer.json();
+  if (OVER.has(status) && launch.secret) recent.forgetSecret(launch.id);
+  return { ...launch, status };
+}
+
+function item(launch) {
+  const what = [launch.repoUrl ? launch.image : "", ago(launch.at)].filter(Boolean).join(" · ");
+  const status = element("span", { className: "status", textContent: STATUS[launch.status] ?? "" });
+  status.dataset.status = launch.status ?? "";
+  status.hidden = !launch.status;
+  return element(
+    "li",
+    {},
+    element("a", { href: viewUrl(launch.id), textContent: nameOf(launch) }),
+    element("span", { className: "what", textContent: what }),
+    status,
+  );
+}
+
+function ago(at) {
+  const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+  const passed = Date.now() - at;
+  const [unit, length] = UNITS.find(([, milliseconds]) => passed >= milliseconds) ?? [];
+  return unit ? words.format(-Math.floor(passed / length), unit) : "just now";
+}

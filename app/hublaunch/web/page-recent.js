@@ -1,0 +1,49 @@
+// The launches that were asked for on these pages, as this browser remembers them: the last ten, for a day.
+//
+// With each its secret, by which its page shows the way into the server; until the launch is known to be over.
+
+import { local } from "./launch-storage.js";
+
+const NAME = "hublaunch recent";
+const MOST = 10;
+const KEPT_MS = 24 * 60 * 60_000;
+
+export class Recent {
+  /** `{id, secret, image, repoUrl, path, at}`, the newest first. */
+  all() {
+    let kept = [];
+    try {
+      kept = JSON.parse(local.getItem(NAME)) ?? [];
+    } catch {
+      // Not ours, and of no use.
+    }
+    const fresh = kept.filter(({ at }) => Date.now() - at < KEPT_MS);
+    if (fresh.length !== kept.length) this.#write(fresh);
+    return fresh;
+  }
+
+  find(id) {
+    return this.all().find((launch) => launch.id === id);
+  }
+
+  add(launch) {
+    this.#write([launch, ...this.all().filter(({ id }) => id !== launch.id)].slice(0, MOST));
+  }
+
+  /** It has failed, was cancelled or has stopped: there is nothing that the secret could open. */
+  forgetSecret(id) {
+    this.#write(this.all().map((launch) => (launch.id === id ? { ...launch, secret: undefined } : launch)));
+  }
+
+  remove(id) {
+    this.#write(this.all().filter((launch) => launch.id !== id));
+  }
+
+  clear() {
+    local.removeItem(NAME);
+  }
+
+  #write(launches) {
+    local.setItem(NAME, JSON.stringify(launches));
+  }
+}

@@ -1,0 +1,91 @@
+// The page of one launch. Its link can be sent to anybody: what is private is shown to who holds the secret.
+
+import { TEXTS, phaseName } from "./launch-texts.js";
+import "./hub-launch.js";
+import { account, ask, element } from "./page-account.js";
+import { nameOf, viewUrl } from "./page-launches.js";
+import { Recent } from "./page-recent.js";
+
+const OVER = new Set(["failed", "cancelled", "stopped"]);
+const find = (id) => document.getElementById(id);
+const recent = new Recent();
+const id = location.pathname.split("/").at(-2);
+
+/** The launch as this visitor may see it; nothing if the service does not tell, which <hub-launch> will say. */
+async function seen(secret) {
+  const answer = await ask(`launch/${id}`, { secret }).catch(() => null);
+  return answer?.ok ? await answer.json().catch(() => ({})) : {};
+}
+
+function describe({ image, repoUrl, path, createdAt }) {
+  find("name").replaceChildren(...breakable(nameOf({ image, repoUrl })));
+  const facts = [
+    ["Image", image],
+    ["Repository", repoUrl],
+    ["Opens", path],
+    ["Asked for", createdAt && new Date(createdAt).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" })],
+  ].filter(([, value]) => value);
+  find("facts").replaceChildren(
+    ...facts.flatMap(([name, value]) => [
+      element("dt", { textContent: name }),
+      element("dd", { textContent: value }),
+    ]),
+  );
+  find("facts").hidden = facts.length === 0;
+}
+
+/** A name that breaks after its slashes where there is no room for it. */
+function breakable(name) {
+  return name.split(/(?<=\/)/).flatMap((piece, n) => (n ? [element("wbr"), piece] : [piece]));
+}
+
+/** The tab's title tells the progress to visitors who work in another tab. */
+function entitle(launcher, { isOwn }) {
+  const name = find("name").textContent;
+  const show = (text) => (document.title = `${text} · ${name}`);
+  launcher.addEventListener("progress", ({ detail }) => {
+    show(detail.phase === "launching" ? `${detail.progress} %` : TEXTS.waiting);
+  });
+  for (const phase of ["ready", ...OVER]) {
+    launcher.addEventListener(phase, () => show(phaseName({ phase, isOwn }, TEXTS)));
+  }
+}
+
+/** Show nothing of a launch. */
+function clear() {
+  document.title = find("name").textContent = nameOf({});
+  find("launcher").replaceChildren();
+  find("facts").hidden = find("lead").hidden = true;
+}
+
+async function start() {
+  clear();
+  await account(find("account"), { recent }); // first, as it forgets what was somebody else's
+  const remembered = recent.find(id);
+  const launch = await seen(remembered?.secret);
+  const target = {
+    image: launch.image ?? remembered?.image ?? "",
+    repoUrl: launch.repo_url ?? remembered?.repoUrl ?? "",
+    path: launch.path ?? remembered?.path ?? "",
+  };
+  describe({ ...target, createdAt: launch.created_at });
+  const isOwn = target.image !== "";
+  find("lead").hidden = isOwn || !launch.status || OVER.has(launch.status);
+  const launcher = element("hub-launch", { launchId: id, secret: remembered?.secret ?? null, ...target });
+  for (const phase of OVER) {
+    launcher.addEventListener(phase, () => {
+      recent.forgetSecret(id);
+      find("lead").hidden = true;
+    });
+  }
+  launcher.addEventListener("launch", ({ detail }) => {
+    recent.add({ id: detail.id, secret: detail.secret, ...target, at: Date.now() });
+    location.assign(viewUrl(detail.id));
+  });
+  entitle(launcher, { isOwn });
+  find("launcher").replaceChildren(launcher);
+}
+
+// Coming back from the bfcache, the page would show the launch as it was, to whoever is here by now.
+window.addEventListener("pageshow", ({ persisted }) => persisted && start());
+start();

@@ -1,0 +1,152 @@
+"""The processes of hublaunch, and what is done to them."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import aiohttp
+
+from tests.chaos.plan import ProcessFault
+
+PROJECT = Path(__file__).parents[2]
+_START_S = 60.0
+
+
+class Replica:
+    """One `hublaunch serve`: always on the same port, restarted when it was killed."""
+
+    def __init__(self, number: int, command: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes]) -> None:
+        self.number = number
+        self.lock = asyncio.Lock()
+        """Held while something is done to it."""
+        self._command = command
+        self._environment = {**os.environ, "PYTHONPATH": str(PROJECT), **environment}
+        self._log = log
+        # Kept bound, and never listened on, so that nobody else gets the port while the process is down.
+        self._reservation = socket.socket()
+        self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reservation.bind(("127.0.0.1", 0))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._reservation.getsockname()[1]}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        port = str(self._reservation.getsockname()[1])
+        self._note("started")
+        self._process = subprocess.Popen(
+            [*self._command, "--port", port],
+            env=self._environment,
+            cwd=Path(self._log.name).parent,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal, unless it has ended by itself, which is noted as a surprise."""
+        self._note(number.name)
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    async def until_ended(self) -> int:
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait)
+
+    def end(self) -> None:
+        """Kill it, frozen or not, and give the port back."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._reservation.close()
+
+    def _note(self, what: str) -> None:
+        self._log.write(f"=== chaos, at {datetime.now(UTC):%H:%M:%S.%f}: {what}\n".encode())
+        self._log.flush()
+
+
+class Replicas:
+    """All processes of one run."""
+
+    def __init__(self, count: int, *, module: str, environment: Mapping[str, str], directory: Path) -> None:
+        command = [sys.executable, "-m", module, "serve"]
+        self._logs = [(directory / f"replica-{n}.log").open("ab") for n in range(count)]
+        self.each = [Replica(n, command, environment=environment, log=log) for n, log in enumerate(self._logs)]
+        self.done: Counter[str] = Counter()
+        """How often each thing was done to a process."""
+        self.surprises: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        for replica in self.each:
+            replica.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for replica in self.each:
+            replica.end()
+        for log in self._logs:
+            log.close()
+
+    async def until_ready(self, http: aiohttp.ClientSession) -> None:
+        async with asyncio.timeout(_START_S):
+            for replica in self.each:
+                await _until_ready(http, replica.url)
+
+    async def suffer(self, fault: ProcessFault, http: aiohttp.ClientSession) -> None:
+        """Do this to a process, once what was being done to it before is over; afterwards it runs."""
+        replica = self.each[fault.replica % len(self.each)]
+        async with replica.lock:
+            self.done[fault.action] += 1
+            if fault.action in ("freeze", "freeze_and_kill"):
+                replica.send(signal.SIGSTOP)
+                await asyncio.sleep(fault.frozen_s)
+            match fault.action:
+                case "freeze":
+                    replica.send(signal.SIGCONT)
+                    return
+                case "kill" | "freeze_and_kill":
+                    replica.send(signal.SIGKILL)
+                    expected = -signal.SIGKILL
+                case "stop":
+                    await _until_ready(http, replica.url)  # a Python that only begins to start dies of it
+                    replica.send(signal.SIGTERM)
+                    expected = 0
+            status = await replica.until_ended()
+            if status != expected:
+                self.surprises.append(f"replica {replica.number} ended with {status} after {fault.action}")
+            await asyncio.sleep(fault.down_s)
+            replica.start()
+
+    @property
+    def kills(self) -> int:
+        return self.done["kill"] + self.done["freeze_and_kill"]
+
+
+async def _until_ready(http: aiohttp.ClientSession, url: str) -> None:
+    while not await _is_ready(http, url):  # noqa: ASYNC110 - it is another process
+        await asyncio.sleep(0.1)
+
+
+async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(f"{url}/readyz", timeout=aiohttp.ClientTimeout(total=2)) as answer:
+            return answer.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False

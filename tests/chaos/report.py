@@ -1,0 +1,94 @@
+"""What a run is told in: a table, and the story of each launch that something bad happened to."""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from tests.chaos.plan import Scale
+from tests.chaos.run import Run
+from tests.chaos.verdict import BAD, Evidence, Verdict, number_of
+
+_LINES_MAX = 10
+HEAD = ("seed", "accepted", "ready", "failed", "cancelled", "hit", "kills", *BAD, "")
+"""Of the table of many runs, a row each."""
+
+
+def is_good(outcome: Run, scale: Scale) -> bool:
+    return outcome.verdict.is_good(least_kills=scale.least_kills, least_hit_share=scale.least_hit_share)
+
+
+def table(outcome: Run, scale: Scale) -> str:
+    """The counts of a run, a line each."""
+    verdict = outcome.verdict
+    lines = [
+        *verdict.counts.items(),
+        *outcome.done.items(),
+        *((name, len(found)) for name, found in verdict.bad.items()),
+    ]
+    least = f"at least {scale.least_hit_share:.0%} hit and {scale.least_kills} kills"
+    return "\n".join(
+        [
+            *(f"{name:36} {value:6}" for name, value in lines),
+            f"{verdict.hit_share:.0%} of the launches were hit by a fault; {least} are asked for",
+            f"{'PASSED' if is_good(outcome, scale) else 'FAILED'} in {outcome.seconds:.0f} s",
+        ]
+    )
+
+
+def row(seed: int, outcome: Run, scale: Scale) -> Sequence[str]:
+    """The same as one row of many, under `HEAD`."""
+    verdict = outcome.verdict
+    counted = [verdict.counts[name] for name in ("accepted", "ready", "failed", "cancelled", "hit by a fault", "kills")]
+    bad = [len(verdict.bad[name]) for name in BAD]
+    return [str(seed), *map(str, counted), *map(str, bad), "passed" if is_good(outcome, scale) else "FAILED"]
+
+
+def total(rows: Sequence[Sequence[str]]) -> Sequence[str]:
+    """The sum of the rows."""
+    columns = list(zip(*rows, strict=True))
+    return ["sum", *(str(sum(map(int, column))) for column in columns[1:-1]), f"{len(rows)} runs"]
+
+
+def markdown(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def findings(verdict: Verdict) -> Iterator[str]:
+    """What must not be, a line each, of each kind the first ones."""
+    for name, found in verdict.bad.items():
+        yield from (f"{name}: {what}" for what in found[:_LINES_MAX])
+        if len(found) > _LINES_MAX:
+            yield f"{name}: and {len(found) - _LINES_MAX} more"
+
+
+def stories(outcome: Run) -> str:
+    """What is known of each launch that something was found of: its plan, its log, and the Hub's journal."""
+    told = (_story_of(number, outcome.evidence) for number in sorted(outcome.verdict.numbers))
+    return "\n\n".join("\n".join(lines) for lines in told)
+
+
+def _story_of(number: int, evidence: Evidence) -> list[str]:
+    notes, final = evidence.notes[number], evidence.finals.get(number)
+    users = {line.username for line in evidence.journal if number_of(line) == number}
+    streams = "; ".join(f"after {read.cursor}: {[seen.seq for seen in read.seen]}" for read in notes.passes)
+    log = [f"  event  {seen.seq}: {seen.data.decode()}" for seen in final.events] if final else []
+    hub = [
+        f"  Hub    {_wall_clock(line.at)}: {line.what} {line.username} {line.server_name}"
+        for line in evidence.journal
+        if line.username in users or not line.username
+    ]
+    return [
+        f"launch {number}: {', '.join(notes.ids) or 'never accepted'}",
+        f"  plan   {notes.plan}",
+        f"  faults {', '.join(evidence.hits.get(number, [])) or 'none'}",
+        f"  client saw its end as {notes.ended!r}, and ready {_wall_clock(notes.ready_at)}; its streams {streams}",
+        *log,
+        *hub,
+    ]
+
+
+def _wall_clock(at: float | None) -> str:
+    """An instant of the loop's clock, which is the monotonic one, as events and logs tell the time."""
+    if at is None:
+        return "never"
+    return datetime.fromtimestamp(at - time.monotonic() + time.time(), UTC).strftime("%H:%M:%S.%f")[:-3]

@@ -1,0 +1,192 @@
+"""One run: everything is started, suffers by plan, comes to rest, and is judged."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.chaos.clients import Client, Final, ask_final, session
+from tests.chaos.hub import ChaosHub
+from tests.chaos.notes import Notes
+from tests.chaos.plan import Scale, draw_plan, stream
+from tests.chaos.proxy import ChaosProxy
+from tests.chaos.replicas import Replicas
+from tests.chaos.verdict import Evidence, Verdict, judge
+from tests.fakes.hub import FakeHub
+
+_TELL_EVERY_S = 20.0
+_GRACE_S = 60.0
+"""Beyond its own time-out: how long a client waits for the end of its launch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What came out of a run."""
+
+    verdict: Verdict
+    evidence: Evidence
+    seconds: float
+    done: dict[str, int]
+    """How often each thing was done: to processes, to the Hub, to connections."""
+
+
+async def run(
+    seed: int, scale: Scale, *, database_url: str, module: str, directory: Path, tell: Callable[[str], None]
+) -> Run:
+    """Processes log into `directory`. Whatever was started has ended on return, and on a cancellation too."""
+    plan, begin = draw_plan(seed, scale), time.monotonic()
+    async with (
+        FakeHub() as hub,
+        ChaosProxy(_port(hub), stream=partial(stream, seed)) as proxy,
+        Replicas(
+            1 if database_url.startswith("sqlite") else scale.replicas,
+            module=module,
+            environment=_environment(scale, database_url, proxy, hub),
+            directory=directory,
+        ) as replicas,
+        session() as http,
+    ):
+        chaos = ChaosHub(hub, plan)
+        await replicas.until_ready(http)
+        tell(f"{len(replicas.each)} processes are ready")
+        urls = [replica.url for replica in replicas.each]
+        clients = [
+            Client(launch, http=http, urls=urls, numbers=stream(seed, f"client/{launch.number}"))
+            for launch in plan.launches
+        ]
+        async with _telling(lambda: tell(_state_of_things(clients, chaos, replicas))):
+            await _suffer(
+                [
+                    *(_later(fault.at_s, partial(replicas.suffer, fault, http)) for fault in plan.processes),
+                    *(_later(restart.at_s, partial(chaos.restart, restart)) for restart in plan.hub_restarts),
+                    *(_later(at_s, partial(proxy.outage, seconds)) for at_s, seconds in plan.outages),
+                    *(_later(at_s, partial(chaos.add_foreign, n)) for n, at_s in enumerate(plan.foreign_at_s)),
+                ],
+                clients,
+                timeout_s=scale.window_s + scale.launch_timeout_s + _GRACE_S,
+            )
+            chaos.heal()
+            proxy.calm = True
+            await replicas.until_ready(http)
+            finals = await _finals(http, urls, [client.notes for client in clients])
+            await _settle(hub, chaos, finals, scale.settle_s)
+        evidence = Evidence(
+            notes=[client.notes for client in clients],
+            finals=finals,
+            journal=list(hub.journal),
+            users=set(hub.users),
+            servers=hub.active_servers,
+            foreign=set(chaos.foreign),
+            hits=chaos.hits,
+            kills=replicas.kills,
+            max_concurrent_spawns=scale.max_concurrent_spawns,
+            surprises=replicas.surprises,
+        )
+        done = {
+            **{f"{what} a process": count for what, count in replicas.done.items()},
+            "restart the Hub": chaos.restarts[True],
+            "restart the Hub without its state": chaos.restarts[False],
+            "break a connection to the Hub": proxy.breaks,
+        }
+    return Run(verdict=judge(evidence), evidence=evidence, seconds=time.monotonic() - begin, done=done)
+
+
+def _port(hub: FakeHub) -> int:
+    return int(hub.url.rstrip("/").rpartition(":")[2])
+
+
+def _environment(scale: Scale, database_url: str, proxy: ChaosProxy, hub: FakeHub) -> dict[str, str]:
+    return {
+        "LAUNCHER_HUB_URL": proxy.url,
+        "LAUNCHER_HUB_API_TOKEN": hub.api_token,
+        "LAUNCHER_ALLOWED_IMAGES": "*",
+        "LAUNCHER_ANONYMOUS_QUOTA": "0",
+        "LAUNCHER_ALLOWED_EXTRA_ARGS": "test_spawn",
+        "LAUNCHER_DATABASE_URL": database_url,
+        "LAUNCHER_SECRET_KEY": "chaos" * 8,
+        "LAUNCHER_LEASE_S": str(scale.lease_s),
+        "LAUNCHER_HUB_GUARD": "off",  # of this Hub's spawns more fail in a row than it would stand for
+        "LAUNCHER_LAUNCH_TIMEOUT": str(scale.launch_timeout_s),
+        "LAUNCHER_MAX_CONCURRENT_SPAWNS": str(scale.max_concurrent_spawns),
+        "LAUNCHER_RETRY_DELAY": "0.2",
+        "LAUNCHER_DRAIN_S": "2",
+    }
+
+
+# --- the time of trouble ----------------------------------------------------------------------------------------------
+
+
+async def _suffer(
+    troubles: Sequence[Coroutine[Any, Any, None]], clients: Sequence[Client], *, timeout_s: float
+) -> None:
+    """Return once all clients are done, or have had their time, and all trouble is over."""
+    async with asyncio.TaskGroup() as group:
+        for trouble in troubles:
+            group.create_task(trouble)
+        working = [group.create_task(_guarded(client)) for client in clients]
+        _, left = await asyncio.wait(working, timeout=timeout_s)
+        for task in left:
+            task.cancel()
+
+
+async def _later(at_s: float, do: Callable[[], Awaitable[None]]) -> None:
+    await asyncio.sleep(at_s)
+    await do()
+
+
+async def _guarded(client: Client) -> None:
+    """A client that cannot make sense of an answer has found something out, and ends nobody else's run."""
+    try:
+        await client.run()
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        client.notes.surprises.append(f"its client broke off: {error!r}")
+
+
+# --- the time after ---------------------------------------------------------------------------------------------------
+
+
+async def _finals(http: aiohttp.ClientSession, urls: Sequence[str], notes: Sequence[Notes]) -> dict[int, Final]:
+    """Every accepted launch as told by a replica other than the one before; all events of it."""
+    return {
+        client.plan.number: await ask_final(http, urls[n % len(urls)], client)
+        for n, client in enumerate(notes)
+        if client.ids
+    }
+
+
+async def _settle(hub: FakeHub, chaos: ChaosHub, finals: dict[int, Final], seconds: float) -> None:
+    """Return once the Hub holds only what it should, or the time is up, which the verdict will tell."""
+    ready = {final.launch["username"] for final in finals.values() if final.launch.get("status") == "ready"}
+    with contextlib.suppress(TimeoutError):
+        await hub.until(lambda: hub.users.keys() <= ready | chaos.foreign.keys(), timeout=seconds)
+
+
+@contextlib.asynccontextmanager
+async def _telling(tell: Callable[[], None]) -> AsyncGenerator[None]:
+    """Tell how it goes, now and then."""
+
+    async def go_on() -> None:
+        while True:
+            await asyncio.sleep(_TELL_EVERY_S)
+            tell()
+
+    task = asyncio.create_task(go_on())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _state_of_things(clients: Sequence[Client], chaos: ChaosHub, replicas: Replicas) -> str:
+    accepted = sum(bool(client.notes.ids) for client in clients)
+    ended = sum(bool(client.notes.ended) for client in clients)
+    return (
+        f"{accepted} launches accepted, {ended} ended, {len(chaos.hits)} hit by a fault, {replicas.kills} kills, "
+        f"{len(chaos.hub.users) - len(chaos.foreign)} users at the Hub"
+    )

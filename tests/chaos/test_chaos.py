@@ -1,0 +1,292 @@
+"""The chaos in small, and that it sees what it is there to see. `make chaos` runs it in full."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.chaos.clients import Final
+from tests.chaos.notes import Notes, Pass, Seen
+from tests.chaos.plan import LaunchPlan, Scale, draw_plan
+from tests.chaos.proxy import ChaosProxy
+from tests.chaos.replicas import PROJECT
+from tests.chaos.report import findings, stories
+from tests.chaos.run import run
+from tests.chaos.verdict import Evidence, Verdict, faults_of, faults_of_log, judge
+from tests.fakes.hub import FakeHub
+from tests.fakes.hub_settings import Happening, What
+from tests.support.postgres import Postgres
+
+SMALL = Scale(
+    launches=30,
+    per_s=4,
+    max_concurrent_spawns=6,
+    least_kills=2,
+    long_faults=False,
+    launch_timeout_s=30,
+    settle_s=50,
+)
+SEED = 1
+PLAN = draw_plan(SEED, replace(SMALL, launches=1)).launches[0]
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+async def test_a_few_dozen_launches_survive_everything(
+    database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path}/hublaunch.sqlite"
+    if database == "postgresql":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        url = postgres.database()
+
+    outcome = await run(SEED, SMALL, database_url=url, module="hublaunch.cli", directory=tmp_path, tell=print)
+
+    assert not list(findings(outcome.verdict)), stories(outcome)
+    assert outcome.verdict.counts["kills"] >= 2
+    assert outcome.verdict.hit_share >= 0.2
+
+
+def test_a_seed_draws_the_same_plan_again() -> None:
+    assert draw_plan(7, SMALL) == draw_plan(7, SMALL)
+    assert draw_plan(7, SMALL) != draw_plan(8, SMALL)
+
+
+# --- the verdict ------------------------------------------------------------------------------------------------------
+
+
+def seen(seq: int, phase: str = "launching", **told: Any) -> Seen:
+    event = {"seq": seq, "phase": phase, "attempt": 1, "progress": 0, "message": ""} | told
+    return Seen(seq, json.dumps(event).encode())
+
+
+LOG = [seen(1, "waiting"), seen(2), seen(3, "ready")]
+
+
+class Case:
+    """One launch that went well, until something is changed about it."""
+
+    def __init__(self, plan: LaunchPlan = PLAN) -> None:
+        self.notes = Notes(plan, secrets={"01A": "secret"}, passes=[Pass(0, 0, list(LOG))], ended="ready", ready_at=9.0)
+        self.final = Final(200, {"status": "ready", "username": "u", "server_name": "", "ended_at": "…"}, list(LOG))
+        self.journal: list[Happening] = []
+        self.happened("spawn_started", at=1.0)
+        self.happened("server_ready", at=2.0)
+        self.users = {"u", "foreign"}
+        self.servers = {("u", ""), ("foreign", "")}
+
+    def happened(self, what: What, username: str = "u", *, at: float = 0.0) -> None:
+        options = {"repo_url": self.notes.plan.repo_url} if what == "spawn_started" else None
+        self.journal.append(Happening(what=what, username=username, at=at, user_options=options))
+
+    def verdict(self) -> Verdict:
+        return judge(
+            Evidence(
+                notes=[self.notes],
+                finals={self.notes.plan.number: self.final},
+                journal=self.journal,
+                users=self.users,
+                servers=self.servers,
+                foreign={"foreign"},
+                hits={self.notes.plan.number: ["502 before create_user"]},
+                kills=5,
+                max_concurrent_spawns=2,
+            )
+        )
+
+    def faults(self) -> dict[str, int]:
+        return {column: len(found) for column, found in self.verdict().bad.items() if found}
+
+
+def test_a_launch_that_went_well_is_blamed_for_nothing() -> None:
+    verdict = Case().verdict()
+
+    assert not list(findings(verdict))
+    assert verdict.counts["ready"] == 1
+    assert verdict.is_good(least_kills=5, least_hit_share=0.2)
+    assert not verdict.is_good(least_kills=6, least_hit_share=0.2)
+
+
+def test_a_run_that_hit_too_few_launches_is_no_good() -> None:
+    verdict = Case().verdict()
+    verdict.counts["accepted"] = 10
+
+    assert not verdict.is_good(least_kills=5, least_hit_share=0.2)
+
+
+def test_a_launch_without_an_end_is_lost() -> None:
+    case = Case()
+    case.notes.ended = ""
+
+    assert case.faults() == {"lost": 1}
+
+
+def test_a_launch_that_is_unknown_in_the_end_is_lost() -> None:
+    case = Case()
+    case.final = Final(404, {}, [])
+
+    assert case.faults() == {"lost": 1, "orphaned users": 1, "orphaned servers": 1}
+
+
+def test_a_ready_launch_without_its_server_is_lost_unless_the_hub_forgot_it() -> None:
+    case = Case()
+    case.users, case.servers = {"foreign"}, {("foreign", "")}
+    assert case.faults() == {"lost": 1}
+
+    case.happened("state_lost", username="", at=3.0)
+    assert case.faults() == {}
+
+
+def test_two_servers_at_once_are_a_double_start() -> None:
+    case = Case()
+    case.journal.insert(0, replace(case.journal[0], username="v", at=0.5))
+
+    assert case.faults() == {"double-started": 1}
+
+
+@pytest.mark.parametrize("end", ["spawn_failed", "spawn_lost", "server_stopped", "state_lost"])
+def test_a_server_after_another_has_gone_is_a_second_attempt(end: What) -> None:
+    case = Case()
+    first = replace(case.journal[0], username="v", at=0.5)
+    case.journal[:0] = [first, Happening(what=end, username="v", at=0.6)]
+
+    verdict = case.verdict()
+
+    assert not list(findings(verdict))
+    assert verdict.counts["second attempts"] == 1
+
+
+def test_a_start_after_the_client_saw_ready_is_a_double_start() -> None:
+    case = Case()
+    case.happened("server_stopped", at=9.5)
+    case.happened("spawn_started", at=10.0)
+
+    assert case.faults() == {"double-started": 1}
+
+
+def test_a_key_that_gave_two_launches_is_a_double_start() -> None:
+    case = Case()
+    case.notes.secrets["01B"] = "another"
+
+    assert case.faults() == {"double-started": 1}
+
+
+def test_what_stands_and_belongs_to_no_ready_launch_is_orphaned() -> None:
+    case = Case()
+    case.users |= {"v", "w"}
+    case.servers |= {("v", ""), ("u", "named")}
+
+    assert case.faults() == {"orphaned users": 2, "orphaned servers": 2}
+
+
+def test_a_foreign_server_that_was_stopped_or_is_missing_is_noticed() -> None:
+    case = Case()
+    case.servers -= {("foreign", "")}
+    case.happened("server_stopped", username="foreign")
+
+    assert case.faults() == {"foreign deletions": 2}
+
+
+@pytest.mark.parametrize(
+    ("asked", "cursor", "seqs", "columns"),
+    [
+        (0, 0, [1, 2, 3], []),
+        (2, 2, [3], []),
+        (2, 2, [], []),
+        (0, 0, [1, 3], ["events missed"]),
+        (1, 1, [4], ["events missed", "events missed"]),
+        (0, 0, [1, 1, 2], ["events repeated"]),
+        (2, 2, [2, 3], ["events repeated"]),
+        (2, 0, [1, 2, 3], ["events repeated"]),
+        (0, 0, [1, 3, 2], ["out of order"]),
+    ],
+)
+def test_the_numbers_of_a_stream_are_judged(asked: int, cursor: int, seqs: Sequence[int], columns: list[str]) -> None:
+    read = Pass(asked, cursor, [seen(seq) for seq in seqs])
+
+    assert [column for column, _ in faults_of(read)] == columns
+
+
+def test_an_event_that_no_stream_brought_is_missed() -> None:
+    case = Case()
+    case.notes.passes = [Pass(0, 0, LOG[:1]), Pass(1, 1, LOG[1:2])]
+
+    assert case.faults() == {"events missed": 1}
+
+
+def test_an_event_that_another_replica_tells_otherwise_has_changed() -> None:
+    case = Case()
+    case.notes.passes = [Pass(0, 0, [LOG[0], seen(2, message="other"), LOG[2]])]
+
+    assert case.faults() == {"events changed": 1}
+
+
+@pytest.mark.parametrize(
+    ("steps", "columns"),
+    [
+        ([(1, 10, 1), (2, 20, 1), (1, 10, 2)], []),
+        ([(1, 10, 1), (3, 20, 1)], []),
+        ([(1, 10, 1), (2, 20, 1), (2, 20, 1)], ["events repeated"]),
+        ([(1, 10, 1), (3, 30, 1), (2, 30, 1)], ["out of order"]),
+        ([(1, 10, 1), (2, 5, 1)], ["out of order"]),
+    ],
+)
+def test_a_log_tells_each_step_of_an_attempt_once_and_in_order(
+    steps: Sequence[tuple[int, int, int]], columns: list[str]
+) -> None:
+    log = [
+        seen(seq, message=f"Step {step} of 9: …", progress=progress, attempt=attempt)
+        for seq, (step, progress, attempt) in enumerate(steps, 1)
+    ]
+
+    assert [column for column, _ in faults_of_log(log)] == columns
+
+
+def test_spawns_beyond_the_limit_are_noticed() -> None:
+    case = Case()
+    case.journal[1:1] = [Happening(what="spawn_started", username=name, at=1.5) for name in ("foreign", "v", "w", "x")]
+
+    verdict = case.verdict()
+
+    assert case.faults() == {"pending above the limit": 2}
+    assert verdict.counts["most pending at once"] == 4
+
+
+def test_what_a_client_was_surprised_by_is_a_broken_promise() -> None:
+    case = Case()
+    case.notes.surprises.append("418 to POST")
+    case.notes.asked_to_cancel = True
+
+    assert case.faults() == {"broken promises": 2}
+
+
+# --- its parts --------------------------------------------------------------------------------------------------------
+
+
+async def test_the_proxy_passes_what_it_is_given_but_for_an_outage(hub: FakeHub) -> None:
+    port = int(hub.url.rstrip("/").rpartition(":")[2])
+    async with ChaosProxy(port, stream=lambda _: Random(SEED)) as proxy, httpx.AsyncClient(trust_env=False) as http:
+        proxy.calm = True
+        url = f"{proxy.url}hub/api/"
+        assert (await http.get(url)).json() == {"version": hub.version}
+
+        outage = asyncio.create_task(proxy.outage(0.05))
+        await asyncio.sleep(0)
+        with pytest.raises(httpx.TransportError):
+            await http.get(url)
+
+        await outage
+        assert (await http.get(url)).status_code == 200
+
+
+def test_the_mutant_is_hublaunch_without_its_fence() -> None:
+    command = [sys.executable, "-m", "tests.chaos.mutant", "serve", "--help"]
+
+    assert subprocess.run(command, cwd=PROJECT, capture_output=True, check=True).stdout

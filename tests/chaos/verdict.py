@@ -1,0 +1,292 @@
+"""What became of everything, counted from the fake Hub's journal and the clients' notes alone.
+
+lost
+    A launch that was accepted (a 202, or the stream of a POST) and did not end in time as its client saw it, or whose
+    id was later unknown; and a `ready` one without its server at the Hub, unless the Hub has lost its state since.
+double-started
+    A launch for which the Hub had two servers at one instant, from the start of a spawn to its failure or the end of
+    its stop; or for which a spawn started after its client had seen `ready`; or a key that gave two launches. A second
+    server after the first has gone is a second attempt, and none of these.
+orphaned users, orphaned servers
+    What stands at the Hub after all is quiet and the time to settle is over, and belongs to no launch that is `ready`.
+foreign deletions
+    What was deleted or stopped of users and servers that the chaos itself put there, or is missing at the end.
+events missed, repeated, out of order, changed
+    By each stream that a client read. A stream begins after its cursor, each event is one above the last; the cursor is
+    what the client sent. All streams of a launch together have all of its events, with the bytes that another replica
+    tells when all is over. In that log each attempt tells every step of its spawn once and in order, whoever had the
+    launch meanwhile, and its progress never falls.
+pending above the limit
+    Spawns that were pending at the Hub at one instant beyond LAUNCHER_MAX_CONCURRENT_SPAWNS: of all processes together,
+    and of launches that were taken over, tried again or cleaned up too.
+broken promises
+    Answers that the API does not give, clients that never got a launch, processes that ended by themselves.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from itertools import chain
+
+from tests.chaos.clients import Final
+from tests.chaos.notes import Notes, Pass, Seen
+from tests.chaos.plan import REPO_URL, step_message
+from tests.fakes.hub_settings import Happening, most_pending
+
+BAD = (
+    "lost",
+    "double-started",
+    "orphaned users",
+    "orphaned servers",
+    "foreign deletions",
+    "events missed",
+    "events repeated",
+    "out of order",
+    "events changed",
+    "pending above the limit",
+    "broken promises",
+)
+
+_ENDS_SERVER = ("spawn_failed", "spawn_lost", "server_stopped")
+_STEP = re.compile(re.escape(step_message(0, 0, "")).replace("0", r"(\d+)", 1).replace("0", r"\d+"))
+_TAKES_AWAY = ("user_deleted", "server_stopped", "server_removed", "spawn_cancelled", "token_revoked")
+
+ServerKey = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that a verdict is made of."""
+
+    notes: Sequence[Notes]
+    finals: Mapping[int, Final]
+    """By launch number, as asked for when all was over."""
+    journal: Sequence[Happening]
+    users: AbstractSet[str]
+    """At the Hub in the end."""
+    servers: AbstractSet[ServerKey]
+    """Active at the Hub in the end."""
+    foreign: AbstractSet[str]
+    """Users that the chaos put there, each with a default server."""
+    hits: Mapping[int, Sequence[str]]
+    """By launch number: the faults that it met."""
+    kills: int
+    max_concurrent_spawns: int
+    surprises: Sequence[str] = ()
+    """Of the processes."""
+
+
+@dataclass
+class Verdict:
+    """The table: numbers to look at, and what must not be, each with what is known of it."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    bad: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in BAD})
+    numbers: set[int] = field(default_factory=set)
+    """Of the launches that something bad happened to."""
+
+    def is_good(self, *, least_kills: int, least_hit_share: float) -> bool:
+        enough = self.counts["kills"] >= least_kills and self.hit_share >= least_hit_share
+        return enough and not any(self.bad.values())
+
+    @property
+    def hit_share(self) -> float:
+        return self.counts["hit by a fault"] / max(1, self.counts["accepted"])
+
+    def blame(self, column: str, what: str, number: int | None = None) -> None:
+        self.bad[column].append(what if number is None else f"launch {number}: {what}")
+        if number is not None:
+            self.numbers.add(number)
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """See the module."""
+    verdict = Verdict()
+    accepted = [notes for notes in evidence.notes if notes.ids]
+    phases = [_last_phase(evidence.finals.get(notes.plan.number)) for notes in accepted]
+    verdict.counts = {
+        "accepted": len(accepted),
+        **{phase: phases.count(phase) for phase in ("ready", "failed", "cancelled")},
+        "failed, and not by plan": sum(
+            phase == "failed" and not notes.plan.fails for notes, phase in zip(accepted, phases, strict=True)
+        ),
+        "second attempts": _second_attempts(evidence.journal),
+        "hit by a fault": sum(bool(evidence.hits.get(notes.plan.number)) for notes in accepted),
+        "kills": evidence.kills,
+        "most pending at once": _most_pending(evidence),
+        "disconnects of clients": sum(notes.disconnects for notes in evidence.notes),
+    }
+    for notes in evidence.notes:
+        _judge_ending(notes, evidence, verdict)
+        _judge_events(notes, evidence.finals.get(notes.plan.number), verdict)
+    _judge_starts(evidence, verdict)
+    _judge_pending(evidence, verdict)
+    _judge_what_stands(evidence, verdict)
+    for surprise in evidence.surprises:
+        verdict.blame("broken promises", surprise)
+    return verdict
+
+
+# --- endings ----------------------------------------------------------------------------------------------------------
+
+
+def _judge_ending(notes: Notes, evidence: Evidence, verdict: Verdict) -> None:
+    number, final = notes.plan.number, evidence.finals.get(notes.plan.number)
+    for surprise in notes.surprises:
+        verdict.blame("broken promises", surprise, number)
+    if not notes.ids:
+        verdict.blame("broken promises", "it was never accepted", number)
+        return
+    if final is None or final.status != 200:
+        verdict.blame("lost", f"it is answered with {final.status if final else 'nothing'} in the end", number)
+    elif not notes.ended:
+        verdict.blame("lost", f"its client saw no end; it is {final.launch['status']}", number)
+    elif final.launch["status"] == "ready" and not _stands(final, evidence):
+        verdict.blame("lost", f"it is ready, and {_server_of(final)} is not at the Hub", number)
+    if len(notes.ids) > 1:
+        verdict.blame("double-started", f"one key, and the launches {notes.ids}", number)
+    if notes.asked_to_cancel and not notes.is_cancelled:
+        verdict.blame("broken promises", "its cancellation was never confirmed", number)
+
+
+def _last_phase(final: Final | None) -> str:
+    return final.events[-1].phase if final is not None and final.events else ""
+
+
+def _server_of(final: Final) -> ServerKey:
+    return final.launch["username"], final.launch["server_name"]
+
+
+def _stands(final: Final, evidence: Evidence) -> bool:
+    """Whether a ready launch's server is there, or the Hub has forgotten it."""
+    server = _server_of(final)
+    ready = [n for n, line in enumerate(evidence.journal) if line.what == "server_ready" and _key(line) == server]
+    lost = [n for n, line in enumerate(evidence.journal) if line.what == "state_lost"]
+    return server in evidence.servers or bool(ready and lost and lost[-1] > ready[-1])
+
+
+# --- the journal ------------------------------------------------------------------------------------------------------
+
+
+def _key(line: Happening) -> ServerKey:
+    return line.username, line.server_name
+
+
+def number_of(line: Happening) -> int | None:
+    """Of the launch that a spawn is for, by what the client asked for."""
+    prefix, _, suffix = REPO_URL.partition("{number}")
+    repo_url = str((line.user_options or {}).get("repo_url", ""))
+    number = repo_url.removeprefix(prefix).removesuffix(suffix)
+    return int(number) if number.isdecimal() else None
+
+
+def _second_attempts(journal: Sequence[Happening]) -> int:
+    """Spawns beyond the first of each launch."""
+    numbers = [number for line in journal if line.what == "spawn_started" and (number := number_of(line)) is not None]
+    return len(numbers) - len(set(numbers))
+
+
+def _judge_starts(evidence: Evidence, verdict: Verdict) -> None:
+    ready_at = {notes.plan.number: notes.ready_at for notes in evidence.notes if notes.ready_at is not None}
+    standing: dict[ServerKey, int] = {}
+    for line in evidence.journal:
+        if line.what == "state_lost":
+            standing.clear()
+        elif line.what in _ENDS_SERVER:
+            standing.pop(_key(line), None)
+        elif line.what == "spawn_started" and (number := number_of(line)) is not None:
+            others = [server for server, owner in standing.items() if owner == number]
+            if others:
+                verdict.blame("double-started", f"{_key(line)} starts while {others} stand", number)
+            if line.at > ready_at.get(number, line.at):
+                verdict.blame("double-started", f"{_key(line)} starts after its client saw it ready", number)
+            standing[_key(line)] = number
+
+
+def _most_pending(evidence: Evidence) -> int:
+    return most_pending(line for line in evidence.journal if line.username not in evidence.foreign)
+
+
+def _judge_pending(evidence: Evidence, verdict: Verdict) -> None:
+    for pending in range(evidence.max_concurrent_spawns + 1, _most_pending(evidence) + 1):
+        verdict.blame("pending above the limit", f"{pending} were, and {evidence.max_concurrent_spawns} may be")
+
+
+def _judge_what_stands(evidence: Evidence, verdict: Verdict) -> None:
+    ready = {_server_of(final) for final in evidence.finals.values() if final.launch.get("status") == "ready"}
+    foreign = {(username, "") for username in evidence.foreign}
+    numbers = {_key(line): number for line in evidence.journal if (number := number_of(line)) is not None}
+    for username in sorted(evidence.users - {name for name, _ in ready} - evidence.foreign):
+        verdict.blame("orphaned users", username, numbers.get((username, "")))
+    for server in sorted(evidence.servers - ready - foreign):
+        verdict.blame("orphaned servers", str(server), numbers.get(server))
+    for server in sorted(foreign - evidence.servers):
+        verdict.blame("foreign deletions", f"{server} is not there")
+    for line in evidence.journal:
+        if line.what in _TAKES_AWAY and line.username in evidence.foreign:
+            verdict.blame("foreign deletions", f"{line.what} {_key(line)}")
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+def _judge_events(notes: Notes, final: Final | None, verdict: Verdict) -> None:
+    number = notes.plan.number
+    for read in notes.passes:
+        for column, what in faults_of(read):
+            verdict.blame(column, what, number)
+    if final is None or not final.events:
+        return
+    told = {seen.seq: seen.data for seen in final.events}
+    if [seen.seq for seen in final.events] != list(range(1, len(told) + 1)):
+        verdict.blame("events missed", f"the log is {[seen.seq for seen in final.events]}", number)
+    for column, what in faults_of_log(final.events):
+        verdict.blame(column, what, number)
+    got = defaultdict(set)
+    for seen in chain.from_iterable(read.seen for read in notes.passes):
+        got[seen.seq].add(seen.data)
+    for seq in sorted(told.keys() - got.keys()):
+        verdict.blame("events missed", f"event {seq} of {len(told)} never came", number)
+    for seq in sorted(got):
+        if got[seq] != {told.get(seq)}:
+            verdict.blame("events changed", f"event {seq} was {got[seq]}, and is {told.get(seq)!r}", number)
+
+
+def faults_of(read: Pass) -> Iterator[tuple[str, str]]:
+    """What is wrong with the numbers of one stream: the column and a sentence."""
+    if read.cursor != read.asked:
+        yield "events repeated", f"a stream after {read.asked} began after {read.cursor}"
+    expected, seqs, missing = read.cursor + 1, [seen.seq for seen in read.seen], set[int]()
+    for seq in seqs:
+        if seq >= expected:
+            missing |= set(range(expected, seq))
+            expected = seq + 1
+        elif seq in missing:
+            missing.remove(seq)
+            yield "out of order", f"{seqs} after {read.cursor}"
+        else:
+            yield "events repeated", f"{seqs} after {read.cursor}"
+    for seq in sorted(missing):
+        yield "events missed", f"{seq} between {seqs} after {read.cursor}"
+
+
+def faults_of_log(events: Sequence[Seen]) -> Iterator[tuple[str, str]]:
+    """What is wrong with what a log tells of the spawn of each attempt: the column and a sentence."""
+    steps, progress = defaultdict[int, list[int]](list), defaultdict[int, int](int)
+    for seen in events:
+        event = json.loads(seen.data)
+        attempt, found = event["attempt"], _STEP.match(event["message"])
+        if event["progress"] < progress[attempt]:
+            yield "out of order", f"event {seen.seq} falls from {progress[attempt]} to {event['progress']}"
+        progress[attempt] = event["progress"]
+        if found is None:
+            continue
+        step, before = int(found[1]), steps[attempt]
+        if step in before:
+            yield "events repeated", f"event {seen.seq} tells step {step} once more, after {before}"
+        elif before and step < before[-1]:
+            yield "out of order", f"event {seen.seq} tells step {step} after {before}"
+        before.append(step)

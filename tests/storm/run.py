@@ -1,0 +1,195 @@
+"""A storm of clicks at a Hub with a limit: through hublaunch, and straight at the Hub, side by side.
+
+    python -m tests.storm.run --clicks 500 --within-s 10 --heavy-share 0.4 --hub-limit 64
+
+The fake Hub, hublaunch and those who click are processes of their own, all on loopback; behind a trusted proxy, as
+hublaunch sees it, each caller has an address of its own. `tests/storm/verdict.py` defines each column. Prints a
+table, and the same as JSON; exits with 1 unless each column that must not be is 0 for hublaunch.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+
+from tests.chaos.replicas import Replicas
+from tests.storm.clicks import Click, Scale, Seen, click_hub, click_hublaunch, draw_clicks
+from tests.storm.verdict import BAD, Evidence, Verdict, judge
+from tests.support.programs import fake_hub, new_database, run_to_end
+
+_NAMES = ("hublaunch", "straight at the Hub")
+_SILENCE_S = 60.0
+"""After which a stream without a word, heartbeats included, is taken for broken."""
+
+ClickOn = Callable[[Click, Seen], Awaitable[None]]
+
+
+async def storm_hublaunch(
+    scale: Scale, clicks: Sequence[Click], *, replicas: int, database_url: str, directory: Path
+) -> Verdict:
+    """The storm through hublaunch, on a new Hub. Processes log into `directory`."""
+    report = directory / "hub-behind-hublaunch.json"
+    async with _session() as http, fake_hub(*_hub_options(scale, report)) as address:
+        environment = {
+            "LAUNCHER_HUB_URL": address["url"],
+            "LAUNCHER_HUB_API_TOKEN": address["token"],
+            "LAUNCHER_ALLOWED_IMAGES": "*",
+            "LAUNCHER_DATABASE_URL": database_url,
+            "LAUNCHER_SECRET_KEY": "storm" * 8,
+            "LAUNCHER_TRUSTED_PROXIES": "127.0.0.1",
+            "LAUNCHER_MAX_CONCURRENT_SPAWNS": str(scale.max_concurrent_spawns),
+            "LAUNCHER_RATE_LIMIT_STORE": "off",  # the line is what is looked at, whoever comes
+            "LAUNCHER_ANONYMOUS_QUOTA": "0",  # all clicks come from this machine
+        }
+        async with Replicas(replicas, module="hublaunch.cli", environment=environment, directory=directory) as running:
+            await running.until_ready(http)
+            urls = [replica.url for replica in running.each]
+            seen = await _click(clicks, lambda click, seen: click_hublaunch(click, seen, http, urls))
+            ended_at = asyncio.get_running_loop().time()
+    return _judged(scale, seen, report, limit=scale.max_concurrent_spawns, ended_at=ended_at)
+
+
+async def storm_hub(scale: Scale, clicks: Sequence[Click], *, directory: Path) -> Verdict:
+    """The same storm straight at a new Hub."""
+    report = directory / "hub-alone.json"
+    async with fake_hub(*_hub_options(scale, report)) as address:
+        headers = {"Authorization": f"token {address['token']}"}
+        async with _session(base_url=f"{address['api_url']}/", headers=headers) as hub:
+            seen = await _click(clicks, lambda click, seen: click_hub(click, seen, hub, scale.naive_pauses_s))
+            ended_at = asyncio.get_running_loop().time()
+    return _judged(scale, seen, report, limit=scale.hub_limit, ended_at=ended_at)
+
+
+def _judged(scale: Scale, seen: Sequence[Seen], report: Path, *, limit: int, ended_at: float) -> Verdict:
+    told = json.loads(report.read_text())
+    return judge(Evidence(seen=seen, report=told, limit=limit, on_the_way_s=scale.on_the_way_s, ended_at=ended_at))
+
+
+def _hub_options(scale: Scale, report: Path) -> Sequence[str]:
+    return [
+        *("--spawn-s", str(scale.spawn_s), "--events", "5", "--slow-spawn-timeout", "0"),
+        *("--concurrent-spawn-limit", str(scale.hub_limit), "--report", str(report)),
+    ]
+
+
+def _session(base_url: str | None = None, headers: Mapping[str, str] | None = None) -> aiohttp.ClientSession:
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=_SILENCE_S)
+    connector = aiohttp.TCPConnector(limit=0)
+    return aiohttp.ClientSession(base_url, headers=headers, timeout=timeout, connector=connector)
+
+
+async def _click(clicks: Sequence[Click], click_on: ClickOn) -> Sequence[Seen]:
+    """What each of those who click saw, once all have seen the end of it."""
+
+    async def one(click: Click) -> Seen:
+        seen = Seen(click=click)
+        await asyncio.sleep(click.at_s)
+        seen.clicked_at = asyncio.get_running_loop().time()
+        try:
+            await click_on(click, seen)
+        except aiohttp.ClientResponseError:
+            pass  # its status is noted
+        except (aiohttp.ClientError, TimeoutError) as error:
+            seen.error = repr(error)
+        return seen
+
+    return await asyncio.gather(*map(one, clicks))
+
+
+# --- what is told of it -----------------------------------------------------------------------------------------------
+
+
+def table(verdicts: Sequence[Verdict]) -> str:
+    """A line for each column, in Markdown; what must not be comes last."""
+    names = dict.fromkeys(name for verdict in verdicts for name in verdict.figures)
+    rows = [
+        ["", *_NAMES],
+        ["---"] * (len(_NAMES) + 1),
+        *([name, *(_told(verdict.figures.get(name)) for verdict in verdicts)] for name in names),
+        *([f"**{name}**", *(str(len(verdict.bad[name])) for verdict in verdicts)] for name in BAD),
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def findings(verdict: Verdict, *, most: int = 5) -> Iterator[str]:
+    """What must not be, a line each, of each kind the first ones."""
+    for name, found in verdict.bad.items():
+        yield from (f"{name}: {what}" for what in found[:most])
+        if len(found) > most:
+            yield f"{name}: and {len(found) - most} more"
+
+
+def _told(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
+
+
+def _as_json(scale: Scale, verdicts: Sequence[Verdict]) -> str:
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return json.dumps(
+        {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "commit": commit.stdout.strip(),
+            "command": " ".join(sys.argv),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            "scale": asdict(scale),
+            **{
+                name: {**verdict.figures, "bad": {column: len(found) for column, found in verdict.bad.items()}}
+                for name, verdict in zip(_NAMES, verdicts, strict=True)
+            },
+        }
+    )
+
+
+async def _run(seed: int, scale: Scale, *, replicas: int, database_url: str, directory: Path) -> Sequence[Verdict]:
+    clicks = draw_clicks(seed, scale)
+    through = await storm_hublaunch(scale, clicks, replicas=replicas, database_url=database_url, directory=directory)
+    return [through, await storm_hub(scale, clicks, directory=directory)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--clicks", type=int, default=Scale.clicks)
+    parser.add_argument("--within-s", type=float, default=Scale.within_s, help="from the first click to the last")
+    parser.add_argument("--heavy-share", type=float, default=Scale.heavy_share, help="of the clicks, by one caller")
+    parser.add_argument("--hub-limit", type=int, default=Scale.hub_limit, help="the Hub's concurrent_spawn_limit")
+    parser.add_argument("--max-concurrent-spawns", type=int, default=Scale.max_concurrent_spawns, help="hublaunch's")
+    parser.add_argument("--spawn-s", type=float, default=Scale.spawn_s, help="seconds that the Hub takes to spawn")
+    parser.add_argument(
+        "--on-the-way-s", type=float, default=Scale.on_the_way_s, help="from an admission to its spawn, on this machine"
+    )
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--replicas", type=int, default=1, help="processes of hublaunch, for PostgreSQL")
+    options = parser.parse_args()
+    scale = Scale(
+        clicks=options.clicks,
+        within_s=options.within_s,
+        heavy_share=options.heavy_share,
+        hub_limit=options.hub_limit,
+        max_concurrent_spawns=options.max_concurrent_spawns,
+        spawn_s=options.spawn_s,
+        on_the_way_s=options.on_the_way_s,
+    )
+    with tempfile.TemporaryDirectory() as name, new_database(options.database, Path(name)) as url:
+        verdicts = run_to_end(
+            _run(options.seed, scale, replicas=options.replicas, database_url=url, directory=Path(name))
+        )
+    print(table(verdicts), "", _as_json(scale, verdicts), *findings(verdicts[0]), sep="\n")
+    return 0 if verdicts[0].is_good else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit("Stopped before the end; nothing of it is left running.")
