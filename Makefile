@@ -104,8 +104,8 @@ COMPILE = .venv-lock/bin/uv pip compile --python-version 3.11 --universal --gene
 lock: ## Write the lock files anew from pyproject.toml and tests/npm/package.json
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(COMPILE) pyproject.toml --extra otel --extra postgresql --output-file requirements.lock
-	$(COMPILE) pyproject.toml --extra demo --extra otel --extra postgresql --group dev --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra server --extra postgresql --extra otel --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra server --extra demo --extra postgresql --extra otel --group dev --output-file requirements-dev.lock
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements-build.lock
 	$(COMPILE) --group chart --output-file requirements-chart.lock
 	$(COMPILE) --group bench --output-file requirements-bench.lock

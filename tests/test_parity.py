@@ -16,7 +16,6 @@ import httpx
 import pytest
 
 from hublaunch.api.errors import STATUS
-from hublaunch.launch.course import spawn
 from hublaunch.launch.errors import (
     HookRefused,
     HubRefused,
@@ -33,6 +32,7 @@ from hublaunch.launch.rules.request import RESERVED_EXTRA_ARGS
 from hublaunch.launcher import Launcher
 from hublaunch.settings import BINDERHUB_EXTRA_ARGS, Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.pace import QUICK
 from tests.support.served import Service, serve
 
 IMAGE = "quay.io/a/b:tag"
@@ -43,7 +43,7 @@ REPO = "https://github.com/minrk/binder-example.git"
 def connect(hub: FakeHub) -> Any:
     def connect(**settings: Any) -> Any:
         given: dict[str, Any] = {"hub_url": hub.url, "hub_api_token": hub.api_token, "retry_delay": 0} | settings
-        return Launcher.connect(**given)
+        return Launcher.connect(pace=QUICK, **given)
 
     return connect
 
@@ -52,11 +52,6 @@ def connect(hub: FakeHub) -> Any:
 async def launcher(connect: Any) -> AsyncGenerator[Launcher]:
     async with connect() as launcher:
         yield launcher
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spawn, "_REOPEN_S", (0.01, 0.05))
 
 
 # --- `allow_named_servers`: each launch gets a server name of its own -------------------------------------------------
@@ -546,8 +541,7 @@ async def test_fault_a_failed_launch_leaves_its_user_behind(hub: FakeHub, launch
     assert hub.users == {}
 
 
-async def test_fault_429_is_fatal(hub: FakeHub, launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hublaunch.launch.course.busy.BUSY_S", 0.01)
+async def test_fault_429_is_fatal(hub: FakeHub, launcher: Launcher) -> None:
     hub.fail_on("create_user", status=429)
     hub.fail_on("start_server", status=429)
     hub.fail_on("mint_token", status=429)

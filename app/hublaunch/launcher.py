@@ -26,6 +26,7 @@ from hublaunch.launch.course.attempt import Entry
 from hublaunch.launch.course.cleanup import Traces, clean_up
 from hublaunch.launch.errors import SpawnTimedOut
 from hublaunch.launch.model import DEFAULT_SERVER, Attempt, LaunchRequest, Step
+from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules import names
 from hublaunch.launch.rules.image import ImagePattern
 from hublaunch.launch.rules.policy import Policy
@@ -50,7 +51,7 @@ class Launcher:
     `Settings` says.
     """
 
-    def __init__(self, settings: Settings, *, hub: HubClient) -> None:
+    def __init__(self, settings: Settings, *, hub: HubClient, pace: Pace = Pace()) -> None:
         self.hub_url = settings.hub_url
         self.hub_url_local = settings.hub_url_local or settings.hub_url
         self.create_user = settings.create_user
@@ -58,6 +59,7 @@ class Launcher:
         self.named_server_limit_per_user = settings.named_server_limit_per_user
         self.launch_timeout = settings.launch_timeout
         self._hub = hub
+        self._pace = pace
         self._policy = policy_of(settings)
         self._allowed_images = settings.allowed_images or ("*",)
         self._entry = entry_of(settings)
@@ -67,12 +69,12 @@ class Launcher:
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, *, transport: httpx.AsyncBaseTransport | None = None, **settings: Any
+        cls, *, transport: httpx.AsyncBaseTransport | None = None, pace: Pace = Pace(), **settings: Any
     ) -> AsyncGenerator[Self]:
         """A launcher with connections of its own, closed on leaving; `settings` as in `Settings`."""
         given = Settings(**settings)
         async with connect_hub(given, transport=transport) as hub:
-            yield cls(given, hub=hub)
+            yield cls(given, hub=hub, pace=pace)
 
     async def api_request(self, path: str, *, method: str = "GET", json: object = None) -> httpx.Response:
         """A Hub API request with the token, `path` relative to `hub/api/`; retried where that is safe.
@@ -130,7 +132,13 @@ class Launcher:
         try:
             async with asyncio.timeout(self.launch_timeout) as limit:
                 await attempts.run(
-                    attempt, request, hub=self._hub, entry=self._entry, record=steps.record, traces=traces
+                    attempt,
+                    request,
+                    hub=self._hub,
+                    entry=self._entry,
+                    record=steps.record,
+                    traces=traces,
+                    pace=self._pace,
                 )
         except BaseException as error:
             await self._clean_up(attempt, request, traces)
@@ -142,7 +150,7 @@ class Launcher:
     async def _clean_up(self, attempt: Attempt, request: LaunchRequest, traces: Traces) -> None:
         try:
             async with asyncio.timeout(CLEAN_UP_TIMEOUT_S):
-                await clean_up(attempt, request, self._hub, traces=traces)
+                await clean_up(attempt, request, self._hub, traces=traces, pace=self._pace)
         except Exception:
             log.exception("What the launch of %s/%s created was not deleted", attempt.username, attempt.server_name)
 

@@ -27,7 +27,6 @@ from hublaunch.api.hardening import Bounds, SecurityHeaders
 from hublaunch.api.health import Health
 from hublaunch.api.middleware import HeadRequests, JsonBodies, KnownHosts, StartFaults
 from hublaunch.api.origin import OwnOrigin
-from hublaunch.api.sse import HEARTBEAT_S
 from hublaunch.api.status import CapacityReport
 from hublaunch.api.views import Views
 from hublaunch.binderhub import routes as binder
@@ -48,6 +47,7 @@ from hublaunch.launch.course.course import Course, Terms
 from hublaunch.launch.course.lease import LeaseClock, Leases
 from hublaunch.launch.course.reaper import Keeping, Reaper
 from hublaunch.launch.feed import Feed
+from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import LaunchStore
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.policy import Policy
@@ -71,9 +71,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POLL_S = 5.0
-"""How often the logs of other processes are looked at, should the news of one have been lost."""
-
 _ACTING = (binder.PATH, "/oauth_login", "/oauth_callback")
 """Where a GET does something."""
 
@@ -85,11 +82,13 @@ class _State(TypedDict):
     oauth: OAuth | None
 
 
-def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBaseTransport | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, *, hub_transport: httpx.AsyncBaseTransport | None = None, pace: Pace = Pace()
+) -> FastAPI:
     """The service as an ASGI app; what it needs is opened in its lifespan.
 
     Without `settings` (`uvicorn --factory hublaunch.main:create_app`) they are those of `settings_or_exit`.
-    `hub_transport` takes the place of the connections to the Hub.
+    `hub_transport` takes the place of the connections to the Hub. `pace` is for tests.
     """
     if settings is None:
         settings = settings_or_exit()
@@ -102,7 +101,7 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
         openapi_url=f"{prefix}/openapi.json",
         redoc_url=None,
         redirect_slashes=False,  # its redirects are absolute, and to http where a proxy ends TLS
-        lifespan=lambda _: _lifespan(settings, hub_transport),
+        lifespan=lambda _: _lifespan(settings, hub_transport, pace),
         middleware=_middleware(settings),
     )
     app.include_router(routes.router, prefix=prefix)
@@ -124,7 +123,9 @@ def create_app(settings: Settings | None = None, *, hub_transport: httpx.AsyncBa
 
 
 @asynccontextmanager
-async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport | None) -> AsyncGenerator[_State]:
+async def _lifespan(
+    settings: Settings, hub_transport: httpx.AsyncBaseTransport | None, pace: Pace
+) -> AsyncGenerator[_State]:
     check_access(settings)
     policy, binder_images = policy_of(settings), binder_images_of(settings)
     limits_file = LimitsFile(settings.limits_file) if settings.limits_file is not None else None
@@ -141,7 +142,7 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
             )
         )
         clock, shared = LeaseClock(settings.lease_s), is_shared(settings.database_url)
-        feed = Feed(store, idle_s=HEARTBEAT_S)
+        feed = Feed(store, idle_s=pace.heartbeat_s)
         guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
         background = Background()
         told = await stack.enter_async_context(observing(settings, store, feed, guard, background))
@@ -155,14 +156,25 @@ async def _lifespan(settings: Settings, hub_transport: httpx.AsyncBaseTransport 
         )
         if shared:
             await stack.enter_async_context(background.running("notices", store.listen))
-            await stack.enter_async_context(background.running("feed", partial(feed.keep_up, every_s=POLL_S)))
+            await stack.enter_async_context(background.running("feed", partial(feed.keep_up, every_s=pace.poll_log_s)))
         if limits_file is not None:
             await stack.enter_async_context(background.running("limits", limits_file.run))
         limits = _limits(limits_file, settings.anonymous_quota)
         check = _hub_check(settings, hub, store)
         service = await stack.enter_async_context(
             _launching(
-                settings, policy, limits, store, hub, feed, clock, guard, check.version, secrets.new_id, background
+                settings,
+                policy,
+                limits,
+                store,
+                hub,
+                feed,
+                clock,
+                guard,
+                check.version,
+                secrets.new_id,
+                background,
+                pace,
             )
         )
         await stack.enter_async_context(background.running("hub_check", check.run))
@@ -252,6 +264,7 @@ async def _launching(
     hub_version: Callable[[], str | None],
     new_id: Callable[[], str],
     background: Background,
+    pace: Pace,
 ) -> AsyncGenerator[LaunchService]:
     """The core, with all that goes on beside it; left, no launch has a task any more."""
     hook, weight = Launcher(settings, hub=hub).hook, weight_of(settings.caller_weights)
@@ -261,6 +274,7 @@ async def _launching(
         weight=weight,
         guard=guard,
         watchers=feed,
+        pace=pace,
     )
     terms = Terms(
         max_wait_s=settings.max_wait_s,
@@ -269,11 +283,13 @@ async def _launching(
         entry=entry_of(settings),
         settled_s=settings.lease_s + LONGEST_CALL_S,
     )
-    course = Course(store=store, hub=hub, admission=admission, terms=terms, hub_version=hub_version)
+    course = Course(store=store, hub=hub, admission=admission, terms=terms, hub_version=hub_version, pace=pace)
     keeping = Keeping(cull_after_s=settings.cull_after_s, retention_s=settings.retention)
-    reaper = Reaper(store=store, hub=hub, keeping=keeping)
+    reaper = Reaper(store=store, hub=hub, keeping=keeping, pace=pace)
     async with (
-        Leases(store=store, course=course, admission=admission, lease_s=settings.lease_s, clock=clock) as leases,
+        Leases(
+            store=store, course=course, admission=admission, lease_s=settings.lease_s, clock=clock, pace=pace
+        ) as leases,
         background.running("leases", leases.run),
         background.running("admission", admission.run),
         background.running("reaper", reaper.run),

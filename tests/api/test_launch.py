@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hublaunch import main
+from hublaunch.launch.pace import Pace
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import BODY, IMAGE, REPO, Service, read_events, serve
@@ -149,13 +149,10 @@ async def test_once_all_was_delivered_a_reconnect_gets_204(service: Service) -> 
     assert answer.status_code == 204
 
 
-async def test_an_idle_stream_sends_heartbeats_without_an_id(
-    settings: Settings, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(main, "HEARTBEAT_S", 0.02)
+async def test_an_idle_stream_sends_heartbeats_without_an_id(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
 
-    async with serve(settings) as service:
+    async with serve(settings, pace=Pace(heartbeat_s=0.02)) as service:
         accepted = await service.launch()
         async with service.http.stream("GET", accepted["events_url"]) as stream:
             lines = stream.aiter_lines()

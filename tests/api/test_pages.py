@@ -49,7 +49,7 @@ async def test_a_page_loads_all_it_needs_from_below_the_prefix_and_nothing_from_
                 assert url.startswith(f"{origin}{PREFIX}/"), name
                 waiting |= {url.removeprefix(f"{origin}{PREFIX}")} - seen
 
-    assert {"/static/hub-launch.js", "/static/launch-run.js", "/static/page.css", "/static/icon.svg"} <= seen
+    assert {"/static/hub-launch.js", "/static/element/run.js", "/static/page/page.css", "/static/page/icon.svg"} <= seen
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ async def test_a_browser_that_was_led_astray_reads_a_page(
     as_chromium = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
     async with serve(settings_of_a_service) as service:
         answer = await service.http.get(path, headers=as_chromium)
-        style = await service.http.get(str(answer.url.join(f"{PREFIX}/static/page.css")))
+        style = await service.http.get(str(answer.url.join(f"{PREFIX}/static/page/page.css")))
         for_program = await service.http.get(path, headers={"Accept": "application/json"})
         for_anything = await service.http.get(path, headers={"Accept": "text/html;q=0, */*"})
 
@@ -80,7 +80,7 @@ async def test_a_browser_that_was_led_astray_reads_a_page(
     assert "script-src" not in policy
     assert "unsafe" not in policy
     assert not re.search(r"<script|<style|\sstyle=|\son\w+=", answer.text)
-    assert loaded_by(answer.text) == {f"{PREFIX}/static/page.css", f"{PREFIX}/static/icon.svg"}
+    assert loaded_by(answer.text) == {f"{PREFIX}/static/page/page.css", f"{PREFIX}/static/page/icon.svg"}
     assert style.status_code == 200
     problem = for_program.json()
     assert problem["code"] == for_anything.json()["code"] == code
@@ -159,23 +159,23 @@ async def test_the_badge_is_shown_on_any_site(service: Service) -> None:
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
-@pytest.mark.parametrize("name", ["home.html", "pages.py", "..%2fmain.py", "%2e%2e", "nothing.js"])
+@pytest.mark.parametrize("name", ["page/home.html", "pages.py", "..%2fmain.py", "%2e%2e", "nothing.js"])
 async def test_only_what_pages_load_is_served(service: Service, name: str) -> None:
     answer = await service.http.get(f"/static/{name}")
 
     assert answer.status_code == 404
 
 
-@pytest.mark.parametrize("page", ["../app/hublaunch/web/home.html", "../app/hublaunch/web/view.html"])
+@pytest.mark.parametrize("page", ["home.html", "view.html"])
 def test_nothing_in_a_page_names_another_origin(page: str) -> None:
-    text = (WEB / Path(page).name).read_text()
+    text = (WEB / "page" / page).read_text()
 
     assert set(re.findall(r'"(https?://[^"]+)"', text)) <= {"https://github.com/org/repo"}  # a placeholder
 
 
 def test_the_words_that_can_be_changed_are_typed() -> None:
     """Every text has its line in the types, and no other has."""
-    words = re.search(r"TEXTS = Object.freeze\(\{(.*?)\}\);", (WEB / "launch-texts.js").read_text(), re.DOTALL)
+    words = re.search(r"TEXTS = Object.freeze\(\{(.*?)\}\);", (WEB / "element" / "texts.js").read_text(), re.DOTALL)
     types = re.search(r"interface LaunchTexts \{(.*?)\n\}", (WEB / "hub-launch.d.ts").read_text(), re.DOTALL)
     assert words
     assert types
@@ -184,14 +184,14 @@ def test_the_words_that_can_be_changed_are_typed() -> None:
 
 
 def test_every_lasting_cause_is_a_code_of_the_service() -> None:
-    lasting = re.search(r"LASTING = new Set\(\[(.*?)\]\);", (WEB / "launch-state.js").read_text(), re.DOTALL)
+    lasting = re.search(r"LASTING = new Set\(\[(.*?)\]\);", (WEB / "element" / "state.js").read_text(), re.DOTALL)
     assert lasting
 
     assert set(re.findall(r'"(\w+)"', lasting[1])) <= codes()
 
 
 def test_every_cause_that_only_operators_can_change_is_lasting() -> None:
-    lasting = (WEB / "launch-state.js").read_text()
+    lasting = (WEB / "element" / "state.js").read_text()
     of_operators = {kind.code for kind in STATUS if "only they can change this" in str(kind.advice)}
 
     assert of_operators
@@ -207,4 +207,4 @@ def test_the_wheel_has_all_that_pages_load(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:
         names = set(packed.namelist())
 
-    assert {f"hublaunch/web/{path.name}" for path in WEB.iterdir()} <= names
+    assert {f"hublaunch/web/{path.relative_to(WEB)}" for path in WEB.rglob("*.*")} <= names

@@ -8,6 +8,7 @@ import pytest
 from starlette.types import Message, Scope
 
 from hublaunch.api.sse import EventStream
+from hublaunch.launch.pace import Pace
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import IMAGE, serve
@@ -131,10 +132,10 @@ async def test_every_block_of_a_stream_has_data_that_is_json(
     settings: Settings, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """As httpx-sse, which keeps the last id, takes a block with `retry:` or a comment alone for an event."""
-    monkeypatch.setattr("hublaunch.main.HEARTBEAT_S", 0.05)
     monkeypatch.setattr("hublaunch.binderhub.stream.LINGER_S", 0)
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], seconds=0.5))
-    async with serve(settings.model_copy(update={"binder_images": {"gh/org/*/*": IMAGE}})) as service:
+    served = settings.model_copy(update={"binder_images": {"gh/org/*/*": IMAGE}})
+    async with serve(served, pace=Pace(heartbeat_s=0.05)) as service:
         url = (await service.launch())["events_url"] if path == "events" else "/build/gh/org/repo/main"
         answer = await service.http.get(url, headers={"Accept": "text/event-stream"})
 

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from hublaunch import main
 from hublaunch.binderhub import stream
 from hublaunch.files.keys import add_key
+from hublaunch.launch.pace import Pace
 from hublaunch.main import create_app
 from hublaunch.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub, SpawnPlan
@@ -167,15 +167,12 @@ async def test_the_place_in_queue_is_a_waiting_event_without_an_id(settings: Set
     assert admitted == (first[0], {"phase": "waiting", "message": "It is its turn\n"})
 
 
-async def test_only_comments_come_while_nothing_happens(
-    settings: Settings, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(main, "HEARTBEAT_S", 0.05)
+async def test_only_comments_come_while_nothing_happens(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
 
     async with (
         asyncio.timeout(5),
-        serve(settings) as service,
+        serve(settings, pace=Pace(heartbeat_s=0.05)) as service,
         service.http.stream("GET", SPEC, headers=ACCEPT) as stream,
     ):
         async for line in stream.aiter_lines():

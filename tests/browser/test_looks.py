@@ -209,7 +209,7 @@ async def test_a_place_in_queue_is_told_as_a_person_would_say_it(
 
     told = await page.evaluate(
         """async (position) => {
-            const {TEXTS, place} = await import(new URL("static/launch-texts.js", document.baseURI));
+            const {TEXTS, place} = await import(new URL("static/element/texts.js", document.baseURI));
             return place(position, TEXTS);
         }""",
         {"position": position, "queue_size": 12, "eta_s": eta_s},

@@ -88,7 +88,7 @@ async def test_tabs_that_are_clicked_at_the_same_moment_ask_with_one_key(
 ) -> None:
     """Without a lock's name to read the key from, about one in five of these had two keys."""
     tabs = [await context.new_page() for _ in range(2)]
-    module = f"{stage.url}static/launch-memory.js"
+    module = f"{stage.url}static/element/memory.js"
     keys: list[set[str]] = []
 
     for tab in tabs:

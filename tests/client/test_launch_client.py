@@ -1,8 +1,6 @@
 """LaunchClient as its user has it, against the service."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -267,16 +265,3 @@ def test_what_is_printed_of_the_way_to_a_service_has_no_password(monkeypatch: py
     monkeypatch.setenv("HTTP_PROXY", "http://ada:hunter2@127.0.0.1:9")
 
     assert "hunter2" not in repr(way_to("http://hub.example.org/"))
-
-
-def test_the_client_needs_httpx_alone() -> None:
-    program = """
-import sys
-import hublaunch.client
-service = {"aiohttp", "fastapi", "pydantic", "sqlalchemy", "starlette", "hublaunch.settings", "hublaunch.launch"}
-print(service & set(sys.modules))
-"""
-
-    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=30)
-
-    assert told.stdout == "set()\n"

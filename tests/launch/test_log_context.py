@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from hublaunch.hub.client import HubClient
-from hublaunch.launch.course import reaper
 from hublaunch.launch.log_context import attempt_at_hand
 from hublaunch.launch.model import Caller, Launch, LaunchRequest
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.launching import SEALER, Launching, launching
+from tests.support.pace import QUICK
 
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
 REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
@@ -62,11 +62,8 @@ async def start(core: Launching) -> Launch:
     return await asyncio.create_task(core.service.start(REQUEST, ANYBODY))
 
 
-async def test_of_a_look_up_that_fails(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore, lines: Lines, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reaper, "_LOOK_UP_EVERY_S", 0)
-    async with launching(hub, client, store) as core:
+async def test_of_a_look_up_that_fails(hub: FakeHub, client: HubClient, store: SqlLaunchStore, lines: Lines) -> None:
+    async with launching(hub, client, store, pace=replace(QUICK, check_ready_s=0)) as core:
         launches = [await start(core) for _ in range(2)]
         await core.idle()
         hub.fail_on("get_user", status=403, message="no", times=math.inf)

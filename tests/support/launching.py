@@ -21,6 +21,7 @@ from hublaunch.launch.course.lease import LeaseClock, Leases
 from hublaunch.launch.course.reaper import Keeping, Reaper
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Caller, Launch, LaunchRequest
+from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.policy import Policy
 from hublaunch.launch.rules.queue_order import equal
@@ -29,6 +30,7 @@ from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.wiring.tasks import Background
 from tests.fakes.hub import FakeHub
+from tests.support.pace import QUICK
 
 UNGUARDED = Guard(mode="off", failure_limit=4)
 NO_LIMITS = Limits()
@@ -77,12 +79,13 @@ async def launching(
     guard: Guard = UNGUARDED,
     cull_after_s: float = 3600,
     retention_s: float = 86400,
+    pace: Pace = QUICK,
 ) -> AsyncGenerator[Launching]:
     """An open store's core; on leaving, its tasks have ended and its lease is given up."""
     server_limits = ServerLimits(allow_named_servers=named, named_server_limit_per_user=0)
     entry = Entry(token_mode="hub", token_lifetime_s=60)
     admission = Admission(
-        store=store, most=max_concurrent_spawns, weight=equal, guard=guard, watchers=Feed(store, idle_s=60)
+        store=store, most=max_concurrent_spawns, weight=equal, guard=guard, watchers=Feed(store, idle_s=60), pace=pace
     )
     terms = Terms(
         max_wait_s=max_wait_s,
@@ -91,13 +94,14 @@ async def launching(
         entry=entry,
         settled_s=settled_s,
     )
-    reaper = Reaper(store=store, hub=client, keeping=Keeping(cull_after_s=cull_after_s, retention_s=retention_s))
-    course = Course(store=store, hub=client, admission=admission, terms=terms)
+    keeping = Keeping(cull_after_s=cull_after_s, retention_s=retention_s)
+    reaper = Reaper(store=store, hub=client, keeping=keeping, pace=pace)
+    course = Course(store=store, hub=client, admission=admission, terms=terms, pace=pace)
     clock = LeaseClock(lease_s)
     background = Background()
     async with (
         background.running("admission", admission.run),
-        Leases(store=store, course=course, admission=admission, lease_s=lease_s, clock=clock) as leases,
+        Leases(store=store, course=course, admission=admission, lease_s=lease_s, clock=clock, pace=pace) as leases,
         background.running("leases", leases.run),
     ):
         existing = ExistingLaunches(store=store, reaper=reaper)

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from hublaunch.launch.pace import Pace
 from hublaunch.main import create_app
 from hublaunch.settings import Settings
 from tests.fakes.asgi_server import AsgiServer
@@ -60,8 +61,8 @@ async def read_events(stream: httpx.Response) -> AsyncGenerator[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def serve(settings: Settings) -> AsyncGenerator[Service]:
-    app = create_app(settings)
+async def serve(settings: Settings, *, pace: Pace = Pace()) -> AsyncGenerator[Service]:
+    app = create_app(settings, pace=pace)
     async with app.router.lifespan_context(app) as state:
         server = AsgiServer(app, state=state)
         await server.start()

@@ -45,7 +45,7 @@ async def docs() -> Response:
 @router.get("/docs/start.js")
 async def start() -> Response:
     """What begins Swagger UI."""
-    return FileResponse(_WEB / "docs.js", media_type=_SCRIPT, headers=_CACHED)
+    return FileResponse(_WEB / "page" / "docs.js", media_type=_SCRIPT, headers=_CACHED)
 
 
 @router.get("/docs/swagger-ui-bundle.js")

@@ -27,7 +27,9 @@ _TYPES: Mapping[str, str] = {
     ".ts": "text/plain; charset=utf-8",
 }
 """Said here, as some machines guess another type from the name, and browsers run no script of another."""
-_LOADED = frozenset(path.name for path in _WEB.iterdir() if path.suffix in _TYPES and path.suffix != ".html")
+_LOADED = frozenset(
+    path.relative_to(_WEB).as_posix() for path in _WEB.rglob("*.*") if path.suffix in _TYPES and path.suffix != ".html"
+)
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
@@ -66,23 +68,23 @@ def _page(name: str, if_none_match: str | None) -> Response:
 @router.get("/")
 async def home(if_none_match: IfNoneMatch = None) -> Response:
     """Where people launch. A link may fill in its form by the query, and starts nothing."""
-    return _page("home.html", if_none_match)
+    return _page("page/home.html", if_none_match)
 
 
 @router.get("/launch/{launch_id}/view")
 async def view(launch_id: LaunchId, if_none_match: IfNoneMatch = None) -> Response:  # noqa: ARG001 - it is checked
     """Where people watch one launch. There is nothing of the launch in it."""
-    return _page("view.html", if_none_match)
+    return _page("page/view.html", if_none_match)
 
 
 @router.get("/badge.svg")
 @router.get("/badge_logo.svg")  # BinderHub's name, which READMEs have
 async def badge(if_none_match: IfNoneMatch = None) -> Response:
     """What a link to a launch looks like in a README, on whichever site that is shown."""
-    return _answer("badge.svg", if_none_match, **{"Cross-Origin-Resource-Policy": "cross-origin"})
+    return _answer("page/badge.svg", if_none_match, **{"Cross-Origin-Resource-Policy": "cross-origin"})
 
 
-@router.get("/static/{name}")
+@router.get("/static/{name:path}")
 async def static(name: str, if_none_match: IfNoneMatch = None) -> Response:
     """`hub-launch.js` and what it and the pages load. What it may be used by depends on the origin (CORS)."""
     if name not in _LOADED:

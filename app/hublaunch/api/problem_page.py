@@ -14,7 +14,7 @@ from hublaunch.launch.model import Problem
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
 """The Content-Security-Policy of these pages."""
 
-_FILE = Path(__file__).parent.parent / "web" / "problem.html"
+_FILE = Path(__file__).parent.parent / "web" / "page" / "problem.html"
 
 
 def wants_page(scope: Scope) -> bool:

@@ -21,7 +21,6 @@ from hublaunch.launch.course.admission import Position
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Launch
 
-HEARTBEAT_S = 15.0
 _HEARTBEAT = b"event: heartbeat\ndata: {}\n\n"
 """Named and without an id: a page can see by it that the connection lives, and it moves no cursor."""
 

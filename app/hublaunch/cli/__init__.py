@@ -1,6 +1,7 @@
 """`hublaunch`: the command line.
 
-Each command imports what it needs when it is called, so that `launch` and its like need nothing of the service.
+Each command imports what it needs when it runs, so that `launch`, `watch`, `list` and `cancel` work without
+`hublaunch[server]`.
 """
 
 import sys
@@ -11,17 +12,26 @@ import typer
 from typer.core import TyperGroup
 
 from hublaunch.cli import doctor, guard, keys, launches, service
-from hublaunch.cli.exits import EXITS, INTERRUPTED
+from hublaunch.cli.exits import EXITS, INTERRUPTED, USAGE
 
 
 class _Commands(TyperGroup):
-    """Ends every command with 130 on Ctrl-C; Click's own is 1, as for a failure."""
+    """Exits with 130 on Ctrl-C, where Click has 1, and names the extra that a command lacks."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
+        except ModuleNotFoundError as error:
+            command = ctx.invoked_subcommand
+            extra = "demo" if command == "demo" else "server"
+            typer.echo(
+                f"hublaunch {command} needs {error.name}, which is not installed. "
+                f"Run: pip install 'hublaunch[{extra}]'",
+                err=True,
+            )
+            raise typer.Exit(USAGE) from None
 
 
 cli = typer.Typer(

@@ -58,7 +58,7 @@ export interface Launch {
   repo_url?: string;
 }
 
-/** The texts of the element; see `TEXTS` in launch-texts.js for the English ones. */
+/** The texts of the element; see `TEXTS` in element/texts.js for the English ones. */
 export interface LaunchTexts {
   launch: string;
   asking: string;

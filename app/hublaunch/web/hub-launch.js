@@ -5,12 +5,12 @@
 //
 // Attributes, properties, events and parts are described in hub-launch.d.ts and docs/element.md.
 
-import { Memory } from "./launch-memory.js";
-import { Panel } from "./launch-panel.js";
-import { LaunchRun } from "./launch-run.js";
-import { Service } from "./launch-service.js";
-import { session } from "./launch-storage.js";
-import { TEXTS, attributeOf } from "./launch-texts.js";
+import { Memory } from "./element/memory.js";
+import { Panel } from "./element/panel.js";
+import { LaunchRun } from "./element/run.js";
+import { Service } from "./element/service.js";
+import { session } from "./element/storage.js";
+import { TEXTS, attributeOf } from "./element/texts.js";
 
 const ASKED_HERE = "hub-launch asked ";
 const TARGET = ["image", "repo-url", "path", "service", "launch-id"];

@@ -84,14 +84,13 @@ async def test_any_other_error_is_a_broken_hook_and_its_words_stay_in_the_log(ca
     assert "hunter2" in caplog.text
 
 
-async def test_a_hook_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hook, "HOOK_TIMEOUT_S", 0.01)
+async def test_a_hook_that_takes_too_long_is_given_up() -> None:
 
     async def hang(*_: object) -> None:
         await asyncio.Event().wait()
 
     with pytest.raises(HookFailed, match="took too long"):
-        await check(hang)
+        await PreLaunchHook(hang, "the launcher", timeout_s=0.01).check(*ARGUMENTS)
 
 
 @pytest.mark.parametrize(
@@ -116,11 +115,9 @@ async def test_the_words_of_tornados_error_are_filled_in(error: HTTPError, words
     assert (refusal.value.status_code, str(refusal.value)) == (451, words)
 
 
-async def test_hooks_that_hang_take_no_thread_that_others_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hook, "HOOK_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(hook, "THREADS_MAX", 40)
+async def test_hooks_that_hang_take_no_thread_that_others_need() -> None:
     let_go = threading.Event()
-    hanging = PreLaunchHook(lambda *_: let_go.wait(60), "the launcher")
+    hanging = PreLaunchHook(lambda *_: let_go.wait(60), "the launcher", timeout_s=0.3, threads_max=40)
 
     try:
         verdicts = await asyncio.gather(*(hanging.check(*ARGUMENTS) for _ in range(60)), return_exceptions=True)
@@ -144,8 +141,7 @@ async def test_threads_that_cannot_be_started_leave_room_for_the_next_call(monke
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(hook, "THREADS_MAX", 2)
-    allowing = PreLaunchHook(lambda *_: None, "the launcher")
+    allowing = PreLaunchHook(lambda *_: None, "the launcher", threads_max=2)
     with monkeypatch.context() as without_threads:
         without_threads.setattr(hook, "Thread", NoThread)
         for _ in range(2):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hublaunch.hub.client import HubClient
-from hublaunch.launch.course.busy import BUSY_S, pause_s
+from hublaunch.launch.course.busy import pause_s
 from hublaunch.launch.course.progress import EVENTS_MAX
 from hublaunch.launch.course.requeue import TURNS_MAX
 from hublaunch.launch.errors import HubBusy, QueueFull
@@ -251,7 +251,7 @@ def test_the_turns_of_a_launch_at_a_full_hub_store_fewer_events_than_an_attempt_
     waited, turns = 0.0, 0
     while waited < max_wait_s:
         turns += 1
-        waited += pause_s(hasty, turns, most_s=max(BUSY_S, max_wait_s / TURNS_MAX))
+        waited += pause_s(hasty, turns, default_s=15, most_s=max(15, max_wait_s / TURNS_MAX))
 
     assert 2 * turns < EVENTS_MAX
 

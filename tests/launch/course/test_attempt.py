@@ -29,9 +29,11 @@ from hublaunch.launch.errors import (
     UserExists,
 )
 from hublaunch.launch.model import Attempt, Event, LaunchRequest, Status, Step
+from hublaunch.launch.pace import Pace
 from hublaunch.settings import Settings
 from tests.fakes.front import front
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.pace import QUICK
 
 ATTEMPT = Attempt(launch_id="01JDB9Z3N8Q4V7R2M5X6C1T0YK", number=1, username="alice")
 EVERYTHING = Traces.of_unknown_course(minted=True)
@@ -41,11 +43,12 @@ REQUEST = LaunchRequest(image="quay.io/a/b", repo_url="https://example.org/a/b",
 class Attempted:
     """An attempt and the steps it has recorded."""
 
-    def __init__(self, hub: FakeHub, client: HubClient, **entry: Any) -> None:
+    def __init__(self, hub: FakeHub, client: HubClient, *, pace: Pace = QUICK, **entry: Any) -> None:
         self.steps: list[Step] = []
         self.traces = Traces()
         self._recorded = asyncio.Event()
         self._client = client
+        self._pace = pace
         given: dict[str, Any] = {"token_mode": "hub", "token_lifetime_s": 60} | entry
         self._entry = Entry(**given)
 
@@ -60,7 +63,15 @@ class Attempted:
             await self._recorded.wait()
 
     def run(self, attempt: Attempt = ATTEMPT, request: LaunchRequest = REQUEST) -> Coroutine[Any, Any, None]:
-        return run(attempt, request, hub=self._client, entry=self._entry, record=self.record, traces=self.traces)
+        return run(
+            attempt,
+            request,
+            hub=self._client,
+            entry=self._entry,
+            record=self.record,
+            traces=self.traces,
+            pace=self._pace,
+        )
 
     @property
     def messages(self) -> list[str]:
@@ -70,17 +81,6 @@ class Attempted:
 @pytest.fixture
 def attempted(hub: FakeHub, client: HubClient) -> Attempted:
     return Attempted(hub, client)
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "_REOPEN_S": (0.01, 0.05),
-        "_CONFIRM_S": (0.01, 0.05),
-        "_SECOND_LOOK_S": 0.01,
-    }.items():
-        monkeypatch.setattr(spawn, name, value)
-    monkeypatch.setattr("hublaunch.launch.course.inspection._LOOK_AGAIN_S", 0.01)
 
 
 async def test_the_server_is_started_with_image_repository_and_extra_args_flat(
@@ -301,10 +301,7 @@ async def test_a_429_puts_the_attempt_back_in_queue_for_as_long_as_the_hub_asks(
     assert attempted.steps[-1].phase is Status.READY
 
 
-async def test_a_429_without_a_time_waits_its_own(
-    hub: FakeHub, attempted: Attempted, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hublaunch.launch.course.busy.BUSY_S", 0.01)
+async def test_a_429_without_a_time_waits_its_own(hub: FakeHub, attempted: Attempted) -> None:
     hub.fail_on("start_server", status=429)
 
     await attempted.run()
@@ -405,11 +402,10 @@ async def test_where_servers_cannot_be_reached_the_hub_is_believed_and_that_is_w
 
 
 async def test_where_another_web_server_answers_the_launch_fails_and_says_what_answered(
-    hub: FakeHub, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    hub: FakeHub, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("hublaunch.launch.course.spawn._FOREIGN_S", 0.3)
     async with front({}) as elsewhere, connect_hub(settings.model_copy(update={"proxy_url": elsewhere.url})) as client:
-        attempted = Attempted(hub, client)
+        attempted = Attempted(hub, client, pace=replace(QUICK, foreign_s=0.3))
 
         with pytest.raises(ServerNotFound, match="something that is not the server answers 404") as failure:
             await attempted.run()
@@ -421,12 +417,9 @@ async def test_where_another_web_server_answers_the_launch_fails_and_says_what_a
     assert "Set LAUNCHER_PROXY_URL" in caplog.text
 
 
-async def test_a_server_that_does_not_answer_for_long_is_told_of_once(
-    hub: FakeHub, client: HubClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hublaunch.launch.course.spawn._SILENT_S", 0.0)
+async def test_a_server_that_does_not_answer_for_long_is_told_of_once(hub: FakeHub, client: HubClient) -> None:
     hub.fail_on("reach_server", status=503, times=4)
-    attempted = Attempted(hub, client)
+    attempted = Attempted(hub, client, pace=replace(QUICK, silent_s=0.0))
 
     await attempted.run()
 
@@ -468,7 +461,7 @@ async def test_the_server_is_stopped_before_the_user_is_deleted(hub: FakeHub, cl
     hub.create_user("alice")
     await hub.start_server("alice", "", {})
 
-    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING)
+    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING, pace=QUICK)
 
     assert [line.what for line in hub.journal][-3:] == ["spawn_cancelled", "server_stopped", "user_deleted"]
     assert [request.status for request in hub.asked("delete_user")] == [204]
@@ -480,7 +473,7 @@ async def test_a_server_that_stops_slowly_is_waited_for(hub: FakeHub, client: Hu
     await hub.until(lambda: hub.count("server_ready"))
     hub.stop_s, hub.slow_stop_timeout = 0.2, 0.01
 
-    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING)
+    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING, pace=QUICK)
 
     assert hub.users == {}
 
@@ -490,7 +483,7 @@ async def test_named_servers_that_the_visitor_started_are_stopped_too(hub: FakeH
     await hub.start_server("alice", "another", {})
     await hub.until(lambda: hub.count("server_ready"))
 
-    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING)
+    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING, pace=QUICK)
 
     assert hub.users == {}
 
@@ -501,7 +494,7 @@ async def test_an_existing_users_account_is_kept_and_its_launch_removed(hub: Fak
     attempted = Attempted(hub, client)
     await attempted.run(theirs)
 
-    await clean_up(theirs, REQUEST, client, traces=EVERYTHING)
+    await clean_up(theirs, REQUEST, client, traces=EVERYTHING, pace=QUICK)
 
     assert set(hub.users["alice"].servers) == {""}
     assert hub.tokens.of("alice") == []
@@ -524,7 +517,7 @@ async def test_cleaning_goes_on_through_faults(hub: FakeHub, client: HubClient, 
     hub.create_user("alice")
     hub.fail_on(operation, how="reset", times=5)
 
-    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING)
+    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING, pace=QUICK)
 
     assert hub.users == {}
 
@@ -535,6 +528,6 @@ async def test_a_hub_before_5_1_finishes_its_spawn_first(client: HubClient, hub:
     hub.spawn_plan("alice", SpawnPlan(seconds=0.3))
     await hub.start_server("alice", "", {})
 
-    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING)
+    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING, pace=QUICK)
 
     assert hub.users == {}

@@ -52,13 +52,6 @@ async def store(tmp_path: Path) -> AsyncIterator[FaultyStore]:
         yield store
 
 
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hublaunch.launch.course.lease._AGAIN_S", 0.0)
-    monkeypatch.setattr("hublaunch.launch.course.course.CLEAN_UP_GRACE_S", 0.2)
-    monkeypatch.setattr("hublaunch.launch.course.course._FINISH_S", 0.2)
-
-
 @pytest.mark.parametrize("stores_it", [False, True], ids=["and-stores-nothing", "after-it-has-stored-it"])
 async def test_a_launch_goes_on_when_the_database_did_not_answer(
     hub: FakeHub, client: HubClient, store: FaultyStore, stores_it: bool

@@ -14,6 +14,7 @@ from hublaunch.launch.ports import LeaseLost
 from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.clock import Clock
 from tests.support.launching import SEALER, launching
 
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
@@ -37,15 +38,15 @@ class Lapse:
             raise LeaseLost("frozen for too long")
 
 
-def test_a_lease_is_over_when_its_time_is_up_and_before_it_was_first_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = LeaseClock(15)
+def test_a_lease_is_over_when_its_time_is_up_and_before_it_was_first_renewed() -> None:
+    now = Clock(1000.0)
+    clock = LeaseClock(15, now=now)
     with pytest.raises(LeaseLost):
         clock.check()
 
-    monkeypatch.setattr("hublaunch.launch.course.lease.time.monotonic", lambda: 1000.0)
     clock.renewed(999.0)
     clock.check()
-    monkeypatch.setattr("hublaunch.launch.course.lease.time.monotonic", lambda: 1014.1)
+    now.now = 1014.1
     with pytest.raises(LeaseLost):
         clock.check()
 
@@ -100,10 +101,8 @@ async def test_a_clean_up_that_the_hub_forbids_is_tried_again(
     hub: FakeHub,
     client: HubClient,
     store: SqlLaunchStore,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("hublaunch.launch.course.lease._AGAIN_S", 0.0)
     async with launching(hub, client, store) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         hub.scopes.remove("servers")

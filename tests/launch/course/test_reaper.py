@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,15 +11,16 @@ import pytest
 from sqlalchemy import text
 
 from hublaunch.hub.client import HubClient
-from hublaunch.launch.course import reaper
 from hublaunch.launch.errors import LaunchGone, LaunchNotFound
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
 from tests.support.launching import SEALER, Launching, launching
+from tests.support.pace import QUICK
 
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
 ADA = Caller(kind="hub", key="ada")
+ALWAYS = replace(QUICK, check_ready_s=0.0)
 REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
 
 
@@ -111,12 +113,8 @@ async def test_a_look_up_finds_that_out_too(hub: FakeHub, client: HubClient, sto
         assert hub.active_servers == {("ada", "")}
 
 
-async def test_the_reaper_goes_on_when_the_hub_is_down(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reaper, "_EVERY_S", 0)
-    monkeypatch.setattr(reaper, "_LOOK_UP_EVERY_S", 0)
-    async with launching(hub, client, store) as core:
+async def test_the_reaper_goes_on_when_the_hub_is_down(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+    async with launching(hub, client, store, pace=ALWAYS) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         hub.fail_on("get_user", times=5)
         await hub.stop_server(launch.attempt.username, "", remove=False)
@@ -127,11 +125,9 @@ async def test_the_reaper_goes_on_when_the_hub_is_down(
 
 
 async def test_one_who_cannot_be_asked_about_hides_no_other(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
-    monkeypatch.setattr(reaper, "_EVERY_S", 0)
-    monkeypatch.setattr(reaper, "_LOOK_UP_EVERY_S", 0)
-    async with launching(hub, client, store) as core:
+    async with launching(hub, client, store, pace=ALWAYS) as core:
         first, second = [await core.launch(ANYBODY, REQUEST) for _ in range(2)]
         hub.fail_on("get_user", username=first.attempt.username, status=403, message="no", times=math.inf)
         await hub.stop_server(second.attempt.username, "", remove=False)

@@ -21,6 +21,7 @@ from hublaunch.launcher import Launcher
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.launching import SEALER, launching
+from tests.support.pace import QUICK
 
 REQUEST = LaunchRequest(image="quay.io/a/b", repo_url="https://example.org/a/b")
 OPTIONS = {"image": REQUEST.image, "repo_url": REQUEST.repo_url}
@@ -70,10 +71,7 @@ async def client_of(hub: FakeHub, *, unreachable: str = "") -> AsyncGenerator[Hu
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hublaunch.launch.course.cleanup._PAUSE_S", (0.01, 0.01))
-    monkeypatch.setattr("hublaunch.launch.course.course.CLEAN_UP_GRACE_S", 0.2)
     monkeypatch.setattr("hublaunch.hub.rest.RETRY_AFTER_S", (0.01, 1.0))
-    monkeypatch.setattr("hublaunch.launch.course.inspection._LOOK_AGAIN_S", 0.01)
 
 
 async def failed(hub: FakeHub, client: HubClient, attempt: Attempt, **entry: Any) -> tuple[LaunchError, Traces]:
@@ -89,7 +87,14 @@ async def failed(hub: FakeHub, client: HubClient, attempt: Attempt, **entry: Any
     given: dict[str, Any] = {"token_mode": "none", "token_lifetime_s": 60} | entry
     with pytest.raises(LaunchError) as raised:
         await run(
-            attempt, REQUEST, hub=client, entry=Entry(**given), record=record, traces=traces, wait_in_queue=give_up
+            attempt,
+            REQUEST,
+            hub=client,
+            entry=Entry(**given),
+            record=record,
+            traces=traces,
+            wait_in_queue=give_up,
+            pace=QUICK,
         )
     return raised.value, traces
 
@@ -105,7 +110,7 @@ async def test_a_refused_user_is_not_touched_though_it_exists_and_has_a_server(h
     hub.fail_on("create_user", times=math.inf, **REFUSALS[by])
     async with client_of(hub) as client:
         _, traces = await failed(hub, client, TEMPORARY)
-        await clean_up(TEMPORARY, REQUEST, client, traces=traces)
+        await clean_up(TEMPORARY, REQUEST, client, traces=traces, pace=QUICK)
 
     assert deleted(hub) == []
     assert hub.active_servers == {("temporary", "")}
@@ -121,7 +126,7 @@ async def test_after_a_refused_start_the_users_own_server_stands_even_if_it_is_o
     hub.fail_on("start_server", times=math.inf, **REFUSALS[by])
     async with client_of(hub) as client:
         _, traces = await failed(hub, client, attempt)
-        await clean_up(attempt, REQUEST, client, traces=traces)
+        await clean_up(attempt, REQUEST, client, traces=traces, pace=QUICK)
 
     assert deleted(hub) == []
     assert hub.active_servers == {("ada", attempt.server_name)}
@@ -139,7 +144,7 @@ async def test_after_a_request_that_was_never_sent_the_hub_is_asked_nothing(
     async with client_of(hub, unreachable=kind) as client:
         error, traces = await failed(hub, client, attempt)
         asked = len(hub.requests)
-        await clean_up(attempt, REQUEST, client, traces=traces)
+        await clean_up(attempt, REQUEST, client, traces=traces, pace=QUICK)
 
     assert isinstance(error, HubUnavailable)
     assert traces == Traces()
@@ -169,7 +174,7 @@ async def test_after_an_unclear_answer_all_that_the_attempt_may_have_created_is_
     async with client_of(hub) as client:
         _, traces = await failed(hub, client, attempt, token_mode="hub")
         hub.heal()
-        await clean_up(attempt, REQUEST, client, traces=traces)
+        await clean_up(attempt, REQUEST, client, traces=traces, pace=QUICK)
 
     assert set(hub.users) == {"ada"}
     assert set(hub.users["ada"].servers) == {""}
@@ -184,7 +189,7 @@ async def test_a_user_who_was_there_before_is_not_taken_for_the_attempts_after_a
     hub.fail_on("create_user", status=504, body="html")
     async with client_of(hub) as client:
         error, traces = await failed(hub, client, TEMPORARY)
-        await clean_up(TEMPORARY, REQUEST, client, traces=traces)
+        await clean_up(TEMPORARY, REQUEST, client, traces=traces, pace=QUICK)
 
     assert isinstance(error, UserExists)
     assert deleted(hub) == []
@@ -206,7 +211,7 @@ async def test_a_refused_named_server_leaves_no_record_on_the_account(hub: FakeH
     async with client_of(hub) as client:
         _, traces = await failed(hub, client, NAMED)
         assert set(hub.users["ada"].servers) == {"", "work"}
-        await clean_up(NAMED, REQUEST, client, traces=traces)
+        await clean_up(NAMED, REQUEST, client, traces=traces, pace=QUICK)
 
     assert set(hub.users["ada"].servers) == {""}
 
@@ -219,7 +224,7 @@ async def test_a_token_is_revoked_though_the_server_was_another_ones(hub: FakeHu
     async with client_of(hub) as client:
         _, traces = await failed(hub, client, OWN, token_mode="hub")
         assert hub.count("token_minted") == 1
-        await clean_up(OWN, REQUEST, client, traces=traces)
+        await clean_up(OWN, REQUEST, client, traces=traces, pace=QUICK)
 
     assert hub.active_servers == {("ada", "")}
     assert [token.note for token in hub.tokens.of("ada") if token.note == OWN.token_note] == []
@@ -230,7 +235,7 @@ async def test_a_server_whose_options_the_hub_does_not_show_is_not_taken_for_the
     await hub.start_server("ada", "", OPTIONS)
     hub.users["ada"].servers[""].user_options = None
     async with client_of(hub) as client:
-        await clean_up(OWN, REQUEST, client, traces=Traces(server=True))
+        await clean_up(OWN, REQUEST, client, traces=Traces(server=True), pace=QUICK)
 
     assert hub.active_servers == {("ada", "")}
 
@@ -246,7 +251,7 @@ async def test_where_the_hub_has_no_named_servers_the_failure_says_so_and_is_cle
     hub.allow_named_servers = False
     async with client_of(hub) as client, asyncio.timeout(10):
         error, traces = await failed(hub, client, attempt)
-        await clean_up(attempt, REQUEST, client, traces=traces)
+        await clean_up(attempt, REQUEST, client, traces=traces, pace=QUICK)
 
     assert isinstance(error, NamedServersOff)
     assert set(hub.users) == {"ada"}
@@ -287,18 +292,14 @@ async def test_the_library_leaves_a_user_alone_who_exists(hub: FakeHub) -> None:
     assert hub.active_servers == {("ada", "")}
 
 
-async def test_the_library_tells_at_once_of_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    cleaned: list[object] = []
-
-    async def until(done: object) -> None:
-        cleaned.append(done)
-
-    monkeypatch.setattr("hublaunch.launch.course.cleanup._until", until)
-    async with Launcher.connect(hub_url="http://127.0.0.1:9/", hub_api_token="t" * 32, retry_delay=0) as launcher:
+async def test_the_library_tells_at_once_of_a_hub_that_cannot_be_reached() -> None:
+    """A clean-up would wait for the Hub to come back."""
+    async with (
+        asyncio.timeout(10),
+        Launcher.connect(hub_url="http://127.0.0.1:9/", hub_api_token="t" * 32, retry_delay=0) as launcher,
+    ):
         with pytest.raises(HubUnavailable, match="no connection could be made"):
             await launcher.launch(REQUEST.image, "ada")
-
-    assert cleaned == []
 
 
 # --- the service ------------------------------------------------------------------------------------------------------

@@ -15,10 +15,6 @@ from hublaunch.launch.rules.messages import clean
 
 log = logging.getLogger(__name__)
 
-HOOK_TIMEOUT_S = 10.0
-THREADS_MAX = 32
-"""Calls of a plain function at once. Hooks that hang use up these threads, which nothing else needs."""
-
 
 class PreLaunchHook:
     """A function that may refuse a launch, called once, before anything is stored or created.
@@ -28,10 +24,14 @@ class PreLaunchHook:
     or Starlette's `HTTPException`.
     """
 
-    def __init__(self, function: Callable[..., Any], launcher: object) -> None:
+    def __init__(
+        self, function: Callable[..., Any], launcher: object, *, timeout_s: float = 10.0, threads_max: int = 32
+    ) -> None:
+        """`threads_max`: calls of a plain function at once. Hooks that hang use up these threads, and no others."""
         self._function = function
         self._launcher = launcher
-        self._threads = asyncio.Semaphore(THREADS_MAX)
+        self._timeout_s = timeout_s
+        self._threads = asyncio.Semaphore(threads_max)
 
     async def check(self, image: str, username: str, server_name: str, repo_url: str) -> None:
         """HookRefused if the hook says no; HookFailed if it breaks or takes more than 10 seconds.
@@ -40,7 +40,7 @@ class PreLaunchHook:
         next ones wait for a thread, within the same 10 seconds.
         """
         try:
-            async with asyncio.timeout(HOOK_TIMEOUT_S) as limit:
+            async with asyncio.timeout(self._timeout_s) as limit:
                 await self._call(self._launcher, image, username, server_name, repo_url)
         except Exception as error:
             status_code = getattr(error, "status_code", None)

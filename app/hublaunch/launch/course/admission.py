@@ -10,13 +10,13 @@ from typing import Protocol
 
 from hublaunch.launch.errors import Displaced, ImageFailing, LaunchError, QueueTimedOut
 from hublaunch.launch.model import Event, Launch
+from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Admitted, LaunchStore, LetThrough
 from hublaunch.launch.rules.guard import Failing, Guard, GuardState, known_as
 from hublaunch.launch.rules.queue_order import Weight
 
 log = logging.getLogger(__name__)
 
-_EVERY_S = 1.0
 _LATELY_S = 300.0
 _BASIS_MIN = 3
 """Admissions lately, below which nothing honest can be said of the time that a place in the queue takes."""
@@ -79,6 +79,7 @@ class Admission:
         weight: Weight,
         guard: Guard,
         watchers: Watchers,
+        pace: Pace = Pace(),
     ) -> None:
         self._store = store
         self._most = most
@@ -86,6 +87,7 @@ class Admission:
         self._guard = guard
         self._guard_state: GuardState = "off" if guard.mode == "off" else "open"
         self._watchers = watchers
+        self._every_s = pace.admission_s
         self._waiting: dict[str, _Wait] = {}
         self._failing: asyncio.Future[Mapping[str, Failing]] | None = None
         self._changed = asyncio.Event()
@@ -164,13 +166,13 @@ class Admission:
         told_at = loop.time()
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_EVERY_S):
+                async with asyncio.timeout(self._every_s):
                     await self._changed.wait()
             if not (self._changed.is_set() or self._waiting or self._watchers.see_a_queue):
                 continue
             self._changed.clear()
             through = await self._let_through()
-            if loop.time() - told_at >= _EVERY_S and self._watchers.see_a_queue:
+            if loop.time() - told_at >= self._every_s and self._watchers.see_a_queue:
                 told_at = loop.time()
                 await self._look_at_the_queue(_held_back(through))
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from hublaunch.launch.course.cleanup import Traces
 from hublaunch.launch.course.spawn import Spawn, WaitInQueue
 from hublaunch.launch.model import Attempt, Event, LaunchRequest, Status, Step
+from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Hub, Server
 
 A = TypeVar("A")
@@ -46,6 +47,7 @@ async def run(
     record: Record,
     traces: Traces,
     wait_in_queue: WaitInQueue | None = None,
+    pace: Pace = Pace(),
 ) -> None:
     """Get a ready server from the Hub, recording each step; the last one is `ready`.
 
@@ -69,6 +71,7 @@ async def run(
         image=request.image,
         wait_in_queue=wait_in_queue,
         answers_in_s=answers_in_s,
+        pace=pace,
     )
     if entry.token_mode == "hub":
         credential, url = await _both(_mint(attempt, hub, entry, traces), spawn.run(user_options))
@@ -89,6 +92,7 @@ async def go_on(
     entry: Entry,
     record: Record,
     traces: Traces,
+    pace: Pace = Pace(),
 ) -> None:
     """Go on with an attempt that another process began, and whose `server` stands at the Hub, starting or ready.
 
@@ -97,7 +101,7 @@ async def go_on(
     """
     options = server.user_options or {}
     image = str(options.get("image", ""))
-    spawn = Spawn(attempt, hub=hub, record=record, traces=traces, image=image, told=told)
+    spawn = Spawn(attempt, hub=hub, record=record, traces=traces, image=image, told=told, pace=pace)
     if entry.token_mode == "hub":
         credential, url = await _both(_mint_anew(attempt, hub, entry, traces), spawn.follow())
     else:

@@ -3,16 +3,14 @@
 from hublaunch.launch.errors import HubBusy
 from hublaunch.launch.model import Status, Step
 
-BUSY_S = 15.0
-"""The pause for a Hub that answers 429 without a `Retry-After`."""
 
-
-def pause_s(busy: HubBusy, turn: int, *, most_s: float = BUSY_S) -> float:
+def pause_s(busy: HubBusy, turn: int, *, default_s: float, most_s: float) -> float:
     """How long to stay away from a Hub that has answered 429 so many times, from 1.
 
-    As long as the Hub asks for, but at least a pause that doubles with each turn, from 1 s up to `most_s`.
+    As long as the Hub asks for (`default_s` if it gives no time), but at least a pause that doubles with each turn,
+    from 1 s up to `most_s`.
     """
-    asked_s = BUSY_S if busy.retry_after_s is None else busy.retry_after_s
+    asked_s = default_s if busy.retry_after_s is None else busy.retry_after_s
     return max(asked_s, min(2.0 ** min(turn - 1, 30), most_s))
 
 

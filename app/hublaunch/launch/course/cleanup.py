@@ -7,11 +7,10 @@ from typing import Literal
 
 from hublaunch.launch.errors import HubBusy, HubError, HubUnavailable, SpawnRefused
 from hublaunch.launch.model import Attempt, LaunchRequest
+from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Hub, Server
 
 _Thing = Literal["user", "server", "token"]
-
-_PAUSE_S = (0.1, 2.0)
 
 
 @dataclass(slots=True)
@@ -58,7 +57,7 @@ class _Leaving:
             self.traces.named_server = True
 
 
-async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, traces: Traces) -> None:
+async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, traces: Traces, pace: Pace = Pace()) -> None:
     """Return once nothing that the attempt created is left at the Hub; safe to repeat.
 
     Without traces the Hub is asked nothing. Of a user who was there before, only a server that is the attempt's is
@@ -70,13 +69,13 @@ async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, traces
     """
     if attempt.creates_user:
         if traces.user:
-            await _until(lambda: hub.stop_server(attempt.username, attempt.server_name))
-            await _until(lambda: _delete_user(attempt.username, hub))
+            await _until(lambda: hub.stop_server(attempt.username, attempt.server_name), pace)
+            await _until(lambda: _delete_user(attempt.username, hub), pace)
         return
     if traces.server or (traces.named_server and attempt.server_name):
-        await _until(lambda: _stop_own(attempt, request, hub, traces))
+        await _until(lambda: _stop_own(attempt, request, hub, traces), pace)
     if traces.token:
-        await _until(lambda: _revoke(attempt, hub))
+        await _until(lambda: _revoke(attempt, hub), pace)
 
 
 def was_asked_for(server: Server, request: LaunchRequest) -> bool:
@@ -119,11 +118,11 @@ async def _revoke(attempt: Attempt, hub: Hub) -> bool:
     return True
 
 
-async def _until(done: Callable[[], Awaitable[bool]]) -> None:
-    pause, most = _PAUSE_S
-    while not await _is_done(done):
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, most)
+async def _until(done: Callable[[], Awaitable[bool]], pace: Pace) -> None:
+    for pause_s in pace.ask_again_s.pauses():
+        if await _is_done(done):
+            return
+        await asyncio.sleep(pause_s)
 
 
 async def _is_done(done: Callable[[], Awaitable[bool]]) -> bool:

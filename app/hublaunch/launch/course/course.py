@@ -23,6 +23,7 @@ from hublaunch.launch.errors import (
 )
 from hublaunch.launch.log_context import attempt_at_hand
 from hublaunch.launch.model import Attempt, Launch, Problem, Status, Step
+from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Hub, LaunchStore, LeaseLost, StoreFault
 from hublaunch.launch.rules.guard import broken_off, failed_spawn
 
@@ -30,11 +31,6 @@ log = logging.getLogger(__name__)
 
 _Try = Callable[[Launch, Traces], Awaitable[LaunchError | None]]
 """One attempt at the Hub, its creations noted in the traces. None once it is ready, else why it is not."""
-
-CLEAN_UP_GRACE_S = 5.0
-"""A failure is told after the clean-up, but no later than this; the clean-up then goes on behind it."""
-_FINISH_S = 30.0
-"""What a launch gets at least that is taken over with its server already ready: all that is left is to say so."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,12 +63,14 @@ class Course:
         admission: Admission,
         terms: Terms,
         hub_version: Callable[[], str | None] = lambda: None,
+        pace: Pace = Pace(),
     ) -> None:
         self._store = store
         self._hub = hub
         self._admission = admission
         self._terms = terms
         self._hub_version = hub_version
+        self._pace = pace
 
     async def run(self, launch: Launch) -> None:
         """Run a launch from its admission on, attempt after attempt until one is ready or no other can help."""
@@ -120,7 +118,7 @@ class Course:
                 break  # the launch's time ended while `ready` was being stored
             cleaning = asyncio.create_task(self._clean_up_after(launch, error, traces))
             try:
-                await asyncio.wait({cleaning}, timeout=launch.remaining_s if again else CLEAN_UP_GRACE_S)
+                await asyncio.wait({cleaning}, timeout=launch.remaining_s if again else self._pace.clean_up_grace_s)
                 if not (again and _is_done(cleaning)):
                     await self._fail(launch, error)
                     await cleaning
@@ -138,7 +136,9 @@ class Course:
                 launch = await self._admission.wait(launch)
             except NotAdmitted as error:
                 return error
-        requeue = Requeue(self._store, self._admission, max_wait_s=self._terms.max_wait_s, launch=launch)
+        requeue = Requeue(
+            self._store, self._admission, max_wait_s=self._terms.max_wait_s, launch=launch, pace=self._pace
+        )
         return await self._within(
             launch.remaining_s,
             launch,
@@ -150,17 +150,18 @@ class Course:
                 record=lambda step: self._record(launch, step),
                 traces=traces,
                 wait_in_queue=lambda busy, turn: requeue.wait(busy, turn, limit),
+                pace=self._pace,
             ),
         )
 
     async def _go_on(self, launch: Launch, traces: Traces) -> LaunchError | None:
         """The attempt that another process began, if there is anything of it at the Hub."""
-        seconds = max(launch.remaining_s, _FINISH_S)
+        seconds = max(launch.remaining_s, self._pace.finish_s)
         return await self._within(seconds, launch, lambda _: self._follow(launch, traces))
 
     async def _follow(self, launch: Launch, traces: Traces) -> None:
         attempt = launch.attempt
-        server = await standing_server(self._hub, attempt.username, attempt.server_name)
+        server = await standing_server(self._hub, attempt.username, attempt.server_name, pace=self._pace)
         events = await from_records(self._store.events(launch.id, after=0))
         told = [event for event in events if event.attempt == attempt.number]
         if server is None and (failure := await failure_of(self._hub, attempt, told)):
@@ -180,6 +181,7 @@ class Course:
             entry=self._entry(attempt),
             record=lambda step: self._record(launch, step),
             traces=traces,
+            pace=self._pace,
         )
 
     async def _within(
@@ -238,7 +240,7 @@ class Course:
         after this. A user that only such a request can have made is looked for, and deleted, once more when none can be
         on its way any longer.
         """
-        await clean_up(attempt, launch.request, self._hub, traces=traces)
+        await clean_up(attempt, launch.request, self._hub, traces=traces, pace=self._pace)
         again_in_s = self._terms.settled_s if may_be_on_its_way and attempt.creates_user and traces.user else None
         await self._store.mark_cleaned(launch, attempt, again_in_s=again_in_s)
 

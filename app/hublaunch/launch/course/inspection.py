@@ -6,10 +6,9 @@ from contextlib import aclosing
 
 from hublaunch.launch.errors import HubUnavailable, LaunchError, NotStarting
 from hublaunch.launch.model import Attempt, Event
+from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Hub, Server
 from hublaunch.launch.rules.causes import cause_of
-
-_LOOK_AGAIN_S = 1.0
 
 
 async def failure_of(hub: Hub, attempt: Attempt, told: Sequence[Event]) -> LaunchError | None:
@@ -28,12 +27,13 @@ async def failure_of(hub: Hub, attempt: Attempt, told: Sequence[Event]) -> Launc
     return None
 
 
-async def standing_server(hub: Hub, username: str, server_name: str) -> Server | None:
+async def standing_server(hub: Hub, username: str, server_name: str, *, pace: Pace) -> Server | None:
     """What the Hub has of this server, starting, ready or stopping, as soon as the Hub can say; None if it has none."""
+    pauses = pace.ask_again_s.pauses()
     while True:
         try:
             user = await hub.get_user(username)
         except HubUnavailable:
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            await asyncio.sleep(next(pauses))
         else:
             return user.servers.get(server_name) if user else None

@@ -13,6 +13,7 @@ from hublaunch.launch.course.course import Course
 from hublaunch.launch.errors import Displaced, LaunchError
 from hublaunch.launch.log_context import about, attempt_at_hand
 from hublaunch.launch.model import Caller, Launch
+from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Held, LaunchStore, LeaseLost
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,6 @@ _RENEWALS_A_LEASE = 3
 _ROUND_MIN_S = 5.0
 """What a round of renewing and taking over may take at least, however short the lease is."""
 _RELEASE_S = 5.0
-_AGAIN_S = 15.0
-"""How long a launch is left alone that broke off because of a fault that was not the launch's."""
 
 
 class LeaseClock:
@@ -34,17 +33,23 @@ class LeaseClock:
     and finds that its time is over; the database would tell it too late.
     """
 
-    def __init__(self, lease_s: float) -> None:
+    def __init__(self, lease_s: float, *, now: Callable[[], float] = time.monotonic) -> None:
+        """`now`: the time in seconds, by a clock that only ever goes forward."""
         self._lease_s = lease_s
+        self._now = now
         self._until = 0.0
 
+    def now(self) -> float:
+        """Return the time of this clock."""
+        return self._now()
+
     def renewed(self, asked_at: float) -> None:
-        """The lease was renewed by a request that was made at that time of `time.monotonic`."""
+        """The lease was renewed by a request that was made at that time of this clock."""
         self._until = asked_at + self._lease_s
 
     @property
     def has_run_out(self) -> bool:
-        return time.monotonic() > self._until
+        return self._now() > self._until
 
     def check(self) -> None:
         """LeaseLost once the lease has run out."""
@@ -77,13 +82,21 @@ class Leases:
     """
 
     def __init__(
-        self, *, store: LaunchStore, course: Course, admission: Admission, lease_s: float, clock: LeaseClock
+        self,
+        *,
+        store: LaunchStore,
+        course: Course,
+        admission: Admission,
+        lease_s: float,
+        clock: LeaseClock,
+        pace: Pace = Pace(),
     ) -> None:
         self._store = store
         self._course = course
         self._admission = admission
         self._lease_s = lease_s
         self._clock = clock
+        self._retry_s = pace.retry_launch_s
         self._runs: dict[str, _Run] = {}
         self._left_alone_until: dict[str, float] = {}
         self._work = asyncio.Event()
@@ -139,7 +152,7 @@ class Leases:
 
     async def _renew(self) -> Sequence[Held]:
         """Renew the lease. What was lost meanwhile is dropped before this process may change the Hub again."""
-        asked_at = time.monotonic()
+        asked_at = self._clock.now()
         held = await self._store.hold()
         await self._drop_lost({one.launch_id: one.fence for one in held})
         self._clock.renewed(asked_at)
@@ -207,13 +220,13 @@ class Leases:
             log.warning("launch %s cannot be cleaned up yet, which is tried again: %s", run.launch.id, error)
             self._leave_alone(run.launch.id)
         except Exception:
-            log.exception("launch %s broke off; it is taken up again in %d seconds", run.launch.id, _AGAIN_S)
+            log.exception("launch %s broke off; it is taken up again in %d seconds", run.launch.id, self._retry_s)
             self._leave_alone(run.launch.id)
 
     def _leave_alone(self, launch_id: str) -> None:
         now = asyncio.get_running_loop().time()
         self._left_alone_until = {known: at for known, at in self._left_alone_until.items() if at > now}
-        self._left_alone_until[launch_id] = now + _AGAIN_S
+        self._left_alone_until[launch_id] = now + self._retry_s
 
     def _is_left_alone(self, launch_id: str) -> bool:
         return self._left_alone_until.get(launch_id, 0) > asyncio.get_running_loop().time()

@@ -9,12 +9,11 @@ from functools import partial
 from hublaunch.launch.errors import HubError
 from hublaunch.launch.log_context import about
 from hublaunch.launch.model import Launch
+from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Hub, LaunchStore, LeaseLost, Server
 
 log = logging.getLogger(__name__)
 
-_EVERY_S = 15.0
-_LOOK_UP_EVERY_S = 300.0
 _LOOK_UPS_MAX = 50
 _FAULTS_MAX = 3
 """After so many look-ups in a row that fail it is the Hub, not a user, that cannot be asked."""
@@ -43,10 +42,11 @@ class Reaper:
     (`lease.py`) cleans up after it.
     """
 
-    def __init__(self, *, store: LaunchStore, hub: Hub, keeping: Keeping) -> None:
+    def __init__(self, *, store: LaunchStore, hub: Hub, keeping: Keeping, pace: Pace = Pace()) -> None:
         self._store = store
         self._hub = hub
         self._keeping = keeping
+        self._pace = pace
         self._removed_at: float | None = None
         """When old launches were last removed, by the loop's clock."""
 
@@ -55,7 +55,7 @@ class Reaper:
         while True:
             await self._look_up_ready_ones()
             await self._remove_old()
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(self._pace.reaper_s)
 
     async def stands(self, launch: Launch) -> bool:
         """Whether the server of a ready launch is still there, by the Hub. If not, the launch becomes `stopped`.
@@ -84,7 +84,7 @@ class Reaper:
 
     async def _look_up_ready_ones(self) -> None:
         in_a_row = 0
-        while launches := await self._store.ready_to_look_up(every_s=_LOOK_UP_EVERY_S, limit=_LOOK_UPS_MAX):
+        while launches := await self._store.ready_to_look_up(every_s=self._pace.check_ready_s, limit=_LOOK_UPS_MAX):
             for launch in launches:
                 try:
                     await self.stands(launch)
@@ -99,7 +99,7 @@ class Reaper:
     async def _remove_old(self) -> None:
         """Of each caller a bounded amount is kept, and for the whole of `retention_s` only what came to the Hub."""
         began_at = asyncio.get_running_loop().time()
-        since_s = _UNASKED_KEPT_S if self._removed_at is None else began_at - self._removed_at + _EVERY_S
+        since_s = _UNASKED_KEPT_S if self._removed_at is None else began_at - self._removed_at + self._pace.reaper_s
         for remove in (
             partial(self._store.remove_unasked, older_than_s=_UNASKED_KEPT_S),
             partial(self._store.remove_excess, launching_in_s=since_s, bytes_most=_BYTES_OF_CALLER),

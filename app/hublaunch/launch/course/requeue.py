@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from hublaunch.launch.course.admission import Admission
-from hublaunch.launch.course.busy import BUSY_S, busy_step, pause_s
+from hublaunch.launch.course.busy import busy_step, pause_s
 from hublaunch.launch.course.progress import EVENTS_MAX
 from hublaunch.launch.errors import HubBusy, LaunchError
 from hublaunch.launch.model import Launch
+from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import LaunchStore, LeaseLost, StoreFault
 
 T = TypeVar("T")
@@ -25,11 +26,14 @@ class Requeue:
     All turns together may wait for `max_wait_s`. Their pauses grow, so that the events of the turns are bounded.
     """
 
-    def __init__(self, store: LaunchStore, admission: Admission, *, max_wait_s: float, launch: Launch) -> None:
+    def __init__(
+        self, store: LaunchStore, admission: Admission, *, max_wait_s: float, launch: Launch, pace: Pace
+    ) -> None:
         self._store = store
         self._admission = admission
         self._max_wait_s = max_wait_s
         self._launch = launch
+        self._busy_s = pace.hub_busy_s
         self._waits_until: datetime | None = None
 
     async def wait(self, busy: HubBusy, turn: int, limit: asyncio.Timeout) -> None:
@@ -41,7 +45,8 @@ class Requeue:
         assert ends_at is not None, "an attempt has a limit"
         limit.reschedule(None)
         self._waits_until = self._waits_until or datetime.now(UTC) + timedelta(seconds=self._max_wait_s)
-        seconds = pause_s(busy, turn, most_s=max(BUSY_S, self._max_wait_s / TURNS_MAX))
+        most_s = max(self._busy_s, self._max_wait_s / TURNS_MAX)
+        seconds = pause_s(busy, turn, default_s=self._busy_s, most_s=most_s)
         with self._admission.expecting(self._launch.id, before=self._launch.admitted_at):
             await from_records(
                 self._store.put_back(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,7 @@ from hublaunch.launch.errors import (
     SpawnLost,
 )
 from hublaunch.launch.model import Attempt, Event, Status, Step
+from hublaunch.launch.pace import Backoff, Pace
 from hublaunch.launch.ports import Hub, Reach, Reached, Server
 from hublaunch.launch.rules.causes import cause_of
 from hublaunch.launch.rules.messages import clean
@@ -28,17 +29,9 @@ from hublaunch.launch.rules.named_images import other_image
 
 log = logging.getLogger(__name__)
 
-_PEEK_S = (0.05, 0.2)
+_PEEK = Backoff(0.05, 0.2)
 """A Hub with `slow_spawn_timeout` 0 has answered the POST by then; a stock Hub holds it for up to 10 s."""
 _SLOW_PEEK_S = 1.0
-_REOPEN_S = (0.2, 5.0)
-_CONFIRM_S = (0.1, 1.0)
-_SECOND_LOOK_S = 1.5
-"""A spawn that was cancelled is `ready` in the Hub's user model for about a second."""
-_SILENT_S = 10.0
-"""A server that does not answer for so long, though the Hub says that it is ready, gets an event that says so."""
-_FOREIGN_S = 30.0
-"""So long a web server that is not the Hub's proxy may answer, as an ingress does while its routes change."""
 
 _REMEDY = (
     "The Hub's spawner must take `image` from user_options; KubeSpawner's default profile overwrites it, unless "
@@ -63,6 +56,7 @@ class Spawn:
         told: Sequence[Event] = (),
         wait_in_queue: WaitInQueue | None = None,
         answers_in_s: float = 0.0,
+        pace: Pace = Pace(),
     ) -> None:
         """`image`: the one that the launch asks for, `""` if that is not known.
 
@@ -76,12 +70,12 @@ class Spawn:
         self._record = record
         self._traces = traces
         self._wait_in_queue = wait_in_queue or self._stay_away
+        self._pace = pace
         self._filter = ProgressFilter(told)
         self._told = [event.message for event in told]
         self._began_at = _began_at(told)
         # A peek before the Hub has come to the POST tells nothing, and is one more call for a Hub that is behind.
-        slow_s = min(2 * answers_in_s, _SLOW_PEEK_S)
-        self._peek_s = max(_PEEK_S[0], slow_s), max(_PEEK_S[1], slow_s)
+        self._peek = _PEEK.at_least(min(2 * answers_in_s, _SLOW_PEEK_S))
 
     async def run(self, user_options: Mapping[str, Any]) -> str:
         """Start the server, record what the Hub tells of it, and return its `url` once the server has answered.
@@ -137,7 +131,7 @@ class Spawn:
 
     async def _follow(self, starting: asyncio.Future[None]) -> str:
         # A name that was used before may still tell of its last spawn, so there the POST must have answered first.
-        peek, reopen = _pauses(*self._peek_s), _pauses(*_REOPEN_S)
+        peek, reopen = self._peek.pauses(), self._pace.reopen_s.pauses()
         await asyncio.wait({starting}, timeout=next(peek) if self._fresh else None)
         while True:
             agreed, nothing_to_tell = starting.done(), False
@@ -195,23 +189,23 @@ class Spawn:
         """
         loop = asyncio.get_running_loop()
         begun_at, believed, told = loop.time(), False, False
-        for pause in _pauses(*_CONFIRM_S):
+        for pause in self._pace.ask_again_s.pauses():
             reached = await self._hub.reach_server(self._username, self._server_name, url)
             if reached.reach is Reach.ANSWERS:
                 return
             server = await self._standing_server()
             waited_s = loop.time() - begun_at
-            if reached.reach is Reach.FOREIGN and waited_s > _FOREIGN_S:
+            if reached.reach is Reach.FOREIGN and waited_s > self._pace.foreign_s:
                 raise ServerNotFound(reached.status)
             if reached.reach is Reach.UNKNOWN and server.ready:
                 if believed:
                     return
                 believed = True
-            elif waited_s > _SILENT_S and not told:
+            elif waited_s > self._pace.silent_s and not told:
                 told = True
                 self._filter.count(1)
                 await self._record(Step(phase=Status.LAUNCHING, progress=None, message=_silence(reached)))
-            await asyncio.sleep(_SECOND_LOOK_S if believed else pause)
+            await asyncio.sleep(self._pace.second_look_s if believed else pause)
 
     async def _standing_server(self) -> Server:
         """The server as the Hub has it; SpawnCancelled if it is gone or being stopped."""
@@ -221,10 +215,10 @@ class Spawn:
         return server
 
     async def _look(self) -> Server | None:
-        return await standing_server(self._hub, self._username, self._server_name)
+        return await standing_server(self._hub, self._username, self._server_name, pace=self._pace)
 
     async def _stay_away(self, busy: HubBusy, turn: int) -> None:
-        seconds = pause_s(busy, turn)
+        seconds = pause_s(busy, turn, default_s=self._pace.hub_busy_s, most_s=self._pace.hub_busy_s)
         await self._record(busy_step(seconds))
         await asyncio.sleep(seconds)
 
@@ -240,11 +234,3 @@ def _began_at(told: Sequence[Event]) -> datetime | None:
     for event in told:
         began_at = None if event.phase is Status.WAITING else began_at or event.at
     return began_at
-
-
-def _pauses(first_s: float, most_s: float) -> Generator[float]:
-    """Seconds to wait between looks, doubling without end."""
-    pause = first_s
-    while True:
-        yield pause
-        pause = min(2 * pause, most_s)

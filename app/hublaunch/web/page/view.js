@@ -1,10 +1,10 @@
 // The page of one launch. Its link can be sent to anybody: what is private is shown to who holds the secret.
 
-import { TEXTS, phaseName } from "./launch-texts.js";
-import "./hub-launch.js";
-import { account, ask, element } from "./page-account.js";
-import { nameOf, viewUrl } from "./page-launches.js";
-import { Recent } from "./page-recent.js";
+import { TEXTS, phaseName } from "../element/texts.js";
+import "../hub-launch.js";
+import { account, ask, element } from "./account.js";
+import { nameOf, viewUrl } from "./launches.js";
+import { Recent } from "./recent.js";
 
 const OVER = new Set(["failed", "cancelled", "stopped"]);
 const find = (id) => document.getElementById(id);

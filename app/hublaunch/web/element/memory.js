@@ -9,8 +9,8 @@
 // An entry without an answer is kept for 15 minutes, one of a launch under way for a day, one of a ready launch for
 // 15 minutes more. What has failed or was cancelled is forgotten at once.
 
-import { alone, announce, announced } from "./launch-claim.js";
-import { local } from "./launch-storage.js";
+import { alone, announce, announced } from "./claim.js";
+import { local } from "./storage.js";
 
 const PREFIX = "hub-launch ";
 const ASKED_MS = 15 * 60_000;

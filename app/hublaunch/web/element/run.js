@@ -1,9 +1,9 @@
 // One launch as a browser sees it, from the click to its end. It knows no element and no page.
 
-import { Following } from "./launch-following.js";
-import { pause, untilReached } from "./launch-patience.js";
-import { Refused } from "./launch-service.js";
-import { IDLE, isUnderWay, webUrl } from "./launch-state.js";
+import { Following } from "./following.js";
+import { pause, untilReached } from "./patience.js";
+import { Refused } from "./service.js";
+import { IDLE, isUnderWay, webUrl } from "./state.js";
 
 const GIVE_UP_MS = 60_000;
 const CANCEL_PAUSE_MS = 1000;

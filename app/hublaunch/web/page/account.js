@@ -1,8 +1,8 @@
 // Who the visitor is: asked of the service, shown at the top of every page.
 
-import { forgetLaunches } from "./launch-memory.js";
-import { local } from "./launch-storage.js";
-import { TEXTS, adviceOn } from "./launch-texts.js";
+import { forgetLaunches } from "../element/memory.js";
+import { local } from "../element/storage.js";
+import { TEXTS, adviceOn } from "../element/texts.js";
 
 const TIMEOUT_MS = 30_000;
 const VISITOR = "hublaunch visitor";

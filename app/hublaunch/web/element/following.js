@@ -1,7 +1,7 @@
 // Following a launch by its events, over sleep, lost connections and restarts of the service.
 
-import { pauseMs } from "./launch-patience.js";
-import { Refused, Unreachable } from "./launch-service.js";
+import { pauseMs } from "./patience.js";
+import { Refused, Unreachable } from "./service.js";
 
 const HEARTBEAT_MS = 15_000;
 const SILENT_MS = 2.5 * HEARTBEAT_MS;

@@ -1,10 +1,10 @@
 // The page at `/`: a form, filled in by a link or by hand, and the launches of before.
 
-import "./hub-launch.js";
-import { isShared } from "./launch-storage.js";
-import { SERVICE, account, element, loginUrl } from "./page-account.js";
-import { Recent } from "./page-recent.js";
-import { showLaunches, viewUrl } from "./page-launches.js";
+import "../hub-launch.js";
+import { isShared } from "../element/storage.js";
+import { SERVICE, account, element, loginUrl } from "./account.js";
+import { Recent } from "./recent.js";
+import { showLaunches, viewUrl } from "./launches.js";
 
 const FIELDS = ["image", "repo_url", "path"];
 const WILDCARD = /[*?[]/;

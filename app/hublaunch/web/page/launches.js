@@ -1,6 +1,6 @@
 // The list of recent launches: a known caller's from the service, everybody else's as this browser remembers them.
 
-import { SERVICE, ask, element } from "./page-account.js";
+import { SERVICE, ask, element } from "./account.js";
 
 const SHOWN = 10;
 const STATUS = {

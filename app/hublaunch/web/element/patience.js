@@ -1,6 +1,6 @@
 // Asking again, for as long as it takes.
 
-import { Unreachable } from "./launch-service.js";
+import { Unreachable } from "./service.js";
 
 const PAUSE_MAX_MS = 5000;
 

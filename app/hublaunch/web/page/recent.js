@@ -2,7 +2,7 @@
 //
 // With each its secret, by which its page shows the way into the server; until the launch is known to be over.
 
-import { local } from "./launch-storage.js";
+import { local } from "../element/storage.js";
 
 const NAME = "hublaunch recent";
 const MOST = 10;

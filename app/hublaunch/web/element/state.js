@@ -1,4 +1,4 @@
-// What is shown of a launch: made by launch-run.js, shown by launch-panel.js.
+// What is shown of a launch: made by run.js, shown by panel.js.
 
 const UNDER_WAY = new Set(["asking", "resuming", "waiting", "launching"]);
 

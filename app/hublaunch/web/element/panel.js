@@ -1,8 +1,8 @@
 // What <hub-launch> shows: a button, and in its place the course of the launch. Built once, then only changed.
 
-import { isLasting, isUnderWay } from "./launch-state.js";
-import { STYLE } from "./launch-style.js";
-import { adviceOn, clock, filled, phaseName, place, words } from "./launch-texts.js";
+import { isLasting, isUnderWay } from "./state.js";
+import { STYLE } from "./style.js";
+import { adviceOn, clock, filled, phaseName, place, words } from "./texts.js";
 
 const SAID_EVERY_MS = 4000;
 const LOST_AFTER_MS = 2000;
