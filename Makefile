@@ -88,11 +88,12 @@ storm: install ## 500 clicks in 10 s, with hublaunch and without: CLICKS=60, SEE
 	$(BIN)/python -m tests.storm.run $(if $(CLICKS),--clicks $(CLICKS)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(DATABASE),--database $(DATABASE)) $(if $(REPLICAS),--replicas $(REPLICAS))
 
-check: install ## Formatting, lint, types, import rules
+check: install ## Check formatting, lint, types, import rules and spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	git ls-files -z | xargs -0 $(BIN)/codespell
 
 format: install ## Format the code
 	$(BIN)/ruff format .
