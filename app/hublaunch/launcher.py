@@ -8,35 +8,29 @@ print(server["url"], server["token"])
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
 from ulid import ULID
 
-from hublaunch.binderhub.images import BinderImages, ImageMapping
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
-from hublaunch.launch.acceptance.account import ServerLimits, check_name, check_room
+from hublaunch.launch.acceptance.account import check_name, check_room
 from hublaunch.launch.acceptance.hook import PreLaunchHook
 from hublaunch.launch.course import attempt as attempts
-from hublaunch.launch.course.attempt import Entry
 from hublaunch.launch.course.cleanup import Traces, clean_up
 from hublaunch.launch.errors import SpawnTimedOut
 from hublaunch.launch.model import DEFAULT_SERVER, Attempt, LaunchRequest, Step
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules import names
-from hublaunch.launch.rules.image import ImagePattern
-from hublaunch.launch.rules.policy import Policy
-from hublaunch.launch.rules.repo import RepoPattern
 from hublaunch.launch.rules.request import launch_request
-from hublaunch.settings import Settings, SettingsFault
+from hublaunch.settings import Settings
+from hublaunch.wiring.rules import entry_of, policy_of, server_limits_of
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 CLEAN_UP_TIMEOUT_S = 60.0
 
@@ -63,7 +57,7 @@ class Launcher:
         self._policy = policy_of(settings)
         self._allowed_images = settings.allowed_images or ("*",)
         self._entry = entry_of(settings)
-        self._limits = limits_of(settings)
+        self._limits = server_limits_of(settings)
         self.hook = PreLaunchHook(settings.pre_launch_hook, self) if settings.pre_launch_hook else None
 
     @classmethod
@@ -175,56 +169,3 @@ class _Steps:
         result = self._event_callback(event)
         if inspect.isawaitable(result):
             await result
-
-
-def limits_of(settings: Settings) -> ServerLimits:
-    """What existing users may have, by these settings."""
-    return ServerLimits(
-        allow_named_servers=settings.allow_named_servers,
-        named_server_limit_per_user=settings.named_server_limit_per_user,
-    )
-
-
-def policy_of(settings: Settings) -> Policy:
-    """Who may launch what, by these settings; SettingsFault with a sentence for each pattern that is none."""
-    faults = [
-        *_faults("LAUNCHER_ALLOWED_IMAGES: pattern", settings.allowed_images, ImagePattern.parse),
-        *_faults("LAUNCHER_ALLOWED_REPOS: pattern", settings.allowed_repos, RepoPattern.parse),
-        *_faults("LAUNCHER_BANNED_REPOS: pattern", settings.banned_repos, RepoPattern.parse),
-    ]
-    for group, patterns in settings.group_allowed_images.items():
-        faults += _faults(f"LAUNCHER_GROUP_ALLOWED_IMAGES: {group}, pattern", patterns, ImagePattern.parse)
-    if faults:
-        raise SettingsFault(faults)
-    return Policy(
-        settings.allowed_images,
-        allowed_repos=settings.allowed_repos,
-        banned_repos=settings.banned_repos,
-        require_digest=settings.require_digest,
-        group_allowed_images=settings.group_allowed_images,
-    )
-
-
-def binder_images_of(settings: Settings) -> BinderImages:
-    """The images of BinderHub's specs, by these settings; SettingsFault with a sentence for each that is none."""
-    pairs = list(settings.binder_images.items())
-    faults = _faults("LAUNCHER_BINDER_IMAGES: pattern", pairs, lambda pair: ImageMapping.parse(*pair))
-    if faults:
-        raise SettingsFault(faults)
-    mappings = [ImageMapping.parse(*pair) for pair in pairs]
-    return BinderImages(mappings, allowed_extra_args=settings.allowed_extra_args)
-
-
-def _faults(where: str, patterns: Sequence[T], parse: Callable[[T], object]) -> list[str]:
-    faults = []
-    for number, pattern in enumerate(patterns, start=1):
-        try:
-            parse(pattern)
-        except ValueError as error:
-            faults.append(f"{where} {number} {error}.")
-    return faults
-
-
-def entry_of(settings: Settings) -> Entry:
-    """How visitors get in, by these settings."""
-    return Entry(token_mode=settings.token_mode, token_lifetime_s=settings.token_lifetime_s)

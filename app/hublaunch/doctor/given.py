@@ -5,9 +5,9 @@ from collections.abc import Generator
 from hublaunch.doctor.finding import Finding
 from hublaunch.files.keys import KeysFault, read_keys
 from hublaunch.files.limits import LimitsFault, read_limits
-from hublaunch.launcher import binder_images_of, policy_of
 from hublaunch.settings import Settings, SettingsFault, unknown_variables
 from hublaunch.wiring.access import check_access
+from hublaunch.wiring.rules import binder_images_of, policy_of
 
 _CHECK = "settings"
 

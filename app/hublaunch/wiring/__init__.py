@@ -1,1 +1,1 @@
-"""Wiring: builds the parts from the settings and joins them."""
+"""The one place that builds the parts of the service from the settings and joins them."""

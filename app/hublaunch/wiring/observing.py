@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
-class Observing:
-    """Those who are to be told what happens, but for what they hear from the records."""
+class Observers:
+    """The listeners for requests and Hub calls. What the store records reaches observers by its subscriptions."""
 
     metrics: "Metrics | None" = None
     of_requests: list[RequestListener] = field(default_factory=list)
@@ -40,21 +40,21 @@ class Observing:
 @asynccontextmanager
 async def observing(
     settings: Settings, store: LaunchStore, feed: Feed, guard: Guard, background: Background
-) -> AsyncGenerator[Observing]:
+) -> AsyncGenerator[Observers]:
     """Watch as the settings ask for it. SettingsFault if a port or a file cannot be had."""
     async with AsyncExitStack() as stack:
-        told = Observing()
+        observers = Observers()
         if settings.metrics_port is not None or settings.metrics_public:
-            told.metrics = await stack.enter_async_context(_metrics(settings, store, feed, guard, background))
-            told.of_requests.append(refusals_to(told.metrics.on_refusal))
-            told.of_hub.append(told.metrics.on_hub_request)
+            observers.metrics = await stack.enter_async_context(_metrics(settings, store, feed, guard, background))
+            observers.of_requests.append(refusals_to(observers.metrics.on_refusal))
+            observers.of_hub.append(observers.metrics.on_hub_request)
         if settings.traces_url is not None:
             traces = stack.enter_context(_traces(settings.traces_url, store))
-            told.of_requests.append(spans_of(traces.begin_request))
-            told.of_hub.append(traces.on_hub_request)
+            observers.of_requests.append(spans_of(traces.begin_request))
+            observers.of_hub.append(traces.on_hub_request)
         if settings.audit_log is not None:
             stack.enter_context(_audit(settings.audit_log, store))
-        yield told
+        yield observers
 
 
 @contextmanager

@@ -1,15 +1,31 @@
-"""Rate limits, joined from the settings: how often what may be asked for, and where that is counted."""
+"""Quotas and rate limits, read from the settings and the limits file."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 
+from hublaunch.files.limits import LimitsFile
 from hublaunch.launch.acceptance.rate_limiter import MemoryRateCounts, RateLimiter, Rates
+from hublaunch.launch.rules.quotas import Limits, Rule, Scope
 from hublaunch.launch.rules.rate_limit import Rate
 from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore
 
 
+def quotas_of(settings: Settings, file: LimitsFile | None) -> Callable[[], Limits]:
+    """Return a function that returns the current quotas: those of the file, then the one for anonymous callers."""
+    most = settings.anonymous_quota
+    last = ((Scope.CALLER, Rule.parse(Scope.CALLER, "anonymous:*", most=most)),) if most else ()
+
+    def quotas() -> Limits:
+        of_file = file.limits if file is not None else Limits()
+        return replace(of_file, rules=of_file.rules + last)
+
+    return quotas
+
+
 def open_limiter(settings: Settings, store: SqlLaunchStore) -> RateLimiter:
-    """The limits that these settings set; those of a database last as long as the store is open."""
+    """Return the rate limits; those counted in the database work while the store is open."""
     in_database = settings.rate_limit_store == "database"
     counts = store.rate_counts if in_database else MemoryRateCounts(asyncio.get_running_loop().time)
     if settings.rate_limit_store == "off":

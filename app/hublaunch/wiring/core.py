@@ -1,0 +1,109 @@
+"""The core over its parts: accepting launches, the queue, this process's launches, and what comes after them."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from hublaunch.launch.acceptance.acceptance import Acceptance, AcceptanceTerms
+from hublaunch.launch.acceptance.account import Accounts
+from hublaunch.launch.acceptance.checks import Checks
+from hublaunch.launch.acceptance.quota_reclaim import QuotaReclaim
+from hublaunch.launch.acceptance.reuse import ExistingLaunches
+from hublaunch.launch.acceptance.service import LaunchService
+from hublaunch.launch.course.admission import Admission
+from hublaunch.launch.course.course import Course, Terms
+from hublaunch.launch.course.lease import Leases
+from hublaunch.launch.course.reaper import Keeping, Reaper
+from hublaunch.launch.pace import Pace
+from hublaunch.launch.rules.policy import Policy
+from hublaunch.launch.rules.queue_order import weight_of
+from hublaunch.launch.rules.quotas import Limits
+from hublaunch.launcher import Launcher
+from hublaunch.settings import Settings
+from hublaunch.wiring.parts import Parts
+from hublaunch.wiring.rules import entry_of, server_limits_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Core:
+    """The core of one process."""
+
+    service: LaunchService
+    admission: Admission
+    leases: Leases
+    reaper: Reaper
+
+
+@asynccontextmanager
+async def open_core(
+    settings: Settings,
+    parts: Parts,
+    *,
+    policy: Policy,
+    quotas: Callable[[], Limits],
+    new_id: Callable[[], str],
+    hub_version: Callable[[], str | None],
+    settled_s: float,
+    pace: Pace,
+) -> AsyncGenerator[Core]:
+    """Run launches until the context is left; then no launch has a task, and the lease is released.
+
+    `new_id` makes the ULID of a launch. `settled_s`: seconds after which a Hub request by a process that lost its
+    lease can have no effect any more.
+    """
+    store, hub = parts.store, parts.hub
+    hook, weight = Launcher(settings, hub=hub).hook, weight_of(settings.caller_weights)
+    admission = Admission(
+        store=store,
+        most=settings.max_concurrent_spawns,
+        weight=weight,
+        guard=parts.guard,
+        watchers=parts.feed,
+        pace=pace,
+    )
+    terms = Terms(
+        max_wait_s=settings.max_wait_s,
+        launch_timeout_s=settings.launch_timeout,
+        attempts_max=settings.retries,
+        entry=entry_of(settings),
+        settled_s=settled_s,
+    )
+    course = Course(store=store, hub=hub, admission=admission, terms=terms, hub_version=hub_version, pace=pace)
+    keeping = Keeping(cull_after_s=settings.cull_after_s, retention_s=settings.retention)
+    reaper = Reaper(store=store, hub=hub, keeping=keeping, pace=pace)
+    async with (
+        Leases(
+            store=store,
+            course=course,
+            admission=admission,
+            lease_s=settings.lease_s,
+            clock=parts.clock,
+            pace=pace,
+        ) as leases,
+        parts.background.running("leases", leases.run),
+        parts.background.running("admission", admission.run),
+    ):
+        existing = ExistingLaunches(store=store, reaper=reaper)
+        accounts = Accounts(hub, create_user=settings.create_user, limits=server_limits_of(settings))
+        acceptance = Acceptance(
+            store=store,
+            checks=Checks(policy=policy, accounts=accounts, existing=existing, admission=admission, hook=hook),
+            admission=admission,
+            reclaim=QuotaReclaim(store=store, reaper=reaper),
+            terms=AcceptanceTerms(
+                quotas=quotas,
+                in_progress_max=settings.max_concurrent_spawns + settings.max_queue,
+                weight=weight,
+                launch_timeout_s=settings.launch_timeout,
+                max_wait_s=settings.max_wait_s,
+            ),
+        )
+        service = LaunchService(
+            store=store,
+            acceptance=acceptance,
+            existing=existing,
+            leases=leases,
+            retention_s=settings.retention,
+            new_id=new_id,
+        )
+        yield Core(service=service, admission=admission, leases=leases, reaper=reaper)

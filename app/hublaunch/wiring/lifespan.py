@@ -1,0 +1,139 @@
+"""The lifespan of the app: opens everything the routes need, in order, and closes it in the opposite order."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, TypedDict
+
+import httpx
+
+from hublaunch.api.access_log import RequestListener
+from hublaunch.api.callers.auth import LaunchSecrets
+from hublaunch.api.callers.oauth import OAuth
+from hublaunch.api.callers.unnamed_proxy import UnnamedProxy
+from hublaunch.api.dependencies import Web
+from hublaunch.api.health import Health
+from hublaunch.api.status import CapacityReport
+from hublaunch.api.views import Views
+from hublaunch.files.limits import LimitsFile
+from hublaunch.hub.check import HubCheck, needed_scopes
+from hublaunch.hub.rest import LONGEST_CALL_S
+from hublaunch.launch.pace import Pace
+from hublaunch.sealing import Sealer
+from hublaunch.settings import Settings
+from hublaunch.store.database import described
+from hublaunch.wiring.access import check_access, makes_temporary_users, open_access
+from hublaunch.wiring.core import open_core
+from hublaunch.wiring.limits import open_limiter, quotas_of
+from hublaunch.wiring.parts import Parts, open_parts, secret_keys_of
+from hublaunch.wiring.rules import binder_images_of, policy_of
+from hublaunch.wiring.startup import warn_about
+from hublaunch.wiring.tasks import on_stop_signals
+
+if TYPE_CHECKING:
+    from hublaunch.observe.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class State(TypedDict):
+    """The lifespan's state, which each request has as `request.state`."""
+
+    web: Web
+    request_listeners: Sequence[RequestListener]
+    metrics: "Metrics | None"
+    oauth: OAuth | None
+
+
+@asynccontextmanager
+async def open_service(
+    settings: Settings, *, hub_transport: httpx.AsyncBaseTransport | None, pace: Pace
+) -> AsyncGenerator[State]:
+    """Open the service. Raises SettingsFault, StoreError, KeysFault or LimitsFault if it cannot start."""
+    check_access(settings)
+    policy, binder_images = policy_of(settings), binder_images_of(settings)
+    limits_file = LimitsFile(settings.limits_file) if settings.limits_file is not None else None
+    secret_keys = secret_keys_of(settings)
+    sealer, secrets = Sealer(secret_keys, purpose="stored tokens"), LaunchSecrets(secret_keys)
+    async with AsyncExitStack() as stack:
+        opening = open_parts(settings, sealer, hub_transport=hub_transport, pace=pace)
+        parts, observers = await stack.enter_async_context(opening)
+        background = parts.background
+        if limits_file is not None:
+            await stack.enter_async_context(background.running("limits", limits_file.run))
+        check = _hub_check(settings, parts)
+        opening_core = open_core(
+            settings,
+            parts,
+            policy=policy,
+            quotas=quotas_of(settings, limits_file),
+            new_id=secrets.new_id,
+            hub_version=check.version,
+            settled_s=settings.lease_s + LONGEST_CALL_S,
+            pace=pace,
+        )
+        core = await stack.enter_async_context(opening_core)
+        limiter = open_limiter(settings, parts.store)
+        for name, loop in (("reaper", core.reaper.run), ("hub_check", check.run), ("rate_limits", limiter.run)):
+            await stack.enter_async_context(background.running(name, loop))
+        unnamed_proxy = UnnamedProxy(asyncio.get_running_loop().time)
+        health = _health(parts, check, limits_file, unnamed_proxy)
+        stack.enter_context(on_stop_signals(health.stop, core.service.stop, parts.feed.end))
+        log.info(
+            "Hub API at %s, servers under %s, launches in %s",
+            settings.hub_api_url,
+            settings.hub_url,
+            described(settings.database_url),
+        )
+        warn_about(settings)
+        access = open_access(settings, parts.hub, secret_keys, limiter, unnamed_proxy.note)
+        web = Web(
+            service=core.service,
+            feed=parts.feed,
+            views=Views(unseal=sealer.open, token_in_url=settings.token_in_url, prefix=settings.prefix),
+            secrets=secrets,
+            callers=access.callers,
+            health=health,
+            capacity=_capacity(settings, parts, health, check),
+            limiter=limiter,
+            address=access.address,
+            policy=policy,
+            access=settings.access,
+            allowed_extra_args=frozenset(settings.allowed_extra_args),
+            binder_images=binder_images,
+            prefix=settings.prefix,
+        )
+        yield State(web=web, request_listeners=observers.of_requests, metrics=observers.metrics, oauth=access.oauth)
+
+
+def _hub_check(settings: Settings, parts: Parts) -> HubCheck:
+    async def note(mark: str, before_s: float) -> None:
+        if await parts.store.note_hub(mark, before_s=before_s):
+            log.warning("JupyterHub was restarted, so earlier failed spawns no longer count")
+
+    needed = needed_scopes(temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub")
+    return HubCheck(parts.hub, needed=needed, seen=note)
+
+
+def _health(parts: Parts, check: HubCheck, limits_file: LimitsFile | None, unnamed_proxy: UnnamedProxy) -> Health:
+    return Health(
+        store_is_healthy=parts.store.is_healthy,
+        space=parts.store.space.report,
+        background=parts.background,
+        hub=check,
+        limits=limits_file,
+        unnamed_proxy=unnamed_proxy.report,
+    )
+
+
+def _capacity(settings: Settings, parts: Parts, health: Health, check: HubCheck) -> CapacityReport:
+    return CapacityReport(
+        read=partial(parts.store.capacity, guard=parts.guard, most=settings.max_concurrent_spawns),
+        guard=parts.guard,
+        max_concurrent_spawns=settings.max_concurrent_spawns,
+        max_queue=settings.max_queue,
+        health=health,
+        hub=check,
+    )

@@ -1,0 +1,60 @@
+"""The middleware around every request, outermost first."""
+
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from hublaunch.api.access_log import PROBED, Requests
+from hublaunch.api.concurrency import RequestsAtOnce
+from hublaunch.api.hardening import Bounds, SecurityHeaders
+from hublaunch.api.middleware import HeadRequests, JsonBodies, KnownHosts, StartFaults
+from hublaunch.api.origin import OwnOrigin
+from hublaunch.binderhub import routes as binder
+from hublaunch.files.keys import KeysFault
+from hublaunch.files.limits import LimitsFault
+from hublaunch.serving.connections import room_for
+from hublaunch.settings import Settings, SettingsFault
+from hublaunch.store.errors import StoreError
+
+_ACTING = (binder.PATH, "/oauth_login", "/oauth_callback")
+"""Paths whose GET changes something."""
+
+
+def middleware(settings: Settings) -> list[Middleware]:
+    """Return the middleware for these settings."""
+    prefix = settings.routed_prefix
+    open_paths = at_root_too(*PROBED, prefix=prefix)
+    room = room_for(settings.max_connections, spawns=settings.max_concurrent_spawns)
+    return [
+        Middleware(Requests, quiet_paths=open_paths),
+        Middleware(StartFaults, plain=(StoreError, SettingsFault, KeysFault, LimitsFault)),
+        Middleware(SecurityHeaders, frame_ancestors=settings.frame_ancestors),
+        Middleware(Bounds),
+        Middleware(KnownHosts, hosts=settings.known_hosts, open_paths=open_paths),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=[
+                *("Content-Type", "Idempotency-Key", "Authorization", "X-Launch-Secret", "Last-Event-ID"),
+                "X-Xsrftoken",  # binderhub-client sends it where the page has a cookie of that name
+            ],
+            expose_headers=[
+                *("Location", "Retry-After", "X-Launch-Cursor", "X-Launch-Secret", "Date"),
+                *("RateLimit", "RateLimit-Policy", "X-Request-ID"),
+            ],
+        ),
+        Middleware(
+            RequestsAtOnce,
+            most=room.requests,
+            most_streams=room.streams_per_address(settings.max_streams_address),
+            open_paths=open_paths,
+        ),
+        Middleware(OwnOrigin, allowed=settings.cors_origins, launching=f"{prefix}{binder.PATH}"),
+        Middleware(JsonBodies),
+        Middleware(HeadRequests, acting=tuple(f"{prefix}{path}" for path in _ACTING)),
+    ]
+
+
+def at_root_too(*paths: str, prefix: str) -> frozenset[str]:
+    """Return the paths below the prefix and at the root, where probes and scrapers of the process look for them."""
+    return frozenset((*paths, *(prefix + path for path in paths)))

@@ -1,0 +1,84 @@
+"""The parts that the core stands on: the store, the Hub's client, the feed of events, and the loops beside them."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import httpx
+
+from hublaunch.hub.client import HubClient
+from hublaunch.hub.connect import connect_hub
+from hublaunch.launch.course.lease import LeaseClock
+from hublaunch.launch.feed import Feed
+from hublaunch.launch.pace import Pace
+from hublaunch.launch.rules.guard import Guard
+from hublaunch.sealing import Sealer
+from hublaunch.settings import Settings
+from hublaunch.store.database import is_shared, secret_key
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.wiring.observing import Observers, observing
+from hublaunch.wiring.tasks import Background
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """The parts of one process, open."""
+
+    store: SqlLaunchStore
+    hub: HubClient
+    feed: Feed
+    guard: Guard
+    clock: LeaseClock
+    background: Background
+
+
+def secret_keys_of(settings: Settings) -> Sequence[str]:
+    """Return the secret key that seals, then the old ones, which only open."""
+    given = settings.secret_key.get_secret_value() if settings.secret_key else None
+    return [
+        secret_key(given, settings.database_url),
+        *(key.get_secret_value() for key in settings.old_secret_keys),
+    ]
+
+
+@asynccontextmanager
+async def open_parts(
+    settings: Settings,
+    sealer: Sealer,
+    *,
+    hub_transport: httpx.AsyncBaseTransport | None,
+    pace: Pace,
+) -> AsyncGenerator[tuple[Parts, Observers]]:
+    """Open the store and the connections to the Hub, observed as the settings ask.
+
+    Raises SettingsFault for files and ports that cannot be used, and StoreError for the database.
+    """
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(
+            SqlLaunchStore(
+                settings.database_url,
+                sealer=sealer,
+                lease_s=settings.lease_s,
+                key_kept_s=settings.idempotency_ttl,
+                min_free_space=settings.min_free_space * 1024 * 1024,
+            )
+        )
+        feed = Feed(store, idle_s=pace.heartbeat_s)
+        guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
+        background = Background()
+        observers = await stack.enter_async_context(observing(settings, store, feed, guard, background))
+        clock, shared = LeaseClock(settings.lease_s), is_shared(settings.database_url)
+        hub = await stack.enter_async_context(
+            connect_hub(
+                settings,
+                transport=hub_transport,
+                check_lease=clock.check if shared else None,  # no other process can adopt launches from a file
+                listeners=observers.of_hub,
+            )
+        )
+        if shared:
+            await stack.enter_async_context(background.running("notices", store.listen))
+            await stack.enter_async_context(background.running("feed", partial(feed.keep_up, every_s=pace.poll_log_s)))
+        parts = Parts(store=store, hub=hub, feed=feed, guard=guard, clock=clock, background=background)
+        yield parts, observers
