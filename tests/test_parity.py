@@ -146,7 +146,7 @@ async def test_hub_api_token_may_come_from_the_hub_and_is_never_shown(
                 await launcher.get_user_data("nobody")
 
     assert refusal.value.status == 404
-    assert "Asking again" in caplog.text
+    assert "Retrying in" in caplog.text
     assert hub.api_token not in f"{caplog.text} {refusal.value!r} {vars(launcher)}"
 
 

@@ -134,7 +134,7 @@ async def test_the_same_wrong_one_counts_once_in_a_while(guesses: Guesses, clock
 
 
 @pytest.mark.parametrize(
-    "outcome", [None, AccessDenied("no scope"), HubUnavailable("know this token", "it did not answer")], ids=type
+    "outcome", [None, AccessDenied("no scope"), HubUnavailable("identify the token", "it did not answer")], ids=type
 )
 async def test_only_wrong_ones_count(guesses: Guesses, outcome: Exception | None) -> None:
     for n in range(50):

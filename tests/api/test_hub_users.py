@@ -22,7 +22,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def users(client: HubClient, clock: Clock) -> HubUsers:
-    return HubUsers(client.identify, service_name="hublaunch", admins=("root",), now=clock)
+    return HubUsers(client.logins.identify, service_name="hublaunch", admins=("root",), now=clock)
 
 
 def token(hub: FakeHub, username: str, *scopes: str) -> str:
@@ -162,7 +162,7 @@ async def test_where_all_have_left_an_error_of_the_hub_is_nobodys_and_the_next_o
     async def identify(token: str) -> Identity:
         asked.append(token)
         await is_answered.wait()
-        raise HubUnavailable("know this token", "it did not answer in time")
+        raise HubUnavailable("identify the token", "it did not answer in time")
 
     users = HubUsers(identify, service_name="hublaunch", admins=(), now=clock)
     await ask_and_leave(users)

@@ -1,29 +1,31 @@
-"""What answers in the Hub's place can take neither this service's memory nor its time without end."""
+"""Whatever answers in the Hub's place can use only limited memory and time."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
+from hublaunch.hub.address import HubAddress, HubPace
 from hublaunch.hub.client import HubClient
-from hublaunch.hub.exchange import ANSWER_BYTES_MAX
-from hublaunch.hub.rest import CALL
+from hublaunch.hub.peer import ANSWER_BYTES_MAX
 from hublaunch.hub.transport import AiohttpTransport
 from hublaunch.launch.errors import HubUnavailable
 from tests.fakes.wire import Script, WireConnection, WireServer
 
 _SENT_MOST = ANSWER_BYTES_MAX + 16_777_216
-"""The kernel's buffers take some megabytes."""
+"""The limit, plus some megabytes for the kernel's buffers."""
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
 REFUSAL = b"HTTP/1.1 404 Not Found\r\n\r\n"
+ONE_TRY = HubPace(tries=1)
 
 
 @asynccontextmanager
-async def client_of(script: Script) -> AsyncGenerator[HubClient]:
+async def client_of(script: Script, *, pace: HubPace = ONE_TRY) -> AsyncGenerator[HubClient]:
     async with WireServer(script) as server, AiohttpTransport() as transport:
         url = f"{server.url}/"
-        yield HubClient(transport, api_url=f"{url}hub/api/", hub_url=url, token="t" * 32, retries=1)
+        yield HubClient(transport, HubAddress(api_url=f"{url}hub/api/", hub_url=url), token="t" * 32, pace=pace)
 
 
 async def read_progress(client: HubClient) -> None:
@@ -42,7 +44,7 @@ IDS = ["a user", "the version", "progress", "refused progress"]
 
 
 @pytest.mark.parametrize(("head", "ask"), ASKED, ids=IDS)
-async def test_an_answer_of_the_hub_is_read_up_to_a_size(
+async def test_answers_of_the_hub_are_read_up_to_a_size(
     head: bytes, ask: Callable[[HubClient], Awaitable[object]]
 ) -> None:
     sent = 0
@@ -66,12 +68,7 @@ async def test_an_answer_of_the_hub_is_read_up_to_a_size(
 
 
 @pytest.mark.parametrize("head", [OK, b"HTTP/1.1 200 OK\r\nX-Filler: "])
-async def test_an_answer_that_comes_a_byte_at_a_time_has_a_deadline(
-    head: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in CALL:
-        monkeypatch.setitem(CALL, name, 0.2)
-
+async def test_an_answer_that_comes_a_byte_at_a_time_has_a_deadline(head: bytes) -> None:
     async def drip(connection: WireConnection) -> None:
         await connection.read_request()
         await connection.send(head)
@@ -79,6 +76,6 @@ async def test_an_answer_that_comes_a_byte_at_a_time_has_a_deadline(
             await connection.send(b"x")
             await asyncio.sleep(0.02)
 
-    async with client_of(drip) as client:
+    async with client_of(drip, pace=replace(ONE_TRY, call={"connect": 0.2, "write": 0.2, "read": 0.2})) as client:
         with pytest.raises(HubUnavailable, match="did not answer in time"):
             await client.get_user("ada")

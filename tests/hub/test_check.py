@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from functools import partial
 
 import pytest
 
-from hublaunch.hub import check as hub_check
 from hublaunch.hub.check import HubCheck, needed_scopes
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
@@ -16,9 +16,7 @@ from tests.fakes.hub import FakeHub
 NEEDED = needed_scopes(temporary_users=True, mints_tokens=True)
 
 
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_check, "_PAUSE_S", (0.01, 0.02))
+check_of = partial(HubCheck, needed=NEEDED, pauses_s=(0.01, 0.02))
 
 
 @pytest.fixture
@@ -33,16 +31,16 @@ async def test_a_hub_that_is_down_is_asked_until_it_answers_and_complained_of_on
     hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub.fail_on("get_version", how="reset", times=4)
-    check = HubCheck(client, needed=NEEDED)
-    assert check.report()["fault"] == "JupyterHub has not been asked yet."
+    check = check_of(client)
+    assert check.report()["fault"] == "JupyterHub has not answered yet."
 
     with caplog.at_level(logging.WARNING):
         await check.until_answered()
 
     assert len(hub.asked("get_version")) == 5
     warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    fault = "JupyterHub did not tell its version: the connection broke before the answer was complete."
-    assert warnings == [f"{fault} Launches are accepted and wait."]
+    fault = "JupyterHub did not report its version: the connection broke before the answer was complete."
+    assert warnings == [f"{fault} Launches are accepted and wait for it."]
     assert check.report() == {
         "version": hub.version,
         "missing_scopes": [],
@@ -58,13 +56,13 @@ async def test_another_fault_of_the_hub_is_told_anew(
     hub.fail_on("get_version", status=502, body="html")
 
     with caplog.at_level(logging.WARNING):
-        await HubCheck(client, needed=NEEDED).until_answered()
+        await check_of(client).until_answered()
 
-    assert caplog.text.count("Launches are accepted and wait.") == 2
+    assert caplog.text.count("Launches are accepted and wait for it.") == 2
 
 
 async def test_a_wrong_token_is_told_as_one_and_not_repeated(hub: FakeHub, stranger: HubClient) -> None:
-    check = HubCheck(stranger, needed=NEEDED)
+    check = check_of(stranger)
     running = asyncio.create_task(check.run())
 
     await hub.until(lambda: len(hub.asked("whoami")) == 2)
@@ -78,12 +76,12 @@ async def test_scopes_that_are_missing_are_an_error_in_the_log_and_reported(
     hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub.scopes = ["servers"]
-    check = HubCheck(client, needed=NEEDED)
+    check = check_of(client)
 
     await check.until_answered()
 
     assert check.report()["missing_scopes"] == ["admin:users", "tokens"]
-    assert "lacks the scopes admin:users, tokens: launches will fail" in caplog.text
+    assert "missing scopes, so launches will fail. Add: admin:users, tokens" in caplog.text
 
 
 async def test_each_start_of_the_hub_is_told_once_with_how_long_ago_it_was_another(
@@ -94,7 +92,7 @@ async def test_each_start_of_the_hub_is_told_once_with_how_long_ago_it_was_anoth
     async def seen(mark: str, before_s: float) -> None:
         told.append((mark, before_s))
 
-    check = HubCheck(client, needed=NEEDED, seen=seen)
+    check = check_of(client, seen=seen)
     await check.until_answered()
     await check.until_answered()
     await hub.restart()
@@ -113,7 +111,7 @@ async def test_a_look_at_which_the_hub_did_not_tell_its_start_is_no_sign_of_the_
     async def seen(_mark: str, before_s: float) -> None:
         told.append(before_s)
 
-    now, check = asyncio.get_running_loop().time, HubCheck(client, needed=NEEDED, seen=seen)
+    now, check = asyncio.get_running_loop().time, check_of(client, seen=seen)
     await check.until_answered()
     seen_at = now()
     await hub.restart()
@@ -133,14 +131,14 @@ async def test_a_hub_whose_pages_do_not_tell_its_start_is_as_good(hub: FakeHub, 
     async def seen(mark: str, _before_s: float) -> None:
         told.append(mark)
 
-    check = HubCheck(client, needed=NEEDED, seen=seen)
+    check = check_of(client, seen=seen)
     await check.until_answered()
 
     assert (told, check.report()["fault"]) == ([], None)
 
 
 async def test_the_pulse_has_the_time_of_an_answer_while_the_hub_answers(hub: FakeHub, client: HubClient) -> None:
-    check = HubCheck(client, needed=NEEDED)
+    check = check_of(client)
     before = check.pulse()
 
     await check.until_answered()

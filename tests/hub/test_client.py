@@ -25,7 +25,7 @@ FORBIDDEN: dict[str, Any] = {"status": 403, "message": "Action is not authorized
 async def test_what_answers_must_be_a_jupyterhub(hub: FakeHub, client: HubClient, body: Any) -> None:
     hub.fail_on("get_version", status=200, body=body)
 
-    with pytest.raises(HubUnavailable, match="not what JupyterHub answers"):
+    with pytest.raises(HubUnavailable, match="not what JupyterHub would answer"):
         await client.info()
 
 
@@ -33,9 +33,9 @@ async def test_what_answers_must_be_a_jupyterhub(hub: FakeHub, client: HubClient
 async def test_names_that_would_name_another_resource_are_never_sent(
     hub: FakeHub, client: HubClient, name: str
 ) -> None:
-    with pytest.raises(ValueError, match="neither a user nor a server"):
+    with pytest.raises(ValueError, match="no user or server can have this name"):
         await client.get_user(name)
-    with pytest.raises(ValueError, match="neither a user nor a server"):
+    with pytest.raises(ValueError, match="no user or server can have this name"):
         await client.stop_server("alice", name)
 
     assert hub.requests == []

@@ -141,7 +141,9 @@ def test_any_object_gives_an_event_that_can_be_encoded(event: dict[str, object])
     "content", [b"hunter2", b"", b'{"message": "hunter2', b'["hunter2"]', b'"hunter2"', b"null", b"[" * 200_000]
 )
 def test_what_is_not_a_json_object_is_an_error_that_repeats_none_of_it(content: bytes) -> None:
-    with pytest.raises(HubUnavailable, match="JupyterHub did not tell of the spawn: an event is not") as raised:
+    with pytest.raises(
+        HubUnavailable, match="JupyterHub did not report the progress of the spawn: an event is not"
+    ) as raised:
         parsed([b"data: " + content + b"\n\n"])
 
     assert "hunter2" not in str(raised.value)

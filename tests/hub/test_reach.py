@@ -8,6 +8,7 @@ import asyncio
 
 import pytest
 
+from hublaunch.hub.address import HubAddress
 from hublaunch.hub.reach import ServerProbe, public_url
 from hublaunch.hub.transport import AiohttpTransport
 from hublaunch.launch.ports import Reach, Reached
@@ -26,10 +27,18 @@ NO_ROUTE = redirect("/hub/user/ada/api", headers=OF_THE_HUB)
 
 
 async def reach(
-    proxy_url: str | None, url: str, *, hub_url: str = "https://hub.test/", username: str = "ada", server_name: str = ""
+    proxy_url: str | None,
+    url: str,
+    *,
+    hub_url: str = "https://hub.test/",
+    username: str = "ada",
+    server_name: str = "",
+    timeout_s: float = 5,
 ) -> Reached:
+    address = HubAddress(api_url=f"{hub_url}hub/api/", hub_url=hub_url, proxy_url=proxy_url)
+    timeouts = {"connect": timeout_s, "write": timeout_s, "read": timeout_s}
     async with AiohttpTransport() as transport:
-        return await ServerProbe(transport, hub_url=hub_url, proxy_url=proxy_url).reach(username, server_name, url)
+        return await ServerProbe(transport, address, timeouts=timeouts).reach(username, server_name, url)
 
 
 # --- what shows a server ----------------------------------------------------------------------------------------------
@@ -257,9 +266,7 @@ async def test_a_server_that_sends_without_end_is_not_read(flood: Flood) -> None
     assert flood.sent < _SENT_MOST
 
 
-async def test_a_server_that_sends_a_byte_now_and_then_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hublaunch.hub.reach._TIMEOUTS", {"connect": 0.2, "write": 0.2, "read": 0.2})
-
+async def test_a_server_that_sends_single_bytes_times_out() -> None:
     async def drip(connection: WireConnection) -> None:
         await connection.read_request()
         await connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -268,6 +275,6 @@ async def test_a_server_that_sends_a_byte_now_and_then_is_not_waited_for(monkeyp
             await asyncio.sleep(0.02)
 
     async with WireServer(drip) as server:
-        reached = await reach(f"{server.url}/", "https://hub.test/user/ada/")
+        reached = await reach(f"{server.url}/", "https://hub.test/user/ada/", timeout_s=0.2)
 
     assert reached == Reached(Reach.ABSENT)

@@ -59,7 +59,7 @@ async def test_a_role_that_is_too_large_is_warned_of_and_reported(
 
     assert check.report()["missing_scopes"] == []
     assert check.report()["needless_scopes"] == ["admin:users", "tokens"]
-    assert "does not need: admin:users, tokens" in caplog.text
+    assert "does not need. Remove: admin:users, tokens" in caplog.text
 
 
 async def test_a_role_that_is_just_right_is_not_complained_of(

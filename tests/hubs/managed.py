@@ -63,7 +63,7 @@ class ManagedHub:
         """Who the Hub says the token belongs to, as hublaunch asks it."""
         settings = Settings(hub_url=self.process.api_url.removesuffix("hub/api/"), hub_api_token=self.process.token)
         async with connect_hub(settings) as hub:
-            return await hub.identify(token)
+            return await hub.logins.identify(token)
 
     async def has_user(self, username: str) -> bool:
         return (await self.api.get(f"users/{quote(username)}")).status_code == 200

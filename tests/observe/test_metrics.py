@@ -172,7 +172,7 @@ async def test_requests_to_the_hub_are_measured_by_kind(service: Service, hub: F
     assert await ended(service) == "ready"
 
     samples = await scrape(service)
-    for kind in ("create_user", "start_server", "mint_token", "progress", "reach_server", "tell_version", "show_page"):
+    for kind in ("create_user", "start_server", "mint_token", "progress", "reach_server", "get_version", "get_page"):
         assert value(samples, "hub_request_seconds_count", kind=kind) >= 1, kind
     assert value(samples, "hub_request_seconds_count", kind="other") == 0
     assert value(samples, "hub_request_errors_total", kind="create_user", error="failed") == 1

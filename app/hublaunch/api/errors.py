@@ -236,7 +236,7 @@ _EXAMPLES: Mapping[int, errors.LaunchError] = {
     409: errors.ServerNameTaken(),
     410: errors.LaunchGone(),
     429: errors.RateLimited(names=("address",), most=1800, window_s=60, retry_after_s=1),
-    502: errors.HubUnavailable("know this token", "it did not answer in time"),
+    502: errors.HubUnavailable("identify the token", "it did not answer in time"),
     422: errors.InvalidRequest("image", "must be an image reference such as quay.io/jupyter/base-notebook:latest"),
     500: errors.InternalError(),
     503: errors.ServiceStopping(),

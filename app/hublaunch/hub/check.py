@@ -1,4 +1,4 @@
-"""What is known of the Hub: found out in the background, so that a Hub that is down delays no start."""
+"""HubCheck: asks the Hub about itself in the background, so that a Hub that is down does not delay startup."""
 
 import asyncio
 import logging
@@ -10,11 +10,6 @@ from hublaunch.hub.wire import HubInfo
 from hublaunch.launch.errors import HubError, HubRefused
 
 log = logging.getLogger(__name__)
-
-_PAUSE_S = (1.0, 30.0)
-"""Between questions to a Hub that does not answer."""
-_EVERY_S = 10.0
-
 
 _CONTAINED: Mapping[str, frozenset[str]] = {
     "admin:users": frozenset(
@@ -34,26 +29,29 @@ _CONTAINED: Mapping[str, frozenset[str]] = {
     "servers": frozenset({"delete:servers", "read:servers", "read:users:name", "start:servers"}),
     "tokens": frozenset({"read:tokens"}),
 }
-"""https://jupyterhub.readthedocs.io/en/stable/rbac/scopes.html; the Hub tells a token's scopes with all these."""
+"""The scopes that a scope contains. The Hub lists them all for a token.
+
+https://jupyterhub.readthedocs.io/en/stable/rbac/scopes.html
+"""
 
 
-async def _nothing(_mark: str, _before_s: float) -> None:
-    """Nobody wants to know."""
+async def _ignore(_mark: str, _before_s: float) -> None:
+    """Do nothing."""
 
 
 def needed_scopes(*, temporary_users: bool, mints_tokens: bool) -> frozenset[str]:
-    """The scopes that this service's role at the Hub must have, and no others.
+    """Return exactly the scopes that this service's role at the Hub needs.
 
-    For launches on the accounts of existing users `servers` is enough.
+    For launches on the accounts of existing users, `servers` is enough.
     """
     temporary = {"admin:users"} | ({"tokens"} if mints_tokens else set()) if temporary_users else set()
     return frozenset({"servers"} | temporary)
 
 
 def missing_scopes(scopes: Collection[str], needed: Collection[str]) -> list[str]:
-    """Those that are needed and not had, of scopes as `GET /user` tells them.
+    """Return the needed scopes that are not among `scopes`, as `GET /user` lists them.
 
-    One with a filter (`servers!group=launched`) counts as had. Hub 6 splits `servers`; the parts together are as good.
+    A scope with a filter (`servers!group=launched`) is not missing. Hub 6 splits `servers`: its parts together count.
     """
     had = {scope.partition("!")[0] for scope in scopes}
     if {"read:servers", "start:servers", "delete:servers"} <= had:
@@ -62,38 +60,48 @@ def missing_scopes(scopes: Collection[str], needed: Collection[str]) -> list[str
 
 
 def needless_scopes(scopes: Collection[str], needed: Collection[str]) -> list[str]:
-    """Those that are had without a filter and not needed, without what others of them contain."""
+    """Return the scopes without a filter that are not needed, without those contained in others."""
     contained_in_needed = {contained for scope in needed for contained in _CONTAINED[scope]}
     needless = {scope for scope in scopes if "!" not in scope} - set(needed) - contained_in_needed
     return sorted(needless - {contained for scope in needless for contained in _CONTAINED.get(scope, ())})
 
 
 class HubCheck:
-    """Asks the Hub again and again for its version and this service's scopes, and logs what it learns.
+    """Asks the Hub regularly for its version and this service's scopes, and logs what it learns.
 
-    `seen` is given the mark of each start of the Hub that is found, and how many seconds ago it last had another.
+    For each start of the Hub, `seen` is called with its mark and with the seconds since the previous mark was last
+    seen (0 for the first). `every_s` is the time between checks. `pauses_s` are the first and the longest pause between
+    requests to a Hub that does not answer.
     """
 
     def __init__(
-        self, hub: HubClient, *, needed: Collection[str], seen: Callable[[str, float], Awaitable[None]] = _nothing
+        self,
+        hub: HubClient,
+        *,
+        needed: Collection[str],
+        seen: Callable[[str, float], Awaitable[None]] = _ignore,
+        every_s: float = 10,
+        pauses_s: tuple[float, float] = (1, 30),
     ) -> None:
         self._hub = hub
         self._needed = needed
         self._seen = seen
+        self._every_s = every_s
+        self._pauses_s = pauses_s
         self._version: str | None = None
         self._answered_in_s: float | None = None
         self._missing: list[str] = []
         self._needless: list[str] = []
-        self._fault: str | None = "JupyterHub has not been asked yet."
+        self._fault: str | None = "JupyterHub has not answered yet."
         self._mark: str | None = None
         self._marked_at = 0.0
 
     def version(self) -> str | None:
-        """The Hub's, as last seen; None before its first answer."""
+        """Return the Hub's version, as last seen; None before its first answer."""
         return self._version
 
     def report(self) -> dict[str, Any]:
-        """For `/readyz`: version, missing and needless scopes, and a `fault` while the Hub does not answer rightly."""
+        """Return the state for `/readyz`: version, missing and needless scopes, and a `fault` while the Hub fails."""
         return {
             "version": self._version,
             "missing_scopes": self._missing,
@@ -102,24 +110,24 @@ class HubCheck:
         }
 
     def pulse(self) -> dict[str, Any]:
-        """For `/status`: the version, and how long the Hub took to answer; None while it does not."""
+        """Return the state for `/status`: the version, and the response time, None while the Hub does not answer."""
         latency_ms = None if self._answered_in_s is None else round(self._answered_in_s * 1000, 1)
         return {"version": self._version, "latency_ms": None if self._fault else latency_ms}
 
     async def run(self) -> None:
-        """Go on until cancelled."""
+        """Check until cancelled."""
         while True:
             await self.until_answered()
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(self._every_s)
 
     async def until_answered(self) -> None:
-        """Return once the Hub has answered all that is asked."""
-        pause, most = _PAUSE_S
+        """Ask until the Hub has answered once, and take note of the answer."""
+        pause, most = self._pauses_s
         while True:
             try:
                 info = await self._hub.info()
             except HubError as error:
-                self._tell(error)
+                self._complain(error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, most)
             else:
@@ -138,12 +146,12 @@ class HubCheck:
         log.info("JupyterHub %s answers", self._version)
         if self._missing:
             log.error(
-                "The role of this service at JupyterHub lacks the scopes %s: launches will fail. Add them to its role.",
+                "The role of this service at JupyterHub is missing scopes, so launches will fail. Add: %s",
                 ", ".join(self._missing),
             )
         if self._needless:
             log.warning(
-                "The role of this service at JupyterHub has scopes that it does not need: %s. Take them from its role.",
+                "The role of this service at JupyterHub has scopes that it does not need. Remove: %s",
                 ", ".join(self._needless),
             )
 
@@ -155,16 +163,16 @@ class HubCheck:
             try:
                 await self._seen(mark, now - self._marked_at if self._mark else 0.0)
             except Exception:
-                log.exception("It could not be noted which start of JupyterHub this is; that is tried again")
+                log.exception("The start of JupyterHub could not be recorded, which will be tried again")
                 return
             self._mark = mark
         self._marked_at = now
 
-    def _tell(self, error: HubError) -> None:
-        # To a token that it does not know the Hub gives no reason, so the error is not always a HubForbidden.
+    def _complain(self, error: HubError) -> None:
+        # The Hub gives no reason for a token that it does not know, so the error is not always a HubForbidden.
         is_unknown = isinstance(error, HubRefused) and error.status == 403
         advice = " The token in LAUNCHER_HUB_API_TOKEN may be wrong." if is_unknown else ""
         sentence = f"{str(error).rstrip('.')}.{advice}"
         if sentence != self._fault:
-            log.warning("%s Launches are accepted and wait.", sentence)
+            log.warning("%s Launches are accepted and wait for it.", sentence)
         self._fault = sentence

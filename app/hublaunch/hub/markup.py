@@ -1,13 +1,12 @@
-"""The words of HTML that the Hub passes on from a spawner."""
+"""The text of HTML messages that the Hub passes on from a spawner."""
 
 import re
 from html import unescape
 
 _HTML_MAX = 4000
-"""Characters that are read. A message is a quarter of that at most."""
+"""Characters that are read. A message is at most a quarter of that."""
 
-# Each looks no further than to the next `<`, or takes the rest: html.parser is quadratic in `<a <a <a …`, and raises
-# for `<![`.
+# Each pattern stops at the next `<` or takes the rest. html.parser is quadratic in `<a <a <a …`, and raises on `<![`.
 _UNSEEN = re.compile(
     r"<!--.*?(?:-->|\Z)|<(script|style|template|title)\b[^<>]*>.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
 )
@@ -16,6 +15,6 @@ _TAG = re.compile(r"<[a-z/!?][^<>]*(?:>|\Z)", re.IGNORECASE)
 
 
 def words_of(html: str) -> str:
-    """The text of the HTML without its tags; `""` if it has none. It is text, to be escaped wherever it is shown."""
+    """Return the HTML's text without tags, `""` if there is none. Escape it wherever it is shown."""
     text = _TAG.sub(" ", _INLINE.sub("", _UNSEEN.sub(" ", html[:_HTML_MAX])))
     return " ".join(unescape(text).split())

@@ -1,4 +1,4 @@
-"""A transport that lets others see what is asked of the Hub, and how long that takes."""
+"""A transport that reports requests to the Hub, and how long they take, to listeners."""
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -6,30 +6,38 @@ from enum import StrEnum
 import httpx
 
 from hublaunch.hub.operations import OTHER
-from hublaunch.hub.rest import NOT_SENT
+from hublaunch.hub.refusals import NOT_SENT
 
 
-class Outcome(StrEnum):
+class CallOutcome(StrEnum):
     """How a request to the Hub ended."""
 
-    ANSWERED = "answered"  # also by 404: that something is not there is an answer
-    REFUSED = "refused"  # another 4xx
-    BUSY = "busy"  # 429
-    FAILED = "failed"  # 5xx
-    UNREACHABLE = "unreachable"  # the Hub never saw it
-    BROKEN = "broken"  # no answer, or half of one; the Hub may have acted
-    GIVEN_UP = "given_up"  # not waited for any longer
+    ANSWERED = "answered"
+    """Also with 404, which answers whether something exists."""
+    REFUSED = "refused"
+    """With another 4xx."""
+    BUSY = "busy"
+    """With 429."""
+    FAILED = "failed"
+    """With a 5xx."""
+    UNREACHABLE = "unreachable"
+    """The Hub never saw the request."""
+    BROKEN = "broken"
+    """Without a complete answer; the Hub may have acted."""
+    GIVEN_UP = "given_up"
+    """Cancelled by this service."""
 
 
-CallListener = Callable[[str, httpx.Headers], Callable[[Outcome], None]]
-"""Called with the kind of a request that begins, and its headers, to which it may add; gives what to call at its end.
+CallListener = Callable[[str, httpx.Headers], Callable[[CallOutcome], None]]
+"""Called when a request begins, with its kind and its headers, to which it may add. Returns a function for its end.
 
-An end is told once the head of the answer is there: a progress stream goes on after it. Neither may raise.
+That function is called once the headers of the answer are there: a progress stream continues after that. Neither
+function may raise.
 """
 
 
 class ObservedTransport(httpx.AsyncBaseTransport):
-    """Passes requests on to another transport, and tells listeners of them. Errors pass through as they are."""
+    """Passes requests on to another transport and reports them to listeners. Errors pass through unchanged."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport, listeners: Sequence[CallListener]) -> None:
         self._transport = transport
@@ -37,29 +45,29 @@ class ObservedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         kind = request.extensions.get("kind", OTHER)
-        tell_end = [begin(kind, request.headers) for begin in self._listeners]
-        outcome = Outcome.GIVEN_UP
+        ends = [begin(kind, request.headers) for begin in self._listeners]
+        outcome = CallOutcome.GIVEN_UP
         try:
             response = await self._transport.handle_async_request(request)
             outcome = _outcome(response.status_code)
         except NOT_SENT:
-            outcome = Outcome.UNREACHABLE
+            outcome = CallOutcome.UNREACHABLE
             raise
         except httpx.HTTPError:
-            outcome = Outcome.BROKEN
+            outcome = CallOutcome.BROKEN
             raise
         finally:
-            for tell in tell_end:
-                tell(outcome)
+            for end in ends:
+                end(outcome)
         return response
 
     async def aclose(self) -> None:
         await self._transport.aclose()
 
 
-def _outcome(status: int) -> Outcome:
+def _outcome(status: int) -> CallOutcome:
     if status == 429:
-        return Outcome.BUSY
+        return CallOutcome.BUSY
     if status >= 500:
-        return Outcome.FAILED
-    return Outcome.REFUSED if status >= 400 and status != 404 else Outcome.ANSWERED
+        return CallOutcome.FAILED
+    return CallOutcome.REFUSED if status >= 400 and status != 404 else CallOutcome.ANSWERED

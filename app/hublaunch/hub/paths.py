@@ -1,4 +1,4 @@
-"""Where users and servers are in the Hub's API, relative to its root, with names quoted as JupyterHub quotes them."""
+"""Paths of users and servers in the Hub's API, relative to its root. Names are quoted the way JupyterHub does it."""
 
 from functools import lru_cache
 from urllib.parse import quote
@@ -6,17 +6,17 @@ from urllib.parse import quote
 
 @lru_cache(maxsize=4096)
 def quoted(part: str) -> str:
-    """A part of a path, as JupyterHub quotes it. `.` and `..` would name another resource."""
+    """Quote one part of a path. ValueError for `.` and `..`, which would name another resource."""
     if part in ("", ".", ".."):
-        raise ValueError("neither a user nor a server has this name")
+        raise ValueError("no user or server can have this name")
     return quote(part, safe="@~")
 
 
 def user_path(username: str) -> str:
-    """Of a user."""
+    """Return the path of a user."""
     return f"users/{quoted(username)}"
 
 
 def server_path(username: str, server_name: str) -> str:
-    """Of one of a user's servers; `""` is the default one."""
+    """Return the path of a user's server; `""` is the default server."""
     return f"{user_path(username)}/servers/{quoted(server_name)}" if server_name else f"{user_path(username)}/server"

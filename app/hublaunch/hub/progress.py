@@ -1,4 +1,4 @@
-"""The Hub's progress stream, bytes in, events out."""
+"""The Hub's progress stream: bytes in, events out."""
 
 import json
 import math
@@ -16,18 +16,18 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ProgressStream:
-    """The Hub's progress stream, taken chunk by chunk: `GET /users/{name}/servers/{server_name}/progress`.
+    """Parser of the Hub's progress stream, chunk by chunk: `GET /users/{name}/servers/{server_name}/progress`.
 
-    An event that the end of the stream cuts short is never given, as the specification of server-sent events says.
+    An event cut short by the end of the stream is dropped, as the specification of server-sent events says.
     """
 
     def __init__(self) -> None:
         self._stream = EventStream()
 
     def feed(self, chunk: bytes) -> Iterator[Progress]:
-        """The events that end within the chunk.
+        """Yield the events that the chunk completes.
 
-        HubUnavailable if one is not a JSON object or longer than EVENT_BYTES_MAX.
+        HubUnavailable if an event is not a JSON object or is longer than EVENT_BYTES_MAX.
         """
         try:
             for arrived in self._stream.feed(chunk):
@@ -53,7 +53,7 @@ def _progress(content: bytes) -> Progress:
 
 
 def _message(event: dict[str, Any]) -> str:
-    """What the event says; of one that says nothing, or no more than that the spawn failed, the words of its HTML."""
+    """Return the event's message, or its HTML's text if the message is empty or only says that the spawn failed."""
     message = _text(event.get("message")) or ""
     if message.removeprefix("Spawn failed:").strip():
         return message
@@ -61,7 +61,7 @@ def _message(event: dict[str, Any]) -> str:
 
 
 def _text(value: Any) -> str | None:
-    """A string that can be encoded: JSON may hold half a surrogate pair."""
+    """Return the string so that it can be encoded: JSON may hold half a surrogate pair. None if it is no string."""
     return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else None
 
 
@@ -74,5 +74,5 @@ def _percent(value: Any) -> int | None:
 
 
 def _broken(reason: str) -> HubUnavailable:
-    """Says what is wrong, not what was sent: that may be a proxy's page, and failures are shown to visitors."""
+    """Return the error without the content: that may be a proxy's page, and visitors see the error."""
     return HubUnavailable(Operation.PROGRESS, reason)

@@ -1,6 +1,6 @@
-"""httpx over one aiohttp session: cheap under hundreds of streams, and exact about what may have been sent.
+"""An httpx transport over one aiohttp session: cheap with hundreds of streams, and exact about what may have been sent.
 
-Why not httpx's own: `docs/decisions/0001-own-transport.md`.
+Why not httpx's own transport: `docs/decisions/0001-own-transport.md`.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ _HEADERS_AIOHTTP_WOULD_ADD = ("Accept", "Accept-Encoding", "Content-Type", "User
 _HEADER_BYTES_MAX = 65_536
 _SHORTEST_TIMEOUT_S = 1e-6
 
-# The first that fits holds; "" leaves it to aiohttp's words, which name host and cause.
+# The first match counts. "" keeps aiohttp's own text, which names host and cause.
 _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError], str], ...] = (
     (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout, "no connection in time"),
     (aiohttp.ClientConnectorError, httpx.ConnectError, ""),
     (UnicodeError, httpx.ConnectError, "the host's name cannot be looked up"),
     (ValueError, httpx.LocalProtocolError, "the request cannot be written as HTTP"),
     (aiohttp.SocketTimeoutError, httpx.ReadTimeout, "the server sent nothing in time"),
-    (TimeoutError, httpx.WriteTimeout, "the server did not take the request in time"),
+    (TimeoutError, httpx.WriteTimeout, "the server did not read the request in time"),
     (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError, "the server disconnected without a response"),
     (aiohttp.ClientPayloadError, httpx.RemoteProtocolError, "the response ended before it was complete"),
     (aiohttp.ClientResponseError, httpx.RemoteProtocolError, "the response is not HTTP"),
@@ -35,18 +35,18 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError], str], ...] = (
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Carries each request once, over as many connections as there are requests at a time.
+    """Sends each request once, over as many connections as there are concurrent requests.
 
-    The extension `target`, where a request has it, takes the place of its URL's path, as in httpx's own transport.
-    No redirects, cookies, proxies from the environment or repetitions; `Content-Length: 0` on a DELETE is the only
-    header added to httpx's own. `ssl_context` None trusts what the system trusts. Used in one event loop.
+    A request's extension `target` replaces its URL's path, as in httpx's own transport. There are no redirects,
+    cookies, proxies from the environment or retries. The only header added to httpx's own is `Content-Length: 0` on a
+    DELETE. Without an `ssl_context` it trusts the system's certificates. Use it in one event loop.
 
-    ConnectError, ConnectTimeout, LocalProtocolError and UnsupportedProtocol mean that nothing was sent; after any other
-    error the server may have acted. No error's text holds a header or a body. Of httpx's timeouts, connect spans DNS to
-    TLS, read holds until the headers and between chunks, write spans the whole body, pool has no meaning.
+    ConnectError, ConnectTimeout, LocalProtocolError and UnsupportedProtocol mean that nothing was sent. After any other
+    error the server may have acted. No error's text contains a header or a body. Of httpx's timeouts, connect covers
+    DNS to TLS, read applies until the headers and between chunks, write covers the whole body, and pool is ignored.
 
-    A cancelled call, and a response closed before its end, close their connection; a response read to its end leaves it
-    for the next request. A body with neither length nor chunks ends wherever its connection does.
+    A cancelled call, or a response closed before its end, closes its connection. A response read to its end leaves the
+    connection for the next request. A body without length or chunks ends where its connection ends.
     """
 
     def __init__(self, *, ssl_context: ssl.SSLContext | None = None) -> None:
@@ -54,7 +54,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request and return once the headers of the response are there."""
+        """Send the request and return the response once its headers are there."""
         url = _url(request)
         timeouts = request.extensions.get("timeout", {})
         assert isinstance(request.stream, httpx.AsyncByteStream)
@@ -71,7 +71,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         except httpx.RequestError as error:
             error.request = request
             raise
-        except (aiohttp.ClientError, ValueError) as error:  # before aiohttp came to _without_repetition
+        except (aiohttp.ClientError, ValueError) as error:  # raised before _without_retry
             raise httpx.LocalProtocolError("the request cannot be written as HTTP", request=request) from error
         return httpx.Response(
             response.status,
@@ -81,7 +81,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Close every connection; calls under way end with an error."""
+        """Close every connection. Calls in progress end with an error."""
         if self._session is not None:
             await self._session.close()
 
@@ -91,20 +91,20 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 connector=aiohttp.TCPConnector(
                     limit=0,
                     ssl=self._ssl_context or True,
-                    resolver=aiohttp.ThreadedResolver(),  # the system's, whether or not aiodns is installed
+                    resolver=aiohttp.ThreadedResolver(),  # the system's resolver, even if aiodns is installed
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # httpx decodes
                 skip_auto_headers=_HEADERS_AIOHTTP_WOULD_ADD,
                 max_line_size=_HEADER_BYTES_MAX,
                 max_field_size=_HEADER_BYTES_MAX,
-                middlewares=(_without_repetition,),
+                middlewares=(_without_retry,),
             )
         return self._session
 
 
 class _Body(aiohttp.BytesPayload):
-    """A request body under httpx's write timeout; aiohttp has none and would wait for ever."""
+    """A request body with httpx's write timeout. aiohttp has none and would wait forever."""
 
     def __init__(self, content: bytes, timeout_s: float | None) -> None:
         super().__init__(content)
@@ -116,7 +116,7 @@ class _Body(aiohttp.BytesPayload):
 
 
 class _ResponseBody(httpx.AsyncByteStream):
-    """No generator: an event loop keeps a list of those, and there is one of these for each request."""
+    """A response body. Not a generator, because the event loop keeps a list of those, and every request has a body."""
 
     def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
         self._response = response
@@ -140,17 +140,17 @@ class _ResponseBody(httpx.AsyncByteStream):
         self._response.close()
 
 
-async def _without_repetition(
+async def _without_retry(
     aiohttp_request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
     """Turn aiohttp's errors into httpx's where they arise.
 
-    aiohttp sends a GET, PUT or DELETE a second time when the first was cut off, but only after errors of its own.
+    aiohttp resends a GET, PUT or DELETE whose connection broke, but only after its own errors.
     """
     try:
         return await handler(aiohttp_request)
     except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
-        # a ClientResponseError carries the request's headers, and with them the token
+        # a ClientResponseError holds the request's headers, and so the token
         cause = error.__cause__ if isinstance(error, aiohttp.ClientResponseError) else error
         failure = _httpx_error(error)
     raise failure from cause
@@ -167,13 +167,13 @@ def _url(request: httpx.Request) -> yarl.URL:
     url = request.url
     if url.scheme not in ("http", "https") or not url.host:
         raise httpx.UnsupportedProtocol("the URL must be http:// or https:// and name a host", request=request)
-    # httpx has quoted it already, and has moved any user and password into a header
+    # httpx has already quoted it, and moved any user and password into a header
     target: bytes = request.extensions.get("target", url.raw_path)
     return yarl.URL(f"{url.scheme}://{url.netloc.decode()}{target.decode()}", encoded=True)
 
 
 def _headers(request: httpx.Request) -> list[tuple[str, str]]:
-    """Those of httpx; the body is sent whole, so it is never chunked."""
+    """Return httpx's headers, without chunking, because the body is sent whole."""
     return [
         (name.decode(), value.decode()) for name, value in request.headers.raw if name.lower() != b"transfer-encoding"
     ]
@@ -185,5 +185,5 @@ def _client_timeout(connect_s: float | None, read_s: float | None) -> aiohttp.Cl
 
 
 def _aiohttp_seconds(seconds: float | None) -> float | None:
-    """0 is "at once" to httpx, "never" to aiohttp."""
+    """Translate 0, which means "at once" to httpx and "never" to aiohttp."""
     return None if seconds is None else max(seconds, _SHORTEST_TIMEOUT_S)

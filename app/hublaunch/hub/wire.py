@@ -1,4 +1,4 @@
-"""The Hub's JSON as it arrives; unknown fields are ignored.
+"""The Hub's JSON as it arrives. Unknown fields are ignored.
 
 https://jupyterhub.readthedocs.io/en/stable/reference/rest-api.html
 """
@@ -7,18 +7,29 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from hublaunch.launch.errors import HubUnavailable
 from hublaunch.launch.ports import Identity, Server, User
 from hublaunch.launch.rules.messages import clean
+
+M = TypeVar("M", bound=BaseModel)
 
 _START_MARK = re.compile(r'urlArgs: "v=(\d+)"')
 
 
+def parse(model: type[M], content: bytes, operation: str) -> M:
+    """Return the content of an answer as a model. HubUnavailable if it does not fit."""
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise HubUnavailable(operation, "its answer is not what JupyterHub would answer") from error
+
+
 def _utc(at: datetime) -> datetime:
-    """The Hub's times are UTC, whether or not they say so."""
+    """Return the time in UTC. The Hub's times are UTC even without an offset."""
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
@@ -36,15 +47,15 @@ class UserModel(BaseModel):
     name: str
     servers: dict[str, _ServerModel] = {}
     created: AwareDatetime | datetime | None = None
-    """Shown for the scope `read:users`."""
+    """Only with the scope `read:users`."""
 
     @property
     def created_at_utc(self) -> datetime | None:
-        """When the user was created; None if the Hub does not show it."""
+        """The creation time; None if the Hub does not show it."""
         return None if self.created is None else _utc(self.created)
 
     def user(self, url_of: Callable[[str], str]) -> User:
-        """`url_of` turns the Hub's `url` of a server into the one that browsers use."""
+        """Return the core's model. `url_of` turns the Hub's `url` of a server into the URL for browsers."""
         return User(
             name=self.name,
             servers={
@@ -70,7 +81,6 @@ class TokenModel(BaseModel):
 
     @property
     def expires_at_utc(self) -> datetime:
-        """When it expires."""
         return _utc(self.expires_at)
 
 
@@ -92,7 +102,7 @@ class VersionModel(BaseModel):
 
 
 class SelfModel(BaseModel):
-    """`GET /user`: who the token belongs to. Its scopes are expanded: `servers` has `read:servers` beside it."""
+    """`GET /user`: the owner of the token. Its scopes are expanded: `servers` comes with `read:servers`."""
 
     kind: Literal["user", "service"]
     name: str
@@ -116,9 +126,9 @@ class _ErrorModel(BaseModel):
 
 
 def hub_reason(content: bytes) -> str | None:
-    """What the Hub itself says of an error, `""` if it gives no reason; None if this is no answer of the Hub's.
+    """Return the Hub's reason for an error, `""` if it gives none; None if the Hub did not write this answer.
 
-    A proxy or an ingress before the Hub answers HTML.
+    A proxy or an ingress in front of the Hub answers HTML.
     """
     try:
         return clean(_ErrorModel.model_validate_json(content).message or "")
@@ -128,17 +138,17 @@ def hub_reason(content: bytes) -> str | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HubInfo:
-    """What the Hub says of itself and of this service's token."""
+    """The Hub's version and start, and the scopes of this service's token."""
 
     version: str
     scopes: frozenset[str]
     answered_in_s: float
-    """The time from the first question to its answer."""
+    """The response time of the first request."""
     start_mark: str | None
-    """Changes with each start of the Hub; None if its pages do not tell."""
+    """Changes with each start of the Hub; None if its pages do not show one."""
 
 
 def start_mark(page: str) -> str | None:
-    """What a page of the Hub has in it that changes with each start; None if its templates leave that out."""
+    """Return the part of a Hub page that changes with each start; None if its templates omit it."""
     found = _START_MARK.search(page)
     return found[1] if found else None

@@ -61,7 +61,7 @@ def open_access(
     guesses = Guesses(limiter, address=address, now=asyncio.get_running_loop().time)
     if "hub" in settings.access:
         hub_users = HubUsers(
-            hub.identify,
+            hub.logins.identify,
             service_name=settings.service_name,
             admins=settings.admins,
             now=asyncio.get_running_loop().time,
@@ -112,7 +112,7 @@ def _oauth(settings: Settings, hub: HubClient, hub_users: HubUsers, sealer: Seal
         authorize_url=f"{settings.hub_url}hub/api/oauth2/authorize",
         client_id=settings.oauth_client,
         redirect_uri=settings.oauth_redirect_uri,
-        exchange_code=hub.exchange_code,
+        exchange_code=hub.logins.exchange_code,
         sessions=Sessions(
             seal=lambda text: sealer.seal(text).decode(),
             unseal=unseal,

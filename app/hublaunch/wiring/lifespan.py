@@ -18,8 +18,8 @@ from hublaunch.api.health import Health
 from hublaunch.api.status import CapacityReport
 from hublaunch.api.views import Views
 from hublaunch.files.limits import LimitsFile
+from hublaunch.hub.address import HubPace
 from hublaunch.hub.check import HubCheck, needed_scopes
-from hublaunch.hub.rest import LONGEST_CALL_S
 from hublaunch.launch.pace import Pace
 from hublaunch.sealing import Sealer
 from hublaunch.settings import Settings
@@ -71,7 +71,7 @@ async def open_service(
             quotas=quotas_of(settings, limits_file),
             new_id=secrets.new_id,
             hub_version=check.version,
-            settled_s=settings.lease_s + LONGEST_CALL_S,
+            settled_s=settings.lease_s + HubPace().longest_call_s,
             pace=pace,
         )
         core = await stack.enter_async_context(opening_core)

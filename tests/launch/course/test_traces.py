@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from hublaunch.hub.address import HubAddress, HubPace
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.transport import AiohttpTransport
 from hublaunch.launch.course.attempt import Entry, run
@@ -61,17 +62,10 @@ async def client_of(hub: FakeHub, *, unreachable: str = "") -> AsyncGenerator[Hu
     async with Unreachable(unreachable) as transport:
         yield HubClient(
             transport,
-            api_url=f"{hub.api_url}/",
-            hub_url=hub.url,
+            HubAddress(api_url=f"{hub.api_url}/", hub_url=hub.url),
             token=hub.api_token,
-            retries=2,
-            retry_delay_s=0,
+            pace=HubPace(tries=2, retry_delay_s=0, retry_after_s=(0.01, 1.0)),
         )
-
-
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hublaunch.hub.rest.RETRY_AFTER_S", (0.01, 1.0))
 
 
 async def failed(hub: FakeHub, client: HubClient, attempt: Attempt, **entry: Any) -> tuple[LaunchError, Traces]:

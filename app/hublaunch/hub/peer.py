@@ -1,4 +1,4 @@
-"""Requests and answers by httpx's transport interface, without the work that httpx does around it."""
+"""Requests to one web server over httpx's transport interface, without the work that httpx's client adds."""
 
 import asyncio
 import re
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 import httpx
 
 Timeouts = Mapping[str, float]
-"""Of `connect`, `write` and `read`, in seconds, as httpx has them among the extensions of a request."""
+"""Seconds for `connect`, `write` and `read`, as httpx has them in the extensions of a request."""
 
 Header = tuple[bytes, bytes]
 
 ANSWER_BYTES_MAX = 16_777_216
-"""Far above any answer that is asked for here: the largest is a user with all servers, some kilobytes each."""
+"""Far above any expected answer: the largest is a user with all servers, a few kilobytes each."""
 
 _QUOTED = re.compile(r"[A-Za-z0-9._~@%/?=&-]*")
-"""Of what `paths.py` makes paths."""
+"""Characters of the paths that `paths.py` builds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """An answer that was read to its end."""
+    """A complete answer: status, headers and body."""
 
     status: int
     headers: httpx.Headers
@@ -33,7 +33,7 @@ class Answer:
 
 
 class AnswerTooLarge(httpx.HTTPError):
-    """An answer is longer than it may be. The rest of it was not read, and the connection is closed."""
+    """The answer exceeds its size limit. The rest was not read, and the connection is closed."""
 
     def __init__(self, head: Answer) -> None:
         super().__init__("the answer is too large")
@@ -41,18 +41,19 @@ class AnswerTooLarge(httpx.HTTPError):
         """The answer without its body."""
 
 
-class Exchange:
-    """Requests to what lies below one URL.
+class Peer:
+    """A web server, or the part of it below one URL.
 
-    Straight through the transport: what `httpx.AsyncClient` does beside it (cookies, redirects, authentication) is not
-    wanted here, and would cost more than the request. Of `httpx.Request` and `httpx.Response` only the fields are used:
-    for each request they would parse its URL anew, work out headers that are known, and read the answer through three
-    generators. So the path is given as the extension `target`, the headers with a `stream`, to which httpx adds none,
-    and the answer is taken from its stream as it is, as no encoding is accepted but `identity`.
+    Requests go straight through the transport. The extras of `httpx.AsyncClient` (cookies, redirects, authentication)
+    are not wanted here, and would cost more than the request. Only the fields of `httpx.Request` and `httpx.Response`
+    are used: with every request httpx would parse the URL again, compute known headers again, and read the answer
+    through three generators. So the path is passed as the extension `target`. The headers come with a `stream`, to
+    which httpx adds none. The answer is read from its stream as it is, because only the encoding `identity` is
+    accepted.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport, base_url: str, *, host: bytes | None = None) -> None:
-        """`host`: the Host header, where it is not the URL's, as for a proxy that routes by it."""
+        """`host` is the Host header if it differs from the URL's host, as for a proxy that routes by it."""
         self.base_url = httpx.URL(base_url)
         self._transport = transport
         self._own_headers = [(b"Host", host or self.base_url.netloc), (b"Accept-Encoding", b"identity")]
@@ -68,9 +69,9 @@ class Exchange:
         content: bytes = b"",
         content_type: bytes = b"application/json",
     ) -> httpx.Request:
-        """A request to a `path` relative to the URL, its parts quoted; `kind` is what observers call it.
+        """Return a request for `path`, relative to the base URL and quoted. `kind` names it in metrics and traces.
 
-        What is not quoted httpx quotes, or refuses with InvalidURL.
+        httpx quotes other characters, or raises InvalidURL.
         """
         target = self.base_url.raw_path + path.encode()
         if not _QUOTED.fullmatch(path):
@@ -86,27 +87,27 @@ class Exchange:
             extensions={"target": target, "timeout": timeouts, "kind": kind},
         )
 
-    def send(self, request: httpx.Request, *, most_bytes: int = ANSWER_BYTES_MAX) -> Awaitable[Answer]:
-        """Return the answer, read to its end.
+    def send(self, request: httpx.Request, *, bytes_max: int = ANSWER_BYTES_MAX) -> Awaitable[Answer]:
+        """Send the request and return the complete answer.
 
-        The errors of the transport pass through. AnswerTooLarge beyond `most_bytes`. ReadTimeout if the whole takes
-        longer than the request's timeouts together: a peer that sends a byte now and then would never exceed one.
+        Errors of the transport pass through. AnswerTooLarge beyond `bytes_max`. ReadTimeout if the call takes longer
+        than the sum of the request's timeouts, because a peer that sends single bytes would never exceed one of them.
         """
-        return _answer(request, self._transport.handle_async_request(request), most_bytes)
+        return _answer(request, self._transport.handle_async_request(request), bytes_max)
 
     async def open(self, request: httpx.Request) -> httpx.Response:
-        """The head of the answer. Its connection is held until it was given to `finish` or closed by `aclose`."""
+        """Send the request and return the head of the answer. Pass it to `finish` or close it with `aclose`."""
         return await self._transport.handle_async_request(request)
 
     def finish(self, request: httpx.Request, response: httpx.Response) -> Awaitable[Answer]:
-        """Return an answer that was opened, read to its end. Errors as in `send`."""
+        """Read the rest of an open answer. Errors as in `send`."""
         return _answer(request, _opened(response), ANSWER_BYTES_MAX)
 
 
-async def _answer(request: httpx.Request, opening: Awaitable[httpx.Response], most_bytes: int) -> Answer:
+async def _answer(request: httpx.Request, opening: Awaitable[httpx.Response], bytes_max: int) -> Answer:
     try:
         async with asyncio.timeout(sum(request.extensions["timeout"].values())):
-            return await _read(await opening, most_bytes)
+            return await _read(await opening, bytes_max)
     except TimeoutError as error:
         raise httpx.ReadTimeout("the answer was not complete in time") from error
 
@@ -115,14 +116,14 @@ async def _opened(response: httpx.Response) -> httpx.Response:
     return response
 
 
-async def _read(response: httpx.Response, most_bytes: int) -> Answer:
-    """Return the answer with its body, read to its end; its connection is let go of in any case. AnswerTooLarge."""
+async def _read(response: httpx.Response, bytes_max: int) -> Answer:
+    """Read the body and release the connection in any case. AnswerTooLarge beyond `bytes_max`."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
     chunks, length = [], 0
     try:
         async for chunk in response.stream:
             length += len(chunk)
-            if length > most_bytes:
+            if length > bytes_max:
                 raise AnswerTooLarge(Answer(status=response.status_code, headers=response.headers, content=b""))
             chunks.append(chunk)
     finally:
