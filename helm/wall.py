@@ -5,7 +5,7 @@ from inspect import cleandoc, getsource
 from textwrap import indent
 from types import ModuleType
 
-from hublaunch.launch.rules import glob, image, request
+from hublaunch.launch.rules import glob, image
 
 _BEGIN = '''
 # Made by `make chart` from app/hublaunch/launch: hublaunch itself reads images by this. A Hub user can ask the Hub for
@@ -16,9 +16,6 @@ def hublaunch_image_rules():
     from dataclasses import dataclass
     from fnmatch import translate
     from typing import Self
-
-    class InvalidRequest(ValueError):
-        """What names no image."""
 '''
 _END = '''
 def hublaunch_allows(image, groups):
@@ -55,11 +52,9 @@ def wall() -> str:
     """The text, which stands on HUBLAUNCH_IMAGES, HUBLAUNCH_GROUP_IMAGES and HUBLAUNCH_REQUIRE_DIGEST. Python 3.11."""
     constants = [
         *_constants(glob, "_PIECES", "_ADDRESS"),
-        *_constants(image, "_DOCKER_HUB", "_DOCKER_HUB_BEFORE", "_OFFICIAL"),
-        *_constants(request, "IMAGE_MAX", "_IMAGE"),
+        *_constants(image, "IMAGE_MAX", "_IMAGE", "_DOCKER_HUB", "_DOCKER_HUB_BEFORE", "_OFFICIAL"),
     ]
     sources = [
-        *_sources(request, "check_image"),
         *_sources(glob, "Glob"),
         *_sources(image, "ImageReference", "ImagePattern", "_split", "_locate", "_is_registry"),
     ]

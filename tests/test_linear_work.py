@@ -9,12 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 import hublaunch
-from hublaunch.launch.errors import InvalidRequest
 from hublaunch.launch.rules.causes import cause_of
 from hublaunch.launch.rules.messages import clean
 from hublaunch.launch.rules.percent import decoded
 from hublaunch.launch.rules.repo import repo_name
-from hublaunch.launch.rules.request import check_repo_url
+from hublaunch.launch.rules.repo_url import check_repo_url
 
 LENGTH = 10_000
 SECONDS = 0.25
@@ -25,7 +24,7 @@ PIECES = (
     *("exec: a: ", "no image found in ", "HTTP response body: {", '"message":', '500 Server Error ("', "401 A(reason="),
 )
 TEXTS = [beginning + piece * (LENGTH // len(piece)) + "!" for beginning in BEGINNINGS for piece in PIECES]
-BOUNDED = {f"hublaunch.launch.rules.request.{name}" for name in ("_IMAGE", "_AUTHORITY", "_SCP_LIKE")}
+BOUNDED = {f"hublaunch.launch.rules.{name}" for name in ("image._IMAGE", "repo_url._AUTHORITY", "repo_url._SCP_LIKE")}
 """Patterns that take no text above a small bound, and only as a whole."""
 AT_THE_BEGINNING = ("_SIGNS", "_PASSED", "_KUBERNETES_ANSWER", "_KUBERNETES_EVENT", "_NAMED", "_PAIR")
 """Patterns that are tried at one place of a text alone."""
@@ -74,5 +73,5 @@ def test_text_of_others_is_cleaned_decoded_and_named_in_linear_time() -> None:
 def test_a_repository_that_is_encoded_more_often_than_anybody_decodes_is_refused() -> None:
     check_repo_url("https://h/" + "%" + "25" * 9 + "41")
 
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(ValueError, match="must have no"):
         check_repo_url("https://h/" + "%" + "25" * 11 + "41")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hublaunch.binderhub.images import BinderImages, ImageMapping
 from hublaunch.launch.errors import InvalidRequest, SpecNotMapped
 from hublaunch.launch.rules.binder_spec import BinderSpec
-from hublaunch.launch.rules.request import check_image
+from hublaunch.launch.rules.image import ImageReference
 
 COMMIT = "f7f3ff6d1bf708bdc12e5f10e18b2a90a4795603"
 EXTRA_ARGS = ("binder_request", "binder_ref_url", "binder_persistent_request")
@@ -155,7 +155,7 @@ def test_no_spec_leads_to_what_is_no_image(user: str, repo: str, ref: str) -> No
     except (InvalidRequest, SpecNotMapped):
         return
 
-    check_image(found)
+    ImageReference.parse(found)
     assert found.startswith("quay.io/")
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from hublaunch.files.limits import LimitsFault, LimitsFile, read_limits
-from hublaunch.launch.rules.quotas import Rule, Scope
+from hublaunch.launch.rules.quota import Scope
+from hublaunch.launch.rules.quota_rules import Rule
 
 TEXT = """
 total: 500

@@ -10,7 +10,7 @@ from hublaunch.launch.errors import QueueFull, QuotaReached
 from hublaunch.launch.model import Caller, Event, Launch, Status, Step
 from hublaunch.launch.ports import LaunchStore, Wanted
 from hublaunch.launch.rules.queue_order import Waiting, equal
-from hublaunch.launch.rules.quotas import Quota, Scope
+from hublaunch.launch.rules.quota import Quota, Scope
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from tests.store.databases import postgresql_only

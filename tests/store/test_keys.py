@@ -9,7 +9,7 @@ import pytest
 from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.errors import IdempotencyKeyReused, QuotaReached
 from hublaunch.launch.ports import LaunchStore, Wanted
-from hublaunch.launch.rules.quotas import Quota, Scope
+from hublaunch.launch.rules.quota import Quota, Scope
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from tests.store.databases import postgresql_only

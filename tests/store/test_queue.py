@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from hublaunch.launch.model import Caller, LaunchRequest, Status, Step
 from hublaunch.launch.rules.guard import Guard
-from hublaunch.launch.rules.request import REPO_URL_MAX, check_repo_url
+from hublaunch.launch.rules.repo_url import REPO_URL_MAX, check_repo_url
 from hublaunch.store.sql import SqlLaunchStore
 from tests.store.launches import new_launch
 from tests.support.launching import UNGUARDED

@@ -16,7 +16,8 @@ from sqlalchemy import bindparam, create_engine, text, update
 from hublaunch.launch.errors import QueueFull, QuotaReached
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
 from hublaunch.launch.ports import LaunchStore, Wanted
-from hublaunch.launch.rules.quotas import Limits, Quota, Rule, Scope, counted_as
+from hublaunch.launch.rules.quota import Quota, Scope
+from hublaunch.launch.rules.quota_rules import QuotaRules, Rule, counted_as
 from hublaunch.sealing import Sealer
 from hublaunch.store.migrations import configuration
 from hublaunch.store.sql import SqlLaunchStore
@@ -180,12 +181,12 @@ rules = st.sampled_from(list(PATTERNS)).flatmap(
 @settings(max_examples=40, deadline=None)
 @given(
     limits=st.builds(
-        Limits, total=st.none() | st.integers(4, 9), rules=st.lists(rules, min_size=1, max_size=4).map(tuple)
+        QuotaRules, total=st.none() | st.integers(4, 9), rules=st.lists(rules, min_size=1, max_size=4).map(tuple)
     ),
     asking=st.lists(asked | asked | asked | st.integers(0, 9), min_size=12, max_size=25),
 )
 def test_whatever_the_limits_are_a_launch_is_accepted_if_each_of_its_quotas_has_a_place(
-    limits: Limits, asking: list[tuple[Caller, str, str] | int]
+    limits: QuotaRules, asking: list[tuple[Caller, str, str] | int]
 ) -> None:
     """A number stands for a launch that ends."""
 

@@ -30,8 +30,8 @@ async def test_one_is_taken_of_each_limit_or_of_none(store: SqlLaunchStore) -> N
     verdicts = [await store.rate_counts.take([ADA, HERE]) for _ in range(4)]
 
     assert [verdict.allowed for verdict in verdicts] == [True, True, True, False]
-    assert [[room.left for room in verdict.rooms] for verdict in verdicts] == [[4, 2], [3, 1], [2, 0], [2, 0]]
-    assert (await store.rate_counts.take([ADA])).rooms[0].left == 1
+    assert [[room.left for room in verdict.allowances] for verdict in verdicts] == [[4, 2], [3, 1], [2, 0], [2, 0]]
+    assert (await store.rate_counts.take([ADA])).allowances[0].left == 1
 
 
 async def test_who_asks_at_once_is_counted_one_by_one(store: SqlLaunchStore) -> None:
@@ -42,26 +42,26 @@ async def test_who_asks_at_once_is_counted_one_by_one(store: SqlLaunchStore) -> 
 
 async def test_to_look_takes_nothing(store: SqlLaunchStore) -> None:
     for _ in range(9):
-        assert (await store.rate_counts.look([ADA])).rooms[0].left == 5
+        assert (await store.rate_counts.inspect([ADA])).allowances[0].left == 5
     await store.rate_counts.take([ADA])
 
-    assert (await store.rate_counts.look([ADA])).rooms[0].left == 4
+    assert (await store.rate_counts.inspect([ADA])).allowances[0].left == 4
 
 
 async def test_what_is_owed_is_counted_where_there_is_no_room(store: SqlLaunchStore) -> None:
     for _ in range(7):
         await store.rate_counts.owe([ADA])
 
-    verdict = await store.rate_counts.look([ADA])
+    verdict = await store.rate_counts.inspect([ADA])
 
     assert not verdict.allowed
-    assert verdict.rooms[0].wait > 2 * HOUR.interval
+    assert verdict.allowances[0].wait > 2 * HOUR.interval
 
 
 async def test_there_is_room_again_once_time_has_passed(store: SqlLaunchStore) -> None:
     while (verdict := await store.rate_counts.take([ADA])).allowed:
         pass
-    earlier = free_at(store)[ADA.key] - verdict.rooms[0].wait
+    earlier = free_at(store)[ADA.key] - verdict.allowances[0].wait
     with store._database.writing.begin() as connection:
         connection.execute(update(rate_limits).values(free_at=earlier))
 
@@ -108,7 +108,7 @@ async def test_processes_that_take_at_once_get_as_many_as_there_are_and_never_wa
     )
 
     assert [one for each in allowed for one in each].count(True) == 200
-    assert [room.left for room in (await stores[0].rate_counts.look(limits)).rooms] == [0, 0]
+    assert [room.left for room in (await stores[0].rate_counts.inspect(limits)).allowances] == [0, 0]
     await asyncio.gather(*(store.__aexit__() for store in stores))
     assert postgres.deadlocks(url) == 0
 

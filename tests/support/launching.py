@@ -17,7 +17,7 @@ from hublaunch.launch.model import Caller, Launch, LaunchRequest
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.policy import Policy
-from hublaunch.launch.rules.quotas import Limits
+from hublaunch.launch.rules.quota_rules import QuotaRules
 from hublaunch.sealing import Sealer
 from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore
@@ -28,7 +28,7 @@ from tests.fakes.hub import FakeHub
 from tests.support.pace import QUICK
 
 UNGUARDED = Guard(mode="off", failure_limit=4)
-NO_LIMITS = Limits()
+NO_LIMITS = QuotaRules()
 SEALER = Sealer(["k" * 32], purpose="stored tokens")
 
 
@@ -62,7 +62,7 @@ async def launching(
     store: SqlLaunchStore,
     *,
     policy: Policy | None = None,
-    limits: Limits = NO_LIMITS,
+    limits: QuotaRules = NO_LIMITS,
     named: bool = False,
     attempts_max: int = 1,
     lease_s: float = 15,

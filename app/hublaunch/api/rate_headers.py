@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from hublaunch.launch.rules.rate_limit import Limit, Room, Verdict, whole_seconds
+from hublaunch.launch.rules.rate_limit import Allowance, Limit, Verdict, whole_seconds
 
 DOCUMENTED_RATES: Mapping[str, Any] = {
     "RateLimit-Policy": {
@@ -41,11 +41,11 @@ def rate_headers(request: Request) -> Mapping[str, str]:
     A refusal tells what those limits leave that refuse, as no window that is told should outlast Retry-After.
     """
     verdict: Verdict | None = getattr(request.state, "rate_verdict", None)
-    if verdict is None or not verdict.rooms:
+    if verdict is None or not verdict.allowances:
         return {}
     return {
-        "RateLimit-Policy": ", ".join(_policy(room.limit) for room in verdict.rooms),
-        "RateLimit": ", ".join(_service_limit(room) for room in verdict.refusing or verdict.rooms),
+        "RateLimit-Policy": ", ".join(_policy(one.limit) for one in verdict.allowances),
+        "RateLimit": ", ".join(_service_limit(one) for one in verdict.refusing or verdict.allowances),
     }
 
 
@@ -53,10 +53,10 @@ def _policy(limit: Limit) -> str:
     return f'"{limit.name}";q={limit.rate.most};w={limit.rate.window_s}'
 
 
-def _service_limit(room: Room) -> str:
+def _service_limit(one: Allowance) -> str:
     """What is left, and the window that it is for: so long that the two make no more than the rate.
 
     (A client that divides one by the other, as section 8.5 has it, then comes to the rate.)
     """
-    window = room.limit.rate.interval * room.left if room.left else room.wait
-    return f'"{room.limit.name}";r={room.left};t={whole_seconds(window)}'
+    window = one.limit.rate.interval * one.left if one.left else one.wait
+    return f'"{one.limit.name}";r={one.left};t={whole_seconds(window)}'

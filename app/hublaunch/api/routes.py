@@ -28,7 +28,9 @@ from hublaunch.launch.acceptance.account import NAME_MAX
 from hublaunch.launch.errors import AccessDenied, AlreadyRunning, LaunchNotFound, SecretRequired, Unauthenticated
 from hublaunch.launch.model import Launch, Status
 from hublaunch.launch.ports import Wanted
-from hublaunch.launch.rules.request import IMAGE_MAX, REPO_URL_MAX, launch_request
+from hublaunch.launch.rules.image import IMAGE_MAX
+from hublaunch.launch.rules.repo_url import REPO_URL_MAX
+from hublaunch.launch.rules.request import launch_request
 
 router = APIRouter(tags=["launch"], dependencies=[DOCUMENTED_CREDENTIALS], responses=DOCUMENTED_EVERYWHERE)
 

@@ -9,7 +9,8 @@ from urllib.parse import unquote
 from hublaunch.launch.errors import InvalidRequest, SpecNotMapped
 from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.binder_spec import PROVIDERS, BinderSpec
-from hublaunch.launch.rules.request import check_image, launch_request
+from hublaunch.launch.rules.image import ImageReference
+from hublaunch.launch.rules.request import launch_request
 
 _GROUP = re.compile(r"\{([1-9][0-9]?)\}")
 _IN_NAME = re.compile(r"[a-z0-9._/-]+")
@@ -66,9 +67,9 @@ class ImageMapping:
         if any(int(number) > stars for number in _GROUP.findall(template)):
             raise ValueError(f"must have as many * as the image counts on; it has {stars}")
         try:
-            check_image(mapping._fill(["x"] * stars))
-        except InvalidRequest as error:
-            raise ValueError(f"must lead to an image, which {error.reason}") from None
+            ImageReference.parse(mapping._fill(["x"] * stars))
+        except ValueError as error:
+            raise ValueError(f"must lead to an image, which {error}") from None
         return mapping
 
     def image(self, spec: BinderSpec) -> str | None:
@@ -78,8 +79,8 @@ class ImageMapping:
             return None
         try:
             image = self._fill(groups)
-            check_image(image)
-        except (ValueError, InvalidRequest):
+            ImageReference.parse(image)
+        except ValueError:
             raise InvalidRequest("spec", "has something in it that no image can have in its name") from None
         return image
 

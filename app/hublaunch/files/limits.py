@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hublaunch.files.fingerprint import fingerprint
-from hublaunch.launch.rules.quotas import Limits, Rule, Scope
+from hublaunch.launch.rules.quota import Scope
+from hublaunch.launch.rules.quota_rules import QuotaRules, Rule
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class LimitsFile:
         self._fault: str | None = None
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> QuotaRules:
         return self._limits
 
     def report(self) -> dict[str, Any]:
@@ -105,7 +106,7 @@ class LimitsFile:
         self._seen = seen
 
 
-def read_limits(path: Path) -> Limits:
+def read_limits(path: Path) -> QuotaRules:
     """The limits in the file; LimitsFault if it cannot be read or understood."""
     try:
         with path.open("rb") as file:
@@ -133,7 +134,7 @@ def read_limits(path: Path) -> Limits:
         raise LimitsFault(f"The limits in {path} are not what they must be: {error}.") from None
 
 
-def _limits_of(content: _Content) -> Limits:
+def _limits_of(content: _Content) -> QuotaRules:
     """ValueError for a pattern that is none."""
     sections = {
         "callers": (Scope.CALLER, content.callers),
@@ -148,7 +149,7 @@ def _limits_of(content: _Content) -> Limits:
             except ValueError as error:
                 raise ValueError(f"{section}.{number}.match: {error}") from None
             rules.append((scope, parsed))
-    return Limits(total=content.total, rules=tuple(rules))
+    return QuotaRules(total=content.total, rules=tuple(rules))
 
 
 class _Loader(yaml.SafeLoader):

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 from hublaunch.launch.errors import Displaced, LaunchError
+from hublaunch.launch.rules.image import ImageReference
+from hublaunch.launch.rules.repo import repo_name
 
 DEFAULT_SERVER = ""
 """JupyterHub's name for a user's default server."""
@@ -60,9 +63,9 @@ class Caller:
     """Whether they see and cancel everybody's launches."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class LaunchRequest:
-    """What a caller asks for; checked by `request.py` before it becomes one of these."""
+    """What a caller asks for, checked by `rules/request.py`. Its image and repository are parsed once, when needed."""
 
     image: str
     repo_url: str = ""
@@ -75,6 +78,16 @@ class LaunchRequest:
     """The named server to make on an existing account; `""` leaves that to hublaunch."""
     path: str = ""
     """What to open in the server, relative to its root; `""` is the root. Checked by `path.py`."""
+
+    @cached_property
+    def image_reference(self) -> ImageReference:
+        """The image by its full name; ValueError if `image` is not a reference, which a checked request rules out."""
+        return ImageReference.parse(self.image)
+
+    @cached_property
+    def repo_name(self) -> str:
+        """The repository as `host/path`, the same for all spellings of its URL; `""` without a repository."""
+        return repo_name(self.repo_url)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

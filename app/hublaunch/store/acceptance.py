@@ -13,7 +13,7 @@ from hublaunch.launch.errors import AlreadyLaunching, AlreadyRunning, Idempotenc
 from hublaunch.launch.model import Event, Launch
 from hublaunch.launch.ports import Only
 from hublaunch.launch.rules.queue_order import Weight
-from hublaunch.launch.rules.quotas import Quota
+from hublaunch.launch.rules.quota import Quota
 from hublaunch.store.displacement import displace
 from hublaunch.store.quota_counts import active
 from hublaunch.store.reads import page

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Float, Text, bindparam, cast, delete, func, i
 
 from hublaunch.launch.model import Event
 from hublaunch.launch.ports import Admitted, Capacity, LetThrough, Queue
-from hublaunch.launch.rules.guard import Guard, Room, known_as
+from hublaunch.launch.rules.guard import Guard, Headroom, SpawnHistory, known_as
 from hublaunch.launch.rules.networks import caller_name
 from hublaunch.launch.rules.queue_order import FairQueue, Turns, Waiting, Weight
 from hublaunch.store import outcomes
@@ -99,16 +99,8 @@ def _admit(connection: Connection, admit: Admit) -> LetThrough:
     of_interest = {one.image for one in waiting} | at_hub.keys() | {failure.image for failure in blamed}
     proven = outcomes.proven(connection, of_interest)
     failing = admit.guard.failing(blamed, proven=proven)
-    room = Room(
-        admit.guard,
-        most=admit.most,
-        at_hub=at_hub,
-        proven=proven,
-        blamed=blamed,
-        failing=failing,
-        failures=run.failures,
-        grown=run.grown,
-    )
+    history = SpawnHistory(proven=proven, blamed=blamed, failing=failing, failures=run.failures, grown=run.grown)
+    room = Headroom(admit.guard, history, most=admit.most, at_hub=at_hub)
     chosen: list[str] = []
     hub_is_busy = run.paused_until is not None and run.paused_until > at
     if waiting and room.free and not hub_is_busy:

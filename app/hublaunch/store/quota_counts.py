@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from hublaunch.launch.model import Launch
-from hublaunch.launch.rules.quotas import Quota, Scope
+from hublaunch.launch.rules.quota import Quota, Scope
 from hublaunch.store.pg import now
 from hublaunch.store.reads import of_ids
 from hublaunch.store.tables import IS_ACTIVE, IS_READY, Instant, launches

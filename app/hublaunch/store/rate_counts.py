@@ -77,7 +77,7 @@ def use(connection: Connection, uses: Sequence[Use]) -> Sequence[Verdict]:
 
 def _use(use: Use, levels: Levels) -> tuple[Verdict, Levels]:
     if use.is_owed:
-        return rate_limit.look(use.limits, levels), rate_limit.owe(use.limits, levels)
+        return rate_limit.inspect(use.limits, levels), rate_limit.owe(use.limits, levels)
     return rate_limit.take(use.limits, levels)
 
 
@@ -91,7 +91,7 @@ def look(connection: Connection, limits: Sequence[Limit]) -> Verdict:
     """Whether each limit has room."""
     at = now(connection)
     found = connection.execute(_FREE_AT, {"keys": [limit.key for limit in limits]})
-    return rate_limit.look(limits, {row.key: row.free_at - at for row in found})
+    return rate_limit.inspect(limits, {row.key: row.free_at - at for row in found})
 
 
 def prune(connection: Connection, requests: Sequence[None]) -> Sequence[None]:
@@ -111,7 +111,7 @@ class SqlRateCounts:
     async def take(self, limits: Sequence[Limit]) -> Verdict:
         return await self._writer.write(use, Use(limits, is_owed=False))
 
-    async def look(self, limits: Sequence[Limit]) -> Verdict:
+    async def inspect(self, limits: Sequence[Limit]) -> Verdict:
         return await self._look(limits)
 
     async def owe(self, limits: Sequence[Limit]) -> None:

@@ -9,7 +9,8 @@ from sqlalchemy import Row
 
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status
 from hublaunch.launch.rules.networks import groups_of
-from hublaunch.launch.rules.quotas import Scope, counted_as
+from hublaunch.launch.rules.quota import Scope
+from hublaunch.launch.rules.quota_rules import counted_as
 from hublaunch.store.tables import launch_attempts, launch_events, launches
 
 

@@ -18,7 +18,7 @@ from hublaunch.launch.model import Attempt, Caller, Event, Launch, Step
 from hublaunch.launch.ports import Capacity, Held, LetThrough, Only, Queue, Wanted
 from hublaunch.launch.rules.guard import Failing, Guard
 from hublaunch.launch.rules.queue_order import Weight, equal
-from hublaunch.launch.rules.quotas import Quota
+from hublaunch.launch.rules.quota import Quota
 from hublaunch.sealing import Sealer
 from hublaunch.store import (
     acceptance,

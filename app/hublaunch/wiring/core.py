@@ -17,7 +17,7 @@ from hublaunch.launch.course.reaper import Keeping, Reaper
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules.policy import Policy
 from hublaunch.launch.rules.queue_order import weight_of
-from hublaunch.launch.rules.quotas import Limits
+from hublaunch.launch.rules.quota_rules import QuotaRules
 from hublaunch.launcher import Launcher
 from hublaunch.settings import Settings
 from hublaunch.wiring.parts import Parts
@@ -40,7 +40,7 @@ async def open_core(
     parts: Parts,
     *,
     policy: Policy,
-    quotas: Callable[[], Limits],
+    quotas: Callable[[], QuotaRules],
     new_id: Callable[[], str],
     hub_version: Callable[[], str | None],
     settled_s: float,

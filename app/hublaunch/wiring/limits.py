@@ -6,19 +6,20 @@ from dataclasses import replace
 
 from hublaunch.files.limits import LimitsFile
 from hublaunch.launch.acceptance.rate_limiter import MemoryRateCounts, RateLimiter, Rates
-from hublaunch.launch.rules.quotas import Limits, Rule, Scope
+from hublaunch.launch.rules.quota import Scope
+from hublaunch.launch.rules.quota_rules import QuotaRules, Rule
 from hublaunch.launch.rules.rate_limit import Rate
 from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore
 
 
-def quotas_of(settings: Settings, file: LimitsFile | None) -> Callable[[], Limits]:
+def quotas_of(settings: Settings, file: LimitsFile | None) -> Callable[[], QuotaRules]:
     """Return a function that returns the current quotas: those of the file, then the one for anonymous callers."""
     most = settings.anonymous_quota
     last = ((Scope.CALLER, Rule.parse(Scope.CALLER, "anonymous:*", most=most)),) if most else ()
 
-    def quotas() -> Limits:
-        of_file = file.limits if file is not None else Limits()
+    def quotas() -> QuotaRules:
+        of_file = file.limits if file is not None else QuotaRules()
         return replace(of_file, rules=of_file.rules + last)
 
     return quotas

@@ -11,7 +11,8 @@ from hublaunch.hub.client import HubClient
 from hublaunch.launch.errors import HubUnavailable, QuotaReached
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
 from hublaunch.launch.ports import Wanted
-from hublaunch.launch.rules.quotas import Limits, Rule, Scope
+from hublaunch.launch.rules.quota import Scope
+from hublaunch.launch.rules.quota_rules import QuotaRules, Rule
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
 from tests.support.launching import SEALER, Launching, launching
@@ -21,9 +22,9 @@ ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
 OTHERS = Caller(kind="anonymous", key="192.0.2.8")
 REQUEST = LaunchRequest(image="quay.io/org/gpu:1", repo_url="https://example.org/a/b")
 WIDE = {
-    "total": Limits(total=3),
-    "repository": Limits(rules=((Scope.REPOSITORY, Rule(pattern="*", most=3)),)),
-    "image": Limits(rules=((Scope.IMAGE, Rule(pattern="quay.io/*", most=3, together=True)),)),
+    "total": QuotaRules(total=3),
+    "repository": QuotaRules(rules=((Scope.REPOSITORY, Rule(pattern="*", most=3)),)),
+    "image": QuotaRules(rules=((Scope.IMAGE, Rule(pattern="quay.io/*", most=3, together=True)),)),
 }
 
 
@@ -63,7 +64,7 @@ async def test_of_many_that_ask_at_once_as_many_are_accepted_as_places_are_free(
 
 @pytest.mark.parametrize("limits", WIDE.values(), ids=WIDE)
 async def test_also_where_they_are_somebody_else_s(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore, limits: Limits
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore, limits: QuotaRules
 ) -> None:
     async with launching(hub, client, store, limits=limits) as core:
         launches = await three_ready(core, OTHERS)

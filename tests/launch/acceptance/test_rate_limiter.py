@@ -89,7 +89,7 @@ async def test_without_a_rate_nothing_is_limited_and_nothing_told(counts: Memory
 
     verdict = await limits.launch(ADA, HERE)
 
-    assert (verdict.allowed, verdict.rooms) == (True, [])
+    assert (verdict.allowed, verdict.allowances) == (True, [])
     assert (await limits.credentials(HERE)).allowed
 
 

@@ -1,6 +1,8 @@
 """The Hub guard: what is let through to a Hub that exits after too many failed spawns in a row."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,18 +22,26 @@ from hublaunch.launch.errors import (
     SpawnTimedOut,
 )
 from hublaunch.launch.model import FailedSpawn
-from hublaunch.launch.rules.guard import FAILING_FOR, Failure, Guard, GuardMode, Room, failed_spawn, known_as
+from hublaunch.launch.rules.guard import (
+    FAILING_FOR,
+    Failure,
+    Guard,
+    GuardMode,
+    Headroom,
+    SpawnHistory,
+    failed_spawn,
+    known_as,
+)
 
 NORMAL, STRICT, OFF = (Guard(mode=mode, failure_limit=4) for mode in ("normal", "strict", "off"))
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
-def room(guard: Guard = NORMAL, **known: object) -> Room:
-    empty = {"most": 50, "at_hub": {}, "proven": (), "blamed": (), "failing": (), "failures": 0, "grown": 0}
-    return Room(guard, **{**empty, **known})  # type: ignore[arg-type]
+def room(guard: Guard = NORMAL, *, at_hub: Mapping[str, int] | None = None, **history: Any) -> Headroom:
+    return Headroom(guard, SpawnHistory(**history), most=50, at_hub=at_hub or {})
 
 
-def taken(room: Room, images: list[str]) -> int:
+def taken(room: Headroom, images: list[str]) -> int:
     return sum(room.take(image) for image in images)
 
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hublaunch.launch.errors import InvalidRequest
 from hublaunch.launch.rules.image import ImagePattern, ImageReference
 
 DIGEST = "sha256:" + "0a" * 32
@@ -73,7 +72,7 @@ def test_the_parts_of_a_reference_are_told_apart() -> None:
 
 
 def test_what_is_no_image_is_refused() -> None:
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(ValueError, match="must be an image reference"):
         ImageReference.parse("quay.io/jupyter/../a")
 
 

@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hublaunch.launch.errors import RateLimited
-from hublaunch.launch.rules.rate_limit import DEBT, FREE, Levels, Limit, Rate, Verdict, look, owe, take, whole_seconds
+from hublaunch.launch.rules.rate_limit import (
+    DEBT,
+    FREE,
+    Levels,
+    Limit,
+    Rate,
+    Verdict,
+    inspect,
+    owe,
+    take,
+    whole_seconds,
+)
 
 INSTANT = timedelta(microseconds=1)
 RATES = st.builds(Rate, most=st.integers(1, 40), window_s=st.integers(1, 100))
@@ -78,7 +89,7 @@ def test_what_is_said_to_be_left_is_left_and_not_one_more(rate: Rate, pauses: li
     left = rate.most
     for pause in pauses:
         counted.pass_time(pause)
-        left = counted.take().rooms[0].left
+        left = counted.take().allowances[0].left
 
     answers = [counted.take().allowed for _ in range(left + 1)]
 
@@ -116,7 +127,7 @@ def test_a_request_takes_of_each_limit_or_of_none(one: Rate, other: Rate, pauses
             assert list(taken.values()) == [one.interval, other.interval]
         else:
             assert both.levels == before
-            assert any(not room.left for room in verdict.rooms)
+            assert any(not room.left for room in verdict.allowances)
 
 
 @given(RATES, PAUSES)
@@ -124,7 +135,7 @@ def test_to_look_takes_nothing(rate: Rate, pauses: list[timedelta]) -> None:
     counted = Counted(limit(rate))
     for pause in pauses:
         counted.pass_time(pause)
-        seen = look(counted.limits, counted.levels)
+        seen = inspect(counted.limits, counted.levels)
         assert seen.allowed == counted.take().allowed
 
 
@@ -136,16 +147,16 @@ def test_what_is_owed_has_to_pass_before_there_is_room_and_has_an_end(rate: Rate
 
     counted.pass_time(min(owed, DEBT * rate.most) * rate.interval)
 
-    assert look(counted.limits, counted.levels).rooms[0].left == rate.most
+    assert inspect(counted.limits, counted.levels).allowances[0].left == rate.most
     counted.pass_time(-INSTANT)
-    assert owed == 0 or look(counted.limits, counted.levels).rooms[0].left == rate.most - 1
+    assert owed == 0 or inspect(counted.limits, counted.levels).allowances[0].left == rate.most - 1
 
 
 @given(st.integers(1, 1_000_000), st.integers(1, 86_400))
 def test_a_window_takes_as_many_as_the_rate_names_whatever_the_numbers_are(most: int, window_s: int) -> None:
     rate = Rate(most, window_s)
 
-    assert look([limit(rate)], {}).rooms[0].left == most
+    assert inspect([limit(rate)], {}).allowances[0].left == most
     assert timedelta(seconds=window_s) - most * INSTANT < rate.whole <= timedelta(seconds=window_s)
 
 

@@ -1,4 +1,4 @@
-"""What a request may say."""
+"""The checks of a launch request."""
 
 from contextlib import suppress
 
@@ -7,9 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hublaunch.launch.errors import InvalidRequest
-from hublaunch.launch.rules.request import RESERVED_EXTRA_ARGS, check_extra_args, check_image, check_repo_url
+from hublaunch.launch.model import LaunchRequest
+from hublaunch.launch.rules.request import RESERVED_EXTRA_ARGS, check_extra_args, launch_request
 
 DIGEST = "sha256:" + "0a" * 32
+
+
+def request(*, image: str = "python", repo_url: str = "") -> LaunchRequest:
+    return launch_request(image=image, repo_url=repo_url, extra_args={}, allowed_extra_args=())
 
 
 @pytest.mark.parametrize(
@@ -26,8 +31,8 @@ DIGEST = "sha256:" + "0a" * 32
         "r2d/https-3a-2f-2fgithub-2ecom:abc",
     ],
 )
-def test_image_references_pass(image: str) -> None:
-    check_image(image)
+def test_an_image_reference_passes(image: str) -> None:
+    assert request(image=image).image == image
 
 
 @pytest.mark.parametrize(
@@ -64,9 +69,9 @@ def test_image_references_pass(image: str) -> None:
         "\ud800",
     ],
 )
-def test_what_is_no_image_reference_is_refused_without_repeating_it(image: str) -> None:
+def test_an_invalid_image_is_refused_without_repeating_it(image: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        check_image(image)
+        request(image=image)
 
     assert refusal.value.field == "image"
     assert "password" not in str(refusal.value)
@@ -89,8 +94,8 @@ def test_what_is_no_image_reference_is_refused_without_repeating_it(image: str) 
         "https://example.org/日本",
     ],
 )
-def test_git_urls_of_every_form_pass(repo_url: str) -> None:
-    check_repo_url(repo_url)
+def test_every_form_of_a_git_url_passes(repo_url: str) -> None:
+    assert request(repo_url=repo_url).repo_url == repo_url
 
 
 @pytest.mark.parametrize(
@@ -145,21 +150,21 @@ def test_git_urls_of_every_form_pass(repo_url: str) -> None:
         "https://example.org/" + "漢" * 250,
     ],
 )
-def test_what_is_no_git_url_or_holds_credentials_is_refused_without_repeating_it(repo_url: str) -> None:
+def test_an_invalid_repo_url_and_one_with_credentials_are_refused_without_repeating_it(repo_url: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        check_repo_url(repo_url)
+        request(repo_url=repo_url)
 
     assert refusal.value.field == "repo_url"
     assert "hunter2" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("key", sorted(RESERVED_EXTRA_ARGS))
-def test_a_reserved_key_is_refused_even_if_the_settings_allow_it(key: str) -> None:
+def test_a_reserved_extra_arg_is_refused_even_if_the_settings_allow_it(key: str) -> None:
     with pytest.raises(InvalidRequest, match="none of the keys"):
         check_extra_args({key: 1}, allowed={key})
 
 
-def test_only_allowed_keys_pass_and_the_refusal_names_those() -> None:
+def test_only_allowed_extra_args_pass_and_the_refusal_names_them() -> None:
     check_extra_args({"binder_ref_url": "x"}, allowed={"binder_ref_url"})
 
     with pytest.raises(InvalidRequest, match="may have only these keys: binder_ref_url"):
@@ -172,7 +177,8 @@ def test_extra_args_are_bounded_in_size() -> None:
 
 
 @given(st.text(max_size=60))
-def test_no_text_at_all_does_more_than_be_refused(text: str) -> None:
-    for check in (check_image, check_repo_url):
-        with suppress(InvalidRequest):
-            check(text)
+def test_any_text_either_passes_or_is_an_invalid_request(text: str) -> None:
+    with suppress(InvalidRequest):
+        request(image=text)
+    with suppress(InvalidRequest):
+        request(repo_url=text)

@@ -13,7 +13,8 @@ from hublaunch.launch.errors import QuotaReached
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Status
 from hublaunch.launch.ports import LaunchStore, Only
 from hublaunch.launch.rules.queue_order import Weight
-from hublaunch.launch.rules.quotas import Limits, Quota
+from hublaunch.launch.rules.quota import Quota
+from hublaunch.launch.rules.quota_rules import QuotaRules
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ Count = Callable[[], Awaitable[None]]
 class AcceptanceTerms:
     """How many launches are accepted, and how long each may take."""
 
-    quotas: Callable[[], Limits]
+    quotas: Callable[[], QuotaRules]
     """Returns the quotas of the moment; the operator may change them while the service runs."""
     in_progress_max: int
     """Launches queued or at the Hub at once."""

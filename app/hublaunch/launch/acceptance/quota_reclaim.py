@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 from hublaunch.launch.course.reaper import Reaper
 from hublaunch.launch.errors import HubError
 from hublaunch.launch.ports import LaunchStore
-from hublaunch.launch.rules.quotas import Quota, Scope
+from hublaunch.launch.rules.quota import Quota, Scope
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from hublaunch.launch.model import Caller
 from hublaunch.launch.ports import RateCounts
 from hublaunch.launch.rules.networks import groups_of, network
-from hublaunch.launch.rules.rate_limit import Levels, Limit, Rate, Verdict, look, owe, take
+from hublaunch.launch.rules.rate_limit import Levels, Limit, Rate, Verdict, inspect, owe, take
 
 KEYS_MAX = 50_000
 """How many callers and addresses are counted in memory: about 10 MB."""
@@ -52,7 +52,7 @@ class RateLimiter:
 
     async def credentials(self, address: str) -> Verdict:
         """Whether credentials that may be wrong can be tried from this address."""
-        return await self._counts.look(self._of_credentials(address))
+        return await self._counts.inspect(self._of_credentials(address))
 
     async def count_wrong_credentials(self, address: str) -> None:
         """Count credentials that were wrong, however many there were before: they have been tried already."""
@@ -101,8 +101,8 @@ class MemoryRateCounts:
         self._keep(changed, at)
         return verdict
 
-    async def look(self, limits: Sequence[Limit]) -> Verdict:
-        return look(limits, self._levels(limits, self._clock()))
+    async def inspect(self, limits: Sequence[Limit]) -> Verdict:
+        return inspect(limits, self._levels(limits, self._clock()))
 
     async def owe(self, limits: Sequence[Limit]) -> None:
         at = self._clock()

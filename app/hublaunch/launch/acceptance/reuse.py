@@ -7,9 +7,8 @@ from hublaunch.launch.course.reaper import Reaper
 from hublaunch.launch.errors import AlreadyRunning
 from hublaunch.launch.model import Attempt, Caller, Launch, LaunchRequest, Status
 from hublaunch.launch.ports import LaunchStore, Only, Wanted
-from hublaunch.launch.rules.image import ImageReference
-from hublaunch.launch.rules.quotas import Scope, counted_as
-from hublaunch.launch.rules.repo import repo_name
+from hublaunch.launch.rules.quota import Scope
+from hublaunch.launch.rules.quota_rules import counted_as
 
 _ACTIVE_MAX = 200
 """Active launches of one caller, image and repository that are checked, newest first."""
@@ -98,8 +97,8 @@ def _is_of(launch: Launch, request: LaunchRequest, username: str | None) -> bool
     """Whether the launch has the request's image, repository and account, and its server if the request names one."""
     attempt = launch.attempt
     return (
-        ImageReference.parse(launch.request.image) == ImageReference.parse(request.image)
-        and repo_name(launch.request.repo_url) == repo_name(request.repo_url)
+        launch.request.image_reference == request.image_reference
+        and launch.request.repo_name == request.repo_name
         and request.server_name in ("", attempt.server_name)
         and (attempt.creates_user if username is None else attempt.username == username)
     )

@@ -25,7 +25,7 @@ from hublaunch.launch.log_context import attempt_at_hand
 from hublaunch.launch.model import Attempt, Launch, Problem, Status, Step
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Hub, LaunchStore, LeaseLost, StoreFault
-from hublaunch.launch.rules.guard import broken_off, failed_spawn
+from hublaunch.launch.rules.guard import abandoned_spawn, failed_spawn
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Course:
             await self._clean_up(launch, launch.attempt, traces, may_be_on_its_way=launch.is_under_way)
         launch = await self._as_it_stands(launch)  # a step was perhaps on its way to the store when it was broken off
         if launch.is_under_way:
-            failed = broken_off(hub_version=self._hub_version()) if launch.launching_at is not None else None
+            failed = abandoned_spawn(hub_version=self._hub_version()) if launch.launching_at is not None else None
             step = Step(phase=Status.CANCELLED, progress=None, message="Cancelled", failed_spawn=failed)
             await self._store.append(launch, step)
         elif launch.status is Status.READY:

@@ -1,11 +1,7 @@
 """Before acceptance: nothing was created, and the caller can change something."""
 
-from typing import TYPE_CHECKING
-
 from hublaunch.launch.errors.base import LaunchError
-
-if TYPE_CHECKING:
-    from hublaunch.launch.rules.quotas import Quota
+from hublaunch.launch.rules.quota import Quota
 
 
 class RequestRefused(LaunchError):
@@ -190,13 +186,13 @@ class QuotaReached(RequestRefused):
     advice = "Cancel a launch of yours that is no longer needed, or send the request again in a minute."
     retry_after_s = 60
 
-    def __init__(self, quota: "Quota", *, active: int) -> None:
+    def __init__(self, quota: Quota, *, active: int) -> None:
         super().__init__(f"Launches {_counted(quota)} that are under way or ready: {active}, of at most {quota.most}.")
         self.quota = quota
         self.active = active
 
 
-def _counted(quota: "Quota") -> str:
+def _counted(quota: Quota) -> str:
     if quota.network is not None:
         return "of all callers in your network"
     if quota.pattern is not None:

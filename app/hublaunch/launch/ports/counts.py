@@ -12,7 +12,7 @@ class RateCounts(Protocol):
     async def take(self, limits: Sequence[Limit]) -> Verdict:
         """Take one of each limit; none of any if one has no room."""
 
-    async def look(self, limits: Sequence[Limit]) -> Verdict:
+    async def inspect(self, limits: Sequence[Limit]) -> Verdict:
         """Whether each limit has room."""
 
     async def owe(self, limits: Sequence[Limit]) -> None:

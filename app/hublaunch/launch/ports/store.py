@@ -10,7 +10,7 @@ from hublaunch.launch.changes import Change
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, Status, Step
 from hublaunch.launch.rules.guard import Failing, Guard, GuardState
 from hublaunch.launch.rules.queue_order import Weight, equal
-from hublaunch.launch.rules.quotas import Quota
+from hublaunch.launch.rules.quota import Quota
 
 
 class LeaseLost(Exception):

@@ -9,7 +9,7 @@ from hublaunch.launch.errors import InvalidRequest
 from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.binder_spec import BinderSpec
 from hublaunch.launch.rules.percent import is_read_alike
-from hublaunch.launch.rules.request import REPO_URL_MAX
+from hublaunch.launch.rules.repo_url import REPO_URL_MAX
 
 READ_MAX = 200_000
 """So many characters are read in one text and all those within it; a link that pulls three repositories has 5,000."""

@@ -1,9 +1,8 @@
-"""The Hub guard: how much may be at stake at a Hub that exits after a number of failed spawns in a row.
+"""The Hub guard: keeps JupyterHub from exiting because too many spawns failed in a row.
 
-JupyterHub counts the spawns that failed since the last one that succeeded, and exits at
-`Spawner.consecutive_failure_limit` (z2jh: 5). That count never decays. So images that are not proven are let through as
-a network's slow start lets packets through: few at first, one more with each success, and after a failure only as many
-as can all fail without harm.
+JupyterHub counts the failed spawns since the last successful one, and exits at `Spawner.consecutive_failure_limit`
+(z2jh: 5). That count never decays. So launches of unproven images are admitted as in TCP slow start: a few at first,
+one more after each success, and after a failure only as many as can all fail without reaching the limit.
 """
 
 from collections import Counter
@@ -21,69 +20,69 @@ GuardMode = Literal["normal", "strict", "off"]
 GuardState = Literal["open", "proven_only", "paused", "off"]
 
 PROVEN_FOR = timedelta(hours=1)
-"""How long after it was ready an image is taken to be sound."""
+"""How long an image counts as proven after a server of it was ready."""
 FAILING_FOR = timedelta(minutes=10)
-"""How long an image stands refused that has failed for causes of its own."""
+"""How long an image is refused after failures that it caused itself."""
 _FAILURES_OF_AN_IMAGE = 2
 _CALLERS = 2
 _UNPROVEN_OF_AN_IMAGE = 2
 _REFUSALS_COUNT_BEFORE = (6,)
-"""JupyterHub 6 does not count what its spawner refuses with a 4xx."""
-_BROKEN_OFF_SINCE = (5, 1)
+"""JupyterHub 6 does not count spawns that its spawner refuses with a 4xx."""
+_ABANDONED_COUNT_BEFORE = (5, 1)
 
 
 @lru_cache(maxsize=4096)
 def known_as(image: str) -> str:
-    """The one name by which the guard knows an image, however it is written; runtimes heed no tag beside a digest."""
+    """Return the guard's name for an image, the same for all its spellings. Runtimes ignore a tag beside a digest."""
     reference = ImageReference.parse(image)
     return str(replace(reference, tag=None) if reference.digest else reference)
 
 
 def failed_spawn(error: LaunchError, *, hub_version: str | None, on_account: bool) -> FailedSpawn | None:
-    """What the Hub counts of this error, and whose fault it was; None if the Hub does not count it.
+    """Return the failure that the Hub counts for this error, and whether the image caused it; None if none is counted.
 
-    On an account that was there before, what the user's own volume can have caused is not the image's fault. A Hub of
-    unknown version is taken to be an old one.
+    On an existing account (`on_account`), errors that the user's volume can cause are not blamed on the image. A Hub of
+    unknown version is treated as an old one.
     """
     if isinstance(error, SpawnFailed):
         is_of_image = error.is_of_image and not (on_account and error.may_be_of_volume)
         return FailedSpawn(cause=error.title if is_of_image else None)
     if isinstance(error, SpawnTimedOut):
-        return broken_off(hub_version=hub_version)
+        return abandoned_spawn(hub_version=hub_version)
     counts = isinstance(error, SpawnRefused) and _version(hub_version) < _REFUSALS_COUNT_BEFORE
     return FailedSpawn(cause=None) if counts else None
 
 
-def broken_off(*, hub_version: str | None) -> FailedSpawn | None:
-    """What the Hub may yet count of a spawn that was given up, cancelled or out of time.
+def abandoned_spawn(*, hub_version: str | None) -> FailedSpawn | None:
+    """Return the failure that the Hub may still count for a spawn that was cancelled or timed out; None if it cannot.
 
-    Before 5.1 it goes on to its end, whatever that is; since then it ends at once and counts as none.
+    Before JupyterHub 5.1 such a spawn continues and may fail later. Since then it ends at once and is not counted.
     """
-    return FailedSpawn(cause=None) if _version(hub_version) < _BROKEN_OFF_SINCE else None
+    return FailedSpawn(cause=None) if _version(hub_version) < _ABANDONED_COUNT_BEFORE else None
 
 
 def _version(hub_version: str | None) -> tuple[int, ...]:
-    """As far as it is numbers, such as (6, 1, 1); none at all if it is not known."""
+    """Return major and minor version, such as (6, 1); () if unknown."""
     parts = (hub_version or "").split(".")[:2]
     return tuple(int(part) for part in parts) if all(part.isdecimal() and len(part) < 10 for part in parts) else ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """An image failed for a cause of its own."""
+    """A failed spawn that its image caused."""
 
     image: str
     at: datetime
     cause: str
     caller: str
-    """Whose launch it was; one name for each caller."""
+    """Whose launch it was, by a name unique to the caller."""
     on_account: bool
-    """Whether it was on an account that was there before, not on a temporary user."""
+    """Whether it was on an existing account, not on a temporary user's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failing:
-    """Why an image is refused, and until when."""
+    """An image that is refused for now: why, and until when."""
 
     cause: str
     until: datetime
@@ -91,22 +90,22 @@ class Failing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Guard:
-    """What the operator lets be at stake."""
+    """The operator's settings of the guard, and the decisions that follow from them."""
 
     mode: GuardMode
     failure_limit: int
-    """How many spawns may fail in a row; one below the Hub's consecutive_failure_limit."""
+    """Failed spawns in a row that the guard allows: one below the Hub's consecutive_failure_limit."""
 
     def window(self, *, failures: int, grown: int) -> int:
-        """How many launches of images that are not proven may be at the Hub at once; of all images if strict.
+        """Return how many launches of unproven images may be at the Hub at once; in strict mode, of all images.
 
-        `failures` in a row so far, and `grown`: successes since the last failure.
+        `failures`: in a row so far. `grown`: successes since the last failure.
         """
         left = max(0, self.failure_limit - failures)
         return left if failures or self.mode == "strict" else left + grown
 
     def state(self, *, failures: int) -> GuardState:
-        """Whether new images are let through, only proven ones, or none."""
+        """Return which images are admitted: all (`open`), only proven ones, or none (`paused`)."""
         left = self.failure_limit - failures
         if self.mode == "off":
             return "off"
@@ -115,9 +114,10 @@ class Guard:
         return "proven_only" if failures and left == 1 else "open"
 
     def failing(self, failures: Iterable[Failure], *, proven: Collection[str]) -> Mapping[str, Failing]:
-        """Which images are refused, of failures within FAILING_FOR that no success has followed, oldest first.
+        """Return the images to refuse, by name.
 
-        An image is refused after failures of two callers, or after two on temporary users unless it is `proven`.
+        `failures`: those within FAILING_FOR that no success of the same image has followed, oldest first. An image is
+        refused once launches of two callers have failed, or, unless it is `proven`, two launches of temporary users.
         """
         of_image: dict[str, list[Failure]] = {}
         for failure in failures if self.mode != "off" else ():
@@ -125,53 +125,56 @@ class Guard:
         refused = {}
         for image, ones in of_image.items():
             enough = [n for n in range(len(ones)) if _are_enough(ones[n:], is_proven=image in proven)]
-            if enough:  # until the first of the last that are enough is old
+            if enough:  # refused until too few of the failures are recent
                 refused[image] = Failing(cause=ones[-1].cause, until=ones[enough[-1]].at + FAILING_FOR)
         return refused
 
 
 def _are_enough(failures: Collection[Failure], *, is_proven: bool) -> bool:
-    """Whether these failures of one image show that the image is broken."""
+    """Whether these failures of one image are enough to refuse it."""
     if len({failure.caller for failure in failures}) >= _CALLERS:
         return True
     on_temporary_users = sum(not failure.on_account for failure in failures)
     return on_temporary_users >= _FAILURES_OF_AN_IMAGE and not is_proven
 
 
-class Room:
-    """What may still be admitted, beside what is at the Hub already."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpawnHistory:
+    """How spawns have ended recently, over all processes."""
 
-    def __init__(
-        self,
-        guard: Guard,
-        *,
-        most: int,
-        at_hub: Mapping[str, int],
-        proven: Collection[str],
-        blamed: Collection[Failure],
-        failing: Collection[str],
-        failures: int,
-        grown: int,
-    ) -> None:
-        """`most` at the Hub at once whatever the guard says; `at_hub`: launches by image; `failing`: images that are
-        refused for failures in `blamed`.
-        """
+    proven: Collection[str] = ()
+    """Images that were ready within PROVEN_FOR."""
+    blamed: Collection[Failure] = ()
+    """Failures that images caused."""
+    failing: Collection[str] = ()
+    """Images that are refused for failures in `blamed`."""
+    failures: int = 0
+    """In a row."""
+    grown: int = 0
+    """Successes since the last failure."""
+
+
+class Headroom:
+    """How many more launches may be admitted, beside those already at the Hub."""
+
+    def __init__(self, guard: Guard, history: SpawnHistory, *, most: int, at_hub: Mapping[str, int]) -> None:
+        """`most`: launches at the Hub at once, whatever the guard allows. `at_hub`: launches there now, by image."""
         self._guard = guard
         self._most = most
         self._at_hub = Counter(at_hub)
-        self._proven = proven
-        self._blamed = {failure.image for failure in blamed}
-        self._failing = failing
-        self._state = guard.state(failures=failures)
-        self._window = guard.window(failures=failures, grown=grown)
+        self._proven = history.proven
+        self._blamed = {failure.image for failure in history.blamed}
+        self._failing = history.failing
+        self._state = guard.state(failures=history.failures)
+        self._window = guard.window(failures=history.failures, grown=history.grown)
 
     @property
     def free(self) -> int:
-        """How many more there is room for, if the guard lets them through."""
+        """How many more launches fit at the Hub, whether or not the guard admits them."""
         return max(0, self._most - self._at_hub.total())
 
     def take(self, image: str) -> bool:
-        """Whether one more launch of this image may go to the Hub; then it is counted as there."""
+        """Count one more launch of this image as being at the Hub, if it may be admitted; return whether it may."""
         if not self._has_room(image):
             return False
         self._at_hub[image] += 1

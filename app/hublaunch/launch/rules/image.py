@@ -1,11 +1,22 @@
-"""Images by their full names, as Docker reads them, and the patterns that allow them."""
+"""Image references by their full names, as Docker reads them, and the patterns that allow them."""
 
+import re
 from dataclasses import dataclass
 from typing import Self
 
 from hublaunch.launch.rules.glob import Glob
-from hublaunch.launch.rules.request import check_image
 
+IMAGE_MAX = 512
+
+# https://github.com/distribution/reference: [domain/]path[:tag][@digest], but not the bare id of an image
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])"
+_PATH = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    r"(?![0-9a-f]{64}\Z)"
+    rf"(?:{_HOST}(?::[0-9]+)?/)?{_PATH}(?:/{_PATH})*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+    r"(?:@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,})?"
+)
 _DOCKER_HUB = "docker.io"
 _DOCKER_HUB_BEFORE = "index.docker.io"
 _OFFICIAL = "library/"
@@ -13,7 +24,7 @@ _OFFICIAL = "library/"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageReference:
-    """`python` in full is `docker.io/library/python:latest`; every spelling of an image gives the same reference."""
+    """An image by its full name: `python` is `docker.io/library/python:latest`. All spellings of an image are equal."""
 
     registry: str
     """In lower case, with a port if one is named."""
@@ -23,13 +34,21 @@ class ImageReference:
     digest: str | None
     """`sha256:…`. Where there is one, container runtimes ignore the tag."""
 
+    @property
+    def name(self) -> str:
+        """`registry/repository`: the name that all tags and digests of the image share."""
+        return f"{self.registry}/{self.repository}"
+
     @classmethod
     def parse(cls, image: str) -> Self:
-        """The image that this names; InvalidRequest if it names none.
+        """Parse `[registry/]repository[:tag][@digest]`; ValueError with a reason that does not repeat the text.
 
-        https://github.com/distribution/reference: `ParseDockerRef`, which keeps no tag beside a digest; this does.
+        As `ParseDockerRef` of https://github.com/distribution/reference, except that a tag beside a digest is kept.
         """
-        check_image(image)
+        if len(image) > IMAGE_MAX:
+            raise ValueError(f"must have at most {IMAGE_MAX} characters")
+        if not _IMAGE.fullmatch(image):
+            raise ValueError("must be an image reference such as quay.io/jupyter/base-notebook:latest")
         name, tag, digest = _split(image)
         registry, repository = _locate(name)
         if tag is None and digest is None:

@@ -6,7 +6,6 @@ KubeSpawner ignores `image` where `profile_list` puts the default profile in its
 import re
 from collections.abc import Sequence
 
-from hublaunch.launch.errors import InvalidRequest
 from hublaunch.launch.rules.image import ImageReference
 
 _NAMED = re.compile(
@@ -34,7 +33,7 @@ def other_image(asked: str, told: Sequence[str]) -> str | None:
 def _parsed(image: str) -> ImageReference | None:
     try:
         return ImageReference.parse(image)
-    except InvalidRequest:
+    except ValueError:
         return None
 
 

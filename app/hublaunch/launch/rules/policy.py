@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
-from hublaunch.launch.errors import DigestRequired, ImageNotAllowed, InvalidRequest, RepoNotAllowed
+from hublaunch.launch.errors import DigestRequired, ImageNotAllowed, RepoNotAllowed
 from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.carried_urls import carried
-from hublaunch.launch.rules.image import ImagePattern, ImageReference
+from hublaunch.launch.rules.image import ImagePattern
 from hublaunch.launch.rules.repo import RepoPattern, repo_name
-from hublaunch.launch.rules.request import check_repo_url
+from hublaunch.launch.rules.repo_url import check_repo_url
 
 
 class Policy:
@@ -44,7 +44,7 @@ class Policy:
         adds its own. ValueError if one of `allowed_images` is no pattern; who stores them asks `ImagePattern.parse`.
         """
         self._check_repos(request)
-        image = ImageReference.parse(request.image)
+        image = request.image_reference
         if self._require_digest and image.digest is None:
             raise DigestRequired
         patterns = _image_patterns(self.allowed(allowed_images=allowed_images, groups=groups))
@@ -64,9 +64,8 @@ class Policy:
             return
         below = None
         if request.repo_url:
-            name = _checked_name(request.repo_url)
-            self._check_name(name)
-            below = f"{name}/"
+            self._check_name(request.repo_name)
+            below = f"{request.repo_name}/"
         elif self._allowed_repos:
             raise RepoNotAllowed(named=False)
         for address in carried(request):
@@ -85,7 +84,7 @@ def _checked_name(address: str | None) -> str:
         raise RepoNotAllowed(named=True)
     try:
         check_repo_url(address)
-    except InvalidRequest:
+    except ValueError:
         raise RepoNotAllowed(named=True) from None
     return repo_name(address)
 

@@ -1,8 +1,8 @@
-"""How often something may be asked for: the generic cell rate algorithm (GCRA), as a pure function.
+"""Rate limits by the generic cell rate algorithm (GCRA), as pure functions.
 
-All that is kept of a limit is when it will be free again as a whole. Each request puts that off by one interval; there
-is room for one as long as it is not put off by more than `most` intervals. That allows exactly what a bucket does that
-holds `most` tokens and gets a new one each interval. ITU-T I.371, annex A.
+The only state of a limit is its level: the time until it is completely unused again. Each request adds one interval,
+and is allowed while the level stays within `most` intervals. That is equivalent to a bucket of `most` tokens that gains
+one token per interval. ITU-T I.371, annex A.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,39 +12,39 @@ from datetime import timedelta
 from hublaunch.launch.errors import RateLimited
 
 DEBT = 10
-"""How many times the whole of a limit what was owed puts it off at most, so that nobody is shut out for long."""
+"""The highest level that `owe` reaches, in multiples of a whole limit, so that nobody is shut out for long."""
 FREE = timedelta()
 
 Levels = Mapping[str, timedelta]
-"""By the key of a limit: in how long it is free again as a whole. What is not in it is free."""
+"""The levels of limits by their keys. A limit that is missing is unused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `most` at once, and as many again in `window_s` seconds, one after the other."""
+    """At most `most` requests at once; the room for them comes back evenly over `window_s` seconds."""
 
     most: int
     window_s: int
 
     @property
     def interval(self) -> timedelta:
-        """In how long there is room for one more. Whole microseconds, so that sums are exact."""
+        """The time in which room for one more request comes back, in whole microseconds, so that sums are exact."""
         return timedelta(seconds=self.window_s) // self.most
 
     @property
     def whole(self) -> timedelta:
-        """In how long a limit that is used up is free again."""
+        """The time in which a limit that is used up becomes unused again."""
         return self.interval * self.most
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limit:
-    """A rate, and for whom it is."""
+    """A rate and the subject that it applies to."""
 
     name: str
-    """What is limited: the name under which callers are told of it."""
+    """The name that callers see in the headers: `caller`, `address/56`."""
     subject: str
-    """Whose use of it counts as one: `hub:ada`, `address:192.0.2.7`."""
+    """Whose requests count together: `hub:ada`, `address:192.0.2.7`."""
     rate: Rate
 
     @property
@@ -53,65 +53,65 @@ class Limit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Room:
-    """What a limit leaves."""
+class Allowance:
+    """How much of a limit is left."""
 
     limit: Limit
     left: int
-    """How many may come at once."""
+    """Requests that are allowed now."""
     wait: timedelta
-    """In how long there is room for one; nothing if there is."""
+    """The time until one request is allowed; zero if one is allowed now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """Whether a request may go on, by all limits that it falls under."""
+    """Whether a request is allowed by all limits that apply to it."""
 
     allowed: bool
-    rooms: Sequence[Room]
-    """What each limit leaves now, this request counted if it is allowed."""
+    allowances: Sequence[Allowance]
+    """What is left of each limit; an allowed request is already counted."""
 
     @property
-    def refusing(self) -> Sequence[Room]:
-        """What the limits leave that have no room for this request, the one that has it again last at the end."""
-        return (
-            [] if self.allowed else sorted((room for room in self.rooms if not room.left), key=lambda room: room.wait)
-        )
+    def refusing(self) -> Sequence[Allowance]:
+        """The used-up limits of a refused request, by increasing wait; empty if the request is allowed."""
+        if self.allowed:
+            return []
+        return sorted((one for one in self.allowances if not one.left), key=lambda one: one.wait)
 
     def check(self) -> None:
-        """RateLimited if the request may not go on."""
+        """Raise RateLimited if the request is not allowed."""
         if self.allowed:
             return
-        refusing = self.refusing
+        *_, longest = refusing = self.refusing
         raise RateLimited(
-            names=tuple(room.limit.name for room in refusing),
-            most=refusing[-1].limit.rate.most,
-            window_s=refusing[-1].limit.rate.window_s,
-            retry_after_s=whole_seconds(refusing[-1].wait),
+            names=tuple(one.limit.name for one in refusing),
+            most=longest.limit.rate.most,
+            window_s=longest.limit.rate.window_s,
+            retry_after_s=whole_seconds(longest.wait),
         )
 
 
 def take(limits: Sequence[Limit], levels: Levels) -> tuple[Verdict, Levels]:
-    """Take one of each limit, or none of any if one has no room; with the levels that have changed by that."""
+    """Count one request in every limit if all allow it, else in none; return the verdict and the changed levels."""
     taken = {limit.key: _level(limit, levels) + limit.rate.interval for limit in limits}
     if all(taken[limit.key] <= limit.rate.whole for limit in limits):
-        return Verdict(allowed=True, rooms=_rooms(limits, taken)), taken
-    return look(limits, levels), {}
+        return Verdict(allowed=True, allowances=_allowances(limits, taken)), taken
+    return inspect(limits, levels), {}
 
 
-def look(limits: Sequence[Limit], levels: Levels) -> Verdict:
-    """Whether each limit has room; takes nothing."""
-    rooms = _rooms(limits, levels)
-    return Verdict(allowed=all(room.left for room in rooms), rooms=rooms)
+def inspect(limits: Sequence[Limit], levels: Levels) -> Verdict:
+    """Return whether every limit allows one request, without counting it."""
+    allowances = _allowances(limits, levels)
+    return Verdict(allowed=all(one.left for one in allowances), allowances=allowances)
 
 
 def owe(limits: Sequence[Limit], levels: Levels) -> Levels:
-    """The levels once one more of each limit is counted, whether or not there is room: what is too much is owed."""
+    """Count one request in every limit, allowed or not, and return the changed levels; the excess is a debt."""
     return {limit.key: min(_level(limit, levels) + limit.rate.interval, DEBT * limit.rate.whole) for limit in limits}
 
 
 def whole_seconds(time: timedelta) -> int:
-    """Rounded up, so that who waits for so long has waited long enough."""
+    """Round up to whole seconds, so that waiting for the result is always long enough."""
     return -(-time // timedelta(seconds=1))
 
 
@@ -119,11 +119,11 @@ def _level(limit: Limit, levels: Levels) -> timedelta:
     return max(levels.get(limit.key, FREE), FREE)
 
 
-def _rooms(limits: Sequence[Limit], levels: Levels) -> Sequence[Room]:
-    return [_room(limit, _level(limit, levels)) for limit in limits]
+def _allowances(limits: Sequence[Limit], levels: Levels) -> Sequence[Allowance]:
+    return [_allowance(limit, _level(limit, levels)) for limit in limits]
 
 
-def _room(limit: Limit, level: timedelta) -> Room:
+def _allowance(limit: Limit, level: timedelta) -> Allowance:
     rate = limit.rate
     left = max(0, (rate.whole - level) // rate.interval)
-    return Room(limit=limit, left=left, wait=FREE if left else level + rate.interval - rate.whole)
+    return Allowance(limit=limit, left=left, wait=FREE if left else level + rate.interval - rate.whole)

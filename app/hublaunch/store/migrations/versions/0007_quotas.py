@@ -4,7 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from hublaunch.launch.model import Caller, LaunchRequest
-from hublaunch.launch.rules.quotas import Scope, counted_as
+from hublaunch.launch.rules.quota import Scope
+from hublaunch.launch.rules.quota_rules import counted_as
 
 revision = "0007"
 down_revision = "0006"

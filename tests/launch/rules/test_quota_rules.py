@@ -5,22 +5,23 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hublaunch.launch.model import Caller, LaunchRequest
-from hublaunch.launch.rules.quotas import Limits, Quota, Rule, Scope, counted_as
+from hublaunch.launch.rules.quota import Quota, Scope
+from hublaunch.launch.rules.quota_rules import QuotaRules, Rule, counted_as
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
 ADA = Caller(kind="hub", key="ada")
 REQUEST = LaunchRequest(image="quay.io/org/gpu:1", repo_url="https://github.com/Org/Repo.git")
 
 
-def limits(scope: Scope, *rules: Rule, total: int | None = None) -> Limits:
-    return Limits(total=total, rules=tuple((scope, rule) for rule in rules))
+def limits(scope: Scope, *rules: Rule, total: int | None = None) -> QuotaRules:
+    return QuotaRules(total=total, rules=tuple((scope, rule) for rule in rules))
 
 
 def rule(scope: Scope, pattern: str, most: int, *, together: bool = False, until: datetime | None = None) -> Rule:
     return Rule.parse(scope, pattern, most=most, together=together, until=until)
 
 
-def quotas(limits: Limits, *, caller: Caller = ADA, request: LaunchRequest = REQUEST) -> tuple[Quota, ...]:
+def quotas(limits: QuotaRules, *, caller: Caller = ADA, request: LaunchRequest = REQUEST) -> tuple[Quota, ...]:
     return limits.quotas(caller, request, at=NOW)
 
 
@@ -59,7 +60,7 @@ def test_a_launch_without_a_repository_is_counted_for_none() -> None:
 
 
 def test_without_limits_there_is_nothing_to_keep_to() -> None:
-    assert quotas(Limits()) == ()
+    assert quotas(QuotaRules()) == ()
 
 
 def test_a_key_keeps_to_its_own_number_and_to_that_of_the_file() -> None:

@@ -1,0 +1,74 @@
+"""A quota: how many active launches there may be of one caller, repository or image, or in total.
+
+A launch is active while it is in progress or ready.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from hublaunch.launch.rules.glob import Glob
+from hublaunch.launch.rules.image import ImagePattern, ImageReference
+from hublaunch.launch.rules.networks import groups_of
+from hublaunch.launch.rules.repo import RepoPattern
+
+
+class Scope(StrEnum):
+    """What launches are counted by."""
+
+    CALLER = "caller"
+    REPOSITORY = "repository"
+    IMAGE = "image"
+    TOTAL = "total"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quota:
+    """At most so many active launches of one name, of a network of callers, of a pattern's names, or else in all."""
+
+    scope: Scope
+    most: int
+    name: str | None = None
+    network: str | None = None
+    """As `networks.py` names it."""
+    pattern: str | None = None
+
+    @property
+    def is_of_several(self) -> bool:
+        """Whether launches of several names count together."""
+        return self.network is not None or self.pattern is not None
+
+    def counts(self, name: str) -> bool:
+        """Whether launches of this name count."""
+        if self.network is not None:
+            return any(group.name == self.network for group in groups_of(name))
+        return name == self.name or (self.pattern is not None and matches(self.scope, self.pattern, name))
+
+
+def matches(scope: Scope, pattern: str, name: str) -> bool:
+    """Whether the pattern matches this name; ValueError with the reason if it is not a pattern."""
+    if scope is Scope.IMAGE:
+        registry, _, repository = name.partition("/")
+        image = ImageReference(registry=registry, repository=repository, tag=None, digest=None)
+        return _image_pattern(pattern).matches(image)
+    if scope is Scope.REPOSITORY:
+        return _repo_pattern(pattern).allows(name)
+    return _caller_pattern(pattern).matches(name)
+
+
+@lru_cache(maxsize=4096)
+def _image_pattern(pattern: str) -> ImagePattern:
+    parsed = ImagePattern.parse(pattern)
+    if parsed.tag is not None or parsed.digest is not None:
+        raise ValueError("must have neither tag nor digest, as an image counts with all of them")
+    return parsed
+
+
+@lru_cache(maxsize=4096)
+def _repo_pattern(pattern: str) -> RepoPattern:
+    return RepoPattern.parse(pattern.lower())
+
+
+@lru_cache(maxsize=4096)
+def _caller_pattern(pattern: str) -> Glob:
+    return Glob(pattern)

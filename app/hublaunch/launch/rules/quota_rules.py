@@ -1,0 +1,77 @@
+"""The operator's rules for quotas, and the quotas that they give for a launch.
+
+Launches are counted by name: by the caller's name in the queue, by the repository in lower case, and by the image
+without tag and digest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.rules.networks import caller_name, groups_of
+from hublaunch.launch.rules.quota import Quota, Scope, matches
+
+_EXAMPLE = "example.org/a"
+
+
+def counted_as(caller: Caller, request: LaunchRequest) -> Mapping[Scope, str]:
+    """Return the names by which a launch is counted. Without a repository, it counts for none."""
+    names = {Scope.CALLER: caller_name(caller.kind, caller.key), Scope.IMAGE: request.image_reference.name}
+    if request.repo_url:
+        names[Scope.REPOSITORY] = request.repo_name.lower()
+    return names
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """A number for what a pattern matches: for each name by itself, or for all of them together."""
+
+    pattern: str
+    most: int
+    together: bool = False
+    until: datetime | None = None
+    """From then on it is as if it were not there."""
+
+    @classmethod
+    def parse(
+        cls, scope: Scope, pattern: str, *, most: int, together: bool = False, until: datetime | None = None
+    ) -> Self:
+        """ValueError says what keeps the pattern from being one."""
+        matches(scope, pattern, _EXAMPLE)
+        return cls(pattern=pattern, most=most, together=together, until=until)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuotaRules:
+    """The operator's numbers. Of the rules of one scope the first that matches, and is not over, decides alone.
+
+    A number for each caller by itself is one for the networks around the caller too, as often as those count.
+    """
+
+    total: int | None = None
+    rules: tuple[tuple[Scope, Rule], ...] = ()
+
+    def quotas(self, caller: Caller, request: LaunchRequest, *, at: datetime) -> tuple[Quota, ...]:
+        """What such a launch has to keep to at this time, an API key's own number among it."""
+        names, quotas = counted_as(caller, request), []
+        if caller.max_active is not None:
+            quotas.append(Quota(scope=Scope.CALLER, most=caller.max_active, name=names[Scope.CALLER]))
+        for scope, name in names.items():
+            rule = self._rule(scope, name, at)
+            if rule is not None and rule.together:
+                quotas.append(Quota(scope=scope, most=rule.most, pattern=rule.pattern))
+            elif rule is not None:
+                quotas.append(Quota(scope=scope, most=rule.most, name=name))
+                networks = groups_of(name)[1:] if scope is Scope.CALLER else ()
+                quotas += [Quota(scope=scope, most=rule.most * one.share, network=one.name) for one in networks]
+        if self.total is not None:
+            quotas.append(Quota(scope=Scope.TOTAL, most=self.total))
+        return tuple(quotas)
+
+    def _rule(self, scope: Scope, name: str, at: datetime) -> Rule | None:
+        for of_scope, rule in self.rules:
+            if of_scope is scope and (rule.until is None or at < rule.until) and matches(scope, rule.pattern, name):
+                return rule
+        return None
