@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from hublaunch.api.access_log import request_id
-from hublaunch.launch.log_context import attempt_at_hand
+from hublaunch.launch.log_context import current_attempt
 from tests.support.served import BODY, Service
 
 
@@ -18,7 +18,7 @@ async def test_what_is_logged_of_a_request_is_not_about_the_launch_of_the_one_be
     about: dict[str | None, bool] = {}
 
     def note(_: logging.LogRecord) -> bool:
-        about[request_id.get()] = attempt_at_hand.get() is not None
+        about[request_id.get()] = current_attempt.get() is not None
         return True
 
     logging.getLogger("hublaunch.wiring.access").addFilter(note)

@@ -139,7 +139,7 @@ async def in_queue(store: GatedStore) -> AsyncIterator[tuple[Feed, Launch, Follo
     feed = Feed(store, idle_s=IDLE_S)
     async with aclosing(feed.follow(launch.id)) as following:
         await anext(following)
-        feed.tell_positions({launch.id: SECOND})
+        feed.publish_positions({launch.id: SECOND})
         assert await anext(following) == SECOND
         yield feed, launch, following
 
@@ -167,7 +167,7 @@ async def test_a_place_in_queue_falls_to_0_though_the_queue_was_looked_at_meanwh
     store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
     feed, launch, following = in_queue
-    feed.tell_positions({})
+    feed.publish_positions({})
     await store.append(launch, PULLING)
 
     assert await anext(following) == ADMITTED
@@ -197,7 +197,7 @@ async def test_a_place_that_is_told_late_is_not_passed_on(
 ) -> None:
     feed, launch, following = in_queue
     await store.append(launch, PULLING)
-    feed.tell_positions({launch.id: FIRST})
+    feed.publish_positions({launch.id: FIRST})
 
     assert await anext(following) == ADMITTED
     assert await phases(following) == [Status.LAUNCHING]
@@ -213,7 +213,7 @@ async def test_a_launch_that_is_back_in_queue_has_a_place_again_and_falls_to_0_a
     assert await phases(following) == [Status.LAUNCHING]
 
     await store.append(launch, Step(phase=Status.WAITING, progress=None, message="JupyterHub is at its limit"))
-    feed.tell_positions({launch.id: FIRST})
+    feed.publish_positions({launch.id: FIRST})
     assert await phases(following) == [Status.WAITING]
     assert await anext(following) == FIRST
     await store.append(launch, PULLING)
@@ -225,22 +225,22 @@ async def test_there_is_a_line_to_see_while_a_launch_that_is_followed_stands_in_
     store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
     feed, launch, _ = in_queue
-    seen = [feed.see_a_queue]
+    seen = [feed.any_in_queue]
     await store.append(launch, PULLING)
 
-    assert [*seen, feed.see_a_queue] == [True, False]
+    assert [*seen, feed.any_in_queue] == [True, False]
 
 
 async def test_there_is_no_line_to_see_before_anybody_follows(store: GatedStore) -> None:
     feed = Feed(store, idle_s=60)
     await accepted(store)
 
-    assert not feed.see_a_queue
+    assert not feed.any_in_queue
 
 
 async def test_there_is_no_line_to_see_once_nobody_follows(in_queue: tuple[Feed, Launch, Following]) -> None:
     feed, _, following = in_queue
-    seen = [feed.see_a_queue]
+    seen = [feed.any_in_queue]
     await following.aclose()
 
-    assert [*seen, feed.see_a_queue] == [True, False]
+    assert [*seen, feed.any_in_queue] == [True, False]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hublaunch.hub.client import HubClient
-from hublaunch.launch.log_context import attempt_at_hand
+from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Caller, Launch, LaunchRequest
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
@@ -29,7 +29,7 @@ class Lines(logging.Handler):
         self.said: list[tuple[str, str | None]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        attempt = attempt_at_hand.get()
+        attempt = current_attempt.get()
         self.said.append((record.getMessage(), attempt.launch_id if attempt else None))
 
     def launches_of(self, words: str) -> set[str | None]:
@@ -68,10 +68,10 @@ async def test_of_a_look_up_that_fails(hub: FakeHub, client: HubClient, store: S
         await core.idle()
         hub.fail_on("get_user", status=403, message="no", times=math.inf)
 
-        await core.reaper._look_up_ready_ones()
+        await core.reaper._check_ready_launches()
 
-    assert lines.launches_of("is looked up later") == {launch.id for launch in launches}
-    assert attempt_at_hand.get() is None
+    assert lines.launches_of("could not be checked") == {launch.id for launch in launches}
+    assert current_attempt.get() is None
 
 
 async def test_of_launches_that_are_taken_over(hub: FakeHub, client: HubClient, lines: Lines, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ async def test_of_launches_that_are_taken_over(hub: FakeHub, client: HubClient, 
     async with stored(tmp_path) as store, launching(hub, client, store) as core:
         await core.leases._adopt()
 
-    assert lines.launches_of("is to be brought to its end here") == {launch.id for launch in launches}
+    assert lines.launches_of("is adopted") == {launch.id for launch in launches}
 
 
 async def test_of_launches_that_somebody_else_has_taken_over(
@@ -97,4 +97,4 @@ async def test_of_launches_that_somebody_else_has_taken_over(
 
         await core.leases._drop_lost({})
 
-    assert lines.launches_of("another process has taken it over") == {launch.id for launch in launches}
+    assert lines.launches_of("another process has adopted it") == {launch.id for launch in launches}

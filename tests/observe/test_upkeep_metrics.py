@@ -62,7 +62,7 @@ async def test_a_user_that_outlived_the_server_is_an_orphan_found_and_reaped(
     async with process(tmp_path) as (store, before), launching(hub, client, store, cull_after_s=0) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         await hub.stop_server(launch.attempt.username, "", remove=False)
-        assert not await core.reaper.stands(launch)
+        assert not await core.reaper.has_server(launch)
 
     async with process(tmp_path) as (store, metrics), launching(hub, client, store) as core:
         await core.idle()

@@ -162,7 +162,7 @@ async def test_a_follower_gets_what_no_notice_told_of(
         launch = await accepted(store)
         feed = Feed(other, idle_s=60)
         following = asyncio.create_task(follow(feed, launch))
-        keeping_up = asyncio.create_task(feed.keep_up(every_s=0.05))
+        keeping_up = asyncio.create_task(feed.poll(every_s=0.05))
 
         await store.append(launch, PULLING)
         await store.append(launch, READY)
@@ -188,7 +188,7 @@ async def test_looking_goes_on_when_the_database_did_not_answer_once(
         cut_connections(postgres, url)
         background, failed = Background(), asyncio.Event()
         background.on_end(lambda _: failed.set())
-        async with background.running("feed", partial(feed.keep_up, every_s=0.05)):
+        async with background.running("feed", partial(feed.poll, every_s=0.05)):
             next_ones = asyncio.ensure_future(anext(following))
             await failed.wait()
 

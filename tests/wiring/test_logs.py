@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hublaunch.api.access_log import request_id
-from hublaunch.launch.log_context import attempt_at_hand
+from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Attempt
 from hublaunch.wiring.logs import Lines
 
@@ -123,7 +123,7 @@ def test_a_line_for_people_ends_in_what_it_is_about_and_does_not_say() -> None:
     record = logging.LogRecord("hublaunch.x", logging.INFO, "", 0, "launch 01M8 is ready", (), None)
 
     def line_of_a_request() -> str:
-        attempt_at_hand.set(Attempt(launch_id="01M8", number=2, username="ada"))
+        current_attempt.set(Attempt(launch_id="01M8", number=2, username="ada"))
         request_id.set("from-a-proxy")
         return Lines("%(message)s").format(record)
 

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hublaunch.launch.errors import InternalError
-from hublaunch.launch.log_context import attempt_at_hand
+from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Problem
 
 log = logging.getLogger("hublaunch.wiring.access")
@@ -69,7 +69,7 @@ class Requests:
         state["request_id"] = own_id = _id_of(scope)
         scope["send_body"] = send
         request_id.set(own_id)
-        attempt_at_hand.set(None)  # a request that was pipelined begins in the context of the one before it
+        current_attempt.set(None)  # a request that was pipelined begins in the context of the one before it
         listeners: Sequence[RequestListener] = state.get("request_listeners", ())
         tell_end = [begin(scope) for begin in listeners]
 

@@ -1,4 +1,4 @@
-"""What the running task is about, for the lines of a log and for traces. Nothing that is done may depend on it."""
+"""The log context: which attempt the running task works on, for log lines and traces. Nothing may depend on it."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -6,15 +6,15 @@ from contextvars import ContextVar
 
 from hublaunch.launch.model import Attempt
 
-attempt_at_hand: ContextVar[Attempt | None] = ContextVar("attempt_at_hand", default=None)
-"""The attempt, and with it the launch, that is being worked on; None where it is none, or several."""
+current_attempt: ContextVar[Attempt | None] = ContextVar("current_attempt", default=None)
+"""The attempt, and so the launch, that the task works on; None if it works on none or on several."""
 
 
 @contextmanager
-def about(attempt: Attempt) -> Generator[None]:
-    """While it lasts, what is logged is about this attempt: for a task that has to do with several."""
-    before = attempt_at_hand.set(attempt)
+def working_on(attempt: Attempt) -> Generator[None]:
+    """Make this the current attempt within the context, in a task that works on several."""
+    before = current_attempt.set(attempt)
     try:
         yield
     finally:
-        attempt_at_hand.reset(before)
+        current_attempt.reset(before)

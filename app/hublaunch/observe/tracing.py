@@ -29,7 +29,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from hublaunch.launch.changes import Accepted, Adopted, Change
-from hublaunch.launch.log_context import attempt_at_hand
+from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Event, Launch, Status
 from hublaunch.observe.trace_ids import Ids, accepted_at, attempt_ids, launch_ids
 
@@ -176,7 +176,7 @@ class Tracing:
         Below the attempt at hand, or the request to the API. What is asked for neither, as now and then for the Hub's
         health, is no part of a trace.
         """
-        attempt, context = attempt_at_hand.get(), None
+        attempt, context = current_attempt.get(), None
         if attempt is not None:
             context = _below(self._context(*attempt_ids(attempt.launch_id, attempt.number)))
         elif not get_current_span().get_span_context().is_valid:

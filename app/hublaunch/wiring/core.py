@@ -11,9 +11,9 @@ from hublaunch.launch.acceptance.quota_reclaim import QuotaReclaim
 from hublaunch.launch.acceptance.reuse import ExistingLaunches
 from hublaunch.launch.acceptance.service import LaunchService
 from hublaunch.launch.course.admission import Admission
-from hublaunch.launch.course.course import Course, Terms
 from hublaunch.launch.course.lease import Leases
-from hublaunch.launch.course.reaper import Keeping, Reaper
+from hublaunch.launch.course.reaper import Reaper, Retention
+from hublaunch.launch.course.runner import Runner, Terms
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules.policy import Policy
 from hublaunch.launch.rules.queue_order import weight_of
@@ -58,7 +58,7 @@ async def open_core(
         most=settings.max_concurrent_spawns,
         weight=weight,
         guard=parts.guard,
-        watchers=parts.feed,
+        followers=parts.feed,
         pace=pace,
     )
     terms = Terms(
@@ -68,15 +68,14 @@ async def open_core(
         entry=entry_of(settings),
         settled_s=settled_s,
     )
-    course = Course(store=store, hub=hub, admission=admission, terms=terms, hub_version=hub_version, pace=pace)
-    keeping = Keeping(cull_after_s=settings.cull_after_s, retention_s=settings.retention)
-    reaper = Reaper(store=store, hub=hub, keeping=keeping, pace=pace)
+    runner = Runner(store=store, hub=hub, admission=admission, terms=terms, hub_version=hub_version, pace=pace)
+    retention = Retention(cull_after_s=settings.cull_after_s, retention_s=settings.retention)
+    reaper = Reaper(store=store, hub=hub, retention=retention, pace=pace)
     async with (
         Leases(
             store=store,
-            course=course,
+            runner=runner,
             admission=admission,
-            lease_s=settings.lease_s,
             clock=parts.clock,
             pace=pace,
         ) as leases,

@@ -11,7 +11,7 @@ from structlog.typing import EventDict
 
 from hublaunch.api.access_log import ACCESS_FIELDS, request_id
 from hublaunch.api.middleware import ShortWords
-from hublaunch.launch.log_context import attempt_at_hand
+from hublaunch.launch.log_context import current_attempt
 
 LINE_MAX = 2000
 TRACEBACK_MAX = 20_000
@@ -45,7 +45,7 @@ def _one_line(text: str) -> str:
 def _about() -> dict[str, str | int]:
     """The launch, the attempt and the request that are at hand, as far as there are any."""
     about: dict[str, str | int] = {}
-    if attempt := attempt_at_hand.get():
+    if attempt := current_attempt.get():
         about |= {"launch_id": attempt.launch_id, "attempt": attempt.number}
     if given := request_id.get():
         about["request_id"] = given

@@ -79,6 +79,6 @@ async def open_parts(
         )
         if shared:
             await stack.enter_async_context(background.running("notices", store.listen))
-            await stack.enter_async_context(background.running("feed", partial(feed.keep_up, every_s=pace.poll_log_s)))
+            await stack.enter_async_context(background.running("feed", partial(feed.poll, every_s=pace.poll_log_s)))
         parts = Parts(store=store, hub=hub, feed=feed, guard=guard, clock=clock, background=background)
         yield parts, observers

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from hublaunch.hub.client import HubClient
-from hublaunch.launch.course.busy import pause_s
 from hublaunch.launch.course.progress import EVENTS_MAX
-from hublaunch.launch.course.requeue import TURNS_MAX
+from hublaunch.launch.course.requeue import REQUEUES_MAX, pause_after
 from hublaunch.launch.errors import HubBusy, QueueFull
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status, Step
 from hublaunch.launch.rules.guard import Failing, Guard
@@ -161,7 +160,7 @@ class Hasty(SqlLaunchStore):
     async def put_back(self, launch: Launch, step: Step, **line: Any) -> None:
         await super().put_back(launch, step, **line)
         through = await self.admit(most=9, weight=lambda _: 1.0, guard=UNGUARDED)
-        self.core.admission.tell(through.admitted)
+        self.core.admission.resume(through.admitted)
 
 
 async def test_a_launch_that_is_back_in_queue_is_told_of_the_very_next_admission(
@@ -186,7 +185,7 @@ class Late(SqlLaunchStore):
     async def put_back(self, launch: Launch, step: Step, **line: Any) -> None:
         held = await self.hold()
         await super().put_back(launch, step, **line)
-        self.core.admission.tell(one.admitted for one in held if one.admitted is not None)
+        self.core.admission.resume(one.admitted for one in held if one.admitted is not None)
 
 
 async def test_a_launch_that_is_back_in_queue_does_not_take_late_news_of_its_last_admission_for_the_next(
@@ -203,7 +202,7 @@ async def test_a_launch_that_is_back_in_queue_does_not_take_late_news_of_its_las
         told = [event for event in await store.events(ready.id, after=0) if event.attempt == 1]
 
     busy = [event.at for event in told if event.message.startswith("JupyterHub is at its limit")]
-    again = [event.at for event in told if event.message == "Asking JupyterHub for a server once more"]
+    again = [event.at for event in told if event.message == "Asking JupyterHub for a server again"]
     assert ready.status is Status.READY
     assert [(then - at).total_seconds() >= 1 for at, then in zip(busy, again, strict=True)] == [True, True]
 
@@ -251,7 +250,7 @@ def test_the_turns_of_a_launch_at_a_full_hub_store_fewer_events_than_an_attempt_
     waited, turns = 0.0, 0
     while waited < max_wait_s:
         turns += 1
-        waited += pause_s(hasty, turns, default_s=15, most_s=max(15, max_wait_s / TURNS_MAX))
+        waited += pause_after(hasty, turns, default_s=15, longest_s=max(15, max_wait_s / REQUEUES_MAX))
 
     assert 2 * turns < EVENTS_MAX
 

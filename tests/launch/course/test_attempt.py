@@ -12,8 +12,7 @@ import pytest
 
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
-from hublaunch.launch.course import spawn
-from hublaunch.launch.course.attempt import Entry, run
+from hublaunch.launch.course.attempt import Entry, resume, run
 from hublaunch.launch.course.cleanup import Traces, clean_up
 from hublaunch.launch.errors import (
     HubForbidden,
@@ -30,13 +29,14 @@ from hublaunch.launch.errors import (
 )
 from hublaunch.launch.model import Attempt, Event, LaunchRequest, Status, Step
 from hublaunch.launch.pace import Pace
+from hublaunch.launch.ports import Server
 from hublaunch.settings import Settings
 from tests.fakes.front import front
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.pace import QUICK
 
 ATTEMPT = Attempt(launch_id="01JDB9Z3N8Q4V7R2M5X6C1T0YK", number=1, username="alice")
-EVERYTHING = Traces.of_unknown_course(minted=True)
+EVERYTHING = Traces.unknown(mints_token=True)
 REQUEST = LaunchRequest(image="quay.io/a/b", repo_url="https://example.org/a/b", extra_args={"binder_ref_url": "x"})
 
 
@@ -194,7 +194,15 @@ async def test_what_the_log_has_of_another_process_explains_the_failure(
     await hub.start_server("alice", "", {})
 
     with pytest.raises(NoRoom):
-        await spawn.Spawn(ATTEMPT, hub=client, record=attempted.record, traces=Traces(), told=[told]).follow()
+        await resume(
+            ATTEMPT,
+            Server(name="", ready=False, pending="spawn", url=""),
+            [told],
+            hub=client,
+            entry=Entry(token_mode="none", token_lifetime_s=60),
+            record=attempted.record,
+            traces=Traces(),
+        )
 
 
 @pytest.mark.parametrize("slow_spawn_timeout", [0, 10])
@@ -506,7 +514,7 @@ async def test_where_no_token_was_made_the_scope_servers_is_enough_to_clean_up(h
     theirs = replace(ATTEMPT, creates_user=False)
     await client.start_server("alice", "", {"image": REQUEST.image, "repo_url": REQUEST.repo_url})
 
-    await clean_up(theirs, REQUEST, client, traces=Traces.of_unknown_course(minted=False))
+    await clean_up(theirs, REQUEST, client, traces=Traces.unknown(mints_token=False))
 
     assert hub.active_servers == set()
     assert "alice" in hub.users

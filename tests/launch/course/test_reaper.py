@@ -32,7 +32,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
 
 async def look_up(core: Launching) -> None:
     for launch in await core.store.ready_to_look_up(every_s=0, limit=99):
-        await core.reaper.stands(launch)
+        await core.reaper.has_server(launch)
 
 
 async def until(core: Launching, launch: Launch, status: Status) -> Launch:

@@ -4,7 +4,7 @@ from hublaunch.launch.acceptance.account import Accounts
 from hublaunch.launch.acceptance.hook import PreLaunchHook
 from hublaunch.launch.acceptance.reuse import ExistingLaunches
 from hublaunch.launch.course.admission import Admission
-from hublaunch.launch.log_context import attempt_at_hand
+from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Attempt, Caller, LaunchRequest
 from hublaunch.launch.ports import Only
 from hublaunch.launch.rules.policy import Policy
@@ -42,7 +42,7 @@ class Checks:
         # Read before the Hub is asked: what is ready by then and no longer runs at the Hub is replaced by this launch.
         ready = await self._existing.ready_on(username, caller) if username is not None else ()
         first = await self._accounts.first_attempt(launch_id, request, caller)
-        attempt_at_hand.set(first)
+        current_attempt.set(first)
         await self._existing.mark_replaced(ready, first)
         if self._hook is not None:
             await self._hook.check(request.image, first.username, first.server_name, request.repo_url)

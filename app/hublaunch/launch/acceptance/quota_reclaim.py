@@ -76,7 +76,7 @@ class QuotaReclaim:
             launches = await self._store.holders(quota, every_s=every_s, but=seen, limit=_BATCH)
             if not launches:
                 break
-            running = [await self._reaper.stands(launch) for launch in launches]
+            running = [await self._reaper.has_server(launch) for launch in launches]
             if not all(running):
                 return True
             seen += [launch.id for launch in launches]

@@ -67,7 +67,7 @@ class ExistingLaunches:
             if launch.request != request or launch.cancel_requested_at is not None:
                 continue
             is_fresh = launch.status is Status.READY and launch.created_at > since
-            if launch.is_under_way or (is_fresh and await self._reaper.stands(launch)):
+            if launch.is_under_way or (is_fresh and await self._reaper.has_server(launch)):
                 return launch
         return None
 
@@ -89,7 +89,7 @@ class ExistingLaunches:
         token_expires_at = launch.last_event.token_expires_at
         if token_expires_at is not None and token_expires_at <= datetime.now(UTC):
             return False
-        server = await self._reaper.server(launch)
+        server = await self._reaper.find_server(launch)
         return server is not None and server.ready
 
 

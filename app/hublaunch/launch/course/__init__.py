@@ -1,1 +1,1 @@
-"""The course of a launch: from its acceptance to its end, and the clean-up after it."""
+"""The course of a launch, from its acceptance to its end, and the clean-up after it."""

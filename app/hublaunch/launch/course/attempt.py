@@ -1,13 +1,20 @@
-"""One attempt of a launch, from user to ready. Start reading here."""
+"""One attempt of a launch at the Hub, from the user to the ready server. Start reading here.
+
+`run` is the whole story. Its parts: `spawn.py` starts the server and follows it, `progress.py` records what the Hub
+says, `cleanup.py` deletes what a failed attempt has created. `runner.py` decides whether another attempt follows.
+"""
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from hublaunch.launch.course.cleanup import Traces
+from hublaunch.launch.course.progress import Record, SpawnLog
+from hublaunch.launch.course.requeue import wait_without_queue
 from hublaunch.launch.course.spawn import Spawn, WaitInQueue
 from hublaunch.launch.model import Attempt, Event, LaunchRequest, Status, Step
 from hublaunch.launch.pace import Pace
@@ -17,10 +24,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 ASKING = "Asking JupyterHub for a server"
-"""The first step of every attempt; those after it are the Hub's."""
-
-Record = Callable[[Step], Awaitable[object]]
-"""Takes a step and returns once it is stored; only then may what follows from it be done."""
+"""The first step of every attempt, before the first call to the Hub."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +32,8 @@ class Entry:
     """How visitors get into their servers."""
 
     token_mode: Literal["hub", "user_options", "none"]
-    """`none`: by their own login at the Hub, so that no token is made for them."""
+    """`hub`: by a token that the Hub makes. `user_options`: by a token that hublaunch makes and the spawner passes to
+    the server. `none`: by their own login at the Hub."""
     token_lifetime_s: int
 
 
@@ -49,44 +54,42 @@ async def run(
     wait_in_queue: WaitInQueue | None = None,
     pace: Pace = Pace(),
 ) -> None:
-    """Get a ready server from the Hub, recording each step; the last one is `ready`.
+    """Get a ready server from the Hub, and record each step. The last step is `ready`.
 
-    The user first; then the visitor's token, the start of the server and its progress side by side; then the server
-    itself is asked. Raises a LaunchError as soon as one of them cannot succeed. After an error or a cancellation
-    `clean_up` deletes what `traces`, in which each creation is noted, says may exist at the Hub. At the Hub's 429
-    `wait_in_queue` is called, and the server is requested again once it returns. Without it, the Hub's wait applies.
+    First the user is created. Then the visitor's token is made while the server starts and its progress is followed.
+    At the end the server itself is asked, as the Hub's `ready` alone proves nothing.
+
+    Raises a LaunchError as soon as one of these cannot succeed. `traces` notes whatever may have been created at the
+    Hub, before each request: after an error or a cancellation pass them to `clean_up`. When the Hub answers 429,
+    `wait_in_queue` is awaited, and the server is requested again. Without it, the attempt waits as the Hub says.
     """
     await record(Step(phase=Status.LAUNCHING, progress=0, message=ASKING))
     asked_at = asyncio.get_running_loop().time()
     if attempt.creates_user:
         with traces.leaving("user"):
             await hub.create_user(attempt.username)
-    answers_in_s = asyncio.get_running_loop().time() - asked_at
-    user_options = {**request.extra_args, "image": request.image, "repo_url": request.repo_url}
-    spawn = Spawn(
-        attempt,
-        hub=hub,
-        record=record,
-        traces=traces,
-        image=request.image,
-        wait_in_queue=wait_in_queue,
-        answers_in_s=answers_in_s,
-        pace=pace,
+    hub_answers_in_s = asyncio.get_running_loop().time() - asked_at
+    spawn = Spawn(attempt, hub=hub, traces=traces, log=SpawnLog(record, image=request.image), pace=pace)
+    start = partial(
+        spawn.run,
+        wait_in_queue=wait_in_queue or partial(wait_without_queue, record=record, pace=pace),
+        hub_answers_in_s=hub_answers_in_s,
     )
+    user_options = {**request.extra_args, "image": request.image, "repo_url": request.repo_url}
     if entry.token_mode == "hub":
-        credential, url = await _both(_mint(attempt, hub, entry, traces), spawn.run(user_options))
+        credential, url = await _both(_mint(attempt, hub, entry, traces), start(user_options))
     elif entry.token_mode == "user_options":
         credential = _Credential(token=secrets.token_urlsafe(32))
-        url = await spawn.run({**user_options, "token": credential.token})
+        url = await start({**user_options, "token": credential.token})
     else:
-        credential, url = _Credential(), await spawn.run(user_options)
+        credential, url = _Credential(), await start(user_options)
     await _record_ready(attempt, spawn, url, credential, record=record)
 
 
-async def go_on(
+async def resume(
     attempt: Attempt,
     server: Server,
-    told: Sequence[Event],
+    past_events: Sequence[Event],
     *,
     hub: Hub,
     entry: Entry,
@@ -94,18 +97,18 @@ async def go_on(
     traces: Traces,
     pace: Pace = Pace(),
 ) -> None:
-    """Go on with an attempt that another process began, and whose `server` stands at the Hub, starting or ready.
+    """Continue an attempt that another process began, and whose `server` the Hub has, starting or ready.
 
-    Nothing is started: its progress is followed beyond what was `told`, and the visitor's token, which was lost with
-    that process, is made anew. Otherwise as `run`.
+    Starts nothing. The progress is followed beyond `past_events`, the attempt's stored events. The visitor's token was
+    lost with the other process, so it is revoked and made anew. Otherwise as `run`.
     """
     options = server.user_options or {}
-    image = str(options.get("image", ""))
-    spawn = Spawn(attempt, hub=hub, record=record, traces=traces, image=image, told=told, pace=pace)
+    log = SpawnLog(record, image=str(options.get("image", "")), past_events=past_events)
+    spawn = Spawn(attempt, hub=hub, traces=traces, log=log, pace=pace)
     if entry.token_mode == "hub":
-        credential, url = await _both(_mint_anew(attempt, hub, entry, traces), spawn.follow())
+        credential, url = await _both(_mint_again(attempt, hub, entry, traces), spawn.follow())
     else:
-        # BinderHub's way: the Hub keeps the token among what the server was started with.
+        # As with BinderHub, the Hub keeps the token among the options that the server was started with.
         token = options.get("token") if entry.token_mode == "user_options" else None
         credential, url = _Credential(token=token), await spawn.follow()
     await _record_ready(attempt, spawn, url, credential, record=record)
@@ -134,13 +137,13 @@ async def _mint(attempt: Attempt, hub: Hub, entry: Entry, traces: Traces) -> _Cr
     return _Credential(token=minted.token, expires_at=minted.expires_at)
 
 
-async def _mint_anew(attempt: Attempt, hub: Hub, entry: Entry, traces: Traces) -> _Credential:
+async def _mint_again(attempt: Attempt, hub: Hub, entry: Entry, traces: Traces) -> _Credential:
     await hub.revoke_tokens(attempt.username, note=attempt.token_note)
     return await _mint(attempt, hub, entry, traces)
 
 
 async def _both(beside: Coroutine[Any, Any, A], work: Coroutine[Any, Any, B]) -> tuple[A, B]:
-    """Both results; the first error of either cancels the other and is raised as it is."""
+    """Return both results. The first error of either cancels the other, and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(beside)

@@ -1,4 +1,4 @@
-"""What an attempt may have left at the Hub, and its deletion: servers first, then the user."""
+"""Clean-up: delete what an attempt may have left at the Hub, its server first and then the user."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,10 +15,10 @@ _Thing = Literal["user", "server", "token"]
 
 @dataclass(slots=True)
 class Traces:
-    """What an attempt may have left at the Hub, as far as the Hub's answers tell.
+    """What an attempt may have left at the Hub.
 
-    A thing counts as left from before its request until the Hub has refused the request or it is known that the request
-    was not sent. So a call that was cancelled or not answered leaves a trace.
+    A trace is set before the request that creates the thing. It is removed only if the Hub refuses the request, or if
+    the request was certainly not sent. So a call that was cancelled or got no answer leaves a trace.
     """
 
     user: bool = False
@@ -28,18 +28,18 @@ class Traces:
     token: bool = False
 
     @classmethod
-    def of_unknown_course(cls, *, minted: bool) -> "Traces":
-        """Of an attempt whose answers from the Hub nobody here has seen; `minted`: whether it makes tokens."""
-        return cls(user=True, server=True, named_server=True, token=minted)
+    def unknown(cls, *, mints_token: bool) -> "Traces":
+        """Return every trace that an attempt of another process may have left; `mints_token`: whether it makes one."""
+        return cls(user=True, server=True, named_server=True, token=mints_token)
 
     def leaving(self, what: _Thing) -> "_Leaving":
-        """Around the request that creates this."""
+        """Return a context manager for the request that creates this thing."""
         return _Leaving(self, what)
 
 
 @dataclass(slots=True)
 class _Leaving:
-    """A context manager as a class: a generator costs a launch several times as many calls."""
+    """A context manager written as a class, as a generator makes several times as many calls for each launch."""
 
     traces: Traces
     what: _Thing
@@ -58,14 +58,14 @@ class _Leaving:
 
 
 async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, traces: Traces, pace: Pace = Pace()) -> None:
-    """Return once nothing that the attempt created is left at the Hub; safe to repeat.
+    """Return once nothing that the attempt created is left at the Hub. Safe to repeat.
 
-    Without traces the Hub is asked nothing. Of a user who was there before, only a server that is the attempt's is
-    stopped: started when the attempt's became ready, or before that with what the launch asks for. Tokens are revoked
-    by the attempt's note.
+    Without traces the Hub is not asked at all. A temporary user is deleted with all servers. Of a user who existed
+    before, only the attempt's own server is stopped: the one that it made ready, or before that one with the image and
+    repository that the launch asks for. Tokens are revoked by the attempt's note.
 
-    Waits as long as the Hub needs, also for a Hub that is down: the caller's timeout or cancellation ends it, and what
-    was not deleted by then still stands. HubRefused if the Hub does not let this service delete it.
+    Waits as long as the Hub needs, also while the Hub is down: limit it by a timeout or cancel it, and whatever was not
+    deleted by then stays. HubRefused if the Hub does not let this service delete something.
     """
     if attempt.creates_user:
         if traces.user:
@@ -78,8 +78,8 @@ async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, traces
         await _until(lambda: _revoke(attempt, hub), pace)
 
 
-def was_asked_for(server: Server, request: LaunchRequest) -> bool:
-    """Whether a server was started with what the launch asks for; False if the Hub does not tell."""
+def matches_request(server: Server, request: LaunchRequest) -> bool:
+    """Return whether a server was started with the request's image and repository; False if the Hub does not tell."""
     options = server.user_options or {}
     return (options.get("image"), options.get("repo_url")) == (request.image, request.repo_url)
 
@@ -99,14 +99,14 @@ async def _stop_own(attempt: Attempt, request: LaunchRequest, hub: Hub, traces: 
 
 def _is_own(server: Server, attempt: Attempt, request: LaunchRequest) -> bool:
     if attempt.server_started_at is None:
-        return was_asked_for(server, request)
-    return server.is_the_one_of(attempt)
+        return matches_request(server, request)
+    return server.belongs_to(attempt)
 
 
 async def _delete_user(username: str, hub: Hub) -> bool:
     if await hub.delete_user(username):
         return True
-    # A temporary user may have started named servers of its own, and the Hub deletes no user who has an active one.
+    # The Hub deletes no user with an active server, and the visitor may have started named servers.
     user = await hub.get_user(username)
     for name in user.servers if user else ():
         await hub.stop_server(username, name, remove=True)
@@ -118,15 +118,12 @@ async def _revoke(attempt: Attempt, hub: Hub) -> bool:
     return True
 
 
-async def _until(done: Callable[[], Awaitable[bool]], pace: Pace) -> None:
+async def _until(is_done: Callable[[], Awaitable[bool]], pace: Pace) -> None:
+    """Repeat a deletion until the Hub confirms it."""
     for pause_s in pace.ask_again_s.pauses():
-        if await _is_done(done):
-            return
+        try:
+            if await is_done():
+                return
+        except (HubUnavailable, HubBusy):
+            pass  # Only the Hub's word shows that the thing is gone, so ask again.
         await asyncio.sleep(pause_s)
-
-
-async def _is_done(done: Callable[[], Awaitable[bool]]) -> bool:
-    try:
-        return await done()
-    except (HubUnavailable, HubBusy):
-        return False  # It is asked again: what is left behind is only known to be gone once the Hub says so.

@@ -1,4 +1,4 @@
-"""Looks at what the Hub has of an attempt."""
+"""Inspection: what the Hub has of an attempt."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,29 +11,32 @@ from hublaunch.launch.ports import Hub, Server
 from hublaunch.launch.rules.causes import cause_of
 
 
-async def failure_of(hub: Hub, attempt: Attempt, told: Sequence[Event]) -> LaunchError | None:
-    """How the spawn of an attempt failed while nobody followed it; None if the Hub tells of none.
+async def find_server(hub: Hub, attempt: Attempt, *, pace: Pace) -> Server | None:
+    """Return the attempt's server, which may be starting, ready or stopping, or None if the Hub has none.
 
-    The Hub forgets a failure when it is asked for the server again. So the failure is this attempt's if its start was
-    sent.
+    Waits for a Hub that is down, without a limit.
+    """
+    pauses = pace.ask_again_s.pauses()
+    while True:
+        try:
+            user = await hub.get_user(attempt.username)
+        except HubUnavailable:
+            await asyncio.sleep(next(pauses))
+        else:
+            return user.servers.get(attempt.server_name) if user else None
+
+
+async def find_failure(hub: Hub, attempt: Attempt, past_events: Sequence[Event]) -> LaunchError | None:
+    """Return how the spawn failed while nobody followed it, or None if the Hub reports no failure.
+
+    The Hub forgets a failure when it is asked for the server again. So a failure is this attempt's if the attempt has
+    asked for its server.
     """
     try:
         async with aclosing(hub.progress(attempt.username, attempt.server_name)) as events:
             async for event in events:
                 if event.failed:
-                    return cause_of(event.message, [event.message for event in told])
+                    return cause_of(event.message, [event.message for event in past_events])
     except (NotStarting, HubUnavailable):
-        pass  # it knows of no spawn, or cannot say
+        pass  # The Hub knows of no spawn, or cannot say.
     return None
-
-
-async def standing_server(hub: Hub, username: str, server_name: str, *, pace: Pace) -> Server | None:
-    """What the Hub has of this server, starting, ready or stopping, as soon as the Hub can say; None if it has none."""
-    pauses = pace.ask_again_s.pauses()
-    while True:
-        try:
-            user = await hub.get_user(username)
-        except HubUnavailable:
-            await asyncio.sleep(next(pauses))
-        else:
-            return user.servers.get(server_name) if user else None

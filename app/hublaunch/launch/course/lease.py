@@ -1,4 +1,4 @@
-"""Which launches are this process's: each has a task here, for as long as the process keeps its lease."""
+"""Leases: which launches belong to this process, and the tasks that run them."""
 
 import asyncio
 import logging
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from hublaunch.launch.course.admission import Admission
-from hublaunch.launch.course.course import Course
+from hublaunch.launch.course.runner import Runner
 from hublaunch.launch.errors import Displaced, LaunchError
-from hublaunch.launch.log_context import about, attempt_at_hand
+from hublaunch.launch.log_context import current_attempt, working_on
 from hublaunch.launch.model import Caller, Launch
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Held, LaunchStore, LeaseLost
@@ -19,42 +19,37 @@ from hublaunch.launch.ports import Held, LaunchStore, LeaseLost
 log = logging.getLogger(__name__)
 
 ADOPT_MAX = 100
-"""Launches taken over in one transaction, so that no other write waits long behind it."""
-_RENEWALS_A_LEASE = 3
-_ROUND_MIN_S = 5.0
-"""What a round of renewing and taking over may take at least, however short the lease is."""
-_RELEASE_S = 5.0
+"""Launches adopted in one transaction, so that no other write waits long."""
+_RENEWALS_PER_LEASE = 3
+_STORE_TIMEOUT_S = 5.0
+"""The least time for a round of renewing and adopting, however short the lease, and the most for giving it up."""
 
 
 class LeaseClock:
     """How long this process may act for its launches, by its own clock.
 
-    A process that was frozen does on waking what it was about to do. So it asks here before each change at the Hub,
-    and finds that its time is over; the database would tell it too late.
+    A process that was frozen resumes with whatever it was about to do. So it asks this clock before each change at the
+    Hub, and finds that its lease is over. The database would tell it too late.
     """
 
     def __init__(self, lease_s: float, *, now: Callable[[], float] = time.monotonic) -> None:
-        """`now`: the time in seconds, by a clock that only ever goes forward."""
-        self._lease_s = lease_s
-        self._now = now
+        """`now` returns seconds of a clock that never goes back."""
+        self.lease_s = lease_s
+        self.now = now
         self._until = 0.0
 
-    def now(self) -> float:
-        """Return the time of this clock."""
-        return self._now()
-
     def renewed(self, asked_at: float) -> None:
-        """The lease was renewed by a request that was made at that time of this clock."""
-        self._until = asked_at + self._lease_s
+        """Note that the lease was renewed by a request made at `asked_at`, by this clock."""
+        self._until = asked_at + self.lease_s
 
     @property
     def has_run_out(self) -> bool:
-        return self._now() > self._until
+        return self.now() > self._until
 
     def check(self) -> None:
-        """LeaseLost once the lease has run out."""
+        """LeaseLost if the lease has run out."""
         if self.has_run_out:
-            raise LeaseLost("this process was not heard of for as long as its lease")
+            raise LeaseLost("this process has not renewed its lease in time")
 
 
 @dataclass(eq=False)
@@ -66,35 +61,27 @@ class _Run:
     task: asyncio.Task[None] = field(init=False)
 
     def cancel(self) -> None:
-        """Let the task break off what it does and carry out the cancellation; once, however often that is asked."""
+        """Interrupt the task, which then carries out the cancellation. Only the first call has an effect."""
         if not self.cancel_requested:
             self.cancel_requested = True
             self.task.cancel()
 
 
 class Leases:
-    """Brings launches to their ends, those accepted here and those that no living process has.
+    """Runs this process's launches, one task each, while it holds the lease.
 
-    Use it as a context manager, and have `run` go on within it. Leaving it ends every task, writes nothing of the
-    launches and stops nothing at the Hub: the lease is given up, and the next process goes on with them. A process that
-    dies keeps its launches for one lease time (`lease_s`); on SQLite, where its file shows that it is dead, until the
-    next one starts.
+    These are the launches accepted here, and those adopted because no living process has them. Use it as a context
+    manager, and have `run` running within it. Leaving it ends every task without writing anything about the launches or
+    stopping anything at the Hub. The lease is given up, and the next process continues. A process that dies keeps its
+    launches for one lease time; on SQLite, where a file lock shows that it is dead, until the next process starts.
     """
 
     def __init__(
-        self,
-        *,
-        store: LaunchStore,
-        course: Course,
-        admission: Admission,
-        lease_s: float,
-        clock: LeaseClock,
-        pace: Pace = Pace(),
+        self, *, store: LaunchStore, runner: Runner, admission: Admission, clock: LeaseClock, pace: Pace = Pace()
     ) -> None:
         self._store = store
-        self._course = course
+        self._runner = runner
         self._admission = admission
-        self._lease_s = lease_s
         self._clock = clock
         self._retry_s = pace.retry_launch_s
         self._runs: dict[str, _Run] = {}
@@ -112,37 +99,37 @@ class Leases:
         self._stopping = True
         await self._drop(list(self._runs.values()))
         try:
-            async with asyncio.timeout(_RELEASE_S):
+            async with asyncio.timeout(_STORE_TIMEOUT_S):
                 await self._store.release()
         except Exception:
-            log.exception("The lease could not be given up; others take the launches over when it has run out")
+            log.exception("The lease could not be given up; other processes adopt the launches when it has run out")
 
     def begin(self, launch: Launch) -> None:
         """Run a launch that was just accepted."""
-        self._begin(launch, self._course.run)
+        self._begin(launch, self._runner.run)
 
     async def cancel(self, launch_id: str, *, by: Caller | None = None) -> None:
-        """Have a launch cancelled by whoever has it, or by this process if nobody does; LaunchNotFound."""
+        """Have a launch cancelled by its owner, or by this process if it has none; LaunchNotFound."""
         await self._store.request_cancel(launch_id, by=by)
         if run := self._runs.get(launch_id):
             run.cancel()
-        self.wake()  # also for a run that was just about to end
+        self.wake()  # in case the run was about to end
 
     def wake(self) -> None:
-        """Look at once whether there is anything to do."""
+        """Check at once whether there is anything to do."""
         self._work.set()
 
     # --- the lease ----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Renew the lease before it runs out, and carry on with the launches of this process, until cancelled."""
+        """Renew the lease before it runs out, and keep a task for each launch of this process, until cancelled."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._lease_s / _RENEWALS_A_LEASE):
+                async with asyncio.timeout(self._clock.lease_s / _RENEWALS_PER_LEASE):
                     await self._work.wait()
             self._work.clear()
             try:
-                async with asyncio.timeout(max(self._lease_s, _ROUND_MIN_S)):
+                async with asyncio.timeout(max(self._clock.lease_s, _STORE_TIMEOUT_S)):
                     await self._carry_on(await self._renew())
                     await self._adopt()
             except Exception:
@@ -151,7 +138,7 @@ class Leases:
                 await self._drop(list(self._runs.values()))
 
     async def _renew(self) -> Sequence[Held]:
-        """Renew the lease. What was lost meanwhile is dropped before this process may change the Hub again."""
+        """Renew the lease. Lost launches are dropped before this process may change the Hub again."""
         asked_at = self._clock.now()
         held = await self._store.hold()
         await self._drop_lost({one.launch_id: one.fence for one in held})
@@ -159,7 +146,7 @@ class Leases:
         return held
 
     async def _drop_lost(self, held: Mapping[str, int]) -> None:
-        """All at once: until this is over the lease is not renewed."""
+        """Drop the tasks of lost launches, all at once: until this returns the lease is not renewed."""
         runs = [run for run in self._runs.values() if held.get(run.launch.id) != run.launch.fence]
         launches = await asyncio.gather(*(self._store.get(run.launch.id) for run in runs))
         lost = []
@@ -167,32 +154,32 @@ class Leases:
             if current is None or current.fence != run.launch.fence:
                 lost.append(run)
             elif current.is_displaced:  # by another process, which accepted the launch that took its place
-                self._admission.tell_displaced(current.id)
+                self._admission.end_displaced(current.id)
         for run in lost:
-            with about(run.launch.attempt):
-                log.warning("launch %s is dropped: another process has taken it over", run.launch.id)
+            with working_on(run.launch.attempt):
+                log.warning("launch %s is dropped: another process has adopted it", run.launch.id)
         await self._drop(lost)
-        await asyncio.gather(*(self._lost(run.launch.id) for run in lost))
+        await asyncio.gather(*(self._doubt(run.launch.id) for run in lost))
 
-    async def _carry_on(self, holds: Sequence[Held]) -> None:
-        """Have a task for each launch that this process has, which knows when it is admitted and when to cancel."""
-        self._admission.tell(held.admitted for held in holds if held.admitted is not None)
-        for held in holds:
-            if run := self._runs.get(held.launch_id):
-                if held.cancel_requested:
+    async def _carry_on(self, held: Sequence[Held]) -> None:
+        """Have a task for each launch of this process, and tell it of its admission or cancellation."""
+        self._admission.resume(one.admitted for one in held if one.admitted is not None)
+        for one in held:
+            if run := self._runs.get(one.launch_id):
+                if one.cancel_requested:
                     run.cancel()
-            elif self._is_left_alone(held.launch_id):
+            elif self._is_left_alone(one.launch_id):
                 continue
-            elif (launch := await self._store.get(held.launch_id)) and launch.fence == held.fence:
-                self._begin(launch, self._course.take_over)
+            elif (launch := await self._store.get(one.launch_id)) and launch.fence == one.fence:
+                self._begin(launch, self._runner.resume)
 
     async def _adopt(self) -> None:
         while True:
             launches = await self._store.adopt(limit=ADOPT_MAX)
             for launch in launches:
-                with about(launch.attempt):
-                    log.info("launch %s is to be brought to its end here", launch.id)
-                self._begin(launch, self._course.take_over)
+                with working_on(launch.attempt):
+                    log.info("launch %s is adopted", launch.id)
+                self._begin(launch, self._runner.resume)
             if len(launches) < ADOPT_MAX:
                 return
 
@@ -202,25 +189,25 @@ class Leases:
         if launch.id in self._runs or self._stopping:
             return
         run = _Run(launch, cancel_requested=launch.cancel_requested_at is not None)
-        run.task = asyncio.create_task(self._bring_to_end(run, work), name=f"launch {launch.id}")
+        run.task = asyncio.create_task(self._finish(run, work), name=f"launch {launch.id}")
         self._runs[launch.id] = run
         run.task.add_done_callback(lambda _: self._runs.pop(launch.id))
 
-    async def _bring_to_end(self, run: _Run, work: Callable[[Launch], Awaitable[None]]) -> None:
-        """Nothing that goes wrong is lost, and a requested cancellation is carried out."""
-        attempt_at_hand.set(run.launch.attempt)
+    async def _finish(self, run: _Run, work: Callable[[Launch], Awaitable[None]]) -> None:
+        """Run a launch, carry out its cancellation if that is requested, and log every error."""
+        current_attempt.set(run.launch.attempt)
         try:
             await self._cancellable(run, work)
         except LeaseLost as lost:
             log.warning("launch %s is dropped: %s", run.launch.id, lost)
-            await self._lost(run.launch.id)
+            await self._doubt(run.launch.id)
         except Displaced:
             log.info("launch %s made room for a launch of another caller", run.launch.id)
         except LaunchError as error:
-            log.warning("launch %s cannot be cleaned up yet, which is tried again: %s", run.launch.id, error)
+            log.warning("launch %s cannot be cleaned up yet, and will be later: %s", run.launch.id, error)
             self._leave_alone(run.launch.id)
         except Exception:
-            log.exception("launch %s broke off; it is taken up again in %d seconds", run.launch.id, self._retry_s)
+            log.exception("launch %s was interrupted; it continues in %d seconds", run.launch.id, self._retry_s)
             self._leave_alone(run.launch.id)
 
     def _leave_alone(self, launch_id: str) -> None:
@@ -239,10 +226,10 @@ class Leases:
                 raise
             run.task.uncancel()
         if run.cancel_requested:
-            await self._course.cancel(run.launch)
+            await self._runner.cancel(run.launch)
 
-    async def _lost(self, launch_id: str) -> None:
-        """Another process has the launch, or may. What was done here meanwhile is for it to clean up."""
+    async def _doubt(self, launch_id: str) -> None:
+        """Have the next owner of a lost launch clean up what this process may have created since."""
         try:
             await self._store.doubt(launch_id)
         except Exception:

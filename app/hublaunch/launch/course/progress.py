@@ -1,46 +1,113 @@
-"""Which of the Hub's progress events become steps of an attempt."""
+"""Progress: the Hub's words about one spawn, recorded as steps of the attempt."""
 
+import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
+from hublaunch.launch.errors import LaunchError
 from hublaunch.launch.model import Event, Status, Step
 from hublaunch.launch.ports import Progress
+from hublaunch.launch.rules.causes import cause_of
 from hublaunch.launch.rules.messages import clean
+from hublaunch.launch.rules.named_images import other_image
+
+log = logging.getLogger(__name__)
+
+Record = Callable[[Step], Awaitable[object]]
+"""Stores a step. Whatever follows from the step is done only after this has returned."""
 
 EVENTS_MAX = 500
-"""Events an attempt stores, of whatever kind; beyond them only what raises the progress, and its end."""
-
+"""Events of one attempt. Beyond them only those that raise the progress are stored, and the last one."""
 
 _NO_WORDS = "The server is starting"
+
+_OTHER_IMAGE_ADVICE = (
+    "The Hub's spawner must take `image` from user_options; KubeSpawner's default profile overwrites it, unless "
+    "profile_list is a function that returns no profile for such a start."
+)
+
+
+class SpawnLog:
+    """Records the progress of one spawn, and remembers it for the cause of a failure."""
+
+    def __init__(self, record: Record, *, image: str, past_events: Sequence[Event] = ()) -> None:
+        """`image`: the image that the launch asks for, `""` if unknown.
+
+        `past_events`: the attempt's stored events, if another process began it.
+        """
+        self._record = record
+        self._image = image
+        self._filter = ProgressFilter(past_events)
+        self._messages = [event.message for event in past_events]
+        self._requested_at = _requested_at(past_events)
+
+    def begin_request(self) -> None:
+        """Note that the Hub is asked for the server now."""
+        self._requested_at = datetime.now(UTC)
+
+    def begin_stream(self) -> None:
+        """Note that a progress stream is opened, which repeats what earlier streams said."""
+        self._filter.begin_stream()
+
+    async def add(self, event: Progress) -> None:
+        """Record an event of the Hub if it says something new."""
+        if step := self._filter.step(event):
+            self._messages.append(step.message)
+            await self._record(step)
+
+    async def say(self, message: str) -> None:
+        """Record a message of hublaunch's own."""
+        self._filter.count(1)
+        await self._record(Step(phase=Status.LAUNCHING, progress=None, message=message))
+
+    async def say_requeued(self) -> None:
+        """Record that the Hub is asked again after a requeue, which has stored a step as well."""
+        self._filter.count(1)
+        await self.say("Asking JupyterHub for a server again")
+
+    async def say_other_image(self) -> None:
+        """Record if the spawner runs another image than the launch asks for, and log what the operator can do."""
+        if not (other := other_image(self._image, self._messages)):
+            return
+        message = clean(f"JupyterHub runs the image {other}, not the image that this launch asked for")
+        if message not in self._messages:
+            log.warning("JupyterHub runs the image %s for a launch of %s. %s", other, self._image, _OTHER_IMAGE_ADVICE)
+            await self.say(message)
+
+    def failure(self, message: str) -> LaunchError:
+        """Return the cause of a failed spawn, by the Hub's last message and the events before it."""
+        after_s = None if self._requested_at is None else (datetime.now(UTC) - self._requested_at).total_seconds()
+        return cause_of(message, self._messages, after_s=after_s)
 
 
 class ProgressFilter:
     """Turns the Hub's progress streams of one attempt into steps without repetition.
 
-    The Hub tells a spawn from its beginning to every reader, so a stream that is opened again repeats what is known:
-    as many of each message as were seen are passed over. Progress never falls. `told` is what the log has of the
-    attempt already, where another process began it.
+    The Hub sends every reader the whole spawn from its beginning, so a reopened stream repeats old messages: as many
+    copies of each message are skipped as were seen before. Progress never falls.
     """
 
-    def __init__(self, told: Sequence[Event] = ()) -> None:
-        self._seen = Counter(event.message for event in told)
+    def __init__(self, past_events: Sequence[Event] = ()) -> None:
+        """`past_events`: the attempt's stored events, if another process began it."""
+        self._seen = Counter(event.message for event in past_events)
         self._repeated: Counter[str] = Counter()
-        self._progress = max((event.progress for event in told), default=0)
-        self._steps = len(told)
-        self._last = told[-1].message if told else _NO_WORDS
+        self._progress = max((event.progress for event in past_events), default=0)
+        self._steps = len(past_events)
+        self._last = past_events[-1].message if past_events else _NO_WORDS
 
     def count(self, steps: int) -> None:
-        """So many steps that are not the Hub's progress were stored too."""
+        """Count steps that did not come from the Hub."""
         self._steps += steps
 
     def begin_stream(self) -> None:
-        """A stream is opened: what was seen so far may come again."""
+        """Expect everything seen so far to be repeated."""
         self._repeated = self._seen.copy()
 
     def step(self, event: Progress) -> Step | None:
-        """The step that the event makes, None if it says nothing new.
+        """Return the step for an event, or None if the event says nothing new.
 
-        An event without words that raises the progress keeps the words before it.
+        An event that raises the progress without a message keeps the message before it.
         """
         message = clean(event.message)
         rises = event.progress is not None and event.progress > self._progress
@@ -55,3 +122,11 @@ class ProgressFilter:
         self._steps += 1
         self._progress = max(self._progress, event.progress or 0)
         return Step(phase=Status.LAUNCHING, progress=self._progress, message=self._last)
+
+
+def _requested_at(past_events: Sequence[Event]) -> datetime | None:
+    """Return when the attempt last asked the Hub for the server, or None if it has not."""
+    requested_at: datetime | None = None
+    for event in past_events:
+        requested_at = None if event.phase is Status.WAITING else requested_at or event.at
+    return requested_at

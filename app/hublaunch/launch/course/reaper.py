@@ -1,4 +1,4 @@
-"""What becomes of launches that have ended: servers that are gone, users nobody needs any more, old records."""
+"""The reaper: looks after launches that have ended, and removes old ones."""
 
 import asyncio
 import logging
@@ -7,104 +7,105 @@ from dataclasses import dataclass
 from functools import partial
 
 from hublaunch.launch.errors import HubError
-from hublaunch.launch.log_context import about
+from hublaunch.launch.log_context import working_on
 from hublaunch.launch.model import Launch
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Hub, LaunchStore, LeaseLost, Server
 
 log = logging.getLogger(__name__)
 
-_LOOK_UPS_MAX = 50
-_FAULTS_MAX = 3
-"""After so many look-ups in a row that fail it is the Hub, not a user, that cannot be asked."""
+_CHECKS_MAX = 50
+"""Ready launches checked in one batch."""
+_ERRORS_MAX = 3
+"""After so many errors in a row the trouble is the Hub's, not one user's, and the round ends."""
 _UNASKED_KEPT_S = 3600.0
-"""How long a launch is kept that has ended and never asked anything of the Hub."""
-_BYTES_OF_CALLER = 16 * 1024 * 1024
-"""How much is kept of the launches of one caller that have ended: some 2,000 of the largest there can be."""
+"""How long an ended launch is kept that never asked anything of the Hub."""
+_BYTES_PER_CALLER = 16 * 1024 * 1024
+"""How much is kept of one caller's ended launches: about 2,000 of the largest possible."""
 _REMOVALS_MAX = 100
-"""Records removed in one transaction, so that no launch waits long behind them."""
+"""Launches removed in one transaction, so that no other write waits long."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Keeping:
-    """How long what has ended is kept."""
+class Retention:
+    """How long things are kept after their end."""
 
     cull_after_s: float
-    """A temporary user, after their server has stopped."""
+    """A temporary user, from the time its server was found stopped."""
     retention_s: float
-    """The record of a launch, after its acceptance, once nothing of it is left at the Hub."""
+    """A launch, from its acceptance, once nothing of it is left at the Hub."""
 
 
 class Reaper:
-    """Asks the Hub about ready launches, one user at a time, and about nobody whom the records do not name.
+    """Asks the Hub about ready launches, one user at a time, and never about a user whom the store does not name.
 
-    It deletes nothing at the Hub itself: it makes what is to be deleted due, and whoever takes such a launch over
-    (`lease.py`) cleans up after it.
+    It deletes nothing at the Hub. It makes clean-ups due, and the process that adopts such a launch (`lease.py`) does
+    them.
     """
 
-    def __init__(self, *, store: LaunchStore, hub: Hub, keeping: Keeping, pace: Pace = Pace()) -> None:
+    def __init__(self, *, store: LaunchStore, hub: Hub, retention: Retention, pace: Pace = Pace()) -> None:
         self._store = store
         self._hub = hub
-        self._keeping = keeping
+        self._retention = retention
         self._pace = pace
         self._removed_at: float | None = None
         """When old launches were last removed, by the loop's clock."""
 
     async def run(self) -> None:
-        """Go on until cancelled."""
+        """Check and remove launches in rounds until cancelled."""
         while True:
-            await self._look_up_ready_ones()
-            await self._remove_old()
+            await self._check_ready_launches()
+            await self._remove_old_launches()
             await asyncio.sleep(self._pace.reaper_s)
 
-    async def stands(self, launch: Launch) -> bool:
-        """Whether the server of a ready launch is still there, by the Hub. If not, the launch becomes `stopped`.
+    async def has_server(self, launch: Launch) -> bool:
+        """Return whether the Hub still has the server of a ready launch. If not, the launch becomes `stopped`.
 
-        A HubError if the Hub cannot say.
+        HubError if the Hub cannot say.
         """
-        return await self.server(launch) is not None
+        return await self.find_server(launch) is not None
 
-    async def server(self, launch: Launch) -> Server | None:
-        """As above: the server, also while it is stopping."""
+    async def find_server(self, launch: Launch) -> Server | None:
+        """Return the server of a ready launch, which may be stopping, or None; otherwise as `has_server`."""
         attempt = launch.attempt
         user = await self._hub.get_user(attempt.username)
         server = user.servers.get(attempt.server_name) if user else None
-        if server is not None and server.is_the_one_of(attempt):
+        if server is not None and server.belongs_to(attempt):
             return server
-        await self.mark_gone(launch, user_is_there=user is not None)
+        await self.mark_gone(launch, user_exists=user is not None)
         return None
 
-    async def mark_gone(self, launch: Launch, *, user_is_there: bool = True) -> None:
-        """The server of a ready launch is gone, and what its user starts under that name is not the launch's."""
-        leaves_user = launch.attempt.creates_user and user_is_there
-        with suppress(ValueError, LeaseLost):  # somebody has cancelled it meanwhile
+    async def mark_gone(self, launch: Launch, *, user_exists: bool = True) -> None:
+        """Store that the server of a ready launch is gone. A server of the same name is the user's own then."""
+        leaves_user = launch.attempt.creates_user and user_exists
+        with suppress(ValueError, LeaseLost):  # the launch was cancelled meanwhile
             await self._store.mark_stopped(
-                launch, stopped_by="hub", clean_in_s=self._keeping.cull_after_s if leaves_user else None
+                launch, stopped_by="hub", clean_in_s=self._retention.cull_after_s if leaves_user else None
             )
 
-    async def _look_up_ready_ones(self) -> None:
-        in_a_row = 0
-        while launches := await self._store.ready_to_look_up(every_s=self._pace.check_ready_s, limit=_LOOK_UPS_MAX):
+    async def _check_ready_launches(self) -> None:
+        errors = 0
+        while launches := await self._store.ready_to_look_up(every_s=self._pace.check_ready_s, limit=_CHECKS_MAX):
             for launch in launches:
                 try:
-                    await self.stands(launch)
-                    in_a_row = 0
+                    await self.has_server(launch)
+                    errors = 0
                 except HubError as error:
-                    in_a_row += 1
-                    with about(launch.attempt):
-                        log.info("launch %s is looked up later: %s", launch.id, error)
-                if in_a_row >= _FAULTS_MAX:
+                    errors += 1
+                    with working_on(launch.attempt):
+                        log.info("launch %s could not be checked, and will be later: %s", launch.id, error)
+                if errors >= _ERRORS_MAX:
                     return
 
-    async def _remove_old(self) -> None:
-        """Of each caller a bounded amount is kept, and for the whole of `retention_s` only what came to the Hub."""
+    async def _remove_old_launches(self) -> None:
+        """Keep a bounded amount for each caller. Only launches that reached the Hub are kept for all of retention."""
         began_at = asyncio.get_running_loop().time()
         since_s = _UNASKED_KEPT_S if self._removed_at is None else began_at - self._removed_at + self._pace.reaper_s
         for remove in (
             partial(self._store.remove_unasked, older_than_s=_UNASKED_KEPT_S),
-            partial(self._store.remove_excess, launching_in_s=since_s, bytes_most=_BYTES_OF_CALLER),
-            partial(self._store.remove_old, older_than_s=self._keeping.retention_s),
+            partial(self._store.remove_excess, launching_in_s=since_s, bytes_most=_BYTES_PER_CALLER),
+            partial(self._store.remove_old, older_than_s=self._retention.retention_s),
         ):
             while removed := await remove(limit=_REMOVALS_MAX):
-                log.info("%d launches removed that have ended", removed)
+                log.info("%d ended launches removed", removed)
         self._removed_at = began_at

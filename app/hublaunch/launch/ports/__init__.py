@@ -1,8 +1,6 @@
-"""What the core asks of the outside: the Hub, the records, and the counts of rate limits."""
+"""The ports: protocols of what the core needs from outside, which are the Hub, the store and the rate counts."""
 
-from hublaunch.launch.ports.counts import (
-    RateCounts,
-)
+from hublaunch.launch.ports.counts import RateCounts
 from hublaunch.launch.ports.hub import (
     Hub,
     Identity,

@@ -1,4 +1,4 @@
-"""What the core asks of JupyterHub, in its own words."""
+"""The Hub port: what the core asks of JupyterHub, in JupyterHub's words."""
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ class Server:
     ready: bool
     pending: Literal["spawn", "stop", "check"] | None
     url: str
-    """The root under which browsers reach it: absolute, ending in `/`, without a query."""
+    """The root at which browsers reach it: absolute, ending in `/`, without a query."""
     started_at: datetime | None = None
-    """By the Hub's clock; None while it is not running."""
+    """By the Hub's clock; None while the server is not running."""
     user_options: Mapping[str, Any] | None = field(default=None, repr=False)
-    """What it was started with, where the Hub shows it; may hold a token."""
+    """The options that it was started with, if the Hub shows them; they may hold a token."""
 
-    def is_the_one_of(self, attempt: Attempt) -> bool:
-        """Whether it is the server that this attempt made ready, and not one that its user has started since."""
+    def belongs_to(self, attempt: Attempt) -> bool:
+        """Return whether this attempt made the server ready, and not its user who has started another one since."""
         return attempt.server_started_at is None or self.started_at in (None, attempt.server_started_at)
 
 
@@ -34,7 +34,7 @@ class User:
 
     name: str
     servers: Mapping[str, Server]
-    """By server name; active ones only, unless stopped ones were asked for too."""
+    """By server name; only active ones, unless stopped ones were asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,17 +43,17 @@ class Progress:
 
     message: str
     progress: int | None = None
-    """0 to 100; None where the spawner gave none."""
+    """0 to 100; None if the spawner gave none."""
     ready: bool = False
-    """The Hub's word for it; a spawn that was cancelled announces it too, so ask the server itself."""
+    """Whether the Hub calls the server ready. A cancelled spawn announces that too, so ask the server itself."""
     failed: bool = False
     url: str | None = None
-    """With `ready`: as in `Server.url`; None if the Hub's is not the server's root."""
+    """With `ready`: as in `Server.url`; None if the Hub's URL is not the server's root."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Token:
-    """A Hub API token that was minted for a visitor."""
+    """A Hub API token made for a visitor."""
 
     token: str = field(repr=False)
     expires_at: datetime
@@ -61,35 +61,35 @@ class Token:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Identity:
-    """Whom a Hub token belongs to, and what it may do."""
+    """The owner of a Hub token, and the token's scopes."""
 
     kind: Literal["user", "service"]
     name: str
     scopes: frozenset[str]
-    """Expanded: with all that each of them contains."""
+    """Expanded: with every scope that each of them includes."""
     groups: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoginToken:
-    """What the Hub gives for a browser that has logged in there."""
+    """The OAuth token that the Hub issues for a browser logged in there."""
 
     token: str = field(repr=False)
     expires_in_s: int
 
 
 class Reach(Enum):
-    """The meaning of the answer at a server's address."""
+    """What an answer at a server's address shows."""
 
     ANSWERS = auto()
-    """The server itself has answered."""
+    """The server itself answers."""
     ABSENT = auto()
-    """The Hub or its proxy has answered, or nothing in time: the proxy has no way to the server, or not yet."""
+    """The Hub or its proxy answers, or nothing in time: the proxy has no route to the server, or not yet."""
     FOREIGN = auto()
-    """A web server that is not the Hub's proxy has answered: the address leads elsewhere."""
+    """A web server other than the Hub's proxy answers: the address leads elsewhere."""
     UNKNOWN = auto()
-    """Nothing shows whether it is the server, as the address cannot be reached from here, or as the server is not a
-    Jupyter server. The Hub's word is all there is."""
+    """Nothing shows whether the server answers: the address cannot be reached from here, or the server is not a
+    Jupyter server. There is only the Hub's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +98,20 @@ class Reached:
 
     reach: Reach
     status: int | None = None
-    """Of the HTTP answer; None without an answer."""
+    """The HTTP status; None without an answer."""
 
 
 class Hub(Protocol):
-    """JupyterHub, in its own words.
+    """JupyterHub's REST API.
 
-    Every call may raise HubUnavailable (after the retries that are safe), HubForbidden (403) and HubRefused (another
-    4xx). Calls that create look at what is there before they ask a second time, so none creates twice. A cancelled
-    call leaves open whether the Hub acted. Nothing is changed at the Hub once this process may have lost its launches:
-    LeaseLost.
+    Every call may raise HubUnavailable (after the retries that are safe), HubForbidden (403) or HubRefused (another
+    4xx). A call that creates something checks whether it exists before it retries, so nothing is created twice. After a
+    cancelled call it is unknown whether the Hub acted. A call that changes something raises LeaseLost, and changes
+    nothing, once this process may have lost its launches.
     """
 
     async def create_user(self, username: str) -> None:
-        """`POST /users/{name}`, scope `admin:users`. UserExists if the name was taken before the first try."""
+        """`POST /users/{name}`, scope `admin:users`. UserExists if the user existed before the first try."""
 
     async def get_user(self, username: str, *, include_stopped_servers: bool = False) -> User | None:
         """`GET /users/{name}`, scope `read:users`, part of `admin:users`. None if there is no such user."""
@@ -119,39 +119,41 @@ class Hub(Protocol):
     async def delete_user(self, username: str) -> bool:
         """`DELETE /users/{name}`, scope `admin:users`. Stop every server first.
 
-        True once the user is gone, or was not there; False if the Hub cannot yet (a server pending or active).
+        Return True once the user is gone or if there was none, False if the Hub cannot delete it yet (a server is
+        pending or active).
         """
 
     async def start_server(self, username: str, server_name: str, user_options: Mapping[str, Any]) -> None:
-        """`POST /users/{name}/servers/{server_name}`, scope `servers`. Returns once the Hub has agreed to spawn.
+        """`POST /users/{name}/servers/{server_name}`, scope `servers`. Return once the Hub has agreed to spawn.
 
-        A stock Hub answers only when the server is ready or after 10 s: follow `progress` meanwhile. A spawn that is
-        already pending or ready after an unclear answer is success. HubBusy on 429. HubUnavailable if the Hub answers
-        5xx or not at all, and neither a server nor the failure of one can be found.
+        A stock Hub answers only when the server is ready, or after 10 s, so follow `progress` at the same time. After
+        an unclear answer, a spawn that is pending or ready counts as success. HubBusy on 429. HubUnavailable if the Hub
+        answers 5xx or not at all, and neither a server nor a failed spawn is found.
         """
 
     async def stop_server(self, username: str, server_name: str, *, remove: bool = False) -> bool:
         """`DELETE /users/{name}/servers/{server_name}`, scope `servers`; safe to repeat; interrupts a spawn.
 
-        `remove` forgets a named server altogether; ignored for the default one. True once it is stopped, or was not
-        there; False while it is still stopping, or while a Hub before 5.1 must first finish the spawn.
+        `remove` also deletes the record of a named server, and is ignored for the default one. Return True once the
+        server is stopped or if there was none, False while it is stopping, or while a Hub before 5.1 must first finish
+        the spawn.
         """
 
     def progress(self, username: str, server_name: str) -> AsyncGenerator[Progress]:
-        """`GET …/progress`, scope `servers`: the spawn's events from its first on, ending after `ready` or `failed`.
+        """`GET …/progress`, scope `servers`: yield the spawn's events from the first to `ready` or `failed`.
 
-        NotStarting if there is no spawn to tell of. HubUnavailable if the stream breaks. A stream that just ends has
-        said nothing about the spawn. Close it (`aclosing`) to let go of the connection.
+        NotStarting if there is no spawn. HubUnavailable if the stream breaks. A stream that ends without a result says
+        nothing about the spawn. Close it (`aclosing`) to free the connection.
         """
 
     async def mint_token(self, username: str, *, scope: str, note: str, expires_in_s: int) -> Token:
-        """`POST /users/{name}/tokens`, scope `tokens`. TokenRefused if it comes without `scope`.
+        """`POST /users/{name}/tokens`, scope `tokens`. TokenRefused if the token lacks `scope`.
 
-        After an unclear answer a token with this note is revoked before another is minted.
+        After an unclear answer, a token with this note is revoked before another is made.
         """
 
     async def revoke_tokens(self, username: str, *, note: str) -> None:
         """Revoke every token of the user that carries this note. `GET` and `DELETE /users/{name}/tokens`."""
 
     async def reach_server(self, username: str, server_name: str, url: str) -> Reached:
-        """Ask the server itself, by way of the proxy, without a token: `GET {url}api`. `url` is as in `Server.url`."""
+        """Ask the server itself through the proxy, without a token: `GET {url}api`, where `url` is `Server.url`."""
