@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class LaunchService:
-    """The core as the HTTP layer sees it. Once a launch is accepted, `lease.py` and `course.py` run it."""
+    """The core as the HTTP layer sees it. Once a launch is accepted, `lease.py` and `runner.py` run it."""
 
     def __init__(
         self,
