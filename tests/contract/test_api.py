@@ -9,7 +9,7 @@ from hublaunch.hub.check import missing_scopes, needed_scopes, needless_scopes
 from tests.contract.contract_hub import ContractHub, error
 
 
-async def test_the_version_is_told_to_anybody(hub: ContractHub, stranger: httpx.AsyncClient) -> None:
+async def test_anybody_may_ask_for_the_version(hub: ContractHub, stranger: httpx.AsyncClient) -> None:
     with_none = await stranger.get("")
     with_wrong = await stranger.get("", headers={"Authorization": "token wrong"})
 
@@ -30,19 +30,19 @@ async def test_without_a_token_everything_else_is_forbidden(stranger: httpx.Asyn
     assert answer.headers["Content-Type"] == "application/json"
 
 
-async def test_a_wrong_token_is_as_good_as_none(hub: ContractHub) -> None:
+async def test_a_wrong_token_is_treated_like_none(hub: ContractHub) -> None:
     answer = await hub.api.post("users/anybody/server", headers={"Authorization": "token wrong"})
 
     assert error(answer) == (403, "Missing or invalid credentials.")
 
 
-async def test_a_wrong_token_is_nobodys(hub: ContractHub) -> None:
+async def test_a_wrong_token_has_no_owner(hub: ContractHub) -> None:
     answer = await hub.api.get("user", headers={"Authorization": "token wrong"})
 
     assert error(answer) == (403, None if hub.version >= (6,) else "Forbidden")
 
 
-async def test_a_token_in_the_query_is_not_taken(hub: ContractHub, stranger: httpx.AsyncClient) -> None:
+async def test_a_token_in_the_query_is_ignored(hub: ContractHub, stranger: httpx.AsyncClient) -> None:
     answer = await stranger.get("user", params={"token": hub.token})
 
     assert answer.status_code == 403
@@ -55,7 +55,7 @@ async def test_both_ways_to_send_a_token_work(hub: ContractHub, scheme: str) -> 
     assert answer.status_code == 200
 
 
-async def test_a_service_learns_its_scopes_expanded(hub: ContractHub) -> None:
+async def test_a_service_sees_its_scopes_expanded(hub: ContractHub) -> None:
     told = (await hub.api.get("user")).json()
 
     expected = ["admin:users", "delete:users", "read:users", "servers", "delete:servers", "read:servers", "tokens"]
@@ -64,7 +64,7 @@ async def test_a_service_learns_its_scopes_expanded(hub: ContractHub) -> None:
     assert ("start:servers" in told["scopes"]) == (hub.version >= (6,))
 
 
-async def test_the_role_for_temporary_users_has_no_scope_too_many_and_none_too_few(hub: ContractHub) -> None:
+async def test_the_role_for_temporary_users_has_exactly_the_needed_scopes(hub: ContractHub) -> None:
     scopes = (await hub.api.get("user")).json()["scopes"]
 
     needed = needed_scopes(temporary_users=True, mints_tokens=True)
@@ -72,23 +72,21 @@ async def test_the_role_for_temporary_users_has_no_scope_too_many_and_none_too_f
 
 
 @pytest.mark.parametrize("path", ["users/nobody", "users/nobody/server/progress", "no-such-thing"])
-async def test_what_is_not_there_is_404_and_json(hub: ContractHub, path: str) -> None:
+async def test_a_missing_resource_is_404_with_json(hub: ContractHub, path: str) -> None:
     answer = await hub.api.get(path)
 
     assert error(answer) == (404, None if hub.version >= (6,) else "Not Found")
     assert answer.headers["Content-Type"] == "application/json"
 
 
-async def test_where_no_server_is_the_way_leads_to_the_hub(hub: ContractHub) -> None:
+async def test_the_address_of_a_missing_server_redirects_to_the_hub(hub: ContractHub) -> None:
     answer = await hub.api.get(f"{hub.url}user/nobody/api")
 
     assert answer.status_code == 302
     assert answer.headers["Location"] == f"{hub.base_url}hub/user/nobody/api"
 
 
-async def test_a_page_for_browsers_tells_which_start_of_the_hub_it_is(
-    hub: ContractHub, stranger: httpx.AsyncClient
-) -> None:
+async def test_a_page_for_browsers_has_a_mark_of_the_hubs_start(hub: ContractHub, stranger: httpx.AsyncClient) -> None:
     pages = [await stranger.get(f"{hub.url}hub/error/404") for _ in range(2)]
 
     marks = [re.findall(r'urlArgs: "v=(\d{14})"', page.text) for page in pages]

@@ -18,7 +18,7 @@ async def _exchange(hub: ContractHub, **form: str) -> httpx.Response:
     return await hub.api.post("oauth2/token", data=asked | form, headers={"Authorization": ""})
 
 
-async def test_a_code_that_is_none_is_refused_in_oauths_own_words(hub: ContractHub) -> None:
+async def test_an_invalid_code_is_refused_with_an_oauth_error(hub: ContractHub) -> None:
     answer = await _exchange(hub)
 
     assert answer.status_code == 400
@@ -26,7 +26,7 @@ async def test_a_code_that_is_none_is_refused_in_oauths_own_words(hub: ContractH
 
 
 @pytest.mark.parametrize("form", [{"client_secret": "wrong"}, {"client_id": "service-another"}])
-async def test_a_client_that_is_none_is_refused_too(hub: ContractHub, form: dict[str, str]) -> None:
+async def test_an_unknown_client_is_refused_with_an_oauth_error(hub: ContractHub, form: dict[str, str]) -> None:
     answer = await _exchange(hub, **form)
 
     assert answer.status_code == 401

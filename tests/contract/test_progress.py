@@ -40,7 +40,7 @@ async def test_the_exact_bytes_of_a_spawn(hub: ContractHub, user: str) -> None:
     )
 
 
-async def test_a_stream_is_chunked_and_not_to_be_cached(hub: ContractHub, user: str) -> None:
+async def test_a_stream_is_chunked_and_not_cached(hub: ContractHub, user: str) -> None:
     await hub.start_in_background(user, seconds=0.1)
 
     stream = await hub.progress(user)
@@ -51,7 +51,7 @@ async def test_a_stream_is_chunked_and_not_to_be_cached(hub: ContractHub, user: 
     assert stream.headers["Transfer-Encoding"] == "chunked"
 
 
-async def test_what_the_spawner_tells_comes_as_it_is(hub: ContractHub, user: str) -> None:
+async def test_events_of_the_spawner_arrive_unchanged(hub: ContractHub, user: str) -> None:
     told = [
         {"progress": 20, "message": "pulling"},
         {"message": "still pulling", "raw_event": {"kind": "Event"}},
@@ -72,7 +72,7 @@ async def test_a_spawner_cannot_announce_ready(hub: ContractHub, user: str) -> N
     assert events(stream)[1] == {"message": "almost"}
 
 
-async def test_every_reader_is_told_from_the_beginning(hub: ContractHub, user: str) -> None:
+async def test_every_reader_gets_all_events_from_the_first(hub: ContractHub, user: str) -> None:
     await hub.start_in_background(user, seconds=0.4, messages=["one", "two"])
     early = asyncio.create_task(hub.progress(user))
     async with hub.api.stream("GET", f"users/{user}/server/progress") as peek:
@@ -103,7 +103,7 @@ async def test_a_ready_server_is_announced_at_once(hub: ContractHub, user: str) 
     assert events(stream) == [_ready(f"{hub.base_url}user/{user}/")]
 
 
-async def test_a_named_server_has_a_stream_of_its_own(hub: ContractHub, user: str) -> None:
+async def test_a_named_server_has_its_own_stream(hub: ContractHub, user: str) -> None:
     await hub.start(user, "extra")
 
     answer = await hub.api.get(f"users/{user}/servers/extra/progress")
@@ -132,7 +132,7 @@ async def test_the_url_of_a_server_is_quoted(hub: ContractHub, username: str) ->
         ({"fails": "no quota", "status": 403}, "Spawn failed: HTTP 403: error (no quota)"),
     ],
 )
-async def test_a_failure_comes_with_the_spawners_words(
+async def test_a_failure_has_the_spawners_message(
     hub: ContractHub, user: str, plan: dict[str, Any], message: str
 ) -> None:
     await hub.start_in_background(user, seconds=0.2, messages=["trying"], **plan)
@@ -142,7 +142,7 @@ async def test_a_failure_comes_with_the_spawners_words(
     assert events(stream) == [REQUESTED, {"progress": 50, "message": "trying"}, _failed(message)]
 
 
-async def test_a_spawn_that_runs_out_of_time_fails_without_a_reason(hub: ContractHub, user: str) -> None:
+async def test_a_spawn_that_times_out_fails_without_a_reason(hub: ContractHub, user: str) -> None:
     await hub.start_in_background(user, never=True)
 
     last = events(await hub.progress(user))[-1]
@@ -150,7 +150,7 @@ async def test_a_spawn_that_runs_out_of_time_fails_without_a_reason(hub: Contrac
     assert last == _failed("Spawn failed: Timeout" if hub.version < (5, 1) else "Spawn failed: ")
 
 
-async def test_a_failure_can_be_read_afterwards_even_when_the_server_was_stopped(hub: ContractHub, user: str) -> None:
+async def test_a_failure_can_be_read_later_even_after_a_stop(hub: ContractHub, user: str) -> None:
     await hub.start(user, fails="boom")
 
     first = await hub.progress(user)
@@ -161,7 +161,7 @@ async def test_a_failure_can_be_read_afterwards_even_when_the_server_was_stopped
     assert events(first) == [_failed("Spawn failed: boom")]
 
 
-async def test_a_failure_is_forgotten_at_the_next_start(hub: ContractHub, user: str) -> None:
+async def test_the_next_start_forgets_a_failure(hub: ContractHub, user: str) -> None:
     await hub.start(user, fails="boom")
 
     await hub.start(user)
@@ -169,7 +169,7 @@ async def test_a_failure_is_forgotten_at_the_next_start(hub: ContractHub, user: 
     assert events(await hub.progress(user)) == [_ready(f"{hub.base_url}user/{user}/")]
 
 
-async def test_a_failure_is_forgotten_even_at_a_start_for_which_there_is_no_room(hub: ContractHub, user: str) -> None:
+async def test_even_a_start_refused_for_lack_of_room_forgets_a_failure(hub: ContractHub, user: str) -> None:
     other = f"{user}-other"
     await hub.create(other)
     await hub.start(other)
@@ -182,7 +182,7 @@ async def test_a_failure_is_forgotten_even_at_a_start_for_which_there_is_no_room
     await hub.clean_up(other)
 
 
-async def test_a_failure_is_forgotten_with_its_user(hub: ContractHub, user: str) -> None:
+async def test_deleting_the_user_forgets_a_failure(hub: ContractHub, user: str) -> None:
     await hub.start(user, fails="boom")
     await hub.api.delete(f"users/{user}")
     await hub.create(user)
@@ -238,7 +238,7 @@ async def test_a_stopping_server_is_not_starting(hub: ContractHub, user: str) ->
     assert error(await hub.progress(user)) == (400, f"{user} is not starting...")
 
 
-async def test_a_server_that_was_stopped_before_it_ever_started_is_not_starting(hub: ContractHub, user: str) -> None:
+async def test_a_server_that_was_only_ever_stopped_is_not_starting(hub: ContractHub, user: str) -> None:
     await hub.stop(user)
 
     assert error(await hub.progress(user)) == (400, f"{user} is not starting...")

@@ -10,7 +10,7 @@ import pytest
 from tests.contract.contract_hub import ContractHub, error
 
 
-async def test_a_start_that_is_quick_is_created(hub: ContractHub, user: str) -> None:
+async def test_a_quick_start_answers_201(hub: ContractHub, user: str) -> None:
     answer = await hub.start(user)
 
     assert (answer.status_code, answer.content) == (201, b"")
@@ -18,7 +18,7 @@ async def test_a_start_that_is_quick_is_created(hub: ContractHub, user: str) -> 
     assert (server["ready"], server["pending"], server["stopped"]) == (True, None, False)
 
 
-async def test_a_start_that_takes_longer_than_the_hub_waits_is_accepted(hub: ContractHub, user: str) -> None:
+async def test_a_start_beyond_the_slow_spawn_timeout_answers_202(hub: ContractHub, user: str) -> None:
     await hub.configure({"slow_spawn_timeout": 0.1})
 
     answer = await hub.start(user, never=True)
@@ -28,7 +28,7 @@ async def test_a_start_that_takes_longer_than_the_hub_waits_is_accepted(hub: Con
     assert (server["ready"], server["pending"], server["stopped"]) == (False, "spawn", False)
 
 
-async def test_with_no_slow_spawn_timeout_even_a_quick_start_is_accepted(hub: ContractHub, user: str) -> None:
+async def test_without_a_slow_spawn_timeout_even_a_quick_start_answers_202(hub: ContractHub, user: str) -> None:
     await hub.configure({"slow_spawn_timeout": 0})
 
     answer = await hub.start(user)
@@ -36,7 +36,7 @@ async def test_with_no_slow_spawn_timeout_even_a_quick_start_is_accepted(hub: Co
     assert answer.status_code == 202
 
 
-async def test_the_user_model_shows_where_the_server_is(hub: ContractHub, user: str) -> None:
+async def test_the_user_model_shows_the_urls_of_the_server(hub: ContractHub, user: str) -> None:
     await hub.start(user)
 
     model = await hub.user(user)
@@ -46,9 +46,7 @@ async def test_the_user_model_shows_where_the_server_is(hub: ContractHub, user: 
     assert model["servers"][""]["progress_url"] == f"{hub.base_url}hub/api/users/{user}/server/progress"
 
 
-async def test_when_and_with_what_a_server_was_started_stays_the_same_until_the_next_start(
-    hub: ContractHub, user: str
-) -> None:
+async def test_start_time_and_options_stay_the_same_until_the_next_start(hub: ContractHub, user: str) -> None:
     """By these hublaunch tells its own server from one that was started under the same name after it."""
     begun_at = datetime.now(UTC)
     await hub.start_in_background(user, seconds=0.2, messages=["first"])
@@ -84,7 +82,7 @@ async def test_wrapped_user_options_are_unwrapped_from_version_6_on(hub: Contrac
     assert server["user_options"] == ({"image": "img:1"} if hub.version >= (6,) else body)
 
 
-async def test_a_start_without_a_body_takes_the_options_of_the_last_one(hub: ContractHub, user: str) -> None:
+async def test_a_start_without_a_body_reuses_the_last_options(hub: ContractHub, user: str) -> None:
     await hub.api.post(f"users/{user}/server", json={"image": "img:1"})
     await hub.stop(user)
 
@@ -120,11 +118,11 @@ async def test_a_stopping_server_is_not_started(hub: ContractHub, user: str) -> 
     assert error(answer) == (400, f"{user} is pending stop")
 
 
-async def test_nobody_has_no_server_to_start(hub: ContractHub) -> None:
+async def test_a_server_of_a_missing_user_cannot_be_started(hub: ContractHub) -> None:
     assert (await hub.start("nobody")).status_code == 404
 
 
-async def test_nobody_has_no_server_to_stop(hub: ContractHub) -> None:
+async def test_a_server_of_a_missing_user_cannot_be_stopped(hub: ContractHub) -> None:
     answer = await hub.stop("nobody")
 
     assert answer.status_code == (404 if hub.version >= (5, 4, 5) else 500)
@@ -138,7 +136,7 @@ async def test_nobody_has_no_server_to_stop(hub: ContractHub) -> None:
         (b'"text"', "Body must be a JSON object"),
     ],
 )
-async def test_a_body_that_is_no_object_is_refused(hub: ContractHub, user: str, body: bytes, message: str) -> None:
+async def test_a_body_that_is_not_an_object_is_refused(hub: ContractHub, user: str, body: bytes, message: str) -> None:
     answer = await hub.api.post(f"users/{user}/server", content=body)
 
     if hub.version >= (6,) or b"half" in body:
@@ -155,7 +153,7 @@ async def test_a_body_that_is_no_object_is_refused(hub: ContractHub, user: str, 
         ({"fails": "come back later", "status": 503}, 503, "come back later"),
     ],
 )
-async def test_a_start_that_fails_in_time_is_an_error(
+async def test_a_start_that_fails_before_the_answer_is_an_error(
     hub: ContractHub, user: str, plan: dict[str, Any], status: int, message: str
 ) -> None:
     answer = await hub.start(user, **plan)
@@ -166,7 +164,7 @@ async def test_a_start_that_fails_in_time_is_an_error(
     assert (await hub.user(user))["servers"] == {}
 
 
-async def test_version_6_can_be_asked_for_one_server(hub: ContractHub, user: str) -> None:
+async def test_version_6_has_an_endpoint_for_one_server(hub: ContractHub, user: str) -> None:
     await hub.start(user, "extra")
 
     answer = await hub.api.get(f"users/{user}/servers/extra")
@@ -180,7 +178,7 @@ async def test_version_6_can_be_asked_for_one_server(hub: ContractHub, user: str
 # --- stopping ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_stopped_server_is_listed_no_more_but_remembered(hub: ContractHub, user: str) -> None:
+async def test_a_stopped_server_is_hidden_but_remembered(hub: ContractHub, user: str) -> None:
     await hub.start(user)
 
     answer = await hub.stop(user)
@@ -191,13 +189,13 @@ async def test_a_stopped_server_is_listed_no_more_but_remembered(hub: ContractHu
     assert (stopped["stopped"], stopped["ready"]) == (True, False)
 
 
-async def test_stopping_what_does_not_run_is_fine(hub: ContractHub, user: str) -> None:
+async def test_stopping_a_stopped_server_succeeds(hub: ContractHub, user: str) -> None:
     answers = [await hub.stop(user) for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [204, 204]
 
 
-async def test_a_stop_that_takes_long_is_accepted_however_often_it_is_asked_for(hub: ContractHub, user: str) -> None:
+async def test_a_slow_stop_answers_202_each_time(hub: ContractHub, user: str) -> None:
     await hub.start(user, stop_seconds=0.5)
     await hub.configure({"slow_stop_timeout": 0.1})
 
@@ -207,7 +205,7 @@ async def test_a_stop_that_takes_long_is_accepted_however_often_it_is_asked_for(
     assert (await hub.user(user))["pending"] == "stop"
 
 
-async def test_a_start_can_be_interrupted_since_5_1(hub: ContractHub, user: str) -> None:
+async def test_a_stop_interrupts_a_start_since_5_1(hub: ContractHub, user: str) -> None:
     await hub.start_in_background(user, never=True)
 
     answer = await hub.stop(user)
@@ -220,7 +218,7 @@ async def test_a_start_can_be_interrupted_since_5_1(hub: ContractHub, user: str)
         assert (await hub.user(user))["pending"] == "spawn"
 
 
-async def test_a_start_that_waits_is_an_error_once_it_is_interrupted(hub: ContractHub, user: str) -> None:
+async def test_an_interrupted_start_answers_with_an_error(hub: ContractHub, user: str) -> None:
     hub.skip_before(5, 1)
     start = asyncio.create_task(hub.start(user, never=True))
     await _until_pending(hub, user, "spawn")
@@ -242,7 +240,7 @@ async def test_an_interrupted_start_looks_ready_for_a_while(hub: ContractHub, us
     assert (await stop).status_code == 204
 
 
-async def test_of_two_that_interrupt_the_first_may_get_an_error(hub: ContractHub, user: str) -> None:
+async def test_the_first_of_two_interrupting_stops_may_get_an_error(hub: ContractHub, user: str) -> None:
     hub.skip_before(5, 1)
     await hub.start_in_background(user, never=True)
     first = asyncio.create_task(hub.stop(user))
@@ -257,7 +255,7 @@ async def test_of_two_that_interrupt_the_first_may_get_an_error(hub: ContractHub
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-async def test_too_many_starts_at_once_are_told_when_to_come_back(hub: ContractHub, user: str) -> None:
+async def test_too_many_starts_at_once_get_a_retry_after(hub: ContractHub, user: str) -> None:
     other = f"{user}-other"
     await hub.create(other)
     await hub.start_in_background(other, never=True)
@@ -274,7 +272,7 @@ async def test_too_many_starts_at_once_are_told_when_to_come_back(hub: ContractH
     await hub.clean_up(other)
 
 
-async def test_too_many_servers_are_told_no_time_to_come_back(hub: ContractHub, user: str) -> None:
+async def test_too_many_servers_get_no_retry_after(hub: ContractHub, user: str) -> None:
     other = f"{user}-other"
     await hub.create(other)
     await hub.start(other)
@@ -307,7 +305,7 @@ async def test_a_named_server_runs_beside_the_default_one(hub: ContractHub, user
     assert servers["extra"]["progress_url"] == f"{hub.base_url}hub/api/users/{user}/servers/extra/progress"
 
 
-async def test_errors_name_a_named_server(hub: ContractHub, user: str) -> None:
+async def test_errors_name_the_named_server(hub: ContractHub, user: str) -> None:
     await hub.start(user, "extra")
 
     answer = await hub.start(user, "extra")
@@ -315,7 +313,7 @@ async def test_errors_name_a_named_server(hub: ContractHub, user: str) -> None:
     assert error(answer) == (400, f"{user}:extra is already running")
 
 
-async def test_a_stopped_named_server_stays_on_record_until_it_is_removed(hub: ContractHub, user: str) -> None:
+async def test_a_stopped_named_server_is_remembered_until_it_is_removed(hub: ContractHub, user: str) -> None:
     await hub.start(user, "extra")
     await hub.stop(user, "extra")
 
@@ -328,7 +326,7 @@ async def test_a_stopped_named_server_stays_on_record_until_it_is_removed(hub: C
     assert error(await hub.stop(user, "extra")) == (404, f"{user} has no server named 'extra'")
 
 
-async def test_a_running_named_server_can_be_removed_in_one_call(hub: ContractHub, user: str) -> None:
+async def test_a_running_named_server_can_be_removed_with_one_request(hub: ContractHub, user: str) -> None:
     await hub.start(user, "extra")
 
     answer = await hub.api.request("DELETE", f"users/{user}/servers/extra", json={"remove": True})
@@ -344,7 +342,7 @@ async def test_the_default_server_cannot_be_removed(hub: ContractHub, user: str)
 
 
 @pytest.mark.parametrize("name", ["A-b", "x_y", "9lives", "a--b", "a" * 31])
-async def test_version_6_restricts_the_names_of_new_servers(hub: ContractHub, user: str, name: str) -> None:
+async def test_version_6_restricts_names_of_new_servers(hub: ContractHub, user: str, name: str) -> None:
     answer = await hub.start(user, name)
 
     if hub.version >= (6,):
@@ -353,13 +351,13 @@ async def test_version_6_restricts_the_names_of_new_servers(hub: ContractHub, us
         assert answer.status_code == 201
 
 
-async def test_a_slash_in_a_server_name_is_refused_by_every_version(hub: ContractHub, user: str) -> None:
+async def test_every_version_refuses_a_slash_in_a_server_name(hub: ContractHub, user: str) -> None:
     answer = await hub.start(user, "a%2Fb")
 
     assert answer.status_code == 400
 
 
-async def test_named_servers_may_be_switched_off(hub: ContractHub, user: str) -> None:
+async def test_named_servers_can_be_switched_off(hub: ContractHub, user: str) -> None:
     await hub.configure({"allow_named_servers": False})
 
     assert error(await hub.start(user, "extra")) == (400, "Named servers are not enabled.")

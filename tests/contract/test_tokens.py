@@ -15,9 +15,7 @@ async def _mint(hub: ContractHub, user: str, **body: Any) -> httpx.Response:
 
 
 @pytest.mark.parametrize("server_name", ["", "extra"])
-async def test_a_token_can_be_had_for_a_server_that_is_not_there_yet(
-    hub: ContractHub, user: str, server_name: str
-) -> None:
+async def test_a_token_can_be_minted_before_its_server_exists(hub: ContractHub, user: str, server_name: str) -> None:
     scope = f"access:servers!server={user}/{server_name}"
 
     answer = await _mint(hub, user, scopes=[scope], expires_in=60, note="hublaunch:1:1")
@@ -29,7 +27,7 @@ async def test_a_token_can_be_had_for_a_server_that_is_not_there_yet(
     assert (model["user"], model["kind"], model["note"]) == (user, "api_token", "hublaunch:1:1")
 
 
-async def test_a_token_ends_when_it_should(hub: ContractHub, user: str) -> None:
+async def test_a_token_expires_when_it_should(hub: ContractHub, user: str) -> None:
     asked_at = datetime.now(UTC)
 
     model = (await _mint(hub, user, scopes=[f"access:servers!server={user}/"], expires_in=60)).json()
@@ -38,7 +36,7 @@ async def test_a_token_ends_when_it_should(hub: ContractHub, user: str) -> None:
     assert lasts_s == pytest.approx(60, abs=5)
 
 
-async def test_a_token_that_is_given_no_end_has_none(hub: ContractHub, user: str) -> None:
+async def test_a_token_without_a_lifetime_never_expires(hub: ContractHub, user: str) -> None:
     model = (await _mint(hub, user, scopes=[f"access:servers!server={user}/"])).json()
 
     assert model["expires_at"] is None
@@ -51,7 +49,7 @@ async def test_the_trap_scope_is_accepted_and_opens_nothing(hub: ContractHub, us
     assert not any(scope.startswith("access:servers") for scope in answer.json()["scopes"])
 
 
-async def test_a_token_tells_whose_it_is_and_may_start_nothing(hub: ContractHub, user: str) -> None:
+async def test_a_token_names_its_owner_and_cannot_start_servers(hub: ContractHub, user: str) -> None:
     token = (await _mint(hub, user, scopes=[f"access:servers!server={user}/"])).json()["token"]
     as_visitor = {"Authorization": f"token {token}"}
 
@@ -64,7 +62,7 @@ async def test_a_token_tells_whose_it_is_and_may_start_nothing(hub: ContractHub,
     assert error(start) == (403, f"Action is not authorized with current scopes; requires any of [{needed}]")
 
 
-async def test_nobody_gets_a_token_for_what_is_not_theirs(hub: ContractHub, user: str) -> None:
+async def test_a_scope_that_the_user_lacks_is_refused(hub: ContractHub, user: str) -> None:
     answer = await _mint(hub, user, scopes=["access:servers!server=other/"])
 
     assert error(answer) == (
@@ -73,14 +71,14 @@ async def test_nobody_gets_a_token_for_what_is_not_theirs(hub: ContractHub, user
     )
 
 
-async def test_nobody_has_no_token(hub: ContractHub) -> None:
+async def test_a_missing_user_has_no_tokens(hub: ContractHub) -> None:
     minting = await _mint(hub, "nobody", scopes=["access:servers!server=nobody/"])
 
     assert error(minting) == (403, "Service nobody not found or no permissions to generate tokens")
     assert error(await hub.api.get("users/nobody/tokens")) == (404, "No such user: nobody")
 
 
-async def test_a_token_that_ends_at_once_is_refused_by_newer_hubs(hub: ContractHub, user: str) -> None:
+async def test_newer_hubs_refuse_a_token_without_a_lifetime(hub: ContractHub, user: str) -> None:
     answer = await _mint(hub, user, expires_in=0)
 
     if is_strict(hub.version):
@@ -89,7 +87,7 @@ async def test_a_token_that_ends_at_once_is_refused_by_newer_hubs(hub: ContractH
         assert (answer.status_code, answer.json()["expires_at"]) == (201, None)
 
 
-async def test_the_hub_may_limit_how_long_a_token_lasts_since_5_1(hub: ContractHub, user: str) -> None:
+async def test_hubs_since_5_1_can_limit_the_lifetime_of_tokens(hub: ContractHub, user: str) -> None:
     await hub.configure({"token_expires_in_max_seconds": 100})
 
     too_long = await _mint(hub, user, expires_in=101)
@@ -124,7 +122,7 @@ async def test_a_revoked_token_cannot_be_revoked_again(hub: ContractHub, user: s
     assert again.status_code == 404
 
 
-async def test_a_running_server_has_a_token_of_its_own(hub: ContractHub, user: str) -> None:
+async def test_a_running_server_has_its_own_token(hub: ContractHub, user: str) -> None:
     await hub.start(user)
 
     listed = (await hub.api.get(f"users/{user}/tokens")).json()["api_tokens"]

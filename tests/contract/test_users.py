@@ -19,7 +19,7 @@ async def test_a_new_user_has_no_server(hub: ContractHub, username: str) -> None
     assert await hub.user(username) == answer.json()
 
 
-async def test_a_user_shows_when_it_was_created_by_the_clock_of_the_answers_date(hub: ContractHub, user: str) -> None:
+async def test_the_creation_time_of_a_user_and_the_date_header_use_the_same_clock(hub: ContractHub, user: str) -> None:
     answer = await hub.api.get(f"users/{user}")
 
     age = parsedate_to_datetime(answer.headers["Date"]) - datetime.fromisoformat(answer.json()["created"])
@@ -40,7 +40,7 @@ async def test_a_name_that_breaks_paths_is_refused(hub: ContractHub, quoted: str
 
 
 @pytest.mark.parametrize(("quoted", "name"), [("%2E%2E", ".."), ("%252e", "%2e")])
-async def test_a_name_of_dots_is_refused_by_newer_hubs(hub: ContractHub, quoted: str, name: str) -> None:
+async def test_newer_hubs_refuse_a_name_of_dots(hub: ContractHub, quoted: str, name: str) -> None:
     if not is_strict(hub.version):
         pytest.skip("Older Hubs take such a name")
 
@@ -50,9 +50,7 @@ async def test_a_name_of_dots_is_refused_by_newer_hubs(hub: ContractHub, quoted:
 
 
 @pytest.mark.parametrize(("suffix", "name"), [("%20B", " B"), ("%C3%A9", "é"), ("%3Cb%3E", "<b>"), ("%252f", "%2f")])
-async def test_a_name_is_unquoted_once_and_kept_as_it_is(
-    hub: ContractHub, username: str, suffix: str, name: str
-) -> None:
+async def test_a_name_is_unquoted_once_and_kept(hub: ContractHub, username: str, suffix: str, name: str) -> None:
     created = await hub.api.post(f"users/{username}{suffix}")
     deleted = await hub.api.delete(f"users/{username}{suffix}")
 
@@ -95,7 +93,7 @@ async def test_a_user_cannot_be_deleted_while_a_named_server_is_up(hub: Contract
     assert (await hub.user(user))["servers"]["extra"]["ready"]
 
 
-async def test_a_ready_default_server_is_stopped_though_a_named_one_is_in_the_way(hub: ContractHub, user: str) -> None:
+async def test_a_refused_deletion_still_stops_a_ready_default_server(hub: ContractHub, user: str) -> None:
     await hub.start(user)
     await hub.start(user, "extra")
 
@@ -115,7 +113,7 @@ async def test_a_user_cannot_be_deleted_while_the_server_stops(hub: ContractHub,
     assert error(answer) == (400, f"{user}'s server is in the process of stopping, please wait.")
 
 
-async def test_deleting_a_user_does_not_wait_longer_than_a_stop(hub: ContractHub, user: str) -> None:
+async def test_deleting_a_user_waits_no_longer_than_a_stop(hub: ContractHub, user: str) -> None:
     await hub.start(user, stop_seconds=0.5)
     await hub.configure({"slow_stop_timeout": 0.1})
 

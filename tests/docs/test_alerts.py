@@ -52,7 +52,7 @@ def names() -> set[str]:
     return {sample.name for family in registry().collect() for sample in family.samples}
 
 
-def test_every_metric_that_a_panel_or_a_rule_asks_for_is_told() -> None:
+def test_every_metric_in_a_panel_or_a_rule_is_exported() -> None:
     asked, told = [*dashboard_queries(), *((rule.get("alert", ""), rule["expr"]) for rule in rules())], names()
 
     unknown = {(title, name) for title, query in asked for name in _NAME.findall(query) if name not in told}
@@ -61,7 +61,7 @@ def test_every_metric_that_a_panel_or_a_rule_asks_for_is_told() -> None:
     assert not unknown
 
 
-def test_every_metric_is_on_the_page_of_metrics_and_every_alert_has_a_heading_there() -> None:
+def test_the_metrics_page_describes_every_metric_and_every_alert() -> None:
     page = (DOCS / "metrics.md").read_text()
     families = {name.removesuffix("_bucket") for name in names() if name.startswith("hublaunch_")}
 
@@ -75,7 +75,7 @@ def test_every_metric_is_on_the_page_of_metrics_and_every_alert_has_a_heading_th
 
 
 @pytest.mark.prometheus
-def test_alerts_fire_where_they_have_to() -> None:
+def test_alerts_fire_when_they_should() -> None:
     done = subprocess.run(
         [program("promtool"), "test", "rules", Path(__file__).parent / "alerts_test.yaml"],
         capture_output=True,
@@ -87,7 +87,7 @@ def test_alerts_fire_where_they_have_to() -> None:
 
 
 @pytest.mark.prometheus
-def test_prometheus_takes_every_query_of_the_dashboard(tmp_path: Path) -> None:
+def test_prometheus_accepts_every_query_of_the_dashboard(tmp_path: Path) -> None:
     queries = [{"record": f"panel:{number}", "expr": query} for number, (_, query) in enumerate(dashboard_queries())]
     file = tmp_path / "rules.yaml"
     file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": queries}]}))
@@ -99,7 +99,7 @@ def test_prometheus_takes_every_query_of_the_dashboard(tmp_path: Path) -> None:
 
 
 @pytest.mark.prometheus
-def test_prometheus_finds_no_fault_with_what_is_told() -> None:
+def test_promtool_accepts_the_exported_metrics() -> None:
     done = subprocess.run(
         [program("promtool"), "check", "metrics"], input=generate_latest(registry()), capture_output=True, check=False
     )

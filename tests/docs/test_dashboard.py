@@ -33,10 +33,10 @@ def not_understood(dashboard: str) -> list[str]:
     return list(lost(given, json.loads(JSONEncoder().encode(Dashboard.from_json(given)))))
 
 
-def test_grafana_understands_every_word_of_it() -> None:
+def test_grafana_understands_the_whole_dashboard() -> None:
     assert not_understood(DASHBOARD) == []
 
 
 @pytest.mark.parametrize("word", ["gridPos", "legendFormat", "calcs", "steps", "unit"])
-def test_a_misspelled_word_would_be_seen(word: str) -> None:
+def test_a_misspelled_key_is_found(word: str) -> None:
     assert not_understood(DASHBOARD.replace(f'"{word}"', f'"{word}x"', 1)) != []

@@ -97,7 +97,7 @@ async def until(http: httpx.AsyncClient, query: str) -> list[dict[str, Any]]:
             await asyncio.sleep(0.2)
 
 
-async def test_every_query_of_the_dashboard_is_answered_and_no_alert_is_broken(
+async def test_every_query_of_the_dashboard_gets_data_and_no_alert_rule_fails(
     service: Service, hub: FakeHub, port: int, tmp_path: Path
 ) -> None:
     async with prometheus(port, tmp_path) as http:

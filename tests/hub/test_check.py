@@ -27,7 +27,7 @@ async def stranger(settings: Settings) -> AsyncGenerator[HubClient]:
         yield client
 
 
-async def test_a_hub_that_is_down_is_asked_until_it_answers_and_complained_of_once(
+async def test_a_hub_that_is_down_is_asked_until_it_answers_with_one_warning(
     hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub.fail_on("get_version", how="reset", times=4)
@@ -49,7 +49,7 @@ async def test_a_hub_that_is_down_is_asked_until_it_answers_and_complained_of_on
     }
 
 
-async def test_another_fault_of_the_hub_is_told_anew(
+async def test_a_different_fault_of_the_hub_is_logged_again(
     hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub.fail_on("get_version", how="reset")
@@ -61,7 +61,7 @@ async def test_another_fault_of_the_hub_is_told_anew(
     assert caplog.text.count("Launches are accepted and wait for it.") == 2
 
 
-async def test_a_wrong_token_is_told_as_one_and_not_repeated(hub: FakeHub, stranger: HubClient) -> None:
+async def test_a_wrong_token_is_reported_without_showing_it(hub: FakeHub, stranger: HubClient) -> None:
     check = check_of(stranger)
     running = asyncio.create_task(check.run())
 
@@ -72,7 +72,7 @@ async def test_a_wrong_token_is_told_as_one_and_not_repeated(hub: FakeHub, stran
     assert "not-the-right-one" not in str(check.report())
 
 
-async def test_scopes_that_are_missing_are_an_error_in_the_log_and_reported(
+async def test_missing_scopes_are_logged_as_an_error_and_reported(
     hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub.scopes = ["servers"]
@@ -84,7 +84,7 @@ async def test_scopes_that_are_missing_are_an_error_in_the_log_and_reported(
     assert "missing scopes, so launches will fail. Add: admin:users, tokens" in caplog.text
 
 
-async def test_each_start_of_the_hub_is_told_once_with_how_long_ago_it_was_another(
+async def test_each_start_of_the_hub_is_reported_once_with_the_age_of_the_last_sighting(
     hub: FakeHub, client: HubClient
 ) -> None:
     told: list[tuple[str, float]] = []
@@ -103,9 +103,7 @@ async def test_each_start_of_the_hub_is_told_once_with_how_long_ago_it_was_anoth
     assert 0 < told[1][1] < 5
 
 
-async def test_a_look_at_which_the_hub_did_not_tell_its_start_is_no_sign_of_the_one_before(
-    hub: FakeHub, client: HubClient
-) -> None:
+async def test_a_check_without_a_start_mark_does_not_count_as_a_sighting(hub: FakeHub, client: HubClient) -> None:
     told: list[float] = []
 
     async def seen(_mark: str, before_s: float) -> None:
@@ -124,7 +122,7 @@ async def test_a_look_at_which_the_hub_did_not_tell_its_start_is_no_sign_of_the_
     assert told[1] > unknown_since_s
 
 
-async def test_a_hub_whose_pages_do_not_tell_its_start_is_as_good(hub: FakeHub, client: HubClient) -> None:
+async def test_a_hub_whose_pages_show_no_start_mark_is_not_a_fault(hub: FakeHub, client: HubClient) -> None:
     hub.fail_on("show_page", status=404, body="html")
     told: list[str] = []
 
@@ -137,7 +135,7 @@ async def test_a_hub_whose_pages_do_not_tell_its_start_is_as_good(hub: FakeHub, 
     assert (told, check.report()["fault"]) == ([], None)
 
 
-async def test_the_pulse_has_the_time_of_an_answer_while_the_hub_answers(hub: FakeHub, client: HubClient) -> None:
+async def test_the_pulse_has_the_response_time_while_the_hub_answers(hub: FakeHub, client: HubClient) -> None:
     check = check_of(client)
     before = check.pulse()
 

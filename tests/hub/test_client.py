@@ -22,7 +22,7 @@ FORBIDDEN: dict[str, Any] = {"status": 403, "message": "Action is not authorized
 
 
 @pytest.mark.parametrize("body", ["html", "half", "empty", b"[]", b"{}", b'{"version": null}'])
-async def test_what_answers_must_be_a_jupyterhub(hub: FakeHub, client: HubClient, body: Any) -> None:
+async def test_an_answer_that_is_not_jupyterhubs_is_an_error(hub: FakeHub, client: HubClient, body: Any) -> None:
     hub.fail_on("get_version", status=200, body=body)
 
     with pytest.raises(HubUnavailable, match="not what JupyterHub would answer"):
@@ -30,7 +30,7 @@ async def test_what_answers_must_be_a_jupyterhub(hub: FakeHub, client: HubClient
 
 
 @pytest.mark.parametrize("name", [".", ".."])
-async def test_names_that_would_name_another_resource_are_never_sent(
+async def test_names_that_would_address_another_resource_are_never_sent(
     hub: FakeHub, client: HubClient, name: str
 ) -> None:
     with pytest.raises(ValueError, match="no user or server can have this name"):
@@ -44,7 +44,7 @@ async def test_names_that_would_name_another_resource_are_never_sent(
 # --- users ------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_name_that_the_hub_does_not_take_is_no_name_that_is_taken(hub: FakeHub, client: HubClient) -> None:
+async def test_a_refused_name_is_not_reported_as_taken(hub: FakeHub, client: HubClient) -> None:
     hub.fail_on("create_user", status=400, message="Failed to create user: alice")
 
     with pytest.raises(HubRefused, match="Failed to create user") as refusal:
@@ -53,7 +53,7 @@ async def test_a_name_that_the_hub_does_not_take_is_no_name_that_is_taken(hub: F
     assert type(refusal.value) is HubRefused
 
 
-async def test_a_hub_that_stays_busy_is_told_as_busy(hub: FakeHub, client: HubClient) -> None:
+async def test_a_hub_that_stays_busy_ends_in_hub_busy(hub: FakeHub, client: HubClient) -> None:
     hub.fail_on("create_user", status=429, headers={"Retry-After": "0"}, times=math.inf)
 
     with pytest.raises(HubBusy):
@@ -62,7 +62,7 @@ async def test_a_hub_that_stays_busy_is_told_as_busy(hub: FakeHub, client: HubCl
     assert len(hub.asked("create_user")) == 4
 
 
-async def test_a_user_with_a_server_on_its_way_up_or_down_is_not_deleted_yet(hub: FakeHub, client: HubClient) -> None:
+async def test_a_user_with_a_starting_or_stopping_server_is_not_deleted_yet(hub: FakeHub, client: HubClient) -> None:
     hub.create_user("alice")
     hub.spawn_plan("alice", SpawnPlan(never=True))
     await hub.start_server("alice", "", {})
@@ -80,7 +80,7 @@ async def test_a_user_with_a_server_on_its_way_up_or_down_is_not_deleted_yet(hub
 
 
 @pytest.mark.parametrize("operation", ["delete_user", "stop_server", "list_tokens", "get_user"])
-async def test_what_the_hub_forbids_is_never_taken_for_done(hub: FakeHub, client: HubClient, operation: Any) -> None:
+async def test_a_forbidden_request_never_counts_as_done(hub: FakeHub, client: HubClient, operation: Any) -> None:
     hub.fail_on(operation, **FORBIDDEN)
     calls: dict[str, Any] = {
         "delete_user": lambda: client.delete_user("alice"),
@@ -96,7 +96,7 @@ async def test_what_the_hub_forbids_is_never_taken_for_done(hub: FakeHub, client
 # --- servers ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_server_that_runs_already_is_somebodys(hub: FakeHub, client: HubClient) -> None:
+async def test_a_server_that_was_already_running_is_not_ours(hub: FakeHub, client: HubClient) -> None:
     hub.create_user("alice")
     await hub.start_server("alice", "", {})
     await hub.until(lambda: hub.count("server_ready"))
@@ -105,7 +105,7 @@ async def test_a_server_that_runs_already_is_somebodys(hub: FakeHub, client: Hub
         await client.start_server("alice", "", {})
 
 
-async def test_a_user_who_is_gone_has_no_server_to_start(hub: FakeHub, client: HubClient) -> None:
+async def test_a_server_of_a_missing_user_cannot_be_started(hub: FakeHub, client: HubClient) -> None:
     hub.fail_on("start_server", how="reset")
 
     with pytest.raises(HubRefused) as refusal:
@@ -115,7 +115,7 @@ async def test_a_user_who_is_gone_has_no_server_to_start(hub: FakeHub, client: H
     assert [request.operation for request in hub.requests] == ["start_server", "get_user", "start_server"]
 
 
-async def test_a_stream_that_tells_nothing_is_no_sign_of_a_spawn(hub: FakeHub, client: HubClient) -> None:
+async def test_an_empty_progress_stream_does_not_prove_a_spawn(hub: FakeHub, client: HubClient) -> None:
     hub.create_user("alice")
     hub.spawn_plan("alice", SpawnPlan(fails="boom"))
     hub.fail_on("start_server", how="reset", act=True)
@@ -126,7 +126,7 @@ async def test_a_stream_that_tells_nothing_is_no_sign_of_a_spawn(hub: FakeHub, c
     assert hub.count("spawn_started") == 2
 
 
-async def test_progress_that_is_forbidden_is_not_progress_that_has_not_begun(hub: FakeHub, client: HubClient) -> None:
+async def test_forbidden_progress_differs_from_progress_that_has_not_begun(hub: FakeHub, client: HubClient) -> None:
     hub.fail_on("progress", **FORBIDDEN)
 
     with pytest.raises(HubForbidden) as refusal:
@@ -146,7 +146,7 @@ async def test_nothing_is_read_after_the_end_of_a_spawn(hub: FakeHub, client: Hu
 
 
 @pytest.mark.parametrize("how", ["drop", "reset"])
-async def test_a_stream_that_breaks_gives_what_came_before(hub: FakeHub, client: HubClient, how: Any) -> None:
+async def test_a_broken_stream_yields_the_events_before_the_break(hub: FakeHub, client: HubClient, how: Any) -> None:
     hub.create_user("alice")
     hub.spawn_plan("alice", SpawnPlan(never=True))
     hub.cut_progress("alice", after_events=1, how=how)
@@ -161,7 +161,7 @@ async def test_a_stream_that_breaks_gives_what_came_before(hub: FakeHub, client:
 # --- tokens -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_token_that_would_open_nothing_is_refused(hub: FakeHub, client: HubClient) -> None:
+async def test_a_token_without_access_to_the_server_is_an_error(hub: FakeHub, client: HubClient) -> None:
     hub.create_user("alice")
 
     with pytest.raises(TokenRefused, match="would not open the server"):
@@ -190,7 +190,7 @@ async def test_tokens_with_another_note_are_left_alone(hub: FakeHub, client: Hub
     assert [found.note for found in hub.tokens.of("alice")] == ["theirs"]
 
 
-async def test_nobody_has_no_tokens_to_revoke(client: HubClient, hub: FakeHub) -> None:
+async def test_revoking_tokens_of_a_missing_user_does_nothing(client: HubClient, hub: FakeHub) -> None:
     await client.revoke_tokens("nobody", note="note")
 
     assert [request.status for request in hub.asked("list_tokens")] == [404]
@@ -216,7 +216,7 @@ async def test_nobody_has_no_tokens_to_revoke(client: HubClient, hub: FakeHub) -
         ("", None),
     ],
 )
-async def test_a_hub_is_left_alone_for_one_second_at_least_and_five_minutes_at_most(
+async def test_a_retry_after_counts_as_one_second_to_five_minutes(
     hub: FakeHub, client: HubClient, retry_after: str, seconds: float | None
 ) -> None:
     hub.create_user("ada")
@@ -241,7 +241,7 @@ async def test_a_hub_is_left_alone_for_one_second_at_least_and_five_minutes_at_m
         (503, {}, 4),
     ],
 )
-async def test_only_an_answer_of_another_web_server_that_may_pass_is_asked_for_again(
+async def test_only_transient_answers_of_another_web_server_are_retried(
     hub: FakeHub, client: HubClient, status: int, headers: dict[str, str], asked: int
 ) -> None:
     hub.fail_on("get_user", status=status, body="html", headers=headers, times=math.inf)

@@ -98,7 +98,7 @@ def parts(raw_path: str) -> tuple[str, ...]:
 @example(".", "")
 @example("a", "..")
 @example("%2e%2e", "%2e%2e")
-def test_each_name_is_one_part_of_the_path_or_nothing_is_asked(username: str, server_name: str) -> None:
+def test_each_name_is_one_part_of_the_path_or_nothing_is_sent(username: str, server_name: str) -> None:
     async def ask() -> list[str]:
         async with FakeHub(version="4.1.6") as hub:  # the one that takes most names
             hub.slow_spawn_timeout = 0
@@ -117,7 +117,7 @@ def test_each_name_is_one_part_of_the_path_or_nothing_is_asked(username: str, se
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize(("username", "server_name"), [("", ""), ("", "a"), (".", ""), ("..", ""), ("\ud800", "")])
-async def test_of_a_user_who_cannot_be_nothing_is_asked(
+async def test_nothing_is_sent_for_a_user_who_cannot_exist(
     client: HubClient, hub: FakeHub, call: Ask, username: str, server_name: str
 ) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - quoting and encoding have their own words for it

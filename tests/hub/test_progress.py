@@ -38,13 +38,13 @@ def parsed(chunks: Iterable[bytes]) -> list[Progress]:
     return [event for chunk in chunks for event in stream.feed(chunk)]
 
 
-def test_the_hubs_own_stream_gives_its_events() -> None:
+def test_a_real_hubs_stream_yields_its_events() -> None:
     assert parsed([STREAM]) == EVENTS
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
 @given(cuts=st.lists(st.integers(0, len(STREAM) * 2), max_size=30))
-def test_any_cut_of_the_stream_gives_the_same_events(line_end: bytes, cuts: list[int]) -> None:
+def test_chunks_of_any_size_yield_the_same_events(line_end: bytes, cuts: list[int]) -> None:
     stream = STREAM.replace(b"\n", line_end)
     bounds = [0, *sorted(cuts), len(stream)]
 
@@ -52,7 +52,7 @@ def test_any_cut_of_the_stream_gives_the_same_events(line_end: bytes, cuts: list
 
 
 @given(st.lists(st.sampled_from([b"\n", b"\r\n", b"\r"]), min_size=20, max_size=20))
-def test_mixed_line_ends_in_single_bytes_give_the_same_events(line_ends: list[bytes]) -> None:
+def test_mixed_line_ends_in_single_bytes_yield_the_same_events(line_ends: list[bytes]) -> None:
     stream = b""
     for line, end in zip(STREAM.split(b"\n"), line_ends, strict=False):
         follows_cr = not line and stream.endswith(b"\r")  # with LF it would make one end of two
@@ -85,7 +85,7 @@ def test_mixed_line_ends_in_single_bytes_give_the_same_events(line_ends: list[by
         ((A + b"\n\n" + b"\xef\xbb\xbf" + B + b"\n\n",), ONE),
     ],
 )
-def test_a_stream_is_read_as_the_specification_says(chunks: tuple[bytes, ...], events: list[Progress]) -> None:
+def test_a_stream_is_parsed_as_the_specification_says(chunks: tuple[bytes, ...], events: list[Progress]) -> None:
     assert parsed(chunks) == events
 
 
@@ -108,7 +108,7 @@ def test_a_stream_is_read_as_the_specification_says(chunks: tuple[bytes, ...], e
         ("[50]", None),
     ],
 )
-def test_progress_is_a_whole_number_from_0_to_100_or_none(progress: str, expected: int | None) -> None:
+def test_progress_is_an_integer_from_0_to_100_or_none(progress: str, expected: int | None) -> None:
     assert parsed([f'data: {{"progress": {progress}}}\n\n'.encode()]) == [Progress(message="", progress=expected)]
 
 
@@ -125,12 +125,12 @@ def test_progress_is_a_whole_number_from_0_to_100_or_none(progress: str, expecte
         (b'{"message": "Spawn failed: ", "failed": true}', Progress(message="Spawn failed: ", failed=True)),
     ],
 )
-def test_fields_of_the_wrong_kind_are_as_good_as_absent(event: bytes, expected: Progress) -> None:
+def test_fields_of_the_wrong_type_count_as_absent(event: bytes, expected: Progress) -> None:
     assert parsed([b"data: " + event + b"\n\n"]) == [expected]
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none())))
-def test_any_object_gives_an_event_that_can_be_encoded(event: dict[str, object]) -> None:
+def test_any_object_yields_an_event_that_can_be_encoded(event: dict[str, object]) -> None:
     [progress] = parsed([f"data: {json.dumps(event)}\n\n".encode()])
 
     assert progress.message.encode() is not None
@@ -140,7 +140,7 @@ def test_any_object_gives_an_event_that_can_be_encoded(event: dict[str, object])
 @pytest.mark.parametrize(
     "content", [b"hunter2", b"", b'{"message": "hunter2', b'["hunter2"]', b'"hunter2"', b"null", b"[" * 200_000]
 )
-def test_what_is_not_a_json_object_is_an_error_that_repeats_none_of_it(content: bytes) -> None:
+def test_content_that_is_not_a_json_object_is_an_error_that_does_not_repeat_it(content: bytes) -> None:
     with pytest.raises(
         HubUnavailable, match="JupyterHub did not report the progress of the spawn: an event is not"
     ) as raised:
@@ -159,7 +159,7 @@ def test_what_is_not_a_json_object_is_an_error_that_repeats_none_of_it(content: 
     ],
     ids=["line", "data", "lines-of-data", "in-one-chunk"],
 )
-def test_an_event_without_end_is_given_up(start: bytes, more: bytes) -> None:
+def test_an_endless_event_is_an_error(start: bytes, more: bytes) -> None:
     taken = 0
 
     def endless() -> Iterator[bytes]:
@@ -175,7 +175,7 @@ def test_an_event_without_end_is_given_up(start: bytes, more: bytes) -> None:
     assert taken < EVENT_BYTES_MAX * 2
 
 
-def test_comments_without_end_are_no_event() -> None:
+def test_endless_comments_are_skipped() -> None:
     comments = [b": " + b"x" * 65_000 + b"\n"] * 40
 
     assert parsed([*comments, A + b"\n\n"]) == ONE
@@ -198,14 +198,14 @@ def test_comments_without_end_are_no_event() -> None:
         ({"html_message": ["<p>"]}, ""),
     ],
 )
-def test_an_event_without_a_message_is_told_with_the_words_of_its_html(event: dict[str, object], message: str) -> None:
+def test_an_event_without_a_message_has_the_text_of_its_html(event: dict[str, object], message: str) -> None:
     (progress,) = parsed([b"data: " + json.dumps(event).encode() + b"\n\n"])
 
     assert progress.message == message
 
 
 @pytest.mark.parametrize("part", ["<", "<!--", "<a ", "</", "&", "<script>", "<a b='", "<![", "<?"])
-def test_html_of_any_kind_is_read_in_a_moment(part: str) -> None:
+def test_any_html_is_parsed_quickly(part: str) -> None:
     began = time.process_time()
 
     words_of(part * 1_000_000)

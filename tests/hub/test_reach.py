@@ -55,7 +55,7 @@ async def reach(
         ),
     ],
 )
-async def test_a_server_shows_itself_by_its_version_or_by_its_own_login(answer: bytes) -> None:
+async def test_a_server_is_recognized_by_its_version_or_its_own_login(answer: bytes) -> None:
     async with front({"/user/ada/api": answer}) as proxy:
         reached = await reach(proxy.url, "https://hub.test/user/ada/")
 
@@ -85,7 +85,7 @@ async def test_the_hub_and_its_proxy_are_not_the_server(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize("client_id", ["jupyterhub-user-ada", "jupyterhub-user-bob-lab", "service-hublaunch"])
-async def test_the_login_of_another_server_is_not_the_named_one(client_id: str) -> None:
+async def test_the_login_of_another_server_does_not_count_for_a_named_server(client_id: str) -> None:
     """What no route of its own matches, the proxy sends to the user's default server, which redirects to its login."""
     answer = redirect(LOGIN.format(client_id), headers=OF_THE_HUB)
     async with front({"/user/ada/lab/api": answer, "/hub/api/": HUB}) as proxy:
@@ -104,14 +104,14 @@ async def test_the_login_of_another_server_is_not_the_named_one(client_id: str) 
         pytest.param(http(401, b"Unauthorized"), id="a password of its own"),
     ],
 )
-async def test_of_a_server_that_is_not_jupyter_nothing_is_known_behind_the_hubs_own_proxy(answer: bytes) -> None:
+async def test_a_server_that_is_not_jupyter_is_unknown_behind_the_hubs_proxy(answer: bytes) -> None:
     async with front({"/user/ada/api": answer, "/hub/api/": HUB}) as proxy:
         reached = await reach(proxy.url, "https://hub.test/user/ada/")
 
     assert reached.reach is Reach.UNKNOWN
 
 
-async def test_with_subdomains_the_hub_is_looked_for_at_its_own_host() -> None:
+async def test_with_subdomains_the_hub_is_asked_by_its_own_host() -> None:
     """The proxy has no route to the Hub for the host of a server."""
     async with front({"/user/ada/api": NOT_FOUND, "/hub/api/": HUB}) as proxy:
         reached = await reach(proxy.url, "https://ada.hub.test/user/ada/")
@@ -137,14 +137,14 @@ async def test_another_web_server_is_not_the_server(answer: bytes, status: int) 
     assert reached == Reached(Reach.FOREIGN, status)
 
 
-async def test_while_the_hub_is_down_no_web_server_is_called_foreign() -> None:
+async def test_no_web_server_is_foreign_while_the_hub_is_down() -> None:
     async with front({"/user/ada/api": NOT_FOUND}, otherwise=http(503)) as proxy:
         reached = await reach(proxy.url, "https://hub.test/user/ada/")
 
     assert reached.reach is Reach.ABSENT
 
 
-async def test_a_proxy_that_sends_everybody_to_https_is_asked_there() -> None:
+async def test_a_proxy_that_redirects_to_https_is_asked_over_https() -> None:
     async with front({"/user/ada/api": SINGLEUSER}) as public:
         to_https = redirect("https://proxy-public/user/ada/api", status=308)
         async with front({}, otherwise=to_https) as proxy:
@@ -153,14 +153,14 @@ async def test_a_proxy_that_sends_everybody_to_https_is_asked_there() -> None:
     assert reached.reach is Reach.ANSWERS
 
 
-async def test_a_redirect_to_https_alone_is_not_the_server() -> None:
+async def test_a_redirect_to_https_does_not_prove_the_server() -> None:
     async with front({}, otherwise=redirect("https://hub.test/user/ada/api", status=308)) as proxy:
         reached = await reach(None, f"{proxy.url}user/ada/", hub_url=proxy.url)
 
     assert reached == Reached(Reach.FOREIGN, 308)
 
 
-async def test_an_address_that_cannot_be_reached_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unreachable_address_means_unknown(caplog: pytest.LogCaptureFixture) -> None:
     reached = await reach("http://127.0.0.1:1/", "https://hub.test/user/ada/")
 
     assert reached.reach is Reach.UNKNOWN
@@ -181,11 +181,11 @@ async def test_an_address_that_cannot_be_reached_says_nothing(caplog: pytest.Log
         ("https://h.org/", "/user/a", "https://h.org/user/a/"),
     ],
 )
-def test_a_servers_url_is_joined_never_glued(hub_url: str, told: str, expected: str) -> None:
+def test_a_servers_url_is_joined_with_the_hubs(hub_url: str, told: str, expected: str) -> None:
     assert public_url(hub_url, told) == expected
 
 
-async def test_with_subdomains_the_proxy_is_asked_in_the_name_of_the_servers_host() -> None:
+async def test_with_subdomains_the_proxy_gets_the_servers_host() -> None:
     async with front({"/user/ada/api": SINGLEUSER}) as proxy:
         reached = await reach(proxy.url, "https://ada.hub.test:8443/user/ada/")
 
@@ -217,7 +217,7 @@ async def test_the_address_has_the_base_url_as_the_hub_quotes_it() -> None:
         "http://hub.test:{port}/user/ada/lab/",
     ],
 )
-async def test_no_host_is_asked_that_is_not_the_hubs_and_no_path_that_is_not_the_servers(url: str) -> None:
+async def test_only_the_hubs_hosts_and_the_servers_paths_are_asked(url: str) -> None:
     async with front({}, otherwise=PLAIN_JUPYTER) as victim:
         port = victim.url.rpartition(":")[2].strip("/")
         reached = await reach(None, url.format(port=port), hub_url=f"http://hub.test:{port}/")
@@ -258,7 +258,7 @@ class EndlessHead(Flood):
 
 
 @pytest.mark.parametrize("flood", [Flood(), EndlessHead()], ids=["body", "head"])
-async def test_a_server_that_sends_without_end_is_not_read(flood: Flood) -> None:
+async def test_an_endless_answer_is_not_read(flood: Flood) -> None:
     async with WireServer(flood) as server:
         reached = await reach(f"{server.url}/", "https://hub.test/user/ada/")
 

@@ -12,11 +12,11 @@ ALL = needed_scopes(temporary_users=True, mints_tokens=True)
 OWN_ACCOUNTS = needed_scopes(temporary_users=False, mints_tokens=True)
 
 
-def test_launches_on_existing_accounts_need_servers_alone() -> None:
+def test_launches_on_existing_accounts_need_only_servers() -> None:
     assert {"servers"} == OWN_ACCOUNTS
 
 
-def test_temporary_users_need_admin_users_and_the_minting_of_tokens_where_tokens_are_minted() -> None:
+def test_temporary_users_need_admin_users_and_tokens_if_tokens_are_minted() -> None:
     assert {"servers", "admin:users", "tokens"} == ALL
     assert needed_scopes(temporary_users=True, mints_tokens=False) == {"servers", "admin:users"}
 
@@ -32,7 +32,7 @@ def test_temporary_users_need_admin_users_and_the_minting_of_tokens_where_tokens
         (set(), ["admin:users", "servers", "tokens"]),
     ],
 )
-def test_missing_scopes_are_named(had: set[str], missing: list[str]) -> None:
+def test_missing_scopes_are_listed(had: set[str], missing: list[str]) -> None:
     assert missing_scopes(had, ALL) == missing
 
 
@@ -45,11 +45,11 @@ def test_missing_scopes_are_named(had: set[str], missing: list[str]) -> None:
         ({"servers", "admin:users!group=launched", "read:services:name!service=hublaunch"}, []),
     ],
 )
-def test_needless_scopes_are_named_without_what_they_contain(had: set[str], needless: list[str]) -> None:
+def test_needless_scopes_are_listed_without_their_contents(had: set[str], needless: list[str]) -> None:
     assert needless_scopes(had, OWN_ACCOUNTS) == needless
 
 
-async def test_a_role_that_is_too_large_is_warned_of_and_reported(
+async def test_a_role_with_needless_scopes_is_logged_and_reported(
     hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     check = HubCheck(client, needed=OWN_ACCOUNTS)
@@ -62,7 +62,7 @@ async def test_a_role_that_is_too_large_is_warned_of_and_reported(
     assert "does not need. Remove: admin:users, tokens" in caplog.text
 
 
-async def test_a_role_that_is_just_right_is_not_complained_of(
+async def test_an_exact_role_causes_no_warning(
     hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     check = HubCheck(client, needed=ALL)

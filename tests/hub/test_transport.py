@@ -57,14 +57,14 @@ async def test_a_request_arrives_as_httpx_wrote_it(http: httpx.AsyncClient) -> N
     assert body == b'{"a":1}'
 
 
-async def test_a_target_is_asked_for_in_place_of_the_url_s_path(http: httpx.AsyncClient) -> None:
+async def test_a_target_replaces_the_path_of_the_url(http: httpx.AsyncClient) -> None:
     async with WireServer(answer_all) as server:
         await http.get(f"{server.url}/a", extensions={"target": b"/b%20c?d=e"})
 
     assert server.requests[0].startswith(b"GET /b%20c?d=e HTTP/1.1\r\n")
 
 
-async def test_no_header_is_added_that_was_not_asked_for(trusted_context: ssl.SSLContext) -> None:
+async def test_no_headers_are_added(trusted_context: ssl.SSLContext) -> None:
     async with WireServer(answer_all) as server, AiohttpTransport(ssl_context=trusted_context) as transport:
         response = await transport.handle_async_request(httpx.Request("GET", server.url, headers={"Host": "hub"}))
         await response.aread()
@@ -147,7 +147,7 @@ async def test_a_compressed_body_is_decoded_once(http: httpx.AsyncClient) -> Non
     ],
     ids=["length", "chunked", "continue-and-a-large-header", "until-the-connection-ends"],
 )
-async def test_a_response_in_single_bytes_is_whole(http: httpx.AsyncClient, answer: bytes) -> None:
+async def test_a_response_in_single_bytes_is_complete(http: httpx.AsyncClient, answer: bytes) -> None:
     async def drip(connection: WireConnection) -> None:
         await connection.read_request()
         await connection.send_bytewise(answer)
@@ -158,7 +158,7 @@ async def test_a_response_in_single_bytes_is_whole(http: httpx.AsyncClient, answ
     assert (response.status_code, response.text) == (200, "ok")
 
 
-async def test_chunks_are_passed_on_as_they_come(http: httpx.AsyncClient) -> None:
+async def test_chunks_are_passed_on_as_they_arrive(http: httpx.AsyncClient) -> None:
     proceed = asyncio.Event()
 
     async def two_events(connection: WireConnection) -> None:
@@ -176,7 +176,7 @@ async def test_chunks_are_passed_on_as_they_come(http: httpx.AsyncClient) -> Non
     assert seen == [b"one", b"two"]
 
 
-async def test_a_response_read_to_its_end_gives_its_connection_to_the_next(http: httpx.AsyncClient) -> None:
+async def test_a_response_read_to_its_end_leaves_its_connection_to_the_next_request(http: httpx.AsyncClient) -> None:
     async with WireServer(answer_all) as server:
         for _ in range(3):
             await http.post(server.url, json={})
@@ -187,7 +187,7 @@ async def test_a_response_read_to_its_end_gives_its_connection_to_the_next(http:
     assert (server.connections, len(server.requests)) == (1, 5)
 
 
-async def test_an_idle_connection_that_the_server_closed_is_not_used_again(http: httpx.AsyncClient) -> None:
+async def test_an_idle_connection_closed_by_the_server_is_not_reused(http: httpx.AsyncClient) -> None:
     async def once(connection: WireConnection) -> None:
         await connection.read_request()
         await connection.send(OK)
@@ -260,7 +260,7 @@ async def test_closing_the_client_ends_open_streams_with_an_error(trusted_contex
         await server.closed_by_client.wait()
 
 
-async def test_there_is_no_limit_of_open_streams(http: httpx.AsyncClient) -> None:
+async def test_the_number_of_open_streams_is_not_limited(http: httpx.AsyncClient) -> None:
     async with WireServer(stream_without_end) as server:
         requests = [http.build_request("GET", server.url) for _ in range(150)]
         responses = await asyncio.gather(*(http.send(request, stream=True) for request in requests))

@@ -120,7 +120,7 @@ def assert_tells_no_token(error: httpx.RequestError) -> None:
         "hangs-in-the-headers",
     ],
 )
-async def test_a_fault_after_the_request_arrived_is_no_connect_error(
+async def test_a_fault_after_the_request_arrived_is_not_a_connect_error(
     http: httpx.AsyncClient, method: str, script: Script, expected: type[httpx.RequestError]
 ) -> None:
     async with WireServer(script) as server:
@@ -134,7 +134,7 @@ async def test_a_fault_after_the_request_arrived_is_no_connect_error(
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("script", [close_at_once, reset_at_once])
-async def test_a_connection_lost_while_the_request_is_sent_is_no_connect_error(
+async def test_a_connection_lost_while_sending_is_not_a_connect_error(
     http: httpx.AsyncClient, method: str, script: Script
 ) -> None:
     async with WireServer(script) as server:
@@ -159,7 +159,7 @@ async def test_a_connection_lost_while_the_request_is_sent_is_no_connect_error(
     ],
     ids=["closes", "hangs", "resets"],
 )
-async def test_a_body_cut_short_is_an_error_after_what_came(
+async def test_a_truncated_body_is_an_error_after_its_chunks(
     http: httpx.AsyncClient, head: bytes, first: bytes, ending: Script, expected: type[httpx.RequestError]
 ) -> None:
     seen: list[bytes] = []
@@ -195,7 +195,7 @@ async def test_a_malformed_chunk_is_a_protocol_error(http: httpx.AsyncClient) ->
     assert_tells_no_token(raised.value)
 
 
-async def test_the_read_timeout_starts_anew_with_every_chunk(http: httpx.AsyncClient) -> None:
+async def test_every_chunk_restarts_the_read_timeout(http: httpx.AsyncClient) -> None:
     async def slow(connection: WireConnection) -> None:
         await connection.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         for _ in range(5):
@@ -210,7 +210,7 @@ async def test_the_read_timeout_starts_anew_with_every_chunk(http: httpx.AsyncCl
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
-async def test_a_kept_connection_that_breaks_as_it_is_used_again_carries_the_request_once(
+async def test_a_request_on_a_reused_connection_that_breaks_is_sent_only_once(
     http: httpx.AsyncClient, method: str
 ) -> None:
     async def answer_the_first(connection: WireConnection) -> None:
@@ -250,14 +250,14 @@ async def test_an_unknown_host_is_a_connect_error(http: httpx.AsyncClient, monke
 
 
 @pytest.mark.parametrize("host", ["a" * 64, "a..b"])
-async def test_a_host_that_cannot_be_looked_up_is_a_connect_error(http: httpx.AsyncClient, host: str) -> None:
+async def test_an_invalid_host_name_is_a_connect_error(http: httpx.AsyncClient, host: str) -> None:
     with pytest.raises(httpx.ConnectError) as raised:
         await http.get(f"http://{host}/")
 
     assert_tells_no_token(raised.value)
 
 
-async def test_a_certificate_that_is_not_trusted_is_a_connect_error(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_is_a_connect_error(http: httpx.AsyncClient, tmp_path: Path) -> None:
     context = server_context(*write_certificate(tmp_path, "hub"))
 
     async with WireServer(close_at_once, ssl_context=context) as server:
@@ -278,7 +278,7 @@ async def test_a_server_without_tls_is_a_connect_error(http: httpx.AsyncClient, 
     assert_tells_no_token(raised.value)
 
 
-async def test_a_connection_that_takes_too_long_is_a_connect_timeout(http: httpx.AsyncClient) -> None:
+async def test_a_slow_connection_is_a_connect_timeout(http: httpx.AsyncClient) -> None:
     async with WireServer(hang) as server:
         with pytest.raises(httpx.ConnectTimeout) as raised:
             await http.get(server.url.replace("http:", "https:"), timeout=httpx.Timeout(10, connect=0.1))
@@ -288,14 +288,14 @@ async def test_a_connection_that_takes_too_long_is_a_connect_timeout(http: httpx
     assert_tells_no_token(raised.value)
 
 
-async def test_a_read_timeout_of_zero_is_not_for_ever(http: httpx.AsyncClient) -> None:
+async def test_a_read_timeout_of_zero_is_not_infinite(http: httpx.AsyncClient) -> None:
     async with WireServer(sending_and_hanging(b"")) as server:
         with pytest.raises(httpx.ReadTimeout):
             await http.get(server.url, timeout=httpx.Timeout(10, read=0))
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body")
-async def test_a_body_that_the_server_does_not_take_is_a_write_timeout(http: httpx.AsyncClient) -> None:
+async def test_a_body_that_the_server_does_not_read_is_a_write_timeout(http: httpx.AsyncClient) -> None:
     release = asyncio.Event()
 
     async def reads_nothing(connection: WireConnection) -> None:
@@ -310,7 +310,7 @@ async def test_a_body_that_the_server_does_not_take_is_a_write_timeout(http: htt
 
 
 @pytest.mark.parametrize("value", [b"a\r\nb", b"a\n", b"\xff\xfe"])
-async def test_a_header_that_cannot_be_written_is_never_sent(http: httpx.AsyncClient, value: bytes) -> None:
+async def test_an_invalid_header_is_never_sent(http: httpx.AsyncClient, value: bytes) -> None:
     async with WireServer(sending(b"")) as server:
         with pytest.raises(httpx.LocalProtocolError) as raised:
             await http.get(server.url, headers={b"X": value})

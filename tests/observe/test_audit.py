@@ -56,7 +56,9 @@ def settings(settings: Settings, record: Path) -> Settings:
     return settings.model_copy(update={"audit_log": record})
 
 
-async def test_who_launched_what_and_what_came_of_it(service: Service, record: Path, hub: FakeHub) -> None:
+async def test_a_launch_is_recorded_with_its_caller_and_its_outcome(
+    service: Service, record: Path, hub: FakeHub
+) -> None:
     accepted = await service.launch()
     await service.events(accepted["events_url"])
 
@@ -70,9 +72,7 @@ async def test_who_launched_what_and_what_came_of_it(service: Service, record: P
     assert "cause" not in ended
 
 
-async def test_who_cancelled_is_written_once_however_often_they_ask(
-    service: Service, record: Path, hub: FakeHub
-) -> None:
+async def test_repeated_cancels_are_recorded_once(service: Service, record: Path, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     accepted = await service.launch()
     await hub.until(lambda: hub.count("spawn_started"))
@@ -87,9 +87,7 @@ async def test_who_cancelled_is_written_once_however_often_they_ask(
     assert read(record)[1]["actor"] == {"kind": "anonymous", "name": "127.0.0.1"}
 
 
-async def test_a_ready_server_that_is_stopped_and_a_failed_launch_are_written(
-    service: Service, record: Path, hub: FakeHub
-) -> None:
+async def test_stopped_servers_and_failed_launches_are_recorded(service: Service, record: Path, hub: FakeHub) -> None:
     accepted = await service.launch()
     await service.events(accepted["events_url"])
     await service.cancel(accepted)
@@ -107,7 +105,7 @@ async def test_a_ready_server_that_is_stopped_and_a_failed_launch_are_written(
     ]
 
 
-async def test_no_secret_is_in_the_record(service: Service, record: Path, settings: Settings) -> None:
+async def test_the_audit_log_has_no_secrets(service: Service, record: Path, settings: Settings) -> None:
     key = "idempotency-key-that-nobody-may-see"
     answer = await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": key})
     accepted = answer.json()
@@ -121,7 +119,7 @@ async def test_no_secret_is_in_the_record(service: Service, record: Path, settin
         assert secret not in written
 
 
-async def test_a_repeated_request_is_no_second_deed(service: Service, record: Path) -> None:
+async def test_a_repeated_request_is_recorded_once(service: Service, record: Path) -> None:
     headers = {"Idempotency-Key": "0123456789abcdef0123456789"}
     for _ in range(2):
         accepted = (await service.http.post("/launch", json=BODY, headers=headers)).json()
@@ -130,15 +128,13 @@ async def test_a_repeated_request_is_no_second_deed(service: Service, record: Pa
     assert [action for action, *_ in deeds(record)].count("launch_accepted") == 1
 
 
-async def test_a_record_that_cannot_be_opened_ends_the_start_with_a_sentence(
-    settings: Settings, tmp_path: Path
-) -> None:
+async def test_an_audit_log_that_cannot_be_opened_stops_startup(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(SettingsFault, match=r"LAUNCHER_AUDIT_LOG: .* cannot be written \(No such file"):
         async with serve(settings.model_copy(update={"audit_log": tmp_path / "no" / "audit.jsonl"})):
             pass
 
 
-async def test_on_standard_output_the_record_stands_alone(hub: FakeHub, tmp_path: Path) -> None:
+async def test_standard_output_holds_only_the_audit_log(hub: FakeHub, tmp_path: Path) -> None:
     database, out = f"sqlite:///{tmp_path}/l.sqlite", tmp_path / "out"
     async with replica(hub, database, LAUNCHER_AUDIT_LOG="-", LAUNCHER_LOG_FORMAT="json") as one:
         await events(one, await launch(one))
@@ -156,7 +152,7 @@ async def written(record: Path) -> AsyncGenerator[AuditLog]:
     log.close()
 
 
-def test_a_record_that_was_moved_away_is_begun_anew(written: AuditLog, record: Path) -> None:
+def test_a_moved_audit_log_is_reopened(written: AuditLog, record: Path) -> None:
     written.write("key_added", operator(), key="one")
     record.rename(record.with_suffix(".1"))
     written.write("key_added", operator(), key="two")
@@ -166,7 +162,7 @@ def test_a_record_that_was_moved_away_is_begun_anew(written: AuditLog, record: P
     assert deeds(record, "key") == [("key_added", "two"), ("key_revoked", "two")]
 
 
-def test_a_new_record_is_for_its_owner_alone_and_an_old_one_is_appended_to(record: Path) -> None:
+def test_a_new_audit_log_is_private_and_an_old_one_is_appended_to(record: Path) -> None:
     for name in ("one", "two"):
         log = AuditLog(record)
         log.write("key_added", operator(), key=name)
@@ -176,7 +172,7 @@ def test_a_new_record_is_for_its_owner_alone_and_an_old_one_is_appended_to(recor
     assert record.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_full_disk_is_told_once_and_costs_no_later_event(
+def test_a_full_disk_is_logged_once_and_loses_no_later_event(
     written: AuditLog, record: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     real = os.write
@@ -197,7 +193,7 @@ def test_a_full_disk_is_told_once_and_costs_no_later_event(
     assert json.loads(record.read_text().splitlines()[-1])["key"] == "kept"
 
 
-async def test_who_made_and_revoked_which_key_is_written_without_the_key(record: Path, tmp_path: Path) -> None:
+async def test_added_and_revoked_keys_are_recorded_without_the_key(record: Path, tmp_path: Path) -> None:
     variables = {"LAUNCHER_AUDIT_LOG": str(record), "LAUNCHER_API_KEYS_FILE": str(tmp_path / "keys.json")}
     said = ""
     for arguments in (("add", "site", "--image", "quay.io/a/*", "--admin"), ("revoke", "site"), ("revoke", "site")):
@@ -212,7 +208,7 @@ async def test_who_made_and_revoked_which_key_is_written_without_the_key(record:
     assert key not in str(read(record))
 
 
-async def test_who_cleared_the_guard_is_written(settings: Settings, hub: FakeHub, record: Path) -> None:
+async def test_clearing_the_guard_is_recorded(settings: Settings, hub: FakeHub, record: Path) -> None:
     async with serve(settings.model_copy(update={"audit_log": None})):
         pass  # makes the database
     variables = {
@@ -229,7 +225,7 @@ async def test_who_cleared_the_guard_is_written(settings: Settings, hub: FakeHub
     assert read(record)[0]["actor"] == operator()
 
 
-async def test_no_key_is_made_that_cannot_be_written_down(tmp_path: Path) -> None:
+async def test_no_key_is_added_without_an_audit_log(tmp_path: Path) -> None:
     variables = {
         "LAUNCHER_AUDIT_LOG": str(tmp_path / "no" / "audit.jsonl"),
         "LAUNCHER_API_KEYS_FILE": str(tmp_path / "keys.json"),
@@ -242,7 +238,7 @@ async def test_no_key_is_made_that_cannot_be_written_down(tmp_path: Path) -> Non
     assert read_keys(tmp_path / "keys.json", may_be_missing=True) == ()
 
 
-def test_the_operator_has_a_number_where_there_is_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operator_without_a_name_is_recorded_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found")
 

@@ -45,7 +45,7 @@ async def ended(service: Service, **body: object) -> str:
     return phase
 
 
-async def test_a_launch_that_becomes_ready_is_counted_with_its_time_and_its_wait(service: Service) -> None:
+async def test_a_ready_launch_is_counted_with_its_duration_and_queue_time(service: Service) -> None:
     assert await ended(service) == "ready"
 
     samples = await scrape(service)
@@ -59,9 +59,7 @@ async def test_a_launch_that_becomes_ready_is_counted_with_its_time_and_its_wait
     assert value(samples, "events_appended_total", phase="ready") == 1
 
 
-async def test_a_launch_that_fails_is_counted_by_its_cause_and_takes_its_time_too(
-    service: Service, hub: FakeHub
-) -> None:
+async def test_a_failed_launch_is_counted_by_cause_and_with_its_duration(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="boom"))
 
     assert await ended(service) == "failed"
@@ -72,7 +70,7 @@ async def test_a_launch_that_fails_is_counted_by_its_cause_and_takes_its_time_to
     assert value(samples, "launches_ready_first_attempt_total") == 0
 
 
-async def test_every_way_to_end_is_there_from_the_start_so_that_the_first_is_an_increase(service: Service) -> None:
+async def test_every_outcome_is_exported_from_the_start(service: Service) -> None:
     samples = await scrape(service)
 
     ends = {labels for name, labels in samples if name == "hublaunch_launches_ended_total"}
@@ -80,7 +78,7 @@ async def test_every_way_to_end_is_there_from_the_start_so_that_the_first_is_an_
     assert frozenset({("outcome", "cancelled"), ("cause", "")}) in ends
 
 
-async def test_ready_by_a_second_attempt_is_no_success_of_the_first(service: Service, hub: FakeHub) -> None:
+async def test_a_launch_ready_after_a_retry_is_not_a_first_attempt_success(service: Service, hub: FakeHub) -> None:
     hub.fail_on("start_server", status=503, body="json")
 
     assert await ended(service) == "ready"
@@ -90,7 +88,7 @@ async def test_ready_by_a_second_attempt_is_no_success_of_the_first(service: Ser
     assert value(samples, "launches_ready_first_attempt_total") == 0
 
 
-async def test_a_launch_that_the_hub_sends_back_in_queue_is_counted(service: Service, hub: FakeHub) -> None:
+async def test_a_requeue_is_counted(service: Service, hub: FakeHub) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"})
 
     assert await ended(service) == "ready"
@@ -98,7 +96,7 @@ async def test_a_launch_that_the_hub_sends_back_in_queue_is_counted(service: Ser
     assert value(await scrape(service), "launch_requeues_total") == 1
 
 
-async def test_what_is_under_way_is_told_as_it_stands(service: Service, hub: FakeHub) -> None:
+async def test_launching_launches_and_followers_are_exported(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
     accepted = await service.launch()
     async with service.http.stream("GET", accepted["events_url"]) as stream:
@@ -116,7 +114,7 @@ async def test_what_is_under_way_is_told_as_it_stands(service: Service, hub: Fak
     assert value(await scrape(service), "launches_launching") == 0
 
 
-async def test_the_queue_and_its_oldest_are_told(settings: Settings, hub: FakeHub) -> None:
+async def test_queue_size_and_oldest_age_are_exported(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service:
         first, second = await service.launch(), await service.launch()
@@ -130,9 +128,7 @@ async def test_the_queue_and_its_oldest_are_told(settings: Settings, hub: FakeHu
         await service.cancel(first)
 
 
-async def test_replicas_tell_the_same_numbers_of_what_they_share(
-    settings: Settings, hub: FakeHub, postgres: Postgres
-) -> None:
+async def test_replicas_export_the_same_shared_values(settings: Settings, hub: FakeHub, postgres: Postgres) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     shared = settings.model_copy(update={"database_url": postgres.database(), "lease_s": 30})
     given = Settings.model_validate({**shared.model_dump(), "secret_key": "k" * 40})
@@ -146,7 +142,7 @@ async def test_replicas_tell_the_same_numbers_of_what_they_share(
         await one.cancel(accepted)
 
 
-async def test_the_guard_is_told_as_it_stands(service: Service, hub: FakeHub) -> None:
+async def test_the_state_of_the_guard_is_exported(service: Service, hub: FakeHub) -> None:
     before = await scrape(service)
     hub.spawn_plan(None, SpawnPlan(fails="boom"))
     for number in range(3):
@@ -160,7 +156,7 @@ async def test_the_guard_is_told_as_it_stands(service: Service, hub: FakeHub) ->
     assert (value(after, "guard_failures"), value(after, "guard_window")) == (3, 1)
 
 
-async def test_servers_that_are_up_are_told(service: Service) -> None:
+async def test_ready_launches_are_exported(service: Service) -> None:
     await ended(service)
 
     assert value(await scrape(service), "launches_ready") == 1
@@ -178,7 +174,7 @@ async def test_requests_to_the_hub_are_measured_by_kind(service: Service, hub: F
     assert value(samples, "hub_request_errors_total", kind="create_user", error="failed") == 1
 
 
-async def test_a_hub_that_cannot_be_reached_is_an_error_by_kind(service: Service, hub: FakeHub) -> None:
+async def test_an_unreachable_hub_is_counted_by_kind(service: Service, hub: FakeHub) -> None:
     await hub.kill()
 
     assert await ended(service) == "failed"
@@ -191,7 +187,7 @@ async def test_a_hub_that_cannot_be_reached_is_an_error_by_kind(service: Service
     assert value(samples, "launches_ended_total", outcome="failed", cause="hub_unavailable") == 1
 
 
-async def test_refusals_are_counted_by_code_also_those_of_http(service: Service) -> None:
+async def test_refusals_are_counted_by_code(service: Service) -> None:
     await service.http.post("/launch", json={"image": "!"})
     await service.http.post("/launch", content="{}", headers={"Content-Type": "text/plain"})
     await service.http.get("/nothing")
@@ -203,7 +199,7 @@ async def test_refusals_are_counted_by_code_also_those_of_http(service: Service)
         assert value(samples, "refusals_total", code=code) == 1, code
 
 
-async def test_what_binderhubs_clients_are_told_in_a_stream_is_a_refusal_too(settings: Settings) -> None:
+async def test_a_refusal_in_a_build_stream_is_counted(settings: Settings) -> None:
     mapped = settings.model_copy(update={"binder_images": {"gh/*/*/*": "quay.io/a/b"}, "allowed_images": ()})
     async with serve(mapped) as service:
         answer = await service.http.get("/build/gh/org/repo/HEAD", headers={"Accept": "text/event-stream"})
@@ -213,7 +209,7 @@ async def test_what_binderhubs_clients_are_told_in_a_stream_is_a_refusal_too(set
     assert value(samples, "refusals_total", code="image_not_allowed") == 1
 
 
-async def test_a_server_that_its_caller_stopped_and_its_clean_up_are_counted(service: Service) -> None:
+async def test_a_server_stopped_by_its_caller_is_counted(service: Service) -> None:
     accepted = await service.launch()
     await service.events(accepted["events_url"])
 
@@ -229,7 +225,7 @@ async def unguarded(settings: Settings) -> AsyncGenerator[Service]:
         yield service
 
 
-async def test_the_number_of_series_does_not_grow_with_what_callers_send(unguarded: Service, hub: FakeHub) -> None:
+async def test_callers_cannot_create_new_series(unguarded: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="boom"))
     service = unguarded
     await ended(service)
@@ -252,7 +248,7 @@ async def test_the_number_of_series_does_not_grow_with_what_callers_send(unguard
     assert len(after - before) <= 2
 
 
-async def test_every_code_of_a_launch_is_a_cause_and_any_other_is_told_as_other(service: Service) -> None:
+async def test_every_problem_code_is_a_cause_and_unknown_codes_are_other(service: Service) -> None:
     metrics = service.state["metrics"]
 
     def leaves(kind: type[LaunchError]) -> set[type[LaunchError]]:
@@ -273,7 +269,7 @@ async def apart(settings: Settings) -> AsyncGenerator[tuple[Service, str]]:
         yield service, f"http://127.0.0.1:{port}"
 
 
-async def test_metrics_have_a_port_of_their_own_and_nothing_else_is_there(apart: tuple[Service, str]) -> None:
+async def test_the_metrics_port_serves_only_metrics(apart: tuple[Service, str]) -> None:
     service, url = apart
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
         answers = [await http.get(path) for path in ("/metrics", "/healthz", "/launch")]
@@ -283,7 +279,7 @@ async def test_metrics_have_a_port_of_their_own_and_nothing_else_is_there(apart:
     assert (await service.http.get("/metrics")).status_code == 404
 
 
-async def test_openmetrics_is_answered_to_whoever_accepts_it(apart: tuple[Service, str]) -> None:
+async def test_openmetrics_is_served_if_accepted(apart: tuple[Service, str]) -> None:
     _, url = apart
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
         answer = await http.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
@@ -292,14 +288,14 @@ async def test_openmetrics_is_answered_to_whoever_accepts_it(apart: tuple[Servic
     assert answer.text.endswith("# EOF\n")
 
 
-async def test_without_a_setting_there_are_no_metrics(settings: Settings) -> None:
+async def test_metrics_are_off_by_default(settings: Settings) -> None:
     async with serve(settings.model_copy(update={"metrics_public": False})) as service:
         answer = await service.http.get("/metrics")
 
     assert (answer.status_code, service.state["metrics"]) == (404, None)
 
 
-async def test_a_port_that_is_taken_ends_the_start_with_a_sentence(settings: Settings) -> None:
+async def test_a_metrics_port_in_use_stops_startup(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsFault, match=f"LAUNCHER_METRICS_PORT: 127.0.0.1:{port} cannot be had"):
@@ -307,7 +303,7 @@ async def test_a_port_that_is_taken_ends_the_start_with_a_sentence(settings: Set
                 pass
 
 
-async def test_a_database_that_does_not_answer_is_told_and_ends_no_scrape(
+async def test_a_database_that_does_not_answer_does_not_fail_the_scrape(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken() -> None:
@@ -322,5 +318,5 @@ async def test_a_database_that_does_not_answer_is_told_and_ends_no_scrape(
     assert value(samples, "launches_accepted_total") == 0
 
 
-async def test_scrapes_at_once_are_all_answered(service: Service) -> None:
+async def test_concurrent_scrapes_are_all_answered(service: Service) -> None:
     assert len(await asyncio.gather(*(scrape(service) for _ in range(5)))) == 5

@@ -116,7 +116,7 @@ async def test_a_launch_is_one_trace_from_its_acceptance_to_its_end(hub: FakeHub
     assert whole.status.status_code is StatusCode.UNSET
 
 
-async def test_no_secret_is_in_a_trace(hub: FakeHub, settings: Settings) -> None:
+async def test_traces_have_no_secrets(hub: FakeHub, settings: Settings) -> None:
     async with traced(hub, settings) as process:
         launch = await process.core.launch(ANYBODY, REQUEST)
 
@@ -155,9 +155,7 @@ async def test_each_attempt_is_a_span_with_its_own_requests(hub: FakeHub, settin
     assert (starts[0].attributes or {})["hublaunch.hub.outcome"] == "failed"
 
 
-async def test_a_launch_that_another_process_goes_on_with_goes_on_in_its_trace(
-    hub: FakeHub, settings: Settings
-) -> None:
+async def test_an_adopted_launch_continues_its_trace(hub: FakeHub, settings: Settings) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with traced(hub, settings) as former:
         launch = await former.core.service.start(REQUEST, ANYBODY)
@@ -171,7 +169,7 @@ async def test_a_launch_that_another_process_goes_on_with_goes_on_in_its_trace(
     check_one_tree([*former.spans, *following.spans], launch.id)
 
 
-async def test_the_hub_is_told_the_trace_of_the_launch_and_of_each_request(hub: FakeHub, settings: Settings) -> None:
+async def test_requests_to_the_hub_carry_the_trace(hub: FakeHub, settings: Settings) -> None:
     async with traced(hub, settings) as process:
         launch = await process.core.launch(ANYBODY, REQUEST)
 
@@ -183,7 +181,7 @@ async def test_the_hub_is_told_the_trace_of_the_launch_and_of_each_request(hub: 
     assert told[2] == f"{span.context.span_id:016x}"
 
 
-async def test_a_sampler_takes_all_of_a_launch_or_nothing(
+async def test_a_sampler_takes_a_whole_launch_or_nothing(
     hub: FakeHub, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
@@ -218,7 +216,7 @@ class Collector:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def test_a_collector_gets_the_request_in_its_callers_trace_linked_with_the_launch(settings: Settings) -> None:
+async def test_a_request_is_in_its_callers_trace_and_linked_to_the_launch(settings: Settings) -> None:
     collector = Collector()
     server = AsgiServer(collector)
     await server.start()
@@ -250,7 +248,7 @@ async def test_a_collector_gets_the_request_in_its_callers_trace_linked_with_the
     assert collector.received[0].resource_spans[0].resource.attributes
 
 
-async def test_a_collector_that_is_away_keeps_no_process_from_ending(settings: Settings) -> None:
+async def test_a_missing_collector_does_not_delay_shutdown(settings: Settings) -> None:
     async def never(_scope: Scope, _receive: Receive, _send: Send) -> None:
         await asyncio.Event().wait()
 
@@ -281,7 +279,7 @@ cli(["serve", "--port", "0"])
 """
 
 
-def test_without_the_extra_the_setting_is_refused_with_what_to_do(hub: FakeHub) -> None:
+def test_the_setting_without_the_extra_is_refused_with_advice(hub: FakeHub) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _WITHOUT],
         env=os.environ
@@ -302,7 +300,7 @@ def test_without_the_extra_the_setting_is_refused_with_what_to_do(hub: FakeHub) 
     assert "Traceback" not in done.stderr
 
 
-def test_without_the_setting_the_extra_is_not_even_imported(tmp_path: Path) -> None:
+def test_opentelemetry_is_not_imported_without_the_setting(tmp_path: Path) -> None:
     script = """
 import asyncio, sys
 from hublaunch.main import create_app

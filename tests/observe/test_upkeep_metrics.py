@@ -38,9 +38,7 @@ def count(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(f"hublaunch_{name}_total", labels)
 
 
-async def test_a_launch_that_a_process_left_is_counted_by_the_one_that_goes_on(
-    hub: FakeHub, client: HubClient, tmp_path: Path
-) -> None:
+async def test_an_adopted_launch_is_counted(hub: FakeHub, client: HubClient, tmp_path: Path) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with process(tmp_path) as (store, _), launching(hub, client, store) as core:
         launch = await core.service.start(REQUEST, ANYBODY)
@@ -56,7 +54,7 @@ async def test_a_launch_that_a_process_left_is_counted_by_the_one_that_goes_on(
     assert metrics.registry.get_sample_value("hublaunch_launch_queue_seconds_count") == 0  # the former has counted it
 
 
-async def test_a_user_that_outlived_the_server_is_an_orphan_found_and_reaped(
+async def test_a_user_left_after_its_server_is_an_orphan_found_and_cleaned_up(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     async with process(tmp_path) as (store, before), launching(hub, client, store, cull_after_s=0) as core:
@@ -73,7 +71,7 @@ async def test_a_user_that_outlived_the_server_is_an_orphan_found_and_reaped(
     assert count(metrics, "launches_adopted") == 0
 
 
-async def test_what_a_cancelled_ready_launch_left_is_found_as_often_as_it_is_reaped(
+async def test_a_launch_cancelled_after_ready_is_found_and_cleaned_up_once(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     async with process(tmp_path) as (store, metrics), launching(hub, client, store) as core:
