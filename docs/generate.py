@@ -1,19 +1,22 @@
-"""The pages that are made from the code: what each setting is, and the API as OpenAPI has it.
+"""Generates documentation from the code: the settings, the tables of problems, and the OpenAPI document.
 
-`make docs` writes them; a test holds the files to it.
+`make docs` writes the files; a test checks that they are up to date.
 """
 
 import inspect
 import json
 import re
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
 from helm.generate import secret_settings
+from hublaunch.api.problems.types import HTTP_PROBLEMS, STATUS
+from hublaunch.launch.errors import HubError, LaunchError, SpawnError
+from hublaunch.launch.model import Problem
 from hublaunch.main import create_app
 from hublaunch.settings import PREFIX, Settings
 
@@ -37,7 +40,8 @@ _BOUNDS = {"minimum": "at least {}", "exclusiveMinimum": "above {}", "maximum": 
 
 def generated() -> dict[Path, str]:
     """The text that each generated file must have."""
-    return {DOCS / "settings.md": _settings(), DOCS / "openapi.json": _openapi()}
+    pages = {"settings.md": _settings(), "openapi.json": _openapi(), "failures.md": _failures()}
+    return {DOCS / name: text for name, text in pages.items()}
 
 
 def _openapi() -> str:
@@ -49,6 +53,30 @@ def _openapi() -> str:
         prefix="",
     )
     return json.dumps(create_app(settings).openapi(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _failures() -> str:
+    """Return the page with its four tables up to date."""
+    others = {kind for kind in STATUS if issubclass(kind, HubError | SpawnError)}
+    tables = iter(
+        [
+            _rows((status, kind) for kind, status in STATUS.items() if kind not in others),
+            _rows(HTTP_PROBLEMS.items()),
+            _rows((status, kind) for kind, status in STATUS.items() if issubclass(kind, HubError)),
+            _rows((None, kind) for kind in STATUS if issubclass(kind, SpawnError)),
+        ]
+    )
+    return re.sub(r"(?m)(?:^\| `.*\n)+", lambda _: next(tables), (DOCS / "failures.md").read_text())
+
+
+def _rows(problems: Iterable[tuple[int | None, Problem | type[LaunchError]]]) -> str:
+    """Return a row for each code, with the status where there is one."""
+    rows = {}
+    for status, problem in problems:
+        shown = f"{status} | " if status else ""
+        for_operators = f" {problem.operator_advice} |" if problem.operator_advice else " |"
+        rows[problem.code] = f"| `{problem.code}` | {shown}{problem.title} | {problem.advice} |{for_operators}\n"
+    return "".join(rows.values())
 
 
 def _settings() -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hublaunch.api.errors import STATUS
+from hublaunch.api.problems.types import STATUS
 from hublaunch.launch.errors import (
     HookRefused,
     HubRefused,

@@ -5,7 +5,8 @@ from fastapi import FastAPI
 
 from hublaunch.api import docs, health, pages, routes, status
 from hublaunch.api.callers import oauth
-from hublaunch.api.errors import add_error_handlers
+from hublaunch.api.pace import WebPace
+from hublaunch.api.problems.handlers import add_error_handlers
 from hublaunch.binderhub import routes as binder
 from hublaunch.launch.pace import Pace
 from hublaunch.settings import Settings
@@ -20,11 +21,12 @@ def create_app(
     *,
     hub_transport: httpx.AsyncBaseTransport | None = None,
     pace: Pace = Pace(),
+    web_pace: WebPace = WebPace(),
 ) -> FastAPI:
     """Return the service as an ASGI app. Its lifespan opens the database and the connections to the Hub.
 
     Without `settings`, reads them from the environment and `.env`; invalid settings end the process with a message.
-    `hub_transport` replaces the connections to the Hub. `pace` is for tests.
+    `hub_transport` replaces the connections to the Hub. `pace` and `web_pace` are for tests.
     """
     if settings is None:
         settings = settings_or_exit()
@@ -37,8 +39,8 @@ def create_app(
         openapi_url=f"{prefix}/openapi.json",
         redoc_url=None,
         redirect_slashes=False,  # its redirects are absolute, and use http where a proxy ends TLS
-        lifespan=lambda _: open_service(settings, hub_transport=hub_transport, pace=pace),
-        middleware=middleware(settings),
+        lifespan=lambda _: open_service(settings, hub_transport=hub_transport, pace=pace, web_pace=web_pace),
+        middleware=middleware(settings, web_pace),
     )
     app.include_router(routes.router, prefix=prefix)
     app.include_router(binder.router, prefix=prefix)

@@ -14,7 +14,7 @@ from tests.support.served import BODY, Service
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == "hublaunch.wiring.access"]
+    return [record.getMessage() for record in caplog.records if record.name == "hublaunch.access"]
 
 
 @pytest.mark.parametrize("given", ["a", "8e03978e-40d5-43dd-bc93-6894a57f9324", "1-67891233-abcdef012345678912345678="])
@@ -48,7 +48,7 @@ async def test_every_answer_has_an_id_also_an_unexpected_error(service: Service,
 
 
 async def test_a_request_has_one_line_without_its_query(service: Service, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "hublaunch.wiring.access")
+    caplog.set_level(logging.INFO, "hublaunch.access")
     accepted = await service.launch()
     await service.events(accepted["events_url"])
     await service.http.get("/nothing?secret=s3cret")
@@ -67,7 +67,7 @@ async def test_a_request_has_one_line_without_its_query(service: Service, caplog
 async def test_a_request_that_ends_in_an_error_has_its_line_too(
     service: Service, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "hublaunch.wiring.access")
+    caplog.set_level(logging.INFO, "hublaunch.access")
     with sqlite3.connect(settings.database_url.removeprefix("sqlite:///")) as database:
         database.execute("ALTER TABLE launches RENAME TO moved")
     database.close()

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 import httpx
 import pytest
 
-from hublaunch.api.middleware import ARRIVING_MAX_BYTES_ADDRESS
+from hublaunch.api.middleware.bodies import UNFINISHED_MAX_BYTES_ADDRESS
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import BODY, Service, serve
@@ -107,7 +107,7 @@ async def half_sent(stack: AsyncExitStack, service: Service) -> asyncio.StreamRe
 
 async def test_unfinished_bodies_of_one_address_are_bounded_and_keep_no_whole_body_out(service: Service) -> None:
     async with AsyncExitStack() as stack:
-        readers = [await half_sent(stack, service) for _ in range(ARRIVING_MAX_BYTES_ADDRESS // 63_999 + 2)]
+        readers = [await half_sent(stack, service) for _ in range(UNFINISHED_MAX_BYTES_ADDRESS // 63_999 + 2)]
         answers = [asyncio.create_task(reader.readline()) for reader in readers]
         answered, waiting = await asyncio.wait(answers, timeout=20, return_when=asyncio.FIRST_COMPLETED)
         launch = await service.http.post("/launch", json=BODY)

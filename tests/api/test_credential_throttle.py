@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from hublaunch.api.callers.credential_throttle import AT_ONCE, RIGHT_S, TRIED_MAX, WRONG_S, Guesses
+from hublaunch.api.callers.credential_throttle import AT_ONCE, REMEMBERED_MAX, RIGHT_S, WRONG_S, CredentialThrottle
 from hublaunch.files.keys import add_key
 from hublaunch.launch.acceptance.rate_limiter import MemoryRateCounts, RateLimiter, Rates
 from hublaunch.launch.errors import AccessDenied, HubUnavailable, RateLimited, Unauthenticated
@@ -28,22 +28,22 @@ def clock() -> Clock:
     return Clock()
 
 
-def guesses_that_wait(clock: Clock, wait_s: float) -> Guesses:
+def throttle_that_wait(clock: Clock, wait_s: float) -> CredentialThrottle:
     """Three wrong credentials a year, so that time makes no room."""
     rates = Rates(caller=None, address=None, credentials=Rate(MOST, 365 * 86400), own={})
     limiter = RateLimiter(MemoryRateCounts(clock), rates)
-    return Guesses(limiter, address=lambda _: "192.0.2.1", now=clock, wait_s=wait_s)
+    return CredentialThrottle(limiter, address=lambda _: "192.0.2.1", now=clock, wait_s=wait_s)
 
 
 @pytest.fixture
-def guesses(clock: Clock) -> Guesses:
-    return guesses_that_wait(clock, 30)
+def throttle(clock: Clock) -> CredentialThrottle:
+    return throttle_that_wait(clock, 30)
 
 
-async def tried(guesses: Guesses, credential: str, outcome: Exception | None = None) -> str:
+async def tried(throttle: CredentialThrottle, credential: str, outcome: Exception | None = None) -> str:
     """What becomes of a credential of which this is the outcome."""
     try:
-        async with guesses.guess(Request({"type": "http"}), credential):
+        async with throttle.attempt(Request({"type": "http"}), credential):
             if outcome is not None:
                 raise outcome
     except (Unauthenticated, AccessDenied, HubUnavailable, RateLimited) as error:
@@ -54,26 +54,28 @@ async def tried(guesses: Guesses, credential: str, outcome: Exception | None = N
 WRONG = Unauthenticated("no")
 
 
-async def test_after_too_many_wrong_ones_the_next_are_told_so_and_right_ones_are_known(guesses: Guesses) -> None:
-    answers = [await tried(guesses, f"wrong {n}", WRONG) for n in range(MOST + 2)]
+async def test_after_too_many_wrong_credentials_only_right_ones_work(
+    throttle: CredentialThrottle,
+) -> None:
+    answers = [await tried(throttle, f"wrong {n}", WRONG) for n in range(MOST + 2)]
 
     assert answers == ["unauthenticated"] * MOST + ["rate_limited"] * 2
-    assert await tried(guesses, "right, but new") == "known"
-    assert await tried(guesses, "right, but may not", AccessDenied("no scope")) == "access_denied"
-    assert await tried(guesses, "wrong again", WRONG) == "rate_limited"
+    assert await tried(throttle, "right, but new") == "known"
+    assert await tried(throttle, "right, but may not", AccessDenied("no scope")) == "access_denied"
+    assert await tried(throttle, "wrong again", WRONG) == "rate_limited"
 
 
 async def test_then_a_few_are_tried_at_a_time_and_one_whose_turn_does_not_come_is_told_so(clock: Clock) -> None:
-    guesses = guesses_that_wait(clock, 0.05)
+    throttle = throttle_that_wait(clock, 0.05)
     for n in range(MOST):
-        await tried(guesses, f"wrong {n}", WRONG)
+        await tried(throttle, f"wrong {n}", WRONG)
     trying, most = 0, 0
     some_are_in, done = asyncio.Event(), asyncio.Event()
 
     async def guess(n: int) -> str:
         nonlocal trying, most
         try:
-            async with guesses.guess(Request({"type": "http"}), f"new {n}"):
+            async with throttle.attempt(Request({"type": "http"}), f"new {n}"):
                 trying += 1
                 most = max(most, trying)
                 some_are_in.set()
@@ -92,77 +94,77 @@ async def test_then_a_few_are_tried_at_a_time_and_one_whose_turn_does_not_come_i
     assert await asyncio.gather(*first) == ["known"] * AT_ONCE
     assert most == AT_ONCE
     assert await guess(AT_ONCE) == "known"
-    assert guesses._turns == {}
+    assert throttle._turns == {}
 
 
 async def test_who_was_known_lately_waits_for_nobody(clock: Clock) -> None:
-    guesses = guesses_that_wait(clock, 0.0)
-    await tried(guesses, "right")
+    throttle = throttle_that_wait(clock, 0.0)
+    await tried(throttle, "right")
     for n in range(MOST):
-        await tried(guesses, f"wrong {n}", WRONG)
-    in_all_turns = [guesses.guess(Request({"type": "http"}), f"new {n}") for n in range(AT_ONCE)]
+        await tried(throttle, f"wrong {n}", WRONG)
+    in_all_turns = [throttle.attempt(Request({"type": "http"}), f"new {n}") for n in range(AT_ONCE)]
     for turn in in_all_turns:
         await turn.__aenter__()
 
     clock.now += RIGHT_S - 1
-    assert await tried(guesses, "right") == "known"
+    assert await tried(throttle, "right") == "known"
     clock.now += RIGHT_S
-    assert await tried(guesses, "right") == "rate_limited"
+    assert await tried(throttle, "right") == "rate_limited"
     for turn in in_all_turns:
         await turn.__aexit__(None, None, None)
 
 
-async def test_one_that_was_revoked_counts_once_it_is_wrong(guesses: Guesses) -> None:
-    await tried(guesses, "revoked later")
+async def test_one_that_was_revoked_counts_once_it_is_wrong(throttle: CredentialThrottle) -> None:
+    await tried(throttle, "revoked later")
     for n in range(MOST - 1):
-        await tried(guesses, f"wrong {n}", WRONG)
+        await tried(throttle, f"wrong {n}", WRONG)
 
-    answers = [await tried(guesses, "revoked later", WRONG), await tried(guesses, "new", WRONG)]
+    answers = [await tried(throttle, "revoked later", WRONG), await tried(throttle, "new", WRONG)]
 
     assert answers == ["unauthenticated", "rate_limited"]
 
 
-async def test_the_same_wrong_one_counts_once_in_a_while(guesses: Guesses, clock: Clock) -> None:
-    answers = [await tried(guesses, "wrong", WRONG) for _ in range(50)]
+async def test_the_same_wrong_one_counts_once_in_a_while(throttle: CredentialThrottle, clock: Clock) -> None:
+    answers = [await tried(throttle, "wrong", WRONG) for _ in range(50)]
     assert answers == ["unauthenticated"] * 50
-    assert await tried(guesses, "right") == "known"
+    assert await tried(throttle, "right") == "known"
     for _ in range(MOST - 1):
         clock.now += WRONG_S
-        await tried(guesses, "wrong", WRONG)
+        await tried(throttle, "wrong", WRONG)
 
-    assert await tried(guesses, "another", WRONG) == "rate_limited"
+    assert await tried(throttle, "another", WRONG) == "rate_limited"
 
 
 @pytest.mark.parametrize(
     "outcome", [None, AccessDenied("no scope"), HubUnavailable("identify the token", "it did not answer")], ids=type
 )
-async def test_only_wrong_ones_count(guesses: Guesses, outcome: Exception | None) -> None:
+async def test_only_wrong_ones_count(throttle: CredentialThrottle, outcome: Exception | None) -> None:
     for n in range(50):
-        await tried(guesses, f"token {n}", outcome)
+        await tried(throttle, f"token {n}", outcome)
 
-    assert await tried(guesses, "another", WRONG) == "unauthenticated"
+    assert await tried(throttle, "another", WRONG) == "unauthenticated"
 
 
-async def test_many_wrong_ones_at_once_are_paid_for_afterwards(guesses: Guesses, clock: Clock) -> None:
+async def test_many_wrong_ones_at_once_are_paid_for_afterwards(throttle: CredentialThrottle, clock: Clock) -> None:
     all_are_in = asyncio.Barrier(50)
 
     async def guess(n: int) -> None:
-        async with guesses.guess(Request({"type": "http"}), f"wrong {n}"):
+        async with throttle.attempt(Request({"type": "http"}), f"wrong {n}"):
             await all_are_in.wait()
             raise WRONG
 
     await asyncio.gather(*(guess(n) for n in range(50)), return_exceptions=True)
 
     clock.now += 365 * 86400
-    assert await tried(guesses, "another", WRONG) == "rate_limited"
+    assert await tried(throttle, "another", WRONG) == "rate_limited"
 
 
-async def test_what_is_remembered_is_bounded(guesses: Guesses) -> None:
-    for n in range(TRIED_MAX + 100):
-        await tried(guesses, f"token {n}")
+async def test_what_is_remembered_is_bounded(throttle: CredentialThrottle) -> None:
+    for n in range(REMEMBERED_MAX + 100):
+        await tried(throttle, f"token {n}")
 
-    assert len(guesses._tried) == TRIED_MAX
-    assert not any("token" in repr(digest) for digest in guesses._tried)
+    assert len(throttle._results) == REMEMBERED_MAX
+    assert not any("token" in repr(digest) for digest in throttle._results)
 
 
 # --- over HTTP --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from sys import executable
 
 import pytest
 
-from hublaunch.api.errors import STATUS, codes
+from hublaunch.api.problems.types import STATUS, codes
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.support.served import BODY, Service, serve

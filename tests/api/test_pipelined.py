@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from hublaunch.api.access_log import request_id
+from hublaunch.api.middleware.access_log import request_id
 from hublaunch.launch.log_context import current_attempt
 from tests.support.served import BODY, Service
 
@@ -14,14 +14,14 @@ from tests.support.served import BODY, Service
 async def test_what_is_logged_of_a_request_is_not_about_the_launch_of_the_one_before_it(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "hublaunch.wiring.access")
+    caplog.set_level(logging.INFO, "hublaunch.access")
     about: dict[str | None, bool] = {}
 
     def note(_: logging.LogRecord) -> bool:
         about[request_id.get()] = current_attempt.get() is not None
         return True
 
-    logging.getLogger("hublaunch.wiring.access").addFilter(note)
+    logging.getLogger("hublaunch.access").addFilter(note)
     body = json.dumps(BODY)
     head = f"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", service.http.base_url.port)
@@ -31,6 +31,6 @@ async def test_what_is_logged_of_a_request_is_not_about_the_launch_of_the_one_be
     )
     await reader.read()
     writer.close()
-    logging.getLogger("hublaunch.wiring.access").removeFilter(note)
+    logging.getLogger("hublaunch.access").removeFilter(note)
 
     assert about == {"first": True, "second": False}

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from hublaunch.api.errors import STATUS
+from hublaunch.api.problems.types import STATUS
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.launch.test_model import concrete

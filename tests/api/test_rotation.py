@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 from ulid import ULID
 
-from hublaunch.api.callers.auth import LaunchSecrets
 from hublaunch.api.callers.sessions import SESSION_COOKIE
+from hublaunch.api.launch_secrets import LaunchSecrets
 from hublaunch.sealing import Sealer
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub

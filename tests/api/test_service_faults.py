@@ -7,27 +7,26 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hublaunch.api import middleware
-from hublaunch.api.middleware import ShortWords
+from hublaunch.api.middleware.access_log import UvicornLogFilter
+from hublaunch.api.pace import WebPace
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.served import Service
+from tests.support.served import Service, serve
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for(
-    service: Service, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(middleware, "BODY_TIMEOUT_S", 0.05)
-    url = urlsplit(str(service.http.base_url))
-    reader, writer = await asyncio.open_connection(url.hostname, url.port)
-    writer.write(
-        b"POST /launch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-    )
+async def test_an_incomplete_body_times_out(settings: Settings, hub: FakeHub) -> None:
+    async with serve(settings, web_pace=WebPace(body_timeout_s=0.05)) as service:
+        url = urlsplit(str(service.http.base_url))
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        writer.write(
+            b"POST /launch HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
 
-    async with asyncio.timeout(5):
-        answer = await reader.readuntil(b"\r\n\r\n")
+        async with asyncio.timeout(5):
+            answer = await reader.readuntil(b"\r\n\r\n")
 
-    writer.close()
+        writer.close()
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert hub.count("user_created") == 0
 
@@ -81,7 +80,7 @@ def test_an_access_line_has_no_query(path: str, logged: str) -> None:
     arguments = ("127.0.0.1:1", "GET", path, "1.1", 200)
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', arguments, None)
 
-    assert ShortWords().filter(record)
+    assert UvicornLogFilter().filter(record)
 
     assert record.getMessage() == f'127.0.0.1:1 - "GET {logged} HTTP/1.1" 200'
 
@@ -89,6 +88,6 @@ def test_an_access_line_has_no_query(path: str, logged: str) -> None:
 def test_any_other_line_passes_as_it_is() -> None:
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, "what is %s?", ("this",), None)
 
-    assert ShortWords().filter(record)
+    assert UvicornLogFilter().filter(record)
 
     assert record.getMessage() == "what is this?"

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
+from hublaunch.api.pace import WebPace
 from hublaunch.settings import Settings
 from tests.support.served import BODY, serve
 
@@ -28,12 +29,11 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     disk = Disk()
     monkeypatch.setattr("hublaunch.store.sqlite.os.statvfs", disk.statvfs)
     monkeypatch.setattr("hublaunch.store.space._LOOK_EVERY_S", 0)
-    monkeypatch.setattr("hublaunch.api.status._KEPT_S", 0)
     return disk
 
 
 async def test_below_the_floor_no_launch_is_accepted_and_everything_says_why(settings: Settings, disk: Disk) -> None:
-    async with serve(settings) as service:
+    async with serve(settings, web_pace=WebPace(status_kept_s=0)) as service:
         before = await service.launch()
         disk.left = 99
         refused = await service.http.post("/launch", json=BODY)
@@ -47,7 +47,7 @@ async def test_below_the_floor_no_launch_is_accepted_and_everything_says_why(set
     assert int(refused.headers["Retry-After"]) > 0
     assert "LAUNCHER" not in refused.text
     assert (ready.status_code, ready.json()["space"]) == (200, {"free_mib": 99, "least_mib": 100, "full": True})
-    assert (status["status"], "no disk space" in " ".join(status["reasons"])) == ("red", True)
+    assert (status["status"], "not enough disk space" in " ".join(status["reasons"])) == ("red", True)
     assert events[-1]["phase"] == "ready"
     assert after.status_code == 202
 

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 from starlette.types import Message, Scope
 
-from hublaunch.api.sse import EventStream
+from hublaunch.api.pace import WebPace
+from hublaunch.api.sse import EventStreamResponse
 from hublaunch.launch.pace import Pace
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
@@ -67,7 +68,7 @@ class Blocks:
 
 async def answer(blocks: AsyncGenerator[bytes], reader: Reader) -> None:
     async with asyncio.timeout(5):
-        await EventStream(blocks, headers={})(reader.scope, reader.receive, reader.send)
+        await EventStreamResponse(blocks, headers={})(reader.scope, reader.receive, reader.send)
 
 
 async def test_the_head_and_the_end_go_through_the_middlewares_and_the_blocks_past_them() -> None:
@@ -128,14 +129,11 @@ async def test_no_header_is_sent_that_http_2_forbids() -> None:
 
 
 @pytest.mark.parametrize("path", ["events", "build"])
-async def test_every_block_of_a_stream_has_data_that_is_json(
-    settings: Settings, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
+async def test_every_block_of_a_stream_has_data_that_is_json(settings: Settings, hub: FakeHub, path: str) -> None:
     """As httpx-sse, which keeps the last id, takes a block with `retry:` or a comment alone for an event."""
-    monkeypatch.setattr("hublaunch.binderhub.stream.LINGER_S", 0)
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], seconds=0.5))
     served = settings.model_copy(update={"binder_images": {"gh/org/*/*": IMAGE}})
-    async with serve(served, pace=Pace(heartbeat_s=0.05)) as service:
+    async with serve(served, pace=Pace(heartbeat_s=0.05), web_pace=WebPace(build_linger_s=0)) as service:
         url = (await service.launch())["events_url"] if path == "events" else "/build/gh/org/repo/main"
         answer = await service.http.get(url, headers={"Accept": "text/event-stream"})
 

@@ -1,20 +1,22 @@
-"""`GET /status`: how much room there is."""
+"""`GET /status`: load and capacity."""
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
-from hublaunch.api import status as api_status
+from hublaunch.api.pace import WebPace
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import Service, serve
 
 
-@pytest.fixture(autouse=True)
-def always_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_status, "_KEPT_S", 0)
+@pytest.fixture
+async def service(settings: Settings) -> AsyncGenerator[Service]:
+    async with serve(settings, web_pace=WebPace(status_kept_s=0)) as service:
+        yield service
 
 
 async def status(service: Service) -> dict[str, Any]:
@@ -32,7 +34,7 @@ async def status_when(service: Service, light: str) -> dict[str, Any]:
                 return told
 
 
-async def test_with_nothing_to_do_it_is_green(service: Service, hub: FakeHub) -> None:
+async def test_an_idle_service_is_green(service: Service, hub: FakeHub) -> None:
     told = await status_when(service, "green")
 
     assert told["hub"].pop("latency_ms") > 0
@@ -55,7 +57,7 @@ async def test_with_nothing_to_do_it_is_green(service: Service, hub: FakeHub) ->
     }
 
 
-async def test_while_launches_wait_it_is_yellow(service: Service, hub: FakeHub) -> None:
+async def test_a_service_with_waiting_launches_is_yellow(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     for _ in range(3):
         await service.launch()
@@ -64,10 +66,10 @@ async def test_while_launches_wait_it_is_yellow(service: Service, hub: FakeHub) 
     told = await status_when(service, "yellow")
 
     assert (told["launching"], told["waiting"]) == (2, 1)
-    assert told["reasons"] == ["Launches wait for their turn."]
+    assert told["reasons"] == ["Launches are waiting in the queue."]
 
 
-async def test_while_the_hub_does_not_answer_it_is_red(hub: FakeHub, settings: Settings) -> None:
+async def test_a_service_whose_hub_does_not_answer_is_red(hub: FakeHub, settings: Settings) -> None:
     hub.fail_on("get_version", how="reset", times=99)
     async with serve(settings) as service:
         told = await status(service)
@@ -76,7 +78,7 @@ async def test_while_the_hub_does_not_answer_it_is_red(hub: FakeHub, settings: S
     assert told["hub"]["latency_ms"] is None
 
 
-async def test_while_the_guard_lets_nothing_through_it_is_red_and_says_nothing_of_images(
+async def test_a_service_whose_guard_restricts_launches_is_yellow_and_names_no_images(
     service: Service, hub: FakeHub
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="the volume is gone"))
@@ -101,20 +103,18 @@ async def test_ready_servers_are_counted(service: Service) -> None:
     assert (told["launching"], told["ready"]) == (0, 1)
 
 
-async def test_however_often_it_is_asked_for_the_records_are_read_once_a_second(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(api_status, "_KEPT_S", 60)
-    before = await status(service)
-    accepted = await service.launch()
-    await service.events(accepted["events_url"])
+async def test_the_status_is_reused_for_a_while(settings: Settings) -> None:
+    async with serve(settings, web_pace=WebPace(status_kept_s=60)) as service:
+        before = await status(service)
+        accepted = await service.launch()
+        await service.events(accepted["events_url"])
 
-    answers = await asyncio.gather(*[status(service) for _ in range(20)])
+        answers = await asyncio.gather(*[status(service) for _ in range(20)])
 
     assert all(answer == before for answer in answers)
 
 
-async def test_while_the_records_cannot_be_read_it_is_red(service: Service, settings: Settings) -> None:
+async def test_a_service_that_cannot_read_its_database_is_red(service: Service, settings: Settings) -> None:
     await status_when(service, "green")
     with sqlite3.connect(settings.database_url.removeprefix("sqlite:///")) as database:
         database.execute("ALTER TABLE spawn_failures RENAME TO moved")
@@ -122,5 +122,5 @@ async def test_while_the_records_cannot_be_read_it_is_red(service: Service, sett
 
     told = await status_when(service, "red")
 
-    assert told["reasons"] == ["The records cannot be read or written."]
+    assert told["reasons"] == ["The database cannot be read or written."]
     assert "guard" not in told

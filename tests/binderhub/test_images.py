@@ -86,21 +86,21 @@ def test_what_no_image_can_have_in_its_name_is_refused(written: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "template", "reason"),
     [
-        ("github/*/*/*", "quay.io/a", "must begin with one of gh/"),
-        ("g*/org/repo/main", "quay.io/a", "must begin with one of gh/"),
-        ("gh", "quay.io/a", "must begin with one of gh/"),
-        ("gh/*", "quay.io/a:{2}", "must have as many * as the image counts on; it has 1"),
+        ("github/*/*/*", "quay.io/a", "must start with one of gh/"),
+        ("g*/org/repo/main", "quay.io/a", "must start with one of gh/"),
+        ("gh", "quay.io/a", "must start with one of gh/"),
+        ("gh/*", "quay.io/a:{2}", "has 1 *, but the image refers to more"),
         ("gh/**/x", "quay.io/a", "must have at most one * in each part"),
-        ("gh//x", "quay.io/a", "must have no empty part"),
-        ("gh/*", "quay.io/{name}", "must lead to an image, which must be an image reference"),
-        ("gh/*", "quay.io/{0}", "must lead to an image"),
-        ("gh/*", "{}", "must lead to an image"),
-        ("gh/*", "", "must lead to an image"),
-        ("gh/*", "quay.io/a{1", "must lead to an image"),
+        ("gh//x", "quay.io/a", "must not have an empty part"),
+        ("gh/*", "quay.io/{name}", "must result in an image, which must be an image reference"),
+        ("gh/*", "quay.io/{0}", "must result in an image"),
+        ("gh/*", "{}", "must result in an image"),
+        ("gh/*", "", "must result in an image"),
+        ("gh/*", "quay.io/a{1", "must result in an image"),
     ],
 )
 def test_a_mapping_that_is_none_is_told_when_it_is_read(pattern: str, template: str, reason: str) -> None:
-    with pytest.raises(ValueError, match=r"must ") as fault:
+    with pytest.raises(ValueError, match=r"must |has 1") as fault:
         ImageMapping.parse(pattern, template)
 
     assert str(fault.value).startswith(reason)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hublaunch.binderhub import stream
+from hublaunch.api.pace import WebPace
 from hublaunch.files.keys import add_key
 from hublaunch.launch.pace import Pace
 from hublaunch.main import create_app
@@ -163,8 +163,8 @@ async def test_the_place_in_queue_is_a_waiting_event_without_an_id(settings: Set
             hub.release(next(iter(hub.users)))
             admitted = await anext(events)
 
-    assert in_queue == (first[0], {"phase": "waiting", "message": "Number 1 in the queue\n"})
-    assert admitted == (first[0], {"phase": "waiting", "message": "It is its turn\n"})
+    assert in_queue == (first[0], {"phase": "waiting", "message": "Position 1 in the queue\n"})
+    assert admitted == (first[0], {"phase": "waiting", "message": "Admitted\n"})
 
 
 async def test_only_comments_come_while_nothing_happens(settings: Settings, hub: FakeHub) -> None:
@@ -180,22 +180,18 @@ async def test_only_comments_come_while_nothing_happens(settings: Settings, hub:
                 return
 
 
-async def test_the_stream_stays_open_for_the_client_to_close_and_then_ends(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lingered: list[float] = []
+async def test_the_stream_ends_if_the_client_does_not_close_it(settings: Settings) -> None:
+    async with (
+        asyncio.timeout(5),
+        serve(settings, web_pace=WebPace(build_linger_s=0.0)) as service,
+        build(service) as events,
+    ):
+        phases = [data["phase"] async for _, data in events]
 
-    async def linger(_: object, seconds: float) -> None:
-        lingered.append(seconds)
-
-    monkeypatch.setattr("hublaunch.launch.feed.Feed.linger", linger)
-    async with build(service) as events:
-        told = [data["phase"] async for _, data in events]
-
-    assert (told[-1], lingered) == ("ready", [stream.LINGER_S])
+    assert phases[-1] == "ready"
 
 
-async def test_a_stop_of_the_service_does_not_wait_for_a_stream_that_lingers(service: Service) -> None:
+async def test_a_ready_stream_stays_open_until_the_service_stops(service: Service) -> None:
     async with build(service) as events, asyncio.timeout(5):
         async for _, data in events:
             if data["phase"] == "ready":
@@ -584,14 +580,20 @@ async def test_one_whose_server_has_stopped_is_not_gone_back_to(service: Service
 # --- Hub users --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def of_hub_users(settings: Settings, hub: FakeHub) -> AsyncGenerator[Service]:
-    """Ada asks, on her own account."""
+@asynccontextmanager
+async def for_ada(settings: Settings, hub: FakeHub, *, web_pace: WebPace = WebPace()) -> AsyncGenerator[Service]:
+    """A service that the Hub user ada calls."""
     hub.create_user("ada")
     token = hub.tokens.add("ada", [SCOPE], "", None).token
     changed = {"access": ("hub",), "allow_named_servers": True}
-    async with serve(settings.model_copy(update=changed)) as service:
+    async with serve(settings.model_copy(update=changed), web_pace=web_pace) as service:
         service.http.headers["Authorization"] = f"Bearer {token}"
+        yield service
+
+
+@pytest.fixture
+async def of_hub_users(settings: Settings, hub: FakeHub) -> AsyncGenerator[Service]:
+    async with for_ada(settings, hub) as service:
         yield service
 
 
@@ -668,13 +670,10 @@ async def test_one_whose_server_the_user_has_stopped_at_the_hub_is_not_gone_back
     assert again["launch_id"] != first["launch_id"]
 
 
-async def test_one_that_was_accepted_more_than_ten_minutes_ago_is_not_gone_back_to(
-    of_hub_users: Service, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = (await ended(of_hub_users))[-1][1]
-    monkeypatch.setattr("hublaunch.binderhub.routes.RECENT_S", 0.0)
-
-    again = (await ended(of_hub_users))[-1][1]
+async def test_a_hub_users_old_launch_is_not_reused(settings: Settings, hub: FakeHub) -> None:
+    async with for_ada(settings, hub, web_pace=WebPace(build_recent_s=0.0)) as service:
+        first = (await ended(service))[-1][1]
+        again = (await ended(service))[-1][1]
 
     assert again["launch_id"] != first["launch_id"]
 

@@ -86,7 +86,7 @@ async def test_a_page_of_another_origin_starts_no_build(
     way: str,
     host: str,
 ) -> None:
-    caplog.set_level(logging.INFO, "hublaunch.wiring.access")
+    caplog.set_level(logging.INFO, "hublaunch.access")
     elsewhere.put("/evil", "<!doctype html><title>Elsewhere</title>")
     elsewhere.put("/silent", '<!doctype html><meta name="referrer" content="no-referrer"><title>Elsewhere</title>')
     page = await context.new_page()

@@ -15,7 +15,7 @@ from tests.hubs.managed import ADMIN, GROUP, LOGINS, PASSWORD, SECRET_KEY, SHORT
 ROOT = Path(__file__).parents[2]
 STATE = Path(os.environ[MARK])
 SERVE = "from hublaunch.cli import main; main()"
-FORGET_SOON = f"from hublaunch.api import hub_users; hub_users.LIFETIME_S = {SHORT_LIFETIME_S}; {SERVE}"
+FORGET_SOON = f"from hublaunch.api.callers import hub_users; hub_users.LIFETIME_S = {SHORT_LIFETIME_S}; {SERVE}"
 
 load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from hublaunch.api.pace import WebPace
 from hublaunch.launch.pace import Pace
 from hublaunch.main import create_app
 from hublaunch.settings import Settings
@@ -61,8 +62,8 @@ async def read_events(stream: httpx.Response) -> AsyncGenerator[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def serve(settings: Settings, *, pace: Pace = Pace()) -> AsyncGenerator[Service]:
-    app = create_app(settings, pace=pace)
+async def serve(settings: Settings, *, pace: Pace = Pace(), web_pace: WebPace = WebPace()) -> AsyncGenerator[Service]:
+    app = create_app(settings, pace=pace, web_pace=web_pace)
     async with app.router.lifespan_context(app) as state:
         server = AsgiServer(app, state=state)
         await server.start()

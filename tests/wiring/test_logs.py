@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hublaunch.api.access_log import request_id
+from hublaunch.api.middleware.access_log import request_id
 from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Attempt
 from hublaunch.wiring.logs import Lines
@@ -20,7 +20,7 @@ _SCRIPT = """
 import logging, sys
 from hublaunch.wiring.logs import configure_logging
 configure_logging(sys.argv[1])
-for name in ("hublaunch.main", "hublaunch.wiring.access", "uvicorn.access", "sqlalchemy.engine"):
+for name in ("hublaunch.main", "hublaunch.access", "uvicorn.access", "sqlalchemy.engine"):
     for level in ("DEBUG", "INFO", "WARNING", "ERROR"):
         logging.getLogger(name).log(getattr(logging, level), "line")
 """
@@ -40,7 +40,7 @@ def test_lines_below_the_level_are_not_logged_and_those_of_libraries_stay_quiet(
         check=True,
     ).stderr
 
-    for name in ("hublaunch.main", "hublaunch.wiring.access"):
+    for name in ("hublaunch.main", "hublaunch.access"):
         assert said.count(f"{name}: line") == own
     for name in ("uvicorn.access", "sqlalchemy.engine"):
         assert said.count(f"{name}: line") == libraries

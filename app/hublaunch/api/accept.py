@@ -1,13 +1,13 @@
-"""The header Accept (RFC 9110 §12.5.1)."""
+"""The Accept header (RFC 9110 §12.5.1)."""
 
 
 def names_type(accept: str, media_type: str) -> bool:
-    """Return whether an Accept names this media type with a weight above 0. `*/*` names none."""
+    """Return whether the header names this media type with a weight above 0. `*/*` does not name it."""
     return any(_weight_of(entry, media_type) > 0 for entry in accept.lower().split(","))
 
 
 def _weight_of(entry: str, media_type: str) -> float:
-    """The weight of the type in one entry: 0 if the entry is about another type, 1 unless it says otherwise."""
+    """Return the weight that one entry gives the type: 1 by default, 0 if the entry is for another type."""
     named, *parameters = (part.strip() for part in entry.split(";"))
     if named != media_type:
         return 0

@@ -1,6 +1,6 @@
-"""What routes ask for, and the words by which they ask.
+"""The dependencies of routes: the services, the caller, and the reader of a launch.
 
-The functions are coroutines because FastAPI sends plain ones to a thread.
+All are coroutines, because FastAPI runs plain functions in a thread.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,14 +11,15 @@ from typing import Annotated
 from fastapi import Depends, Header, Query, Request, Security
 from fastapi.security import HTTPBearer
 
-from hublaunch.api.callers.auth import Callers, LaunchSecrets
-from hublaunch.api.counting import count_launch
+from hublaunch.api.callers.auth import Callers
 from hublaunch.api.health import Health
-from hublaunch.api.status import CapacityReport
+from hublaunch.api.launch_counter import LaunchCounter
+from hublaunch.api.launch_secrets import LaunchSecrets
+from hublaunch.api.pace import WebPace
+from hublaunch.api.status import StatusReport
 from hublaunch.api.views import Views
-from hublaunch.api.visibility import Sight, sight
+from hublaunch.api.visibility import Visibility, visibility_of
 from hublaunch.binderhub.images import BinderImages
-from hublaunch.launch.acceptance.rate_limiter import RateLimiter
 from hublaunch.launch.acceptance.service import LaunchService
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Caller, Launch
@@ -27,25 +28,26 @@ from hublaunch.launch.rules.policy import Policy
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Web:
-    """What `main` builds for the routes."""
+    """The services and facts that routes use, as `request.state.web`."""
 
     service: LaunchService
     feed: Feed
     views: Views
     secrets: LaunchSecrets
     callers: Callers
+    counter: LaunchCounter
     health: Health
-    capacity: CapacityReport
-    limiter: RateLimiter
-    address: Callable[[Request], str]
-    """Of a request's client."""
+    status: StatusReport
+    binder_images: BinderImages
     policy: Policy
+    address: Callable[[Request], str]
+    """Returns the address of a request's client."""
     access: Sequence[str]
     """The kinds of callers that may launch."""
     allowed_extra_args: frozenset[str]
-    binder_images: BinderImages
     prefix: str
     """The path under which the API is served; `""` at the root."""
+    pace: WebPace
 
 
 async def _web(request: Request) -> Web:
@@ -53,7 +55,7 @@ async def _web(request: Request) -> Web:
 
 
 def _web_of(request: Request) -> Web:
-    """For other dependencies: FastAPI works out anew what each of them depends on, for a good part of a request."""
+    """Return the services. Dependencies call this, as FastAPI takes long to resolve dependencies of dependencies."""
     web: Web = request.state.web
     return web
 
@@ -63,7 +65,7 @@ WebDep = Annotated[Web, Depends(_web)]
 DOCUMENTED_CREDENTIALS = Security(
     HTTPBearer(auto_error=False, description="A token of your JupyterHub user, or an API key of this service.")
 )
-"""Puts the header into the OpenAPI document; it is `Callers` that reads it."""
+"""Puts the header into the OpenAPI document; `Callers` reads it."""
 
 
 async def _caller(request: Request) -> Caller:
@@ -79,11 +81,11 @@ KnownCallerDep = Annotated[Caller | None, Depends(_known_caller)]
 
 
 async def _count(request: Request, caller: CallerDep) -> Callable[[], Awaitable[None]]:
-    return partial(count_launch, request, caller)
+    return partial(_web_of(request).counter.count, request, caller)
 
 
 CountDep = Annotated[Callable[[], Awaitable[None]], Depends(_count)]
-"""`count_launch` for this request and its caller."""
+"""Counts this request against the rate limits of its caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +94,23 @@ class Reader:
 
     web: Web
     caller: Caller | None
-    """None unless they are known."""
-    address: Caller
-    """Them by their address alone."""
-    shown_secret: str | None
+    """None unless known."""
+    anonymous: Caller
+    """The caller by their address alone."""
+    secret: str | None
+    """The launch secret that the request carries."""
 
-    def sight(self, launch: Launch) -> Sight:
-        """How much of this launch they see."""
-        return sight(launch, caller=self.caller, shows_secret=self.web.secrets.opens(launch.id, self.shown_secret))
+    def visibility(self, launch: Launch) -> Visibility:
+        """Return the parts of this launch that the reader sees."""
+        return visibility_of(launch, caller=self.caller, has_secret=self.web.secrets.opens(launch.id, self.secret))
 
 
 async def _reader(
     request: Request,
     x_launch_secret: Annotated[str | None, Header(description="The launch's secret.")] = None,
-    secret: Annotated[str | None, Query(description="The same, as `EventSource` can send no header.")] = None,
+    secret: Annotated[
+        str | None, Query(description="The launch's secret, for an `EventSource`, which cannot send headers.")
+    ] = None,
 ) -> Reader:
     callers = (web := _web_of(request)).callers
     return Reader(web, await callers.known(request), callers.anonymous(request), x_launch_secret or secret)

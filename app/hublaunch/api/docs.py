@@ -1,4 +1,4 @@
-"""`/docs`: Swagger UI from this service's own origin, so that no reader is sent elsewhere."""
+"""`/docs`: Swagger UI, served from this service's own origin."""
 
 from pathlib import Path
 
@@ -30,31 +30,31 @@ _PAGE = """<!DOCTYPE html>
 """
 _WEB = Path(__file__).parent.parent / "web"
 _SWAGGER_UI = Path(fastapi_swagger.__file__).parent / "resources"
-"""The package is used for these files alone; its own page has its script inline."""
+"""The package is used only for these files; its own page has an inline script, which the policy forbids."""
 _SCRIPT = "text/javascript"
-"""Said here, as some machines guess another type from the name, and browsers run no script of another."""
+"""Set here, because some systems guess another type from the name, and browsers then refuse to run the script."""
 _CACHED = {"Cache-Control": "public, max-age=86400"}
 
 
 @router.get("/docs")
 async def docs() -> Response:
-    """The API's documentation, to be read and tried out."""
+    """The page to read and try out the API."""
     return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
 
 
 @router.get("/docs/start.js")
 async def start() -> Response:
-    """What begins Swagger UI."""
+    """The script that starts Swagger UI."""
     return FileResponse(_WEB / "page" / "docs.js", media_type=_SCRIPT, headers=_CACHED)
 
 
 @router.get("/docs/swagger-ui-bundle.js")
 async def bundle() -> Response:
-    """Swagger UI itself."""
+    """The script of Swagger UI."""
     return FileResponse(_SWAGGER_UI / "swagger-ui-bundle.js", media_type=_SCRIPT, headers=_CACHED)
 
 
 @router.get("/docs/swagger-ui.css")
 async def stylesheet() -> Response:
-    """What it looks like."""
+    """The stylesheet of Swagger UI."""
     return FileResponse(_SWAGGER_UI / "swagger-ui.css", media_type="text/css", headers=_CACHED)

@@ -1,4 +1,4 @@
-"""`/healthz`: the process answers. `/readyz`: it can take launches."""
+"""`/healthz`: the process is alive. `/readyz`: it can accept launches."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -6,32 +6,26 @@ from typing import Any, Protocol
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
-from hublaunch.api.errors import documented
+from hublaunch.api.problems.openapi import documented
 
 
 class Loops(Protocol):
-    """The loops that run beside the requests."""
+    """The background tasks of the process."""
 
     @property
     def down(self) -> list[str]:
-        """The names of those that ended, and have yet to run steadily again."""
+        """The names of the tasks that failed and do not run steadily again yet."""
         ...
 
 
-class HubReport(Protocol):
-    """What is known of the Hub. It does not decide on readiness: while the Hub is down, launches wait."""
-
-    def report(self) -> dict[str, Any]: ...
-
-
-class LimitsReport(Protocol):
-    """What holds of the operator's limits on launches. It does not decide on readiness: bad ones change nothing."""
+class Report(Protocol):
+    """A part of the service that reports its state for operators, and does not affect readiness."""
 
     def report(self) -> dict[str, Any]: ...
 
 
 class Health:
-    """Whether this process can take launches: the log can be written, its loops run, and it is not being stopped."""
+    """Whether this process can accept launches: its log is writable, background tasks run, and it is not stopping."""
 
     def __init__(
         self,
@@ -39,10 +33,15 @@ class Health:
         store_is_healthy: Callable[[], Awaitable[bool]],
         space: Callable[[], Awaitable[dict[str, Any]]],
         background: Loops,
-        hub: HubReport,
-        limits: LimitsReport | None,
+        hub: Report,
+        limits: Report | None,
         unnamed_proxy: Callable[[], str | None],
     ) -> None:
+        """`space` reports the disk; `limits` is the file of limits, if there is one.
+
+        The Hub does not affect readiness, because launches wait while it is down. A broken file of limits does not
+        either, because the limits from before stay in force.
+        """
         self._store_is_healthy = store_is_healthy
         self._space = space
         self._background = background
@@ -52,10 +51,11 @@ class Health:
         self._stopping = False
 
     def stop(self) -> None:
-        """From now on the process is not ready."""
+        """Report the process as not ready from now on."""
         self._stopping = True
 
     async def report(self) -> dict[str, Any]:
+        """Return the body of `/readyz`."""
         store, down = await self._store_is_healthy(), self._background.down
         return {
             "ready": store and not down and not self._stopping,
@@ -69,23 +69,26 @@ class Health:
         }
 
 
-router = APIRouter(tags=["health"], responses=documented(414, 431))
+router = APIRouter(tags=["health"], responses=documented())
 
 
-@router.get("/healthz", summary="The process answers")
+@router.get("/healthz", summary="Check that the process is alive")
 async def healthz() -> dict[str, str]:
     """Always 200 while the process runs."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="This process can take launches", responses={503: {"description": "It cannot."}})
+@router.get(
+    "/readyz",
+    summary="Check that the process can accept launches",
+    responses={503: {"description": "The process cannot accept launches."}},
+)
 async def readyz(request: Request) -> JSONResponse:
-    """200 if the log can be written, every background task runs and the process is not being stopped, 503 else.
+    """200 if the log is writable, all background tasks run and the process is not stopping; otherwise 503.
 
-    A disk without room for further launches leaves it ready (`space`): callers can follow and cancel launches,
-    and a request for another one gets a 503 that says why.
-    The states of the Hub and of the limits on launches are told beside, and in `unnamed_proxy` the address of a proxy
-    that forwards callers and that LAUNCHER_TRUSTED_PROXIES does not name: all of them count as one address.
+    A full disk (`space`) leaves the process ready: launches can still be followed and cancelled, and a request for a
+    new one gets a 503 that says why. The Hub's state and the limits on launches are reported too. `unnamed_proxy` is
+    the address of a proxy that is missing from LAUNCHER_TRUSTED_PROXIES, so that all its callers count as one address.
     """
     report = await request.state.web.health.report()
     return JSONResponse(report, 200 if report["ready"] else 503, {"Cache-Control": "no-store"})

@@ -1,6 +1,6 @@
-"""The page at `/`, a page for each launch, the badge, and what they and `<hub-launch>` are made of.
+"""The page at `/`, a page for each launch, the badge, and the files that they and `<hub-launch>` load.
 
-All of it is the same for everybody: what a visitor sees of launches their browser asks the API for.
+These files are the same for everybody. The browser gets the facts of launches from the API.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from fastapi import APIRouter, Header, HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hublaunch.api.routes import LaunchId
+from hublaunch.api.parameters import LaunchId
 
 router = APIRouter(include_in_schema=False)
 
@@ -26,7 +26,7 @@ _TYPES: Mapping[str, str] = {
     ".svg": "image/svg+xml",
     ".ts": "text/plain; charset=utf-8",
 }
-"""Said here, as some machines guess another type from the name, and browsers run no script of another."""
+"""Set here, because some systems guess another type from the name, and browsers then refuse to run the script."""
 _LOADED = frozenset(
     path.relative_to(_WEB).as_posix() for path in _WEB.rglob("*.*") if path.suffix in _TYPES and path.suffix != ".html"
 )
@@ -53,7 +53,7 @@ def _file(name: str) -> _File:
 
 
 def _answer(name: str, if_none_match: str | None, **headers: str) -> Response:
-    """The file, to be asked for again each time, so that a new release is whole at once; 304 if it is known."""
+    """Return the file, or 304 if the browser has it. Browsers ask each time, so a new release takes effect at once."""
     file = _file(name)
     sent = {"ETag": file.etag, "Cache-Control": "no-cache", **headers}
     if file.etag in (if_none_match or ""):
@@ -67,35 +67,35 @@ def _page(name: str, if_none_match: str | None) -> Response:
 
 @router.get("/")
 async def home(if_none_match: IfNoneMatch = None) -> Response:
-    """Where people launch. A link may fill in its form by the query, and starts nothing."""
+    """The page to launch from. A link can fill in the form by its query, but starts nothing."""
     return _page("page/home.html", if_none_match)
 
 
 @router.get("/launch/{launch_id}/view")
-async def view(launch_id: LaunchId, if_none_match: IfNoneMatch = None) -> Response:  # noqa: ARG001 - it is checked
-    """Where people watch one launch. There is nothing of the launch in it."""
+async def view(launch_id: LaunchId, if_none_match: IfNoneMatch = None) -> Response:  # noqa: ARG001 - it is validated
+    """The page to watch one launch. It contains nothing of the launch itself."""
     return _page("page/view.html", if_none_match)
 
 
 @router.get("/badge.svg")
-@router.get("/badge_logo.svg")  # BinderHub's name, which READMEs have
+@router.get("/badge_logo.svg")  # BinderHub's name, which READMEs link to
 async def badge(if_none_match: IfNoneMatch = None) -> Response:
-    """What a link to a launch looks like in a README, on whichever site that is shown."""
+    """The image of a launch link in a README, for pages of any site."""
     return _answer("page/badge.svg", if_none_match, **{"Cross-Origin-Resource-Policy": "cross-origin"})
 
 
 @router.get("/static/{name:path}")
 async def static(name: str, if_none_match: IfNoneMatch = None) -> Response:
-    """`hub-launch.js` and what it and the pages load. What it may be used by depends on the origin (CORS)."""
+    """`hub-launch.js`, and the files that it and the pages load. CORS decides which origins may use it."""
     if name not in _LOADED:
         raise HTTPException(404)
     return _answer(name, if_none_match, Vary="Origin")
 
 
 def redirect_to(path: str) -> Callable[[Request], Response]:
-    """Return an endpoint that leads to the path, with the query of the request.
+    """Return an endpoint that redirects to the path and keeps the query.
 
-    The path is no whole URL, as hublaunch does not know the scheme that browsers use.
+    `Location` is a path, because hublaunch does not know the scheme that the browser used.
     """
 
     def redirect(request: Request) -> Response:

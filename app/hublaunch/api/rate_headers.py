@@ -1,7 +1,4 @@
-"""What callers are told of rate limits: `RateLimit-Policy` and `RateLimit`.
-
-draft-ietf-httpapi-ratelimit-headers-11; both are lists of strings with parameters (RFC 9651).
-"""
+"""The headers `RateLimit-Policy` and `RateLimit`: draft-ietf-httpapi-ratelimit-headers-11, lists as of RFC 9651."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,21 +9,21 @@ from hublaunch.launch.rules.rate_limit import Allowance, Limit, Verdict, whole_s
 
 DOCUMENTED_RATES: Mapping[str, Any] = {
     "RateLimit-Policy": {
-        "description": "The rate limits that the request fell under: `q` at once, and as many again in `w` seconds.",
+        "description": "The rate limits that apply to the request: `q` at once, and as many again in `w` seconds.",
         "schema": {"type": "string"},
         "example": '"caller";q=600;w=60, "address";q=1800;w=60',
     },
     "RateLimit": {
-        "description": "What they leave: `r` more, which last for `t` seconds if they are spread over them.",
+        "description": "What they leave: `r` more requests, which never run out if they are spread over `t` seconds.",
         "schema": {"type": "string"},
         "example": '"caller";r=412;t=42, "address";r=1104;t=37',
     },
 }
-"""For an OpenAPI document."""
+"""The headers as the OpenAPI document describes them."""
 
 
 def note_verdict(request: Request, verdict: Verdict) -> None:
-    """Have the answer to this request tell of these limits."""
+    """Have the answer to this request report these limits."""
     request.state.rate_verdict = verdict
 
 
@@ -36,9 +33,9 @@ def is_counted(request: Request) -> bool:
 
 
 def rate_headers(request: Request) -> Mapping[str, str]:
-    """The headers of the answer; none for a request that fell under no limit.
+    """Return the headers of the answer; none if no limit applies.
 
-    A refusal tells what those limits leave that refuse, as no window that is told should outlast Retry-After.
+    For a refusal, `RateLimit` has only the limits that refuse, so that no window outlasts Retry-After.
     """
     verdict: Verdict | None = getattr(request.state, "rate_verdict", None)
     if verdict is None or not verdict.allowances:
@@ -54,9 +51,9 @@ def _policy(limit: Limit) -> str:
 
 
 def _service_limit(one: Allowance) -> str:
-    """What is left, and the window that it is for: so long that the two make no more than the rate.
+    """Return the requests that are left, with a window in which they make up the limit's rate.
 
-    (A client that divides one by the other, as section 8.5 has it, then comes to the rate.)
+    A client that divides the two (section 8.5) gets that rate.
     """
     window = one.limit.rate.interval * one.left if one.left else one.wait
     return f'"{one.limit.name}";r={one.left};t={whole_seconds(window)}'

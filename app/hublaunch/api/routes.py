@@ -1,13 +1,10 @@
 """`POST` and `GET /launch`, `GET` and `DELETE /launch/{id}`, `GET /launch/{id}/events`, `GET /session`."""
 
-import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Header, Path, Query, Request
-from pydantic import AfterValidator, AwareDatetime
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from hublaunch.api.dependencies import (
@@ -19,13 +16,14 @@ from hublaunch.api.dependencies import (
     Web,
     WebDep,
 )
-from hublaunch.api.errors import DOCUMENTED_EVERYWHERE, documented
+from hublaunch.api.parameters import ULID, LaunchId, Since, Text, cursor_of
+from hublaunch.api.problems.openapi import DOCUMENTED_EVERYWHERE, documented
 from hublaunch.api.rate_headers import DOCUMENTED_RATES, rate_headers
-from hublaunch.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchEvent, LaunchPage, Session
-from hublaunch.api.sse import EventStream, event_blocks, wants_stream
-from hublaunch.api.visibility import Sight, sight
+from hublaunch.api.schemas import DOCUMENTED_STREAM, AcceptedLaunch, LaunchBase, LaunchBody, LaunchPage, Session
+from hublaunch.api.sse import EventStreamResponse, event_blocks, wants_stream
+from hublaunch.api.visibility import Visibility, visibility_of
 from hublaunch.launch.acceptance.account import NAME_MAX
-from hublaunch.launch.errors import AccessDenied, AlreadyRunning, LaunchNotFound, SecretRequired, Unauthenticated
+from hublaunch.launch.errors import AccessDenied, AlreadyRunning, SecretRequired, Unauthenticated
 from hublaunch.launch.model import Launch, Status
 from hublaunch.launch.ports import Wanted
 from hublaunch.launch.rules.image import IMAGE_MAX
@@ -34,73 +32,10 @@ from hublaunch.launch.rules.request import launch_request
 
 router = APIRouter(tags=["launch"], dependencies=[DOCUMENTED_CREDENTIALS], responses=DOCUMENTED_EVERYWHERE)
 
-_ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
-
-
-def _launch_id(text: str) -> str:
-    """What is no ULID is no launch, and the database need not be asked; LaunchNotFound."""
-    if not _ULID.fullmatch(text):
-        raise LaunchNotFound
-    return text
-
-
-LaunchId = Annotated[str, Path(description="The launch's id."), AfterValidator(_launch_id)]
-
-
-def _utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("is no time that a launch can have") from None
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must have printable characters only")
-    return text
-
-
-Since = Annotated[AwareDatetime, AfterValidator(_utc)]
-Text = Annotated[str, AfterValidator(_printable)]
-
 _KEY = (
-    "The same request with the same key, sent however often, is one launch. For callers without credentials at least "
-    "22 random characters, as whoever has the key is shown the launch."
+    "Requests with the same key and content are one launch, however often they are sent. Without credentials, use at "
+    "least 22 random characters, because anyone who has the key can see the launch."
 )
-_STREAM_EXAMPLE = (
-    'retry: 2112\nid: 1\ndata: {"launch_id":"01JDB9Z3N8Q4V7R2M5X6C1T0YK","seq":1,"at":"2026-11-23T08:00:00.000Z",'
-    '"phase":"waiting","message":"Accepted","progress":0,"attempt":1}\n\n'
-    "event: heartbeat\ndata: {}\n\n"
-)
-_EVENT_SCHEMA = LaunchEvent.model_json_schema(ref_template="#/components/schemas/{model}")
-del _EVENT_SCHEMA["$defs"]
-_STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
-    "description": "The events from the first, or from after the cursor, to the last (ready, failed or cancelled). "
-    "Stored events are unnamed and carry an `id`; `heartbeat` and, in the queue, `position` (`position`, `queue_size`, "
-    "`eta_s`, `eta_basis`; 0 once admitted) are named and carry none. A reconnect with "
-    "`Last-Event-ID` misses and repeats nothing.",
-    "content": {
-        "text/event-stream": {
-            "itemSchema": {
-                "type": "object",
-                "properties": {
-                    "id": {"type": "string"},
-                    "event": {"type": "string", "description": "`heartbeat` or `position`; absent for a stored event."},
-                    "data": {
-                        "type": "string",
-                        "contentMediaType": "application/json",
-                        "contentSchema": _EVENT_SCHEMA,
-                    },
-                    "retry": {"type": "integer", "minimum": 0},
-                },
-            },
-            "example": _STREAM_EXAMPLE,
-        },
-    },
-    "headers": {
-        "X-Launch-Cursor": {"description": "The event after which this stream begins.", "schema": {"type": "integer"}}
-    },
-}
 
 
 @router.post(
@@ -110,20 +45,23 @@ _STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
     response_model=AcceptedLaunch,
     responses={
         200: {
-            **_STREAM,
-            "description": "With `Accept: text/event-stream`. "
-            + _STREAM["description"]
-            + " Otherwise with `if_running: reuse`: the launch that you already have.",
+            **DOCUMENTED_STREAM,
+            "description": "With `Accept: text/event-stream`: "
+            + DOCUMENTED_STREAM["description"]
+            + " Without it, with `if_running: reuse`: the launch that you already have.",
             "content": {
-                **_STREAM["content"],
+                **DOCUMENTED_STREAM["content"],
                 "application/json": {"schema": {"$ref": "#/components/schemas/AcceptedLaunch"}},
             },
-            "headers": {**_STREAM["headers"], **DOCUMENTED_RATES},
+            "headers": {**DOCUMENTED_STREAM["headers"], **DOCUMENTED_RATES},
         },
-        204: {"description": "A stream was asked for again by its key, and all of it was delivered."},
+        204: {"description": "The stream was requested again by its key, and all of its events had been delivered."},
         202: {
-            "description": "Accepted: the launch goes on whether or not anybody follows it.",
-            "headers": {"Location": {"description": "The launch.", "schema": {"type": "string"}}, **DOCUMENTED_RATES},
+            "description": "Accepted. The launch continues whether or not anyone follows it.",
+            "headers": {
+                "Location": {"description": "The path of the launch.", "schema": {"type": "string"}},
+                **DOCUMENTED_RATES,
+            },
         },
         **documented(400, 401, 403, 408, 409, 413, 415, 422, 429, 502, 503),
     },
@@ -139,10 +77,10 @@ async def post_launch(
         str | None, Header(description=_KEY, examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"])
     ] = None,
     last_event_id: Annotated[
-        str | None, Header(description="With a stream that is asked for again by its key: where it was.")
+        str | None, Header(description="The last event received, for a stream that is requested again by its key.")
     ] = None,
 ) -> Response:
-    """Ask for a ready server of an image. The answer is the launch, or with `Accept: text/event-stream` its events."""
+    """Launch a server from an image. The answer is the launch or, with `Accept: text/event-stream`, its events."""
     request = launch_request(
         image=body.image,
         repo_url=body.repo_url,
@@ -159,21 +97,21 @@ async def post_launch(
     except AlreadyRunning as refusal:
         if body.if_running == "refuse":
             raise
-        launch = _opened_at(await web.service.get(refusal.launch_id), request.path)
+        launch = _with_path(await web.service.get(refusal.launch_id), request.path)
         status = 200
     secret = web.secrets.of(launch.id)
     headers = {"Location": web.views.location(launch.id), "X-Launch-Secret": secret, **rate_headers(http_request)}
-    seen = sight(launch, caller=caller, shows_secret=True)
+    visibility = visibility_of(launch, caller=caller, has_secret=True)
     if wants_stream(accept):
-        return _events(web, launch, cursor=_cursor(last_event_id, 0), sight=seen, headers=headers)
-    shown = web.views.launch(launch, sight=seen)
+        return _events(web, launch, cursor=cursor_of(last_event_id, 0), visibility=visibility, headers=headers)
+    shown = web.views.launch(launch, visibility=visibility)
     shown |= {"secret": secret, "events_url": f"{shown['events_url']}?secret={secret}"}
     return JSONResponse(shown, status, {"Cache-Control": "no-store", **headers})
 
 
 @router.get(
     "/launch",
-    summary="Your launches",
+    summary="List your launches",
     response_model=LaunchPage,
     responses=documented(401, 403, 422, 502, 503),
 )
@@ -181,30 +119,30 @@ async def get_launches(
     request: Request,
     web: WebDep,
     caller: KnownCallerDep,
-    status: Annotated[Status | None, Query(description="Only those of this status.")] = None,
-    repo_url: Annotated[Text | None, Query(max_length=REPO_URL_MAX, description="Only those of this one.")] = None,
-    image: Annotated[Text | None, Query(max_length=IMAGE_MAX, description="Only those of this one.")] = None,
-    username: Annotated[
-        Text | None, Query(max_length=NAME_MAX, description="Only those on the account of this Hub user.")
+    status: Annotated[Status | None, Query(description="Only launches with this status.")] = None,
+    repo_url: Annotated[
+        Text | None, Query(max_length=REPO_URL_MAX, description="Only launches of this repository.")
     ] = None,
-    since: Annotated[Since | None, Query(description="Only those accepted then or later.")] = None,
+    image: Annotated[Text | None, Query(max_length=IMAGE_MAX, description="Only launches of this image.")] = None,
+    username: Annotated[Text | None, Query(max_length=NAME_MAX, description="Only launches for this Hub user.")] = None,
+    since: Annotated[Since | None, Query(description="Only launches accepted at this time or later.")] = None,
     cursor: Annotated[
-        str | None, Query(pattern=f"^{_ULID.pattern}$", description="Go on from here; see `next`.")
+        str | None, Query(pattern=f"^{ULID}$", description="Continue after this launch; see `next`.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     *,
-    everybody: Annotated[bool, Query(description="Everybody's, for admins.")] = False,
+    everybody: Annotated[bool, Query(description="List everybody's launches. Only for admins.")] = False,
 ) -> Response:
-    """A page of the caller's launches, the newest first; `next` leads on, also while new ones are accepted."""
+    """List the caller's launches, newest first. `next` leads to the next page and is not affected by new launches."""
     if caller is None and everybody and tuple(web.access) == ("anonymous",):
         raise AccessDenied(
-            "Nobody can list everybody's launches here: this service knows its callers by address alone.",
+            "Only admins can list everybody's launches, and this service has no admins.",
             operator_advice="To list them, add `hub` or `key` to LAUNCHER_ACCESS, and name an admin.",
         )
     if caller is None:
-        raise Unauthenticated("Only a Hub user or an API key has a list of launches.")
+        raise Unauthenticated("Only Hub users and API keys can list their launches.")
     if everybody and not caller.is_admin:
-        raise AccessDenied("Only an admin sees everybody's launches.")
+        raise AccessDenied("Only admins can list everybody's launches.")
     wanted = Wanted(
         caller=None if everybody else caller,
         status=status,
@@ -214,11 +152,12 @@ async def get_launches(
         since=since,
         before=cursor,
     )
-    found = await web.service.page(wanted, limit=limit + 1)  # one more tells whether there is a next page
+    found = await web.service.page(wanted, limit=limit + 1)  # one more shows whether there is a next page
     page = found[:limit]
     shown: dict[str, Any] = {
         "launches": [
-            web.views.launch(launch, sight=sight(launch, caller=caller, shows_secret=False)) for launch in page
+            web.views.launch(launch, visibility=visibility_of(launch, caller=caller, has_secret=False))
+            for launch in page
         ],
         "next": None,
     }
@@ -230,14 +169,17 @@ async def get_launches(
 
 @router.get(
     "/launch/{launch_id}",
-    summary="A launch as it stands",
+    summary="Get a launch",
     response_model=LaunchBase,
     responses=documented(401, 403, 404, 410, 422, 502, 503),
 )
 async def get_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Response:
-    """Its private fields are shown to its caller and to who sends its secret; but for the entry, to admins too."""
+    """Return the launch's current state.
+
+    Its caller, and readers with its secret, see its private fields. Admins see them too, except the URLs and the token.
+    """
     launch = await web.service.get(launch_id)
-    shown = web.views.launch(launch, sight=reader.sight(launch))
+    shown = web.views.launch(launch, visibility=reader.visibility(launch))
     return JSONResponse(shown, 200, {"Cache-Control": "no-store"})
 
 
@@ -246,8 +188,8 @@ async def get_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Res
     summary="Follow a launch",
     response_class=Response,
     responses={
-        200: _STREAM,
-        204: {"description": "All was delivered; stop following."},
+        200: DOCUMENTED_STREAM,
+        204: {"description": "All events were delivered. Stop reconnecting."},
         **documented(401, 403, 404, 410, 422, 502, 503),
     },
 )
@@ -256,13 +198,14 @@ async def get_events(
     web: WebDep,
     reader: ReaderDep,
     last_event_id: Annotated[
-        str | None, Header(description="The last event that was received; wins over `after`.")
+        str | None, Header(description="The last event received. Takes precedence over `after`.")
     ] = None,
-    after: Annotated[int, Query(ge=0, description="The same, for a first request.")] = 0,
+    after: Annotated[int, Query(ge=0, description="Start after this event.")] = 0,
 ) -> Response:
-    """Its events, stored ones first, then as they come. Reading starts nothing and may be repeated."""
+    """Stream the launch's events: first the stored ones, then new ones as they happen. Reading has no side effects."""
     launch = await web.service.get(launch_id)
-    return _events(web, launch, cursor=_cursor(last_event_id, after), sight=reader.sight(launch), headers={})
+    visibility = reader.visibility(launch)
+    return _events(web, launch, cursor=cursor_of(last_event_id, after), visibility=visibility, headers={})
 
 
 @router.delete(
@@ -271,29 +214,32 @@ async def get_events(
     status_code=204,
     response_class=Response,
     responses={
-        202: {"description": "Under way; ask again until 204.", "model": LaunchBase},
-        204: {"description": "It has ended: after a 202, the Hub has confirmed that."},
+        202: {"description": "In progress. Repeat the request until the answer is 204.", "model": LaunchBase},
+        204: {"description": "The launch has ended. After a 202, the Hub has confirmed it."},
         **documented(401, 403, 404, 410, 422, 502, 503),
     },
 )
 async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Response:
-    """Stop its spawn or its server and delete what it created. Safe to repeat.
+    """Stop the launch's spawn or server, and delete what it created. Safe to repeat.
 
-    For the launch's caller, who shows its secret, and admins.
+    Allowed for the launch's caller, for requests with its secret, and for admins.
     """
     launch = await web.service.get(launch_id)
-    seen = reader.sight(launch)
-    if seen is Sight.PUBLIC:
+    visibility = reader.visibility(launch)
+    if visibility is Visibility.PUBLIC:
         raise SecretRequired
-    if await web.service.cancel(launch_id, by=reader.caller or reader.address):
+    if await web.service.cancel(launch_id, by=reader.caller or reader.anonymous):
         return Response(status_code=204)
-    return JSONResponse(web.views.launch(launch, sight=seen), 202, {"Retry-After": "1", "Cache-Control": "no-store"})
+    shown = web.views.launch(launch, visibility=visibility)
+    return JSONResponse(shown, 202, {"Retry-After": "1", "Cache-Control": "no-store"})
 
 
-@router.get("/session", summary="Who you are here", response_model=Session, responses=documented(401, 403, 502, 503))
+@router.get(
+    "/session", summary="Get the current caller", response_model=Session, responses=documented(401, 403, 502, 503)
+)
 async def get_session(web: WebDep, caller: KnownCallerDep) -> Response:
-    """The Hub user or the API key whose credentials the request carries, `anonymous` if it carries none; and what they
-    may launch.
+    """Return the Hub user or API key that makes the request, `anonymous` without credentials, and the images that this
+    caller may launch.
     """
     shown: dict[str, Any] = {"kind": "anonymous", "name": None, "is_admin": False, "access": web.access, "images": []}
     if caller is not None:
@@ -304,25 +250,17 @@ async def get_session(web: WebDep, caller: KnownCallerDep) -> Response:
     return JSONResponse(shown, 200, {"Cache-Control": "no-store"})
 
 
-def _cursor(last_event_id: str | None, after: int) -> int:
-    """A `Last-Event-ID` that is none of ours reads from the start, as an `EventSource` would die of a 400."""
-    if last_event_id is None:
-        return after
-    return (
-        int(last_event_id) if last_event_id.isascii() and last_event_id.isdecimal() and len(last_event_id) < 10 else 0
-    )
-
-
-def _opened_at(launch: Launch, path: str) -> Launch:
-    """An earlier launch as it is shown to who asks for it again, and may want another page of its server."""
+def _with_path(launch: Launch, path: str) -> Launch:
+    """Return the launch with the path of a later request, which may ask for another page of the same server."""
     return replace(launch, request=replace(launch.request, path=path))
 
 
-def _events(web: Web, launch: Launch, *, cursor: int, sight: Sight, headers: dict[str, str]) -> Response:
-    """The events after the cursor, or from the first if it is beyond the end; 204 if the last was delivered."""
+def _events(web: Web, launch: Launch, *, cursor: int, visibility: Visibility, headers: dict[str, str]) -> Response:
+    """Return the events after the cursor, all of them if it is beyond the end, or 204 if all were delivered."""
     last = launch.last_event
     after = cursor if cursor <= last.seq else 0
     headers = {"X-Launch-Cursor": str(after), **headers}
     if after == last.seq and last.phase.ends_stream:
         return Response(status_code=204, headers=headers)
-    return EventStream(event_blocks(web.feed, web.views, launch, after=after, sight=sight), headers=headers)
+    blocks = event_blocks(web.feed, web.views, launch, after=after, visibility=visibility)
+    return EventStreamResponse(blocks, headers=headers)

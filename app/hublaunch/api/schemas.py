@@ -1,4 +1,4 @@
-"""Request and response bodies, as the OpenAPI document shows them."""
+"""Request and response bodies, as the OpenAPI document describes them."""
 
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ _LAUNCH_ID = "01JDB9Z3N8Q4V7R2M5X6C1T0YK"
 
 
 class LaunchBody(BaseModel):
-    """What to launch."""
+    """The launch that is requested."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -24,29 +24,35 @@ class LaunchBody(BaseModel):
     )
 
     image: str = Field(description="Image reference: `[registry/]repository[:tag][@digest]`.")
-    repo_url: str = Field("", description="Where the content comes from; names the server and reaches its spawner.")
-    extra_args: dict[str, Any] = Field({}, description="Further `user_options`, by keys that the operator allows.")
-    username: str = Field("", description="Whose account it is for, where the caller may name somebody else.")
-    server_name: str = Field("", description="The named server to make on an existing account; chosen if not given.")
+    repo_url: str = Field(
+        "", description="The repository of the content. It names the server and is passed to its spawner."
+    )
+    extra_args: dict[str, Any] = Field(
+        {}, description="Further `user_options` for the spawner, with names that the operator allows."
+    )
+    username: str = Field("", description="The Hub user to launch for, if the caller may launch for others.")
+    server_name: str = Field("", description="The named server to start for an existing user. Empty: a name is chosen.")
     if_running: Literal["reuse", "new", "refuse"] = Field(
         "new",
-        description="If you already have a launch of this image and repository, ready or under way: `reuse` answers "
-        "200 with it, `refuse` 409, `new` launches another. Without credentials you have none.",
+        description="What to do if you already have an active launch of this image and repository: `reuse` answers 200 "
+        "with that launch, `refuse` answers 409, `new` launches another. Callers without credentials never have one.",
     )
     path: str = Field(
         "",
-        description="What `open_url` opens, relative to the server's root; may have a query and a fragment.",
+        description="The path that `open_url` opens, relative to the server's root. May have a query and a fragment.",
         examples=["lab/tree/index.ipynb"],
     )
 
 
 class UsedUp(BaseModel):
-    """A limit on launches at once."""
+    """A quota that is used up."""
 
-    scope: str = Field(description="caller, repository, image or total: what launches are counted by")
-    together: bool = Field(description="Whether those of others that are like it count too.")
-    most: int = Field(description="How many may be under way or ready.")
-    active: int = Field(description="How many are.")
+    scope: str = Field(description="What launches are counted by: caller, repository, image or total.")
+    together: bool = Field(
+        description="Whether all callers, repositories or images that match the rule are counted together."
+    )
+    most: int = Field(description="How many launches may be active at once.")
+    active: int = Field(description="How many are active now.")
 
 
 class ProblemBody(BaseModel):
@@ -54,21 +60,25 @@ class ProblemBody(BaseModel):
 
     type: str = Field(examples=["urn:hublaunch:problem:image_not_allowed"])
     title: str
-    detail: str | None = Field(None, description="Left out of a launch's problem for readers without its secret.")
+    detail: str | None = Field(
+        None, description="Left out of a launch's problem for readers without the launch's secret."
+    )
     code: str = Field(description="Stable and machine-readable.", examples=["image_not_allowed"])
     advice: str = Field(description="What you can do next.")
-    operator_advice: str | None = Field(None, description="For admins: what the operator of the service can do.")
-    status: int | None = Field(None, description="The status of this answer; not in a launch's problem.")
-    url: str | None = Field(None, description="With `server_already_running`: the server.")
-    open_url: str | None = Field(None, description="With `server_already_running`: what opens `path` in that server.")
-    errors: list[dict[str, str]] | None = Field(None, description="With 422: each `field` and the `reason`.")
+    operator_advice: str | None = Field(None, description="Only for admins: what the operator of the service can do.")
+    status: int | None = Field(None, description="The HTTP status; not in a launch's problem.")
+    url: str | None = Field(None, description="With `server_already_running`: the URL of that server.")
+    open_url: str | None = Field(
+        None, description="With `server_already_running`: the URL that opens `path` in that server."
+    )
+    errors: list[dict[str, str]] | None = Field(None, description="With 422: each invalid `field` and the `reason`.")
     violated_policies: list[str] | None = Field(
         None,
         alias="violated-policies",
-        description="With `rate_limited`: those of `RateLimit-Policy` that leave no room.",
+        description="With `rate_limited`: the names from `RateLimit-Policy` of the limits that are exceeded.",
     )
-    limit: UsedUp | None = Field(None, description="With `quota_reached`: which limit, and how far it is used up.")
-    launch_id: str | None = Field(None, description="With `already_running`: the launch that you have.")
+    limit: UsedUp | None = Field(None, description="With `quota_reached`: the quota that is used up.")
+    launch_id: str | None = Field(None, description="With `already_running`: the launch that you already have.")
 
 
 _LAUNCH: JsonDict = {
@@ -94,22 +104,22 @@ _SECRET = "mfGb7o-BZGjbG6_boCxm_VutszIuuawCP2_a5HuT6uY"
 
 
 class LaunchBase(BaseModel):
-    """A launch as it stands. The fields from `image` on are there for who shows the launch's secret."""
+    """A launch's current state. The fields from `image` on need the launch's secret."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_LAUNCH]})
 
     id: str = Field(examples=[_LAUNCH_ID])
-    status: str = Field(description="waiting, launching, ready, failed, cancelled or stopped")
+    status: str = Field(description="waiting, launching, ready, failed, cancelled or stopped.")
     phase: str = Field(description="The phase of the last event.")
     progress: int = Field(ge=0, le=100)
     message: str
-    attempt: int = Field(description="From 1.")
+    attempt: int = Field(description="The number of the attempt, from 1.")
     created_at: str = Field(examples=["2026-11-23T08:00:00.000Z"])
-    ended_at: str | None = Field(description="When it was ready, failed or cancelled.")
+    ended_at: str | None = Field(description="When it became ready, failed or was cancelled.")
     stopped_at: str | None
     stopped_by: str | None
     durations: dict[str, float | None] = Field(
-        description="Seconds: `waiting_s` until the Hub was asked, `spawning_s` from then to the end, `total_s`."
+        description="In seconds: `waiting_s` in the queue, `spawning_s` from then until `ended_at`, and `total_s`."
     )
     events_url: str = Field(examples=[f"/launch/{_LAUNCH_ID}/events"])
     problem: ProblemBody | None = None
@@ -117,12 +127,13 @@ class LaunchBase(BaseModel):
     repo_url: str | None = None
     username: str | None = None
     server_name: str | None = None
-    path: str | None = Field(None, description="What `open_url` opens, relative to the server's root.")
+    path: str | None = Field(None, description="The path that `open_url` opens, relative to the server's root.")
     url: str | None = Field(None, description="When ready: the server's root, absolute, ending in `/`.")
     open_url: str | None = Field(
-        None, description="When ready: what to open in a browser: `url`, then `path`, and the token in its query."
+        None,
+        description="When ready: the address to open in a browser. It is `url`, `path`, and the token in the query.",
     )
-    token: str | None = Field(None, description="When ready: lets its bearer into this server alone.")
+    token: str | None = Field(None, description="When ready: gives access to this server only.")
     token_expires_at: str | None = None
 
 
@@ -139,14 +150,14 @@ class AcceptedLaunch(LaunchBase):
         }
     )
 
-    secret: str = Field(description="Shows the launch's private fields and cancels it; keep it.")
+    secret: str = Field(description="Keep it: it gives access to the launch's private fields, and cancels the launch.")
     events_url: str = Field(
-        description="The events with their private fields.", examples=[f"/launch/{_LAUNCH_ID}/events?secret=…"]
+        description="The events, including private fields.", examples=[f"/launch/{_LAUNCH_ID}/events?secret=…"]
     )
 
 
 class LaunchPage(BaseModel):
-    """Launches, the newest first."""
+    """A page of launches, newest first."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"launches": [_LAUNCH], "next": None}]})
 
@@ -155,7 +166,7 @@ class LaunchPage(BaseModel):
 
 
 class Session(BaseModel):
-    """Who the caller is to this service."""
+    """The current caller."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -171,9 +182,9 @@ class Session(BaseModel):
         }
     )
 
-    kind: str = Field(description="anonymous, hub or key")
+    kind: str = Field(description="anonymous, hub or key.")
     name: str | None = Field(description="The name of the Hub user or the API key.")
-    is_admin: bool = Field(description="Whether everybody's launches are shown and may be cancelled.")
+    is_admin: bool = Field(description="Whether this caller may see and cancel everybody's launches.")
     access: list[str] = Field(description="The kinds of callers that may launch here: anonymous, hub, key.")
     images: list[str] = Field(description="The patterns of the images that this caller may launch.")
 
@@ -184,7 +195,7 @@ class LaunchEvent(BaseModel):
     launch_id: str
     seq: int = Field(description="From 1, without gaps.")
     at: str
-    phase: str = Field(description="waiting, launching, ready, failed or cancelled; the last three end the stream")
+    phase: str = Field(description="waiting, launching, ready, failed or cancelled. The last three end the stream.")
     message: str
     progress: int = Field(ge=0, le=100)
     attempt: int
@@ -195,3 +206,42 @@ class LaunchEvent(BaseModel):
     token_expires_at: str | None = None
     image: str | None = None
     repo_url: str | None = None
+
+
+_STREAM_EXAMPLE = (
+    'retry: 2112\nid: 1\ndata: {"launch_id":"01JDB9Z3N8Q4V7R2M5X6C1T0YK","seq":1,"at":"2026-11-23T08:00:00.000Z",'
+    '"phase":"waiting","message":"Accepted","progress":0,"attempt":1}\n\n'
+    "event: heartbeat\ndata: {}\n\n"
+)
+_EVENT_SCHEMA = LaunchEvent.model_json_schema(ref_template="#/components/schemas/{model}")
+del _EVENT_SCHEMA["$defs"]
+DOCUMENTED_STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
+    "description": "The events from the first, or from after the cursor, to the last (ready, failed or cancelled). "
+    "Stored events are unnamed and have an `id`. `heartbeat` and, in the queue, `position` (`position`, `queue_size`, "
+    "`eta_s`, `eta_basis`; 0 once admitted) are named and have none. A client that reconnects with `Last-Event-ID` "
+    "misses nothing and gets nothing twice.",
+    "content": {
+        "text/event-stream": {
+            "itemSchema": {
+                "type": "object",
+                "properties": {
+                    "id": {"type": "string"},
+                    "event": {"type": "string", "description": "`heartbeat` or `position`; absent for a stored event."},
+                    "data": {
+                        "type": "string",
+                        "contentMediaType": "application/json",
+                        "contentSchema": _EVENT_SCHEMA,
+                    },
+                    "retry": {"type": "integer", "minimum": 0},
+                },
+            },
+            "example": _STREAM_EXAMPLE,
+        },
+    },
+    "headers": {
+        "X-Launch-Cursor": {
+            "description": "The number of the event after which this stream begins.",
+            "schema": {"type": "integer"},
+        }
+    },
+}

@@ -16,32 +16,32 @@ from starlette.types import Receive, Scope, Send
 
 from hublaunch.api.accept import names_type
 from hublaunch.api.views import Views
-from hublaunch.api.visibility import Sight
+from hublaunch.api.visibility import Visibility
 from hublaunch.launch.course.admission import Position
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Launch
 
 _HEARTBEAT = b"event: heartbeat\ndata: {}\n\n"
-"""Named and without an id: a page can see by it that the connection lives, and it moves no cursor."""
+"""Named, so that a page can tell that the connection is alive; without an id, so that it moves no cursor."""
 
 
-class EventStream(EventSourceResponse):
-    """EventSourceResponse for blocks that are encoded already; runs nothing but the stream and a watch for its reader.
+class EventStreamResponse(EventSourceResponse):
+    """Sends blocks that are already encoded, until they end or the reader disconnects.
 
-    The parent's ping is the feed's heartbeat here, its watch for a shutdown, which breaks streams off, is left out, as
-    they end with the feed, and its debug line per chunk would log tokens.
+    It runs less than EventSourceResponse: heartbeats come from the feed instead of a ping; streams end with the feed,
+    so nothing watches for a shutdown; and there is no debug log line per chunk, which would contain tokens.
     """
 
     def __init__(self, blocks: AsyncGenerator[bytes], *, headers: dict[str, str]) -> None:
         super().__init__(blocks, headers={"Cache-Control": "no-cache, no-transform", **headers}, ping=0)
-        del self.headers["Connection"]  # which HTTP/2 forbids, and HTTP/1.1 does not need
+        del self.headers["Connection"]  # HTTP/2 forbids it, and HTTP/1.1 does not need it
         self._blocks = blocks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the blocks until they end or their reader is gone; they are closed in either case.
+        """Send the blocks until they end or the reader disconnects. The generator is closed in either case.
 
-        They go to the server by a way of their own, past the middlewares, to which a body says nothing, and from a
-        task of its own, whose stack is short: with thousands of readers that is a third of what an event costs.
+        Blocks bypass the middleware, which has no interest in bodies, and are sent from a task with a short stack.
+        With thousands of readers that saves a third of the cost of an event.
         """
         write = scope["send_body"]
         try:
@@ -61,20 +61,22 @@ class EventStream(EventSourceResponse):
 
 
 async def _until_gone(receive: Receive) -> None:
-    """Until the client has left, or has been sent the whole answer."""
+    """Return once the client has disconnected, or has been sent the whole answer."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def wants_stream(accept: str) -> bool:
-    """Return whether an Accept names event streams; `*/*` does not."""
+    """Return whether an Accept header names event streams; `*/*` does not."""
     return names_type(accept, "text/event-stream")
 
 
-async def event_blocks(feed: Feed, views: Views, launch: Launch, *, after: int, sight: Sight) -> AsyncGenerator[bytes]:
-    """The launch's events above `after`, as many in one block as there are, with a heartbeat while there are none.
+async def event_blocks(
+    feed: Feed, views: Views, launch: Launch, *, after: int, visibility: Visibility
+) -> AsyncGenerator[bytes]:
+    """Yield the launch's events above `after`, all available ones in one block, and heartbeats in between.
 
-    The first line goes out at once, so that every proxy passes the headers on.
+    The first line is sent at once, so that every proxy passes the headers on.
     """
     yield retry_line()
     async with aclosing(feed.follow(launch.id, after=after)) as batches:
@@ -82,18 +84,18 @@ async def event_blocks(feed: Feed, views: Views, launch: Launch, *, after: int, 
             if isinstance(news, Position):
                 yield _position_block(news)
             else:
-                yield views.sse(news, launch, sight=sight) if news else _HEARTBEAT
+                yield views.sse(news, launch, visibility=visibility) if news else _HEARTBEAT
 
 
 @lru_cache(maxsize=4096)
 def _position_block(position: Position) -> bytes:
-    """Named and without an id, as a heartbeat. Encoded once, however many follow."""
+    """Return the block of a queue position, encoded once for all followers. It has a name and no id, as a heartbeat."""
     return f"event: position\ndata: {json.dumps(asdict(position), separators=(',', ':'))}\n\n".encode()
 
 
 def retry_line() -> bytes:
-    """Return a line that has the client wait a random time before it reconnects, so that not all come at once.
+    """Return a line that makes the client wait a random time before it reconnects, so that clients spread out.
 
-    It belongs to the block of the event that follows: httpx-sse takes a block without data for an event.
+    It belongs to the block of the next event, because httpx-sse reads a block without data as an event.
     """
     return b"retry: %d\n" % random.randint(1000, 3000)  # noqa: S311

@@ -1,4 +1,4 @@
-"""How much of a launch is shown to whom."""
+"""How much of a launch each reader may see."""
 
 from enum import Flag, auto
 
@@ -7,35 +7,35 @@ from starlette.requests import Request
 from hublaunch.launch.model import Caller, Launch
 
 
-class Sight(Flag):
-    """The parts of a launch that a reader sees. All readers who have its id see its phase and its progress."""
+class Visibility(Flag):
+    """The parts of a launch that a reader sees. Every reader with its id sees its phase and progress."""
 
     PUBLIC = 0
     PRIVATE = auto()
-    """The request, the account and the Hub's words: for the launch's caller, readers who present its secret, admins."""
+    """The request, the account and the Hub's messages: for the launch's caller, readers with its secret, and admins."""
     ENTRY = auto()
-    """The URL and the token of the server: for the launch's caller and readers who present its secret."""
+    """The URL and the token of the server: for the launch's caller and readers with its secret."""
     OPERATOR = auto()
     """The advice for operators: for admins."""
 
 
-def sight(launch: Launch, *, caller: Caller | None, shows_secret: bool) -> Sight:
+def visibility_of(launch: Launch, *, caller: Caller | None, has_secret: bool) -> Visibility:
     """Return the parts of the launch that a reader sees; `caller` is None unless the reader is known."""
-    seen = Sight.PUBLIC
-    if shows_secret or launch.caller == caller:
-        seen |= Sight.PRIVATE | Sight.ENTRY
+    visibility = Visibility.PUBLIC
+    if has_secret or launch.caller == caller:
+        visibility |= Visibility.PRIVATE | Visibility.ENTRY
     if caller is not None and caller.is_admin:
-        seen |= Sight.PRIVATE | Sight.OPERATOR
-    return seen
+        visibility |= Visibility.PRIVATE | Visibility.OPERATOR
+    return visibility
 
 
 def note_caller(request: Request, caller: Caller | None) -> None:
-    """Have the answer to the request made for its caller; None if they are not known."""
+    """Remember the request's caller for its answer; None if unknown."""
     request.state.known_caller = caller
 
 
 def known_caller(request: Request) -> Caller | None:
-    """Return the request's caller; None if they are not known, or were never asked for."""
+    """Return the request's caller; None if unknown, or if the request failed before its caller was determined."""
     return getattr(request.state, "known_caller", None)
 
 

@@ -1,4 +1,4 @@
-"""Warnings about a flood of requests must not become a flood of lines."""
+"""Warnings that do not flood the log."""
 
 import logging
 import time
@@ -16,7 +16,7 @@ class Warnings:
         self._warned_at: dict[str, float] = {}
 
     def warn(self, message: str, *facts: object) -> None:
-        """Log `message % facts`, unless this message was logged within the last minute."""
+        """Log `message % facts`, unless the same message was logged within the last minute."""
         now = self._now()
         if now - self._warned_at.get(message, float("-inf")) >= _SILENT_S:
             self._warned_at[message] = now

@@ -1,1 +1,1 @@
-"""BinderHub's dialect: its URLs, its event stream, and the images that stand for its builds."""
+"""BinderHub's API: `GET /build`, for clients such as Thebe and binderhub-client."""

@@ -1,4 +1,4 @@
-"""The images that an operator maps BinderHub's specs to: what `/build` launches in place of building."""
+"""The images that the operator maps BinderHub's specs to, which `/build` launches instead of building."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -20,23 +20,23 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Part:
-    """One part of a pattern: a text, with or without a `*` in it, in upper and lower case."""
+    """One part of a pattern: text with at most one `*`, matched regardless of case."""
 
     before: str
     after: str | None
-    """None without a `*`."""
+    """The text after the `*`; None without a `*`."""
 
     @classmethod
     def parse(cls, written: str) -> Self:
         before, star, after = unquote(written).partition("*")
         if not written:
-            raise ValueError("must have no empty part")
+            raise ValueError("must not have an empty part")
         if "*" in after:
             raise ValueError("must have at most one * in each part")
         return cls(before=before.casefold(), after=after.casefold() if star else None)
 
     def match(self, text: str) -> list[str] | None:
-        """What stands in place of the `*`, which is never nothing; None if the text is another."""
+        """Return the text that the `*` matches, which is never empty; None if the part does not match."""
         if self.after is None:
             return [] if text.casefold() == self.before else None
         end = len(text) - len(self.after)
@@ -46,11 +46,11 @@ class _Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageMapping:
-    """The image of each spec that a pattern matches.
+    """Maps the specs that match a pattern to an image.
 
-    The pattern is written as an address is, `gh/org/*/*`: each `*` is text within a part, and the last part is all the
-    rest. `{1}` in the template is what stands in place of the first `*`: in the image's name in lower case, in its tag
-    with `-` for what no tag can have.
+    A pattern is written like an address, for example `gh/org/*/*`. Each `*` matches text within one part, and the last
+    part matches the rest of the spec. `{1}` in the template is the text that the first `*` matches. In the image's name
+    it is put in lower case; in its tag, each character that a tag cannot have becomes `-`.
     """
 
     pattern: tuple[_Part, ...]
@@ -58,22 +58,22 @@ class ImageMapping:
 
     @classmethod
     def parse(cls, pattern: str, template: str) -> Self:
-        """ValueError says what keeps the two from being a mapping."""
+        """Return the mapping; ValueError says what is wrong with it."""
         provider, *rest = pattern.split("/")
         if provider not in PROVIDERS or not rest:
-            raise ValueError(f"must begin with one of {', '.join(f'{name}/' for name in PROVIDERS)}")
+            raise ValueError(f"must start with one of {', '.join(f'{name}/' for name in PROVIDERS)}")
         mapping = cls(pattern=tuple(_Part.parse(part) for part in pattern.split("/")), template=template)
         stars = sum(part.after is not None for part in mapping.pattern)
         if any(int(number) > stars for number in _GROUP.findall(template)):
-            raise ValueError(f"must have as many * as the image counts on; it has {stars}")
+            raise ValueError(f"has {stars} *, but the image refers to more")
         try:
             ImageReference.parse(mapping._fill(["x"] * stars))
         except ValueError as error:
-            raise ValueError(f"must lead to an image, which {error}") from None
+            raise ValueError(f"must result in an image, which {error}") from None
         return mapping
 
     def image(self, spec: BinderSpec) -> str | None:
-        """None if the pattern does not match; InvalidRequest if what it matches gives no image."""
+        """Return the spec's image; None if the pattern does not match. InvalidRequest if the result is not an image."""
         groups = self._match(spec)
         if groups is None:
             return None
@@ -81,7 +81,7 @@ class ImageMapping:
             image = self._fill(groups)
             ImageReference.parse(image)
         except ValueError:
-            raise InvalidRequest("spec", "has something in it that no image can have in its name") from None
+            raise InvalidRequest("spec", "contains characters that an image name cannot have") from None
         return image
 
     def _match(self, spec: BinderSpec) -> list[str] | None:
@@ -92,7 +92,7 @@ class ImageMapping:
         return None if None in found else [text for texts in found for text in texts or ()]
 
     def _fill(self, groups: Sequence[str]) -> str:
-        """ValueError for what cannot stand in a name."""
+        """Return the template with the texts filled in; ValueError for characters that a name cannot have."""
 
         def fill(place: re.Match[str]) -> str:
             text, before = groups[int(place[1]) - 1], self.template[: place.start()].rpartition("/")[2]
@@ -106,7 +106,7 @@ class ImageMapping:
 
 
 class BinderImages:
-    """What the operator has mapped; the first pattern that matches counts."""
+    """The operator's mappings, of which the first that matches counts."""
 
     def __init__(self, mappings: Sequence[ImageMapping], *, allowed_extra_args: Collection[str]) -> None:
         self._mappings = mappings
@@ -114,13 +114,13 @@ class BinderImages:
 
     @property
     def is_on(self) -> bool:
-        """Whether anything is mapped."""
+        """Return whether there are any mappings."""
         return bool(self._mappings)
 
     def request(self, spec: BinderSpec) -> LaunchRequest:
-        """What to launch for a spec; SpecNotMapped, InvalidRequest.
+        """Return the launch request for a spec; SpecNotMapped, InvalidRequest.
 
-        Of BinderHub's extra arguments it has those that can be known here and that settings allow.
+        It has those of BinderHub's extra arguments that are known here and allowed by the settings.
         """
         image = next((image for mapping in self._mappings if (image := mapping.image(spec))), None)
         if image is None:

@@ -1,6 +1,6 @@
-"""`GET /build/{provider}/{spec}`: a launch for whoever talks to a BinderHub, such as Thebe and binderhub-client.
+"""`GET /build/{provider}/{spec}`: launches for BinderHub's clients, such as Thebe and binderhub-client.
 
-The one GET that acts. What keeps it from acting twice is in docs/decisions/0014-binderhub-clients.md.
+This GET starts a launch. docs/decisions/0014-binderhub-clients.md says what keeps it from starting a second one.
 """
 
 import re
@@ -12,13 +12,13 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from hublaunch.api.counting import count_launch, too_many_invalid
 from hublaunch.api.dependencies import DOCUMENTED_CREDENTIALS, Web, WebDep
-from hublaunch.api.errors import DOCUMENTED_EVERYWHERE, documented, problem_of_status
-from hublaunch.api.origin import came_by_tls
+from hublaunch.api.middleware.origin import came_by_tls
+from hublaunch.api.problems.openapi import DOCUMENTED_EVERYWHERE, documented
+from hublaunch.api.problems.types import HTTP_PROBLEMS
 from hublaunch.api.rate_headers import DOCUMENTED_RATES, rate_headers
-from hublaunch.api.sse import EventStream, wants_stream
-from hublaunch.binderhub.stream import REFUSED, Words, built_blocks, launch_blocks, refused_blocks
+from hublaunch.api.sse import EventStreamResponse, wants_stream
+from hublaunch.binderhub.stream import REFUSED, BinderEvents, built_blocks, launch_blocks, refused_blocks
 from hublaunch.launch.errors import (
     AlreadyLaunching,
     InvalidRequest,
@@ -32,22 +32,20 @@ from hublaunch.launch.model import Caller, Launch, LaunchRequest, Problem, Statu
 from hublaunch.launch.rules.binder_spec import BinderSpec
 
 PATH = "/build/"
-RECENT_S = 600.0
-"""How old the ready launch of a Hub user may be to be theirs again when they ask for it anew."""
 
 _EVENT_ID = re.compile(r"([0-7][0-9A-HJKMNP-TV-Z]{25})\.([0-9]{1,9})\.([A-Za-z0-9_-]{43})")
 _OWN_TOKEN = re.compile(r"[A-Za-z0-9_-]{22,255}")
-"""A token that the client has made for itself. BinderHub's own have dots, and many visitors can have the same one."""
+"""A token that the client made for itself. BinderHub's own tokens contain dots, and visitors can share them."""
 
 router = APIRouter(tags=["binder"], dependencies=[DOCUMENTED_CREDENTIALS], responses=DOCUMENTED_EVERYWHERE)
 
 _BUILD_TOKEN = (
-    "22 to 255 random characters of base64url: the same request with the same ones, sent however often, is one launch, "
-    "and whoever has them is shown it. Anything else, such as a BinderHub's own token, is ignored."
+    "22 to 255 random characters of base64url. Requests with the same token and spec are one launch, and anyone who "
+    "has the token can see it. Anything else, such as BinderHub's own token, is ignored."
 )
 _STREAM: dict[str, Any] = {
     "description": "BinderHub's events: `phase` (waiting, built, launching, ready or failed), `message`, `progress`; "
-    "with `built` the `imageName`; with `ready` the `url`, `token`, `image`, `repo_url` and `binder_…`. A refusal is a "
+    "`built` has the `imageName`; `ready` has the `url`, `token`, `image`, `repo_url` and `binder_…`. A refusal is a "
     "`failed` event too. Comments keep the connection alive.",
     "content": {
         "text/event-stream": {
@@ -61,63 +59,63 @@ _STREAM: dict[str, Any] = {
 
 
 async def _is_on(web: WebDep) -> None:
-    """SpecNotMapped where nothing is mapped: then this is no path of the service."""
+    """Raise SpecNotMapped if there are no mappings, which means that `/build` is off."""
     if not web.binder_images.is_on:
         raise SpecNotMapped
 
 
 @router.get(
     f"{PATH}{{provider}}/{{spec:path}}",
-    summary="Launch as a BinderHub would",
+    summary="Launch for BinderHub's clients",
     response_class=Response,
     dependencies=[Depends(_is_on)],
     responses={
         200: _STREAM,
-        204: {"description": "All was delivered; stop following."},
+        204: {"description": "All events were delivered. Stop reconnecting."},
         **documented(401, 403, 404, 406, 410, 422, 429, 502, 503),
     },
 )
 async def get_build(
     provider: Annotated[str, Path(description="gh, gist, gl, git, zenodo, figshare, dataverse, hydroshare or ckan.")],  # noqa: ARG001
-    spec: Annotated[str, Path(description="What of it, as BinderHub's addresses have it.")],  # noqa: ARG001
+    spec: Annotated[str, Path(description="The repository and ref, as in BinderHub's addresses.")],  # noqa: ARG001
     request: Request,
     web: WebDep,
     accept: Annotated[str | None, Header()] = None,
     last_event_id: Annotated[
-        str | None, Header(description="The last event that was received: its launch goes on, and no other begins.")
+        str | None, Header(description="The last event received. Its launch continues, and no new one starts.")
     ] = None,
     build_token: Annotated[str | None, Query(description=_BUILD_TOKEN)] = None,
     *,
-    build_only: Annotated[bool, Query(description="Tell the image and launch nothing.")] = False,
+    build_only: Annotated[bool, Query(description="Return the image without launching.")] = False,
 ) -> Response:
-    """Launch the image that LAUNCHER_BINDER_IMAGES has for this repository, and stream the events.
+    """Launch the image that this service has for the repository, and stream the events.
 
-    Refusals are events too, for people to read: an EventSource shows a page neither status nor body, and
-    binderhub-client the status alone. Wrong credentials and other media types are answered by a status.
+    Refusals are events too, because an EventSource gives a page neither status nor body, and binderhub-client shows
+    only the status. Wrong credentials and other media types are answered with a status.
     """
     if accept is None:
-        return _refused(request, problem_of_status(406))
+        return _refused(request, HTTP_PROBLEMS[406])
     if not wants_stream(accept):
         raise HTTPException(406)
     if resumed := await _resumed(request, web, last_event_id or ""):
         return resumed
-    known = await web.callers.known(request)  # who reconnects needs no credentials, so theirs may have ended
+    known = await web.callers.known(request)  # not before: a reconnect works with expired credentials
     try:
         wanted = web.binder_images.request(_spec(request, web.prefix))
         if build_only:
-            return EventStream(built_blocks(web.feed, wanted), headers={})
+            return EventStreamResponse(built_blocks(web.feed, wanted, linger_s=web.pace.build_linger_s), headers={})
         launch = await _launched(request, web, wanted, known or await web.callers.caller(request), build_token)
     except Unauthenticated:
         raise
     except LaunchError as error:
         if isinstance(error, InvalidRequest | SpecNotMapped):
-            error = await too_many_invalid(request) or error
+            error = await web.counter.too_many_invalid(request) or error
         return _refused(request, Problem.of(error))
     return _followed(request, web, launch, after=0)
 
 
 async def _resumed(request: Request, web: Web, last_event_id: str) -> Response | None:
-    """The answer to a client that comes back with the id of an event; None if the id is none of ours."""
+    """Return the answer to a client that reconnects with the id of an event; None for an unknown id."""
     if last_event_id == REFUSED:
         return Response(status_code=204)
     found = _EVENT_ID.fullmatch(last_event_id)
@@ -127,12 +125,12 @@ async def _resumed(request: Request, web: Web, last_event_id: str) -> Response |
 
 
 def _refused(request: Request, problem: Problem) -> Response:
-    request.state.problem = problem  # as a ProblemResponse keeps it
-    return EventStream(refused_blocks(problem), headers=dict(rate_headers(request)))
+    request.state.problem = problem  # for the metrics and the log, as in ProblemResponse
+    return EventStreamResponse(refused_blocks(problem), headers=dict(rate_headers(request)))
 
 
 def _spec(request: Request, prefix: str) -> BinderSpec:
-    """As it was written: in a decoded path an encoded slash could not be told from a plain one. SpecNotMapped."""
+    """Parse the raw path, because a decoded one loses the difference between `%2F` and `/`; SpecNotMapped."""
     path: bytes = request.scope["raw_path"]
     start = f"{prefix}{PATH}".encode()
     if not path.isascii() or not path.startswith(start):
@@ -143,49 +141,51 @@ def _spec(request: Request, prefix: str) -> BinderSpec:
 async def _launched(
     request: Request, web: Web, wanted: LaunchRequest, caller: Caller, build_token: str | None
 ) -> Launch:
-    """A launch that is the client's already, by something that only they have, or else a new one.
+    """Return the client's existing launch, or a new one.
 
-    A token of their own stands for one launch; a Hub user is one person. An address is shared, a key is a backend's.
+    A client finds its launch by a build token of its own, or as a Hub user, who is one person. An address can be
+    shared, and an API key serves many people.
     """
-    count = partial(count_launch, request, caller)
+    count = partial(web.counter.count, request, caller)
     if build_token is not None and _OWN_TOKEN.fullmatch(build_token):
         return await web.service.start(wanted, caller, key=build_token, count=count)
     if caller.kind != "hub":
         return await web.service.start(wanted, caller, count=count)
-    recent = await web.service.recent(wanted, caller, within_s=RECENT_S)
+    recent_s = web.pace.build_recent_s
+    recent = await web.service.recent(wanted, caller, within_s=recent_s)
     if recent is not None:
         return recent
     try:
         return await web.service.start(wanted, caller, count=count)
-    except (AlreadyLaunching, ServerAlreadyRunning):  # by the same click in another tab, mostly
-        recent = await web.service.recent(wanted, caller, within_s=RECENT_S)
+    except (AlreadyLaunching, ServerAlreadyRunning):  # most often by the same user in another tab
+        recent = await web.service.recent(wanted, caller, within_s=recent_s)
         if recent is None:
             raise
         return recent
 
 
 def _followed(request: Request, web: Web, launch: Launch, *, after: int) -> Response:
-    """The launch's events; none of them where all were delivered, and not those that lead to a server that is gone."""
+    """Return the launch's events, 204 if all were delivered, or a refusal if its server has stopped."""
     last = launch.last_event
     if after == last.seq and last.phase.ends_stream:
         return Response(status_code=204)
     if launch.status is Status.STOPPED:
         return _refused(request, Problem.of(ServerStopped()))
-    words = Words(
-        web.views, launch, secret=web.secrets.of(launch.id), launch_host=_launch_host(request.headers, web.prefix)
-    )
-    blocks = launch_blocks(web.feed, words, launch, after=after if after <= last.seq else 0)
-    return EventStream(blocks, headers=dict(rate_headers(request)))
+    launch_host = _launch_host(request.headers, web.prefix)
+    events = BinderEvents(web.views, launch, secret=web.secrets.of(launch.id), launch_host=launch_host)
+    after = after if after <= last.seq else 0
+    blocks = launch_blocks(web.feed, events, launch, after=after, linger_s=web.pace.build_linger_s)
+    return EventStreamResponse(blocks, headers=dict(rate_headers(request)))
 
 
 def _launch_host(headers: Headers, prefix: str) -> str:
-    """The address of this service as the client has asked for it, ending in `/`."""
+    """Return the address of this service as the client sees it, ending in `/`."""
     return f"{'https' if came_by_tls(headers) else 'http'}://{headers.get('Host', '')}{prefix}/"
 
 
 @router.get("/health", include_in_schema=False)
 async def get_health(web: WebDep) -> Response:
-    """Answer as a BinderHub does whether launches can be served."""
+    """Report whether launches can be served, in BinderHub's format."""
     report = await web.health.report()
     checks = [
         {"service": "JupyterHub API", "ok": not report["hub"]["fault"]},

@@ -6,8 +6,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from hublaunch.api.errors import ALONE, http_problem
-from hublaunch.api.hardening import HEADERS_MAX_BYTES, TARGET_MAX_BYTES
+from hublaunch.api.middleware.sizes import HEADERS_MAX_BYTES, TARGET_MAX_BYTES
+from hublaunch.api.problems.response import STANDALONE_HEADERS, http_problem
 from hublaunch.serving.connections import Connections
 
 HEAD_MAX_BYTES = 2 * HEADERS_MAX_BYTES + TARGET_MAX_BYTES
@@ -163,7 +163,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self) -> None:
         if not self._is_answering:
-            problem = http_problem(431, {**ALONE, "Connection": "close"})
+            problem = http_problem(431, {**STANDALONE_HEADERS, "Connection": "close"})
             headers = b"".join(name + b": " + value + b"\r\n" for name, value in problem.raw_headers)
             self.transport.write(STATUS_LINE[431] + headers + b"\r\n" + bytes(problem.body))
         self.transport.close()

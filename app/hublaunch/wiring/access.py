@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from hublaunch.api.callers.address import ClientAddress
 from hublaunch.api.callers.auth import Callers
-from hublaunch.api.callers.credential_throttle import Guesses
+from hublaunch.api.callers.credential_throttle import CredentialThrottle
 from hublaunch.api.callers.hub_users import HubUsers
 from hublaunch.api.callers.oauth import OAuth
 from hublaunch.api.callers.sessions import Sessions
@@ -58,7 +58,7 @@ def open_access(
     """The callers that these settings let in. `unnamed_proxy` is called with the address of each that forwards some."""
     hub_users, oauth = None, None
     address = ClientAddress(settings.trusted_proxies, unnamed=unnamed_proxy)
-    guesses = Guesses(limiter, address=address, now=asyncio.get_running_loop().time)
+    throttle = CredentialThrottle(limiter, address=address, now=asyncio.get_running_loop().time)
     if "hub" in settings.access:
         hub_users = HubUsers(
             hub.logins.identify,
@@ -73,7 +73,7 @@ def open_access(
             hub_users=hub_users,
             sessions=oauth.sessions if oauth else None,
             keys=_Keys(settings.api_keys_file) if settings.api_keys_file and "key" in settings.access else None,
-            guesses=guesses,
+            throttle=throttle,
             address=address,
         ),
         address=address,

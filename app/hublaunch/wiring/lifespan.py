@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, TypedDict
 
 import httpx
 
-from hublaunch.api.access_log import RequestListener
-from hublaunch.api.callers.auth import LaunchSecrets
 from hublaunch.api.callers.oauth import OAuth
 from hublaunch.api.callers.unnamed_proxy import UnnamedProxy
 from hublaunch.api.dependencies import Web
 from hublaunch.api.health import Health
-from hublaunch.api.status import CapacityReport
+from hublaunch.api.launch_counter import LaunchCounter
+from hublaunch.api.launch_secrets import LaunchSecrets
+from hublaunch.api.middleware.access_log import RequestListener
+from hublaunch.api.pace import WebPace
+from hublaunch.api.status import LaunchLimits, StatusReport
 from hublaunch.api.views import Views
 from hublaunch.files.limits import LimitsFile
 from hublaunch.hub.address import HubPace
@@ -49,7 +51,7 @@ class State(TypedDict):
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, *, hub_transport: httpx.AsyncBaseTransport | None, pace: Pace
+    settings: Settings, *, hub_transport: httpx.AsyncBaseTransport | None, pace: Pace, web_pace: WebPace
 ) -> AsyncGenerator[State]:
     """Open the service. Raises SettingsFault, StoreError, KeysFault or LimitsFault if it cannot start."""
     check_access(settings)
@@ -96,14 +98,15 @@ async def open_service(
             secrets=secrets,
             callers=access.callers,
             health=health,
-            capacity=_capacity(settings, parts, health, check),
-            limiter=limiter,
+            counter=LaunchCounter(limiter, address=access.address),
+            status=_status(settings, parts, health, check, kept_s=web_pace.status_kept_s),
             address=access.address,
             policy=policy,
             access=settings.access,
             allowed_extra_args=frozenset(settings.allowed_extra_args),
             binder_images=binder_images,
             prefix=settings.prefix,
+            pace=web_pace,
         )
         yield State(web=web, request_listeners=observers.of_requests, metrics=observers.metrics, oauth=access.oauth)
 
@@ -128,12 +131,12 @@ def _health(parts: Parts, check: HubCheck, limits_file: LimitsFile | None, unnam
     )
 
 
-def _capacity(settings: Settings, parts: Parts, health: Health, check: HubCheck) -> CapacityReport:
-    return CapacityReport(
+def _status(settings: Settings, parts: Parts, health: Health, check: HubCheck, *, kept_s: float) -> StatusReport:
+    return StatusReport(
         read=partial(parts.store.capacity, guard=parts.guard, most=settings.max_concurrent_spawns),
         guard=parts.guard,
-        max_concurrent_spawns=settings.max_concurrent_spawns,
-        max_queue=settings.max_queue,
+        limits=LaunchLimits(max_concurrent_spawns=settings.max_concurrent_spawns, max_queue=settings.max_queue),
         health=health,
         hub=check,
+        kept_s=kept_s,
     )

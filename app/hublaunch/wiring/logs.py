@@ -9,8 +9,7 @@ from typing import Any, Literal
 import structlog
 from structlog.typing import EventDict
 
-from hublaunch.api.access_log import ACCESS_FIELDS, request_id
-from hublaunch.api.middleware import ShortWords
+from hublaunch.api.middleware.access_log import ACCESS_FIELDS, UvicornLogFilter, request_id
 from hublaunch.launch.log_context import current_attempt
 
 LINE_MAX = 2000
@@ -86,7 +85,7 @@ def configure_logging(level: str, log_format: LogFormat = "text") -> None:
 
     `auto` is text on a terminal and JSON elsewhere. The level of SQL and HTTP libraries stays up whatever `level` is:
     they would log what passes through them. uvicorn's lines on
-    requests are left out, as `hublaunch.wiring.access` has its own.
+    requests are left out, as `hublaunch.access` has its own.
     """
     if log_format == "auto":
         log_format = "text" if sys.stderr.isatty() else "json"
@@ -109,7 +108,7 @@ def configure_logging(level: str, log_format: LogFormat = "text") -> None:
             },
         }
     )
-    logging.getLogger("uvicorn.error").addFilter(ShortWords())
+    logging.getLogger("uvicorn.error").addFilter(UvicornLogFilter())
 
 
 def _at_least(least: str, level: str) -> str:

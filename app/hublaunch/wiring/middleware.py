@@ -3,11 +3,16 @@
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from hublaunch.api.access_log import PROBED, Requests
-from hublaunch.api.concurrency import RequestsAtOnce
-from hublaunch.api.hardening import Bounds, SecurityHeaders
-from hublaunch.api.middleware import HeadRequests, JsonBodies, KnownHosts, StartFaults
-from hublaunch.api.origin import OwnOrigin
+from hublaunch.api.middleware.access_log import PROBED, AccessLog
+from hublaunch.api.middleware.bodies import JsonBodies
+from hublaunch.api.middleware.concurrency import ConcurrencyLimits
+from hublaunch.api.middleware.head import HeadRequests
+from hublaunch.api.middleware.hosts import KnownHosts
+from hublaunch.api.middleware.origin import OwnOrigin
+from hublaunch.api.middleware.security_headers import SecurityHeaders
+from hublaunch.api.middleware.sizes import SizeLimits
+from hublaunch.api.middleware.start_faults import StartFaults
+from hublaunch.api.pace import WebPace
 from hublaunch.binderhub import routes as binder
 from hublaunch.files.keys import KeysFault
 from hublaunch.files.limits import LimitsFault
@@ -19,16 +24,16 @@ _ACTING = (binder.PATH, "/oauth_login", "/oauth_callback")
 """Paths whose GET changes something."""
 
 
-def middleware(settings: Settings) -> list[Middleware]:
+def middleware(settings: Settings, pace: WebPace) -> list[Middleware]:
     """Return the middleware for these settings."""
     prefix = settings.routed_prefix
     open_paths = at_root_too(*PROBED, prefix=prefix)
     room = room_for(settings.max_connections, spawns=settings.max_concurrent_spawns)
     return [
-        Middleware(Requests, quiet_paths=open_paths),
+        Middleware(AccessLog, quiet_paths=open_paths),
         Middleware(StartFaults, plain=(StoreError, SettingsFault, KeysFault, LimitsFault)),
         Middleware(SecurityHeaders, frame_ancestors=settings.frame_ancestors),
-        Middleware(Bounds),
+        Middleware(SizeLimits),
         Middleware(KnownHosts, hosts=settings.known_hosts, open_paths=open_paths),
         Middleware(
             CORSMiddleware,
@@ -44,13 +49,13 @@ def middleware(settings: Settings) -> list[Middleware]:
             ],
         ),
         Middleware(
-            RequestsAtOnce,
+            ConcurrencyLimits,
             most=room.requests,
             most_streams=room.streams_per_address(settings.max_streams_address),
             open_paths=open_paths,
         ),
         Middleware(OwnOrigin, allowed=settings.cors_origins, launching=f"{prefix}{binder.PATH}"),
-        Middleware(JsonBodies),
+        Middleware(JsonBodies, timeout_s=pace.body_timeout_s),
         Middleware(HeadRequests, acting=tuple(f"{prefix}{path}" for path in _ACTING)),
     ]
 

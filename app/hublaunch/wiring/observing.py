@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hublaunch.api.access_log import RequestListener, refusals_to, request_id, spans_of
-from hublaunch.api.errors import codes
+from hublaunch.api.middleware.access_log import RequestListener, refusals_to, request_id, spans_of
+from hublaunch.api.problems.types import codes
 from hublaunch.hub.observed import CallListener
 from hublaunch.hub.operations import OTHER, Operation
 from hublaunch.launch.feed import Feed

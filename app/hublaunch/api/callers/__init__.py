@@ -1,1 +1,1 @@
-"""Callers: the address a request comes from, who makes it, and how a browser logs in."""
+"""Callers: the address that a request comes from, who makes it, and how a browser logs in."""

@@ -1,4 +1,4 @@
-"""The address that a request comes from: nobody can choose their own."""
+"""The address that a request comes from, which callers cannot forge."""
 
 import logging
 import re
@@ -15,21 +15,21 @@ log = logging.getLogger(__name__)
 
 
 class ClientAddress:
-    """Tells the address of a request's client, past the proxies that are trusted.
+    """Finds the address of a request's client behind trusted proxies.
 
-    `X-Forwarded-For` and `Forwarded` (RFC 7239) are read from their ends, one hop further for each address that is a
-    trusted proxy, so that nobody can name an address for themselves. Most proxies write one of the two and pass the
-    other on as the client sent it. So where both are there and differ, neither is believed.
+    `X-Forwarded-For` and `Forwarded` (RFC 7239) are read from the end, one hop further for each address that is a
+    trusted proxy, so that callers cannot choose an address. Most proxies write one of the two headers and pass the
+    other on as the client sent it. So if the two differ, neither is believed.
     """
 
     def __init__(self, trusted_proxies: Sequence[IPv4Network | IPv6Network], *, unnamed: Callable[[str], None]) -> None:
-        """`unnamed` is called with each address from within that sends such a header and is not trusted."""
+        """`unnamed` is called with each private address that sends such a header and is not a trusted proxy."""
         self._trusted_proxies = trusted_proxies
         self._unnamed = unnamed
         self._warnings = Warnings(log)
 
     def __call__(self, request: Request) -> str:
-        """The address, IPv4 in IPv6 as IPv4; what is no address as it came."""
+        """Return the address, IPv4 in IPv6 as IPv4; a host that is not an address is returned unchanged."""
         host = request.client.host if request.client else ""
         address = _address(host)
         if address is None:
@@ -44,8 +44,8 @@ class ClientAddress:
         clients = {self._past_proxies(address, chain) for chain in chains}
         if len(clients) > 1:
             self._warnings.warn(
-                "Requests from %s have an X-Forwarded-For and a Forwarded that differ: their callers count as one "
-                "address. Let your proxy remove the header that it does not write",
+                "The headers X-Forwarded-For and Forwarded of requests from %s differ, so all their callers count as "
+                "one address. Configure your proxy to remove the header that it does not write",
                 address,
             )
             return str(address)
@@ -56,8 +56,8 @@ class ClientAddress:
             hop = _node(hops.pop())
             if hop is None:
                 self._warnings.warn(
-                    "%s forwards requests and does not say from which address, so all their callers count as one: let "
-                    "it write addresses into X-Forwarded-For or Forwarded",
+                    "%s forwards requests without their addresses, so all their callers count as one. Configure it to "
+                    "write addresses into X-Forwarded-For or Forwarded",
                     address,
                 )
                 break
@@ -69,19 +69,19 @@ class ClientAddress:
 
 
 def is_within(host: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
-    """Whether a host is an address in one of the networks."""
+    """Return whether the host is an address in one of the networks."""
     address = _address(host)
     return address is not None and any(address in network for network in networks)
 
 
 def place_of(host: str) -> str:
-    """Return the address that a host counts as: of IPv6 the /64, and IPv4 in IPv6 as IPv4."""
+    """Return the address that a host counts as: the /64 of an IPv6 address; IPv4 in IPv6 as IPv4."""
     address = _address(host)
     return network(host if address is None else str(address))
 
 
 def _chains(headers: Iterable[tuple[bytes, bytes]]) -> list[list[str]]:
-    """The hops by X-Forwarded-For and those by Forwarded, as far as there are any, the nearest last."""
+    """Return the hops in X-Forwarded-For and those in Forwarded, without empty lists; the nearest hop is last."""
     by_x_forwarded_for: list[str] = []
     by_forwarded: list[str] = []
     for name, line in headers:
@@ -96,9 +96,9 @@ _PAIR = re.compile(r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s;
 
 
 def _hops(line: str) -> list[str]:
-    """The hops of one line, each as its `for` has it, `""` where it has none. RFC 7239 §4.
+    """Return the `for` of each hop in one line, `""` where it is missing (RFC 7239 §4).
 
-    What is no list of elements is one hop without an address.
+    A line that is not a list of elements is one hop without an address.
     """
     hops, hop, at, end = [], "", 0, ","
     while at < len(line):
@@ -118,7 +118,7 @@ _PORT = re.compile(r"[0-9]{1,5}|_[A-Za-z0-9._-]+")
 
 
 def _node(text: str) -> IPv4Address | IPv6Address | None:
-    """The address of a hop, which may have a port, and IPv6 in brackets. RFC 7239 §6; Azure writes `IP:port`."""
+    """Return a hop's address. It may have a port, and brackets around IPv6 (RFC 7239 §6). Azure writes `IP:port`."""
     if text.startswith('"') and text.endswith('"') and len(text) > 1:
         text = text[1:-1]
     if text.startswith("["):

@@ -1,4 +1,4 @@
-"""Wrong credentials are counted by address: many of them slow guessing down, and shut nobody out."""
+"""Slows down attempts with wrong credentials from one address, without locking anybody out."""
 
 import asyncio
 import hashlib
@@ -15,36 +15,36 @@ from hublaunch.launch.errors import AccessDenied, Unauthenticated
 from hublaunch.launch.rules.rate_limit import Verdict
 
 RIGHT_S = 3600.0
-"""For so long credentials that were right are tried at once, whatever else comes from their address."""
+"""How long right credentials are tried without waiting, whatever else comes from their address."""
 WRONG_S = 30.0
-"""For so long the same wrong credentials count once: who sends them over and over guesses nothing."""
-TRIED_MAX = 10_000
+"""How long the same wrong credentials count once: repeating them is not guessing."""
+REMEMBERED_MAX = 10_000
 AT_ONCE = 4
-"""So many are tried at once of those from an address that has sent too many wrong ones."""
+"""How many attempts proceed at once from an address that has sent too many wrong credentials."""
 WAIT_S = 10.0
-"""So long each of them waits for its turn."""
+"""How long each of the others waits for its turn."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Tried:
+class _Result:
     was_right: bool
     until: float
 
 
 @dataclass(slots=True)
 class _Turns:
-    """Those who wait at one address."""
+    """The attempts of one throttled address."""
 
     free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     waiting: int = 0
 
 
-class Guesses:
-    """Has credentials tried: any number from an address, until too many of them were wrong; then a few at a time.
+class CredentialThrottle:
+    """Lets credentials be tried freely until an address has sent too many wrong ones, then a few at a time.
 
-    Right credentials are never refused for the wrong ones of others, as one address may be a university's, or that of
-    a proxy. Nobody can guess 128 random bits; what is limited is how much JupyterHub is asked. Credentials that were
-    tried lately wait for nobody: which those were, by their SHA-256, each process remembers for itself.
+    Right credentials are not refused because of other callers' wrong ones, as one address can be a university's or a
+    proxy's. Nobody can guess 128 random bits; the throttle limits the requests to JupyterHub. Credentials that were
+    tried recently do not wait. Each process remembers their SHA-256 for itself.
     """
 
     def __init__(
@@ -55,21 +55,23 @@ class Guesses:
         now: Callable[[], float],
         wait_s: float = WAIT_S,
     ) -> None:
+        """`address` gives the address of a request's client; `now` is a monotonic clock in seconds."""
         self._limiter = limiter
         self._address = address
         self._now = now
         self._wait_s = wait_s
-        self._tried: OrderedDict[bytes, _Tried] = OrderedDict()
+        self._results: OrderedDict[bytes, _Result] = OrderedDict()
         self._turns: dict[str, _Turns] = {}
 
     @asynccontextmanager
-    async def guess(self, request: Request, credential: str) -> AsyncGenerator[None]:
-        """Within it the credential is tried: Unauthenticated says that it is wrong.
+    async def attempt(self, request: Request, credential: str) -> AsyncGenerator[None]:
+        """Wrap an attempt with the credential, which raises Unauthenticated if it is wrong.
 
-        That is raised as RateLimited if too many were. RateLimited also if its turn to be tried does not come.
+        Unauthenticated becomes RateLimited if the address has sent too many wrong credentials. RateLimited also if the
+        attempt's turn does not come within `wait_s`.
         """
         digest = hashlib.sha256(credential.encode()).digest()
-        before = self._lately(digest)
+        before = self._recent(digest)
         verdict = await self._limiter.credentials(self._address(request)) if before is None else None
         async with AsyncExitStack() as stack:
             if verdict is not None and not verdict.allowed:
@@ -90,8 +92,8 @@ class Guesses:
 
     @asynccontextmanager
     async def _turn(self, request: Request, verdict: Verdict) -> AsyncGenerator[None]:
-        place = verdict.refusing[-1].limit.subject
-        turns = self._turns.setdefault(place, _Turns())
+        address = verdict.refusing[-1].limit.subject
+        turns = self._turns.setdefault(address, _Turns())
         turns.waiting += 1
         try:
             try:
@@ -106,21 +108,21 @@ class Guesses:
         finally:
             turns.waiting -= 1
             if not turns.waiting:
-                del self._turns[place]
+                del self._turns[address]
 
-    def _lately(self, digest: bytes) -> _Tried | None:
-        tried = self._tried.get(digest)
-        return tried if tried is not None and tried.until > self._now() else None
+    def _recent(self, digest: bytes) -> _Result | None:
+        result = self._results.get(digest)
+        return result if result is not None and result.until > self._now() else None
 
     def _remember(self, digest: bytes, *, was_right: bool) -> None:
-        self._tried[digest] = _Tried(was_right, self._now() + (RIGHT_S if was_right else WRONG_S))
-        self._tried.move_to_end(digest)
-        if len(self._tried) > TRIED_MAX:
-            self._tried.popitem(last=False)
+        self._results[digest] = _Result(was_right, self._now() + (RIGHT_S if was_right else WRONG_S))
+        self._results.move_to_end(digest)
+        if len(self._results) > REMEMBERED_MAX:
+            self._results.popitem(last=False)
 
 
 def _check(request: Request, verdict: Verdict) -> None:
-    """RateLimited, of which the answer tells in its headers, if the address has sent too many wrong ones."""
+    """Raise RateLimited, with its headers on the answer, if the address has sent too many wrong credentials."""
     if not verdict.allowed:
         note_verdict(request, verdict)
         verdict.check()

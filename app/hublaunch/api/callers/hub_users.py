@@ -1,4 +1,4 @@
-"""Hub users as callers: whom a Hub token belongs to, asked of the Hub and remembered for a while."""
+"""Hub users as callers: asks the Hub for the owner of a token, and remembers the answer for a while."""
 
 import asyncio
 import hashlib
@@ -11,7 +11,7 @@ from hublaunch.launch.model import Caller
 from hublaunch.launch.ports import Identity
 
 LIFETIME_S = 30.0
-"""So long a token that was revoked is still taken."""
+"""How long an answer is kept, and so how long a revoked token still works."""
 TOKENS_MAX = 4096
 
 
@@ -22,10 +22,10 @@ class _Answer:
 
 
 class HubUsers:
-    """Tells which Hub user a token belongs to, and whether they may use this service.
+    """Finds the Hub user that a token belongs to, and checks that they may use this service.
 
-    A token's answer is kept for 30 s by its SHA-256, at most 4,096 of them, and asked for once however many wait. That
-    the Hub does not know a token is such an answer too; that the Hub cannot say is none, and is asked again.
+    Answers are kept for 30 s by the token's SHA-256, at most 4,096 of them. However many requests wait for an answer,
+    the Hub is asked once. Unknown tokens are remembered too; errors of the Hub are not.
     """
 
     def __init__(
@@ -43,19 +43,19 @@ class HubUsers:
         self._answers: OrderedDict[bytes, _Answer] = OrderedDict()
 
     async def caller(self, token: str) -> Caller:
-        """Unauthenticated if the Hub does not know the token, AccessDenied without the scope, or a HubError."""
+        """Return the user; Unauthenticated for an unknown token, AccessDenied without the scope, or a HubError."""
         identity = await self._identity(token)
         if identity is None:
-            raise Unauthenticated("The token or key is not one that is known here; it may have been revoked.")
+            raise Unauthenticated("This service does not know this token or key. It may have been revoked.")
         if identity.kind != "user":
-            raise AccessDenied("The token belongs to a service of JupyterHub, and services call with an API key.")
+            raise AccessDenied("This token belongs to a JupyterHub service. Services must use an API key.")
         if identity.scopes.isdisjoint((self._scope, "access:services")):
-            raise AccessDenied(f"The token lacks the scope {self._scope}.")
+            raise AccessDenied(f"The token is missing the scope {self._scope}.")
         return Caller(
             kind="hub",
             key=identity.name,
             groups=identity.groups,
-            # Unfiltered: whoever may stop everybody's servers at the Hub may do so here.
+            # The unfiltered scope: users who may stop everybody's servers at the Hub may do so here.
             is_admin=identity.name in self._admins or "delete:servers" in identity.scopes,
         )
 
@@ -64,13 +64,13 @@ class HubUsers:
         answer = self._answers.get(key)
         if answer is None or answer.expires_at <= self._now():
             asking = asyncio.create_task(self._ask(key, token))
-            asking.add_done_callback(_hear)
+            asking.add_done_callback(_retrieve_error)
             answer = _Answer(asking, self._now() + LIFETIME_S)
             self._answers[key] = answer
             self._answers.move_to_end(key)
             if len(self._answers) > TOKENS_MAX:
                 self._answers.popitem(last=False)
-        return await asyncio.shield(answer.identity)  # a caller who leaves takes no answer from the others
+        return await asyncio.shield(answer.identity)  # a caller who leaves does not cancel it for the others
 
     async def _ask(self, key: bytes, token: str) -> Identity | None:
         try:
@@ -80,7 +80,7 @@ class HubUsers:
             raise
 
 
-def _hear(asking: asyncio.Task[Identity | None]) -> None:
-    """An error is raised to whoever waits; if all of them have left, it is nobody's."""
+def _retrieve_error(asking: asyncio.Task[Identity | None]) -> None:
+    """Keep asyncio from logging an error that nobody waits for any more."""
     if not asking.cancelled():
         asking.exception()

@@ -1,6 +1,6 @@
-"""Browsers log in at the Hub: `GET /oauth_login`, `GET /oauth_callback`; and out: `DELETE /session`.
+"""Logs browsers in at the Hub (`GET /oauth_login`, `GET /oauth_callback`) and out (`DELETE /session`).
 
-The code flow of RFC 6749 with state, and PKCE by RFC 7636. JupyterHub:
+The code flow of RFC 6749 with `state`, and with PKCE (RFC 7636). JupyterHub's side:
 https://jupyterhub.readthedocs.io/en/stable/explanation/oauth.html
 """
 
@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from hublaunch.api.callers.hub_users import HubUsers
 from hublaunch.api.callers.sessions import Login, Sessions
-from hublaunch.api.errors import DOCUMENTED_EVERYWHERE, documented
+from hublaunch.api.problems.openapi import DOCUMENTED_EVERYWHERE, documented
 from hublaunch.launch.errors import InvalidRequest, Unauthenticated
 from hublaunch.launch.ports import LoginToken
 
@@ -27,7 +27,7 @@ router = APIRouter(tags=["login"], responses=DOCUMENTED_EVERYWHERE)
 
 
 class ExchangeCode(Protocol):
-    """Asks the Hub for the token that a code stands for."""
+    """Exchanges a code for a token at the Hub. None if the Hub refuses the code."""
 
     def __call__(
         self, *, client_id: str, code: str, code_verifier: str, redirect_uri: str
@@ -36,18 +36,18 @@ class ExchangeCode(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OAuth:
-    """An OAuth client of the Hub: this service, for which browsers log in there."""
+    """The Hub's OAuth client that this service is."""
 
     authorize_url: str
     """Where browsers log in."""
     client_id: str
     redirect_uri: str
-    """As the Hub has it registered."""
+    """As registered at the Hub."""
     exchange_code: ExchangeCode
     sessions: Sessions
     hub_users: HubUsers
     home: str
-    """The path that a login leads to if none was asked for; every other one must lie below this service's prefix."""
+    """The path that a login leads to by default. Any other path must lie below this service's prefix."""
     prefix: str
 
 
@@ -64,13 +64,15 @@ OAuthDep = Annotated[OAuth, Depends(_oauth)]
     summary="Log in with JupyterHub",
     status_code=302,
     response_class=RedirectResponse,
-    responses={302: {"description": "To the Hub, which sends the browser back."}, **documented(422)},
+    responses={302: {"description": "To the Hub's login page, which sends the browser back."}, **documented(422)},
 )
 async def oauth_login(
     oauth: OAuthDep,
-    next_path: Annotated[str, Query(alias="next", max_length=NEXT_MAX, description="The path to go on to.")] = "",
+    next_path: Annotated[
+        str, Query(alias="next", max_length=NEXT_MAX, description="The path to open after the login.")
+    ] = "",
 ) -> Response:
-    """Send the browser to the Hub's login. It is for a browser to open, and starts nothing but that."""
+    """Send the browser to the Hub's login page."""
     target = _own_path(next_path, oauth.prefix) if next_path else oauth.home
     login = Login(state=secrets.token_urlsafe(16), code_verifier=secrets.token_urlsafe(48), next=target)
     query = {
@@ -88,10 +90,13 @@ async def oauth_login(
 
 @router.get(
     "/oauth_callback",
-    summary="Come back from the login",
+    summary="Complete a login",
     status_code=303,
     response_class=RedirectResponse,
-    responses={303: {"description": "Logged in; on to where the login began."}, **documented(401, 403, 422, 502, 503)},
+    responses={
+        303: {"description": "Logged in: to the path that the login began with."},
+        **documented(401, 403, 422, 502, 503),
+    },
 )
 async def oauth_callback(
     request: Request,
@@ -99,20 +104,20 @@ async def oauth_callback(
     code: Annotated[str, Query(max_length=NEXT_MAX)] = "",
     state: Annotated[str, Query(max_length=NEXT_MAX)] = "",
 ) -> Response:
-    """The Hub sends the browser here. The code is worth something only in the browser that began the login.
+    """Complete the login when the Hub sends the browser back. The code only works in the browser that began the login.
 
-    So nobody can guess one, and no limit counts them: it would be others' logins that it keeps out.
+    Nobody can guess a code, so no rate limit counts attempts: one could only lock out other people's logins.
     """
     login = oauth.sessions.login(request)
     if login is None or not secrets.compare_digest(login.state.encode(), state.encode()):
-        raise Unauthenticated("This browser has not begun this login, or too long ago: log in again.")
+        raise Unauthenticated("This browser did not start this login, or started it too long ago. Log in again.")
     if not code:
-        raise Unauthenticated("JupyterHub has not confirmed the login.")
+        raise Unauthenticated("JupyterHub did not confirm the login.")
     granted = await oauth.exchange_code(
         client_id=oauth.client_id, code=code, code_verifier=login.code_verifier, redirect_uri=oauth.redirect_uri
     )
     if granted is None:
-        raise Unauthenticated("JupyterHub does not take the code of this login: log in again.")
+        raise Unauthenticated("JupyterHub rejected the code of this login. Log in again.")
     await oauth.hub_users.caller(granted.token)
     answer = RedirectResponse(login.next, 303, {"Cache-Control": "no-store"})
     oauth.sessions.begin(answer, granted.token, lifetime_s=granted.expires_in_s)
@@ -124,10 +129,10 @@ async def oauth_callback(
     summary="Log out",
     status_code=204,
     response_class=Response,
-    responses={204: {"description": "This browser has forgotten its session."}, **documented(403)},
+    responses={204: {"description": "The session cookie is deleted."}, **documented(403)},
 )
 async def delete_session(oauth: OAuthDep) -> Response:
-    """Have the browser forget its session here; the one at the Hub goes on."""
+    """Delete the browser's session here. Its session at the Hub continues."""
     answer = Response(status_code=204)
     oauth.sessions.end(answer)
     return answer
@@ -138,9 +143,10 @@ def _challenge(code_verifier: str) -> str:
 
 
 def _own_path(path: str, prefix: str) -> str:
-    """A path of this service, so that nobody is led elsewhere by a link to the login; InvalidRequest.
+    """Return the path if it belongs to this service; InvalidRequest otherwise, so that no login link leads elsewhere.
 
-    What browsers take for another path or host (control characters, backslashes, empty and dot segments) is in none.
+    It may contain nothing that browsers read as another path or host: control characters, backslashes, empty and dot
+    segments.
     """
     plain = unquote(path)
     if not path.startswith(f"{prefix}/") or not path.isascii() or not plain.isprintable() or "\\" in plain:

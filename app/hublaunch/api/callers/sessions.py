@@ -1,4 +1,4 @@
-"""Browser sessions: what a browser keeps of its login at the Hub, in cookies that only this service can open."""
+"""Browser sessions, in cookies that only this service can open."""
 
 import json
 import secrets
@@ -16,35 +16,35 @@ SESSION_COOKIE = "hublaunch-session"
 LOGIN_COOKIE = "hublaunch-login"
 LOGIN_LIFETIME_S = 600
 HOST_PREFIX = "__Host-"
-"""Browsers take a cookie of such a name from this host alone, over https (RFC 6265bis §4.1.3.2)."""
+"""Browsers accept a cookie with this prefix only from this host itself, over https (RFC 6265bis §4.1.3.2)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Login:
-    """A login that is under way at the Hub."""
+    """A login in progress at the Hub."""
 
     state: str
-    """Comes back with the browser, so that it is the one that was sent (RFC 6749 §10.12)."""
+    """Comes back with the browser, and shows that this browser began the login (RFC 6749 §10.12)."""
     code_verifier: str
-    """Shows the Hub that who redeems the code is who asked for it (RFC 7636)."""
+    """Shows the Hub that the code is redeemed by the client that asked for it (RFC 7636)."""
     next: str
-    """The path to go on to."""
+    """The path to open after the login."""
 
 
 class Sessions:
-    """Puts sessions into cookies and reads them: HttpOnly, SameSite=Lax, sealed, for this service's paths alone.
+    """Writes and reads session cookies: sealed, HttpOnly, SameSite=Lax, and only for this service's paths.
 
-    A sibling host can give a browser such a cookie as well (`Domain=`, RFC 6265 §8.6). So over https each has a second
-    one beside it, `__Host-…`, with a random mark that is sealed into the first. That second one has to go to all paths
-    of the host, users' servers among them, and the mark alone opens nothing. Two cookies of one name are refused.
+    A sibling host can also set a cookie of that name (`Domain=`, RFC 6265 §8.6). So over https each cookie has a second
+    one, `__Host-…`, with a random mark that is sealed into the first. The second cookie is sent to all paths of the
+    host, users' servers included, but the mark alone opens nothing. Two cookies of the same name are refused.
 
-    `seal` encrypts and authenticates; `unseal` gives None for what `seal` did not make. The session is the user's Hub
-    token, so that it ends when the Hub ends the token; nothing is kept on this side.
+    The session holds the user's Hub token, so it ends when the token does. The service stores nothing.
     """
 
     def __init__(
         self, *, seal: Callable[[str], str], unseal: Callable[[str], str | None], path: str, secure: bool
     ) -> None:
+        """`seal` encrypts and authenticates; `unseal` returns None for text that `seal` did not make."""
         self._seal = seal
         self._unseal = unseal
         self._path = path
@@ -52,24 +52,24 @@ class Sessions:
         self._attributes: dict[str, Any] = {"secure": secure, "httponly": True, "samesite": "lax"}
 
     def token(self, request: Request) -> str | None:
-        """The Hub token of the browser's session; None if it has none. Unauthenticated if it has two."""
+        """Return the Hub token of the browser's session; None without a session. Unauthenticated if there are two."""
         return self._read(request, SESSION_COOKIE)
 
     def begin(self, response: Response, token: str, *, lifetime_s: int) -> None:
-        """Begin a session, which ends the login under way."""
+        """Begin a session and end the login in progress."""
         self._write(response, SESSION_COOKIE, token, lifetime_s)
         self._delete(response, LOGIN_COOKIE)
 
     def end(self, response: Response) -> None:
-        """Have the browser forget its session."""
+        """Delete the browser's session."""
         self._delete(response, SESSION_COOKIE)
 
     def keep_login(self, response: Response, login: Login) -> None:
-        """Have the browser keep a login until it comes back, for 10 minutes."""
+        """Keep a login in the browser until it comes back, for 10 minutes."""
         self._write(response, LOGIN_COOKIE, json.dumps(asdict(login)), LOGIN_LIFETIME_S)
 
     def login(self, request: Request) -> Login | None:
-        """The login under way in this browser; Unauthenticated if there are two."""
+        """Return the login in progress in this browser, if any; Unauthenticated if there are two."""
         text = self._read(request, LOGIN_COOKIE)
         return None if text is None else Login(**json.loads(text))
 
@@ -95,22 +95,22 @@ class Sessions:
             response.delete_cookie(self.host_cookie(name), path="/", **self._attributes)
 
     def host_cookie(self, name: str) -> str:
-        """The name of the cookie beside that of this name; with the path, as another service may be on this host."""
+        """Return the name of the second cookie. It contains the path, as other services may run on this host."""
         return f"{HOST_PREFIX}{name}{quote(self._path.rstrip('/'), safe='')}"
 
 
 def _head(name: str, mark: str | None) -> str:
-    """What the sealed text begins with, so that one cookie passes neither for the other nor beside another's mark."""
+    """Return the start of the sealed text, which binds a cookie to its name and to its mark."""
     return f"{name}={mark}=" if mark else f"{name}="
 
 
 def _only(request: Request, name: str) -> str | None:
-    """The cookie of this name; None if there is none. Unauthenticated if there are two: one may be another host's."""
+    """Return the cookie of this name, if any. Unauthenticated if there are two, as another host may have set one."""
     pairs = [pair.partition("=") for line in request.headers.getlist("Cookie") for pair in line.split(";")]
     values = [value.strip().strip('"') for key, _, value in pairs if key.strip() == name]
     if len(values) > 1:
         raise Unauthenticated(
-            "This browser sends two cookies of the same name, one of which another site has set: delete the cookies of "
-            "this site and of those around it, and log in again."
+            "This browser sent two cookies with the same name, and another site may have set one of them. Delete the "
+            "cookies of this site and its neighbours, and log in again."
         )
     return values[0] if values else None

@@ -1,4 +1,4 @@
-"""Whether a proxy forwards callers here that the operator has not named, so that all of them count as one address."""
+"""Detects a proxy that is missing from LAUNCHER_TRUSTED_PROXIES, so that all its callers count as one address."""
 
 import logging
 from collections.abc import Callable
@@ -6,28 +6,28 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 KEPT_S = 600.0
-"""So long after it was last seen it is still told of."""
-_TOLD = (
-    "Requests with X-Forwarded-For come from %s, which LAUNCHER_TRUSTED_PROXIES does not name: if that is your proxy, "
-    "all callers behind it count as one address"
+"""How long the proxy is reported after its last request."""
+_WARNING = (
+    "Requests with X-Forwarded-For come from %s, which is not in LAUNCHER_TRUSTED_PROXIES. If this is your proxy, all "
+    "callers behind it count as one address"
 )
 
 
 class UnnamedProxy:
-    """Remembers the last address from within that sent X-Forwarded-For and is not trusted to."""
+    """Remembers the last private address that sent X-Forwarded-For without being a trusted proxy."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        """`now`: seconds of a clock that never goes back."""
+        """`now` is a monotonic clock in seconds."""
         self._now = now
         self._address = ""
         self._seen_at = 0.0
 
     def note(self, address: str) -> None:
-        """A request came from there. The first is logged."""
+        """Note a request from this address. The first one is logged."""
         if not self._address:
-            log.warning(_TOLD, address)
+            log.warning(_WARNING, address)
         self._address, self._seen_at = address, self._now()
 
     def report(self) -> str | None:
-        """Its address, while it sends; None if there is none."""
+        """Return its address while it keeps sending; None without such a proxy."""
         return self._address if self._address and self._now() < self._seen_at + KEPT_S else None

@@ -1,4 +1,4 @@
-"""Where a request comes from: a page of this service's own, a frontend elsewhere that may call, or another page.
+"""Refuses writes that a page of another origin sends, unless that origin is allowed.
 
 https://www.w3.org/TR/fetch-metadata/ and https://fetch.spec.whatwg.org/#origin-header
 """
@@ -10,18 +10,18 @@ from urllib.parse import SplitResult, urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hublaunch.api.errors import http_problem
+from hublaunch.api.problems.response import http_problem
 
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_NEVER_FROM_ELSEWHERE = ("Authorization", "X-Requested-With")
-"""A page sends these to another origin only if that origin has allowed it before (a CORS preflight)."""
+_NEEDS_PREFLIGHT = ("Authorization", "X-Requested-With")
+"""Headers that a page can send to another origin only after a CORS preflight."""
 
 
 def is_own_origin(headers: Headers) -> bool:
-    """Whether no page of another origin is known to have sent this; true for programs and the address bar.
+    """Return whether the request does not come from a page of another origin, as far as its headers show.
 
-    Scripts can set neither header.
+    That is also true for programs and the address bar. Scripts can set neither of the headers.
     """
     site = headers.get("Sec-Fetch-Site")
     if site is not None:
@@ -31,9 +31,9 @@ def is_own_origin(headers: Headers) -> bool:
 
 
 def _is_this_service(url: str, headers: Headers) -> bool:
-    """Whether the URL has the scheme, host and port that the request was sent to.
+    """Return whether the URL has the scheme, host and port that the request was sent to.
 
-    A proxy may end TLS without saying so, and may leave the port out of `Host`: what it leaves out is not compared.
+    A proxy may end TLS without saying so, and may leave the port out of `Host`. Parts that it leaves out are ignored.
     """
     page, asked = _split(url), _split(f"//{headers.get('Host', '')}")
     if page is None or asked is None or page.scheme not in _DEFAULT_PORTS or "@" in page.netloc:
@@ -53,15 +53,15 @@ def _split(url: str) -> SplitResult | None:
 
 
 def came_by_tls(headers: Headers) -> bool:
-    """Whether the outermost proxy says so. No page can set this header for another origin."""
+    """Return whether the outermost proxy received the request by TLS. No page can set this header across origins."""
     return headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower() == "https"
 
 
 class OwnOrigin:
-    """Answers 403 to a write that a page elsewhere sends, unless that page's origin is among those that may call.
+    """Answers 403 to a write from a page of another origin, unless that origin is in `allowed`.
 
-    What is asked by a page without its origin being known (`Origin: null`) is from elsewhere too. A GET below
-    `launching` is a write as well: it launches, as BinderHub's do. For that GET silence is no proof.
+    `Origin: null` is another origin too. A GET below `launching` is a write as well, because it launches as BinderHub's
+    does. Such a GET must also prove that no page of another origin sent it.
     """
 
     def __init__(self, app: ASGIApp, *, allowed: Collection[str], launching: str) -> None:
@@ -82,16 +82,16 @@ class OwnOrigin:
         headers = Headers(scope=scope)
         if headers.get("Origin") in self._allowed:
             return True
-        return is_own_origin(headers) and (not launches_by_get or self._shows_that(scope, headers))
+        return is_own_origin(headers) and (not launches_by_get or self._proves_origin(scope, headers))
 
-    def _shows_that(self, scope: Scope, headers: Headers) -> bool:
-        """Whether a GET shows that no page elsewhere has sent it.
+    def _proves_origin(self, scope: Scope, headers: Headers) -> bool:
+        """Return whether a GET proves that no page of another origin sent it.
 
         A page can send a GET without `Origin` to any address. Browsers send `Sec-Fetch-Site` only to loopback and over
-        TLS. So everywhere else the GET needs a header that tells its origin, or one that no page elsewhere can set.
+        TLS. Elsewhere the GET needs a header that names its origin, or one that needs a preflight.
         """
-        told = ("Sec-Fetch-Site", "Origin", *_NEVER_FROM_ELSEWHERE)
-        if scope["scheme"] == "https" or came_by_tls(headers) or any(name in headers for name in told):
+        proofs = ("Sec-Fetch-Site", "Origin", *_NEEDS_PREFLIGHT)
+        if scope["scheme"] == "https" or came_by_tls(headers) or any(name in headers for name in proofs):
             return True
         asked = _split(f"//{headers.get('Host', '')}")
         if asked is not None and _is_loopback(asked.hostname or ""):
