@@ -1,21 +1,33 @@
-"""A client beside the service, and a way between them that a test can break."""
+"""Clients, async and not, of the real service and of the fake."""
 
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import pytest
 
-from hublaunch.client import LaunchClient
-from tests.support.relay import Relay
-from tests.support.served import Service
+from hublaunch.settings import Settings
+from tests.client.worlds import Client, Connect, FakeWorld, World, real_world
+from tests.fakes.hub import FakeHub
+
+
+@pytest.fixture(params=["async-service", "async-fake", "sync-fake"])
+async def connect(
+    request: pytest.FixtureRequest, settings: Settings, hub: FakeHub, tmp_path: Path
+) -> AsyncGenerator[Connect]:
+    kind, _, service = request.param.partition("-")
+    if service == "fake":
+        yield Connect(FakeWorld(), is_async=kind == "async")
+        return
+    async with real_world(settings, hub, tmp_path) as world:
+        yield Connect(world, is_async=True)
 
 
 @pytest.fixture
-async def relay(service: Service) -> AsyncGenerator[Relay]:
-    async with Relay(str(service.http.base_url)) as relay:
-        yield relay
+def world(connect: Connect) -> World:
+    return connect.world
 
 
 @pytest.fixture
-async def launcher(relay: Relay) -> AsyncGenerator[LaunchClient]:
-    async with LaunchClient(relay.url, patience_s=10) as launcher:
-        yield launcher
+async def client(connect: Connect) -> AsyncGenerator[Client]:
+    async with connect() as client:
+        yield client

@@ -1,49 +1,40 @@
-"""LaunchClient as its user has it, against the service."""
+"""LaunchClient as its users know it: both clients, on the real service and on `hublaunch.testing`'s fake."""
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
 from ulid import ULID
 
 from hublaunch.client import (
-    AccessDenied,
     InvalidRequest,
     LaunchClient,
     LaunchEvent,
     LaunchNotFound,
     Position,
     Refused,
-    TooManyLaunches,
     Unauthenticated,
+    Unreachable,
 )
 from hublaunch.client.environment import way_to
-from hublaunch.files.keys import add_key
-from hublaunch.settings import Settings
-from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.relay import Relay
-from tests.support.served import IMAGE, REPO, serve
+from tests.client.worlds import Client, Connect, World, followed
+from tests.support.served import IMAGE, REPO
 
 NOBODYS = str(ULID())
 
 
-async def followed(launcher: LaunchClient, launch_id: str, *, after: int = 0) -> list[LaunchEvent]:
-    return [event async for event in launcher.follow(launch_id, after=after)]
+async def test_a_launch_is_followed_from_waiting_to_ready(client: Client, world: World) -> None:
+    world.plan(messages=("Pulling",))
 
-
-async def test_a_launch_is_followed_from_waiting_to_ready(launcher: LaunchClient, hub: FakeHub) -> None:
-    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], seconds=0.1))
-
-    launch = await launcher.launch(IMAGE, repo_url=REPO, path="lab/tree/x.ipynb")
-    events = await followed(launcher, launch.id)
+    launch = await client.launch(IMAGE, repo_url=REPO, path="lab/tree/x.ipynb")
+    events = await followed(client, launch.id)
 
     assert (launch.status, launch.image, launch.has_ended) == ("waiting", IMAGE, False)
     assert datetime.now(UTC) - launch.created_at < timedelta(seconds=20)
     assert [event.at for event in events] == sorted(event.at for event in events)
-    assert all(event.at >= launch.created_at for event in events)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert (events[0].phase, events[-1].phase) == ("waiting", "ready")
     assert "Pulling" in [event.message for event in events]
@@ -52,25 +43,25 @@ async def test_a_launch_is_followed_from_waiting_to_ready(launcher: LaunchClient
     assert events[-1].token_expires_at is not None
 
 
-async def test_a_launch_that_failed_tells_why_and_what_to_do(launcher: LaunchClient, hub: FakeHub) -> None:
-    hub.spawn_plan(None, SpawnPlan(fails="image pull failed"))
-    launch = await launcher.launch(IMAGE)
+async def test_a_failed_launch_says_why_and_what_to_do(client: Client, world: World) -> None:
+    world.plan(fails="image pull failed")
+    launch = await client.launch(IMAGE)
 
-    failed = (await followed(launcher, launch.id))[-1]
+    failed = (await followed(client, launch.id))[-1]
 
     assert failed.problem
     assert (failed.phase, failed.problem.code, failed.problem.detail) == ("failed", "spawn_failed", "image pull failed")
     assert failed.problem.advice
 
 
-async def test_the_secret_is_kept_with_the_launch_so_that_all_of_it_is_seen(launcher: LaunchClient) -> None:
-    launch = await launcher.launch(IMAGE)
-    await followed(launcher, launch.id)
+async def test_the_client_keeps_the_secret_and_sees_private_fields(client: Client, connect: Connect) -> None:
+    launch = await client.launch(IMAGE)
+    await followed(client, launch.id)
 
-    seen = await launcher.get(launch.id)
-    async with LaunchClient(launcher.url) as other:
+    seen = await client.get(launch.id)
+    async with connect() as other:
         public = await other.get(launch.id)
-    async with LaunchClient(launcher.url, launch_secrets={launch.id: launch.secret or ""}) as later:
+    async with connect(launch_secrets={launch.id: launch.secret or ""}) as later:
         private = await later.get(launch.id)
 
     assert seen.token
@@ -78,150 +69,184 @@ async def test_the_secret_is_kept_with_the_launch_so_that_all_of_it_is_seen(laun
     assert (public.status, public.token, public.image) == ("ready", None, None)
 
 
-async def test_what_is_printed_of_a_launch_lets_nobody_in(launcher: LaunchClient) -> None:
-    launch = await launcher.launch(IMAGE)
+async def test_no_repr_contains_a_secret(client: Client) -> None:
+    launch = await client.launch(IMAGE)
 
-    ready = (await followed(launcher, launch.id))[-1]
+    ready = (await followed(client, launch.id))[-1]
 
-    for told in (repr(launch), repr(ready), repr(await launcher.get(launch.id))):
+    for text in (repr(launch), repr(ready), repr(await client.get(launch.id))):
         assert ready.token
         assert launch.secret
-        assert ready.token not in told
-        assert launch.secret not in told
+        assert ready.token not in text
+        assert launch.secret not in text
 
 
-async def test_events_are_followed_from_a_number_on(launcher: LaunchClient) -> None:
-    launch = await launcher.launch(IMAGE)
-    whole = await followed(launcher, launch.id)
+async def test_events_are_followed_from_a_number_on(client: Client) -> None:
+    launch = await client.launch(IMAGE)
+    whole = await followed(client, launch.id)
 
-    assert await followed(launcher, launch.id, after=2) == whole[2:]
-    assert await followed(launcher, launch.id, after=whole[-1].seq) == []
-    assert await followed(launcher, launch.id, after=99) == whole
+    assert await followed(client, launch.id, after=1) == whole[1:]
+    assert await followed(client, launch.id, after=whole[-1].seq) == []
+    assert await followed(client, launch.id, after=99) == whole
 
 
-async def test_a_launch_in_the_queue_is_followed_by_a_plain_loop_and_places_go_to_a_callback(
-    settings: Settings, hub: FakeHub
-) -> None:
-    hub.spawn_plan(None, SpawnPlan(never=True))
-    places: list[Position] = []
-    async with (
-        serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service,
-        LaunchClient(str(service.http.base_url)) as launcher,
-    ):
-        await launcher.launch(IMAGE)
-        await hub.until(lambda: hub.active_servers)
-        hub.spawn_plan(None, SpawnPlan())
-        second = await launcher.launch(IMAGE)
+async def test_positions_in_the_queue_go_to_the_callback(client: Client, world: World) -> None:
+    await world.fill()
+    launch = await client.launch(IMAGE)
+    positions: list[Position] = []
 
-        def leave(place: Position) -> None:
-            places.append(place)
-            if len(places) == 1:
-                hub.release(next(iter(hub.users)))
+    def release_once(position: Position) -> None:
+        positions.append(position)
+        if len(positions) == 1:
+            world.release()
 
-        async with asyncio.timeout(20):
-            phases = [event.phase async for event in launcher.follow(second.id, on_position=leave)]
+    async with asyncio.timeout(20):
+        phases = [event.phase async for event in client.follow(launch.id, on_position=release_once)]
 
     assert (phases[0], phases[-1]) == ("waiting", "ready")
-    assert (places[0].position, places[0].queue_size, places[-1].position) == (1, 1, 0)
+    assert (positions[0].position, positions[0].queue_size, positions[-1].position) == (1, 1, 0)
 
 
-async def test_a_launch_is_cancelled(launcher: LaunchClient, hub: FakeHub) -> None:
-    hub.spawn_plan(None, SpawnPlan(never=True))
-    launch = await launcher.launch(IMAGE)
-    await hub.until(lambda: hub.active_servers)
+async def test_a_launch_is_cancelled(client: Client, world: World) -> None:
+    world.plan(holds=True)
+    launch = await client.launch(IMAGE)
+    await world.until_held()
 
-    assert await launcher.cancel(launch.id)
+    assert await client.cancel(launch.id)
 
-    assert (await launcher.get(launch.id)).status == "cancelled"
-    assert hub.users == {}
-
-
-async def test_a_cancellation_that_takes_long_is_left_to_the_service(relay: Relay, hub: FakeHub) -> None:
-    hub.spawn_plan(None, SpawnPlan(never=True))
-    async with LaunchClient(relay.url, patience_s=0.5) as launcher:
-        launch = await launcher.launch(IMAGE)
-        await hub.until(lambda: hub.active_servers)
-        await hub.kill()
-
-        assert not await launcher.cancel(launch.id)
-
-        await hub.start_again()
-        assert (await followed(launcher, launch.id))[-1].phase == "cancelled"
+    assert (await client.get(launch.id)).status == "cancelled"
 
 
-async def test_with_a_token_one_has_a_name_and_a_list(settings: Settings, tmp_path: Path) -> None:
-    _, key = add_key(tmp_path / "keys.json", name="course")
-    access = {"access": ("key",), "api_keys_file": tmp_path / "keys.json"}
-    async with (
-        serve(settings.model_copy(update=access)) as service,
-        LaunchClient(str(service.http.base_url), token=key) as launcher,
-    ):
-        launches = [await launcher.launch(IMAGE) for _ in range(3)]
+async def test_leaving_the_loop_does_not_cancel_the_launch(client: Client, world: World) -> None:
+    world.plan(holds=True)
+    launch = await client.launch(IMAGE)
 
-        session = await launcher.session()
-        listed = [launch.id async for launch in launcher.launches(limit="2")]
+    async with aclosing(client.follow(launch.id)) as events:
+        first = await anext(events)
+    await world.until_held()
+    world.release()
 
-    assert (session.kind, session.name, session.is_admin) == ("key", "course", False)
+    assert first.phase == "waiting"
+    assert (await followed(client, launch.id))[-1].phase == "ready"
+
+
+async def test_a_token_brings_a_name_and_a_list_over_several_pages(connect: Connect, world: World) -> None:
+    async with connect(token=world.token) as client:
+        launches = [await client.launch(IMAGE) for _ in range(3)]
+
+        session = await client.session()
+        listed = [launch.id async for launch in client.launches(limit="2")]
+
+    assert (session.kind, session.name, session.is_admin) == ("key", "ada", False)
     assert listed == [launch.id for launch in reversed(launches)]
+
+
+async def test_a_running_launch_is_reused_or_refused(connect: Connect, world: World) -> None:
+    async with connect(token=world.token) as client:
+        first = await client.launch(IMAGE)
+        again = await client.launch(IMAGE, if_running="reuse")
+        with pytest.raises(Refused) as refusal:
+            await client.launch(IMAGE, if_running="refuse")
+
+    assert again.id == first.id
+    assert (refusal.value.status, refusal.value.code) == (409, "already_running")
+
+
+async def test_a_repeated_key_returns_the_first_launch(client: Client) -> None:
+    first = await client.launch(IMAGE, idempotency_key="a-random-key-of-many-characters")
+
+    assert (await client.launch(IMAGE, idempotency_key="a-random-key-of-many-characters")).id == first.id
 
 
 @pytest.mark.parametrize(
     ("act", "kind", "code"),
     [
-        (lambda launcher: launcher.launch("No Image"), InvalidRequest, "invalid_request"),
-        (lambda launcher: launcher.launch("example.org/other"), AccessDenied, "image_not_allowed"),
-        (lambda launcher: launcher.get(NOBODYS), LaunchNotFound, "launch_not_found"),
-        (lambda launcher: launcher.get("../healthz"), LaunchNotFound, "not_found"),
-        (lambda launcher: launcher.cancel(NOBODYS), LaunchNotFound, "launch_not_found"),
-        (lambda launcher: followed(launcher, NOBODYS), LaunchNotFound, "launch_not_found"),
-        (lambda launcher: anext(launcher.launches()), Unauthenticated, "unauthenticated"),
+        (lambda client: client.launch("No Image"), InvalidRequest, "invalid_request"),
+        (lambda client: client.get(NOBODYS), LaunchNotFound, "launch_not_found"),
+        (lambda client: client.get("../healthz"), LaunchNotFound, "not_found"),
+        (lambda client: client.cancel(NOBODYS), LaunchNotFound, "launch_not_found"),
+        (lambda client: followed(client, NOBODYS), LaunchNotFound, "launch_not_found"),
+        (lambda client: anext(client.launches()), Unauthenticated, "unauthenticated"),
     ],
 )
-async def test_a_refusal_is_an_error_of_its_kind(
-    settings: Settings, act: Callable[[LaunchClient], object], kind: type[Refused], code: str
+async def test_a_refusal_raises_its_own_error(
+    client: Client, act: Callable[[Client], object], kind: type[Refused], code: str
 ) -> None:
-    async with (
-        serve(settings.model_copy(update={"allowed_images": ("quay.io/*",)})) as service,
-        LaunchClient(str(service.http.base_url)) as launcher,
-    ):
-        with pytest.raises(kind) as refusal:
-            await act(launcher)  # type: ignore[misc]
+    with pytest.raises(kind) as refusal:
+        await act(client)  # type: ignore[misc]
 
     assert refusal.value.code == code
     assert refusal.value.problem.advice in str(refusal.value)
 
 
-async def test_a_field_that_is_wrong_is_named(launcher: LaunchClient) -> None:
+async def test_an_invalid_field_is_named(client: Client) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        await launcher.launch(IMAGE, path="../admin")
+        await client.launch("No Image")
 
-    assert refusal.value.problem.errors == [{"field": "path", "reason": "must have no .., and be UTF-8 once decoded"}]
-
-
-async def test_a_full_quota_is_told_at_once(settings: Settings, tmp_path: Path) -> None:
-    _, key = add_key(tmp_path / "keys.json", name="course", max_active=1)
-    access = {"access": ("key",), "api_keys_file": tmp_path / "keys.json"}
-    async with (
-        serve(settings.model_copy(update=access)) as service,
-        LaunchClient(str(service.http.base_url), token=key) as launcher,
-    ):
-        await launcher.launch(IMAGE)
-
-        with pytest.raises(TooManyLaunches):
-            await launcher.launch(IMAGE)
+    assert [error["field"] for error in refusal.value.problem.errors] == ["image"]
 
 
-async def test_a_wrong_token_is_refused_and_not_told(settings: Settings, tmp_path: Path) -> None:
-    add_key(tmp_path / "keys.json", name="course")
-    access = {"access": ("key",), "api_keys_file": tmp_path / "keys.json"}
-    async with (
-        serve(settings.model_copy(update=access)) as service,
-        LaunchClient(str(service.http.base_url), token="hunter2hunter2") as launcher,
-    ):
+async def test_a_wrong_token_is_refused_and_not_repeated(connect: Connect) -> None:
+    async with connect(token="hunter2hunter2") as client:
         with pytest.raises(Unauthenticated) as refusal:
-            await launcher.launch(IMAGE)
+            await client.launch(IMAGE)
 
     assert "hunter2" not in str(refusal.value)
+
+
+# --- broken connections -----------------------------------------------------------------------------------------------
+
+
+async def test_a_broken_stream_is_resumed_after_the_last_event(client: Client, world: World) -> None:
+    world.plan(messages=("Pulling",), holds=True)
+    launch = await client.launch(IMAGE)
+    seen: list[LaunchEvent] = []
+
+    async with asyncio.timeout(20), aclosing(client.follow(launch.id)) as events:
+        async for event in events:
+            seen.append(event)
+            if event.message == "Pulling":
+                world.cut()
+                world.release()
+
+    assert [event.seq for event in seen] == list(range(1, len(seen) + 1))
+    assert seen[-1].phase == "ready"
+
+
+async def test_a_request_waits_for_a_service_that_is_down_for_a_while(client: Client, world: World) -> None:
+    world.go_down()
+    asyncio.get_running_loop().call_later(0.1, world.come_back)
+
+    launch = await client.launch(IMAGE)
+
+    assert (await followed(client, launch.id))[-1].phase == "ready"
+
+
+async def test_a_lost_answer_is_requested_again_and_launches_once(connect: Connect, world: World) -> None:
+    async with connect(token=world.token) as client:
+        world.lose_answers(2)
+        launch = await client.launch(IMAGE)
+
+        assert [each.id async for each in client.launches()] == [launch.id]
+
+
+async def test_a_service_that_stays_down_is_unreachable(connect: Connect, world: World) -> None:
+    world.plan(holds=True)
+    async with connect(patience_s=0.2) as client:
+        launch = await client.launch(IMAGE)
+        async with aclosing(client.follow(launch.id)) as events:
+            await anext(events)
+            world.go_down()
+
+            with pytest.raises(Unreachable) as fault:
+                _ = [event async for event in events]
+
+    assert world.url in str(fault.value)
+    assert launch.secret
+    assert launch.secret not in str(fault.value)
+
+
+# --- without a service ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -238,7 +263,7 @@ async def test_a_wrong_token_is_refused_and_not_told(settings: Settings, tmp_pat
         "http://example.org/#x",
     ],
 )
-def test_what_is_no_address_of_a_service_is_refused(url: str) -> None:
+def test_an_invalid_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="address of the service") as refusal:
         LaunchClient(url)
 
@@ -246,14 +271,12 @@ def test_what_is_no_address_of_a_service_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "a b", "a\n", "ü"])
-def test_what_cannot_be_a_token_is_refused(token: str) -> None:
+def test_an_invalid_token_is_refused(token: str) -> None:
     with pytest.raises(ValueError, match="token"):
         LaunchClient("http://127.0.0.1", token=token)
 
 
-async def test_a_transport_of_the_callers_own_is_used_whatever_the_environment_says(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_given_transport_is_used_despite_a_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     transport = httpx.MockTransport(lambda _: httpx.Response(204))
 
@@ -261,7 +284,7 @@ async def test_a_transport_of_the_callers_own_is_used_whatever_the_environment_s
         assert await client.cancel(NOBODYS)
 
 
-def test_what_is_printed_of_the_way_to_a_service_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_repr_of_a_way_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://ada:hunter2@127.0.0.1:9")
 
     assert "hunter2" not in repr(way_to("http://hub.example.org/"))

@@ -35,6 +35,8 @@ def written_in(*languages: str) -> list[Block]:
 
 
 PROGRAMS = [block for block in written_in("python") if block.mark == TESTED]
+TESTS_WITH_THE_FAKE = [block for block in PROGRAMS if "FakeHublaunch" in block.text]
+CALLERS = [block for block in PROGRAMS if "LaunchClient" in block.text and block not in TESTS_WITH_THE_FAKE]
 HUB_CONFIGURATIONS = [block for block in written_in("python") if block.mark != TESTED]
 
 
@@ -133,7 +135,18 @@ async def test_the_readme_at_a_shell(service: Service, hub: FakeHub, tmp_path: P
     assert '"phase":"ready"' in out
 
 
-@pytest.mark.parametrize("block", [each for each in PROGRAMS if "LaunchClient" in each.text], ids=str)
+@pytest.mark.parametrize("block", TESTS_WITH_THE_FAKE, ids=str)
+def test_a_test_with_the_fake_service_passes(block: Block) -> None:
+    names: dict[str, Any] = {}
+
+    exec(compile(block.text, str(block), "exec"), names)
+
+    for name, function in names.items():
+        if name.startswith("test_"):
+            function()
+
+
+@pytest.mark.parametrize("block", CALLERS, ids=str)
 async def test_a_program_of_a_caller_follows_its_launch_through_the_queue(
     block: Block, settings: Settings, hub: FakeHub, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""The Python client of hublaunch: launch a server and follow its progress. Needs httpx, and nothing of the service.
+"""The Python client of hublaunch: launch a server and follow its progress. It needs httpx only.
 
 async with LaunchClient("https://hub.example.org/services/hublaunch/") as client:
     launch = await client.launch("quay.io/jupyter/base-notebook:latest", repo_url="https://github.com/org/repo")

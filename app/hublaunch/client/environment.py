@@ -1,6 +1,6 @@
-"""The way to a service as the environment has it: `HTTPS_PROXY` and its like, `NO_PROXY`, `SSL_CERT_FILE`.
+"""The proxy and certificates that the environment names: `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and so on.
 
-httpx reads them too, but takes `NO_PROXY=fd00::/8` for a broken URL, and raises whatever a variable leads to.
+httpx reads these variables too, but rejects `NO_PROXY=fd00::/8` as a broken URL, and its errors name no variable.
 """
 
 import importlib.util
@@ -18,19 +18,19 @@ _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How requests get to one service."""
+    """How requests reach one service."""
 
     proxy: str | None = field(repr=False)
-    """The URL of a proxy, which may have credentials in it; None is the direct way."""
+    """The proxy's URL, which may contain credentials; None for a direct connection."""
     proxy_variable: str
-    """The variable that names the proxy; `""` without one."""
+    """The variable that names the proxy; `""` without a proxy."""
     tls: ssl.SSLContext
 
 
 def way_to(url: str) -> Way:
-    """Return the way to the service at this `url`; ValueError that names the variable that bars it.
+    """Return the way to the service at `url`. Raises a ValueError that names a variable that cannot be used.
 
-    A loopback address is reached directly, as a proxy would look for it on another machine.
+    A loopback address is reached directly: a proxy would look for it on another machine.
     """
     parts = urlsplit(url)
     proxies = getproxies()
@@ -43,7 +43,7 @@ def way_to(url: str) -> Way:
 
 
 def _is_direct(host: str) -> bool:
-    """Whether `host` is on this machine, or one that `NO_PROXY` names: by name, domain, address or network."""
+    """Return whether `host` is this machine or in `NO_PROXY`, as a name, domain, address or network."""
     if host == "localhost" or proxy_bypass(host):
         return True
     try:
@@ -78,7 +78,7 @@ def _proxy_scheme(url: str, variable: str) -> str:
 
 
 def _tls(*schemes: str) -> ssl.SSLContext:
-    """The certificates to trust; none where no TLS is spoken."""
+    """Return the trusted certificates; none unless one of the schemes is https."""
     if "https" not in schemes:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:

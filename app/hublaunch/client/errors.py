@@ -1,9 +1,9 @@
-"""What can go wrong between a caller and the service.
+"""Errors of requests to the service.
 
 LaunchClientError
 ├── Unreachable          nothing answers
-├── UnexpectedAnswer     something answers that is not hublaunch
-└── Refused              hublaunch refuses, and says why: `problem`
+├── UnexpectedAnswer     something other than hublaunch answers
+└── Refused              hublaunch refuses, and `problem` says why
     ├── InvalidRequest       400, 413, 415, 422
     ├── Unauthenticated      401
     ├── AccessDenied         403
@@ -12,7 +12,7 @@ LaunchClientError
     ├── TooManyLaunches      429
     └── ServiceUnavailable   500, 502, 503, 504
 
-A launch that fails is no error of a request: it is an event.
+A launch that fails raises no error: its last event carries the problem.
 """
 
 import math
@@ -23,20 +23,20 @@ import httpx
 from hublaunch.client.model import Problem
 
 _GATEWAYS = (502, 503, 504)
-"""What a proxy says while the service behind it is not there."""
+"""The statuses with which a proxy answers while the service behind it is down."""
 
 
 class LaunchClientError(Exception):
-    """`str()` says what to do, and has no secrets in it."""
+    """Base of all errors. `str()` says what to do and contains no secrets."""
 
     may_pass = False
-    """Whether asking again a little later can help, as the client does for as long as it is patient."""
+    """Whether a retry can help. The client retries for `patience_s` before it raises the error."""
     retry_after_s: float | None = None
-    """Seconds after which the service has asked to be asked again; None if it has not."""
+    """Seconds the service asked to wait before a retry; None if it did not say."""
 
 
 class Unreachable(LaunchClientError):
-    """The service could not be reached for as long as it was tried."""
+    """The service could not be reached within `patience_s`."""
 
     may_pass = True
 
@@ -45,16 +45,16 @@ class Unreachable(LaunchClientError):
 
 
 class UnexpectedAnswer(LaunchClientError):
-    """An answer that hublaunch does not give: the address is of something else, or a proxy answers in its place."""
+    """The answer is not hublaunch's: the address is wrong, or a proxy answers in its place."""
 
     def __init__(self, url: str, status: int, reason: str) -> None:
-        super().__init__(f"What answers at {url} is not hublaunch ({status}, {reason}). Check the address.")
+        super().__init__(f"The server at {url} is not hublaunch ({status}, {reason}). Check the address.")
         self.status = status
         self.may_pass = status in _GATEWAYS
 
 
 class Refused(LaunchClientError):
-    """The service has understood the request and refuses it."""
+    """The service understood the request and refused it."""
 
     def __init__(self, status: int, problem: Problem, *, retry_after_s: float | None) -> None:
         super().__init__(str(problem))
@@ -65,36 +65,36 @@ class Refused(LaunchClientError):
 
     @property
     def code(self) -> str:
-        """Stable and machine-readable; docs/failures.md lists them."""
+        """A stable, machine-readable code; docs/failures.md lists them."""
         return self.problem.code
 
 
 class InvalidRequest(Refused):
-    """A field is not what it must be: `problem.errors` says which."""
+    """A field is invalid; `problem.errors` names it."""
 
 
 class Unauthenticated(Refused):
-    """A token or an API key is needed, or the one that was sent is not known."""
+    """The request needs a token or API key, or the one sent is unknown."""
 
 
 class AccessDenied(Refused):
-    """The caller may not do this, or the launch's secret is missing."""
+    """The caller lacks a right, or the launch's secret."""
 
 
 class LaunchNotFound(Refused):
-    """There is no such launch, or none any more."""
+    """The launch does not exist or has expired."""
 
 
 class Conflict(Refused):
-    """Something is in the way: a launch or a server that there is already, a name that is taken."""
+    """The request conflicts with an existing launch, server or name."""
 
 
 class TooManyLaunches(Refused):
-    """The caller has as many launches as they may, or has asked too often; `retry_after_s` tells which."""
+    """A quota is used up, or a rate limit reached. Only a rate limit has `retry_after_s`."""
 
 
 class ServiceUnavailable(Refused):
-    """The service or the Hub behind it cannot do it now."""
+    """The service or the Hub behind it is temporarily unable to answer."""
 
 
 _OF_STATUS: Mapping[int, type[Refused]] = {
@@ -116,19 +116,19 @@ _OF_STATUS: Mapping[int, type[Refused]] = {
 
 
 def refusal(url: str, response: httpx.Response) -> Refused | UnexpectedAnswer:
-    """What an answer that is no success means; its body has been read."""
+    """Return the error for an unsuccessful answer whose body has been read."""
     status = response.status_code
     if response.headers.get("Content-Type", "").startswith("application/problem+json"):
         try:
             problem = Problem.of(response.json())
         except ValueError:
-            return UnexpectedAnswer(url, status, "a problem that cannot be read")
+            return UnexpectedAnswer(url, status, "an unreadable problem")
         return _OF_STATUS.get(status, Refused)(status, problem, retry_after_s=retry_after_s(response))
     return UnexpectedAnswer(url, status, httpx.codes.get_reason_phrase(status) or "an unknown status")
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
-    """The seconds of a `Retry-After`; a date, which hublaunch does not send, counts as none."""
+    """Return the seconds of `Retry-After`. A date, which hublaunch never sends, counts as missing."""
     try:
         seconds = float(response.headers.get("Retry-After", ""))
     except ValueError:

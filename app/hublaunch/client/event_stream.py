@@ -1,4 +1,4 @@
-"""Server-sent events as they arrive, cut into chunks in any way.
+"""A parser for server-sent events, fed with chunks of any size.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
@@ -7,35 +7,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 EVENT_BYTES_MAX = 1_048_576
-"""Raw Kubernetes events, which KubeSpawner adds to the Hub's, are some kilobytes."""
+"""The largest event accepted. Raw Kubernetes events, which KubeSpawner adds to the Hub's, are a few kilobytes."""
 
 RETRY_MAX_S = 300.0
-"""The most that a `retry:` is taken for."""
+"""The longest `retry:` that is respected."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event: its name, `message` if it has none, and its data, at most EVENT_BYTES_MAX long."""
+    """One event: its name, `message` by default, and its data, at most EVENT_BYTES_MAX long."""
 
     name: str
     content: bytes
 
 
 class EventTooLarge(ValueError):
-    """An event is longer than EVENT_BYTES_MAX."""
+    """An event exceeds EVENT_BYTES_MAX."""
 
 
 class EventStream:
-    """Takes a stream chunk by chunk, and gives its events as they are complete.
+    """Parses one stream, chunk by chunk.
 
-    An event without data is none, and one that the end of the stream cuts short is never given, as the specification
-    says. Ids are not kept: our events carry their number in their data, and the Hub's have none.
+    As the specification says, events without data are dropped, and so is one cut short by the end of the stream. Ids
+    are ignored: our events carry their number in their data, and the Hub's events have none.
     """
 
     retry_s: float | None = None
-    """Seconds to wait before a reconnect, as the stream said last, at most RETRY_MAX_S."""
+    """Seconds to wait before a reconnect, from the last `retry:`, at most RETRY_MAX_S."""
 
     def __init__(self) -> None:
         self._lines = _Lines()
@@ -44,7 +44,7 @@ class EventStream:
         self._part_bytes = 0
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
-        """The events that end within the chunk; EventTooLarge."""
+        """Yield the events that the chunk completes. Raises EventTooLarge."""
         for line in self._lines.complete(chunk):
             if line:
                 self._take_field(line)
@@ -83,7 +83,7 @@ class _Lines:
         return len(self._pending)
 
     def complete(self, chunk: bytes) -> Iterator[bytes]:
-        """The lines that end within the chunk, without their ends."""
+        """Yield the lines that the chunk completes, without line endings."""
         if not chunk:
             return
         rest = chunk.removeprefix(b"\n") if self._after_cr else chunk

@@ -1,4 +1,4 @@
-"""Requests to the service, repeated as long as that can help."""
+"""Requests to the service, with retries."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -12,11 +12,11 @@ from hublaunch.client.patience import Patience
 
 _CONNECT_TIMEOUT_S = 10.0
 _ANSWER_TIMEOUT_S = 60.0
-"""Before it answers, the service may have to ask the Hub and its operator's hook."""
+"""Before it answers, the service may have to ask the Hub and the operator's hook."""
 
 
 class Exchange:
-    """Sends to one service, as one caller."""
+    """Sends one caller's requests to one service."""
 
     def __init__(
         self,
@@ -27,9 +27,9 @@ class Exchange:
         silence_s: float,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
-        """ValueError if `url` is no address, `token` no token, or the environment bars the way."""
+        """Raise a ValueError if `url`, `token`, or a variable of the environment cannot be used."""
         if token is not None and not (token.isascii() and token.isprintable() and token and " " not in token):
-            raise ValueError("The token must be printable ASCII without blanks.")
+            raise ValueError("The token must be printable ASCII without spaces.")
         self.url = _checked(url)
         self._patience_s = patience_s
         self._stream_timeout = httpx.Timeout(_CONNECT_TIMEOUT_S, read=silence_s)
@@ -39,21 +39,21 @@ class Exchange:
             base_url=self.url,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=httpx.Timeout(_CONNECT_TIMEOUT_S, read=_ANSWER_TIMEOUT_S),
-            limits=httpx.Limits(max_connections=None),  # each launch that is followed has a connection
+            limits=httpx.Limits(max_connections=None),  # each followed launch holds a connection
             verify=way.tls,
-            proxy=way.proxy if transport is None else None,  # it would go before the transport
-            trust_env=False,  # the way has been found
+            proxy=way.proxy if transport is None else None,  # a proxy would replace the transport
+            trust_env=False,  # way_to() has read it
             transport=transport,
         )
 
     def patience(self) -> Patience:
-        """For a request that begins now."""
+        """Return the retry budget of a request that starts now."""
         return Patience(self._patience_s)
 
     async def answer(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: object = None
     ) -> httpx.Response:
-        """The answer to a request that may be repeated, once it is a success; a LaunchClientError."""
+        """Send an idempotent request until it succeeds. Raises a LaunchClientError when retries cannot help."""
         patience = self.patience()
         while True:
             fault: LaunchClientError
@@ -70,7 +70,7 @@ class Exchange:
 
     @asynccontextmanager
     async def stream(self, path: str, *, headers: Mapping[str, str]) -> AsyncGenerator[httpx.Response]:
-        """A success whose body is read as it comes, tried once; a LaunchClientError, also from within."""
+        """Open a streamed answer, without retries. Raises a LaunchClientError, also while the body is read."""
         try:
             async with self.http.stream("GET", path, headers=headers, timeout=self._stream_timeout) as response:
                 if not response.is_success:
@@ -81,22 +81,22 @@ class Exchange:
             raise self._unreachable(error) from None
 
     def _unreachable(self, error: httpx.RequestError) -> Unreachable:
-        """The kind of fault in words: those of httpx can be empty."""
+        """Describe the error in words; httpx's own can be empty."""
         if isinstance(error, httpx.ProxyError):
             return Unreachable(self.url, f"the proxy that {self._proxy_variable} names refused the connection")
         if isinstance(error, httpx.ConnectError) and self._proxy_variable:
             return Unreachable(
-                self.url, f"the proxy that {self._proxy_variable} names cannot be reached, or does not reach it"
+                self.url, f"the proxy that {self._proxy_variable} names is unreachable, or cannot reach the service"
             )
         if isinstance(error, httpx.ConnectError):
-            return Unreachable(self.url, "nothing listens there, or its name or certificate is not known")
+            return Unreachable(self.url, "nothing listens there, or its name or certificate is unknown")
         if isinstance(error, httpx.TimeoutException):
             return Unreachable(self.url, "it did not answer in time")
         return Unreachable(self.url, "the connection broke")
 
 
 def _checked(url: str) -> str:
-    """The address of a service, ending in `/`."""
+    """Return the address of a service, ending in `/`. Raises a ValueError."""
     try:
         parts = urlsplit(url.strip())
         _ = parts.port
@@ -107,11 +107,11 @@ def _checked(url: str) -> str:
             "The address of the service must be a URL such as https://hub.example.org/services/hublaunch/."
         )
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("The address of the service must have no credentials, no query and no fragment in it.")
+        raise ValueError("The address of the service must not contain credentials, a query or a fragment.")
     checked = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/"
     try:
         address = httpx.URL(checked)
-        address.raw_host.decode().encode("idna")  # which looking the name up does too
+        address.raw_host.decode().encode("idna")  # as the name look-up will do
     except (httpx.InvalidURL, UnicodeError):
-        raise ValueError("The address of the service has a name or characters that no URL may have.") from None
+        raise ValueError("The address of the service contains a name or characters that a URL cannot have.") from None
     return str(address)

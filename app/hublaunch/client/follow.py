@@ -1,7 +1,7 @@
 """Following a launch over as many streams as it takes."""
 
 import json
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 
 import httpx
 
@@ -11,21 +11,17 @@ from hublaunch.client.exchange import Exchange
 from hublaunch.client.model import LaunchEvent, Position
 
 _DIGITS_MAX = 10
-"""No launch has as many events as a number of so many digits."""
+"""A cursor with this many digits is not believed: no launch has so many events."""
 
 
 async def follow(
-    exchange: Exchange,
-    path: str,
-    *,
-    after: int,
-    headers: Mapping[str, str],
-    on_position: Callable[[Position], object] | None,
-) -> AsyncGenerator[LaunchEvent]:
+    exchange: Exchange, path: str, *, after: int, headers: Mapping[str, str]
+) -> AsyncGenerator[LaunchEvent | Position]:
     """Yield the events above the number `after`, up to the last, of the launch whose events are at `path`.
 
-    `on_position` gets each place in the queue. A stream that breaks is resumed after the last event, once the pause
-    that it asked for is over; a LaunchClientError if that does not succeed within the patience of the exchange.
+    While the launch is in the queue, its positions come between them. A stream that breaks is resumed after the last
+    event, once the pause that the service asked for is over. Raises a LaunchClientError if no stream succeeds within
+    the patience of the exchange.
     """
     patience = exchange.patience()
     while True:
@@ -39,35 +35,32 @@ async def follow(
                 after = _cursor(exchange.url, response, asked=after)
                 async for chunk in response.aiter_bytes():
                     patience.renew()
-                    for event in _events(exchange.url, stream, chunk):
-                        if isinstance(event, Position):
-                            if on_position is not None:
-                                on_position(event)
-                            continue
-                        after = event.seq
-                        yield event
-                        if event.is_last:
-                            return
+                    for update in _updates(exchange.url, stream, chunk):
+                        yield update
+                        if isinstance(update, LaunchEvent):
+                            after = update.seq
+                            if update.is_last:
+                                return
             fault = Unreachable(exchange.url, "the stream of events ended too soon")
         except LaunchClientError as error:
             fault = error
         pause_s = stream.retry_s if fault.retry_after_s is None else fault.retry_after_s
-        # What the service cannot do now, such as ask the Hub who the caller is, says nothing of the launch.
+        # If the service cannot answer now, perhaps because the Hub is down, that says nothing about the launch.
         may_pass = fault.may_pass or isinstance(fault, ServiceUnavailable)
         if not may_pass or not await patience.pause(pause_s):
             raise fault
 
 
 def _cursor(url: str, response: httpx.Response, *, asked: int) -> int:
-    """After which event the stream begins: 0 if the service has lost the one that was asked for."""
+    """Return the number of the event before the stream's first; 0 if the service lacks the requested one."""
     if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
-        raise UnexpectedAnswer(url, response.status_code, "no stream of events")
+        raise UnexpectedAnswer(url, response.status_code, "not a stream of events")
     cursor = response.headers.get("X-Launch-Cursor", "")
     return int(cursor) if cursor.isdecimal() and len(cursor) < _DIGITS_MAX else asked
 
 
-def _events(url: str, stream: EventStream, chunk: bytes) -> Iterator[LaunchEvent | Position]:
-    """Those that the chunk completes. Heartbeats, and what a later release may add, are none."""
+def _updates(url: str, stream: EventStream, chunk: bytes) -> Iterator[LaunchEvent | Position]:
+    """Yield the events and positions that the chunk completes; heartbeats and unknown events are skipped."""
     try:
         for arrived in stream.feed(chunk):
             if arrived.name == "message":
@@ -75,4 +68,4 @@ def _events(url: str, stream: EventStream, chunk: bytes) -> Iterator[LaunchEvent
             elif arrived.name == "position":
                 yield Position.of(json.loads(arrived.content))
     except (EventTooLarge, ValueError):
-        raise UnexpectedAnswer(url, 200, "an event that cannot be read") from None
+        raise UnexpectedAnswer(url, 200, "an unreadable event") from None

@@ -1,4 +1,4 @@
-"""LaunchClient: launches, follows and cancels over HTTP."""
+"""LaunchClient: launch, follow and cancel over HTTP."""
 
 import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -15,17 +15,17 @@ from hublaunch.client.follow import follow
 from hublaunch.client.model import Launch, LaunchEvent, Position, Session
 
 SILENCE_S = 45.0
-"""The service sends a heartbeat every 15 s, so a stream that is silent for so long is dead, even if it is open."""
+"""The service sends a heartbeat every 15 s, so a stream that is silent for this long is dead."""
 
 Shown = TypeVar("Shown", Launch, Session)
 
 
 class LaunchClient:
-    """One caller's view of the hublaunch at `url`; to be entered, and left again.
+    """One caller of the service at `url`, to be used in an `async with` statement.
 
-    `token` is a Hub user's token or an API key. A service that cannot be reached, or asks to be asked again later, is
-    tried for `patience_s`; nothing that is sent twice is done twice. `launch_secrets`, by ids of launches, are those
-    of earlier ones; the client adds those of its own. Its methods raise a LaunchClientError.
+    `token` is a Hub user's token or an API key. A request is retried for `patience_s` while the service is unreachable
+    or asks to wait; a repeated request never launches twice. `launch_secrets` maps the ids of earlier launches to their
+    secrets; the client adds those of its own launches. All methods raise a LaunchClientError.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class LaunchClient:
         silence_s: float = SILENCE_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """ValueError if `url` is no address, `token` no token, or the environment bars the way (`HTTPS_PROXY`, …)."""
+        """Raise a ValueError if `url`, `token` or a variable such as `HTTPS_PROXY` cannot be used."""
         self._exchange = Exchange(url, token=token, patience_s=patience_s, silence_s=silence_s, transport=transport)
         self._secrets = dict(launch_secrets or {})
 
@@ -68,11 +68,11 @@ class LaunchClient:
         if_running: Literal["reuse", "new", "refuse"] = "new",
         idempotency_key: str | None = None,
     ) -> Launch:
-        """Ask for a server; returns once that is accepted, with the launch's `secret`.
+        """Request a server, and return the launch with its `secret` once the service has accepted it.
 
-        However often the request has to be sent, it is one launch. With the `idempotency_key` of an earlier call, which
-        must be random, it is that call's launch. `if_running` says what happens if the caller already has a launch of
-        this image and repository: they are given it, launch another, or are refused.
+        Retries never make a second launch. A call with the `idempotency_key` of an earlier call returns that call's
+        launch; such a key must be random. `if_running` says what to do if the caller already has a launch of this
+        image and repository: return it (`reuse`), start another (`new`), or raise a Conflict (`refuse`).
         """
         asked = {"repo_url": repo_url, "path": path, "username": username, "server_name": server_name}
         if if_running != "new":
@@ -89,54 +89,60 @@ class LaunchClient:
     async def follow(
         self, launch_id: str, *, after: int = 0, on_position: Callable[[Position], object] | None = None
     ) -> AsyncGenerator[LaunchEvent]:
-        """Yield the launch's events above the number `after`: stored ones first, then new ones, to the last.
+        """Yield the launch's events above the number `after`, up to the last one.
 
-        While the launch waits in the queue, `on_position` is called with its place about once a second. A stream that
-        breaks, or is silent for `silence_s`, is resumed after the last event. Leaving the loop leaves the launch alone.
+        While the launch is in the queue, `on_position` is called about once a second. A stream that breaks, or is
+        silent for `silence_s`, is resumed after the last event. Leaving the loop does not cancel the launch.
         """
-        path, headers = f"{_path(launch_id)}/events", self._shows(launch_id)
-        events = follow(self._exchange, path, after=after, headers=headers, on_position=on_position)
-        async with aclosing(events):
-            async for event in events:
-                yield event
+        async with aclosing(self.updates(launch_id, after=after)) as updates:
+            async for update in updates:
+                if isinstance(update, LaunchEvent):
+                    yield update
+                elif on_position is not None:
+                    on_position(update)
+
+    def updates(self, launch_id: str, *, after: int = 0) -> AsyncGenerator[LaunchEvent | Position]:
+        """Yield the events as `follow` does, with the positions in the queue between them."""
+        headers = self._secret_header(launch_id)
+        return follow(self._exchange, f"{_path(launch_id)}/events", after=after, headers=headers)
 
     async def get(self, launch_id: str) -> Launch:
-        """The launch as it stands."""
-        answer = await self._exchange.answer("GET", _path(launch_id), headers=self._shows(launch_id))
+        """Return the current state of a launch."""
+        answer = await self._exchange.answer("GET", _path(launch_id), headers=self._secret_header(launch_id))
         return self._read(Launch, answer)
 
     async def cancel(self, launch_id: str) -> bool:
-        """Cancel a launch, or stop its server. True once the Hub has confirmed that.
+        """Cancel a launch, or stop its server. Return whether the Hub confirmed that within `patience_s`.
 
-        False if it is still under way after `patience_s`; the service sees it through.
+        If it did not, the service keeps trying.
         """
         patience = self._exchange.patience()
         while True:
-            answer = await self._exchange.answer("DELETE", _path(launch_id), headers=self._shows(launch_id))
+            answer = await self._exchange.answer("DELETE", _path(launch_id), headers=self._secret_header(launch_id))
             if answer.status_code == 204:
                 return True
             if not await patience.pause(retry_after_s(answer)):
                 return False
 
-    async def launches(self, **wanted: str) -> AsyncGenerator[Launch]:
-        """The caller's launches, the newest first; by `status`, `repo_url`, `image`, `username`, `since`, `everybody`.
+    async def launches(self, **filters: str) -> AsyncGenerator[Launch]:
+        """Yield the caller's launches, newest first. Needs a token.
 
-        Needs a token.
+        The filters are `status`, `repo_url`, `image`, `username` and `since`; admins may add `everybody="true"`.
         """
-        query: str | None = str(httpx.QueryParams(wanted))
+        query: str | None = str(httpx.QueryParams(filters))
         while query is not None:
             page = self._json(await self._exchange.answer("GET", f"launch?{query.removeprefix('?')}"))
             if not isinstance(page, Mapping) or not isinstance(page.get("launches"), list):
-                raise UnexpectedAnswer(self.url, 200, "no page of launches")
+                raise UnexpectedAnswer(self.url, 200, "not a page of launches")
             for shown in page["launches"]:
                 yield self._shown(Launch, shown)
             query = page.get("next")
 
     async def session(self) -> Session:
-        """Who this caller is to the service."""
+        """Return who this caller is to the service."""
         return self._read(Session, await self._exchange.answer("GET", "session"))
 
-    def _shows(self, launch_id: str) -> dict[str, str]:
+    def _secret_header(self, launch_id: str) -> dict[str, str]:
         secret = self._secrets.get(launch_id)
         return {"X-Launch-Secret": secret} if secret else {}
 
@@ -147,7 +153,7 @@ class LaunchClient:
         try:
             return answer.json()
         except ValueError:
-            raise UnexpectedAnswer(self.url, answer.status_code, "no JSON") from None
+            raise UnexpectedAnswer(self.url, answer.status_code, "not JSON") from None
 
     def _shown(self, kind: type[Shown], shown: Any) -> Shown:
         try:

@@ -1,4 +1,4 @@
-"""Launches and their events as the service shows them. Fields that it may add later are in `shown` alone."""
+"""Launches and their events as the service sends them."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -11,16 +11,16 @@ _ENDINGS = ("ready", "failed", "cancelled")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Shown:
-    """Made from JSON by the names and types of its fields."""
+    """A dataclass read from JSON by the names and types of its fields."""
 
     shown: Mapping[str, Any] = field(repr=False, compare=False)
-    """The JSON as it came."""
+    """The JSON as it arrived, with any fields that a later release adds."""
 
     @classmethod
     def of(cls, shown: Any) -> Self:
-        """ValueError if a field that must be there is missing, or is not what it must be."""
+        """Read an object from parsed JSON. Raises a ValueError if a field is missing or has the wrong type."""
         if not isinstance(shown, Mapping):
-            raise ValueError("is no JSON object")  # noqa: TRY004 - what arrived is wrong, not how this was called
+            raise ValueError("is not a JSON object")  # noqa: TRY004 - the input is wrong, not the call
         values: dict[str, Any] = {"shown": shown}
         for one in fields(cls):
             if one.name in shown:
@@ -31,7 +31,7 @@ class _Shown:
 
 
 def _value(name: str, kind: Any, shown: Any) -> Any:
-    """A value of this kind; ValueError if what arrived cannot be one."""
+    """Convert a value to the type of its field. Raises a ValueError."""
     value = shown
     if shown is not None and kind == Problem | None:
         value = Problem.of(shown)
@@ -40,25 +40,25 @@ def _value(name: str, kind: Any, shown: Any) -> Any:
     if isinstance(kind, GenericAlias):
         kind = kind.__origin__
     if not isinstance(value, kind):
-        raise ValueError(f"has a {name} of the wrong kind")  # noqa: TRY004 - as above
+        raise ValueError(f"has a {name} of the wrong type")  # noqa: TRY004 - as above
     return value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem(_Shown):
-    """Why something was refused or failed (RFC 9457)."""
+    """Why a request was refused or a launch failed (RFC 9457)."""
 
     code: str
     """Stable and machine-readable."""
     title: str
     detail: str = ""
-    """`""` for who may not see the launch's private fields."""
+    """`""` for readers without the launch's secret."""
     advice: str = ""
     """What you can do next."""
     operator_advice: str = ""
-    """What the operator of the service can do; `""` unless the caller is an admin."""
+    """What the operator can do; `""` unless the caller is an admin."""
     errors: list[dict[str, str]] = field(default_factory=list)
-    """For a request that is not valid: each `field`, and the `reason`."""
+    """For an invalid request: the `field` and `reason` of each error."""
 
     def __str__(self) -> str:
         for_operator = f"For operators: {self.operator_advice}" if self.operator_advice else ""
@@ -68,13 +68,13 @@ class Problem(_Shown):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Launch(_Shown):
-    """A launch as it stands. The fields from `image` on are None for who lacks its secret."""
+    """The current state of a launch. The fields from `image` on are None for readers without its secret."""
 
     id: str
     status: str
     """`waiting`, `launching`, `ready`, `failed`, `cancelled` or `stopped`."""
     phase: str
-    """The status as of the last event; never `stopped`."""
+    """The phase of the last event; never `stopped`."""
     progress: int
     """0 to 100."""
     message: str
@@ -82,7 +82,7 @@ class Launch(_Shown):
     """From 1."""
     created_at: datetime
     ended_at: datetime | None = None
-    """When it was ready, failed or cancelled."""
+    """When it became ready, failed or was cancelled."""
     stopped_at: datetime | None = None
     stopped_by: str | None = None
     problem: Problem | None = None
@@ -94,15 +94,15 @@ class Launch(_Shown):
     url: str | None = None
     """When ready: the server's root, absolute, ending in `/`."""
     open_url: str | None = field(default=None, repr=False)
-    """When ready: what to open in a browser; mostly with the token in it."""
+    """When ready: the address to open in a browser, usually with the token in it."""
     token: str | None = field(default=None, repr=False)
     token_expires_at: datetime | None = None
     secret: str | None = field(default=None, repr=False)
-    """With the answer to `launch`: what shows the private fields, and cancels. The client keeps it too."""
+    """Set by `launch` only: it shows the private fields and allows to cancel. The client keeps it too."""
 
     @property
     def has_ended(self) -> bool:
-        """Whether it was ready, failed or cancelled, so that no event will come any more."""
+        """Whether it became ready, failed or was cancelled, so that no more events will come."""
         return self.phase in _ENDINGS
 
 
@@ -127,7 +127,7 @@ class LaunchEvent(_Shown):
     url: str | None = None
     """With `ready`: the server's root, absolute, ending in `/`."""
     open_url: str | None = field(default=None, repr=False)
-    """With `ready`: what to open in a browser; mostly with the token in it."""
+    """With `ready`: the address to open in a browser, usually with the token in it."""
     token: str | None = field(default=None, repr=False)
     token_expires_at: datetime | None = None
 
@@ -138,18 +138,18 @@ class LaunchEvent(_Shown):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position(_Shown):
-    """The place of a launch in the queue. Not a stored event: the service sends it about once a second."""
+    """The position of a launch in the queue, sent about once a second and not stored as an event."""
 
     position: int
-    """1 is next. The service sends 0 once, when the launch leaves the queue."""
+    """1 is next; 0, once, means the launch was admitted."""
     queue_size: int
     eta_s: int | None = None
-    """Estimated seconds until the launch leaves the queue; None if no recent launch tells."""
+    """Estimated seconds until the launch is admitted; None without recent launches to judge by."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session(_Shown):
-    """Who one is to the service."""
+    """Who the caller is to the service."""
 
     kind: str
     """`anonymous`, `hub` or `key`."""

@@ -1,19 +1,19 @@
-"""How long, and how often, a service is asked that does not answer."""
+"""The retry budget of a request."""
 
 import asyncio
 import random
 import time
 
 _LEAST_S = 0.25
-"""A service that asks for no pause at all gets this one."""
+"""The pause if the service asks for none."""
 _FIRST_S = 0.5
 _MOST_S = 10.0
 
 
 class Patience:
-    """Pauses between tries: as long as the service asks for, else ever longer ones that differ between callers.
+    """Pauses between tries: as long as the service asks for, or with exponential backoff and jitter.
 
-    It runs out `patience_s` after it was made, or after it was renewed.
+    It runs out `patience_s` after it was created or renewed.
     """
 
     def __init__(self, patience_s: float) -> None:
@@ -21,12 +21,12 @@ class Patience:
         self.renew()
 
     def renew(self) -> None:
-        """Begin anew: there was an answer."""
+        """Start over: the service answered."""
         self._until = time.monotonic() + self._patience_s
         self._pause_s = _FIRST_S
 
     async def pause(self, asked_s: float | None = None) -> bool:
-        """Wait before the next try; False at once if that would be too late."""
+        """Wait before the next try. Return False at once if that would be too late."""
         if asked_s is not None:
             pause_s = max(asked_s, _LEAST_S)
         else:

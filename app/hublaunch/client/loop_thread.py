@@ -1,0 +1,56 @@
+"""An event loop in a thread of its own, for callers that are not async."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """Runs coroutines for any number of threads, also for one that has a running loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="hublaunch client", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._loop.is_closed()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Return the coroutine's result, or raise its error.
+
+        An interrupt, such as Ctrl-C, cancels the coroutine, waits until it has ended, and is raised.
+        """
+        if self.is_closed:
+            coroutine.close()
+            raise RuntimeError("The client is closed.")
+        ended: Future[asyncio.Task[T]] = Future()
+        tasks: list[asyncio.Task[T]] = []
+
+        def start() -> None:
+            tasks.append(self._loop.create_task(coroutine))
+            tasks[0].add_done_callback(ended.set_result)
+
+        def cancel() -> None:
+            tasks[0].cancel()
+
+        self._loop.call_soon_threadsafe(start)
+        try:
+            task = ended.result()
+        except BaseException:
+            self._loop.call_soon_threadsafe(cancel)  # runs after start()
+            ended.result()
+            raise
+        return task.result()
+
+    def close(self) -> None:
+        """Close what is still open in the loop, end the thread, and wait for it."""
+        self.run(self._loop.shutdown_asyncgens())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

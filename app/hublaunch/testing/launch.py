@@ -1,0 +1,161 @@
+"""One launch of the fake service: what a test makes of it, and how callers see it."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+_PUBLIC_MESSAGES = {
+    "waiting": "Waiting",
+    "launching": "Launching",
+    "ready": "The server is ready",
+    "failed": "The launch failed",
+    "cancelled": "Cancelled",
+}
+_PRIVATE = ("image", "repo_url", "url", "open_url", "token", "token_expires_at")
+_ENDINGS = ("ready", "failed", "cancelled")
+
+
+class FakeLaunch:
+    """A launch that waits until the test says how it goes on. Any thread may call its methods."""
+
+    def __init__(
+        self,
+        launch_id: str,
+        request: Mapping[str, Any],
+        *,
+        caller: str | None,
+        server_url: str,
+        changed: Callable[[], None],
+    ) -> None:
+        self.id = launch_id
+        self.secret = secrets.token_urlsafe(32)
+        self.request = request
+        """The body of the request: `image`, and whichever of the other fields the caller sent."""
+        self.caller = caller
+        """The name of the caller; None without a token."""
+        self.is_stopped = False
+        self.position: Mapping[str, Any] | None = None
+        """The last position in the queue, as it is sent; None if the launch was never queued."""
+        self.events: list[Mapping[str, Any]] = []
+        """The stored events, with their private fields."""
+        self._server_url = server_url
+        self._changed = changed
+        self._add("waiting", "Accepted", 0)
+
+    @property
+    def phase(self) -> str:
+        """The phase of the last event."""
+        return str(self.events[-1]["phase"])
+
+    @property
+    def status(self) -> str:
+        return "stopped" if self.is_stopped else self.phase
+
+    @property
+    def has_ended(self) -> bool:
+        return self.phase in _ENDINGS
+
+    @property
+    def is_queued(self) -> bool:
+        return self.position is not None and self.position["position"] > 0
+
+    def queue(self, position: int, queue_size: int, *, eta_s: int | None = None) -> None:
+        """Put the launch at this position of the queue; 1 is next."""
+        self._place(position, queue_size, eta_s)
+
+    def report(self, message: str, *, progress: int = 50) -> None:
+        """Add an event of the Hub or its spawner, such as `Pulling the image`."""
+        self._add("launching", message, progress)
+
+    def ready(self) -> None:
+        """Let the server become ready."""
+        token = secrets.token_hex(16)
+        path = str(self.request.get("path", "")).lstrip("/")
+        link = "&" if "?" in path else "?"
+        self._add(
+            "ready",
+            _PUBLIC_MESSAGES["ready"],
+            100,
+            image=self.request["image"],
+            repo_url=self.request.get("repo_url", ""),
+            url=self._server_url,
+            open_url=f"{self._server_url}{path}{link}token={token}",
+            token=token,
+            token_expires_at=_at(datetime.now(UTC) + timedelta(days=1)),
+        )
+
+    def fail(self, code: str, *, title: str = "", detail: str = "", advice: str = "") -> None:
+        """End the launch with the problem `code`; docs/failures.md lists them."""
+        problem = problem_json(code, title=title, detail=detail, advice=advice)
+        self._add("failed", problem["title"], self.events[-1]["progress"], problem=problem)
+
+    def cancel(self) -> None:
+        """Cancel the launch, or stop its server, as a caller can; without effect on a launch that has ended."""
+        if self.phase == "ready":
+            self.is_stopped = True
+        elif not self.has_ended:
+            self._add("cancelled", _PUBLIC_MESSAGES["cancelled"], self.events[-1]["progress"])
+
+    def json(self, *, private: bool) -> dict[str, Any]:
+        """Return the launch as the service shows it, to a caller with its secret or without."""
+        last = _visible(self.events[-1], private=private)
+        ended_at = last["at"] if self.has_ended else None
+        shown = {
+            "id": self.id,
+            "status": self.status,
+            **{name: last[name] for name in ("phase", "progress", "message", "attempt")},
+            "created_at": self.events[0]["at"],
+            "ended_at": ended_at,
+            "stopped_at": ended_at if self.is_stopped else None,
+            "stopped_by": "caller" if self.is_stopped else None,
+            "durations": {"waiting_s": None, "spawning_s": None, "total_s": None},
+            "events_url": f"/launch/{self.id}/events",
+        }
+        shown |= {
+            name: last[name] for name in ("problem", "url", "open_url", "token", "token_expires_at") if name in last
+        }
+        if private:
+            shown |= {
+                name: self.request.get(name, "") for name in ("image", "repo_url", "username", "server_name", "path")
+            }
+        return shown
+
+    def events_after(self, number: int, *, private: bool) -> Sequence[dict[str, Any]]:
+        """Return the events above this number as the service shows them."""
+        return [_visible(event, private=private) for event in self.events[number:]]
+
+    def _place(self, position: int, queue_size: int, eta_s: int | None) -> None:
+        self.position = {"position": position, "queue_size": queue_size, "eta_s": eta_s, "eta_basis": None}
+        self._changed()
+
+    def _add(self, phase: str, message: str, progress: int, **more: Any) -> None:
+        if self.events and self.has_ended:
+            raise ValueError(f"The launch has ended: it is {self.status}.")
+        if self.position is not None and self.is_queued:
+            self._place(0, self.position["queue_size"], 0)
+        seq, at = len(self.events) + 1, _at(datetime.now(UTC))
+        event = {"launch_id": self.id, "seq": seq, "at": at, "phase": phase, "message": message}
+        self.events.append({**event, "progress": progress, "attempt": 1, **more})
+        self._changed()
+
+
+def problem_json(code: str, *, title: str = "", detail: str = "", advice: str = "", **more: Any) -> dict[str, Any]:
+    """Return a problem as the service sends it. The title defaults to the words of the code."""
+    title = title or code.replace("_", " ").capitalize()
+    problem = {"type": f"urn:hublaunch:problem:{code}", "title": title, "detail": detail, "code": code}
+    return {**problem, "advice": advice, **more}
+
+
+def _visible(event: Mapping[str, Any], *, private: bool) -> dict[str, Any]:
+    """Return what a caller with the secret, or without it, sees of an event."""
+    if private:
+        return dict(event)
+    shown = {name: value for name, value in event.items() if name not in _PRIVATE}
+    if "problem" in shown:
+        shown["problem"] = {name: value for name, value in shown["problem"].items() if name != "detail"}
+    return shown | {"message": _PUBLIC_MESSAGES[shown["phase"]]}
+
+
+def _at(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

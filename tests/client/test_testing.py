@@ -1,0 +1,131 @@
+"""`hublaunch.testing`: what the fake service can play, and that it looks like the real one."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hublaunch.client import LaunchClient, Refused, ServiceUnavailable, TooManyLaunches, Unreachable
+from hublaunch.launch import errors
+from hublaunch.settings import Settings
+from hublaunch.testing import FakeHublaunch, FakeLaunch
+from tests.client.worlds import FakeWorld, World, followed, real_world
+from tests.fakes.hub import FakeHub
+from tests.support.served import IMAGE, REPO
+
+Shape = Mapping[str, Any]
+
+
+def fields(shown: Mapping[str, Any]) -> Shape:
+    """The names of all fields, without `operator_advice`, which only admins see."""
+    return {name: fields(value) if name == "problem" and value else None for name, value in shown.items()}
+
+
+async def conversation(world: World) -> Sequence[Shape]:
+    """The fields of everything that a caller of this world is shown."""
+    shown: list[Mapping[str, Any]] = []
+    async with (
+        LaunchClient(world.url, transport=world.transport) as client,
+        LaunchClient(world.url, transport=world.transport) as stranger,
+    ):
+        for fails in ("", "boom"):
+            world.plan(fails=fails)
+            launch = await client.launch(IMAGE, repo_url=REPO)
+            for caller in (client, stranger):
+                events = await followed(caller, launch.id)
+                shown += [events[0].shown, events[-1].shown, (await caller.get(launch.id)).shown]
+            shown.append(launch.shown)
+        shown.append((await client.session()).shown)
+        for refused in (client.launch("No Image"), client.get("01FAKE"), stranger.cancel(launch.id)):
+            with pytest.raises(Refused) as refusal:
+                await refused
+            shown.append(refusal.value.problem.shown)
+        await world.fill()
+        launch = await client.launch(IMAGE)
+        async with aclosing(client.updates(launch.id)) as updates:
+            shown += [(await anext(updates)).shown for _ in range(2)]
+        world.release()
+    return [fields(each) for each in shown]
+
+
+async def test_the_fake_shows_the_same_fields_as_the_real_service(
+    settings: Settings, hub: FakeHub, tmp_path: Path
+) -> None:
+    async with real_world(settings, hub, tmp_path) as world:
+        real = await conversation(world)
+
+    assert await conversation(FakeWorld()) == real
+
+
+def test_its_own_problems_are_those_of_the_service() -> None:
+    codes = {each.code for each in vars(errors).values() if hasattr(each, "code")}
+
+    assert {"already_running", "invalid_request", "launch_not_found", "secret_required", "unauthenticated"} <= codes
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"), [(429, "quota_reached", TooManyLaunches), (503, "queue_full", ServiceUnavailable)]
+)
+async def test_the_next_request_is_refused(status: int, code: str, kind: type[Refused]) -> None:
+    fake = FakeHublaunch()
+    fake.refuse(code, status=status, detail="There is no room.", advice="Wait a minute.")
+
+    async with LaunchClient(fake.url, transport=fake.transport) as client:
+        with pytest.raises(kind, match=r"There is no room\. Wait a minute\.") as refusal:
+            await client.launch(IMAGE)
+        launch = await client.launch(IMAGE)
+
+    assert refusal.value.code == code
+    assert [each.id for each in fake.launches] == [launch.id]
+
+
+async def test_a_refusal_with_retry_after_is_retried() -> None:
+    fake = FakeHublaunch()
+    fake.refuse("rate_limited", status=429, retry_after_s=0)
+
+    async with LaunchClient(fake.url, transport=fake.transport) as client:
+        await client.launch(IMAGE)
+
+    assert [request.method for request in fake.requests] == ["POST", "POST"]
+
+
+async def test_a_launch_goes_through_the_queue_to_a_failure() -> None:
+    def play(launch: FakeLaunch) -> None:
+        launch.queue(2, 5, eta_s=30)
+
+    fake = FakeHublaunch(play=play)
+    positions = []
+    async with LaunchClient(fake.url, transport=fake.transport) as client:
+        launch = await client.launch(IMAGE, repo_url=REPO, extra_args={"cpu": 2})
+        events = []
+        async for event in client.follow(launch.id, on_position=lambda each: positions.append(each.position)):
+            events.append(event)
+            if event.message == "Accepted":
+                fake.launches[0].queue(1, 5)
+                fake.launches[0].report("Pulling the image", progress=20)
+                fake.launches[0].fail("image_pull_failed", title="The image could not be pulled")
+
+    assert fake.launches[0].request == {"image": IMAGE, "repo_url": REPO, "extra_args": {"cpu": 2}}
+    assert positions[-1] == 0
+    assert [(event.phase, event.progress) for event in events] == [("waiting", 0), ("launching", 20), ("failed", 20)]
+    assert str(events[-1].problem) == "The image could not be pulled."
+
+
+async def test_a_launch_that_has_ended_takes_no_more_events() -> None:
+    fake = FakeHublaunch()
+    async with LaunchClient(fake.url, transport=fake.transport) as client:
+        await client.launch(IMAGE)
+
+    with pytest.raises(ValueError, match="The launch has ended: it is ready"):
+        fake.launches[0].report("Pulling")
+
+
+async def test_a_service_that_is_down_is_unreachable() -> None:
+    fake = FakeHublaunch()
+    fake.is_down = True
+
+    async with LaunchClient(fake.url, transport=fake.transport, patience_s=0) as client:
+        with pytest.raises(Unreachable):
+            await client.launch(IMAGE)
