@@ -29,7 +29,7 @@ Each is a variable of the environment, or a line in `.env`; the environment wins
 them as `settings`, in lower case and without `LAUNCHER_`. An empty variable is as if it were not there. Lists are JSON
 or words with commas, objects are JSON. An invalid value stops startup with an error that names the variable, and so
 does a slip in a name (`LAUNCHER_ALOWED_IMAGES`); `hublaunch doctor` tells the same. Where the Hub itself starts
-hublaunch, some have [another default](hub-managed.md#what-the-hub-says-by-itself).
+hublaunch, some have [another default](hub-managed.md#settings-that-the-hub-provides).
 
 *secret* marks what belongs into a Secret rather than a ConfigMap, and into no file that others can read.
 """
