@@ -1,10 +1,8 @@
-"""The contract runs on the fake Hub, in each version that it can be, and on a real one.
+"""The contract runs on the fake Hub, in each version that it can imitate, and on a real one.
 
 The real one is this environment's JupyterHub, or that of the Python named by `HUBLAUNCH_TEST_HUB_PYTHON`.
 """
 
-import os
-import sys
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any
 from uuid import uuid4
@@ -12,21 +10,20 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.contract.contract_hub import SETTINGS, ContractHub
+from tests.contract.contract_hub import FAKE_VERSIONS, REAL_PYTHON, SETTINGS, ContractHub, numbers
 from tests.fakes.hub import FakeHub
 from tests.hubs.process import RealHub
 
 BASE_URL = "/jh/"
-_FAKES = ["6.1.1", "6.0.0", "5.5.4", "5.0.0", "4.1.6"]
 
 
 @pytest.fixture(scope="session")
 def real_hub() -> Iterator[RealHub]:
-    with RealHub(python=os.environ.get("HUBLAUNCH_TEST_HUB_PYTHON", sys.executable), base_url=BASE_URL) as hub:
+    with RealHub(python=REAL_PYTHON, base_url=BASE_URL) as hub:
         yield hub
 
 
-@pytest.fixture(params=[*_FAKES, pytest.param("real", marks=pytest.mark.real_hub)])
+@pytest.fixture(params=[*FAKE_VERSIONS, pytest.param("real", marks=pytest.mark.real_hub)])
 async def hub(request: pytest.FixtureRequest) -> AsyncGenerator[ContractHub]:
     if request.param == "real":
         real: RealHub = request.getfixturevalue("real_hub")
@@ -50,7 +47,7 @@ async def stranger(hub: ContractHub) -> AsyncGenerator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def username(hub: ContractHub) -> AsyncGenerator[str]:
-    """A name that nobody has; whoever gets it is gone after the test."""
+    """A free user name. A user created with it is deleted after the test."""
     name = f"contract-{uuid4().hex[:8]}"
     yield name
     await hub.configure(SETTINGS)
@@ -65,7 +62,7 @@ async def user(hub: ContractHub, username: str) -> str:
 
 
 def _client(url: str, token: str) -> httpx.AsyncClient:
-    """Without TLS, whose certificates cost more to load than most tests take."""
+    """Return a client without TLS, because loading certificates takes longer than most tests."""
     headers = {"Authorization": f"token {token}"} if token else {}
     return httpx.AsyncClient(base_url=f"{url}hub/api/", headers=headers, trust_env=False, verify=False, timeout=15)
 
@@ -81,7 +78,7 @@ async def _real(real: RealHub, api: httpx.AsyncClient) -> ContractHub:
         url=real.url,
         base_url=BASE_URL,
         token=real.api_token,
-        version=_numbers(version),
+        version=numbers(version),
         configure=configure,
     )
 
@@ -104,7 +101,3 @@ def _fake(fake: FakeHub, api: httpx.AsyncClient) -> ContractHub:
         version=fake.version_info,
         configure=configure,
     )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))

@@ -1,13 +1,23 @@
-"""A Hub as the contract sees it: plain HTTP, and the settings that both the fake and the real one know."""
+"""A Hub as the contract sees it: plain HTTP, and the settings that the fake and the real Hub share."""
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpx
 import pytest
+
+FAKE_VERSIONS = ("6.1.1", "6.0.0", "5.5.4", "5.0.0", "4.1.6")
+REAL_PYTHON = os.environ.get("HUBLAUNCH_TEST_HUB_PYTHON", sys.executable)
+"""The Python whose JupyterHub is the real one."""
+
+Version = tuple[int, ...]
 
 SETTINGS: Mapping[str, Any] = {
     "slow_spawn_timeout": 10,
@@ -21,6 +31,25 @@ SETTINGS: Mapping[str, Any] = {
 """Every setting that a test may change, with its value in all other tests."""
 
 
+def numbers(version: str) -> Version:
+    return tuple(int(part) for part in version.split("."))
+
+
+@cache
+def real_version() -> Version:
+    """Return the version of the real Hub without starting it."""
+    script = "from importlib.metadata import version; print(version('jupyterhub'))"
+    return numbers(subprocess.run([REAL_PYTHON, "-c", script], capture_output=True, text=True, check=True).stdout)
+
+
+def on_hubs(accepts: Callable[[Version], bool]) -> pytest.MarkDecorator:
+    """Run a test only on the Hubs, fake and real, whose version is accepted."""
+    hubs: list[Any] = [version for version in FAKE_VERSIONS if accepts(numbers(version))]
+    if accepts(real_version()):
+        hubs.append(pytest.param("real", marks=pytest.mark.real_hub))
+    return pytest.mark.parametrize("hub", hubs, indirect=True)
+
+
 @dataclass(kw_only=True)
 class ContractHub:
     api: httpx.AsyncClient
@@ -28,23 +57,19 @@ class ContractHub:
     url: str
     base_url: str
     token: str
-    version: tuple[int, ...]
+    version: Version
     configure: Callable[[Mapping[str, Any]], Awaitable[None]] = field(repr=False)
     """Change settings of `SETTINGS`."""
-
-    def skip_before(self, *version: int) -> None:
-        if self.version < version:
-            pytest.skip(f"Not so before JupyterHub {'.'.join(map(str, version))}")
 
     async def create(self, username: str) -> None:
         (await self.api.post(f"users/{username}")).raise_for_status()
 
     async def start(self, username: str, server_name: str = "", **plan: Any) -> httpx.Response:
-        """Start a server that goes as the `SpawnPlan` of these fields says."""
+        """Start a server whose spawn follows the `SpawnPlan` with these fields."""
         return await self.api.post(f"users/{username}/servers/{server_name}", json={"test_spawn": plan})
 
     async def start_in_background(self, username: str, server_name: str = "", **plan: Any) -> None:
-        """As on a Hub with `slow_spawn_timeout` 0: the POST is answered, the spawn goes on."""
+        """Start a server with `slow_spawn_timeout` 0: the POST is answered while the spawn continues."""
         await self.configure({"slow_spawn_timeout": 0})
         answer = await self.start(username, server_name, **plan)
         assert answer.status_code == 202, answer.text
@@ -58,29 +83,49 @@ class ContractHub:
         model: dict[str, Any] = answer.json()
         return model
 
+    async def server(self, username: str) -> dict[str, Any]:
+        """Return the model of the default server."""
+        server: dict[str, Any] = (await self.user(username))["servers"][""]
+        return server
+
+    async def all_servers(self, username: str) -> dict[str, object]:
+        """Return the models of all servers, stopped ones too."""
+        answer = await self.api.get(f"users/{username}?include_stopped_servers=1")
+        servers: dict[str, object] = answer.json()["servers"]
+        return servers
+
+    async def until_pending(self, username: str, pending: str | None) -> None:
+        """Poll until the default server is pending in this way; a real Hub sends no notice."""
+        async with asyncio.timeout(5):
+            while True:
+                servers = (await self.user(username))["servers"]
+                if servers and servers[""]["pending"] == pending:
+                    return
+                await asyncio.sleep(0.005)
+
     async def progress(self, username: str, server_name: str = "") -> httpx.Response:
-        """The whole stream; returns once it has ended."""
+        """Return the whole stream once it has ended."""
         return await self.api.get(f"users/{username}/servers/{server_name}/progress")
 
     async def clean_up(self, username: str) -> None:
-        """Stop whatever runs and delete the user, if there is one."""
+        """Stop all servers of the user and delete the user, if there is one."""
         answer = await self.api.get(f"users/{username}")
         for server_name in answer.json().get("servers", {}) if answer.status_code == 200 else {}:
             while (stopping := await self.stop(username, server_name)).status_code not in (204, 404):
                 if stopping.status_code == 400:
-                    await self.progress(username, server_name)  # before 5.1 the spawn has to end first
+                    await self.progress(username, server_name)  # before 5.1 the spawn must end first
                 await asyncio.sleep(0.05)
         await self.api.delete(f"users/{username}")
 
 
 def events(stream: httpx.Response | bytes) -> list[dict[str, Any]]:
-    """The events of a progress stream without its blank lines."""
+    """Return the events of a progress stream, without its blank lines."""
     content = stream if isinstance(stream, bytes) else stream.content
     return [json.loads(line.removeprefix(b"data: ")) for line in content.splitlines() if line]
 
 
 def error(answer: httpx.Response) -> tuple[int, str | None]:
-    """Status and message of an answer that is an error, told alike by its head and its body."""
+    """Return status and message of an error, whose head and body agree."""
     told = answer.json()
     assert set(told) == {"status", "message"}
     assert told["status"] == answer.status_code

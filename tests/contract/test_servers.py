@@ -1,10 +1,8 @@
-"""Starting and stopping servers."""
+"""Starting servers."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.contract.contract_hub import ContractHub, error
@@ -50,12 +48,12 @@ async def test_start_time_and_options_stay_the_same_until_the_next_start(hub: Co
     """By these hublaunch tells its own server from one that was started under the same name after it."""
     begun_at = datetime.now(UTC)
     await hub.start_in_background(user, seconds=0.2, messages=["first"])
-    pending = await _server(hub, user)
+    pending = await hub.server(user)
     await hub.progress(user)
-    ready = await _server(hub, user)
+    ready = await hub.server(user)
     await hub.stop(user)
     await hub.start(user, messages=["second"])
-    next_one = await _server(hub, user)
+    next_one = await hub.server(user)
 
     started_at, next_started_at = (datetime.fromisoformat(server["started"]) for server in (ready, next_one))
     assert ready["ready"]
@@ -175,83 +173,6 @@ async def test_version_6_has_an_endpoint_for_one_server(hub: ContractHub, user: 
         assert error(answer) == (405, "Method Not Allowed")
 
 
-# --- stopping ---------------------------------------------------------------------------------------------------------
-
-
-async def test_a_stopped_server_is_hidden_but_remembered(hub: ContractHub, user: str) -> None:
-    await hub.start(user)
-
-    answer = await hub.stop(user)
-
-    stopped = (await hub.api.get(f"users/{user}?include_stopped_servers=1")).json()["servers"][""]
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert (await hub.user(user))["servers"] == {}
-    assert (stopped["stopped"], stopped["ready"]) == (True, False)
-
-
-async def test_stopping_a_stopped_server_succeeds(hub: ContractHub, user: str) -> None:
-    answers = [await hub.stop(user) for _ in range(2)]
-
-    assert [answer.status_code for answer in answers] == [204, 204]
-
-
-async def test_a_slow_stop_answers_202_each_time(hub: ContractHub, user: str) -> None:
-    await hub.start(user, stop_seconds=0.5)
-    await hub.configure({"slow_stop_timeout": 0.1})
-
-    answers = [await hub.stop(user) for _ in range(2)]
-
-    assert [answer.status_code for answer in answers] == [202, 202]
-    assert (await hub.user(user))["pending"] == "stop"
-
-
-async def test_a_stop_interrupts_a_start_since_5_1(hub: ContractHub, user: str) -> None:
-    await hub.start_in_background(user, never=True)
-
-    answer = await hub.stop(user)
-
-    if hub.version >= (5, 1):
-        assert answer.status_code == 204
-        assert (await hub.user(user))["servers"] == {}
-    else:
-        assert error(answer) == (400, f"{user} is pending spawn, please wait")
-        assert (await hub.user(user))["pending"] == "spawn"
-
-
-async def test_an_interrupted_start_answers_with_an_error(hub: ContractHub, user: str) -> None:
-    hub.skip_before(5, 1)
-    start = asyncio.create_task(hub.start(user, never=True))
-    await _until_pending(hub, user, "spawn")
-
-    await hub.stop(user)
-
-    assert error(await start) == (500, "Internal Server Error")
-
-
-async def test_an_interrupted_start_looks_ready_for_a_while(hub: ContractHub, user: str) -> None:
-    hub.skip_before(5, 1)
-    await hub.start_in_background(user, never=True)
-    stop = asyncio.create_task(hub.stop(user))
-    await _until_pending(hub, user, None)
-
-    server = (await hub.user(user))["servers"][""]
-
-    assert server["ready"]
-    assert (await stop).status_code == 204
-
-
-async def test_the_first_of_two_interrupting_stops_may_get_an_error(hub: ContractHub, user: str) -> None:
-    hub.skip_before(5, 1)
-    await hub.start_in_background(user, never=True)
-    first = asyncio.create_task(hub.stop(user))
-    await _until_pending(hub, user, None)
-
-    second = await hub.stop(user)
-
-    assert second.status_code == 204
-    assert error(await first) == (500, "Internal Server Error")
-
-
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
@@ -289,109 +210,3 @@ async def test_too_many_servers_get_no_retry_after(hub: ContractHub, user: str) 
 async def _assert_untouched(hub: ContractHub, user: str) -> None:
     assert (await hub.user(user))["servers"] == {}
     assert error(await hub.progress(user)) == (400, f"{user} is not starting...")
-
-
-# --- named servers ----------------------------------------------------------------------------------------------------
-
-
-async def test_a_named_server_runs_beside_the_default_one(hub: ContractHub, user: str) -> None:
-    default = await hub.start(user)
-    named = await hub.start(user, "extra")
-
-    servers = (await hub.user(user))["servers"]
-    assert (default.status_code, named.status_code) == (201, 201)
-    assert set(servers) == {"", "extra"}
-    assert servers["extra"]["url"] == f"{hub.base_url}user/{user}/extra/"
-    assert servers["extra"]["progress_url"] == f"{hub.base_url}hub/api/users/{user}/servers/extra/progress"
-
-
-async def test_errors_name_the_named_server(hub: ContractHub, user: str) -> None:
-    await hub.start(user, "extra")
-
-    answer = await hub.start(user, "extra")
-
-    assert error(answer) == (400, f"{user}:extra is already running")
-
-
-async def test_a_stopped_named_server_is_remembered_until_it_is_removed(hub: ContractHub, user: str) -> None:
-    await hub.start(user, "extra")
-    await hub.stop(user, "extra")
-
-    remembered = await _all_servers(hub, user)
-    removal = await hub.api.request("DELETE", f"users/{user}/servers/extra", json={"remove": True})
-
-    assert "extra" in remembered
-    assert removal.status_code == 204
-    assert "extra" not in await _all_servers(hub, user)
-    assert error(await hub.stop(user, "extra")) == (404, f"{user} has no server named 'extra'")
-
-
-async def test_a_running_named_server_can_be_removed_with_one_request(hub: ContractHub, user: str) -> None:
-    await hub.start(user, "extra")
-
-    answer = await hub.api.request("DELETE", f"users/{user}/servers/extra", json={"remove": True})
-
-    assert answer.status_code == 204
-    assert "extra" not in await _all_servers(hub, user)
-
-
-async def test_the_default_server_cannot_be_removed(hub: ContractHub, user: str) -> None:
-    answer = await hub.api.request("DELETE", f"users/{user}/server", json={"remove": True})
-
-    assert error(answer) == (400, "Cannot delete the default server")
-
-
-@pytest.mark.parametrize("name", ["A-b", "x_y", "9lives", "a--b", "a" * 31])
-async def test_version_6_restricts_names_of_new_servers(hub: ContractHub, user: str, name: str) -> None:
-    answer = await hub.start(user, name)
-
-    if hub.version >= (6,):
-        assert error(answer) == (400, f"Invalid server_name: {name!r}")
-    else:
-        assert answer.status_code == 201
-
-
-async def test_every_version_refuses_a_slash_in_a_server_name(hub: ContractHub, user: str) -> None:
-    answer = await hub.start(user, "a%2Fb")
-
-    assert answer.status_code == 400
-
-
-async def test_named_servers_can_be_switched_off(hub: ContractHub, user: str) -> None:
-    await hub.configure({"allow_named_servers": False})
-
-    assert error(await hub.start(user, "extra")) == (400, "Named servers are not enabled.")
-    assert error(await hub.stop(user, "extra")) == (400, "Named servers are not enabled.")
-
-
-async def test_stopped_named_servers_count_against_the_limit(hub: ContractHub, user: str) -> None:
-    await hub.start(user, "first")
-    await hub.stop(user, "first")
-    await hub.configure({"named_server_limit_per_user": 1})
-
-    status, message = error(await hub.start(user, "second"))
-
-    assert status == 400
-    assert message is not None
-    assert message.startswith(f"User {user} already has the maximum of 1 named servers.")
-
-
-async def _server(hub: ContractHub, user: str) -> dict[str, Any]:
-    server: dict[str, Any] = (await hub.user(user))["servers"][""]
-    return server
-
-
-async def _all_servers(hub: ContractHub, user: str) -> dict[str, object]:
-    answer: httpx.Response = await hub.api.get(f"users/{user}?include_stopped_servers=1")
-    servers: dict[str, object] = answer.json()["servers"]
-    return servers
-
-
-async def _until_pending(hub: ContractHub, user: str, pending: str | None) -> None:
-    """A real Hub can only be asked."""
-    async with asyncio.timeout(5):
-        while True:
-            servers = (await hub.user(user))["servers"]
-            if servers and servers[""]["pending"] == pending:
-                return
-            await asyncio.sleep(0.005)
