@@ -1,16 +1,18 @@
-"""Generates documentation from the code: the settings, the tables of problems, and the OpenAPI document.
+"""The files generated from the code: settings, `.env.example`, the tables of problems, and the API as OpenAPI.
 
-`make docs` writes the files; a test checks that they are up to date.
+`make docs` writes them; a test compares them with the code.
 """
 
 import inspect
 import json
 import re
 import sys
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from helm.generate import secret_settings
@@ -18,34 +20,52 @@ from hublaunch.api.problems.types import HTTP_PROBLEMS, STATUS
 from hublaunch.launch.errors import HubError, LaunchError, SpawnError
 from hublaunch.launch.model import Problem
 from hublaunch.main import create_app
-from hublaunch.settings import PREFIX, Settings
+from hublaunch.settings import HUB_VARIABLES, PREFIX, TOPICS, Settings
 
 DOCS = Path(__file__).parent
 _INTRODUCTION = """# Settings
 
-*Made from [the settings' code](../app/hublaunch/settings/__init__.py) by `make docs`; change it there.*
+*Made from [the settings' code](../app/hublaunch/settings/topics) by `make docs`; change it there.*
 
+<<<<<<< HEAD
 Each is a variable of the environment, or a line in `.env`; the environment wins. The [chart](../helm/README.md) has
 them as `settings`, in lower case and without `LAUNCHER_`. An empty variable is as if it were not there. Lists are JSON
 or words with commas, objects are JSON. An invalid value stops startup with an error that names the variable, and so
 does a slip in a name (`LAUNCHER_ALOWED_IMAGES`); `hublaunch doctor` tells the same. Where the Hub itself starts
 hublaunch, some have [another default](hub-managed.md#settings-that-the-hub-provides).
+=======
+Each setting is an environment variable, or a line in `.env`; the environment wins. The [chart](../helm/README.md) has
+them under `settings`, in lower case and without `LAUNCHER_`. An empty variable counts as not set. Lists are JSON, or
+words separated by commas; objects are JSON. An invalid value stops startup with an error that names the variable, and
+so does a misspelled name (`LAUNCHER_ALOWED_IMAGES`); `hublaunch doctor` reports both. If JupyterHub starts hublaunch,
+some defaults [come from the Hub](hub-managed.md#what-the-hub-says-by-itself).
+>>>>>>> bd41e40 (Settings by topic, with one description each; .env.example is generated from them)
 
-*secret* marks what belongs into a Secret rather than a ConfigMap, and into no file that others can read.
+*secret* marks a setting that belongs into a Secret rather than a ConfigMap, and into no file that others can read.
 """
+_ENV_INTRODUCTION = """# Settings of hublaunch, made from app/hublaunch/settings/topics by `make docs`.
+# Copy this file to .env and change it; environment variables win over it.
+# A commented line shows the default, unless it is marked as an example. Lists are JSON, or words separated by commas.
+"""
+_TO_SET = ("hub_url", "hub_api_token", "allowed_images")
+"""Settings that every operator has to set."""
 _KINDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 _FORMATS = {"file-path": "file", "path": "file"}
 _BOUNDS = {"minimum": "at least {}", "exclusiveMinimum": "above {}", "maximum": "at most {}"}
 
 
 def generated() -> dict[Path, str]:
-    """The text that each generated file must have."""
-    pages = {"settings.md": _settings(), "openapi.json": _openapi(), "failures.md": _failures()}
-    return {DOCS / name: text for name, text in pages.items()}
+    """Return the text that each generated file must have."""
+    return {
+        DOCS / "settings.md": _settings(),
+        DOCS.parent / ".env.example": _env_example(),
+        DOCS / "openapi.json": _openapi(),
+        DOCS / "failures.md": _failures(),
+    }
 
 
 def _openapi() -> str:
-    """The API with every path that a setting can switch on."""
+    """Return the API with every path that a setting can switch on."""
     settings = Settings(
         hub_url="https://hub.example.org",
         hub_api_token="t" * 32,
@@ -82,31 +102,62 @@ def _rows(problems: Iterable[tuple[int | None, Problem | type[LaunchError]]]) ->
 def _settings() -> str:
     described, secret = Settings.model_json_schema()["properties"], secret_settings()
     parts = [_INTRODUCTION]
-    for heading, names in _groups():
-        rows = [_row(name, Settings.model_fields[name], described[name], is_secret=name in secret) for name in names]
+    for topic in TOPICS:
+        heading, pages = _heading(topic)
+        links = f"\nSee {', '.join(f'[{page}]({page})' for page in pages)}.\n" if pages else ""
+        rows = [
+            _row(name, field, described[name], is_secret=name in secret) for name, field in topic.model_fields.items()
+        ]
         parts.append(
-            "\n".join([f"## {heading}", "", "| setting | value | default | |", "|---|---|---|---|", *rows, ""])
+            "\n".join([f"## {heading}", links, "| setting | value | default | |", "|---|---|---|---|", *rows, ""])
         )
     return "\n".join(parts)
 
 
-def _groups() -> Generator[tuple[str, Sequence[str]]]:
-    """The settings as the class has them, under the headings that its comments are."""
-    for part in re.split(r"^ *# --- ", inspect.getsource(Settings), flags=re.MULTILINE)[1:]:
-        heading, _, body = part.partition(" ---\n")
-        names = re.findall(r"^    (\w+): ", body, flags=re.MULTILINE)
-        yield heading[0].upper() + heading[1:], [name for name in names if name in Settings.model_fields]
+def _heading(topic: type[BaseModel]) -> tuple[str, list[str]]:
+    """Return the heading of a topic, and the pages that its docstring names."""
+    heading, _, pages = (inspect.getdoc(topic) or "").rstrip(".").partition(": ")
+    return heading, [page.removeprefix("docs/") for page in pages.split(", ") if page]
 
 
 def _row(name: str, field: FieldInfo, told: Mapping[str, Any], *, is_secret: bool) -> str:
-    default = "*needed*" if field.is_required() else _code(_written(field.default))
+    default = "*required*" if field.is_required() else _code(_written(field.default))
     value = _value(told) + (", *secret*" if is_secret else "")
-    title = (field.title or "").replace("|", "\\|")
-    return f"| `{PREFIX}{name.upper()}` | {value} | {default} | {title} |"
+    text = re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", _description(name, field)).replace("|", "\\|")
+    if example := _example(field):
+        text += f" Example: {_code(example)}"
+    return f"| `{PREFIX}{name.upper()}` | {value} | {default} | {text} |"
+
+
+def _description(name: str, field: FieldInfo) -> str:
+    description = field.description or ""
+    if variable := HUB_VARIABLES.get(name):
+        description += f" The default under JupyterHub is {variable}."
+    return description
+
+
+def _example(field: FieldInfo) -> str:
+    return str(field.examples[0]) if field.examples else ""
+
+
+def _env_example() -> str:
+    lines = [_ENV_INTRODUCTION]
+    for topic in TOPICS:
+        heading, pages = _heading(topic)
+        see = f": {', '.join(f'docs/{page}' for page in pages)}" if pages else ""
+        lines.append(f"# --- {heading}{see} ---\n")
+        for name, field in topic.model_fields.items():
+            default = "" if field.is_required() else _written(field.default)
+            shown, mark = default or _example(field), "" if name in _TO_SET else "# "
+            text = _description(name, field) + (" For\N{NO-BREAK SPACE}example:" if mark and shown != default else "")
+            described = fill(text, 118, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+            described = described.replace("\N{NO-BREAK SPACE}", " ")
+            lines.append(f"{described}\n{mark}{PREFIX}{name.upper()}={shown}\n")
+    return "\n".join(lines)
 
 
 def _value(told: Mapping[str, Any]) -> str:
-    """What may stand there, with its bounds."""
+    """Return the kind of value, with its bounds."""
     kind = next(one for one in told.get("anyOf", [told]) if one.get("type") != "null")
     if "prefixItems" in kind:
         return "`NUMBER/SECONDS` or `off`"
@@ -123,7 +174,7 @@ def _value(told: Mapping[str, Any]) -> str:
 
 
 def _written(default: object) -> str:
-    """A default as one would write it into `.env`."""
+    """Return a default as `.env` has it."""
     match default:
         case None:
             text = ""
@@ -147,7 +198,7 @@ def _code(text: str) -> str:
 
 
 def main() -> None:
-    """Write what is not up to date, and name it."""
+    """Write the files that are out of date, and print their names."""
     for path, text in generated().items():
         if not path.exists() or path.read_text() != text:
             path.write_text(text)

@@ -1,6 +1,6 @@
-"""What of the chart is made from elsewhere: the schema of the settings, the Hub's check of images, the README's table.
+"""The generated files of the chart: the schema of the settings, the Hub's check of images, the README's table.
 
-`make chart` writes it; a test holds the files to it.
+`make chart` writes them; a test compares them with the code.
 """
 
 import json
@@ -18,14 +18,15 @@ from hublaunch.settings import PREFIX, Settings
 CHART = Path(__file__).parent
 DOCS = CHART.parent / "docs"
 COPIED = ("alerts.yaml", "grafana.json")
-"""Files of `docs/` that a chart can only have as its own."""
+"""Files of `docs/` of which the chart needs a copy of its own."""
 _SECRET_IN_PART = frozenset({"database_url"})
-"""Settings with a secret in them, besides those that are one as a whole."""
+"""Settings that can contain a secret, besides those that are secrets."""
+_LEFT_OUT = frozenset({"default", "description", "examples", "format", "title", "writeOnly"})
 _BEGIN, _END = "<!-- values: `make chart` writes what follows -->", "<!-- end of the values -->"
 
 
 def generated() -> dict[Path, str]:
-    """The text that each generated file must have."""
+    """Return the text that each generated file must have."""
     copies = {CHART / "files" / name: (DOCS / name).read_text() for name in COPIED}
     secret = json.dumps(sorted(secret_settings())) + "\n"
     schema, readme = CHART / "values.schema.json", CHART / "README.md"
@@ -39,7 +40,7 @@ def generated() -> dict[Path, str]:
 
 
 def secret_settings() -> frozenset[str]:
-    """The names of settings that belong into a Secret."""
+    """Return the names of the settings that belong into a Secret."""
     return frozenset(name for name, told in _settings() if name in _SECRET_IN_PART or "writeOnly" in json.dumps(told))
 
 
@@ -49,13 +50,13 @@ def _settings() -> Iterable[tuple[str, Mapping[str, Any]]]:
 
 
 def _schema(text: str) -> str:
-    """The schema with every setting of the class in it; the rest of it is written by hand."""
+    """Return the schema with every setting in it; the rest of the schema is written by hand."""
     schema = json.loads(text)
     public, secret = {}, {}
     for name, told in _settings():
         if name in secret_settings():
             secret[name] = _value(name, told)
-            # Let through, so that the chart itself can say where it belongs.
+            # Accepted here, so that the chart itself can say where it belongs.
             public[name] = {"description": f"Secret: belongs into secretSettings.{name}, or an existingSecret."}
         else:
             public[name] = _value(name, told)
@@ -65,22 +66,20 @@ def _schema(text: str) -> str:
 
 
 def _value(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
-    """What the schema says of one setting: as the class does, and null, which means not set."""
-    title = Settings.model_fields[name].title or ""
+    """Return the schema of one setting: its type, or null, which means not set."""
+    description = Settings.model_fields[name].description or ""
     kind = next(one for one in told.get("anyOf", [told]) if one.get("type") != "null")
-    if "prefixItems" in kind:  # what has parts of its own is written as text, such as 600/60
+    if "prefixItems" in kind:  # written as text, such as 600/60
         kind = {"type": "string"}
-    value: dict[str, Any] = {
-        key: _plain(given) for key, given in kind.items() if key not in ("default", "title", "format", "writeOnly")
-    }
+    value: dict[str, Any] = {key: _plain(given) for key, given in kind.items() if key not in _LEFT_OUT}
     value["type"] = [value["type"], "null"]
     if "enum" in value:
         value["enum"] = [*value["enum"], None]
-    return {"description": f"{PREFIX}{name.upper()}: {title}", **value}
+    return {"description": f"{PREFIX}{name.upper()}: {description}", **value}
 
 
 def _plain(given: object) -> object:
-    """Without formats, which validators read in different ways; hublaunch looks at them itself."""
+    """Return the schema without formats, which validators read in different ways; hublaunch checks them itself."""
     if not isinstance(given, dict):
         return given
     if "anyOf" in given:
@@ -96,9 +95,9 @@ def _readme(text: str, values: str) -> str:
 
 
 def _rows(text: str) -> Generator[tuple[str, str, str]]:
-    """Each value that has no values below it, or a comment: its path, its default, the comment above it.
+    """Yield the path, the default and the comment of each value that has a comment or no values below it.
 
-    Of values with a comment and others below them the default is left out.
+    A value with a comment and values below it has `…` as its default.
     """
     values, path, comment = yaml.safe_load(text), list[tuple[int, str]](), list[str]()
     for line in text.splitlines():
@@ -119,7 +118,7 @@ def _rows(text: str) -> Generator[tuple[str, str, str]]:
 
 
 def main() -> None:
-    """Write what is not up to date, and name it."""
+    """Write the files that are out of date, and print their names."""
     for path, text in generated().items():
         if not path.exists() or path.read_text() != text:
             path.parent.mkdir(exist_ok=True)

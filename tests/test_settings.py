@@ -1,4 +1,4 @@
-"""Settings: where they come from, and what is said of bad ones."""
+"""Settings: where they come from, and the errors for bad ones."""
 
 import re
 from pathlib import Path
@@ -17,38 +17,31 @@ def given(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_env_example_names_every_setting_and_nothing_else() -> None:
+def test_the_defaults_that_env_example_shows_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / ".env.example").read_text()
-
-    named = re.findall(r"^(?:# )?(LAUNCHER_[A-Z_]+)=", text, flags=re.MULTILINE)
-
-    assert sorted(named) == sorted(f"LAUNCHER_{name.upper()}" for name in Settings.model_fields)
-
-
-def test_env_example_shows_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = dict(re.findall(r"^# (LAUNCHER_[A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.MULTILINE))
-    examples = {
-        "LAUNCHER_HUB_URL_LOCAL",
-        "LAUNCHER_PROXY_URL",
-        "LAUNCHER_PUBLIC_URL",
-        "LAUNCHER_HUB_CA_FILE",
-        "LAUNCHER_PRE_LAUNCH_HOOK",
-        "LAUNCHER_TRUSTED_PROXIES",
-        "LAUNCHER_CORS_ORIGINS",
-        "LAUNCHER_OAUTH_CLIENT_ID",
-        "LAUNCHER_API_KEYS_FILE",
-        "LAUNCHER_LIMITS_FILE",
-        "LAUNCHER_OAUTH_CALLBACK_URL",
-        "LAUNCHER_METRICS_PORT",
-        "LAUNCHER_AUDIT_LOG",
-        "LAUNCHER_TRACES_URL",
+    shown = {
+        name: value
+        for above, name, value in re.findall(r"^(.*)\n# (LAUNCHER_[A-Z_]+)=(.*)$", text, flags=re.MULTILINE)
+        if not above.endswith("For example:")
     }
     given(monkeypatch)
     by_default = load_settings()
 
-    given(monkeypatch, **{name: value for name, value in shown.items() if name not in examples})
+    given(monkeypatch, **shown)
 
+    assert len(shown) > 30
     assert load_settings() == by_default
+
+
+def test_the_examples_are_valid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fields = Settings.model_fields.items()
+    examples = {f"LAUNCHER_{name.upper()}": str(field.examples[0]) for name, field in fields if field.examples}
+    for name in ("HUB_CA_FILE", "HUB_CERT_FILE", "HUB_KEY_FILE"):
+        assert examples.pop(f"LAUNCHER_{name}")
+    examples["LAUNCHER_PRE_LAUNCH_HOOK"] = "os.path.join"
+    given(monkeypatch, **examples)
+
+    assert load_settings().limits_file == Path("limits.yaml")
 
 
 def test_a_launcher_variable_wins_over_the_hubs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +73,7 @@ def test_a_prefix_is_percent_encoded_as_in_urls(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize(
     "value", ["/a/../b", "/a//b", "/a%2Fb", "/50%", "/a?b", "/a#b", "/{a}", "/a\\b", "/%0A", "/%ff"]
 )
-def test_a_prefix_that_no_url_path_is_stops_the_start(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_a_prefix_that_is_not_a_url_path_stops_startup(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     given(monkeypatch, LAUNCHER_PREFIX=value)
 
     with pytest.raises(SettingsFault, match="LAUNCHER_PREFIX: must be a path such as /services/launcher/"):
@@ -94,7 +87,7 @@ def test_dotenv_wins_over_the_hubs_variables(monkeypatch: pytest.MonkeyPatch, tm
     assert load_settings().hub_api_token.get_secret_value() == "d" * 32
 
 
-def test_what_the_hub_gives_its_services_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variables_of_a_hub_service_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "JUPYTERHUB_API_TOKEN": "h" * 32,
         "JUPYTERHUB_API_URL": "http://127.0.0.1:8081/base/hub/api",
@@ -115,7 +108,7 @@ def test_what_the_hub_gives_its_services_is_enough(monkeypatch: pytest.MonkeyPat
     assert settings.named_server_limit_per_user == 3
 
 
-def test_the_api_is_looked_for_below_the_hub_url_if_nothing_else_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_api_is_below_the_hub_url_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, LAUNCHER_HUB_URL="https://hub.example.org/base")
 
     settings = load_settings()
@@ -131,7 +124,7 @@ def test_lists_are_json_or_words_with_commas(monkeypatch: pytest.MonkeyPatch, te
     assert load_settings().allowed_images == ("quay.io/*", "python:3.*")
 
 
-def test_images_of_groups_are_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_group_images_are_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, LAUNCHER_GROUP_ALLOWED_IMAGES='{"gpu": ["quay.io/gpu/*", "python"], "none": []}')
 
     assert load_settings().group_allowed_images == {"gpu": ("quay.io/gpu/*", "python"), "none": ()}
@@ -143,7 +136,7 @@ def test_no_image_is_allowed_by_default(monkeypatch: pytest.MonkeyPatch) -> None
     assert load_settings().allowed_images == ()
 
 
-def test_missing_variables_are_named_one_sentence_each() -> None:
+def test_each_missing_variable_has_a_sentence() -> None:
     with pytest.raises(SettingsFault) as fault:
         load_settings()
 
@@ -188,7 +181,7 @@ def test_missing_variables_are_named_one_sentence_each() -> None:
         ("LAUNCHER_HUB_CA_FILE", "/no/secret-word", "does not point to a file"),
     ],
 )
-def test_a_bad_value_ends_in_one_sentence_that_names_the_variable_and_not_the_value(
+def test_the_error_for_a_bad_value_names_the_variable_and_not_the_value(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
 ) -> None:
     given(monkeypatch, **{name: value})
@@ -202,7 +195,7 @@ def test_a_bad_value_ends_in_one_sentence_that_names_the_variable_and_not_the_va
     assert "secret-word" not in str(fault.value)
 
 
-def test_secrets_do_not_show_in_the_settings_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_repr_of_settings_shows_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, LAUNCHER_SECRET_KEY="k" * 40)
 
     shown = repr(load_settings())
@@ -230,7 +223,7 @@ def test_the_hubs_host_is_a_known_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().known_hosts == {"hub.example.org", "services.hub.example.org", "launcher", "[::1]"}
 
 
-def test_the_host_that_the_hub_gives_a_service_is_a_known_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_subdomain_of_a_hub_service_is_a_known_host(monkeypatch: pytest.MonkeyPatch) -> None:
     own = "https://hublaunch--service.hub.example.org/services/hublaunch/"
     given(monkeypatch, LAUNCHER_HUB_URL="https://hub.example.org/", JUPYTERHUB_PUBLIC_URL=own)
 
@@ -240,7 +233,7 @@ def test_the_host_that_the_hub_gives_a_service_is_a_known_host(monkeypatch: pyte
 @pytest.mark.parametrize(
     ("text", "rate"), [("600/60", (600, 60)), ("1/86400", (1, 86400)), ("1000000/1", (1_000_000, 1)), ("off", None)]
 )
-def test_a_rate_is_a_number_in_so_many_seconds_or_off(
+def test_a_rate_is_a_number_per_seconds_or_off(
     monkeypatch: pytest.MonkeyPatch, text: str, rate: tuple[int, int] | None
 ) -> None:
     given(monkeypatch, LAUNCHER_RATE_LIMIT_CALLER=text, LAUNCHER_RATE_LIMITS=f'{{"key:*": "{text}"}}')
@@ -253,7 +246,7 @@ def test_a_rate_is_a_number_in_so_many_seconds_or_off(
 @pytest.mark.parametrize(
     "text", ["60", "0/60", "60/0", "1.5/60", "-1/60", "60/60s", "1000001/60", "1/86401", "no", "٣/٣"]
 )
-def test_what_is_no_rate_is_said_to_be_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_an_invalid_rate_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     given(monkeypatch, LAUNCHER_RATE_LIMIT_CALLER=text)
 
     with pytest.raises(SettingsFault, match="LAUNCHER_RATE_LIMIT_CALLER: must be NUMBER/SECONDS"):
@@ -261,7 +254,7 @@ def test_what_is_no_rate_is_said_to_be_none(monkeypatch: pytest.MonkeyPatch, tex
 
 
 @pytest.mark.parametrize("text", ['{"key:*": "fast"}', '["600/60"]', "600/60"])
-def test_rates_of_their_own_are_an_object_of_rates(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_rate_limits_must_be_an_object_of_rates(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     given(monkeypatch, LAUNCHER_RATE_LIMITS=text)
 
     with pytest.raises(SettingsFault, match="LAUNCHER_RATE_LIMITS: "):
@@ -277,7 +270,7 @@ def test_rates_of_their_own_are_an_object_of_rates(monkeypatch: pytest.MonkeyPat
         ("LAUNCHER_LAUNCH_TIMEOUT_S", "LAUNCHER_LAUNCH_TIMEOUT"),
     ],
 )
-def test_a_slip_in_the_name_of_a_setting_is_refused_with_the_name_that_was_meant(
+def test_a_misspelled_setting_is_refused_with_the_correct_name(
     monkeypatch: pytest.MonkeyPatch, name: str, meant: str
 ) -> None:
     given(monkeypatch, **{name: "1"})
@@ -286,7 +279,7 @@ def test_a_slip_in_the_name_of_a_setting_is_refused_with_the_name_that_was_meant
         load_settings()
 
 
-def test_a_slip_is_told_before_what_it_leaves_unset_and_in_the_file_too(tmp_path: Path) -> None:
+def test_a_misspelled_name_in_the_env_file_is_reported_before_the_missing_setting(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(
         "LAUNCHER_HUB_TOKEN=0123456789\nOTHER=1\nLAUNCHER_HUB_URL=https://hub.example.org/\n"
     )
@@ -299,7 +292,7 @@ def test_a_slip_is_told_before_what_it_leaves_unset_and_in_the_file_too(tmp_path
     assert "LAUNCHER_HUB_API_TOKEN is not set" in unset
 
 
-def test_variables_that_are_like_no_setting_are_listed_without_the_service_links_of_kubernetes(
+def test_unknown_variables_are_listed_without_kubernetes_service_links(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     links = {

@@ -1,5 +1,7 @@
 """The service as an ASGI app: `uvicorn --factory hublaunch.main:create_app`."""
 
+from importlib.metadata import version
+
 import httpx
 from fastapi import FastAPI
 
@@ -34,7 +36,7 @@ def create_app(
     app = FastAPI(
         title="hublaunch",
         summary="Launch-as-a-service for JupyterHub.",
-        version="0.1.0",
+        version=version("hublaunch"),
         docs_url=None,
         openapi_url=f"{prefix}/openapi.json",
         redoc_url=None,

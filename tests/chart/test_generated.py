@@ -1,5 +1,6 @@
-"""What of the chart is made from elsewhere is up to date. Needs no helm."""
+"""The generated files of the chart are up to date. Needs no helm."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,10 @@ def test_the_chart_and_the_image_have_the_version_of_the_project() -> None:
 
     assert f'version = "{chart["appVersion"]}"' in (CHART.parent / "pyproject.toml").read_text()
     assert f'image.version="{chart["appVersion"]}"' in (CHART.parent / "Dockerfile").read_text()
+
+
+def test_the_chart_and_the_image_have_the_version_of_the_package() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert (chart["version"], chart["appVersion"]) == (version("hublaunch"), version("hublaunch"))
+    assert f'image.version="{version("hublaunch")}"' in (CHART.parent / "Dockerfile").read_text()

@@ -1,0 +1,54 @@
+"""Where launches are kept, for how long, and what seals their tokens."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
+
+from hublaunch.settings.types import AS_WORDS
+
+
+class DatabaseSettings(BaseModel):
+    """The database: docs/replicas.md."""
+
+    database_url: str = Field(
+        "sqlite:///hublaunch.sqlite",
+        description="Database of the launches: sqlite:///FILE for one process, or "
+        "postgresql+psycopg://user:password@host/database for several replicas.",
+    )
+    min_free_space: int = Field(
+        100,
+        ge=0,
+        description="MiB of free disk space below which a SQLite database accepts no launch; 0 turns the check off.",
+    )
+    lease_s: float = Field(
+        15, ge=1, description="Seconds without a heartbeat before another process takes over a launch."
+    )
+    idempotency_ttl: float = Field(
+        86400,
+        ge=0,
+        description="Seconds for which a request repeated with its Idempotency-Key gets the same launch. While that "
+        "launch is in progress, it always does.",
+    )
+    retention: float = Field(
+        2592000,
+        gt=0,
+        description="Seconds from its acceptance for which an ended launch is kept; the default is 30 days.",
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="Secret that seals stored tokens and signs launch secrets, the same for all replicas. With SQLite "
+        "it is created beside the file (mode 0600) if not set.",
+    )
+    old_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, AS_WORDS] = Field(
+        (),
+        description="Earlier secret keys, after a rotation. They open what they sealed, and seal nothing new.",
+    )
+
+    @field_validator("retention")
+    @classmethod
+    def _retention(cls, value: float, known: ValidationInfo) -> float:
+        if value < known.data.get("idempotency_ttl", 0):
+            raise ValueError("must not be shorter than LAUNCHER_IDEMPOTENCY_TTL, or a key would be forgotten too soon")
+        return value
