@@ -174,15 +174,15 @@ def _figures(evidence: Evidence, late: Mapping[int, int]) -> Mapping[str, float 
         "ready after, max s": _quantile(ready, 1),
         "all over after s": round(evidence.ended_at - min(one.clicked_at for one in seen), 1),
         "most pending at the Hub": evidence.report["most_pending"],
-        "watchers told a position": sum(any(one.visits) for one in seen) or None,
-        "highest position told": max(places, default=None),
+        "followers that saw a position": sum(any(one.visits) for one in seen) or None,
+        "highest position seen": max(places, default=None),
         "rises as others came": sum(has_reason for one in seen for _, has_reason in _rises(one, evidence))
         if places
         else None,
-        "wait of who clicked once, p50 s": _quantile(of_one, 0.5),
-        "wait of who clicked once, max s": _quantile(of_one, 1),
-        f"wait of who clicked {clicks[heavy]} times, p50 s": _quantile(of_heavy, 0.5),
-        f"wait of who clicked {clicks[heavy]} times, max s": _quantile(of_heavy, 1),
+        "wait after one click, p50 s": _quantile(of_one, 0.5),
+        "wait after one click, max s": _quantile(of_one, 1),
+        f"wait after {clicks[heavy]} clicks, p50 s": _quantile(of_heavy, 0.5),
+        f"wait after {clicks[heavy]} clicks, max s": _quantile(of_heavy, 1),
         "slots beyond the fair share, most": max(0, *late.values()) if late else None,
     }
 
