@@ -27,19 +27,11 @@ _INTRODUCTION = """# Settings
 
 *Made from [the settings' code](../app/hublaunch/settings/topics) by `make docs`; change it there.*
 
-<<<<<<< HEAD
-Each is a variable of the environment, or a line in `.env`; the environment wins. The [chart](../helm/README.md) has
-them as `settings`, in lower case and without `LAUNCHER_`. An empty variable is as if it were not there. Lists are JSON
-or words with commas, objects are JSON. An invalid value stops startup with an error that names the variable, and so
-does a slip in a name (`LAUNCHER_ALOWED_IMAGES`); `hublaunch doctor` tells the same. Where the Hub itself starts
-hublaunch, some have [another default](hub-managed.md#settings-that-the-hub-provides).
-=======
 Each setting is an environment variable, or a line in `.env`; the environment wins. The [chart](../helm/README.md) has
 them under `settings`, in lower case and without `LAUNCHER_`. An empty variable counts as not set. Lists are JSON, or
 words separated by commas; objects are JSON. An invalid value stops startup with an error that names the variable, and
 so does a misspelled name (`LAUNCHER_ALOWED_IMAGES`); `hublaunch doctor` reports both. If JupyterHub starts hublaunch,
-some defaults [come from the Hub](hub-managed.md#what-the-hub-says-by-itself).
->>>>>>> bd41e40 (Settings by topic, with one description each; .env.example is generated from them)
+some defaults [come from the Hub](hub-managed.md#settings-that-the-hub-provides).
 
 *secret* marks a setting that belongs into a Secret rather than a ConfigMap, and into no file that others can read.
 """
