@@ -17,7 +17,7 @@ from benchmarks.figures import Figure, by_turns
 from benchmarks.launches import service
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status, Step
-from hublaunch.launch.ports import Wanted
+from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
@@ -73,16 +73,16 @@ async def _in_queue(kind: str) -> list[Figure]:
             async with _store(url) as store:
                 numbers = count()
                 for number in islice(numbers, waiting):
-                    await store.accept(_launch(number))
+                    await store.intake.accept(_launch(number))
 
                 async def admit(numbers: Iterator[int] = numbers, waiting: int = waiting) -> None:
                     number = next(numbers)
                     most = number - waiting + 1
-                    assert len((await store.admit(most=most, weight=_same, guard=_GUARD)).admitted) == 1
-                    await store.accept(_launch(number))
+                    assert len((await store.queue.admit(most=most, weight=_same, guard=_GUARD)).admitted) == 1
+                    await store.intake.accept(_launch(number))
 
                 async def look() -> None:
-                    await store.queue(weight=_same, lately_s=600)
+                    await store.queue.positions(weight=_same, lately_s=600)
 
                 figures += [
                     await _timed(f"{kind}: one comes, one is admitted, {waiting} in the queue", admit, times=10),
@@ -107,29 +107,29 @@ async def _history(kind: str) -> list[Figure]:
 async def _with_history(store: SqlLaunchStore, before: str, after: str) -> list[Figure]:
     numbers = count()
     caller = Caller(kind="key", key="caller-7")
-    (known, *_) = await store.launches(Wanted(caller=caller), limit=1)
+    (known, *_) = await store.log.launches(LaunchFilter(caller=caller), limit=1)
 
     async def write() -> None:
         launch = _launch(next(numbers))
-        await store.accept(launch)
-        await store.append(launch, _WAITING)
-        await store.append(launch, _FAILED)
+        await store.intake.accept(launch)
+        await store.log.append(launch, _WAITING)
+        await store.log.append(launch, _FAILED)
 
     async def follow() -> None:
-        feed = Feed(store, idle_s=60)
+        feed = Feed(store.log, idle_s=60)
         assert [events async for events in feed.follow(known.id)]
 
     async def list_own() -> None:
-        assert len(await store.launches(Wanted(caller=caller), limit=PAGE)) > 0
+        assert len(await store.log.launches(LaunchFilter(caller=caller), limit=PAGE)) > 0
 
     async def list_all() -> None:
-        assert len(await store.launches(Wanted(), limit=PAGE)) == PAGE
+        assert len(await store.log.launches(LaunchFilter(), limit=PAGE)) == PAGE
 
     async def look() -> None:
-        await store.capacity(guard=_GUARD, most=50)
+        await store.queue.capacity(guard=_GUARD, most=50)
 
     async def remove() -> None:
-        assert await store.remove_old(older_than_s=AGE.total_seconds() - 3600, limit=REMOVED_AT_ONCE) > 0
+        assert await store.history.remove_old(older_than_s=AGE.total_seconds() - 3600, limit=REMOVED_AT_ONCE) > 0
 
     return [
         await _timed(f"{before}accept, and two events{after}", write),
@@ -145,10 +145,10 @@ async def _copy(store: SqlLaunchStore, url: str, copies: int) -> None:
     """So many old launches that failed, all like one that went through the store."""
     at = datetime.now(UTC) - AGE
     launch = _launch(0, at=at)
-    await store.accept(launch)
-    await store.append(launch, _WAITING)
-    await store.append(launch, _FAILED)
-    await store.mark_cleaned(launch, launch.attempt)
+    await store.intake.accept(launch)
+    await store.log.append(launch, _WAITING)
+    await store.log.append(launch, _FAILED)
+    await store.upkeep.mark_cleaned(launch, launch.attempt)
     values = {"id": str(ULID.from_datetime(at))[:10], "launch": launch.id, "copies": copies}
     engine = create_engine(url)
     with engine.begin() as connection:
@@ -178,16 +178,16 @@ async def _events(kind: str) -> list[Figure]:
         async with _store(url) as store:
             for events in EVENTS:
                 launch = _launch(events)
-                await store.accept(launch)
+                await store.intake.accept(launch)
                 for _ in range(events - 1):
-                    await store.append(launch, _WAITING)
+                    await store.log.append(launch, _WAITING)
                 _settle(url)
 
                 async def append(launch: Launch = launch) -> None:
-                    await store.append(launch, _WAITING)
+                    await store.log.append(launch, _WAITING)
 
                 async def follow(launch: Launch = launch) -> None:
-                    feed = Feed(store, idle_s=60)
+                    feed = Feed(store.log, idle_s=60)
                     async for news in feed.follow(launch.id):
                         assert news
                         return

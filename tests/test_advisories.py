@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from hublaunch.hub.client import HubClient
-from hublaunch.launch.ports import Wanted
+from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.messages import MESSAGE_MAX
 from hublaunch.settings import Settings
 from tests.cli.test_serve import SERVERS, environment
@@ -95,7 +95,7 @@ async def test_coder_ghsa_m3cr_vc2j_pm27_and_nbgitpuller_cve_2021_39160_no_link_
     for method in ("GET", "HEAD", "OPTIONS"):
         await service.http.request(method, path + query)
 
-    assert await service.state["web"].service.page(Wanted(), limit=1) == []
+    assert await service.state["web"].service.page(LaunchFilter(), limit=1) == []
     assert hub.count("user_created") == 0
 
 

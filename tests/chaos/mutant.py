@@ -10,5 +10,5 @@ from unittest import mock
 from hublaunch.cli import main
 
 if __name__ == "__main__":
-    with mock.patch("hublaunch.store.writes.check_fence", autospec=True, return_value=None):
+    with mock.patch("hublaunch.store.append.check_fence", autospec=True, return_value=None):
         main()

@@ -91,9 +91,9 @@ async def test_of_launches_that_somebody_else_has_taken_over(
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with launching(hub, client, store) as core:
         launches = [await start(core) for _ in range(2)]
-        await store.release()
-        store._lease = replace(store._lease, owner="somebody else")
-        await store.adopt(limit=9)
+        await store.ownership.release()
+        store.ownership.lease = replace(store.ownership.lease, owner="somebody else")
+        await store.ownership.adopt(limit=9)
 
         await core.leases._drop_lost({})
 

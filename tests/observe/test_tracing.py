@@ -57,8 +57,7 @@ async def traced(hub: FakeHub, settings: Settings, *, attempts_max: int = 1) -> 
         SqlLaunchStore(settings.database_url, sealer=SEALER) as store,
         connect_hub(settings, listeners=[traces.on_hub_request]) as client,
     ):
-        store.subscribe(traces.on_event)
-        store.on_change(traces.on_change)
+        store.news.subscribe(traces.on_news)
         async with launching(hub, client, store, attempts_max=attempts_max) as core:
             yield Traced(core, exporter)
     traces.close()

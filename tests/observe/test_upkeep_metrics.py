@@ -25,12 +25,11 @@ async def process(path: Path) -> AsyncGenerator[tuple[SqlLaunchStore, Metrics]]:
         metrics = Metrics(
             codes=(),
             kinds=(),
-            capacity=partial(store.capacity, guard=UNGUARDED, most=50),
+            capacity=partial(store.queue.capacity, guard=UNGUARDED, most=50),
             followers=lambda: 0,
             loops=dict,
         )
-        store.subscribe(metrics.on_event)
-        store.on_change(metrics.on_change)
+        store.news.subscribe(metrics.on_news)
         yield store, metrics
 
 

@@ -11,7 +11,7 @@ from tests.store.launches import PULLING, new_launch
 
 async def append(store: SqlLaunchStore, launch: Launch) -> None:
     while True:
-        event = await store.append(launch, PULLING)
+        event = await store.log.append(launch, PULLING)
         sys.stdout.write(f"{event.launch_id} {event.seq}\n")
         sys.stdout.flush()
 
@@ -19,7 +19,7 @@ async def append(store: SqlLaunchStore, launch: Launch) -> None:
 async def main() -> None:
     launches = [new_launch() for _ in range(3)]
     async with SqlLaunchStore(sys.argv[1], sealer=Sealer(["0" * 32], purpose="stored tokens")) as store:
-        await asyncio.gather(*map(store.accept, launches))
+        await asyncio.gather(*map(store.intake.accept, launches))
         await asyncio.gather(*(append(store, launch) for launch in launches))
 
 

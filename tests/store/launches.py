@@ -6,6 +6,7 @@ from typing import Any
 from ulid import ULID
 
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status, Step
+from hublaunch.store.sql import SqlLaunchStore
 
 PULLING = Step(phase=Status.LAUNCHING, progress=20, message="Pulling the image")
 READY = Step(
@@ -48,6 +49,13 @@ def new_launch(**changes: Any) -> Launch:
 
 def first_event(launch_id: str, at: datetime) -> Event:
     return Event(launch_id=launch_id, seq=1, at=at, attempt=1, phase=Status.WAITING, progress=0, message="Accepted")
+
+
+def heard_events(store: SqlLaunchStore) -> list[Event]:
+    """The events that a subscriber hears from now on."""
+    heard: list[Event] = []
+    store.news.subscribe(lambda news: heard.append(news) if isinstance(news, Event) else None)
+    return heard
 
 
 def second_attempt(launch: Launch) -> Attempt:

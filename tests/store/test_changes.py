@@ -6,22 +6,22 @@ from contextvars import ContextVar
 import pytest
 
 from hublaunch.launch.acceptance.idempotency import IdempotencyKey
-from hublaunch.launch.changes import Accepted, Adopted, CancelRequested, Change, Cleaned, Stopped
 from hublaunch.launch.errors import LaunchNotFound, QueueFull
 from hublaunch.launch.model import Caller, Event
+from hublaunch.launch.news import Accepted, Adopted, CancelRequested, Cleaned, News, Stopped
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
-from tests.store.launches import FAILED, PULLING, READY, new_launch, second_attempt
+from tests.store.launches import FAILED, PULLING, READY, heard_events, new_launch, second_attempt
 from tests.store.writing import held_writer
 
 ADA = Caller(kind="hub", key="ada")
 UNGUARDED = Guard(mode="off", failure_limit=4)
 
 
-def changes(store: SqlLaunchStore) -> list[Change]:
-    told: list[Change] = []
-    store.on_change(told.append)
+def changes(store: SqlLaunchStore) -> list[News]:
+    told: list[News] = []
+    store.news.subscribe(lambda news: None if isinstance(news, Event) else told.append(news))
     return told
 
 
@@ -29,46 +29,43 @@ async def test_an_acceptance_is_told_once_for_its_key_and_not_if_it_is_refused(s
     told, key = changes(store), IdempotencyKey(scope="s", request="r")
     launch = new_launch(caller=ADA)
 
-    await store.accept(launch, key)
-    await store.accept(new_launch(caller=ADA), key)
+    await store.intake.accept(launch, key)
+    await store.intake.accept(new_launch(caller=ADA), key)
     with pytest.raises(QueueFull):
-        await store.accept(new_launch(caller=ADA), most_under_way=1)
+        await store.intake.accept(new_launch(caller=ADA), in_progress_max=1)
 
     assert told == [Accepted(launch=launch)]
 
 
-@pytest.mark.parametrize("kind", ["event", "change"])
 async def test_a_listener_that_raises_is_in_the_log_and_keeps_news_from_nobody(
-    store: SqlLaunchStore, caplog: pytest.LogCaptureFixture, kind: str
+    store: SqlLaunchStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     def break_down(_: object) -> None:
         raise RuntimeError("broken listener")
 
-    heard: list[Event] = []
     launches = [new_launch() for _ in range(3)]
-    (store.subscribe if kind == "event" else store.on_change)(break_down)
-    store.subscribe(heard.append)
-    told = changes(store)
+    store.news.subscribe(break_down)
+    heard, told = heard_events(store), changes(store)
 
     async with held_writer(store):  # so that they are stored, and told, together
-        calls = [asyncio.create_task(store.accept(launch)) for launch in launches]
+        calls = [asyncio.create_task(store.intake.accept(launch)) for launch in launches]
         await asyncio.sleep(0)
     await asyncio.gather(*calls)
 
     assert heard == [launch.last_event for launch in launches]
     assert told == [Accepted(launch=launch) for launch in launches]
-    assert caplog.text.count("RuntimeError: broken listener") == 3
+    assert caplog.text.count("RuntimeError: broken listener") == 6
 
 
 async def test_the_first_request_to_cancel_is_told_with_who_made_it(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
     told = changes(store)
 
-    await store.request_cancel(launch.id, by=ADA)
-    await store.request_cancel(launch.id, by=ADA)
+    await store.ownership.request_cancel(launch.id, by=ADA)
+    await store.ownership.request_cancel(launch.id, by=ADA)
     with pytest.raises(LaunchNotFound):
-        await store.request_cancel(new_launch().id, by=ADA)
+        await store.ownership.request_cancel(new_launch().id, by=ADA)
 
     assert told == [CancelRequested(launch_id=launch.id, by=ADA)]
 
@@ -76,13 +73,13 @@ async def test_the_first_request_to_cancel_is_told_with_who_made_it(store: SqlLa
 async def test_a_clean_up_is_late_once_the_launch_is_over_or_has_gone_on(store: SqlLaunchStore) -> None:
     in_time, over, gone_on = new_launch(), new_launch(), new_launch()
     for launch in (in_time, over, gone_on):
-        await store.accept(launch)
-    await store.append(over, FAILED)
-    await store.begin_attempt(gone_on, second_attempt(gone_on))
+        await store.intake.accept(launch)
+    await store.log.append(over, FAILED)
+    await store.log.begin_attempt(gone_on, second_attempt(gone_on))
     told = changes(store)
 
     for launch in (in_time, over, gone_on):
-        await store.mark_cleaned(launch, launch.attempt)
+        await store.upkeep.mark_cleaned(launch, launch.attempt)
 
     assert told == [
         Cleaned(attempt=in_time.attempt, is_late=False),
@@ -95,15 +92,15 @@ async def test_what_is_adopted_and_what_is_stopped_is_told(url: str, sealer: Sea
     ready, orphaned = new_launch(), new_launch()
     async with SqlLaunchStore(url, sealer=sealer) as former:
         for launch in (ready, orphaned):
-            await former.accept(launch)
-        await former.append(ready, PULLING)
-        await former.append(ready, READY)
-        await former.release()
+            await former.intake.accept(launch)
+        await former.log.append(ready, PULLING)
+        await former.log.append(ready, READY)
+        await former.ownership.release()
     async with SqlLaunchStore(url, sealer=sealer) as store:
         told = changes(store)
 
-        adopted = await store.adopt(limit=10)
-        await store.mark_stopped(ready, stopped_by="hub", clean_in_s=None)
+        adopted = await store.ownership.adopt(limit=10)
+        await store.upkeep.mark_stopped(ready, stopped_by="hub", clean_in_s=None)
 
     assert [launch.id for launch in adopted] == [orphaned.id]
     assert told == [Adopted(launches=adopted), Stopped(launch_id=ready.id, stopped_by="hub")]
@@ -112,24 +109,23 @@ async def test_what_is_adopted_and_what_is_stopped_is_told(url: str, sealer: Sea
 async def test_listeners_are_called_in_the_context_of_whoever_asked(store: SqlLaunchStore) -> None:
     asked_by: ContextVar[str] = ContextVar("asked_by")
     heard: list[str] = []
-    store.subscribe(lambda _: heard.append(asked_by.get()))
-    store.on_change(lambda _: heard.append(asked_by.get()))
+    store.news.subscribe(lambda _: heard.append(asked_by.get()))
     asked_by.set("this test")
 
-    await store.accept(new_launch())
+    await store.intake.accept(new_launch())
 
     assert heard == ["this test", "this test"]
 
 
 async def test_how_long_the_oldest_in_queue_has_waited_is_told_with_how_many_do(store: SqlLaunchStore) -> None:
-    empty = await store.capacity(guard=UNGUARDED, most=50)
+    empty = await store.queue.capacity(guard=UNGUARDED, most=50)
     waiting, admitted, ended = new_launch(), new_launch(), new_launch()
     for launch in (admitted, waiting, ended):
-        await store.accept(launch)
-    await store.append(ended, FAILED)
-    await store.admit(most=1, weight=lambda _: 1.0, guard=UNGUARDED)
+        await store.intake.accept(launch)
+    await store.log.append(ended, FAILED)
+    await store.queue.admit(most=1, weight=lambda _: 1.0, guard=UNGUARDED)
 
-    capacity = await store.capacity(guard=UNGUARDED, most=50)
+    capacity = await store.queue.capacity(guard=UNGUARDED, most=50)
 
     assert (empty.waiting, empty.launching, empty.waiting_since) == (0, 0, None)
     assert (capacity.waiting, capacity.launching) == (1, 1)

@@ -50,9 +50,9 @@ async def test_every_acknowledged_event_survives_kill_9_and_no_log_has_a_gap(
 
     assert len(last) == 3
     async with SqlLaunchStore(sqlite_url, sealer=sealer) as store:
-        assert {launch.id for launch in await store.adopt(limit=9)} == last.keys()
+        assert {launch.id for launch in await store.ownership.adopt(limit=9)} == last.keys()
         for launch_id, seq in last.items():
-            log = [event.seq for event in await store.events(launch_id, after=0)]
+            log = [event.seq for event in await store.log.events(launch_id, after=0)]
             assert log == list(range(1, len(log) + 1))
             assert len(log) >= seq
 
@@ -80,4 +80,4 @@ async def test_a_file_is_refused_while_the_process_that_has_it_is_frozen_and_fre
     appender.kill()
     appender.wait(timeout=10)
     async with SqlLaunchStore(sqlite_url, sealer=sealer) as store:
-        assert len(await store.adopt(limit=9)) == 3
+        assert len(await store.ownership.adopt(limit=9)) == 3

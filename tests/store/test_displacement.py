@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hublaunch.launch.errors import QueueFull, QuotaReached
-from hublaunch.launch.model import Caller, Event, Launch, Status, Step
-from hublaunch.launch.ports import LaunchStore, Wanted
+from hublaunch.launch.model import Caller, Launch, Status, Step
+from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.queue_order import Waiting, equal
 from hublaunch.launch.rules.quota import Quota, Scope
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from tests.store.databases import postgresql_only
-from tests.store.launches import CANCELLED, new_launch
+from tests.store.launches import CANCELLED, heard_events, new_launch
 from tests.support.launching import UNGUARDED
 
 MOST = 6
@@ -33,33 +33,32 @@ def at(address: str) -> Caller:
 BIG, SMALL = at("192.0.2.1"), at("192.0.2.2")
 
 
-async def accept(store: LaunchStore, caller: Caller, *quotas: Quota) -> Launch:
-    return await store.accept(new_launch(caller=caller), most_under_way=MOST, quotas=quotas)
+async def accept(store: SqlLaunchStore, caller: Caller, *quotas: Quota) -> Launch:
+    return await store.intake.accept(new_launch(caller=caller), in_progress_max=MOST, quotas=quotas)
 
 
-async def filled(store: LaunchStore, caller: Caller = BIG) -> list[Launch]:
+async def filled(store: SqlLaunchStore, caller: Caller = BIG) -> list[Launch]:
     """As many launches of one caller as the queue takes, oldest first."""
     return sorted([await accept(store, caller) for _ in range(MOST)], key=lambda launch: launch.id)
 
 
-async def under_way(store: LaunchStore) -> Counter[str]:
+async def under_way(store: SqlLaunchStore) -> Counter[str]:
     """How many launches each address has."""
-    found = await store.launches(Wanted(is_active=True), limit=None)
+    found = await store.log.launches(LaunchFilter(is_active=True), limit=None)
     return Counter(launch.caller.key for launch in found if launch.is_under_way)
 
 
 async def test_the_newest_launch_of_the_caller_with_most_makes_room(store: SqlLaunchStore) -> None:
-    queue, told = await filled(store), list[Event]()
-    store.subscribe(told.append)
+    queue, told = await filled(store), heard_events(store)
 
     accepted = await accept(store, SMALL)
 
-    ended = await store.get(queue[-1].id)
+    ended = await store.log.get(queue[-1].id)
     assert ended is not None
     assert (ended.status, ended.last_event.seq, ended.is_displaced) == (Status.FAILED, 2, True)
     assert ended.ended_at is not None
     assert ended.cleaned_at is not None
-    assert await store.due(ended.id) == []
+    assert await store.upkeep.due(ended.id) == []
     assert [(event.launch_id, event.seq) for event in told] == [(accepted.id, 1), (ended.id, 2)]
     assert await under_way(store) == {BIG.key: MOST - 1, SMALL.key: 1}
 
@@ -78,27 +77,27 @@ async def test_a_full_queue_ends_up_shared_and_then_refuses(store: SqlLaunchStor
 
 async def test_a_launch_that_was_ever_admitted_makes_no_room(store: SqlLaunchStore) -> None:
     queue = await filled(store)
-    await store.admit(most=3, weight=equal, guard=UNGUARDED)
+    await store.queue.admit(most=3, weight=equal, guard=UNGUARDED)
     busy = Step(phase=Status.WAITING, progress=None, message="JupyterHub is at its limit")
-    await store.append(queue[2], Step(phase=Status.LAUNCHING, progress=0, message="Asking JupyterHub for a server"))
-    await store.put_back(queue[2], busy, time_left_s=9, waits_until=queue[2].deadline_at, pause_s=60)
+    await store.log.append(queue[2], Step(phase=Status.LAUNCHING, progress=0, message="Asking JupyterHub for a server"))
+    await store.queue.requeue(queue[2], busy, time_left_s=9, waits_until=queue[2].deadline_at, pause_s=60)
 
     await accept(store, SMALL)
     with pytest.raises(QueueFull):
         await accept(store, SMALL)
 
-    assert {launch.id for launch in await store.launches(Wanted(is_active=True, caller=BIG), limit=None)} == {
+    assert {launch.id for launch in await store.log.launches(LaunchFilter(is_active=True, caller=BIG), limit=None)} == {
         launch.id for launch in queue[:5]
     }
 
 
 async def test_a_launch_that_is_being_cancelled_makes_no_room(store: SqlLaunchStore) -> None:
     queue = await filled(store)
-    await store.request_cancel(queue[-1].id)
+    await store.ownership.request_cancel(queue[-1].id)
 
     await accept(store, SMALL)
 
-    ended = {launch.id for launch in queue if (now := await store.get(launch.id)) and now.is_displaced}
+    ended = {launch.id for launch in queue if (now := await store.log.get(launch.id)) and now.is_displaced}
     assert ended == {queue[-2].id}
 
 
@@ -165,13 +164,13 @@ async def test_a_quota_holds_for_the_networks_around_an_address(store: SqlLaunch
 async def test_an_admission_leaves_out_what_made_room_since_it_looked(
     store: SqlLaunchStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launch = await store.accept(new_launch(caller=BIG))
-    await store.append(launch, CANCELLED)
+    launch = await store.intake.accept(new_launch(caller=BIG))
+    await store.log.append(launch, CANCELLED)
     waiting = Waiting(launch_id=launch.id, caller="anonymous:192.0.2.1", repo_url="", image=launch.request.image)
     with monkeypatch.context() as stale:
         stale.setattr("hublaunch.store.queue._waiting_and_turns", lambda _: ([waiting], {}))
 
-        through = await store.admit(most=5, weight=equal, guard=UNGUARDED)
+        through = await store.queue.admit(most=5, weight=equal, guard=UNGUARDED)
 
     assert list(through.admitted) == []
 
@@ -184,19 +183,18 @@ async def test_three_processes_keep_the_bound_and_displace_each_launch_once(url:
         SqlLaunchStore(url, sealer=sealer) as three,
     ):
         stores = (one, two, three)
-        ended = Counter[str]()
-        for store in stores:
-            store.subscribe(lambda event: ended.update([event.launch_id] if event.is_displacement else []))
+        heard = [heard_events(store) for store in stores]
         await filled(one)
 
         outcomes = await asyncio.gather(
             *(accept(stores[number % 3], at(f"192.0.2.{number % 9}")) for number in range(45)),
-            *(store.admit(most=2, weight=equal, guard=UNGUARDED) for store in stores),
+            *(store.queue.admit(most=2, weight=equal, guard=UNGUARDED) for store in stores),
             return_exceptions=True,
         )
 
         accepted = [outcome for outcome in outcomes if isinstance(outcome, Launch)]
         found = await under_way(one)
+        ended = Counter(event.launch_id for events in heard for event in events if event.is_displacement)
         assert sum(found.values()) == MOST
         assert MOST + len(accepted) - ended.total() == MOST
         assert set(ended.values()) == {1}

@@ -34,7 +34,7 @@ SOMEBODY = at("192.0.2.1")
 
 
 async def accepted(store: SqlLaunchStore, caller: Caller = SOMEBODY, key: str | None = None) -> Launch:
-    return await store.accept(
+    return await store.intake.accept(
         new_launch(caller=caller, request=LARGE), None if key is None else IdempotencyKey(scope=key, request="same")
     )
 
@@ -42,21 +42,21 @@ async def accepted(store: SqlLaunchStore, caller: Caller = SOMEBODY, key: str | 
 async def cancelled(store: SqlLaunchStore, caller: Caller = SOMEBODY, key: str | None = None) -> Launch:
     """One that is over, and never asked anything of the Hub."""
     launch = await accepted(store, caller, key)
-    await store.mark_cleaned(launch, launch.attempt)
-    await store.append(launch, CANCELLED)
+    await store.upkeep.mark_cleaned(launch, launch.attempt)
+    await store.log.append(launch, CANCELLED)
     return launch
 
 
 def make_older(store: SqlLaunchStore, launch: Launch, **ago: float) -> None:
     before = datetime.now(UTC) - timedelta(**ago)
-    with store._database.writing.begin() as connection:
+    with store.database.writing.begin() as connection:
         connection.execute(
             update(launches).where(launches.c.id == launch.id).values(created_at=before, ended_at=before)
         )
 
 
 async def arguments(store: SqlLaunchStore, launch: Launch) -> object:
-    now = await store.get(launch.id)
+    now = await store.log.get(launch.id)
     assert now is not None
     assert (now.request.image, now.request.repo_url, now.request.path) == (LARGE.image, LARGE.repo_url, LARGE.path)
     return now.request.extra_args
@@ -65,38 +65,38 @@ async def arguments(store: SqlLaunchStore, launch: Launch) -> object:
 @pytest.mark.parametrize("end", [FAILED, CANCELLED], ids=["failed", "cancelled"])
 async def test_extra_args_are_kept_until_a_launch_ends(store: SqlLaunchStore, end: Step) -> None:
     launch = await accepted(store)
-    await store.append(launch, PULLING)
+    await store.log.append(launch, PULLING)
     before = await arguments(store, launch)
 
-    await store.append(launch, end)
+    await store.log.append(launch, end)
 
     assert (before, await arguments(store, launch)) == (ARGS, {})
 
 
 async def test_extra_args_of_a_ready_launch_are_kept_until_its_server_has_stopped(store: SqlLaunchStore) -> None:
     launch = await accepted(store)
-    await store.append(launch, PULLING)
-    await store.append(launch, READY)
+    await store.log.append(launch, PULLING)
+    await store.log.append(launch, READY)
     before = await arguments(store, launch)
 
-    await store.mark_stopped(launch, stopped_by="hub", clean_in_s=None)
+    await store.upkeep.mark_stopped(launch, stopped_by="hub", clean_in_s=None)
 
     assert (before, await arguments(store, launch)) == (ARGS, {})
 
 
 async def test_a_launch_that_never_asked_the_hub_is_removed_an_hour_after_its_end(store: SqlLaunchStore) -> None:
     old, young, asked, waiting = [await accepted(store) for _ in range(4)]
-    await store.append(asked, PULLING)
+    await store.log.append(asked, PULLING)
     for launch in (old, young, asked):
-        await store.mark_cleaned(launch, launch.attempt)
-        await store.append(launch, CANCELLED)
+        await store.upkeep.mark_cleaned(launch, launch.attempt)
+        await store.log.append(launch, CANCELLED)
     for launch in (old, asked):
         make_older(store, launch, hours=2)
 
-    removed = await store.remove_unasked(older_than_s=3600, limit=99)
+    removed = await store.history.remove_unasked(older_than_s=3600, limit=99)
 
     assert removed == 1
-    assert [await store.get(launch.id) is None for launch in (old, young, asked, waiting)] == [True, *3 * [False]]
+    assert [await store.log.get(launch.id) is None for launch in (old, young, asked, waiting)] == [True, *3 * [False]]
 
 
 async def test_one_with_an_idempotency_key_stays_as_long_as_the_key(store: SqlLaunchStore) -> None:
@@ -104,44 +104,44 @@ async def test_one_with_an_idempotency_key_stays_as_long_as_the_key(store: SqlLa
     make_older(store, of_today, hours=2)
     make_older(store, of_yesterday, hours=25)
 
-    await store.remove_unasked(older_than_s=3600, limit=99)
+    await store.history.remove_unasked(older_than_s=3600, limit=99)
 
-    assert [await store.get(launch.id) is None for launch in (of_today, of_yesterday)] == [False, True]
+    assert [await store.log.get(launch.id) is None for launch in (of_today, of_yesterday)] == [False, True]
 
 
 async def test_what_is_not_cleaned_up_stays(store: SqlLaunchStore) -> None:
     launch = await accepted(store)
-    await store.append(launch, CANCELLED)
+    await store.log.append(launch, CANCELLED)
     make_older(store, launch, hours=2)
 
-    assert await store.remove_unasked(older_than_s=3600, limit=99) == 0
-    assert await store.remove_excess(launching_in_s=3600, bytes_most=0, limit=99) == 0
+    assert await store.history.remove_unasked(older_than_s=3600, limit=99) == 0
+    assert await store.history.remove_excess(launching_in_s=3600, bytes_most=0, limit=99) == 0
 
 
 async def test_of_one_caller_only_so_many_bytes_are_kept_and_the_oldest_go_first(store: SqlLaunchStore) -> None:
     ended = sorted([await cancelled(store) for _ in range(8)], key=lambda launch: launch.id)
     active, others = await accepted(store), await cancelled(store, at("192.0.2.2"))
 
-    removed = await store.remove_excess(launching_in_s=3600, bytes_most=5 * 7000, limit=99)
+    removed = await store.history.remove_excess(launching_in_s=3600, bytes_most=5 * 7000, limit=99)
 
     assert removed == 3
-    assert [await store.get(launch.id) is None for launch in ended] == [*3 * [True], *5 * [False]]
-    assert await store.get(active.id)
-    assert await store.get(others.id)
+    assert [await store.log.get(launch.id) is None for launch in ended] == [*3 * [True], *5 * [False]]
+    assert await store.log.get(active.id)
+    assert await store.log.get(others.id)
 
 
 async def test_the_addresses_of_one_ipv6_network_have_one_history(store: SqlLaunchStore) -> None:
     for number in range(8):
         await cancelled(store, at(f"2001:db8:1:{number:x}00::7"))
 
-    assert await store.remove_excess(launching_in_s=3600, bytes_most=5 * 7000, limit=99) == 3
+    assert await store.history.remove_excess(launching_in_s=3600, bytes_most=5 * 7000, limit=99) == 3
 
 
 async def test_the_history_of_an_api_key_is_the_operator_s_to_bound(store: SqlLaunchStore) -> None:
     for _ in range(3):
         await cancelled(store, Caller(kind="key", key="course"))
 
-    assert await store.remove_excess(launching_in_s=3600, bytes_most=0, limit=99) == 0
+    assert await store.history.remove_excess(launching_in_s=3600, bytes_most=0, limit=99) == 0
 
 
 async def test_only_callers_who_launch_lately_are_looked_at_and_no_more_than_asked_is_removed_at_once(
@@ -150,20 +150,24 @@ async def test_only_callers_who_launch_lately_are_looked_at_and_no_more_than_ask
     for _ in range(5):
         await cancelled(store)
 
-    assert await store.remove_excess(launching_in_s=-60, bytes_most=0, limit=99) == 0
-    assert [await store.remove_excess(launching_in_s=3600, bytes_most=0, limit=3) for _ in range(3)] == [3, 2, 0]
+    assert await store.history.remove_excess(launching_in_s=-60, bytes_most=0, limit=99) == 0
+    assert [await store.history.remove_excess(launching_in_s=3600, bytes_most=0, limit=3) for _ in range(3)] == [
+        3,
+        2,
+        0,
+    ]
 
 
 @sqlite_only
 async def test_a_file_stops_to_grow_however_often_one_address_launches_and_cancels(store: SqlLaunchStore) -> None:
     async def pages() -> int:
-        with store._database.reading.connect() as connection:
+        with store.database.reading.connect() as connection:
             count: int = connection.execute(text("PRAGMA page_count")).scalar_one()
             return count
 
     async def a_round() -> None:
         await asyncio.gather(*(cancelled(store) for _ in range(60)))
-        while await store.remove_excess(launching_in_s=3600, bytes_most=200_000, limit=100):
+        while await store.history.remove_excess(launching_in_s=3600, bytes_most=200_000, limit=100):
             pass
 
     await a_round()
@@ -177,7 +181,7 @@ async def test_a_file_stops_to_grow_however_often_one_address_launches_and_cance
 @sqlite_only
 async def test_a_full_database_refuses_a_launch_and_says_why(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as store:
-        with store._database.writing.connect() as connection:
+        with store.database.writing.connect() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 

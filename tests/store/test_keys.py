@@ -8,7 +8,7 @@ import pytest
 
 from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.errors import IdempotencyKeyReused, QuotaReached
-from hublaunch.launch.ports import LaunchStore, Wanted
+from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.quota import Quota, Scope
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
@@ -19,72 +19,72 @@ KEY = IdempotencyKey(scope="a key of somebody", request="a request")
 OTHER_REQUEST = replace(KEY, request="another request")
 
 
-async def test_a_request_that_is_sent_again_is_the_launch_that_was_accepted(store: LaunchStore) -> None:
+async def test_a_request_that_is_sent_again_is_the_launch_that_was_accepted(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    assert await store.accept(launch, KEY) == launch
-    assert await store.find(KEY) is not None
-    await store.append(launch, PULLING)
+    assert await store.intake.accept(launch, KEY) == launch
+    assert await store.log.find(KEY) is not None
+    await store.log.append(launch, PULLING)
 
-    again = await store.accept(new_launch(), KEY)
+    again = await store.intake.accept(new_launch(), KEY)
 
     assert again.id == launch.id
     assert again.last_event.seq == 2, "as it stands now"
-    assert len(await store.launches(Wanted(), limit=9)) == 1
+    assert len(await store.log.launches(LaunchFilter(), limit=9)) == 1
 
 
-async def test_a_key_that_came_with_another_request_is_refused(store: LaunchStore) -> None:
-    await store.accept(new_launch(), KEY)
+async def test_a_key_that_came_with_another_request_is_refused(store: SqlLaunchStore) -> None:
+    await store.intake.accept(new_launch(), KEY)
 
     with pytest.raises(IdempotencyKeyReused):
-        await store.accept(new_launch(), OTHER_REQUEST)
+        await store.intake.accept(new_launch(), OTHER_REQUEST)
     with pytest.raises(IdempotencyKeyReused):
-        await store.find(OTHER_REQUEST)
+        await store.log.find(OTHER_REQUEST)
 
 
-async def test_a_key_is_nobody_else_s(store: LaunchStore) -> None:
-    await store.accept(new_launch(), KEY)
+async def test_a_key_is_nobody_else_s(store: SqlLaunchStore) -> None:
+    await store.intake.accept(new_launch(), KEY)
 
-    assert await store.find(replace(KEY, scope="the same of somebody else")) is None
-    await store.accept(new_launch(), replace(KEY, scope="the same of somebody else"))
+    assert await store.log.find(replace(KEY, scope="the same of somebody else")) is None
+    await store.intake.accept(new_launch(), replace(KEY, scope="the same of somebody else"))
 
-    assert len(await store.launches(Wanted(), limit=9)) == 2
+    assert len(await store.log.launches(LaunchFilter(), limit=9)) == 2
 
 
-async def test_of_requests_with_one_key_that_come_at_once_one_is_accepted(store: LaunchStore) -> None:
-    accepted = await asyncio.gather(*(store.accept(new_launch(), KEY) for _ in range(20)))
+async def test_of_requests_with_one_key_that_come_at_once_one_is_accepted(store: SqlLaunchStore) -> None:
+    accepted = await asyncio.gather(*(store.intake.accept(new_launch(), KEY) for _ in range(20)))
 
     assert len({launch.id for launch in accepted}) == 1
-    assert len(await store.launches(Wanted(), limit=99)) == 1
+    assert len(await store.log.launches(LaunchFilter(), limit=99)) == 1
 
 
 @postgresql_only
-async def test_also_of_those_that_come_to_several_processes(store: LaunchStore, url: str, sealer: Sealer) -> None:
+async def test_also_of_those_that_come_to_several_processes(store: SqlLaunchStore, url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as other:
         accepted = await asyncio.gather(
-            *(process.accept(new_launch(), KEY) for _ in range(10) for process in (store, other))
+            *(process.intake.accept(new_launch(), KEY) for _ in range(10) for process in (store, other))
         )
 
     assert len({launch.id for launch in accepted}) == 1
-    assert len(await store.launches(Wanted(), limit=99)) == 1
+    assert len(await store.log.launches(LaunchFilter(), limit=99)) == 1
 
 
-async def test_what_is_sent_again_uses_up_no_quota(store: LaunchStore) -> None:
+async def test_what_is_sent_again_uses_up_no_quota(store: SqlLaunchStore) -> None:
     quotas = (Quota(scope=Scope.TOTAL, most=1),)
     launch = new_launch()
-    await store.accept(launch, KEY, quotas=quotas)
+    await store.intake.accept(launch, KEY, quotas=quotas)
 
-    assert (await store.accept(new_launch(), KEY, quotas=quotas)).id == launch.id
+    assert (await store.intake.accept(new_launch(), KEY, quotas=quotas)).id == launch.id
     with pytest.raises(QuotaReached):
-        await store.accept(new_launch(), quotas=quotas)
+        await store.intake.accept(new_launch(), quotas=quotas)
 
 
-async def test_a_refused_request_takes_no_key(store: LaunchStore) -> None:
+async def test_a_refused_request_takes_no_key(store: SqlLaunchStore) -> None:
     with pytest.raises(QuotaReached):
-        await store.accept(new_launch(), KEY, quotas=(Quota(scope=Scope.TOTAL, most=0),))
+        await store.intake.accept(new_launch(), KEY, quotas=(Quota(scope=Scope.TOTAL, most=0),))
 
-    assert await store.find(KEY) is None
+    assert await store.log.find(KEY) is None
     launch = new_launch()
-    assert (await store.accept(launch, OTHER_REQUEST)).id == launch.id
+    assert (await store.intake.accept(launch, OTHER_REQUEST)).id == launch.id
 
 
 async def test_a_key_is_kept_for_its_time_and_as_long_as_its_launch_is_under_way(url: str, sealer: Sealer) -> None:
@@ -92,11 +92,11 @@ async def test_a_key_is_kept_for_its_time_and_as_long_as_its_launch_is_under_way
     under_way, ended = new_launch(created_at=long_ago), new_launch(created_at=long_ago)
     keys = KEY, replace(KEY, scope="another key")
     async with SqlLaunchStore(url, sealer=sealer, key_kept_s=60) as store:
-        await store.accept(under_way, keys[0])
-        await store.accept(ended, keys[1])
-        await store.append(ended, FAILED)
+        await store.intake.accept(under_way, keys[0])
+        await store.intake.accept(ended, keys[1])
+        await store.log.append(ended, FAILED)
 
-        assert (await store.accept(new_launch(), keys[0])).id == under_way.id
-        assert await store.find(keys[1]) is None
+        assert (await store.intake.accept(new_launch(), keys[0])).id == under_way.id
+        assert await store.log.find(keys[1]) is None
         later = new_launch()
-        assert (await store.accept(later, keys[1])).id == later.id
+        assert (await store.intake.accept(later, keys[1])).id == later.id

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from hublaunch.launch.model import Launch, Status
-from hublaunch.launch.ports import LaunchStore, LeaseLost
+from hublaunch.launch.news import LogGrew
+from hublaunch.launch.ports import LeaseLost
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import launch_owners
@@ -27,35 +28,35 @@ async def other(url: str, sealer: Sealer) -> AsyncIterator[SqlLaunchStore]:
         yield other
 
 
-async def accepted(store: LaunchStore) -> Launch:
+async def accepted(store: SqlLaunchStore) -> Launch:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
     return launch
 
 
-async def ready_launch(store: LaunchStore) -> Launch:
+async def ready_launch(store: SqlLaunchStore) -> Launch:
     launch = await accepted(store)
-    await store.append(launch, PULLING)
-    await store.append(launch, READY)
+    await store.log.append(launch, PULLING)
+    await store.log.append(launch, READY)
     return launch
 
 
 async def ids_to_take_over(url: str, sealer: Sealer) -> list[str]:
     """What the next process has to bring to its end."""
     async with SqlLaunchStore(url, sealer=sealer) as store:
-        return [launch.id for launch in await store.adopt(limit=100)]
+        return [launch.id for launch in await store.ownership.adopt(limit=100)]
 
 
 async def test_taken_over_are_launches_under_way_and_those_to_clean_up_after(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as store:
         waiting, launching, failed = [await accepted(store) for _ in range(3)]
-        await store.append(launching, PULLING)
-        await store.mark_cleaned(launching, launching.attempt)
-        await store.append(failed, FAILED)
+        await store.log.append(launching, PULLING)
+        await store.upkeep.mark_cleaned(launching, launching.attempt)
+        await store.log.append(failed, FAILED)
         cancelled_when_ready = await ready_launch(store)
-        await store.request_cancel(cancelled_when_ready.id)
-        await store.mark_cleaned(cancelled_when_ready, cancelled_when_ready.attempt)
-        await store.release()
+        await store.ownership.request_cancel(cancelled_when_ready.id)
+        await store.upkeep.mark_cleaned(cancelled_when_ready, cancelled_when_ready.attempt)
+        await store.ownership.release()
 
     expected = sorted(launch.id for launch in (waiting, launching, failed, cancelled_when_ready))
     assert await ids_to_take_over(url, sealer) == expected
@@ -65,63 +66,63 @@ async def test_left_alone_are_ready_launches_and_those_that_left_nothing(url: st
     async with SqlLaunchStore(url, sealer=sealer) as store:
         await ready_launch(store)
         failed, cancelled, stopped = await accepted(store), await accepted(store), await ready_launch(store)
-        await store.append(failed, FAILED)
-        await store.request_cancel(cancelled.id)
-        await store.append(cancelled, CANCELLED)
-        await store.mark_stopped(stopped, stopped_by="hub", clean_in_s=60)
+        await store.log.append(failed, FAILED)
+        await store.ownership.request_cancel(cancelled.id)
+        await store.log.append(cancelled, CANCELLED)
+        await store.upkeep.mark_stopped(stopped, stopped_by="hub", clean_in_s=60)
         for launch in (failed, cancelled):
-            await store.mark_cleaned(launch, launch.attempt)
-        await store.release()
+            await store.upkeep.mark_cleaned(launch, launch.attempt)
+        await store.ownership.release()
 
     assert await ids_to_take_over(url, sealer) == []
 
 
-async def test_an_attempt_is_due_again_when_it_is_to_be_looked_at_again(store: LaunchStore) -> None:
+async def test_an_attempt_is_due_again_when_it_is_to_be_looked_at_again(store: SqlLaunchStore) -> None:
     launch = await accepted(store)
 
-    await store.mark_cleaned(launch, launch.attempt, again_in_s=0)
-    await store.begin_attempt(launch, second_attempt(launch))
-    await store.append(launch, PULLING)
-    await store.append(launch, READY)
+    await store.upkeep.mark_cleaned(launch, launch.attempt, again_in_s=0)
+    await store.log.begin_attempt(launch, second_attempt(launch))
+    await store.log.append(launch, PULLING)
+    await store.log.append(launch, READY)
 
-    assert [attempt.number for attempt in await store.due(launch.id)] == [1]
-    (taken,) = await store.adopt(limit=9)
-    await store.mark_cleaned(taken, launch.attempt)
-    assert await store.due(launch.id) == []
-    assert await store.adopt(limit=9) == []
+    assert [attempt.number for attempt in await store.upkeep.due(launch.id)] == [1]
+    (taken,) = await store.ownership.adopt(limit=9)
+    await store.upkeep.mark_cleaned(taken, launch.attempt)
+    assert await store.upkeep.due(launch.id) == []
+    assert await store.ownership.adopt(limit=9) == []
 
 
-async def test_what_a_stopped_launch_left_is_due_when_that_is_said(store: LaunchStore) -> None:
+async def test_what_a_stopped_launch_left_is_due_when_that_is_said(store: SqlLaunchStore) -> None:
     now, later = await ready_launch(store), await ready_launch(store)
 
-    await store.mark_stopped(now, stopped_by="hub", clean_in_s=0)
-    await store.mark_stopped(later, stopped_by="hub", clean_in_s=3600)
+    await store.upkeep.mark_stopped(now, stopped_by="hub", clean_in_s=0)
+    await store.upkeep.mark_stopped(later, stopped_by="hub", clean_in_s=3600)
 
-    assert [attempt.launch_id for attempt in await store.due(now.id)] == [now.id]
-    assert await store.due(later.id) == []
+    assert [attempt.launch_id for attempt in await store.upkeep.due(now.id)] == [now.id]
+    assert await store.upkeep.due(later.id) == []
 
 
-async def test_only_attempts_that_the_launch_does_not_stand_on_are_doubted(store: LaunchStore) -> None:
+async def test_only_attempts_that_the_launch_does_not_stand_on_are_doubted(store: SqlLaunchStore) -> None:
     under_way, failed = await accepted(store), await accepted(store)
-    await store.mark_cleaned(under_way, under_way.attempt)
-    await store.begin_attempt(under_way, second_attempt(under_way))
-    await store.append(failed, FAILED)
-    await store.mark_cleaned(failed, failed.attempt)
+    await store.upkeep.mark_cleaned(under_way, under_way.attempt)
+    await store.log.begin_attempt(under_way, second_attempt(under_way))
+    await store.log.append(failed, FAILED)
+    await store.upkeep.mark_cleaned(failed, failed.attempt)
 
-    await store.doubt(under_way.id)
-    await store.doubt(failed.id)
+    await store.ownership.clean_up_again(under_way.id)
+    await store.ownership.clean_up_again(failed.id)
 
-    assert [attempt.number for attempt in await store.due(under_way.id)] == [1]
-    assert [attempt.number for attempt in await store.due(failed.id)] == [1]
+    assert [attempt.number for attempt in await store.upkeep.due(under_way.id)] == [1]
+    assert [attempt.number for attempt in await store.upkeep.due(failed.id)] == [1]
 
 
-async def test_a_process_is_told_of_what_it_has_and_of_cancellations(store: LaunchStore) -> None:
+async def test_a_process_is_told_of_what_it_has_and_of_cancellations(store: SqlLaunchStore) -> None:
     one, two = await accepted(store), await accepted(store)
     await ready_launch(store)
 
-    await store.request_cancel(two.id)
+    await store.ownership.request_cancel(two.id)
 
-    assert {held.launch_id: (held.fence, held.cancel_requested) for held in await store.hold()} == {
+    assert {held.launch_id: (held.fence, held.cancel_requested) for held in await store.ownership.renew()} == {
         one.id: (1, False),
         two.id: (1, True),
     }
@@ -130,23 +131,23 @@ async def test_a_process_is_told_of_what_it_has_and_of_cancellations(store: Laun
 async def test_a_launch_that_was_taken_over_is_closed_to_its_former_owner(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as store:
         launch = await accepted(store)
-        await store.release()
+        await store.ownership.release()
     async with SqlLaunchStore(url, sealer=sealer) as store:
-        (taken,) = await store.adopt(limit=9)
+        (taken,) = await store.ownership.adopt(limit=9)
 
         with pytest.raises(LeaseLost):
-            await store.append(launch, PULLING)
+            await store.log.append(launch, PULLING)
         with pytest.raises(LeaseLost):
-            await store.begin_attempt(launch, second_attempt(launch))
+            await store.log.begin_attempt(launch, second_attempt(launch))
         with pytest.raises(LeaseLost):
-            await store.mark_cleaned(launch, launch.attempt)
-        await store.append(taken, PULLING)
-        await store.append(taken, READY)
+            await store.upkeep.mark_cleaned(launch, launch.attempt)
+        await store.log.append(taken, PULLING)
+        await store.log.append(taken, READY)
         with pytest.raises(LeaseLost):
-            await store.mark_stopped(launch, stopped_by="hub", clean_in_s=None)
+            await store.upkeep.mark_stopped(launch, stopped_by="hub", clean_in_s=None)
 
         assert taken.fence == 2
-        assert [event.phase for event in await store.events(launch.id, after=0)] == [
+        assert [event.phase for event in await store.log.events(launch.id, after=0)] == [
             Status.WAITING,
             Status.LAUNCHING,
             Status.READY,
@@ -165,10 +166,10 @@ async def test_a_process_that_is_late_keeps_what_nobody_has_taken_over(url: str,
     async with SqlLaunchStore(url, sealer=sealer, lease_s=GONE_S) as late:
         launch = await accepted(late)
 
-        assert await late.adopt(limit=9) == []
+        assert await late.ownership.adopt(limit=9) == []
 
-        assert [held.launch_id for held in await late.hold()] == [launch.id]
-        assert (await late.append(launch, PULLING)).seq == 2
+        assert [held.launch_id for held in await late.ownership.renew()] == [launch.id]
+        assert (await late.log.append(launch, PULLING)).seq == 2
 
 
 @postgresql_only
@@ -176,11 +177,11 @@ async def test_nothing_is_taken_from_a_process_that_lives(url: str, sealer: Seal
     async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as store:
         launch = await accepted(store)
 
-        assert await other.adopt(limit=9) == []
+        assert await other.ownership.adopt(limit=9) == []
 
-        await store.release()
-        assert [taken.id for taken in await other.adopt(limit=9)] == [launch.id]
-        assert await store.hold() == []
+        await store.ownership.release()
+        assert [taken.id for taken in await other.ownership.adopt(limit=9)] == [launch.id]
+        assert await store.ownership.renew() == []
 
 
 @postgresql_only
@@ -189,11 +190,11 @@ async def test_what_a_process_has_is_free_when_its_lease_has_run_out(
 ) -> None:
     async with SqlLaunchStore(url, sealer=sealer, lease_s=GONE_S) as store:
         launch = await accepted(store)
-        (taken,) = await other.adopt(limit=9)
+        (taken,) = await other.ownership.adopt(limit=9)
 
         with pytest.raises(LeaseLost):
-            await store.append(launch, PULLING)
-        assert (await other.append(taken, PULLING)).seq == 2
+            await store.log.append(launch, PULLING)
+        assert (await other.log.append(taken, PULLING)).seq == 2
 
 
 @postgresql_only
@@ -203,7 +204,9 @@ async def test_of_several_that_take_over_at_once_each_launch_has_one(
     async with SqlLaunchStore(url, sealer=sealer, lease_s=GONE_S) as dead:
         launches = [await accepted(dead) for _ in range(40)]
         async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as third:
-            taken = await asyncio.gather(*(store.adopt(limit=5) for _ in range(8) for store in (other, third)))
+            taken = await asyncio.gather(
+                *(store.ownership.adopt(limit=5) for _ in range(8) for store in (other, third))
+            )
 
     ids = [launch.id for launches in taken for launch in launches]
     assert sorted(ids) == sorted(launch.id for launch in launches)
@@ -211,11 +214,10 @@ async def test_of_several_that_take_over_at_once_each_launch_has_one(
 
 @postgresql_only
 async def test_what_another_process_stores_is_told_of(url: str, sealer: Sealer) -> None:
-    told: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+    told: asyncio.Queue[LogGrew] = asyncio.Queue()
     work = asyncio.Event()
     listening = SqlLaunchStore(url, sealer=sealer)
-    listening.on_growth(lambda launch_id, seq: told.put_nowait((launch_id, seq)))
-    listening.on_work(work.set)
+    listening.news.subscribe(lambda news: told.put_nowait(news) if isinstance(news, LogGrew) else work.set())
     async with (
         listening,
         Background().running("notices", listening.listen),
@@ -226,9 +228,9 @@ async def test_what_another_process_stores_is_told_of(url: str, sealer: Sealer) 
         work.clear()
         launch = await accepted(store)
 
-        await store.append(launch, PULLING)
-        assert await told.get() == (launch.id, 2)
-        await store.request_cancel(launch.id)
+        await store.log.append(launch, PULLING)
+        assert await told.get() == LogGrew(launch_id=launch.id, seq=2)
+        await store.ownership.request_cancel(launch.id)
         await work.wait()
 
 
@@ -237,12 +239,12 @@ async def test_an_owner_whose_lease_ran_out_is_forgotten_when_its_launches_are_t
     url: str, sealer: Sealer, other: SqlLaunchStore
 ) -> None:
     long_ago = datetime.now(UTC) - timedelta(days=2)
-    with other._database.writing.begin() as connection:
+    with other.database.writing.begin() as connection:
         connection.execute(insert(launch_owners), {"id": "dead", "leased_until": long_ago})
 
     async with SqlLaunchStore(url, sealer=sealer) as third:
-        await third.adopt(limit=1)
-        with other._database.reading.connect() as connection:
+        await third.ownership.adopt(limit=1)
+        with other.database.reading.connect() as connection:
             owners = set(connection.execute(select(launch_owners.c.id)).scalars())
 
     assert len(owners) == 2
@@ -251,11 +253,11 @@ async def test_an_owner_whose_lease_ran_out_is_forgotten_when_its_launches_are_t
 
 @sqlite_only
 async def test_a_long_history_costs_nothing_when_what_is_to_be_done_is_looked_up(store: SqlLaunchStore) -> None:
-    from hublaunch.store.leases import _HELD
+    from hublaunch.store.ownership import _HELD
 
-    sql = str(_HELD.compile(store._database.reading)).replace("?", "''")
+    sql = str(_HELD.compile(store.database.reading)).replace("?", "''")
 
-    with store._database.reading.connect() as connection:
+    with store.database.reading.connect() as connection:
         plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
 
     indexes = ("ix_launches_under_way", "ix_launches_ready", "ix_launch_attempts_clean_at")

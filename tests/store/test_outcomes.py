@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from hublaunch.launch.model import Caller, FailedSpawn, Launch, LaunchRequest, Step
-from hublaunch.launch.ports import LetThrough
+from hublaunch.launch.ports import AdmissionRound
 from hublaunch.launch.rules.guard import FAILING_FOR, PROVEN_FOR, Guard, known_as
 from hublaunch.sealing import Sealer
 from hublaunch.store import outcomes
@@ -30,11 +30,14 @@ REFUSED = FAILED
 
 
 async def accept(store: SqlLaunchStore, *of_images: str) -> list[Launch]:
-    return [await store.accept(new_launch(request=LaunchRequest(image=image), time_left_s=600)) for image in of_images]
+    return [
+        await store.intake.accept(new_launch(request=LaunchRequest(image=image), time_left_s=600))
+        for image in of_images
+    ]
 
 
-async def admit(store: SqlLaunchStore, *, guard: Guard = NORMAL, most: int = 50) -> LetThrough:
-    return await store.admit(most=most, weight=lambda _: 1.0, guard=guard)
+async def admit(store: SqlLaunchStore, *, guard: Guard = NORMAL, most: int = 50) -> AdmissionRound:
+    return await store.queue.admit(most=most, weight=lambda _: 1.0, guard=guard)
 
 
 async def admitted(store: SqlLaunchStore, launches: Sequence[Launch], *, guard: Guard = NORMAL) -> list[int]:
@@ -44,8 +47,8 @@ async def admitted(store: SqlLaunchStore, launches: Sequence[Launch], *, guard: 
 
 
 async def end(store: SqlLaunchStore, launch: Launch, step: Step) -> None:
-    await store.append(launch, PULLING)
-    await store.append(launch, step)
+    await store.log.append(launch, PULLING)
+    await store.log.append(launch, step)
 
 
 async def spawn(store: SqlLaunchStore, step: Step, *of_images: str, guard: Guard = NORMAL) -> None:
@@ -58,13 +61,13 @@ async def spawn(store: SqlLaunchStore, step: Step, *of_images: str, guard: Guard
 
 async def test_the_window_grows_with_each_success_and_falls_back_at_a_failure(store: SqlLaunchStore) -> None:
     await spawn(store, READY, "a", "b")
-    after_successes = await store.capacity(guard=NORMAL, most=50)
+    after_successes = await store.queue.capacity(guard=NORMAL, most=50)
     await spawn(store, NOT_THE_IMAGE, "c", "d")
-    after_failures = await store.capacity(guard=NORMAL, most=50)
+    after_failures = await store.queue.capacity(guard=NORMAL, most=50)
     await spawn(store, READY, "e")
-    after_one_more = await store.capacity(guard=NORMAL, most=50)
+    after_one_more = await store.queue.capacity(guard=NORMAL, most=50)
 
-    assert (await store.capacity(guard=NORMAL, most=3)).window == 3, "no more than may be at the Hub"
+    assert (await store.queue.capacity(guard=NORMAL, most=3)).window == 3, "no more than may be at the Hub"
     assert [now.window for now in (after_successes, after_failures, after_one_more)] == [6, 2, 5]
     assert [now.failures for now in (after_successes, after_failures, after_one_more)] == [0, 2, 0]
 
@@ -73,7 +76,7 @@ async def test_what_the_hub_does_not_count_changes_nothing(store: SqlLaunchStore
     await spawn(store, READY, "a")
     await spawn(store, REFUSED, "b")
 
-    now = await store.capacity(guard=NORMAL, most=50)
+    now = await store.queue.capacity(guard=NORMAL, most=50)
 
     assert (now.failures, now.window) == (0, 5)
 
@@ -85,7 +88,9 @@ async def test_a_success_ends_no_run_of_failures_that_came_after_its_launch_was_
     await end(store, failing, NOT_THE_IMAGE)
     await end(store, early, READY)
 
-    assert (await store.capacity(guard=NORMAL, most=50)).failures == 1, "at the Hub it may have come after the success"
+    assert (await store.queue.capacity(guard=NORMAL, most=50)).failures == 1, (
+        "at the Hub it may have come after the success"
+    )
 
 
 async def test_four_failures_pause_all_until_an_operator_clears_them(store: SqlLaunchStore, url: str) -> None:
@@ -97,7 +102,7 @@ async def test_four_failures_pause_all_until_an_operator_clears_them(store: SqlL
     paused = await admit(store)
 
     with beside(url, writes=True) as connection:
-        outcomes.clear(connection, [None])
+        outcomes.clear(connection, None)
 
     assert only_one_proven == [1]
     assert (paused.admitted, paused.guard, paused.holds_back) == ([], "paused", True)
@@ -105,22 +110,22 @@ async def test_four_failures_pause_all_until_an_operator_clears_them(store: SqlL
 
 
 async def test_a_restarted_hub_counts_from_nothing(store: SqlLaunchStore) -> None:
-    await store.note_hub("first", before_s=0)
+    await store.queue.note_hub("first", before_s=0)
     await spawn(store, NOT_THE_IMAGE, "a", "b")
 
-    is_another = [await store.note_hub(name, before_s=0) for name in ("first", "second", "second")]
+    is_another = [await store.queue.note_hub(name, before_s=0) for name in ("first", "second", "second")]
 
     assert is_another == [False, True, False]
-    assert (await store.capacity(guard=NORMAL, most=50)).failures == 0
+    assert (await store.queue.capacity(guard=NORMAL, most=50)).failures == 0
 
 
 async def test_what_failed_since_the_hub_was_last_seen_may_be_the_new_one_s(store: SqlLaunchStore) -> None:
-    await store.note_hub("first", before_s=0)
+    await store.queue.note_hub("first", before_s=0)
     await spawn(store, NOT_THE_IMAGE, "a", "b")
 
-    await store.note_hub("second", before_s=10)
+    await store.queue.note_hub("second", before_s=10)
 
-    assert (await store.capacity(guard=NORMAL, most=50)).failures == 2
+    assert (await store.queue.capacity(guard=NORMAL, most=50)).failures == 2
 
 
 async def test_an_image_that_failed_twice_by_itself_is_refused_until_it_is_cleared(
@@ -129,10 +134,10 @@ async def test_an_image_that_failed_twice_by_itself_is_refused_until_it_is_clear
     await spawn(store, BROKEN, "bad", "bad")
     broken, other = await accept(store, "docker.io/library/bad:latest", "other")
     through = await admit(store)
-    failing = (await store.failing(guard=NORMAL)).get(known_as("bad"))
+    failing = (await store.queue.failing(guard=NORMAL)).get(known_as("bad"))
 
     with beside(url, writes=True) as connection:
-        outcomes.clear(connection, [known_as("bad")])
+        outcomes.clear(connection, known_as("bad"))
 
     assert [one.launch_id for one in through.admitted] == [other.id]
     assert list(through.refused) == [broken.id]
@@ -140,7 +145,7 @@ async def test_an_image_that_failed_twice_by_itself_is_refused_until_it_is_clear
     assert failing is not None
     assert failing.cause == "The server ended before it was ready"
     assert timedelta(minutes=9) < failing.until - datetime.now(UTC) <= FAILING_FOR
-    assert known_as("bad") not in await store.failing(guard=NORMAL)
+    assert known_as("bad") not in await store.queue.failing(guard=NORMAL)
     assert await admitted(store, [broken]) == [0]
 
 
@@ -150,7 +155,7 @@ async def test_a_success_makes_an_image_s_failures_good(store: SqlLaunchStore) -
     await spawn_both(store, [bad, sound])
     await spawn(store, BROKEN, "image")
 
-    assert known_as("image") not in await store.failing(guard=NORMAL)
+    assert known_as("image") not in await store.queue.failing(guard=NORMAL)
 
 
 async def spawn_both(store: SqlLaunchStore, launches: Sequence[Launch]) -> None:
@@ -174,19 +179,19 @@ def on_account(name: str) -> dict[str, Any]:
 
 async def test_one_users_account_has_no_image_refused_and_that_of_two_has(store: SqlLaunchStore) -> None:
     for name, is_refused in (("ada", False), ("ada", False), ("ada", False), ("bob", True)):
-        launch = await store.accept(new_launch(**on_account(name)))
+        launch = await store.intake.accept(new_launch(**on_account(name)))
         assert await admitted(store, [launch]) == [0]
         await end(store, launch, BROKEN)
-        await store.mark_cleaned(launch, launch.attempt)
+        await store.upkeep.mark_cleaned(launch, launch.attempt)
 
-        assert (known_as("image") in await store.failing(guard=NORMAL)) is is_refused
-        await store.note_hub(f"restarted after {launch.id}", before_s=0)
+        assert (known_as("image") in await store.queue.failing(guard=NORMAL)) is is_refused
+        await store.queue.note_hub(f"restarted after {launch.id}", before_s=0)
 
 
 async def test_what_was_not_the_image_s_fault_is_not_held_against_it(store: SqlLaunchStore) -> None:
     await spawn(store, NOT_THE_IMAGE, "image", "image")
 
-    assert known_as("image") not in await store.failing(guard=NORMAL)
+    assert known_as("image") not in await store.queue.failing(guard=NORMAL)
 
 
 async def test_what_is_old_counts_for_the_hub_and_not_against_or_for_an_image(store: SqlLaunchStore, url: str) -> None:
@@ -195,11 +200,10 @@ async def test_what_is_old_counts_for_the_hub_and_not_against_or_for_an_image(st
     with beside(url, writes=True) as connection:
         connection.execute(update(spawn_failures).values(at=datetime.now(UTC) - FAILING_FOR))
         connection.execute(update(images).values(ready_at=datetime.now(UTC) - PROVEN_FOR))
-        outcomes.clear(connection, [])
 
     launches = await accept(store, *["proven"] * 3, *["bad"] * 3)
 
-    assert (await store.capacity(guard=NORMAL, most=50)).failing_images == 0
+    assert (await store.queue.capacity(guard=NORMAL, most=50)).failing_images == 0
     assert len(await admitted(store, launches)) == 4, "two of each, as none is proven"
 
 
@@ -211,7 +215,7 @@ async def test_what_nothing_goes_by_any_more_is_removed(store: SqlLaunchStore, u
         connection.execute(update(spawn_failures).values(at=long_ago))
         connection.execute(update(images).values(ready_at=long_ago, sound_since=long_ago))
 
-    await store.remove_old(older_than_s=3600, limit=10)
+    await store.history.remove_old(older_than_s=3600, limit=10)
 
     with beside(url, writes=False) as connection:
         assert [connection.execute(table.select()).all() for table in (spawn_failures, images)] == [[], []]
@@ -222,9 +226,9 @@ async def test_failures_that_the_hub_still_counts_are_kept_however_old(store: Sq
     with beside(url, writes=True) as connection:
         connection.execute(update(spawn_failures).values(at=datetime.now(UTC) - 2 * PROVEN_FOR))
 
-    await store.remove_old(older_than_s=3600, limit=10)
+    await store.history.remove_old(older_than_s=3600, limit=10)
 
-    assert (await store.capacity(guard=NORMAL, most=50)).failures == 2
+    assert (await store.queue.capacity(guard=NORMAL, most=50)).failures == 2
 
 
 @given(st.integers(0, 2**32))

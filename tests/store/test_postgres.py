@@ -13,12 +13,13 @@ from sqlalchemy.event import listens_for
 from hublaunch.launch.course.admission import Position
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Event, Launch
+from hublaunch.launch.news import LogGrew
 from hublaunch.sealing import Sealer
-from hublaunch.store import upkeep
+from hublaunch.store import history
+from hublaunch.store.append import Append, append
 from hublaunch.store.errors import DatabaseUnreachable, SchemaUnknown
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import metadata
-from hublaunch.store.writes import Append, append
 from hublaunch.wiring.tasks import Background
 from tests.store.databases import postgresql_only
 from tests.store.launches import PULLING, READY, new_launch
@@ -30,7 +31,7 @@ pytestmark = [postgresql_only, pytest.mark.timeout(60)]
 
 async def accepted(store: SqlLaunchStore) -> Launch:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
     return launch
 
 
@@ -64,7 +65,7 @@ async def test_processes_that_start_at_once_make_the_tables_once(url: str, seale
     await asyncio.gather(*(store.__aenter__() for store in stores))
 
     launch = await accepted(stores[0])
-    assert await stores[4].get(launch.id) is not None
+    assert await stores[4].log.get(launch.id) is not None
     await asyncio.gather(*(store.__aexit__() for store in stores))
 
 
@@ -80,7 +81,7 @@ async def test_the_migrations_lead_to_the_tables(url: str, store: SqlLaunchStore
 
 async def test_tables_of_a_newer_release_are_refused(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as store:
-        with store._database.writing.begin() as connection:
+        with store.database.writing.begin() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
 
     with pytest.raises(SchemaUnknown):
@@ -119,12 +120,12 @@ async def test_a_store_whose_connections_were_cut_makes_new_ones(
 
     cut_connections(postgres, url)
 
-    assert (await store.append(launch, PULLING)).seq == 2
-    assert len(await store.events(launch.id, after=0)) == 2
+    assert (await store.log.append(launch, PULLING)).seq == 2
+    assert len(await store.log.events(launch.id, after=0)) == 2
 
     cut_connections(postgres, url)
 
-    assert await store.get((await accepted(store)).id)  # which begins with a lock
+    assert await store.log.get((await accepted(store)).id)  # which begins with a lock
     assert await store.is_healthy()
 
 
@@ -132,8 +133,7 @@ async def test_it_listens_again_after_its_connection_was_cut(url: str, sealer: S
     told: asyncio.Queue[int] = asyncio.Queue()
     work = asyncio.Event()
     listening = SqlLaunchStore(url, sealer=sealer)
-    listening.on_growth(lambda _, seq: told.put_nowait(seq))
-    listening.on_work(work.set)
+    listening.news.subscribe(lambda news: told.put_nowait(news.seq) if isinstance(news, LogGrew) else work.set())
     async with (
         asyncio.timeout(20),
         SqlLaunchStore(url, sealer=sealer) as store,
@@ -145,7 +145,7 @@ async def test_it_listens_again_after_its_connection_was_cut(url: str, sealer: S
 
         cut_connections(postgres, url, where="query LIKE 'LISTEN%'")
         await work.wait()
-        await store.append(await accepted(store), PULLING)
+        await store.log.append(await accepted(store), PULLING)
 
         assert await told.get() == 2
 
@@ -153,19 +153,19 @@ async def test_it_listens_again_after_its_connection_was_cut(url: str, sealer: S
 async def test_a_follower_gets_what_no_notice_told_of(
     url: str, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hublaunch.store.writes.notify", lambda *_: None)
+    monkeypatch.setattr("hublaunch.store.append.notify", lambda *_: None)
     async with (
         asyncio.timeout(20),
         SqlLaunchStore(url, sealer=sealer) as store,
         SqlLaunchStore(url, sealer=sealer) as other,
     ):
         launch = await accepted(store)
-        feed = Feed(other, idle_s=60)
+        feed = Feed(other.log, idle_s=60)
         following = asyncio.create_task(follow(feed, launch))
         keeping_up = asyncio.create_task(feed.poll(every_s=0.05))
 
-        await store.append(launch, PULLING)
-        await store.append(launch, READY)
+        await store.log.append(launch, PULLING)
+        await store.log.append(launch, READY)
 
         assert [event.seq for event in await following] == [1, 2, 3]
         keeping_up.cancel()
@@ -174,14 +174,14 @@ async def test_a_follower_gets_what_no_notice_told_of(
 async def test_looking_goes_on_when_the_database_did_not_answer_once(
     url: str, sealer: Sealer, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hublaunch.store.writes.notify", lambda *_: None)
+    monkeypatch.setattr("hublaunch.store.append.notify", lambda *_: None)
     async with (
         asyncio.timeout(20),
         SqlLaunchStore(url, sealer=sealer) as store,
         SqlLaunchStore(url, sealer=sealer) as other,
     ):
         launch = await accepted(store)
-        feed, name = Feed(other, idle_s=60), make_url(url).database
+        feed, name = Feed(other.log, idle_s=60), make_url(url).database
         following = feed.follow(launch.id)
         assert [event.seq for event in stored(await anext(following))] == [1]
         postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
@@ -193,7 +193,7 @@ async def test_looking_goes_on_when_the_database_did_not_answer_once(
             await failed.wait()
 
             postgres.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
-            await store.append(launch, PULLING)
+            await store.log.append(launch, PULLING)
 
             assert [event.seq for event in stored(await next_ones)] == [2]
         await following.aclose()
@@ -206,14 +206,14 @@ async def test_a_process_that_is_frozen_within_a_transaction_keeps_no_launch(url
         SqlLaunchStore(url, sealer=sealer) as other,
     ):
         launch = await accepted(frozen)
-        raw = frozen._database.writing.raw_connection()
+        raw = frozen.database.writing.raw_connection()
         cursor = raw.cursor()
         cursor.execute("BEGIN")
         cursor.execute("SELECT id FROM launches FOR UPDATE")
 
         taken: list[Launch] = []
         while not taken:
-            taken = list(await other.adopt(limit=9))
+            taken = list(await other.ownership.adopt(limit=9))
 
         assert [one.id for one in taken] == [launch.id]
         raw.invalidate()
@@ -226,7 +226,7 @@ async def test_processes_in_each_other_s_way_both_get_their_turn(url: str, seale
 
         outcomes = await asyncio.gather(
             *(
-                process.request_cancel(launch.id)
+                process.ownership.request_cancel(launch.id)
                 for _ in range(30)
                 for process, order in ((store, launches), (other, launches[::-1]))
                 for launch in order
@@ -242,10 +242,10 @@ async def test_who_waits_for_another_s_event_appends_behind_it(url: str, sealer:
         launch = await accepted(store)
 
         def append_by(process: SqlLaunchStore) -> int:
-            with process._database.writing.begin() as connection:
+            with process.database.writing.begin() as connection:
                 return append(connection, [Append(launch.id, launch.fence, PULLING, None)])[0].seq
 
-        with store._database.writing.begin() as connection:
+        with store.database.writing.begin() as connection:
             append(connection, [Append(launch.id, launch.fence, PULLING, None)])
             behind = asyncio.create_task(asyncio.to_thread(append_by, other))
             while not await asyncio.to_thread(lock_waits, postgres, url):  # PostgreSQL tells nobody of a wait
@@ -259,7 +259,7 @@ async def test_a_burst_of_events_takes_no_more_statements_than_one(url: str, sto
 
     def statements(appends: Sequence[Append]) -> int:
         counted = []
-        with store._database.writing.begin() as connection:
+        with store.database.writing.begin() as connection:
             listens_for(connection, "after_cursor_execute")(lambda *_: counted.append(1))
             append(connection, appends)
         return len(counted)
@@ -269,11 +269,11 @@ async def test_a_burst_of_events_takes_no_more_statements_than_one(url: str, sto
 
 async def test_to_find_old_launches_no_attempt_of_another_is_read(url: str, store: SqlLaunchStore) -> None:
     await asyncio.gather(*(accepted(store) for _ in range(1000)))
-    with store._database.writing.begin() as connection:
+    with store.database.writing.begin() as connection:
         connection.execute(text("UPDATE launches SET status = 'failed', ended_at = now()"))
         connection.execute(text("UPDATE launch_attempts SET cleaned_at = now()"))
         connection.execute(text("ANALYZE"))
-        old = upkeep._OLD.params(before_id="Z", most=10)
+        old = history._OLD.params(before_id="Z", most=10)
         sql = old.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
 
         plan = "\n".join(connection.execute(text(f"EXPLAIN {sql}")).scalars())
@@ -289,8 +289,7 @@ async def test_a_notice_that_is_not_ours_ends_nothing(
     told: asyncio.Queue[int] = asyncio.Queue()
     work = asyncio.Event()
     listening = SqlLaunchStore(url, sealer=sealer)
-    listening.on_growth(lambda _, seq: told.put_nowait(seq))
-    listening.on_work(work.set)
+    listening.news.subscribe(lambda news: told.put_nowait(news.seq) if isinstance(news, LogGrew) else work.set())
     async with (
         asyncio.timeout(20),
         opened(url, sealer) as store,
@@ -298,10 +297,10 @@ async def test_a_notice_that_is_not_ours_ends_nothing(
         Background().running("notices", listening.listen),
     ):
         await work.wait()
-        with store._database.writing.begin() as connection:
+        with store.database.writing.begin() as connection:
             connection.execute(text("SELECT pg_notify('hublaunch', :notice)"), {"notice": notice})
 
-        await store.append(await accepted(store), PULLING)
+        await store.log.append(await accepted(store), PULLING)
 
         assert await told.get() == 2
 
@@ -310,20 +309,20 @@ async def test_who_renews_and_who_takes_over_at_the_same_moment_see_the_same(url
     """The transaction that renews is open, its end not yet seen, when the other process looks who lives."""
     async with SqlLaunchStore(url, sealer=sealer, lease_s=0) as late, opened(url, sealer) as other:
         launch = await accepted(late)
-        renewing = late._database.reading.connect()  # in a transaction of its own, held open
+        renewing = late.database.reading.connect()  # in a transaction of its own, held open
         renewing = renewing.execution_options(isolation_level="READ COMMITTED")
         renewing.execute(text("SET TRANSACTION READ WRITE"))
         renewing.execute(
             text("UPDATE launch_owners SET leased_until = now() + interval '1 hour' WHERE id = :id"),
-            {"id": late._lease.owner},
+            {"id": late.ownership.lease.owner},
         )
 
-        assert await other.adopt(limit=9) == []
+        assert await other.ownership.adopt(limit=9) == []
 
         renewing.commit()
         renewing.close()
-        assert await other.adopt(limit=9) == []
-        assert (await late.append(launch, PULLING)).seq == 2
+        assert await other.ownership.adopt(limit=9) == []
+        assert (await late.log.append(launch, PULLING)).seq == 2
 
 
 async def test_a_batch_has_its_locks_before_it_touches_any_row(url: str, sealer: Sealer) -> None:
@@ -342,7 +341,7 @@ async def test_a_batch_has_its_locks_before_it_touches_any_row(url: str, sealer:
 
     async with opened(url, sealer) as store, held_writer(store):
         writing = [
-            asyncio.create_task(store._writer.write(change, argument, lock=lock))
+            asyncio.create_task(store.sql.writer.write(change, argument, lock=lock))
             for change, argument, lock in ((look, "", "b"), (look_last, "fails", "a"), (look, "", None))
         ]
         await asyncio.sleep(0)

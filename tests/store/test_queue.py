@@ -27,7 +27,7 @@ async def in_queue(store: SqlLaunchStore) -> AsyncIterator[list[str]]:
     """Two launches of ada's, the older ones, and one of bob's."""
     launches = [new_launch(caller=Caller(kind="key", key=key)) for key in ("ada", "ada", "bob")]
     for launch in launches:
-        await store.accept(launch)
+        await store.intake.accept(launch)
     async with asyncio.timeout(20):
         yield sorted(launch.id for launch in launches)
 
@@ -37,14 +37,14 @@ async def test_a_look_at_the_queue_is_of_one_instant_though_somebody_is_admitted
 ) -> None:
     loop, admissions = asyncio.get_running_loop(), list[object]()
 
-    @event.listens_for(store._database.reading, "after_cursor_execute")
+    @event.listens_for(store.database.reading, "after_cursor_execute")
     def admit_one(*_: object) -> None:
         if not admissions:
-            admitting = asyncio.run_coroutine_threadsafe(store.admit(most=1, weight=equal, guard=UNGUARDED), loop)
+            admitting = asyncio.run_coroutine_threadsafe(store.queue.admit(most=1, weight=equal, guard=UNGUARDED), loop)
             admissions.append(admitting.result(timeout=10))
 
-    during = await store.queue(weight=equal, lately_s=60)
-    afterwards = await store.queue(weight=equal, lately_s=60)
+    during = await store.queue.positions(weight=equal, lately_s=60)
+    afterwards = await store.queue.positions(weight=equal, lately_s=60)
 
     first, second, bobs = in_queue
     assert len(admissions) == 1
@@ -55,12 +55,12 @@ async def test_a_look_at_the_queue_is_of_one_instant_though_somebody_is_admitted
 async def test_while_the_hub_is_to_be_left_alone_it_is_not_the_guard_that_holds_launches_back(
     store: SqlLaunchStore,
 ) -> None:
-    launch = await store.accept(new_launch(time_left_s=600))
-    await store.admit(most=1, weight=equal, guard=GUARDED)
+    launch = await store.intake.accept(new_launch(time_left_s=600))
+    await store.queue.admit(most=1, weight=equal, guard=GUARDED)
     busy = Step(phase=Status.WAITING, progress=None, message="JupyterHub is at its limit")
 
-    await store.put_back(launch, busy, time_left_s=600, waits_until=launch.deadline_at, pause_s=60)
-    through = await store.admit(most=1, weight=equal, guard=GUARDED)
+    await store.queue.requeue(launch, busy, time_left_s=600, waits_until=launch.deadline_at, pause_s=60)
+    through = await store.queue.admit(most=1, weight=equal, guard=GUARDED)
 
     assert (through.admitted, through.guard, through.holds_back) == ([], "open", False)
 
@@ -72,8 +72,8 @@ async def test_the_turns_of_callers_with_the_longest_repositories_are_kept(store
     check_repo_url(repo_url)
     request = LaunchRequest(image="quay.io/jupyter/base-notebook", repo_url=repo_url)
     for _ in range(2):
-        await store.accept(new_launch(caller=Caller(kind="anonymous", key="2001:db8::1"), request=request))
+        await store.intake.accept(new_launch(caller=Caller(kind="anonymous", key="2001:db8::1"), request=request))
 
-    through = await store.admit(most=1, weight=equal, guard=UNGUARDED)
+    through = await store.queue.admit(most=1, weight=equal, guard=UNGUARDED)
 
     assert len(through.admitted) == 1

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, create_engine, text, update
 
 from hublaunch.launch.errors import QueueFull, QuotaReached
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
-from hublaunch.launch.ports import LaunchStore, Wanted
+from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.quota import Quota, Scope
 from hublaunch.launch.rules.quota_rules import QuotaRules, Rule, counted_as
 from hublaunch.sealing import Sealer
@@ -52,13 +52,13 @@ def other() -> Launch:
     return new_launch(caller=Caller(kind="key", key="ci"), request=LaunchRequest(image="python"))
 
 
-async def accepted(store: LaunchStore, *quotas: Quota, launch: Launch | None = None) -> Launch:
-    return await store.accept(launch or counted(), quotas=quotas)
+async def accepted(store: SqlLaunchStore, *quotas: Quota, launch: Launch | None = None) -> Launch:
+    return await store.intake.accept(launch or counted(), quotas=quotas)
 
 
 @pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
 async def test_as_many_are_accepted_as_may_be_and_the_refusal_says_how_many_there_are(
-    store: LaunchStore, quota: Quota
+    store: SqlLaunchStore, quota: Quota
 ) -> None:
     for _ in range(3):
         await accepted(store, quota)
@@ -67,11 +67,11 @@ async def test_as_many_are_accepted_as_may_be_and_the_refusal_says_how_many_ther
         await accepted(store, quota)
 
     assert (refusal.value.quota, refusal.value.active) == (quota, 3)
-    assert len(await store.launches(Wanted(), limit=9)) == 3
+    assert len(await store.log.launches(LaunchFilter(), limit=9)) == 3
 
 
 @pytest.mark.parametrize("quota", QUOTAS[1:], ids=IDS[1:])
-async def test_what_it_does_not_count_uses_up_nothing(store: LaunchStore, quota: Quota) -> None:
+async def test_what_it_does_not_count_uses_up_nothing(store: SqlLaunchStore, quota: Quota) -> None:
     for _ in range(4):
         await accepted(store, launch=other())
     for _ in range(3):
@@ -82,32 +82,32 @@ async def test_what_it_does_not_count_uses_up_nothing(store: LaunchStore, quota:
 
 
 @pytest.mark.parametrize("steps", [[FAILED], [CANCELLED], [PULLING, READY]], ids=["failed", "cancelled", "stopped"])
-async def test_what_has_ended_makes_room(store: LaunchStore, steps: list[Any]) -> None:
+async def test_what_has_ended_makes_room(store: SqlLaunchStore, steps: list[Any]) -> None:
     launch, *_ = [await accepted(store, TOTAL) for _ in range(3)]
     for step in steps:
-        await store.append(launch, step)
+        await store.log.append(launch, step)
     if steps[-1] is READY:
         with pytest.raises(QuotaReached):
             await accepted(store, TOTAL)
-        await store.mark_stopped(launch, stopped_by="hub", clean_in_s=None)
+        await store.upkeep.mark_stopped(launch, stopped_by="hub", clean_in_s=None)
 
     await accepted(store, TOTAL)
 
 
 @pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
-async def test_of_many_in_one_batch_exactly_as_many_are_accepted(store: LaunchStore, quota: Quota) -> None:
+async def test_of_many_in_one_batch_exactly_as_many_are_accepted(store: SqlLaunchStore, quota: Quota) -> None:
     outcomes = await asyncio.gather(*(accepted(store, quota) for _ in range(20)), return_exceptions=True)
 
     refused = [outcome for outcome in outcomes if isinstance(outcome, QuotaReached)]
     assert len(refused) == 17
     assert {refusal.active for refusal in refused} == {3}
-    assert len(await store.launches(Wanted(), limit=99)) == 3
+    assert len(await store.log.launches(LaunchFilter(), limit=99)) == 3
 
 
 @postgresql_only
 @pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
 async def test_they_hold_over_three_processes_that_race(
-    store: LaunchStore, url: str, sealer: Sealer, quota: Quota
+    store: SqlLaunchStore, url: str, sealer: Sealer, quota: Quota
 ) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as second, SqlLaunchStore(url, sealer=sealer) as third:
         outcomes = await asyncio.gather(
@@ -116,19 +116,19 @@ async def test_they_hold_over_three_processes_that_race(
         )
 
     assert sum(isinstance(outcome, QuotaReached) for outcome in outcomes) == 27
-    assert len(await store.launches(Wanted(), limit=99)) == 3
+    assert len(await store.log.launches(LaunchFilter(), limit=99)) == 3
 
 
 @postgresql_only
-async def test_a_full_line_holds_over_them_too(store: LaunchStore, url: str, sealer: Sealer) -> None:
+async def test_a_full_line_holds_over_them_too(store: SqlLaunchStore, url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as second:
         outcomes = await asyncio.gather(
-            *(process.accept(new_launch(), most_under_way=3) for _ in range(10) for process in (store, second)),
+            *(process.intake.accept(new_launch(), in_progress_max=3) for _ in range(10) for process in (store, second)),
             return_exceptions=True,
         )
 
     assert sum(isinstance(outcome, QueueFull) for outcome in outcomes) == 17
-    assert len(await store.launches(Wanted(), limit=99)) == 3
+    assert len(await store.log.launches(LaunchFilter(), limit=99)) == 3
 
 
 @sqlite_only
@@ -143,8 +143,8 @@ async def test_a_long_history_costs_nothing_when_they_are_counted(store: SqlLaun
     else:
         query = quota_counts._ALL
 
-    sql = re.sub(r"\?", "''", str(query.compile(store._database.reading)))
-    with store._database.reading.connect() as connection:
+    sql = re.sub(r"\?", "''", str(query.compile(store.database.reading)))
+    with store.database.reading.connect() as connection:
         plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
 
     assert len(plan) == 1
@@ -197,16 +197,16 @@ def test_whatever_the_limits_are_a_launch_is_accepted_if_each_of_its_quotas_has_
                 if not isinstance(one, int):
                     active += await ask(store, *one, active=active)
                 elif active:
-                    await store.append(active.pop(one % len(active)), FAILED)
+                    await store.log.append(active.pop(one % len(active)), FAILED)
 
     async def ask(
-        store: LaunchStore, caller: Caller, repo_url: str, image: str, *, active: list[Launch]
+        store: SqlLaunchStore, caller: Caller, repo_url: str, image: str, *, active: list[Launch]
     ) -> list[Launch]:
         launch = new_launch(caller=caller, request=LaunchRequest(image=image, repo_url=repo_url))
         quotas = limits.quotas(caller, launch.request, at=launch.created_at)
         has_place = all(sum(_counts(quota, other) for other in active) < quota.most for quota in quotas)
         try:
-            await store.accept(launch, quotas=quotas)
+            await store.intake.accept(launch, quotas=quotas)
         except QuotaReached:
             assert not has_place
             return []
@@ -227,32 +227,32 @@ def _counts(quota: Quota, launch: Launch) -> bool:
 # --- who holds the places ---------------------------------------------------------------------------------------------
 
 
-async def ready(store: LaunchStore, launch: Launch) -> Launch:
-    await store.accept(launch)
-    await store.append(launch, PULLING)
-    await store.append(launch, READY)
+async def ready(store: SqlLaunchStore, launch: Launch) -> Launch:
+    await store.intake.accept(launch)
+    await store.log.append(launch, PULLING)
+    await store.log.append(launch, READY)
     return launch
 
 
 async def ids(
-    store: LaunchStore, quota: Quota, *, every_s: float = 0, but: tuple[str, ...] = (), limit: int = 9
+    store: SqlLaunchStore, quota: Quota, *, every_s: float = 0, but: tuple[str, ...] = (), limit: int = 9
 ) -> Any:
-    return [launch.id for launch in await store.holders(quota, every_s=every_s, but=but, limit=limit)]
+    return [launch.id for launch in await store.upkeep.holders(quota, every_s=every_s, but=but, limit=limit)]
 
 
 @pytest.mark.parametrize("quota", QUOTAS[1:], ids=IDS[1:])
-async def test_holders_are_the_ready_ones_that_it_counts(store: LaunchStore, quota: Quota) -> None:
+async def test_holders_are_the_ready_ones_that_it_counts(store: SqlLaunchStore, quota: Quota) -> None:
     holder = await ready(store, counted())
     await ready(store, other())
-    await store.accept(counted())
+    await store.intake.accept(counted())
     failed = counted()
-    await store.accept(failed)
-    await store.append(failed, FAILED)
+    await store.intake.accept(failed)
+    await store.log.append(failed, FAILED)
 
     assert await ids(store, quota) == [holder.id]
 
 
-async def test_holders_come_the_longest_unseen_first_and_each_once_in_its_time(store: LaunchStore) -> None:
+async def test_holders_come_the_longest_unseen_first_and_each_once_in_its_time(store: SqlLaunchStore) -> None:
     first, second, third = [(await ready(store, counted())).id for _ in range(3)]
 
     assert await ids(store, TOTAL, every_s=60, limit=2) == [first, second]
@@ -264,7 +264,7 @@ async def test_holders_come_the_longest_unseen_first_and_each_once_in_its_time(s
 async def test_what_was_seen_long_ago_is_a_holder_again(store: SqlLaunchStore) -> None:
     launch = await ready(store, counted())
     await ids(store, TOTAL)
-    with store._database.writing.begin() as connection:
+    with store.database.writing.begin() as connection:
         long_ago = launch.created_at - timedelta(seconds=61)
         connection.execute(update(launches).values(looked_up_at=long_ago))
 
@@ -273,8 +273,8 @@ async def test_what_was_seen_long_ago_is_a_holder_again(store: SqlLaunchStore) -
 
 async def test_what_an_older_release_wrote_counts_in_all_alone(store: SqlLaunchStore) -> None:
     launch = counted()
-    await store.accept(launch)
-    with store._database.writing.begin() as connection:
+    await store.intake.accept(launch)
+    with store.database.writing.begin() as connection:
         connection.execute(update(launches).values(caller_name=None, repo_name=None, image_name=None))
 
     for quota in QUOTAS[1:]:
@@ -283,7 +283,7 @@ async def test_what_an_older_release_wrote_counts_in_all_alone(store: SqlLaunchS
     with pytest.raises(QuotaReached) as refusal:
         await accepted(store, TOTAL)
     assert refusal.value.active == len(QUOTAS)
-    assert (await store.launches(Wanted(status=Status.WAITING), limit=99))[-1].id == launch.id
+    assert (await store.log.launches(LaunchFilter(status=Status.WAITING), limit=99))[-1].id == launch.id
 
 
 # --- what was there before --------------------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ _OLD = text(
 ).bindparams(bindparam("at", type_=Instant))
 
 
-async def refused(store: LaunchStore, quota: Quota) -> int:
+async def refused(store: SqlLaunchStore, quota: Quota) -> int:
     """How many there are, by the refusal of one more."""
     with pytest.raises(QuotaReached) as refusal:
         await accepted(store, replace(quota, most=3 if quota.scope is Scope.REPOSITORY else 4))

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(60)
 
 
 def free_at(store: SqlLaunchStore) -> dict[str, datetime]:
-    with store._database.reading.connect() as connection:
+    with store.database.reading.connect() as connection:
         return {row.key: row.free_at for row in connection.execute(select(rate_limits))}
 
 
@@ -62,7 +62,7 @@ async def test_there_is_room_again_once_time_has_passed(store: SqlLaunchStore) -
     while (verdict := await store.rate_counts.take([ADA])).allowed:
         pass
     earlier = free_at(store)[ADA.key] - verdict.allowances[0].wait
-    with store._database.writing.begin() as connection:
+    with store.database.writing.begin() as connection:
         connection.execute(update(rate_limits).values(free_at=earlier))
 
     verdicts = [await store.rate_counts.take([ADA]) for _ in range(2)]
@@ -72,7 +72,7 @@ async def test_there_is_room_again_once_time_has_passed(store: SqlLaunchStore) -
 
 async def test_what_is_free_again_is_removed_and_nothing_else(store: SqlLaunchStore) -> None:
     long_ago = datetime.now(UTC) - timedelta(seconds=1)
-    with store._database.writing.begin() as connection:
+    with store.database.writing.begin() as connection:
         connection.execute(insert(rate_limits), [{"key": f"address {n}", "free_at": long_ago} for n in range(2500)])
     await store.rate_counts.take([ADA])
 
@@ -119,11 +119,11 @@ async def test_while_another_process_is_slow_to_count_launches_are_stored(
 ) -> None:
     await store.rate_counts.take([ADA])
     async with SqlLaunchStore(url, sealer=sealer) as other:
-        with other._database.counting.begin() as slow:
+        with other.database.counting.begin() as slow:
             slow.execute(update(rate_limits).values(free_at=rate_limits.c.free_at))
             waiting = asyncio.create_task(store.rate_counts.take([ADA]))
             await asyncio.sleep(0)  # it is asked for before what follows
-            await store.accept(new_launch())
+            await store.intake.accept(new_launch())
             assert not waiting.done()
 
     assert (await waiting).allowed

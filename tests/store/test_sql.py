@@ -1,4 +1,4 @@
-"""What SqlLaunchStore promises as a LaunchStore."""
+"""What SqlLaunchStore promises as a SqlLaunchStore."""
 
 import asyncio
 from dataclasses import asdict, replace
@@ -15,75 +15,83 @@ from sqlalchemy.event import listen
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from hublaunch.launch.errors import LaunchNotFound
-from hublaunch.launch.model import Event, Launch, LaunchRequest, Problem, Status, Step
-from hublaunch.launch.ports import LaunchStore
+from hublaunch.launch.model import Launch, LaunchRequest, Problem, Status, Step
 from hublaunch.sealing import Sealer
+from hublaunch.store.append import Append, append
 from hublaunch.store.rows import _problem_of
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import launch_attempts, launch_events, launches
-from hublaunch.store.writes import Append, append
 from tests.store.databases import sqlite_only
-from tests.store.launches import CANCELLED, FAILED, PULLING, READY, first_event, new_launch, second_attempt
+from tests.store.launches import (
+    CANCELLED,
+    FAILED,
+    PULLING,
+    READY,
+    first_event,
+    heard_events,
+    new_launch,
+    second_attempt,
+)
 
 
-async def ready_launch(store: LaunchStore) -> Launch:
+async def ready_launch(store: SqlLaunchStore) -> Launch:
     launch = new_launch()
-    await store.accept(launch)
-    await store.append(launch, PULLING)
-    await store.append(launch, READY)
+    await store.intake.accept(launch)
+    await store.log.append(launch, PULLING)
+    await store.log.append(launch, READY)
     return launch
 
 
-async def test_an_accepted_launch_is_read_back_as_it_was(store: LaunchStore) -> None:
+async def test_an_accepted_launch_is_read_back_as_it_was(store: SqlLaunchStore) -> None:
     extra_args = {"binder_request": "v2/gh/ä\x00", "n": [1, None]}
     request = LaunchRequest(image="i", repo_url="", extra_args=extra_args, path="lab/tree/ä.ipynb?x#y")
     launch = new_launch(request=request)
 
-    await store.accept(launch)
+    await store.intake.accept(launch)
 
-    stored = await store.get(launch.id)
+    stored = await store.log.get(launch.id)
     assert stored is not None
     assert asdict(stored) == asdict(launch)
 
 
-async def test_there_is_no_launch_of_an_unknown_id(store: LaunchStore) -> None:
-    assert await store.get("01J00000000000000000000000") is None
-    assert await store.events("01J00000000000000000000000", after=0) == []
+async def test_there_is_no_launch_of_an_unknown_id(store: SqlLaunchStore) -> None:
+    assert await store.log.get("01J00000000000000000000000") is None
+    assert await store.log.events("01J00000000000000000000000", after=0) == []
 
 
-async def test_a_launch_is_accepted_once(store: LaunchStore) -> None:
+async def test_a_launch_is_accepted_once(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
 
     with pytest.raises(IntegrityError):
-        await store.accept(launch)
+        await store.intake.accept(launch)
 
-    assert len(await store.events(launch.id, after=0)) == 1
+    assert len(await store.log.events(launch.id, after=0)) == 1
 
 
-async def test_a_step_becomes_the_next_event_and_the_status_of_its_launch(store: LaunchStore) -> None:
+async def test_a_step_becomes_the_next_event_and_the_status_of_its_launch(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
 
-    event = await store.append(launch, PULLING)
+    event = await store.log.append(launch, PULLING)
 
     assert (event.seq, event.attempt, event.phase, event.progress) == (2, 1, Status.LAUNCHING, 20)
-    stored = await store.get(launch.id)
+    stored = await store.log.get(launch.id)
     assert stored is not None
     assert (stored.status, stored.ended_at) == (Status.LAUNCHING, None)
     assert asdict(stored.last_event) == asdict(event)
 
 
 @pytest.mark.parametrize("last", [READY, FAILED, CANCELLED], ids=["ready", "failed", "cancelled"])
-async def test_the_last_event_is_read_back_as_it_was_and_ends_the_launch(store: LaunchStore, last: Step) -> None:
+async def test_the_last_event_is_read_back_as_it_was_and_ends_the_launch(store: SqlLaunchStore, last: Step) -> None:
     launch = new_launch()
-    await store.accept(launch)
-    await store.append(launch, PULLING)
+    await store.intake.accept(launch)
+    await store.log.append(launch, PULLING)
 
-    event = await store.append(launch, last)
+    event = await store.log.append(launch, last)
 
-    (stored_event,) = await store.events(launch.id, after=2)
-    stored = await store.get(launch.id)
+    (stored_event,) = await store.log.events(launch.id, after=2)
+    stored = await store.log.get(launch.id)
     assert stored is not None
     assert asdict(stored_event) == asdict(event)
     assert (stored.status, stored.ended_at) == (last.phase, event.at)
@@ -96,118 +104,118 @@ def test_a_problem_that_an_earlier_release_stored_has_no_advice_for_operators() 
     assert _problem_of(stored) == Problem(**stored, operator_advice="")
 
 
-async def test_a_step_that_the_status_does_not_allow_is_refused_and_not_stored(store: LaunchStore) -> None:
+async def test_a_step_that_the_status_does_not_allow_is_refused_and_not_stored(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
 
     with pytest.raises(ValueError, match="waiting, so it cannot become ready"):
-        await store.append(launch, READY)
+        await store.log.append(launch, READY)
 
-    assert len(await store.events(launch.id, after=0)) == 1
+    assert len(await store.log.events(launch.id, after=0)) == 1
 
 
-async def test_no_event_has_the_phase_stopped(store: LaunchStore) -> None:
+async def test_no_event_has_the_phase_stopped(store: SqlLaunchStore) -> None:
     launch = await ready_launch(store)
 
     with pytest.raises(ValueError, match="cannot become stopped"):
-        await store.append(launch, replace(READY, phase=Status.STOPPED))
+        await store.log.append(launch, replace(READY, phase=Status.STOPPED))
 
 
-async def test_what_names_an_unknown_launch_is_refused(store: LaunchStore) -> None:
+async def test_what_names_an_unknown_launch_is_refused(store: SqlLaunchStore) -> None:
     launch = new_launch()
 
     with pytest.raises(LaunchNotFound):
-        await store.append(launch, PULLING)
+        await store.log.append(launch, PULLING)
     with pytest.raises(LaunchNotFound):
-        await store.request_cancel(launch.id)
+        await store.ownership.request_cancel(launch.id)
     with pytest.raises(LaunchNotFound):
-        await store.mark_cleaned(launch, launch.attempt)
+        await store.upkeep.mark_cleaned(launch, launch.attempt)
 
 
-async def test_a_step_that_tells_no_progress_leaves_it_as_the_log_has_it(store: LaunchStore) -> None:
+async def test_a_step_that_tells_no_progress_leaves_it_as_the_log_has_it(store: SqlLaunchStore) -> None:
     """As a cancellation does, which may come while a step is on its way to the log."""
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
 
     steps = PULLING, replace(PULLING, progress=60), replace(CANCELLED, progress=None)
-    events = await asyncio.gather(*(store.append(launch, step) for step in steps))
+    events = await asyncio.gather(*(store.log.append(launch, step) for step in steps))
 
     assert [event.progress for event in events] == [20, 60, 60]
-    assert [event.progress for event in await store.events(launch.id, after=1)] == [20, 60, 60]
+    assert [event.progress for event in await store.log.events(launch.id, after=1)] == [20, 60, 60]
 
 
-async def test_the_log_is_read_from_any_event_on(store: LaunchStore) -> None:
+async def test_the_log_is_read_from_any_event_on(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
     for _ in range(3):
-        await store.append(launch, PULLING)
+        await store.log.append(launch, PULLING)
 
-    assert [event.seq for event in await store.events(launch.id, after=0)] == [1, 2, 3, 4]
-    assert [event.seq for event in await store.events(launch.id, after=2)] == [3, 4]
-    assert await store.events(launch.id, after=99) == []
+    assert [event.seq for event in await store.log.events(launch.id, after=0)] == [1, 2, 3, 4]
+    assert [event.seq for event in await store.log.events(launch.id, after=2)] == [3, 4]
+    assert await store.log.events(launch.id, after=99) == []
 
 
-async def test_time_never_goes_back_within_a_log(store: LaunchStore) -> None:
+async def test_time_never_goes_back_within_a_log(store: SqlLaunchStore) -> None:
     in_an_hour = datetime.now(UTC) + timedelta(hours=1)
     launch = new_launch()
-    await store.accept(replace(launch, last_event=first_event(launch.id, in_an_hour)))
+    await store.intake.accept(replace(launch, last_event=first_event(launch.id, in_an_hour)))
 
-    event = await store.append(launch, PULLING)
+    event = await store.log.append(launch, PULLING)
 
     assert event.at == in_an_hour
 
 
-async def test_instants_are_kept_to_the_microsecond_and_given_in_utc(store: LaunchStore) -> None:
+async def test_instants_are_kept_to_the_microsecond_and_given_in_utc(store: SqlLaunchStore) -> None:
     in_nepal = datetime(2026, 3, 1, 0, 15, 30, 123456, tzinfo=timezone(timedelta(hours=5, minutes=45)))
     launch = new_launch(deadline_at=in_nepal)
-    await store.accept(launch)
+    await store.intake.accept(launch)
 
-    stored = await store.get(launch.id)
+    stored = await store.log.get(launch.id)
 
     assert stored is not None
     assert stored.deadline_at == in_nepal
     assert stored.deadline_at.tzinfo is UTC
 
 
-async def test_an_instant_without_a_zone_is_refused(store: LaunchStore) -> None:
+async def test_an_instant_without_a_zone_is_refused(store: SqlLaunchStore) -> None:
     with pytest.raises(StatementError, match="an instant needs a time zone"):
-        await store.accept(new_launch(deadline_at=datetime(2026, 3, 1)))  # noqa: DTZ001 - is what is refused
+        await store.intake.accept(new_launch(deadline_at=datetime(2026, 3, 1)))  # noqa: DTZ001 - is what is refused
 
 
-async def test_the_next_attempt_is_the_latest_from_then_on(store: LaunchStore) -> None:
+async def test_the_next_attempt_is_the_latest_from_then_on(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
-    await store.mark_cleaned(launch, launch.attempt)
+    await store.intake.accept(launch)
+    await store.upkeep.mark_cleaned(launch, launch.attempt)
 
-    await store.begin_attempt(launch, second_attempt(launch))
+    await store.log.begin_attempt(launch, second_attempt(launch))
 
-    stored = await store.get(launch.id)
+    stored = await store.log.get(launch.id)
     assert stored is not None
     assert stored.attempt == second_attempt(launch)
     assert stored.cleaned_at is None
-    assert (await store.append(launch, PULLING)).attempt == 2
+    assert (await store.log.append(launch, PULLING)).attempt == 2
 
 
-async def test_only_the_next_attempt_of_a_launch_under_way_may_begin(store: LaunchStore) -> None:
+async def test_only_the_next_attempt_of_a_launch_under_way_may_begin(store: SqlLaunchStore) -> None:
     launch, ended = new_launch(), await ready_launch(store)
-    await store.accept(launch)
+    await store.intake.accept(launch)
 
     with pytest.raises(ValueError, match="attempt 3 cannot be the next"):
-        await store.begin_attempt(launch, replace(launch.attempt, number=3))
+        await store.log.begin_attempt(launch, replace(launch.attempt, number=3))
     with pytest.raises(ValueError, match="attempt 1 cannot be the next"):
-        await store.begin_attempt(launch, launch.attempt)
+        await store.log.begin_attempt(launch, launch.attempt)
     with pytest.raises(ValueError, match="attempt 2 cannot be the next"):
-        await store.begin_attempt(ended, second_attempt(ended))
+        await store.log.begin_attempt(ended, second_attempt(ended))
 
 
-async def test_the_first_request_to_cancel_counts(store: LaunchStore) -> None:
+async def test_the_first_request_to_cancel_counts(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
 
-    await store.request_cancel(launch.id)
-    first = await store.get(launch.id)
-    await store.request_cancel(launch.id)
-    second = await store.get(launch.id)
+    await store.ownership.request_cancel(launch.id)
+    first = await store.log.get(launch.id)
+    await store.ownership.request_cancel(launch.id)
+    second = await store.log.get(launch.id)
 
     assert first is not None
     assert second is not None
@@ -215,14 +223,14 @@ async def test_the_first_request_to_cancel_counts(store: LaunchStore) -> None:
     assert second.cancel_requested_at == first.cancel_requested_at
 
 
-async def test_an_attempt_is_cleaned_when_it_was_first_found_so(store: LaunchStore) -> None:
+async def test_an_attempt_is_cleaned_when_it_was_first_found_so(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
 
-    await store.mark_cleaned(launch, launch.attempt)
-    first = await store.get(launch.id)
-    await store.mark_cleaned(launch, launch.attempt)
-    second = await store.get(launch.id)
+    await store.upkeep.mark_cleaned(launch, launch.attempt)
+    first = await store.log.get(launch.id)
+    await store.upkeep.mark_cleaned(launch, launch.attempt)
+    second = await store.log.get(launch.id)
 
     assert first is not None
     assert second is not None
@@ -230,45 +238,44 @@ async def test_an_attempt_is_cleaned_when_it_was_first_found_so(store: LaunchSto
     assert second.cleaned_at == first.cleaned_at
 
 
-async def test_a_ready_launch_becomes_stopped_without_an_event(store: LaunchStore) -> None:
+async def test_a_ready_launch_becomes_stopped_without_an_event(store: SqlLaunchStore) -> None:
     launch = await ready_launch(store)
 
-    await store.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
+    await store.upkeep.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
 
-    stored = await store.get(launch.id)
+    stored = await store.log.get(launch.id)
     assert stored is not None
     assert (stored.status, stored.stopped_by) == (Status.STOPPED, "caller")
     assert stored.stopped_at is not None
     assert stored.last_event.phase is Status.READY
 
 
-async def test_only_a_ready_launch_can_become_stopped(store: LaunchStore) -> None:
+async def test_only_a_ready_launch_can_become_stopped(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
 
     with pytest.raises(ValueError, match="cannot become stopped"):
-        await store.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
+        await store.upkeep.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
 
 
-async def test_a_listener_is_told_of_every_event_before_its_writer_goes_on(store: LaunchStore) -> None:
-    told: list[Event] = []
-    store.subscribe(told.append)
+async def test_a_listener_is_told_of_every_event_before_its_writer_goes_on(store: SqlLaunchStore) -> None:
+    told = heard_events(store)
     launch = new_launch()
 
-    await store.accept(launch)
+    await store.intake.accept(launch)
     assert told == [launch.last_event]
 
-    event = await store.append(launch, PULLING)
+    event = await store.log.append(launch, PULLING)
     assert told == [launch.last_event, event]
 
 
 async def test_a_deleted_launch_takes_its_attempts_and_events_along(store: SqlLaunchStore) -> None:
-    await store.accept(new_launch())
+    await store.intake.accept(new_launch())
 
-    with store._database.writing.begin() as connection:
+    with store.database.writing.begin() as connection:
         connection.execute(delete(launches))
 
-    with store._database.reading.connect() as connection:
+    with store.database.reading.connect() as connection:
         assert connection.execute(select(launch_attempts)).all() == []
         assert connection.execute(select(launch_events)).all() == []
 
@@ -283,7 +290,7 @@ async def test_no_token_is_in_clear_in_the_files_of_the_database(url: str, path:
     async with SqlLaunchStore(url, sealer=sealer) as store:
         launch = await ready_launch(store)
         while_open = contents(path.parent)
-        (event,) = await store.events(launch.id, after=2)
+        (event,) = await store.log.events(launch.id, after=2)
     closed = contents(path.parent)
 
     assert launch.id.encode() in while_open["hublaunch.sqlite-wal"]
@@ -299,7 +306,7 @@ async def test_what_was_stored_is_there_after_the_store_is_opened_again(url: str
         launch = await ready_launch(store)
 
     async with SqlLaunchStore(url, sealer=sealer) as store:
-        assert [event.seq for event in await store.events(launch.id, after=0)] == [1, 2, 3]
+        assert [event.seq for event in await store.log.events(launch.id, after=0)] == [1, 2, 3]
 
 
 @settings(max_examples=25, deadline=None)
@@ -310,9 +317,9 @@ def test_concurrent_appends_leave_dense_logs_in_the_order_of_asking(asked: list[
     async def scenario(url: str) -> None:
         async with SqlLaunchStore(url, sealer=Sealer(["0" * 32], purpose="stored tokens")) as store:
             accepted = [new_launch() for _ in range(3)]
-            await asyncio.gather(*map(store.accept, accepted))
+            await asyncio.gather(*map(store.intake.accept, accepted))
             calls = [
-                asyncio.create_task(store.append(accepted[which], replace(PULLING, message=str(number))))
+                asyncio.create_task(store.log.append(accepted[which], replace(PULLING, message=str(number))))
                 for number, (which, _) in enumerate(asked)
             ]
             await asyncio.sleep(0)
@@ -323,7 +330,7 @@ def test_concurrent_appends_leave_dense_logs_in_the_order_of_asking(asked: list[
 
         async with SqlLaunchStore(url, sealer=Sealer(["0" * 32], purpose="stored tokens")) as store:
             for which, launch in enumerate(accepted):
-                log = await store.events(launch.id, after=0)
+                log = await store.log.events(launch.id, after=0)
                 assert [event.seq for event in log] == list(range(1, len(log) + 1))
                 numbers = [str(number) for number, (other, _) in enumerate(asked) if other == which]
                 assert [event.message for event in log] == ["Accepted", *numbers]
@@ -335,15 +342,15 @@ def test_concurrent_appends_leave_dense_logs_in_the_order_of_asking(asked: list[
 @sqlite_only
 async def test_an_event_that_changes_no_status_writes_no_index(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
-    await store.append(launch, PULLING)
+    await store.intake.accept(launch)
+    await store.log.append(launch, PULLING)
     updates: list[tuple[str, Any]] = []
 
     def note(_connection: Connection, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
         if statement.startswith("UPDATE"):
             updates.append((statement, parameters))
 
-    with store._database.writing.begin() as connection:
+    with store.database.writing.begin() as connection:
         listen(connection, "after_cursor_execute", note)
         append(connection, [Append(launch.id, launch.fence, PULLING, None)])
         [(statement, parameters)] = updates

@@ -109,7 +109,7 @@ class LogAndLeases(RuleBasedStateMachine):
     def accept(self, process: int) -> None:
         process = self.at(process)
         launch = new_launch()
-        self.run(self.stores[process].accept(launch))
+        self.run(self.stores[process].intake.accept(launch))
         self.handles[process].append(launch)
         self.known[launch.id] = Known(launch.id, owner=process, written=[launch.last_event])
 
@@ -121,12 +121,12 @@ class LogAndLeases(RuleBasedStateMachine):
         known = self.known[launch.id]
         if launch.fence != known.fence:
             with pytest.raises(LeaseLost):
-                self.run(self.stores[process].append(launch, step))
+                self.run(self.stores[process].log.append(launch, step))
         elif not known.status.may_become(step.phase):
             with pytest.raises(ValueError, match="cannot become"):
-                self.run(self.stores[process].append(launch, step))
+                self.run(self.stores[process].log.append(launch, step))
         else:
-            known.written.append(self.run(self.stores[process].append(launch, step)))
+            known.written.append(self.run(self.stores[process].log.append(launch, step)))
             known.status = step.phase
             if step.phase is Status.READY:
                 known.owner = None
@@ -139,9 +139,9 @@ class LogAndLeases(RuleBasedStateMachine):
         known, store = self.known[launch.id], self.stores[process]
         if launch.fence != known.fence:
             with pytest.raises(LeaseLost):
-                self.run(store.mark_cleaned(launch, launch.attempt))
+                self.run(store.upkeep.mark_cleaned(launch, launch.attempt))
         elif launch.attempt.number == known.attempt:
-            self.run(store.mark_cleaned(launch, launch.attempt))
+            self.run(store.upkeep.mark_cleaned(launch, launch.attempt))
             known.cleaned = True
 
     @rule(process=process, which=which)
@@ -150,7 +150,7 @@ class LogAndLeases(RuleBasedStateMachine):
         if (launch := self.handle(process, which)) is None:
             return
         known, following = self.known[launch.id], second_attempt(launch)
-        call = self.stores[process].begin_attempt(launch, following)
+        call = self.stores[process].log.begin_attempt(launch, following)
         if launch.fence != known.fence:
             with pytest.raises(LeaseLost):
                 self.run(call)
@@ -165,13 +165,13 @@ class LogAndLeases(RuleBasedStateMachine):
     def request_cancel(self, process: int, which: int) -> None:
         if self.known:
             known = list(self.known.values())[which % len(self.known)]
-            self.run(self.stores[self.at(process)].request_cancel(known.id))
+            self.run(self.stores[self.at(process)].ownership.request_cancel(known.id))
             known.cancel_requested = True
 
     @rule(process=process)
     def hold(self, process: int) -> None:
         process = self.at(process)
-        held = self.run(self.stores[process].hold())
+        held = self.run(self.stores[process].ownership.renew())
         self.living[process] = True
         assert {(one.launch_id, one.fence, one.cancel_requested) for one in held} == {
             (known.id, known.fence, known.cancel_requested)
@@ -189,7 +189,7 @@ class LogAndLeases(RuleBasedStateMachine):
             and (known.owner is None or (known.owner != process and not self.living[known.owner]))
         )
         self.living[process] = True
-        taken = self.run(self.stores[process].adopt(limit=limit))
+        taken = self.run(self.stores[process].ownership.adopt(limit=limit))
         assert [launch.id for launch in taken] == free[:limit]
         for launch in taken:
             known = self.known[launch.id]
@@ -204,8 +204,8 @@ class LogAndLeases(RuleBasedStateMachine):
         store = self.stores[process]
         if self.processes > 1:
             self.living[process] = False
-            with store._database.writing.begin() as connection:
-                mine = launch_owners.c.id == store._lease.owner
+            with store.database.writing.begin() as connection:
+                mine = launch_owners.c.id == store.ownership.lease.owner
                 connection.execute(update(launch_owners).where(mine).values(leased_until=LONG_AGO))
             return
         self.run(store.__aexit__())
@@ -218,7 +218,7 @@ class LogAndLeases(RuleBasedStateMachine):
     @precondition(lambda self: self.processes > 1)
     def release(self, process: int) -> None:
         process = self.at(process)
-        self.run(self.stores[process].release())
+        self.run(self.stores[process].ownership.release())
         self.living[process] = False
 
     # --- what always holds --------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ class LogAndLeases(RuleBasedStateMachine):
     @invariant()
     def logs_are_what_the_owners_wrote_without_gaps(self) -> None:
         for known in self.known.values():
-            log = self.run(self.stores[-1].events(known.id, after=0))
+            log = self.run(self.stores[-1].log.events(known.id, after=0))
             assert [event.seq for event in log] == list(range(1, len(known.written) + 1))
             assert [(event.phase, event.at) for event in log] == [(event.phase, event.at) for event in known.written]
 

@@ -19,7 +19,7 @@ from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.writer import BATCH_MAX
 from tests.store.databases import sqlite_only
-from tests.store.launches import FAILED, PULLING, new_launch
+from tests.store.launches import FAILED, PULLING, heard_events, new_launch
 from tests.store.writing import held_writer
 
 
@@ -32,13 +32,13 @@ def fail_at_commit(connection: Connection, arguments: Sequence[None]) -> Sequenc
 
 async def test_what_waits_is_committed_together(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
     commits: list[Connection] = []
 
     async with held_writer(store):
-        calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(BATCH_MAX)]
+        calls = [asyncio.create_task(store.log.append(launch, PULLING)) for _ in range(BATCH_MAX)]
         await asyncio.sleep(0)
-        event.listen(store._database.writing, "commit", commits.append)
+        event.listen(store.database.writing, "commit", commits.append)
     await asyncio.gather(*calls)
 
     assert len(commits) == 2  # what held the writer, and all of it
@@ -46,13 +46,13 @@ async def test_what_waits_is_committed_together(store: SqlLaunchStore) -> None:
 
 async def test_a_long_queue_is_committed_in_bounded_batches(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
     commits: list[Connection] = []
 
     async with held_writer(store):
-        calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(2 * BATCH_MAX + 1)]
+        calls = [asyncio.create_task(store.log.append(launch, PULLING)) for _ in range(2 * BATCH_MAX + 1)]
         await asyncio.sleep(0)
-        event.listen(store._database.writing, "commit", commits.append)
+        event.listen(store.database.writing, "commit", commits.append)
     await asyncio.gather(*calls)
 
     assert len(commits) == 4
@@ -60,14 +60,13 @@ async def test_a_long_queue_is_committed_in_bounded_batches(store: SqlLaunchStor
 
 async def test_callers_and_listeners_are_told_in_the_order_of_asking(store: SqlLaunchStore) -> None:
     launches = [new_launch() for _ in range(3)]
-    heard: list[Event] = []
     returned: list[Event] = []
-    store.subscribe(heard.append)
+    heard = heard_events(store)
 
     async def append(launch: Launch) -> None:
-        returned.append(await store.append(launch, PULLING))
+        returned.append(await store.log.append(launch, PULLING))
 
-    await asyncio.gather(*map(store.accept, launches))
+    await asyncio.gather(*map(store.intake.accept, launches))
     async with held_writer(store):
         calls = [asyncio.create_task(append(launches[n % 3])) for n in range(30)]
     await asyncio.gather(*calls)
@@ -79,11 +78,11 @@ async def test_callers_and_listeners_are_told_in_the_order_of_asking(store: SqlL
 @sqlite_only
 async def test_nothing_is_acknowledged_before_it_is_committed(store: SqlLaunchStore, path: Path) -> None:
     launch = new_launch()
-    await store.accept(launch)
+    await store.intake.accept(launch)
     other = sqlite3.connect(path)
 
     async def append() -> None:
-        stored = await store.append(launch, PULLING)
+        stored = await store.log.append(launch, PULLING)
         (last,) = other.execute("SELECT max(seq) FROM launch_events").fetchone()
         assert last >= stored.seq
 
@@ -93,23 +92,23 @@ async def test_nothing_is_acknowledged_before_it_is_committed(store: SqlLaunchSt
 
 async def test_a_change_that_fails_leaves_its_neighbours_in_the_batch_untouched(store: SqlLaunchStore) -> None:
     launch, ended = new_launch(), new_launch()
-    await asyncio.gather(store.accept(launch), store.accept(ended))
-    await store.append(ended, FAILED)
+    await asyncio.gather(store.intake.accept(launch), store.intake.accept(ended))
+    await store.log.append(ended, FAILED)
 
     async with held_writer(store):
         calls = asyncio.gather(
-            store.append(launch, PULLING),
-            store.append(ended, PULLING),
-            store.append(new_launch(), PULLING),
-            store.accept(launch),
-            store.append(launch, PULLING),
+            store.log.append(launch, PULLING),
+            store.log.append(ended, PULLING),
+            store.log.append(new_launch(), PULLING),
+            store.intake.accept(launch),
+            store.log.append(launch, PULLING),
             return_exceptions=True,
         )
     outcomes = await calls
 
     assert [type(outcome) for outcome in outcomes] == [Event, ValueError, LaunchNotFound, IntegrityError, Event]
-    assert [e.seq for e in await store.events(launch.id, after=0)] == [1, 2, 3]
-    assert [e.seq for e in await store.events(ended.id, after=0)] == [1, 2]
+    assert [e.seq for e in await store.log.events(launch.id, after=0)] == [1, 2, 3]
+    assert [e.seq for e in await store.log.events(ended.id, after=0)] == [1, 2]
     assert await store.is_healthy()
 
 
@@ -118,7 +117,7 @@ async def test_nothing_is_left_of_a_change_that_failed_half_way(store: SqlLaunch
     launch, whole = new_launch(), new_launch()
     torn = replace(launch, attempt=replace(launch.attempt, launch_id="of another launch"))
 
-    outcomes = await asyncio.gather(store.accept(torn), store.accept(whole), return_exceptions=True)
+    outcomes = await asyncio.gather(store.intake.accept(torn), store.intake.accept(whole), return_exceptions=True)
 
     other = sqlite3.connect(path)
     stored = [row for (row,) in other.execute("SELECT id FROM launches")]
@@ -132,15 +131,14 @@ async def test_a_commit_that_fails_fails_all_of_its_batch_and_nothing_else(
     store: SqlLaunchStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     launch = new_launch()
-    heard: list[Event] = []
-    await store.accept(launch)
-    store.subscribe(heard.append)
+    await store.intake.accept(launch)
+    heard = heard_events(store)
 
     async with held_writer(store):
-        lost = asyncio.ensure_future(store.append(launch, PULLING))
-        failed = asyncio.ensure_future(store._writer.write(fail_at_commit, None))
+        lost = asyncio.ensure_future(store.log.append(launch, PULLING))
+        failed = asyncio.ensure_future(store.sql.writer.write(fail_at_commit, None))
     outcomes = await asyncio.gather(lost, failed, return_exceptions=True)
-    stored = await store.append(launch, PULLING)
+    stored = await store.log.append(launch, PULLING)
 
     assert [type(outcome) for outcome in outcomes] == [IntegrityError, IntegrityError]
     assert stored.seq == 2
@@ -151,19 +149,18 @@ async def test_a_commit_that_fails_fails_all_of_its_batch_and_nothing_else(
 
 async def test_a_cancelled_caller_breaks_nothing_and_its_event_is_told(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    heard: list[Event] = []
-    await store.accept(launch)
-    store.subscribe(heard.append)
+    await store.intake.accept(launch)
+    heard = heard_events(store)
 
     async with held_writer(store):
         cancelled = [
-            asyncio.create_task(store.append(launch, PULLING)),
-            asyncio.create_task(store.append(new_launch(), PULLING)),
+            asyncio.create_task(store.log.append(launch, PULLING)),
+            asyncio.create_task(store.log.append(new_launch(), PULLING)),
         ]
         await asyncio.sleep(0)
         for call in cancelled:
             call.cancel()
-    event = await store.append(launch, PULLING)
+    event = await store.log.append(launch, PULLING)
 
     assert all(call.cancelled() for call in cancelled)
     assert event.seq == 3
@@ -173,52 +170,52 @@ async def test_a_cancelled_caller_breaks_nothing_and_its_event_is_told(store: Sq
 @sqlite_only
 async def test_a_locked_database_fails_what_is_written_until_it_is_free(store: SqlLaunchStore, path: Path) -> None:
     launch = new_launch()
-    await store.accept(launch)
-    with store._database.writing.connect() as connection:
+    await store.intake.accept(launch)
+    with store.database.writing.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout = 0")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(OperationalError, match="database is locked"):
-        await store.append(launch, PULLING)
+        await store.log.append(launch, PULLING)
     assert not await store.is_healthy()
 
     other.execute("ROLLBACK")
     other.close()
     assert await store.is_healthy()
-    assert (await store.append(launch, PULLING)).seq == 2
+    assert (await store.log.append(launch, PULLING)).seq == 2
 
 
 @sqlite_only
 async def test_a_full_disk_fails_what_does_not_fit_and_is_noticed(store: SqlLaunchStore) -> None:
     launch = new_launch()
-    await store.accept(launch)
-    with store._database.writing.connect() as connection:
+    await store.intake.accept(launch)
+    with store.database.writing.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
 
     async with held_writer(store):
-        calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(200)]
+        calls = [asyncio.create_task(store.log.append(launch, PULLING)) for _ in range(200)]
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
-    is_failing = store._writer.is_failing
+    is_failing = store.sql.writer.is_failing
 
     stored = [outcome for outcome in outcomes if isinstance(outcome, Event)]
     assert is_failing
     assert len(stored) < len(outcomes)
     assert all(isinstance(outcome, Event | OperationalError) for outcome in outcomes)
-    assert [e.seq for e in await store.events(launch.id, after=1)] == [e.seq for e in stored]
+    assert [e.seq for e in await store.log.events(launch.id, after=1)] == [e.seq for e in stored]
 
 
 async def test_a_store_that_is_closed_first_stores_what_was_asked_of_it(url: str, sealer: Sealer) -> None:
     launch = new_launch()
     async with SqlLaunchStore(url, sealer=sealer) as store:
-        await store.accept(launch)
-        calls = [asyncio.create_task(store.append(launch, PULLING)) for _ in range(3 * BATCH_MAX)]
+        await store.intake.accept(launch)
+        calls = [asyncio.create_task(store.log.append(launch, PULLING)) for _ in range(3 * BATCH_MAX)]
         await asyncio.sleep(0)
     events = await asyncio.gather(*calls)
 
     assert [e.seq for e in events] == list(range(2, 3 * BATCH_MAX + 2))
     async with SqlLaunchStore(url, sealer=sealer) as store:
-        assert len(await store.events(launch.id, after=1)) == 3 * BATCH_MAX
+        assert len(await store.log.events(launch.id, after=1)) == 3 * BATCH_MAX
 
 
 async def test_a_close_that_is_cancelled_is_carried_out_all_the_same(url: str, sealer: Sealer) -> None:
@@ -247,11 +244,11 @@ async def test_a_closed_store_takes_nothing_more_and_is_not_healthy(url: str, se
 
     assert not await store.is_healthy()
     with pytest.raises(RuntimeError, match="not open"):
-        await store.accept(new_launch())
+        await store.intake.accept(new_launch())
 
 
 async def test_a_store_that_was_never_opened_takes_nothing(url: str, sealer: Sealer) -> None:
     store = SqlLaunchStore(url, sealer=sealer)
 
     with pytest.raises(RuntimeError, match="not open"):
-        await store.accept(new_launch())
+        await store.intake.accept(new_launch())

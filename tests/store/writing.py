@@ -21,7 +21,7 @@ async def held_writer(store: SqlLaunchStore) -> AsyncIterator[None]:
         return arguments
 
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        group.create_task(store._writer.write(hold, None))
+        group.create_task(store.sql.writer.write(hold, None))
         assert await asyncio.to_thread(busy.wait, 10)
         yield
         await asyncio.sleep(0)

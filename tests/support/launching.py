@@ -91,10 +91,12 @@ async def launching(
             "token_lifetime_s": 60,
         }
     )
+    feed = Feed(store.log, idle_s=60)
+    store.news.subscribe(feed.on_news)
     parts = Parts(
         store=store,
         hub=client,
-        feed=Feed(store, idle_s=60),
+        feed=feed,
         guard=guard,
         clock=LeaseClock(lease_s),
         background=Background(),

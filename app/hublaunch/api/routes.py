@@ -25,7 +25,7 @@ from hublaunch.api.visibility import Visibility, visibility_of
 from hublaunch.launch.acceptance.account import NAME_MAX
 from hublaunch.launch.errors import AccessDenied, AlreadyRunning, SecretRequired, Unauthenticated
 from hublaunch.launch.model import Launch, Status
-from hublaunch.launch.ports import Wanted
+from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.image import IMAGE_MAX
 from hublaunch.launch.rules.repo_url import REPO_URL_MAX
 from hublaunch.launch.rules.request import launch_request
@@ -143,7 +143,7 @@ async def get_launches(
         raise Unauthenticated("Only Hub users and API keys can list their launches.")
     if everybody and not caller.is_admin:
         raise AccessDenied("Only admins can list everybody's launches.")
-    wanted = Wanted(
+    wanted = LaunchFilter(
         caller=None if everybody else caller,
         status=status,
         repo_url=repo_url,

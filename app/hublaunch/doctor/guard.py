@@ -47,7 +47,7 @@ def clear_guard(image: str | None) -> str:
     """
     settings = load_settings()
     with beside(settings.database_url, writes=True) as connection:
-        outcomes.clear(connection, [known_as(image) if image else None])
+        outcomes.clear(connection, known_as(image) if image else None)
     if image is None:
         return "No spawn that failed before now counts any more."
     return f"{known_as(image)} is let through again."

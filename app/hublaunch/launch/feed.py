@@ -8,7 +8,8 @@ from functools import partial
 
 from hublaunch.launch.course.admission import Position
 from hublaunch.launch.model import Event, Status
-from hublaunch.launch.ports import LaunchStore
+from hublaunch.launch.news import LogGrew, News
+from hublaunch.launch.ports import LaunchLog
 
 
 class _Tail:
@@ -124,19 +125,25 @@ class Feed:
     accepted here has its copy from the first event on, as its caller is about to follow it.
     """
 
-    def __init__(self, store: LaunchStore, *, idle_s: float) -> None:
+    def __init__(self, launch_log: LaunchLog, *, idle_s: float) -> None:
         """`idle_s`: after how many seconds without news a follower gets an empty sequence."""
-        self._store = store
+        self._log = launch_log
         self._idle_s = idle_s
         self._tails: dict[str, _Tail] = {}
         self._ended = asyncio.Event()
-        store.subscribe(self.publish)
-        store.on_growth(self.note)
 
     @property
     def followers(self) -> int:
         """The number of followers in this process."""
         return sum(tail.followers for tail in self._tails.values())
+
+    def on_news(self, news: News) -> None:
+        """Subscribe this to the store's news."""
+        match news:
+            case Event():
+                self.publish(news)
+            case LogGrew(launch_id=launch_id, seq=seq):
+                self.note(launch_id, seq)
 
     def publish(self, event: Event) -> None:
         """Pass a stored event on to its followers in this process."""
@@ -165,7 +172,7 @@ class Feed:
             await asyncio.sleep(every_s)
             followed = [launch_id for launch_id, tail in self._tails.items() if tail.followers and not tail.has_ended]
             if followed:
-                for launch_id, seq in (await self._store.ends(followed)).items():
+                for launch_id, seq in (await self._log.ends(followed)).items():
                     self.note(launch_id, seq)
 
     def end(self) -> None:
@@ -231,4 +238,4 @@ class Feed:
         await asyncio.shield(tail.reading)
 
     async def _log_after(self, launch_id: str, seq: int) -> Sequence[Event]:
-        return await self._store.events(launch_id, after=seq)
+        return await self._log.events(launch_id, after=seq)

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from hublaunch.launch.changes import Accepted, CancelRequested, Change, Stopped
 from hublaunch.launch.model import Caller, Event, Launch
+from hublaunch.launch.news import Accepted, CancelRequested, News, Stopped
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class LaunchAudit:
         self._audit = audit
         self._request_id = request_id
 
-    def on_event(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         """A launch has a new event."""
         if event.phase.ends_stream:
             self._audit.write(
@@ -118,9 +118,11 @@ class LaunchAudit:
                 attempts=event.attempt,
             )
 
-    def on_change(self, change: Change) -> None:
-        """Something else was stored."""
-        match change:
+    def on_news(self, news: News) -> None:
+        """Record what is stored."""
+        match news:
+            case Event():
+                self._on_event(news)
             case Accepted(launch=launch):
                 self._audit.write("launch_accepted", _actor(launch.caller), **self._request(), **_of(launch))
             case CancelRequested(launch_id=launch_id, by=by):

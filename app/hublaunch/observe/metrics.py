@@ -13,9 +13,9 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from ulid import ULID
 
-from hublaunch.launch.changes import Accepted, Adopted, Change, Cleaned, Stopped
 from hublaunch.launch.errors import Displaced
 from hublaunch.launch.model import Event, Status
+from hublaunch.launch.news import Accepted, Adopted, Cleaned, News, Stopped
 from hublaunch.launch.ports import Capacity
 from hublaunch.launch.rules.guard import GuardState
 
@@ -81,7 +81,7 @@ class Metrics:
 
     # --- listeners ----------------------------------------------------------------------------------------------------
 
-    def on_event(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         """Count a stored event of a launch."""
         self._events[event.phase].inc()
         if event.seq == 2:  # the event after acceptance ends the wait in the queue
@@ -100,9 +100,11 @@ class Metrics:
         self._duration_s.labels(event.phase).observe(_since_acceptance_s(event))
         self._ended.labels(event.phase, "" if event.problem is None else self._known(event.problem.code)).inc()
 
-    def on_change(self, change: Change) -> None:
-        """Count a stored change that is not an event."""
-        match change:
+    def on_news(self, news: News) -> None:
+        """Count what is stored."""
+        match news:
+            case Event():
+                self._on_event(news)
             case Accepted():
                 self._accepted.inc()
             case Adopted(launches=launches):

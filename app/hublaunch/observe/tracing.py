@@ -28,9 +28,9 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from hublaunch.launch.changes import Accepted, Adopted, Change
 from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Event, Launch, Status
+from hublaunch.launch.news import Accepted, Adopted, News
 from hublaunch.observe.trace_ids import Ids, accepted_at, attempt_ids, launch_ids
 
 _BEGUN_MAX = 10_000
@@ -70,9 +70,11 @@ class Tracing:
 
     # --- launches -----------------------------------------------------------------------------------------------------
 
-    def on_change(self, change: Change) -> None:
-        """A launch was accepted, or taken over."""
-        match change:
+    def on_news(self, news: News) -> None:
+        """Trace what is stored."""
+        match news:
+            case Event():
+                self._on_event(news)
             case Accepted(launch=launch):
                 self._accepted(launch)
             case Adopted(launches=launches):
@@ -82,7 +84,7 @@ class Tracing:
                         began_at = launch.launching_at if is_first else launch.last_event.at
                         self._begin(launch.id, launch.attempt.number, began_at)
 
-    def on_event(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         """A launch has a new event."""
         begun = self._begun.get(event.launch_id)
         if event.seq == 2:

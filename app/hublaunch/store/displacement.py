@@ -10,9 +10,9 @@ from hublaunch.launch.model import Event, Launch, Problem, Status, Step
 from hublaunch.launch.rules.displacement import Crowd
 from hublaunch.launch.rules.networks import caller_name
 from hublaunch.launch.rules.queue_order import Weight
+from hublaunch.store.append import Append, append
 from hublaunch.store.pg import WORK, notify, now
 from hublaunch.store.tables import IS_ACTIVE, Instant, launch_attempts, launches
-from hublaunch.store.writes import Append, append
 
 _NEVER_ADMITTED = (
     IS_ACTIVE  # for the index of callers, which has those alone

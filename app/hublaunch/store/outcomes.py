@@ -173,38 +173,24 @@ def failing(connection: Connection, guard: Guard) -> Mapping[str, Failing]:
     return guard.failing(failures, proven=proven(connection, {failure.image for failure in failures}))
 
 
-def clear(connection: Connection, clears: Sequence[str | None]) -> Sequence[None]:
-    """Let an image through again; None: count from nothing, as an operator says that the Hub does."""
+def clear(connection: Connection, image: str | None) -> None:
+    """Let an image through again; None: count from zero, because an operator says that the Hub does."""
     at = now(connection)
-    for image in clears:
-        if image is None:
-            connection.execute(_RENEW, {"instant": at})
-        else:
-            connection.execute(_TRUST[connection.dialect.name], {"of_image": image, "instant": at})
-    return [None] * len(clears)
+    if image is None:
+        connection.execute(_RENEW, {"instant": at})
+    else:
+        connection.execute(_TRUST[connection.dialect.name], {"of_image": image, "instant": at})
 
 
-@dataclass(frozen=True, slots=True)
-class SeenHub:
-    """By which name a Hub was seen that changes with each of its starts; the one before was seen so long ago."""
-
-    hub: str
-    before_s: float
-
-
-def note_hub(connection: Connection, seen: Sequence[SeenHub]) -> Sequence[bool]:
-    """Note which Hub there is; whether it was restarted, and so counts from nothing."""
-    return [_note_hub(connection, one) for one in seen]
-
-
-def _note_hub(connection: Connection, seen: SeenHub) -> bool:
+def note_hub(connection: Connection, hub: str, before_s: float) -> bool:
+    """Note the Hub's name. Return whether the Hub was restarted, and so counts from zero."""
     known = connection.execute(_HUB).scalar_one()
-    if known == seen.hub:
+    if known == hub:
         return False
-    connection.execute(_NOTE_HUB, {"is_hub": seen.hub})
+    connection.execute(_NOTE_HUB, {"is_hub": hub})
     if known is None:
         return False
-    connection.execute(_RENEW, {"instant": now(connection) - timedelta(seconds=seen.before_s)})
+    connection.execute(_RENEW, {"instant": now(connection) - timedelta(seconds=before_s)})
     return True
 
 

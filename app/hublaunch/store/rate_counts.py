@@ -5,7 +5,7 @@ at once: one statement locks and reads the rows of all their keys, in the order 
 changed. What is free again has no row.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from hublaunch.launch.rules import rate_limit
 from hublaunch.launch.rules.rate_limit import Levels, Limit, Verdict
 from hublaunch.store.pg import now
 from hublaunch.store.tables import Instant, rate_limits
-from hublaunch.store.writer import Writer
+from hublaunch.store.transactions import Transactions
 
 _PRUNED_MAX = 1000
 
@@ -87,35 +87,33 @@ def _lock(connection: Connection, keys: Collection[str], at: datetime) -> dict[s
     return {row.key: max(row.free_at - at, rate_limit.FREE) for row in found}
 
 
-def look(connection: Connection, limits: Sequence[Limit]) -> Verdict:
+def _inspect(connection: Connection, limits: Sequence[Limit]) -> Verdict:
     """Whether each limit has room."""
     at = now(connection)
     found = connection.execute(_FREE_AT, {"keys": [limit.key for limit in limits]})
     return rate_limit.inspect(limits, {row.key: row.free_at - at for row in found})
 
 
-def prune(connection: Connection, requests: Sequence[None]) -> Sequence[None]:
-    """Remove limits that are free, but for those that are being used."""
+def _prune(connection: Connection) -> None:
+    """Remove limits that are free, except those in use."""
     while connection.execute(_PRUNE, {"now": now(connection)}).rowcount == _PRUNED_MAX:
         pass
-    return requests
 
 
 class SqlRateCounts:
     """The RateCounts in SQL."""
 
-    def __init__(self, writer: Writer, look: Callable[[Sequence[Limit]], Awaitable[Verdict]]) -> None:
-        self._writer = writer
-        self._look = look
+    def __init__(self, sql: Transactions) -> None:
+        self._sql = sql
 
     async def take(self, limits: Sequence[Limit]) -> Verdict:
-        return await self._writer.write(use, Use(limits, is_owed=False))
+        return await self._sql.counter.write(use, Use(limits, is_owed=False))
 
     async def inspect(self, limits: Sequence[Limit]) -> Verdict:
-        return await self._look(limits)
+        return await self._sql.read(_inspect, limits)
 
     async def owe(self, limits: Sequence[Limit]) -> None:
-        await self._writer.write(use, Use(limits, is_owed=True))
+        await self._sql.counter.write(use, Use(limits, is_owed=True))
 
     async def prune(self) -> None:
-        await self._writer.write(prune, None)
+        await self._sql.counter.run(_prune)

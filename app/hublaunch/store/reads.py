@@ -1,4 +1,4 @@
-"""What is read. Each function is one statement, so that what it gives belongs together."""
+"""Reads of launches. Each function is one statement, so its result is consistent."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, select
 from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.errors import IdempotencyKeyReused
 from hublaunch.launch.model import Event, Launch, Status
-from hublaunch.launch.ports import Wanted
+from hublaunch.launch.ports import LaunchFilter
 from hublaunch.store.rows import EVENT_COLUMNS, LAUNCH_COLUMNS, event_of, launch_of
 from hublaunch.store.tables import IS_ACTIVE, launch_attempts, launch_events, launches
 
@@ -29,18 +29,18 @@ _ENDS = select(launches.c.id, launches.c.last_seq).where(launches.c.id.in_(bindp
 
 
 def get(connection: Connection, launch_id: str) -> Launch | None:
-    """The launch as it stands."""
+    """Return the launch, or None."""
     row = connection.execute(_LAUNCH, {"launch_id": launch_id}).one_or_none()
     return None if row is None else launch_of(row)
 
 
 def of_ids(connection: Connection, launch_ids: Collection[str]) -> Sequence[Launch]:
-    """These launches as they stand, oldest first."""
+    """Return these launches, oldest first."""
     return [launch_of(row) for row in connection.execute(_OF_IDS, {"launch_ids": list(launch_ids)})]
 
 
 def find(connection: Connection, key: IdempotencyKey, kept_since: datetime) -> Launch | None:
-    """The launch that was accepted with this key; IdempotencyKeyReused if that was for another request."""
+    """Return the launch accepted with this key; IdempotencyKeyReused if its request was a different one."""
     row = connection.execute(_LAUNCHES.where(launches.c.key_scope == key.scope)).one_or_none()
     if row is None or (row.ended_at is not None and row.created_at < kept_since):
         return None
@@ -49,34 +49,36 @@ def find(connection: Connection, key: IdempotencyKey, kept_since: datetime) -> L
     return launch_of(row)
 
 
-def page(connection: Connection, wanted: Wanted, limit: int | None) -> Sequence[Launch]:
-    """Launches, the newest first."""
+def page(connection: Connection, selected: LaunchFilter, limit: int | None) -> Sequence[Launch]:
+    """Return the selected launches, newest first."""
     equal = [
-        (launches.c.status, wanted.status and wanted.status.value),
-        (launches.c.repo_url, wanted.repo_url),
-        (launches.c.image, wanted.image),
-        (launches.c.image_name, wanted.image_name),
-        (launch_attempts.c.username, wanted.username),
+        (launches.c.status, selected.status and selected.status.value),
+        (launches.c.repo_url, selected.repo_url),
+        (launches.c.image, selected.image),
+        (launches.c.image_name, selected.image_name),
+        (launch_attempts.c.username, selected.username),
     ]
     query = _NEWEST_FIRST.limit(limit).where(*(column == value for column, value in equal if value is not None))
-    if wanted.caller is not None:
-        query = query.where(launches.c.caller_kind == wanted.caller.kind, launches.c.caller_key == wanted.caller.key)
-    if wanted.is_active or wanted.status in (Status.WAITING, Status.LAUNCHING, Status.READY):
-        query = query.where(IS_ACTIVE)  # for the indexes that have those alone
-    if wanted.repo_name is not None:
-        query = query.where(launches.c.repo_name == (wanted.repo_name or None))
-    if wanted.since is not None:
-        query = query.where(launches.c.created_at >= wanted.since)
-    if wanted.before is not None:
-        query = query.where(launches.c.id < wanted.before)
+    if selected.caller is not None:
+        query = query.where(
+            launches.c.caller_kind == selected.caller.kind, launches.c.caller_key == selected.caller.key
+        )
+    if selected.is_active or selected.status in (Status.WAITING, Status.LAUNCHING, Status.READY):
+        query = query.where(IS_ACTIVE)  # uses the indexes of active launches
+    if selected.repo_name is not None:
+        query = query.where(launches.c.repo_name == (selected.repo_name or None))
+    if selected.since is not None:
+        query = query.where(launches.c.created_at >= selected.since)
+    if selected.before is not None:
+        query = query.where(launches.c.id < selected.before)
     return [launch_of(row) for row in connection.execute(query)]
 
 
 def events(connection: Connection, launch_id: str, after: int) -> Sequence[Event]:
-    """The launch's events above `after`, in order."""
+    """Return the launch's events above `after`, in order."""
     return [event_of(row) for row in connection.execute(_EVENTS, {"launch_id": launch_id, "after": after})]
 
 
 def ends(connection: Connection, launch_ids: Collection[str]) -> Mapping[str, int]:
-    """The last `seq` of each of these launches."""
+    """Return the last `seq` of each of these launches."""
     return {row.id: row.last_seq for row in connection.execute(_ENDS, {"launch_ids": list(launch_ids)})}

@@ -1,7 +1,5 @@
 """The version of the tables: found out at each start, brought up to date where that is due."""
 
-from collections.abc import Sequence
-
 from sqlalchemy import Connection, Engine, column, inspect, select, table, update
 
 from hublaunch.store.errors import SchemaUnknown
@@ -37,10 +35,9 @@ def is_up_to_date(connection: Connection) -> bool:
     return version_of(connection) == HEAD
 
 
-def touch(connection: Connection, requests: Sequence[None]) -> Sequence[None]:
-    """Write to the database without changing what it says, to see whether it can be written."""
+def touch(connection: Connection) -> None:
+    """Write to the database without changing its contents, to find out whether it can be written."""
     connection.execute(update(_VERSION).values(version_num=_VERSION.c.version_num))
-    return requests
 
 
 def version_of(connection: Connection) -> str | None:

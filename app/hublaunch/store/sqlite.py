@@ -8,14 +8,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, delete, event
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DatabaseError
 
 from hublaunch.store.errors import DatabaseInUse, DatabaseNotSupported, DatabaseUnusable
-from hublaunch.store.leases import release_all
 from hublaunch.store.schema import migrate
+from hublaunch.store.tables import launch_owners
 
 _PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
@@ -94,7 +94,9 @@ class SqliteDatabase:
             self._take()
             self._migrate()
             with self.writing.begin() as connection:
-                release_all(connection)  # whoever had launches before is no more
+                connection.execute(
+                    delete(launch_owners)
+                )  # this process has the file to itself, so no other owner lives
             undo.pop_all()
 
     def free_bytes(self) -> int:

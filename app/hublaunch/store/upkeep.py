@@ -1,18 +1,31 @@
-"""What is done to launches that have ended: looking up ready ones, removing old ones."""
+"""Upkeep of launches in SQL: what their attempts left at the Hub, and which ready servers to check."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Executable, bindparam, func, select, update
 
-from hublaunch.launch.model import Launch
-from hublaunch.store import outcomes
+from hublaunch.launch.errors import LaunchNotFound
+from hublaunch.launch.model import Attempt, Launch, Status
+from hublaunch.launch.news import Cleaned, NewsStream, Stopped
+from hublaunch.launch.rules.quota import Quota
+from hublaunch.store.append import FORGET_ARGS, MAKE_DUE, UPDATE_ATTEMPT, UPDATE_LAUNCH, lock_end
 from hublaunch.store.pg import now
+from hublaunch.store.quota_counts import is_counted
 from hublaunch.store.reads import of_ids
-from hublaunch.store.tables import HAS_ENDED, IS_READY, Instant, launch_attempts, launches
+from hublaunch.store.rows import ATTEMPT_COLUMNS, attempt_of
+from hublaunch.store.tables import IS_ACTIVE, IS_READY, Instant, launch_attempts, launches
+from hublaunch.store.transactions import Transactions
 
-_READY = (
+_NOW = bindparam("now", type_=Instant)
+_MARK_CLEANED = UPDATE_ATTEMPT.values(cleaned_at=func.coalesce(launch_attempts.c.cleaned_at, _NOW))
+_DUE_OF_LAUNCH = (
+    select(*ATTEMPT_COLUMNS)
+    .where(launch_attempts.c.launch_id == bindparam("of_launch"), launch_attempts.c.clean_at <= _NOW)
+    .order_by(launch_attempts.c.number)
+)
+_UNCHECKED = (
     select(launches.c.id)
     .where(
         IS_READY,
@@ -22,79 +35,106 @@ _READY = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_LOOKED_UP = (
+_MARK_CHECKED = (
     update(launches)
     .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
     .values(looked_up_at=bindparam("now", type_=Instant))
 )
-_UNCLEAN = (
-    select(func.count())
-    .where(
-        launch_attempts.c.launch_id == launches.c.id,
-        launch_attempts.c.cleaned_at.is_(None) | launch_attempts.c.clean_at.is_not(None),
-    )
-    .scalar_subquery()
-)
-"""Counted, as PostgreSQL turns a NOT EXISTS into a join, for which it reads every attempt that there is."""
-IS_CLEAN = _UNCLEAN == 0
-_OLD = (
+_HOLDERS = (
     select(launches.c.id)
     .where(
-        launches.c.id < bindparam("before_id"),
-        HAS_ENDED,
-        IS_CLEAN,
+        IS_ACTIVE,  # uses the indexes of active launches
+        IS_READY,
+        launches.c.looked_up_at.is_(None) | (launches.c.looked_up_at <= bindparam("seen_before", type_=Instant)),
+        launches.c.id.not_in(bindparam("but", expanding=True)),
     )
-    .order_by(launches.c.id)
-    .limit(bindparam("most", type_=Integer))
-    .with_for_update(skip_locked=True)
+    .order_by(func.coalesce(launches.c.looked_up_at, launches.c.ended_at), launches.c.id)
+    .limit(bindparam("most"))
+    .with_for_update()
 )
-_REMOVE = delete(launches).where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
 
 
-@dataclass(frozen=True, slots=True)
-class LookUp:
-    """At most so many ready launches that nobody has asked the Hub about for `every_s`."""
+class SqlUpkeep:
+    """The Upkeep in SQL."""
 
-    every_s: float
-    limit: int
+    def __init__(self, sql: Transactions, news: NewsStream) -> None:
+        self._sql = sql
+        self._news = news
+
+    async def due(self, launch_id: str) -> Sequence[Attempt]:
+        return await self._sql.read(_due, launch_id)
+
+    async def mark_cleaned(self, launch: Launch, attempt: Attempt, *, again_in_s: float | None = None) -> None:
+        def publish(is_late: bool) -> None:
+            self._news.publish(Cleaned(attempt=attempt, is_late=is_late))
+
+        await self._sql.writer.run(_mark_cleaned, attempt, launch.fence, again_in_s, on_stored=publish)
+
+    async def mark_stopped(self, launch: Launch, *, stopped_by: str, clean_in_s: float | None) -> None:
+        def publish(_: None) -> None:
+            self._news.publish(Stopped(launch_id=launch.id, stopped_by=stopped_by))
+
+        await self._sql.writer.run(_mark_stopped, launch.id, launch.fence, stopped_by, clean_in_s, on_stored=publish)
+
+    async def ready_to_check(self, *, every_s: float, limit: int) -> Sequence[Launch]:
+        return await self._sql.writer.run(_ready_to_check, every_s, limit)
+
+    async def holders(self, quota: Quota, *, every_s: float, but: Collection[str], limit: int) -> Sequence[Launch]:
+        return await self._sql.writer.run(_holders, quota, every_s, but, limit)
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """At most so many launches whose ids come before `before_id`."""
-
-    before_id: str
-    limit: int
+def _due(connection: Connection, launch_id: str) -> Sequence[Attempt]:
+    rows = connection.execute(_DUE_OF_LAUNCH, {"of_launch": launch_id, "now": now(connection)})
+    return [attempt_of(row) for row in rows]
 
 
-def ready_to_look_up(connection: Connection, look_ups: Sequence[LookUp]) -> Sequence[Sequence[Launch]]:
-    """Ready launches to ask the Hub about; nobody else is given them until they are due again."""
-    return [_ready_to_look_up(connection, look_up) for look_up in look_ups]
-
-
-def _ready_to_look_up(connection: Connection, look_up: LookUp) -> Sequence[Launch]:
+def _mark_cleaned(connection: Connection, attempt: Attempt, fence: int, again_in_s: float | None) -> bool:
+    """Return whether the launch no longer relied on this attempt. LaunchNotFound, LeaseLost."""
     at = now(connection)
-    key = {"unseen_since": at - timedelta(seconds=look_up.every_s), "most": look_up.limit}
-    launch_ids = [row.id for row in connection.execute(_READY, key)]
+    end = lock_end(connection, attempt.launch_id, fence)
+    key = {"of_launch": attempt.launch_id, "of_number": attempt.number, "now": at}
+    if connection.execute(_MARK_CLEANED, {**key, "clean_at": _after(at, again_in_s)}).rowcount != 1:
+        raise LaunchNotFound
+    return end.attempt != attempt.number or end.status not in (Status.WAITING, Status.LAUNCHING)
+
+
+def _mark_stopped(
+    connection: Connection, launch_id: str, fence: int, stopped_by: str, clean_in_s: float | None
+) -> None:
+    end, at = lock_end(connection, launch_id, fence), now(connection)
+    if end.status is not Status.READY:
+        raise ValueError(f"launch {launch_id} is {end.status}, so it cannot become stopped")
+    stopped = {"status": Status.STOPPED.value, "stopped_at": at, "stopped_by": stopped_by}
+    connection.execute(UPDATE_LAUNCH, {"of_launch": launch_id, **stopped})
+    connection.execute(FORGET_ARGS, {"launch_ids": [launch_id]})
+    key = end.attempt_key()
+    if clean_in_s is None:
+        connection.execute(_MARK_CLEANED, {**key, "now": at, "clean_at": None})
+    else:
+        connection.execute(MAKE_DUE, {**key, "clean_at": _after(at, clean_in_s)})
+
+
+def _after(at: datetime, seconds: float | None) -> datetime | None:
+    return None if seconds is None else at + timedelta(seconds=seconds)
+
+
+def _ready_to_check(connection: Connection, every_s: float, limit: int) -> Sequence[Launch]:
+    at = now(connection)
+    return _check(connection, _UNCHECKED, {"unseen_since": at - timedelta(seconds=every_s), "most": limit}, at)
+
+
+def _holders(
+    connection: Connection, quota: Quota, every_s: float, but: Collection[str], limit: int
+) -> Sequence[Launch]:
+    at = now(connection)
+    key = {"seen_before": at - timedelta(seconds=every_s), "but": list(but), "most": limit}
+    return _check(connection, _HOLDERS.where(is_counted(connection, quota)), key, at)
+
+
+def _check(connection: Connection, chosen: Executable, key: dict[str, Any], at: datetime) -> Sequence[Launch]:
+    """Return the chosen launches, which count as checked from now on."""
+    launch_ids = [row.id for row in connection.execute(chosen, key)]
     if not launch_ids:
         return []
-    connection.execute(_LOOKED_UP, {"launch_ids": launch_ids, "now": at})
+    connection.execute(_MARK_CHECKED, {"launch_ids": launch_ids, "now": at})
     return of_ids(connection, launch_ids)
-
-
-def remove(connection: Connection, launch_ids: Sequence[str]) -> int:
-    """Remove launches with their attempts and events; return how many they were."""
-    if launch_ids:
-        connection.execute(_REMOVE, {"launch_ids": launch_ids})
-    return len(launch_ids)
-
-
-def remove_old(connection: Connection, removals: Sequence[Removal]) -> Sequence[int]:
-    """Remove old launches of which nothing is left at the Hub; how many they were. And what no guard goes by."""
-    outcomes.forget(connection)
-    return [_remove_old(connection, removal) for removal in removals]
-
-
-def _remove_old(connection: Connection, removal: Removal) -> int:
-    old = connection.execute(_OLD, {"before_id": removal.before_id, "most": removal.limit})
-    return remove(connection, [row.id for row in old])

@@ -9,7 +9,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from itertools import groupby
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, TypeVarTuple, Unpack
 
 from sqlalchemy import Connection, Engine, RootTransaction
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 A = TypeVar("A")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 Change = Callable[[Connection, Sequence[A]], Sequence[T]]
 """Makes a change for each of its arguments and gives a result for each, within a transaction that is not its own.
@@ -117,6 +118,16 @@ class Writer:
         self._queue.put(_Write(change, argument, stored, on_stored, lock, copy_context()))
         return await stored
 
+    async def run(
+        self,
+        write: Callable[[Connection, Unpack[Ts]], T],
+        *args: *Ts,
+        on_stored: Callable[[T], None] | None = None,
+        lock: str | None = None,
+    ) -> T:
+        """Make a change that has nothing to gain from a batch, otherwise as `write`."""
+        return await self.write(_each, lambda connection: write(connection, *args), on_stored=on_stored, lock=lock)
+
     def stop(self) -> None:
         """Take no more changes. Call it in the event loop, so that none slips in behind the last."""
         self._stopped = True
@@ -189,6 +200,10 @@ class Writer:
                 connection.invalidate()  # in SQLite it is still in the transaction, which the pool takes for ended
                 raise
             return outcomes
+
+
+def _each(connection: Connection, writes: Sequence[Callable[[Connection], T]]) -> Sequence[T]:
+    return [write(connection) for write in writes]
 
 
 def _begin(connection: Connection, locks: Collection[str]) -> RootTransaction:

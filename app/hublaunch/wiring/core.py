@@ -54,7 +54,7 @@ async def open_core(
     store, hub = parts.store, parts.hub
     hook, weight = Launcher(settings, hub=hub).hook, weight_of(settings.caller_weights)
     admission = Admission(
-        store=store,
+        queue=store.queue,
         most=settings.max_concurrent_spawns,
         weight=weight,
         guard=parts.guard,
@@ -67,28 +67,33 @@ async def open_core(
         attempts_max=settings.retries,
         entry=entry_of(settings),
         settled_s=settled_s,
+        hub_version=hub_version,
     )
-    runner = Runner(store=store, hub=hub, admission=admission, terms=terms, hub_version=hub_version, pace=pace)
+    runner = Runner(launch_log=store.log, upkeep=store.upkeep, hub=hub, admission=admission, terms=terms, pace=pace)
     retention = Retention(cull_after_s=settings.cull_after_s, retention_s=settings.retention)
-    reaper = Reaper(store=store, hub=hub, retention=retention, pace=pace)
+    reaper = Reaper(upkeep=store.upkeep, history=store.history, hub=hub, retention=retention, pace=pace)
+    leases = Leases(
+        ownership=store.ownership,
+        launch_log=store.log,
+        runner=runner,
+        admission=admission,
+        clock=parts.clock,
+        pace=pace,
+    )
+    store.news.subscribe(admission.on_news)
+    store.news.subscribe(leases.on_news)
     async with (
-        Leases(
-            store=store,
-            runner=runner,
-            admission=admission,
-            clock=parts.clock,
-            pace=pace,
-        ) as leases,
+        leases,
         parts.background.running("leases", leases.run),
         parts.background.running("admission", admission.run),
     ):
-        existing = ExistingLaunches(store=store, reaper=reaper)
+        existing = ExistingLaunches(launch_log=store.log, reaper=reaper)
         accounts = Accounts(hub, create_user=settings.create_user, limits=server_limits_of(settings))
         acceptance = Acceptance(
-            store=store,
+            intake=store.intake,
             checks=Checks(policy=policy, accounts=accounts, existing=existing, admission=admission, hook=hook),
             admission=admission,
-            reclaim=QuotaReclaim(store=store, reaper=reaper),
+            reclaim=QuotaReclaim(upkeep=store.upkeep, reaper=reaper),
             terms=AcceptanceTerms(
                 quotas=quotas,
                 in_progress_max=settings.max_concurrent_spawns + settings.max_queue,
@@ -98,7 +103,7 @@ async def open_core(
             ),
         )
         service = LaunchService(
-            store=store,
+            launch_log=store.log,
             acceptance=acceptance,
             existing=existing,
             leases=leases,

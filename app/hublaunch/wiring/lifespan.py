@@ -113,7 +113,7 @@ async def open_service(
 
 def _hub_check(settings: Settings, parts: Parts) -> HubCheck:
     async def note(mark: str, before_s: float) -> None:
-        if await parts.store.note_hub(mark, before_s=before_s):
+        if await parts.store.queue.note_hub(mark, before_s=before_s):
             log.warning("JupyterHub was restarted, so earlier failed spawns no longer count")
 
     needed = needed_scopes(temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub")
@@ -133,7 +133,7 @@ def _health(parts: Parts, check: HubCheck, limits_file: LimitsFile | None, unnam
 
 def _status(settings: Settings, parts: Parts, health: Health, check: HubCheck, *, kept_s: float) -> StatusReport:
     return StatusReport(
-        read=partial(parts.store.capacity, guard=parts.guard, most=settings.max_concurrent_spawns),
+        read=partial(parts.store.queue.capacity, guard=parts.guard, most=settings.max_concurrent_spawns),
         guard=parts.guard,
         limits=LaunchLimits(max_concurrent_spawns=settings.max_concurrent_spawns, max_queue=settings.max_queue),
         health=health,

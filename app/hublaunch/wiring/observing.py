@@ -16,9 +16,9 @@ from hublaunch.api.problems.types import codes
 from hublaunch.hub.observed import CallListener
 from hublaunch.hub.operations import OTHER, Operation
 from hublaunch.launch.feed import Feed
-from hublaunch.launch.ports import LaunchStore
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.settings import Settings, SettingsFault
+from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.wiring.tasks import Background
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Observers:
 
 @asynccontextmanager
 async def observing(
-    settings: Settings, store: LaunchStore, feed: Feed, guard: Guard, background: Background
+    settings: Settings, store: SqlLaunchStore, feed: Feed, guard: Guard, background: Background
 ) -> AsyncGenerator[Observers]:
     """Watch as the settings ask for it. SettingsFault if a port or a file cannot be had."""
     async with AsyncExitStack() as stack:
@@ -58,7 +58,7 @@ async def observing(
 
 
 @contextmanager
-def _traces(url: str, store: LaunchStore) -> "Generator[Tracing]":
+def _traces(url: str, store: SqlLaunchStore) -> "Generator[Tracing]":
     """Traces of what is stored, sent to a collector; SettingsFault without the extra."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
@@ -69,14 +69,13 @@ def _traces(url: str, store: LaunchStore) -> "Generator[Tracing]":
         sentence = "LAUNCHER_TRACES_URL: traces need an extra: pip install 'hublaunch[otel]'"
         raise SettingsFault([f"{sentence} ({error.name} is missing)."]) from error
     traces = Tracing(BatchSpanProcessor(OTLPSpanExporter(url)))
-    store.subscribe(traces.on_event)
-    store.on_change(traces.on_change)
+    store.news.subscribe(traces.on_news)
     with closing(traces):
         yield traces
 
 
 @contextmanager
-def _audit(path: Path, store: LaunchStore) -> Generator[None]:
+def _audit(path: Path, store: SqlLaunchStore) -> Generator[None]:
     """An audit record of what is stored."""
     from hublaunch.observe.audit import AuditLog, LaunchAudit  # noqa: PLC0415
 
@@ -86,8 +85,7 @@ def _audit(path: Path, store: LaunchStore) -> Generator[None]:
         raise SettingsFault([f"LAUNCHER_AUDIT_LOG: {path} cannot be written ({error.strerror})."]) from error
     with closing(audit):
         told = LaunchAudit(audit, request_id=request_id.get)
-        store.subscribe(told.on_event)
-        store.on_change(told.on_change)
+        store.news.subscribe(told.on_news)
         yield
 
 
@@ -101,14 +99,14 @@ async def show_metrics(request: Request) -> Response:
 
 @asynccontextmanager
 async def _metrics(
-    settings: Settings, store: LaunchStore, feed: Feed, guard: Guard, background: Background
+    settings: Settings, store: SqlLaunchStore, feed: Feed, guard: Guard, background: Background
 ) -> "AsyncGenerator[Metrics]":
     """Metrics that hear what is stored, on their port if they have one."""
     from hublaunch.observe.metrics import Metrics  # noqa: PLC0415
     from hublaunch.observe.scrape import scrape_port  # noqa: PLC0415
 
     kinds = [*(operation.kind for operation in Operation), OTHER]
-    capacity = partial(store.capacity, guard=guard, most=settings.max_concurrent_spawns)
+    capacity = partial(store.queue.capacity, guard=guard, most=settings.max_concurrent_spawns)
     metrics = Metrics(
         codes=codes(),
         kinds=kinds,
@@ -117,8 +115,7 @@ async def _metrics(
         loops=lambda: background.is_up,
     )
     background.on_end(metrics.on_loop_end)
-    store.subscribe(metrics.on_event)
-    store.on_change(metrics.on_change)
+    store.news.subscribe(metrics.on_news)
     async with AsyncExitStack() as stack:
         if settings.metrics_port is not None:
             place = f"{settings.metrics_host}:{settings.metrics_port}"

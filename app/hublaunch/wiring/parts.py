@@ -64,7 +64,8 @@ async def open_parts(
                 min_free_space=settings.min_free_space * 1024 * 1024,
             )
         )
-        feed = Feed(store, idle_s=pace.heartbeat_s)
+        feed = Feed(store.log, idle_s=pace.heartbeat_s)
+        store.news.subscribe(feed.on_news)
         guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
         background = Background()
         observers = await stack.enter_async_context(observing(settings, store, feed, guard, background))

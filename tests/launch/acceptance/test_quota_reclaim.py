@@ -10,7 +10,7 @@ import pytest
 from hublaunch.hub.client import HubClient
 from hublaunch.launch.errors import HubUnavailable, QuotaReached
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
-from hublaunch.launch.ports import Wanted
+from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import QuotaRules, Rule
 from hublaunch.store.sql import SqlLaunchStore
@@ -128,7 +128,7 @@ async def test_while_the_hub_cannot_say_a_quota_of_everybody_s_is_used_up_and_on
         outcomes = await many(core, KEY, 5)
 
         assert all(isinstance(outcome, HubUnavailable) for outcome in outcomes)
-        assert len(await store.launches(Wanted(), limit=9)) == 3
+        assert len(await store.log.launches(LaunchFilter(), limit=9)) == 3
 
 
 async def test_who_gives_up_while_the_hub_is_asked_leaves_the_question_to_the_next(

@@ -9,6 +9,8 @@ from hublaunch.hub.client import HubClient
 from hublaunch.launch.errors import ImageNotAllowed
 from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
 from hublaunch.launch.rules.policy import Policy
+from hublaunch.store.log import SqlLog
+from hublaunch.store.ownership import SqlOwnership
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.launching import SEALER, launching
@@ -16,14 +18,11 @@ from tests.support.launching import SEALER, launching
 CALLER = Caller(kind="anonymous", key="127.0.0.1")
 
 
-class GatedStore(SqlLaunchStore):
-    """Answers for `ready` and for a cancellation, both stored, only once the gate is open."""
+class GatedLog(SqlLog):
+    """Answers for `ready`, which is stored, only once the gate is open."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"sqlite:///{path}", sealer=SEALER)
-        self.gate = asyncio.Event()
-        self.ready_stored = asyncio.Event()
-        self.cancel_stored = asyncio.Event()
+    gate: asyncio.Event
+    ready_stored: asyncio.Event
 
     async def append(self, launch: Launch, step: Step) -> Event:
         event = await super().append(launch, step)
@@ -32,10 +31,29 @@ class GatedStore(SqlLaunchStore):
             await self.gate.wait()
         return event
 
+
+class GatedOwnership(SqlOwnership):
+    """Answers for a cancellation, which is stored, only once the gate is open."""
+
+    gate: asyncio.Event
+    cancel_stored: asyncio.Event
+
     async def request_cancel(self, launch_id: str, *, by: Caller | None = None) -> None:
         await super().request_cancel(launch_id, by=by)
         self.cancel_stored.set()
         await self.gate.wait()
+
+
+class GatedStore(SqlLaunchStore):
+    """A store whose log and ownership are gated."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"sqlite:///{path}", sealer=SEALER)
+        self.gate, self.ready_stored, self.cancel_stored = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.log = log = GatedLog(self.sql, self.news, SEALER)
+        log.gate, log.ready_stored = self.gate, self.ready_stored
+        self.ownership = ownership = GatedOwnership(self.sql, self.news, self.ownership.lease)
+        ownership.gate, ownership.cancel_stored = self.gate, self.cancel_stored
 
 
 async def test_a_cancellation_that_meets_the_very_end_of_the_launch_is_carried_out(
@@ -76,7 +94,7 @@ async def test_progress_that_is_stored_while_a_cancellation_is_under_way_does_no
         await core.service.cancel(launch.id)
         await hub.until(lambda: hub.asked("stop_server"))
 
-        await store.append(launch, Step(phase=Status.LAUNCHING, progress=70, message="on its way before"))
+        await store.log.append(launch, Step(phase=Status.LAUNCHING, progress=70, message="on its way before"))
         await core.idle()
 
         last = (await core.service.get(launch.id)).last_event
@@ -148,4 +166,4 @@ async def test_a_user_who_is_made_after_the_cancellation_is_deleted_too(
         await core.idle()
 
         assert (await core.service.get(launch.id)).status is Status.CANCELLED
-        assert await store.due(launch.id) == []
+        assert await store.upkeep.due(launch.id) == []

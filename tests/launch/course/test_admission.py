@@ -14,6 +14,7 @@ from hublaunch.launch.course.requeue import REQUEUES_MAX, pause_after
 from hublaunch.launch.errors import HubBusy, QueueFull
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status, Step
 from hublaunch.launch.rules.guard import Failing, Guard
+from hublaunch.store.queue import SqlQueue
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.launching import SEALER, UNGUARDED, Launching, launching
@@ -56,7 +57,7 @@ async def test_no_more_launches_are_at_the_hub_than_may_be(
         assert await phases(core, launches) == [Status.READY] * 5
 
 
-class CountingStore(SqlLaunchStore):
+class CountingQueue(SqlQueue):
     """Counts how often the images that fail are read."""
 
     looks = 0
@@ -69,13 +70,12 @@ class CountingStore(SqlLaunchStore):
 async def test_launches_that_are_asked_for_at_once_share_one_look_at_the_images_that_fail(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
-    async with (
-        CountingStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store,
-        launching(hub, client, store) as core,
-    ):
+    store = SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER)
+    store.queue = queue = CountingQueue(store.sql, store.news, owner=store.ownership.lease.owner)
+    async with store, launching(hub, client, store) as core:
         await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(10)))
 
-        assert store.looks == 1
+        assert queue.looks == 1
         await core.idle()
 
 
@@ -152,13 +152,13 @@ async def test_where_there_is_room_nobody_has_to_be_able_to_wait(
         assert await phases(core, launches) == [Status.READY] * 3
 
 
-class Hasty(SqlLaunchStore):
-    """Somebody else's look at the line comes right after a launch was put back into it."""
+class HastyQueue(SqlQueue):
+    """Another process admits launches right after a launch was requeued."""
 
     core: Launching
 
-    async def put_back(self, launch: Launch, step: Step, **line: Any) -> None:
-        await super().put_back(launch, step, **line)
+    async def requeue(self, launch: Launch, step: Step, **how: Any) -> None:
+        await super().requeue(launch, step, **how)
         through = await self.admit(most=9, weight=lambda _: 1.0, guard=UNGUARDED)
         self.core.admission.resume(through.admitted)
 
@@ -167,24 +167,26 @@ async def test_a_launch_that_is_back_in_queue_is_told_of_the_very_next_admission
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
+    store = SqlLaunchStore(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER)
+    store.queue = queue = HastyQueue(store.sql, store.news, owner=store.ownership.lease.owner)
     async with (
         asyncio.timeout(4.8),  # a renewal of the lease tells of it after 5
-        Hasty(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER) as store,
+        store,
         launching(hub, client, store) as core,
     ):
-        store.core = core
+        queue.core = core
 
         assert (await core.launch(ADA, REQUEST)).status is Status.READY
 
 
-class Late(SqlLaunchStore):
-    """What a look found just before a launch was put back is told just after that."""
+class LateQueue(SqlQueue):
+    """News of an admission from just before a launch was requeued arrive just after that."""
 
     core: Launching
 
-    async def put_back(self, launch: Launch, step: Step, **line: Any) -> None:
-        held = await self.hold()
-        await super().put_back(launch, step, **line)
+    async def requeue(self, launch: Launch, step: Step, **how: Any) -> None:
+        held = await self.core.store.ownership.renew()
+        await super().requeue(launch, step, **how)
         self.core.admission.resume(one.admitted for one in held if one.admitted is not None)
 
 
@@ -192,14 +194,16 @@ async def test_a_launch_that_is_back_in_queue_does_not_take_late_news_of_its_las
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many", times=2)
+    store = SqlLaunchStore(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER)
+    store.queue = queue = LateQueue(store.sql, store.news, owner=store.ownership.lease.owner)
     async with (
         asyncio.timeout(20),
-        Late(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER) as store,
+        store,
         launching(hub, client, store) as core,
     ):
-        store.core = core
+        queue.core = core
         ready = await core.launch(ADA, REQUEST)
-        told = [event for event in await store.events(ready.id, after=0) if event.attempt == 1]
+        told = [event for event in await store.log.events(ready.id, after=0) if event.attempt == 1]
 
     busy = [event.at for event in told if event.message.startswith("JupyterHub is at its limit")]
     again = [event.at for event in told if event.message == "Asking JupyterHub for a server again"]
@@ -223,7 +227,7 @@ async def test_at_the_hubs_429_a_launch_stands_in_queue_again_and_nobody_is_admi
 
         assert await phases(core, [refused, second]) == [Status.READY] * 2
         assert [launch.attempt.number for launch in [await core.service.get(refused.id)]] == [1]
-        told = [event.message for event in await store.events(refused.id, after=0)]
+        told = [event.message for event in await store.log.events(refused.id, after=0)]
         assert "JupyterHub is at its limit; asking again in 1 s" in told
         assert len(hub.users) == 2
 
@@ -237,7 +241,7 @@ async def test_a_launch_that_meets_a_full_hub_again_and_again_waits_no_longer_th
         await core.idle()
 
         ended = await core.service.get(launch.id)
-        events = await store.events(launch.id, after=0)
+        events = await store.log.events(launch.id, after=0)
 
     assert ended.last_event.problem is not None
     assert ended.last_event.problem.code == "queue_timeout"

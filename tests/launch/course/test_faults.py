@@ -15,6 +15,8 @@ from hublaunch.launch.errors import AlreadyLaunching
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
 from hublaunch.launch.rules.guard import Guard
+from hublaunch.store.log import SqlLog
+from hublaunch.store.queue import SqlQueue
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.store.launches import new_launch
@@ -25,11 +27,10 @@ ADA = Caller(kind="hub", key="ada")
 REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
 
 
-class FaultyStore(SqlLaunchStore):
+class FaultyLog(SqlLog):
     """Once, at `ready`, the database does not answer: before it has stored that, or after."""
 
     stores_it: bool | None = None
-    loses_put_back = False
 
     async def append(self, launch: Launch, step: Step) -> Event:
         if step.phase is not Status.READY or self.stores_it is None:
@@ -39,16 +40,31 @@ class FaultyStore(SqlLaunchStore):
             await super().append(launch, step)
         raise OperationalError("COMMIT", {}, Exception("the server closed the connection"))
 
-    async def put_back(self, launch: Launch, step: Step, **line: Any) -> None:
-        if self.loses_put_back:
-            self.loses_put_back = False
+
+class FaultyQueue(SqlQueue):
+    """Once the database does not answer when a launch is requeued."""
+
+    loses_requeue = False
+
+    async def requeue(self, launch: Launch, step: Step, **how: Any) -> None:
+        if self.loses_requeue:
+            self.loses_requeue = False
             raise OperationalError("BEGIN", {}, Exception("the server closed the connection"))
-        await super().put_back(launch, step, **line)
+        await super().requeue(launch, step, **how)
+
+
+class FaultyStore(SqlLaunchStore):
+    """A store whose log and queue fail once if a test asks for it."""
+
+    def __init__(self, database_url: str) -> None:
+        super().__init__(database_url, sealer=SEALER)
+        self.log = self.faulty_log = FaultyLog(self.sql, self.news, SEALER)
+        self.queue = self.faulty_queue = FaultyQueue(self.sql, self.news, owner=self.ownership.lease.owner)
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[FaultyStore]:
-    async with FaultyStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(30):
+    async with FaultyStore(f"sqlite:///{tmp_path}/l.sqlite") as store, asyncio.timeout(30):
         yield store
 
 
@@ -56,7 +72,7 @@ async def store(tmp_path: Path) -> AsyncIterator[FaultyStore]:
 async def test_a_launch_goes_on_when_the_database_did_not_answer(
     hub: FakeHub, client: HubClient, store: FaultyStore, stores_it: bool
 ) -> None:
-    store.stores_it = stores_it
+    store.faulty_log.stores_it = stores_it
     async with launching(hub, client, store) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         core.leases.wake()
@@ -75,9 +91,9 @@ async def test_a_launch_whose_time_ends_while_ready_is_being_stored_is_ready(
     async def time_out_as_ready_is_stored(launch: Launch, step: Step) -> Event:
         if step.phase is Status.READY:
             await asyncio.sleep(max(0.0, launch.remaining_s) + 0.1)
-        return await SqlLaunchStore.append(store, launch, step)
+        return await SqlLog.append(store.log, launch, step)
 
-    monkeypatch.setattr(store, "append", time_out_as_ready_is_stored)
+    monkeypatch.setattr(store.log, "append", time_out_as_ready_is_stored)
     async with launching(hub, client, store, launch_timeout_s=2) as core:
         launch = await core.launch(ANYBODY, REQUEST)
 
@@ -88,7 +104,7 @@ async def test_a_launch_whose_time_ends_while_ready_is_being_stored_is_ready(
 async def test_a_launch_goes_on_when_the_database_did_not_answer_as_it_was_put_back_in_queue(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
-    store.loses_put_back = True
+    store.faulty_queue.loses_requeue = True
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
     async with launching(hub, client, store) as core:
         launch = await core.launch(ANYBODY, REQUEST)
@@ -118,9 +134,9 @@ async def test_a_launch_that_is_taken_over_ends_also_when_the_hub(
     hub: FakeHub, client: HubClient, store: FaultyStore, status: int
 ) -> None:
     launch = new_launch(deadline_at=datetime.now(UTC) + timedelta(seconds=0.5))
-    await store.accept(launch)
-    await store.append(launch, Step(phase=Status.LAUNCHING, progress=0, message="Asking"))
-    await store.release()
+    await store.intake.accept(launch)
+    await store.log.append(launch, Step(phase=Status.LAUNCHING, progress=0, message="Asking"))
+    await store.ownership.release()
     hub.fail_on("get_user", status=status, times=math.inf)
     hub.fail_on("stop_server", status=status, times=math.inf)
     async with launching(hub, client, store) as core:
@@ -144,7 +160,7 @@ async def test_a_spawn_that_failed_while_nobody_followed_it_is_told_with_its_cau
     async with launching(hub, client, store, attempts_max=4) as core:
         while (current := await core.service.get(launch.id)).is_under_way:
             pass
-        failures = (await store.capacity(guard=Guard(mode="normal", failure_limit=4), most=50)).failures
+        failures = (await store.queue.capacity(guard=Guard(mode="normal", failure_limit=4), most=50)).failures
 
     assert current.last_event.problem is not None
     assert (current.attempt.number, current.last_event.problem.code) == (1, "server_exited")
@@ -162,7 +178,7 @@ async def test_a_spawn_that_is_cancelled_counts_as_a_failure_where_the_hub_goes_
         while not await core.service.cancel(launch.id):
             pass
 
-        failures = (await store.capacity(guard=Guard(mode="strict", failure_limit=4), most=50)).failures
+        failures = (await store.queue.capacity(guard=Guard(mode="strict", failure_limit=4), most=50)).failures
 
     assert failures == 1, "of a Hub of unknown version that has to be assumed"
 
@@ -198,9 +214,9 @@ async def test_a_process_that_wakes_doubts_nothing_on_an_account_that_was_there_
         second = await core.launch(ADA, REQUEST)
         assert second.status is Status.READY
 
-        await store.doubt(first.id)
+        await store.ownership.clean_up_again(first.id)
 
-        assert await store.due(first.id) == []
+        assert await store.upkeep.due(first.id) == []
 
 
 async def test_a_server_that_has_yet_to_be_cleaned_up_is_not_launched_anew(
@@ -228,8 +244,8 @@ async def test_a_launch_that_nobody_has_begun_begins_with_its_first_attempt(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
     launch = new_launch(deadline_at=datetime.now(UTC) + timedelta(seconds=20), time_left_s=20)
-    await store.accept(launch)  # and its process ends before it has a task
-    await store.release()
+    await store.intake.accept(launch)  # and its process ends before it has a task
+    await store.ownership.release()
 
     async with launching(hub, client, store) as core:
         core.leases.wake()
@@ -237,7 +253,7 @@ async def test_a_launch_that_nobody_has_begun_begins_with_its_first_attempt(
             pass
 
         assert (current.status, current.attempt.number) == (Status.READY, 1)
-        told = [event.message for event in await store.events(launch.id, after=1)]
+        told = [event.message for event in await store.log.events(launch.id, after=1)]
         assert told[0] == "Asking JupyterHub for a server"
 
 
@@ -251,7 +267,7 @@ async def test_a_launch_that_cannot_reach_the_hub_fails_without_waiting_for_a_cl
         assert launch.last_event.problem is not None
         assert (launch.status, launch.last_event.problem.code) == (Status.FAILED, "hub_unavailable")
         assert launch.attempt.number == 3
-        assert await store.due(launch.id) == []
+        assert await store.upkeep.due(launch.id) == []
 
 
 async def test_a_clean_up_that_the_hub_does_not_answer_leaves_the_launch_no_more_time_than_its_own(
@@ -285,6 +301,6 @@ async def test_a_launch_that_another_web_server_answers_fails_at_once_and_says_w
 
 
 async def test_a_log_that_is_not_there_any_more_ends_its_stream(store: FaultyStore) -> None:
-    feed = Feed(store, idle_s=60)
+    feed = Feed(store.log, idle_s=60)
 
     assert [events async for events in feed.follow("01J00000000000000000000000")] == []

@@ -31,7 +31,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
 
 
 async def look_up(core: Launching) -> None:
-    for launch in await core.store.ready_to_look_up(every_s=0, limit=99):
+    for launch in await core.store.upkeep.ready_to_check(every_s=0, limit=99):
         await core.reaper.has_server(launch)
 
 
@@ -65,7 +65,7 @@ async def test_a_ready_launch_whose_server_is_gone_is_stopped_and_its_user_delet
         stopped = await core.service.get(launch.id)
         assert (stopped.status, stopped.stopped_by) == (Status.STOPPED, "hub")
         assert list(hub.users) == [launch.attempt.username]
-        with store._database.writing.begin() as connection:
+        with store.database.writing.begin() as connection:
             connection.execute(text("UPDATE launch_attempts SET clean_at = '2026-01-01 00:00:00.000000'"))
         core.leases.wake()
         await hub.until(lambda: not hub.users)
@@ -159,7 +159,7 @@ async def test_old_launches_are_removed_once_nothing_is_left_of_them(
         await hub.stop_server(left_over.attempt.username, "", remove=False)
         await look_up(core)
 
-        removed = await core.store.remove_old(older_than_s=-60, limit=99)
+        removed = await core.store.history.remove_old(older_than_s=-60, limit=99)
 
         assert removed == 1
         assert (await core.service.get(standing.id)).status is Status.READY
@@ -177,8 +177,8 @@ async def test_young_launches_are_kept_and_removal_comes_in_small_batches(
             while not await core.service.cancel(launch.id):
                 pass
 
-        assert await core.store.remove_old(older_than_s=60, limit=99) == 0
-        assert [await core.store.remove_old(older_than_s=-60, limit=2) for _ in range(3)] == [2, 1, 0]
+        assert await core.store.history.remove_old(older_than_s=60, limit=99) == 0
+        assert [await core.store.history.remove_old(older_than_s=-60, limit=2) for _ in range(3)] == [2, 1, 0]
 
 
 async def test_of_an_old_id_it_is_said_that_its_launch_is_gone(

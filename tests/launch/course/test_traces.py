@@ -336,6 +336,6 @@ async def test_a_launch_whose_start_is_refused_leaves_the_users_server_alone(
         await core.idle()
 
         assert current.status is Status.FAILED
-        assert await store.due(launch.id) == []
+        assert await store.upkeep.due(launch.id) == []
     assert deleted(hub) == []
     assert hub.active_servers == {("ada", "")}

@@ -11,7 +11,7 @@ from hublaunch.launch.acceptance.quota_reclaim import QuotaReclaim
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.errors import QuotaReached
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Status
-from hublaunch.launch.ports import LaunchStore, Only
+from hublaunch.launch.ports import Intake, Unless
 from hublaunch.launch.rules.queue_order import Weight
 from hublaunch.launch.rules.quota import Quota
 from hublaunch.launch.rules.quota_rules import QuotaRules
@@ -44,13 +44,13 @@ class Acceptance:
     def __init__(
         self,
         *,
-        store: LaunchStore,
+        intake: Intake,
         checks: Checks,
         admission: Admission,
         reclaim: QuotaReclaim,
         terms: AcceptanceTerms,
     ) -> None:
-        self._store = store
+        self._intake = intake
         self._checks = checks
         self._admission = admission
         self._reclaim = reclaim
@@ -63,15 +63,15 @@ class Acceptance:
 
         Raise a RequestRefused, or a HubError if the Hub could not be asked about the caller's account.
         """
-        first, only = await self._checks.first_attempt(launch_id, request, caller, only_one=only_one)
+        first, unless = await self._checks.first_attempt(launch_id, request, caller, only_one=only_one)
         launch = self._new_launch(request, caller, first)
         with self._admission.expecting(launch_id):
-            accepted = await self._store_within_quotas(launch, key, only)
+            accepted = await self._store_within_quotas(launch, key, unless)
         if accepted.id != launch_id:
             self._admission.forget(launch_id)
         return accepted
 
-    async def _store_within_quotas(self, launch: Launch, key: IdempotencyKey | None, only: Only | None) -> Launch:
+    async def _store_within_quotas(self, launch: Launch, key: IdempotencyKey | None, unless: Unless | None) -> Launch:
         """Store the launch. If a quota is used up, first look for launches that hold it and whose servers are gone.
 
         Storing is tried again after every look, because other requests may have found and used the freed places
@@ -82,8 +82,13 @@ class Acceptance:
         used_up: set[Quota] = set()
         while True:
             try:
-                return await self._store.accept(
-                    launch, key, only=only, quotas=quotas, most_under_way=terms.in_progress_max, weight=terms.weight
+                return await self._intake.accept(
+                    launch,
+                    key,
+                    unless=unless,
+                    quotas=quotas,
+                    in_progress_max=terms.in_progress_max,
+                    weight=terms.weight,
                 )
             except QuotaReached as refusal:
                 if refusal.quota in used_up:

@@ -6,7 +6,7 @@ from hublaunch.launch.acceptance.reuse import ExistingLaunches
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Attempt, Caller, LaunchRequest
-from hublaunch.launch.ports import Only
+from hublaunch.launch.ports import Unless
 from hublaunch.launch.rules.policy import Policy
 
 
@@ -30,14 +30,14 @@ class Checks:
 
     async def first_attempt(
         self, launch_id: str, request: LaunchRequest, caller: Caller, *, only_one: bool
-    ) -> tuple[Attempt, Only | None]:
+    ) -> tuple[Attempt, Unless | None]:
         """Return the names that the launch will have at the Hub, and with `only_one` what the store must check again.
 
         Raise a RequestRefused, or a HubError if the Hub could not be asked about the caller's account.
         """
         self._policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
         username = self._accounts.existing_user(request, caller)
-        only = await self._existing.check(request, caller, username=username) if only_one else None
+        unless = await self._existing.check(request, caller, username=username) if only_one else None
         await self._admission.check_image(request.image)
         # Read before the Hub is asked: what is ready by then and no longer runs at the Hub is replaced by this launch.
         ready = await self._existing.ready_on(username, caller) if username is not None else ()
@@ -46,4 +46,4 @@ class Checks:
         await self._existing.mark_replaced(ready, first)
         if self._hook is not None:
             await self._hook.check(request.image, first.username, first.server_name, request.repo_url)
-        return first, only
+        return first, unless

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from hublaunch.launch.course.reaper import Reaper
 from hublaunch.launch.errors import HubError
-from hublaunch.launch.ports import LaunchStore
+from hublaunch.launch.ports import Upkeep
 from hublaunch.launch.rules.quota import Quota, Scope
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ class QuotaReclaim:
     However many requests are refused at once, the Hub gets one request at a time for each quota.
     """
 
-    def __init__(self, *, store: LaunchStore, reaper: Reaper) -> None:
-        self._store = store
+    def __init__(self, *, upkeep: Upkeep, reaper: Reaper) -> None:
+        self._upkeep = upkeep
         self._reaper = reaper
         self._searches: WeakValueDictionary[Quota, _Search] = WeakValueDictionary()
 
@@ -73,7 +73,7 @@ class QuotaReclaim:
     async def _any_gone(self, quota: Quota, *, every_s: float) -> bool:
         seen: list[str] = []
         while len(seen) < _SERVERS_MAX:
-            launches = await self._store.holders(quota, every_s=every_s, but=seen, limit=_BATCH)
+            launches = await self._upkeep.holders(quota, every_s=every_s, but=seen, limit=_BATCH)
             if not launches:
                 break
             running = [await self._reaper.has_server(launch) for launch in launches]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hublaunch.launch.course.reaper import Reaper
 from hublaunch.launch.errors import AlreadyRunning
 from hublaunch.launch.model import Attempt, Caller, Launch, LaunchRequest, Status
-from hublaunch.launch.ports import LaunchStore, Only, Wanted
+from hublaunch.launch.ports import LaunchFilter, LaunchLog, Unless
 from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import counted_as
 
@@ -19,11 +19,11 @@ _RECENT_MAX = 20
 class ExistingLaunches:
     """Finds launches that can serve a new request, and marks those that a new launch replaces."""
 
-    def __init__(self, *, store: LaunchStore, reaper: Reaper) -> None:
-        self._store = store
+    def __init__(self, *, launch_log: LaunchLog, reaper: Reaper) -> None:
+        self._log = launch_log
         self._reaper = reaper
 
-    async def check(self, request: LaunchRequest, caller: Caller, *, username: str | None) -> Only | None:
+    async def check(self, request: LaunchRequest, caller: Caller, *, username: str | None) -> Unless | None:
         """Raise AlreadyRunning if the caller has a launch of this image and repository, in progress or ready.
 
         `username` is the account that the new launch will be on; None for a temporary user. A ready launch counts only
@@ -35,7 +35,7 @@ class ExistingLaunches:
         if caller.kind == "anonymous":
             return None
         names = counted_as(caller, request)
-        wanted = Wanted(
+        wanted = LaunchFilter(
             caller=caller,
             is_active=True,
             username=username,
@@ -46,13 +46,13 @@ class ExistingLaunches:
         def is_same(launch: Launch) -> bool:
             return _is_of(launch, request, username)
 
-        found = [launch for launch in await self._store.launches(wanted, limit=_ACTIVE_MAX) if is_same(launch)]
+        found = [launch for launch in await self._log.launches(wanted, limit=_ACTIVE_MAX) if is_same(launch)]
         for launch in sorted(found, key=lambda launch: launch.is_under_way):  # ready ones first, newest of them first
             if await self._is_usable(launch):
                 raise AlreadyRunning(launch.id)
         passed_over = {launch.id for launch in found}
-        return Only(
-            wanted=wanted, most=_ACTIVE_MAX, counts=lambda launch: launch.id not in passed_over and is_same(launch)
+        return Unless(
+            among=wanted, most=_ACTIVE_MAX, is_same=lambda launch: launch.id not in passed_over and is_same(launch)
         )
 
     async def recent(self, request: LaunchRequest, caller: Caller, *, within_s: float) -> Launch | None:
@@ -62,8 +62,8 @@ class ExistingLaunches:
         HubError if the Hub cannot be asked.
         """
         since = datetime.now(UTC) - timedelta(seconds=within_s)
-        wanted = Wanted(caller=caller, image=request.image, repo_url=request.repo_url)
-        for launch in await self._store.launches(wanted, limit=_RECENT_MAX):
+        wanted = LaunchFilter(caller=caller, image=request.image, repo_url=request.repo_url)
+        for launch in await self._log.launches(wanted, limit=_RECENT_MAX):
             if launch.request != request or launch.cancel_requested_at is not None:
                 continue
             is_fresh = launch.status is Status.READY and launch.created_at > since
@@ -73,7 +73,7 @@ class ExistingLaunches:
 
     async def ready_on(self, username: str, caller: Caller) -> Sequence[Launch]:
         """Return the caller's ready launches on this Hub user's account."""
-        return await self._store.launches(Wanted(caller=caller, status=Status.READY, username=username), limit=None)
+        return await self._log.launches(LaunchFilter(caller=caller, status=Status.READY, username=username), limit=None)
 
     async def mark_replaced(self, ready: Sequence[Launch], first: Attempt) -> None:
         """Mark as stopped each `ready` launch whose server name the Hub has free, and `first` now takes."""

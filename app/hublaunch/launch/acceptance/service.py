@@ -12,7 +12,7 @@ from hublaunch.launch.acceptance.reuse import ExistingLaunches
 from hublaunch.launch.course.lease import Leases
 from hublaunch.launch.errors import LaunchGone, LaunchNotFound, ServiceStopping
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
-from hublaunch.launch.ports import LaunchStore, Wanted
+from hublaunch.launch.ports import LaunchFilter, LaunchLog
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class LaunchService:
     def __init__(
         self,
         *,
-        store: LaunchStore,
+        launch_log: LaunchLog,
         acceptance: Acceptance,
         existing: ExistingLaunches,
         leases: Leases,
@@ -31,7 +31,7 @@ class LaunchService:
         new_id: Callable[[], str],
     ) -> None:
         """`new_id` returns the ULID of a new launch."""
-        self._store = store
+        self._log = launch_log
         self._acceptance = acceptance
         self._existing = existing
         self._leases = leases
@@ -65,7 +65,7 @@ class LaunchService:
         if self._stopping:
             raise ServiceStopping
         sent_before = None if key is None else idempotency_key(key, caller, request)
-        if sent_before is not None and (earlier := await self._store.find(sent_before)):
+        if sent_before is not None and (earlier := await self._log.find(sent_before)):
             return earlier
         if count is not None:
             await count()
@@ -78,7 +78,7 @@ class LaunchService:
 
     async def get(self, launch_id: str) -> Launch:
         """Return the launch in its current state; LaunchNotFound, or LaunchGone if the id is older than retention."""
-        launch = await self._store.get(launch_id)
+        launch = await self._log.get(launch_id)
         if launch is None:
             age_s = datetime.now(UTC).timestamp() - ULID.from_str(launch_id).timestamp
             raise LaunchGone if age_s > self._retention_s else LaunchNotFound
@@ -92,9 +92,9 @@ class LaunchService:
         """
         return await self._existing.recent(request, caller, within_s=within_s)
 
-    async def page(self, wanted: Wanted, *, limit: int) -> Sequence[Launch]:
+    async def page(self, wanted: LaunchFilter, *, limit: int) -> Sequence[Launch]:
         """Return launches, newest first."""
-        return await self._store.launches(wanted, limit=limit)
+        return await self._log.launches(wanted, limit=limit)
 
     async def cancel(self, launch_id: str, *, by: Caller | None = None) -> bool:
         """Stop the spawn or the server, and delete what the launch created; LaunchNotFound, LaunchGone.

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from hublaunch.launch.errors import Displaced, ImageFailing, LaunchError, QueueTimedOut
-from hublaunch.launch.model import Event, Launch
+from hublaunch.launch.model import Event, Launch, Step
+from hublaunch.launch.news import News
 from hublaunch.launch.pace import Pace
-from hublaunch.launch.ports import Admitted, LaunchStore, LetThrough
+from hublaunch.launch.ports import AdmissionRound, Admitted, LaunchQueue
 from hublaunch.launch.rules.guard import Failing, Guard, GuardState, known_as
 from hublaunch.launch.rules.queue_order import Weight
 
@@ -75,14 +76,14 @@ class Admission:
     def __init__(
         self,
         *,
-        store: LaunchStore,
+        queue: LaunchQueue,
         most: int,
         weight: Weight,
         guard: Guard,
         followers: QueueFollowers,
         pace: Pace = Pace(),
     ) -> None:
-        self._store = store
+        self._queue = queue
         self._most = most
         self._weight = weight
         self._guard = guard
@@ -92,7 +93,6 @@ class Admission:
         self._waiting: dict[str, _Wait] = {}
         self._failing: asyncio.Future[Mapping[str, Failing]] | None = None
         self._changed = asyncio.Event()
-        store.subscribe(self._on_event)
 
     @contextmanager
     def expecting(self, launch_id: str, *, before: datetime | None = None) -> Generator[None]:
@@ -106,6 +106,13 @@ class Admission:
         except BaseException:
             self.forget(launch_id)
             raise
+
+    async def requeue(
+        self, launch: Launch, step: Step, *, time_left_s: float, waits_until: datetime, pause_s: float
+    ) -> None:
+        """Put the launch back into the queue, as `LaunchQueue.requeue`. Then call `wait`."""
+        with self.expecting(launch.id, before=launch.admitted_at):
+            await self._queue.requeue(launch, step, time_left_s=time_left_s, waits_until=waits_until, pause_s=pause_s)
 
     def _expect(self, launch_id: str, *, before: datetime | None) -> _Wait:
         self._waiting[launch_id] = wait = _Wait(asyncio.get_running_loop().create_future(), before)
@@ -153,7 +160,7 @@ class Admission:
     async def check_image(self, image: str) -> None:
         """ImageFailing if the image is not launched for now. Simultaneous calls share one query, and its error."""
         if self._failing is None or self._failing.done():
-            self._failing = asyncio.ensure_future(self._store.failing(guard=self._guard))
+            self._failing = asyncio.ensure_future(self._queue.failing(guard=self._guard))
         if failing := (await asyncio.shield(self._failing)).get(known_as(image)):
             raise ImageFailing(failing.cause, failing.until)
 
@@ -177,8 +184,8 @@ class Admission:
                 published_at = loop.time()
                 await self._publish_positions(_held_back(outcome))
 
-    async def _admit(self) -> LetThrough:
-        outcome = await self._store.admit(most=self._most, weight=self._weight, guard=self._guard)
+    async def _admit(self) -> AdmissionRound:
+        outcome = await self._queue.admit(most=self._most, weight=self._weight, guard=self._guard)
         self.resume(outcome.admitted)
         for launch_id, failing in outcome.refused.items():
             self._settle(launch_id, ImageFailing(failing.cause, failing.until))
@@ -188,7 +195,7 @@ class Admission:
         return outcome
 
     async def _publish_positions(self, held_back: str | None) -> None:
-        queue = await self._store.queue(weight=self._weight, lately_s=_RECENT_S)
+        queue = await self._queue.positions(weight=self._weight, lately_s=_RECENT_S)
         pace_s = _RECENT_S / queue.admitted_lately if queue.admitted_lately >= _RECENT_MIN else None
         basis = None
         if held_back is not None:
@@ -207,11 +214,13 @@ class Admission:
             }
         )
 
-    def _on_event(self, event: Event) -> None:
-        """Wake up when a launch ends, as it makes room for another."""
-        if event.is_displacement:
-            self.end_displaced(event.launch_id)
-        if event.phase.ends_stream:
+    def on_news(self, news: News) -> None:
+        """Subscribe this to the store's news: a launch that ends makes room for another."""
+        if not isinstance(news, Event):
+            return
+        if news.is_displacement:
+            self.end_displaced(news.launch_id)
+        if news.phase.ends_stream:
             self.wake()
 
 
@@ -222,7 +231,7 @@ def _log_guard(state: GuardState) -> None:
         log.info("The Hub guard admits new images again")
 
 
-def _held_back(outcome: LetThrough) -> str | None:
+def _held_back(outcome: AdmissionRound) -> str | None:
     """Return why launches wait although the Hub has room, or None if it has none."""
     if not outcome.holds_back:
         return None

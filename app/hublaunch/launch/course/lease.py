@@ -13,8 +13,9 @@ from hublaunch.launch.course.runner import Runner
 from hublaunch.launch.errors import Displaced, LaunchError
 from hublaunch.launch.log_context import current_attempt, working_on
 from hublaunch.launch.model import Caller, Launch
+from hublaunch.launch.news import News, WorkLeft
 from hublaunch.launch.pace import Pace
-from hublaunch.launch.ports import Held, LaunchStore, LeaseLost
+from hublaunch.launch.ports import Held, LaunchLog, LeaseLost, Ownership
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +78,17 @@ class Leases:
     """
 
     def __init__(
-        self, *, store: LaunchStore, runner: Runner, admission: Admission, clock: LeaseClock, pace: Pace = Pace()
+        self,
+        *,
+        ownership: Ownership,
+        launch_log: LaunchLog,
+        runner: Runner,
+        admission: Admission,
+        clock: LeaseClock,
+        pace: Pace = Pace(),
     ) -> None:
-        self._store = store
+        self._ownership = ownership
+        self._log = launch_log
         self._runner = runner
         self._admission = admission
         self._clock = clock
@@ -88,7 +97,6 @@ class Leases:
         self._left_alone_until: dict[str, float] = {}
         self._work = asyncio.Event()
         self._stopping = False
-        store.on_work(self.wake)
 
     async def __aenter__(self) -> Self:
         await self._renew()
@@ -100,7 +108,7 @@ class Leases:
         await self._drop(list(self._runs.values()))
         try:
             async with asyncio.timeout(_STORE_TIMEOUT_S):
-                await self._store.release()
+                await self._ownership.release()
         except Exception:
             log.exception("The lease could not be given up; other processes adopt the launches when it has run out")
 
@@ -110,7 +118,7 @@ class Leases:
 
     async def cancel(self, launch_id: str, *, by: Caller | None = None) -> None:
         """Have a launch cancelled by its owner, or by this process if it has none; LaunchNotFound."""
-        await self._store.request_cancel(launch_id, by=by)
+        await self._ownership.request_cancel(launch_id, by=by)
         if run := self._runs.get(launch_id):
             run.cancel()
         self.wake()  # in case the run was about to end
@@ -118,6 +126,11 @@ class Leases:
     def wake(self) -> None:
         """Check at once whether there is anything to do."""
         self._work.set()
+
+    def on_news(self, news: News) -> None:
+        """Subscribe this to the store's news: other processes leave launches to adopt or to cancel."""
+        if isinstance(news, WorkLeft):
+            self.wake()
 
     # --- the lease ----------------------------------------------------------------------------------------------------
 
@@ -140,7 +153,7 @@ class Leases:
     async def _renew(self) -> Sequence[Held]:
         """Renew the lease. Lost launches are dropped before this process may change the Hub again."""
         asked_at = self._clock.now()
-        held = await self._store.hold()
+        held = await self._ownership.renew()
         await self._drop_lost({one.launch_id: one.fence for one in held})
         self._clock.renewed(asked_at)
         return held
@@ -148,7 +161,7 @@ class Leases:
     async def _drop_lost(self, held: Mapping[str, int]) -> None:
         """Drop the tasks of lost launches, all at once: until this returns the lease is not renewed."""
         runs = [run for run in self._runs.values() if held.get(run.launch.id) != run.launch.fence]
-        launches = await asyncio.gather(*(self._store.get(run.launch.id) for run in runs))
+        launches = await asyncio.gather(*(self._log.get(run.launch.id) for run in runs))
         lost = []
         for run, current in zip(runs, launches, strict=True):
             if current is None or current.fence != run.launch.fence:
@@ -170,12 +183,12 @@ class Leases:
                     run.cancel()
             elif self._is_left_alone(one.launch_id):
                 continue
-            elif (launch := await self._store.get(one.launch_id)) and launch.fence == one.fence:
+            elif (launch := await self._log.get(one.launch_id)) and launch.fence == one.fence:
                 self._begin(launch, self._runner.resume)
 
     async def _adopt(self) -> None:
         while True:
-            launches = await self._store.adopt(limit=ADOPT_MAX)
+            launches = await self._ownership.adopt(limit=ADOPT_MAX)
             for launch in launches:
                 with working_on(launch.attempt):
                     log.info("launch %s is adopted", launch.id)
@@ -231,7 +244,7 @@ class Leases:
     async def _doubt(self, launch_id: str) -> None:
         """Have the next owner of a lost launch clean up what this process may have created since."""
         try:
-            await self._store.doubt(launch_id)
+            await self._ownership.clean_up_again(launch_id)
         except Exception:
             log.exception("launch %s may have left something at the Hub", launch_id)
         self.wake()

@@ -10,7 +10,7 @@ from hublaunch.launch.errors import HubError
 from hublaunch.launch.log_context import working_on
 from hublaunch.launch.model import Launch
 from hublaunch.launch.pace import Pace
-from hublaunch.launch.ports import Hub, LaunchStore, LeaseLost, Server
+from hublaunch.launch.ports import History, Hub, LeaseLost, Server, Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,11 @@ class Reaper:
     them.
     """
 
-    def __init__(self, *, store: LaunchStore, hub: Hub, retention: Retention, pace: Pace = Pace()) -> None:
-        self._store = store
+    def __init__(
+        self, *, upkeep: Upkeep, history: History, hub: Hub, retention: Retention, pace: Pace = Pace()
+    ) -> None:
+        self._upkeep = upkeep
+        self._history = history
         self._hub = hub
         self._retention = retention
         self._pace = pace
@@ -79,13 +82,13 @@ class Reaper:
         """Store that the server of a ready launch is gone. A server of the same name is the user's own then."""
         leaves_user = launch.attempt.creates_user and user_exists
         with suppress(ValueError, LeaseLost):  # the launch was cancelled meanwhile
-            await self._store.mark_stopped(
+            await self._upkeep.mark_stopped(
                 launch, stopped_by="hub", clean_in_s=self._retention.cull_after_s if leaves_user else None
             )
 
     async def _check_ready_launches(self) -> None:
         errors = 0
-        while launches := await self._store.ready_to_look_up(every_s=self._pace.check_ready_s, limit=_CHECKS_MAX):
+        while launches := await self._upkeep.ready_to_check(every_s=self._pace.check_ready_s, limit=_CHECKS_MAX):
             for launch in launches:
                 try:
                     await self.has_server(launch)
@@ -102,9 +105,9 @@ class Reaper:
         began_at = asyncio.get_running_loop().time()
         since_s = _UNASKED_KEPT_S if self._removed_at is None else began_at - self._removed_at + self._pace.reaper_s
         for remove in (
-            partial(self._store.remove_unasked, older_than_s=_UNASKED_KEPT_S),
-            partial(self._store.remove_excess, launching_in_s=since_s, bytes_most=_BYTES_PER_CALLER),
-            partial(self._store.remove_old, older_than_s=self._retention.retention_s),
+            partial(self._history.remove_unasked, older_than_s=_UNASKED_KEPT_S),
+            partial(self._history.remove_excess, launching_in_s=since_s, bytes_most=_BYTES_PER_CALLER),
+            partial(self._history.remove_old, older_than_s=self._retention.retention_s),
         ):
             while removed := await remove(limit=_REMOVALS_MAX):
                 log.info("%d ended launches removed", removed)

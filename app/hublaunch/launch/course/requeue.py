@@ -11,7 +11,7 @@ from hublaunch.launch.course.progress import EVENTS_MAX, Record
 from hublaunch.launch.errors import HubBusy, LaunchError
 from hublaunch.launch.model import Launch, Status, Step
 from hublaunch.launch.pace import Pace
-from hublaunch.launch.ports import LaunchStore, LeaseLost, StoreFault
+from hublaunch.launch.ports import LeaseLost, StoreFault
 
 T = TypeVar("T")
 
@@ -42,10 +42,7 @@ class Requeue:
     Together the waits of an attempt may take `max_wait_s`. The pauses grow, so that the number of events is bounded.
     """
 
-    def __init__(
-        self, store: LaunchStore, admission: Admission, *, max_wait_s: float, launch: Launch, pace: Pace
-    ) -> None:
-        self._store = store
+    def __init__(self, admission: Admission, *, max_wait_s: float, launch: Launch, pace: Pace) -> None:
         self._admission = admission
         self._max_wait_s = max_wait_s
         self._launch = launch
@@ -63,16 +60,15 @@ class Requeue:
         self._waits_until = self._waits_until or datetime.now(UTC) + timedelta(seconds=self._max_wait_s)
         longest_s = max(self._busy_s, self._max_wait_s / REQUEUES_MAX)
         pause_s = pause_after(busy, turn, default_s=self._busy_s, longest_s=longest_s)
-        with self._admission.expecting(self._launch.id, before=self._launch.admitted_at):
-            await from_store(
-                self._store.put_back(
-                    self._launch,
-                    _busy_step(pause_s),
-                    time_left_s=max(0.0, ends_at - loop.time()),
-                    waits_until=self._waits_until,
-                    pause_s=pause_s,
-                )
+        await from_store(
+            self._admission.requeue(
+                self._launch,
+                _busy_step(pause_s),
+                time_left_s=max(0.0, ends_at - loop.time()),
+                waits_until=self._waits_until,
+                pause_s=pause_s,
             )
+        )
         waiting = replace(self._launch, admitted_at=None, deadline_at=self._waits_until)
         self._launch = await self._admission.wait(waiting)
         limit.reschedule(loop.time() + self._launch.remaining_s)

@@ -24,7 +24,7 @@ from hublaunch.launch.errors import (
 from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Attempt, Launch, Problem, Status, Step
 from hublaunch.launch.pace import Pace
-from hublaunch.launch.ports import Hub, LaunchStore, LeaseLost, StoreFault
+from hublaunch.launch.ports import Hub, LaunchLog, LeaseLost, StoreFault, Upkeep
 from hublaunch.launch.rules.guard import abandoned_spawn, failed_spawn
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ class Terms:
     settled_s: float
     """The longest time until a request reaches the Hub that was broken off, or whose process lost the launch: one
     lease and one call."""
+    hub_version: Callable[[], str | None] = lambda: None
+    """Returns the Hub's version, None before it is known."""
 
 
 class Runner:
@@ -60,18 +62,18 @@ class Runner:
     def __init__(
         self,
         *,
-        store: LaunchStore,
+        launch_log: LaunchLog,
+        upkeep: Upkeep,
         hub: Hub,
         admission: Admission,
         terms: Terms,
-        hub_version: Callable[[], str | None] = lambda: None,
         pace: Pace = Pace(),
     ) -> None:
-        self._store = store
+        self._log = launch_log
+        self._upkeep = upkeep
         self._hub = hub
         self._admission = admission
         self._terms = terms
-        self._hub_version = hub_version
         self._pace = pace
 
     async def run(self, launch: Launch) -> None:
@@ -86,7 +88,7 @@ class Runner:
             await self.run(launch)  # nothing was asked of the Hub, and the process before cannot ask any more
         elif launch.is_under_way:
             await self._attempts(launch, self._resume, self._unknown(launch.attempt))
-        for attempt in await self._store.due(launch.id):
+        for attempt in await self._upkeep.due(launch.id):
             await self._clean_up(launch, attempt, self._unknown(attempt))
 
     async def cancel(self, launch: Launch) -> None:
@@ -99,11 +101,11 @@ class Runner:
             await self._clean_up(launch, launch.attempt, traces, may_be_on_its_way=launch.is_under_way)
         launch = await self._current(launch)  # the interrupted attempt may still have stored a step
         if launch.is_under_way:
-            failed = abandoned_spawn(hub_version=self._hub_version()) if launch.launching_at is not None else None
+            failed = abandoned_spawn(hub_version=self._terms.hub_version()) if launch.launching_at is not None else None
             step = Step(phase=Status.CANCELLED, progress=None, message="Cancelled", failed_spawn=failed)
-            await self._store.append(launch, step)
+            await self._log.append(launch, step)
         elif launch.status is Status.READY:
-            await self._store.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
+            await self._upkeep.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
 
     # --- attempts -----------------------------------------------------------------------------------------------------
 
@@ -139,9 +141,7 @@ class Runner:
                 launch = await self._admission.wait(launch)
             except NotAdmitted as error:
                 return error
-        requeue = Requeue(
-            self._store, self._admission, max_wait_s=self._terms.max_wait_s, launch=launch, pace=self._pace
-        )
+        requeue = Requeue(self._admission, max_wait_s=self._terms.max_wait_s, launch=launch, pace=self._pace)
         return await self._within(
             launch.remaining_s,
             launch,
@@ -165,7 +165,7 @@ class Runner:
     async def _follow(self, launch: Launch, traces: Traces) -> None:
         attempt = launch.attempt
         server = await find_server(self._hub, attempt, pace=self._pace)
-        events = await from_store(self._store.events(launch.id, after=0))
+        events = await from_store(self._log.events(launch.id, after=0))
         past_events = [event for event in events if event.attempt == attempt.number]
         if server is None and (failure := await find_failure(self._hub, attempt, past_events)):
             raise failure
@@ -211,9 +211,9 @@ class Runner:
     async def _record(self, launch: Launch, step: Step) -> None:
         """Store the step. If the call is cancelled while it stores `ready`, it still returns after the store does."""
         if step.phase is not Status.READY:
-            await from_store(self._store.append(launch, step))
+            await from_store(self._log.append(launch, step))
             return
-        storing = asyncio.create_task(self._store.append(launch, step))
+        storing = asyncio.create_task(self._log.append(launch, step))
         try:
             await from_store(asyncio.shield(storing))
         except asyncio.CancelledError:
@@ -224,9 +224,9 @@ class Runner:
         """Store that the last attempt failed, and the next attempt. A launch in the queue stays there."""
         phase = Status.WAITING if (await self._current(launch)).admitted_at is None else Status.LAUNCHING
         message = f"{reason.rstrip('.')}. Trying again."
-        await self._store.append(launch, Step(phase=phase, progress=None, message=message))
+        await self._log.append(launch, Step(phase=phase, progress=None, message=message))
         following = following_attempt(launch.attempt, launch.request)
-        await self._store.begin_attempt(launch, following)
+        await self._log.begin_attempt(launch, following)
         return await self._current(launch)
 
     def _entry(self, attempt: Attempt) -> Entry:
@@ -244,7 +244,7 @@ class Runner:
         """
         await clean_up(attempt, launch.request, self._hub, traces=traces, pace=self._pace)
         again_in_s = self._terms.settled_s if may_be_on_its_way and attempt.creates_user and traces.user else None
-        await self._store.mark_cleaned(launch, attempt, again_in_s=again_in_s)
+        await self._upkeep.mark_cleaned(launch, attempt, again_in_s=again_in_s)
 
     async def _clean_up_after(self, launch: Launch, error: LaunchError, traces: Traces) -> None:
         # A Hub that has reported a failed spawn has answered every request before.
@@ -254,7 +254,7 @@ class Runner:
         return Traces.unknown(mints_token=self._entry(attempt).token_mode == "hub")
 
     async def _fail(self, launch: Launch, error: LaunchError) -> None:
-        await self._store.append(
+        await self._log.append(
             launch,
             Step(
                 phase=Status.FAILED,
@@ -262,14 +262,14 @@ class Runner:
                 message=error.title,
                 problem=Problem.of(error),
                 failed_spawn=failed_spawn(
-                    error, hub_version=self._hub_version(), on_account=not launch.attempt.creates_user
+                    error, hub_version=self._terms.hub_version(), on_account=not launch.attempt.creates_user
                 ),
             ),
         )
 
     async def _current(self, launch: Launch) -> Launch:
         """Return the launch with everything stored since; LeaseLost if another process has taken it over."""
-        current = await self._store.get(launch.id)
+        current = await self._log.get(launch.id)
         if current is None or current.fence != launch.fence:
             raise LeaseLost(f"launch {launch.id} belongs to another process now")
         return current

@@ -1,49 +1,38 @@
-"""The ports: protocols of what the core needs from outside, which are the Hub, the store and the rate counts."""
+"""The ports: protocols of what the core needs from outside, which are the Hub, the store's roles and rate counts."""
 
 from hublaunch.launch.ports.counts import RateCounts
-from hublaunch.launch.ports.hub import (
-    Hub,
-    Identity,
-    LoginToken,
-    Progress,
-    Reach,
-    Reached,
-    Server,
-    Token,
-    User,
-)
-from hublaunch.launch.ports.store import (
-    Admitted,
-    Capacity,
-    Held,
-    LaunchStore,
-    LeaseLost,
-    LetThrough,
-    Only,
-    Queue,
-    StoreFault,
-    Wanted,
-)
+from hublaunch.launch.ports.faults import LeaseLost, StoreFault
+from hublaunch.launch.ports.hub import Hub, Identity, LoginToken, Progress, Reach, Reached, Server, Token, User
+from hublaunch.launch.ports.intake import Intake, Unless
+from hublaunch.launch.ports.log import LaunchFilter, LaunchLog
+from hublaunch.launch.ports.ownership import Held, Ownership
+from hublaunch.launch.ports.queue import AdmissionRound, Admitted, Capacity, LaunchQueue, Positions
+from hublaunch.launch.ports.upkeep import History, Upkeep
 
 __all__ = [
+    "AdmissionRound",
     "Admitted",
     "Capacity",
     "Held",
+    "History",
     "Hub",
     "Identity",
-    "LaunchStore",
+    "Intake",
+    "LaunchFilter",
+    "LaunchLog",
+    "LaunchQueue",
     "LeaseLost",
-    "LetThrough",
     "LoginToken",
-    "Only",
+    "Ownership",
+    "Positions",
     "Progress",
-    "Queue",
     "RateCounts",
     "Reach",
     "Reached",
     "Server",
     "StoreFault",
     "Token",
+    "Unless",
+    "Upkeep",
     "User",
-    "Wanted",
 ]

@@ -1,0 +1,93 @@
+"""What happens to launches, published once it is stored.
+
+Followers and loops use these news as hints and read the store; metrics, traces and the audit log count and record them.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hublaunch.launch.model import Attempt, Caller, Event, Launch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepted:
+    """A new launch; not one that was found again by its Idempotency-Key."""
+
+    launch: Launch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CancelRequested:
+    """The first request to cancel a launch."""
+
+    launch_id: str
+    by: Caller | None
+    """None if the caller is unknown."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Adopted:
+    """Launches without a living owner that this process has taken over."""
+
+    launches: Sequence[Launch]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cleaned:
+    """An attempt of which nothing is left at the Hub."""
+
+    attempt: Attempt
+    is_late: bool
+    """Whether its launch had ended by then, or had gone on with another attempt."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stopped:
+    """A ready launch whose server is gone."""
+
+    launch_id: str
+    stopped_by: str
+    """`caller` or `hub`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogGrew:
+    """A hint that another process has stored events of a launch. It may come late, twice or never."""
+
+    launch_id: str
+    seq: int
+    """The last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkLeft:
+    """A hint that another process has left a launch to cancel or to adopt. As above."""
+
+
+News = Event | Accepted | CancelRequested | Adopted | Cleaned | Stopped | LogGrew | WorkLeft
+"""An `Event` is published by the process that stored it, the others of a launch as their names say."""
+
+
+class NewsStream:
+    """Passes news on to its subscribers, in the event loop and in the order in which they were stored."""
+
+    def __init__(self) -> None:
+        self._subscribers: list[Callable[[News], None]] = []
+
+    def subscribe(self, subscriber: Callable[[News], None]) -> None:
+        """Call `subscriber` with all news from now on.
+
+        News of a write arrive before its caller continues, even if that caller was cancelled, and in the caller's
+        context (`contextvars`). An error of a subscriber is logged, and the others still receive the news.
+        """
+        self._subscribers.append(subscriber)
+
+    def publish(self, news: News) -> None:
+        for subscriber in self._subscribers:
+            try:
+                subscriber(news)
+            except Exception:
+                log.exception("A subscriber failed at %s", type(news).__name__)

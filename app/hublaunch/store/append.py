@@ -1,0 +1,192 @@
+"""Appending events to the logs of launches: many at once, in few statements."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from hublaunch.launch.errors import LaunchNotFound
+from hublaunch.launch.model import Event, Status, Step
+from hublaunch.launch.ports import LeaseLost
+from hublaunch.launch.rules.guard import known_as
+from hublaunch.store import outcomes
+from hublaunch.store.pg import is_shared, notify, now
+from hublaunch.store.rows import event_row
+from hublaunch.store.tables import launch_attempts, launch_events, launches
+
+_INSERT_EVENT = insert(launch_events)
+
+# A parameter of an UPDATE must not have the name of a column: SQLAlchemy would set that column.
+UPDATE_LAUNCH = update(launches).where(launches.c.id == bindparam("of_launch"))
+UPDATE_ATTEMPT = update(launch_attempts).where(
+    launch_attempts.c.launch_id == bindparam("of_launch"), launch_attempts.c.number == bindparam("of_number")
+)
+MAKE_DUE = UPDATE_ATTEMPT.where(launch_attempts.c.cleaned_at.is_(None))
+FORGET_ARGS = update(launches).where(launches.c.id.in_(bindparam("launch_ids", expanding=True))).values(extra_args={})
+"""The spawner's arguments, up to 16 KiB, are not needed once a launch has ended."""
+_ENDS = (
+    select(
+        launches.c.id,
+        launches.c.status,
+        launches.c.attempt,
+        launches.c.last_seq,
+        launches.c.fence,
+        launches.c.owner,
+        launches.c.launching_at,
+        launches.c.admitted_at,
+        launches.c.image,
+        launch_events.c.at,
+        launch_events.c.progress,
+    )
+    .join(launch_events, (launch_events.c.launch_id == launches.c.id) & (launch_events.c.seq == launches.c.last_seq))
+    .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
+    .order_by(launches.c.id)
+    .with_for_update(of=launches)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """A step to store for a launch, the fence under which its owner writes, and the step's token, sealed."""
+
+    launch_id: str
+    fence: int
+    step: Step
+    sealed_token: bytes | None
+
+
+def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]:
+    """Store steps as events. ValueError if a launch may not enter a step's phase; LaunchNotFound, LeaseLost."""
+    ends = _lock_ends(connection, {append.launch_id for append in appends})
+    events = [ends[append.launch_id].append(append) for append in appends]
+    connection.execute(_INSERT_EVENT, [event_row(event) for event in events])
+    if turned := [end.turned_row() for end in ends.values() if end.has_turned]:
+        connection.execute(UPDATE_LAUNCH, turned)
+    if grown := [end.grown_row() for end in ends.values() if not end.has_turned]:
+        # SQLite rewrites every index whose condition names a column of the UPDATE, changed or not.
+        connection.execute(UPDATE_LAUNCH, grown)
+    if started := [_started(append, ends) for append in appends if append.step.server_started_at]:
+        connection.execute(UPDATE_ATTEMPT, started)
+    if failed := [end for end in ends.values() if end.status in (Status.FAILED, Status.CANCELLED)]:
+        connection.execute(FORGET_ARGS, {"launch_ids": [end.launch_id for end in failed]})
+        at = now(connection)
+        connection.execute(MAKE_DUE, [{**end.attempt_key(), "clean_at": at} for end in failed])
+    notify(connection, [f"{end.launch_id} {end.seq}" for end in ends.values()])
+    if spawned := [outcome for append in appends if (outcome := _outcome(append.step, ends[append.launch_id]))]:
+        outcomes.record(connection, spawned)
+    return events
+
+
+def _outcome(step: Step, end: "LogEnd") -> outcomes.Outcome | None:
+    """Return how the spawn ended, if the step says so and the launch had been admitted to the Hub."""
+    if end.admitted_at is None or not (step.phase is Status.READY or step.failed_spawn):
+        return None
+    return outcomes.Outcome(end.launch_id, known_as(end.image), end.admitted_at, step.failed_spawn)
+
+
+def _started(append: Append, ends: Mapping[str, "LogEnd"]) -> dict[str, Any]:
+    return {**ends[append.launch_id].attempt_key(), "server_started_at": append.step.server_started_at}
+
+
+@dataclass(slots=True)
+class LogEnd:
+    """The end of a launch's log, including the events appended to it in this transaction."""
+
+    launch_id: str
+    status: Status
+    attempt: int
+    seq: int
+    fence: int
+    owner: str | None
+    launching_at: datetime | None
+    admitted_at: datetime | None
+    image: str
+    at: datetime
+    progress: int
+    ended_at: datetime | None = None
+    has_turned: bool = False
+    """Whether the launch itself changes, and not only the end of its log."""
+
+    def append(self, append: Append) -> Event:
+        """Return the step as the next event."""
+        check_fence(self.launch_id, append.fence, held=self.fence)
+        step = append.step
+        if step.phase is Status.STOPPED or not self.status.may_become(step.phase):
+            raise ValueError(f"launch {self.launch_id} is {self.status}, so it cannot become {step.phase}")
+        self.has_turned = self.has_turned or step.phase is not self.status
+        self.status, self.seq, self.at = step.phase, self.seq + 1, max(self.at, datetime.now(UTC))
+        self.ended_at = self.at if self.status.ends_stream else None
+        self.progress = self.progress if step.progress is None else step.progress
+        if self.status is Status.LAUNCHING and self.launching_at is None:
+            self.launching_at = self.at
+        if self.status is Status.READY:
+            self.owner = None
+        return Event(
+            launch_id=self.launch_id,
+            seq=self.seq,
+            at=self.at,
+            attempt=self.attempt,
+            phase=step.phase,
+            progress=self.progress,
+            message=step.message,
+            url=step.url,
+            sealed_token=append.sealed_token,
+            token_expires_at=step.token_expires_at,
+            problem=step.problem,
+        )
+
+    def grown_row(self) -> dict[str, Any]:
+        return {"of_launch": self.launch_id, "last_seq": self.seq}
+
+    def turned_row(self) -> dict[str, Any]:
+        return self.grown_row() | {
+            "status": self.status.value,
+            "owner": self.owner,
+            "launching_at": self.launching_at,
+            "ended_at": self.ended_at,
+        }
+
+    def attempt_key(self) -> dict[str, Any]:
+        return {"of_launch": self.launch_id, "of_number": self.attempt}
+
+
+def lock_end(connection: Connection, launch_id: str, fence: int) -> LogEnd:
+    """Return the end of a launch's log, locked until this transaction ends. LaunchNotFound, LeaseLost."""
+    end = _lock_ends(connection, {launch_id})[launch_id]
+    check_fence(launch_id, fence, held=end.fence)
+    return end
+
+
+def _lock_ends(connection: Connection, launch_ids: Collection[str]) -> dict[str, LogEnd]:
+    rows = connection.execute(_ENDS, {"launch_ids": list(launch_ids)}).all()
+    if len(rows) != len(launch_ids) and is_shared(connection):
+        # The lock had to wait for another append. The statement sees the events from before that wait, so the last
+        # event is missing in its join; a second statement sees it.
+        rows = connection.execute(_ENDS, {"launch_ids": list(launch_ids)}).all()
+    ends = {
+        row.id: LogEnd(
+            launch_id=row.id,
+            status=Status(row.status),
+            attempt=row.attempt,
+            seq=row.last_seq,
+            fence=row.fence,
+            owner=row.owner,
+            launching_at=row.launching_at,
+            admitted_at=row.admitted_at,
+            image=row.image,
+            at=row.at,
+            progress=row.progress,
+        )
+        for row in rows
+    }
+    if len(ends) != len(launch_ids):
+        raise LaunchNotFound
+    return ends
+
+
+def check_fence(launch_id: str, fence: int, *, held: int) -> None:
+    """LeaseLost if another process has taken the launch over since this fence was read."""
+    if fence != held:
+        raise LeaseLost(f"launch {launch_id} is another process's now")
