@@ -15,6 +15,16 @@ from tests.support.postgres import Postgres, running_postgres
 from tests.support.served import Service, serve
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a PostgreSQL."""
+    for item in items:
+        parameters = (
+            item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        )
+        if "postgresql" in parameters or "postgres" in getattr(item, "fixturenames", ()):
+            item.add_marker("postgresql")
+
+
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable and no .env of the machine reaches a test, and no file of a test the project."""

@@ -114,7 +114,9 @@ async def replica(
     async with _running(*command, **settings | variables) as process:
         await until_running(process)
         draining = asyncio.create_task(_drain(process))
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=15) as http:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False, timeout=15
+        ) as http:
             one = Replica(process, http)
             try:
                 yield one
