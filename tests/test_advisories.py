@@ -54,7 +54,7 @@ async def test_dockerspawner_cve_2023_48311_no_image_is_allowed_by_default(setti
         answer = await service.http.post("/launch", json=BODY)
 
     assert answer.status_code == 403
-    assert answer.json()["detail"] == "This service allows no image yet."
+    assert answer.json()["detail"] == "This service allows no images yet."
     assert hub.count("user_created") == 0
 
 

@@ -219,7 +219,7 @@ async def test_a_path_that_leaves_the_server_is_refused_before_anything_is_made(
     answer = await service.http.post("/launch", json=BODY | {"path": "lab/%2e%2e/%2e%2e/hub/admin"})
 
     assert answer.status_code == 422
-    assert answer.json()["errors"] == [{"field": "path", "reason": "must have no .., and be UTF-8 once decoded"}]
+    assert answer.json()["errors"] == [{"field": "path", "reason": "must have no .., and must decode to UTF-8"}]
     assert hub.users == {}
 
 

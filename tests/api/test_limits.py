@@ -68,7 +68,7 @@ async def test_a_refusal_names_the_limit_and_the_count_and_says_when_to_come_bac
     assert refused.headers["Retry-After"] == "60"
     assert problem["code"] == "quota_reached"
     assert problem["limit"] == {"scope": scope, "together": False, "most": 2, "active": 2}
-    assert problem["detail"].endswith(" that are under way or ready: 2, of at most 2.")
+    assert problem["detail"].endswith(" that are in progress or ready: 2, of at most 2.")
     assert not any(word in refused.text for word in (IMAGE, REPO, "127.0.0.1"))
 
 

@@ -192,7 +192,7 @@ def test_every_lasting_cause_is_a_code_of_the_service() -> None:
 
 def test_every_cause_that_only_operators_can_change_is_lasting() -> None:
     lasting = (WEB / "element" / "state.js").read_text()
-    of_operators = {kind.code for kind in STATUS if "only they can change this" in str(kind.advice)}
+    of_operators = {kind.code for kind in STATUS if "only they can fix this" in str(kind.advice)}
 
     assert of_operators
     assert {code for code in of_operators if f'"{code}"' not in lasting} == set()

@@ -131,7 +131,7 @@ async def test_no_pattern_allows_no_image(settings: Settings) -> None:
         answer = await service.http.post("/launch", json=BODY)
 
     assert answer.status_code == 403
-    assert answer.json()["detail"] == "This service allows no image yet."
+    assert answer.json()["detail"] == "This service allows no images yet."
 
 
 async def test_the_hooks_status_and_words_reach_the_caller_and_nothing_is_created(

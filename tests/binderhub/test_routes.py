@@ -245,7 +245,7 @@ async def test_a_spec_without_an_image_is_told_by_an_event_and_counts(
         (_, too_many), *_ = await ended(service, path)
 
     assert (told["phase"], told["problem"]["code"], again.status_code) == ("failed", "spec_not_mapped", 204)
-    assert "There is no image for this repository here" in told["message"]
+    assert "No image for this repository" in told["message"]
     assert "LAUNCHER_" not in told["message"]
     assert too_many["problem"]["code"] == "rate_limited"
     assert hub.count("user_created") == 0

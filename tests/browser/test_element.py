@@ -297,14 +297,14 @@ async def test_a_launch_that_is_not_shown_for_now_is_not_forgotten(page: Page, e
     await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
     await page.get_by_role("button", name="Run this chapter").click()
     user = await stage.spawning("hidden")
-    problem = {"code": "unauthenticated", "title": "This needs credentials", "status": 401}
+    problem = {"code": "unauthenticated", "title": "Credentials are required", "status": 401}
     problem["advice"] = "Send a token of your JupyterHub user as `Authorization: Bearer …`."
     answer = json.dumps(problem)
     headers = {"Content-Type": "application/problem+json", "Access-Control-Allow-Origin": "*"}
 
     await page.route("**/launch/*", lambda route: route.fulfill(status=401, headers=headers, body=answer))
     await page.reload()
-    await expect(page.get_by_text("This needs credentials").first).to_be_visible()
+    await expect(page.get_by_text("Credentials are required").first).to_be_visible()
     await expect(page.get_by_text("Log in, then try again.").first).to_be_visible()
     await expect(page.get_by_text("Authorization: Bearer")).to_have_count(0)
     async with page.expect_response(lambda answer: answer.status == 401):

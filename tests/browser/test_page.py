@@ -440,7 +440,7 @@ async def test_a_refused_launch_says_what_to_do_and_the_form_stays_to_be_correct
     await page.get_by_role("button", name="Launch", exact=True).click()
 
     await expect(page.get_by_text("The request is not valid").first).to_be_visible()
-    await expect(page.get_by_text("Correct the field that is named").first).to_be_visible()
+    await expect(page.get_by_text("Correct the named field").first).to_be_visible()
     await page.get_by_label("Image").fill(GATED_IMAGE)
     await page.get_by_label("Repository").fill(repo("corrected"))
     await page.get_by_role("button", name="Launch", exact=True).click()

@@ -13,8 +13,8 @@ from traitlets.config import Config
 
 from helm.wall import wall
 from hublaunch.launch.errors import RequestRefused
-from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.policy import Policy
+from hublaunch.launch.rules.request import launch_request
 from tests.chart.helm import Helm
 
 DIGEST = "sha256:" + "0a" * 32
@@ -86,7 +86,8 @@ def test_both_walls_allow_the_same_images(
 ) -> None:
     policy = Policy(allowed, group_allowed_images=of_groups, require_digest=require_digest)
     try:
-        policy.check(LaunchRequest(image=image), groups=of_user)
+        request = launch_request(image=image, repo_url="", extra_args={}, allowed_extra_args=())
+        policy.check(request, groups=of_user)
         is_allowed = True
     except RequestRefused:
         is_allowed = False

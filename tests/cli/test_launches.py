@@ -97,8 +97,8 @@ async def test_a_place_in_queue_is_told_until_it_is_let_through(
     [
         (("launch", "No Image"), 3, "image: must be an image reference"),
         (("launch", IMAGE, "--path", "../x"), 3, "path: must have no .."),
-        (("watch", str(ULID())), 3, "There is no such launch"),
-        (("cancel", str(ULID())), 3, "There is no such launch"),
+        (("watch", str(ULID())), 3, "Launch not found"),
+        (("cancel", str(ULID())), 3, "Launch not found"),
         (("launch",), 2, "IMAGE"),
         (("launch", IMAGE, "--open", "--no-wait"), 2, "--wait"),
         (("launch", IMAGE, "--url", "hub.example.org"), 2, "address of the service"),

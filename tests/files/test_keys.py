@@ -124,7 +124,7 @@ def test_a_key_whose_time_is_over_is_refused(path: Path) -> None:
 
 
 def test_a_key_with_an_image_pattern_that_is_none_is_refused_where_it_is_made_and_where_it_is_read(path: Path) -> None:
-    with pytest.raises(KeysFault, match=r"^allowed_images: must have no blanks\.$"):
+    with pytest.raises(KeysFault, match=r"^allowed_images: must have no spaces\.$"):
         add_key(path, name="ci", allowed_images=["quay.io/*", "a b"])
     add_key(path, name="ci", allowed_images=["quay.io/*"])
     path.write_text(path.read_text().replace("quay.io/*", "quay.io/["))

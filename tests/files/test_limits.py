@@ -100,7 +100,7 @@ def test_an_end_is_a_date_or_a_time_with_its_zone(path: Path, text: str, at: dat
         ("callers: [{match: a, most: 1, until: 9999-12-31}]", "callers.0.until: must be a date"),
         ("callers: [{match: a, most: 1, until: tomorrow}]", "callers.0.until: must be a date"),
         ("images: [{match: 'python:3', most: 1}]", "images.0.match: must have neither tag nor digest"),
-        ("repositories: [{match: '*', most: 1}, {match: github.com, most: 1}]", "repositories.1.match: must go on"),
+        ("repositories: [{match: '*', most: 1}, {match: github.com, most: 1}]", "repositories.1.match: must name more"),
         ("total: 5\ntotal: 6", "line 1: total is there twice"),
         ("callers:\n  - match: *\n", "line 2: "),
         ("callers: [{match: a, most: 1, until: 2026-06-31}]", "line 1: day is out of range for month"),

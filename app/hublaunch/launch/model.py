@@ -1,4 +1,4 @@
-"""What a launch is: its request, its attempts, its steps, and the events that its log keeps of them."""
+"""The values of a launch: its caller, request, attempts, steps, and the events in its log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,21 +16,22 @@ DEFAULT_SERVER = ""
 
 
 class Status(StrEnum):
-    """Where a launch stands. The phase of an event is one of these, never `stopped`."""
+    """The status of a launch. The phase of an event is one of these, but never `stopped`."""
 
-    WAITING = "waiting"  # accepted; nothing asked of the Hub yet, or back in the queue at the Hub's 429
-    LAUNCHING = "launching"  # an attempt is under way at the Hub
+    WAITING = "waiting"  # queued: accepted, or requeued after the Hub's 429
+    LAUNCHING = "launching"  # an attempt is in progress at the Hub
     READY = "ready"  # the server itself has answered
     FAILED = "failed"  # no further attempt can help
-    CANCELLED = "cancelled"  # somebody asked for that before it was ready
-    STOPPED = "stopped"  # was ready; its server is gone since
+    CANCELLED = "cancelled"  # somebody cancelled it before it was ready
+    STOPPED = "stopped"  # was ready; its server is gone
 
     @property
     def ends_stream(self) -> bool:
-        """Whether an event of this phase is the last of its launch."""
+        """Whether an event of this phase is the last one of its launch."""
         return self in (Status.READY, Status.FAILED, Status.CANCELLED)
 
     def may_become(self, following: "Status") -> bool:
+        """Return whether a launch of this status may change to `following`."""
         return following in _FOLLOWING[self]
 
 
@@ -46,21 +47,21 @@ _FOLLOWING: Mapping[Status, frozenset[Status]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """Whose request this is, and what they may do. Kind and key say who; only these are stored and compared."""
+    """The caller of a request, and what they may do. Only kind and key identify a caller, and are stored."""
 
     kind: Literal["anonymous", "hub", "key"]
     key: str
     """The network address of an anonymous caller, the name of a Hub user, the name of an API key."""
     groups: frozenset[str] = field(default=frozenset(), compare=False)
-    """The groups that a Hub user is in at the Hub."""
+    """The Hub user's groups at the Hub."""
     allowed_images: tuple[str, ...] | None = field(default=None, compare=False)
-    """The patterns of an API key that has its own; None means the service's."""
+    """The image patterns of an API key; None uses the service's."""
     max_active: int | None = field(default=None, compare=False)
-    """Launches that may be under way or ready at once; None is no limit."""
+    """Launches that may be active at once, by the API key's own quota; None is no quota."""
     may_name_user: bool = field(default=False, compare=False)
-    """Whether a request may name the Hub user whose account it is for."""
+    """Whether the caller's requests may name the Hub user whose account is used."""
     is_admin: bool = field(default=False, compare=False)
-    """Whether they see and cancel everybody's launches."""
+    """Whether the caller sees and may cancel everybody's launches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,15 +70,15 @@ class LaunchRequest:
 
     image: str
     repo_url: str = ""
-    """A label for names, logs and the spawner; never fetched. `""` if there is none."""
+    """A label for names, logs and the spawner; never fetched. `""` without a repository."""
     extra_args: Mapping[str, Any] = field(default_factory=dict)
-    """Further `user_options`, by keys that the settings allow."""
+    """More `user_options` for the spawner, under keys that the settings allow."""
     username: str = ""
-    """The Hub user whose account it is for, where the caller may name one; `""` leaves that to hublaunch."""
+    """The Hub user whose account is used, if the caller may name one; `""` lets hublaunch choose."""
     server_name: str = ""
-    """The named server to make on an existing account; `""` leaves that to hublaunch."""
+    """The named server to start on an existing account; `""` lets hublaunch choose."""
     path: str = ""
-    """What to open in the server, relative to its root; `""` is the root. Checked by `path.py`."""
+    """What `open_url` opens, relative to the server's root; `""` is the root. Checked by `path.py`."""
 
     @cached_property
     def image_reference(self) -> ImageReference:
@@ -92,10 +93,10 @@ class LaunchRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """Why a request was refused or a launch failed, for people and programs (RFC 9457)."""
+    """Why a request was refused or a launch failed, for people and for programs (RFC 9457)."""
 
     code: str
-    """Stable and machine-readable; the `type` of the problem is made from it."""
+    """Stable and machine-readable; the problem's `type` is derived from it."""
     title: str
     detail: str
     advice: str
@@ -116,15 +117,15 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailedSpawn:
-    """A failure that JupyterHub counts: after so many in a row it exits (`consecutive_failure_limit`)."""
+    """A failed spawn that JupyterHub counts: it exits after `consecutive_failure_limit` of them in a row."""
 
     cause: str | None
-    """What was wrong with the image itself, in words for everybody; None if it was not the image's fault."""
+    """What is wrong with the image, in words for every caller; None if the image did not cause the failure."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One try of a launch at the Hub. Stored before the first call, so that a crash leaves nothing unnamed."""
+    """One attempt of a launch at the Hub. Stored before the first call, so that a crash leaves nothing unnamed."""
 
     launch_id: str
     number: int
@@ -132,45 +133,45 @@ class Attempt:
     username: str
     server_name: str = DEFAULT_SERVER
     creates_user: bool = True
-    """Whether this attempt creates the user, and so may delete it."""
+    """Whether this attempt creates the user, and so may delete the user."""
     server_started_at: datetime | None = None
-    """When the server of a ready launch was started, by the Hub's clock; only for a user who was there before, who may
-    start another one under the same name."""
+    """When the server of a ready launch was started, by the Hub's clock. Only set on an existing account, as its user
+    may start another server under the same name."""
 
     @property
     def token_note(self) -> str:
-        """The note by which a token of this attempt is found again at the Hub."""
+        """The note that identifies this attempt's token at the Hub."""
         return f"hublaunch:{self.launch_id}:{self.number}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """Something that happened in a launch, not yet stored."""
+    """A step of a launch that is not stored yet."""
 
     phase: Status
     progress: int | None
-    """0 to 100; None leaves it as it was."""
+    """0 to 100; None leaves it unchanged."""
     message: str
     url: str | None = None
     """With `ready`: the server's root, absolute, ending in `/`, without a query."""
     token: str | None = field(default=None, repr=False)
-    """With `ready`: what lets the visitor in, in clear."""
+    """With `ready`: the visitor's token, in clear text."""
     token_expires_at: datetime | None = None
     server_started_at: datetime | None = None
-    """With `ready`: what the attempt is to remember of its server."""
+    """With `ready`: see `Attempt.server_started_at`."""
     problem: Problem | None = None
     """With `failed`."""
     failed_spawn: FailedSpawn | None = None
-    """With `failed` or `cancelled`, if the Hub counts it."""
+    """With `failed` or `cancelled`: the failure that the Hub counts, if it counts one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)
 class Event:
-    """A stored step. Two events are the same only if they are one object, so what is rendered of one can be kept."""
+    """A stored step. Events are compared by identity, so that their rendered form can be cached."""
 
     launch_id: str
     seq: int
-    """Dense within the launch, from 1; the SSE `id`."""
+    """1, 2, 3, … within the launch; the SSE `id`."""
     at: datetime
     attempt: int
     phase: Status
@@ -178,62 +179,62 @@ class Event:
     message: str
     url: str | None = None
     sealed_token: bytes | None = field(default=None, repr=False)
-    """The token as the log keeps it, readable only with the service's secret key."""
+    """The encrypted token; only the service's secret key opens it."""
     token_expires_at: datetime | None = None
     problem: Problem | None = None
 
     @property
     def is_displacement(self) -> bool:
-        """Whether the launch ends with it because it made room for another caller's."""
+        """Whether this event ends the launch because it made room for another caller's."""
         return self.problem is not None and self.problem.code == Displaced.code
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Launch:
-    """One accepted request for a ready server, as its log stands."""
+    """One accepted request for a ready server, in its current state."""
 
     id: str
-    """A ULID: public, loggable, and its first part is the time of acceptance."""
+    """A ULID: public, safe to log, and starting with the time of acceptance."""
     caller: Caller
     request: LaunchRequest
     status: Status
     created_at: datetime
     deadline_at: datetime
-    """When `launch_timeout` is used up; while it waits in the queue, when it has waited for too long."""
+    """When `launch_timeout` runs out; while the launch is queued, when LAUNCHER_MAX_WAIT_S runs out."""
     attempt: Attempt
     """The latest attempt."""
     last_event: Event
     fence: int = 1
-    """How often the launch has changed hands. Who writes to it with an older number is refused: LeaseLost."""
+    """Increases with each change of owner. A write with an older number is refused: LeaseLost."""
     launching_at: datetime | None = None
-    """When the Hub was first asked."""
+    """When the Hub was first asked for anything."""
     admitted_at: datetime | None = None
-    """When it was last admitted; None while it waits in the queue."""
+    """When it was last admitted; None while it is queued."""
     time_left_s: float = 0
-    """What is left of `launch_timeout` while it waits in the queue."""
+    """Seconds left of `launch_timeout` while it is queued."""
     cancel_requested_at: datetime | None = None
     ended_at: datetime | None = None
-    """When it was ready, failed or cancelled."""
+    """When it became ready, failed or was cancelled."""
     stopped_at: datetime | None = None
     stopped_by: str | None = None
     cleaned_at: datetime | None = None
-    """When everything that its latest attempt created at the Hub was gone again."""
+    """When everything that its latest attempt created at the Hub was deleted."""
 
     @property
     def has_asked_hub(self) -> bool:
-        """Whether the latest attempt may have asked the Hub for anything: that is stored before its first request."""
+        """Whether the latest attempt may have sent requests to the Hub. This is stored before the first request."""
         return self.launching_at is not None and self.last_event.attempt == self.attempt.number
 
     @property
     def remaining_s(self) -> float:
-        """What is left of `launch_timeout`, which does not run while the launch waits in the queue."""
+        """Seconds left of `launch_timeout`, which pauses while the launch is queued."""
         if self.admitted_at is None:
             return self.time_left_s
         return max(0.0, (self.deadline_at - datetime.now(UTC)).total_seconds())
 
     @property
     def is_displaced(self) -> bool:
-        """Whether it made room for another caller's launch, which no task of its own has stored."""
+        """Whether it made room for another caller's launch. The other launch's acceptance stored that, not its task."""
         return self.last_event.is_displacement
 
     @property

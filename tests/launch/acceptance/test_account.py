@@ -78,7 +78,7 @@ async def test_a_name_that_would_lead_elsewhere_is_never_asked_about(
 
 @pytest.mark.parametrize("name", [".", ".."])
 async def test_a_hub_user_whose_name_leads_elsewhere_is_refused(client: HubClient, hub: FakeHub, name: str) -> None:
-    with pytest.raises(AccessDenied, match="No path"):
+    with pytest.raises(AccessDenied, match="cannot address"):
         await accounts(client, hub).first_attempt(ID, request(), Caller(kind="hub", key=name))
 
     assert hub.requests == []
@@ -92,7 +92,7 @@ async def test_a_user_whom_the_hub_does_not_have_is_refused_and_not_made(client:
 
 
 async def test_where_no_temporary_users_are_made_a_key_has_to_name_one(client: HubClient, hub: FakeHub) -> None:
-    with pytest.raises(InvalidRequest, match="makes no temporary users"):
+    with pytest.raises(InvalidRequest, match="creates no temporary users"):
         await accounts(client, hub, create_user=False).first_attempt(ID, request(), NAMING_KEY)
 
 

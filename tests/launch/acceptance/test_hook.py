@@ -145,7 +145,7 @@ async def test_threads_that_cannot_be_started_leave_room_for_the_next_call(monke
     with monkeypatch.context() as without_threads:
         without_threads.setattr(hook, "Thread", NoThread)
         for _ in range(2):
-            with pytest.raises(HookFailed, match="raised an error"):
+            with pytest.raises(HookFailed, match="raised an unexpected error"):
                 await allowing.check(*ARGUMENTS)
 
     async with asyncio.timeout(5):

@@ -415,7 +415,7 @@ async def test_where_another_web_server_answers_the_launch_fails_and_says_what_a
     async with front({}) as elsewhere, connect_hub(settings.model_copy(update={"proxy_url": elsewhere.url})) as client:
         attempted = Attempted(hub, client, pace=replace(QUICK, foreign_s=0.3))
 
-        with pytest.raises(ServerNotFound, match="something that is not the server answers 404") as failure:
+        with pytest.raises(ServerNotFound, match=r"another web server answers at its address \(404\)") as failure:
             await attempted.run()
 
     assert hub.users["alice"].servers[""].ready

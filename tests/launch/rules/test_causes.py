@@ -118,7 +118,7 @@ def test_a_failure_that_gives_a_reason_is_not_explained_by_what_was_told_before(
             61.4,
             "start_timeout",
             "The server had not started after 61 s. "  # noqa: ISC004
-            "JupyterHub gave no reason, as it does when a server takes longer than it allows.",
+            "JupyterHub gave no reason, which is usual when a server takes longer than it allows.",
         ),
     ],
 )

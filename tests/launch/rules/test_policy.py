@@ -25,7 +25,7 @@ def test_an_image_is_allowed_by_any_of_the_patterns() -> None:
 def test_cve_2023_48311_of_dockerspawner_that_any_pullable_image_is_launchable_by_default_is_not_ours(
     image: str,
 ) -> None:
-    with pytest.raises(ImageNotAllowed, match="allows no image yet"):
+    with pytest.raises(ImageNotAllowed, match="allows no images yet"):
         Policy([]).check(LaunchRequest(image=image))
 
 

@@ -115,7 +115,7 @@ def test_a_pattern_of_a_host_is_not_met_by_a_path_elsewhere() -> None:
         (Scope.IMAGE, "python:3.*", "neither tag nor digest"),
         (Scope.IMAGE, "python@sha256:*", "neither tag nor digest"),
         (Scope.IMAGE, "quay.io//x", "empty part"),
-        (Scope.REPOSITORY, "github.com", "go on after the host"),
+        (Scope.REPOSITORY, "github.com", "more than the host"),
         (Scope.CALLER, "", "empty part"),
         (Scope.CALLER, "key:[a", "close each bracket"),
     ],

@@ -1,4 +1,4 @@
-"""The operator's pre_launch_hook."""
+"""PreLaunchHook: the operator's function that may refuse a launch."""
 
 import asyncio
 import inspect
@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 
 class PreLaunchHook:
-    """A function that may refuse a launch, called once, before anything is stored or created.
+    """The operator's function, called once for each launch, before anything is stored or created.
 
-    It gets what BinderHub's hook gets: (launcher, image, username, server_name, repo_url). A plain function runs in a
-    thread, so that it may block. To refuse it raises an error with a `status_code`, such as tornado's `web.HTTPError`
-    or Starlette's `HTTPException`.
+    Its arguments are those of BinderHub's hook: (launcher, image, username, server_name, repo_url). A plain function
+    runs in a thread, so it may block. To refuse the launch, the function raises an error with a `status_code`, such as
+    tornado's `web.HTTPError` or Starlette's `HTTPException`.
     """
 
     def __init__(
@@ -34,10 +34,10 @@ class PreLaunchHook:
         self._threads = asyncio.Semaphore(threads_max)
 
     async def check(self, image: str, username: str, server_name: str, repo_url: str) -> None:
-        """HookRefused if the hook says no; HookFailed if it breaks or takes more than 10 seconds.
+        """Raise HookRefused if the hook refuses the launch, HookFailed if it fails or takes more than `timeout_s`.
 
-        A plain function that takes longer goes on in its thread; its verdict is then ignored. While 32 of them do, the
-        next ones wait for a thread, within the same 10 seconds.
+        A plain function that takes longer continues in its thread, and its result is ignored. While all threads are in
+        use, further calls wait for one, within the same time.
         """
         try:
             async with asyncio.timeout(self._timeout_s) as limit:
@@ -47,7 +47,7 @@ class PreLaunchHook:
             if isinstance(status_code, int):
                 raise HookRefused(status_code, _reason(error)) from error
             log.exception("The pre_launch_hook failed")
-            reason = "took too long" if limit.expired() else "raised an error that does not say why"
+            reason = "took too long" if limit.expired() else "raised an unexpected error"
             raise HookFailed(reason) from error
 
     async def _call(self, *args: object) -> None:
@@ -59,30 +59,30 @@ class PreLaunchHook:
             await result
 
     async def _in_thread(self, *args: object) -> object:
-        """Call the function in a thread of its own, which no stopping process waits for."""
+        """Call the function in a daemon thread, which does not delay the exit of the process."""
         await self._threads.acquire()
         loop, context = asyncio.get_running_loop(), copy_context()
         returned: Future[object] = Future()
-        returned.set_running_or_notify_cancel()  # so that a timeout leaves the thread somewhere to put its result
+        returned.set_running_or_notify_cancel()  # so that the thread can set its result even after a timeout
 
         def call() -> None:
             try:
                 returned.set_result(context.run(self._function, *args))
             except BaseException as error:  # noqa: BLE001 - the caller raises it
                 returned.set_exception(error)
-            with suppress(RuntimeError):  # the loop was closed meanwhile
+            with suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(self._threads.release)
 
         try:
             Thread(target=call, name="pre_launch_hook", daemon=True).start()
-        except BaseException:  # where the system gives this process no more threads
+        except BaseException:  # the system allows this process no more threads
             self._threads.release()
             raise
         return await asyncio.wrap_future(returned)
 
 
 def _reason(error: Exception) -> str:
-    """The words that tornado and Starlette errors carry for the person who is refused."""
+    """Return the text that a tornado or Starlette error has for the caller."""
     for name in ("log_message", "detail", "reason"):
         if isinstance(text := getattr(error, name, None), str) and text:
             return clean(_filled_in(text, error.args) if name == "log_message" else text)
@@ -90,7 +90,7 @@ def _reason(error: Exception) -> str:
 
 
 def _filled_in(log_message: str, args: tuple[object, ...]) -> str:
-    """Tornado's `HTTPError(451, "not %s", "today")` says "not today"; a text that takes no such arguments stays."""
+    """Format the text of tornado's `HTTPError(451, "not %s", "today")`; leave it alone if the arguments do not fit."""
     try:
         return log_message % args
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""RateLimiter: which rate limits a request falls under, and whether they have room for it."""
+"""RateLimiter: applies the rate limits of a caller and an address to a request."""
 
 import asyncio
 from collections import OrderedDict
@@ -13,13 +13,13 @@ from hublaunch.launch.rules.networks import groups_of, network
 from hublaunch.launch.rules.rate_limit import Levels, Limit, Rate, Verdict, inspect, owe, take
 
 KEYS_MAX = 50_000
-"""How many callers and addresses are counted in memory: about 10 MB."""
+"""Limits counted in memory, which take about 10 MB."""
 _PRUNE_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rates:
-    """How often what may be asked for; None is no limit."""
+    """The configured rates; None is no limit."""
 
     caller: Rate | None
     """Launches of one Hub user or API key."""
@@ -28,14 +28,14 @@ class Rates:
     credentials: Rate | None
     """Wrong credentials from one address."""
     own: Mapping[str, Rate | None]
-    """What goes before the first two for those whose names match a glob pattern; the first such pattern counts."""
+    """Replaces the first two rates for names that match a glob pattern; the first matching pattern applies."""
 
 
 class RateLimiter:
-    """Counts launches by caller and by address, and wrong credentials by address; of IPv6 a /64 is one address.
+    """Counts launches by caller and by address, and wrong credentials by address. An IPv6 /64 counts as one address.
 
-    A wider network has a limit of its own, a few times that of one address (`networks.py`). A caller without a name is
-    an address, and nothing else.
+    Wider IPv6 networks have limits of their own, a few times that of one address (`networks.py`). Anonymous callers are
+    counted by address only.
     """
 
     def __init__(self, counts: RateCounts, rates: Rates) -> None:
@@ -43,7 +43,7 @@ class RateLimiter:
         self._rates = rates
 
     async def launch(self, caller: Caller, address: str) -> Verdict:
-        """Count a launch that is asked for, if there is room for it."""
+        """Count a request for a launch if the limits allow it, and return their verdict."""
         limits = self._of_place("address", address, lambda place: self._own(place, self._rates.address))
         if caller.kind != "anonymous":
             name = f"{caller.kind}:{caller.key}"
@@ -51,15 +51,15 @@ class RateLimiter:
         return await self._counts.take(limits)
 
     async def credentials(self, address: str) -> Verdict:
-        """Whether credentials that may be wrong can be tried from this address."""
+        """Return whether credentials from this address may be checked, without counting anything."""
         return await self._counts.inspect(self._of_credentials(address))
 
     async def count_wrong_credentials(self, address: str) -> None:
-        """Count credentials that were wrong, however many there were before: they have been tried already."""
+        """Count wrong credentials from this address, even beyond the limit."""
         await self._counts.owe(self._of_credentials(address))
 
     async def run(self) -> None:
-        """Go on until cancelled, removing what is free again."""
+        """Remove the counts of unused limits, until cancelled."""
         while True:
             await asyncio.sleep(_PRUNE_EVERY_S)
             await self._counts.prune()
@@ -72,7 +72,7 @@ class RateLimiter:
 
     @staticmethod
     def _of_place(name: str, address: str, rate_of: Callable[[str], Rate | None]) -> Sequence[Limit]:
-        """Limits of an address, and of the networks around it: those of IPv6 that one customer may have whole."""
+        """Return the limits of an address and of the wider IPv6 networks around it, which one customer may own."""
         narrowest, *networks = groups_of(f"address:{network(address)}")
         rate = rate_of(narrowest.name)
         limits = _limit(name, narrowest.name, rate)
@@ -87,10 +87,10 @@ def _limit(name: str, subject: str, rate: Rate | None) -> list[Limit]:
 
 
 class MemoryRateCounts:
-    """The counts of this process alone; of at most `KEYS_MAX`, so those longest unused are forgotten first."""
+    """RateCounts of this process only. Above `keys_max`, the counts unused for longest are dropped."""
 
     def __init__(self, now: Callable[[], float], *, keys_max: int = KEYS_MAX) -> None:
-        """`now`: seconds of a clock that never goes back."""
+        """`now` returns the seconds of a monotonic clock."""
         self._now = now
         self._keys_max = keys_max
         self._free_at: OrderedDict[str, timedelta] = OrderedDict()

@@ -1,33 +1,33 @@
-"""What every error of a launch has."""
+"""The base of all errors of a launch, and the errors of hublaunch itself."""
 
 from typing import ClassVar
 
 
 class LaunchError(Exception):
-    """Any error of a launch, in the words of whoever asked for it."""
+    """Any error of a launch, in words for its caller."""
 
     code: ClassVar[str]
     title: ClassVar[str]
     advice: ClassVar[str]
-    """What the caller can do next. It names no setting: visitors read it."""
+    """What the caller can do next. Visitors read it, so it names no setting."""
     operator_advice: str = ""
     """What the operator can do. Only admins and the log get it."""
     retryable: ClassVar[bool] = False
 
 
 class InternalError(LaunchError):
-    """Something that was not provided for. The traceback is in the log, never in what a caller sees."""
+    """An unexpected error. The log has the traceback; callers never see it."""
 
     code = "internal_error"
     title = "Something went wrong in this service"
-    advice = "Launch again; if it happens again, tell the operator when it did."
+    advice = "Launch again. If it happens again, tell the operator, and say when it happened."
 
     def __init__(self) -> None:
-        super().__init__("The cause is in the log of this service.")
+        super().__init__("The log of this service has the cause.")
 
 
 class Interrupted(LaunchError):
-    """The process that had the launch ended, and left nothing at the Hub to go on with."""
+    """The process that ran the launch ended, and left nothing at the Hub to continue with."""
 
     code = "interrupted"
     title = "The launch was interrupted"

@@ -1,22 +1,22 @@
-"""Calls to the Hub that came to nothing."""
+"""Calls to the Hub that failed."""
 
 from hublaunch.launch.errors.base import LaunchError
 
 
 class HubError(LaunchError):
-    """The Hub did not do what it was asked."""
+    """The Hub did not do what it was asked to do."""
 
     may_have_acted: bool = True
     """False if no request of the call can have changed anything at the Hub."""
 
 
 class HubUnavailable(HubError):
-    """No answer, a broken answer or a 5xx. Look at the Hub before you ask it again, unless nothing was sent."""
+    """No answer, an incomplete answer or a 5xx. Unless nothing was sent, check the Hub's state before asking again."""
 
     code = "hub_unavailable"
-    title = "JupyterHub gives no useful answer"
+    title = "JupyterHub is not available"
     advice = "Try again in a minute."
-    operator_advice = "Check that the Hub runs and that LAUNCHER_HUB_URL_LOCAL is its address."
+    operator_advice = "Check that the Hub is running and that LAUNCHER_HUB_URL_LOCAL is its address."
     retryable = True
 
     def __init__(self, operation: str, reason: str, *, may_have_acted: bool = True) -> None:
@@ -25,13 +25,14 @@ class HubUnavailable(HubError):
 
 
 class NotTheHub(HubUnavailable):
-    """Another web server answered for good: a redirect, or a 4xx that JupyterHub does not word. No retry helps."""
+    """Another web server answered: a redirect, or a 4xx without JupyterHub's wording. A retry cannot help."""
 
     code = "not_the_hub"
-    title = "Another web server answers in JupyterHub's place"
-    advice = "Tell the operator of this service: only they can change this."
+    title = "Another web server answers at JupyterHub's address"
+    advice = "Tell the operator of this service: only they can fix this."
     operator_advice = (
-        "Set LAUNCHER_HUB_URL_LOCAL, or without it LAUNCHER_HUB_URL, to JupyterHub's own scheme, host, port and path."
+        "Set LAUNCHER_HUB_URL_LOCAL, or LAUNCHER_HUB_URL if that is not set, to JupyterHub's own scheme, host, port "
+        "and path."
     )
     retryable = False
 
@@ -40,11 +41,11 @@ class NotTheHub(HubUnavailable):
 
 
 class HubFailed(HubUnavailable):
-    """A 5xx that the Hub itself answered, not a proxy before it: the Hub got the request and could not do it."""
+    """A 5xx from the Hub itself, not from a proxy in front of it: the Hub received the request and failed."""
 
 
 class HubBusy(HubError):
-    """429: the Hub is starting, or running, as many servers as it may."""
+    """429: the Hub is starting, or running, as many servers as it allows."""
 
     code = "hub_busy"
     title = "JupyterHub is at its limit"
@@ -54,15 +55,15 @@ class HubBusy(HubError):
     def __init__(self, reason: str, retry_after_s: float | None) -> None:
         super().__init__(reason)
         self.retry_after_s = retry_after_s
-        """What the Hub asked for; None if it named no time."""
+        """From the Hub's Retry-After header; None without one."""
 
 
 class HubRefused(HubError):
-    """A 4xx: asking again changes nothing."""
+    """A 4xx: asking again would get the same answer."""
 
     code = "hub_refused"
     title = "JupyterHub refused the launch"
-    advice = "The reason is JupyterHub's own; its operator can tell more."
+    advice = "The reason comes from JupyterHub. Its operator can tell you more."
     may_have_acted = False
 
     def __init__(self, operation: str, status: int, reason: str) -> None:
@@ -72,24 +73,24 @@ class HubRefused(HubError):
 
 
 class HubForbidden(HubRefused):
-    """403. Most often the service's role lacks a scope; a spawner may say it too."""
+    """403. Usually the service's role lacks a scope; a spawner may also send it."""
 
     code = "hub_forbidden"
     title = "JupyterHub does not allow this service to do that"
-    advice = "Tell the operator of this service: only they can change this."
-    operator_advice = "Compare the scopes of this service's role at the Hub with the scopes in docs/hub-setup.md."
+    advice = "Tell the operator of this service: only they can fix this."
+    operator_advice = "Compare this service's role at the Hub with the scopes in docs/hub-setup.md."
 
 
 class SpawnRefused(HubRefused):
-    """A 4xx on the start of a server: most often the spawner's, or a hook's before it."""
+    """A 4xx on the start of a server, usually from the spawner or a hook that runs before it."""
 
 
 class NamedServersOff(SpawnRefused):
     """400 "Named servers are not enabled"."""
 
     code = "named_servers_off"
-    title = "JupyterHub has named servers switched off"
-    advice = "Tell the operator of this service: only they can change this."
+    title = "Named servers are disabled at JupyterHub"
+    advice = "Tell the operator of this service: only they can fix this."
     operator_advice = (
         "Set c.JupyterHub.allow_named_servers = True at the Hub (z2jh: hub.allowNamedServers), or "
         "LAUNCHER_ALLOW_NAMED_SERVERS=false here."
@@ -97,11 +98,11 @@ class NamedServersOff(SpawnRefused):
 
 
 class NameTaken(HubRefused):
-    """The name was in use before this attempt asked for it, so nothing under it is ours to clean up."""
+    """The name was in use before this attempt asked for it, so nothing under it may be cleaned up."""
 
 
 class UserExists(NameTaken):
-    """409 on the first try to create a user. Another attempt has another name."""
+    """409 on the first try to create a user. The next attempt uses another name."""
 
     code = "user_exists"
     title = "The chosen user name is taken"
@@ -118,7 +119,7 @@ class ServerExists(NameTaken):
 
 
 class NotStarting(HubRefused):
-    """Progress answers 400 or 404: the Hub has no spawn of this server to tell of."""
+    """400 or 404 on progress: the Hub is not starting this server."""
 
     code = "not_starting"
     title = "JupyterHub is not starting this server"
@@ -126,11 +127,11 @@ class NotStarting(HubRefused):
 
 
 class TokenRefused(HubRefused):
-    """The Hub would not mint a token for the visitor, or minted one that opens nothing."""
+    """The Hub did not issue a token for the visitor, or issued one that opens nothing."""
 
     code = "token_refused"
-    title = "JupyterHub did not give a token for the server"
-    advice = "Tell the operator of this service: only they can change this."
+    title = "JupyterHub did not issue a token for the server"
+    advice = "Tell the operator of this service: only they can fix this."
     operator_advice = (
         "Give this service's role the scope `tokens`, and set LAUNCHER_TOKEN_LIFETIME_S to at most the Hub's "
         "token_expires_in_max_seconds."

@@ -1,4 +1,4 @@
-"""Before acceptance: nothing was created, and the caller can change something."""
+"""Refusals before a launch is accepted: nothing was created, and the caller can change the request."""
 
 from hublaunch.launch.errors.base import LaunchError
 from hublaunch.launch.rules.quota import Quota
@@ -9,11 +9,11 @@ class RequestRefused(LaunchError):
 
 
 class InvalidRequest(RequestRefused):
-    """A field is not what it must be."""
+    """A field of the request is invalid."""
 
     code = "invalid_request"
     title = "The request is not valid"
-    advice = "Correct the field that is named and send the request again."
+    advice = "Correct the named field and send the request again."
 
     def __init__(self, field: str, reason: str, *, operator_advice: str = "") -> None:
         super().__init__(f"{field}: {reason}")
@@ -23,13 +23,13 @@ class InvalidRequest(RequestRefused):
 
 
 class Unauthenticated(RequestRefused):
-    """No credentials where some are needed, or such as nobody knows. Wrong ones never pass for none."""
+    """Credentials are missing or unknown. Wrong credentials are never treated as none."""
 
     code = "unauthenticated"
-    title = "This needs credentials"
+    title = "Credentials are required"
     advice = (
-        "Send a token of your JupyterHub user or an API key of this service as `Authorization: Bearer …`, or log in "
-        "with your browser."
+        "Send your JupyterHub token or an API key of this service as `Authorization: Bearer …`, or log in with your "
+        "browser."
     )
 
     def __init__(self, reason: str) -> None:
@@ -37,11 +37,11 @@ class Unauthenticated(RequestRefused):
 
 
 class AccessDenied(RequestRefused):
-    """The caller is known and lacks the right."""
+    """The caller is known, but lacks the right."""
 
     code = "access_denied"
-    title = "You may not do this"
-    advice = "Ask the operator of this service for the right that is named."
+    title = "You are not allowed to do this"
+    advice = "Ask the operator of this service for the missing right."
 
     def __init__(self, reason: str, *, operator_advice: str = "") -> None:
         super().__init__(reason)
@@ -49,54 +49,54 @@ class AccessDenied(RequestRefused):
 
 
 class ImageNotAllowed(RequestRefused):
-    """LAUNCHER_ALLOWED_IMAGES, or what the caller has in its place or beside it, has no pattern for the image."""
+    """Neither LAUNCHER_ALLOWED_IMAGES nor the patterns of the caller's API key or groups allow the image."""
 
     code = "image_not_allowed"
-    title = "This image may not be launched here"
+    title = "This image is not allowed here"
     advice = "Choose an allowed image, or ask the operator of this service to allow this one."
     operator_advice = "To allow the image, add a pattern for it to LAUNCHER_ALLOWED_IMAGES."
 
     def __init__(self, *, any_allowed: bool) -> None:
         super().__init__(
-            "The image matches none of the patterns of images that are allowed to you."
+            "The image matches none of the patterns that you may launch."
             if any_allowed
-            else "This service allows no image yet."
+            else "This service allows no images yet."
         )
 
 
 class DigestRequired(RequestRefused):
-    """LAUNCHER_REQUIRE_DIGEST is set: a tag can mean another image tomorrow, a digest cannot."""
+    """LAUNCHER_REQUIRE_DIGEST is set: a tag may point to another image tomorrow, a digest cannot."""
 
     code = "digest_required"
     title = "The image must be named by its digest"
-    advice = "Name the image as repository@sha256:…; `docker buildx imagetools inspect IMAGE` tells its digest."
+    advice = "Name the image as repository@sha256:…. `docker buildx imagetools inspect IMAGE` shows its digest."
 
     def __init__(self) -> None:
-        super().__init__("The image has no digest, and this service launches only images that have one.")
+        super().__init__("The image has no digest, and this service only launches images named by their digest.")
 
 
 class RepoNotAllowed(RequestRefused):
-    """LAUNCHER_ALLOWED_REPOS does not have the repository, or LAUNCHER_BANNED_REPOS has it; which, is not told."""
+    """LAUNCHER_ALLOWED_REPOS lacks the repository, or LAUNCHER_BANNED_REPOS has it. The caller does not learn which."""
 
     code = "repo_not_allowed"
-    title = "This repository may not be launched here"
+    title = "This repository is not allowed here"
     advice = "Choose another repository, or ask the operator of this service to allow this one."
-    operator_advice = "LAUNCHER_ALLOWED_REPOS and LAUNCHER_BANNED_REPOS decide on repositories."
+    operator_advice = "LAUNCHER_ALLOWED_REPOS and LAUNCHER_BANNED_REPOS decide which repositories may be launched."
 
     def __init__(self, *, named: bool) -> None:
         super().__init__(
-            "The repository is not one that may be launched here."
+            "This service does not launch this repository."
             if named
-            else "The launch names no repository, and this service launches only certain ones."
+            else "The launch names no repository, and this service only launches certain repositories."
         )
 
 
 class HookRefused(RequestRefused):
-    """The operator's pre_launch_hook raised an error with a `status_code`, which becomes the answer's status."""
+    """The operator's pre_launch_hook raised an error with a `status_code`, which becomes the status of the answer."""
 
     code = "refused_by_hook"
     title = "The operator of this service refused the launch"
-    advice = "Ask the operator what this service may be used for."
+    advice = "Ask the operator what you may launch here."
 
     def __init__(self, status_code: int, reason: str) -> None:
         super().__init__(reason)
@@ -104,90 +104,92 @@ class HookRefused(RequestRefused):
 
 
 class HookFailed(RequestRefused):
-    """The pre_launch_hook raised something that carries no status, or did not return in time."""
+    """The pre_launch_hook raised an error without a `status_code`, or did not return in time."""
 
     code = "hook_failed"
-    title = "The operator's check of launches does not work"
+    title = "The operator's check of launches failed"
     advice = "Try again later."
-    operator_advice = "The log of this service has the error of the pre_launch_hook."
+    operator_advice = "The log of this service has the traceback of the pre_launch_hook."
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The operator's check {reason}.")
 
 
 class ServerAlreadyRunning(RequestRefused):
-    """The user's default server is up, and a user has only one of those."""
+    """The user's default server is running, and a user has only one."""
 
     code = "server_already_running"
     title = "The user already has a running server"
     advice = "Use the running server, or stop it and launch again."
 
     def __init__(self, url: str, *, open_url: str) -> None:
-        """`url` is the server's root; `open_url` is that root with the path that the launch asked for."""
+        """`url`: the server's root. `open_url`: the requested path below it."""
         super().__init__(f"A server is already running at {url}")
         self.url = url
         self.open_url = open_url
 
 
 class ServerNameTaken(RequestRefused):
-    """A server that hublaunch did not make is never started or removed by it, not even a stopped one."""
+    """The name belongs to a server that hublaunch did not create. It never starts or removes such a server."""
 
     code = "server_name_taken"
     title = "The user already has a server of this name"
-    advice = "Name another server, or none: then a name is chosen."
+    advice = "Choose another server name, or leave it out to get a new one."
 
     def __init__(self) -> None:
         super().__init__("The user already has a server of this name.")
 
 
 class AlreadyLaunching(RequestRefused):
-    """Two launches of one server would get the same one, with the image of whichever came first.
+    """Another launch of this server is in progress, or has not been cleaned up yet.
 
-    Also while what an earlier one left of it has yet to be deleted.
+    Both launches would get the same server, with the image of the first.
     """
 
     code = "already_launching"
-    title = "A launch of this server is under way"
-    advice = "Follow that launch, which GET /launch lists for whoever asked for it, or wait for it to end."
+    title = "This server is already being launched"
+    advice = "Follow that launch, which GET /launch lists for its caller, or wait for it to end."
 
     def __init__(self) -> None:
-        super().__init__("Another launch of this user's server is under way.")
+        super().__init__("Another launch of this user's server is in progress.")
 
 
 class AlreadyRunning(RequestRefused):
-    """The request wanted no second launch of the same image and repository, and the caller has one."""
+    """The request wanted no second launch of the same image and repository, and the caller already has one."""
 
     code = "already_running"
     title = "You already have a launch of this image and repository"
-    advice = 'Open, follow or cancel that launch, or send `"if_running": "reuse"` to be given it.'
+    advice = 'Open, follow or cancel that launch, or send `"if_running": "reuse"` to reuse it.'
 
     def __init__(self, launch_id: str) -> None:
-        super().__init__(f"Launch {launch_id} is of the same image and repository, and is ready or under way.")
+        super().__init__(f"Launch {launch_id} has the same image and repository, and is in progress or ready.")
         self.launch_id = launch_id
 
 
 class NamedServerLimitReached(RequestRefused):
-    """Stopped named servers count too, as the Hub counts them."""
+    """Stopped named servers count too, as they do at the Hub."""
 
     code = "named_server_limit_reached"
     title = "The user has as many named servers as allowed"
     advice = "Delete one of the user's named servers and launch again."
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"The user already has {limit} named servers, the most that is allowed.")
+        super().__init__(f"The user already has {limit} named servers, the most allowed.")
         self.limit = limit
 
 
 class QuotaReached(RequestRefused):
-    """Launches under way and ready ones count; one whose server has stopped does not."""
+    """Launches in progress and ready ones count; launches whose servers have stopped do not."""
 
     code = "quota_reached"
-    title = "There are as many launches at once as may be"
-    advice = "Cancel a launch of yours that is no longer needed, or send the request again in a minute."
+    title = "Launch limit reached"
+    advice = "Cancel a launch that you no longer need, or send the request again in a minute."
     retry_after_s = 60
 
     def __init__(self, quota: Quota, *, active: int) -> None:
-        super().__init__(f"Launches {_counted(quota)} that are under way or ready: {active}, of at most {quota.most}.")
+        super().__init__(
+            f"Launches {_counted(quota)} that are in progress or ready: {active}, of at most {quota.most}."
+        )
         self.quota = quota
         self.active = active
 
@@ -196,9 +198,9 @@ def _counted(quota: Quota) -> str:
     if quota.network is not None:
         return "of all callers in your network"
     if quota.pattern is not None:
-        return f"that are counted together by their {quota.scope}, and"
+        return f"counted together by their {quota.scope},"
     return {"caller": "of this caller", "repository": "for this repository", "image": "of this image"}.get(
-        quota.scope, "in all"
+        quota.scope, "in total"
     )
 
 
@@ -207,119 +209,121 @@ class RateLimited(RequestRefused):
 
     code = "rate_limited"
     title = "Too many requests"
-    advice = "Send the request again after as many seconds as the header Retry-After says. What runs already goes on."
+    advice = "Send the request again after the seconds that the header Retry-After gives. Running launches continue."
 
     def __init__(self, *, names: tuple[str, ...], most: int, window_s: int, retry_after_s: int) -> None:
-        """`names`: of the limits that have no room; the numbers are those of the last."""
+        """`names`: of the limits that are used up. The numbers are those of the last one."""
         limit, _, prefix = names[-1].partition("/")
         place = f"one IPv6 /{prefix}" if prefix else "one address"
         whose = {"caller": "launches of one caller", "address": f"launches from {place}"}
         what = whose.get(limit, f"wrong credentials from {place}")
         super().__init__(
-            f"At most {most} {what} may come at once, and as many again in {window_s} s. "
-            f"The next may come in {retry_after_s} s."
+            f"At most {most} {what} are allowed at once, and as many again over {window_s} s. "
+            f"The next is allowed in {retry_after_s} s."
         )
         self.names = names
         self.retry_after_s = retry_after_s
 
 
 class QueueFull(RequestRefused):
-    """LAUNCHER_MAX_CONCURRENT_SPAWNS launches are at the Hub, LAUNCHER_MAX_QUEUE wait, and no caller makes room."""
+    """LAUNCHER_MAX_CONCURRENT_SPAWNS launches are at the Hub, LAUNCHER_MAX_QUEUE are queued, and none makes room."""
 
     code = "queue_full"
-    title = "Too many launches are waiting"
+    title = "The queue is full"
     advice = "Try again in a minute."
     retry_after_s = 60
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"{most} launches are under way or waiting for their turn, the most that may.")
+        super().__init__(f"{most} launches are queued or starting, the most allowed.")
 
 
 class StorageFull(RequestRefused):
-    """The disk has less free space than LAUNCHER_MIN_FREE_SPACE, or the database says that its disk is full."""
+    """The disk has less free space than LAUNCHER_MIN_FREE_SPACE, or the database reports a full disk."""
 
     code = "storage_full"
     title = "This service has no disk space left"
-    advice = "Try again in a few minutes, or tell the operator of this service. Launches under way go on."
-    operator_advice = "Make room on the volume of the database, or shorten LAUNCHER_RETENTION."
+    advice = "Try again in a few minutes, or tell the operator of this service. Launches in progress continue."
+    operator_advice = "Free space on the volume of the database, or lower LAUNCHER_RETENTION."
     retry_after_s = 60
 
     def __init__(self) -> None:
-        super().__init__("There is too little disk space to accept another launch.")
+        super().__init__("There is not enough disk space to accept another launch.")
 
 
 class SpecNotMapped(RequestRefused):
-    """LAUNCHER_BINDER_IMAGES has no pattern for what a BinderHub client asks for; without it `/build` is off."""
+    """LAUNCHER_BINDER_IMAGES has no pattern for the repository that a BinderHub client asks for."""
 
     code = "spec_not_mapped"
-    title = "There is no image for this repository here"
-    advice = "Check the repository and its ref. This service builds no images: it has them for certain repositories."
+    title = "No image for this repository"
+    advice = (
+        "Check the repository and its ref. This service builds no images; it has images for certain repositories only."
+    )
     operator_advice = "To launch this repository, map it to an image in LAUNCHER_BINDER_IMAGES."
 
     def __init__(self) -> None:
-        super().__init__("No pattern of repositories that have an image matches this one.")
+        super().__init__("This service has no image for this repository.")
 
 
 class LaunchNotFound(RequestRefused):
     code = "launch_not_found"
-    title = "There is no such launch"
-    advice = "Check the address, or the id: POST /launch answers with it."
+    title = "Launch not found"
+    advice = "Check the address, or the id that POST /launch returned."
 
     def __init__(self) -> None:
         super().__init__("No launch has this id.")
 
 
 class LaunchGone(RequestRefused):
-    """LAUNCHER_RETENTION has passed since the launch of this id could have been accepted."""
+    """The id is older than LAUNCHER_RETENTION, so its launch, if there was one, is no longer kept."""
 
     code = "launch_gone"
-    title = "There is no such launch any more"
+    title = "This launch has expired"
     advice = "Launch again."
 
     def __init__(self) -> None:
-        super().__init__("Launches that are as old as this id are no longer kept.")
+        super().__init__("Launches as old as this one are no longer kept.")
 
 
 class ServerStopped(RequestRefused):
-    """Who goes on with a launch that was ready would be sent to a server that is gone."""
+    """A client wants to continue with a launch that was ready, and its server is gone."""
 
     code = "server_stopped"
     title = "The server of this launch has stopped"
-    advice = "Launch again, with a new `build_token` where one was sent."
+    advice = "Launch again. If you sent a `build_token`, use a new one."
 
     def __init__(self) -> None:
-        super().__init__("The launch was ready, and its server is gone since.")
+        super().__init__("The launch was ready, but its server has stopped since.")
 
 
 class IdempotencyKeyReused(RequestRefused):
-    """A key stands for one request; what came with it first is not what came now."""
+    """The key was sent with another request before. A key stands for one request."""
 
     code = "idempotency_key_reused"
     title = "This Idempotency-Key belongs to another request"
-    advice = "Send another request with a key of its own, and a repeated one exactly as it was."
+    advice = "Use a new key for a new request. To retry, send the request unchanged."
 
     def __init__(self) -> None:
-        super().__init__("The Idempotency-Key came with a different request before.")
+        super().__init__("This Idempotency-Key was sent with a different request before.")
 
 
 class SecretRequired(RequestRefused):
-    """Only who holds the launch's secret may do this."""
+    """The request needs the launch's secret, or the credentials of its caller."""
 
     code = "secret_required"
-    title = "This needs the secret of the launch"
+    title = "The launch's secret is required"
     advice = (
-        "Send the `secret` of the answer to POST /launch as the header X-Launch-Secret, or the credentials with which "
-        "the launch was asked for."
+        "Send the `secret` that POST /launch returned in the header X-Launch-Secret, or use the credentials that "
+        "requested the launch."
     )
 
     def __init__(self) -> None:
-        super().__init__("The header X-Launch-Secret is missing, or is not this launch's secret.")
+        super().__init__("The header X-Launch-Secret is missing, or does not match this launch.")
 
 
 class ServiceStopping(RequestRefused):
     code = "service_stopping"
-    title = "This service is being stopped"
+    title = "This service is stopping"
     advice = "Send the request again in a few seconds."
 
     def __init__(self) -> None:
-        super().__init__("This process is shutting down and takes no more launches.")
+        super().__init__("This process is shutting down and accepts no more launches.")

@@ -1,4 +1,4 @@
-"""Spawns that came to nothing, and what JupyterHub and its spawner said of them."""
+"""Failed spawns, by what JupyterHub and its spawner said about them."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -7,11 +7,11 @@ from hublaunch.launch.errors.base import LaunchError
 
 
 class SpawnError(LaunchError):
-    """The Hub was asked, and no server came of it."""
+    """The Hub was asked for a server, and none is ready."""
 
 
 class SpawnLost(SpawnError):
-    """The Hub has no trace of a spawn that it had agreed to, as after a restart of the Hub."""
+    """The Hub no longer knows a spawn that it had accepted, for example after a restart of the Hub."""
 
     code = "spawn_lost"
     title = "JupyterHub lost the launch"
@@ -19,13 +19,13 @@ class SpawnLost(SpawnError):
     retryable = True
 
     def __init__(self) -> None:
-        super().__init__("JupyterHub no longer knows of the server it was starting; it may have been restarted.")
+        super().__init__("JupyterHub no longer knows the server that it was starting. It may have been restarted.")
 
 
 class Displaced(SpawnError):
     """The queue was full, and the launch was the newest of the caller with the most launches in it.
 
-    The transaction that accepts the other launch stores this end (`store/displacement.py`), so nothing is left to do.
+    The transaction that accepts the other launch also ends this one (`store/displacement.py`).
     """
 
     code = "displaced"
@@ -35,39 +35,39 @@ class Displaced(SpawnError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The queue was full, and you had the most launches in it. The newest of them made room for a caller "
-            "with fewer."
+            "The queue was full, and you had the most launches in it. Your newest one made room for a caller with "
+            "fewer launches."
         )
 
 
 class NotAdmitted(SpawnError):
-    """The launch ends in the queue."""
+    """The launch ended in the queue."""
 
 
 class QueueTimedOut(NotAdmitted):
     """The launch waited in the queue for LAUNCHER_MAX_WAIT_S."""
 
     code = "queue_timeout"
-    title = "The launch waited for too long"
-    advice = "Launch again when fewer others do."
+    title = "The launch waited too long"
+    advice = "Launch again when this service is less busy."
 
     def __init__(self) -> None:
-        super().__init__("JupyterHub was at its limit for as long as a launch may wait for its turn.")
+        super().__init__("JupyterHub was at its limit for as long as a launch may wait in the queue.")
 
 
 class ImageFailing(NotAdmitted):
-    """The image failed twice within ten minutes for causes of its own, whoever launched it: the Hub is spared a third.
+    """The image itself caused two failures within ten minutes, by any callers; it is not launched again for now.
 
-    Before acceptance it refuses the request. The earlier failures' details are not told, as they are others'.
+    Also raised before acceptance. The details of the earlier failures are not shown: they may be other callers'.
     """
 
     code = "image_failing"
     title = "This image keeps failing"
-    advice = "Repair the image, or choose another."
+    advice = "Fix the image, or choose another one."
     operator_advice = "To allow the image again at once, run `hublaunch guard clear --image IMAGE`."
 
     def __init__(self, cause: str, until: datetime) -> None:
-        super().__init__(f"It failed twice in ten minutes: {cause}. It may be launched again at {until:%H:%M:%S} UTC.")
+        super().__init__(f"It failed twice in ten minutes: {cause}. You can launch it again at {until:%H:%M:%S} UTC.")
         self.until = until
 
 
@@ -76,7 +76,7 @@ class SpawnCancelled(SpawnError):
 
     code = "cancelled_at_hub"
     title = "The launch was cancelled at JupyterHub"
-    advice = "Launch again if it was not you who stopped the server."
+    advice = "Launch again, unless you stopped the server yourself."
 
     def __init__(self) -> None:
         super().__init__("The server was stopped at JupyterHub before it was ready.")
@@ -87,47 +87,46 @@ class SpawnTimedOut(SpawnError):
 
     code = "launch_timeout"
     title = "The server was not ready in time"
-    advice = "Launch again; if that does not help, the image may be too large or the Hub too full to start in time."
+    advice = "Launch again. If that does not help, the image may be too large or the Hub too busy to start it in time."
 
     def __init__(self, launch_timeout_s: float) -> None:
         super().__init__(f"The server was not ready within {launch_timeout_s:g} seconds.")
 
 
 class ServerNotFound(SpawnError):
-    """The Hub says that the server is ready, and another web server answers at the server's address."""
+    """The Hub says that the server is ready, but another web server answers at its address."""
 
     code = "server_not_found"
     title = "The server is not at its address"
-    advice = "Tell the operator of this service: only they can change this."
+    advice = "Tell the operator of this service: only they can fix this."
     operator_advice = (
-        "LAUNCHER_HUB_URL or LAUNCHER_PROXY_URL leads to another web server than JupyterHub's proxy. The log of this "
-        "service names the address."
+        "LAUNCHER_HUB_URL or LAUNCHER_PROXY_URL leads to a web server other than JupyterHub's proxy. The log of this "
+        "service has the address."
     )
 
     def __init__(self, status: int | None) -> None:
         super().__init__(
-            f"JupyterHub says that the server is ready, but something that is not the server answers {status} at the "
-            "server's address."
+            f"JupyterHub says that the server is ready, but another web server answers at its address ({status})."
         )
 
 
 class SpawnFailed(SpawnError):
-    """The Hub said that the spawn failed, in words that fit none of the classes below."""
+    """The Hub said that the spawn failed, for a reason that none of the classes below describes."""
 
     is_of_image: ClassVar[bool] = False
-    """Whether another launch of the same image will most likely fail the same way."""
+    """Whether another launch of this image will most likely fail in the same way."""
     may_be_of_volume: ClassVar[bool] = False
-    """Whether what a user keeps in their own volume, such as a broken configuration, can be the cause as well."""
+    """Whether files in the user's own volume, such as a broken configuration, can also be the cause."""
     code = "spawn_failed"
     title = "The server could not be started"
-    advice = "Check the image; if it is sound, ask the operator, who finds more in the Hub's log."
+    advice = "Check the image. If it is fine, ask the operator: the Hub's log has more."
 
     def __init__(self, said: str) -> None:
         super().__init__(said or "JupyterHub gave no reason.")
 
 
 class ImageNotFound(SpawnFailed):
-    """The registry knows no such image, or does not show it to the spawner: registries do not tell which."""
+    """The registry has no such image, or the spawner may not pull it. Registries do not say which."""
 
     is_of_image = True
     code = "image_not_found"
@@ -135,11 +134,11 @@ class ImageNotFound(SpawnFailed):
     advice = (
         "Check the image's registry, name and tag, that it is public, and that it is built for this Hub's processors."
     )
-    operator_advice = "A private image needs credentials where the servers run."
+    operator_advice = "To pull a private image, servers need credentials for its registry."
 
 
 class ImagePullFailed(SpawnFailed):
-    """The image was not fetched, for another reason than that it is not there."""
+    """The image could not be pulled, for a reason other than ImageNotFound."""
 
     is_of_image = True
     code = "image_pull_failed"
@@ -149,7 +148,7 @@ class ImagePullFailed(SpawnFailed):
 
 
 class CommandNotFound(SpawnFailed):
-    """The image is there, and has no program of the name that the spawner starts, or none that runs."""
+    """The image lacks the program that the spawner starts, or cannot run it."""
 
     is_of_image = True
     may_be_of_volume = True
@@ -163,7 +162,7 @@ class CommandNotFound(SpawnFailed):
 
 
 class NoRoom(SpawnFailed):
-    """No node has what the server asks for, or none that the server may run on."""
+    """No node has the resources that the server requests, or none that has them may run it."""
 
     code = "no_room"
     title = "There is no room for another server"
@@ -183,16 +182,16 @@ class ClusterQuotaExceeded(SpawnFailed):
 
 
 class ClusterRefused(SpawnFailed):
-    """Kubernetes would not create what the spawner asked it for: its role, a policy or a limit forbids it."""
+    """Kubernetes did not create the server: the spawner's role, a policy or a limit forbids it."""
 
     code = "cluster_refused"
     title = "Kubernetes does not let JupyterHub start this server"
-    advice = "Tell the operator of this service: only they can change this."
+    advice = "Tell the operator of this service: only they can fix this."
     operator_advice = "JupyterHub's role, a policy or a limit in the cluster forbids the server."
 
 
 class VolumeFailed(SpawnFailed):
-    """The server's storage was not made, not bound or not mounted."""
+    """The server's storage was not created, bound or mounted."""
 
     code = "volume_failed"
     title = "The server's storage could not be mounted"
@@ -203,7 +202,7 @@ class VolumeFailed(SpawnFailed):
 
 
 class ServerExited(SpawnFailed):
-    """The server was started and ended by itself before it was ready."""
+    """The server was started, and ended by itself before it was ready."""
 
     is_of_image = True
     may_be_of_volume = True
@@ -214,27 +213,27 @@ class ServerExited(SpawnFailed):
 
 
 class ServerSilent(SpawnFailed):
-    """The server was started, and did not answer the Hub within the Hub's http_timeout."""
+    """The server was started, but did not answer the Hub within the Hub's http_timeout."""
 
     code = "http_timeout"
-    title = "The server was started and does not answer"
-    advice = "Check that the image starts a Jupyter server by jupyterhub-singleuser."
+    title = "The server was started, but does not answer"
+    advice = "Check that the image starts its Jupyter server with jupyterhub-singleuser."
     operator_advice = (
-        "Raise the Hub's c.Spawner.http_timeout if servers are only slow. Otherwise check that the Hub can reach them."
+        "Raise the Hub's c.Spawner.http_timeout if servers are just slow. Otherwise check that the Hub can reach them."
     )
 
 
 class StartTimedOut(SpawnFailed):
-    """The Hub's start_timeout ran out, and nothing that was told before explains why."""
+    """The Hub's start_timeout ran out, and no earlier message explains why."""
 
     code = "start_timeout"
     title = "The server did not start in the time that JupyterHub allows"
-    advice = "Launch again: a large image that was not pulled in time may be there by then."
+    advice = "Launch again: a large image may have been pulled by then."
     operator_advice = "Raise the Hub's c.Spawner.start_timeout."
 
     def __init__(self, said: str, *, after_s: float | None = None, warned: str = "") -> None:
         sentence = said or "The server did not start in the time that JupyterHub allows."
         if not said and after_s is not None:
             passed = f"The server had not started after {after_s:.0f} s."
-            sentence = f"{passed} JupyterHub gave no reason, as it does when a server takes longer than it allows."
+            sentence = f"{passed} JupyterHub gave no reason, which is usual when a server takes longer than it allows."
         super().__init__(f"{sentence} The last warning before: {warned}" if warned else sentence)

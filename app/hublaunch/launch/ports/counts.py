@@ -1,4 +1,4 @@
-"""What the core asks of the counts of rate limits."""
+"""The port to the counts of the rate limits."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,16 +7,16 @@ from hublaunch.launch.rules.rate_limit import Limit, Verdict
 
 
 class RateCounts(Protocol):
-    """How much of each rate limit is used. Each method is done as a whole before another begins, in any process."""
+    """How much of each rate limit is used. Every method is atomic, over all processes that share the counts."""
 
     async def take(self, limits: Sequence[Limit]) -> Verdict:
-        """Take one of each limit; none of any if one has no room."""
+        """Count one request in every limit if all allow it, else in none."""
 
     async def inspect(self, limits: Sequence[Limit]) -> Verdict:
-        """Whether each limit has room."""
+        """Return whether every limit allows one request, without counting it."""
 
     async def owe(self, limits: Sequence[Limit]) -> None:
-        """Count one of each limit, whether or not there is room."""
+        """Count one request in every limit, allowed or not."""
 
     async def prune(self) -> None:
-        """Remove what says nothing any more."""
+        """Remove the counts of limits that are unused again."""

@@ -1,1 +1,1 @@
-"""Rules: pure functions and values. Nothing here waits, stores or asks the Hub."""
+"""Rules: pure functions and values. Nothing here waits, stores anything or asks the Hub."""

@@ -1,4 +1,4 @@
-"""Repositories as BinderHub's addresses name them: `gh/org/repo/ref`.
+"""BinderSpec: a repository as BinderHub's URLs name it, `gh/org/repo/ref`.
 
 https://binderhub.readthedocs.io/en/latest/developer/repoproviders.html
 """
@@ -18,13 +18,13 @@ _HYDROSHARE_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """Where a provider has the content of a spec."""
+    """The location of a spec's content."""
 
     repo_url: str
     ref: str = ""
-    """A branch, a tag or a commit; `""` where the provider has none, or none is named."""
+    """A branch, a tag or a commit; `""` if the spec has none."""
     ref_url: str = ""
-    """Where a browser sees the content at that ref; `""` where that is not known."""
+    """The web page of the content at that ref; `""` if unknown."""
 
 
 def _github(parts: Sequence[str]) -> Source:
@@ -69,7 +69,7 @@ def _hydroshare(parts: Sequence[str]) -> Source:
 
 
 def _three(parts: Sequence[str]) -> tuple[str, str, str]:
-    """User, repository, and a ref that may have slashes; ValueError."""
+    """Return user, repository, and a ref that may contain slashes; ValueError."""
     user, repo, *ref = parts
     if not ref or not _NAME.fullmatch(user) or not _NAME.fullmatch(repo):
         raise ValueError
@@ -77,7 +77,7 @@ def _three(parts: Sequence[str]) -> tuple[str, str, str]:
 
 
 def _address_and_ref(parts: Sequence[str]) -> tuple[str, str]:
-    """The address is one part, its slashes percent-encoded; ValueError."""
+    """Return the address, which is a single part, and the ref; ValueError."""
     address, *ref = parts
     if not ref:
         raise ValueError
@@ -95,26 +95,26 @@ PROVIDERS: Mapping[str, tuple[str, Callable[[Sequence[str]], Source]]] = {
     "hydroshare": ("hydroshare/ID", _hydroshare),
     "ckan": ("ckan/URL with the dataset's URL percent-encoded", _ckan),
 }
-"""What BinderHub has, by its prefixes, each with how its specs are written."""
+"""BinderHub's providers by prefix: the form of their specs, and the function that reads them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BinderSpec:
-    """What an address below `/build/` asks for."""
+    """The part of a URL after `/build/`."""
 
     written: str
-    """`provider/spec`, percent-encoded as it came."""
+    """`provider/spec`, percent-encoded as received."""
     parts: tuple[str, ...]
-    """The same between its slashes, decoded, so that a part may hold slashes itself."""
+    """The parts between slashes, decoded, so that a part may contain slashes."""
 
     @classmethod
     def parse(cls, written: str) -> Self:
-        """Takes any text."""
+        """Split any text into parts."""
         written = written.rstrip("/")
         return cls(written=written, parts=tuple(map(unquote, written.split("/"))))
 
     def source(self) -> Source:
-        """Where its content is; InvalidRequest if it is not written as its provider's specs are."""
+        """Return the location of the content; KeyError for an unknown provider, InvalidRequest for an invalid spec."""
         form, source = PROVIDERS[self.parts[0].casefold()]
         try:
             return source(self.parts[1:])

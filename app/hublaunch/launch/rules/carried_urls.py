@@ -1,4 +1,4 @@
-"""The addresses that a launch carries in its `path` and its `extra_args`, each of which may be a repository."""
+"""The addresses in a request's `path` and `extra_args`, each of which may name a repository."""
 
 import re
 from collections.abc import Generator, Iterable
@@ -12,28 +12,28 @@ from hublaunch.launch.rules.percent import is_read_alike
 from hublaunch.launch.rules.repo_url import REPO_URL_MAX
 
 READ_MAX = 200_000
-"""So many characters are read in one text and all those within it; a link that pulls three repositories has 5,000."""
+"""Characters read of one text and the texts nested in it. A link that pulls three repositories has 5,000."""
 
 _REPOSITORIES = frozenset({"repo", "repo_url"})
-"""Parameters that hold a repository whatever it looks like: nbgitpuller reads `repo`."""
+"""Parameters whose value is always a repository: nbgitpuller reads `repo`."""
 _SPECS = frozenset({"binder_request", "binder_persistent_request"})
-"""Arguments of BinderHub that hold `v2/gh/org/repo/ref` in place of a URL."""
+"""Arguments of BinderHub whose value is a spec such as `v2/gh/org/repo/ref`, not a URL."""
 _URL = re.compile(
     r"\\|^//|[a-z0-9+.-]:/|(?<![a-z0-9+.-])(?:https?|ssh|git|ftp|file|ext):|[a-z0-9_.~-]@[a-z0-9.-]+:(?=\S)",
     re.IGNORECASE,
 )
-"""A part of each address elsewhere, as git and browsers read them; found in linear time."""
+"""Marks an address in any other text, as git and browsers read it. Matches in linear time."""
 
 
 class _TooMuchToRead(Exception):
-    """A text has more within it than is read."""
+    """A text contains more than READ_MAX characters."""
 
 
 def carried(request: LaunchRequest) -> Generator[str | None]:
-    """Each address that the launch carries besides its `repo_url`, as it is written there; None for a hidden one.
+    """Yield every address in the request besides its `repo_url`, as written; None for one that cannot be read.
 
-    What is in `path` and `extra_args` reaches programs in the server: nbgitpuller clones what `repo` names, and its
-    `urlpath` may be another link with a `repo`. So every text in them is read, at each depth of percent-encoding.
+    `path` and `extra_args` reach programs in the server: nbgitpuller clones the `repo` of a link, and its `urlpath` may
+    be another link with a `repo`. So every text in them is searched, at every level of percent-encoding.
     """
     for name, text in [("", request.path), *_texts(request.extra_args)]:
         try:
@@ -46,7 +46,7 @@ def carried(request: LaunchRequest) -> Generator[str | None]:
 
 
 def _texts(value: Any, name: str = "") -> Generator[tuple[str, str]]:
-    """Every text in a value of JSON, with the name that it has there."""
+    """Yield every text in a JSON value, with its key."""
     if isinstance(value, str):
         yield name, value
     elif isinstance(value, dict):
@@ -59,7 +59,7 @@ def _texts(value: Any, name: str = "") -> Generator[tuple[str, str]]:
 
 
 def _repository(written: str) -> str | None:
-    """Of a spec of BinderHub's, with or without `v2/`; None for what is none."""
+    """Return the repository of a BinderHub spec, with or without `v2/`; None if it is invalid."""
     if len(written) > REPO_URL_MAX or "?" in written or "#" in written or not is_read_alike(written):
         return None
     try:
@@ -69,7 +69,7 @@ def _repository(written: str) -> str | None:
 
 
 def _addresses(name: str, text: str) -> Generator[str]:
-    """The addresses in a text: itself without query and fragment, and what stands in these, or is encoded in it."""
+    """Yield the addresses in a text: the text before its query, the parameters after it, and decoded forms of both."""
     waiting, seen, read = [(name, text)], set[tuple[str, str]](), 0
     while waiting:
         name, text = pair = waiting.pop()

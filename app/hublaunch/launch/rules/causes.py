@@ -1,8 +1,8 @@
-"""Why a spawn failed, read from the words of JupyterHub and of its spawner.
+"""Why a spawn failed, read from the messages of JupyterHub and of its spawner.
 
-The signs are whole phrases as KubeSpawner, DockerSpawner, SwarmSpawner, batchspawner, Kubernetes and container
-runtimes say them. Each is bound to the beginning of its message and has a space in it, which no image and no
-repository has in its name. So nobody's name is taken for a cause.
+The signs are whole phrases of KubeSpawner, DockerSpawner, SwarmSpawner, batchspawner, Kubernetes and container
+runtimes. Each matches only at the beginning of a message and contains a space, which names of images and repositories
+cannot contain. So no name is mistaken for a cause.
 """
 
 import json
@@ -32,7 +32,7 @@ from hublaunch.launch.rules.messages import MESSAGE_MAX, clean
 
 
 class _Stage(IntEnum):
-    """How far Kubernetes is with a server, in its own order."""
+    """The stages in which Kubernetes starts a server, in order."""
 
     PLACE = 1
     VOLUMES = 2
@@ -51,14 +51,14 @@ _KIND = r"(?:pods|persistentvolumeclaims|secrets|services|namespaces)"
 _PULLING = r'(?:Failed to pull image|Back-off pulling image) "[^"]*"'
 _DOCKER = r"\d{3} (?:Client|Server) Error\b"
 _DOCKER_SAID = rf'(?>{_DOCKER}.*?\(")'
-"""Up to the first `("`, behind which Docker's own words begin; no other `("` is tried."""
+"""Up to the first `("`, after which Docker's own message begins; no other `("` is tried."""
 _ABSENT = (
     r"manifest unknown|name unknown|no such image: |pull access denied|not found: does not exist or no pull access|"
     r"requested access to the resource is denied|access to the requested resource is not authorized|"
     r"(?<!proxy )authentication required|incorrect username or password|invalid reference format|"
     r"no matching manifest for |no image found in [a-z ]{1,40} for architecture|does not match the specified platform"
 )
-"""Said of an image by registries and by Docker, wherever an image is looked for."""
+"""What registries and Docker say about a missing image."""
 _ABSENT_IN_PULL = rf"{_ABSENT}|: not found\b|40[13] (?:Unauthorized|Forbidden)\b"
 _NO_COMMAND = (
     r"exec: [^:]+: (?:executable file not found in \$PATH|stat [^:]+: no such file or directory|permission denied)"
@@ -150,7 +150,7 @@ _SIGNS = (
         r"the server process ended with status -?\d+ before it was ready",
     ),
 )
-"""Within a stage the first sign tells most."""
+"""Within a stage, the first sign is the most specific."""
 
 _PASSED = (
     (_Stage.PLACE, re.compile(r"Successfully assigned ")),
@@ -158,12 +158,12 @@ _PASSED = (
     (_Stage.IMAGE, re.compile(r"Successfully pulled image |Container image .* already present on machine")),
     (_Stage.IMAGE, re.compile(r"(?:Created|Started) container ")),
 )
-"""What Kubernetes says once a stage, and every one before it, is behind the server."""
+"""What Kubernetes says once a stage, and every stage before it, is done."""
 
 _SILENT = re.compile(r"Server at \S+ didn't respond in [\d.]+ seconds")
 _START_TIMEOUT = re.compile(r"Timeout|pod[ /]\S+ did not start in [\d.]+ seconds!")
 _START_TIMEOUT_MIN_S = 10.0
-"""A failure without words that comes sooner is not the Hub's start_timeout, which is 60 s where nobody sets it."""
+"""A failure without a reason that comes sooner is not the Hub's start_timeout, which is 60 s by default."""
 _NO_REASON = "Spawn failed"
 
 _HTTP_ERROR = re.compile(r"HTTP (\d{3}): error(?: \((.*?)\)?)?", re.DOTALL)
@@ -173,12 +173,12 @@ _KUBERNETES_EVENT = re.compile(r"(?:\S+ ){1,2}\[(Normal|Warning)\] ")
 
 
 def cause_of(failed: str, told: Sequence[str], *, after_s: float | None = None) -> SpawnError | SpawnRefused:
-    """The error that the Hub's `failed` message makes, in the words of whoever said it, cleaned.
+    """Return the error for the Hub's `failed` message, in the cleaned words of its source.
 
-    Where that gives no reason or says that time ran out, what was `told` before, cleaned and oldest first, may explain
-    it. `after_s`: how long the spawn took to fail; None if nobody knows. JupyterHub 5 and later give no words for a
-    start_timeout, and none for an exception without text. A spawner's own refusal is the error that the Hub's answer to
-    the start makes of it: the two are told side by side.
+    `told`: the cleaned earlier messages, oldest first; they may explain a failure without a reason, or a timeout.
+    `after_s`: how long the spawn took to fail; None if unknown. JupyterHub 5 and later give no reason for a
+    start_timeout, nor for an exception without text. A spawner's own refusal becomes SpawnRefused, as in the Hub's
+    answer to the start.
     """
     if failed == "Spawn cancelled":
         return SpawnCancelled()
@@ -197,7 +197,7 @@ def cause_of(failed: str, told: Sequence[str], *, after_s: float | None = None) 
 
 
 def _without_words(after_s: float | None, *, timed: bool, warned: str) -> SpawnFailed:
-    """A failure of which nothing is known but, perhaps, how long it took."""
+    """Return the error for a failure without a reason, by how long it took."""
     if timed and after_s is not None and after_s >= _START_TIMEOUT_MIN_S:
         return StartTimedOut("", after_s=after_s, warned=warned)
     took = "" if after_s is None else f", after {after_s:.1f} s"
@@ -206,7 +206,7 @@ def _without_words(after_s: float | None, *, timed: bool, warned: str) -> SpawnF
 
 
 def _unwrapped(text: str) -> tuple[int, str]:
-    """The status of an HTTP error, 0 if it is none, and the words within all that frameworks put around them."""
+    """Return the status of an HTTP error, or 0, and the message inside the text that frameworks put around it."""
     status = 0
     if wrapped := _HTTP_ERROR.fullmatch(text) or _SPAWN_EXCEPTION.fullmatch(text):
         status, text = int(wrapped[1]), wrapped[2] or ""
@@ -217,7 +217,7 @@ def _unwrapped(text: str) -> tuple[int, str]:
 
 
 def _explained(told: Sequence[str]) -> SpawnFailed | None:
-    """The trouble that was told and not overcome since, the latest stage of it."""
+    """Return the error for the latest stage with trouble that was not overcome, or None."""
     passed = 0
     troubles: list[tuple[_Sign, str]] = []
     for message in reversed([_without_head(message) for message in told]):

@@ -1,7 +1,8 @@
-"""Room in a full queue: the caller with the most launches in it makes room for a caller with fewer.
+"""Displacement: in a full queue, the caller with the largest share makes room for a caller with a smaller one.
 
-A launch counts for its caller, and in IPv6 for the networks around it as well; a network that counts as four callers
-(`networks.py`) has as much as its launches divided by four. A caller of weight 2 has half as much by the same launches.
+A launch adds to the share of its caller, and of the IPv6 networks around the caller. The share of a network that counts
+as four callers (`networks.py`) is its launches divided by four. A caller of weight 2 has half the share for the same
+number of launches.
 """
 
 from collections.abc import Mapping
@@ -11,31 +12,31 @@ from hublaunch.launch.rules.queue_order import Weight
 
 
 class Crowd:
-    """How much each caller has in the queue, of launches that were never admitted."""
+    """The callers' shares of the queue, by their launches that were never admitted."""
 
     def __init__(self, waiting: Mapping[str, int], *, weight: Weight) -> None:
-        """`waiting`: the number of launches by `caller_name`."""
+        """`waiting`: the number of launches, by `caller_name`."""
         self._weight = weight
         self._waiting = dict[str, int]()
         self._parts = dict[str, Mapping[str, float]]()
-        """What one launch of a caller adds to the share of the caller, and of each network around it."""
+        """What one launch of a caller adds to the shares of the caller and of each network around it."""
         self._shares = dict[str, float]()
-        """What each caller and each network has, by its name."""
+        """The share of each caller and each network, by name."""
         for caller, number in waiting.items():
             self.add(caller, number)
 
     def add(self, caller: str, number: int = 1) -> None:
-        """Count launches that come; with a negative number launches that leave."""
+        """Add launches to the queue, or remove them with a negative number."""
         self._waiting[caller] = self._waiting.get(caller, 0) + number
         for group, part in self._of(caller).items():
             self._shares[group] = self._shares.get(group, 0.0) + number * part
 
     def makes_room_for(self, newcomer: str) -> str | None:
-        """Return the caller whose launch makes room for one more of `newcomer`; None if the newcomer has too many.
+        """Return the caller whose launch makes room for one of `newcomer`; None if the newcomer has too many itself.
 
-        It is the caller that has most even without that launch, and it then has no less than the newcomer. So each time
-        the largest of two shares gets smaller and the other stays below it. Displacing ends, however often callers
-        launch again. What both have in one network counts for neither.
+        That is the caller whose share is largest even without that launch, and then still at least the newcomer's. So
+        each displacement reduces the larger of two shares, and the other stays below it: displacing ends, however often
+        callers launch again. The share of a network that both are in does not count.
         """
         own = {group: self._shares.get(group, 0.0) + part for group, part in self._of(newcomer).items()}
         if own[newcomer] >= max(self._shares.values(), default=0.0):

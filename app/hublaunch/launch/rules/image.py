@@ -30,9 +30,9 @@ class ImageReference:
     """In lower case, with a port if one is named."""
     repository: str
     tag: str | None
-    """`latest` if neither tag nor digest is named."""
+    """`latest` if the image has neither tag nor digest."""
     digest: str | None
-    """`sha256:…`. Where there is one, container runtimes ignore the tag."""
+    """`sha256:…`. Container runtimes ignore a tag beside it."""
 
     @property
     def name(self) -> str:
@@ -56,7 +56,7 @@ class ImageReference:
         return cls(registry=registry, repository=repository, tag=tag, digest=digest)
 
     def __str__(self) -> str:
-        # `Host/a` is on a registry, `host/a` is on Docker Hub.
+        # `Host/a` names a registry, `host/a` a repository on Docker Hub.
         registry = self.registry if _is_registry(self.registry) else self.registry.upper()
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""
@@ -65,10 +65,10 @@ class ImageReference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImagePattern:
-    """Images by wildcards in the parts of their full name.
+    """A pattern for images, with wildcards in the parts of their full name.
 
-    `python` is `docker.io/library/python` here too, and a first part `*` is any registry. `*` ends at the registry's
-    end, and goes on over each `/` in a repository. `docker.io/*` is all of Docker Hub, and `*` is everything.
+    `python` is `docker.io/library/python` here too, and a first part `*` is any registry. `*` does not match beyond the
+    registry, but matches `/` within a repository. `docker.io/*` is all of Docker Hub, and `*` is everything.
     """
 
     registry: Glob
@@ -78,7 +78,7 @@ class ImagePattern:
 
     @classmethod
     def parse(cls, pattern: str) -> Self:
-        """ValueError says what keeps it from being a pattern."""
+        """Parse a pattern; ValueError with a reason."""
         name, tag, digest = _split(pattern)
         if "" in name.split("/"):
             raise ValueError("must have no empty part")
@@ -91,11 +91,11 @@ class ImagePattern:
         )
 
     def matches(self, reference: ImageReference) -> bool:
-        """Whether this allows the image.
+        """Return whether the pattern allows the image.
 
-        A pattern with neither tag nor digest allows all of both. One with a digest demands one, and heeds no tag,
-        as who runs the image heeds none. One with a tag alone never allows an image with a digest: the tag that the
-        image claims says nothing of what would run.
+        A pattern with neither tag nor digest allows every tag and digest. A pattern with a digest requires a digest and
+        ignores tags, as container runtimes do. A pattern with only a tag never allows an image with a digest, because
+        the runtime would ignore the image's tag.
         """
         return (
             self.registry.matches(reference.registry)
@@ -112,7 +112,7 @@ class ImagePattern:
 
 
 def _split(image: str) -> tuple[str, str | None, str | None]:
-    """Name, tag and digest of an image or a pattern."""
+    """Split an image or a pattern into name, tag and digest."""
     tagged, at, digest = image.partition("@")
     path, slash, last = tagged.rpartition("/")
     last, colon, tag = last.partition(":")
@@ -120,7 +120,7 @@ def _split(image: str) -> tuple[str, str | None, str | None]:
 
 
 def _locate(name: str) -> tuple[str, str]:
-    """Registry and repository of the name in an image or a pattern."""
+    """Split the name of an image or a pattern into registry and repository."""
     first, slash, rest = name.partition("/")
     registry, repository = (first.lower(), rest) if slash and _is_registry(first) else (_DOCKER_HUB, name)
     if registry == _DOCKER_HUB_BEFORE:

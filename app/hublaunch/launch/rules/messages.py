@@ -1,4 +1,4 @@
-"""Words of the Hub and of spawners, made fit to be stored and shown to others."""
+"""Messages of the Hub and of spawners, cleaned so that they can be stored and shown to others."""
 
 import re
 
@@ -7,15 +7,14 @@ MESSAGE_MAX = 1000
 _JOINERS = "\u200c\u200d"
 _USERINFO = re.compile(r"//[^\s/]*@")
 _QUERY = re.compile(r"(?<!\S)([^\s/]*+/[^\s?]*+)\?\S+")
-"""From the first `?` after a `/` to the end of a word. It is tried once a word."""
+"""From the first `?` after a `/` to the end of a word. Tried once per word."""
 
 
 def clean(message: str) -> str:
-    """At most 1,000 characters on one line, without control characters and without what a URL may hide.
+    """Return at most 1,000 characters on one line, without control characters and without credentials in URLs.
 
-    Userinfo and query are taken from every URL and path. Text that reorders or hides itself (bidirectional and
-    zero-width characters) is taken out, so that no log line can be forged. Joiners stay where they join: Persian, Hindi
-    and emoji need them.
+    Userinfo and query are removed from every URL and path. Bidirectional and zero-width characters are removed, so that
+    no log line can be forged. Joiners between letters stay: Persian, Hindi and emoji need them.
     """
     text = message[: 4 * MESSAGE_MAX]
     if not text.isprintable():

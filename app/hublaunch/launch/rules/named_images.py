@@ -1,6 +1,6 @@
-"""Whether Kubernetes runs the image that a launch asks for, by the images that its events name.
+"""Detects from Kubernetes' events that a server runs another image than the launch asked for.
 
-KubeSpawner ignores `image` where `profile_list` puts the default profile in its place, and tells nobody.
+KubeSpawner silently ignores `image` if its `profile_list` applies the default profile instead.
 """
 
 import re
@@ -15,10 +15,10 @@ _NAMED = re.compile(
 
 
 def other_image(asked: str, told: Sequence[str]) -> str | None:
-    """The image that Kubernetes runs in place of the one `asked` for; None if nothing shows that it does.
+    """Return the image that Kubernetes runs instead of the one `asked` for; None if there is no sign of that.
 
-    A pod pulls the images of its init containers and sidecars too. So only if no event names the image asked for, the
-    last image that an event names is another one. `told`: messages of the Hub, oldest first.
+    `told`: the Hub's messages, oldest first. A pod also pulls the images of its init containers and sidecars. So this
+    returns the image of the last event only if no event names the image asked for.
     """
     named = [found[1] for message in told if (found := _NAMED.match(message))]
     references = [other for name in named if (other := _parsed(name))]
@@ -38,7 +38,7 @@ def _parsed(image: str) -> ImageReference | None:
 
 
 def _is_same(asked: ImageReference, named: ImageReference) -> bool:
-    """Also behind a mirror that puts a registry of its own before the name, or a digest in the place of the tag."""
+    """Also true for a mirror that prefixes its own registry, or replaces the tag with a digest."""
     if asked.digest is not None:
         return named.digest == asked.digest
     path = asked.repository.removeprefix("library/")

@@ -1,4 +1,4 @@
-"""Names that every Hub from 4.x to 6.x accepts for users and for named servers."""
+"""Names for users and named servers that every Hub from 4.x to 6.x accepts."""
 
 import re
 import secrets
@@ -12,15 +12,15 @@ _SERVER_STEM_MAX = 21
 _CUT = 15
 _FALLBACK = "launch"
 _DIGEST = re.compile(r"@[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-fA-F]{32,}$")
-"""The digest by which an image reference is pinned. It says nothing of what the image is."""
+"""The digest at the end of an image reference, which is not used for names."""
 
 
 def unique_name_from_repo(repo_url: str) -> str:
-    """A user name of at most 40 characters: who and what the repository is, then 8 random ones.
+    """Return a user name of at most 40 characters: the repository's path, then 8 random characters.
 
-    `https://github.com/minrk/binder-example.git` gives `minrk-binder-example-1a2b3c4d`. Only `a-z`, `0-9` and single
-    hyphens. A path of more than 31 characters keeps its first and its last 15. Ssh forms (`git@host:org/repo`) and
-    image references work too, a digest left out; `""` gives `launch-…`.
+    `https://github.com/minrk/binder-example.git` gives `minrk-binder-example-1a2b3c4d`. The name has only `a-z`, `0-9`
+    and single hyphens. A path of more than 31 characters is cut to its first and last 15. SSH forms
+    (`git@host:org/repo`) and image references work too, without their digest; `""` gives `launch-…`.
     """
     stem = _stem(repo_url)
     if len(stem) > _USER_STEM_MAX:
@@ -29,7 +29,7 @@ def unique_name_from_repo(repo_url: str) -> str:
 
 
 def unique_server_name(repo_url: str) -> str:
-    """A server name by JupyterHub 6's rule: 1 to 30 of `a-z`, `0-9` and single hyphens, beginning with a letter."""
+    """Return a server name that JupyterHub 6 accepts: 1 to 30 of `a-z`, `0-9` and single hyphens, a letter first."""
     stem = _stem(repo_url)
     if not stem[0].isalpha():
         stem = f"{_FALLBACK}-{stem}"
@@ -49,7 +49,7 @@ def _single_hyphens(text: str) -> str:
 
 
 def _suffix() -> str:
-    """Drawn at once: each draw is a call to the system."""
+    """Return 8 random characters from a single draw, because each draw is a system call."""
     number, characters = secrets.randbelow(len(_SUFFIX_ALPHABET) ** _SUFFIX_LENGTH), ""
     for _ in range(_SUFFIX_LENGTH):
         number, index = divmod(number, len(_SUFFIX_ALPHABET))

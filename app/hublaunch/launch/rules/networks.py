@@ -1,7 +1,7 @@
-"""Callers by their addresses: what counts as one caller, and how much a whole IPv6 network counts.
+"""Callers by address: which addresses count as one caller, and how many callers an IPv6 network counts as.
 
-An IPv4 address is one caller, and so is an IPv6 /64. Providers hand out a /56 or a /48, which has 256 or 65,536 of
-those, so a wider network counts as a few callers at most, however many of its addresses are used.
+An IPv4 address is one caller, and so is an IPv6 /64. Providers assign customers a /56 or a /48, which contains 256 or
+65,536 of those. So a wider network counts as a few callers at most, however many of its addresses are used.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 
 _CALLER_PREFIX = 64
 _SHARES = {56: 2, 48: 4}
-"""By the length of a prefix: as how many callers a network of that size counts at most."""
+"""The callers that a network counts as at most, by the length of its prefix."""
 _OF_ADDRESSES = ("anonymous", "address")
-"""The kinds of names that an address follows."""
+"""The kinds of names that contain an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +21,16 @@ class Group:
 
     name: str
     share: int
-    """As how many callers it counts at most."""
+    """The callers that it counts as at most."""
 
 
 def network(address: str) -> str:
-    """Return what counts as one caller: of an IPv6 address its /64, of any other text the text itself."""
+    """Return the network that counts as one caller: an IPv6 address's /64, and any other text unchanged."""
     try:
         if isinstance(ip_address(address), IPv6Address):
             return str(ip_network((address, _CALLER_PREFIX), strict=False))
     except ValueError:
-        pass  # a name in place of an address stands for itself
+        pass  # a name instead of an address is kept
     return address
 
 
@@ -42,7 +42,7 @@ def caller_name(kind: str, key: str) -> str:
 
 @lru_cache(maxsize=4096)
 def groups_of(name: str) -> tuple[Group, ...]:
-    """Return the groups of a caller, from the caller itself to the widest network: `anonymous:2001:db8::/48`."""
+    """Return the caller and the networks around it, from the caller to the widest: `anonymous:2001:db8::/48`."""
     kind, _, place = name.partition(":")
     groups = [Group(name, 1)]
     if kind in _OF_ADDRESSES and place.endswith(f"/{_CALLER_PREFIX}"):

@@ -1,4 +1,4 @@
-"""Where in a server to open it: a path below the server's root, as `lab/tree/x.ipynb` or `git-pull?repo=…`."""
+"""The path that a launch opens below the server's root, such as `lab/tree/x.ipynb` or `git-pull?repo=…`."""
 
 import re
 from urllib.parse import quote
@@ -14,18 +14,18 @@ _USERINFO = re.compile(r"(?<!ssh)://[^/?#&]*@|://[^/?#&:]*:[^/?#&]*@", re.IGNORE
 
 
 def check_path(path: str) -> None:
-    """A path relative to the server's root, with a query and a fragment if need be, or `""`; InvalidRequest.
+    """Check a path relative to the server's root, with an optional query and fragment, or `""`; InvalidRequest.
 
-    Browsers and servers differ on what `..`, `//` and backslashes come to, and on how often they decode. So what has
-    any of these in its path, however encoded, is refused, also where it would stay inside the server. The query is the
-    server's to read: refused is only what must not be stored in clear, or would stand in for the visitor's token.
+    Browsers and servers resolve `..`, `//` and backslashes differently, and decode differently often. So a path with
+    any of these, however encoded, is refused, even if it would stay inside the server. In the query, which the server
+    reads, only credentials are refused: they must not be stored in clear text, nor replace the visitor's token.
     """
     if not path.isprintable() or "\\" in path:
         raise _refused("must have no control characters and no backslash")
     if len(encoded(path)) > PATH_MAX:
-        raise _refused(f"must have at most {PATH_MAX} characters, counted as a URL has them")
+        raise _refused(f"must have at most {PATH_MAX} characters once percent-encoded")
     if _BAD_ESCAPE.search(path):
-        raise _refused("must have a % only before two hexadecimal digits; %25 is the sign itself")
+        raise _refused("must have a % only before two hexadecimal digits; write %25 for the character itself")
     below, _, query = path.partition("#")[0].partition("?")
     _check_below(decoded(below))
     query = decoded(query)
@@ -38,15 +38,15 @@ def _check_below(below: str) -> None:
         raise _refused("must have no control characters and no backslash")
     segments = below.split("/")
     if below.startswith("/") or "" in segments[:-1]:
-        raise _refused("must be relative to the server's root: no / at its beginning, and no //")
+        raise _refused("must be relative to the server's root: no / at the beginning, and no //")
     if ":" in segments[0]:
         raise _refused("must be relative to the server's root: no scheme, and no : before the first /")
     if not is_read_alike(below):
-        raise _refused("must have no .., and be UTF-8 once decoded")
+        raise _refused("must have no .., and must decode to UTF-8")
 
 
 def opened_at(url: str, path: str, *, token: str | None) -> str:
-    """What a browser opens: a checked path below the server's root, `url`, which ends in `/`; `token` in its query."""
+    """Return the URL that opens a checked path below the server's root `url`, which ends in `/`, with the token."""
     before, hash_sign, fragment = encoded(path).partition("#")
     if token is not None:
         before += f"{'&' if '?' in before else '?'}token={quote(token, safe='')}"

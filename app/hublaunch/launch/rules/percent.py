@@ -1,23 +1,23 @@
-"""Percent-encoding: done for URLs, and undone for what may hide behind it."""
+"""Percent-encoding of URLs, and decoding of text that may hide something behind it."""
 
 from urllib.parse import quote, unquote
 
 TIMES_MAX = 10
-"""How many times over text is decoded: more often than all readers together do, and not as often as it takes."""
+"""How often text is decoded at most: more often than all its readers together would, but still bounded."""
 
 _LEFT_ALONE = "%/:?#@!$&'()*+,;="
-"""The signs that a URL may have in its path, query or fragment beside letters and digits."""
+"""The characters beside letters and digits that a path, query or fragment may contain unencoded."""
 
 
 def encoded(text: str) -> str:
-    """Return text as a URL has it: every character that a URL cannot have is percent-encoded."""
+    """Percent-encode every character of the text that a URL cannot contain."""
     return quote(text, safe=_LEFT_ALONE)
 
 
 def decoded(text: str) -> str:
-    """Return text without percent-encoding, also where it is encoded up to 10 times over.
+    """Decode text that is percent-encoded up to 10 times over.
 
-    Readers such as git or a proxy may decode it once more each.
+    Each of its readers, such as git or a proxy, may decode it once more.
     """
     for _ in range(TIMES_MAX):
         once = unquote(text)
@@ -28,10 +28,10 @@ def decoded(text: str) -> str:
 
 
 def is_read_alike(path: str) -> bool:
-    """Whether git, browsers and servers agree on what this path names, however it is encoded.
+    """Return whether git, browsers and servers all read this path in the same way, however it is encoded.
 
-    They differ on backslashes and control characters, on `..` (also as `..;x`), on bytes that are not UTF-8, and on
-    text that is encoded more than 10 times over.
+    They differ on backslashes, control characters, `..` (also as `..;x`), bytes that are not UTF-8, and text that is
+    encoded more than 10 times over.
     """
     plain = decoded(path)
     if unquote(plain) != plain:

@@ -1,4 +1,4 @@
-"""Who may launch what."""
+"""Policy: who may launch which images and repositories."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
@@ -12,10 +12,11 @@ from hublaunch.launch.rules.repo_url import check_repo_url
 
 
 class Policy:
-    """Which images may be launched, by whom, and for which repositories.
+    """The operator's patterns of allowed images and repositories.
 
-    No image pattern allows no image. No pattern in `allowed_repos` allows any repository, and none; with one a launch
-    has to name its repository. `banned_repos` wins over all. The constructor raises ValueError for what is no pattern.
+    Without image patterns no image is allowed. Without patterns in `allowed_repos` every launch is allowed, also one
+    without a repository; with such patterns a launch must name a repository. `banned_repos` overrides everything. The
+    constructor raises ValueError for an invalid pattern.
     """
 
     def __init__(
@@ -38,10 +39,10 @@ class Policy:
     def check(
         self, request: LaunchRequest, *, allowed_images: Sequence[str] | None = None, groups: Collection[str] = ()
     ) -> None:
-        """RepoNotAllowed, DigestRequired or ImageNotAllowed if the launch may not be.
+        """Raise RepoNotAllowed, DigestRequired or ImageNotAllowed if the request is not allowed.
 
-        `allowed_images` are an API key's own patterns, in place of the service's; each of the caller's Hub `groups`
-        adds its own. ValueError if one of `allowed_images` is no pattern; who stores them asks `ImagePattern.parse`.
+        `allowed_images`: an API key's own patterns, which replace the service's; ValueError if one is invalid. Each of
+        the caller's Hub `groups` adds its patterns.
         """
         self._check_repos(request)
         image = request.image_reference
@@ -52,14 +53,14 @@ class Policy:
             raise ImageNotAllowed(any_allowed=bool(patterns) or allowed_images is not None)
 
     def allowed(self, *, allowed_images: Sequence[str] | None = None, groups: Collection[str] = ()) -> tuple[str, ...]:
-        """The patterns of the images that may be launched, as the operator wrote them, each once."""
+        """Return the patterns of the allowed images, as the operator wrote them, without duplicates."""
         patterns = list(self._images if allowed_images is None else allowed_images)
         for group in sorted(groups):
             patterns += self._group_images.get(group, ())
         return tuple(dict.fromkeys(patterns))
 
     def _check_repos(self, request: LaunchRequest) -> None:
-        """The repository and each other address that the launch carries; one below the repository goes with it."""
+        """Check the repository and every other address in the request; addresses below the repository are allowed."""
         if not (self._allowed_repos or self._banned_repos):
             return
         below = None
@@ -79,7 +80,7 @@ class Policy:
 
 
 def _checked_name(address: str | None) -> str:
-    """RepoNotAllowed for what names no repository: its readers may not agree on which it is."""
+    """Return the repository's name; RepoNotAllowed if programs may read the address in different ways."""
     if not address:
         raise RepoNotAllowed(named=True)
     try:
@@ -91,5 +92,5 @@ def _checked_name(address: str | None) -> str:
 
 @lru_cache(maxsize=256)
 def _image_patterns(patterns: tuple[str, ...]) -> tuple[ImagePattern, ...]:
-    """Parsed once for all launches of an API key."""
+    """Parse the patterns, once for all launches with the same ones."""
     return tuple(ImagePattern.parse(pattern) for pattern in patterns)

@@ -1,9 +1,8 @@
-"""The order in which launches that wait are admitted: round-robin over callers, first come first served within one.
+"""The order in which queued launches are admitted: round-robin over callers, first come first served for each caller.
 
-Start-time fair queuing (Goyal, Vin, Cheng 1996) on a tree: over callers, and, for callers without a name, over the
-repositories of each. Callers of one IPv6 network take turns within it, and the network has the turns of a few callers
-(`networks.py`). A caller who comes new is behind each other waiting caller by one launch at most, however many those
-have waiting.
+Start-time fair queuing (Goyal, Vin, Cheng 1996) on a tree: over callers, and for anonymous callers also over their
+repositories. Callers of one IPv6 network share its turns, which are those of a few callers (`networks.py`). A new
+caller waits for at most one launch of every other caller, however many launches those have queued.
 """
 
 from collections import deque
@@ -16,17 +15,17 @@ from typing import NamedTuple
 from hublaunch.launch.rules.networks import groups_of
 
 _SEPARATOR = "\n"
-"""Neither an address nor a name nor a repository has one."""
+"""Appears in no address, name or repository."""
 _NO_REPO = "-"
 
 Turns = Mapping[str, float]
-"""How far each has come, in virtual time: what has to be kept from one admission to the next.
+"""The virtual time that each member of the tree has reached, which is kept from one admission to the next.
 
-Its keys are paths in the tree, each part of them ended by a separator; the present of a round is kept under the path of
-whatever has the round.
+The keys are paths in the tree, with a separator after each part. The current time of a round is kept under the path of
+the branch that has the round.
 """
 Weight = Callable[[str], float]
-"""Of a caller, by the name that `caller_name` gives."""
+"""Returns the weight of a caller, by `caller_name`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,13 +34,13 @@ class Waiting:
 
     launch_id: str
     caller: str
-    """As `caller_name` gives it."""
+    """See `caller_name`."""
     repo_url: str
     image: str
 
 
 def weight_of(patterns: Mapping[str, float]) -> Weight:
-    """The weight that the first glob pattern gives which a caller's name matches; 1 if none does."""
+    """Return the weights by glob patterns of callers' names; the first matching pattern applies, and 1 without one."""
     return lambda caller: next((weight for name, weight in patterns.items() if fnmatchcase(caller, name)), 1.0)
 
 
@@ -51,10 +50,10 @@ def equal(_: str) -> float:
 
 
 class FairQueue:
-    """Launches in the queue, oldest first as given, to be taken out one by one in their order.
+    """The queued launches, given oldest first, to be taken out one by one in the order of admission.
 
-    Those that `may_go` does not let through when it is their turn are passed over, and cost their caller no turn. Once
-    passed over they stay so: what holds one back while others are let through holds it back until the next admission.
+    A launch for which `may_go` is false at its turn is skipped, and costs its caller no turn. It stays skipped: what
+    holds it back while others go holds it back until the next admission.
     """
 
     def __init__(
@@ -72,27 +71,27 @@ class FairQueue:
         self._all.line_up()
 
     def take(self) -> Waiting | None:
-        """Take out the next; None if none is left that may go."""
+        """Take out the next launch; None if none is left that may go."""
         return self._all.take(self._may_go)
 
     def __iter__(self) -> Iterator[Waiting]:
-        """Take out all, until none is left that may go."""
+        """Take out launches until none is left that may go."""
         return iter(self.take, None)
 
     @property
     def turns(self) -> Turns:
-        """What to keep, now that some were taken out: what is past says nothing, and of nobody waiting neither."""
+        """The turns to keep until the next admission, now that some launches were taken out."""
         return dict(self._all.turns())
 
 
 class _Node(NamedTuple):
-    """A part of the path that leads to a launch."""
+    """A part of the path to a launch in the tree."""
 
     name: str
     share: int
-    """How many times the weight of its heaviest member it has at most."""
+    """Its highest weight, as a multiple of its heaviest member's."""
     weight: float | None
-    """None adds up the weights of its members."""
+    """None for the sum of its members' weights."""
 
 
 def _path(one: Waiting, weight: Weight) -> Sequence[_Node]:
@@ -105,7 +104,7 @@ def _path(one: Waiting, weight: Weight) -> Sequence[_Node]:
 
 
 _Kept = Mapping[str, Mapping[str, float]]
-"""By the path of a round: its members' turns by their names, and its present under `""`."""
+"""By the path of a round: its members' turns by name, and its current time under `""`."""
 
 
 def _by_round(turns: Turns) -> _Kept:
@@ -117,10 +116,10 @@ def _by_round(turns: Turns) -> _Kept:
 
 
 class _Branch:
-    """What waits of one network, caller or repository: members that take turns, or launches one after the other."""
+    """The queued launches of a network, caller or repository: members that take turns, or launches in order."""
 
     def __init__(self, path: str, kept: _Kept, *, gone: set[str], share: int = 1, weight: float | None = None) -> None:
-        """`gone`: the launches that were taken out or passed over, of the whole tree."""
+        """`gone`: the launches of the whole tree that were taken out or skipped."""
         self._path = path
         self._kept = kept
         self._gone = gone
@@ -130,12 +129,12 @@ class _Branch:
         self._launches: deque[Waiting] = deque()
         self._left: deque[str] = deque()
         self._waits = 0
-        """Launches of it that are not taken out."""
+        """The number of its launches that were not taken out."""
         self.weight = weight or 0.0
         self.heaviest = self.weight
 
     def add(self, one: Waiting, path: Sequence[_Node]) -> None:
-        """Put a launch where the path leads."""
+        """Add a launch at the end of the path."""
         self._left.append(one.launch_id)
         self._waits += 1
         if not path:
@@ -148,10 +147,10 @@ class _Branch:
         self._members[name].add(one, further)
 
     def line_up(self) -> None:
-        """Begin the round of its members, now that all are there."""
+        """Start the round of its members, once all launches are added."""
         for name, member in self._members.items():
             member.line_up()
-            self._round.stand(name, member.oldest())
+            self._round.enter(name, member.oldest())
         if self._members and not self.weight:
             self.heaviest = max(member.heaviest for member in self._members.values())
             together = sum(member.weight for member in self._members.values())
@@ -159,17 +158,17 @@ class _Branch:
 
     @property
     def has_rounds(self) -> bool:
-        """Whether it has something waiting, and members that take turns for it."""
+        """Whether it has queued launches, and members that take turns."""
         return bool(self._waits and self._members)
 
     def oldest(self) -> str | None:
-        """Of those that were neither taken out nor passed over; None if there is none."""
+        """Return the id of its oldest launch that was neither taken out nor skipped, or None."""
         while self._left and self._left[0] in self._gone:
             self._left.popleft()
         return self._left[0] if self._left else None
 
     def take(self, may_go: Callable[[Waiting], bool]) -> Waiting | None:
-        """Take out the one whose turn it is; None if none may go."""
+        """Take out the launch whose turn it is; None if none may go."""
         one = self._take_of_members(may_go) if self._members else self._take_launch(may_go)
         self._waits -= one is not None
         return one
@@ -192,9 +191,9 @@ class _Branch:
         return None
 
     def turns(self) -> Iterator[tuple[str, float]]:
-        """The turns to keep of this round, and of those within it that have something waiting.
+        """Yield the turns to keep of this round, and of the rounds within it that have queued launches.
 
-        Within a caller or a network only members that wait are remembered: others come up with new names at will.
+        Within a caller or a network only members with queued launches are kept, because names there can be invented.
         """
         for name, at in self._round.kept():
             if not self._path or not name or name in self._members:
@@ -205,19 +204,19 @@ class _Branch:
 
 
 class _Round:
-    """Turns of several names, one after another."""
+    """The turns of several names, one after another."""
 
     def __init__(self, kept: Mapping[str, float]) -> None:
-        """`kept`: the turns by name, and the present, once somebody has had a turn in it, under `""`."""
+        """`kept`: the turns by name, and under `""` the current time, once a turn was taken."""
         self._turns = {name: at for name, at in kept.items() if name}
         self._present = self._at = kept.get("", 0.0)
         self._now: list[tuple[str, str]] = []
-        """A heap of (its oldest launch, name): those whose turn has come."""
+        """A heap of (oldest launch, name), for the names whose turn it is."""
         self._later: list[tuple[float, str, str]] = []
-        """A heap of (when, its oldest launch, name)."""
+        """A heap of (turn, oldest launch, name)."""
 
-    def stand(self, name: str, oldest: str | None) -> None:
-        """The name has something in the queue; None for `oldest` if it has nothing more."""
+    def enter(self, name: str, oldest: str | None) -> None:
+        """Enter a name with its oldest launch; nothing happens if it has none."""
         if oldest is None:
             return
         at = self._turns.get(name, 0.0)
@@ -227,7 +226,7 @@ class _Round:
             heappush(self._later, (at, oldest, name))
 
     def next(self) -> str | None:
-        """The name whose turn it is; None if nobody is left. It stays so until `took` or `leave`."""
+        """Return the name whose turn it is, until `took` or `leave`; None if no name is left."""
         if not self._now and self._later:
             self._at = self._later[0][0]
         while self._later and self._later[0][0] <= self._at:
@@ -236,19 +235,19 @@ class _Round:
         return self._now[0][1] if self._now else None
 
     def took(self, name: str, oldest: str | None, weight: float) -> None:
-        """The name whose turn it was has had it."""
+        """Record that this name has used its turn."""
         self.leave(name)
         self._present = self._at
         self._turns[name] = self._at + 1 / weight
-        self.stand(name, oldest)
+        self.enter(name, oldest)
 
     def leave(self, name: str) -> None:
-        """The name whose turn it was has nothing that may go."""
-        assert self._now[0][1] == name, "it is its turn"
+        """Take out this name, which has no launch that may go."""
+        assert self._now[0][1] == name, "it is this name's turn"
         heappop(self._now)
 
     def kept(self) -> Iterator[tuple[str, float]]:
-        """The present, and the turns that are yet to come; those that are past say nothing."""
+        """Yield the current time, and the turns later than it; earlier ones have no effect."""
         yield "", self._present
         for name, at in self._turns.items():
             if at > self._present:

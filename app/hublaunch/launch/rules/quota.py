@@ -14,7 +14,7 @@ from hublaunch.launch.rules.repo import RepoPattern
 
 
 class Scope(StrEnum):
-    """What launches are counted by."""
+    """What a quota counts launches by."""
 
     CALLER = "caller"
     REPOSITORY = "repository"
@@ -24,22 +24,22 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quota:
-    """At most so many active launches of one name, of a network of callers, of a pattern's names, or else in all."""
+    """At most `most` active launches of one name, of a network of callers, of the names of a pattern, or in total."""
 
     scope: Scope
     most: int
     name: str | None = None
     network: str | None = None
-    """As `networks.py` names it."""
+    """The network's name, see `networks.py`."""
     pattern: str | None = None
 
     @property
     def is_of_several(self) -> bool:
-        """Whether launches of several names count together."""
+        """Whether the quota counts launches of several names together."""
         return self.network is not None or self.pattern is not None
 
     def counts(self, name: str) -> bool:
-        """Whether launches of this name count."""
+        """Return whether launches of this name count."""
         if self.network is not None:
             return any(group.name == self.network for group in groups_of(name))
         return name == self.name or (self.pattern is not None and matches(self.scope, self.pattern, name))
@@ -60,7 +60,7 @@ def matches(scope: Scope, pattern: str, name: str) -> bool:
 def _image_pattern(pattern: str) -> ImagePattern:
     parsed = ImagePattern.parse(pattern)
     if parsed.tag is not None or parsed.digest is not None:
-        raise ValueError("must have neither tag nor digest, as an image counts with all of them")
+        raise ValueError("must have neither tag nor digest, because an image is counted with all its tags and digests")
     return parsed
 
 

@@ -26,35 +26,36 @@ def counted_as(caller: Caller, request: LaunchRequest) -> Mapping[Scope, str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """A number for what a pattern matches: for each name by itself, or for all of them together."""
+    """A quota for the names that a pattern matches: for each name separately, or for all of them together."""
 
     pattern: str
     most: int
     together: bool = False
     until: datetime | None = None
-    """From then on it is as if it were not there."""
+    """The rule is ignored from then on."""
 
     @classmethod
     def parse(
         cls, scope: Scope, pattern: str, *, most: int, together: bool = False, until: datetime | None = None
     ) -> Self:
-        """ValueError says what keeps the pattern from being one."""
+        """Return a rule; ValueError with a reason if the pattern is invalid."""
         matches(scope, pattern, _EXAMPLE)
         return cls(pattern=pattern, most=most, together=together, until=until)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QuotaRules:
-    """The operator's numbers. Of the rules of one scope the first that matches, and is not over, decides alone.
+    """The operator's quotas. Of the rules of one scope, only the first applies that matches and has not ended.
 
-    A number for each caller by itself is one for the networks around the caller too, as often as those count.
+    A quota for each caller separately also limits the IPv6 networks around the caller, to a multiple of it
+    (`networks.py`).
     """
 
     total: int | None = None
     rules: tuple[tuple[Scope, Rule], ...] = ()
 
     def quotas(self, caller: Caller, request: LaunchRequest, *, at: datetime) -> tuple[Quota, ...]:
-        """What such a launch has to keep to at this time, an API key's own number among it."""
+        """Return the quotas for a launch at this time, including the API key's own."""
         names, quotas = counted_as(caller, request), []
         if caller.max_active is not None:
             quotas.append(Quota(scope=Scope.CALLER, most=caller.max_active, name=names[Scope.CALLER]))

@@ -1,6 +1,6 @@
-"""Repositories by one name each, however their URL is spelled, and the patterns that allow and ban them.
+"""Repositories by name, the same for all spellings of their URL, and the patterns that allow and ban them.
 
-A repository URL is a label (`model.py`): nothing here or elsewhere in hublaunch fetches it.
+A repository URL is a label: hublaunch never fetches it.
 """
 
 import re
@@ -14,15 +14,15 @@ from hublaunch.launch.rules.percent import decoded
 _DEFAULT_PORTS = frozenset({"", "443", "80", "22", "9418"})
 _ADDRESS = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>.*))?", re.DOTALL)
 _SUFFIX_BACKWARDS = re.compile(r"(?:tig\./?)+(?=[^./])", re.IGNORECASE)
-"""`.git` and `/.git` at the end, read from there: forwards each `.git` in a path would be tried."""
+"""`.git` and `/.git` at the end of a path, matched backwards, because forwards each `.git` in it would be tried."""
 
 
 def repo_name(repo_url: str) -> str:
-    """`host/path`, the same for all spellings of a URL; `""` for `""`.
+    """Return `host/path`, the same for all spellings of a URL; `""` for `""`.
 
     `https://user@GitHub.com:443/org/../org//%72epo.git/` and `git@github.com:org/repo` give `github.com/org/repo`. The
-    default port of any scheme goes, as the scheme goes; another port stays. Takes any text, a name and a pattern too,
-    whose name is then itself.
+    scheme is dropped, and so are the default ports of all schemes. Takes any text; a name or a pattern is returned
+    unchanged.
     """
     address, path = _address_and_path(decoded(repo_url))
     host, port = _host_and_port(address)
@@ -32,7 +32,7 @@ def repo_name(repo_url: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RepoPattern:
-    """Repositories by wildcards in their name, `github.com/org/*`; `*` goes on over each `/`, and `*` is everything."""
+    """A pattern for names of repositories: `github.com/org/*`. `*` also matches `/`, and alone matches everything."""
 
     host: Glob
     path: Glob
@@ -40,25 +40,25 @@ class RepoPattern:
 
     @classmethod
     def parse(cls, pattern: str) -> Self:
-        """ValueError says what keeps it from being a pattern. A scheme, or the form `git@host:path`, does no harm."""
+        """Parse a pattern, also with a scheme or in the form `git@host:path`; ValueError with a reason."""
         name = repo_name(pattern)
         host, slash, path = name.partition("/")
         if not slash and host.strip("*"):
-            raise ValueError("must go on after the host; github.com/* is all of a host")
+            raise ValueError("must name more than the host; github.com/* is everything on a host")
         return cls(host=Glob(host), path=Glob(path or "*"), banned=Glob(name, ignore_case=True))
 
     def allows(self, name: str) -> bool:
-        """Whether this, as a permission, allows the repository of that name.
+        """Return whether this pattern, as a permission, matches the name.
 
-        What stands before the first `/` is compared with the host alone, so that no path can pass for a host.
+        Text before the first `/` is compared with the host only, so that a path cannot pass for a host.
         """
         host, _, path = name.partition("/")
         return self.host.matches(host) and self.path.matches(path)
 
     def bans(self, name: str) -> bool:
-        """Whether this, as a ban, bans the repository of that name: in upper and lower case, as most hosts take both.
+        """Return whether this pattern, as a ban, matches the name; case does not matter, as on most hosts.
 
-        A ban that names no port bans them all.
+        A ban without a port bans all ports.
         """
         address, slash, path = name.partition("/")
         host, _ = _host_and_port(address)
@@ -66,7 +66,7 @@ class RepoPattern:
 
 
 def _address_and_path(url: str) -> tuple[str, str]:
-    """`host:port` and path, of a URL, of `user@host:path`, or of a name."""
+    """Split a URL, `user@host:path` or a name into `host:port` and path."""
     before, scheme_end, after = url.partition("://")
     authority, _, path = (after if scheme_end else before).partition("/")
     _, user_end, address = authority.rpartition("@")
@@ -78,12 +78,12 @@ def _address_and_path(url: str) -> tuple[str, str]:
 
 def _host_and_port(address: str) -> tuple[str, str]:
     found = _ADDRESS.fullmatch(address)
-    assert found  # as every text does
+    assert found  # the pattern matches every text
     return found["host"], found["port"] or ""
 
 
 def _one_spelling(host: str) -> str:
-    """An IPv6 address in its shortest form; every other host as it is."""
+    """Shorten an IPv6 address; return every other host unchanged."""
     try:
         return f"[{IPv6Address(host[1:-1])}]" if host.startswith("[") else host
     except ValueError:
@@ -96,7 +96,7 @@ def _without_git_suffix(path: str) -> str:
 
 
 def _resolved(path: str) -> str:
-    """The path without empty parts, `.` and `..`; it begins with `/`, or is `""`."""
+    """Resolve empty parts, `.` and `..`; the result begins with `/`, or is `""`."""
     parts: list[str] = []
     for part in path.split("/"):
         if part == "..":

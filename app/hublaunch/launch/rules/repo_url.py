@@ -9,8 +9,8 @@ from hublaunch.launch.rules.percent import encoded, is_read_alike
 REPO_URL_MAX = 2000
 """Characters, percent-encoded. PostgreSQL indexes repositories together with callers, in at most 2,704 bytes."""
 
-# Neither user nor host nor path begins like an option of a command. A host in other letters is written xn--…. Git
-# decodes no % in this form.
+# Neither user nor host nor path may look like an option of a command. A host with other letters is written xn--….
+# Git does not decode % in this form.
 _SCP_LIKE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!-)[^\s:@?#%]+")
 _AUTHORITY = re.compile(
     r"(?:[A-Za-z0-9_][A-Za-z0-9._~-]*@)?(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?"
@@ -24,10 +24,10 @@ def check_repo_url(repo_url: str) -> None:
 
     A URL with credentials in it is refused, so that none are ever stored.
     """
-    if not repo_url.isprintable() or " " in repo_url:  # no other blank is printable
-        raise ValueError("must have no blanks and no control characters")
+    if not repo_url.isprintable() or " " in repo_url:  # no other white space is printable
+        raise ValueError("must have no spaces and no control characters")
     if len(encoded(repo_url)) > REPO_URL_MAX:
-        raise ValueError(f"must have at most {REPO_URL_MAX} characters, counted as a URL has them")
+        raise ValueError(f"must have at most {REPO_URL_MAX} characters once percent-encoded")
     if not is_read_alike(repo_url):
         raise ValueError("must have no .. and no backslash, also not percent-encoded")
     if "://" not in repo_url:
@@ -56,7 +56,7 @@ def _check_url(repo_url: str) -> None:
 
 
 def _has_one_spelling(host: str) -> bool:
-    """Whether a host is no IPv4 address, or written as one usually is: 127.0.0.1 is also 2130706433 and 0x7f.1."""
+    """Whether a host is not an IPv4 address in an unusual spelling: 127.0.0.1 is also 2130706433 and 0x7f.1."""
     last = host.rstrip(".").rpartition(".")[2]
     if not _NUMBER.fullmatch(last):
         return True
