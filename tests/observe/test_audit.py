@@ -1,4 +1,4 @@
-"""The audit record, read against its schema."""
+"""The audit log, read against its schema."""
 
 import json
 import logging
@@ -188,7 +188,7 @@ def test_a_full_disk_is_logged_once_and_loses_no_later_event(
     written.write("key_added", operator(), key="kept")
 
     assert [record.message for record in caplog.records].count(
-        f"The audit record {record} cannot be written: No space left on device"
+        f"The audit log {record} cannot be written: No space left on device"
     ) == 1
     assert json.loads(record.read_text().splitlines()[-1])["key"] == "kept"
 

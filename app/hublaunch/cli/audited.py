@@ -1,4 +1,4 @@
-"""What the command line does is written down, where there is an audit record."""
+"""What the command line does is written down, where there is an audit log."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -10,7 +10,7 @@ from hublaunch.cli.exits import FAILED
 
 @contextmanager
 def audited() -> Generator[Callable[..., None]]:
-    """What writes down a deed in the audit record, which must be there before anything is done."""
+    """What writes down a deed in the audit log, which must be there before anything is done."""
     from hublaunch.observe.audit import AuditLog, operator  # noqa: PLC0415
     from hublaunch.settings import load_keys_settings  # noqa: PLC0415
 

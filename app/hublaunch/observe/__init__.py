@@ -1,1 +1,1 @@
-"""WHAT WATCHES: metrics, audit and traces. The core, the Hub's client and the web do not know who listens."""
+"""Metrics, audit log and traces. The core, the Hub's client and the API do not know their listeners."""

@@ -1,7 +1,7 @@
-"""The audit record: who launched, cancelled or changed what, as JSON lines that are only ever appended.
+"""The audit log: who launched, cancelled or changed what, as JSON lines that are only appended.
 
-In the form of jupyter-events, as BinderHub's launch event has it; `audit-1.json` is the schema. It is written once what
-was done is stored, and holds no token, key or secret.
+The format is that of jupyter-events, like BinderHub's launch event, with the schema `audit-1.json`. An event is written
+once the change is stored. The log contains no tokens, keys or secrets.
 """
 
 import getpass
@@ -39,9 +39,9 @@ _UNKNOWN = {"kind": "unknown", "name": ""}
 class AuditLog:
     """Appends to a file, or to `standard` output for the path `-`. OSError if the file cannot be opened.
 
-    Each event is one write at the file's end, so processes may share a file. A file that was moved away is begun anew,
-    as logrotate wants it. It is left to the system when what is written comes onto the disk: the launches themselves
-    are safe in the database. If the file cannot be written, the log says so, and what was done stays done.
+    Each event is one write at the end of the file, so processes can share a file. A file that was moved away is created
+    again, as logrotate expects. The system decides when data reaches the disk: the launches themselves are safe in the
+    database. If the file cannot be written, the service log says so, and the audited action still counts.
     """
 
     def __init__(self, path: Path, *, standard: int = 1) -> None:
@@ -55,7 +55,7 @@ class AuditLog:
             os.close(self._file)
 
     def write(self, action: Action, actor: dict[str, str], **facts: Any) -> None:
-        """Append an event. What is None is left out."""
+        """Append an event. Facts that are None are left out."""
         event = {
             "__timestamp__": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "__schema__": SCHEMA,
@@ -70,14 +70,14 @@ class AuditLog:
             self._append(json.dumps(event).encode() + b"\n")
         except OSError as error:
             if not self._is_failing:
-                log.error("The audit record %s cannot be written: %s", self._path, error.strerror)  # noqa: TRY400
+                log.error("The audit log %s cannot be written: %s", self._path, error.strerror)  # noqa: TRY400
             self._is_failing = True
         else:
             self._is_failing = False
 
     def _append(self, line: bytes) -> None:
         if self._is_failing:
-            line = b"\n" + line  # half a line may be there; a blank one does no harm
+            line = b"\n" + line  # the last line may be incomplete; a blank line does no harm
         while line:
             line = line[os.write(self._file, line) :]
 
@@ -99,15 +99,15 @@ class AuditLog:
 
 
 class LaunchAudit:
-    """Writes down what becomes of launches, and on whose word."""
+    """Records what happens to launches, and who caused it."""
 
     def __init__(self, audit: AuditLog, *, request_id: Callable[[], str | None]) -> None:
-        """`request_id` gives that of the request at hand."""
+        """`request_id` returns the id of the current request."""
         self._audit = audit
         self._request_id = request_id
 
     def _on_event(self, event: Event) -> None:
-        """A launch has a new event."""
+        """Record the end of a launch."""
         if event.phase.ends_stream:
             self._audit.write(
                 "launch_ended",
@@ -119,7 +119,7 @@ class LaunchAudit:
             )
 
     def on_news(self, news: News) -> None:
-        """Record what is stored."""
+        """Record events and changes that were stored."""
         match news:
             case Event():
                 self._on_event(news)
@@ -137,7 +137,7 @@ class LaunchAudit:
 
 
 def operator() -> dict[str, str]:
-    """Who has called the command line."""
+    """Return the user who runs the command line."""
     try:
         return {"kind": "operator", "name": getpass.getuser()}
     except (KeyError, OSError):  # a user without a name, as in many containers

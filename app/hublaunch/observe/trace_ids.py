@@ -1,4 +1,4 @@
-"""The ids of a launch's trace: all that others hang spans below is derived from the launch, so that nothing is kept."""
+"""Ids of traces and spans, derived from the launch, so that nothing needs to be stored."""
 
 import hashlib
 from collections.abc import Generator
@@ -10,12 +10,12 @@ from ulid import ULID
 
 
 def launch_ids(launch_id: str) -> tuple[int, int]:
-    """Of the trace, which is the launch's own, and of the launch's span."""
+    """Return the id of the launch's trace and the id of the launch's span."""
     return int(ULID.from_str(launch_id)), _span_id(launch_id)
 
 
 def attempt_ids(launch_id: str, number: int) -> tuple[int, int]:
-    """Of the trace and of the attempt's span."""
+    """Return the id of the launch's trace and the id of the attempt's span."""
     return int(ULID.from_str(launch_id)), _span_id(f"{launch_id}:{number}")
 
 
@@ -24,12 +24,12 @@ def _span_id(name: str) -> int:
 
 
 def accepted_at(launch_id: str) -> datetime:
-    """When the launch was asked for, to the millisecond."""
+    """Return the time of the request for the launch, in milliseconds precision."""
     return ULID.from_str(launch_id).datetime
 
 
 class Ids(RandomIdGenerator):
-    """Random ids, but for the span that is made within `fixed`."""
+    """Generates random ids, except for a span created within `fixed`."""
 
     def __init__(self) -> None:
         self._fixed: tuple[int, int] | None = None

@@ -1,8 +1,8 @@
-"""Traces in OpenTelemetry: one for each launch, whichever processes have it, and one for each request to the API.
+"""OpenTelemetry traces: one for each launch, whichever processes run it, and one for each request to the API.
 
-Nothing of a trace is stored. A launch's trace id is the launch's id, which has as many bits; the ids of its own span
-and of its attempts' are derived from it. So whoever goes on with a launch goes on with its trace, and whoever knows a
-launch finds its trace.
+No part of a trace is stored. A launch's trace id is the launch's id, which has the same number of bits. The ids of its
+span and of its attempts' spans are derived from it. So a process that adopts a launch continues its trace, and the
+launch's id is enough to find the trace.
 """
 
 import threading
@@ -40,18 +40,18 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """An attempt that goes on, as far as this process knows."""
+    """An attempt in progress, as far as this process knows."""
 
     number: int
     at: datetime
 
 
 class Tracing:
-    """Makes spans of what it is told, and hands them to `processor` when they end.
+    """Creates spans from events and requests, and passes them to `processor` when they end.
 
-    Of a launch: its own, with `accept`, `queue` and `attempt` below it, made from events once each is over; and below
-    an attempt its requests to the Hub. A request to the API is a span in its caller's trace (`traceparent`); that of
-    an accepted launch and the launch's `accept` link to each other.
+    A launch has a span with `accept`, `queue` and `attempt` below it, created from events after each has ended. Below
+    an attempt are its requests to the Hub. A request to the API is a span in its caller's trace (`traceparent`). The
+    span of a request that launches and the launch's `accept` span link to each other.
     """
 
     def __init__(self, processor: SpanProcessor) -> None:
@@ -63,7 +63,7 @@ class Tracing:
         self._begun: dict[str, _Begun] = {}
 
     def close(self) -> None:
-        """Hand over what there is, but let no collector that is away keep this process. Blocks for 2 s at most."""
+        """Pass on the finished spans. Blocks for at most 2 s, even if the collector does not answer."""
         flushing = threading.Thread(target=self._provider.shutdown, name="hublaunch-traces", daemon=True)
         flushing.start()
         flushing.join(_FLUSH_S)
@@ -71,7 +71,7 @@ class Tracing:
     # --- launches -----------------------------------------------------------------------------------------------------
 
     def on_news(self, news: News) -> None:
-        """Trace what is stored."""
+        """Create spans for events and changes that were stored."""
         match news:
             case Event():
                 self._on_event(news)
@@ -85,7 +85,7 @@ class Tracing:
                         self._begin(launch.id, launch.attempt.number, began_at)
 
     def _on_event(self, event: Event) -> None:
-        """A launch has a new event."""
+        """End the spans that an event of the launch completes."""
         begun = self._begun.get(event.launch_id)
         if event.seq == 2:
             self._span(event.launch_id, "queue", accepted_at(event.launch_id), event.at)
@@ -105,7 +105,7 @@ class Tracing:
 
     def _begin(self, launch_id: str, number: int, at: datetime) -> None:
         self._begun[launch_id] = _Begun(number, at)
-        if len(self._begun) > _BEGUN_MAX:  # launches that were lost to other processes, which make the span
+        if len(self._begun) > _BEGUN_MAX:  # launches that other processes adopted: those create the span
             del self._begun[next(iter(self._begun))]
 
     def _end_attempt(self, event: Event, begun: _Begun | None) -> None:
@@ -149,7 +149,7 @@ class Tracing:
         links: list[Link] | None = None,
         context: Context | None = None,
     ) -> None:
-        """A span of a launch that is over already; below the launch's own, unless another `context` is given."""
+        """Create a span that has already ended, below the launch's span unless a `context` is given."""
         span = self._tracer.start_span(
             name,
             context=_below(self._of_launch(launch_id)) if context is None else context,
@@ -164,7 +164,7 @@ class Tracing:
         return self._context(*launch_ids(launch_id))
 
     def _context(self, trace_id: int, span_id: int) -> SpanContext:
-        """Of a span of a launch, which may not be made yet, or be made by another process: all sample it alike."""
+        """Return the context of a launch's span. Processes that create it later or elsewhere sample it the same way."""
         sampling = self._provider.sampler.should_sample(Context(), trace_id, "launch")
         is_sampled = sampling.decision.is_sampled()  # type: ignore[no-untyped-call]  # the library has no types here
         flags = TraceFlags.SAMPLED if is_sampled else TraceFlags.DEFAULT
@@ -173,10 +173,10 @@ class Tracing:
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def on_hub_request(self, kind: str, headers: MutableMapping[str, str]) -> Callable[[str], None]:
-        """A request to the Hub begins, and takes its `traceparent` along; the result is called with its outcome.
+        """Start a span for a request to the Hub and add `traceparent`. Return a function to call with the outcome.
 
-        Below the attempt at hand, or the request to the API. What is asked for neither, as now and then for the Hub's
-        health, is no part of a trace.
+        The span is below the current attempt, or below the current request to the API. Requests outside of both, such
+        as regular checks of the Hub, have no span.
         """
         attempt, context = current_attempt.get(), None
         if attempt is not None:
@@ -197,9 +197,9 @@ class Tracing:
         return end
 
     def begin_request(self, method: str, headers: dict[str, str]) -> Callable[[str, int], None]:
-        """A request to the API begins, in the trace of its caller if it says so.
+        """Start a span for a request to the API, in its caller's trace if it has one.
 
-        The result is to be called in the same context, with the route and the status of the answer.
+        Return a function to call in the same context, with the route and the status of the answer.
         """
         span = self._tracer.start_span(method, context=_PROPAGATOR.extract(headers, Context()), kind=SpanKind.SERVER)
         token = attach(set_span_in_context(span))

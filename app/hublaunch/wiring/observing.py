@@ -76,7 +76,7 @@ def _traces(url: str, store: SqlLaunchStore) -> "Generator[Tracing]":
 
 @contextmanager
 def _audit(path: Path, store: SqlLaunchStore) -> Generator[None]:
-    """An audit record of what is stored."""
+    """An audit log of what is stored."""
     from hublaunch.observe.audit import AuditLog, LaunchAudit  # noqa: PLC0415
 
     try:
