@@ -1,4 +1,4 @@
-"""How a browser reads addresses."""
+"""How a browser reads URLs."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from hublaunch.demo.proxy import node_and_npm
 
 @pytest.fixture(scope="module")
 def opens() -> Generator[Callable[[str], str]]:
-    """Node.js reads addresses as browsers do (https://url.spec.whatwg.org/)."""
+    """Return a function that parses a URL with Node.js, which does it as browsers do (https://url.spec.whatwg.org/)."""
     program = (
         "require('readline').createInterface({input: process.stdin})"
         ".on('line', line => console.log(JSON.stringify(new URL(JSON.parse(line)).href)))"

@@ -1,4 +1,4 @@
-"""Which status may follow which, and the tree of errors."""
+"""The transitions between statuses, and the tree of errors."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def concrete(kind: type[LaunchError] = LaunchError) -> Iterator[type[LaunchError
         yield from concrete(child)
 
 
-def test_what_has_ended_stays_ended() -> None:
+def test_a_launch_that_has_ended_stays_ended() -> None:
     for ended in (Status.FAILED, Status.CANCELLED, Status.STOPPED):
         assert not any(ended.may_become(status) for status in Status)
 

@@ -45,7 +45,7 @@ async def filled(store: SqlLaunchStore, caller: Caller = BIG) -> list[Launch]:
 async def under_way(store: SqlLaunchStore) -> Counter[str]:
     """How many launches each address has."""
     found = await store.log.launches(LaunchFilter(is_active=True), limit=None)
-    return Counter(launch.caller.key for launch in found if launch.is_under_way)
+    return Counter(launch.caller.key for launch in found if launch.is_in_progress)
 
 
 async def test_the_newest_launch_of_the_caller_with_most_makes_room(store: SqlLaunchStore) -> None:

@@ -238,5 +238,6 @@ class Launch:
         return self.last_event.is_displacement
 
     @property
-    def is_under_way(self) -> bool:
+    def is_in_progress(self) -> bool:
+        """Whether it is queued or at the Hub."""
         return self.status in (Status.WAITING, Status.LAUNCHING)

@@ -108,7 +108,7 @@ class Metrics:
             case Accepted():
                 self._accepted.inc()
             case Adopted(launches=launches):
-                orphans = sum(not launch.is_under_way for launch in launches)
+                orphans = sum(not launch.is_in_progress for launch in launches)
                 self._orphans_found.inc(orphans)
                 self._adopted.inc(len(launches) - orphans)
             case Cleaned(is_late=True):

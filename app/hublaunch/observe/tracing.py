@@ -79,7 +79,7 @@ class Tracing:
                 self._accepted(launch)
             case Adopted(launches=launches):
                 for launch in launches:
-                    if launch.is_under_way and launch.launching_at is not None:
+                    if launch.is_in_progress and launch.launching_at is not None:
                         is_first = launch.attempt.number == 1
                         began_at = launch.launching_at if is_first else launch.last_event.at
                         self._begin(launch.id, launch.attempt.number, began_at)

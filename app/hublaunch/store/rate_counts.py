@@ -1,6 +1,6 @@
 """How much of each rate limit is used, over all processes that share the database.
 
-The algorithm is `launch/rate_limit.py`, as in memory; here its levels are read and written, for all requests of a batch
+The algorithm is `rules/rate_limit.py`, as in memory; here its levels are read and written, for all requests of a batch
 at once: one statement locks and reads the rows of all their keys, in the order of the keys, and one stores what has
 changed. What is free again has no row.
 """

@@ -82,7 +82,7 @@ launches = Table(
     Column("key_request", Text),  # SHA-256 of the request that came with it
     Column("admitted_at", Instant),  # NULL while in the queue
     Column("time_left_s", Float, nullable=False, server_default="0"),  # from the next admission on
-    # By these a launch is counted (`launch/quotas.py`). NULL where there is none, and in what an older release wrote.
+    # The names that a launch counts under (`rules/quota_rules.py`). NULL without one, and in rows of older releases.
     Column("caller_name", Text),
     Column("repo_name", Text),
     Column("image_name", Text),

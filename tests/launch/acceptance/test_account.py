@@ -1,4 +1,4 @@
-"""On whose account a launch runs, and whether there is room for it."""
+"""The account that a launch runs on, and whether the account can have the server."""
 
 import pytest
 
@@ -36,7 +36,9 @@ def accounts(
 
 
 @pytest.mark.parametrize("caller", [ANYBODY, KEY, NAMING_KEY])
-async def test_who_has_no_account_gets_a_temporary_user(client: HubClient, hub: FakeHub, caller: Caller) -> None:
+async def test_a_caller_without_an_account_gets_a_temporary_user(
+    client: HubClient, hub: FakeHub, caller: Caller
+) -> None:
     attempt = await accounts(client, hub).first_attempt(ID, request(), caller)
 
     assert attempt.creates_user
@@ -46,7 +48,7 @@ async def test_who_has_no_account_gets_a_temporary_user(client: HubClient, hub: 
 
 
 @pytest.mark.parametrize(("caller", "username"), [(ADA, ""), (ADA, "ada"), (NAMING_KEY, "ada")])
-async def test_a_hub_users_launch_is_on_their_own_account_as_is_one_for_a_user_who_is_named(
+async def test_a_launch_uses_the_hub_users_own_account_or_the_named_users(
     client: HubClient, hub: FakeHub, caller: Caller, username: str
 ) -> None:
     hub.create_user("ada")
@@ -57,7 +59,7 @@ async def test_a_hub_users_launch_is_on_their_own_account_as_is_one_for_a_user_w
 
 
 @pytest.mark.parametrize("caller", [ANYBODY, KEY, ADA, Caller(kind="hub", key="root", is_admin=True)])
-async def test_only_who_may_name_users_names_one(client: HubClient, hub: FakeHub, caller: Caller) -> None:
+async def test_only_callers_who_may_name_users_can_do_so(client: HubClient, hub: FakeHub, caller: Caller) -> None:
     hub.create_user("bob")
 
     with pytest.raises(AccessDenied):
@@ -67,7 +69,7 @@ async def test_only_who_may_name_users_names_one(client: HubClient, hub: FakeHub
 
 
 @pytest.mark.parametrize("username", ["..", ".", "a/b", "a\nb", "x" * 600])
-async def test_a_name_that_would_lead_elsewhere_is_never_asked_about(
+async def test_a_name_that_would_change_the_api_path_is_never_sent_to_the_hub(
     client: HubClient, hub: FakeHub, username: str
 ) -> None:
     with pytest.raises(InvalidRequest, match="username"):
@@ -77,26 +79,28 @@ async def test_a_name_that_would_lead_elsewhere_is_never_asked_about(
 
 
 @pytest.mark.parametrize("name", [".", ".."])
-async def test_a_hub_user_whose_name_leads_elsewhere_is_refused(client: HubClient, hub: FakeHub, name: str) -> None:
+async def test_a_hub_user_whose_name_would_change_the_api_path_is_refused(
+    client: HubClient, hub: FakeHub, name: str
+) -> None:
     with pytest.raises(AccessDenied, match="cannot address"):
         await accounts(client, hub).first_attempt(ID, request(), Caller(kind="hub", key=name))
 
     assert hub.requests == []
 
 
-async def test_a_user_whom_the_hub_does_not_have_is_refused_and_not_made(client: HubClient, hub: FakeHub) -> None:
+async def test_an_unknown_user_is_refused_and_not_created(client: HubClient, hub: FakeHub) -> None:
     with pytest.raises(InvalidRequest, match="no such user"):
         await accounts(client, hub).first_attempt(ID, request("nobody"), NAMING_KEY)
 
     assert hub.users == {}
 
 
-async def test_where_no_temporary_users_are_made_a_key_has_to_name_one(client: HubClient, hub: FakeHub) -> None:
+async def test_without_temporary_users_an_api_key_must_name_a_user(client: HubClient, hub: FakeHub) -> None:
     with pytest.raises(InvalidRequest, match="creates no temporary users"):
         await accounts(client, hub, create_user=False).first_attempt(ID, request(), NAMING_KEY)
 
 
-async def test_with_named_servers_each_launch_gets_a_name_that_the_hub_takes(client: HubClient, hub: FakeHub) -> None:
+async def test_with_named_servers_each_launch_gets_a_valid_server_name(client: HubClient, hub: FakeHub) -> None:
     hub.create_user("ada")
 
     chosen = await accounts(client, hub, named=True).first_attempt(ID, request(), ADA)
@@ -107,7 +111,7 @@ async def test_with_named_servers_each_launch_gets_a_name_that_the_hub_takes(cli
 
 
 @pytest.mark.parametrize("name", ["A", "a_b", "a--b", "-a", "a-", "1a", "a b", "a/b", "..", "é", "a" * 31, "a\n"])
-async def test_a_name_by_no_hubs_rule_is_refused(client: HubClient, hub: FakeHub, name: str) -> None:
+async def test_an_invalid_server_name_is_refused(client: HubClient, hub: FakeHub, name: str) -> None:
     hub.create_user("ada")
 
     with pytest.raises(InvalidRequest, match="server_name"):
@@ -115,7 +119,7 @@ async def test_a_name_by_no_hubs_rule_is_refused(client: HubClient, hub: FakeHub
 
 
 @pytest.mark.parametrize(("caller", "named"), [(ADA, False), (ANYBODY, True), (KEY, True)])
-async def test_a_server_name_is_taken_only_for_an_account_with_named_servers(
+async def test_a_server_name_is_accepted_only_for_an_account_with_named_servers(
     client: HubClient, hub: FakeHub, caller: Caller, named: bool
 ) -> None:
     hub.create_user("ada")
@@ -144,7 +148,7 @@ async def _server(hub: FakeHub, client: HubClient, name: str, *, stopped: bool =
         ([], [""], False, 0, "", None),
     ],
 )
-async def test_there_is_room_for_one_default_server_and_for_named_ones_up_to_the_limit(
+async def test_a_user_may_have_one_default_server_and_named_ones_up_to_the_limit(
     client: HubClient,
     hub: FakeHub,
     running: list[str],

@@ -55,7 +55,7 @@ async def test_a_plain_function_that_returns_an_awaitable_is_awaited() -> None:
 
 
 @pytest.mark.parametrize("word", ["log_message", "detail", "reason"])
-async def test_an_error_with_a_status_code_refuses_with_it_and_its_words(word: str) -> None:
+async def test_an_error_with_a_status_code_refuses_with_that_status_and_its_text(word: str) -> None:
     def refuse(*_: object) -> None:
         raise Refusal(429, **{word: "come back\nlater"})
 
@@ -65,7 +65,7 @@ async def test_an_error_with_a_status_code_refuses_with_it_and_its_words(word: s
     assert refusal.value.status_code == 429
 
 
-async def test_a_refusal_without_words_is_given_some() -> None:
+async def test_a_refusal_without_a_text_gets_a_default_one() -> None:
     def refuse(*_: object) -> None:
         raise Refusal(403)
 
@@ -73,7 +73,9 @@ async def test_a_refusal_without_words_is_given_some() -> None:
         await check(refuse)
 
 
-async def test_any_other_error_is_a_broken_hook_and_its_words_stay_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_any_other_error_means_a_failed_hook_and_its_text_is_only_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("hunter2")
 
@@ -84,7 +86,7 @@ async def test_any_other_error_is_a_broken_hook_and_its_words_stay_in_the_log(ca
     assert "hunter2" in caplog.text
 
 
-async def test_a_hook_that_takes_too_long_is_given_up() -> None:
+async def test_a_hook_that_takes_too_long_fails() -> None:
 
     async def hang(*_: object) -> None:
         await asyncio.Event().wait()
@@ -105,7 +107,7 @@ async def test_a_hook_that_takes_too_long_is_given_up() -> None:
         (HTTPError(451, reason="Not Today"), "Not Today"),
     ],
 )
-async def test_the_words_of_tornados_error_are_filled_in(error: HTTPError, words: str) -> None:
+async def test_the_text_of_tornados_error_is_formatted(error: HTTPError, words: str) -> None:
     def refuse(*_: object) -> None:
         raise error
 
@@ -115,7 +117,7 @@ async def test_the_words_of_tornados_error_are_filled_in(error: HTTPError, words
     assert (refusal.value.status_code, str(refusal.value)) == (451, words)
 
 
-async def test_hooks_that_hang_take_no_thread_that_others_need() -> None:
+async def test_hooks_that_hang_use_only_their_own_threads() -> None:
     let_go = threading.Event()
     hanging = PreLaunchHook(lambda *_: let_go.wait(60), "the launcher", timeout_s=0.3, threads_max=40)
 
@@ -136,7 +138,7 @@ async def test_hooks_that_hang_take_no_thread_that_others_need() -> None:
     await hanging.check(*ARGUMENTS)
 
 
-async def test_threads_that_cannot_be_started_leave_room_for_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_thread_that_cannot_be_started_does_not_block_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
     class NoThread(threading.Thread):
         def start(self) -> None:
             raise RuntimeError("can't start new thread")

@@ -1,4 +1,4 @@
-"""By what a request that is sent again is known."""
+"""The digests by which a repeated request is recognized."""
 
 from hublaunch.launch.acceptance.idempotency import idempotency_key
 from hublaunch.launch.model import Caller, LaunchRequest
@@ -6,7 +6,7 @@ from hublaunch.launch.model import Caller, LaunchRequest
 CALLER = Caller(kind="key", key="ci")
 
 
-def test_the_digest_of_a_request_stays_what_earlier_releases_have_stored() -> None:
+def test_the_digest_of_a_request_matches_digests_stored_by_earlier_releases() -> None:
     key = idempotency_key("k", CALLER, LaunchRequest(image="a/b"))
 
     assert key.request == "bd121a8aa819d43d3d4734dc7384b922e74524f055596340ec918441e50e480d"

@@ -1,4 +1,4 @@
-"""Launches that follow each other, or meet, on one existing account."""
+"""Consecutive and concurrent launches on one existing account."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -33,7 +33,7 @@ async def ready(core: Launching, caller: Caller = ALICE, *, username: str = "") 
     return launch
 
 
-async def test_of_two_that_ask_at_once_for_one_server_one_is_accepted(
+async def test_of_concurrent_launches_of_one_server_one_is_accepted(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.create_user("alice")
@@ -48,13 +48,13 @@ async def test_of_two_that_ask_at_once_for_one_server_one_is_accepted(
 
         refused = [
             one for one in told if isinstance(one, (AlreadyLaunching, ServerAlreadyRunning))
-        ]  # as who was sooner
+        ]  # whichever came first
         assert [type(one) for one in told].count(Launch) == 1
         assert len(refused) == 3
         await hub.until(lambda: len(hub.asked("start_server")) == 1)
 
 
-async def test_launches_of_different_servers_of_one_user_go_on_beside_each_other(
+async def test_launches_of_different_servers_of_one_user_run_concurrently(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.create_user("alice")
@@ -64,7 +64,7 @@ async def test_launches_of_different_servers_of_one_user_go_on_beside_each_other
         await hub.until(lambda: hub.count("server_ready") == 3)
 
 
-async def test_a_launch_whose_server_is_gone_is_stopped_when_the_next_one_takes_its_place(
+async def test_a_launch_whose_server_is_gone_is_stopped_when_another_replaces_it(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.create_user("alice")
@@ -81,7 +81,7 @@ async def test_a_launch_whose_server_is_gone_is_stopped_when_the_next_one_takes_
         assert hub.active_servers == {("alice", "")}
 
 
-async def test_a_restart_cleans_up_nothing_for_a_launch_whose_place_was_taken(
+async def test_a_restart_cleans_up_nothing_for_a_replaced_launch(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.create_user("alice")

@@ -1,4 +1,4 @@
-"""Places of a quota that servers hold which are gone: found by who needs them, at a bounded cost to the Hub."""
+"""QuotaReclaim: launches whose servers are gone free a quota when it is needed, with few requests to the Hub."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -48,10 +48,10 @@ async def many(core: Launching, caller: Caller, number: int) -> list[Launch | Ba
 
 
 @pytest.mark.parametrize("gone", [1, 2, 3])
-async def test_of_many_that_ask_at_once_as_many_are_accepted_as_places_are_free(
+async def test_of_many_concurrent_requests_as_many_are_accepted_as_the_quota_allows(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore, gone: int
 ) -> None:
-    """Two who find the same stopped server used to make one place of two."""
+    """Two requests that found the same stopped server once freed only one place."""
     async with launching(hub, client, store) as core:
         launches = await three_ready(core, KEY)
         await stop(hub, *launches[:gone])
@@ -63,7 +63,7 @@ async def test_of_many_that_ask_at_once_as_many_are_accepted_as_places_are_free(
 
 
 @pytest.mark.parametrize("limits", WIDE.values(), ids=WIDE)
-async def test_also_where_they_are_somebody_else_s(
+async def test_servers_of_other_callers_that_are_gone_free_a_shared_quota_too(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore, limits: QuotaRules
 ) -> None:
     async with launching(hub, client, store, limits=limits) as core:
@@ -79,7 +79,7 @@ async def test_also_where_they_are_somebody_else_s(
         ]
 
 
-async def test_however_many_are_refused_the_hub_is_asked_about_each_server_a_few_times(
+async def test_however_many_requests_are_refused_the_hub_is_asked_about_each_server_a_few_times(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     async with launching(hub, client, store) as core:
@@ -92,7 +92,7 @@ async def test_however_many_are_refused_the_hub_is_asked_about_each_server_a_few
         assert len(hub.asked("get_user")) - before <= 2 * 3
 
 
-async def test_servers_of_others_are_looked_up_once_in_a_while(
+async def test_servers_of_other_callers_are_checked_once_in_a_while(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     async with launching(hub, client, store, limits=WIDE["total"]) as core:
@@ -106,7 +106,9 @@ async def test_servers_of_others_are_looked_up_once_in_a_while(
         assert len(hub.asked("get_user")) - before == 3
 
 
-async def test_one_s_own_are_looked_up_each_time(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+async def test_a_callers_own_servers_are_checked_each_time(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
     async with launching(hub, client, store) as core:
         launches = await three_ready(core, KEY)
         with pytest.raises(QuotaReached):
@@ -116,7 +118,7 @@ async def test_one_s_own_are_looked_up_each_time(hub: FakeHub, client: HubClient
         await core.service.start(REQUEST, KEY)
 
 
-async def test_while_the_hub_cannot_say_a_quota_of_everybody_s_is_used_up_and_one_s_own_is_not_known(
+async def test_without_the_hub_a_shared_quota_is_used_up_and_a_callers_own_is_an_error(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     async with launching(hub, client, store, limits=WIDE["total"]) as core:
@@ -131,7 +133,7 @@ async def test_while_the_hub_cannot_say_a_quota_of_everybody_s_is_used_up_and_on
         assert len(await store.log.launches(LaunchFilter(), limit=9)) == 3
 
 
-async def test_who_gives_up_while_the_hub_is_asked_leaves_the_question_to_the_next(
+async def test_a_cancelled_request_leaves_the_search_to_the_next_one(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     async with launching(hub, client, store) as core:
@@ -149,7 +151,7 @@ async def test_who_gives_up_while_the_hub_is_asked_leaves_the_question_to_the_ne
         assert (await third).status is Status.WAITING
 
 
-async def test_a_place_that_another_process_has_found_is_taken_without_finding_one_more(
+async def test_what_another_process_has_freed_is_used_without_another_search(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     async with launching(hub, client, store) as core:

@@ -1,4 +1,4 @@
-"""Which limits a request falls under, and what is remembered of it in memory."""
+"""The limits that apply to a request, and what is counted in memory."""
 
 import tracemalloc
 
@@ -24,7 +24,7 @@ def counts(clock: Clock) -> MemoryRateCounts:
 
 
 def limiter(counts: MemoryRateCounts, **changed: object) -> RateLimiter:
-    """Two launches of a caller, three from an address, two wrong credentials."""
+    """Allow two launches of a caller, three from an address, and two wrong credentials."""
     rates = {"caller": Rate(2, 60), "address": Rate(3, 60), "credentials": Rate(2, 60), "own": {}}
     return RateLimiter(counts, Rates(**{**rates, **changed}))  # type: ignore[arg-type]
 
@@ -33,13 +33,13 @@ async def allowed(limits: RateLimiter, *requests: tuple[Caller, str]) -> list[bo
     return [(await limits.launch(caller, address)).allowed for caller, address in requests]
 
 
-async def test_a_caller_is_counted_wherever_they_are(counts: MemoryRateCounts) -> None:
+async def test_a_caller_is_counted_over_all_addresses(counts: MemoryRateCounts) -> None:
     answers = await allowed(limiter(counts), (ADA, HERE), (ADA, THERE), (ADA, HERE), (KEY, HERE))
 
     assert answers == [True, True, False, True]
 
 
-async def test_an_address_is_counted_whoever_calls_from_it(counts: MemoryRateCounts) -> None:
+async def test_an_address_is_counted_over_all_callers(counts: MemoryRateCounts) -> None:
     answers = await allowed(limiter(counts), (ADA, HERE), (KEY, HERE), (ANYBODY, HERE), (ANYBODY, HERE), (KEY, THERE))
 
     assert answers == [True, True, True, False, True]
@@ -53,7 +53,7 @@ async def test_an_ipv6_network_of_64_bits_is_one_address(counts: MemoryRateCount
     assert answers == [True, True, True, False, True]
 
 
-async def test_a_wider_ipv6_network_is_limited_as_a_few_addresses_are(counts: MemoryRateCounts) -> None:
+async def test_a_wider_ipv6_network_has_the_limit_of_a_few_addresses(counts: MemoryRateCounts) -> None:
     limits = limiter(counts)
 
     spread = [(await limits.launch(ANYBODY, f"2001:db8:1:{n:x}00::1")) for n in range(13)]
@@ -83,7 +83,7 @@ async def test_callers_and_addresses_may_have_limits_of_their_own(counts: Memory
     assert answers == [True, False] + [True] * 9
 
 
-async def test_without_a_rate_nothing_is_limited_and_nothing_told(counts: MemoryRateCounts) -> None:
+async def test_without_rates_nothing_is_limited_or_reported(counts: MemoryRateCounts) -> None:
     limits = limiter(counts, caller=None, address=None, credentials=None)
     await limits.count_wrong_credentials(HERE)
 
@@ -93,7 +93,7 @@ async def test_without_a_rate_nothing_is_limited_and_nothing_told(counts: Memory
     assert (await limits.credentials(HERE)).allowed
 
 
-async def test_wrong_credentials_are_counted_by_address_and_beside_launches(
+async def test_wrong_credentials_are_counted_by_address_and_apart_from_launches(
     counts: MemoryRateCounts, clock: Clock
 ) -> None:
     limits = limiter(counts)
@@ -107,7 +107,7 @@ async def test_wrong_credentials_are_counted_by_address_and_beside_launches(
     assert (await limits.credentials(HERE)).allowed
 
 
-async def test_what_is_free_again_is_forgotten(counts: MemoryRateCounts, clock: Clock) -> None:
+async def test_unused_limits_are_forgotten(counts: MemoryRateCounts, clock: Clock) -> None:
     await allowed(limiter(counts), (ANYBODY, HERE))
     clock.now += 10
     await allowed(limiter(counts), (ANYBODY, THERE))
@@ -118,7 +118,7 @@ async def test_what_is_free_again_is_forgotten(counts: MemoryRateCounts, clock: 
     assert list(counts._free_at) == [f"address address:{THERE}"]
 
 
-async def test_however_many_addresses_there_are_memory_is_bounded_and_the_latest_are_remembered(
+async def test_memory_is_bounded_and_keeps_the_latest_addresses(
     counts: MemoryRateCounts,
 ) -> None:
     limits = limiter(counts)
@@ -130,13 +130,13 @@ async def test_however_many_addresses_there_are_memory_is_bounded_and_the_latest
     assert await allowed(limits, (ANYBODY, HERE), (ANYBODY, "2001:db8:1f3::1")) == [True, False]
 
 
-async def test_a_caller_at_ever_new_addresses_is_not_forgotten_for_them(counts: MemoryRateCounts) -> None:
+async def test_a_caller_who_keeps_changing_addresses_is_not_forgotten(counts: MemoryRateCounts) -> None:
     answers = await allowed(limiter(counts), *[(ADA, f"2001:db8:{n:x}::1") for n in range(500)])
 
     assert answers == [True, True] + [False] * 498
 
 
-async def test_what_is_remembered_of_an_address_is_small(clock: Clock) -> None:
+async def test_an_address_takes_little_memory(clock: Clock) -> None:
     addresses, rate = 5000, Rate(1, 60)
     tracemalloc.start()
     counts = MemoryRateCounts(clock)

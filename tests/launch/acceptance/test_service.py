@@ -1,4 +1,4 @@
-"""LaunchService where its tasks meet."""
+"""LaunchService when a request and a launch's task meet."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ CALLER = Caller(kind="anonymous", key="127.0.0.1")
 
 
 class GatedLog(SqlLog):
-    """Answers for `ready`, which is stored, only once the gate is open."""
+    """Returns from storing `ready` only once the gate is open."""
 
     gate: asyncio.Event
     ready_stored: asyncio.Event
@@ -33,7 +33,7 @@ class GatedLog(SqlLog):
 
 
 class GatedOwnership(SqlOwnership):
-    """Answers for a cancellation, which is stored, only once the gate is open."""
+    """Returns from storing a cancellation only once the gate is open."""
 
     gate: asyncio.Event
     cancel_stored: asyncio.Event
@@ -56,7 +56,7 @@ class GatedStore(SqlLaunchStore):
         ownership.gate, ownership.cancel_stored = self.gate, self.cancel_stored
 
 
-async def test_a_cancellation_that_meets_the_very_end_of_the_launch_is_carried_out(
+async def test_a_cancellation_at_the_very_end_of_a_launch_is_carried_out(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     async with (
@@ -78,9 +78,7 @@ async def test_a_cancellation_that_meets_the_very_end_of_the_launch_is_carried_o
         assert (await core.service.get(launch.id)).status is Status.STOPPED
 
 
-async def test_progress_that_is_stored_while_a_cancellation_is_under_way_does_not_fall_with_it(
-    hub: FakeHub, client: HubClient, tmp_path: Path
-) -> None:
+async def test_progress_stored_during_a_cancellation_stays(hub: FakeHub, client: HubClient, tmp_path: Path) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     hub.fail_on("stop_server", how="hang", hangs_s=0.05)
     async with (
@@ -101,7 +99,7 @@ async def test_progress_that_is_stored_while_a_cancellation_is_under_way_does_no
         assert (last.phase, last.progress) == (Status.CANCELLED, 70)
 
 
-async def test_what_a_caller_may_launch_depends_on_their_key_and_their_groups(
+async def test_the_images_a_caller_may_launch_depend_on_their_key_and_groups(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     policy = Policy(["python"], group_allowed_images={"gpu": ["quay.io/gpu/*"]})
@@ -125,7 +123,7 @@ async def test_what_a_caller_may_launch_depends_on_their_key_and_their_groups(
 async def test_a_ready_launch_that_is_cancelled_is_cleaned_up_once(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
-    """Twice would stop the server that its user has started since, on an account of their own."""
+    """A second clean-up would stop a server that the user has started since, on their own account."""
     hub.create_user("ada")
     async with (
         GatedStore(tmp_path / "launches.sqlite") as store,
@@ -144,10 +142,10 @@ async def test_a_ready_launch_that_is_cancelled_is_cleaned_up_once(
         assert len(hub.asked("stop_server")) == 1
 
 
-async def test_a_user_who_is_made_after_the_cancellation_is_deleted_too(
+async def test_a_user_created_after_the_cancellation_is_deleted_too(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
-    """The request was on its way when it was broken off, and something between here and the Hub held it back."""
+    """The request to create the user was cancelled while a proxy in front of the Hub held it back."""
     hub.fail_on("create_user", how="hang")
     async with (
         GatedStore(tmp_path / "launches.sqlite") as store,

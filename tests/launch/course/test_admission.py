@@ -116,7 +116,7 @@ async def test_who_waits_for_too_long_is_told_so(hub: FakeHub, client: HubClient
     async with launching(hub, client, store, max_concurrent_spawns=1, max_wait_s=0.3) as core:
         _, waiting = await start(core, ADA, ADA)
 
-        while (failed := await core.service.get(waiting.id)).is_under_way:
+        while (failed := await core.service.get(waiting.id)).is_in_progress:
             pass
 
         assert failed.last_event.problem is not None

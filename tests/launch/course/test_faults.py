@@ -76,7 +76,7 @@ async def test_a_launch_goes_on_when_the_database_did_not_answer(
     async with launching(hub, client, store) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         core.leases.wake()
-        while (current := await core.service.get(launch.id)).is_under_way:
+        while (current := await core.service.get(launch.id)).is_in_progress:
             pass
         await core.idle()
 
@@ -109,7 +109,7 @@ async def test_a_launch_goes_on_when_the_database_did_not_answer_as_it_was_put_b
     async with launching(hub, client, store) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         core.leases.wake()
-        while (current := await core.service.get(launch.id)).is_under_way:
+        while (current := await core.service.get(launch.id)).is_in_progress:
             pass
 
         assert current.status is Status.READY
@@ -140,7 +140,7 @@ async def test_a_launch_that_is_taken_over_ends_also_when_the_hub(
     hub.fail_on("get_user", status=status, times=math.inf)
     hub.fail_on("stop_server", status=status, times=math.inf)
     async with launching(hub, client, store) as core:
-        while (current := await core.service.get(launch.id)).is_under_way:
+        while (current := await core.service.get(launch.id)).is_in_progress:
             pass
 
         assert current.status is Status.FAILED
@@ -158,7 +158,7 @@ async def test_a_spawn_that_failed_while_nobody_followed_it_is_told_with_its_cau
         await hub.until(lambda: hub.active_servers)
     await hub.until(lambda: hub.count("spawn_failed"))
     async with launching(hub, client, store, attempts_max=4) as core:
-        while (current := await core.service.get(launch.id)).is_under_way:
+        while (current := await core.service.get(launch.id)).is_in_progress:
             pass
         failures = (await store.queue.capacity(guard=Guard(mode="normal", failure_limit=4), most=50)).failures
 
@@ -229,7 +229,7 @@ async def test_a_server_that_has_yet_to_be_cleaned_up_is_not_launched_anew(
         await hub.until(lambda: hub.active_servers)
         hub.fail_on("get_user", how="hang", hangs_s=3)
         hub.fail_spawn("ada", "boom")
-        while (await core.service.get(launch.id)).is_under_way:
+        while (await core.service.get(launch.id)).is_in_progress:
             pass
 
         with pytest.raises(AlreadyLaunching):
@@ -249,7 +249,7 @@ async def test_a_launch_that_nobody_has_begun_begins_with_its_first_attempt(
 
     async with launching(hub, client, store) as core:
         core.leases.wake()
-        while (current := await core.service.get(launch.id)).is_under_way:
+        while (current := await core.service.get(launch.id)).is_in_progress:
             pass
 
         assert (current.status, current.attempt.number) == (Status.READY, 1)
@@ -281,7 +281,7 @@ async def test_a_clean_up_that_the_hub_does_not_answer_leaves_the_launch_no_more
         launch = await core.service.start(REQUEST, ANYBODY)
         await hub.until(lambda: hub.asked("start_server"))
         await hub.kill()
-        while (current := await core.service.get(launch.id)).is_under_way:
+        while (current := await core.service.get(launch.id)).is_in_progress:
             pass
 
         assert current.status is Status.FAILED

@@ -331,7 +331,7 @@ async def test_a_launch_whose_start_is_refused_leaves_the_users_server_alone(
     await hub.start_server("ada", "", OPTIONS)
     hub.fail_on("start_server", times=math.inf, **REFUSALS[by])
     async with launching(hub, client, store) as core:
-        while (current := await core.service.get(launch.id)).is_under_way:
+        while (current := await core.service.get(launch.id)).is_in_progress:
             pass
         await core.idle()
 

@@ -1,4 +1,4 @@
-"""Repositories as BinderHub's addresses name them."""
+"""Repositories as BinderHub's URLs name them."""
 
 import pytest
 from hypothesis import given
@@ -90,7 +90,7 @@ def test_each_provider_names_its_content_as_binderhub_does(written: str, source:
         *("gl/group%2Frepo", "git/https%3A%2F%2Fgit.example.org", "hydroshare/123"),
     ],
 )
-def test_a_spec_that_is_not_written_as_its_provider_has_them_is_refused(written: str) -> None:
+def test_a_spec_without_its_providers_form_is_refused(written: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         BinderSpec.parse(written).source()
 
@@ -99,7 +99,7 @@ def test_a_spec_that_is_not_written_as_its_provider_has_them_is_refused(written:
 
 
 @given(st.sampled_from(sorted(PROVIDERS)), st.text())
-def test_no_text_breaks_it(provider: str, rest: str) -> None:
+def test_any_text_is_either_a_spec_or_refused(provider: str, rest: str) -> None:
     try:
         source = BinderSpec.parse(f"{provider}/{rest}").source()
     except InvalidRequest:

@@ -1,4 +1,4 @@
-"""Every address that a launch carries passes the policy of repositories, wherever it is and however it is written."""
+"""Every address in a request must pass the rules for repositories, wherever it is and however it is written."""
 
 import json
 import time
@@ -116,7 +116,7 @@ def test_no_address_evades_a_permission_of_one_repository(fields: dict[str, Any]
         check(Policy(["*"], allowed_repos=["github.com/course/x"]), fields)
 
 
-def test_what_only_begins_like_the_repository_is_not_below_it() -> None:
+def test_a_name_that_only_starts_like_the_repository_is_not_below_it() -> None:
     with pytest.raises(RepoNotAllowed):
         check(
             Policy(["*"], allowed_repos=["github.com/course/x"]),
@@ -135,11 +135,11 @@ def test_no_address_evades_a_ban(fields: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("fields", HARMLESS, ids=lambda fields: json.dumps(fields)[:120])
-def test_what_stays_within_the_policy_is_launched(fields: dict[str, Any]) -> None:
+def test_allowed_addresses_are_launched(fields: dict[str, Any]) -> None:
     check(Policy(["*"], allowed_repos=["github.com/course/*"], banned_repos=["*/*evil*"]), fields)
 
 
-def test_what_an_image_is_mapped_to_passes_a_permission_of_its_repository_alone() -> None:
+def test_a_mapped_binder_repository_passes_a_permission_for_it_alone() -> None:
     fields = {
         "extra_args": {
             "binder_ref_url": f"{REPO}/tree/main",
@@ -151,7 +151,7 @@ def test_what_an_image_is_mapped_to_passes_a_permission_of_its_repository_alone(
     check(Policy(["*"], allowed_repos=["github.com/course/x"]), fields)
 
 
-def test_without_a_policy_of_repositories_any_address_may_be_carried() -> None:
+def test_without_rules_for_repositories_every_address_is_allowed() -> None:
     check(Policy(["*"]), {"path": f"git-pull?repo={EVIL}", "extra_args": {"binder_ref_url": EVIL}})
 
 
@@ -168,7 +168,7 @@ def test_without_a_policy_of_repositories_any_address_may_be_carried() -> None:
     ],
     ids=range(7),
 )
-def test_no_text_takes_long(fields: dict[str, Any]) -> None:
+def test_every_text_is_checked_quickly(fields: dict[str, Any]) -> None:
     began = time.process_time()
 
     with suppress(RepoNotAllowed):

@@ -1,4 +1,4 @@
-"""Why a spawn failed: what is really said, in `spawner_words.txt`, and the cause that it gives."""
+"""Why a spawn failed: the real messages in `spawner_words.txt`, and the cause of each."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ EXITED = "Back-off restarting failed container"
 
 
 def words(kind: str) -> list[tuple[str, str]]:
-    """The `failed` or `told` messages of the file, each with its code."""
+    """Return the file's `failed` or `told` messages, each with its code."""
     code, found = "", []
     for line in Path(__file__).with_name("spawner_words.txt").read_text().splitlines():
         if line.startswith("["):
@@ -41,25 +41,25 @@ def words(kind: str) -> list[tuple[str, str]]:
 
 
 def event(message: str) -> str:
-    """An event of Kubernetes as KubeSpawner tells it."""
+    """Return a Kubernetes event as KubeSpawner words it."""
     return f"2026-01-31T10:20:30.123456Z [Warning] {message}"
 
 
 @pytest.mark.parametrize(("failed", "code"), words("failed"))
-def test_the_words_of_a_failure_give_its_cause(failed: str, code: str) -> None:
+def test_a_failure_message_gives_its_cause(failed: str, code: str) -> None:
     assert cause_of(failed, []).code == code
 
 
 @pytest.mark.parametrize("failed", ["Spawn failed: ", "Spawn failed: Timeout", "Spawn failed", NEVER_STARTED])
 @pytest.mark.parametrize(("told", "code"), [(told, code) for told, code in words("told") if code != "start_timeout"])
-def test_what_was_told_before_explains_a_failure_that_gives_no_reason(failed: str, told: str, code: str) -> None:
+def test_earlier_messages_explain_a_failure_without_a_reason(failed: str, told: str, code: str) -> None:
     cause = cause_of(failed, ["Server requested", event(told)])
 
     assert (cause.code, str(cause)) == (code, told)
 
 
 @pytest.mark.parametrize("told", [told for told, code in words("told") if code == "start_timeout"])
-def test_what_explains_nothing_leaves_a_timeout_a_timeout(told: str) -> None:
+def test_messages_that_explain_nothing_leave_it_a_timeout(told: str) -> None:
     assert cause_of(NEVER_STARTED, [event(told)]).code == "start_timeout"
 
 
@@ -76,7 +76,7 @@ def test_what_explains_nothing_leaves_a_timeout_a_timeout(told: str) -> None:
         ([STARTED, EXITED, STARTED], EXITED),
     ],
 )
-def test_of_several_troubles_the_one_that_tells_most_is_told(told: list[str], said: str) -> None:
+def test_of_several_problems_the_most_specific_is_reported(told: list[str], said: str) -> None:
     assert str(cause_of(NEVER_STARTED, [event(message) for message in told])) == said
 
 
@@ -93,16 +93,16 @@ def test_of_several_troubles_the_one_that_tells_most_is_told(told: list[str], sa
         [NO_MEMORY, STARTED, PULLING],
     ],
 )
-def test_trouble_that_was_overcome_explains_nothing(told: list[str]) -> None:
+def test_problems_that_were_overcome_are_ignored(told: list[str]) -> None:
     assert cause_of(NEVER_STARTED, [event(message) for message in told]).code == "start_timeout"
 
 
 @pytest.mark.parametrize("at", ["2019-08-16 11:44:01+00:00", "2022-04-06T16:14:08Z", "None"])
-def test_a_server_that_ends_again_and_again_is_not_merely_silent(at: str) -> None:
+def test_a_server_that_keeps_exiting_is_not_just_silent(at: str) -> None:
     assert cause_of(SILENT, [f"{at} [Normal] {STARTED}", f"{at} [Warning] {EXITED}"]).code == "server_exited"
 
 
-def test_a_failure_that_gives_a_reason_is_not_explained_by_what_was_told_before() -> None:
+def test_a_failure_with_a_reason_is_not_explained_by_earlier_messages() -> None:
     cause = cause_of("Spawn failed: boom", [event(NOT_FOUND)])
 
     assert (type(cause), str(cause)) == (SpawnFailed, "boom")
@@ -122,7 +122,7 @@ def test_a_failure_that_gives_a_reason_is_not_explained_by_what_was_told_before(
         ),
     ],
 )
-def test_a_failure_without_words_is_a_timeout_only_if_as_much_time_has_passed(
+def test_a_failure_without_a_reason_is_a_timeout_only_after_enough_time(
     failed: str, after_s: float | None, code: str, sentence: str
 ) -> None:
     cause = cause_of(failed, [], after_s=after_s)
@@ -136,11 +136,11 @@ def test_the_one_word_timeout_is_a_timeout() -> None:
     assert (cause.code, str(cause)) == ("start_timeout", "The server did not start in the time that JupyterHub allows.")
 
 
-def test_a_failure_without_words_is_told_with_the_last_warning() -> None:
+def test_a_failure_without_a_reason_shows_the_last_warning() -> None:
     assert str(cause_of("Spawn failed: ", [event("no sandbox")])).endswith("The last warning before: no sandbox")
 
 
-def test_a_warning_that_is_not_understood_is_told_with_the_timeout() -> None:
+def test_an_unknown_warning_is_shown_with_the_timeout() -> None:
     told = [event("no sandbox"), event("no network"), f"2026-01-31T10:20:30Z [Normal] {STARTED}", "Have patience"]
 
     assert str(cause_of(NEVER_STARTED, told)) == (
@@ -155,7 +155,7 @@ def test_a_refusal_reads_as_the_hubs_own_answer_to_the_start() -> None:
     assert str(cause) == "JupyterHub refused to start the server (403): no quota (2 of 2) for you"
 
 
-def test_of_an_answer_of_kubernetes_its_own_message_is_told() -> None:
+def test_only_the_message_of_a_kubernetes_answer_is_shown() -> None:
     message = 'pods "jupyter-ada" is forbidden: exceeded quota: hub, requested: pods=1, used: pods=9, limited: pods=9'
     body = json.dumps({"kind": "Status", "message": message, "code": 403})
 
@@ -163,13 +163,13 @@ def test_of_an_answer_of_kubernetes_its_own_message_is_told() -> None:
 
 
 @pytest.mark.parametrize("body", [r'{"message": "\x41"}', '{"message": "cut of', '{"code": 403}', "", "[]"])
-def test_an_answer_of_kubernetes_that_cannot_be_read_is_told_as_it_came(body: str) -> None:
+def test_an_unreadable_kubernetes_answer_is_shown_as_it_is(body: str) -> None:
     failed = f"(403)\nReason: Forbidden\nHTTP response body: {body}"
 
     assert str(cause_of(f"Spawn failed: {failed}", [])) == " ".join(failed.split())
 
 
-def test_the_words_of_a_spawner_are_cleaned() -> None:
+def test_a_spawners_message_is_cleaned() -> None:
     cause = cause_of("Spawn failed: cannot clone\nhttps://ada:secret@example.org/?token=secret \ud800", [])
 
     assert str(cause) == "cannot clone https://example.org/"
@@ -219,14 +219,14 @@ NAMES = st.one_of(
         ]
     ),
 )
-def test_no_name_of_an_image_or_a_repository_is_taken_for_a_cause(name: str, sentence: str) -> None:
+def test_no_image_or_repository_name_is_mistaken_for_a_cause(name: str, sentence: str) -> None:
     said = sentence.format(name)
 
     assert cause_of(f"Spawn failed: {said}", []).code == "spawn_failed"
     assert cause_of(NEVER_STARTED, [said, event(said)]).code == "start_timeout"
 
 
-def test_of_all_failures_of_a_spawn_only_a_lost_one_is_tried_again() -> None:
+def test_only_a_lost_spawn_is_retried() -> None:
     kinds: list[type[LaunchError]] = [SpawnLost, SpawnCancelled, SpawnTimedOut, SpawnFailed]
 
     assert [kind for kind in kinds + SpawnFailed.__subclasses__() if kind.retryable] == [SpawnLost]

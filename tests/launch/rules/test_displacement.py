@@ -1,4 +1,4 @@
-"""Who makes room in a full queue, as a pure rule."""
+"""Displacement: which caller makes room in a full queue."""
 
 from collections import Counter
 from itertools import pairwise
@@ -15,7 +15,7 @@ ADA, BOB, EVE = (caller_name("hub", name) for name in ("ada", "bob", "eve"))
 
 
 def address(network: int, *, of: str = "2001:db8:1") -> str:
-    """The name of an anonymous caller in the /64 of this number of a /48."""
+    """Return the name of an anonymous caller in the /64 with this number in a /48."""
     return caller_name("anonymous", f"{of}:{network:x}::7")
 
 
@@ -26,7 +26,7 @@ def test_the_caller_with_the_most_launches_makes_room() -> None:
 @pytest.mark.parametrize(
     ("has", "newcomer_has", "makes_room"), [(2, 0, True), (1, 0, False), (5, 3, True), (4, 3, False)]
 )
-def test_nobody_makes_room_for_a_caller_who_would_then_have_more(has: int, newcomer_has: int, makes_room: bool) -> None:
+def test_no_caller_makes_room_for_one_who_would_then_have_more(has: int, newcomer_has: int, makes_room: bool) -> None:
     crowd = Crowd({ADA: has, BOB: newcomer_has}, weight=equal)
 
     assert (crowd.makes_room_for(BOB) == ADA) == makes_room
@@ -36,7 +36,7 @@ def test_a_caller_makes_no_room_for_itself() -> None:
     assert Crowd({ADA: 100}, weight=equal).makes_room_for(ADA) is None
 
 
-def test_a_caller_of_twice_the_weight_may_have_twice_as_many() -> None:
+def test_a_caller_of_double_weight_may_have_twice_as_many_launches() -> None:
     crowd = Crowd({ADA: 10, BOB: 6}, weight=weight_of({ADA: 2.0}))
 
     assert crowd.makes_room_for(EVE) == BOB
@@ -61,13 +61,13 @@ def test_the_addresses_of_one_network_displace_others_only_up_to_the_share_of_fo
     assert displaced == {ADA: 30, BOB: 30, None: 40}  # 15, 15 and 60 are shares of 1, 1 and 4
 
 
-def test_callers_of_one_network_make_room_for_each_other_as_all_do() -> None:
+def test_callers_of_one_network_make_room_for_each_other() -> None:
     crowd = Crowd({address(0): 9, address(1): 1, ADA: 5}, weight=equal)
 
     assert crowd.makes_room_for(address(1)) == address(0)
 
 
-def test_wider_networks_of_ipv6_count_as_a_few_callers_and_of_ipv4_there_are_none() -> None:
+def test_only_ipv6_has_wider_networks_and_they_count_as_a_few_callers() -> None:
     groups = groups_of(caller_name("anonymous", "2001:db8:1:203::7"))
 
     assert [(group.name, group.share) for group in groups] == [
@@ -86,7 +86,7 @@ Weights = st.sampled_from([equal, weight_of({"hub:a*": 3.0, "anonymous:*": 0.3, 
 
 
 def shares(queue: Counter[str], weight: Weight) -> dict[str, float]:
-    """What each caller and each network has."""
+    """Return the share of each caller and each network."""
     found: dict[str, float] = {}
     for caller, number in queue.items():
         for group in groups_of(caller):
@@ -95,7 +95,7 @@ def shares(queue: Counter[str], weight: Weight) -> dict[str, float]:
 
 
 @given(Queues, st.sampled_from(CALLERS), Weights)
-def test_the_one_who_makes_room_had_more_in_some_group_than_the_newcomer_has_then_in_any(
+def test_the_displaced_caller_had_a_larger_share_than_the_newcomer_then_has(
     queue: dict[str, int], newcomer: str, weight: Weight
 ) -> None:
     chosen = Crowd(queue, weight=weight).makes_room_for(newcomer)
@@ -110,7 +110,7 @@ def test_the_one_who_makes_room_had_more_in_some_group_than_the_newcomer_has_the
 
 
 @given(Queues, st.lists(st.sampled_from(CALLERS), max_size=60), Weights)
-def test_displacing_ends_whoever_comes_again_and_again(
+def test_displacing_ends_however_often_callers_launch_again(
     queue: dict[str, int], comers: list[str], weight: Weight
 ) -> None:
     now, seen = Counter(queue), list[list[float]]()

@@ -1,4 +1,4 @@
-"""The Hub guard: what is let through to a Hub that exits after too many failed spawns in a row."""
+"""The Hub guard: which launches are admitted to a Hub that exits after too many failed spawns in a row."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -49,18 +49,18 @@ def images(count: int) -> list[str]:
     return [f"image-{n}" for n in range(count)]
 
 
-def test_of_an_image_that_is_not_proven_two_launches_are_at_the_hub_at_once() -> None:
+def test_an_unproven_image_has_two_launches_at_the_hub_at_once() -> None:
     assert taken(room(), ["a"] * 9) == 2
     assert taken(room(at_hub={"a": 1}), ["a"] * 9) == 1
 
 
-def test_of_all_that_are_not_proven_as_many_as_the_limit_and_one_more_for_each_success() -> None:
+def test_unproven_images_start_at_the_limit_and_gain_one_launch_per_success() -> None:
     assert taken(room(), images(99)) == 4
     assert taken(room(grown=7), images(99)) == 11
     assert taken(room(grown=700), images(99)) == 50
 
 
-def test_after_failures_in_a_row_only_as_many_as_can_all_fail() -> None:
+def test_after_failures_only_as_many_launches_go_as_can_all_fail() -> None:
     assert [taken(room(failures=n, grown=30), images(9)) for n in (1, 2)] == [3, 2]
 
 
@@ -69,7 +69,7 @@ def test_proven_images_are_not_bounded_by_the_window() -> None:
     assert taken(room(proven={"a"}, failures=2, at_hub={"a": 9}), [*["a"] * 5, "b", "c", "d"]) == 7
 
 
-def test_before_the_last_failure_only_proven_images_go_one_at_a_time() -> None:
+def test_one_failure_before_the_limit_only_proven_images_go_one_at_a_time() -> None:
     last = room(failures=3, proven={"a"})
 
     assert last.take("b") is False
@@ -77,7 +77,7 @@ def test_before_the_last_failure_only_proven_images_go_one_at_a_time() -> None:
     assert last.take("a") is False
 
 
-def test_a_hub_that_stands_a_single_failure_gets_one_new_image_at_a_time() -> None:
+def test_a_hub_that_tolerates_one_failure_gets_one_new_image_at_a_time() -> None:
     careful = Guard(mode="normal", failure_limit=1)
 
     assert taken(room(careful), images(9)) == 1
@@ -89,17 +89,17 @@ def test_at_the_limit_nothing_goes(failures: int) -> None:
     assert taken(room(failures=failures, proven={"a"}), ["a", "b"]) == 0
 
 
-def test_switched_off_everything_goes_that_there_is_room_for() -> None:
+def test_without_the_guard_only_the_number_of_launches_counts() -> None:
     assert taken(room(OFF, failures=9), ["a"] * 99) == 50
 
 
-def test_an_image_that_failed_once_goes_alone_and_after_that_not_at_all() -> None:
+def test_an_image_goes_alone_after_one_failure_and_not_at_all_after_two() -> None:
     assert taken(room(blamed=[failure("a")]), ["a", "a", "b"]) == 2
     assert taken(room(blamed=[failure("a")], at_hub={"a": 1}), ["a"]) == 0
     assert taken(room(blamed=[failure("a")] * 2, failing={"a"}, proven={"a"}), ["a", "b", "a", "c"]) == 2
 
 
-def test_an_image_whose_failures_are_not_enough_to_refuse_it_goes_alone() -> None:
+def test_an_image_with_too_few_failures_to_be_refused_goes_alone() -> None:
     assert taken(room(blamed=[failure("a")] * 5), ["a", "a", "b"]) == 2
 
 
@@ -117,7 +117,7 @@ def failure(image: str, minute: int = 0, *, caller: str = "anonymous:192.0.2.7",
         (f"quay.io/a/b:1@sha256:{'0' * 64}", f"quay.io/a/b@sha256:{'0' * 64}"),
     ],
 )
-def test_an_image_has_one_name_however_it_is_written(written: str, known: str) -> None:
+def test_all_spellings_of_an_image_have_one_name_for_the_guard(written: str, known: str) -> None:
     assert known_as(written) == known
 
 
@@ -128,7 +128,7 @@ def test_an_image_has_one_name_however_it_is_written(written: str, known: str) -
     st.integers(0, 6),
     st.integers(0, 50),
 )
-def test_strict_never_has_more_at_stake_than_the_hub_stands(
+def test_strict_mode_never_risks_more_failures_than_the_hub_tolerates(
     waiting: list[str], at_hub: dict[str, int], proven: set[str], failures: int, grown: int
 ) -> None:
     strict = room(STRICT, at_hub=at_hub, proven=proven, failures=failures, grown=grown)
@@ -151,11 +151,11 @@ def test_strict_never_has_more_at_stake_than_the_hub_stands(
         ("off", 9, "off"),
     ],
 )
-def test_its_state_is_told_in_a_word(mode: GuardMode, failures: int, state: str) -> None:
+def test_the_guards_state_is_one_word(mode: GuardMode, failures: int, state: str) -> None:
     assert Guard(mode=mode, failure_limit=4).state(failures=failures) == state
 
 
-def test_an_image_is_refused_after_two_failures_until_the_first_of_the_last_two_is_old() -> None:
+def test_an_image_is_refused_until_only_one_failure_is_recent() -> None:
     failures = [failure(image, minute) for minute, image in enumerate("abaa")]
 
     failing = NORMAL.failing(failures, proven=())
@@ -179,7 +179,7 @@ def test_an_image_is_refused_after_two_failures_until_the_first_of_the_last_two_
         ("aab", True, False, 1),
     ],
 )
-def test_one_caller_has_an_image_refused_only_by_temporary_users_and_only_one_that_is_not_proven(
+def test_one_callers_failures_refuse_an_image_only_if_unproven_and_on_temporary_users(
     callers: str, on_account: bool, is_proven: bool, until: int | None
 ) -> None:
     failures = [failure("i", minute, caller=name, on_account=on_account) for minute, name in enumerate(callers)]
@@ -190,19 +190,19 @@ def test_one_caller_has_an_image_refused_only_by_temporary_users_and_only_one_th
     assert {image: one.until for image, one in failing.items()} == ({} if at is None else {"i": at})
 
 
-def test_a_failure_on_an_account_and_one_on_a_temporary_user_of_one_caller_are_not_enough() -> None:
+def test_one_failure_on_an_account_and_one_on_a_temporary_user_do_not_refuse_an_image() -> None:
     assert NORMAL.failing([failure("i"), failure("i", on_account=True)], proven=()) == {}
 
 
 @pytest.mark.parametrize("error", [ServerExited("status 1"), CommandNotFound("no such file")])
-def test_what_a_users_own_volume_can_cause_is_counted_and_not_held_against_the_image(error: LaunchError) -> None:
+def test_failures_that_a_volume_can_cause_count_but_are_not_blamed_on_the_image(error: LaunchError) -> None:
     on_account, temporary = (failed_spawn(error, hub_version="6.1.1", on_account=own) for own in (True, False))
 
     assert on_account == FailedSpawn(cause=None)
     assert temporary == FailedSpawn(cause=error.title)
 
 
-def test_what_no_volume_can_cause_is_held_against_the_image_on_an_account_too() -> None:
+def test_failures_that_no_volume_can_cause_are_blamed_on_the_image() -> None:
     error = ImageNotFound("manifest unknown")
 
     assert failed_spawn(error, hub_version="6.1.1", on_account=True) == FailedSpawn(cause=error.title)
@@ -226,7 +226,9 @@ def test_what_no_volume_can_cause_is_held_against_the_image_on_an_account_too() 
         (SpawnTimedOut(9), "5.0.0", True, False),
     ],
 )
-def test_what_the_hub_counts_is_counted(error: LaunchError, version: str | None, counts: bool, of_image: bool) -> None:
+def test_exactly_the_failures_that_the_hub_counts_are_counted(
+    error: LaunchError, version: str | None, counts: bool, of_image: bool
+) -> None:
     failed = failed_spawn(error, hub_version=version, on_account=False)
 
     assert (failed is not None) is counts

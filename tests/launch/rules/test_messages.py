@@ -1,4 +1,4 @@
-"""Words of the Hub, made fit to be shown."""
+"""The Hub's messages, cleaned for others."""
 
 import pytest
 from hypothesis import given
@@ -26,12 +26,12 @@ from hublaunch.launch.rules.messages import MESSAGE_MAX, clean
         ("\u06cc\u200c\u200c\u200b\u200dx", "\u06cc\u200c x"),
     ],
 )
-def test_a_message_is_one_line_without_what_a_url_may_hide(message: str, cleaned: str) -> None:
+def test_a_message_becomes_one_line_without_credentials_in_urls(message: str, cleaned: str) -> None:
     assert clean(message) == cleaned
 
 
 @given(st.text(max_size=3000))
-def test_any_message_comes_out_short_and_on_one_line(message: str) -> None:
+def test_every_message_becomes_short_and_one_line(message: str) -> None:
     cleaned = clean(message)
 
     assert len(cleaned) <= MESSAGE_MAX
@@ -40,5 +40,5 @@ def test_any_message_comes_out_short_and_on_one_line(message: str) -> None:
     cleaned.encode()
 
 
-def test_a_long_message_is_cut_with_a_sign_of_it() -> None:
+def test_a_long_message_is_cut_and_ends_with_an_ellipsis() -> None:
     assert clean("x" * 5000) == "x" * (MESSAGE_MAX - 1) + "…"

@@ -1,4 +1,4 @@
-"""Whether the image that Kubernetes runs is the one that a launch asks for."""
+"""Detecting that Kubernetes runs another image than the launch asked for."""
 
 import logging
 
@@ -51,7 +51,7 @@ def present(image: str) -> str:
         ("", [pulling(DEFAULT)], None),
     ],
 )
-def test_another_image_is_noticed_only_where_no_event_names_the_one_asked_for(
+def test_another_image_is_noticed_only_if_no_event_names_the_requested_one(
     asked: str, told: list[str], other: str | None
 ) -> None:
     assert other_image(asked, told) == other
@@ -71,7 +71,7 @@ async def steps(hub: FakeHub, client: HubClient) -> list[str]:
     return told
 
 
-async def test_a_launch_says_that_the_hub_runs_another_image(
+async def test_a_launch_reports_that_the_hub_runs_another_image(
     hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub.spawn_plan("alice", SpawnPlan(messages=[pulling(DEFAULT)], seconds=0.5))
@@ -82,14 +82,14 @@ async def test_a_launch_says_that_the_hub_runs_another_image(
     assert f"JupyterHub runs the image {DEFAULT} for a launch of {ASKED}" in caplog.text
 
 
-async def test_a_launch_that_fails_says_so_too(hub: FakeHub, client: HubClient) -> None:
+async def test_a_failed_launch_reports_it_too(hub: FakeHub, client: HubClient) -> None:
     failed = f'2026-11-30T07:00:00Z [Warning] Failed to pull image "{DEFAULT}": rpc error: manifest unknown'
     hub.spawn_plan("alice", SpawnPlan(messages=[failed], seconds=0.5, fails=NEVER_STARTED))
 
     assert (await steps(hub, client))[-2:] == [TOLD, "failed"]
 
 
-async def test_a_launch_of_the_image_asked_for_says_nothing_of_it(hub: FakeHub, client: HubClient) -> None:
+async def test_a_launch_of_the_requested_image_reports_nothing(hub: FakeHub, client: HubClient) -> None:
     hub.spawn_plan("alice", SpawnPlan(messages=[pulling(TOOLS), pulling(ASKED)], seconds=0.5))
 
     assert not any("runs the image" in message for message in await steps(hub, client))

@@ -32,7 +32,7 @@ REPO_URLS = st.one_of(st.text(max_size=80), st.from_regex(r"(https?://|git@)[a-z
         ("", "launch"),
     ],
 )
-def test_a_user_name_says_what_the_repository_is(repo_url: str, stem: str) -> None:
+def test_a_user_name_contains_the_repositorys_path(repo_url: str, stem: str) -> None:
     name = unique_name_from_repo(repo_url)
 
     assert re.fullmatch(re.escape(stem) + "-[a-z0-9]{8}", name)
@@ -45,12 +45,12 @@ def test_a_user_name_is_plain_and_has_at_most_40_characters(repo_url: str) -> No
 
 
 @given(REPO_URLS)
-def test_a_server_name_keeps_the_rule_of_jupyterhub_6(repo_url: str) -> None:
+def test_a_server_name_follows_jupyterhub_6s_rule(repo_url: str) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name := unique_server_name(repo_url))
     assert len(name) <= 30
 
 
-def test_names_of_one_repository_differ() -> None:
+def test_two_names_for_one_repository_differ() -> None:
     names = {unique_name_from_repo("https://github.com/a/b") for _ in range(1000)}
 
     assert len(names) == 1000

@@ -1,4 +1,4 @@
-"""Where in its server a launch opens: below the root, or refused."""
+"""The path that a launch opens is below the server's root, or refused."""
 
 import posixpath
 from collections.abc import Callable
@@ -15,7 +15,7 @@ ROOT = "https://hub.example.org/jupyter/user/ada/"
 TOKEN = "s3cr&t=#?"
 
 Opens = Callable[[str], str]
-"""What a browser makes of an address."""
+"""The URL that a browser reads in an address."""
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_path_is_opened_below_the_root_with_the_token_in_its_query(path: str, 
     assert opened_at(ROOT, path, token="t") == ROOT + opened
 
 
-def test_without_a_token_the_path_is_opened_as_it_is() -> None:
+def test_without_a_token_the_path_is_unchanged() -> None:
     assert opened_at(ROOT, "lab?reset#x", token=None) == f"{ROOT}lab?reset#x"
 
 
@@ -94,7 +94,7 @@ def test_without_a_token_the_path_is_opened_as_it_is() -> None:
         ("git-pull?repo=ssh://git:hunter2@github.com/org/repo", "credentials"),
     ],
 )
-def test_what_could_lead_elsewhere_is_refused_without_repeating_it(path: str, reason: str) -> None:
+def test_a_path_that_could_lead_out_of_the_server_is_refused_without_repeating_it(path: str, reason: str) -> None:
     with pytest.raises(InvalidRequest, match=reason) as refusal:
         check_path(path)
 
@@ -131,7 +131,7 @@ PIECES = st.sampled_from(
 @example("..;/admin")
 @example("%2e%2e%2f")
 @example("?/../../..")
-def test_whatever_is_given_the_server_is_not_left_or_it_is_refused(opens: Opens, path: str) -> None:
+def test_any_path_either_stays_in_the_server_or_is_refused(opens: Opens, path: str) -> None:
     try:
         check_path(path)
     except InvalidRequest:

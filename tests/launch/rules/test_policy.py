@@ -1,4 +1,4 @@
-"""Who may launch what."""
+"""Policy: who may launch which images and repositories."""
 
 from typing import Any
 
@@ -22,19 +22,19 @@ def test_an_image_is_allowed_by_any_of_the_patterns() -> None:
 
 
 @pytest.mark.parametrize("image", ["python", "quay.io/jupyter/base-notebook:latest", f"a/b@{DIGEST}", "evil.example/x"])
-def test_cve_2023_48311_of_dockerspawner_that_any_pullable_image_is_launchable_by_default_is_not_ours(
+def test_no_image_is_allowed_by_default_unlike_in_cve_2023_48311_of_dockerspawner(
     image: str,
 ) -> None:
     with pytest.raises(ImageNotAllowed, match="allows no images yet"):
         Policy([]).check(LaunchRequest(image=image))
 
 
-def test_what_is_no_image_is_never_compared_with_a_pattern() -> None:
+def test_an_invalid_image_is_never_compared_with_a_pattern() -> None:
     with pytest.raises(ValueError, match="must be an image reference"):
         Policy(["*"]).check(LaunchRequest(image="--privileged"))
 
 
-def test_an_api_keys_own_patterns_take_the_place_of_the_services() -> None:
+def test_an_api_keys_own_patterns_replace_the_services() -> None:
     policy = Policy(["python"])
 
     policy.check(LaunchRequest(image="quay.io/a/b"), allowed_images=("quay.io/a/*",))
@@ -42,7 +42,7 @@ def test_an_api_keys_own_patterns_take_the_place_of_the_services() -> None:
         policy.check(LaunchRequest(image="python"), allowed_images=("quay.io/a/*",))
 
 
-def test_an_api_key_with_an_empty_list_may_launch_nothing_and_is_not_told_of_the_setting() -> None:
+def test_an_api_key_with_an_empty_list_may_launch_nothing_and_does_not_see_the_setting() -> None:
     with pytest.raises(ImageNotAllowed) as refusal:
         Policy(["*"]).check(LaunchRequest(image="python"), allowed_images=())
 
@@ -59,7 +59,7 @@ def test_each_group_of_a_hub_user_adds_its_patterns() -> None:
         policy.check(LaunchRequest(image="rocker/r-ver"), groups={"gpu"})
 
 
-def test_a_group_may_have_images_where_nobody_else_has_any() -> None:
+def test_a_group_may_have_images_when_nobody_else_has() -> None:
     policy = Policy([], group_allowed_images={"gpu": ["quay.io/gpu/*"]})
 
     policy.check(LaunchRequest(image="quay.io/gpu/torch"), groups={"gpu"})
@@ -67,7 +67,7 @@ def test_a_group_may_have_images_where_nobody_else_has_any() -> None:
         policy.check(LaunchRequest(image="python"), groups={"gpu"})
 
 
-def test_an_image_without_a_digest_is_refused_where_one_is_required() -> None:
+def test_an_image_without_a_digest_is_refused_if_one_is_required() -> None:
     policy = Policy(["python"], require_digest=True)
 
     policy.check(LaunchRequest(image=f"python@{DIGEST}"))
@@ -75,14 +75,14 @@ def test_an_image_without_a_digest_is_refused_where_one_is_required() -> None:
         policy.check(LaunchRequest(image="python:3.12"))
 
 
-def test_any_repository_and_none_is_allowed_by_default() -> None:
+def test_every_repository_and_none_is_allowed_by_default() -> None:
     policy = Policy(["*"])
 
     policy.check(LaunchRequest(image="python"))
     policy.check(LaunchRequest(image="python", repo_url=REPO))
 
 
-def test_only_allowed_repositories_pass_where_some_are_named() -> None:
+def test_with_allowed_repositories_only_those_pass() -> None:
     policy = Policy(["*"], allowed_repos=["github.com/org/*", "gitlab.com/*"])
 
     policy.check(LaunchRequest(image="python", repo_url="git@GitHub.com:org/repo.git"))
@@ -92,7 +92,7 @@ def test_only_allowed_repositories_pass_where_some_are_named() -> None:
         policy.check(LaunchRequest(image="python"))
 
 
-def test_a_ban_wins_over_a_permission_and_is_told_in_the_same_words() -> None:
+def test_a_ban_overrides_a_permission_with_the_same_message() -> None:
     policy = Policy(["*"], allowed_repos=["github.com/*"], banned_repos=["github.com/org/repo"])
 
     with pytest.raises(RepoNotAllowed) as banned:
@@ -103,16 +103,16 @@ def test_a_ban_wins_over_a_permission_and_is_told_in_the_same_words() -> None:
     assert str(banned.value) == str(not_allowed.value)
 
 
-def test_a_launch_without_a_repository_meets_no_ban() -> None:
+def test_a_launch_without_a_repository_is_not_banned() -> None:
     Policy(["*"], banned_repos=["github.com/*", "*"]).check(LaunchRequest(image="python"))
 
 
-def test_a_permission_of_everything_still_wants_a_repository_named() -> None:
+def test_a_permission_for_everything_still_requires_a_repository() -> None:
     with pytest.raises(RepoNotAllowed):
         Policy(["*"], allowed_repos=["*"]).check(LaunchRequest(image="python"))
 
 
-def test_patterns_are_checked_when_the_policy_is_made() -> None:
+def test_patterns_are_checked_when_the_policy_is_created() -> None:
     wrong: list[dict[str, Any]] = [
         {"allowed_images": ["a b"]},
         {"allowed_images": [], "allowed_repos": ["github.com"]},
@@ -124,7 +124,7 @@ def test_patterns_are_checked_when_the_policy_is_made() -> None:
             Policy(**bad)
 
 
-def test_who_may_launch_what_is_told_as_the_operator_wrote_it_each_pattern_once() -> None:
+def test_allowed_patterns_are_listed_as_written_without_duplicates() -> None:
     policy = Policy(["python:3.*", "a/b"], group_allowed_images={"gpu": ["a/b", "nvidia/*"], "other": ["c/d"]})
 
     assert policy.allowed() == ("python:3.*", "a/b")

@@ -1,4 +1,4 @@
-"""The order in which launches that wait are admitted."""
+"""The order in which queued launches are admitted."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ ADA, BOB = caller_name("hub", "ada"), caller_name("hub", "bob")
 
 
 def waiting(*callers: str, repo_url: str = "", first: int = 0) -> list[Waiting]:
-    """One of each in the order in which they came."""
+    """Return one launch of each caller, in the order of arrival."""
     return [
         Waiting(launch_id=f"{first + n:06}", caller=caller, repo_url=repo_url, image="a/b")
         for n, caller in enumerate(callers)
@@ -24,7 +24,7 @@ def order(queue: list[Waiting], turns: Turns | None = None) -> list[str]:
     return [one.caller for one in FairQueue(queue, turns or {})]
 
 
-def test_one_caller_s_are_admitted_in_the_order_in_which_they_came() -> None:
+def test_a_callers_launches_are_admitted_first_come_first_served() -> None:
     queue = waiting(*[ADA] * 5)
 
     assert list(FairQueue(queue, {})) == queue
@@ -34,14 +34,14 @@ def test_callers_take_turns() -> None:
     assert order(waiting(ADA, ADA, ADA, BOB, BOB)) == [ADA, BOB, ADA, BOB, ADA]
 
 
-def test_who_has_just_been_admitted_waits_for_the_others_also_next_time() -> None:
+def test_a_caller_just_admitted_waits_for_the_others_at_the_next_admission_too() -> None:
     queue = FairQueue(waiting(ADA, ADA, BOB), {})
 
     assert next(iter(queue)).caller == ADA
     assert order(waiting(ADA, BOB, first=1), queue.turns) == [BOB, ADA]
 
 
-def test_those_without_a_name_take_turns_by_address_and_then_by_repository() -> None:
+def test_anonymous_callers_take_turns_by_address_and_then_by_repository() -> None:
     one, other = caller_name("anonymous", "192.0.2.1"), caller_name("anonymous", "192.0.2.2")
     queue = [
         *waiting(one, one, repo_url="a"),
@@ -67,7 +67,7 @@ def test_an_ipv6_network_of_64_bits_is_one_caller(address: str, other: str, same
     assert (caller_name("anonymous", address) == caller_name("anonymous", other)) == same
 
 
-def test_one_of_twice_the_weight_is_admitted_twice_as_often() -> None:
+def test_a_caller_of_double_weight_is_admitted_twice_as_often() -> None:
     queue = FairQueue(waiting(*[ADA] * 40, *[BOB] * 40), {}, weight=lambda caller: 2.0 if caller == ADA else 1.0)
 
     first = Counter(one.caller for one, _ in zip(queue, range(30), strict=False))
@@ -84,7 +84,7 @@ def test_the_addresses_of_one_ipv6_network_have_the_turns_of_four_callers() -> N
     assert (first[True], first[False]) == (10, 40)
 
 
-def test_an_ipv6_network_that_was_just_admitted_waits_however_new_its_next_address_is() -> None:
+def test_an_ipv6_network_just_admitted_waits_even_with_a_new_address() -> None:
     first, second = (caller_name("anonymous", f"2001:db8:1:{number}::7") for number in (1, 2))
     queue = FairQueue(waiting(first, ADA), {})
 
@@ -92,7 +92,7 @@ def test_an_ipv6_network_that_was_just_admitted_waits_however_new_its_next_addre
     assert order(waiting(second, ADA, first=1), queue.turns) == [ADA, second]
 
 
-def test_repositories_of_a_caller_who_always_waits_are_not_remembered_for_ever() -> None:
+def test_old_repositories_of_a_caller_who_always_waits_are_forgotten() -> None:
     anybody, turns = caller_name("anonymous", "192.0.2.1"), dict[str, float]()
 
     for number in range(200):
@@ -104,11 +104,11 @@ def test_repositories_of_a_caller_who_always_waits_are_not_remembered_for_ever()
 
 
 Steps = st.lists(st.tuples(st.sampled_from("abcde"), st.integers(1, 12), st.integers(0, 6)), max_size=25)
-"""A caller comes with so many launches; then so many are admitted."""
+"""A caller adds a number of launches, and then a number is admitted."""
 
 
 @given(Steps, st.integers(0, 8))
-def test_a_newcomer_is_behind_each_other_waiting_caller_by_one_at_most(
+def test_a_new_caller_waits_for_at_most_one_launch_of_each_other_caller(
     steps: list[tuple[str, int, int]], further: int
 ) -> None:
     queue: list[Waiting] = []
@@ -128,7 +128,7 @@ def test_a_newcomer_is_behind_each_other_waiting_caller_by_one_at_most(
 
 
 @given(Steps)
-def test_everybody_is_admitted_once_and_each_caller_s_in_their_order(steps: list[tuple[str, int, int]]) -> None:
+def test_every_launch_is_admitted_once_and_in_its_callers_order(steps: list[tuple[str, int, int]]) -> None:
     queue: list[Waiting] = []
     turns: Turns = {}
     came: list[Waiting] = []
@@ -149,7 +149,7 @@ def test_everybody_is_admitted_once_and_each_caller_s_in_their_order(steps: list
 
 
 @given(Steps)
-def test_what_is_kept_between_admissions_stays_small(steps: list[tuple[str, int, int]]) -> None:
+def test_the_turns_kept_between_admissions_stay_few(steps: list[tuple[str, int, int]]) -> None:
     queue: list[Waiting] = []
     turns: Turns = {}
     for n, (caller, launches, slots) in enumerate(steps):
@@ -162,7 +162,7 @@ def test_what_is_kept_between_admissions_stays_small(steps: list[tuple[str, int,
 
 
 def admitted(queue: list[Waiting], turns: Turns, slots: int) -> tuple[list[Waiting], Turns]:
-    """Who is left once so many were admitted, and the turns then."""
+    """Return the launches left after `slots` admissions, and the turns then."""
     order = FairQueue(queue, turns)
     gone = {one.launch_id for one, _ in zip(order, range(slots), strict=False)}
     return [one for one in queue if one.launch_id not in gone], order.turns

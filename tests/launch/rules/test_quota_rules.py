@@ -1,4 +1,4 @@
-"""What a launch is counted as, and which numbers it has to keep to."""
+"""The names that a launch counts under, and the quotas that apply to it."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -36,7 +36,7 @@ def quotas(limits: QuotaRules, *, caller: Caller = ADA, request: LaunchRequest =
         ),
     ],
 )
-def test_however_an_image_or_a_repository_is_written_it_is_one(scope: Scope, requests: list[str]) -> None:
+def test_all_spellings_of_an_image_or_a_repository_count_together(scope: Scope, requests: list[str]) -> None:
     asked = [
         LaunchRequest(image=text) if scope is Scope.IMAGE else LaunchRequest(image="a", repo_url=text)
         for text in requests
@@ -53,17 +53,17 @@ def test_an_ipv6_network_is_one_caller_and_each_ipv4_address_is_one() -> None:
     assert name("192.0.2.1") != name("192.0.2.2")
 
 
-def test_a_launch_without_a_repository_is_counted_for_none() -> None:
+def test_a_launch_without_a_repository_counts_for_none() -> None:
     anything = limits(Scope.REPOSITORY, rule(Scope.REPOSITORY, "*", 1))
 
     assert quotas(anything, request=LaunchRequest(image="python")) == ()
 
 
-def test_without_limits_there_is_nothing_to_keep_to() -> None:
+def test_without_rules_there_are_no_quotas() -> None:
     assert quotas(QuotaRules()) == ()
 
 
-def test_a_key_keeps_to_its_own_number_and_to_that_of_the_file() -> None:
+def test_an_api_key_has_its_own_quota_and_the_files() -> None:
     key = Caller(kind="key", key="ci", max_active=3)
 
     found = quotas(limits(Scope.CALLER, rule(Scope.CALLER, "key:*", 5), total=9), caller=key)
@@ -75,14 +75,14 @@ def test_a_key_keeps_to_its_own_number_and_to_that_of_the_file() -> None:
     )
 
 
-def test_the_first_rule_that_matches_decides() -> None:
+def test_only_the_first_matching_rule_applies() -> None:
     rules = [rule(Scope.REPOSITORY, pattern, most) for pattern, most in (("github.com/org/*", 300), ("*", 100))]
 
     assert [quota.most for quota in quotas(limits(Scope.REPOSITORY, *rules))] == [300]
     assert [quota.most for quota in quotas(limits(Scope.REPOSITORY, *reversed(rules)))] == [100]
 
 
-def test_a_number_is_for_each_name_by_itself_or_for_all_that_match_together() -> None:
+def test_a_rule_counts_each_name_separately_or_all_matching_names_together() -> None:
     by_itself = quotas(limits(Scope.IMAGE, rule(Scope.IMAGE, "quay.io/org/*", 8)))
     together = quotas(limits(Scope.IMAGE, rule(Scope.IMAGE, "quay.io/org/*", 8, together=True)))
 
@@ -94,7 +94,7 @@ def test_a_number_is_for_each_name_by_itself_or_for_all_that_match_together() ->
 
 
 @pytest.mark.parametrize(("until", "most"), [(NOW + timedelta(seconds=1), 300), (NOW, 100)], ids=["before", "over"])
-def test_a_rule_that_is_over_gives_way_to_the_next(until: datetime, most: int) -> None:
+def test_after_its_end_a_rule_is_ignored(until: datetime, most: int) -> None:
     event = rule(Scope.REPOSITORY, "github.com/org/*", 300, until=until)
 
     (quota,) = quotas(limits(Scope.REPOSITORY, event, rule(Scope.REPOSITORY, "*", 100)))
@@ -102,7 +102,7 @@ def test_a_rule_that_is_over_gives_way_to_the_next(until: datetime, most: int) -
     assert quota.most == most
 
 
-def test_a_pattern_of_a_host_is_not_met_by_a_path_elsewhere() -> None:
+def test_a_pattern_for_a_host_does_not_match_a_path_on_another_host() -> None:
     event = limits(Scope.REPOSITORY, rule(Scope.REPOSITORY, "*hub.com/org/*", 300))
 
     assert quotas(event) != ()
@@ -120,6 +120,6 @@ def test_a_pattern_of_a_host_is_not_met_by_a_path_elsewhere() -> None:
         (Scope.CALLER, "key:[a", "close each bracket"),
     ],
 )
-def test_what_is_no_pattern_is_said_to_be_none(scope: Scope, pattern: str, words: str) -> None:
+def test_an_invalid_pattern_is_refused_with_a_reason(scope: Scope, pattern: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         rule(scope, pattern, 1)

@@ -1,4 +1,4 @@
-"""The algorithm of the rate limits, as properties over any requests at any times."""
+"""Properties of the rate limits' algorithm, for any requests at any times."""
 
 from datetime import timedelta
 from fractions import Fraction
@@ -24,11 +24,11 @@ from hublaunch.launch.rules.rate_limit import (
 INSTANT = timedelta(microseconds=1)
 RATES = st.builds(Rate, most=st.integers(1, 40), window_s=st.integers(1, 100))
 PAUSES = st.lists(st.one_of(st.just(FREE), st.timedeltas(FREE, timedelta(seconds=20))), max_size=120)
-"""How long after the one before it each request comes."""
+"""The time between each request and the one before it."""
 
 
 class Counted:
-    """What the levels of some limits come to, as time goes on."""
+    """The levels of some limits, as time passes."""
 
     def __init__(self, *limits: Limit) -> None:
         self.limits = limits
@@ -48,7 +48,7 @@ def limit(rate: Rate, *, name: str = "caller", subject: str = "hub:ada") -> Limi
 
 
 @given(RATES, PAUSES)
-def test_it_allows_what_a_bucket_of_tokens_does(rate: Rate, pauses: list[timedelta]) -> None:
+def test_it_allows_the_same_requests_as_a_token_bucket(rate: Rate, pauses: list[timedelta]) -> None:
     counted, tokens = Counted(limit(rate)), Fraction(rate.most)
     for pause in pauses:
         counted.pass_time(pause)
@@ -60,7 +60,7 @@ def test_it_allows_what_a_bucket_of_tokens_does(rate: Rate, pauses: list[timedel
 
 
 @given(RATES, PAUSES, st.integers(0, 60), st.integers(1, 60))
-def test_no_stretch_of_time_sees_more_than_the_burst_and_the_rate(
+def test_no_period_has_more_requests_than_the_burst_and_the_rate(
     rate: Rate, pauses: list[timedelta], first: int, length: int
 ) -> None:
     counted, at, allowed = Counted(limit(rate)), FREE, []
@@ -76,7 +76,7 @@ def test_no_stretch_of_time_sees_more_than_the_burst_and_the_rate(
 
 
 @given(RATES, st.integers(1, 200))
-def test_who_keeps_to_the_rate_is_never_refused(rate: Rate, requests: int) -> None:
+def test_requests_at_the_rate_are_never_refused(rate: Rate, requests: int) -> None:
     counted = Counted(limit(rate))
     for _ in range(requests):
         assert counted.take().allowed
@@ -84,7 +84,7 @@ def test_who_keeps_to_the_rate_is_never_refused(rate: Rate, requests: int) -> No
 
 
 @given(RATES, PAUSES)
-def test_what_is_said_to_be_left_is_left_and_not_one_more(rate: Rate, pauses: list[timedelta]) -> None:
+def test_exactly_as_many_requests_are_left_as_reported(rate: Rate, pauses: list[timedelta]) -> None:
     counted = Counted(limit(rate))
     left = rate.most
     for pause in pauses:
@@ -97,7 +97,7 @@ def test_what_is_said_to_be_left_is_left_and_not_one_more(rate: Rate, pauses: li
 
 
 @given(RATES, PAUSES)
-def test_who_was_refused_finds_room_when_it_was_said_and_no_sooner(rate: Rate, pauses: list[timedelta]) -> None:
+def test_a_refused_request_is_allowed_at_the_reported_time_and_no_sooner(rate: Rate, pauses: list[timedelta]) -> None:
     counted = Counted(limit(rate))
     for pause in pauses:
         counted.pass_time(pause)
@@ -116,7 +116,7 @@ def test_who_was_refused_finds_room_when_it_was_said_and_no_sooner(rate: Rate, p
 
 
 @given(RATES, RATES, PAUSES)
-def test_a_request_takes_of_each_limit_or_of_none(one: Rate, other: Rate, pauses: list[timedelta]) -> None:
+def test_a_request_counts_in_every_limit_or_in_none(one: Rate, other: Rate, pauses: list[timedelta]) -> None:
     both = Counted(limit(one), limit(other, name="address"))
     for pause in pauses:
         both.pass_time(pause)
@@ -131,7 +131,7 @@ def test_a_request_takes_of_each_limit_or_of_none(one: Rate, other: Rate, pauses
 
 
 @given(RATES, PAUSES)
-def test_to_look_takes_nothing(rate: Rate, pauses: list[timedelta]) -> None:
+def test_inspecting_counts_nothing(rate: Rate, pauses: list[timedelta]) -> None:
     counted = Counted(limit(rate))
     for pause in pauses:
         counted.pass_time(pause)
@@ -140,7 +140,7 @@ def test_to_look_takes_nothing(rate: Rate, pauses: list[timedelta]) -> None:
 
 
 @given(RATES, st.integers(0, 600))
-def test_what_is_owed_has_to_pass_before_there_is_room_and_has_an_end(rate: Rate, owed: int) -> None:
+def test_a_debt_delays_the_next_request_and_is_bounded(rate: Rate, owed: int) -> None:
     counted = Counted(limit(rate))
     for _ in range(owed):
         counted.levels = owe(counted.limits, counted.levels)
@@ -153,21 +153,21 @@ def test_what_is_owed_has_to_pass_before_there_is_room_and_has_an_end(rate: Rate
 
 
 @given(st.integers(1, 1_000_000), st.integers(1, 86_400))
-def test_a_window_takes_as_many_as_the_rate_names_whatever_the_numbers_are(most: int, window_s: int) -> None:
+def test_every_rate_allows_exactly_its_number_per_window(most: int, window_s: int) -> None:
     rate = Rate(most, window_s)
 
     assert inspect([limit(rate)], {}).allowances[0].left == most
     assert timedelta(seconds=window_s) - most * INSTANT < rate.whole <= timedelta(seconds=window_s)
 
 
-def test_limits_of_others_are_others() -> None:
+def test_limits_of_different_subjects_are_independent() -> None:
     ada, bob = limit(Rate(1, 60)), limit(Rate(1, 60), subject="hub:bob")
     counted = Counted()
 
     assert [counted.take(one).allowed for one in (ada, ada, bob)] == [True, False, True]
 
 
-def test_a_refusal_names_the_limits_without_room_and_when_the_last_of_them_has_it() -> None:
+def test_a_refusal_names_the_used_up_limits_and_the_longest_wait() -> None:
     quick, slow, wide = limit(Rate(1, 2)), limit(Rate(1, 10), name="address"), limit(Rate(9, 9), name="wide")
     counted = Counted(slow, quick, wide)
     counted.take()

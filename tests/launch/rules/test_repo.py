@@ -1,4 +1,4 @@
-"""Repositories by one name each, and the patterns that allow and ban them."""
+"""Repositories by name, and the patterns that allow and ban them."""
 
 import time
 from collections.abc import Callable
@@ -91,7 +91,7 @@ def test_a_name_is_host_and_path(repo_url: str, name: str) -> None:
 
 
 @given(urls)
-def test_a_name_is_its_own_name_with_and_without_a_scheme(repo_url: str) -> None:
+def test_a_name_is_unchanged_with_and_without_a_scheme(repo_url: str) -> None:
     name = repo_name(repo_url)
 
     assert repo_name(name) == name
@@ -125,7 +125,7 @@ def test_no_spelling_evades_a_ban(repo_url: str, pattern: str) -> None:
     assert ban.bans(repo_name(repo_url.replace("github.com/", "github.com:8443/", 1)))
 
 
-def test_a_ban_may_be_of_one_port_alone() -> None:
+def test_a_ban_may_name_a_single_port() -> None:
     ban = RepoPattern.parse("https://example.org:8443/*")
 
     assert ban.bans(repo_name("https://example.org:8443/a"))
@@ -147,7 +147,7 @@ def test_a_ban_may_be_of_one_port_alone() -> None:
         ("github.com/org/repo-[0-9]", "https://github.com/org/repo-1"),
     ],
 )
-def test_a_permission_allows_what_it_names(pattern: str, repo_url: str) -> None:
+def test_a_permission_allows_its_repositories(pattern: str, repo_url: str) -> None:
     assert RepoPattern.parse(pattern).allows(repo_name(repo_url))
 
 
@@ -169,7 +169,7 @@ def test_a_permission_allows_what_it_names(pattern: str, repo_url: str) -> None:
         ("*/org/*", "https://evil.example/evil/org/a"),
     ],
 )
-def test_a_permission_allows_nothing_that_only_looks_like_it(pattern: str, repo_url: str) -> None:
+def test_a_permission_does_not_allow_lookalikes(pattern: str, repo_url: str) -> None:
     assert not RepoPattern.parse(pattern).allows(repo_name(repo_url))
 
 
@@ -177,13 +177,13 @@ def test_a_permission_allows_nothing_that_only_looks_like_it(pattern: str, repo_
     "pattern",
     ["", " ", "github.com/a b", "github.com/org/*\n", "github.com", "github*", "/org", "github.com/[a", "h/a]"],
 )
-def test_what_cannot_be_a_pattern_is_told_in_words(pattern: str) -> None:
+def test_an_invalid_pattern_is_refused_with_a_reason(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"^must .*[^.]$"):
         RepoPattern.parse(pattern)
 
 
 @given(urls)
-def test_a_permission_of_one_host_never_allows_another(repo_url: str) -> None:
+def test_a_permission_for_one_host_never_allows_another(repo_url: str) -> None:
     name = repo_name(repo_url)
 
     if RepoPattern.parse("github.com/*").allows(name):
@@ -191,7 +191,7 @@ def test_a_permission_of_one_host_never_allows_another(repo_url: str) -> None:
 
 
 @given(urls)
-def test_whatever_passes_as_a_repo_url_is_banned_by_its_own_name(repo_url: str) -> None:
+def test_every_valid_repo_url_is_banned_by_its_own_name(repo_url: str) -> None:
     try:
         check_repo_url(repo_url)
         ban = RepoPattern.parse(repo_name(repo_url))
@@ -215,26 +215,26 @@ def test_whatever_passes_as_a_repo_url_is_banned_by_its_own_name(repo_url: str) 
 )
 @example("https://github.com/course/..\\..\\evil/x")
 @example("https://github.com/course/%2e%2e%5c..%5cevil/x")
-def test_a_browser_reads_each_url_that_passes_as_the_repository_of_its_name(
+def test_a_browser_reads_every_valid_url_as_the_repository_of_its_name(
     opens: Callable[[str], str], repo_url: str
 ) -> None:
     try:
         check_repo_url(repo_url)
     except ValueError:
         return
-    if "://" not in repo_url:  # is no address for a browser
+    if "://" not in repo_url:  # a browser cannot read it as a URL
         return
 
     assert repo_name(opens(repo_url)) == repo_name(repo_url)
 
 
-def test_what_git_does_not_decode_passes_for_no_other_host() -> None:
+def test_text_that_git_does_not_decode_cannot_pass_for_another_host() -> None:
     with pytest.raises(ValueError, match="must "):
         check_repo_url("git@github.com:evil/x%3a//github.com/course/y")
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "0177.0.0.1", "127.0.0.01", "1.2.3.4.5"])
-def test_an_address_in_an_unusual_spelling_evades_no_ban(host: str) -> None:
+def test_an_unusual_spelling_of_an_ip_address_cannot_evade_a_ban(host: str) -> None:
     with pytest.raises(ValueError, match="four numbers"):
         check_repo_url(f"https://{host}/a")
 
@@ -247,7 +247,7 @@ def test_an_ipv6_address_has_one_name() -> None:
 @pytest.mark.parametrize(
     "repo_url", ["%25" * 600, "%" + "25" * 900, "https://h/" + "../" * 600, "https://h/" + ".git" * 490 + "x"]
 )
-def test_no_url_takes_long(repo_url: str) -> None:
+def test_every_url_is_checked_quickly(repo_url: str) -> None:
     ban = RepoPattern.parse("*/" + "*a" * 100 + "*.git*b")
     began = time.process_time()
 

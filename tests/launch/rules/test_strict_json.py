@@ -1,4 +1,4 @@
-"""JSON that every reader reads alike."""
+"""JSON that every parser reads in the same way."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def nested(levels: int) -> Any:
     "value",
     [None, True, 0, -(2**53) + 1, 1.5, -0.0, "", "ä €", "🧪\u200d", [], {}, {"a": [1, {"b": None}]}, nested(DEPTH_MAX)],
 )
-def test_json_has_no_fault(value: object) -> None:
+def test_valid_json_has_no_fault(value: object) -> None:
     assert json_fault(value, values_max=100) is None
 
 
@@ -44,14 +44,14 @@ def test_json_has_no_fault(value: object) -> None:
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("below", [False, True])
-def test_the_fault_of_what_is_no_json_is_named(value: object, fault: str, below: bool) -> None:
+def test_the_fault_of_invalid_json_is_named(value: object, fault: str, below: bool) -> None:
     found = json_fault({"a": [value]} if below else value, values_max=100)
 
     assert found is not None
     assert fault in found
 
 
-def test_a_list_that_holds_itself_comes_to_an_end() -> None:
+def test_a_list_that_contains_itself_is_refused() -> None:
     circle: list[object] = []
     circle += [circle, circle]
 

@@ -47,7 +47,7 @@ class ExistingLaunches:
             return _is_of(launch, request, username)
 
         found = [launch for launch in await self._log.launches(wanted, limit=_ACTIVE_MAX) if is_same(launch)]
-        for launch in sorted(found, key=lambda launch: launch.is_under_way):  # ready ones first, newest of them first
+        for launch in sorted(found, key=lambda launch: launch.is_in_progress):  # ready ones first, newest of them first
             if await self._is_usable(launch):
                 raise AlreadyRunning(launch.id)
         passed_over = {launch.id for launch in found}
@@ -67,7 +67,7 @@ class ExistingLaunches:
             if launch.request != request or launch.cancel_requested_at is not None:
                 continue
             is_fresh = launch.status is Status.READY and launch.created_at > since
-            if launch.is_under_way or (is_fresh and await self._reaper.has_server(launch)):
+            if launch.is_in_progress or (is_fresh and await self._reaper.has_server(launch)):
                 return launch
         return None
 
@@ -84,7 +84,7 @@ class ExistingLaunches:
     async def _is_usable(self, launch: Launch) -> bool:
         if launch.cancel_requested_at is not None:
             return False
-        if launch.is_under_way:
+        if launch.is_in_progress:
             return True
         token_expires_at = launch.last_event.token_expires_at
         if token_expires_at is not None and token_expires_at <= datetime.now(UTC):

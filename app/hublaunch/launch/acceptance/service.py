@@ -103,7 +103,7 @@ class LaunchService:
         is in progress. Safe to repeat.
         """
         launch = await self.get(launch_id)
-        if not launch.is_under_way and launch.status is not Status.READY:
+        if not launch.is_in_progress and launch.status is not Status.READY:
             return True
         await self._leases.cancel(launch_id, by=by)
         return False

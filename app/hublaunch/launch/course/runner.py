@@ -82,11 +82,11 @@ class Runner:
 
     async def resume(self, launch: Launch) -> None:
         """Continue a launch that another process had: inspect the Hub, go on from there, and clean up what is due."""
-        if launch.cancel_requested_at is not None and (launch.is_under_way or launch.status is Status.READY):
+        if launch.cancel_requested_at is not None and (launch.is_in_progress or launch.status is Status.READY):
             await self.cancel(launch)
-        elif launch.is_under_way and not launch.has_asked_hub:
+        elif launch.is_in_progress and not launch.has_asked_hub:
             await self.run(launch)  # nothing was asked of the Hub, and the process before cannot ask any more
-        elif launch.is_under_way:
+        elif launch.is_in_progress:
             await self._attempts(launch, self._resume, self._unknown(launch.attempt))
         for attempt in await self._upkeep.due(launch.id):
             await self._clean_up(launch, attempt, self._unknown(attempt))
@@ -94,13 +94,13 @@ class Runner:
     async def cancel(self, launch: Launch) -> None:
         """Stop the spawn or the server, delete what the launch created, then store that it was cancelled."""
         launch = await self._current(launch)
-        if not (launch.is_under_way or launch.status is Status.READY):
+        if not (launch.is_in_progress or launch.status is Status.READY):
             return
         if launch.cleaned_at is None:
             traces = self._unknown(launch.attempt) if launch.has_asked_hub else Traces()
-            await self._clean_up(launch, launch.attempt, traces, may_be_on_its_way=launch.is_under_way)
+            await self._clean_up(launch, launch.attempt, traces, may_be_on_its_way=launch.is_in_progress)
         launch = await self._current(launch)  # the interrupted attempt may still have stored a step
-        if launch.is_under_way:
+        if launch.is_in_progress:
             failed = abandoned_spawn(hub_version=self._terms.hub_version()) if launch.launching_at is not None else None
             step = Step(phase=Status.CANCELLED, progress=None, message="Cancelled", failed_spawn=failed)
             await self._log.append(launch, step)

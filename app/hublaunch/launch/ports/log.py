@@ -18,7 +18,7 @@ class LaunchFilter:
     repo_url: str | None = None
     image: str | None = None
     image_name: str | None = None
-    """The name under which quotas count the image (`rules/quotas.py`)."""
+    """The name under which quotas count the image (`rules/quota_rules.py`)."""
     repo_name: str | None = None
     """The name under which quotas count the repository; `""` selects launches without a repository."""
     is_active: bool = False
