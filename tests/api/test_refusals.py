@@ -79,8 +79,8 @@ async def test_an_unknown_field_is_named_with_the_nearest_known_one(
     answer = await service.http.post("/launch", json=BODY | {sent: "a value"})
 
     hint = f"; did you mean {near}?" if near else ""
-    assert answer.json()["errors"] == [{"field": field, "reason": f"is no field of this request{hint}"}]
-    assert answer.json()["detail"] == f"{field}: is no field of this request{hint}"
+    assert answer.json()["errors"] == [{"field": field, "reason": f"is not a field of this request{hint}"}]
+    assert answer.json()["detail"] == f"{field}: is not a field of this request{hint}"
     assert "a value" not in answer.text
 
 

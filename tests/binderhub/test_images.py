@@ -89,7 +89,7 @@ def test_what_no_image_can_have_in_its_name_is_refused(written: str) -> None:
         ("github/*/*/*", "quay.io/a", "must start with one of gh/"),
         ("g*/org/repo/main", "quay.io/a", "must start with one of gh/"),
         ("gh", "quay.io/a", "must start with one of gh/"),
-        ("gh/*", "quay.io/a:{2}", "has 1 *, but the image refers to more"),
+        ("gh/*", "quay.io/a:{2}", "must have a * for each number in the image; it has 1"),
         ("gh/**/x", "quay.io/a", "must have at most one * in each part"),
         ("gh//x", "quay.io/a", "must not have an empty part"),
         ("gh/*", "quay.io/{name}", "must result in an image, which must be an image reference"),
@@ -100,7 +100,7 @@ def test_what_no_image_can_have_in_its_name_is_refused(written: str) -> None:
     ],
 )
 def test_a_mapping_that_is_none_is_told_when_it_is_read(pattern: str, template: str, reason: str) -> None:
-    with pytest.raises(ValueError, match=r"must |has 1") as fault:
+    with pytest.raises(ValueError, match=r"must ") as fault:
         ImageMapping.parse(pattern, template)
 
     assert str(fault.value).startswith(reason)

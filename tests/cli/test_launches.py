@@ -219,7 +219,7 @@ async def test_a_list_of_everybodys_launches_that_nobody_can_see_is_refused(shel
     listed = await shell.run("list", "--everybody")
 
     assert (listed.status, listed.out) == (3, "")
-    assert "Nobody can list everybody's launches here" in listed.err
+    assert "Only admins can list everybody's launches" in listed.err
 
 
 async def test_a_caller_with_a_key_is_listed_what_the_service_has(

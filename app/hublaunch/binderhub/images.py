@@ -65,7 +65,7 @@ class ImageMapping:
         mapping = cls(pattern=tuple(_Part.parse(part) for part in pattern.split("/")), template=template)
         stars = sum(part.after is not None for part in mapping.pattern)
         if any(int(number) > stars for number in _GROUP.findall(template)):
-            raise ValueError(f"has {stars} *, but the image refers to more")
+            raise ValueError(f"must have a * for each number in the image; it has {stars}")
         try:
             ImageReference.parse(mapping._fill(["x"] * stars))
         except ValueError as error:

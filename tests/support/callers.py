@@ -1,0 +1,83 @@
+"""Every kind of caller, with the credentials that each sends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from hublaunch.api.callers.sessions import SESSION_COOKIE
+from hublaunch.files.keys import add_key
+from tests.fakes.hub import FakeHub
+from tests.support.served import BODY, Service
+
+SCOPE = "access:services!service=hublaunch"
+ADA, BOB, ROOT = "ada", "bob", "root"
+
+Credentials = Mapping[str, str]
+"""Tokens and keys, by their owner."""
+
+
+@dataclass(frozen=True)
+class House:
+    """A service with three kinds of callers, a ready launch of Ada's, and the headers that each caller sends."""
+
+    service: Service
+    headers: Mapping[str, dict[str, str]]
+    launch_id: str
+
+
+def bearer(credential: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {credential}"}
+
+
+def add_callers(hub: FakeHub, keys: Path) -> Credentials:
+    """Add users to the Hub and keys to the file; return the credentials of each caller."""
+    for name in (ADA, BOB, ROOT):
+        hub.create_user(name)
+    return {
+        "owner": hub.tokens.add(ADA, [SCOPE], "", None).token,
+        "other user": hub.tokens.add(BOB, [SCOPE], "", None).token,
+        "admin": hub.tokens.add(ROOT, [SCOPE], "", None).token,
+        "no scope": hub.tokens.add(ADA, ["access:servers!user=ada"], "", None).token,
+        "the Hub's service": hub.api_token,
+        "wrong token": "a-wrong-token",
+        "key": add_key(keys, name="plain")[1],
+        "key that may name users": add_key(keys, name="naming", may_name_user=True)[1],
+        "key for other images": add_key(keys, name="narrow", allowed_images=["example.org/*"])[1],
+        "admin key": add_key(keys, name="admin", is_admin=True)[1],
+        "wrong key": "hl_" + "x" * 43,
+    }
+
+
+def headers_of(credentials: Credentials, session: str, secret: str) -> Mapping[str, dict[str, str]]:
+    """Return the headers that each kind of caller sends; `secret` is the secret of the launch in question."""
+    cookie = {"Cookie": f"{SESSION_COOKIE}={session}"}
+    return {
+        "nobody": {},
+        "wrong scheme": {"Authorization": "Basic YTpi"},
+        "session of the owner": cookie,
+        "that session, by a page elsewhere": cookie
+        | {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+        "secret": {"X-Launch-Secret": secret},
+        "wrong secret": {"X-Launch-Secret": "x" * 43},
+        "wrong token, right secret": bearer(credentials["wrong token"]) | {"X-Launch-Secret": secret},
+        **{caller: bearer(credential) for caller, credential in credentials.items()},
+    }
+
+
+async def launch_of_ada(service: Service, credentials: Credentials) -> dict[str, str]:
+    answer = await service.http.post("/launch", json=BODY, headers=bearer(credentials["owner"]))
+    accepted: dict[str, str] = answer.json()
+    await service.events(accepted["events_url"])
+    return accepted
+
+
+async def session_of_ada(service: Service, hub: FakeHub) -> str:
+    """Log Ada in and return the session cookie."""
+    login = await service.http.get("/oauth_login")
+    told = {name: values[0] for name, values in parse_qs(urlsplit(login.headers["Location"]).query).items()}
+    code = hub.confirm_login(
+        ADA, scopes=[SCOPE], redirect_uri=told["redirect_uri"], code_challenge=told["code_challenge"]
+    )
+    await service.http.get("/oauth_callback", params={"code": code, "state": told["state"]})
+    return service.http.cookies[SESSION_COOKIE]
