@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from hublaunch.files import limits
 from hublaunch.files.limits import LimitsFault
+from hublaunch.launch.pace import Pace
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import BODY, IMAGE, REPO, Service, serve
@@ -22,9 +22,7 @@ TWO = {
 }
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_EVERY_S", 0.01)
+QUICK = Pace(limits_file_s=0.01)
 
 
 @pytest.fixture
@@ -86,7 +84,7 @@ async def test_what_is_counted_together_is_said_to_be(settings: Settings, hub: F
 
 async def test_limits_change_while_the_service_runs(settings: Settings, hub: FakeHub, path: Path) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
-    async with serve(limited(settings, path, {"total": 1})) as service:
+    async with serve(limited(settings, path, {"total": 1}), pace=QUICK) as service:
         statuses = [(await post(service)).status_code for _ in range(2)]
         write(path, {"total": 2, "callers": [{"match": "*", "most": 9}]})
         await until_reported(service, rules=1)
@@ -99,7 +97,7 @@ async def test_a_bad_file_leaves_the_old_limits_and_readiness_and_is_reported(
     settings: Settings, hub: FakeHub, path: Path
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
-    async with serve(limited(settings, path, {"total": 1})) as service:
+    async with serve(limited(settings, path, {"total": 1}), pace=QUICK) as service:
         write(path, {"total": "many"})
         while (report := (await service.http.get("/readyz")).json())["limits"]["fault"] is None:
             pass

@@ -1,8 +1,7 @@
-"""The file of limits: what it may say, and what becomes of one that changes."""
+"""The limits file: what it may contain, and what a change does."""
 
 import json
 import logging
-import os
 import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -37,7 +36,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_all_that_it_may_say(path: Path) -> None:
+def test_a_file_may_have_a_total_and_rules_of_three_kinds(path: Path) -> None:
     limits = read_limits(path)
 
     assert limits.total == 500
@@ -49,7 +48,7 @@ def test_all_that_it_may_say(path: Path) -> None:
     )
 
 
-def test_json_will_do(path: Path) -> None:
+def test_the_file_may_be_json(path: Path) -> None:
     path.write_text(
         json.dumps({"total": 5, "callers": [{"match": "hub:*", "most": 0, "until": "2026-05-20"}]}, indent=4)
     )
@@ -60,7 +59,7 @@ def test_json_will_do(path: Path) -> None:
     assert limits.rules == ((Scope.CALLER, Rule(pattern="hub:*", most=0, until=datetime(2026, 5, 21, tzinfo=UTC))),)
 
 
-def test_no_limits_are_an_empty_object(path: Path) -> None:
+def test_an_empty_object_means_no_limits(path: Path) -> None:
     path.write_text("{}")
 
     assert (read_limits(path).total, read_limits(path).rules) == (None, ())
@@ -101,7 +100,7 @@ def test_an_end_is_a_date_or_a_time_with_its_zone(path: Path, text: str, at: dat
         ("callers: [{match: a, most: 1, until: tomorrow}]", "callers.0.until: must be a date"),
         ("images: [{match: 'python:3', most: 1}]", "images.0.match: must have neither tag nor digest"),
         ("repositories: [{match: '*', most: 1}, {match: github.com, most: 1}]", "repositories.1.match: must name more"),
-        ("total: 5\ntotal: 6", "line 1: total is there twice"),
+        ("total: 5\ntotal: 6", "line 1: total appears twice"),
         ("callers:\n  - match: *\n", "line 2: "),
         ("callers: [{match: a, most: 1, until: 2026-06-31}]", "line 1: day is out of range for month"),
         ("total: 5\ncallers:\n  - {match: a, most: 1, until: 2026-05-20 25:00:00}", "line 3: hour must be in 0..23"),
@@ -116,7 +115,7 @@ def test_an_end_is_a_date_or_a_time_with_its_zone(path: Path, text: str, at: dat
         ("!!python/object/apply:os.system ['false']", "neither YAML nor JSON"),
     ],
 )
-def test_a_fault_is_one_sentence_that_names_the_file_and_the_place(path: Path, text: str, words: str) -> None:
+def test_an_error_names_the_file_and_the_place_in_one_sentence(path: Path, text: str, words: str) -> None:
     path.write_text(text)
 
     with pytest.raises(LimitsFault) as fault:
@@ -127,7 +126,7 @@ def test_a_fault_is_one_sentence_that_names_the_file_and_the_place(path: Path, t
     assert "\n" not in str(fault.value)
 
 
-def test_a_file_that_is_not_there_or_not_text_is_said_to_be_so(path: Path) -> None:
+def test_a_missing_file_and_one_that_is_no_text_are_refused(path: Path) -> None:
     with pytest.raises(LimitsFault, match="cannot be read: No such file or directory"):
         read_limits(path.with_name("no-such-file"))
     path.write_bytes(b"\xff")
@@ -135,92 +134,39 @@ def test_a_file_that_is_not_there_or_not_text_is_said_to_be_so(path: Path) -> No
         read_limits(path)
 
 
-def test_a_change_holds_from_the_next_look_on(path: Path) -> None:
+def test_a_change_applies_from_the_next_check(path: Path) -> None:
     file = LimitsFile(path)
     path.write_text("total: 7")
 
-    before = file.limits
-    file.look()
+    before = file.content
+    file.check()
 
-    assert (before.total, file.limits.total) == (500, 7)
+    assert (before.total, file.content.total) == (500, 7)
     assert file.report() == {"rules": 0, "fault": None}
 
 
-def test_a_bad_change_leaves_the_old_limits_and_says_so_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_change_keeps_the_previous_limits_and_is_logged_once(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = LimitsFile(path)
     path.write_text("total: many")
 
-    with caplog.at_level(logging.INFO, logger="hublaunch.files.limits"):
-        file.look()
-        file.look()
+    with caplog.at_level(logging.INFO, logger="hublaunch.files.watched"):
+        file.check()
+        file.check()
         reported = file.report()
         path.unlink()
-        file.look()
+        file.check()
         path.write_text(TEXT)
-        file.look()
+        file.check()
 
-    assert file.limits.total == 500
+    assert file.content.total == 500
     assert reported["rules"] == 4
     assert "total: Input should be a valid integer" in reported["fault"]
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR", "INFO"]
-    assert caplog.messages[0].endswith("Until then the limits from before hold.")
+    assert caplog.messages[0].endswith("Until then, the previous limits apply.")
     assert "No such file" in caplog.messages[1]
     assert file.report()["fault"] is None
-
-
-@pytest.mark.parametrize("bad", ["callers: [{match: a, most: 1, until: 2026-06-31}]", 2000 * "["])
-def test_a_corrected_file_is_read_after_a_bad_one(path: Path, bad: str) -> None:
-    file = LimitsFile(path)
-
-    path.write_text(bad)
-    file.look()
-    path.write_text("total: 7")
-    file.look()
-
-    assert file.limits.total == 7
-    assert file.report() == {"rules": 0, "fault": None}
-
-
-def test_a_file_that_meets_an_unforeseen_error_is_read_again_at_every_look(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = LimitsFile(path)
-    path.write_text("total: 7")
-    with monkeypatch.context() as broken:
-        broken.delattr("hublaunch.files.limits.read_limits")
-        with pytest.raises(NameError):
-            file.look()
-
-    file.look()
-
-    assert file.limits.total == 7
-
-
-def test_a_config_map_that_is_swapped_by_its_link_is_read_again(tmp_path: Path) -> None:
-    """Kubernetes writes a new directory and turns one link to it; size and even times may be the same."""
-    for number in (1, 2):
-        directory = tmp_path / f"..{number}"
-        directory.mkdir()
-        (directory / "limits.yaml").write_text(f"total: {number}")
-        os.utime(directory / "limits.yaml", (1, 1))
-    (tmp_path / "..data").symlink_to("..1")
-    (tmp_path / "limits.yaml").symlink_to("..data/limits.yaml")
-    file = LimitsFile(tmp_path / "limits.yaml")
-
-    (tmp_path / "..new").symlink_to("..2")
-    (tmp_path / "..new").rename(tmp_path / "..data")
-    file.look()
-
-    assert file.limits.total == 2
-
-
-def test_a_file_that_has_not_changed_is_not_read_again(path: Path) -> None:
-    file = LimitsFile(path)
-    before = file.limits
-
-    file.look()
-
-    assert file.limits is before
 
 
 def test_a_file_with_many_keys_is_refused_in_linear_time(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ LOOPS = {
     "reaper": "hublaunch.launch.course.reaper.Reaper.run",
     "hub_check": "hublaunch.hub.check.HubCheck.run",
     "rate_limits": "hublaunch.launch.acceptance.rate_limiter.RateLimiter.run",
-    "limits": "hublaunch.files.limits.LimitsFile.run",
+    "limits": "hublaunch.files.watched.WatchedFile.run",
 }
 
 
@@ -104,7 +104,7 @@ async def test_a_dead_loop_makes_the_service_unready_and_shows_in_the_metrics(
     limits = tmp_path_factory.mktemp("limits") / "limits.yaml"
     limits.write_text("{}")
 
-    async def die(_: object) -> None:
+    async def die(*_: object, **__: object) -> None:
         await fail()
 
     monkeypatch.setattr(LOOPS[name], die)

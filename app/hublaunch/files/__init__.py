@@ -1,1 +1,1 @@
-"""Files that operators and the command line write: limits, API keys."""
+"""Files that change while the service runs: API keys and limits, and what all such files share."""

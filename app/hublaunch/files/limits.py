@@ -1,7 +1,5 @@
-"""The operator's limits on launches at once, in a YAML or JSON file that may change while the service runs."""
+"""The operator's quotas, in a YAML or JSON file that may change while the service runs."""
 
-import asyncio
-import logging
 from collections.abc import Hashable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -10,23 +8,20 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from hublaunch.files.fingerprint import fingerprint
+from hublaunch.files.watched import FileFault, WatchedFile
 from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import QuotaRules, Rule
 
-log = logging.getLogger(__name__)
-
-_EVERY_S = 5.0
 _SIZE_MAX = 1024 * 1024
 _RULES_MAX = 1000
 
 
-class LimitsFault(Exception):
-    """The limits cannot be used. `str()` names the file and says what to do."""
+class LimitsFault(FileFault):
+    """The limits file cannot be used."""
 
 
 def _until(value: object) -> datetime | None:
-    """A date is over at its end in UTC."""
+    """Return the instant; a date ends with its day in UTC."""
     if isinstance(value, str):
         try:
             value = date.fromisoformat(value) if len(value) == len("2026-05-20") else datetime.fromisoformat(value)
@@ -66,76 +61,54 @@ class _Content(BaseModel):
     images: _Rules = ()
 
 
-class LimitsFile:
-    """The limits in a file, looked at every few seconds; while they cannot be used, those from before hold."""
+class LimitsFile(WatchedFile[QuotaRules]):
+    """The quotas in a file. While the file cannot be used, the previous quotas apply."""
 
     def __init__(self, path: Path) -> None:
-        """LimitsFault if they cannot be used from the start."""
-        self._path = path
-        self._seen = fingerprint(path)
-        self._limits = read_limits(path)
-        self._fault: str | None = None
-
-    @property
-    def limits(self) -> QuotaRules:
-        return self._limits
+        """Read the quotas. Raises LimitsFault if the file cannot be used."""
+        super().__init__(
+            path,
+            read_limits,
+            describe=lambda quotas: f"{len(quotas.rules)} limits, total {quotas.total}",
+            while_unusable=lambda quotas: quotas,
+            consequence="Until then, the previous limits apply.",
+        )
 
     def report(self) -> dict[str, Any]:
-        """How many rules hold, and why they are not those of the file, if they are not."""
-        return {"rules": len(self._limits.rules), "fault": self._fault}
-
-    async def run(self) -> None:
-        """Go on until cancelled."""
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            await asyncio.to_thread(self.look)
-
-    def look(self) -> None:
-        """Read the file again if it has changed, or could not be used."""
-        seen = fingerprint(self._path)
-        if seen == self._seen and self._fault is None:
-            return
-        try:
-            self._limits, self._fault = read_limits(self._path), None
-        except LimitsFault as fault:
-            if str(fault) != self._fault:
-                log.error("%s Until then the limits from before hold.", fault)  # noqa: TRY400 - a sentence is what helps
-            self._fault = str(fault)
-        else:
-            log.info("%s has changed: %d limits, total %s", self._path, len(self._limits.rules), self._limits.total)
-        self._seen = seen
+        """Return the number of rules that apply, and why the file cannot be used, if so."""
+        return {"rules": len(self.content.rules), "fault": self.fault}
 
 
 def read_limits(path: Path) -> QuotaRules:
-    """The limits in the file; LimitsFault if it cannot be read or understood."""
+    """Return the quotas in the file. Raises LimitsFault if it cannot be read or parsed."""
     try:
         with path.open("rb") as file:
             text = file.read(_SIZE_MAX + 1).decode()
     except OSError as error:
         raise LimitsFault(f"The limits in {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise LimitsFault(f"The limits in {path} are not UTF-8: restore the file.") from error
+        raise LimitsFault(f"The limits in {path} are not UTF-8. Restore the file.") from error
     if len(text) > _SIZE_MAX:
-        raise LimitsFault(f"The limits in {path} are longer than 1 MiB: shorten the file.")
+        raise LimitsFault(f"The limits in {path} are longer than 1 MiB. Shorten the file.")
     try:
         content = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise LimitsFault(f"The limits in {path} are neither YAML nor JSON: {_yaml_reason(error)}.") from None
     except RecursionError:
-        raise LimitsFault(f"The limits in {path} are nested too deeply: remove brackets or indentation.") from None
+        raise LimitsFault(f"The limits in {path} are nested too deeply. Remove brackets or indentation.") from None
     try:
         return _limits_of(_Content.model_validate(content))
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, fault["loc"])) or "the file"
         reason = fault["msg"].removeprefix("Value error, ")
-        raise LimitsFault(f"The limits in {path} are not what they must be: {place}: {reason}.") from None
+        raise LimitsFault(f"The limits in {path} are invalid: {place}: {reason}.") from None
     except ValueError as error:
-        raise LimitsFault(f"The limits in {path} are not what they must be: {error}.") from None
+        raise LimitsFault(f"The limits in {path} are invalid: {error}.") from None
 
 
 def _limits_of(content: _Content) -> QuotaRules:
-    """ValueError for a pattern that is none."""
+    """Return the rules. Raises ValueError for an invalid pattern."""
     sections = {
         "callers": (Scope.CALLER, content.callers),
         "repositories": (Scope.REPOSITORY, content.repositories),
@@ -153,9 +126,9 @@ def _limits_of(content: _Content) -> QuotaRules:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice: YAML would take the last, and the limits under the first would be lost.
+    """Refuses a repeated key: YAML would keep the last one, and lose the limits under the first.
 
-    A value that YAML itself cannot make, such as the date 2026-06-31, is a fault of its line.
+    A value that YAML cannot construct, such as the date 2026-06-31, is reported with its line.
     """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -169,9 +142,9 @@ class _Loader(yaml.SafeLoader):
         seen = set[Hashable]()
         for key in keys:
             if not isinstance(key, Hashable):
-                continue  # which YAML refuses below
+                continue  # YAML refuses it below
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} is there twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"{key} appears twice", node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 

@@ -60,5 +60,7 @@ class Pace:
     """How often the reaper asks the Hub whether the server of a ready launch still exists."""
     poll_log_s: float = 5.0
     """How often followers check for events of other processes whose notification was lost."""
+    limits_file_s: float = 5.0
+    """How often the limits file is checked for changes."""
     heartbeat_s: float = 15.0
     """How long a stream stays silent before followers get a heartbeat."""

@@ -53,7 +53,7 @@ class State(TypedDict):
 async def open_service(
     settings: Settings, *, hub_transport: httpx.AsyncBaseTransport | None, pace: Pace, web_pace: WebPace
 ) -> AsyncGenerator[State]:
-    """Open the service. Raises SettingsFault, StoreError, KeysFault or LimitsFault if it cannot start."""
+    """Open the service. Raises SettingsFault, StoreError or FileFault if it cannot start."""
     check_access(settings)
     policy, binder_images = policy_of(settings), binder_images_of(settings)
     limits_file = LimitsFile(settings.limits_file) if settings.limits_file is not None else None
@@ -64,7 +64,8 @@ async def open_service(
         parts, observers = await stack.enter_async_context(opening)
         background = parts.background
         if limits_file is not None:
-            await stack.enter_async_context(background.running("limits", limits_file.run))
+            watching = partial(limits_file.run, every_s=pace.limits_file_s)
+            await stack.enter_async_context(background.running("limits", watching))
         check = _hub_check(settings, parts)
         opening_core = open_core(
             settings,

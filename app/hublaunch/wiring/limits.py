@@ -19,7 +19,7 @@ def quotas_of(settings: Settings, file: LimitsFile | None) -> Callable[[], Quota
     last = ((Scope.CALLER, Rule.parse(Scope.CALLER, "anonymous:*", most=most)),) if most else ()
 
     def quotas() -> QuotaRules:
-        of_file = file.limits if file is not None else QuotaRules()
+        of_file = file.content if file is not None else QuotaRules()
         return replace(of_file, rules=of_file.rules + last)
 
     return quotas

@@ -14,8 +14,7 @@ from hublaunch.api.middleware.sizes import SizeLimits
 from hublaunch.api.middleware.start_faults import StartFaults
 from hublaunch.api.pace import WebPace
 from hublaunch.binderhub import routes as binder
-from hublaunch.files.keys import KeysFault
-from hublaunch.files.limits import LimitsFault
+from hublaunch.files.watched import FileFault
 from hublaunch.serving.connections import room_for
 from hublaunch.settings import Settings, SettingsFault
 from hublaunch.store.errors import StoreError
@@ -31,7 +30,7 @@ def middleware(settings: Settings, pace: WebPace) -> list[Middleware]:
     room = room_for(settings.max_connections, spawns=settings.max_concurrent_spawns)
     return [
         Middleware(AccessLog, quiet_paths=open_paths),
-        Middleware(StartFaults, plain=(StoreError, SettingsFault, KeysFault, LimitsFault)),
+        Middleware(StartFaults, plain=(StoreError, SettingsFault, FileFault)),
         Middleware(SecurityHeaders, frame_ancestors=settings.frame_ancestors),
         Middleware(SizeLimits),
         Middleware(KnownHosts, hosts=settings.known_hosts, open_paths=open_paths),
