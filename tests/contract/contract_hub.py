@@ -53,7 +53,7 @@ def on_hubs(accepts: Callable[[Version], bool]) -> pytest.MarkDecorator:
 @dataclass(kw_only=True)
 class ContractHub:
     api: httpx.AsyncClient
-    """At `/hub/api/`, with the service's token."""
+    """A client at `/hub/api/`, with the service's token."""
     url: str
     base_url: str
     token: str

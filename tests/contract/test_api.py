@@ -1,4 +1,4 @@
-"""What holds for every call: who may ask, how errors look, where the API is."""
+"""Rules for all requests: authorization, errors, scopes and pages."""
 
 import re
 

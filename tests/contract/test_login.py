@@ -1,4 +1,4 @@
-"""A browser's login for a service: what its code is good for. The login itself needs a person: `tests/e2e`."""
+"""The code of a browser's login for a service. `tests/e2e` covers the login itself."""
 
 import httpx
 import pytest

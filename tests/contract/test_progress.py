@@ -1,4 +1,4 @@
-"""The progress stream: its bytes, its events, and what it says before, after and instead of a spawn."""
+"""The progress stream: its bytes, its events, and its answers before, after and without a spawn."""
 
 import asyncio
 from typing import Any
@@ -213,7 +213,7 @@ async def _read_cancelling_after_the_first_event(hub: ContractHub, user: str) ->
     return content
 
 
-# --- nothing to tell --------------------------------------------------------------------------------------------------
+# --- no spawn ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_server_that_was_never_started_has_no_progress(hub: ContractHub, user: str) -> None:

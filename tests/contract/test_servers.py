@@ -45,7 +45,7 @@ async def test_the_user_model_shows_the_urls_of_the_server(hub: ContractHub, use
 
 
 async def test_start_time_and_options_stay_the_same_until_the_next_start(hub: ContractHub, user: str) -> None:
-    """By these hublaunch tells its own server from one that was started under the same name after it."""
+    """hublaunch uses both to distinguish its own server from a later one with the same name."""
     begun_at = datetime.now(UTC)
     await hub.start_in_background(user, seconds=0.2, messages=["first"])
     pending = await hub.server(user)

@@ -1,4 +1,4 @@
-"""Tokens for visitors: which scopes they get, how long they last, how they are found again."""
+"""Tokens for visitors: their scopes, their lifetime, and how they are found and revoked."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Prometheus and its promtool; run as a program, this sees to it that they are there."""
+"""Finds Prometheus and promtool. Run as a program, it installs them if needed."""
 
 import os
 import shutil
@@ -6,25 +6,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-ADVICE = (
-    "There is no {name} to test with. Install Prometheus (Debian: apt-get install prometheus), or put it on the PATH."
-)
+ADVICE = "The tests need {name}. Install Prometheus (on Debian: apt-get install prometheus), or add it to the PATH."
 _APT = ["apt-get", "-o", "DPkg::Lock::Timeout=600"]
 
 
 class NoPrometheus(Exception):
-    """`str()` says what to do."""
+    """A program is missing. `str()` says what to do."""
 
 
 def program(name: str) -> str:
-    """The path of one of them; NoPrometheus."""
+    """Return the path of a program. NoPrometheus if it is missing."""
     if found := shutil.which(name):
         return found
     raise NoPrometheus(ADVICE.format(name=name))
 
 
 def main() -> None:
-    """Print their paths. Where they are not, root on Debian installs them, and everybody else reads how to."""
+    """Print the paths. If they are missing, install them as root on Debian, or else print how to install them."""
     if not shutil.which("promtool") and os.geteuid() == 0 and Path("/etc/debian_version").exists():
         sys.stderr.write("Installing Prometheus from Debian ...\n")
         for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", "prometheus"]):

@@ -1,10 +1,10 @@
-"""docs/grafana.json, drawn from what a real Prometheus has scraped of a real hublaunch, as Grafana would lay it out.
+"""Draws docs/grafana.json in Grafana's layout, with data that a real Prometheus scraped from a real hublaunch.
 
     python -m tests.docs.draw_dashboard docs/images/dashboard.png
 
-Launches for a few minutes on a fake Hub that is slow and broken now and then, asks each panel's queries and draws
-the answers. It is no Grafana, of which no registry has a copy: places, titles, legends and units are the dashboard's,
-the lines are drawn here.
+It launches for a few minutes on a fake Hub that is sometimes slow or broken, runs each panel's queries and draws the
+answers. This is not Grafana, which no package registry has. Positions, titles, legends and units come from the
+dashboard. The lines are drawn here.
 """
 
 import argparse
@@ -32,17 +32,17 @@ from tests.support.processes import free_port
 from tests.support.served import Service, serve
 
 COLUMN, ROW = 56, 32
-"""Pixels of a place in Grafana's grid."""
+"""Pixels of a cell in Grafana's grid."""
 COLORS = ("#7eb26d", "#eab839", "#6ed0e0", "#ef843c", "#e24d42", "#1f78c1", "#ba43a9", "#705da0", "#508642", "#cca300")
 _VARIABLES = {"$__rate_interval": "30s", "$job": "hublaunch", "[1h]": "[5m]"}
 _POINTS = 90
 
 Series = tuple[str, list[tuple[float, float]]]
-"""What the legend calls it, and its points: seconds and value."""
+"""A legend, and points of seconds and value."""
 
 
 async def act(service: Service, hub: FakeHub, seconds: float) -> None:
-    """Launch for so long, some three a second, one in eight of which fails; twenty come at once in the middle."""
+    """Launch about three times a second, one in eight with a failure, and twenty at once in the middle."""
     end_at, crowd_at, crowd = time.monotonic() + seconds, time.monotonic() + seconds / 2, 20
     unlimited = httpx.Limits(max_connections=None)
     async with (
@@ -69,7 +69,7 @@ async def _launch(http: httpx.AsyncClient, number: int) -> None:
 
 
 async def ask(http: httpx.AsyncClient, panel: Mapping[str, Any], begin: float, end: float) -> list[Series]:
-    """The answers to a panel's queries over that time."""
+    """Return the answers to a panel's queries over this time."""
     found: list[Series] = []
     for target in panel.get("targets", ()):
         query = target["expr"]
@@ -87,7 +87,7 @@ async def ask(http: httpx.AsyncClient, panel: Mapping[str, Any], begin: float, e
 
 
 def page(panels: Sequence[tuple[Mapping[str, Any], list[Series]]], begin: float, end: float) -> str:
-    """All of them where Grafana has them."""
+    """Return a page with all panels in Grafana's layout."""
     height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel, _ in panels) * ROW
     drawn = "".join(_panel(panel, series, begin, end) for panel, series in panels)
     style = (
@@ -152,7 +152,7 @@ def _number(value: float, unit: str) -> str:
 
 
 async def draw(picture: Path, seconds: float) -> None:
-    """Launch, ask, draw."""
+    """Launch, query Prometheus, and draw the panels."""
     with TemporaryDirectory() as name:
         directory, port = Path(name), free_port()
         async with FakeHub() as hub:
@@ -163,7 +163,7 @@ async def draw(picture: Path, seconds: float) -> None:
                 retry_delay=0.2,
                 retries=2,
                 metrics_port=port,
-                hub_guard="off",  # or images that nobody knows would go by twos
+                hub_guard="off",  # or unproven images would launch two at a time
                 max_concurrent_spawns=15,
                 database_url=f"sqlite:///{directory}/hublaunch.sqlite",
             )

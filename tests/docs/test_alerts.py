@@ -1,4 +1,4 @@
-"""docs/alerts.yaml and docs/grafana.json ask for metrics that there are, by queries that Prometheus takes."""
+"""docs/alerts.yaml, docs/grafana.json and docs/metrics.md use existing metrics, in queries that Prometheus accepts."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 def dashboard_queries() -> Iterator[tuple[str, str]]:
-    """The title of a panel and one of its queries, with values for the dashboard's variables."""
+    """Yield each query with its panel's title, and with values for the dashboard's variables."""
     for panel in json.loads((DOCS / "grafana.json").read_text())["panels"]:
         for target in panel.get("targets", ()):
             query = target["expr"]
@@ -36,7 +36,7 @@ def dashboard_queries() -> Iterator[tuple[str, str]]:
 
 
 def registry() -> CollectorRegistry:
-    """All metrics, each with a series."""
+    """Return all metrics, each with a series."""
 
     async def capacity() -> Capacity:
         raise NotImplementedError
@@ -48,7 +48,7 @@ def registry() -> CollectorRegistry:
 
 
 def names() -> set[str]:
-    """Of all samples that are told."""
+    """Return the names of all exported samples."""
     return {sample.name for family in registry().collect() for sample in family.samples}
 
 

@@ -1,4 +1,4 @@
-"""docs/grafana.json is what Grafana understands by a dashboard, held to the types of its own SDK."""
+"""docs/grafana.json is a valid dashboard by the types of Grafana's own SDK."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ DASHBOARD = (DOCS / "grafana.json").read_text()
 
 
 def lost(given: Any, kept: Any, place: str = "") -> Iterator[str]:
-    """Where something that is given was not kept, or not as it was. What was added is a default of Grafana's."""
+    """Yield the places where a given value is missing or changed. Added values are Grafana's defaults."""
     if isinstance(given, dict) and isinstance(kept, dict):
         for key, value in given.items():
             yield from lost(value, kept.get(key), f"{place}/{key}")
@@ -27,7 +27,7 @@ def lost(given: Any, kept: Any, place: str = "") -> Iterator[str]:
 
 
 def not_understood(dashboard: str) -> list[str]:
-    """The places of a dashboard that are gone once it went through Grafana's types, which keep what they know."""
+    """Return the places of a dashboard that Grafana's types drop, because they do not know them."""
     register_default_plugins()
     given = json.loads(dashboard)
     return list(lost(given, json.loads(JSONEncoder().encode(Dashboard.from_json(given)))))

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real hublaunch, and answers what the dashboard asks."""
+"""A real Prometheus scrapes a real hublaunch and answers the dashboard's queries."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def port() -> int:
 
 @pytest.fixture
 async def service(settings: Settings, hub: FakeHub, port: int) -> AsyncGenerator[Service]:
-    """A hublaunch with metrics on this port, that has seen something of everything."""
+    """A hublaunch with metrics on this port, which has data for every query."""
     more = {"metrics_port": port, "retries": 2}
     async with serve(settings.model_copy(update=more)) as service:
         await act(service, hub)
@@ -36,7 +36,7 @@ async def service(settings: Settings, hub: FakeHub, port: int) -> AsyncGenerator
 
 
 async def act(service: Service, hub: FakeHub) -> None:
-    """Launches that become ready, by one attempt and by two, and one that fails; and requests that are refused."""
+    """Launch with and without retries and with a failure, and send a request that is refused."""
     hub.fail_on("start_server", status=503)
     hub.fail_on("create_user", how="reset")
     hub.spawn_plan(None, SpawnPlan(seconds=0.3))
@@ -49,7 +49,7 @@ async def act(service: Service, hub: FakeHub) -> None:
 
 @asynccontextmanager
 async def prometheus(scraped: int, tmp_path: Path, *arguments: str) -> AsyncGenerator[httpx.AsyncClient]:
-    """A Prometheus that scrapes this port; its API."""
+    """Run a Prometheus that scrapes this port, and yield a client of its API."""
     port, config, target = free_port(), tmp_path / "prometheus.yml", f"127.0.0.1:{scraped}"
     config.write_text(
         json.dumps(
@@ -77,10 +77,10 @@ async def prometheus(scraped: int, tmp_path: Path, *arguments: str) -> AsyncGene
 
 
 async def answer(http: httpx.AsyncClient, query: str) -> list[dict[str, Any]]:
-    """The series that a query gives now."""
+    """Return the current series of a query."""
     try:
         told = (await http.get("/query", params={"query": query})).raise_for_status().json()
-    except httpx.HTTPError:  # it is starting
+    except httpx.HTTPError:  # Prometheus is still starting
         return []
     assert told["status"] == "success", (query, told)
     series: list[dict[str, Any]] = told["data"]["result"]
@@ -88,7 +88,7 @@ async def answer(http: httpx.AsyncClient, query: str) -> list[dict[str, Any]]:
 
 
 async def until(http: httpx.AsyncClient, query: str) -> list[dict[str, Any]]:
-    """Its answer, once it has one with a number. It is asked until then, as it tells of nothing by itself."""
+    """Poll until the query has a series with a number, and return these series."""
     async with asyncio.timeout(60):
         while True:
             series = [one for one in await answer(http, query) if not math.isnan(float(one["value"][1]))]

@@ -1,6 +1,6 @@
-"""uvicorn's own HTTP protocol on a socket of the test's loop: up in a millisecond, gone as fast, streams open or not.
+"""uvicorn's HTTP protocol in the test's own loop: it starts and stops within a millisecond, even with open streams.
 
-`uvicorn.Server` polls ten times a second whether to stop and wants the signals; a test wants neither.
+`uvicorn.Server` checks ten times a second whether to stop, and takes over signals. Tests need neither.
 """
 
 import asyncio
@@ -36,14 +36,14 @@ class AsgiServer:
 
     @property
     def port(self) -> int:
-        """The same from the first start on, and kept from others while stopped."""
+        """The port. It stays the same from the first start, and stays reserved while stopped."""
         assert self._reservation is not None, "start the server first"
         port: int = self._reservation.getsockname()[1]
         return port
 
     @property
     def connections(self) -> int:
-        """How many are open, idle ones included."""
+        """The number of open connections, idle ones included."""
         return len(self._state.connections)
 
     async def start(self, port: int = 0) -> None:
@@ -53,28 +53,28 @@ class AsgiServer:
         self._server = await asyncio.get_running_loop().create_server(self._protocol, sock=listener, backlog=4096)
 
     async def stop(self) -> None:
-        """Close the port, break every connection without a farewell and end the requests that were being answered."""
+        """Close the port, break every connection, and cancel the requests in progress."""
         if self._server is None:
             return
         self._server.close()
         self._server = None
         for connection in list(self._state.connections):
             connection.transport.abort()
-        await asyncio.sleep(0)  # lets the connections hear of it, so that none tries to answer
+        await asyncio.sleep(0)  # lets the connections notice, so that none tries to answer
         tasks = list(self._state.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """Stop, and give the port back."""
+        """Stop, and release the port."""
         await self.stop()
         if self._reservation is not None:
             self._reservation.close()
             self._reservation = None
 
     def drop(self, scope: Scope) -> None:
-        """Close the connection of this request where it stands: no last chunk, no answer."""
+        """Close the connection of this request at once: no last chunk, no answer."""
         if transport := self._transport(scope):
             transport.close()
 
@@ -86,7 +86,7 @@ class AsgiServer:
             transport.abort()
 
     def _transport(self, scope: Scope) -> asyncio.Transport | None:
-        """A connection is known by its peer, which is what ASGI tells of it. None if its client has gone already."""
+        """Return the transport with this request's peer address, which ASGI provides. None if the client has left."""
         http = (c for c in self._state.connections if isinstance(c, HttpToolsProtocol))
         return next((connection.transport for connection in http if connection.client == tuple(scope["client"])), None)
 
@@ -95,7 +95,7 @@ class AsgiServer:
 
     @staticmethod
     def _guarded(app: App) -> App:
-        """A request that `stop` cancels ends quietly; uvicorn would log it as a fault of the app."""
+        """Let requests that `stop` cancels end quietly. uvicorn would log them as errors of the app."""
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             with contextlib.suppress(asyncio.CancelledError):
@@ -105,7 +105,7 @@ class AsgiServer:
 
 
 def _bound(port: int) -> socket.socket:
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer is 40 ms late.
+    # asyncio sets TCP_NODELAY only if the protocol is named. Without it each answer is 40 ms late.
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind(("127.0.0.1", port))
@@ -113,6 +113,6 @@ def _bound(port: int) -> socket.socket:
 
 
 async def until_disconnected(receive: Receive) -> None:
-    """Return once the client is gone, or the connection was broken from here."""
+    """Return once the client has left, or the server has broken the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""A certificate of its own making for 127.0.0.1."""
+"""Self-signed certificates for 127.0.0.1."""
 
 import datetime as dt
 import ipaddress
@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(directory: Path, name: str) -> tuple[Path, Path]:
-    """The files of a self-signed certificate and of its key."""
+    """Write a self-signed certificate and its key, and return their files."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
@@ -34,7 +34,7 @@ def write_certificate(directory: Path, name: str) -> tuple[Path, Path]:
 
 
 def server_context(cert_file: Path, key_file: Path, *, client_ca_file: Path | None = None) -> ssl.SSLContext:
-    """A server's context; with `client_ca_file` it lets in only clients with that certificate."""
+    """Return a server's context. With `client_ca_file` it accepts only clients with that certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert_file, key_file)
     if client_ca_file is not None:

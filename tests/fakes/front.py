@@ -1,4 +1,4 @@
-"""A web server that answers by path, as an ingress or a proxy before the Hub does, and keeps what it was asked."""
+"""A web server that answers by path, like an ingress or proxy in front of the Hub, and records its requests."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ NOT_FOUND = http(404, b"<html>404 Not Found</html>")
 
 
 class Front:
-    """A web server that answers by path, and what it was asked."""
+    """A running web server that answers by path, and its requests."""
 
     def __init__(self, server: WireServer) -> None:
         self.url = f"{server.url}/"
@@ -28,7 +28,7 @@ class Front:
 
     @property
     def asked(self) -> list[tuple[str, str]]:
-        """Of each request its path and its Host."""
+        """The path and the Host header of each request."""
         heads = [request.decode().split("\r\n") for request in self._server.requests]
         return [
             (head[0].split()[1], next(line[6:] for line in head if line.lower().startswith("host: "))) for head in heads

@@ -1,19 +1,19 @@
-"""FakeHub: a JupyterHub to test against, an ASGI state machine on a real socket, driven in the Hub's own words.
+"""FakeHub: a JupyterHub for tests, an ASGI state machine on a real socket, with the Hub's own terms.
 
     async with FakeHub() as hub:                      # port 0, the test's own loop, up in about a millisecond
-        client = HubClient(hub.api_url, hub.api_token)
+        async with httpx.AsyncClient(base_url=hub.api_url, headers={"Authorization": f"token {hub.api_token}"}): ...
 
-Settings are attributes, under the Hub's names where it has one: `hub.slow_spawn_timeout = 0`,
+Settings are attributes, with the Hub's own names where they exist: `hub.slow_spawn_timeout = 0`,
 `hub.concurrent_spawn_limit = 1`, `hub.scopes.remove("tokens")`, `FakeHub(version="5.5.4", base_url="/jh/")`.
 
-How a spawn goes:
+Spawns follow a plan:
 
-    hub.spawn_s = 0.1                                 # every spawn without a plan of its own
+    hub.spawn_s = 0.1                                 # every spawn without a plan
     hub.spawn_plan("alice", SpawnPlan(messages=["pulling", "starting"], seconds=0.2))
-    hub.spawn_plan(None, SpawnPlan(fails="boom"))     # everybody's
-    {"test_spawn": {"seconds": 1, "fails": "boom"}}   # in user_options; the contract's real Hub obeys it too
+    hub.spawn_plan(None, SpawnPlan(fails="boom"))     # for everybody else
+    {"test_spawn": {"seconds": 1, "fails": "boom"}}   # in user_options; the contract's real Hub follows it too
 
-Step by step, without time:
+Spawns can be stepped by hand, without time:
 
     hub.spawn_plan("alice", SpawnPlan(never=True))
     await hub.until(lambda: hub.is_spawning("alice"))
@@ -22,20 +22,20 @@ Step by step, without time:
     hub.fail_spawn("alice", "boom")                   # instead
     await hub.cancel_spawn("alice")                   # instead
 
-Trouble:
+Faults:
 
-    hub.fail_on("create_user", status=502, act=True, body="html")   # the Hub acts, and a proxy answers for it
+    hub.fail_on("create_user", status=502, act=True, body="html")   # the Hub acts, but a proxy answers
     hub.fail_on("start_server", how="reset", times=2)               # also "drop" and "hang"
-    hub.cut_progress("alice", after_events=2)                       # the stream breaks without a last chunk
-    hub.cut_progress("alice", piece_bytes=1)                        # it comes byte by byte
-    hub.follow_script(script)                                       # asked for a fault at each request
-    await hub.restart()                                             # kill -9 and up again; users and tokens survive
+    hub.cut_progress("alice", after_events=2)                       # the stream breaks without its last chunk
+    hub.cut_progress("alice", piece_bytes=1)                        # the stream comes byte by byte
+    hub.follow_script(script)                                       # may order a fault for each request
+    await hub.restart()                                             # kill -9 and start; users and tokens survive
 
-What happened: `hub.journal`, `hub.count("spawn_started", "alice")`, `hub.requests` (as received, quoting and all),
-`hub.asked("create_user")`, `hub.users`, `hub.active_servers`, `hub.most_pending`, `hub.open_streams`;
+What happened is in `hub.journal`, `hub.count("spawn_started", "alice")`, `hub.requests` (as received, still quoted),
+`hub.asked("create_user")`, `hub.users`, `hub.active_servers`, `hub.most_pending`, `hub.open_streams`.
 `await hub.until(predicate)` waits.
 
-Alone, for benchmarks: `tests/fakes/hub_process.py`. Where the real Hub differs, `tests/contract` says so on both.
+`tests/fakes/hub_process.py` runs it as a process, for benchmarks. `tests/contract` holds it to the real Hub.
 """
 
 import math
@@ -55,7 +55,7 @@ __all__ = ["FakeHub", "SpawnPlan"]
 
 
 class FakeHub(HubState):
-    """See the module."""
+    """A JupyterHub for tests, as this module describes."""
 
     def __init__(self, *, version: str = "6.1.1", base_url: str = "/", port: int = 0) -> None:
         super().__init__(version=version, base_url=base_url)
@@ -74,43 +74,43 @@ class FakeHub(HubState):
 
     @property
     def url(self) -> str:
-        """What browsers would use: the proxy's address with the base URL, ending in a slash."""
+        """The URL for browsers: the proxy's address with the base URL, ending in a slash."""
         return f"http://127.0.0.1:{self._app.server.port}{self.base_url}"
 
     @property
     def api_url(self) -> str:
-        """Ends in `/hub/api`."""
+        """The root of the REST API, ending in `/hub/api`."""
         return f"{self.url}hub/api"
 
-    # --- how spawns go ------------------------------------------------------------------------------------------------
+    # --- spawns -------------------------------------------------------------------------------------------------------
 
     def spawn_plan(self, username: str | None, plan: SpawnPlan) -> None:
-        """The plan of this user's spawns from now on, or, with None, of everybody's who has none."""
+        """Set the plan for this user's spawns; None sets it for all users without a plan."""
         self.plans[username] = plan
 
     def report(self, username: str, message: str, *, progress: int | None = None, server_name: str = "") -> None:
-        """The pending spawn tells this."""
+        """Add an event to the progress of the pending spawn."""
         spawn = self._server(username, server_name).spawn
         assert spawn is not None, f"{username} has no pending spawn"
         self._tell(spawn, {"message": message} if progress is None else {"progress": progress, "message": message})
 
     def release(self, username: str, server_name: str = "") -> None:
-        """The pending spawn succeeds now; so does the check of a server after a restart."""
+        """Let the pending spawn, or the check of a server after a restart, succeed now."""
         self.succeed(self._server(username, server_name))
 
     def fail_spawn(self, username: str, reason: str, *, server_name: str = "") -> None:
-        """The pending spawn fails now, with this exception text."""
+        """Let the pending spawn fail now, with this exception text."""
         self.fail(self._server(username, server_name), reason)
 
     async def cancel_spawn(self, username: str, server_name: str = "") -> None:
-        """Somebody else stops the server while it is starting. Its streams announce a ready that is none."""
+        """Stop the server while it is starting, as somebody else might. Its streams then falsely announce ready."""
         await self.stop_server(username, server_name, remove=False)
 
     def finish_stop(self, username: str, server_name: str = "") -> None:
-        """The server that is stopping has stopped."""
+        """Let the pending stop finish now."""
         self.stopped(self._server(username, server_name))
 
-    # --- trouble ------------------------------------------------------------------------------------------------------
+    # --- faults -------------------------------------------------------------------------------------------------------
 
     def fail_on(
         self,
@@ -126,11 +126,11 @@ class FakeHub(HubState):
         hangs_s: float = math.inf,
         times: float = 1,
     ) -> None:
-        """The next `times` requests of this kind (`math.inf`: all) fail; faults are used up in the order they came.
+        """Let the next `times` requests of this kind (`math.inf`: all) fail. Faults are used up in their order.
 
-        `act` lets the Hub do what it was asked before the fault hides its answer. "reset" breaks the connection with a
-        TCP reset, "drop" closes it, "hang" answers nothing until the client goes away, or drops it after `hangs_s`,
-        "late" comes to the request only after `hangs_s`.
+        With `act` the Hub does what was asked before the fault hides its answer. "reset" breaks the connection with a
+        TCP reset, and "drop" closes it. "hang" gives no answer until the client leaves, or drops the connection after
+        `hangs_s`. "late" handles the request only after `hangs_s`.
         """
         self._app.faults.append(
             Fault(
@@ -148,12 +148,12 @@ class FakeHub(HubState):
         )
 
     def heal(self) -> None:
-        """Forget all faults and cuts; requests that hang keep hanging."""
+        """Forget all faults and cuts. Hanging requests keep hanging."""
         self._app.faults.clear()
         self._app.cuts.clear()
 
     def follow_script(self, script: Script | None) -> None:
-        """Ask this for a fault, and for a cut, where none was ordered beforehand."""
+        """Ask the script for a fault or a cut where none was ordered."""
         self._app.script = script
 
     def cut_progress(
@@ -167,10 +167,10 @@ class FakeHub(HubState):
         server_name: str = "",
         times: float = 1,
     ) -> None:
-        """The user's next progress streams break after so many events; "end" ends them as if nothing were wrong.
+        """Break the user's next progress streams after so many events. "end" ends them as if nothing were wrong.
 
-        With `in_event` they break in the middle of the event after those. With `piece_bytes` they are sent in pieces of
-        that size, whether they break or not.
+        With `in_event` they break in the middle of the following event. With `piece_bytes` they are sent in pieces of
+        that size, whether or not they break.
         """
         self._app.cuts.append(
             Cut(
@@ -185,11 +185,11 @@ class FakeHub(HubState):
         )
 
     async def kill(self, *, keeps_state: bool = True) -> None:
-        """kill -9: connections break, new ones are refused until `start_again`.
+        """Stop like kill -9: connections break, and new ones are refused until `start_again`.
 
-        A spawn whose `start()` had not returned is lost, one whose had (`SpawnPlan.start_returns`) becomes
-        `pending: "check"` until `release`, a ready server stays, and so do users and tokens. Without `keeps_state`
-        the Hub's database was in memory: nothing of it is left.
+        A spawn whose `start()` had not returned is lost. A spawn whose `start()` had returned
+        (`SpawnPlan.start_returns`) becomes `pending: "check"` until `release`. Ready servers, users and tokens stay.
+        Without `keeps_state` nothing is left, as with a database in memory.
         """
         self._happened("hub_killed")
         await self._app.server.stop()
@@ -203,7 +203,7 @@ class FakeHub(HubState):
                 self._survive_restart(server)
 
     async def start_again(self) -> None:
-        """On the same port."""
+        """Start on the same port."""
         self.starts += 1
         await self._app.server.start()
         self._happened("hub_started")
@@ -234,16 +234,16 @@ class FakeHub(HubState):
 
     @property
     def requests(self) -> list[Request]:
-        """In the order they came."""
+        """All requests so far, in order."""
         return self._app.requests
 
     def asked(self, operation: Operation, username: str | None = None) -> list[Request]:
-        """The requests of this kind so far, for this user or for anybody."""
+        """Return the requests of this kind so far, for this user or for all users."""
         return [asked for asked in self.requests if asked.operation == operation and username in (None, asked.username)]
 
     @property
     def active_servers(self) -> set[tuple[str, str]]:
-        """(username, server name) of every server that is ready or pending."""
+        """The (username, server name) of every ready or pending server."""
         return {
             (user.name, name) for user in self.users.values() for name, server in user.servers.items() if server.active
         }
@@ -254,17 +254,17 @@ class FakeHub(HubState):
 
     @property
     def most_pending(self) -> int:
-        """The most spawns that were pending at one instant so far."""
+        """The highest number of spawns pending at once so far."""
         return most_pending(self.journal)
 
     @property
     def open_streams(self) -> int:
-        """Progress streams that somebody reads."""
+        """The number of progress streams with a reader."""
         return self._app.open_streams
 
     @property
     def connections(self) -> int:
-        """Open connections, idle ones included."""
+        """The number of open connections, idle ones included."""
         return self._app.server.connections
 
     def _server(self, username: str, server_name: str) -> Server:

@@ -1,4 +1,4 @@
-"""The Hub's REST API over `HubState`: which request is which operation, who may ask, and what it answers."""
+"""The Hub's REST API over `HubState`: operations, authorization and answers."""
 
 import asyncio
 import json
@@ -32,14 +32,14 @@ _AUTHORIZATION = re.compile(r"(?:token|bearer)\s+(\S+)", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A request to the API, taken apart."""
+    """A parsed request to the API."""
 
     operation: Operation
     username: str = ""
     name: str = ""
-    """Of the server; for a token its id."""
+    """The name of the server, or the id of a token."""
     allowed: bool = True
-    """Whether the path knows the method."""
+    """Whether the path supports the method."""
     query: str
     body: bytes
     authorization: str
@@ -49,16 +49,16 @@ class Call:
 class Reply:
     status: int
     content: Any = None
-    """Sent as JSON; None is an empty body."""
+    """The JSON body; None for an empty body."""
     page: str | None = None
-    """Sent as HTML, instead of content."""
+    """An HTML body, instead of `content`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     events: AsyncGenerator[bytes] | None = None
-    """A progress stream, instead of content."""
+    """A progress stream, instead of `content`."""
 
 
 def parse_call(method: str, path: str, *, query: str, body: bytes, authorization: str) -> Call:
-    """The call for a raw path behind `/hub/api/`. Names are unquoted after the path is taken apart, as Tornado does."""
+    """Return the call for a raw path below `/hub/api/`. Like Tornado, it unquotes names after splitting the path."""
     for pattern, operations in _ROUTES:
         if found := pattern.fullmatch(path):
             parts = [unquote(part or "") for part in found.groups()]
@@ -76,7 +76,7 @@ def parse_call(method: str, path: str, *, query: str, body: bytes, authorization
 
 
 class HubApi:
-    """Answers calls. A `Refusal` that is raised is an answer too."""
+    """Answers calls. A raised `Refusal` is an answer too."""
 
     def __init__(self, state: HubState) -> None:
         self._state = state
@@ -89,10 +89,10 @@ class HubApi:
         handler: Callable[[Call], Awaitable[Reply]] = getattr(self, f"_{call.operation}")
         return await handler(call)
 
-    # --- who asks -----------------------------------------------------------------------------------------------------
+    # --- authorization ------------------------------------------------------------------------------------------------
 
     def _owner(self, call: Call) -> Token | str | None:
-        """The user's token, or the service's name, or None if there is no valid token."""
+        """Return the user's token, the service's name, or None without a valid token."""
         found = _AUTHORIZATION.match(call.authorization)
         if found is None:
             return None
@@ -102,7 +102,7 @@ class HubApi:
         return owner.scopes if isinstance(owner, Token) else expand(self._state.scopes, self._state.version_info)
 
     def _require(self, call: Call, *any_of: str) -> None:
-        """403 unless the token holds one of the scopes. A user's own token holds none of them here."""
+        """Raise a 403 unless the token has one of the scopes. Here, a user's own token has none of them."""
         owner = self._owner(call)
         if owner is None:
             raise Refusal(403, "Missing or invalid credentials.")
@@ -133,7 +133,7 @@ class HubApi:
         return Reply(status=200, content={**identity, "admin": False, "session_id": None, "scopes": scopes})
 
     async def _exchange_code(self, call: Call) -> Reply:
-        """RFC 6749 §5: its errors have another shape than those of the API."""
+        """Exchange a login code (RFC 6749 §5). Its errors look different from those of the API."""
         form = dict(parse_qsl(call.body.decode()))
         if (form.get("client_id"), form.get("client_secret")) != (self._state.oauth_client_id, self._state.api_token):
             return Reply(status=401, content={"error": "invalid_client"})
@@ -224,7 +224,7 @@ class HubApi:
         yield _chunk(event)
 
     async def _told(self, spawn: Spawn) -> AsyncGenerator[bytes]:
-        """The stream's chunks, from the first event on whoever else is reading."""
+        """Yield the stream's chunks from the first event, independent of other readers."""
         yield b"\n\n"
         position = 0
         while True:
@@ -247,7 +247,7 @@ class HubApi:
         return user.as_json(self._api_path, version, include_stopped_servers=include_stopped_servers)
 
     def _server_body(self, call: Call) -> tuple[dict[str, Any] | None, str]:
-        """`user_options` and `display_name`; None means the options of the last start."""
+        """Return `user_options` and `display_name`. None means the options of the last start."""
         body = _json_body(call)
         if not body:
             return None, ""
@@ -275,7 +275,7 @@ def _chunk(event: Mapping[str, Any]) -> bytes:
 
 
 async def _within(seconds: float, happens: Awaitable[object]) -> bool:
-    """Whether it happened before the time was up."""
+    """Return whether it happened in time."""
     try:
         async with asyncio.timeout(seconds):
             await happens

@@ -1,6 +1,6 @@
-"""The ASGI side of the fake Hub: records requests, carries out the faults that a test ordered, sends answers.
+"""The ASGI side of the fake Hub: it records requests, applies the faults that a test ordered, and sends answers.
 
-It also plays the proxy in front of the Hub: `/user/NAME/[SERVER/]api` is answered for the servers themselves.
+It also acts as the proxy in front of the Hub, and answers `/user/NAME/[SERVER/]api` for the servers.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ _PHRASES = {403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 500: 
 
 @dataclass(kw_only=True)
 class Request:
-    """A request as it came in."""
+    """A request as received, and the status of its answer."""
 
     method: str
     raw_path: str
-    """As received: quoted as the client quoted it, with its query."""
+    """The path as the client quoted it, with its query."""
     body: bytes
     traceparent: str
-    """The header, "" if there was none."""
+    """The header, or ""."""
     operation: Operation
     username: str
     server_name: str
     status: int | None = None
-    """Of the answer; None while, or because, there is none."""
+    """The status of the answer; None while there is none, or if there never was one."""
 
 
 class HubApp:
@@ -100,11 +100,11 @@ class HubApp:
             return Reply(status=refusal.status, content=content, headers=refusal.headers)
 
     def _phrase(self, status: int) -> str | None:
-        """What the Hub says where it has nothing to say: since 6.0 that is null, but for a crash."""
+        """Return the message of an error without a reason: null since 6.0, except after a crash."""
         return None if self._state.version_info >= (6,) and status != 500 else _PHRASES[status]
 
     def _reach(self, call: Call) -> Reply:
-        """The proxy sends what no server's own route matches to the user's default server, else to the Hub."""
+        """Answer as the server, or else as the user's default server, or else as the Hub, by the proxy's routes."""
         user = self._state.users.get(call.username)
         servers = user.servers if user is not None else {}
         if call.name in servers and servers[call.name].answers:
@@ -177,7 +177,7 @@ class HubApp:
         self._state.notice()
 
     async def _stream(self, events: AsyncGenerator[bytes], exchange: "_Exchange") -> None:
-        """Until the stream ends, is cut, or the reader has gone."""
+        """Send the stream until it ends or is cut, or its reader leaves."""
         self.open_streams += 1
         self._state.notice()
         writer = asyncio.ensure_future(self._write(events, exchange))
@@ -209,7 +209,7 @@ class HubApp:
             self.server.drop(exchange.scope)
         else:
             self.server.reset(exchange.scope)
-        await asyncio.get_running_loop().create_future()  # the reader hears that the connection is gone
+        await asyncio.get_running_loop().create_future()  # the reader notices that the connection is gone
 
     def _cut_for(self, request: Request) -> Cut | None:
         for cut in self.cuts:
@@ -221,7 +221,7 @@ class HubApp:
 
 @dataclass(frozen=True)
 class _Exchange:
-    """One request and the way to answer it."""
+    """One request and the means to answer it."""
 
     request: Request
     scope: Scope
@@ -239,7 +239,7 @@ class _Exchange:
         await self.send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def send_pieces(self, body: bytes, most: int) -> None:
-        """Each piece is on its way before the next, so that the reader may see them one at a time."""
+        """Send each piece before the next, so that the reader may see them one at a time."""
         for begin in range(0, len(body), most or len(body)):
             await self.send_part(body[begin : begin + (most or len(body))])
             await asyncio.sleep(0)

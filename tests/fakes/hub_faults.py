@@ -1,4 +1,4 @@
-"""Faults that a test orders: answers that are not the Hub's, no answer at all, and progress streams that break."""
+"""Faults that a test orders: wrong answers, missing answers, and progress streams that break."""
 
 import math
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ _BODIES = {
 
 @dataclass(kw_only=True)
 class Fault:
-    """How one operation fails, and how often it still does."""
+    """How one operation fails, and how many more times."""
 
     operation: Operation
     username: str | None = None
@@ -47,14 +47,14 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     act: bool = False
     hangs_s: float = math.inf
-    """With `how="hang"`: after so long the connection is closed from here."""
+    """With `how="hang"`: the time until the fake Hub closes the connection."""
     times: float = 1
 
     def hits(self, operation: Operation, username: str | None) -> bool:
         return self.times > 0 and self.operation == operation and self.username in (None, username)
 
     def content(self) -> tuple[bytes, bytes]:
-        """Content type and body, when the fault is an answer."""
+        """Return content type and body, if the fault is an answer."""
         if isinstance(self.body, bytes):
             return b"application/json", self.body
         if self.body == "json":
@@ -65,22 +65,22 @@ class Fault:
 
 @dataclass(kw_only=True)
 class Cut:
-    """Where a progress stream breaks or how it is sent, and how often it still does."""
+    """Where a progress stream breaks or how it is sent, and how many more times."""
 
     username: str
     server_name: str = ""
     after_events: float = math.inf
-    """`math.inf`: it does not break."""
+    """`math.inf`: the stream does not break."""
     how: Ending = "drop"
     in_event: bool = False
-    """It breaks in the middle of the next event."""
+    """The stream breaks in the middle of the next event."""
     piece_bytes: int = 0
-    """Whatever is sent goes out in pieces of at most so many bytes; 0: as it is."""
+    """The stream is sent in pieces of at most this size; 0: unchanged."""
     times: float = 1
 
 
 class Script(Protocol):
-    """Orders faults as requests come; asked where none was ordered beforehand."""
+    """Orders faults for requests as they arrive, where none was ordered before."""
 
     def fault(self, operation: Operation, username: str) -> Fault | None: ...
 

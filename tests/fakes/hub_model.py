@@ -1,4 +1,4 @@
-"""What the fake Hub keeps, and how it looks as JSON in each version of the Hub."""
+"""The fake Hub's users, servers and spawns, and their JSON in each version of the Hub."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ Version = tuple[int, ...]
 
 
 def is_strict(version: Version) -> bool:
-    """Whether the Hub refuses names of dots and tokens that end at once: since 5.5.3 and 6.1; 6.0.0 is older."""
+    """Return whether the Hub refuses names of dots and tokens without a lifetime: since 5.5.3, and since 6.1."""
     return (5, 5, 3) <= version < (6,) or version >= (6, 1)
 
 
 class Refusal(Exception):
-    """An answer that is an error: its status, the Hub's words for it, and headers such as Retry-After."""
+    """An error answer: its status, the Hub's message, and headers such as Retry-After."""
 
     def __init__(self, status: int, message: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, message)
@@ -29,7 +29,7 @@ class Refusal(Exception):
 
 
 class Spawn:
-    """One spawn as its progress streams tell it: any number of readers, each from the first event on."""
+    """One spawn and its progress. Any number of readers get all events from the first."""
 
     def __init__(self, plan: SpawnPlan, seconds: float) -> None:
         self.plan = plan
@@ -37,10 +37,10 @@ class Spawn:
         self.told: list[Mapping[str, Any]] = [{"progress": 0, "message": "Server requested"}]
         self._ended = False
         self.refusal: Refusal | None = None
-        """What a POST that waited for this spawn answers, if not 201."""
+        """The answer to a POST that waited for this spawn, if not 201."""
         self.timers: list[asyncio.TimerHandle] = []
         self.moved = asyncio.Event()
-        """Set by the next thing that happens, and replaced by a fresh one then."""
+        """Set at the next change, and then replaced by a new one."""
 
     def tell(self, event: Mapping[str, Any]) -> None:
         self.told.append(event)
@@ -55,7 +55,7 @@ class Spawn:
         self.tell(last)
 
     def has_ended(self) -> bool:
-        """Whether the last event told is the last of all."""
+        """Return whether the last event was the final one."""
         return self._ended
 
     async def until_ended(self) -> None:
@@ -65,7 +65,7 @@ class Spawn:
 
 @dataclass(eq=False)
 class Server:
-    """A user's server, named or (`""`) default; it stays on record after it stopped."""
+    """A user's server, named or (`""`) default. It is remembered after it has stopped."""
 
     username: str
     name: str
@@ -77,17 +77,17 @@ class Server:
     active: bool = False
     pending: Pending | None = None
     answers: bool = False
-    """Whether the server itself is there, whatever the Hub says of it."""
+    """Whether the server itself answers, whatever the Hub says."""
     loaded: bool = False
-    """Whether the Hub holds a spawner object for it: without one its progress is 404, with one at rest 400."""
+    """Whether the Hub holds a spawner object for it. Progress answers 404 without one, and 400 with an idle one."""
     spawn: Spawn | None = None
-    """The pending spawn, or one that failed and has not been replaced yet."""
+    """The pending spawn, or a failed one that was not replaced yet."""
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
-    """Clear while it is stopping."""
+    """Cleared while the server is stopping."""
     stop_timer: asyncio.TimerHandle | None = None
     remove_when_stopped: bool = False
     own_token: str | None = None
-    """The API token that the Hub gave the server itself."""
+    """The server's own API token."""
 
     def __post_init__(self) -> None:
         self.stopped.set()
@@ -167,5 +167,5 @@ def stamp(instant: datetime | None) -> str | None:
 
 
 def escape(name: str) -> str:
-    """As the Hub quotes names in URLs."""
+    """Quote a name the way the Hub does in URLs."""
     return quote(name, safe="@~")

@@ -1,10 +1,10 @@
-"""The fake Hub as a process of its own, for benchmarks.
+"""The fake Hub as a separate process, for benchmarks.
 
     python -m tests.fakes.hub_process --port 0 --spawn-s 1 --events 5 --concurrent-spawn-limit 64
 
-prints a line of JSON with its `url`, `api_url` and `token`, and ends on SIGTERM. With `--report FILE` it then writes
-down, as JSON, what happened: `journal`, `most_pending`, `users`, `active_servers`, `answers`, how often it gave each
-status to a start, and `asked`, how many requests there were of each kind.
+prints a line of JSON with its `url`, `api_url` and `token`, and ends on SIGTERM. With `--report FILE` it then writes a
+JSON report: `journal`, `most_pending`, `users`, `active_servers`, `answers` (how often each status answered a start)
+and `asked` (the number of requests of each kind).
 """
 
 import argparse
@@ -32,7 +32,7 @@ async def _serve(options: argparse.Namespace) -> None:
         hub.active_server_limit = options.active_server_limit
         hub.spawn_plan(None, SpawnPlan(messages=told, seconds=options.spawn_s))
         address: dict[str, Any] = {"url": hub.url, "api_url": hub.api_url, "token": hub.api_token}
-        print(json.dumps(address), flush=True)  # noqa: T201 - the promised line
+        print(json.dumps(address), flush=True)  # noqa: T201 - the line described above
         await stop.wait()
         if options.report is not None:
             options.report.write_text(json.dumps(_report(hub)))

@@ -19,7 +19,7 @@ _SERVER_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class HubState(HubSettings):
-    """Whoever asks for what the Hub would refuse gets its `Refusal`."""
+    """The users, servers and tokens of the fake Hub. Requests that the Hub would refuse raise `Refusal`."""
 
     def __init__(self, *, version: str, base_url: str) -> None:
         super().__init__(version=version, base_url=base_url)
@@ -27,7 +27,7 @@ class HubState(HubSettings):
         self.tokens = Tokens()
         self._logins: dict[str, Login] = {}
         self.plans: dict[str | None, SpawnPlan] = {None: SpawnPlan()}
-        """By username; None is everybody else's."""
+        """The spawn plans by username; None is the plan for all others."""
 
     # --- users --------------------------------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ class HubState(HubSettings):
     async def start_server(
         self, username: str, name: str, user_options: dict[str, Any] | None, display_name: str = ""
     ) -> int:
-        """The status that POST answers: 201 ready, 202 pending."""
+        """Start a server and return the status of the POST: 201 ready, 202 pending."""
         user = self.user(username)
         if name:
             self._check_server_name(user, name)
@@ -99,7 +99,7 @@ class HubState(HubSettings):
             raise Refusal(400, f"{server.log_name} is pending {server.pending}")
         if server.ready:
             raise Refusal(400, f"{server.log_name} is already running")
-        server.loaded = server.spawn is None or self.version_info < (6,)  # since 6.0 a failed spawner is thrown away
+        server.loaded = server.spawn is None or self.version_info < (6,)  # since 6.0 a failed spawner is discarded
         server.spawn = None
         self._check_limits()
         spawn = self._begin_spawn(server, user_options)
@@ -154,7 +154,7 @@ class HubState(HubSettings):
             spawn.timers.append(loop.call_later(spawn.seconds, self._conclude, server, spawn))
 
     def _tell(self, spawn: Spawn, event: Mapping[str, Any]) -> None:
-        """Only the Hub itself may say `ready`."""
+        """Add an event to the spawn's progress, without `ready`, which only the Hub itself may announce."""
         spawn.tell({key: value for key, value in event.items() if key != "ready"})
         self.notice()
 
@@ -165,7 +165,7 @@ class HubState(HubSettings):
             self.fail(server, spawn.plan.fails, spawn.plan.status)
 
     def succeed(self, server: Server) -> None:
-        """The pending spawn (or, after a restart, the check of a server) ends well."""
+        """End the pending spawn, or the check of a server after a restart, successfully."""
         spawn = self._take_spawn(server)
         server.answers = True
         if spawn is not None:
@@ -173,11 +173,11 @@ class HubState(HubSettings):
         self._happened("server_ready", server.username, server.name)
 
     def fail(self, server: Server, reason: str, status: int | None = None) -> None:
-        """The pending spawn ends with this exception text; with a status it was an HTTP error of the spawner."""
+        """End the pending spawn with this exception text. A status makes it an HTTP error of the spawner."""
         spawn = self._take_spawn(server)
         assert spawn is not None, f"{server.log_name} has no pending spawn"
         server.active = False
-        server.spawn = spawn  # kept until the next POST, so that it can be read afterwards
+        server.spawn = spawn  # kept until the next POST, so that it can be read later
         if self.version_info < (5, 1) and reason == "":
             reason = "Timeout"
         told = reason if status is None else f"HTTP {status}: error ({reason})"
@@ -187,7 +187,7 @@ class HubState(HubSettings):
         self._happened("spawn_failed", server.username, server.name)
 
     def interrupt(self, server: Server) -> None:
-        """Cancel the pending spawn: until it is stopped the Hub takes it for ready, and says so in its streams."""
+        """Cancel the pending spawn. Until it is stopped, the Hub reports it as ready, in its streams too."""
         spawn = self._take_spawn(server)
         if spawn is not None:
             spawn.end(server.ready_event(), Refusal(500))
@@ -199,7 +199,7 @@ class HubState(HubSettings):
         return spawn
 
     async def stop_server(self, username: str, name: str, *, remove: bool) -> int:
-        """The status that DELETE answers: 204 stopped, 202 still stopping."""
+        """Stop a server and return the status of the DELETE: 204 stopped, 202 still stopping."""
         server = self._server_to_stop(self.user(username), name, remove=remove)
         server.loaded = True
         if not server.stopped.is_set():
@@ -229,10 +229,10 @@ class HubState(HubSettings):
         self.interrupt(server)
         await asyncio.sleep(self.interrupt_s)
         if not server.ready:
-            raise Refusal(500)  # another DELETE stopped it meanwhile
+            raise Refusal(500)  # another DELETE stopped it in the meantime
 
     async def _stop(self, server: Server) -> None:
-        """Begin to stop an active server, and wait for it as long as `slow_stop_timeout` allows."""
+        """Begin to stop an active server, and wait for at most `slow_stop_timeout`."""
         server.pending, server.answers = "stop", False
         server.stopped.clear()
         plan = self._plan_for(server)
@@ -245,7 +245,7 @@ class HubState(HubSettings):
                 await server.stopped.wait()
 
     def stopped(self, server: Server) -> None:
-        """The server is down, and so is what the Hub kept of it."""
+        """Mark the server as stopped, and forget what the Hub kept of it."""
         if server.stop_timer is not None:
             server.stop_timer.cancel()
         server.active = server.answers = server.loaded = False
@@ -263,7 +263,7 @@ class HubState(HubSettings):
     # --- tokens -------------------------------------------------------------------------------------------------------
 
     def mint_token(self, username: str, body: Mapping[str, Any], *, by: str) -> Token:
-        """A token for a user, as asked for in the body of the request."""
+        """Return a new token for a user, as requested in the body."""
         checked = checked_token_request(username, body, self.version_info, self.token_expires_in_max_seconds)
         token = self.tokens.add(username, checked.scopes, checked.note or f"Requested via api by {by}", checked.lasts_s)
         self._happened("token_minted", username)
@@ -283,7 +283,7 @@ class HubState(HubSettings):
         raise Refusal(404, f"No such token {token_id} for user {username}")
 
     def confirm_login(self, username: str, *, scopes: list[str], redirect_uri: str, code_challenge: str) -> str:
-        """The code that a browser comes back with once its user has logged in and agreed; good for one time."""
+        """Return the code that a browser brings back once its user has logged in and agreed. It works once."""
         code = secrets.token_urlsafe(16)
         self._logins[code] = Login(
             username=username, scopes=scopes, redirect_uri=redirect_uri, code_challenge=code_challenge
@@ -291,7 +291,7 @@ class HubState(HubSettings):
         return code
 
     def exchange_code(self, form: Mapping[str, str]) -> Token | None:
-        """The token that a code is good for; None if it is none, or whoever asks is not whom it is for."""
+        """Return the token for a code; None if the code is invalid or belongs to another client."""
         login = self._logins.get(form.get("code", ""))
         if login is None or (form.get("grant_type"), form.get("redirect_uri")) != (
             "authorization_code",

@@ -1,4 +1,4 @@
-"""Tokens and scopes, as far as a launcher meets them: what a scope contains, and what a user's token may have."""
+"""The fake Hub's tokens and scopes: what a scope contains, and which scopes a user's token may have."""
 
 import base64
 import hashlib
@@ -52,7 +52,7 @@ class Token:
 
 
 class Tokens:
-    """Every user's API tokens, the servers' own ones included."""
+    """The API tokens of all users, those of their servers included."""
 
     def __init__(self) -> None:
         self._tokens: dict[str, Token] = {}
@@ -89,7 +89,7 @@ class Tokens:
 
 @dataclass(kw_only=True)
 class Login:
-    """What the Hub keeps of a user who has logged in for a service, until the service asks for their token."""
+    """A user's login for a service, kept until the service fetches the token."""
 
     username: str
     scopes: list[str]
@@ -98,7 +98,7 @@ class Login:
 
 
 def challenge_of(code_verifier: str) -> str:
-    """RFC 7636 §4.2, method S256."""
+    """Return the code challenge of a verifier (RFC 7636 §4.2, method S256)."""
     return base64.urlsafe_b64encode(hashlib.sha256(code_verifier.encode()).digest()).rstrip(b"=").decode()
 
 
@@ -109,7 +109,7 @@ class TokenRequest(NamedTuple):
 
 
 def checked_token_request(username: str, body: Mapping[str, Any], version: Version, most_s: int) -> TokenRequest:
-    """What `POST users/N/tokens` asks for; 400 if the Hub would not give it."""
+    """Return the token that `POST users/N/tokens` requests. Refusal 400 if the Hub would not grant it."""
     scopes = body.get("scopes")
     if not (scopes is None or (isinstance(scopes, list) and all(isinstance(scope, str) for scope in scopes))):
         raise Refusal(400, f"token scopes must be null or a list of strings, not {scopes!r}")
@@ -128,7 +128,7 @@ def _checked_expiry(expires_in: Any, version: Version, most_s: int) -> int | Non
 
 
 def expand(scopes: Iterable[str], version: Version) -> list[str]:
-    """The scopes with all that they contain, sorted, as `GET /hub/api/user` lists them."""
+    """Return the scopes and all that they contain, sorted, as `GET /hub/api/user` lists them."""
     found: set[str] = set()
     waiting = list(scopes)
     while waiting:
@@ -139,7 +139,7 @@ def expand(scopes: Iterable[str], version: Version) -> list[str]:
 
 
 def _token_scopes(username: str, requested: Sequence[str] | None, version: Version) -> list[str]:
-    """The scopes that a token of this user gets; 400 if it asks for more than the user has."""
+    """Return the scopes of a new token of this user. Refusal 400 if it requests more than the user has."""
     own = f"user={username}"
     granted = {f"read:users:name!{own}", f"read:users:groups!{own}"}
     for scope in ["self"] if requested is None else requested:
@@ -151,7 +151,7 @@ def _granted(username: str, scope: str, version: Version) -> Sequence[str]:
     if scope in ("self", "inherit"):
         return [f"{held}!user={username}" for held in expand(_SELF, version)]
     if scope == "access:servers!server":
-        return []  # means the server that asks, and nobody's server does
+        return []  # means the server that sends the request, and here no server does
     if scope in ("access:servers!user", f"access:servers!user={username}"):
         return [f"access:servers!user={username}"]
     if scope.startswith(f"access:servers!server={username}/"):

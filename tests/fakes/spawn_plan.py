@@ -1,6 +1,6 @@
-"""How one spawn goes, in words that the fake Hub and the real Hub's test spawner both understand.
+"""The plan of one spawn, for both the fake Hub and the real Hub's test spawner.
 
-The standard library alone: the spawner of `tests/hubs` runs in the Hub's own Python, which may hold nothing else.
+Only the standard library: the spawner of `tests/hubs` runs in the Hub's own Python, which may have nothing else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,29 +8,29 @@ from dataclasses import dataclass
 from typing import Any
 
 OPTION = "test_spawn"
-"""The key in `user_options` under which a test tells the spawner what to do."""
+"""The key in `user_options` that holds a plan."""
 
 Message = str | Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpawnPlan:
-    """What a spawner does once it is asked to start a server."""
+    """How a spawner behaves when it starts a server."""
 
     messages: Sequence[Message] = ("Spawning server...",)
-    """Progress events, spread evenly over the spawn. A text gets a rising `progress`, a mapping goes out as is."""
+    """Progress events, spread evenly over the spawn. A text gets a rising `progress`; a mapping is sent unchanged."""
     seconds: float | None = None
-    """Until the server answers, or the spawn fails. None: what the Hub takes by default."""
+    """The time until the server answers or the spawn fails. None: the Hub's default."""
     fails: str | None = None
-    """The text of the exception that ends the spawn; `""` is what running into `start_timeout` leaves."""
+    """The text of the exception that ends the spawn; `""` as after `start_timeout`."""
     status: int | None = None
-    """With `fails`: the exception is an HTTP error of this status, so POST gives it and the text to its caller."""
+    """With `fails`: the exception is an HTTP error of this status, so the POST answers with it and the text."""
     never: bool = False
-    """After its messages the spawn neither succeeds nor fails by itself."""
+    """After its messages the spawn neither succeeds nor fails on its own."""
     stop_seconds: float | None = None
-    """How long the server takes to stop. None: what the Hub takes by default."""
+    """The duration of a stop. None: the Hub's default."""
     start_returns: bool = False
-    """The spawner's `start()` has returned, and the Hub waits for the server's port: what a Hub killed now resumes."""
+    """The spawner's `start()` has returned, and the Hub waits for the server's port. A Hub killed now resumes it."""
 
     @classmethod
     def from_options(cls, user_options: Mapping[str, Any]) -> "SpawnPlan | None":
@@ -38,7 +38,7 @@ class SpawnPlan:
         return None if told is None else cls(**told)
 
     def timeline(self, seconds: float) -> list[tuple[float, dict[str, Any]]]:
-        """Each progress event with the second at which it happens."""
+        """Return each progress event with its time in seconds."""
         count = len(self.messages)
         return [(seconds * n / count, _event(message, n, count)) for n, message in enumerate(self.messages)]
 

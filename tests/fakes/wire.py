@@ -1,4 +1,4 @@
-"""A server on a bare socket that sends what a test tells it to, byte by byte, and counts what reached it."""
+"""A server on a plain socket that sends the bytes a test gives it, and counts what it receives."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class WireConnection:
-    """One accepted connection, in the hands of a script."""
+    """One accepted connection, controlled by a script."""
 
     def __init__(self, server: "WireServer", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._server = server
@@ -21,7 +21,7 @@ class WireConnection:
         self._writer = writer
 
     async def read_request(self) -> bool:
-        """Take a whole request, head and body, into `server.requests`. False if the client closed instead."""
+        """Read a whole request into `server.requests`. False if the client closed the connection instead."""
         try:
             head = await self._reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -38,18 +38,18 @@ class WireConnection:
         await self._writer.drain()
 
     async def send_bytewise(self, content: bytes) -> None:
-        """Each byte is out before the next: the other side may see them one at a time."""
+        """Send each byte before the next, so that the other side may see them one at a time."""
         self._writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for index in range(len(content)):
             await self.send(content[index : index + 1])
             await asyncio.sleep(0)
 
     def finish_sending(self) -> None:
-        """Say that nothing more will come (FIN), and go on listening."""
+        """Close our side of the connection (FIN), and keep receiving."""
         self._writer.write_eof()
 
     async def until_closed(self) -> None:
-        """Wait for the client to close, and note it in `server.closed_by_client`."""
+        """Wait for the client to close, and set `server.closed_by_client`."""
         try:
             while await self._reader.read(65_536):
                 pass
@@ -67,9 +67,9 @@ Script = Callable[[WireConnection], Awaitable[None]]
 
 
 class WireServer:
-    """Runs the script on each connection, and closes a connection when its script ends.
+    """Runs the script on each connection, and closes the connection when its script ends.
 
-    What is done inside its `async with` must be done within TEST_SECONDS_MAX.
+    Its `async with` block must end within TEST_SECONDS_MAX.
     """
 
     def __init__(self, script: Script, *, ssl_context: ssl.SSLContext | None = None) -> None:

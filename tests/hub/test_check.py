@@ -1,4 +1,4 @@
-"""What the service learns of its Hub while it starts."""
+"""HubCheck: what the service learns about its Hub, and what it logs."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ check_of = partial(HubCheck, needed=NEEDED, pauses_s=(0.01, 0.02))
 
 @pytest.fixture
 async def stranger(settings: Settings) -> AsyncGenerator[HubClient]:
-    """With a token that the Hub does not know."""
+    """A client with a token that the Hub does not know."""
     wrong = Settings(hub_url=settings.hub_url, hub_api_token="not-the-right-one", retry_delay=0)
     async with connect_hub(wrong) as client:
         yield client

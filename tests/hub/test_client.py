@@ -1,4 +1,4 @@
-"""HubClient where the Hub says no, or says something that it should not."""
+"""HubClient with refusals and wrong answers of the Hub."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whatever a user or a server is called, what is asked of the Hub is about them: each name is one part of a path."""
+"""Requests to the Hub are always about the right user and server: each name is one part of a path."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -55,7 +55,7 @@ async def _read(client: HubClient, username: str, server_name: str) -> None:
 
 
 def _root(client: HubClient, username: str, server_name: str) -> str:
-    """As the Hub tells it."""
+    """A server in the Hub's user model."""
     names = [username, server_name] if server_name else [username]
     return client._url_of(f"/user/{'/'.join(quote(name, safe='@~') for name in names)}/")
 
@@ -74,7 +74,7 @@ CALLS: Sequence[Ask] = (
 
 
 def places(username: str, server_name: str) -> set[tuple[str, ...]]:
-    """Where anything may be asked about this user and this server, as parts of raw paths."""
+    """Return the raw paths, in parts, of all requests allowed for this user and server."""
     if not username:
         return set()
     user, server = (quote(name, safe="@~") for name in (username, server_name))
@@ -85,7 +85,7 @@ def places(username: str, server_name: str) -> set[tuple[str, ...]]:
 
 
 def parts(raw_path: str) -> tuple[str, ...]:
-    """A token that is revoked is named by the Hub's own id of it."""
+    """Replace the id of a revoked token, which the Hub chooses."""
     path, _, query = raw_path.partition("?")
     assert query in ("", "include_stopped_servers=1")
     _, *found = path.split("/")
@@ -100,7 +100,7 @@ def parts(raw_path: str) -> tuple[str, ...]:
 @example("%2e%2e", "%2e%2e")
 def test_each_name_is_one_part_of_the_path_or_nothing_is_sent(username: str, server_name: str) -> None:
     async def ask() -> list[str]:
-        async with FakeHub(version="4.1.6") as hub:  # the one that takes most names
+        async with FakeHub(version="4.1.6") as hub:  # the version that accepts the most names
             hub.slow_spawn_timeout = 0
             given = Settings(hub_url=hub.url, hub_api_token=hub.api_token, retries=1, retry_delay=0)
             async with connect_hub(given) as client, asyncio.timeout(10):

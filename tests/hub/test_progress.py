@@ -1,4 +1,4 @@
-"""The Hub's progress stream, however it is cut and whatever it holds."""
+"""The Hub's progress stream, with chunks of any size and any content."""
 
 import json
 import time
@@ -55,7 +55,7 @@ def test_chunks_of_any_size_yield_the_same_events(line_end: bytes, cuts: list[in
 def test_mixed_line_ends_in_single_bytes_yield_the_same_events(line_ends: list[bytes]) -> None:
     stream = b""
     for line, end in zip(STREAM.split(b"\n"), line_ends, strict=False):
-        follows_cr = not line and stream.endswith(b"\r")  # with LF it would make one end of two
+        follows_cr = not line and stream.endswith(b"\r")  # CR and LF together would be one line end
         stream += line + (b"\r" if follows_cr and end == b"\n" else end)
 
     assert parsed(stream[index : index + 1] for index in range(len(stream))) == EVENTS

@@ -1,4 +1,4 @@
-"""Which answers show a server, and whom a server's address makes hublaunch ask.
+"""Which answers prove a server, and which hosts hublaunch asks because of a server's address.
 
 The answers are those of real ones: JupyterHub 6.1.1 with configurable-http-proxy 5.3, jupyter-server 2.21 by itself and
 by jupyterhub-singleuser, jhsingle-native-proxy 0.8, nginx and Traefik.
@@ -41,7 +41,7 @@ async def reach(
         return await ServerProbe(transport, address, timeouts=timeouts).reach(username, server_name, url)
 
 
-# --- what shows a server ----------------------------------------------------------------------------------------------
+# --- answers that prove a server --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ async def test_the_hub_and_its_proxy_are_not_the_server(answer: bytes) -> None:
 
 @pytest.mark.parametrize("client_id", ["jupyterhub-user-ada", "jupyterhub-user-bob-lab", "service-hublaunch"])
 async def test_the_login_of_another_server_does_not_count_for_a_named_server(client_id: str) -> None:
-    """What no route of its own matches, the proxy sends to the user's default server, which redirects to its login."""
+    """Without a route for the named server, the proxy asks the default server, which redirects to its own login."""
     answer = redirect(LOGIN.format(client_id), headers=OF_THE_HUB)
     async with front({"/user/ada/lab/api": answer, "/hub/api/": HUB}) as proxy:
         reached = await reach(proxy.url, "https://hub.test/user/ada/lab/", server_name="lab")
@@ -229,11 +229,11 @@ async def test_only_the_hubs_hosts_and_the_servers_paths_are_asked(url: str) -> 
 # --- how much of it is read -------------------------------------------------------------------------------------------
 
 _SENT_MOST = 16_777_216
-"""Of 400 MiB: the kernel's buffers take some megabytes for each of two requests."""
+"""Out of 400 MiB: the kernel buffers some megabytes for each of two requests."""
 
 
 class Flood:
-    """Answers with a body of 400 MiB, and counts what the other side took."""
+    """Answers with a body of 400 MiB, and counts the bytes that the other side accepted."""
 
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + b'{"version": "'
     piece = b"x" * 65_536

@@ -1,4 +1,4 @@
-"""Which scopes the service's role at the Hub must have, and how it says so."""
+"""The scopes that the service's role at the Hub needs, and warnings about wrong ones."""
 
 import logging
 

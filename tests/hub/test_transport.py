@@ -1,4 +1,4 @@
-"""What the transport sends, what it keeps, and which connections it uses again."""
+"""What the transport sends, what it returns, and which connections it reuses."""
 
 import asyncio
 import gzip
@@ -113,7 +113,7 @@ async def test_a_cookie_is_not_kept(trusted_context: ssl.SSLContext) -> None:
             await connection.send(b"HTTP/1.1 204 No Content\r\nSet-Cookie: session=abc; Path=/\r\n\r\n")
 
     async with WireServer(set_cookie) as server, AiohttpTransport(ssl_context=trusted_context) as transport:
-        url = server.url.replace("127.0.0.1", "localhost")  # a jar keeps nothing of an address
+        url = server.url.replace("127.0.0.1", "localhost")  # a cookie jar ignores IP addresses
         for _ in range(2):
             response = await transport.handle_async_request(httpx.Request("GET", url))
             await response.aread()

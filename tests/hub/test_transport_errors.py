@@ -1,4 +1,4 @@
-"""Which httpx error each fault on the wire becomes, and how often the request arrived."""
+"""The httpx error for each fault on the wire, and the number of requests that arrived."""
 
 import asyncio
 import socket
@@ -41,7 +41,7 @@ def after_the_request(act: Callable[[WireConnection], Awaitable[None]]) -> Scrip
 
 
 def sending(content: bytes) -> Script:
-    """Send this after the request, then close."""
+    """Return a script that sends this after the request, then closes."""
     return after_the_request(lambda connection: connection.send(content))
 
 
@@ -62,7 +62,7 @@ def sending_and_resetting(content: bytes) -> Script:
 
 
 async def close_at_once(connection: WireConnection) -> None:
-    """The script's end closes."""
+    """Close the connection by ending the script."""
 
 
 async def reset_at_once(connection: WireConnection) -> None:

@@ -1,4 +1,4 @@
-"""Configuration of the real Hub that the contract suite runs on. Addresses and the token come by environment."""
+"""Configuration of the real Hub for the contract suite. Addresses and the token come from the environment."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from tests.hubs.plan_spawner import NoProxy, PlanSpawner, SettingsHandler
 
 
 def _end_with_the_tests() -> None:
-    """The other end of stdin is held by the test process alone, so it closes however that one ends."""
+    """Stop when stdin closes. Only the test process holds its other end, so it closes whenever that process ends."""
     sys.stdin.read()
     shutil.rmtree(os.environ["TEST_HUB_DIRECTORY"], ignore_errors=True)
     os._exit(1)
@@ -24,7 +24,7 @@ c.JupyterHub.hub_bind_url = os.environ["TEST_HUB_API_BIND_URL"]
 c.JupyterHub.db_url = "sqlite:///:memory:"
 c.JupyterHub.proxy_class = NoProxy
 c.JupyterHub.spawner_class = PlanSpawner
-c.Spawner.start_timeout = 3  # before 5.1 nothing else ends a spawn that never does
+c.Spawner.start_timeout = 3  # before 5.1 nothing else ends a spawn that hangs
 c.JupyterHub.authenticator_class = "null"
 c.JupyterHub.allow_named_servers = True
 c.JupyterHub.extra_handlers = [(r"/test-settings", SettingsHandler)]

@@ -1,4 +1,4 @@
-"""A Hub with what a guide in docs/ tells operators to write, read the way in which TLJH reads its further files."""
+"""A Hub configured as a guide in docs/ tells operators, loaded the way TLJH loads additional files."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from hublaunch.demo.leftovers import MARK
 from hublaunch.demo.process import CONFIG
 
-load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
+load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - provided by JupyterHub
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above
 ours, ours_role = c.JupyterHub.services.pop(), c.JupyterHub.load_roles.pop()
 

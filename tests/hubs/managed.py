@@ -1,4 +1,4 @@
-"""A real JupyterHub with its real proxy, and hublaunch below it as a service that the Hub starts."""
+"""A real JupyterHub with its real proxy, and hublaunch as a service that the Hub starts."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -19,48 +19,48 @@ from tests.hubs.quick_server import gate
 
 PASSWORD = "a password for tests"
 LOGINS = ("alice", "bob")
-"""Who may log in with it; the first is in the group."""
+"""The users who may log in with it; the first is in the group."""
 GROUP = "gpu-users"
 ADMIN = "ada"
 SECRET_KEY = "a secret key for the services that this Hub starts"
 SHORT_LIFETIME_S = 1.0
-"""So long the service `named` believes what the Hub said of a token; `launcher` does it for the 30 s of all others."""
+"""How long the service `named` caches the owner of a token; `launcher` has the default of 30 s."""
 IMAGE = "quay.io/jupyter/base-notebook:latest"
 
 
 @dataclass(frozen=True)
 class ManagedHub:
-    """The Hub as an operator has it."""
+    """A running Hub, from an operator's view."""
 
     process: HubProcess
     api: httpx.AsyncClient
-    """The Hub's API, for a service that may do everything."""
+    """The Hub's API, for a service with all scopes."""
 
     @property
     def url(self) -> str:
-        """Where browsers find the Hub and the services."""
+        """The URL of the Hub and the services for browsers."""
         return self.process.public_url
 
     @property
     def log(self) -> str:
-        """What the Hub and the services have logged."""
+        """The log of the Hub and the services."""
         return self.process.log_path.read_text()
 
     async def new_user(self, name: str = "") -> str:
-        """A user whom nobody has used before."""
+        """Create a new user and return the name."""
         name = name or f"user-{uuid4().hex[:8]}"
         (await self.api.post(f"users/{quote(name)}")).raise_for_status()
         return name
 
     async def token(self, username: str, *scopes: str) -> tuple[str, str]:
-        """A new token of this user, with all that they may do unless scopes are named; and its id."""
+        """Return a new token of this user and its id. Without `scopes` it has all rights of the user."""
         body = {"scopes": scopes} if scopes else {}
         answer = await self.api.post(f"users/{quote(username)}/tokens", json=body)
         answer.raise_for_status()
         return answer.json()["token"], answer.json()["id"]
 
     async def identify(self, token: str) -> Identity | None:
-        """Who the Hub says the token belongs to, as hublaunch asks it."""
+        """Return the owner of the token, asked the way hublaunch asks."""
         settings = Settings(hub_url=self.process.api_url.removesuffix("hub/api/"), hub_api_token=self.process.token)
         async with connect_hub(settings) as hub:
             return await hub.logins.identify(token)
@@ -69,12 +69,12 @@ class ManagedHub:
         return (await self.api.get(f"users/{quote(username)}")).status_code == 200
 
     async def servers(self, username: str) -> list[str]:
-        """The names of the servers that the Hub has of this user, stopped ones too; the default one is always there."""
+        """Return the names of this user's servers, stopped ones too. The default server is always among them."""
         answer = await self.api.get(f"users/{quote(username)}", params={"include_stopped_servers": 1})
         return list(answer.raise_for_status().json()["servers"])
 
     async def running(self, username: str) -> list[str]:
-        """The names of this user's servers that run."""
+        """Return the names of this user's running servers."""
         return list((await self.api.get(f"users/{quote(username)}")).raise_for_status().json()["servers"])
 
     def open_gate(self, username: str) -> None:
@@ -82,7 +82,7 @@ class ManagedHub:
 
     @asynccontextmanager
     async def caller(self, token: str = "", *, service: str = "launcher") -> AsyncGenerator[httpx.AsyncClient]:
-        """A client of hublaunch, through the Hub's proxy."""
+        """Yield a client of hublaunch, through the Hub's proxy."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = f"{self.url}services/{service}/"
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30, trust_env=False) as http:
@@ -91,7 +91,7 @@ class ManagedHub:
 
 @asynccontextmanager
 async def managed_hub(state: Path, *, config: str = "managed_config.py") -> AsyncGenerator[ManagedHub]:
-    """The Hub, once it and the services answer; nothing of it is left after that."""
+    """Yield the Hub once it and its services answer, and remove all of it on leaving."""
     proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
     async with (
         HubProcess(state=state, proxy_command=proxy, public_port=0, config=Path(__file__).with_name(config)) as process,

@@ -1,4 +1,4 @@
-"""A Hub that starts hublaunch itself, as a service below its own URL, and in which users log in with a password.
+"""A Hub that starts hublaunch as a service below its own URL, and where users log in with a password.
 
 It stands on the demo's configuration, with servers that are quick to start in place of JupyterLab.
 """
@@ -17,12 +17,12 @@ STATE = Path(os.environ[MARK])
 SERVE = "from hublaunch.cli import main; main()"
 FORGET_SOON = f"from hublaunch.api.callers import hub_users; hub_users.LIFETIME_S = {SHORT_LIFETIME_S}; {SERVE}"
 
-load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
+load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - provided by JupyterHub
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above
 
 
 def hublaunch(name: str, *, code: str, no_confirm: bool, **settings: str) -> dict[str, Any]:
-    """A service with a `command` and a `url`. What is not among its settings it learns from the Hub."""
+    """Return a service with a `command` and a `url`. The Hub provides everything that is not among its settings."""
     port = free_port()
     directory = STATE / name
     directory.mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
-"""A real JupyterHub that can be killed, frozen and started again on its database; proxy and servers outlive it.
+"""A real JupyterHub that can be killed, frozen and started again on its database. Proxy and servers outlive it.
 
-As z2jh has it, the proxy is nobody's child: with it the routes to the servers are there while the Hub is not.
+As on z2jh, the proxy is not the Hub's child, so the routes to the servers stay while the Hub is down.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ from hublaunch.demo.process import HubProcess
 from tests.hubs.quick_server import gate
 
 HELD = "The server waits at its gate"
-"""What the Hub tells of a spawn that goes on once the gate opens."""
+"""The Hub's message about a spawn that continues once the gate opens."""
 _POLL_S = 0.05
 
 
 class MortalHub(HubProcess):
-    """The demo's Hub with servers that are quick to start, and a proxy that it has not started."""
+    """The demo's Hub with servers that start quickly, and a proxy that it did not start."""
 
     def __init__(self, *, state: Path, proxy_command: list[str], failure_limit: int = 0) -> None:
-        """`failure_limit`: so many failed spawns in a row end it, and it starts as many at once as it is asked to."""
+        """After `failure_limit` failed spawns in a row the Hub exits. Concurrent spawns are unlimited."""
         config = Path(__file__).with_name("mortal_config.py")
         super().__init__(state=state, proxy_command=proxy_command, public_port=0, config=config)
         self._proxy_token = secrets.token_hex(16)
@@ -52,7 +52,7 @@ class MortalHub(HubProcess):
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await super().__aexit__(*exc)  # kills all that has this Hub's mark
+        await super().__aexit__(*exc)  # kills all processes with this Hub's mark
         await self._proxy.wait()
 
     @property
@@ -61,7 +61,7 @@ class MortalHub(HubProcess):
 
     @property
     def local_url(self) -> str:
-        """Past the proxy, which leaves a stream open whose other end, a Hub that was killed, is gone."""
+        """The API, not through the proxy, which keeps streams open after the Hub was killed."""
         return self._hub_url
 
     @property
@@ -77,7 +77,7 @@ class MortalHub(HubProcess):
         return self.log_path.read_text()
 
     async def begin_anew_unless_clean(self) -> None:
-        """Return once it runs and has nobody, in whatever state it was."""
+        """Return once it runs without users, whatever its state was."""
         self.thaw()
         if self._running.returncode is None and not await self.users() and not self.server_processes():
             return
@@ -86,16 +86,16 @@ class MortalHub(HubProcess):
         await self.__aenter__()
 
     async def kill(self) -> None:
-        """kill -9."""
+        """Kill the Hub with SIGKILL."""
         os.kill(self.pid, signal.SIGKILL)
         await self.wait()
 
     async def start_again(self) -> None:
-        """Return once it answers, on the same addresses and with the same database."""
+        """Start it on the same addresses and database, and return once it answers."""
         await self._start()
 
     def freeze(self) -> None:
-        """Return once it stands still; what is asked of it waits in its socket."""
+        """Stop the process with SIGSTOP, and return once it has stopped. Requests wait in its socket."""
         os.kill(self.pid, signal.SIGSTOP)
         os.waitpid(self.pid, os.WUNTRACED)
 
@@ -104,7 +104,7 @@ class MortalHub(HubProcess):
             os.kill(self.pid, signal.SIGCONT)
 
     async def until_asked(self) -> None:
-        """Return once a request waits for this Hub, which is frozen."""
+        """Return once a request waits for this frozen Hub."""
         while not _unread_bytes(httpx.URL(self.api_url).port or 0):  # noqa: ASYNC110 - it stands still
             await asyncio.sleep(_POLL_S)
 
@@ -112,21 +112,21 @@ class MortalHub(HubProcess):
         gate(self.state, username).touch()
 
     async def users(self) -> dict[str, dict[str, Any]]:
-        """All users, by name, with their servers."""
+        """Return all users by name, with their servers."""
         return {user["name"]: user["servers"] for user in (await self._get("users")).json()}
 
     async def until_ready(self, username: str) -> None:
-        """Return once the Hub says that the user's server is ready."""
+        """Return once the Hub reports the user's server as ready."""
         assert '"ready": true' in (await self._get(f"users/{username}/server/progress")).text
 
     async def until_users(self, count: int) -> set[str]:
-        """Their names, once there are so many: who asks the Hub is the only one to learn it."""
+        """Return the names of the users once there are this many. The Hub has to be polled."""
         while len(users := await self.users()) != count:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
         return set(users)
 
     async def until_servers(self, count: int) -> None:
-        """Return once so many server processes run, the Hub's or not: they tell nobody of their end."""
+        """Return once this many server processes run, known to the Hub or not. They have to be polled."""
         while len(self.server_processes()) != count:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
 
@@ -142,12 +142,12 @@ class MortalHub(HubProcess):
 def _command(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return b""
 
 
 def _unread_bytes(port: int) -> int:
-    """What has come in for a port of the loopback address and has not been read, of all its connections."""
+    """Return the number of bytes received on a loopback port and not yet read, over all connections."""
     unread = 0
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, _, state, queues, *_ = line.split()

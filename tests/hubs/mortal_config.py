@@ -1,7 +1,7 @@
-"""A Hub that is killed and started again, and finds what its servers have become meanwhile.
+"""A Hub that can be killed and started again, and then finds its servers.
 
-It stands on the demo's configuration. Its spawner keeps to itself which server is whose, as those of containers do,
-which find a server by its name whatever the Hub has forgotten.
+It builds on the demo's configuration. Like spawners of containers, its spawner finds a user's server by name, whatever
+the Hub has forgotten.
 """
 
 import asyncio
@@ -28,12 +28,12 @@ from tests.hubs.quick_server import (
 STATE = Path(os.environ[MARK])
 _POLL_S = 0.02
 
-load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
+load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - provided by JupyterHub
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above
 
 
 async def _until(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110 - files and processes tell nobody
+    while not true():  # noqa: ASYNC110 - files and processes have to be polled
         await asyncio.sleep(_POLL_S)
 
 
@@ -58,7 +58,7 @@ class _FoundByName(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterH
 
 
 class MortalSpawner(DemoSpawner, _FoundByName):
-    """Holds servers of some images until their gates open, and tells when it does so."""
+    """Holds back servers of some images until their gates open, and reports it as progress."""
 
     async def start(self) -> tuple[str, int]:
         image = self.user_options["image"]
@@ -78,14 +78,14 @@ class MortalSpawner(DemoSpawner, _FoundByName):
             case image if image == GATED_IMAGE:
                 return self.record.exists()
             case image if image == GATED_AFTER_START_IMAGE:
-                return bool(self.orm_spawner.state)  # the Hub has stored what start() has come to
+                return bool(self.orm_spawner.state)  # the Hub has stored the result of start()
         return True
 
 
 c.ConfigurableHTTPProxy.should_start = False
 c.JupyterHub.spawner_class = MortalSpawner
-c.JupyterHub.active_server_limit = 0  # the tests in a browser leave their servers to its end
-c.JupyterHub.init_spawners_timeout = 1  # it answers while it still looks after servers
+c.JupyterHub.active_server_limit = 0  # the browser tests leave their servers running
+c.JupyterHub.init_spawners_timeout = 1  # it answers while it still checks its servers
 c.MortalSpawner.home_dir_template = str(STATE / "home" / "{username}")
 c.Spawner.cmd = [sys.executable, str(Path(__file__).with_name("quick_server.py"))]
 c.Spawner.args = []

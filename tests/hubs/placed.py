@@ -1,4 +1,4 @@
-"""A real JupyterHub behind its own proxy, below a base URL or with a subdomain for each server."""
+"""A real JupyterHub behind its own proxy, below a base URL or with a subdomain for each user."""
 
 import asyncio
 from pathlib import Path
@@ -10,16 +10,16 @@ from hublaunch.demo.errors import DemoError
 from hublaunch.demo.process import HubProcess
 
 DOMAIN = "hub.test"
-"""No DNS knows it: what asks for a name below it connects to the Hub's proxy itself."""
+"""No DNS has this name. Clients of names below it connect to the Hub's proxy directly."""
 
 _POLL_S = 0.1
 
 
 class PlacedHub(HubProcess):
-    """The demo's Hub with servers that are quick to start, at another place than the root of one host."""
+    """The demo's Hub with servers that start quickly, below a base URL or with subdomains."""
 
     def __init__(self, *, state: Path, proxy_command: list[str], base_url: str = "/", subdomains: bool = False) -> None:
-        """`base_url` is percent-encoded, with `/` on both sides."""
+        """`base_url` is percent-encoded, with `/` at both ends."""
         config = Path(__file__).with_name("placed_config.py")
         super().__init__(state=state, proxy_command=proxy_command, public_port=0, config=config)
         self.proxy_url = self.public_url
@@ -31,7 +31,7 @@ class PlacedHub(HubProcess):
         self.url = f"{self.subdomain_host}{base_url}" if subdomains else self.public_url
 
     def url_of(self, username: str) -> str:
-        """Where browsers find this user's default server."""
+        """Return the URL of this user's default server for browsers."""
         url = f"{self.url}user/{username}/"
         return url.replace(f"//{DOMAIN}", f"//{username}.{DOMAIN}") if self.subdomain_host else url
 
@@ -51,7 +51,7 @@ class PlacedHub(HubProcess):
             return False
 
     async def get(self, url: str) -> httpx.Response:
-        """Ask as a browser does, for which every name below the Hub's is at the proxy."""
+        """Send a GET like a browser for which every name below the Hub's leads to the proxy."""
         asked = urlsplit(url)
         async with httpx.AsyncClient(base_url=self.proxy_url, trust_env=False, timeout=30) as http:
             return await http.get(url.removeprefix(f"{asked.scheme}://{asked.netloc}"), headers={"Host": asked.netloc})
@@ -63,7 +63,7 @@ class PlacedHub(HubProcess):
     async def until_spawning(self, username: str) -> None:
         """Return once the user's server is starting."""
         async with self._api() as api:
-            while not (await api.get(f"users/{username}")).json().get("pending"):  # noqa: ASYNC110 - the Hub tells nobody
+            while not (await api.get(f"users/{username}")).json().get("pending"):  # noqa: ASYNC110 - the Hub has to be polled
                 await asyncio.sleep(_POLL_S)
 
     async def stop_server(self, username: str) -> None:

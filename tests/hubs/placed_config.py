@@ -1,4 +1,4 @@
-"""A Hub at another place than the root of one host, on the demo's configuration, with servers that start at once."""
+"""The demo's Hub below a base URL or with subdomains, with servers that start at once."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hublaunch.demo.process import CONFIG
 
-load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
+load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - provided by JupyterHub
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above
 
 c.Spawner.cmd = [sys.executable, str(Path(__file__).with_name("quick_server.py"))]

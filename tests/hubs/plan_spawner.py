@@ -1,6 +1,6 @@
-"""What the real Hub is given for a test: a spawner that follows a `SpawnPlan`, and a proxy that only remembers.
+"""The real Hub's parts for tests: a spawner that follows a `SpawnPlan`, and a proxy that only records routes.
 
-Runs in the Hub's own Python, JupyterHub 4 to 6, and uses nothing that the Hub does not bring along.
+It runs in the Hub's own Python, with JupyterHub 4 to 6, and uses only packages that the Hub depends on.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b
 
 
 class PlanSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is not typed
-    """Starts no process: the "server" is a port of the Hub's own loop, and answers everything with a version."""
+    """Starts no process. The "server" is a port in the Hub's own loop, and answers every request with a version."""
 
     _listener: asyncio.Server | None = None
     _started_at: float | None = None
@@ -72,7 +72,7 @@ class PlanSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is not typed
 
 
 class NoProxy(Proxy):  # type: ignore[misc]  # as above
-    """Keeps the routes and routes nothing: the tests talk to the Hub's own port."""
+    """Records the routes but routes nothing, because the tests talk to the Hub's own port."""
 
     should_start = False
 
@@ -91,10 +91,10 @@ class NoProxy(Proxy):  # type: ignore[misc]  # as above
 
 
 class SettingsHandler(web.RequestHandler):
-    """`PUT /hub/test-settings`: change settings that the Hub reads at each request, so one Hub serves every test."""
+    """`PUT /hub/test-settings` changes settings that the Hub reads at each request, so one Hub serves all tests."""
 
     def check_xsrf_cookie(self) -> None:
-        """A test has no cookies, and the port is open to this machine alone."""
+        """Skip the XSRF check. Tests have no cookies, and only this machine can reach the port."""
 
     def put(self) -> None:
         self.settings.update(json.loads(self.request.body))

@@ -1,4 +1,4 @@
-"""A real JupyterHub as a child of the tests, with nothing but itself: no proxy, no server processes, no files left."""
+"""A real JupyterHub as a child process of the tests: no proxy, no server processes, no files left behind."""
 
 import os
 import secrets
@@ -18,10 +18,10 @@ _START_WITHIN_S = 120
 
 
 class RealHub:
-    """Runs the JupyterHub of the given Python, which needs no more than that package; one of its own by default.
+    """Runs the JupyterHub of a Python, this one by default, which needs no other package.
 
-    `with RealHub() as hub:` returns once the API answers; RuntimeError with the Hub's log if it does not. The Hub ends
-    with the block, and at the latest with this process, whatever becomes of it.
+    `with RealHub() as hub:` returns once the API answers. RuntimeError with the Hub's log if it does not. The Hub ends
+    with the block, or at the latest with this process, even if it is killed.
     """
 
     def __init__(self, *, python: str = sys.executable, base_url: str = "/") -> None:
@@ -81,7 +81,7 @@ class RealHub:
         raise RuntimeError(f"The JupyterHub of {self._python} did not start. Its log:\n{self.log()}")
 
     def _end(self) -> None:
-        """Nothing of it needs a farewell: it has no children, and its database is in memory."""
+        """Kill the Hub. It needs no clean-up, because it has no children and its database is in memory."""
         self._process.kill()
         self._process.wait()
         assert self._process.stdin is not None
@@ -90,7 +90,7 @@ class RealHub:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Different from one another: all are held until the last is found."""
+    """Return distinct free ports. All are held until the last is found."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

@@ -1,8 +1,6 @@
-"""A user's server in a Hub of the tests: it answers everything with a version, and starts in a moment or when told to.
+"""A user's server for Hubs in tests. It answers every request with a version, and starts quickly or when told to.
 
-It asks for no token, but one that is sent must be good for it.
-
-A process of its own, with nothing to import that would take time.
+It requires no token, but refuses an invalid one. It is a separate process, and imports nothing that takes time.
 """
 
 import json
@@ -16,23 +14,23 @@ from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 GATED_IMAGE = "example.org/gated:1"
-"""A server of this image starts when the test says so."""
+"""A server of this image starts when the test opens its gate."""
 GATED_BEFORE_PROCESS_IMAGE = "example.org/gated:before-process"
-"""As that one, at a spawner that has no process until then, as while an image is pulled."""
+"""Like GATED_IMAGE, but without a process until then, as while an image is pulled."""
 GATED_AFTER_START_IMAGE = "example.org/gated:after-start"
-"""As the first one, at a spawner whose `start` does not wait until the server answers."""
+"""Like GATED_IMAGE, but the spawner's `start` does not wait until the server answers."""
 GATED_IMAGES = (GATED_IMAGE, GATED_BEFORE_PROCESS_IMAGE, GATED_AFTER_START_IMAGE)
 BROKEN_IMAGES = "example.org/broken"
-"""A server of an image whose name begins so ends at once."""
+"""A server of an image with this prefix ends at once."""
 JUPYTERLAB_IMAGE = "example.org/jupyterlab:1"
-"""A server of this image is the real thing, which takes its time."""
+"""A server of this image is a real JupyterLab, which starts slowly."""
 VERSION = b'{"version": "2.17.0"}'
-"""What a Jupyter server answers at /api."""
+"""A Jupyter server's answer at /api."""
 _POLL_S = 0.02
 
 
 def gate(state: Path, username: str) -> Path:
-    """The file whose coming lets this user's gated server start."""
+    """Return the file that lets this user's gated server start once it exists."""
     return state / f"gate-{username}"
 
 
@@ -47,7 +45,7 @@ class Answer(BaseHTTPRequestHandler):
 
 
 def is_good(token: str) -> bool:
-    """Whether the Hub says that its bearer may use this server, as `jupyterhub-singleuser` asks."""
+    """Return whether the token's owner may use this server, asked the way `jupyterhub-singleuser` asks."""
     asked = Request(f"{os.environ['JUPYTERHUB_API_URL']}/user", headers={"Authorization": f"token {token}"})
     try:
         with urlopen(asked, timeout=5) as answer:
@@ -58,7 +56,7 @@ def is_good(token: str) -> bool:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the Hub's way to stop a server; Python's has a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the Hub stops servers with it, and Python would print a traceback
     image = os.environ.get("LAUNCH_IMAGE")
     if image == JUPYTERLAB_IMAGE:
         os.execlp("jupyterhub-singleuser", "jupyterhub-singleuser", *(["--allow-root"] if os.geteuid() == 0 else []))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The Hub's contract on older releases, each in a venv of its own. usage: run_versions.sh PYTHON
+# Runs the Hub's contract on older releases, each in its own venv. Usage: run_versions.sh PYTHON
 set -euo pipefail
 for version in 4.1.6 5.0.0 5.5.4 6.0.0; do
   venv=.venv-hub-$version

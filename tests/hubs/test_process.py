@@ -1,4 +1,4 @@
-"""A real Hub for tests starts, says why it does not, and leaves nothing behind."""
+"""The real Hub for tests shows why it does not start, and leaves nothing behind."""
 
 import asyncio
 import sys

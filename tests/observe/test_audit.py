@@ -1,4 +1,4 @@
-"""The audit log, read against its schema."""
+"""The audit log, checked against its schema."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ _META = {"__timestamp__", "__schema__", "__schema_version__", "__metadata_versio
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The events in a record, each of which its schema takes, and jupyter-events too."""
+    """Return the events of an audit log, each valid for its schema and for jupyter-events."""
     schema = json.loads(SCHEMA_FILE.read_text())
     jupyter = EventLogger(handlers=[logging.NullHandler()])
     jupyter.register_event_schema(SCHEMA_FILE)
@@ -42,7 +42,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     return told
 
 
-def deeds(path: Path, *facts: str) -> list[tuple[Any, ...]]:
+def actions(path: Path, *facts: str) -> list[tuple[Any, ...]]:
     return [tuple(event.get(fact) for fact in ("action", *facts)) for event in read(path)]
 
 
@@ -79,7 +79,7 @@ async def test_repeated_cancels_are_recorded_once(service: Service, record: Path
 
     await service.cancel(accepted)
 
-    assert deeds(record, "outcome") == [
+    assert actions(record, "outcome") == [
         ("launch_accepted", None),
         ("launch_cancel_requested", None),
         ("launch_ended", "cancelled"),
@@ -95,7 +95,7 @@ async def test_stopped_servers_and_failed_launches_are_recorded(service: Service
     failing = await service.launch()
     await service.events(failing["events_url"])
 
-    assert deeds(record, "outcome", "cause") == [
+    assert actions(record, "outcome", "cause") == [
         ("launch_accepted", None, None),
         ("launch_ended", "ready", None),
         ("launch_cancel_requested", None, None),
@@ -125,7 +125,7 @@ async def test_a_repeated_request_is_recorded_once(service: Service, record: Pat
         accepted = (await service.http.post("/launch", json=BODY, headers=headers)).json()
     await service.events(accepted["events_url"])
 
-    assert [action for action, *_ in deeds(record)].count("launch_accepted") == 1
+    assert [action for action, *_ in actions(record)].count("launch_accepted") == 1
 
 
 async def test_an_audit_log_that_cannot_be_opened_stops_startup(settings: Settings, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ async def test_standard_output_holds_only_the_audit_log(hub: FakeHub, tmp_path: 
         await one.process.wait()
 
     out.write_text("\n".join(line for line in one.said[0].splitlines() if '"__schema__"' in line))
-    assert [action for action, *_ in deeds(out)] == ["launch_accepted", "launch_ended"]
+    assert [action for action, *_ in actions(out)] == ["launch_accepted", "launch_ended"]
 
 
 @pytest.fixture
@@ -158,8 +158,8 @@ def test_a_moved_audit_log_is_reopened(written: AuditLog, record: Path) -> None:
     written.write("key_added", operator(), key="two")
     written.write("key_revoked", operator(), key="two")
 
-    assert deeds(record.with_suffix(".1"), "key") == [("key_added", "one")]
-    assert deeds(record, "key") == [("key_added", "two"), ("key_revoked", "two")]
+    assert actions(record.with_suffix(".1"), "key") == [("key_added", "one")]
+    assert actions(record, "key") == [("key_added", "two"), ("key_revoked", "two")]
 
 
 def test_a_new_audit_log_is_private_and_an_old_one_is_appended_to(record: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_new_audit_log_is_private_and_an_old_one_is_appended_to(record: Path) 
         log.write("key_added", operator(), key=name)
         log.close()
 
-    assert deeds(record, "key") == [("key_added", "one"), ("key_added", "two")]
+    assert actions(record, "key") == [("key_added", "one"), ("key_added", "two")]
     assert record.stat().st_mode & 0o777 == 0o600
 
 
@@ -210,7 +210,7 @@ async def test_added_and_revoked_keys_are_recorded_without_the_key(record: Path,
 
 async def test_clearing_the_guard_is_recorded(settings: Settings, hub: FakeHub, record: Path) -> None:
     async with serve(settings.model_copy(update={"audit_log": None})):
-        pass  # makes the database
+        pass  # creates the database
     variables = {
         "LAUNCHER_AUDIT_LOG": str(record),
         "LAUNCHER_DATABASE_URL": settings.database_url,
@@ -221,7 +221,7 @@ async def test_clearing_the_guard_is_recorded(settings: Settings, hub: FakeHub, 
         async with started("hublaunch.cli", "guard", "clear", *arguments, **variables) as process:
             await process.communicate()
 
-    assert deeds(record, "image") == [("guard_cleared", None), ("guard_cleared", "a/b")]
+    assert actions(record, "image") == [("guard_cleared", None), ("guard_cleared", "a/b")]
     assert read(record)[0]["actor"] == operator()
 
 

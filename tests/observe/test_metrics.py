@@ -1,4 +1,4 @@
-"""What Prometheus is told, read as it reads it."""
+"""The metrics, parsed as Prometheus parses them."""
 
 import asyncio
 import socket
@@ -39,7 +39,7 @@ def value(samples: Samples, name: str, **labels: str) -> float:
 
 
 async def ended(service: Service, **body: object) -> str:
-    """The last phase of a launch, once its stream has ended."""
+    """Launch and return the last phase, once the stream has ended."""
     accepted = await service.launch(**body)
     phase: str = (await service.events(accepted["events_url"]))[-1]["phase"]
     return phase
@@ -220,7 +220,7 @@ async def test_a_server_stopped_by_its_caller_is_counted(service: Service) -> No
 
 @pytest.fixture
 async def unguarded(settings: Settings) -> AsyncGenerator[Service]:
-    """Lets launches fail as often as they do."""
+    """A service whose guard ignores failures."""
     async with serve(settings.model_copy(update={"hub_guard": "off"})) as service:
         yield service
 
@@ -262,7 +262,7 @@ async def test_every_problem_code_is_a_cause_and_unknown_codes_are_other(service
 
 @pytest.fixture
 async def apart(settings: Settings) -> AsyncGenerator[tuple[Service, str]]:
-    """A service whose metrics have a port of their own, and the address of that."""
+    """A service with a metrics port, and the URL of that port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     async with serve(settings.model_copy(update={"metrics_public": False, "metrics_port": port})) as service:

@@ -1,4 +1,4 @@
-"""Traces, as a collector gets them."""
+"""Traces, as a collector receives them."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Traced:
-    """A process: its core, and the spans that it has handed over."""
+    """A process: its core, and the spans that it has exported."""
 
     core: Launching
     exporter: InMemorySpanExporter
@@ -70,7 +70,7 @@ def trace_id(span: ReadableSpan) -> int:
 
 
 def check_one_tree(spans: Sequence[ReadableSpan], launch_id: str) -> None:
-    """All are in the launch's trace, each but one below another one, within the time of that."""
+    """Check that all spans are in the launch's trace, and each but one lies within its parent."""
     by_id = {span.context.span_id: span for span in spans if span.context is not None}
     assert len(by_id) == len(spans)
     assert {trace_id(span) for span in spans} == {int(ULID.from_str(launch_id))}
@@ -81,7 +81,7 @@ def check_one_tree(spans: Sequence[ReadableSpan], launch_id: str) -> None:
             parent = by_id[span.parent.span_id]
             assert parent.start_time is not None
             assert span.start_time is not None
-            assert span.start_time >= parent.start_time - 2_000_000  # the launch's own time is in milliseconds
+            assert span.start_time >= parent.start_time - 2_000_000  # the launch's times are in milliseconds
 
 
 async def test_a_launch_is_one_trace_from_its_acceptance_to_its_end(hub: FakeHub, settings: Settings) -> None:
@@ -196,7 +196,7 @@ async def test_a_sampler_takes_a_whole_launch_or_nothing(
 
 @dataclass
 class Collector:
-    """An OTLP collector: takes what is posted to it."""
+    """An OTLP collector that records what is posted to it."""
 
     received: list[ExportTraceServiceRequest] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""Launches that change hands and what is left of them, as they are counted."""
+"""Metrics of adopted launches and of orphans."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
 
 @asynccontextmanager
 async def process(path: Path) -> AsyncGenerator[tuple[SqlLaunchStore, Metrics]]:
-    """The store of a process, and what is counted of it."""
+    """Yield the store of a process, and its metrics."""
     async with SqlLaunchStore(f"sqlite:///{path}/l.sqlite", sealer=SEALER) as store:
         metrics = Metrics(
             codes=(),
@@ -50,7 +50,9 @@ async def test_an_adopted_launch_is_counted(hub: FakeHub, client: HubClient, tmp
     assert count(metrics, "launches_adopted") == 1
     assert count(metrics, "orphans_found") == 0
     assert count(metrics, "launches_ended", outcome="ready", cause="") == 1
-    assert metrics.registry.get_sample_value("hublaunch_launch_queue_seconds_count") == 0  # the former has counted it
+    assert (
+        metrics.registry.get_sample_value("hublaunch_launch_queue_seconds_count") == 0
+    )  # counted by the first process
 
 
 async def test_a_user_left_after_its_server_is_an_orphan_found_and_cleaned_up(
