@@ -11,41 +11,41 @@
 {{- fail "settings.hub_url is not set: set it to the URL under which browsers reach the Hub, such as https://hub.example.org/." -}}
 {{- end -}}
 {{- if and .Values.existingSecret .Values.secretSettings -}}
-{{- fail "existingSecret and secretSettings are both set: put all that is secret into one of them." -}}
+{{- fail "existingSecret and secretSettings are both set: move all secrets into one of them." -}}
 {{- end -}}
 {{- if and $sqlite .Values.secretSettings.database_url -}}
-{{- fail "secretSettings.database_url is set, and database.type is sqlite: set database.type to postgresql, or take the URL away." -}}
+{{- fail "secretSettings.database_url is set, and database.type is sqlite: set database.type to postgresql, or remove the URL." -}}
 {{- end -}}
 {{- if not (or $sqlite .Values.secretSettings.database_url .Values.existingSecret) -}}
-{{- fail "database.type is postgresql, and no URL is given: set secretSettings.database_url, or name an existingSecret with LAUNCHER_DATABASE_URL." -}}
+{{- fail "database.type is postgresql, but there is no URL: set secretSettings.database_url, or name an existingSecret with LAUNCHER_DATABASE_URL." -}}
 {{- end -}}
 {{- if include "hublaunch.hasReplicas" . -}}
 {{- if $sqlite -}}
-{{- fail "More than one replica needs a PostgreSQL, as a SQLite file has one owner: set database.type to postgresql, or replicas to 1 and autoscaling.enabled to false." -}}
+{{- fail "More than one replica needs PostgreSQL, because only one process can use a SQLite file: set database.type to postgresql, or replicas to 1 and autoscaling.enabled to false." -}}
 {{- end -}}
 {{- if not (include "hublaunch.hasDeployment" .) -}}
-{{- fail "An extra container is in the Hub's pod, of which there is one: set replicas to 1 and autoscaling.enabled to false, or shape to deployment." -}}
+{{- fail "An extra container runs in the Hub's only pod: set replicas to 1 and autoscaling.enabled to false, or shape to deployment." -}}
 {{- end -}}
 {{- end -}}
 {{- if not (or .Values.hub.tokenSecret.name .Values.secretSettings.hub_api_token .Values.existingSecret) -}}
-{{- fail "The Hub's token is nowhere: name z2jh's Secret in hub.tokenSecret.name, or set secretSettings.hub_api_token." -}}
+{{- fail "The Hub's token is missing: name z2jh's Secret in hub.tokenSecret.name, or set secretSettings.hub_api_token." -}}
 {{- end -}}
 {{- if and (has "key" $settings.access) (not (or .Values.apiKeys.existingSecret $settings.api_keys_file)) -}}
-{{- fail "settings.access has key, and there are no API keys: name the Secret that holds api-keys.json in apiKeys.existingSecret." -}}
+{{- fail "settings.access contains key, but there are no API keys: name the Secret that holds api-keys.json in apiKeys.existingSecret." -}}
 {{- end -}}
 {{- if and (has "anonymous" $settings.access) (eq (toString $settings.create_user) "false") -}}
-{{- fail "settings.access has anonymous, who need temporary users: set settings.create_user to true, or leave anonymous out." -}}
+{{- fail "settings.access contains anonymous, which needs temporary users: set settings.create_user to true, or remove anonymous." -}}
 {{- end -}}
 {{- if and .Values.service.nodePort (eq .Values.service.type "ClusterIP") -}}
-{{- fail "service.nodePort is set, and service.type is ClusterIP: set service.type to NodePort, or take the port away." -}}
+{{- fail "service.nodePort is set, and service.type is ClusterIP: set service.type to NodePort, or remove the port." -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
-{{- fail "ingress.enabled is true, and ingress.hosts is empty: name the host under which hublaunch is reached." -}}
+{{- fail "ingress.enabled is true, but ingress.hosts is empty: name the host of hublaunch." -}}
 {{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
-{{- fail "httpRoute.enabled is true, and httpRoute.parentRefs is empty: name your Gateway, as in [{name: public, namespace: gateways}]." -}}
+{{- fail "httpRoute.enabled is true, but httpRoute.parentRefs is empty: name your Gateway, as in [{name: public, namespace: gateways}]." -}}
 {{- end -}}
 {{- if and (or .Values.metrics.serviceMonitor.enabled .Values.metrics.prometheusRule.enabled) (not $settings.metrics_port) -}}
-{{- fail "metrics.serviceMonitor and metrics.prometheusRule need metrics: set settings.metrics_port, such as to 9095." -}}
+{{- fail "metrics.serviceMonitor and metrics.prometheusRule need metrics: set settings.metrics_port, for example to 9095." -}}
 {{- end -}}
 {{- end }}

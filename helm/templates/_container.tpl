@@ -39,7 +39,7 @@ startupProbe:
     port: hublaunch
   periodSeconds: 2
   timeoutSeconds: 3
-  # Two minutes: PostgreSQL may be bringing its tables up to date, or not be there yet.
+  # Two minutes: a replica may be updating the tables of PostgreSQL, or PostgreSQL may not be running yet.
   failureThreshold: 60
 livenessProbe:
   httpGet:
@@ -48,7 +48,7 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 3
   failureThreshold: 3
-{{- /* In the Hub's pod it has no say in whether the Hub is reached. */}}
+{{- /* In the Hub's pod, its readiness must not decide whether the Hub is reachable. */}}
 {{- if include "hublaunch.hasDeployment" . }}
 readinessProbe:
   httpGet:
@@ -62,7 +62,7 @@ readinessProbe:
 lifecycle:
   preStop:
     exec:
-      # No shell is needed for it, and no Kubernetes of 1.30, which has a sleep of its own.
+      # This needs neither a shell nor Kubernetes 1.30, which has its own sleep.
       command: [python, -c, "import time; time.sleep({{ .Values.preStopS }})"]
 {{- end }}
 resources:
@@ -79,7 +79,7 @@ volumeMounts:
     subPath: hublaunch
   {{- end }}
   {{- if .Values.apiKeys.existingSecret }}
-  # The directory, not the file: a file that is mounted by itself stays as it was when keys are revoked.
+  # The directory, not the file: a file that is mounted by itself does not change when keys are revoked.
   - name: hublaunch-api-keys
     mountPath: /etc/hublaunch/api-keys
     readOnly: true
