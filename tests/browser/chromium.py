@@ -1,4 +1,4 @@
-"""Which Chromium the tests in a browser run on; as a program it sees to it that there is one."""
+"""The Chromium that browser tests run on. Run as a program, it installs one if there is none."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ class NoBrowser(Exception):
 
 
 def chromium() -> Path:
-    """`CHROMIUM_PATH` if it is set, else Playwright's own, else Debian's; NoBrowser."""
+    """Return `CHROMIUM_PATH` if it is set, else Playwright's own browser, else Debian's. Raise NoBrowser."""
     if given := os.environ.get("CHROMIUM_PATH"):
         if not os.access(given, os.X_OK):
             raise NoBrowser(f"CHROMIUM_PATH is {given}, which is no program.")
@@ -35,7 +35,7 @@ def chromium() -> Path:
 
 
 def main() -> None:
-    """Print its path. Where there is none, root on Debian installs one, and everybody else reads how to."""
+    """Print the path. Without a browser, root on Debian installs one; all others read how to."""
     try:
         sys.stdout.write(f"{_chromium_or_debians()}\n")
     except NoBrowser as error:

@@ -16,9 +16,9 @@ from tests.support.processes import replica
 
 ELSEWHERE = "elsewhere.test"
 NGINX_HOST = "launch.example.org"
-"""Names under which the browser finds this machine, as below `localhost`; any other leads nowhere."""
+"""Host names that the browser resolves to this machine, like those below `localhost`."""
 WITHIN_MS = 20_000
-"""So long a page is waited for, on a machine that has other things to do."""
+"""Timeout for a page, generous because the machine may be busy."""
 _NAMES = f"MAP {ELSEWHERE} 127.0.0.1, MAP {NGINX_HOST} 127.0.0.1"
 ARGUMENTS = [
     "--disable-gpu",
@@ -46,7 +46,7 @@ async def browser() -> AsyncGenerator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def context(browser: Browser) -> AsyncGenerator[BrowserContext]:
-    """A browser that nobody has used before."""
+    """A fresh browser."""
     context = await browser.new_context()
     context.set_default_timeout(WITHIN_MS)
     yield context
@@ -71,7 +71,7 @@ async def browser_of_another(browser: Browser) -> AsyncGenerator[BrowserContext]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext) -> AsyncGenerator[Page]:
-    """A page of that browser, of which it has nothing to complain."""
+    """A page of that browser, without script errors and policy violations."""
     complaints: list[str] = []
     page = await context.new_page()
     watch(page, complaints)
@@ -89,14 +89,14 @@ async def hub_with_gates(tmp_path_factory: pytest.TempPathFactory) -> AsyncGener
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def elsewhere() -> AsyncGenerator[Origin]:
-    """Another web server, of two origins: by this machine's address, and by a name."""
+    """A second web server with two origins: this machine's address, and a name."""
     async with origin() as served:
         yield served
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def stage(whole_stage: Stage) -> AsyncGenerator[Stage]:
-    """hublaunch beside a real Hub, for pages of its own and for those of another origin; no spawn is left under way."""
+    """hublaunch beside a real Hub, for its own pages and those of another origin. No spawn is left pending."""
     yield whole_stage
     for user in await whole_stage.hub.users():
         whole_stage.hub.open_gate(user)

@@ -1,4 +1,4 @@
-"""What a page is tried on: a real Hub whose servers wait at gates, hublaunch beside it, and pages of other origins."""
+"""The stage of browser tests: a real Hub whose servers wait at gates, hublaunch beside it, pages of other origins."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -17,22 +17,22 @@ _WITHIN_S = 30
 
 @dataclass(frozen=True)
 class Stage:
-    """A Hub and a hublaunch, as a test has them; each test launches a repository of its own, known by its name."""
+    """A Hub and a hublaunch. Each test launches a repository of its own, known by its name."""
 
     hub: MortalHub
     url: str
-    """Where hublaunch is served, ending in `/`."""
+    """The base URL of hublaunch, ending in `/`."""
 
     def link(self, name: str, *, image: str = GATED_IMAGE, **more: str) -> str:
         """A launch link."""
         return f"{self.url}?{urlencode({'image': image, 'repo_url': repo(name), **more})}"
 
     async def users(self, name: str) -> list[str]:
-        """The Hub's users that were made for launches of this repository: one for each launch."""
+        """The Hub's users of this repository's launches: one for each launch."""
         return [user for user in await self.hub.users() if user.startswith(f"tests-{name}-")]
 
     async def spawning(self, name: str) -> str:
-        """The user of the one launch, once their server waits at its gate."""
+        """Return the user of the only launch, once their server waits at its gate."""
         async with asyncio.timeout(_WITHIN_S):
             while not (users := await self.users(name)) or not self.process_of(users[0]):  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)
@@ -40,13 +40,13 @@ class Stage:
         return user
 
     async def gone(self, name: str) -> None:
-        """Return once the Hub has no user of this launch any more."""
+        """Return once the Hub has deleted this launch's user."""
         async with asyncio.timeout(_WITHIN_S):
             while await self.users(name):  # noqa: ASYNC110 - the Hub tells nobody
                 await asyncio.sleep(_POLL_S)
 
     def process_of(self, user: str) -> int | None:
-        """The process of their server."""
+        """Return the process of the user's server."""
         record = self.hub.state / f"server-of-{user}"
         text = record.read_text() if record.exists() else ""
         return int(text.split()[0]) if text else None
@@ -63,7 +63,7 @@ class Origin:
     port: int = 0
     pages: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     requests: list[bytes] = field(default_factory=list)
-    """The head of each, as received."""
+    """The head of each request, as received."""
 
     def put(self, path: str, content: str | bytes, *, kind: str = "text/html; charset=utf-8") -> None:
         self.pages[path] = (kind, content.encode() if isinstance(content, str) else content)
@@ -91,7 +91,7 @@ async def origin() -> AsyncGenerator[Origin]:
 
 
 def watch(page: Page, complaints: list[str]) -> None:
-    """Note what the browser complains of: errors of scripts, and what the Content-Security-Policy keeps from running.
+    """Collect the browser's complaints: script errors, and violations of the Content-Security-Policy.
 
     That an answer is no success, or does not come, is for scripts to deal with; and what JupyterLab says is its own.
     """
@@ -105,7 +105,7 @@ def watch(page: Page, complaints: list[str]) -> None:
 
 
 def heard(page: Page) -> list[tuple[str, str]]:
-    """The method and the origin of each request that the page sends, as they come."""
+    """Yield the method and the origin of each request that the page sends."""
     requests: list[tuple[str, str]] = []
     page.on("request", lambda request: requests.append((request.method, "/".join(request.url.split("/")[:3]))))
     return requests

@@ -1,4 +1,4 @@
-"""Pages that come back from the bfcache, as WebKit and Firefox bring them back: what they show may be somebody else's.
+"""Pages restored from the bfcache, as WebKit and Firefox restore them: they may show another visitor's launch.
 
 Playwright switches Chromium's bfcache off, so the tests tell the page what a browser tells it.
 """
@@ -21,7 +21,7 @@ COME_BACK = "window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted
 END_SESSION = f"async () => (await fetch('{PREFIX}/session', {{method: 'DELETE'}})).status"
 
 
-async def test_the_form_comes_back_as_it_was_left(page: Page, stage: Stage) -> None:
+async def test_the_back_button_restores_the_form(page: Page, stage: Stage) -> None:
     await page.goto(stage.link("left"))
     await page.get_by_label("Repository").fill(repo("changed"))
 
@@ -34,7 +34,7 @@ async def test_the_form_comes_back_as_it_was_left(page: Page, stage: Stage) -> N
     await expect(page.get_by_text("A link has filled in this form.")).to_be_visible()
 
 
-async def test_a_launch_s_page_that_comes_back_after_the_logout_shows_neither_the_name_nor_the_way_in(
+async def test_a_launch_page_restored_after_a_logout_shows_neither_the_name_nor_the_way_in(
     context: BrowserContext, managed: ManagedHub
 ) -> None:
     page = await log_in(context, managed, ALICE)
@@ -62,9 +62,7 @@ async def test_a_launch_s_page_that_comes_back_after_the_logout_shows_neither_th
     await page.evaluate(CANCEL, launch_id)
 
 
-async def test_an_element_that_comes_back_learns_that_its_server_has_ended(
-    page: Page, elsewhere: Origin, stage: Stage
-) -> None:
+async def test_a_restored_element_learns_that_its_server_has_ended(page: Page, elsewhere: Origin, stage: Stage) -> None:
     path = embed(elsewhere, stage, "returned", attributes='open="none"')
     await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
     await page.get_by_role("button", name="Run this chapter").click()

@@ -1,4 +1,4 @@
-"""Which browser the tests take, and what they say where there is none. These need no browser themselves."""
+"""The choice of the browser, and the advice if there is none. These tests need no browser."""
 
 import sys
 from pathlib import Path
@@ -9,13 +9,13 @@ from tests.browser import chromium as finding
 from tests.browser.chromium import NoBrowser, chromium
 
 
-def test_the_browser_that_is_named_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_browser_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHROMIUM_PATH", sys.executable)
 
     assert chromium() == Path(sys.executable)
 
 
-def test_a_named_browser_that_is_not_there_is_a_fault_and_no_reason_to_take_another(
+def test_a_named_browser_that_is_missing_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CHROMIUM_PATH", "/nowhere/chromium")
@@ -24,7 +24,7 @@ def test_a_named_browser_that_is_not_there_is_a_fault_and_no_reason_to_take_anot
         finding.main()
 
 
-def test_without_a_browser_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_browser_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("CHROMIUM_PATH", raising=False)
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
     monkeypatch.setattr(finding, "DEBIANS", tmp_path / "chromium")

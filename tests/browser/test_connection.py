@@ -1,4 +1,4 @@
-"""What the page says and does while the service cannot be reached."""
+"""The page while the service cannot be reached."""
 
 import asyncio
 import re
@@ -17,11 +17,11 @@ from tests.support.relay import Relay
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 
 CLOSED = "2"
-"""Of an EventSource's `readyState`."""
+"""Values of an EventSource's `readyState`."""
 LAUNCH_OR_EVENTS = re.compile(r"/launch/\w{26}(/events.*)?$")
 
 
-async def test_offline_before_the_launch_is_accepted_the_page_does_not_say_that_it_goes_on(
+async def test_offline_before_acceptance_the_page_does_not_promise_that_the_launch_continues(
     page: Page, context: BrowserContext, stage: Stage
 ) -> None:
     await page.goto(stage.link("unasked"))

@@ -28,7 +28,7 @@ for (const name of ["launch", "progress", "ready", "failed", "cancelled", "stopp
 
 
 def embed(elsewhere: Origin, stage: Stage, name: str, *, attributes: str = "", style: str = "") -> str:
-    """Put up a page with the element; its path."""
+    """Serve a page with the element. Return its path."""
     elsewhere.put("/events.js", NOTE_EVENTS, kind="text/javascript")
     elsewhere.put(
         f"/{name}",
@@ -46,7 +46,7 @@ async def told(page: Page) -> list[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", ELSEWHERE])  # the second is no secure context: there are no Web Locks
-async def test_a_page_of_another_origin_launches_hears_of_it_and_gets_in(
+async def test_a_page_of_another_origin_launches_follows_and_opens_the_server(
     page: Page, elsewhere: Origin, stage: Stage, host: str
 ) -> None:
     name = "plain" if host == ELSEWHERE else "secure"
@@ -105,7 +105,7 @@ async def test_the_keyboard_is_enough_and_the_focus_is_never_lost(page: Page, el
     await expect(page).to_have_url(re.compile(rf"/user/{user}/"))
 
 
-async def test_it_opens_a_new_tab_where_that_is_asked_for(
+async def test_open_new_opens_the_server_in_a_new_tab(
     page: Page, context: BrowserContext, elsewhere: Origin, stage: Stage
 ) -> None:
     path = embed(elsewhere, stage, "new-tab", attributes='open="new"')
@@ -122,7 +122,7 @@ async def test_it_opens_a_new_tab_where_that_is_asked_for(
     await expect(page.get_by_role("link", name="Open server")).to_have_attribute("target", "_blank")
 
 
-async def test_a_page_that_keeps_the_server_to_itself_is_given_it_by_the_event(
+async def test_a_page_can_open_the_server_itself_from_the_ready_event(
     page: Page, elsewhere: Origin, stage: Stage
 ) -> None:
     path = embed(elsewhere, stage, "prevented")
@@ -140,7 +140,7 @@ async def test_a_page_that_keeps_the_server_to_itself_is_given_it_by_the_event(
     await expect(page).to_have_url(re.compile("/prevented$"))
 
 
-async def test_its_words_and_its_looks_are_the_page_s_to_choose(page: Page, elsewhere: Origin, stage: Stage) -> None:
+async def test_a_page_chooses_the_texts_and_the_style(page: Page, elsewhere: Origin, stage: Stage) -> None:
     style = """hub-launch { --hub-launch-accent: rgb(1, 2, 3); --hub-launch-radius: 0px; }
     hub-launch::part(title) { text-transform: uppercase; } hub-launch::part(button) { font-weight: 300; }"""
     attributes = 'text-launching="Der Server startet" text-cancel="Abbrechen"'
@@ -193,7 +193,7 @@ async def test_inside_react_it_is_typed_rendered_twice_and_launches_once(
     assert await stage.users("react") == [user]
 
 
-async def test_the_module_loads_where_there_is_no_document(tmp_path: Path) -> None:
+async def test_the_module_loads_without_a_document(tmp_path: Path) -> None:
     """As on a server that renders pages: no storage, no custom elements."""
     shutil.copytree(WEB, tmp_path / "web")
     (tmp_path / "package.json").write_text('{"type": "module"}')
@@ -201,9 +201,7 @@ async def test_the_module_loads_where_there_is_no_document(tmp_path: Path) -> No
     await run(str(tmp_path / "web" / "hub-launch.js"), cwd=tmp_path)
 
 
-async def test_the_service_may_be_named_with_and_without_a_slash_at_its_end(
-    page: Page, elsewhere: Origin, stage: Stage
-) -> None:
+async def test_the_service_url_may_end_with_or_without_a_slash(page: Page, elsewhere: Origin, stage: Stage) -> None:
     path = embed(elsewhere, stage, "slash", attributes='service="https://hub.example.org/services/hublaunch"')
 
     await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
@@ -213,7 +211,7 @@ async def test_the_service_may_be_named_with_and_without_a_slash_at_its_end(
     assert named == "https://hub.example.org/services/hublaunch/"
 
 
-async def test_a_second_tab_that_is_open_shows_the_launch_and_stays_where_it_is(
+async def test_a_second_open_tab_shows_the_launch_and_is_not_navigated(
     page: Page, context: BrowserContext, elsewhere: Origin, stage: Stage
 ) -> None:
     url = f"http://127.0.0.1:{elsewhere.port}{embed(elsewhere, stage, 'watching')}"
@@ -231,7 +229,7 @@ async def test_a_second_tab_that_is_open_shows_the_launch_and_stays_where_it_is(
     assert await stage.users("watching") == [user]
 
 
-async def test_a_launch_is_remembered_for_a_quarter_of_an_hour_and_its_end_is_noticed(
+async def test_a_launch_is_remembered_for_15_minutes_and_its_end_is_noticed(
     page: Page, elsewhere: Origin, stage: Stage
 ) -> None:
     path = embed(elsewhere, stage, "memory", attributes='open="none"')
@@ -261,12 +259,12 @@ async def test_a_launch_is_remembered_for_a_quarter_of_an_hour_and_its_end_is_no
 
 
 def name_of(stage: Stage, name: str) -> str:
-    """Under which the browser remembers it."""
+    """Return the localStorage key of the launch."""
     return "hub-launch " + json.dumps([stage.url, GATED_IMAGE, repo(name), ""], separators=(",", ":"))
 
 
 async def stop(page: Page, stage: Stage, launch: dict[str, Any]) -> None:
-    """Have the server stopped, as from elsewhere."""
+    """Stop the server from outside the page."""
     await page.evaluate(
         """async ([url, secret]) => {
             const headers = {"X-Launch-Secret": secret};
@@ -278,7 +276,7 @@ async def stop(page: Page, stage: Stage, launch: dict[str, Any]) -> None:
     )
 
 
-async def test_where_the_browser_opens_no_tab_by_itself_that_is_said_and_a_link_is_there(
+async def test_a_blocked_new_tab_is_explained_and_replaced_by_a_link(
     page: Page, elsewhere: Origin, stage: Stage
 ) -> None:
     path = embed(elsewhere, stage, "blocked", attributes='open="new"')
@@ -292,7 +290,7 @@ async def test_where_the_browser_opens_no_tab_by_itself_that_is_said_and_a_link_
     await expect(page.get_by_role("link", name="Open server")).to_be_visible()
 
 
-async def test_a_launch_that_is_not_shown_for_now_is_not_forgotten(page: Page, elsewhere: Origin, stage: Stage) -> None:
+async def test_a_launch_that_is_hidden_for_now_is_not_forgotten(page: Page, elsewhere: Origin, stage: Stage) -> None:
     path = embed(elsewhere, stage, "hidden", attributes='open="none"')
     await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
     await page.get_by_role("button", name="Run this chapter").click()

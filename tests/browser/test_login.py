@@ -1,4 +1,4 @@
-"""A browser logs in at a real Hub, launches from a page of the service, and gets into the server."""
+"""A browser logs in at a real Hub, launches from a page of the service, and opens the server."""
 
 import asyncio
 import re
@@ -61,14 +61,14 @@ async def log_in(context: BrowserContext, managed: ManagedHub, username: str) ->
 
 
 async def launch(page: Page, image: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The launch as it was accepted, and all its events, as a browser's own EventSource hears them."""
+    """Return the accepted launch, and all events that the browser's EventSource receives."""
     status, accepted = await page.evaluate(LAUNCH, {"image": image})
     assert status == 202, accepted
     async with asyncio.timeout(60):
         return accepted, await page.evaluate(FOLLOW, accepted["id"])
 
 
-async def test_a_visitor_logs_in_launches_and_gets_into_their_jupyterlab(
+async def test_a_visitor_logs_in_launches_and_opens_their_jupyterlab(
     context: BrowserContext, managed: ManagedHub
 ) -> None:
     page = await log_in(context, managed, ALICE)
@@ -89,7 +89,7 @@ async def test_a_visitor_logs_in_launches_and_gets_into_their_jupyterlab(
     assert await managed.running(ALICE) == []
 
 
-async def test_the_page_leads_through_the_login_launches_lists_and_forgets_who_logs_out(
+async def test_the_page_logs_in_launches_lists_and_forgets_the_visitor_at_logout(
     context: BrowserContext, managed: ManagedHub
 ) -> None:
     page = await context.new_page()
@@ -148,7 +148,7 @@ async def test_scripts_see_nothing_of_the_session_and_the_logout_ends_it(
 
 
 async def ask(page: Page, url: str, **options: Any) -> str:
-    """What a script of the page gets that asks with the user's cookies: the answer's type, or an error's name."""
+    """Return the type of the answer, or the error's name, that a page's script gets with the user's cookies."""
     script = """([url, options]) => fetch(url, {credentials: "include", ...options}).then(
         (answer) => answer.type, (error) => error.name)"""
     told: str = await page.evaluate(script, [url, options])
@@ -189,11 +189,11 @@ async def test_a_page_of_another_origin_launches_nothing_and_ends_no_session(
 
 
 HOST = "hub.localhost"
-"""A name whose pages Chromium takes for as good as https, and which may have others below it."""
+"""A name whose pages Chromium treats as secure, and which may have names below it."""
 
 
 async def log_in_at_a_fake(context: BrowserContext, url: str, hub: FakeHub, username: str) -> Page:
-    """The Hub's part is done here, as no server answers at its https address."""
+    """This test plays the Hub's part, because no server answers at its https address."""
     begins, page = await context.new_page(), await context.new_page()
     async with begins.expect_request("**/oauth2/authorize?*") as sent:
         with suppress(BrowserError):
@@ -209,7 +209,7 @@ async def log_in_at_a_fake(context: BrowserContext, url: str, hub: FakeHub, user
     return page
 
 
-async def test_a_page_of_a_sibling_host_cannot_have_a_browser_act_for_somebody_else(
+async def test_a_page_on_a_sibling_host_cannot_make_a_browser_act_for_another_visitor(
     context: BrowserContext, browser_of_another: BrowserContext, tmp_path: Path
 ) -> None:
     async with FakeHub() as hub, origin() as sibling:

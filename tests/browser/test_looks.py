@@ -1,4 +1,4 @@
-"""What people see: every state of the pages, light and dark, narrow and wide, without barriers and without overlaps.
+"""Every state of the pages, light and dark, narrow and wide: accessible, and without overlaps.
 
 With SCREENSHOTS=docs/images the pictures of the documentation are made anew.
 """
@@ -55,7 +55,7 @@ LAYOUT = """() => {
 
 @dataclass(frozen=True)
 class Show:
-    """hublaunch on a Hub that does as it is told, with one launch at a time."""
+    """hublaunch on a Hub that the test controls, with one launch at a time."""
 
     hub: FakeHub
     service: Service
@@ -65,7 +65,7 @@ class Show:
         return f"{str(self.service.http.base_url).rstrip('/')}/"
 
     async def bring(self, page: Page, state: str) -> None:
-        """Have the page show this state."""
+        """Bring the page into this state."""
         repo_url = LONG_REPO if state == "failed" else REPO
         query = {"image": IMAGE, "repo_url": repo_url, "path": "lab/tree/index.ipynb" if state == "form" else ""}
         if state == "waiting":
@@ -92,7 +92,7 @@ class Show:
 
 
 def of_kubernetes(words: str) -> str:
-    """An event of Kubernetes, as KubeSpawner tells it."""
+    """A Kubernetes event, as KubeSpawner words it."""
     return f"2026-11-30T09:41:27.123456Z [Normal] {words}"
 
 
@@ -114,7 +114,7 @@ async def show(tmp_path: Path, **changed: Any) -> AsyncGenerator[Show]:
 
 
 @pytest.mark.parametrize("state", STATES)
-async def test_each_state_has_no_barrier_in_light_and_dark_and_fits_at_every_width(
+async def test_each_state_is_accessible_in_light_and_dark_and_fits_every_width(
     page: Page, tmp_path: Path, state: str
 ) -> None:
     axe = (PACKAGES / "node_modules" / "axe-core" / "axe.min.js").read_text()
@@ -144,13 +144,13 @@ async def test_each_state_has_no_barrier_in_light_and_dark_and_fits_at_every_wid
 
 
 async def violations(page: Page, axe: str) -> list[str]:
-    """What axe finds, the best practices among it, in the page and in the element."""
+    """Return axe's findings, best practices included, in the page and in the element."""
     await page.evaluate(axe)
     found = await page.evaluate("axe.run().then(({violations}) => violations)")
     return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found]
 
 
-async def test_the_bar_moves_on_and_stands_still_for_who_asked_for_less_motion(page: Page, tmp_path: Path) -> None:
+async def test_the_progress_bar_does_not_animate_with_reduced_motion(page: Page, tmp_path: Path) -> None:
     moving = """() => [...document.querySelector("hub-launch").shadowRoot.querySelectorAll("*")]
         .flatMap((one) => one.getAnimations()).length"""
     async with show(tmp_path) as shown:
@@ -165,9 +165,7 @@ async def test_the_bar_moves_on_and_stands_still_for_who_asked_for_less_motion(p
     assert after == 0
 
 
-async def test_an_element_on_a_light_page_stays_light_where_the_system_is_dark(
-    context: BrowserContext, tmp_path: Path
-) -> None:
+async def test_an_element_on_a_light_page_stays_light_on_a_dark_system(context: BrowserContext, tmp_path: Path) -> None:
     complaints: list[str] = []
     page = await context.new_page()
     watch(page, complaints)
@@ -202,7 +200,7 @@ async def test_an_element_on_a_light_page_stays_light_where_the_system_is_dark(
         (3, 9000, "Number 3 of 12 in the queue · about 3 hours to go"),
     ],
 )
-async def test_a_place_in_queue_is_told_as_a_person_would_say_it(
+async def test_a_position_is_worded_as_a_person_would_say_it(
     page: Page, stage: Stage, position: int, eta_s: int | None, said: str
 ) -> None:
     await page.goto(stage.url)
@@ -218,7 +216,7 @@ async def test_a_place_in_queue_is_told_as_a_person_would_say_it(
     assert told == said
 
 
-async def test_what_kubernetes_says_is_shown_without_its_time_and_its_type(page: Page, tmp_path: Path) -> None:
+async def test_kubernetes_messages_are_shown_without_time_and_type(page: Page, tmp_path: Path) -> None:
     async with show(tmp_path) as shown:
         await shown.bring(page, "launching")
 
@@ -236,7 +234,7 @@ async def test_what_kubernetes_says_is_shown_without_its_time_and_its_type(page:
         ("0/3 nodes are available: 3 Insufficient memory.", True),
     ],
 )
-async def test_try_again_is_put_forward_only_where_it_can_help(
+async def test_try_again_is_prominent_only_if_it_can_help(
     page: Page, tmp_path: Path, said: str, can_be_helped: bool
 ) -> None:
     colour = "(button) => getComputedStyle(button).backgroundColor"
@@ -249,7 +247,7 @@ async def test_try_again_is_put_forward_only_where_it_can_help(
         assert (await button.evaluate(colour) == ACCENT) is can_be_helped
 
 
-async def test_where_only_backends_launch_the_page_says_so_and_has_no_form(page: Page, tmp_path: Path) -> None:
+async def test_a_service_for_backends_alone_says_so_and_shows_no_form(page: Page, tmp_path: Path) -> None:
     add_key(tmp_path / "keys.json", name="backend")
     async with show(tmp_path, access=("key",), api_keys_file=tmp_path / "keys.json") as shown:
         await page.goto(shown.url)
@@ -258,7 +256,7 @@ async def test_where_only_backends_launch_the_page_says_so_and_has_no_form(page:
         await expect(page.get_by_role("button", name="Launch", exact=True)).to_be_hidden()
 
 
-async def test_an_image_to_choose_from_is_chosen_by_a_click(page: Page, tmp_path: Path) -> None:
+async def test_a_click_chooses_a_suggested_image(page: Page, tmp_path: Path) -> None:
     async with show(tmp_path) as shown:
         await page.goto(shown.url)
 

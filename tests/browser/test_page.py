@@ -1,4 +1,4 @@
-"""The page at `/` and the page of a launch, as people use them: in a real browser, on a real Hub."""
+"""The page at `/` and the page of a launch in a real browser, on a real Hub."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def in_server(user: str) -> re.Pattern[str]:
 
 
 async def launch_by_link(page: Page, stage: Stage, name: str) -> str:
-    """Follow a launch link, consent, and be on the launch's page while its server waits at its gate; its user."""
+    """Follow a launch link and launch. Return the user, with the server waiting at its gate."""
     await page.goto(stage.link(name))
     await page.get_by_role("button", name="Launch", exact=True).click()
     await expect(page).to_have_url(VIEW)
@@ -35,7 +35,7 @@ async def launch_by_link(page: Page, stage: Stage, name: str) -> str:
     return user
 
 
-async def test_in_the_demo_a_visitor_launches_watches_gets_into_jupyterlab_and_runs_a_cell(
+async def test_in_the_demo_a_visitor_launches_watches_opens_jupyterlab_and_runs_a_cell(
     page: Page, tmp_path: Path
 ) -> None:
     async with started("hublaunch.cli", "demo", "--state", str(tmp_path / "demo"), "--port", str(free_port())) as demo:
@@ -63,7 +63,7 @@ async def test_in_the_demo_a_visitor_launches_watches_gets_into_jupyterlab_and_r
 
 
 async def demo_url(demo: asyncio.subprocess.Process) -> str:
-    """Where it serves hublaunch, once it says so."""
+    """Return the URL of hublaunch once the demo prints it."""
     assert demo.stdout
     said = ""
     async with asyncio.timeout(60):
@@ -74,7 +74,7 @@ async def demo_url(demo: asyncio.subprocess.Process) -> str:
     return served[1]
 
 
-async def test_a_link_fills_in_the_form_and_starts_nothing_until_it_is_consented_to(page: Page, stage: Stage) -> None:
+async def test_a_link_fills_in_the_form_and_starts_nothing_without_a_click(page: Page, stage: Stage) -> None:
     requests = heard(page)
 
     await page.goto(stage.link("consent", path="lab/tree/x.ipynb"))
@@ -93,7 +93,7 @@ async def test_a_link_fills_in_the_form_and_starts_nothing_until_it_is_consented
     await expect(page).to_have_url(re.compile(rf"/user/{user}/lab/tree/x\.ipynb\?token="))
 
 
-async def test_a_reload_in_mid_launch_goes_on_with_the_same_one_and_gets_in(page: Page, stage: Stage) -> None:
+async def test_a_reload_during_a_launch_resumes_it_and_opens_the_server(page: Page, stage: Stage) -> None:
     user = await launch_by_link(page, stage, "reload")
     before = page.url
 
@@ -107,7 +107,7 @@ async def test_a_reload_in_mid_launch_goes_on_with_the_same_one_and_gets_in(page
     await expect(page.get_by_text("Your server is ready").first).to_be_visible()
 
 
-async def test_who_comes_back_is_not_sent_away_again_and_may_start_another(page: Page, stage: Stage) -> None:
+async def test_a_returning_visitor_is_not_sent_away_again_and_may_start_another(page: Page, stage: Stage) -> None:
     user = await launch_by_link(page, stage, "back")
     stage.hub.open_gate(user)
     await expect(page).to_have_url(in_server(user))
@@ -145,7 +145,7 @@ async def test_two_tabs_and_a_double_click_make_one_launch(page: Page, context: 
     assert await stage.users("tabs") == [user]
 
 
-async def test_an_answer_that_is_lost_is_asked_for_again_and_is_the_same_launch(page: Page, stage: Stage) -> None:
+async def test_a_lost_answer_is_requested_again_and_is_the_same_launch(page: Page, stage: Stage) -> None:
     keys: list[str | None] = []
 
     async def lose_the_first(route: Route) -> None:
@@ -167,7 +167,7 @@ async def test_an_answer_that_is_lost_is_asked_for_again_and_is_the_same_launch(
     assert await stage.users("lost") == [user]
 
 
-async def test_after_a_fault_of_the_service_another_try_is_the_same_launch(page: Page, stage: Stage) -> None:
+async def test_a_retry_after_a_fault_of_the_service_is_the_same_launch(page: Page, stage: Stage) -> None:
     asked: list[Route] = []
 
     async def break_the_first(route: Route) -> None:
@@ -191,7 +191,7 @@ async def test_after_a_fault_of_the_service_another_try_is_the_same_launch(page:
     assert await stage.users("broke") == [user]
 
 
-async def test_who_cancels_before_the_answer_has_come_has_cancelled_the_launch(page: Page, stage: Stage) -> None:
+async def test_a_cancellation_before_the_answer_cancels_the_launch(page: Page, stage: Stage) -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
 
     async def hold(route: Route) -> None:
@@ -211,7 +211,7 @@ async def test_who_cancels_before_the_answer_has_come_has_cancelled_the_launch(p
     await stage.gone("early")
 
 
-async def test_a_launch_that_is_cancelled_leaves_nothing_and_can_be_launched_again(page: Page, stage: Stage) -> None:
+async def test_a_cancelled_launch_leaves_nothing_and_can_be_launched_again(page: Page, stage: Stage) -> None:
     await launch_by_link(page, stage, "cancel")
     cancelled = page.url
 
@@ -226,7 +226,7 @@ async def test_a_launch_that_is_cancelled_leaves_nothing_and_can_be_launched_aga
     await expect(page).to_have_url(in_server(user))
 
 
-async def test_a_failed_launch_says_why_and_is_tried_again_as_another_one(page: Page, stage: Stage) -> None:
+async def test_a_failed_launch_says_why_and_a_retry_is_a_new_launch(page: Page, stage: Stage) -> None:
     user = await launch_by_link(page, stage, "failed")
     failed = page.url
     os.kill(stage.process_of(user) or 0, signal.SIGKILL)
@@ -241,7 +241,7 @@ async def test_a_failed_launch_says_why_and_is_tried_again_as_another_one(page: 
     await expect(page).to_have_url(re.compile("/user/tests-failed-"))
 
 
-async def test_ten_seconds_offline_are_told_and_then_caught_up_with(
+async def test_ten_seconds_offline_are_shown_and_then_caught_up(
     page: Page, context: BrowserContext, stage: Stage
 ) -> None:
     user = await launch_by_link(page, stage, "offline")
@@ -258,7 +258,7 @@ async def test_ten_seconds_offline_are_told_and_then_caught_up_with(
     assert await stage.users("offline") == [user]
 
 
-async def test_a_restart_of_the_service_in_mid_launch_is_outlived(
+async def test_a_launch_survives_a_restart_of_the_service(
     page: Page, hub_with_gates: MortalHub, tmp_path: Path
 ) -> None:
     port, database = free_port(), f"sqlite:///{tmp_path}/hublaunch.sqlite"
@@ -277,7 +277,7 @@ async def test_a_restart_of_the_service_in_mid_launch_is_outlived(
 
 
 async def test_a_proxy_that_answers_for_the_service_ends_nothing(page: Page, stage: Stage) -> None:
-    """A status is where an EventSource gives up for good."""
+    """An EventSource gives up for good at an error status."""
     user = await launch_by_link(page, stage, "proxy")
     statuses = iter((503, 502, None))
     is_back = asyncio.Event()
@@ -301,7 +301,7 @@ async def test_a_proxy_that_answers_for_the_service_ends_nothing(page: Page, sta
 
 
 async def test_a_hub_that_cannot_say_who_the_visitor_is_ends_nothing(page: Page, stage: Stage) -> None:
-    """The service answers 502 to a Hub user then, with a problem of its own; the launch goes on."""
+    """The service then answers a Hub user with a 502 problem. The launch continues."""
     user = await launch_by_link(page, stage, "unsure")
     answers = iter(("events", "launch", "events", "launch"))
     is_back = asyncio.Event()
@@ -324,7 +324,7 @@ async def test_a_hub_that_cannot_say_who_the_visitor_is_ends_nothing(page: Page,
     assert await stage.users("unsure") == [user]
 
 
-async def test_a_cancellation_that_cannot_be_taken_now_is_asked_for_again(page: Page, stage: Stage) -> None:
+async def test_a_cancellation_that_fails_for_now_is_repeated(page: Page, stage: Stage) -> None:
     await launch_by_link(page, stage, "later")
     problems = iter([json.dumps({"code": "hub_unavailable", "title": "JupyterHub cannot be reached", "status": 502})])
 
@@ -342,7 +342,7 @@ async def test_a_cancellation_that_cannot_be_taken_now_is_asked_for_again(page: 
     await stage.gone("later")
 
 
-async def test_where_the_service_does_not_answer_the_page_says_so_instead_of_nothing(page: Page, stage: Stage) -> None:
+async def test_the_page_says_that_the_service_does_not_answer(page: Page, stage: Stage) -> None:
     await page.route("**/session", lambda route: route.fulfill(status=502, content_type="text/html", body="<h1>"))
 
     await page.goto(stage.url)
@@ -353,7 +353,7 @@ async def test_where_the_service_does_not_answer_the_page_says_so_instead_of_not
     await expect(page.get_by_label("Image")).to_be_visible()
 
 
-async def test_an_answer_about_a_launch_that_is_no_json_leaves_its_page_usable(page: Page, stage: Stage) -> None:
+async def test_an_answer_that_is_not_json_leaves_the_launch_page_usable(page: Page, stage: Stage) -> None:
     await page.route(re.compile(r"/launch/\w{26}$"), lambda route: route.fulfill(content_type="text/html", body="<h1>"))
 
     await page.goto(f"{stage.url}launch/{ULID()}/view")
@@ -361,8 +361,8 @@ async def test_an_answer_about_a_launch_that_is_no_json_leaves_its_page_usable(p
     await expect(page.locator("hub-launch")).to_be_attached()
 
 
-async def test_a_connection_of_which_nothing_is_heard_is_made_anew(page: Page, stage: Stage) -> None:
-    """As after sleep, where it looks open and is dead."""
+async def test_a_silent_connection_is_replaced(page: Page, stage: Stage) -> None:
+    """As after sleep: the connection looks open and is dead."""
     await page.clock.install()
     await launch_by_link(page, stage, "silence")
 
@@ -372,7 +372,7 @@ async def test_a_connection_of_which_nothing_is_heard_is_made_anew(page: Page, s
     await expect(page.get_by_text(HELD).first).to_be_visible()
 
 
-async def test_a_launch_s_page_shows_others_how_far_it_is_and_nothing_more(
+async def test_a_launch_page_shows_strangers_the_progress_and_nothing_more(
     page: Page, browser_of_another: BrowserContext, stage: Stage
 ) -> None:
     user = await launch_by_link(page, stage, "shared")
@@ -398,7 +398,7 @@ async def test_a_launch_s_page_shows_others_how_far_it_is_and_nothing_more(
     assert complaints == []
 
 
-async def test_who_sits_down_at_somebody_s_browser_is_shown_nothing_of_their_launch(page: Page, stage: Stage) -> None:
+async def test_the_next_visitor_at_a_browser_sees_nothing_of_the_launch_before(page: Page, stage: Stage) -> None:
     await launch_by_link(page, stage, "before")
     await page.evaluate("localStorage.setItem('hublaunch visitor', 'alice')")  # and now it is nobody that is known
     shown: list[str] = []
@@ -433,7 +433,7 @@ async def test_recent_launches_are_listed_with_their_state_until_the_list_is_cle
     await expect(page.get_by_role("heading", name="Recent launches")).to_be_hidden()
 
 
-async def test_a_refused_launch_says_what_to_do_and_the_form_stays_to_be_corrected(page: Page, stage: Stage) -> None:
+async def test_a_refused_launch_says_what_to_do_and_keeps_the_form(page: Page, stage: Stage) -> None:
     await page.goto(stage.url)
     await page.get_by_label("Image").fill("Not An Image")
 
@@ -447,7 +447,7 @@ async def test_a_refused_launch_says_what_to_do_and_the_form_stays_to_be_correct
     await expect(page).to_have_url(VIEW)
 
 
-async def test_the_page_gives_a_link_and_a_badge_that_lead_back_to_the_filled_form(page: Page, stage: Stage) -> None:
+async def test_the_shared_link_and_badge_lead_back_to_the_filled_form(page: Page, stage: Stage) -> None:
     await page.goto(stage.url)
     await page.get_by_label("Image").fill(GATED_IMAGE)
     await page.get_by_label("Repository").fill(repo("badge"))

@@ -1,4 +1,4 @@
-"""A real browser over plain http to a host name, where it tells servers less of where a request comes from."""
+"""A real browser over plain http to a host name, where it tells servers less about a request's origin."""
 
 import logging
 import re
@@ -32,7 +32,7 @@ LOAD_BUILD = {
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def hub() -> AsyncGenerator[FakeHub]:
-    """A Hub whose servers never get ready."""
+    """A Hub whose servers never become ready."""
     async with FakeHub() as hub:
         hub.slow_spawn_timeout = 0
         hub.spawn_plan(None, SpawnPlan(never=True))

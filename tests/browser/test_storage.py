@@ -1,4 +1,4 @@
-"""What a browser denies to pages: storage, locks, room. Each is done without by itself, and all of them together."""
+"""Browsers that deny storage, locks or room: the page works without each of them, and without all."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ CLAIM = """async ([module, n, at]) => {
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def context_without_cookies(tmp_path: Path) -> AsyncGenerator[BrowserContext]:
-    """A browser whose user has blocked all cookies, and with them whatever else a page could keep."""
+    """A browser with all cookies blocked, and with them every other storage of a page."""
     preferences = {"profile": {"default_content_setting_values": {"cookies": 2}}}
     (tmp_path / "Default").mkdir()
     (tmp_path / "Default" / "Preferences").write_text(json.dumps(preferences))
@@ -48,7 +48,7 @@ async def context_without_cookies(tmp_path: Path) -> AsyncGenerator[BrowserConte
 
 
 async def launch_and_get_in(page: Page, stage: Stage, name: str) -> None:
-    """Follow a launch link and end up in the server; or find the link to it where the tab does not go there itself."""
+    """Follow a launch link into the server, or find the link to it where the tab does not go there itself."""
     complaints: list[str] = []
     watch(page, complaints)
     await page.goto(stage.link(name))
@@ -64,7 +64,7 @@ async def launch_and_get_in(page: Page, stage: Stage, name: str) -> None:
 
 
 @pytest.mark.parametrize("denied", DENIED)
-async def test_a_visitor_launches_and_gets_in_where_the_browser_denies_one_of_them(
+async def test_a_visitor_launches_and_enters_with_one_storage_denied(
     context: BrowserContext, stage: Stage, denied: str
 ) -> None:
     await context.add_init_script(DENIED[denied])
@@ -72,7 +72,7 @@ async def test_a_visitor_launches_and_gets_in_where_the_browser_denies_one_of_th
     await launch_and_get_in(await context.new_page(), stage, denied.lower())
 
 
-async def test_a_visitor_launches_and_gets_in_where_all_cookies_are_blocked(
+async def test_a_visitor_launches_and_enters_with_all_cookies_blocked(
     context_without_cookies: BrowserContext, stage: Stage
 ) -> None:
     page = await context_without_cookies.new_page()
@@ -83,10 +83,10 @@ async def test_a_visitor_launches_and_gets_in_where_all_cookies_are_blocked(
     await launch_and_get_in(page, stage, "nothing")
 
 
-async def test_tabs_that_are_clicked_at_the_same_moment_ask_with_one_key(
+async def test_tabs_clicked_at_the_same_moment_share_one_key(
     context: BrowserContext, elsewhere: Origin, stage: Stage
 ) -> None:
-    """Without a lock's name to read the key from, about one in five of these had two keys."""
+    """Without the announced lock name, about one in five of these launches had two keys."""
     tabs = [await context.new_page() for _ in range(2)]
     module = f"{stage.url}static/element/memory.js"
     keys: list[set[str]] = []

@@ -58,7 +58,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def book() -> Generator[str]:
-    """The origin of a site that serves Thebe, and is not hublaunch's."""
+    """The origin of a site that serves Thebe, different from hublaunch's."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(THEBE)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -76,7 +76,7 @@ async def origin() -> AsyncGenerator[str]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def service(origin: str, tmp_path: Path) -> AsyncGenerator[Service]:
-    """hublaunch beside a real Hub whose servers let that site in."""
+    """hublaunch beside a real Hub whose servers accept that site's requests."""
     state = tmp_path / "hub"
     proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
     async with HubProcess(state=state, proxy_command=proxy) as hub:

@@ -1,4 +1,4 @@
-// Types of <hub-launch>, for who uses it from TypeScript. The element itself is hub-launch.js.
+// TypeScript types of <hub-launch>. The element itself is hub-launch.js.
 
 /** Where a launch is, as the element shows it. */
 export type LaunchPhase =
@@ -12,7 +12,7 @@ export type LaunchPhase =
   | "cancelled"
   | "stopped";
 
-/** Why something was refused or failed (RFC 9457). `unreachable`, the element's own code, comes with nothing else. */
+/** Why something was refused or failed (RFC 9457). `unreachable` is the element's own code, and has no other fields. */
 export interface Problem {
   code: string;
   type?: string;
@@ -27,7 +27,7 @@ export interface Problem {
   errors?: { field: string; reason: string }[];
 }
 
-/** An event of a launch, as `GET /launch/{id}/events` tells it. There may be further fields. */
+/** An event of a launch, as `GET /launch/{id}/events` sends it. There may be more fields. */
 export interface LaunchEvent {
   launch_id: string;
   seq: number;
@@ -47,7 +47,7 @@ export interface LaunchEvent {
   repo_url?: string;
 }
 
-/** A launch as `POST /launch` answers it. There may be further fields. */
+/** A launch, as `POST /launch` returns it. There may be more fields. */
 export interface Launch {
   id: string;
   /** Shows the launch's private fields and cancels it. */
@@ -63,7 +63,7 @@ export interface LaunchTexts {
   launch: string;
   asking: string;
   resuming: string;
-  /** To a visitor whose launch it is not; so are the others that end in "Elsewhere". */
+  /** Shown to visitors who follow another person's launch, like all texts that end in "Elsewhere". */
   resumingElsewhere: string;
   waiting: string;
   launching: string;
@@ -91,12 +91,12 @@ export interface LaunchTexts {
   took: string;
   progress: string;
   lost: string;
-  /** Before the launch is known to be accepted. */
+  /** While it is not known whether the launch was accepted. */
   offline: string;
   offlineUnderWay: string;
   unreachable: string;
   unreachableAdvice: string;
-  /** For a problem with the code `already_launching`; so are the others that end in "Advice". */
+  /** Shown with the problem `already_launching`. All texts that end in "Advice" belong to a problem code. */
   alreadyLaunchingAdvice: string;
   launchNotFoundAdvice: string;
   rateLimitedAdvice: string;
@@ -114,7 +114,7 @@ export interface LaunchTexts {
   id: string;
 }
 
-/** What a framework may set, as properties of the element. */
+/** Properties of the element that a framework may set. */
 export interface HubLaunchProps {
   image?: string;
   repoUrl?: string;
@@ -127,15 +127,15 @@ export interface HubLaunchProps {
 }
 
 export interface HubLaunchEventMap {
-  /** A launch was accepted, or one that this browser had asked for before was found again. */
+  /** A launch was accepted, or this browser's earlier launch was found again. */
   launch: CustomEvent<Launch>;
   progress: CustomEvent<LaunchEvent>;
   /** `preventDefault()` keeps the element from opening the server. */
   ready: CustomEvent<LaunchEvent>;
-  /** The launch failed, or was not accepted: then there is only a `problem`. */
+  /** The launch failed or was refused. After a refusal there is only a `problem`. */
   failed: CustomEvent<{ problem: Problem } & Partial<LaunchEvent>>;
   cancelled: CustomEvent<Partial<LaunchEvent>>;
-  /** The server of a launch that was ready has ended. */
+  /** A server that was ready has ended. */
   stopped: CustomEvent<Launch>;
 }
 
@@ -144,18 +144,18 @@ export class HubLaunch extends HTMLElement {
   repoUrl: string;
   /** A path inside the server to open. */
   path: string;
-  /** The address below which hublaunch is served; by default where the module came from. */
+  /** The base URL of hublaunch. By default the one that the module was loaded from. */
   service: string;
   open: "same" | "new" | "none";
-  /** A launch to show, wherever it was asked for. */
+  /** The id of a launch to show, wherever it was launched. */
   launchId: string | null;
   /** The secret of that launch. */
   secret: string | null;
-  /** All texts; setting it changes those that are given. */
+  /** All texts. Setting it replaces the texts that are given. */
   get texts(): LaunchTexts;
   set texts(texts: Partial<LaunchTexts>);
   readonly phase: LaunchPhase;
-  /** As a click does; with `another` a new launch even if the one of before stands. */
+  /** Do what a click does. With `another`, make a new launch even if the earlier one still exists. */
   launch(options?: { another?: boolean }): Promise<void>;
   cancel(): Promise<void>;
   addEventListener<K extends keyof HubLaunchEventMap>(

@@ -1,7 +1,7 @@
 // <hub-launch image="…" repo-url="…" path="…">Launch</hub-launch>
 //
-// A button that launches a Jupyter server, shows how that goes, and opens the server when it is ready. One module, to be
-// loaded from hublaunch itself: <script type="module" src="https://hub.example.org/services/launch/static/hub-launch.js">
+// A button that launches a Jupyter server, shows its progress, and opens the server when it is ready. Load the module
+// from hublaunch itself: <script type="module" src="https://hub.example.org/services/launch/static/hub-launch.js">
 //
 // Attributes, properties, events and parts are described in hub-launch.d.ts and docs/element.md.
 
@@ -17,7 +17,7 @@ const TARGET = ["image", "repo-url", "path", "service", "launch-id"];
 const PROPERTIES = ["image", "repoUrl", "path", "service", "open", "launchId", "secret", "texts"];
 const TEXT_NAMES = new Map(Object.keys(TEXTS).map((name) => [attributeOf(name), name]));
 
-/** Where there is no document, as on a server that renders pages, the module can be loaded and does nothing. */
+/** Without a document, as on a server that renders pages, the module loads and does nothing. */
 const Base = globalThis.HTMLElement ?? class {};
 
 export class HubLaunch extends Base {
@@ -59,7 +59,7 @@ export class HubLaunch extends Base {
     if (!this.isConnected || !this.#run) return;
     if (!TARGET.includes(name)) this.#show();
     else if (!this.#isChanging) {
-      // A framework sets one attribute after the other; they are one change.
+      // Frameworks set one attribute after the other: treat them as one change.
       this.#isChanging = true;
       queueMicrotask(() => {
         this.#isChanging = false;
@@ -92,7 +92,7 @@ export class HubLaunch extends Base {
     this.setAttribute("path", value);
   }
 
-  /** The address below which hublaunch is served; by default where this module came from. */
+  /** The base URL of hublaunch. By default the one that this module was loaded from. */
   get service() {
     const { href } = new URL(this.getAttribute("service") ?? new URL("..", import.meta.url), document.baseURI);
     return href.endsWith("/") ? href : `${href}/`;
@@ -102,7 +102,7 @@ export class HubLaunch extends Base {
     this.setAttribute("service", value);
   }
 
-  /** What becomes of the server when it is ready: `same` tab, `new` tab, or `none`. */
+  /** Where a ready server opens: in the `same` tab, in a `new` tab, or not at all (`none`). */
   get open() {
     const open = this.getAttribute("open");
     return open === "new" || open === "none" ? open : "same";
@@ -129,7 +129,7 @@ export class HubLaunch extends Base {
     this.#secret = value;
   }
 
-  /** Texts of this element that differ from the English ones. */
+  /** Texts that replace this element's English ones. */
   get texts() {
     const given = Array.from(TEXT_NAMES, ([attribute, name]) => [name, this.getAttribute(attribute)]);
     return { ...TEXTS, ...this.#texts, ...Object.fromEntries(given.filter(([, text]) => text !== null)) };
@@ -145,7 +145,7 @@ export class HubLaunch extends Base {
     return this.#run?.state.phase ?? "idle";
   }
 
-  /** As a click on the button does: launch, or go on with the launch of before; `another` makes a new one. */
+  /** Do what a click does: launch, or resume the remembered launch. `another` makes a new one. */
   async launch({ another = false } = {}) {
     if (!this.image) throw new Error("<hub-launch> has no image to launch.");
     const launched = this.#run.launch({ another });
@@ -157,7 +157,7 @@ export class HubLaunch extends Base {
     await this.#run.cancel();
   }
 
-  /** What a page has set before this module was there hides the property of the same name. */
+  /** A value that a page set before this module loaded hides the property of the same name. */
   #takeOver(name) {
     if (!Object.hasOwn(this, name)) return;
     const value = this[name];
@@ -188,13 +188,13 @@ export class HubLaunch extends Base {
     window.addEventListener("pageshow", (event) => this.#hasComeBack(event), { signal });
   }
 
-  /** A page that comes back from the bfcache is as old as it was: its server may have ended, its visitor may be another. */
+  /** A page restored from the bfcache is out of date: its server may have ended, its visitor may have changed. */
   #hasComeBack({ persisted }) {
     if (persisted && this.phase === "ready") this.#begin();
   }
 
   #heardOfAnotherTab({ key }) {
-    // Not before the launch is accepted: it is the other tab that asks for it, and that opens the server.
+    // Not before the launch is accepted: the other tab requests it, and opens the server.
     if (key === this.#memory.name && this.phase === "idle" && this.#memory.kept()?.id) this.#run.resume();
   }
 
@@ -218,7 +218,7 @@ export class HubLaunch extends Base {
     if (name === "ready" && isLeftToUs) this.#openOnce();
   }
 
-  /** Open the server in the tab that asked for it, once: not again for who comes back to this page. */
+  /** Open the server once, in the tab that launched it. A visitor who comes back to this page is not sent away. */
   #openOnce() {
     const { id, openUrl } = this.#run.state;
     const isAskedHere = session.getItem(ASKED_HERE + id) !== null;

@@ -1,13 +1,13 @@
-// One tab at a time, and what the tab before has just written.
+// One tab at a time, and the entry that the previous tab has just written.
 //
-// Tabs are processes of their own, and localStorage is late between them: a browser hands a lock on before the next tab
-// sees what was written under it. Held locks are known to every tab at once, so a new entry is told as the name of one.
+// Tabs are separate processes, and localStorage is late between them: a browser passes a lock on before the next tab
+// sees the entry written under it. Every tab sees the names of held locks at once: a new entry is announced as a name.
 //
-// Browsers have locks on secure pages only, and deny them where they deny storage. There, work goes on without.
+// Browsers have locks on secure pages only, and deny them where they deny storage. The work then runs without a lock.
 
 const ANNOUNCED_MS = 5000;
 
-/** The result of `work()`, which no other tab does for this name meanwhile. */
+/** Return the result of `work()`. No other tab runs it for this name meanwhile. */
 export async function alone(name, work) {
   let isGranted = false;
   try {
@@ -23,7 +23,7 @@ export async function alone(name, work) {
   return await work();
 }
 
-/** Tell every tab of this entry for some seconds, or until the function that is returned is called. */
+/** Announce this entry to every tab for some seconds, or until the returned function is called. */
 export async function announce(name, entry) {
   const { promise: isOver, resolve: end } = Promise.withResolvers();
   const { promise: isTold, resolve: told } = Promise.withResolvers();

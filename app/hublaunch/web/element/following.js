@@ -1,4 +1,4 @@
-// Following a launch by its events, over sleep, lost connections and restarts of the service.
+// Follows a launch by its events, through sleep, lost connections and restarts of the service.
 
 import { pauseMs } from "./patience.js";
 import { Refused, Unreachable } from "./service.js";
@@ -7,13 +7,13 @@ const HEARTBEAT_MS = 15_000;
 const SILENT_MS = 2.5 * HEARTBEAT_MS;
 
 /**
- * Tells `on` what is heard of a launch, from its first event:
+ * Reports the news of a launch to `on`, from its first event:
  *
- *   on.event(event)      a stored event; one that is told again replaces the one of its `seq` and what came after it
- *   on.position(place)   where it stands in the queue
- *   on.connection(is)    whether the service is heard
- *   on.ended(launch)     the launch as it stands, where its last event was missed
- *   on.refused(problem)  there is no such launch, or not any more
+ *   on.event(event)      a stored event; a repeated one replaces the event with its `seq` and all later ones
+ *   on.position(place)   its position in the queue
+ *   on.connection(is)    whether the service answers
+ *   on.ended(launch)     the launch, if its last event was missed
+ *   on.refused(problem)  the launch does not exist, or has expired
  */
 export class Following {
   #service;
@@ -53,7 +53,7 @@ export class Following {
     return Date.now() - this.#heardAt;
   }
 
-  /** The machine has slept or was offline: a connection that looks open may have been dead for long. */
+  /** The machine slept or was offline: a connection that looks open may be long dead. */
   #wake() {
     if (this.#source.readyState !== EventSource.OPEN || this.#silence() > HEARTBEAT_MS) this.#connect();
   }
@@ -78,7 +78,7 @@ export class Following {
     });
     source.onerror = () => {
       this.#on.connection(false);
-      // The browser connects again by itself, unless it was answered with a status, which it does not show.
+      // The browser reconnects by itself, unless the answer was an error status, which it does not reveal.
       if (source.readyState === EventSource.CLOSED) this.#look();
     };
   }
@@ -89,7 +89,7 @@ export class Following {
     this.#on.connection(true);
   }
 
-  /** Learn what the closed stream does not say. `isBack`: whether an answer means that the service is there again. */
+  /** Ask for what the closed stream does not reveal. `isBack`: whether an answer means that the service is back. */
   async #look({ isBack = false } = {}) {
     const { signal } = this.#closing;
     try {

@@ -1,13 +1,13 @@
-// What this browser remembers of a launch, so that no click, reload, back button or second tab makes a second one.
+// This browser's memory of a launch, so that no click, reload, back button or second tab makes a second one.
 //
 // One entry of localStorage for each service, image, repository and path:
 //
-//   {key, at, isAnother}   asked for with this Idempotency-Key, beside an earlier one or not; not answered yet
-//   {…, id, secret}        under way
+//   {key, at, isAnother}   requested with this Idempotency-Key, besides an earlier launch or not; no answer yet
+//   {…, id, secret}        in progress
 //   {…, endedAt}           ready since then
 //
-// An entry without an answer is kept for 15 minutes, one of a launch under way for a day, one of a ready launch for
-// 15 minutes more. What has failed or was cancelled is forgotten at once.
+// An entry without an answer is kept for 15 minutes, the entry of a launch in progress for a day, and that of a ready
+// launch for another 15 minutes. A failed or cancelled launch is forgotten at once.
 
 import { alone, announce, announced } from "./claim.js";
 import { local } from "./storage.js";
@@ -30,16 +30,16 @@ export class Memory {
     return this.#name;
   }
 
-  /** The entry; null if there is none, or none any more. */
+  /** The entry, or null. */
   kept() {
     return read(this.#name);
   }
 
   /**
-   * The entry, or a new one with a key of its own. `instead` is the key of a launch that another one is wanted for:
-   * unless another tab has asked for that one already, there will be a new key.
+   * Return the entry, or a new one with its own key. `instead` is the key of a launch to be replaced by another one:
+   * unless another tab has already requested that one, the entry gets a new key.
    *
-   * Where the browser has locks, tabs that are clicked at the same moment get the same key.
+   * Where the browser has locks, two tabs clicked at the same moment get the same key.
    */
   async claim({ instead } = {}) {
     return await alone(this.#name, async () => {
@@ -55,7 +55,7 @@ export class Memory {
     });
   }
 
-  /** Note what has become of an entry, unless there is another one by now. */
+  /** Store the new state of an entry, unless it has been replaced. */
   keep(entry) {
     if (this.kept()?.key === entry.key) this.#write(entry);
   }
@@ -71,12 +71,12 @@ export class Memory {
   }
 }
 
-/** Forget every launch, as when somebody else sits down at this browser. */
+/** Forget every launch, as when another person uses this browser. */
 export function forgetLaunches() {
   for (const name of names()) local.removeItem(name);
 }
 
-/** Forget what is too old, whichever page it is from. */
+/** Forget entries that are too old, whichever page they are from. */
 function sweep() {
   for (const name of names()) read(name);
 }
@@ -90,7 +90,7 @@ function read(name) {
   try {
     entry = JSON.parse(local.getItem(name));
   } catch {
-    // It is not ours, and of no use.
+    // The entry is not ours.
   }
   if (entry !== null && typeof entry?.key === "string" && isFresh(entry)) return entry;
   local.removeItem(name);
@@ -102,7 +102,7 @@ function isFresh({ at, id, endedAt }) {
   return Date.now() - at < (id ? UNDER_WAY_MS : ASKED_MS);
 }
 
-/** 256 random bits. For an anonymous caller the key is all that shows whose launch it is. */
+/** 256 random bits. An anonymous caller has only the key to show that a launch is theirs. */
 function randomKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(32));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

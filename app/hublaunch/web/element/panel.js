@@ -1,4 +1,4 @@
-// What <hub-launch> shows: a button, and in its place the course of the launch. Built once, then only changed.
+// The view of <hub-launch>: a button, then the progress of the launch in its place. Built once, then updated.
 
 import { isLasting, isUnderWay } from "./state.js";
 import { STYLE } from "./style.js";
@@ -41,7 +41,7 @@ export class Panel {
   #isBlocked = false;
   #shownEvents = [];
 
-  /** `on` has launch, cancel, retry and another, for the buttons; `now()` tells the service's time. */
+  /** `on` has the buttons' actions: launch, cancel, retry and another. `now()` returns the service's time. */
   constructor(root, { on, now }) {
     this.#root = root;
     this.#now = now;
@@ -94,7 +94,7 @@ export class Panel {
     this.#root.append(this.start, this.panel, this.said);
   }
 
-  /** Show this state; `openIn` is `_blank` or `_self`, `canLaunch` whether there is something to launch. */
+  /** Show this state; `openIn` is `_blank` or `_self`, `canLaunch` says whether there is an image to launch. */
   show(state, { texts, openIn, canLaunch, hasLabel }) {
     const before = this.#state?.phase;
     const focused = this.#root.activeElement;
@@ -116,7 +116,7 @@ export class Panel {
     this.title.focus({ preventScroll: true });
   }
 
-  /** Show the time that has passed. */
+  /** Show the elapsed time. */
   tick() {
     const { startedAt, endedAt } = this.#state;
     this.time.hidden = startedAt === null;
@@ -135,7 +135,7 @@ export class Panel {
     write(this.title, isCancelling ? texts.cancelling : (title ?? phaseName({ phase, isOwn }, texts)));
     this.icon.querySelector("path").setAttribute("d", ICONS[phase] ?? "");
     write(this.place, phase === "waiting" && position ? place(position, texts) : "");
-    // Of a launch that has ended there is more to say than its last message.
+    // A launch that has ended needs more words than its last message.
     const said = phase === "launching" ? words(message) : "";
     write(this.message, attempt > 1 && said ? `${filled(texts.attempt, { count: attempt })}: ${said}` : said);
     write(this.detail, problem?.detail ?? "");
@@ -189,7 +189,7 @@ export class Panel {
     this.#shownEvents = events;
   }
 
-  /** A connection that is lost for moments, as while the service restarts, is not worth a note. */
+  /** A connection lost for a moment, as while the service restarts, is not worth a note. */
   #showNote({ phase, isConnected, id }) {
     clearTimeout(this.#lostTimer);
     this.#isBlocked &&= phase === "ready";
@@ -213,13 +213,13 @@ export class Panel {
     this.#say();
   }
 
-  /** The focus was on what is gone now: take it to what has come in its place. */
+  /** The focused element is gone: move the focus to its replacement. */
   #keepFocus() {
     const next = [this.start, this.open, this.retry].find((one) => !isHidden(one));
     (this.#state.phase === "idle" || this.#state.phase === "ready" ? (next ?? this.title) : this.title).focus();
   }
 
-  /** Tell those who do not see it, as often as can be listened to, and the end at once. */
+  /** Announce changes to screen readers, no more often than a listener can follow; the end at once. */
   #say() {
     const isOver = !isUnderWay(this.#state);
     const words = [this.title, this.place, this.message, this.detail, this.advice, this.note];

@@ -1,14 +1,14 @@
-// Asking again, for as long as it takes.
+// Repeats a call until the service answers.
 
 import { Unreachable } from "./service.js";
 
 const PAUSE_MAX_MS = 5000;
 
 /**
- * What `call(signal)` answers, made again until the service is reached; undefined once `signal` says that nobody waits.
+ * Return the result of `call(signal)`, repeated until the service is reached; undefined once `signal` is aborted.
  *
- * What else goes wrong is thrown: a Refused, and after `giveUpMs` without an answer, while online, the Unreachable.
- * `lost()` is told of each time that there was none.
+ * Throws Refused, and Unreachable after `giveUpMs` without an answer while online. Calls `lost()` after each attempt
+ * without an answer.
  */
 export async function untilReached(call, { signal, lost, giveUpMs = Infinity }) {
   const begunAt = Date.now();
@@ -26,12 +26,12 @@ export async function untilReached(call, { signal, lost, giveUpMs = Infinity }) 
   return undefined;
 }
 
-/** Doubled each time, with a chance in it, so that not all browsers come back at the same moment. */
+/** Doubled each time and randomized, so that browsers do not all come back at the same moment. */
 export function pauseMs(failures) {
   return Math.min(PAUSE_MAX_MS, 500 * 2 ** failures) * (0.75 + Math.random() / 2);
 }
 
-/** Return after so many milliseconds, once the machine is online again, or when `signal` says so. */
+/** Return after so many milliseconds, once the machine is online again, or when `signal` is aborted. */
 export function pause(milliseconds, signal) {
   return new Promise((resolve) => {
     const done = () => {

@@ -1,4 +1,4 @@
-// One launch as a browser sees it, from the click to its end. It knows no element and no page.
+// One launch in a browser, from the click to its end. Knows nothing of the element or the page.
 
 import { Following } from "./following.js";
 import { pause, untilReached } from "./patience.js";
@@ -22,8 +22,8 @@ export class LaunchRun {
   #calls = new AbortController();
 
   /**
-   * `show(state)` is called at every change, `tell(name, detail)` with launch, progress, ready, failed, cancelled and
-   * stopped. Without an image in `target` nothing can be launched, only watched.
+   * `show(state)` is called at every change, `tell(name, detail)` for the events launch, progress, ready, failed,
+   * cancelled and stopped. Without an image in `target` a launch can only be watched.
    */
   constructor({ service, memory, target, show, tell }) {
     this.#service = service;
@@ -37,13 +37,13 @@ export class LaunchRun {
     return isUnderWay(this.state);
   }
 
-  /** Stop looking at the launch, which goes on. */
+  /** Stop following the launch. The launch continues. */
   close() {
     this.#calls.abort();
     this.#following?.close();
   }
 
-  /** Ask for a launch, or go on with the one that this browser has asked for; `another` makes a new one. */
+  /** Launch, or resume this browser's launch. `another` makes a new one. */
   async launch({ another = false } = {}) {
     if (this.isUnderWay && this.state.phase !== "resuming") return;
     const instead = another ? this.#entry?.key : undefined;
@@ -64,7 +64,7 @@ export class LaunchRun {
     }
   }
 
-  /** Go on with what this browser has asked for, if there is something. */
+  /** Resume this browser's launch, if there is one. */
   async resume() {
     const entry = this.#memory.kept();
     if (this.isUnderWay || !entry || entry.isPaused) return;
@@ -83,7 +83,7 @@ export class LaunchRun {
     }
   }
 
-  /** Look at a launch, wherever it was asked for. */
+  /** Follow a launch, wherever it was launched. */
   async watch(id, secret) {
     const entry = this.#memory.kept();
     this.#begin({ phase: "resuming", id });
@@ -117,12 +117,12 @@ export class LaunchRun {
       if (launch) this.#accepted(launch);
     } catch (error) {
       if (error instanceof Refused) {
-        // After a fault of its own the service may have a launch all the same: its key asks for that one again.
+        // After a fault of the service the launch may exist nevertheless: the same key finds it.
         if (error.problem.code === "internal_error") this.#memory.keep({ ...this.#entry, isPaused: true });
         else this.#memory.forget(entry.key);
         this.#end({ phase: "failed", problem: error.problem, openUrl: webUrl(error.problem.open_url) });
       } else {
-        // The key is kept, as the service may have acted; a reload does not go on with it by itself.
+        // Keep the key, as the service may have acted. A reload does not resume it by itself.
         this.#memory.keep({ ...this.#entry, isPaused: true });
         this.#end({ phase: "failed", problem: { code: "unreachable" } });
       }
@@ -145,7 +145,7 @@ export class LaunchRun {
     });
   }
 
-  /** The launch as it stands, or why that is not told; undefined if nobody waits for it any more. */
+  /** Return the launch, or the problem that hides it; undefined once nobody waits. */
   async #find(id, secret) {
     try {
       return await this.#reach((signal) => this.#service.get(id, { secret, signal }));
@@ -203,7 +203,7 @@ export class LaunchRun {
     this.#tell("stopped", launch);
   }
 
-  /** The launch is not shown, or not any more. It is remembered all the same: it may be shown after a login. */
+  /** The launch is hidden for now. Keep it in memory: a login may show it again. */
   #refused(problem) {
     this.#end({ phase: "failed", problem });
   }
@@ -217,7 +217,7 @@ export class LaunchRun {
     }
   }
 
-  /** Ask for it until it is over. A server that gets ready meanwhile is stopped, too. */
+  /** Cancel until it has ended. A server that gets ready meanwhile is stopped, too. */
   async #cancelUntilOver() {
     const { signal } = this.#calls;
     try {

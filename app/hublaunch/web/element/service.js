@@ -1,18 +1,18 @@
-// The calls to hublaunch, and what their failures mean for whoever made them.
+// The calls to hublaunch, and what their failures mean for the caller.
 
 const TIMEOUT_MS = 30_000;
 
-/** No answer, or one that leaves open whether the service acted: the same call may be made again. */
+/** No answer, or one that leaves open whether the service acted. The call may be repeated. */
 export class Unreachable extends Error {}
 
-/** The service has answered, and the answer is no. `problem` says why and what to do next (RFC 9457). */
+/** The service refused. `problem` says why and what to do next (RFC 9457). */
 export class Refused extends Error {
   constructor(problem) {
     super(problem.title);
     this.problem = problem;
   }
 
-  /** There is no such launch, or not any more. */
+  /** The launch does not exist, or has expired. */
   get isGone() {
     return this.problem.status === 404 || this.problem.status === 410;
   }
@@ -20,10 +20,10 @@ export class Refused extends Error {
 
 export class Service {
   #base;
-  /** How far this machine's clock is behind the service's, in milliseconds. */
+  /** Milliseconds by which this machine's clock is behind the service's. */
   skewMs = 0;
 
-  /** `base` is the address below which hublaunch is served, ending in a slash. */
+  /** `base` is the base URL of hublaunch, ending in a slash. */
   constructor(base) {
     this.#base = base;
   }
@@ -33,8 +33,8 @@ export class Service {
   }
 
   /**
-   * Ask for a launch; the answer is the same for the same key, however often it is asked. With `mayReuse` a Hub user is
-   * given the one they have, wherever they asked for it; unless a path is named, as that one may open another.
+   * Launch. A repeated key returns the same launch. With `mayReuse` a Hub user gets the launch that they already have,
+   * wherever they launched it; but not if a path is named, because that launch may open another path.
    */
   launch({ image, repoUrl, path }, { key, mayReuse, signal }) {
     const body = { image, ...(repoUrl && { repo_url: repoUrl }), ...(path && { path }) };
@@ -46,7 +46,7 @@ export class Service {
     return this.#call("GET", `launch/${id}`, { secret, signal });
   }
 
-  /** Null once it is over; the launch while that is under way. */
+  /** Cancel. Return null once it has ended, the launch while it is being cancelled. */
   cancel(id, { secret, signal } = {}) {
     return this.#call("DELETE", `launch/${id}`, { secret, signal });
   }
@@ -87,14 +87,14 @@ export class Service {
 
   #learnClock(answer) {
     const at = Date.parse(answer.headers.get("Date"));
-    // The header counts whole seconds: within one, the clocks agree.
+    // The header counts whole seconds: within a second, the clocks agree.
     if (!Number.isNaN(at) && Math.abs(at - Date.now()) > 1500) this.skewMs = at - Date.now();
   }
 }
 
 /**
- * Whether a proxy has spoken for the service, the service is being stopped, or has been asked too often of late; or it
- * cannot tell now, as where the Hub is down that knows the visitor: that says nothing of the launch.
+ * Whether the answer says nothing about the launch: a proxy answered for the service, the service is stopping, a rate
+ * limit applies, or the Hub that knows the visitor is down.
  */
 function isUnclear(method, { status }, content) {
   if (method !== "POST" && (status === 429 || status >= 500)) return true;

@@ -1,8 +1,8 @@
-// What is shown of a launch: made by run.js, shown by panel.js.
+// The visible state of a launch: made by run.js, shown by panel.js.
 
 const UNDER_WAY = new Set(["asking", "resuming", "waiting", "launching"]);
 
-/** The state of no launch, which every other is made from. Instants are milliseconds by the service's clock. */
+/** The state without a launch, from which every other is made. Instants are milliseconds of the service's clock. */
 export const IDLE = Object.freeze({
   /** idle, asking, resuming, waiting, launching, ready, failed, cancelled or stopped */
   phase: "idle",
@@ -54,7 +54,7 @@ const LASTING = new Set([
   "unknown_host",
 ]);
 
-/** Whether trying again changes nothing: somebody has to change the request, the image or the configuration first. */
+/** Whether a retry is useless because the request, the image or the configuration has to change first. */
 export function isLasting(problem) {
   return LASTING.has(problem?.code);
 }
@@ -63,7 +63,7 @@ export function isUnderWay({ phase }) {
   return UNDER_WAY.has(phase);
 }
 
-/** The address, if it is one that a browser may be sent to. */
+/** Return the URL if a browser may be sent to it. */
 export function webUrl(text) {
   return /^https?:\/\//i.test(text ?? "") ? text : null;
 }

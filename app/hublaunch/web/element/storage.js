@@ -1,8 +1,8 @@
-// localStorage and sessionStorage, and their replacement where a browser denies them to pages or has no room left.
+// localStorage and sessionStorage, and a replacement where the browser denies them or has no room left.
 
 const PROBE = "hub-launch probe";
 
-/** The part of `Storage` that is used here, kept by this page alone. Entries are its own properties, as in `Storage`. */
+/** The part of `Storage` that we use, in the memory of this page. Entries are own properties, as in `Storage`. */
 class PageStorage {
   getItem(name) {
     return Object.hasOwn(this, name) ? this[name] : null;

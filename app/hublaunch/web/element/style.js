@@ -1,6 +1,6 @@
-// What <hub-launch> looks like. Pages change it by the custom properties and by ::part.
+// The style of <hub-launch>. Pages change it with custom properties and ::part.
 //
-// Colours follow the `color-scheme` of the page: on a page without a dark one, the element stays light.
+// Colours follow the page's `color-scheme`: on a page without a dark one, the element stays light.
 
 export const STYLE = `
 :host {

@@ -1,6 +1,6 @@
-// The words of <hub-launch>, and how places in the queue and times are told to people.
+// The texts of <hub-launch>, and how positions and times are put into words.
 
-/** What is said unless a page says it otherwise: by `element.texts`, or by attributes such as `text-launch`. */
+/** The English texts. A page replaces them with `element.texts`, or with attributes such as `text-launch`. */
 export const TEXTS = Object.freeze({
   launch: "Launch",
   asking: "Asking for a server",
@@ -49,12 +49,12 @@ export const TEXTS = Object.freeze({
 
 const STAMP = /^(?:\S+ ){1,2}\[(?:Normal|Warning)\] /;
 
-/** The name of the phase. To strangers, the server is not theirs. */
+/** The name of the phase, as the owner or as another visitor reads it. */
 export function phaseName({ phase, isOwn }, texts) {
   return (isOwn ? null : texts[`${phase}Elsewhere`]) ?? texts[phase] ?? "";
 }
 
-/** What a visitor can do about a problem. Some of the service's advice is for programs: the texts replace it. */
+/** The advice on a problem. Some of the service's advice is for programs: the texts replace it. */
 export function adviceOn({ code = "", advice = "" }, texts) {
   const name = code.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
   return texts[`${name}Advice`] ?? advice;
@@ -70,7 +70,7 @@ export function filled(text, values) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 
-/** Minutes and seconds as a clock shows them, with hours where there are some. */
+/** Minutes and seconds as on a clock, with hours if needed. */
 export function clock(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   const two = (number) => String(number).padStart(2, "0");
@@ -78,7 +78,7 @@ export function clock(milliseconds) {
   return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 }
 
-/** A place in the queue, with the time to go where there is an estimate. */
+/** The position in the queue, with the remaining time if there is an estimate. */
 export function place(position, texts) {
   const where =
     position.position <= 1
@@ -87,7 +87,7 @@ export function place(position, texts) {
   return position.eta_s === null ? where : `${where} · ${toGo(position.eta_s, texts)}`;
 }
 
-/** Rounded as a person would say it: nobody is told of seconds that an estimate does not have. */
+/** The remaining time, rounded as a person would say it. */
 function toGo(seconds, texts) {
   const minutes = Math.round(seconds / 60);
   if (minutes < 1) return texts.soon;
@@ -97,7 +97,7 @@ function toGo(seconds, texts) {
   return hours === 1 ? texts.hour : filled(texts.hours, { count: hours });
 }
 
-/** The attribute by which a page gives one of the texts: `text-ready-elsewhere` for `readyElsewhere`. */
+/** The attribute that sets a text: `text-ready-elsewhere` for `readyElsewhere`. */
 export function attributeOf(name) {
   return `text-${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }

@@ -1,4 +1,4 @@
-// Who the visitor is: asked of the service, shown at the top of every page.
+// The visitor's account, shown at the top of every page.
 
 import { forgetLaunches } from "../element/memory.js";
 import { local } from "../element/storage.js";
@@ -7,7 +7,7 @@ import { TEXTS, adviceOn } from "../element/texts.js";
 const TIMEOUT_MS = 30_000;
 const VISITOR = "hublaunch visitor";
 
-/** The service's address, whichever of its pages this is. */
+/** The base URL of the service, from any of its pages. */
 export const SERVICE = new URL("..", import.meta.url);
 
 /** An element with its properties. */
@@ -17,26 +17,26 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** The service's answer, never one from a cache; a TypeError or a DOMException where there is none in time. */
+/** Return the service's answer, never from a cache. Throws a TypeError or a DOMException if there is none in time. */
 export function ask(path, { method = "GET", secret } = {}) {
   const headers = secret ? { "X-Launch-Secret": secret } : {};
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   return fetch(new URL(path, SERVICE), { method, headers, signal, cache: "no-store" });
 }
 
-/** Where to log in, so as to come back to this very page. */
+/** The login URL that leads back to this page. */
 export function loginUrl() {
   const url = new URL("oauth_login", SERVICE);
   url.searchParams.set("next", location.pathname + location.search);
   return url.href;
 }
 
-/** What `GET /session` answers; a problem instead where the service does not tell, or does not answer. */
+/** Return the answer to `GET /session`, or a problem. */
 async function asked() {
   try {
     let answer = await ask("session");
     if (answer.status === 401) {
-      // The login here is worth nothing any more, as after a logout at the Hub.
+      // This login is no longer valid, as after a logout at the Hub.
       await ask("session", { method: "DELETE" });
       answer = await ask("session");
     }
@@ -48,10 +48,10 @@ async function asked() {
 }
 
 /**
- * The session, shown in `place`; a problem instead where it is not known.
+ * Show the session in `place` and return it, or a problem.
  *
- * The launches that this browser remembers belong to the visitor who asked for them. Once somebody else is here, or
- * nobody is logged in, they are forgotten, and `isAnother` says so.
+ * Remembered launches belong to the visitor who launched them. When another visitor is logged in, or nobody is, they
+ * are forgotten, and `isAnother` is true.
  */
 export async function account(place, { recent }) {
   place.replaceChildren(); // a page from the bfcache may still show somebody else

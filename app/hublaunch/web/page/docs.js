@@ -1,4 +1,4 @@
-// Begins Swagger UI on the page that loads it; a file of its own, as pages have no scripts in them.
+// Starts Swagger UI. A separate file, because the pages have no inline scripts.
 SwaggerUIBundle({
   url: new URL("openapi.json", document.baseURI).href,
   dom_id: "#swagger-ui",

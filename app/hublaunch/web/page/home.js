@@ -1,4 +1,4 @@
-// The page at `/`: a form, filled in by a link or by hand, and the launches of before.
+// The page at `/`: a form, filled in by a link or by hand, and recent launches.
 
 import "../hub-launch.js";
 import { isShared } from "../element/storage.js";
@@ -12,7 +12,7 @@ const CHIPS = 6;
 const find = (id) => document.getElementById(id);
 const recent = new Recent();
 
-/** What the form asks for. */
+/** The values of the form. */
 function asked() {
   const [image, repoUrl, path] = FIELDS.map((name) => find(name).value.trim());
   return { image, repoUrl, path };
@@ -25,7 +25,7 @@ function launchLink() {
     const value = find(name).value.trim();
     if (value) link.searchParams.set(name, value);
   }
-  // Readable where that does no harm; what ends a link in Markdown stays encoded.
+  // Readable where possible. Characters that would end a link in Markdown stay encoded.
   link.search = link.searchParams.toString().replaceAll("%2F", "/").replaceAll("%3A", ":");
   return link.href;
 }
@@ -36,7 +36,7 @@ function fillIn(query) {
   find("consent").hidden = given.length === 0;
 }
 
-/** An image to be chosen by a click, as lists of suggestions show themselves only to who types. */
+/** A button that chooses an image: a datalist shows itself only while typing. */
 function chip(image) {
   const made = element("button", { type: "button", className: "chip", textContent: image });
   made.addEventListener("click", () => {
@@ -79,7 +79,7 @@ async function copy(button) {
   setTimeout(() => (button.textContent = "Copy"), 2000);
 }
 
-/** Launch, and go on to the launch's own page; stay here where storage cannot hand the launch over to that page. */
+/** Launch, and go to the launch's own page. Stay here if storage cannot pass the launch on to that page. */
 function launch() {
   const { image, repoUrl, path } = asked();
   const launcher = element("hub-launch", { image, repoUrl, path, open: isShared ? "none" : "same" });
@@ -110,9 +110,9 @@ function listen() {
     showLaunches({ recent, isKnown: false });
     find("image").focus();
   });
-  // Coming back from the bfcache, the page shows the launches as they are by now, to the visitor who is here by now.
+  // Restored from the bfcache, the page shows current launches to the current visitor.
   window.addEventListener("pageshow", ({ persisted }) => persisted && start());
-  // WebKit resets fields without autocomplete when they come back, some time after pageshow.
+  // WebKit resets fields without autocomplete some time after pageshow.
   window.addEventListener("pagehide", () => FIELDS.map(find).forEach((field) => (field.defaultValue = field.value)));
 }
 

@@ -1,4 +1,4 @@
-// The list of recent launches: a known caller's from the service, everybody else's as this browser remembers them.
+// The list of recent launches: a known caller's from the service, all others' from this browser's memory.
 
 import { SERVICE, ask, element } from "./account.js";
 
@@ -18,7 +18,7 @@ const UNITS = [
   ["minute", 60_000],
 ];
 
-/** `org/repo` of a repository, else the image without its registry: how people call a launch. */
+/** The name of a launch: the repository's `org/repo`, or else the image without its registry. */
 export function nameOf({ image, repoUrl }) {
   const parts = (repoUrl || "").replace(/\/+$/, "").replace(/\.git$/, "").split(/[/:]+/);
   if (repoUrl) return parts.slice(-2).join("/");

@@ -1,6 +1,6 @@
-// The launches that were asked for on these pages, as this browser remembers them: the last ten, for a day.
+// The launches made on these pages, in this browser's memory: the last ten, for a day.
 //
-// With each its secret, by which its page shows the way into the server; until the launch is known to be over.
+// Each has its secret, which shows the way into the server, until the launch is known to have ended.
 
 import { local } from "../element/storage.js";
 
@@ -15,7 +15,7 @@ export class Recent {
     try {
       kept = JSON.parse(local.getItem(NAME)) ?? [];
     } catch {
-      // Not ours, and of no use.
+      // The entry is not ours.
     }
     const fresh = kept.filter(({ at }) => Date.now() - at < KEPT_MS);
     if (fresh.length !== kept.length) this.#write(fresh);
@@ -30,7 +30,7 @@ export class Recent {
     this.#write([launch, ...this.all().filter(({ id }) => id !== launch.id)].slice(0, MOST));
   }
 
-  /** It has failed, was cancelled or has stopped: there is nothing that the secret could open. */
+  /** The launch has ended: its secret opens nothing. */
   forgetSecret(id) {
     this.#write(this.all().map((launch) => (launch.id === id ? { ...launch, secret: undefined } : launch)));
   }

@@ -1,4 +1,4 @@
-// The page of one launch. Its link can be sent to anybody: what is private is shown to who holds the secret.
+// The page of one launch. Its link can be shared: private fields are shown only to holders of the secret.
 
 import { TEXTS, phaseName } from "../element/texts.js";
 import "../hub-launch.js";
@@ -11,7 +11,7 @@ const find = (id) => document.getElementById(id);
 const recent = new Recent();
 const id = location.pathname.split("/").at(-2);
 
-/** The launch as this visitor may see it; nothing if the service does not tell, which <hub-launch> will say. */
+/** Return the launch as this visitor may see it, or nothing. <hub-launch> then shows the reason. */
 async function seen(secret) {
   const answer = await ask(`launch/${id}`, { secret }).catch(() => null);
   return answer?.ok ? await answer.json().catch(() => ({})) : {};
@@ -34,12 +34,12 @@ function describe({ image, repoUrl, path, createdAt }) {
   find("facts").hidden = facts.length === 0;
 }
 
-/** A name that breaks after its slashes where there is no room for it. */
+/** A name that may break after its slashes. */
 function breakable(name) {
   return name.split(/(?<=\/)/).flatMap((piece, n) => (n ? [element("wbr"), piece] : [piece]));
 }
 
-/** The tab's title tells the progress to visitors who work in another tab. */
+/** The tab's title shows the progress to visitors who work in another tab. */
 function entitle(launcher, { isOwn }) {
   const name = find("name").textContent;
   const show = (text) => (document.title = `${text} · ${name}`);
@@ -51,7 +51,7 @@ function entitle(launcher, { isOwn }) {
   }
 }
 
-/** Show nothing of a launch. */
+/** Hide the launch. */
 function clear() {
   document.title = find("name").textContent = nameOf({});
   find("launcher").replaceChildren();
@@ -86,6 +86,6 @@ async function start() {
   find("launcher").replaceChildren(launcher);
 }
 
-// Coming back from the bfcache, the page would show the launch as it was, to whoever is here by now.
+// Restored from the bfcache, the page would show an old state, perhaps to another visitor.
 window.addEventListener("pageshow", ({ persisted }) => persisted && start());
 start();
