@@ -1,4 +1,4 @@
-"""The advisories of other launchers and of JupyterHub that could be ours too, one test each."""
+"""Security advisories of other launchers and of JupyterHub that could concern hublaunch, one test each."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ WEBSOCKET = {
     "Sec-WebSocket-Version": "13",
 }
 FORGED = "x\r\n2026-11-25 03:00:00,000 INFO    hublaunch.main: forged\u202e\u2028\u200b\x1b[2K\x85\x00"
-"""Every way to begin a line that looks like one of ours, or to hide one."""
+"""Every way to start a line that looks like hublaunch's, or to hide one."""
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ FORGED = "x\r\n2026-11-25 03:00:00,000 INFO    hublaunch.main: forged\u202e\u202
         "https://example.org/$(touch /tmp/pwned)`id`;id|id",
     ],
 )
-async def test_binderhub_cve_2021_39159_a_crafted_repository_is_a_label_and_runs_nothing(
+async def test_binderhub_cve_2021_39159_a_crafted_repository_is_only_a_label(
     service: Service, hub: FakeHub, repo_url: str
 ) -> None:
     answer = await service.http.post("/launch", json=BODY | {"repo_url": repo_url})
@@ -58,7 +58,7 @@ async def test_dockerspawner_cve_2023_48311_no_image_is_allowed_by_default(setti
     assert hub.count("user_created") == 0
 
 
-async def test_kubespawner_cve_2020_15110_no_two_launches_share_a_name_and_callers_choose_none(
+async def test_kubespawner_cve_2020_15110_names_are_unique_and_not_chosen_by_callers(
     service: Service, hub: FakeHub
 ) -> None:
     await asyncio.gather(*(service.launch() for _ in range(20)))
@@ -71,7 +71,7 @@ async def test_kubespawner_cve_2020_15110_no_two_launches_share_a_name_and_calle
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-async def test_jupyterhub_cve_2026_40864_and_cve_2024_28233_a_page_elsewhere_cannot_write(
+async def test_jupyterhub_cve_2026_40864_and_cve_2024_28233_another_sites_page_cannot_launch(
     service: Service, hub: FakeHub, site: str
 ) -> None:
     no_cors = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors", "Content-Type": "text/plain"}
@@ -122,7 +122,7 @@ async def test_jupyter_server_cve_2022_24757_and_24758_no_token_or_secret_is_log
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-async def test_jupyterhub_cve_2026_54338_nothing_that_is_sent_makes_a_log_line_long_or_its_own(
+async def test_jupyterhub_cve_2026_54338_requests_can_neither_forge_nor_flood_log_lines(
     hub: FakeHub, log_format: str
 ) -> None:
     port = free_port()
@@ -141,14 +141,14 @@ async def test_jupyterhub_cve_2026_54338_nothing_that_is_sent_makes_a_log_line_l
         process.terminate()
         said += (await process.communicate())[0].decode()
 
-    assert "hublaunch.main: forged" in said, "the Hub's words are logged, within a line"
+    assert "hublaunch.main: forged" in said, "the Hub's message is logged within one line"
     assert_nothing_is_forged(said)
     assert max(map(len, said.splitlines())) < {"text": 500, "json": 1000}[log_format]
     assert "yyyy" not in said
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-async def test_an_error_of_the_operators_hook_writes_no_line_of_its_own(
+async def test_errors_of_the_operators_hook_cannot_forge_log_lines(
     hub: FakeHub, tmp_path: Path, log_format: str
 ) -> None:
     (tmp_path / "hooks.py").write_text(f"def check(*_):\n    raise ValueError({FORGED * 200!r})\n")
@@ -170,7 +170,7 @@ async def test_an_error_of_the_operators_hook_writes_no_line_of_its_own(
 
 
 def assert_nothing_is_forged(said: str) -> None:
-    """Each line begins as ours do, or belongs to a traceback; none hides anything."""
+    """Each line starts like hublaunch's lines or belongs to a traceback, and none hides anything."""
     for line in said.removesuffix("\n").split("\n"):
         if line.startswith("{"):
             assert json.loads(line).keys() >= {"at", "level", "logger", "event"}
@@ -181,7 +181,7 @@ def assert_nothing_is_forged(said: str) -> None:
         assert line.isprintable()
 
 
-async def test_jupyterhubs_websecurity_the_spawners_html_and_raw_events_are_never_passed_on(
+async def test_jupyterhubs_websecurity_html_and_raw_events_of_spawners_are_dropped(
     service: Service, hub: FakeHub
 ) -> None:
     told = {"message": "\u202e\n" + "<b>x</b>" * 1000, "html_message": "<i>x</i>", "raw_event": {"note": "<u>x</u>"}}
@@ -198,7 +198,7 @@ async def test_jupyterhubs_websecurity_the_spawners_html_and_raw_events_are_neve
         assert event["message"].isprintable()
 
 
-async def test_starlettes_multipart_advisories_no_form_is_parsed_and_no_body_is_unbounded(service: Service) -> None:
+async def test_starlettes_multipart_advisories_forms_and_large_bodies_are_refused(service: Service) -> None:
     form = await service.http.post("/launch", files={"image": b"x" * 100})
     large = await service.http.post("/launch", content=b"x" * 70_000, headers={"Content-Type": "application/json"})
 
@@ -209,7 +209,7 @@ async def test_starlettes_multipart_advisories_no_form_is_parsed_and_no_body_is_
     "path",
     ["//evil.example", "https://evil.example/", "/\\evil.example", "/%5cevil.example", "/x/../../hub", "/%2e%2e/hub"],
 )
-async def test_jupyterhub_cve_2026_33709_and_cve_2019_10255_a_login_leads_nowhere_else(
+async def test_jupyterhub_cve_2026_33709_and_cve_2019_10255_a_login_redirects_to_no_other_site(
     settings: Settings, path: str
 ) -> None:
     async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
@@ -219,7 +219,7 @@ async def test_jupyterhub_cve_2026_33709_and_cve_2019_10255_a_login_leads_nowher
     assert "Location" not in answer.headers
 
 
-async def test_coder_cve_2026_46354_an_identity_is_only_what_the_hub_confirms(settings: Settings, hub: FakeHub) -> None:
+async def test_coder_cve_2026_46354_only_the_hub_confirms_an_identity(settings: Settings, hub: FakeHub) -> None:
     async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
         answers = [
             await service.http.get("/session", headers={"Authorization": f"Bearer {hub.api_token}x"}),
@@ -231,7 +231,7 @@ async def test_coder_cve_2026_46354_an_identity_is_only_what_the_hub_confirms(se
     assert [answer.json()["kind"] for answer in answers[1:]] == ["anonymous", "anonymous"]
 
 
-async def test_jupyterhub_cve_2024_41942_launches_on_own_accounts_do_without_admin_users(
+async def test_jupyterhub_cve_2024_41942_launches_on_own_accounts_need_no_admin_users(
     settings: Settings, hub: FakeHub, client: HubClient
 ) -> None:
     await client.create_user("ada")
@@ -246,9 +246,7 @@ async def test_jupyterhub_cve_2024_41942_launches_on_own_accounts_do_without_adm
     assert list(hub.users) == ["ada"]
 
 
-async def test_coder_pr_26146_the_token_is_put_into_no_address_but_the_servers(
-    settings: Settings, hub: FakeHub
-) -> None:
+async def test_coder_pr_26146_only_the_servers_address_contains_the_token(settings: Settings, hub: FakeHub) -> None:
     repo_url = "https://evil.example/$token/{token}/%7Btoken%7D"
     body = BODY | {"repo_url": repo_url, "extra_args": {"binder_launch_host": "https://evil.example/?token={token}"}}
     async with serve(settings) as service:

@@ -1,4 +1,4 @@
-"""Processes of hublaunch that share a PostgreSQL, or follow one another on a file: what each does for the others."""
+"""Replicas on one PostgreSQL, and processes that follow each other on one SQLite file."""
 
 import asyncio
 import json
@@ -39,14 +39,14 @@ async def other(hub: FakeHub, database_url: str, one: Replica) -> AsyncGenerator
 
 
 async def begun(hub: FakeHub, at: Replica) -> tuple[dict[str, Any], str]:
-    """A launch whose server is starting, and is released by the test; with the name of its user."""
+    """A launch whose server starts until the test releases it, and the name of its user."""
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
     accepted = await launch(at)
     await hub.until(lambda: hub.open_streams)
     return accepted, next(iter(hub.users))
 
 
-async def test_a_launch_is_followed_from_any_replica_as_it_goes(hub: FakeHub, one: Replica, other: Replica) -> None:
+async def test_a_launch_can_be_followed_live_at_any_replica(hub: FakeHub, one: Replica, other: Replica) -> None:
     accepted, user = await begun(hub, one)
 
     async with asyncio.timeout(20), other.http.stream("GET", accepted["events_url"]) as stream:
@@ -61,9 +61,7 @@ async def test_a_launch_is_followed_from_any_replica_as_it_goes(hub: FakeHub, on
     assert await events(one, accepted) == await events(other, accepted)
 
 
-async def test_a_stream_goes_on_at_another_replica_from_where_it_was(
-    hub: FakeHub, one: Replica, other: Replica
-) -> None:
+async def test_a_stream_resumes_at_another_replica(hub: FakeHub, one: Replica, other: Replica) -> None:
     accepted, user = await begun(hub, one)
     begin = []
     async with one.http.stream("GET", accepted["events_url"]) as stream:
@@ -78,7 +76,7 @@ async def test_a_stream_goes_on_at_another_replica_from_where_it_was(
     assert begin + rest == await events(one, accepted)
 
 
-async def test_the_launches_of_a_killed_process_are_taken_over_after_its_lease(
+async def test_the_launches_of_a_killed_process_are_adopted_after_its_lease(
     hub: FakeHub, one: Replica, other: Replica
 ) -> None:
     accepted, user = await begun(hub, one)
@@ -97,7 +95,7 @@ async def test_the_launches_of_a_killed_process_are_taken_over_after_its_lease(
     assert hub.tokens.find(told[-1]["token"])
 
 
-async def test_a_frozen_process_finds_on_waking_that_its_launch_is_another_s(
+async def test_a_process_that_was_frozen_notices_that_its_launch_was_adopted(
     hub: FakeHub, one: Replica, other: Replica
 ) -> None:
     accepted, user = await begun(hub, one)
@@ -117,8 +115,10 @@ async def test_a_frozen_process_finds_on_waking_that_its_launch_is_another_s(
     await one.kill()
 
 
-async def test_what_a_frozen_process_does_on_waking_is_cleaned_up(hub: FakeHub, one: Replica, other: Replica) -> None:
-    """It is stopped between its writing down of a user and the user's creation, which the Hub answers late."""
+async def test_late_requests_of_a_process_that_was_frozen_are_cleaned_up(
+    hub: FakeHub, one: Replica, other: Replica
+) -> None:
+    """The process is frozen between storing the user's name and the Hub's late answer to its creation."""
     hub.fail_on("create_user", how="hang")
     accepted = await launch(one)
     await hub.until(lambda: hub.asked("create_user"))
@@ -127,7 +127,7 @@ async def test_what_a_frozen_process_does_on_waking_is_cleaned_up(hub: FakeHub, 
     told = await events(other, accepted)
     assert (told[-1]["phase"], told[-1]["attempt"]) == ("ready", 2)
 
-    hub.create_user(first)  # what was on its way
+    hub.create_user(first)  # the late request takes effect
     await hub.start_server(first, "", {})
     one.thaw()
 
@@ -136,7 +136,7 @@ async def test_what_a_frozen_process_does_on_waking_is_cleaned_up(hub: FakeHub, 
     assert await events(other, accepted) == told
 
 
-async def test_a_launch_is_cancelled_from_any_replica(hub: FakeHub, one: Replica, other: Replica) -> None:
+async def test_a_launch_can_be_cancelled_at_any_replica(hub: FakeHub, one: Replica, other: Replica) -> None:
     accepted, _ = await begun(hub, one)
 
     async with asyncio.timeout(10):
@@ -148,7 +148,9 @@ async def test_a_launch_is_cancelled_from_any_replica(hub: FakeHub, one: Replica
     assert hub.users == {}
 
 
-async def test_a_key_is_one_launch_at_all_replicas(hub: FakeHub, one: Replica, other: Replica) -> None:
+async def test_an_idempotency_key_makes_one_launch_over_all_replicas(
+    hub: FakeHub, one: Replica, other: Replica
+) -> None:
     key = {"Idempotency-Key": "a-key-of-22-characters-or-more"}
 
     accepted = await asyncio.gather(*(launch(at, **key) for _ in range(5) for at in (one, other)))
@@ -159,7 +161,7 @@ async def test_a_key_is_one_launch_at_all_replicas(hub: FakeHub, one: Replica, o
     assert len(hub.users) == 1
 
 
-async def test_a_rate_limit_in_the_database_is_one_limit_over_all_replicas(hub: FakeHub, database_url: str) -> None:
+async def test_a_rate_limit_in_the_database_holds_over_all_replicas(hub: FakeHub, database_url: str) -> None:
     limits = {"LAUNCHER_RATE_LIMIT_STORE": "database", "LAUNCHER_RATE_LIMIT_ADDRESS": "20/3600"}
     async with (
         replica(hub, database_url, **limits) as one,
@@ -173,7 +175,7 @@ async def test_a_rate_limit_in_the_database_is_one_limit_over_all_replicas(hub: 
     assert sorted(answer.status_code for answer in answers) == [202] * 20 + [429] * 70
 
 
-async def test_a_launch_makes_room_for_one_that_another_replica_accepts(hub: FakeHub, database_url: str) -> None:
+async def test_a_launch_is_displaced_by_one_that_another_replica_accepts(hub: FakeHub, database_url: str) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     narrow = {"LAUNCHER_MAX_CONCURRENT_SPAWNS": "1", "LAUNCHER_MAX_QUEUE": "3"}
     narrow |= {"LAUNCHER_TRUSTED_PROXIES": "127.0.0.1", "LAUNCHER_LEASE_S": "600"}
@@ -194,7 +196,7 @@ async def test_a_launch_makes_room_for_one_that_another_replica_accepts(hub: Fak
     assert hub.count("user_created") == 1
 
 
-async def test_a_process_that_is_told_to_stop_hands_its_launches_over_at_once(hub: FakeHub, database_url: str) -> None:
+async def test_a_stopping_process_hands_its_launches_over_at_once(hub: FakeHub, database_url: str) -> None:
     long_lease = {"LAUNCHER_LEASE_S": "600"}
     async with replica(hub, database_url, **long_lease) as one, replica(hub, database_url, **long_lease) as other:
         accepted, user = await begun(hub, one)
@@ -213,9 +215,7 @@ async def test_a_process_that_is_told_to_stop_hands_its_launches_over_at_once(hu
     assert (told[-1]["phase"], told[-1]["attempt"]) == ("ready", 1)
 
 
-async def test_a_request_that_hangs_holds_up_a_process_no_longer_than_its_drain_time(
-    hub: FakeHub, database_url: str
-) -> None:
+async def test_a_hanging_request_delays_shutdown_no_longer_than_the_drain_time(hub: FakeHub, database_url: str) -> None:
     async with replica(hub, database_url, LAUNCHER_DRAIN_S="6", LAUNCHER_ACCESS="hub") as one:
         hub.fail_on("whoami", how="hang", times=math.inf)
         headers = {"Authorization": "Bearer some-token"}
@@ -230,7 +230,7 @@ async def test_a_request_that_hangs_holds_up_a_process_no_longer_than_its_drain_
     await asyncio.gather(asking, return_exceptions=True)
 
 
-async def test_on_a_file_the_next_process_has_everything_at_once(hub: FakeHub, tmp_path: Any) -> None:
+async def test_on_sqlite_the_next_process_adopts_everything_at_once(hub: FakeHub, tmp_path: Any) -> None:
     url = f"sqlite:///{tmp_path}/hublaunch.sqlite"
     async with replica(hub, url, LAUNCHER_LEASE_S="600") as one:
         accepted, user = await begun(hub, one)
@@ -244,7 +244,7 @@ async def test_on_a_file_the_next_process_has_everything_at_once(hub: FakeHub, t
     assert (told[-1]["phase"], told[-1]["attempt"]) == ("ready", 1)
 
 
-async def test_a_quota_holds_over_three_replicas_that_race(hub: FakeHub, database_url: str, tmp_path: Path) -> None:
+async def test_a_quota_holds_over_three_racing_replicas(hub: FakeHub, database_url: str, tmp_path: Path) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     limits = tmp_path / "limits.yaml"
     limits.write_text("repositories: [{match: github.com/org/*, most: 7}]")
@@ -262,12 +262,10 @@ async def test_a_quota_holds_over_three_replicas_that_race(hub: FakeHub, databas
     assert {answer.json()["limit"]["active"] for answer in answers if answer.status_code == 429} == {7}
 
 
-# --- the line ---------------------------------------------------------------------------------------------------------
+# --- the queue --------------------------------------------------------------------------------------------------------
 
 
-async def test_the_place_in_queue_is_told_by_a_replica_that_has_none_of_its_own_there(
-    hub: FakeHub, database_url: str
-) -> None:
+async def test_a_replica_without_queued_launches_of_its_own_streams_positions(hub: FakeHub, database_url: str) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     narrow = {"LAUNCHER_MAX_CONCURRENT_SPAWNS": "1"}
     async with replica(hub, database_url, **narrow) as one, replica(hub, database_url, **narrow) as other:
@@ -287,8 +285,8 @@ async def test_the_place_in_queue_is_told_by_a_replica_that_has_none_of_its_own_
         assert (await events(other, first))[-1]["phase"] == "ready"
 
 
-async def test_three_replicas_together_never_have_more_at_the_hub_than_may_be(hub: FakeHub, database_url: str) -> None:
-    """Also when one of them is killed while its launches are there, and others take them over."""
+async def test_three_replicas_together_stay_within_the_spawn_limit(hub: FakeHub, database_url: str) -> None:
+    """Also while one of them is killed, and the others adopt its launches."""
     hub.spawn_s = 0.3
     hub.concurrent_spawn_limit = 5
     narrow = {"LAUNCHER_MAX_CONCURRENT_SPAWNS": "5"}

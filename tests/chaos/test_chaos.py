@@ -39,7 +39,7 @@ PLAN = draw_plan(SEED, replace(SMALL, launches=1)).launches[0]
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-async def test_a_few_dozen_launches_survive_everything(
+async def test_thirty_launches_survive_every_fault(
     database: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = f"sqlite:///{tmp_path}/hublaunch.sqlite"
@@ -54,7 +54,7 @@ async def test_a_few_dozen_launches_survive_everything(
     assert outcome.verdict.hit_share >= 0.2
 
 
-def test_a_seed_draws_the_same_plan_again() -> None:
+def test_a_seed_always_draws_the_same_plan() -> None:
     assert draw_plan(7, SMALL) == draw_plan(7, SMALL)
     assert draw_plan(7, SMALL) != draw_plan(8, SMALL)
 
@@ -105,7 +105,7 @@ class Case:
         return {column: len(found) for column, found in self.verdict().bad.items() if found}
 
 
-def test_a_launch_that_went_well_is_blamed_for_nothing() -> None:
+def test_a_launch_that_went_well_has_no_findings() -> None:
     verdict = Case().verdict()
 
     assert not list(findings(verdict))
@@ -114,7 +114,7 @@ def test_a_launch_that_went_well_is_blamed_for_nothing() -> None:
     assert not verdict.is_good(least_kills=6, least_hit_share=0.2)
 
 
-def test_a_run_that_hit_too_few_launches_is_no_good() -> None:
+def test_a_run_that_hit_too_few_launches_does_not_count() -> None:
     verdict = Case().verdict()
     verdict.counts["accepted"] = 10
 
@@ -128,14 +128,14 @@ def test_a_launch_without_an_end_is_lost() -> None:
     assert case.faults() == {"lost": 1}
 
 
-def test_a_launch_that_is_unknown_in_the_end_is_lost() -> None:
+def test_a_launch_that_is_unknown_at_the_end_is_lost() -> None:
     case = Case()
     case.final = Final(404, {}, [])
 
     assert case.faults() == {"lost": 1, "orphaned users": 1, "orphaned servers": 1}
 
 
-def test_a_ready_launch_without_its_server_is_lost_unless_the_hub_forgot_it() -> None:
+def test_a_ready_launch_without_its_server_is_lost_unless_the_hub_forgot_the_server() -> None:
     case = Case()
     case.users, case.servers = {"foreign"}, {("foreign", "")}
     assert case.faults() == {"lost": 1}
@@ -152,7 +152,7 @@ def test_two_servers_at_once_are_a_double_start() -> None:
 
 
 @pytest.mark.parametrize("end", ["spawn_failed", "spawn_lost", "server_stopped", "state_lost"])
-def test_a_server_after_another_has_gone_is_a_second_attempt(end: What) -> None:
+def test_a_server_started_after_another_has_gone_is_a_second_attempt(end: What) -> None:
     case = Case()
     first = replace(case.journal[0], username="v", at=0.5)
     case.journal[:0] = [first, Happening(what=end, username="v", at=0.6)]
@@ -171,14 +171,14 @@ def test_a_start_after_the_client_saw_ready_is_a_double_start() -> None:
     assert case.faults() == {"double-started": 1}
 
 
-def test_a_key_that_gave_two_launches_is_a_double_start() -> None:
+def test_two_launches_of_one_key_are_a_double_start() -> None:
     case = Case()
     case.notes.secrets["01B"] = "another"
 
     assert case.faults() == {"double-started": 1}
 
 
-def test_what_stands_and_belongs_to_no_ready_launch_is_orphaned() -> None:
+def test_whatever_belongs_to_no_ready_launch_is_an_orphan() -> None:
     case = Case()
     case.users |= {"v", "w"}
     case.servers |= {("v", ""), ("u", "named")}
@@ -186,7 +186,7 @@ def test_what_stands_and_belongs_to_no_ready_launch_is_orphaned() -> None:
     assert case.faults() == {"orphaned users": 2, "orphaned servers": 2}
 
 
-def test_a_foreign_server_that_was_stopped_or_is_missing_is_noticed() -> None:
+def test_a_stopped_or_missing_foreign_server_is_noticed() -> None:
     case = Case()
     case.servers -= {("foreign", "")}
     case.happened("server_stopped", username="foreign")
@@ -208,20 +208,22 @@ def test_a_foreign_server_that_was_stopped_or_is_missing_is_noticed() -> None:
         (0, 0, [1, 3, 2], ["out of order"]),
     ],
 )
-def test_the_numbers_of_a_stream_are_judged(asked: int, cursor: int, seqs: Sequence[int], columns: list[str]) -> None:
+def test_gaps_and_repeats_in_a_stream_are_noticed(
+    asked: int, cursor: int, seqs: Sequence[int], columns: list[str]
+) -> None:
     read = Pass(asked, cursor, [seen(seq) for seq in seqs])
 
     assert [column for column, _ in faults_of(read)] == columns
 
 
-def test_an_event_that_no_stream_brought_is_missed() -> None:
+def test_an_event_that_no_stream_delivered_is_noticed() -> None:
     case = Case()
     case.notes.passes = [Pass(0, 0, LOG[:1]), Pass(1, 1, LOG[1:2])]
 
     assert case.faults() == {"events missed": 1}
 
 
-def test_an_event_that_another_replica_tells_otherwise_has_changed() -> None:
+def test_an_event_that_differs_between_replicas_is_noticed() -> None:
     case = Case()
     case.notes.passes = [Pass(0, 0, [LOG[0], seen(2, message="other"), LOG[2]])]
 
@@ -238,7 +240,7 @@ def test_an_event_that_another_replica_tells_otherwise_has_changed() -> None:
         ([(1, 10, 1), (2, 5, 1)], ["out of order"]),
     ],
 )
-def test_a_log_tells_each_step_of_an_attempt_once_and_in_order(
+def test_repeated_and_unordered_steps_of_an_attempt_are_noticed(
     steps: Sequence[tuple[int, int, int]], columns: list[str]
 ) -> None:
     log = [
@@ -259,7 +261,7 @@ def test_spawns_beyond_the_limit_are_noticed() -> None:
     assert verdict.counts["most pending at once"] == 4
 
 
-def test_what_a_client_was_surprised_by_is_a_broken_promise() -> None:
+def test_a_clients_surprise_is_a_broken_promise() -> None:
     case = Case()
     case.notes.surprises.append("418 to POST")
     case.notes.asked_to_cancel = True
@@ -270,7 +272,7 @@ def test_what_a_client_was_surprised_by_is_a_broken_promise() -> None:
 # --- its parts --------------------------------------------------------------------------------------------------------
 
 
-async def test_the_proxy_passes_what_it_is_given_but_for_an_outage(hub: FakeHub) -> None:
+async def test_the_proxy_forwards_everything_except_during_an_outage(hub: FakeHub) -> None:
     port = int(hub.url.rstrip("/").rpartition(":")[2])
     async with ChaosProxy(port, stream=lambda _: Random(SEED)) as proxy, httpx.AsyncClient(trust_env=False) as http:
         proxy.calm = True

@@ -1,4 +1,4 @@
-"""Followers of one log, told by this process and by others."""
+"""Followers of one log, fed by this process and by others."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -16,7 +16,7 @@ from hublaunch.store.sql import SqlLaunchStore
 from tests.store.launches import CANCELLED, PULLING, READY, new_launch
 from tests.support.launching import SEALER
 
-SECOND = Position(position=2, queue_size=5, eta_s=20, eta_basis="what was lately")
+SECOND = Position(position=2, queue_size=5, eta_s=20, eta_basis="recent admissions")
 FIRST = Position(position=1, queue_size=3, eta_s=None, eta_basis=None)
 IDLE_S = 0.01
 ADMITTED = Position(position=0, queue_size=5, eta_s=0, eta_basis=None)
@@ -25,7 +25,7 @@ Following = AsyncGenerator[Sequence[Event] | Position]
 
 
 class GatedLog(SqlLog):
-    """Its reads take what is stored when they begin, and return when the gate is open."""
+    """Reads return what was stored when they began, once the gate is open."""
 
     gate: asyncio.Event
     read: asyncio.Event
@@ -66,7 +66,7 @@ async def accepted(store: SqlLaunchStore) -> Launch:
 
 
 async def seqs(feed: Feed, launch: Launch) -> list[int]:
-    """Of all events, once the stream has ended."""
+    """The numbers of all events, once the stream has ended."""
     return [
         event.seq
         for news in [news async for news in feed.follow(launch.id)]
@@ -75,7 +75,7 @@ async def seqs(feed: Feed, launch: Launch) -> list[int]:
     ]
 
 
-async def test_who_follows_a_launch_that_was_accepted_here_is_told_without_a_read(store: GatedStore) -> None:
+async def test_followers_of_a_launch_accepted_here_cause_no_read(store: GatedStore) -> None:
     feed = following_feed(store, idle_s=60)
     launch = await accepted(store)
     await store.log.append(launch, PULLING)
@@ -85,12 +85,12 @@ async def test_who_follows_a_launch_that_was_accepted_here_is_told_without_a_rea
     assert not store.read.is_set()
 
 
-async def test_a_launch_that_nobody_follows_is_forgotten_once_nothing_is_heard_of_it(store: GatedStore) -> None:
+async def test_a_launch_without_followers_is_forgotten_after_the_idle_time(store: GatedStore) -> None:
     feed = following_feed(store)
     launch, later = await accepted(store), await accepted(store)
     async with aclosing(feed.follow(later.id)) as following:
         while await anext(following):
-            pass  # until nothing was heard of the later one for the idle time
+            pass  # until the later launch was idle
     await store.log.append(launch, PULLING)
     await store.log.append(launch, READY)
 
@@ -98,7 +98,7 @@ async def test_a_launch_that_nobody_follows_is_forgotten_once_nothing_is_heard_o
     assert store.read.is_set()
 
 
-async def test_a_read_that_its_followers_did_not_wait_for_takes_nothing_from_those_who_come_later(
+async def test_a_read_abandoned_by_its_followers_does_not_harm_later_ones(
     store: GatedStore,
 ) -> None:
     launch = await accepted(store)
@@ -122,9 +122,9 @@ async def test_a_read_that_its_followers_did_not_wait_for_takes_nothing_from_tho
     assert [event.seq for event in news] == [2]
 
 
-async def test_a_stream_goes_on_when_it_shares_a_read_that_began_before_the_last_event(store: GatedStore) -> None:
+async def test_a_shared_read_that_began_before_the_last_event_does_not_stall_a_stream(store: GatedStore) -> None:
     launch = await accepted(store)
-    feed = Feed(store.log, idle_s=IDLE_S)  # not subscribed: another process has the launch, and the test notifies
+    feed = Feed(store.log, idle_s=IDLE_S)  # not subscribed: another process owns the launch, and the test notifies
     first = asyncio.create_task(seqs(feed, launch))
     await store.read.wait()
     second_event = await store.log.append(launch, PULLING)
@@ -147,7 +147,7 @@ async def test_a_stream_goes_on_when_it_shares_a_read_that_began_before_the_last
 
 @pytest.fixture
 async def in_queue(store: GatedStore) -> AsyncIterator[tuple[Feed, Launch, Following]]:
-    """A launch with a follower who was told of its acceptance and of its place in the queue."""
+    """A launch with a follower that got its first event and its position in the queue."""
     launch = await accepted(store)
     feed = following_feed(store)
     async with aclosing(feed.follow(launch.id)) as following:
@@ -158,13 +158,13 @@ async def in_queue(store: GatedStore) -> AsyncIterator[tuple[Feed, Launch, Follo
 
 
 async def phases(following: Following) -> list[Status]:
-    """Of the next events, which must come next."""
+    """The phases of the next events."""
     news = await anext(following)
     assert not isinstance(news, Position)
     return [event.phase for event in news]
 
 
-async def test_a_place_in_queue_falls_to_0_before_what_follows_from_the_admission(
+async def test_position_0_comes_before_the_events_after_admission(
     store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
     _, launch, following = in_queue
@@ -176,7 +176,7 @@ async def test_a_place_in_queue_falls_to_0_before_what_follows_from_the_admissio
     assert [news async for news in following] == []
 
 
-async def test_a_place_in_queue_falls_to_0_though_the_queue_was_looked_at_meanwhile(
+async def test_position_0_comes_even_if_the_queue_was_published_without_the_launch_before(
     store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
     feed, launch, following = in_queue
@@ -186,7 +186,7 @@ async def test_a_place_in_queue_falls_to_0_though_the_queue_was_looked_at_meanwh
     assert await anext(following) == ADMITTED
 
 
-async def test_who_saw_no_place_in_queue_is_told_of_no_0(store: GatedStore) -> None:
+async def test_a_follower_that_got_no_position_gets_no_position_0(store: GatedStore) -> None:
     launch = await accepted(store)
     feed = following_feed(store)
     await store.log.append(launch, PULLING)
@@ -195,7 +195,7 @@ async def test_who_saw_no_place_in_queue_is_told_of_no_0(store: GatedStore) -> N
     assert not [news async for news in feed.follow(launch.id) if isinstance(news, Position)]
 
 
-async def test_a_launch_that_ends_in_queue_does_not_get_to_0(
+async def test_a_launch_that_ends_in_the_queue_never_has_position_0(
     store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
     _, launch, following = in_queue
@@ -205,7 +205,7 @@ async def test_a_launch_that_ends_in_queue_does_not_get_to_0(
     assert [news async for news in following] == []
 
 
-async def test_a_place_that_is_told_late_is_not_passed_on(
+async def test_a_position_published_after_admission_is_dropped(
     store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
     feed, launch, following = in_queue
@@ -217,7 +217,7 @@ async def test_a_place_that_is_told_late_is_not_passed_on(
     assert await anext(following) == ()
 
 
-async def test_a_launch_that_is_back_in_queue_has_a_place_again_and_falls_to_0_again(
+async def test_a_requeued_launch_has_a_position_again_and_then_position_0(
     store: GatedStore, in_queue: tuple[Feed, Launch, Following]
 ) -> None:
     feed, launch, following = in_queue
@@ -234,26 +234,21 @@ async def test_a_launch_that_is_back_in_queue_has_a_place_again_and_falls_to_0_a
     assert await anext(following) == replace(ADMITTED, queue_size=FIRST.queue_size)
 
 
-async def test_there_is_a_line_to_see_while_a_launch_that_is_followed_stands_in_it(
-    store: GatedStore, in_queue: tuple[Feed, Launch, Following]
-) -> None:
-    feed, launch, _ = in_queue
-    seen = [feed.any_in_queue]
-    await store.log.append(launch, PULLING)
-
-    assert [*seen, feed.any_in_queue] == [True, False]
-
-
-async def test_there_is_no_line_to_see_before_anybody_follows(store: GatedStore) -> None:
+async def test_a_queue_has_followers_while_a_queued_launch_is_followed(store: GatedStore) -> None:
+    launch = await accepted(store)
     feed = following_feed(store, idle_s=60)
-    await accepted(store)
+    unfollowed = feed.any_in_queue
+    async with aclosing(feed.follow(launch.id)) as following:
+        await anext(following)
+        queued = feed.any_in_queue
+        await store.log.append(launch, PULLING)
+        admitted = feed.any_in_queue
 
-    assert not feed.any_in_queue
+    assert (unfollowed, queued, admitted) == (False, True, False)
 
 
-async def test_there_is_no_line_to_see_once_nobody_follows(in_queue: tuple[Feed, Launch, Following]) -> None:
+async def test_a_queue_has_no_followers_once_the_last_one_leaves(in_queue: tuple[Feed, Launch, Following]) -> None:
     feed, _, following = in_queue
-    seen = [feed.any_in_queue]
     await following.aclose()
 
-    assert [*seen, feed.any_in_queue] == [True, False]
+    assert not feed.any_in_queue

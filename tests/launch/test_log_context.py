@@ -1,4 +1,4 @@
-"""Lines of a task that has to do with several launches say which one they are about."""
+"""Log lines of tasks that work on several launches name the one they are about."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
 
 
 class Lines(logging.Handler):
-    """What is logged, each line with the launch at hand."""
+    """The logged lines, each with the current launch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Lines(logging.Handler):
         self.said.append((record.getMessage(), attempt.launch_id if attempt else None))
 
     def launches_of(self, words: str) -> set[str | None]:
-        """The launches that lines with these words are about."""
+        """The launches of the lines with these words."""
         return {launch_id for line, launch_id in self.said if words in line}
 
 
@@ -47,7 +47,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
 
 
 def stored(directory: Path) -> SqlLaunchStore:
-    """The records in this directory, for one process."""
+    """The store in this directory, for one process."""
     return SqlLaunchStore(f"sqlite:///{directory}/l.sqlite", sealer=SEALER)
 
 
@@ -58,11 +58,13 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
 
 
 async def start(core: Launching) -> Launch:
-    """Start a launch in a task, and so a context, of its own, as requests have."""
+    """Start a launch in its own task and context, as a request does."""
     return await asyncio.create_task(core.service.start(REQUEST, ANYBODY))
 
 
-async def test_of_a_look_up_that_fails(hub: FakeHub, client: HubClient, store: SqlLaunchStore, lines: Lines) -> None:
+async def test_lines_about_a_failed_check_name_its_launch(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore, lines: Lines
+) -> None:
     async with launching(hub, client, store, pace=replace(QUICK, check_ready_s=0)) as core:
         launches = [await start(core) for _ in range(2)]
         await core.idle()
@@ -74,7 +76,9 @@ async def test_of_a_look_up_that_fails(hub: FakeHub, client: HubClient, store: S
     assert current_attempt.get() is None
 
 
-async def test_of_launches_that_are_taken_over(hub: FakeHub, client: HubClient, lines: Lines, tmp_path: Path) -> None:
+async def test_lines_about_adopted_launches_name_them(
+    hub: FakeHub, client: HubClient, lines: Lines, tmp_path: Path
+) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with stored(tmp_path) as store, launching(hub, client, store) as core:
         launches = [await start(core) for _ in range(2)]
@@ -85,7 +89,7 @@ async def test_of_launches_that_are_taken_over(hub: FakeHub, client: HubClient, 
     assert lines.launches_of("is adopted") == {launch.id for launch in launches}
 
 
-async def test_of_launches_that_somebody_else_has_taken_over(
+async def test_lines_about_lost_launches_name_them(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore, lines: Lines
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))

@@ -87,7 +87,7 @@ async def test_a_refused_request_takes_no_key(store: SqlLaunchStore) -> None:
     assert (await store.intake.accept(launch, OTHER_REQUEST)).id == launch.id
 
 
-async def test_a_key_is_kept_for_its_time_and_as_long_as_its_launch_is_under_way(url: str, sealer: Sealer) -> None:
+async def test_a_key_is_kept_for_its_time_and_as_long_as_its_launch_is_in_progress(url: str, sealer: Sealer) -> None:
     long_ago = datetime.now(UTC) - timedelta(seconds=61)
     under_way, ended = new_launch(created_at=long_ago), new_launch(created_at=long_ago)
     keys = KEY, replace(KEY, scope="another key")

@@ -26,7 +26,7 @@ CLICKS = draw_clicks(1, SMALL)
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-async def test_sixty_clicks_at_once_are_served_in_turn_and_nobody_hears_of_the_limit(
+async def test_sixty_clicks_at_once_are_served_in_turn_without_a_429(
     database: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     replicas, url = 1, f"sqlite:///{tmp_path}/hublaunch.sqlite"
@@ -49,7 +49,7 @@ async def test_without_hublaunch_the_same_clicks_are_refused(tmp_path: Path) -> 
     assert "429 or 5xx" in table([verdict, verdict])
 
 
-def test_a_seed_draws_the_same_clicks_again_and_one_caller_has_many() -> None:
+def test_a_seed_always_draws_the_same_clicks_and_one_caller_has_many() -> None:
     assert draw_clicks(7, SMALL) == draw_clicks(7, SMALL)
     assert draw_clicks(7, SMALL) != draw_clicks(8, SMALL)
     assert [click.at_s for click in CLICKS] == sorted(click.at_s for click in CLICKS)
@@ -78,33 +78,33 @@ def faults(verdict: Verdict) -> dict[str, int]:
     return {column: len(found) for column, found in verdict.bad.items() if found}
 
 
-def test_a_storm_that_went_well_is_blamed_for_nothing() -> None:
+def test_a_storm_that_went_well_has_no_findings() -> None:
     verdict = judged([seen(1, places=[3, 1, 0]), seen(2, "bob")], [(1, 3.0), (2, 0.1)])
 
     assert verdict.is_good
     assert verdict.figures["ready"] == 2
 
 
-def test_who_was_never_ready_is_noticed() -> None:
+def test_a_click_that_never_got_ready_is_noticed() -> None:
     assert faults(judged([replace(seen(1), ending="failed", ready_at=None)], users=["click-1"])) == {
         "not ready": 1,
         "left behind": 1,
     }
 
 
-def test_answers_that_nobody_should_see_are_noticed() -> None:
+def test_unexpected_answers_are_noticed() -> None:
     one = replace(seen(1), statuses=[202, 200, 429, 503, 404], error="ServerDisconnectedError()")
 
     assert faults(judged([one])) == {"429 or 5xx": 3}
 
 
-def test_what_the_hub_had_to_bear_is_noticed() -> None:
+def test_too_much_load_on_the_hub_is_noticed() -> None:
     verdict = judged([seen(1)], most_pending=5, answers={"202": 1, "429": 7})
 
     assert faults(verdict) == {"pending above the limit": 3, "429 by the Hub": 7}
 
 
-def test_who_waits_for_more_than_one_turn_of_another_has_less_than_the_fair_share() -> None:
+def test_a_caller_overtaken_by_more_than_one_turn_has_less_than_a_fair_share() -> None:
     bobs = [seen(n, "bob") for n in range(1, 6)]
     starts = [(n, 1.0 + n) for n in range(1, 6)]
 
@@ -116,7 +116,7 @@ def test_who_waits_for_more_than_one_turn_of_another_has_less_than_the_fair_shar
     assert faults(in_turn) == {}
 
 
-def test_a_caller_with_many_clicks_has_no_claim_before_others_have_had_as_many_turns() -> None:
+def test_a_caller_with_many_clicks_has_no_claim_before_others_had_as_many_turns() -> None:
     adas = [seen(n, "ada") for n in range(3)]
     bobs = [seen(n, "bob") for n in range(3, 6)]
 
@@ -135,18 +135,18 @@ def test_a_caller_with_many_clicks_has_no_claim_before_others_have_had_as_many_t
         ([5, 0, 1, 0], {"rises": 1}),
     ],
 )
-def test_the_places_of_a_watcher_are_judged(places: Sequence[int], columns: dict[str, int]) -> None:
+def test_implausible_positions_of_a_follower_are_noticed(places: Sequence[int], columns: dict[str, int]) -> None:
     assert faults(judged([seen(1, places=places)])) == columns
 
 
-def test_a_rise_has_a_reason_if_as_many_others_have_come() -> None:
+def test_a_position_may_rise_if_as_many_others_have_come() -> None:
     others = [seen(n, f"caller-{n}", at=2.0) for n in (3, 4)]
 
     assert faults(judged([seen(1, places=[5, 7, 0]), seen(2), *others])) == {}
     assert faults(judged([seen(1, places=[5, 8, 0]), seen(2), *others])) == {"rises": 1}
 
 
-def test_whoever_has_one_click_is_overtaken_by_nobody_who_comes_later() -> None:
+def test_a_caller_with_one_click_is_not_overtaken_by_later_clicks() -> None:
     later = seen(2, "bob", at=1.5)
     stored_late = replace(seen(2, "bob"), accepted_at=1.5)
 
@@ -154,7 +154,7 @@ def test_whoever_has_one_click_is_overtaken_by_nobody_who_comes_later() -> None:
     assert faults(judged([seen(1, places=[5, 6, 0]), stored_late])) == {}
 
 
-def test_who_was_put_back_in_queue_may_begin_anew() -> None:
+def test_a_requeued_follower_may_start_from_a_higher_position() -> None:
     again = replace(seen(1), visits=[[(1.0, 3), (2.0, 0)], [(3.0, 2), (4.0, 0)]])
 
     assert faults(judged([again])) == {}

@@ -49,10 +49,21 @@ class Launching:
             await asyncio.sleep(0)
 
     async def launch(self, caller: Caller, request: LaunchRequest) -> Launch:
-        """Start a launch; it as it stands once nothing more happens to it."""
+        """Start a launch, and return it once its task has ended."""
         launch = await self.service.start(request, caller)
         await self.idle()
         return await self.service.get(launch.id)
+
+    async def ended(self, launch: Launch) -> Launch:
+        """The launch once it is no longer in progress."""
+        while (current := await self.service.get(launch.id)).is_in_progress:
+            pass
+        return current
+
+    async def cancel(self, launch: Launch) -> None:
+        """Return once the Hub has confirmed the cancellation."""
+        while not await self.service.cancel(launch.id):
+            pass
 
 
 @asynccontextmanager
@@ -111,4 +122,5 @@ async def launching(
         settled_s=settled_s,
         pace=pace,
     ) as core:
+        core.leases.wake()  # a store that a test opens a core on again still holds its launches
         yield Launching(core.service, core.admission, core.leases, core.reaper, store)

@@ -1,8 +1,8 @@
-"""Launches beyond what may be at the Hub wait for their turn."""
+"""Admission: launches beyond the Hub's limit wait in the queue."""
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,6 @@ ADA, BOB = (Caller(kind="key", key=name) for name in ("ada", "bob"))
 REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
-    async with SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(20):
-        yield store
-
-
 async def start(core: Launching, *callers: Caller) -> list[Launch]:
     return [await core.service.start(REQUEST, caller) for caller in callers]
 
@@ -37,7 +31,7 @@ async def phases(core: Launching, launches: Sequence[Launch]) -> list[Status]:
     return [(await core.service.get(launch.id)).status for launch in launches]
 
 
-async def test_no_more_launches_are_at_the_hub_than_may_be(
+async def test_no_more_launches_are_at_the_hub_than_the_limit_allows(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
@@ -58,16 +52,16 @@ async def test_no_more_launches_are_at_the_hub_than_may_be(
 
 
 class CountingQueue(SqlQueue):
-    """Counts how often the images that fail are read."""
+    """Counts the queries for failing images."""
 
-    looks = 0
+    queries = 0
 
     async def failing(self, *, guard: Guard) -> Mapping[str, Failing]:
-        self.looks += 1
+        self.queries += 1
         return await super().failing(guard=guard)
 
 
-async def test_launches_that_are_asked_for_at_once_share_one_look_at_the_images_that_fail(
+async def test_simultaneous_launches_share_one_query_for_failing_images(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     store = SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER)
@@ -75,7 +69,7 @@ async def test_launches_that_are_asked_for_at_once_share_one_look_at_the_images_
     async with store, launching(hub, client, store) as core:
         await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(10)))
 
-        assert queue.looks == 1
+        assert queue.queries == 1
         await core.idle()
 
 
@@ -96,7 +90,7 @@ async def test_callers_take_turns(hub: FakeHub, client: HubClient, store: SqlLau
         assert [caller for _, caller in in_order] == ["ada", "bob", "ada", "bob", "ada"]
 
 
-async def test_a_launch_in_queue_can_be_cancelled_and_asks_the_hub_for_nothing(
+async def test_a_queued_launch_can_be_cancelled_without_asking_the_hub(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
@@ -104,20 +98,20 @@ async def test_a_launch_in_queue_can_be_cancelled_and_asks_the_hub_for_nothing(
         _, waiting = await start(core, ADA, ADA)
         await hub.until(lambda: hub.active_servers)
 
-        while not await core.service.cancel(waiting.id):
-            pass
+        await core.cancel(waiting)
 
         assert (await core.service.get(waiting.id)).status is Status.CANCELLED
         assert not hub.asked("create_user", waiting.attempt.username)
 
 
-async def test_who_waits_for_too_long_is_told_so(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+async def test_a_launch_that_waits_too_long_fails_with_queue_timeout(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with launching(hub, client, store, max_concurrent_spawns=1, max_wait_s=0.3) as core:
         _, waiting = await start(core, ADA, ADA)
 
-        while (failed := await core.service.get(waiting.id)).is_in_progress:
-            pass
+        failed = await core.ended(waiting)
 
         assert failed.last_event.problem is not None
         assert failed.last_event.problem.code == "queue_timeout"
@@ -125,7 +119,7 @@ async def test_who_waits_for_too_long_is_told_so(hub: FakeHub, client: HubClient
         assert not hub.asked("create_user", waiting.attempt.username)
 
 
-async def test_a_full_line_takes_nobody(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+async def test_a_full_queue_accepts_no_launch(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with launching(hub, client, store, max_concurrent_spawns=1, max_queue=2) as core:
         await start(core, ADA)
@@ -136,7 +130,7 @@ async def test_a_full_line_takes_nobody(hub: FakeHub, client: HubClient, store: 
             await start(core, BOB)
 
 
-async def test_where_there_is_room_nobody_has_to_be_able_to_wait(
+async def test_launches_are_accepted_without_a_queue_while_the_hub_has_room(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
@@ -159,18 +153,18 @@ class HastyQueue(SqlQueue):
 
     async def requeue(self, launch: Launch, step: Step, **how: Any) -> None:
         await super().requeue(launch, step, **how)
-        through = await self.admit(most=9, weight=lambda _: 1.0, guard=UNGUARDED)
-        self.core.admission.resume(through.admitted)
+        outcome = await self.admit(most=9, weight=lambda _: 1.0, guard=UNGUARDED)
+        self.core.admission.resume(outcome.admitted)
 
 
-async def test_a_launch_that_is_back_in_queue_is_told_of_the_very_next_admission(
+async def test_a_requeued_launch_does_not_miss_an_immediate_admission(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
     store = SqlLaunchStore(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER)
     store.queue = queue = HastyQueue(store.sql, store.news, owner=store.ownership.lease.owner)
     async with (
-        asyncio.timeout(4.8),  # a renewal of the lease tells of it after 5
+        asyncio.timeout(4.8),  # the next renewal of the lease, after 5, would resume it
         store,
         launching(hub, client, store) as core,
     ):
@@ -190,7 +184,7 @@ class LateQueue(SqlQueue):
         self.core.admission.resume(one.admitted for one in held if one.admitted is not None)
 
 
-async def test_a_launch_that_is_back_in_queue_does_not_take_late_news_of_its_last_admission_for_the_next(
+async def test_late_news_of_an_earlier_admission_does_not_resume_a_requeued_launch(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many", times=2)
@@ -211,7 +205,7 @@ async def test_a_launch_that_is_back_in_queue_does_not_take_late_news_of_its_las
     assert [(then - at).total_seconds() >= 1 for at, then in zip(busy, again, strict=True)] == [True, True]
 
 
-async def test_at_the_hubs_429_a_launch_stands_in_queue_again_and_nobody_is_admitted_meanwhile(
+async def test_a_429_requeues_the_launch_and_pauses_admission(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many")
@@ -232,9 +226,7 @@ async def test_at_the_hubs_429_a_launch_stands_in_queue_again_and_nobody_is_admi
         assert len(hub.users) == 2
 
 
-async def test_a_launch_that_meets_a_full_hub_again_and_again_waits_no_longer_than_it_may(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
-) -> None:
+async def test_repeated_429s_end_in_queue_timeout(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many", times=math.inf)
     async with launching(hub, client, store, max_wait_s=4) as core:
         (launch,) = await start(core, ADA)
@@ -249,7 +241,7 @@ async def test_a_launch_that_meets_a_full_hub_again_and_again_waits_no_longer_th
 
 
 @pytest.mark.parametrize("max_wait_s", [60, 3600, 7 * 86400])
-def test_the_turns_of_a_launch_at_a_full_hub_store_fewer_events_than_an_attempt_may(max_wait_s: float) -> None:
+def test_requeues_store_fewer_events_than_the_limit_of_an_attempt(max_wait_s: float) -> None:
     hasty = HubBusy("Too many", retry_after_s=1)
     waited, turns = 0.0, 0
     while waited < max_wait_s:
@@ -259,7 +251,7 @@ def test_the_turns_of_a_launch_at_a_full_hub_store_fewer_events_than_an_attempt_
     assert 2 * turns < EVENTS_MAX
 
 
-async def test_the_time_of_a_launch_stands_still_while_it_is_in_queue(
+async def test_the_launch_timeout_is_suspended_in_the_queue(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many")
@@ -272,7 +264,7 @@ async def test_the_time_of_a_launch_stands_still_while_it_is_in_queue(
         assert 19 < (ready.deadline_at - ready.admitted_at).total_seconds() <= 20
 
 
-async def test_those_in_queue_keep_their_place_when_the_service_is_restarted(
+async def test_queued_launches_survive_a_restart_of_the_service(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path}/l.sqlite"
@@ -297,7 +289,7 @@ async def test_those_in_queue_keep_their_place_when_the_service_is_restarted(
             assert {(await core.service.get(launch.id)).attempt.number for launch in launches} == {1}
 
 
-async def test_a_launch_that_is_tried_again_while_it_is_in_queue_is_waiting(
+async def test_a_new_attempt_of_a_queued_launch_keeps_it_in_the_queue(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path}/l.sqlite"
@@ -316,11 +308,14 @@ async def test_a_launch_that_is_tried_again_while_it_is_in_queue_is_waiting(
             assert launch.last_event.message.endswith("Trying again.")
 
 
-async def test_of_many_that_are_accepted_at_once_none_misses_its_admission(
+async def test_of_many_launches_accepted_at_once_none_misses_its_admission(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
-    """Each is admitted by whichever look at the line comes first, also before its own task has begun."""
-    async with launching(hub, client, store) as core, asyncio.timeout(4):  # a renewal of the lease tells of it after 5
+    """Any check of the queue may admit a launch, even before its own task has begun."""
+    async with (
+        launching(hub, client, store) as core,
+        asyncio.timeout(4),
+    ):  # the next renewal of the lease, after 5, would resume it
         await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(30)))
         await core.idle()
 

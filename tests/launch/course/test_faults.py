@@ -1,4 +1,4 @@
-"""Faults that are not the launch's: of the records, of a process that ended, of an account that others use too."""
+"""Trouble that is not the launch's fault: with the database, with a process that ended, on a shared account."""
 
 import asyncio
 import math
@@ -28,11 +28,17 @@ REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
 
 
 class FaultyLog(SqlLog):
-    """Once, at `ready`, the database does not answer: before it has stored that, or after."""
+    """A log whose database is slow, or does not answer once, when `ready` is stored."""
 
     stores_it: bool | None = None
+    """Whether `ready` is stored although there is no answer; None if there is one."""
+    may_store_ready: asyncio.Event | None = None
+    stores_ready: asyncio.Event
 
     async def append(self, launch: Launch, step: Step) -> Event:
+        if step.phase is Status.READY and self.may_store_ready:
+            self.stores_ready.set()
+            await self.may_store_ready.wait()
         if step.phase is not Status.READY or self.stores_it is None:
             return await super().append(launch, step)
         stores_it, self.stores_it = self.stores_it, None
@@ -42,7 +48,7 @@ class FaultyLog(SqlLog):
 
 
 class FaultyQueue(SqlQueue):
-    """Once the database does not answer when a launch is requeued."""
+    """A queue whose database does not answer once, when a launch is requeued."""
 
     loses_requeue = False
 
@@ -54,11 +60,12 @@ class FaultyQueue(SqlQueue):
 
 
 class FaultyStore(SqlLaunchStore):
-    """A store whose log and queue fail once if a test asks for it."""
+    """A store with a faulty log and a faulty queue."""
 
     def __init__(self, database_url: str) -> None:
         super().__init__(database_url, sealer=SEALER)
         self.log = self.faulty_log = FaultyLog(self.sql, self.news, SEALER)
+        self.faulty_log.stores_ready = asyncio.Event()
         self.queue = self.faulty_queue = FaultyQueue(self.sql, self.news, owner=self.ownership.lease.owner)
 
 
@@ -68,16 +75,15 @@ async def store(tmp_path: Path) -> AsyncIterator[FaultyStore]:
         yield store
 
 
-@pytest.mark.parametrize("stores_it", [False, True], ids=["and-stores-nothing", "after-it-has-stored-it"])
-async def test_a_launch_goes_on_when_the_database_did_not_answer(
+@pytest.mark.parametrize("stores_it", [False, True], ids=["before-storing", "after-storing"])
+async def test_a_launch_continues_after_the_database_did_not_answer(
     hub: FakeHub, client: HubClient, store: FaultyStore, stores_it: bool
 ) -> None:
     store.faulty_log.stores_it = stores_it
     async with launching(hub, client, store) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         core.leases.wake()
-        while (current := await core.service.get(launch.id)).is_in_progress:
-            pass
+        current = await core.ended(launch)
         await core.idle()
 
         assert (current.status, current.attempt.number) == (Status.READY, 1)
@@ -85,23 +91,27 @@ async def test_a_launch_goes_on_when_the_database_did_not_answer(
         assert hub.count("spawn_started") == 1
 
 
-async def test_a_launch_whose_time_ends_while_ready_is_being_stored_is_ready(
-    store: FaultyStore, client: HubClient, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+async def test_a_launch_that_times_out_while_ready_is_being_stored_is_ready(
+    hub: FakeHub, client: HubClient, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def time_out_as_ready_is_stored(launch: Launch, step: Step) -> Event:
-        if step.phase is Status.READY:
-            await asyncio.sleep(max(0.0, launch.remaining_s) + 0.1)
-        return await SqlLog.append(store.log, launch, step)
+    store.faulty_log.may_store_ready = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with launching(hub, client, store, launch_timeout_s=20) as core:
+        launch = await core.service.start(REQUEST, ANYBODY)
+        task = core.leases._runs[launch.id].task
+        await store.faulty_log.stores_ready.wait()
+        now = loop.time
+        monkeypatch.setattr(loop, "time", lambda: now() + 20)
+        while not task.cancelling():  # noqa: ASYNC110 - no event says so
+            await asyncio.sleep(0)
+        store.faulty_log.may_store_ready.set()
+        await core.idle()
 
-    monkeypatch.setattr(store.log, "append", time_out_as_ready_is_stored)
-    async with launching(hub, client, store, launch_timeout_s=2) as core:
-        launch = await core.launch(ANYBODY, REQUEST)
-
-    assert launch.status is Status.READY
-    assert hub.count("server_stopped") == 0
+        assert (await core.service.get(launch.id)).status is Status.READY
+        assert hub.count("server_stopped") == 0
 
 
-async def test_a_launch_goes_on_when_the_database_did_not_answer_as_it_was_put_back_in_queue(
+async def test_a_launch_continues_after_the_database_did_not_answer_its_requeue(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
     store.faulty_queue.loses_requeue = True
@@ -109,17 +119,16 @@ async def test_a_launch_goes_on_when_the_database_did_not_answer_as_it_was_put_b
     async with launching(hub, client, store) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         core.leases.wake()
-        while (current := await core.service.get(launch.id)).is_in_progress:
-            pass
+        current = await core.ended(launch)
 
         assert current.status is Status.READY
         assert hub.active_servers == {(current.attempt.username, "")}
 
 
-async def test_a_server_that_comes_at_once_after_a_429_is_ready(
+async def test_a_server_that_is_ready_at_once_after_a_429_is_found(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
-    """The Hub tells nothing of the spawn but its end, as the answer to the start comes when all is over."""
+    """The Hub answers the start only when the spawn is over, and streams nothing but its end."""
     hub.create_user("ada")
     hub.slow_spawn_timeout = 10
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
@@ -129,8 +138,8 @@ async def test_a_server_that_comes_at_once_after_a_429_is_ready(
     assert launch.status is Status.READY
 
 
-@pytest.mark.parametrize("status", [503, 403], ids=["is-down", "forbids-the-look"])
-async def test_a_launch_that_is_taken_over_ends_also_when_the_hub(
+@pytest.mark.parametrize("status", [503, 403], ids=["is-down", "forbids-the-inspection"])
+async def test_an_adopted_launch_ends_even_if_the_hub(
     hub: FakeHub, client: HubClient, store: FaultyStore, status: int
 ) -> None:
     launch = new_launch(deadline_at=datetime.now(UTC) + timedelta(seconds=0.5))
@@ -140,15 +149,14 @@ async def test_a_launch_that_is_taken_over_ends_also_when_the_hub(
     hub.fail_on("get_user", status=status, times=math.inf)
     hub.fail_on("stop_server", status=status, times=math.inf)
     async with launching(hub, client, store) as core:
-        while (current := await core.service.get(launch.id)).is_in_progress:
-            pass
+        current = await core.ended(launch)
 
         assert current.status is Status.FAILED
         hub.heal()
 
 
 @pytest.mark.parametrize("caller", [ANYBODY, ADA], ids=["on-a-temporary-user", "on-an-account"])
-async def test_a_spawn_that_failed_while_nobody_followed_it_is_told_with_its_cause_and_not_tried_again(
+async def test_a_spawn_that_failed_unobserved_is_reported_with_its_cause_and_not_retried(
     hub: FakeHub, client: HubClient, store: FaultyStore, caller: Caller
 ) -> None:
     hub.create_user("ada")
@@ -158,8 +166,7 @@ async def test_a_spawn_that_failed_while_nobody_followed_it_is_told_with_its_cau
         await hub.until(lambda: hub.active_servers)
     await hub.until(lambda: hub.count("spawn_failed"))
     async with launching(hub, client, store, attempts_max=4) as core:
-        while (current := await core.service.get(launch.id)).is_in_progress:
-            pass
+        current = await core.ended(launch)
         failures = (await store.queue.capacity(guard=Guard(mode="normal", failure_limit=4), most=50)).failures
 
     assert current.last_event.problem is not None
@@ -168,22 +175,21 @@ async def test_a_spawn_that_failed_while_nobody_followed_it_is_told_with_its_cau
     assert failures == 1
 
 
-async def test_a_spawn_that_is_cancelled_counts_as_a_failure_where_the_hub_goes_on_with_it(
+async def test_a_cancelled_spawn_counts_as_a_failure_if_the_hub_continues_it(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with launching(hub, client, store) as core:
         launch = await core.service.start(REQUEST, ANYBODY)
         await hub.until(lambda: hub.active_servers)
-        while not await core.service.cancel(launch.id):
-            pass
+        await core.cancel(launch)
 
         failures = (await store.queue.capacity(guard=Guard(mode="strict", failure_limit=4), most=50)).failures
 
-    assert failures == 1, "of a Hub of unknown version that has to be assumed"
+    assert failures == 1, "a Hub of unknown version may continue it"
 
 
-async def test_a_server_on_an_account_is_its_users_own_unless_it_is_what_the_launch_asked_for(
+async def test_a_server_with_other_options_on_the_account_belongs_to_its_user(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
     hub.create_user("ada")
@@ -193,14 +199,13 @@ async def test_a_server_on_an_account_is_its_users_own_unless_it_is_what_the_lau
         await hub.until(lambda: hub.asked("start_server"))
         await hub.start_server("ada", "", {"image": "her/own"})
 
-        while not await core.service.cancel(launch.id):
-            pass
+        await core.cancel(launch)
 
         assert (await core.service.get(launch.id)).status is Status.CANCELLED
         assert hub.active_servers == {("ada", "")}
 
 
-async def test_a_process_that_wakes_doubts_nothing_on_an_account_that_was_there_before(
+async def test_doubt_makes_no_clean_up_due_on_an_existing_account(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
     hub.create_user("ada")
@@ -208,8 +213,7 @@ async def test_a_process_that_wakes_doubts_nothing_on_an_account_that_was_there_
         hub.spawn_plan(None, SpawnPlan(never=True))
         first = await core.service.start(REQUEST, ADA)
         await hub.until(lambda: hub.active_servers)
-        while not await core.service.cancel(first.id):
-            pass
+        await core.cancel(first)
         hub.spawn_plan(None, SpawnPlan())
         second = await core.launch(ADA, REQUEST)
         assert second.status is Status.READY
@@ -219,7 +223,7 @@ async def test_a_process_that_wakes_doubts_nothing_on_an_account_that_was_there_
         assert await store.upkeep.due(first.id) == []
 
 
-async def test_a_server_that_has_yet_to_be_cleaned_up_is_not_launched_anew(
+async def test_no_launch_starts_on_a_server_that_is_still_being_cleaned_up(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
     hub.create_user("ada")
@@ -229,8 +233,7 @@ async def test_a_server_that_has_yet_to_be_cleaned_up_is_not_launched_anew(
         await hub.until(lambda: hub.active_servers)
         hub.fail_on("get_user", how="hang", hangs_s=3)
         hub.fail_spawn("ada", "boom")
-        while (await core.service.get(launch.id)).is_in_progress:
-            pass
+        await core.ended(launch)
 
         with pytest.raises(AlreadyLaunching):
             await core.service.start(REQUEST, ADA)
@@ -240,24 +243,22 @@ async def test_a_server_that_has_yet_to_be_cleaned_up_is_not_launched_anew(
         assert (await core.launch(ADA, REQUEST)).status is Status.READY
 
 
-async def test_a_launch_that_nobody_has_begun_begins_with_its_first_attempt(
+async def test_an_adopted_launch_without_a_task_starts_with_its_first_attempt(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
     launch = new_launch(deadline_at=datetime.now(UTC) + timedelta(seconds=20), time_left_s=20)
-    await store.intake.accept(launch)  # and its process ends before it has a task
+    await store.intake.accept(launch)  # its process ends before it has a task
     await store.ownership.release()
 
     async with launching(hub, client, store) as core:
-        core.leases.wake()
-        while (current := await core.service.get(launch.id)).is_in_progress:
-            pass
+        current = await core.ended(launch)
 
         assert (current.status, current.attempt.number) == (Status.READY, 1)
         told = [event.message for event in await store.log.events(launch.id, after=1)]
         assert told[0] == "Asking JupyterHub for a server"
 
 
-async def test_a_launch_that_cannot_reach_the_hub_fails_without_waiting_for_a_clean_up(
+async def test_a_launch_that_cannot_reach_the_hub_fails_without_waiting_for_clean_up(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
     await hub.kill()
@@ -270,7 +271,7 @@ async def test_a_launch_that_cannot_reach_the_hub_fails_without_waiting_for_a_cl
         assert await store.upkeep.due(launch.id) == []
 
 
-async def test_a_clean_up_that_the_hub_does_not_answer_leaves_the_launch_no_more_time_than_its_own(
+async def test_an_unanswered_clean_up_does_not_extend_the_launch_timeout(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
     hub.fail_on("start_server", how="hang")
@@ -281,13 +282,12 @@ async def test_a_clean_up_that_the_hub_does_not_answer_leaves_the_launch_no_more
         launch = await core.service.start(REQUEST, ANYBODY)
         await hub.until(lambda: hub.asked("start_server"))
         await hub.kill()
-        while (current := await core.service.get(launch.id)).is_in_progress:
-            pass
+        current = await core.ended(launch)
 
         assert current.status is Status.FAILED
 
 
-async def test_a_launch_that_another_web_server_answers_fails_at_once_and_says_what_answered(
+async def test_a_launch_fails_at_once_if_another_web_server_answers_for_the_hub(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
     hub.fail_on("create_user", status=301, body="html", headers={"Location": "https://hub.example.org/x?y"})
@@ -300,7 +300,7 @@ async def test_a_launch_that_another_web_server_answers_fails_at_once_and_says_w
     assert len(hub.requests) == 1
 
 
-async def test_a_log_that_is_not_there_any_more_ends_its_stream(store: FaultyStore) -> None:
+async def test_a_stream_ends_if_its_log_no_longer_exists(store: FaultyStore) -> None:
     feed = Feed(store.log, idle_s=60)
 
     assert [events async for events in feed.follow("01J00000000000000000000000")] == []

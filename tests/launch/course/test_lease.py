@@ -1,8 +1,6 @@
-"""A process that may have lost its launches: what it still does."""
+"""The lease: what a process still does once it may have lost its launches."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -15,20 +13,14 @@ from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.clock import Clock
-from tests.support.launching import SEALER, launching
+from tests.support.launching import launching
 
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
 REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
-    async with SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(20):
-        yield store
-
-
 class Lapse:
-    """The clock of a process whose lease is over while `over` is set."""
+    """A lease clock that has run out while `over` is set."""
 
     def __init__(self) -> None:
         self.over = False
@@ -38,7 +30,7 @@ class Lapse:
             raise LeaseLost("frozen for too long")
 
 
-def test_a_lease_is_over_when_its_time_is_up_and_before_it_was_first_renewed() -> None:
+def test_a_lease_is_invalid_before_its_first_renewal_and_after_it_runs_out() -> None:
     now = Clock(1000.0)
     clock = LeaseClock(15, now=now)
     with pytest.raises(LeaseLost):
@@ -51,7 +43,7 @@ def test_a_lease_is_over_when_its_time_is_up_and_before_it_was_first_renewed() -
         clock.check()
 
 
-async def test_nothing_is_changed_at_the_hub_once_the_lease_is_over_also_by_repeats(
+async def test_neither_calls_nor_retries_change_the_hub_after_the_lease_has_run_out(
     hub: FakeHub, settings: Settings
 ) -> None:
     lapse = Lapse()
@@ -77,7 +69,7 @@ async def test_nothing_is_changed_at_the_hub_once_the_lease_is_over_also_by_repe
     assert {asked.method for asked in hub.requests[1:]} == {"GET"}
 
 
-async def test_a_launch_that_was_dropped_is_gone_on_with_once_the_lease_is_renewed(
+async def test_a_dropped_launch_continues_once_the_lease_is_renewed(
     hub: FakeHub, settings: Settings, store: SqlLaunchStore
 ) -> None:
     lapse = Lapse()
@@ -97,7 +89,7 @@ async def test_a_launch_that_was_dropped_is_gone_on_with_once_the_lease_is_renew
         assert len(hub.users) == 1
 
 
-async def test_a_clean_up_that_the_hub_forbids_is_tried_again(
+async def test_a_clean_up_that_the_hub_forbids_is_retried(
     hub: FakeHub,
     client: HubClient,
     store: SqlLaunchStore,

@@ -1,4 +1,4 @@
-"""Which of the Hub's progress events become steps."""
+"""The Hub's progress events as steps of an attempt."""
 
 from hublaunch.launch.course.progress import EVENTS_MAX, ProgressFilter
 from hublaunch.launch.model import Step
@@ -9,7 +9,7 @@ def told(steps: list[Step | None]) -> list[tuple[int | None, str]]:
     return [(step.progress, step.message) for step in steps if step]
 
 
-def test_a_stream_that_is_opened_again_repeats_nothing() -> None:
+def test_a_reopened_stream_repeats_nothing() -> None:
     first = [Progress(progress=0, message="Server requested"), Progress(progress=50, message="Pulling")]
     hub = ProgressFilter()
     hub.begin_stream()
@@ -22,7 +22,7 @@ def test_a_stream_that_is_opened_again_repeats_nothing() -> None:
     assert told(after) == [(60, "Pulled")]
 
 
-def test_a_message_that_the_hub_says_twice_in_one_stream_is_told_twice() -> None:
+def test_a_message_sent_twice_in_one_stream_makes_two_steps() -> None:
     hub = ProgressFilter()
     hub.begin_stream()
 
@@ -40,7 +40,7 @@ def test_progress_never_falls() -> None:
     assert [progress for progress, _ in told(steps)] == [10, 80, 80, 80, 90]
 
 
-def test_beyond_500_events_only_a_rise_is_told() -> None:
+def test_beyond_500_events_only_a_rise_of_progress_makes_a_step() -> None:
     hub = ProgressFilter()
     hub.begin_stream()
 
@@ -51,7 +51,7 @@ def test_beyond_500_events_only_a_rise_is_told() -> None:
     assert told([rise]) == [(11, "further")]
 
 
-def test_steps_that_are_not_the_hubs_count_as_events_of_the_attempt() -> None:
+def test_hublaunchs_own_steps_count_as_events_of_the_attempt() -> None:
     hub = ProgressFilter()
     hub.begin_stream()
     hub.count(EVENTS_MAX - 1)
@@ -61,7 +61,7 @@ def test_steps_that_are_not_the_hubs_count_as_events_of_the_attempt() -> None:
     assert told(steps) == [(0, "event 0")]
 
 
-def test_an_event_without_words_keeps_those_before_it_and_makes_no_step_by_itself() -> None:
+def test_an_event_without_a_message_keeps_the_last_one_and_makes_no_step_alone() -> None:
     hub = ProgressFilter()
     hub.begin_stream()
 

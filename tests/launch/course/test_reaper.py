@@ -1,11 +1,9 @@
-"""What becomes of launches that have ended."""
+"""The reaper: ready launches without a server, and old launches."""
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -15,7 +13,7 @@ from hublaunch.launch.errors import LaunchGone, LaunchNotFound
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
-from tests.support.launching import SEALER, Launching, launching
+from tests.support.launching import Launching, launching
 from tests.support.pace import QUICK
 
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
@@ -24,13 +22,7 @@ ALWAYS = replace(QUICK, check_ready_s=0.0)
 REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
-    async with SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(20):
-        yield store
-
-
-async def look_up(core: Launching) -> None:
+async def check(core: Launching) -> None:
     for launch in await core.store.upkeep.ready_to_check(every_s=0, limit=99):
         await core.reaper.has_server(launch)
 
@@ -41,26 +33,26 @@ async def until(core: Launching, launch: Launch, status: Status) -> Launch:
     return current
 
 
-async def test_a_ready_launch_whose_server_stands_stays_ready(
+async def test_a_ready_launch_whose_server_exists_stays_ready(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     async with launching(hub, client, store) as core:
         launch = await core.launch(ANYBODY, REQUEST)
 
-        await look_up(core)
+        await check(core)
 
         assert (await core.service.get(launch.id)).status is Status.READY
         assert [asked.username for asked in hub.asked("get_user")][-1:] == [launch.attempt.username]
 
 
-async def test_a_ready_launch_whose_server_is_gone_is_stopped_and_its_user_deleted_later(
+async def test_a_ready_launch_whose_server_is_gone_becomes_stopped_and_its_user_is_deleted_later(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     async with launching(hub, client, store, cull_after_s=3600) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         await hub.stop_server(launch.attempt.username, "", remove=False)
 
-        await look_up(core)
+        await check(core)
 
         stopped = await core.service.get(launch.id)
         assert (stopped.status, stopped.stopped_by) == (Status.STOPPED, "hub")
@@ -71,19 +63,19 @@ async def test_a_ready_launch_whose_server_is_gone_is_stopped_and_its_user_delet
         await hub.until(lambda: not hub.users)
 
 
-async def test_a_user_who_is_gone_needs_no_clean_up(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+async def test_a_deleted_user_needs_no_clean_up(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
     async with launching(hub, client, store) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         await hub.delete_user(launch.attempt.username)
 
-        await look_up(core)
+        await check(core)
 
         stopped = await core.service.get(launch.id)
         assert stopped.status is Status.STOPPED
         assert stopped.cleaned_at is not None
 
 
-async def test_a_server_that_its_user_started_since_is_not_the_launchs(
+async def test_cancelling_leaves_a_server_that_the_user_started_since(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     hub.create_user("ada")
@@ -93,27 +85,30 @@ async def test_a_server_that_its_user_started_since_is_not_the_launchs(
         await hub.start_server("ada", "", {})
         await hub.until(lambda: hub.users["ada"].servers[""].ready)
 
-        while not await core.service.cancel(launch.id):
-            pass
+        await core.cancel(launch)
 
         assert (await core.service.get(launch.id)).status is Status.STOPPED
         assert hub.active_servers == {("ada", "")}
 
 
-async def test_a_look_up_finds_that_out_too(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+async def test_a_check_tells_the_launchs_server_from_one_that_the_user_started_since(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
     hub.create_user("ada")
     async with launching(hub, client, store) as core:
         launch = await core.launch(ADA, REQUEST)
         await hub.stop_server("ada", "", remove=False)
         await hub.start_server("ada", "", {})
 
-        await look_up(core)
+        await check(core)
 
         assert (await core.service.get(launch.id)).status is Status.STOPPED
         assert hub.active_servers == {("ada", "")}
 
 
-async def test_the_reaper_goes_on_when_the_hub_is_down(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+async def test_the_reaper_continues_after_the_hub_was_down(
+    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+) -> None:
     async with launching(hub, client, store, pace=ALWAYS) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         hub.fail_on("get_user", times=5)
@@ -124,7 +119,7 @@ async def test_the_reaper_goes_on_when_the_hub_is_down(hub: FakeHub, client: Hub
         running.cancel()
 
 
-async def test_one_who_cannot_be_asked_about_hides_no_other(
+async def test_one_failing_check_does_not_block_the_others(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     async with launching(hub, client, store, pace=ALWAYS) as core:
@@ -137,27 +132,26 @@ async def test_one_who_cannot_be_asked_about_hides_no_other(
         running.cancel()
 
 
-async def test_nobody_is_asked_about_whom_the_records_do_not_name(
+async def test_the_hub_is_not_asked_about_users_that_the_store_does_not_name(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     hub.create_user("foreign")
     async with launching(hub, client, store) as core:
         await core.launch(ANYBODY, REQUEST)
-        await look_up(core)
+        await check(core)
 
     assert "foreign" in hub.users
     assert not [asked for asked in hub.requests if "foreign" in asked.raw_path or asked.operation == "unknown"]
 
 
-async def test_old_launches_are_removed_once_nothing_is_left_of_them(
+async def test_old_launches_are_removed_once_nothing_is_left_at_the_hub(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     async with launching(hub, client, store) as core:
         standing, cancelled, left_over = [await core.launch(ANYBODY, REQUEST) for _ in range(3)]
-        while not await core.service.cancel(cancelled.id):
-            pass
+        await core.cancel(cancelled)
         await hub.stop_server(left_over.attempt.username, "", remove=False)
-        await look_up(core)
+        await check(core)
 
         removed = await core.store.history.remove_old(older_than_s=-60, limit=99)
 
@@ -168,20 +162,19 @@ async def test_old_launches_are_removed_once_nothing_is_left_of_them(
             await core.service.get(cancelled.id)
 
 
-async def test_young_launches_are_kept_and_removal_comes_in_small_batches(
+async def test_young_launches_are_kept_and_old_ones_removed_in_small_batches(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     async with launching(hub, client, store) as core:
         for _ in range(3):
             launch = await core.launch(ANYBODY, REQUEST)
-            while not await core.service.cancel(launch.id):
-                pass
+            await core.cancel(launch)
 
         assert await core.store.history.remove_old(older_than_s=60, limit=99) == 0
         assert [await core.store.history.remove_old(older_than_s=-60, limit=2) for _ in range(3)] == [2, 1, 0]
 
 
-async def test_of_an_old_id_it_is_said_that_its_launch_is_gone(
+async def test_an_id_older_than_retention_is_reported_as_expired(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     from ulid import ULID

@@ -1,11 +1,10 @@
-"""What a clean-up may touch, for every point at which a launch can fail."""
+"""Traces: what a clean-up may touch, for every point at which a launch can fail."""
 
 import asyncio
 import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,7 +20,7 @@ from hublaunch.launch.model import Attempt, Caller, LaunchRequest, Status, Step
 from hublaunch.launcher import Launcher
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.launching import SEALER, launching
+from tests.support.launching import launching
 from tests.support.pace import QUICK
 
 REQUEST = LaunchRequest(image="quay.io/a/b", repo_url="https://example.org/a/b")
@@ -42,7 +41,7 @@ REFUSALS: dict[str, dict[str, Any]] = {
 
 
 class Unreachable(httpx.AsyncBaseTransport):
-    """Carries requests, but for one kind: no connection can be made for those."""
+    """Carries every request except one kind, for which no connection can be made."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -69,10 +68,10 @@ async def client_of(hub: FakeHub, *, unreachable: str = "") -> AsyncGenerator[Hu
 
 
 async def failed(hub: FakeHub, client: HubClient, attempt: Attempt, **entry: Any) -> tuple[LaunchError, Traces]:
-    """The error of an attempt, and its traces. At 429 it gives up."""
+    """The error of an attempt, and its traces. A 429 ends the attempt."""
 
     async def record(step: Step) -> None:
-        """Nobody follows."""
+        """Ignore the step."""
 
     async def give_up(busy: Any, *_: Any) -> None:
         raise busy
@@ -98,7 +97,7 @@ def deleted(hub: FakeHub) -> list[str]:
 
 
 @pytest.mark.parametrize("by", REFUSALS)
-async def test_a_refused_user_is_not_touched_though_it_exists_and_has_a_server(hub: FakeHub, by: str) -> None:
+async def test_a_user_whom_the_hub_refused_to_create_is_not_touched(hub: FakeHub, by: str) -> None:
     hub.create_user("temporary")
     await hub.start_server("temporary", "", OPTIONS)
     hub.fail_on("create_user", times=math.inf, **REFUSALS[by])
@@ -112,7 +111,7 @@ async def test_a_refused_user_is_not_touched_though_it_exists_and_has_a_server(h
 
 @pytest.mark.parametrize("attempt", [OWN, NAMED], ids=["default", "named"])
 @pytest.mark.parametrize("by", REFUSALS)
-async def test_after_a_refused_start_the_users_own_server_stands_even_if_it_is_of_the_same_image(
+async def test_after_a_refused_start_the_users_own_server_keeps_running_even_with_the_same_image(
     hub: FakeHub, by: str, attempt: Attempt
 ) -> None:
     hub.create_user("ada")
@@ -130,7 +129,7 @@ async def test_after_a_refused_start_the_users_own_server_stands_even_if_it_is_o
     ("attempt", "kind"),
     [(TEMPORARY, "create_user"), (OWN, "start_server"), (NAMED, "start_server")],
 )
-async def test_after_a_request_that_was_never_sent_the_hub_is_asked_nothing(
+async def test_clean_up_asks_the_hub_nothing_after_a_request_that_was_never_sent(
     hub: FakeHub, attempt: Attempt, kind: str
 ) -> None:
     if not attempt.creates_user:
@@ -145,7 +144,7 @@ async def test_after_a_request_that_was_never_sent_the_hub_is_asked_nothing(
     assert len(hub.requests) == asked
 
 
-async def test_a_token_whose_request_was_never_sent_leaves_no_trace(hub: FakeHub) -> None:
+async def test_a_token_request_that_was_never_sent_leaves_no_trace(hub: FakeHub) -> None:
     hub.create_user("ada")
     hub.fail_on("start_server", how="hang")
     async with client_of(hub, unreachable="mint_token") as client:
@@ -157,7 +156,7 @@ async def test_a_token_whose_request_was_never_sent_leaves_no_trace(hub: FakeHub
 @pytest.mark.parametrize("act", [True, False], ids=["and-the-hub-acted", "and-the-hub-did-not-act"])
 @pytest.mark.parametrize("attempt", [TEMPORARY, OWN, NAMED], ids=["temporary", "own", "named"])
 @pytest.mark.parametrize("operation", CHANGING)
-async def test_after_an_unclear_answer_all_that_the_attempt_may_have_created_is_deleted(
+async def test_after_an_unclear_answer_everything_the_attempt_may_have_created_is_deleted(
     hub: FakeHub, operation: Any, attempt: Attempt, act: bool
 ) -> None:
     hub.create_user("ada")
@@ -176,7 +175,7 @@ async def test_after_an_unclear_answer_all_that_the_attempt_may_have_created_is_
     assert hub.tokens.of("ada") == []
 
 
-async def test_a_user_who_was_there_before_is_not_taken_for_the_attempts_after_an_unclear_answer(hub: FakeHub) -> None:
+async def test_after_an_unclear_answer_an_older_user_is_not_taken_for_the_attempts(hub: FakeHub) -> None:
     user = hub.create_user("temporary")
     user.created = user.created.replace(year=2020)
     await hub.start_server("temporary", "", OPTIONS)
@@ -190,7 +189,7 @@ async def test_a_user_who_was_there_before_is_not_taken_for_the_attempts_after_a
     assert hub.active_servers == {("temporary", "")}
 
 
-async def test_a_look_that_fails_leaves_an_unclear_answer_unclear(hub: FakeHub) -> None:
+async def test_an_inspection_that_fails_keeps_the_trace(hub: FakeHub) -> None:
     hub.fail_on("create_user", status=502, body="html", act=True)
     async with client_of(hub, unreachable="get_user") as client:
         _, traces = await failed(hub, client, TEMPORARY)
@@ -210,7 +209,7 @@ async def test_a_refused_named_server_leaves_no_record_on_the_account(hub: FakeH
     assert set(hub.users["ada"].servers) == {""}
 
 
-async def test_a_token_is_revoked_though_the_server_was_another_ones(hub: FakeHub) -> None:
+async def test_the_token_is_revoked_even_if_the_server_was_not_the_attempts(hub: FakeHub) -> None:
     hub.create_user("ada")
     await hub.start_server("ada", "", OPTIONS)
     await hub.until(lambda: hub.count("server_ready"))
@@ -224,7 +223,7 @@ async def test_a_token_is_revoked_though_the_server_was_another_ones(hub: FakeHu
     assert [token.note for token in hub.tokens.of("ada") if token.note == OWN.token_note] == []
 
 
-async def test_a_server_whose_options_the_hub_does_not_show_is_not_taken_for_the_launchs(hub: FakeHub) -> None:
+async def test_a_server_with_hidden_options_is_not_taken_for_the_launchs(hub: FakeHub) -> None:
     hub.create_user("ada")
     await hub.start_server("ada", "", OPTIONS)
     hub.users["ada"].servers[""].user_options = None
@@ -238,7 +237,7 @@ async def test_a_server_whose_options_the_hub_does_not_show_is_not_taken_for_the
 
 
 @pytest.mark.parametrize("attempt", [NAMED, replace(TEMPORARY, server_name="work")], ids=["own", "temporary"])
-async def test_where_the_hub_has_no_named_servers_the_failure_says_so_and_is_cleaned_up(
+async def test_a_hub_without_named_servers_is_reported_and_the_attempt_cleaned_up(
     hub: FakeHub, attempt: Attempt
 ) -> None:
     hub.create_user("ada")
@@ -251,9 +250,7 @@ async def test_where_the_hub_has_no_named_servers_the_failure_says_so_and_is_cle
     assert set(hub.users) == {"ada"}
 
 
-async def test_the_hubs_word_that_named_servers_are_off_means_that_there_is_none(
-    hub: FakeHub, client: HubClient
-) -> None:
+async def test_stopping_a_named_server_succeeds_if_the_hub_has_none(hub: FakeHub, client: HubClient) -> None:
     hub.create_user("ada")
     hub.allow_named_servers = False
 
@@ -263,7 +260,7 @@ async def test_the_hubs_word_that_named_servers_are_off_means_that_there_is_none
 # --- the library ------------------------------------------------------------------------------------------------------
 
 
-async def test_the_library_leaves_a_user_alone_whom_its_role_may_not_create(hub: FakeHub) -> None:
+async def test_the_library_does_not_touch_a_user_that_its_role_may_not_create(hub: FakeHub) -> None:
     hub.create_user("ada")
     await hub.start_server("ada", "", {"image": "her/own"})
     hub.scopes = ["servers"]
@@ -275,7 +272,7 @@ async def test_the_library_leaves_a_user_alone_whom_its_role_may_not_create(hub:
     assert hub.active_servers == {("ada", "")}
 
 
-async def test_the_library_leaves_a_user_alone_who_exists(hub: FakeHub) -> None:
+async def test_the_library_does_not_touch_an_existing_user(hub: FakeHub) -> None:
     hub.create_user("ada")
     await hub.start_server("ada", "", OPTIONS)
     async with Launcher.connect(hub_url=hub.url, hub_api_token=hub.api_token, retry_delay=0) as launcher:
@@ -286,8 +283,8 @@ async def test_the_library_leaves_a_user_alone_who_exists(hub: FakeHub) -> None:
     assert hub.active_servers == {("ada", "")}
 
 
-async def test_the_library_tells_at_once_of_a_hub_that_cannot_be_reached() -> None:
-    """A clean-up would wait for the Hub to come back."""
+async def test_the_library_fails_at_once_if_the_hub_cannot_be_reached() -> None:
+    """Cleaning up would wait for the Hub to come back."""
     async with (
         asyncio.timeout(10),
         Launcher.connect(hub_url="http://127.0.0.1:9/", hub_api_token="t" * 32, retry_delay=0) as launcher,
@@ -299,13 +296,7 @@ async def test_the_library_tells_at_once_of_a_hub_that_cannot_be_reached() -> No
 # --- the service ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncGenerator[SqlLaunchStore]:
-    async with SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(30):
-        yield store
-
-
-async def test_a_launch_that_is_cancelled_before_it_asked_for_anything_leaves_the_users_server_alone(
+async def test_a_launch_cancelled_in_the_queue_does_not_touch_the_users_server(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     hub.create_user("ada")
@@ -313,8 +304,7 @@ async def test_a_launch_that_is_cancelled_before_it_asked_for_anything_leaves_th
         launch = await core.service.start(REQUEST, ADA)
         await hub.start_server("ada", "", OPTIONS)
         asked = len(hub.requests)
-        while not await core.service.cancel(launch.id):
-            pass
+        await core.cancel(launch)
 
         assert (await core.service.get(launch.id)).status is Status.CANCELLED
         assert (await core.service.get(launch.id)).cleaned_at is not None
@@ -322,7 +312,7 @@ async def test_a_launch_that_is_cancelled_before_it_asked_for_anything_leaves_th
 
 
 @pytest.mark.parametrize("by", ["a role without the scope", "a hook", "another web server"])
-async def test_a_launch_whose_start_is_refused_leaves_the_users_server_alone(
+async def test_a_launch_with_a_refused_start_does_not_touch_the_users_server(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore, by: str
 ) -> None:
     hub.create_user("ada")
@@ -331,8 +321,7 @@ async def test_a_launch_whose_start_is_refused_leaves_the_users_server_alone(
     await hub.start_server("ada", "", OPTIONS)
     hub.fail_on("start_server", times=math.inf, **REFUSALS[by])
     async with launching(hub, client, store) as core:
-        while (current := await core.service.get(launch.id)).is_in_progress:
-            pass
+        current = await core.ended(launch)
         await core.idle()
 
         assert current.status is Status.FAILED
