@@ -205,7 +205,7 @@ async def test_a_server_with_other_options_on_the_account_belongs_to_its_user(
         assert hub.active_servers == {("ada", "")}
 
 
-async def test_doubt_makes_no_clean_up_due_on_an_existing_account(
+async def test_a_late_clean_up_is_not_due_on_an_existing_account(
     hub: FakeHub, client: HubClient, store: FaultyStore
 ) -> None:
     hub.create_user("ada")

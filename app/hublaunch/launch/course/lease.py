@@ -172,7 +172,7 @@ class Leases:
             with working_on(run.launch.attempt):
                 log.warning("launch %s is dropped: another process has adopted it", run.launch.id)
         await self._drop(lost)
-        await asyncio.gather(*(self._doubt(run.launch.id) for run in lost))
+        await asyncio.gather(*(self._clean_up_again(run.launch.id) for run in lost))
 
     async def _carry_on(self, held: Sequence[Held]) -> None:
         """Have a task for each launch of this process, and tell it of its admission or cancellation."""
@@ -213,7 +213,7 @@ class Leases:
             await self._cancellable(run, work)
         except LeaseLost as lost:
             log.warning("launch %s is dropped: %s", run.launch.id, lost)
-            await self._doubt(run.launch.id)
+            await self._clean_up_again(run.launch.id)
         except Displaced:
             log.info("launch %s made room for a launch of another caller", run.launch.id)
         except LaunchError as error:
@@ -241,7 +241,7 @@ class Leases:
         if run.cancel_requested:
             await self._runner.cancel(run.launch)
 
-    async def _doubt(self, launch_id: str) -> None:
+    async def _clean_up_again(self, launch_id: str) -> None:
         """Have the next owner of a lost launch clean up what this process may have created since."""
         try:
             await self._ownership.clean_up_again(launch_id)
