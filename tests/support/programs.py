@@ -51,7 +51,7 @@ async def process(*arguments: str, told: str = "", **environment: str) -> AsyncG
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         *(arguments if arguments[0] == "-c" else ("-m", *arguments)),
-        env=os.environ | environment,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])} | environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=2**20,

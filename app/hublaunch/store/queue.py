@@ -15,7 +15,7 @@ from hublaunch.launch.rules.queue_order import FairQueue, Turns, Waiting, Weight
 from hublaunch.store import outcomes
 from hublaunch.store.append import UPDATE_LAUNCH, Append, append
 from hublaunch.store.pg import WORK, notify, now
-from hublaunch.store.tables import IS_READY, Instant, admission, launches, line_turns
+from hublaunch.store.tables import IS_READY, Instant, admission, launches, queue_turns
 from hublaunch.store.transactions import Transactions
 
 _LOCK = "admission"
@@ -31,7 +31,7 @@ _WAITING_AND_TURNS = union_all(
         launches.c.image,
         cast(null(), Float),
     ).where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None)),
-    select(line_turns.c.name, _NOTHING, _NOTHING, _NOTHING, _NOTHING, line_turns.c.turn),
+    select(queue_turns.c.name, _NOTHING, _NOTHING, _NOTHING, _NOTHING, queue_turns.c.turn),
 ).order_by("id")
 """One statement reads both, so that they match: an admission changes both."""
 _AT_HUB = (
@@ -195,8 +195,8 @@ def _waiting_and_turns(connection: Connection) -> tuple[Sequence[Waiting], Turns
 
 
 def _keep_turns(connection: Connection, turns: Turns) -> None:
-    connection.execute(delete(line_turns))
-    connection.execute(insert(line_turns), [{"name": name, "turn": turn} for name, turn in turns.items()])
+    connection.execute(delete(queue_turns))
+    connection.execute(insert(queue_turns), [{"name": name, "turn": turn} for name, turn in turns.items()])
 
 
 def _requeue(

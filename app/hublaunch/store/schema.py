@@ -5,7 +5,7 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table, updat
 from hublaunch.store.errors import SchemaUnknown
 from hublaunch.store.pg import lock, unlimit
 
-HEAD = "0009"
+HEAD = "0010"
 """The version that this release reads and writes; the newest in `migrations/versions`."""
 
 _VERSION = table("alembic_version", column("version_num"))

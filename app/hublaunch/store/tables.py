@@ -142,8 +142,8 @@ images = Table(
     Column("sound_since", Instant, nullable=False),  # no failure of before is held against it
 )
 
-line_turns = Table(
-    "line_turns",
+queue_turns = Table(
+    "queue_turns",
     metadata,
     Column("name", Text, primary_key=True),
     Column("turn", Float, nullable=False),
