@@ -10,13 +10,14 @@ import pytest
 from hublaunch.hub.check import HubCheck, needed_scopes
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
+from hublaunch.launch.pace import Backoff
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 
 NEEDED = needed_scopes(temporary_users=True, mints_tokens=True)
 
 
-check_of = partial(HubCheck, needed=NEEDED, pauses_s=(0.01, 0.02))
+check_of = partial(HubCheck, needed=NEEDED, backoff=Backoff(0.01, 0.02))
 
 
 @pytest.fixture

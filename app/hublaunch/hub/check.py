@@ -8,6 +8,7 @@ from typing import Any
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.wire import HubInfo
 from hublaunch.launch.errors import HubError, HubRefused
+from hublaunch.launch.pace import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +71,7 @@ class HubCheck:
     """Asks the Hub regularly for its version and this service's scopes, and logs what it learns.
 
     For each start of the Hub, `seen` is called with its mark and with the seconds since the previous mark was last
-    seen (0 for the first). `every_s` is the time between checks. `pauses_s` are the first and the longest pause between
-    requests to a Hub that does not answer.
+    seen (0 for the first). `every_s` is the time between checks, `backoff` the pauses while the Hub does not answer.
     """
 
     def __init__(
@@ -81,13 +81,13 @@ class HubCheck:
         needed: Collection[str],
         seen: Callable[[str, float], Awaitable[None]] = _ignore,
         every_s: float = 10,
-        pauses_s: tuple[float, float] = (1, 30),
+        backoff: Backoff = Backoff(1, 30),
     ) -> None:
         self._hub = hub
         self._needed = needed
         self._seen = seen
         self._every_s = every_s
-        self._pauses_s = pauses_s
+        self._backoff = backoff
         self._version: str | None = None
         self._answered_in_s: float | None = None
         self._missing: list[str] = []
@@ -122,18 +122,16 @@ class HubCheck:
 
     async def until_answered(self) -> None:
         """Ask until the Hub has answered once, and take note of the answer."""
-        pause, most = self._pauses_s
-        while True:
+        for pause_s in self._backoff.pauses():
             try:
                 info = await self._hub.info()
             except HubError as error:
                 self._complain(error)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, most)
+                await asyncio.sleep(pause_s)
             else:
-                break
-        self._learn(info)
-        await self._note(info.start_mark)
+                self._learn(info)
+                await self._note(info.start_mark)
+                return
 
     def _learn(self, info: HubInfo) -> None:
         answers_again, self._fault = self._fault is not None, None
