@@ -1,4 +1,4 @@
-"""The clients that people have for BinderHub, from npm, on a `hublaunch serve` of its own."""
+"""BinderHub's clients from npm, with a `hublaunch serve` process."""
 
 import asyncio
 import json
@@ -85,16 +85,14 @@ async def test_binderhub_client_reaches_ready(relay: Relay, hub: FakeHub) -> Non
     assert len(hub.users) == 1
 
 
-async def test_binderhub_client_writes_gitlabs_namespaces_with_an_encoded_slash(relay: Relay, hub: FakeHub) -> None:
+async def test_binderhub_client_encodes_the_slash_of_gitlab_namespaces(relay: Relay, hub: FakeHub) -> None:
     async with binderhub_client(relay, "gl/group%2Fsub%2Frepo/main") as events:
         told = [event async for event in events]
 
     assert (told[-1]["phase"], told[-1]["image"]) == ("ready", "quay.io/binder/group/sub/repo:main")
 
 
-async def test_binderhub_client_finds_the_same_launch_when_it_fetches_again_after_a_cut(
-    relay: Relay, hub: FakeHub
-) -> None:
+async def test_binderhub_client_finds_the_same_launch_after_a_cut(relay: Relay, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
 
     async with binderhub_client(relay, buildToken=TOKEN) as events:
@@ -111,7 +109,7 @@ async def test_binderhub_client_finds_the_same_launch_when_it_fetches_again_afte
     assert len(hub.users) == 1
 
 
-async def test_a_hub_user_of_binderhub_client_finds_their_launch_without_a_token(hub: FakeHub, tmp_path: Path) -> None:
+async def test_binderhub_client_finds_a_hub_users_launch_without_a_build_token(hub: FakeHub, tmp_path: Path) -> None:
     hub.create_user("ada")
     api_token = hub.tokens.add("ada", ["access:services!service=hublaunch"], "", None).token
     hub.spawn_plan("ada", SpawnPlan(messages=["Pulling"], never=True))
@@ -147,7 +145,7 @@ async def test_binderhub_client_shows_why_nothing_was_launched(hub: FakeHub, tmp
     assert "Choose an allowed image" in told[0]["message"]
 
 
-async def test_binderhub_client_is_told_the_image_alone_where_it_asks_for_no_launch(relay: Relay, hub: FakeHub) -> None:
+async def test_binderhub_client_can_ask_for_the_image_without_a_launch(relay: Relay, hub: FakeHub) -> None:
     async with binderhub_client(relay, buildOnly=True) as events:
         told = [event async for event in events]
 
@@ -155,7 +153,7 @@ async def test_binderhub_client_is_told_the_image_alone_where_it_asks_for_no_lau
     assert hub.count("user_created") == 0
 
 
-async def test_thebes_way_of_reading_reaches_ready(relay: Relay, hub: FakeHub) -> None:
+async def test_thebe_reaches_ready(relay: Relay, hub: FakeHub) -> None:
     async with event_source(relay) as events:
         told = [event async for event in events]
 
@@ -165,7 +163,7 @@ async def test_thebes_way_of_reading_reaches_ready(relay: Relay, hub: FakeHub) -
     assert len(hub.users) == 1
 
 
-async def test_an_event_source_that_is_cut_goes_on_where_it_was(relay: Relay, hub: FakeHub) -> None:
+async def test_an_event_source_that_is_cut_resumes_where_it_was(relay: Relay, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
 
     async with event_source(relay, "stubborn") as events:
@@ -180,7 +178,7 @@ async def test_an_event_source_that_is_cut_goes_on_where_it_was(relay: Relay, hu
     assert (len(hub.users), relay.connections) == (1, 2)
 
 
-async def test_an_event_source_goes_on_after_the_service_was_killed(hub: FakeHub, tmp_path: Path) -> None:
+async def test_an_event_source_resumes_after_the_service_was_killed(hub: FakeHub, tmp_path: Path) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
     database = f"sqlite:///{tmp_path}/hublaunch.sqlite"
     mapped = {"LAUNCHER_BINDER_IMAGES": json.dumps({"gh/*/*/*": IMAGE})}
@@ -202,16 +200,14 @@ async def test_an_event_source_goes_on_after_the_service_was_killed(hub: FakeHub
 
 
 @pytest.mark.parametrize("plan", [SpawnPlan(), SpawnPlan(fails="no such image")], ids=["ready", "failed"])
-async def test_an_event_source_that_nobody_closes_starts_no_second_launch(
-    relay: Relay, hub: FakeHub, plan: SpawnPlan
-) -> None:
-    """The fault of BinderHub's that is open since 2017 (jupyterhub/binderhub#317)."""
+async def test_an_event_source_left_open_starts_no_second_launch(relay: Relay, hub: FakeHub, plan: SpawnPlan) -> None:
+    """BinderHub has this bug since 2017 (jupyterhub/binderhub#317)."""
     hub.spawn_plan(None, plan)
 
     async with event_source(relay, "stubborn") as events:
         async for event in events:
             if event.get("phase") in ("ready", "failed"):
                 relay.cut()
-        # it has given up by itself: the stream was answered 204
+        # it stopped by itself, because the stream was answered with 204
 
     assert (hub.count("spawn_started"), relay.connections) == (1, 2)

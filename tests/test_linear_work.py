@@ -1,4 +1,4 @@
-"""No pattern takes quadratic time on text of others: one such text would keep the event loop from everybody."""
+"""No pattern takes quadratic time on foreign text, because a single match would block the event loop for everybody."""
 
 import importlib
 import pkgutil
@@ -17,7 +17,7 @@ from hublaunch.launch.rules.repo_url import check_repo_url
 
 LENGTH = 10_000
 SECONDS = 0.25
-"""Of CPU. Linear work takes some milliseconds, quadratic work seconds."""
+"""CPU time. Linear work takes a few milliseconds, quadratic work seconds."""
 BEGINNINGS = ("", "https://", "?", "a@", "Error: failed to create ", '500 Server Error ("', "HTTP 500: error (")
 PIECES = (
     *("/", "//", "a", ".", ":", "://", "@", "%25", "?", "; ", ".git", "/.git", "a.", "a-", "x/x?", "ä", "{", '"', "9 "),
@@ -25,13 +25,13 @@ PIECES = (
 )
 TEXTS = [beginning + piece * (LENGTH // len(piece)) + "!" for beginning in BEGINNINGS for piece in PIECES]
 BOUNDED = {f"hublaunch.launch.rules.{name}" for name in ("image._IMAGE", "repo_url._AUTHORITY", "repo_url._SCP_LIKE")}
-"""Patterns that take no text above a small bound, and only as a whole."""
+"""Patterns that are matched only against a whole text of limited length."""
 AT_THE_BEGINNING = ("_SIGNS", "_PASSED", "_KUBERNETES_ANSWER", "_KUBERNETES_EVENT", "_NAMED", "_PAIR")
-"""Patterns that are tried at one place of a text alone."""
+"""Patterns that are matched only at the start of a text."""
 
 
 def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
-    """The patterns of the modules that read text of callers, of the Hub and of spawners."""
+    """Yield the patterns of the modules that read text from callers, the Hub and spawners."""
     for package in ("hublaunch.launch", "hublaunch.binderhub", "hublaunch.api", "hublaunch.hub"):
         for found in pkgutil.walk_packages([f"{hublaunch.__path__[0]}/{package.partition('.')[2]}"], f"{package}."):
             module = importlib.import_module(found.name)
@@ -58,7 +58,7 @@ def test_a_pattern_takes_linear_time(number: int) -> None:
         assert time.process_time() - began_at < SECONDS, text[:60]
 
 
-def test_text_of_others_is_cleaned_decoded_and_named_in_linear_time() -> None:
+def test_foreign_text_is_cleaned_decoded_and_named_in_linear_time() -> None:
     texts = [*TEXTS, "https://h/%" + "25" * LENGTH, "https://h/" + ("%25" * 20 + "a" * 5) * 300]
 
     for text in texts:
@@ -70,7 +70,7 @@ def test_text_of_others_is_cleaned_decoded_and_named_in_linear_time() -> None:
         assert time.process_time() - began_at < SECONDS, text[:60]
 
 
-def test_a_repository_that_is_encoded_more_often_than_anybody_decodes_is_refused() -> None:
+def test_a_repository_encoded_too_many_times_is_refused() -> None:
     check_repo_url("https://h/" + "%" + "25" * 9 + "41")
 
     with pytest.raises(ValueError, match="must have no"):

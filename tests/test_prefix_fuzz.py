@@ -1,4 +1,4 @@
-"""Whatever is given as a name, an image or a URL, no request to the Hub leaves the place of the user it is for."""
+"""Random names, images and URLs never cause a request to the Hub for another user or server."""
 
 import asyncio
 import re
@@ -45,7 +45,7 @@ _REACH = re.compile(r"/user/([^/?]+)(?:/([^/?]+))?/api")
 
 
 def strays(hub: FakeHub, username: str | None, server_name: str | None) -> list[str]:
-    """The raw paths that name another user or server than these, or that are of no form that a launch uses."""
+    """Return the raw paths that name another user or server, or that no launch uses."""
     found = []
     for request in (request for request in hub.requests if request.operation != "show_page"):
         match = _OWN.fullmatch(request.raw_path) or _REACH.fullmatch(request.raw_path)
@@ -64,9 +64,7 @@ def strays(hub: FakeHub, username: str | None, server_name: str | None) -> list[
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(username=NAMES, server_name=st.one_of(st.just(""), NAMES))
-def test_the_library_asks_for_the_user_and_server_that_were_named_and_nothing_else(
-    username: str, server_name: str
-) -> None:
+def test_the_library_requests_only_the_named_user_and_server(username: str, server_name: str) -> None:
     async def launch() -> list[str]:
         async with FakeHub() as hub:
             hub.slow_spawn_timeout = 0
@@ -85,7 +83,7 @@ def test_the_library_asks_for_the_user_and_server_that_were_named_and_nothing_el
 
 @settings(max_examples=15, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(requests=st.lists(REQUESTS, min_size=12, max_size=12))
-def test_over_http_no_request_leaves_the_place_of_the_user_who_was_named(requests: list[dict[str, str]]) -> None:
+def test_over_http_no_request_affects_another_user(requests: list[dict[str, str]]) -> None:
     async def launch() -> list[str]:
         found: list[str] = []
         async with FakeHub() as hub:

@@ -18,14 +18,14 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("given", ["a", "8e03978e-40d5-43dd-bc93-6894a57f9324", "1-67891233-abcdef012345678912345678="])
-async def test_a_sane_request_id_is_taken_and_answered(service: Service, given: str) -> None:
+async def test_a_valid_request_id_is_kept(service: Service, given: str) -> None:
     answer = await service.http.get("/healthz", headers={"X-Request-ID": given})
 
     assert answer.headers["X-Request-ID"] == given
 
 
 @pytest.mark.parametrize("given", [None, "", "a b", "x" * 129, "a;b", "é", '"', "-a"])
-async def test_another_request_id_is_replaced(service: Service, given: str | None) -> None:
+async def test_an_invalid_request_id_is_replaced(service: Service, given: str | None) -> None:
     headers = [] if given is None else [(b"X-Request-ID", given.encode())]
 
     answer = await service.http.get("/healthz", headers=headers)
@@ -33,7 +33,7 @@ async def test_another_request_id_is_replaced(service: Service, given: str | Non
     assert len(answer.headers["X-Request-ID"]) == 32
 
 
-async def test_every_answer_has_an_id_also_an_unexpected_error(service: Service, settings: Settings) -> None:
+async def test_every_answer_has_an_id_even_an_unexpected_error(service: Service, settings: Settings) -> None:
     with sqlite3.connect(settings.database_url.removeprefix("sqlite:///")) as database:
         database.execute("ALTER TABLE launches RENAME TO moved")
     database.close()
@@ -47,7 +47,7 @@ async def test_every_answer_has_an_id_also_an_unexpected_error(service: Service,
     assert stream.headers["X-Request-ID"]
 
 
-async def test_a_request_has_one_line_without_its_query(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_request_is_logged_once_without_its_query(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "hublaunch.access")
     accepted = await service.launch()
     await service.events(accepted["events_url"])
@@ -64,7 +64,7 @@ async def test_a_request_has_one_line_without_its_query(service: Service, caplog
     assert accepted["secret"] not in caplog.text
 
 
-async def test_a_request_that_ends_in_an_error_has_its_line_too(
+async def test_a_request_that_fails_unexpectedly_is_logged(
     service: Service, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hublaunch.access")
@@ -77,9 +77,7 @@ async def test_a_request_that_ends_in_an_error_has_its_line_too(
     assert f'"GET /launch/{"0" * 26}" 500 internal_error in ' in lines(caplog)[0]
 
 
-async def test_every_line_on_a_launch_has_its_id_its_attempt_and_the_request_that_it_came_with(
-    hub: FakeHub, tmp_path: Path
-) -> None:
+async def test_every_line_about_a_launch_has_its_id_attempt_and_request_id(hub: FakeHub, tmp_path: Path) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="boom"))
     async with replica(hub, f"sqlite:///{tmp_path}/l.sqlite", LAUNCHER_LOG_FORMAT="json") as one:
         accepted = await launch(one, BODY, **{"X-Request-ID": "from-a-proxy"})

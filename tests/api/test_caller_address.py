@@ -1,4 +1,4 @@
-"""The address that a request comes from: nobody can choose their own."""
+"""The address that a request comes from, which callers cannot forge."""
 
 import logging
 from ipaddress import ip_network
@@ -16,7 +16,7 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("192.0.2.7/32"), ip_network("fd0
 
 
 def ignore(_: str) -> None:
-    """For tests of the address alone."""
+    """Return an address finder that reports no proxies."""
 
 
 def asked_from(address: str | None, *forwarded: str, rfc7239: tuple[str, ...] = ()) -> Request:
@@ -47,7 +47,7 @@ def asked_from(address: str | None, *forwarded: str, rfc7239: tuple[str, ...] = 
         (None, ["198.51.100.1"], ""),
     ],
 )
-def test_x_forwarded_for_is_believed_as_far_as_proxies_are_trusted(
+def test_x_forwarded_for_is_read_as_far_as_proxies_are_trusted(
     address: str | None, forwarded: list[str], caller: str
 ) -> None:
     assert ClientAddress(PROXIES, unnamed=ignore)(asked_from(address, *forwarded)) == caller
@@ -60,16 +60,16 @@ def test_x_forwarded_for_is_believed_as_far_as_proxies_are_trusted(
         *("[2001:db8::5]443", "198.51.100.1:123456", '"', "[]:1"),
     ],
 )
-def test_what_is_no_address_is_never_a_caller(garbage: str) -> None:
+def test_text_that_is_not_an_address_is_never_a_caller(garbage: str) -> None:
     assert ClientAddress(PROXIES, unnamed=ignore)(asked_from("10.1.2.3", garbage)) == "10.1.2.3"
 
 
-def test_without_trusted_proxies_the_header_says_nothing() -> None:
+def test_without_trusted_proxies_the_header_is_ignored() -> None:
     assert ClientAddress([], unnamed=ignore)(asked_from("127.0.0.1", "198.51.100.1")) == "127.0.0.1"
 
 
 @pytest.mark.parametrize("address", ["192.168.0.1", "100.64.0.7", "127.0.0.1", "fe80::1"])
-def test_a_proxy_that_nobody_trusts_is_told_of(address: str) -> None:
+def test_an_untrusted_private_proxy_is_reported(address: str) -> None:
     told: list[str] = []
 
     ClientAddress([], unnamed=told.append)(asked_from(address, "198.51.100.1"))
@@ -94,7 +94,7 @@ def test_an_unnamed_proxy_is_logged_once_and_reported_while_it_sends(caplog: pyt
     assert "LAUNCHER_TRUSTED_PROXIES" in warning
 
 
-async def test_an_unnamed_proxy_is_told_of_in_readyz(settings: Settings) -> None:
+async def test_readyz_reports_an_unnamed_proxy(settings: Settings) -> None:
     async with serve(settings) as service:
         before = (await service.http.get("/readyz")).json()["unnamed_proxy"]
         await service.http.post("/launch", json=BODY, headers={"X-Forwarded-For": "198.51.100.1"})
@@ -106,7 +106,7 @@ async def test_an_unnamed_proxy_is_told_of_in_readyz(settings: Settings) -> None
 @pytest.mark.parametrize(
     ("address", "forwarded"), [("10.1.2.3", ["198.51.100.1"]), ("9.9.9.9", ["198.51.100.1"]), ("192.168.0.1", [])]
 )
-def test_nothing_is_told_of_that_is_no_proxy_or_is_trusted(address: str, forwarded: list[str]) -> None:
+def test_other_addresses_and_trusted_proxies_are_not_reported(address: str, forwarded: list[str]) -> None:
     told: list[str] = []
 
     ClientAddress(PROXIES, unnamed=told.append)(asked_from(address, *forwarded))
@@ -125,7 +125,7 @@ def test_nothing_is_told_of_that_is_no_proxy_or_is_trusted(address: str, forward
         ("6.6.6.6:1, 198.51.100.1:2, 192.0.2.7:3", "198.51.100.1"),
     ],
 )
-def test_a_hop_may_have_a_port_as_gateways_write_it(hop: str, caller: str) -> None:
+def test_a_hop_may_have_a_port(hop: str, caller: str) -> None:
     assert ClientAddress(PROXIES, unnamed=ignore)(asked_from("10.1.2.3", hop)) == caller
 
 
@@ -150,7 +150,7 @@ def test_a_hop_may_have_a_port_as_gateways_write_it(hop: str, caller: str) -> No
         (['for="' + "\\" * 5001], "10.1.2.3"),
     ],
 )
-def test_forwarded_is_read_as_rfc_7239_has_it(lines: list[str], caller: str) -> None:
+def test_forwarded_is_parsed_as_in_rfc_7239(lines: list[str], caller: str) -> None:
     assert ClientAddress(PROXIES, unnamed=ignore)(asked_from("10.1.2.3", rfc7239=tuple(lines))) == caller
 
 
@@ -158,7 +158,7 @@ def test_forwarded_is_read_as_rfc_7239_has_it(lines: list[str], caller: str) -> 
     ("one", "other", "caller"),
     [("198.51.100.1", "198.51.100.1:5", "198.51.100.1"), ("198.51.100.1", "6.6.6.6", "10.1.2.3")],
 )
-def test_two_headers_are_believed_only_where_they_agree(
+def test_two_headers_are_believed_only_if_they_agree(
     one: str, other: str, caller: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = asked_from("10.1.2.3", one, rfc7239=(f'for="{other}"',))
@@ -167,7 +167,7 @@ def test_two_headers_are_believed_only_where_they_agree(
     assert ("differ" in caplog.text) == (caller == "10.1.2.3")
 
 
-def test_a_proxy_that_names_no_address_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_proxy_without_addresses_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     address = ClientAddress(PROXIES, unnamed=ignore)
 
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""How many requests are answered at once, and how many of them are event streams of one address."""
+"""The limits on requests at once and on the event streams of one address."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -14,12 +14,12 @@ from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import BODY, Service, serve
 
 STREAMS, REQUESTS = 4, 8
-"""Of one address and in all, where there are 16 connections."""
+"""Streams of one address and requests in all, with 16 connections."""
 
 
 @pytest.fixture
 async def small(settings: Settings, hub: FakeHub) -> AsyncGenerator[Service]:
-    """A service with little room, behind a proxy. No launch of it ends."""
+    """A service with few connections behind a proxy. Its launches never end."""
     hub.spawn_plan(None, SpawnPlan(never=True))
     given = {"max_connections": 16, "trusted_proxies": (ip_network("127.0.0.1"),)}
     async with serve(settings.model_copy(update=given)) as service:
@@ -27,12 +27,12 @@ async def small(settings: Settings, hub: FakeHub) -> AsyncGenerator[Service]:
 
 
 async def streams(stack: AsyncExitStack, service: Service, url: str, *addresses: str) -> list[httpx.Response]:
-    """An open stream for each address."""
+    """Open a stream for each address."""
     asked = [service.http.stream("GET", url, headers={"X-Forwarded-For": address}) for address in addresses]
     return [await stack.enter_async_context(stream) for stream in asked]
 
 
-async def test_one_address_reads_so_many_streams_and_others_and_all_else_go_on(
+async def test_the_limit_on_streams_affects_only_streams_of_one_address(
     small: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     accepted = await small.launch()
@@ -54,12 +54,12 @@ async def test_one_address_reads_so_many_streams_and_others_and_all_else_go_on(
     assert len([message for message in caplog.messages if "LAUNCHER_MAX_STREAMS_ADDRESS" in message]) == 1
 
 
-async def test_an_ended_stream_makes_room_for_the_next(small: Service) -> None:
+async def test_an_ended_stream_frees_its_place(small: Service) -> None:
     url = (await small.launch())["events_url"]
     async with AsyncExitStack() as stack:
         await streams(stack, small, url, *["192.0.2.1"] * STREAMS)
     async with asyncio.timeout(10):
-        while (await _status_of_stream(small, url)) != 200:  # the service hears of the end a moment later
+        while (await _status_of_stream(small, url)) != 200:  # the service notices the end a moment later
             pass
 
 
@@ -68,7 +68,7 @@ async def _status_of_stream(service: Service, url: str) -> int:
         return stream.status_code
 
 
-async def test_an_ipv6_caller_with_a_64_is_one_address(small: Service) -> None:
+async def test_an_ipv6_64_counts_as_one_address(small: Service) -> None:
     url = (await small.launch())["events_url"]
     async with AsyncExitStack() as stack:
         addresses = [f"2001:db8::{number}" for number in range(STREAMS + 1)]
@@ -78,7 +78,7 @@ async def test_an_ipv6_caller_with_a_64_is_one_address(small: Service) -> None:
     assert last.status_code == 429
 
 
-async def test_when_all_room_is_taken_only_health_checks_are_answered(small: Service) -> None:
+async def test_at_the_limit_of_requests_only_health_checks_are_answered(small: Service) -> None:
     url = (await small.launch())["events_url"]
     async with AsyncExitStack() as stack:
         held = await streams(stack, small, url, *["192.0.2.1"] * STREAMS, *["192.0.2.2"] * (REQUESTS - STREAMS))
@@ -93,7 +93,7 @@ async def test_when_all_room_is_taken_only_health_checks_are_answered(small: Ser
 
 
 async def half_sent(stack: AsyncExitStack, service: Service) -> asyncio.StreamReader:
-    """What a client reads that has sent most of a large body."""
+    """Send most of a large body and return the reader of the answer."""
     url = service.http.base_url
     reader, writer = await asyncio.open_connection(url.host, url.port)
     stack.callback(writer.close)
@@ -105,7 +105,7 @@ async def half_sent(stack: AsyncExitStack, service: Service) -> asyncio.StreamRe
     return reader
 
 
-async def test_unfinished_bodies_of_one_address_are_bounded_and_keep_no_whole_body_out(service: Service) -> None:
+async def test_unfinished_bodies_of_one_address_are_limited_and_whole_bodies_still_accepted(service: Service) -> None:
     async with AsyncExitStack() as stack:
         readers = [await half_sent(stack, service) for _ in range(UNFINISHED_MAX_BYTES_ADDRESS // 63_999 + 2)]
         answers = [asyncio.create_task(reader.readline()) for reader in readers]

@@ -1,4 +1,4 @@
-"""Wrong credentials: how many are tried, and who is shut out by them."""
+"""Wrong credentials: how many are tried, and that they lock nobody out."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -29,7 +29,7 @@ def clock() -> Clock:
 
 
 def throttle_that_wait(clock: Clock, wait_s: float) -> CredentialThrottle:
-    """Three wrong credentials a year, so that time makes no room."""
+    """Return a throttle that allows three wrong credentials a year, so that none are forgiven during a test."""
     rates = Rates(caller=None, address=None, credentials=Rate(MOST, 365 * 86400), own={})
     limiter = RateLimiter(MemoryRateCounts(clock), rates)
     return CredentialThrottle(limiter, address=lambda _: "192.0.2.1", now=clock, wait_s=wait_s)
@@ -41,7 +41,7 @@ def throttle(clock: Clock) -> CredentialThrottle:
 
 
 async def tried(throttle: CredentialThrottle, credential: str, outcome: Exception | None = None) -> str:
-    """What becomes of a credential of which this is the outcome."""
+    """Return how an attempt with this outcome is answered."""
     try:
         async with throttle.attempt(Request({"type": "http"}), credential):
             if outcome is not None:
@@ -65,7 +65,7 @@ async def test_after_too_many_wrong_credentials_only_right_ones_work(
     assert await tried(throttle, "wrong again", WRONG) == "rate_limited"
 
 
-async def test_then_a_few_are_tried_at_a_time_and_one_whose_turn_does_not_come_is_told_so(clock: Clock) -> None:
+async def test_a_throttled_attempt_is_refused_if_its_turn_does_not_come(clock: Clock) -> None:
     throttle = throttle_that_wait(clock, 0.05)
     for n in range(MOST):
         await tried(throttle, f"wrong {n}", WRONG)
@@ -97,7 +97,7 @@ async def test_then_a_few_are_tried_at_a_time_and_one_whose_turn_does_not_come_i
     assert throttle._turns == {}
 
 
-async def test_who_was_known_lately_waits_for_nobody(clock: Clock) -> None:
+async def test_recently_right_credentials_do_not_wait(clock: Clock) -> None:
     throttle = throttle_that_wait(clock, 0.0)
     await tried(throttle, "right")
     for n in range(MOST):
@@ -114,7 +114,7 @@ async def test_who_was_known_lately_waits_for_nobody(clock: Clock) -> None:
         await turn.__aexit__(None, None, None)
 
 
-async def test_one_that_was_revoked_counts_once_it_is_wrong(throttle: CredentialThrottle) -> None:
+async def test_revoked_credentials_count_once_they_are_wrong(throttle: CredentialThrottle) -> None:
     await tried(throttle, "revoked later")
     for n in range(MOST - 1):
         await tried(throttle, f"wrong {n}", WRONG)
@@ -124,7 +124,7 @@ async def test_one_that_was_revoked_counts_once_it_is_wrong(throttle: Credential
     assert answers == ["unauthenticated", "rate_limited"]
 
 
-async def test_the_same_wrong_one_counts_once_in_a_while(throttle: CredentialThrottle, clock: Clock) -> None:
+async def test_the_same_wrong_credentials_count_once_in_30_seconds(throttle: CredentialThrottle, clock: Clock) -> None:
     answers = [await tried(throttle, "wrong", WRONG) for _ in range(50)]
     assert answers == ["unauthenticated"] * 50
     assert await tried(throttle, "right") == "known"
@@ -138,14 +138,14 @@ async def test_the_same_wrong_one_counts_once_in_a_while(throttle: CredentialThr
 @pytest.mark.parametrize(
     "outcome", [None, AccessDenied("no scope"), HubUnavailable("identify the token", "it did not answer")], ids=type
 )
-async def test_only_wrong_ones_count(throttle: CredentialThrottle, outcome: Exception | None) -> None:
+async def test_only_wrong_credentials_count(throttle: CredentialThrottle, outcome: Exception | None) -> None:
     for n in range(50):
         await tried(throttle, f"token {n}", outcome)
 
     assert await tried(throttle, "another", WRONG) == "unauthenticated"
 
 
-async def test_many_wrong_ones_at_once_are_paid_for_afterwards(throttle: CredentialThrottle, clock: Clock) -> None:
+async def test_simultaneous_wrong_credentials_all_count_afterwards(throttle: CredentialThrottle, clock: Clock) -> None:
     all_are_in = asyncio.Barrier(50)
 
     async def guess(n: int) -> None:
@@ -159,7 +159,7 @@ async def test_many_wrong_ones_at_once_are_paid_for_afterwards(throttle: Credent
     assert await tried(throttle, "another", WRONG) == "rate_limited"
 
 
-async def test_what_is_remembered_is_bounded(throttle: CredentialThrottle) -> None:
+async def test_the_number_of_remembered_results_is_limited(throttle: CredentialThrottle) -> None:
     for n in range(REMEMBERED_MAX + 100):
         await tried(throttle, f"token {n}")
 
@@ -190,9 +190,7 @@ async def session(service: Service, credential: str, *, address: str = "198.51.1
 
 
 @pytest.mark.parametrize("prefix", ["", "hl_"], ids=["Hub token", "API key"])
-async def test_guessing_is_answered_429_and_the_hub_is_not_asked_of_keys(
-    service: Service, hub: FakeHub, prefix: str
-) -> None:
+async def test_guessing_gets_429_and_sends_no_keys_to_the_hub(service: Service, hub: FakeHub, prefix: str) -> None:
     answers = [await session(service, f"{prefix}guess-{n}") for n in range(MOST + 3)]
 
     assert [answer.status_code for answer in answers] == [401] * MOST + [429] * 3
@@ -206,7 +204,7 @@ async def test_guessing_is_answered_429_and_the_hub_is_not_asked_of_keys(
     assert "guess" not in refused.text
 
 
-async def test_guessing_shuts_out_nobody(service: Service, hub: FakeHub, tmp_path: Path) -> None:
+async def test_guessing_locks_nobody_out(service: Service, hub: FakeHub, tmp_path: Path) -> None:
     hub.create_user("ada")
     token = hub.tokens.add("ada", [SCOPE], "", None).token
     _, key = add_key(tmp_path / "keys.json", name="course")
@@ -223,7 +221,7 @@ async def test_guessing_shuts_out_nobody(service: Service, hub: FakeHub, tmp_pat
 
 
 @pytest.mark.parametrize("code", ["right", "wrong"])
-async def test_no_wrong_credentials_keep_a_login_out(service: Service, hub: FakeHub, code: str) -> None:
+async def test_wrong_credentials_do_not_prevent_a_login(service: Service, hub: FakeHub, code: str) -> None:
     hub.oauth_client_id = "service-hublaunch"
     hub.create_user("ada")
     for n in range(MOST + 1):

@@ -1,4 +1,4 @@
-"""What the Hub guard keeps from the Hub, as callers and operators see it."""
+"""The Hub guard, as callers and operators see it."""
 
 import asyncio
 from pathlib import Path
@@ -17,7 +17,7 @@ EXITED = "the server process ended with status 1 before it was ready"
 
 @pytest.fixture(autouse=True)
 def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an operator's shell."""
+    """The environment of an operator's shell."""
     monkeypatch.setenv("LAUNCHER_HUB_URL", settings.hub_url)
     monkeypatch.setenv("LAUNCHER_HUB_API_TOKEN", settings.hub_api_token.get_secret_value())
     monkeypatch.setenv("LAUNCHER_DATABASE_URL", settings.database_url)
@@ -28,16 +28,14 @@ async def guard(*arguments: str) -> Result:
 
 
 async def failed(service: Service, **body: str) -> dict[str, str]:
-    """The problem with which a launch ends."""
+    """Launch, and return the problem that the launch ends with."""
     accepted = await service.launch(**body)
     events = await service.events(accepted["events_url"])
     problem: dict[str, str] = events[-1]["problem"]
     return problem
 
 
-async def test_an_image_that_failed_twice_is_refused_with_the_cause_and_the_hub_is_not_asked(
-    service: Service, hub: FakeHub
-) -> None:
+async def test_an_image_that_failed_twice_is_refused_without_asking_the_hub(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails=EXITED))
     first = [await failed(service) for _ in range(2)]
     users = hub.count("user_created")
@@ -51,7 +49,7 @@ async def test_an_image_that_failed_twice_is_refused_with_the_cause_and_the_hub_
     assert hub.count("user_created") == users
 
 
-async def test_launches_of_it_that_wait_are_told_so_and_others_go_on(service: Service, hub: FakeHub) -> None:
+async def test_waiting_launches_of_a_failing_image_end_and_others_continue(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(seconds=1, fails=EXITED))
     accepted = await asyncio.gather(*[service.launch() for _ in range(10)])
 
@@ -64,7 +62,7 @@ async def test_launches_of_it_that_wait_are_told_so_and_others_go_on(service: Se
     assert (await service.events(other["events_url"]))[-1]["phase"] == "ready"
 
 
-async def test_an_operator_lets_an_image_through_at_once(service: Service, hub: FakeHub) -> None:
+async def test_an_operator_can_allow_a_failing_image_at_once(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails=EXITED))
     for _ in range(2):
         await failed(service)
@@ -79,7 +77,7 @@ async def test_an_operator_lets_an_image_through_at_once(service: Service, hub: 
     assert (await service.events(accepted["events_url"]))[-1]["phase"] == "ready"
 
 
-async def test_an_operator_lets_launches_go_on_after_too_many_failures(
+async def test_an_operator_can_resume_launches_after_too_many_failures(
     service: Service, hub: FakeHub, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="the volume is gone"))
@@ -115,9 +113,7 @@ async def test_launches_continue_after_a_restart_of_the_hub(service: Service, hu
         assert (await service.events(waiting["events_url"]))[-1]["phase"] == "ready"
 
 
-def test_where_there_are_no_records_the_command_says_where_to_run_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_database_the_command_says_where_to_run_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "elsewhere.sqlite"
     monkeypatch.setenv("LAUNCHER_DATABASE_URL", f"sqlite:///{elsewhere}")
 

@@ -1,4 +1,4 @@
-"""What keeps browsers from misusing an answer, and whose writes are refused."""
+"""Security headers, and writes from other origins."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -65,7 +65,7 @@ async def open_to_a_frontend(settings: Settings) -> AsyncGenerator[Service]:
         ({"Sec-Fetch-Site": "anything", "Origin": "null"}, 403),
     ],
 )
-async def test_a_write_from_a_page_elsewhere_needs_an_origin_that_is_allowed(
+async def test_a_write_from_another_origin_needs_an_allowed_origin(
     open_to_a_frontend: Service, hub: FakeHub, headers: dict[str, str], status: int
 ) -> None:
     host = open_to_a_frontend.http.base_url.netloc.decode()
@@ -79,7 +79,7 @@ async def test_a_write_from_a_page_elsewhere_needs_an_origin_that_is_allowed(
         assert hub.count("user_created") == 0
 
 
-async def test_cancelling_from_a_page_elsewhere_is_refused_too(service: Service) -> None:
+async def test_cancelling_from_another_origin_is_refused(service: Service) -> None:
     accepted = await service.launch()
     headers = {"X-Launch-Secret": accepted["secret"], "Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
 
@@ -90,7 +90,7 @@ async def test_cancelling_from_a_page_elsewhere_is_refused_too(service: Service)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/launch/none", "/launch/none/events", "/docs", "/nothing"])
-async def test_every_answer_says_what_browsers_may_do_with_it(service: Service, path: str) -> None:
+async def test_every_answer_has_the_security_headers(service: Service, path: str) -> None:
     answer = await service.http.get(path)
 
     policy = answer.headers["Content-Security-Policy"]
@@ -103,16 +103,14 @@ async def test_every_answer_says_what_browsers_may_do_with_it(service: Service, 
     assert "Strict-Transport-Security" not in answer.headers
 
 
-async def test_the_pages_that_may_frame_are_named_by_the_setting(settings: Settings) -> None:
+async def test_the_setting_lists_the_origins_that_may_frame_pages(settings: Settings) -> None:
     async with serve(settings.model_copy(update={"frame_ancestors": (FRONTEND,)})) as service:
         policy = (await service.http.get("/docs")).headers["Content-Security-Policy"]
 
     assert policy.endswith(f"frame-ancestors {FRONTEND}")
 
 
-async def test_an_unexpected_error_is_answered_with_the_same_headers(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unexpected_error_has_the_security_headers(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     async def break_down(*_: object) -> None:
         raise RuntimeError
 
@@ -127,7 +125,7 @@ async def test_an_unexpected_error_is_answered_with_the_same_headers(
 
 @pytest.mark.parametrize("launch_id", ["x", "01JDB9Z3N8Q4V7R2M5X6C1T0Y", "81JDB9Z3N8Q4V7R2M5X6C1T0YK", "%00" * 26])
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("GET", "/events"), ("DELETE", "")])
-async def test_what_is_no_ulid_is_no_launch_and_the_database_is_not_asked(
+async def test_an_id_that_is_not_a_ulid_is_not_found_without_the_database(
     service: Service, monkeypatch: pytest.MonkeyPatch, method: str, path: str, launch_id: str
 ) -> None:
     asked: list[str] = []
@@ -138,20 +136,20 @@ async def test_what_is_no_ulid_is_no_launch_and_the_database_is_not_asked(
     assert (answer.status_code, answer.json()["code"], asked) == (404, "launch_not_found", [])
 
 
-async def test_the_page_itself_may_be_named_as_one_that_frames(settings: Settings) -> None:
+async def test_self_allows_own_pages_to_frame(settings: Settings) -> None:
     async with serve(settings.model_copy(update={"frame_ancestors": ("self", FRONTEND)})) as service:
         policy = (await service.http.get("/docs")).headers["Content-Security-Policy"]
 
     assert policy.endswith(f"; frame-ancestors 'self' {FRONTEND}")
 
 
-async def test_scripts_and_styles_say_their_types_as_nothing_is_guessed(service: Service) -> None:
+async def test_scripts_and_styles_have_their_types(service: Service) -> None:
     types = [(await service.http.get(f"/docs/{name}")).headers["Content-Type"].partition(";")[0] for name in FILES]
 
     assert types == ["text/javascript", "text/javascript", "text/css"]
 
 
-async def test_the_documentation_loads_nothing_from_elsewhere_and_has_no_script_in_it(settings: Settings) -> None:
+async def test_the_docs_page_loads_only_own_files_and_has_no_inline_script(settings: Settings) -> None:
     async with serve(settings.model_copy(update={"prefix": "/services/launcher"})) as service:
         page = (await service.http.get("/docs")).text
         loaded = [await service.http.get(f"/{path}") for path in _loaded(page)]
@@ -176,7 +174,7 @@ def _loaded(page: str) -> list[str]:
         ("/launch/x", {"Cookie": "a=" + "x" * 17_000}, 431),
     ],
 )
-async def test_what_is_larger_than_any_rightful_request_is_refused(
+async def test_oversized_addresses_and_headers_are_refused(
     service: Service, path: str, headers: dict[str, str], status: int
 ) -> None:
     answer = await service.http.get(path, headers=headers)
@@ -187,7 +185,7 @@ async def test_what_is_larger_than_any_rightful_request_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/docs/", "/launch/", "/healthz/"])
-async def test_no_path_is_answered_with_a_redirect_to_an_absolute_address(service: Service, path: str) -> None:
+async def test_no_path_redirects_to_an_absolute_address(service: Service, path: str) -> None:
     answer = await service.http.get(path)
 
     assert answer.status_code == 404

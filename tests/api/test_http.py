@@ -1,4 +1,4 @@
-"""HTTP as clients and proxies use it: HEAD, Accept, host names in other letters, a prefix without its slash."""
+"""HTTP as clients and proxies use it: HEAD, Accept, the case of host names, the prefix without its slash."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ async def test_head_is_answered_as_get_without_a_body(service: Service, path: st
         assert head.headers.get(name) == get.headers.get(name)
 
 
-async def test_head_of_a_stream_ends_at_once_and_the_connection_goes_on(service: Service, hub: FakeHub) -> None:
+async def test_head_of_a_stream_ends_at_once_and_keeps_the_connection(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     accepted = await service.launch()
 
@@ -64,12 +64,12 @@ async def test_head_launches_nothing_and_redeems_no_login(settings: Settings, hu
         ("", False),
     ],
 )
-def test_a_stream_is_sent_to_those_who_accept_one(accept: str, streams: bool) -> None:
+def test_accept_headers_decide_on_streams(accept: str, streams: bool) -> None:
     assert wants_stream(accept) == streams
 
 
 @pytest.mark.parametrize("query", ["", "?image=a%2Fb&x=1"])
-async def test_the_prefix_without_its_slash_leads_to_the_page(settings: Settings, query: str) -> None:
+async def test_the_prefix_without_a_slash_redirects_to_the_page(settings: Settings, query: str) -> None:
     async with serve(settings.model_copy(update={"prefix": PREFIX})) as service:
         origin = f"http://127.0.0.1:{service.http.base_url.port}"
         answer = await service.http.get(f"{origin}{PREFIX}{query}", follow_redirects=False)
@@ -81,7 +81,7 @@ async def test_the_prefix_without_its_slash_leads_to_the_page(settings: Settings
     assert page.headers["Content-Type"].startswith("text/html")
 
 
-async def test_a_hub_and_a_host_in_other_letters_are_known_as_browsers_send_them(settings: Settings) -> None:
+async def test_host_names_match_regardless_of_case(settings: Settings) -> None:
     given = settings.model_dump() | {"hub_url": "https://hüb.example:8000/", "allowed_hosts": ("größe.example",)}
     settings = Settings(**given)
 
@@ -95,7 +95,7 @@ async def test_a_hub_and_a_host_in_other_letters_are_known_as_browsers_send_them
     assert [answer.status_code for answer in answers] == [200, 200]
 
 
-async def test_a_path_may_begin_with_slashes_as_binderhubs_may(service: Service) -> None:
+async def test_a_launch_path_may_begin_with_slashes(service: Service) -> None:
     accepted = await service.launch(path="//notebooks/index.ipynb")
     ready = (await service.events(accepted["events_url"]))[-1]
 
@@ -104,7 +104,7 @@ async def test_a_path_may_begin_with_slashes_as_binderhubs_may(service: Service)
 
 
 @pytest.mark.parametrize("path", ["/%2Fevil.example", "/../admin", "/\\evil.example", "/https://evil.example"])
-async def test_a_path_behind_slashes_is_checked_as_any_other(service: Service, path: str) -> None:
+async def test_a_launch_path_behind_slashes_is_checked(service: Service, path: str) -> None:
     answer = await service.http.post("/launch", json=BODY | {"path": path})
 
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "path")

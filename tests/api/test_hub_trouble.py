@@ -1,4 +1,4 @@
-"""A Hub in trouble while it is asked who calls: the answer is a problem, and one that the API's document names."""
+"""A Hub that fails while hublaunch identifies a caller: the answer is a documented problem."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ ROUTES = (
         ({"status": 429, "headers": {"Retry-After": "3"}}, 503),
     ],
 )
-async def test_a_caller_whom_the_hub_cannot_tell_is_answered_with_a_documented_problem_and_never_taken_for_nobody(
+async def test_while_the_hub_cannot_identify_callers_they_get_a_documented_problem(
     settings: Settings, hub: FakeHub, fault: dict[str, Any], status: int
 ) -> None:
     hub.create_user("ada")

@@ -1,4 +1,4 @@
-"""Hub users as callers: what is asked of the Hub, and what is remembered."""
+"""Hub users as callers: what hublaunch asks the Hub and what it remembers."""
 
 import asyncio
 import gc
@@ -45,19 +45,17 @@ async def test_a_user_with_the_scope_is_a_caller_with_their_groups(users: HubUse
 
 
 @pytest.mark.parametrize("scope", [SCOPE, "access:services"])
-async def test_the_scope_for_all_services_does_too(users: HubUsers, hub: FakeHub, scope: str) -> None:
+async def test_the_scope_for_all_services_is_enough(users: HubUsers, hub: FakeHub, scope: str) -> None:
     assert (await users.caller(token(hub, "ada", scope))).key == "ada"
 
 
 @pytest.mark.parametrize("scope", ["access:services!service=another", "access:servers!user=ada", "servers!user=ada"])
-async def test_another_scope_does_not(users: HubUsers, hub: FakeHub, scope: str) -> None:
+async def test_another_scope_is_not_enough(users: HubUsers, hub: FakeHub, scope: str) -> None:
     with pytest.raises(AccessDenied, match=SCOPE):
         await users.caller(token(hub, "ada", scope))
 
 
-async def test_an_admin_is_named_in_the_settings_or_may_stop_every_server_at_the_hub(
-    users: HubUsers, hub: FakeHub
-) -> None:
+async def test_admins_are_in_the_settings_or_may_stop_all_servers_at_the_hub(users: HubUsers, hub: FakeHub) -> None:
     named = await users.caller(token(hub, "root", SCOPE))
     by_scope = await users.caller(token(hub, "boss", SCOPE, "delete:servers"))
     by_their_own_servers = await users.caller(token(hub, "ada", SCOPE, "delete:servers!user=ada"))
@@ -65,12 +63,12 @@ async def test_an_admin_is_named_in_the_settings_or_may_stop_every_server_at_the
     assert [caller.is_admin for caller in (named, by_scope, by_their_own_servers)] == [True, True, False]
 
 
-async def test_a_service_of_the_hub_is_told_to_take_a_key(users: HubUsers, hub: FakeHub) -> None:
+async def test_a_service_of_the_hub_must_use_a_key(users: HubUsers, hub: FakeHub) -> None:
     with pytest.raises(AccessDenied, match="API key"):
         await users.caller(hub.api_token)
 
 
-async def test_the_hub_is_asked_once_in_30_seconds_and_then_again(users: HubUsers, hub: FakeHub, clock: Clock) -> None:
+async def test_the_hub_is_asked_once_in_30_seconds(users: HubUsers, hub: FakeHub, clock: Clock) -> None:
     of_ada = token(hub, "ada", SCOPE)
     for clock.now in (0, LIFETIME_S - 0.1):
         await users.caller(of_ada)
@@ -82,9 +80,7 @@ async def test_the_hub_is_asked_once_in_30_seconds_and_then_again(users: HubUser
     assert (asked_before, len(hub.asked("whoami"))) == (1, 2)
 
 
-async def test_a_token_that_was_revoked_is_refused_once_30_seconds_are_over(
-    users: HubUsers, hub: FakeHub, clock: Clock
-) -> None:
+async def test_a_revoked_token_is_refused_after_30_seconds(users: HubUsers, hub: FakeHub, clock: Clock) -> None:
     of_ada = token(hub, "ada", SCOPE)
     await users.caller(of_ada)
     hub.tokens.remove(of_ada)
@@ -95,7 +91,7 @@ async def test_a_token_that_was_revoked_is_refused_once_30_seconds_are_over(
         await users.caller(of_ada)
 
 
-async def test_that_a_token_is_wrong_is_remembered_too(users: HubUsers, hub: FakeHub) -> None:
+async def test_wrong_tokens_are_remembered(users: HubUsers, hub: FakeHub) -> None:
     for _ in range(3):
         with pytest.raises(Unauthenticated):
             await users.caller("wrong")
@@ -103,7 +99,7 @@ async def test_that_a_token_is_wrong_is_remembered_too(users: HubUsers, hub: Fak
     assert len(hub.asked("whoami")) == 1
 
 
-async def test_that_the_hub_cannot_say_is_not_remembered(users: HubUsers, hub: FakeHub) -> None:
+async def test_errors_of_the_hub_are_not_remembered(users: HubUsers, hub: FakeHub) -> None:
     of_ada = token(hub, "ada", SCOPE)
     hub.fail_on("whoami", status=503, body="html")
 
@@ -113,7 +109,7 @@ async def test_that_the_hub_cannot_say_is_not_remembered(users: HubUsers, hub: F
     assert (await users.caller(of_ada)).key == "ada"
 
 
-async def test_many_who_ask_at_once_ask_the_hub_once(users: HubUsers, hub: FakeHub) -> None:
+async def test_simultaneous_requests_ask_the_hub_once(users: HubUsers, hub: FakeHub) -> None:
     of_ada = token(hub, "ada", SCOPE)
 
     callers = await asyncio.gather(*(users.caller(of_ada) for _ in range(50)))
@@ -122,7 +118,7 @@ async def test_many_who_ask_at_once_ask_the_hub_once(users: HubUsers, hub: FakeH
     assert len(hub.asked("whoami")) == 1
 
 
-async def test_one_who_leaves_takes_the_answer_from_nobody(users: HubUsers, hub: FakeHub) -> None:
+async def test_a_caller_who_leaves_does_not_cancel_the_others(users: HubUsers, hub: FakeHub) -> None:
     of_ada = token(hub, "ada", SCOPE)
     leaving = asyncio.create_task(users.caller(of_ada))
     staying = asyncio.create_task(users.caller(of_ada))
@@ -133,9 +129,7 @@ async def test_one_who_leaves_takes_the_answer_from_nobody(users: HubUsers, hub:
     assert (await staying).key == "ada"
 
 
-async def test_of_many_who_wait_each_hears_that_the_hub_cannot_say_and_the_next_one_asks_again(
-    users: HubUsers, hub: FakeHub
-) -> None:
+async def test_all_waiting_callers_get_the_hubs_error_and_the_next_asks_again(users: HubUsers, hub: FakeHub) -> None:
     of_ada = token(hub, "ada", SCOPE)
     hub.fail_on("whoami", status=503, body="html")
 
@@ -154,7 +148,7 @@ async def ask_and_leave(users: HubUsers) -> None:
     await asyncio.gather(*asking, return_exceptions=True)
 
 
-async def test_where_all_have_left_an_error_of_the_hub_is_nobodys_and_the_next_one_asks_again(
+async def test_an_error_that_nobody_waits_for_is_not_logged_and_the_next_asks_again(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     is_answered, asked = asyncio.Event(), []
@@ -177,7 +171,7 @@ async def test_where_all_have_left_an_error_of_the_hub_is_nobodys_and_the_next_o
     assert asked == ["token", "token"]
 
 
-async def test_4096_tokens_are_remembered_and_a_further_one_takes_the_place_of_the_oldest_answer(clock: Clock) -> None:
+async def test_the_oldest_of_4096_remembered_tokens_is_replaced(clock: Clock) -> None:
     asked: list[str] = []
 
     async def identify(token: str) -> Identity:
@@ -191,7 +185,7 @@ async def test_4096_tokens_are_remembered_and_a_further_one_takes_the_place_of_t
     assert asked == tokens
 
     clock.now = LIFETIME_S
-    await users.caller(first)  # its answer is the newest now
+    await users.caller(first)  # its answer is now the newest
     clock.now = LIFETIME_S - 1
     await users.caller("one more")
     for each in (first, *others):

@@ -1,4 +1,4 @@
-"""Requests that are sent again: Idempotency-Key as a caller sees it."""
+"""`Idempotency-Key`: requests that are repeated."""
 
 import asyncio
 
@@ -11,9 +11,7 @@ from tests.support.served import BODY, Service, read_events, serve
 KEY = "1d1f3c0e-7a1e-4d0c-9d40-2f6f9f7d9a51"
 
 
-async def test_a_request_that_is_sent_again_gets_the_same_answer_and_starts_nothing(
-    service: Service, hub: FakeHub
-) -> None:
+async def test_a_repeated_request_gets_the_same_answer_and_starts_nothing(service: Service, hub: FakeHub) -> None:
     first = await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": KEY})
     await service.events(first.json()["events_url"])
 
@@ -26,7 +24,7 @@ async def test_a_request_that_is_sent_again_gets_the_same_answer_and_starts_noth
     assert len(hub.users) == 1
 
 
-async def test_sent_at_once_it_is_one_launch(service: Service, hub: FakeHub) -> None:
+async def test_simultaneous_requests_with_one_key_are_one_launch(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     headers = {"Idempotency-Key": KEY}
 
@@ -38,7 +36,7 @@ async def test_sent_at_once_it_is_one_launch(service: Service, hub: FakeHub) -> 
     assert len(hub.users) == 1
 
 
-async def test_sent_again_for_its_stream_it_gets_all_of_its_events(service: Service) -> None:
+async def test_a_repeated_request_for_a_stream_gets_all_events(service: Service) -> None:
     headers = {"Idempotency-Key": KEY}
     accepted = (await service.http.post("/launch", json=BODY, headers=headers)).json()
     events = await service.events(accepted["events_url"])
@@ -49,8 +47,8 @@ async def test_sent_again_for_its_stream_it_gets_all_of_its_events(service: Serv
     assert again.text.count("\ndata: {") == len(events)
 
 
-async def test_a_stream_that_broke_is_asked_for_again_by_the_same_post(service: Service, hub: FakeHub) -> None:
-    """As fetch-event-source does it: the request once more, with the id of the last event."""
+async def test_a_broken_stream_is_resumed_by_the_same_post(service: Service, hub: FakeHub) -> None:
+    """As fetch-event-source does: the same request with the id of the last event."""
     headers = {"Idempotency-Key": KEY, "Accept": "text/event-stream"}
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
     begin, rest = [], []
@@ -74,7 +72,7 @@ async def test_a_stream_that_broke_is_asked_for_again_by_the_same_post(service: 
 
 
 @pytest.mark.parametrize("sent", [f'"{KEY}"', KEY])
-async def test_a_key_with_and_without_quotes_is_one(service: Service, sent: str) -> None:
+async def test_quotes_around_a_key_make_no_difference(service: Service, sent: str) -> None:
     first = await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": f'"{KEY}"'})
 
     again = await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": sent})
@@ -83,7 +81,7 @@ async def test_a_key_with_and_without_quotes_is_one(service: Service, sent: str)
 
 
 @pytest.mark.parametrize("change", [{"repo_url": "https://example.org/other"}, {"path": "lab/tree/x.ipynb"}])
-async def test_another_request_with_the_same_key_is_refused(
+async def test_a_different_request_with_the_same_key_is_refused(
     service: Service, hub: FakeHub, change: dict[str, str]
 ) -> None:
     await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": KEY})
@@ -95,7 +93,7 @@ async def test_another_request_with_the_same_key_is_refused(
 
 
 @pytest.mark.parametrize("sent", ["", "short", "x" * 256, "ünlesbar-und-lang-genug-für-alle"])
-async def test_what_cannot_be_a_key_is_refused(service: Service, hub: FakeHub, sent: str) -> None:
+async def test_invalid_keys_are_refused(service: Service, hub: FakeHub, sent: str) -> None:
     answer = await service.http.post("/launch", json=BODY, headers={b"Idempotency-Key": sent.encode()})
 
     assert answer.status_code == 422
@@ -103,7 +101,7 @@ async def test_what_cannot_be_a_key_is_refused(service: Service, hub: FakeHub, s
     assert hub.users == {}
 
 
-async def test_a_key_outlives_a_restart_of_the_service(settings: Settings, hub: FakeHub) -> None:
+async def test_a_key_survives_a_restart_of_the_service(settings: Settings, hub: FakeHub) -> None:
     headers = {"Idempotency-Key": KEY}
     async with serve(settings) as service:
         first = (await service.http.post("/launch", json=BODY, headers=headers)).json()
@@ -116,7 +114,7 @@ async def test_a_key_outlives_a_restart_of_the_service(settings: Settings, hub: 
     assert len(hub.users) == 1
 
 
-async def test_without_a_key_each_request_is_a_launch_of_its_own(service: Service, hub: FakeHub) -> None:
+async def test_without_a_key_each_request_is_a_new_launch(service: Service, hub: FakeHub) -> None:
     first, second = await service.launch(), await service.launch()
 
     assert first["id"] != second["id"]

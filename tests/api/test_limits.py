@@ -1,4 +1,4 @@
-"""The operator's limits on launches at once, from the file to the answer."""
+"""Quotas, from the operator's file to the answer."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ async def until_reported(service: Service, **expected: object) -> dict[str, Any]
 
 
 @pytest.mark.parametrize("scope", TWO)
-async def test_a_refusal_names_the_limit_and_the_count_and_says_when_to_come_back(
+async def test_a_refusal_has_the_limit_the_count_and_a_retry_time(
     settings: Settings, hub: FakeHub, path: Path, scope: str
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
@@ -70,7 +70,7 @@ async def test_a_refusal_names_the_limit_and_the_count_and_says_when_to_come_bac
     assert not any(word in refused.text for word in (IMAGE, REPO, "127.0.0.1"))
 
 
-async def test_what_is_counted_together_is_said_to_be(settings: Settings, hub: FakeHub, path: Path) -> None:
+async def test_a_refusal_says_if_launches_are_counted_together(settings: Settings, hub: FakeHub, path: Path) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     together = {"images": [{"match": "quay.io/*", "most": 1, "together": True}]}
     async with serve(limited(settings, path, together)) as service:
@@ -93,9 +93,7 @@ async def test_limits_change_while_the_service_runs(settings: Settings, hub: Fak
     assert statuses == [202, 429, 202, 429]
 
 
-async def test_a_bad_file_leaves_the_old_limits_and_readiness_and_is_reported(
-    settings: Settings, hub: FakeHub, path: Path
-) -> None:
+async def test_a_bad_file_is_reported_and_changes_nothing(settings: Settings, hub: FakeHub, path: Path) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with serve(limited(settings, path, {"total": 1}), pace=QUICK) as service:
         write(path, {"total": "many"})
@@ -111,12 +109,12 @@ async def test_a_bad_file_leaves_the_old_limits_and_readiness_and_is_reported(
     assert statuses == [202, 429, 202]
 
 
-async def test_a_bad_file_keeps_the_service_from_starting(settings: Settings, path: Path) -> None:
+async def test_a_bad_file_prevents_startup(settings: Settings, path: Path) -> None:
     with pytest.raises(LimitsFault, match="total: Input should be a valid integer"):
         async with serve(limited(settings, path, {"total": "many"})):
             pass
 
 
-async def test_without_a_file_nothing_is_reported_of_one(settings: Settings) -> None:
+async def test_without_a_file_readyz_reports_no_limits(settings: Settings) -> None:
     async with serve(settings) as service:
         assert (await service.http.get("/readyz")).json()["limits"] is None

@@ -15,7 +15,7 @@ from tests.support.served import BODY, Service, read_events, serve
 
 @dataclass(frozen=True)
 class Desk:
-    """A service, and the headers of an admin and of a caller who is none."""
+    """Yield a service, the headers of an admin, and those of another caller."""
 
     service: Service
     headers: Mapping[str, dict[str, str]]
@@ -42,7 +42,7 @@ async def desk(settings: Settings, tmp_path: Path) -> AsyncGenerator[Desk]:
         (BODY | {"extra_args": {"cpu": 2}}, "LAUNCHER_ALLOWED_EXTRA_ARGS"),
     ],
 )
-async def test_only_admins_read_the_advice_for_operators_in_a_refusal(
+async def test_only_admins_see_operator_advice_in_a_refusal(
     desk: Desk, body: dict[str, object], setting: str, caller: str, is_told: bool
 ) -> None:
     answer = await desk.service.http.post("/launch", json=body, headers=desk.headers[caller])
@@ -54,7 +54,7 @@ async def test_only_admins_read_the_advice_for_operators_in_a_refusal(
 @pytest.mark.parametrize(
     ("caller", "is_told"), [("admin", True), ("admin with the secret", True), ("secret", False), ("nobody", False)]
 )
-async def test_only_admins_read_the_advice_for_operators_in_a_failed_launch(
+async def test_only_admins_see_operator_advice_in_a_failed_launch(
     desk: Desk, hub: FakeHub, caller: str, is_told: bool
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(fails='Failed to pull image "quay.io/x": not found'))
@@ -72,7 +72,7 @@ async def test_only_admins_read_the_advice_for_operators_in_a_failed_launch(
         assert ("operator_advice" in shown["problem"]) is is_told
 
 
-async def test_the_log_has_the_advice_for_operators_of_refusals_and_of_failed_launches(
+async def test_the_log_has_operator_advice_on_refusals_and_failed_launches(
     desk: Desk, hub: FakeHub, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

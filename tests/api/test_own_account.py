@@ -1,4 +1,4 @@
-"""Launches on accounts that were there before: however they end, the user stays, and so does what else they run."""
+"""Launches for existing users: however a launch ends, the user and their other servers stay."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -15,7 +15,7 @@ from tests.support.served import Service, serve
 
 @dataclass(frozen=True)
 class Asking:
-    """Somebody who launches for Ada, and the settings of the service that they ask."""
+    """A caller who launches for Ada, and the settings of the service."""
 
     settings: Settings
     headers: dict[str, str]
@@ -24,7 +24,7 @@ class Asking:
 
 @pytest.fixture(params=["Ada", "a key that names her"])
 async def asking(request: pytest.FixtureRequest, settings: Settings, hub: FakeHub, tmp_path: Path) -> Asking:
-    """Ada has a server of her own beside what is launched."""
+    """Ada also has a server of her own."""
     hub.create_user("ada")
     await hub.start_server("ada", "her-own", {})
     await hub.until(lambda: hub.users["ada"].servers["her-own"].ready)
@@ -47,7 +47,7 @@ async def service(asking: Asking) -> AsyncGenerator[Service]:
 
 
 def named_servers(hub: FakeHub) -> set[str]:
-    """Those that the Hub knows of, stopped ones too."""
+    """Return Ada's servers at the Hub, including stopped ones."""
     return {name for name in hub.users["ada"].servers if name}
 
 
@@ -59,7 +59,7 @@ def assert_nothing_else_was_touched(hub: FakeHub) -> None:
     assert ("ada", "her-own") in hub.active_servers
 
 
-async def test_a_failed_one_leaves_the_user_and_no_server(service: Service, asking: Asking, hub: FakeHub) -> None:
+async def test_a_failed_launch_leaves_the_user_and_no_server(service: Service, asking: Asking, hub: FakeHub) -> None:
     hub.spawn_plan("ada", SpawnPlan(fails="no such image"))
 
     events = await service.events((await service.launch(**asking.body))["events_url"])
@@ -69,7 +69,7 @@ async def test_a_failed_one_leaves_the_user_and_no_server(service: Service, aski
     assert_nothing_else_was_touched(hub)
 
 
-async def test_one_that_takes_too_long_is_stopped_and_leaves_the_user(asking: Asking, hub: FakeHub) -> None:
+async def test_a_launch_that_times_out_is_stopped_and_keeps_the_user(asking: Asking, hub: FakeHub) -> None:
     hub.spawn_plan("ada", SpawnPlan(never=True))
     async with serve(asking.settings.model_copy(update={"launch_timeout": 0.3})) as service:
         service.http.headers.update(asking.headers)
@@ -80,9 +80,7 @@ async def test_one_that_takes_too_long_is_stopped_and_leaves_the_user(asking: As
     assert_nothing_else_was_touched(hub)
 
 
-async def test_one_that_is_cancelled_while_it_starts_leaves_the_user(
-    service: Service, asking: Asking, hub: FakeHub
-) -> None:
+async def test_a_launch_cancelled_while_starting_keeps_the_user(service: Service, asking: Asking, hub: FakeHub) -> None:
     hub.spawn_plan("ada", SpawnPlan(never=True))
     accepted = await service.launch(**asking.body)
     await hub.until(lambda: hub.is_spawning("ada", "work"))
@@ -93,9 +91,7 @@ async def test_one_that_is_cancelled_while_it_starts_leaves_the_user(
     assert_nothing_else_was_touched(hub)
 
 
-async def test_one_that_is_cancelled_once_it_is_ready_leaves_the_user(
-    service: Service, asking: Asking, hub: FakeHub
-) -> None:
+async def test_a_launch_cancelled_when_ready_keeps_the_user(service: Service, asking: Asking, hub: FakeHub) -> None:
     accepted = await service.launch(**asking.body)
     await service.events(accepted["events_url"])
 
@@ -105,7 +101,7 @@ async def test_one_that_is_cancelled_once_it_is_ready_leaves_the_user(
     assert_nothing_else_was_touched(hub)
 
 
-async def test_the_second_attempt_is_on_the_same_account_and_server(
+async def test_the_second_attempt_uses_the_same_account_and_server(
     service: Service, asking: Asking, hub: FakeHub
 ) -> None:
     hub.spawn_plan("ada", SpawnPlan(never=True))
@@ -122,7 +118,7 @@ async def test_the_second_attempt_is_on_the_same_account_and_server(
     assert hub.count("spawn_started", "ada") == 3, "hers, the one that was lost, and the one that is ready"
 
 
-async def test_so_it_is_after_a_restart_of_the_service_if_nothing_is_there(asking: Asking, hub: FakeHub) -> None:
+async def test_after_a_restart_a_new_attempt_uses_the_same_account_and_server(asking: Asking, hub: FakeHub) -> None:
     hub.spawn_plan("ada", SpawnPlan(never=True))
     async with serve(asking.settings) as service:
         service.http.headers.update(asking.headers)
@@ -139,7 +135,7 @@ async def test_so_it_is_after_a_restart_of_the_service_if_nothing_is_there(askin
     assert_nothing_else_was_touched(hub)
 
 
-async def test_a_spawn_that_is_there_after_a_restart_of_the_service_is_followed(asking: Asking, hub: FakeHub) -> None:
+async def test_after_a_restart_a_spawn_in_progress_is_followed(asking: Asking, hub: FakeHub) -> None:
     hub.spawn_plan("ada", SpawnPlan(never=True))
     async with serve(asking.settings) as service:
         service.http.headers.update(asking.headers)

@@ -1,4 +1,4 @@
-"""The pages and what they load, as a browser asks for them; what people see of them is in `tests/browser`."""
+"""The pages and the files that they load, over HTTP. `tests/browser` tests how they look and work."""
 
 import re
 import zipfile
@@ -26,16 +26,14 @@ def settings_of_a_service(settings: Settings) -> Settings:
 
 
 def loaded_by(text: str) -> set[str]:
-    """What a page or a script asks for, as it is written there."""
+    """Return the addresses that a page or a script loads, as written there."""
     text = re.sub(r"^//.*$|<a [^>]*>", "", text, flags=re.MULTILINE)  # comments, and links to other pages
     found = re.findall(r"""(?:src|href)="([^"]+)"|from "([^"]+)"|import "([^"]+)";""", text)
     return {next(filter(None, match)) for match in found}
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_a_page_loads_all_it_needs_from_below_the_prefix_and_nothing_from_elsewhere(
-    settings_of_a_service: Settings, page: str
-) -> None:
+async def test_a_page_loads_only_files_below_the_prefix(settings_of_a_service: Settings, page: str) -> None:
     seen, waiting = set(), {page}
     async with serve(settings_of_a_service) as service:
         origin = str(service.http.base_url.join("/")).rstrip("/")
@@ -63,7 +61,7 @@ async def test_a_page_loads_all_it_needs_from_below_the_prefix_and_nothing_from_
         (f"/{'x' * 5000}", 414, "uri_too_long"),
     ],
 )
-async def test_a_browser_that_was_led_astray_reads_a_page(
+async def test_a_browser_gets_problems_as_pages(
     settings_of_a_service: Settings, path: str, status: int, code: str
 ) -> None:
     as_chromium = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
@@ -88,9 +86,7 @@ async def test_a_browser_that_was_led_astray_reads_a_page(
     assert code in answer.text
 
 
-async def test_an_unexpected_error_is_a_page_for_browsers_too(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unexpected_error_is_a_page_in_a_browser(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async def breaks(*_: object) -> None:
         raise RuntimeError("words for the log alone")
 
@@ -104,7 +100,7 @@ async def test_an_unexpected_error_is_a_page_for_browsers_too(
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_a_page_runs_nothing_but_its_own_files(service: Service, page: str) -> None:
+async def test_a_page_runs_only_its_own_files(service: Service, page: str) -> None:
     answer = await service.http.get(page)
 
     policy = answer.headers["Content-Security-Policy"]
@@ -113,9 +109,7 @@ async def test_a_page_runs_nothing_but_its_own_files(service: Service, page: str
     assert not re.search(r"<script>|<style>|\sstyle=|\son\w+=", answer.text)
 
 
-async def test_a_launch_s_page_is_the_same_for_every_launch_and_reading_it_starts_nothing(
-    service: Service, hub: FakeHub
-) -> None:
+async def test_the_page_of_a_launch_is_the_same_for_all_and_starts_nothing(service: Service, hub: FakeHub) -> None:
     accepted = await service.launch()
     await hub.until(lambda: hub.asked("create_user"))
 
@@ -130,17 +124,19 @@ async def test_a_launch_s_page_is_the_same_for_every_launch_and_reading_it_start
     await service.events(accepted["events_url"])
 
 
-async def test_what_is_known_is_not_sent_again(service: Service) -> None:
+async def test_an_unchanged_file_is_not_sent_again(service: Service) -> None:
     first = await service.http.get("/static/hub-launch.js")
 
     again = await service.http.get("/static/hub-launch.js", headers={"If-None-Match": first.headers["ETag"]})
 
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["ETag"] == first.headers["ETag"]
-    assert first.headers["Cache-Control"] == "no-cache"  # asked for each time, so that a release is whole at once
+    assert (
+        first.headers["Cache-Control"] == "no-cache"
+    )  # revalidated each time, so that a new release takes effect at once
 
 
-async def test_the_element_is_loaded_by_pages_of_the_origins_that_may_call(settings_of_a_service: Settings) -> None:
+async def test_allowed_origins_may_load_the_element(settings_of_a_service: Settings) -> None:
     async with serve(settings_of_a_service) as service:
         allowed = await service.http.get("/static/hub-launch.js", headers={"Origin": FRONTEND})
         other = await service.http.get("/static/hub-launch.js", headers={"Origin": "https://evil.example"})
@@ -151,7 +147,7 @@ async def test_the_element_is_loaded_by_pages_of_the_origins_that_may_call(setti
     assert "Origin" in other.headers["Vary"]
 
 
-async def test_the_badge_is_shown_on_any_site(service: Service) -> None:
+async def test_any_site_may_show_the_badge(service: Service) -> None:
     answer = await service.http.get("/badge.svg")
 
     assert answer.headers["Content-Type"] == "image/svg+xml"
@@ -160,21 +156,21 @@ async def test_the_badge_is_shown_on_any_site(service: Service) -> None:
 
 
 @pytest.mark.parametrize("name", ["page/home.html", "pages.py", "..%2fmain.py", "%2e%2e", "nothing.js"])
-async def test_only_what_pages_load_is_served(service: Service, name: str) -> None:
+async def test_only_files_that_pages_load_are_served(service: Service, name: str) -> None:
     answer = await service.http.get(f"/static/{name}")
 
     assert answer.status_code == 404
 
 
 @pytest.mark.parametrize("page", ["home.html", "view.html"])
-def test_nothing_in_a_page_names_another_origin(page: str) -> None:
+def test_pages_name_no_other_origin(page: str) -> None:
     text = (WEB / "page" / page).read_text()
 
     assert set(re.findall(r'"(https?://[^"]+)"', text)) <= {"https://github.com/org/repo"}  # a placeholder
 
 
-def test_the_words_that_can_be_changed_are_typed() -> None:
-    """Every text has its line in the types, and no other has."""
+def test_the_types_list_exactly_the_changeable_texts() -> None:
+    """Every text has a line in the types, and the types have no others."""
     words = re.search(r"TEXTS = Object.freeze\(\{(.*?)\}\);", (WEB / "element" / "texts.js").read_text(), re.DOTALL)
     types = re.search(r"interface LaunchTexts \{(.*?)\n\}", (WEB / "hub-launch.d.ts").read_text(), re.DOTALL)
     assert words
@@ -198,7 +194,7 @@ def test_every_cause_that_only_operators_can_change_is_lasting() -> None:
     assert {code for code in of_operators if f'"{code}"' not in lasting} == set()
 
 
-def test_the_wheel_has_all_that_pages_load(tmp_path: Path) -> None:
+def test_the_wheel_has_all_files_of_the_pages(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     build = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
     run([executable, "-c", build, str(tmp_path)], cwd=root, check=True, capture_output=True)

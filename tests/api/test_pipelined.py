@@ -1,4 +1,4 @@
-"""Requests that come on one connection without waiting for answers."""
+"""Pipelined requests: several on one connection without waiting for answers."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from hublaunch.launch.log_context import current_attempt
 from tests.support.served import BODY, Service
 
 
-async def test_what_is_logged_of_a_request_is_not_about_the_launch_of_the_one_before_it(
+async def test_log_lines_of_a_pipelined_request_do_not_name_the_previous_launch(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hublaunch.access")

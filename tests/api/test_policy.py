@@ -1,4 +1,4 @@
-"""What may be launched, as callers and operators meet it."""
+"""The policy on images and repositories, as callers and operators see it."""
 
 import sys
 from typing import Any
@@ -50,7 +50,7 @@ STARTS_OF_PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spa
         ),
     ],
 )
-async def test_what_may_not_be_launched_is_refused_before_anything_is_created_and_not_repeated(
+async def test_a_forbidden_launch_is_refused_without_side_effects_or_echo(
     settings: Settings, hub: FakeHub, terms: dict[str, Any], body: dict[str, Any], code: str
 ) -> None:
     async with serve(settings.model_copy(update=terms)) as service:
@@ -61,7 +61,7 @@ async def test_what_may_not_be_launched_is_refused_before_anything_is_created_an
     assert hub.count("user_created") == 0
 
 
-async def test_what_the_settings_allow_is_launched(settings: Settings) -> None:
+async def test_an_allowed_launch_is_accepted(settings: Settings) -> None:
     terms = {"allowed_images": ("python@*",), "require_digest": True, "allowed_repos": ("github.com/org/*",)}
 
     async with serve(settings.model_copy(update=terms)) as service:
@@ -123,7 +123,7 @@ async def test_cve_2021_39159_of_binderhub_a_repo_url_is_a_label_and_no_process_
     assert started == []
 
 
-async def test_patterns_that_are_none_end_the_start_with_a_sentence_each(settings: Settings) -> None:
+async def test_each_invalid_pattern_is_reported_at_startup(settings: Settings) -> None:
     wrong = {
         "allowed_images": ("python", "secret word"),
         "group_allowed_images": {"gpu": ("python:[3",)},

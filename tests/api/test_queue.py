@@ -1,4 +1,4 @@
-"""The line as its callers see it."""
+"""The queue as callers see it."""
 
 import asyncio
 import json
@@ -15,14 +15,14 @@ from tests.support.served import BODY, Service, serve
 
 @pytest.fixture
 async def narrow(settings: Settings, hub: FakeHub) -> AsyncGenerator[Service]:
-    """One launch at a time, and two that may wait."""
+    """A service with one launch at a time and two places in the queue."""
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with serve(settings.model_copy(update={"max_concurrent_spawns": 1, "max_queue": 2})) as service:
         yield service
 
 
 async def positions(service: Service, accepted: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-    """Each place in the queue that the stream tells of, until it ends."""
+    """Return each position in the queue that the stream reports until it ends."""
     async with service.http.stream("GET", accepted["events_url"]) as stream:
         named = ""
         async for line in stream.aiter_lines():
@@ -34,7 +34,7 @@ async def positions(service: Service, accepted: dict[str, Any]) -> AsyncGenerato
                 named = ""
 
 
-async def test_a_watcher_sees_the_place_in_queue_fall_to_0(narrow: Service, hub: FakeHub) -> None:
+async def test_a_follower_sees_the_position_fall_to_0(narrow: Service, hub: FakeHub) -> None:
     accepted = [await narrow.launch() for _ in range(3)]
     await hub.until(lambda: hub.active_servers)
     first, _, last = accepted
@@ -51,7 +51,7 @@ async def test_a_watcher_sees_the_place_in_queue_fall_to_0(narrow: Service, hub:
     assert (await narrow.events(first["events_url"]))[-1]["phase"] == "ready"
 
 
-async def test_a_full_line_is_said_to_be_so_with_a_time_to_come_back(narrow: Service, hub: FakeHub) -> None:
+async def test_a_full_queue_answers_503_with_retry_after(narrow: Service, hub: FakeHub) -> None:
     for _ in range(3):
         await narrow.launch()
         await hub.until(lambda: hub.active_servers)
@@ -66,7 +66,7 @@ def of(address: str) -> dict[str, str]:
     return {"X-Forwarded-For": address}
 
 
-async def test_a_full_line_has_room_for_an_address_that_has_none_in_it(settings: Settings, hub: FakeHub) -> None:
+async def test_a_full_queue_makes_room_for_a_new_address(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     narrow = {"max_concurrent_spawns": 1, "max_queue": 3, "trusted_proxies": (ip_network("127.0.0.1"),)}
     async with serve(settings.model_copy(update=narrow)) as service, asyncio.timeout(20):
@@ -87,7 +87,7 @@ async def test_a_full_line_has_room_for_an_address_that_has_none_in_it(settings:
     assert hub.count("user_created") == 1
 
 
-async def test_a_displaced_launch_is_no_failure_in_the_metrics(settings: Settings, hub: FakeHub) -> None:
+async def test_a_displaced_launch_is_not_a_failure_in_the_metrics(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     narrow = {"max_concurrent_spawns": 1, "max_queue": 3, "trusted_proxies": (ip_network("127.0.0.1"),)}
     narrow["metrics_public"] = True
@@ -101,7 +101,7 @@ async def test_a_displaced_launch_is_no_failure_in_the_metrics(settings: Setting
     assert 'hublaunch_launch_duration_seconds_count{outcome="failed"} 0.0' in metrics
 
 
-async def test_an_address_has_a_quota_by_default_and_known_callers_have_none(settings: Settings, hub: FakeHub) -> None:
+async def test_only_addresses_have_a_quota_by_default(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     assert settings.anonymous_quota == 500
     async with serve(settings.model_copy(update={"anonymous_quota": 2})) as service:
@@ -111,7 +111,7 @@ async def test_an_address_has_a_quota_by_default_and_known_callers_have_none(set
     assert answers[2].json()["limit"] == {"scope": "caller", "together": False, "most": 2, "active": 2}
 
 
-async def test_a_rule_of_the_limits_file_goes_before_the_default_quota(
+async def test_a_rule_of_the_limits_file_overrides_the_default_quota(
     settings: Settings, hub: FakeHub, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
@@ -123,7 +123,7 @@ async def test_a_rule_of_the_limits_file_goes_before_the_default_quota(
     assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
 
 
-async def test_a_launch_in_queue_is_waiting_and_says_so(narrow: Service, hub: FakeHub) -> None:
+async def test_a_queued_launch_is_waiting(narrow: Service, hub: FakeHub) -> None:
     await narrow.launch()
     await hub.until(lambda: hub.active_servers)
     accepted = await narrow.launch()

@@ -1,4 +1,4 @@
-"""How many launches a key may have at once."""
+"""Quotas of API keys."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -28,7 +28,7 @@ async def post(service: Service) -> httpx.Response:
     return await service.http.post("/launch", json=BODY)
 
 
-async def test_of_many_that_ask_at_once_exactly_as_many_as_allowed_are_accepted(service: Service, hub: FakeHub) -> None:
+async def test_simultaneous_requests_do_not_exceed_the_quota(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
 
     answers = await asyncio.gather(*(post(service) for _ in range(20)))
@@ -39,7 +39,7 @@ async def test_of_many_that_ask_at_once_exactly_as_many_as_allowed_are_accepted(
     await hub.until(lambda: len(hub.users) == 2)  # the guard lets no more of an image through that is not proven
 
 
-async def test_one_that_was_cancelled_makes_room(service: Service) -> None:
+async def test_a_cancelled_launch_frees_the_quota(service: Service) -> None:
     accepted = [(await post(service)).json() for _ in range(MOST)]
     assert (await post(service)).status_code == 429
 
@@ -48,7 +48,7 @@ async def test_one_that_was_cancelled_makes_room(service: Service) -> None:
     assert (await post(service)).status_code == 202
 
 
-async def test_one_that_failed_makes_room(service: Service, hub: FakeHub) -> None:
+async def test_a_failed_launch_frees_the_quota(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="no"))
     for _ in range(MOST):
         await service.events((await post(service)).json()["events_url"])
@@ -56,7 +56,7 @@ async def test_one_that_failed_makes_room(service: Service, hub: FakeHub) -> Non
     assert (await post(service)).status_code == 202
 
 
-async def test_a_ready_one_whose_server_the_hub_no_longer_has_makes_room(service: Service, hub: FakeHub) -> None:
+async def test_a_launch_whose_server_is_gone_frees_the_quota(service: Service, hub: FakeHub) -> None:
     launches = [(await post(service)).json() for _ in range(MOST)]
     for launch in launches:
         await service.events(launch["events_url"])
@@ -71,9 +71,7 @@ async def test_a_ready_one_whose_server_the_hub_no_longer_has_makes_room(service
     assert (stopped["status"], stopped["stopped_by"]) == ("stopped", "hub")
 
 
-async def test_while_the_hub_cannot_say_the_quota_stands_and_the_answer_is_a_problem(
-    service: Service, hub: FakeHub
-) -> None:
+async def test_while_the_hub_does_not_answer_the_quota_counts_as_used_up(service: Service, hub: FakeHub) -> None:
     for _ in range(MOST):
         await service.events((await post(service)).json()["events_url"])
     hub.fail_on("get_user", status=503, body="html", times=9)
@@ -83,9 +81,7 @@ async def test_while_the_hub_cannot_say_the_quota_stands_and_the_answer_is_a_pro
     assert (answer.status_code, answer.json()["code"]) == (502, "hub_unavailable")
 
 
-async def test_where_many_ask_for_the_place_of_some_that_are_gone_no_more_than_allowed_are_accepted(
-    service: Service, hub: FakeHub
-) -> None:
+async def test_simultaneous_requests_share_the_places_of_servers_that_are_gone(service: Service, hub: FakeHub) -> None:
     for _ in range(MOST):
         await service.events((await post(service)).json()["events_url"])
     for name in list(hub.users):
@@ -99,7 +95,7 @@ async def test_where_many_ask_for_the_place_of_some_that_are_gone_no_more_than_a
     assert last.status_code == 429
 
 
-async def test_a_restart_of_the_service_does_not_make_room(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
+async def test_a_restart_does_not_free_the_quota(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     path = tmp_path / "keys.json"
     _, key = add_key(path, name="ci", max_active=1)
@@ -112,9 +108,7 @@ async def test_a_restart_of_the_service_does_not_make_room(settings: Settings, h
     assert statuses == [202, 429]
 
 
-async def test_each_key_has_its_own_quota_and_who_has_none_is_not_counted(
-    settings: Settings, hub: FakeHub, tmp_path: Path
-) -> None:
+async def test_each_key_has_its_own_quota_or_none(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     path = tmp_path / "keys.json"
     keys = {name: add_key(path, name=name, max_active=most)[1] for name, most in (("a", 1), ("b", 2), ("c", None))}

@@ -1,4 +1,4 @@
-"""Whatever a Hub user is called and asks for, no request leaves what is theirs, and none is met with a traceback."""
+"""Random names and requests of Hub users affect only those users, and cause no traceback."""
 
 import asyncio
 import tempfile
@@ -26,7 +26,7 @@ BODIES = st.fixed_dictionaries(
 
 @settings(max_examples=8, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(names=st.lists(NAMES, min_size=12, max_size=12, unique=True), bodies=st.lists(BODIES, min_size=12, max_size=12))
-def test_a_hub_users_requests_are_about_them_alone(names: list[str], bodies: list[dict[str, str]]) -> None:
+def test_a_hub_users_launches_affect_only_that_user(names: list[str], bodies: list[dict[str, str]]) -> None:
     async def launch() -> None:
         with tempfile.TemporaryDirectory() as directory:
             async with FakeHub(version="4.1.6") as hub, serve(_settings(hub, directory)) as service:
@@ -44,7 +44,7 @@ def test_a_hub_users_requests_are_about_them_alone(names: list[str], bodies: lis
 
 
 async def _launch(service: Service, hub: FakeHub, name: str, body: dict[str, str]) -> None:
-    """From the request to the end of its cancellation."""
+    """Launch and cancel."""
     token = hub.tokens.add(name, ["access:services!service=hublaunch"], "", None).token
     headers = {"Authorization": f"Bearer {token}"}
     hub.requests.clear()

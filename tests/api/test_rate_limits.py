@@ -1,4 +1,4 @@
-"""How often launches may be asked for, as callers are told of it."""
+"""Rate limits, as callers see them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -25,7 +25,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Service]]
 
 @pytest.fixture(params=["memory", "database"])
 def served(settings: Settings, hub: FakeHub, request: pytest.FixtureRequest) -> Serve:
-    """hublaunch with two launches an hour from an address, or with what is asked for; the launches go on for ever."""
+    """Serve hublaunch with two launches an hour for an address, or as given. Launches never end."""
     hub.spawn_plan(None, SpawnPlan(never=True))
 
     @asynccontextmanager
@@ -42,14 +42,14 @@ async def post(service: Service, body: object = BODY, **headers: str) -> httpx.R
 
 
 def told(answer: httpx.Response, name: str) -> dict[str, dict[str, Any]]:
-    """The parameters of each item of a header that is a structured field, by the item's string."""
+    """Return the parameters of each item of a structured header, by the item's string."""
     field = List()
     field.parse(answer.headers[name].encode())
     assert all(type(item.value) is str for item in field)
     return {item.value: dict(item.params) for item in field}
 
 
-async def test_each_answer_tells_what_is_left(served: Serve) -> None:
+async def test_each_answer_reports_the_remaining_requests(served: Serve) -> None:
     async with served() as service:
         answers = [await post(service) for _ in range(2)]
 
@@ -61,7 +61,7 @@ async def test_each_answer_tells_what_is_left(served: Serve) -> None:
     assert HOUR // 2 - 10 <= last["t"] <= HOUR // 2
 
 
-async def test_one_too_many_is_told_which_limit_that_is_and_when_to_come_back(served: Serve, hub: FakeHub) -> None:
+async def test_a_refusal_names_the_limit_and_when_to_retry(served: Serve, hub: FakeHub) -> None:
     async with served() as service:
         for _ in range(2):
             await post(service)
@@ -78,7 +78,7 @@ async def test_one_too_many_is_told_which_limit_that_is_and_when_to_come_back(se
     assert HOUR // 2 - 10 <= wait <= HOUR // 2
 
 
-async def test_no_window_that_a_refusal_tells_outlasts_retry_after(served: Serve, tmp_path: Path) -> None:
+async def test_windows_in_a_refusal_end_before_retry_after(served: Serve, tmp_path: Path) -> None:
     _, key = add_key(tmp_path / "keys.json", name="ci")
     limits = {"rate_limit_caller": (1, 60), "rate_limit_address": (9, HOUR)}
     async with served(access=("key",), api_keys_file=tmp_path / "keys.json", **limits) as service:
@@ -89,28 +89,28 @@ async def test_no_window_that_a_refusal_tells_outlasts_retry_after(served: Serve
     assert told(refused, "RateLimit") == {"caller": {"r": 0, "t": int(refused.headers["Retry-After"])}}
 
 
-async def test_what_is_told_divides_to_no_more_than_the_rate(served: Serve) -> None:
+async def test_the_reported_remainder_per_window_does_not_exceed_the_rate(served: Serve) -> None:
     async with served(rate_limit_address=(100, 60)) as service:
         left = told(await post(service), "RateLimit")["address"]
 
     assert left["r"] / left["t"] <= 100 / 60
 
 
-async def test_of_many_at_once_exactly_as_many_as_allowed_are_accepted(served: Serve) -> None:
+async def test_simultaneous_requests_do_not_exceed_the_limit(served: Serve) -> None:
     async with served(rate_limit_address=(7, HOUR)) as service:
         answers = await asyncio.gather(*(post(service) for _ in range(30)))
 
     assert sorted(answer.status_code for answer in answers) == [202] * 7 + [429] * 23
 
 
-async def test_a_stream_tells_it_too(served: Serve) -> None:
+async def test_a_stream_has_the_headers_too(served: Serve) -> None:
     async with served() as service:
         accept = {"Accept": "text/event-stream"}
         async with service.http.stream("POST", "/launch", json=BODY, headers=accept) as stream:
             assert told(stream, "RateLimit")["address"]["r"] == 1
 
 
-async def test_a_request_that_is_refused_for_what_it_asks_counts_and_is_told_so(served: Serve) -> None:
+async def test_a_refused_request_counts_and_has_the_headers(served: Serve) -> None:
     async with served(allowed_images=("quay.io/*",)) as service:
         refused = await post(service, BODY | {"image": "example.org/another"})
 
@@ -121,7 +121,7 @@ async def test_a_request_that_is_refused_for_what_it_asks_counts_and_is_told_so(
 @pytest.mark.parametrize(
     "body", [{"image": 1}, {}, {"image": "A B"}, BODY | {"imaeg": "a"}, BODY | {"path": "?://" + "*" * 1985 + "://a@"}]
 )
-async def test_a_request_that_is_not_valid_counts_as_one_for_a_launch(served: Serve, body: dict[str, object]) -> None:
+async def test_an_invalid_request_counts_as_a_request_for_a_launch(served: Serve, body: dict[str, object]) -> None:
     async with served() as service:
         answers = [await post(service, body) for _ in range(3)]
 
@@ -130,7 +130,7 @@ async def test_a_request_that_is_not_valid_counts_as_one_for_a_launch(served: Se
     assert answers[-1].json()["code"] == "rate_limited"
 
 
-async def test_a_request_that_is_not_valid_counts_by_its_known_caller(served: Serve, tmp_path: Path) -> None:
+async def test_an_invalid_request_counts_for_its_known_caller(served: Serve, tmp_path: Path) -> None:
     _, key = add_key(tmp_path / "keys.json", name="site")
     limits = {"rate_limit_caller": (1, HOUR), "rate_limit_address": None}
     async with served(access=("key",), api_keys_file=tmp_path / "keys.json", **limits) as service:
@@ -139,7 +139,7 @@ async def test_a_request_that_is_not_valid_counts_by_its_known_caller(served: Se
     assert [answer.status_code for answer in answers] == [422, 429]
 
 
-async def test_a_body_that_no_route_reads_does_not_count(served: Serve) -> None:
+async def test_a_request_without_a_json_body_does_not_count(served: Serve) -> None:
     async with served() as service:
         refused = await service.http.post("/launch", content=b"{}")
         accepted = await post(service)
@@ -149,8 +149,8 @@ async def test_a_body_that_no_route_reads_does_not_count(served: Serve) -> None:
     assert told(accepted, "RateLimit")["address"]["r"] == 1
 
 
-async def test_a_request_that_is_sent_again_with_its_key_does_not_count(served: Serve) -> None:
-    """A frontend that resumes its stream by the same POST is never shut out by that."""
+async def test_a_repeated_request_with_its_key_does_not_count(served: Serve) -> None:
+    """So a frontend can always resume its stream by the same POST."""
     async with served(rate_limit_address=(1, HOUR)) as service:
         first = await post(service, **KEY)
         answers = [await post(service, **KEY) for _ in range(20)]
@@ -161,7 +161,7 @@ async def test_a_request_that_is_sent_again_with_its_key_does_not_count(served: 
     assert other.status_code == 429
 
 
-async def test_whoever_has_used_up_their_limit_reads_follows_and_cancels_as_before(served: Serve) -> None:
+async def test_callers_over_the_limit_can_still_read_follow_and_cancel(served: Serve) -> None:
     async with served(rate_limit_address=(1, HOUR)) as service:
         accepted = (await post(service)).json()
         assert (await post(service)).status_code == 429
@@ -176,14 +176,14 @@ async def test_whoever_has_used_up_their_limit_reads_follows_and_cancels_as_befo
     assert statuses == {200}
 
 
-async def test_an_address_that_one_names_for_oneself_counts_for_nothing(served: Serve) -> None:
+async def test_a_forged_address_is_ignored(served: Serve) -> None:
     async with served() as service:
         answers = [await post(service, **{"X-Forwarded-For": f"198.51.100.{n}"}) for n in range(3)]
 
     assert [answer.status_code for answer in answers] == [202, 202, 429]
 
 
-async def test_behind_a_trusted_proxy_each_client_is_counted_and_what_it_names_itself_counts_for_nothing(
+async def test_behind_a_trusted_proxy_each_client_is_counted_by_its_own_address(
     served: Serve,
 ) -> None:
     async with served(trusted_proxies=(ip_network("127.0.0.1"),)) as service:
@@ -196,7 +196,7 @@ async def test_behind_a_trusted_proxy_each_client_is_counted_and_what_it_names_i
     assert [answer.status_code for answer in of_one_network] == [202, 202, 429]
 
 
-async def test_off_there_is_no_limit_and_no_word_of_one(settings: Settings) -> None:
+async def test_off_means_no_limits_and_no_headers(settings: Settings) -> None:
     changed = {"rate_limit_store": "off", "rate_limit_address": (1, HOUR), "rate_limit_caller": (1, HOUR)}
     async with serve(settings.model_copy(update=changed)) as service:
         answers = [await post(service) for _ in range(3)]
@@ -205,7 +205,7 @@ async def test_off_there_is_no_limit_and_no_word_of_one(settings: Settings) -> N
     assert not any(name in answer.headers for answer in answers for name in NAMES)
 
 
-async def test_a_frontend_elsewhere_may_read_what_it_is_told(settings: Settings) -> None:
+async def test_an_allowed_origin_may_read_the_headers(settings: Settings) -> None:
     frontend = "https://book.example.org"
     async with serve(settings.model_copy(update={"cors_origins": (frontend,)})) as service:
         answer = await post(service, Origin=frontend)

@@ -1,4 +1,4 @@
-"""Requests that are refused, and how the refusal looks."""
+"""Requests that are refused, and the answers."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ JSON = {"Content-Type": "application/json"}
         (b'{"image": "a"}', JSON | {"Host": "hunter2.example"}, 421, "unknown_host"),
     ],
 )
-async def test_what_is_wrong_is_refused_with_a_problem_that_repeats_nothing(
+async def test_invalid_requests_get_a_problem_that_echoes_nothing(
     service: Service, hub: FakeHub, content: bytes, headers: dict[str, str], status: int, code: str
 ) -> None:
     answer = await service.http.post("/launch", content=content, headers=headers)
@@ -84,13 +84,13 @@ async def test_an_unknown_field_is_named_with_the_nearest_known_one(
     assert "a value" not in answer.text
 
 
-async def test_of_thousands_of_unknown_fields_a_few_are_named(service: Service) -> None:
+async def test_only_a_few_of_many_unknown_fields_are_named(service: Service) -> None:
     answer = await service.http.post("/launch", json=BODY | {f"{number}image": 1 for number in range(4000)})
 
     assert len(answer.json()["errors"]) == 5
 
 
-async def test_a_body_that_is_sent_in_pieces_is_bounded_too(service: Service) -> None:
+async def test_a_chunked_body_is_limited_too(service: Service) -> None:
     async def pieces() -> AsyncGenerator[bytes]:
         for _ in range(70):
             yield b"x" * 1024
@@ -126,7 +126,7 @@ async def test_an_image_that_is_not_allowed_is_refused(settings: Settings) -> No
     assert (answer.status_code, answer.json()["code"]) == (403, "image_not_allowed")
 
 
-async def test_no_pattern_allows_no_image(settings: Settings) -> None:
+async def test_without_patterns_no_image_is_allowed(settings: Settings) -> None:
     async with serve(settings.model_copy(update={"allowed_images": ()})) as service:
         answer = await service.http.post("/launch", json=BODY)
 
@@ -134,9 +134,7 @@ async def test_no_pattern_allows_no_image(settings: Settings) -> None:
     assert answer.json()["detail"] == "This service allows no images yet."
 
 
-async def test_the_hooks_status_and_words_reach_the_caller_and_nothing_is_created(
-    settings: Settings, hub: FakeHub
-) -> None:
+async def test_the_hooks_status_and_message_reach_the_caller(settings: Settings, hub: FakeHub) -> None:
     class NotToday(Exception):
         status_code = 451
         detail = "not today"
@@ -152,7 +150,7 @@ async def test_the_hooks_status_and_words_reach_the_caller_and_nothing_is_create
     assert hub.count("user_created") == 0
 
 
-async def test_the_hook_is_called_once_for_a_launch_of_several_attempts(settings: Settings, hub: FakeHub) -> None:
+async def test_the_hook_is_called_once_for_several_attempts(settings: Settings, hub: FakeHub) -> None:
     calls: list[str] = []
     hub.fail_on("create_user", how="answer", status=409)
     changed = {"pre_launch_hook": lambda _, image, *__: calls.append(image)}
@@ -193,7 +191,7 @@ def _name(media_type: dict[str, dict[str, str]]) -> str:
     return media_type.get("schema", {}).get("$ref", "").rpartition("/")[2]
 
 
-async def test_frontends_of_the_listed_origins_may_call_and_others_may_not(settings: Settings) -> None:
+async def test_only_allowed_origins_may_call(settings: Settings) -> None:
     asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "Content-Type, X-Launch-Secret"}
     async with serve(settings.model_copy(update={"cors_origins": ("https://book.example.org",)})) as service:
         welcome = await service.http.options("/launch", headers=asks | {"Origin": "https://book.example.org"})
@@ -205,7 +203,7 @@ async def test_frontends_of_the_listed_origins_may_call_and_others_may_not(setti
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-async def test_everything_is_below_the_prefix_and_health_at_the_root_too(settings: Settings, prefix: str) -> None:
+async def test_all_paths_are_below_the_prefix_and_health_is_at_the_root_too(settings: Settings, prefix: str) -> None:
     async with serve(settings.model_copy(update={"prefix": prefix})) as service:
         accepted = await service.launch()
         root = str(service.http.base_url).removesuffix(f"{prefix}/")
@@ -217,7 +215,7 @@ async def test_everything_is_below_the_prefix_and_health_at_the_root_too(setting
     assert health.status_code == 200
 
 
-async def test_readiness_tells_of_the_hub_and_does_not_depend_on_it(settings: Settings, hub: FakeHub) -> None:
+async def test_readiness_reports_the_hub_without_depending_on_it(settings: Settings, hub: FakeHub) -> None:
     await hub.kill()
     async with serve(settings) as service:
         answer = await service.http.get("/readyz")
@@ -226,13 +224,13 @@ async def test_readiness_tells_of_the_hub_and_does_not_depend_on_it(settings: Se
     assert answer.json()["hub"]["fault"]
 
 
-async def test_health_is_answered_under_any_host_name(service: Service) -> None:
+async def test_health_checks_accept_any_host_name(service: Service) -> None:
     answer = await service.http.get("/readyz", headers={"Host": "10.2.3.4:8083"})
 
     assert answer.status_code == 200
 
 
-async def test_no_token_and_no_secret_reaches_a_log_line(
+async def test_tokens_and_secrets_never_reach_the_log(
     settings: Settings, hub: FakeHub, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -249,7 +247,7 @@ async def test_no_token_and_no_secret_reaches_a_log_line(
     assert hub.api_token not in text
 
 
-async def test_an_id_of_a_time_that_never_was_is_no_launch(service: Service) -> None:
+async def test_an_id_with_an_impossible_time_is_not_found(service: Service) -> None:
     answer = await service.http.get("/launch/7ZZZZZZZZZZZZZZZZZZZZZZZZZ")
 
     assert answer.status_code == 404

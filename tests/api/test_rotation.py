@@ -1,4 +1,4 @@
-"""A new secret key: launches from before it stay open to their visitors, and the earlier key opens nothing later."""
+"""Rotating the secret key: earlier launches stay accessible, and the earlier key opens no later ones."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -40,7 +40,7 @@ async def test_an_earlier_key_opens_no_later_launch(settings: Settings) -> None:
     assert own["token"]
 
 
-async def test_a_launch_from_before_a_rotation_has_its_secret_and_token_until_the_key_is_taken_out(
+async def test_a_launch_keeps_its_secret_and_token_until_the_old_key_is_removed(
     settings: Settings,
 ) -> None:
     async with serve(under(settings, EARLIER)) as service:
@@ -55,7 +55,7 @@ async def test_a_launch_from_before_a_rotation_has_its_secret_and_token_until_th
     assert "token" not in without
 
 
-async def test_an_earlier_key_makes_no_session(settings: Settings, hub: FakeHub) -> None:
+async def test_an_earlier_key_cannot_forge_sessions(settings: Settings, hub: FakeHub) -> None:
     hub.create_user("ada")
     token = hub.tokens.add("ada", [SCOPE], "", None).token
     cookies = {
@@ -71,7 +71,7 @@ async def test_an_earlier_key_makes_no_session(settings: Settings, hub: FakeHub)
 
 
 @pytest.mark.parametrize("keys", [[NOW, EARLIER], [EARLIER, NOW]], ids=["before", "after"])
-def test_replicas_in_the_midst_of_a_rotation_agree_on_each_launch(keys: list[str]) -> None:
+def test_replicas_agree_on_secrets_during_a_rotation(keys: list[str]) -> None:
     made_by_one = LaunchSecrets(keys).new_id()
 
     assert LaunchSecrets(keys[::-1]).of(made_by_one) == LaunchSecrets(keys[:1]).of(made_by_one)
@@ -79,7 +79,7 @@ def test_replicas_in_the_midst_of_a_rotation_agree_on_each_launch(keys: list[str
     assert not LaunchSecrets(keys).opens(made_by_one, LaunchSecrets(keys[1:]).of(made_by_one))
 
 
-def test_an_id_is_a_ulid_of_its_time_and_like_no_other() -> None:
+def test_ids_are_unique_ulids_of_their_time() -> None:
     secrets, other = LaunchSecrets([NOW]), LaunchSecrets([NOW])
     ids = [secrets.new_id() for _ in range(1000)]
 
@@ -88,7 +88,7 @@ def test_an_id_is_a_ulid_of_its_time_and_like_no_other() -> None:
     assert all(abs(ULID.from_str(each).datetime - datetime.now(UTC)) < timedelta(minutes=1) for each in ids)
 
 
-def test_an_id_that_no_key_has_made_has_the_secret_of_the_first() -> None:
+def test_an_id_of_an_unknown_key_uses_the_first_key() -> None:
     launch_id = str(ULID())
 
     assert LaunchSecrets([NOW, EARLIER]).of(launch_id) == LaunchSecrets([NOW]).of(launch_id)

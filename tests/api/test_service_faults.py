@@ -1,4 +1,4 @@
-"""What callers see of a service that is in trouble, and what its log says of them."""
+"""Faults of the service and of requests, as callers and the log see them."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ async def test_an_incomplete_body_times_out(settings: Settings, hub: FakeHub) ->
     assert hub.count("user_created") == 0
 
 
-async def test_an_error_that_nobody_provided_for_is_a_problem_without_its_words(
+async def test_an_unexpected_error_is_a_problem_without_its_message(
     service: Service, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     accepted = await service.launch()
@@ -48,7 +48,7 @@ async def test_an_error_that_nobody_provided_for_is_a_problem_without_its_words(
     assert "no such table" in caplog.text
 
 
-async def test_without_the_secret_a_failure_is_shown_without_the_hubs_words(service: Service, hub: FakeHub) -> None:
+async def test_without_the_secret_a_failure_has_no_detail(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="no image for alice@example.org"))
     accepted = await service.launch()
     await service.events(accepted["events_url"])
@@ -63,7 +63,7 @@ async def test_without_the_secret_a_failure_is_shown_without_the_hubs_words(serv
     assert whole.json()["problem"]["detail"] == "no image for alice@example.org"
 
 
-async def test_an_address_in_brackets_is_a_host_too(service: Service) -> None:
+async def test_an_ipv6_address_in_brackets_is_a_host(service: Service) -> None:
     answers = [
         await service.http.get("/docs", headers={"Host": host})
         for host in ("[::1]", "[::1]:8083", "LOCALHOST:1", "[::2]:8083", "[::1", "")
@@ -76,7 +76,7 @@ async def test_an_address_in_brackets_is_a_host_too(service: Service) -> None:
     ("path", "logged"),
     [("/launch/1/events?secret=s3cret", "/launch/1/events"), ("/launch?", "/launch"), ("/launch", "/launch")],
 )
-def test_an_access_line_has_no_query(path: str, logged: str) -> None:
+def test_uvicorns_log_lines_have_no_query(path: str, logged: str) -> None:
     arguments = ("127.0.0.1:1", "GET", path, "1.1", 200)
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', arguments, None)
 
@@ -85,7 +85,7 @@ def test_an_access_line_has_no_query(path: str, logged: str) -> None:
     assert record.getMessage() == f'127.0.0.1:1 - "GET {logged} HTTP/1.1" 200'
 
 
-def test_any_other_line_passes_as_it_is() -> None:
+def test_other_log_lines_are_unchanged() -> None:
     record = logging.LogRecord("uvicorn.access", logging.INFO, "", 0, "what is %s?", ("this",), None)
 
     assert UvicornLogFilter().filter(record)

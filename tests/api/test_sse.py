@@ -1,4 +1,4 @@
-"""The stream as the server sees it."""
+"""Event streams, as the ASGI server sees them."""
 
 import asyncio
 import json
@@ -16,12 +16,12 @@ from tests.support.served import IMAGE, serve
 
 
 class Reader:
-    """A server's side of one answer."""
+    """The server's side of an answer."""
 
     def __init__(self) -> None:
         self.sent: list[Message] = []
         self.written: list[bytes] = []
-        """What was sent past the middlewares."""
+        """The messages that bypassed the middleware."""
         self.has_left = asyncio.Event()
 
     @property
@@ -42,7 +42,7 @@ class Reader:
 
 
 class Blocks:
-    """Blocks of a stream, and whether it was closed."""
+    """The blocks of a stream, and whether it was closed."""
 
     def __init__(self, then: Callable[[], object] = lambda: None) -> None:
         self._then = then
@@ -71,7 +71,7 @@ async def answer(blocks: AsyncGenerator[bytes], reader: Reader) -> None:
         await EventStreamResponse(blocks, headers={})(reader.scope, reader.receive, reader.send)
 
 
-async def test_the_head_and_the_end_go_through_the_middlewares_and_the_blocks_past_them() -> None:
+async def test_blocks_bypass_the_middleware_and_head_and_end_do_not() -> None:
     reader = Reader()
 
     await answer(Blocks().once(), reader)
@@ -81,7 +81,7 @@ async def test_the_head_and_the_end_go_through_the_middlewares_and_the_blocks_pa
     assert reader.written == [b"first", b"second"]
 
 
-async def test_a_stream_is_closed_when_its_reader_leaves() -> None:
+async def test_a_stream_is_closed_when_its_reader_disconnects() -> None:
     reader, blocks = Reader(), Blocks()
     answering = asyncio.create_task(answer(blocks.for_ever(), reader))
     async with asyncio.timeout(5):
@@ -107,7 +107,7 @@ async def test_a_stream_is_closed_when_its_answer_is_cancelled() -> None:
     assert blocks.are_closed
 
 
-async def test_a_fault_in_a_stream_is_raised_as_it_is() -> None:
+async def test_an_error_in_a_stream_is_raised_unchanged() -> None:
     def fail() -> None:
         raise LookupError("of the store")
 
@@ -118,7 +118,7 @@ async def test_a_fault_in_a_stream_is_raised_as_it_is() -> None:
     assert blocks.are_closed
 
 
-async def test_no_header_is_sent_that_http_2_forbids() -> None:
+async def test_headers_that_http_2_forbids_are_not_sent() -> None:
     reader = Reader()
 
     await answer(Blocks().once(), reader)
@@ -130,7 +130,7 @@ async def test_no_header_is_sent_that_http_2_forbids() -> None:
 
 @pytest.mark.parametrize("path", ["events", "build"])
 async def test_every_block_of_a_stream_has_data_that_is_json(settings: Settings, hub: FakeHub, path: str) -> None:
-    """As httpx-sse, which keeps the last id, takes a block with `retry:` or a comment alone for an event."""
+    """httpx-sse reads a block without data, such as `retry:` or a comment alone, as an event."""
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], seconds=0.5))
     served = settings.model_copy(update={"binder_images": {"gh/org/*/*": IMAGE}})
     async with serve(served, pace=Pace(heartbeat_s=0.05), web_pace=WebPace(build_linger_s=0)) as service:

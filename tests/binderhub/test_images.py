@@ -1,4 +1,4 @@
-"""Which image a BinderHub spec leads to."""
+"""The mapping from BinderHub's specs to images."""
 
 from collections.abc import Mapping
 from time import perf_counter
@@ -39,7 +39,7 @@ def image(mapping: Mapping[str, str], written: str) -> str:
         ("gh/*/*/*", "quay.io/a:{3}-{1}", "gh/org/repo/main", "quay.io/a:main-org"),
     ],
 )
-def test_a_pattern_leads_to_an_image(pattern: str, template: str, written: str, found: str) -> None:
+def test_a_pattern_maps_a_spec_to_an_image(pattern: str, template: str, written: str, found: str) -> None:
     assert image({pattern: template}, written) == found
 
 
@@ -56,17 +56,17 @@ def test_a_pattern_leads_to_an_image(pattern: str, template: str, written: str, 
         ("gh/*/*/*", ""),
     ],
 )
-def test_what_no_pattern_matches_is_not_mapped(pattern: str, written: str) -> None:
+def test_an_unmatched_spec_is_not_mapped(pattern: str, written: str) -> None:
     with pytest.raises(SpecNotMapped):
         image({pattern: "quay.io/org/image"}, written)
 
 
-def test_without_patterns_nothing_is_mapped() -> None:
+def test_without_mappings_nothing_is_mapped() -> None:
     with pytest.raises(SpecNotMapped):
         image({}, "gh/org/repo/main")
 
 
-def test_the_first_pattern_that_matches_counts() -> None:
+def test_the_first_matching_pattern_applies() -> None:
     mapping = {"gh/org/one/*": "quay.io/org/special", "gh/org/*/*": "quay.io/org/{1}"}
 
     assert image(mapping, "gh/org/one/main") == "quay.io/org/special"
@@ -76,7 +76,7 @@ def test_the_first_pattern_that_matches_counts() -> None:
 @pytest.mark.parametrize(
     "written", ["gh/org/a%3Ab/main", "gh/org/a%40b/main", "gh/org/a%20b/main", "gh/org/-x/main", "gh/org/x-/main"]
 )
-def test_what_no_image_can_have_in_its_name_is_refused(written: str) -> None:
+def test_characters_that_an_image_name_cannot_have_are_refused(written: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         image({"gh/org/*/*": "quay.io/org/{1}"}, written)
 
@@ -99,7 +99,7 @@ def test_what_no_image_can_have_in_its_name_is_refused(written: str) -> None:
         ("gh/*", "quay.io/a{1", "must result in an image"),
     ],
 )
-def test_a_mapping_that_is_none_is_told_when_it_is_read(pattern: str, template: str, reason: str) -> None:
+def test_an_invalid_mapping_is_refused(pattern: str, template: str, reason: str) -> None:
     with pytest.raises(ValueError, match=r"must ") as fault:
         ImageMapping.parse(pattern, template)
 
@@ -127,7 +127,7 @@ def test_a_mapping_that_is_none_is_told_when_it_is_read(pattern: str, template: 
         ((), "gh/org/repo/main", {}),
     ],
 )
-def test_the_request_has_binderhubs_extra_arguments_as_far_as_they_are_known_and_allowed(
+def test_the_request_has_the_known_and_allowed_extra_arguments(
     allowed: tuple[str, ...], written: str, extra_args: dict[str, Any]
 ) -> None:
     mapped = images({"gh/*/*/*": "quay.io/org/image"}, allowed_extra_args=allowed)
@@ -147,7 +147,7 @@ def test_a_repository_with_credentials_is_refused() -> None:
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
-def test_no_spec_leads_to_what_is_no_image(user: str, repo: str, ref: str) -> None:
+def test_every_mapped_spec_gives_a_valid_image(user: str, repo: str, ref: str) -> None:
     mapping = {"gh/*/*/*": "quay.io/{1}/{2}:{3}"}
 
     try:
@@ -159,7 +159,7 @@ def test_no_spec_leads_to_what_is_no_image(user: str, repo: str, ref: str) -> No
     assert found.startswith("quay.io/")
 
 
-def test_a_long_spec_is_matched_at_once() -> None:
+def test_a_long_spec_is_matched_quickly() -> None:
     mapping = ImageMapping.parse("gh/*a/*a/*a", "quay.io/org/image")
     spec = BinderSpec.parse("gh/" + "a" * 4000 + "/b/" + "a" * 4000 + "c")
 

@@ -88,7 +88,7 @@ class OwnOrigin:
         """Return whether a GET proves that no page of another origin sent it.
 
         A page can send a GET without `Origin` to any address. Browsers send `Sec-Fetch-Site` only to loopback and over
-        TLS. Elsewhere the GET needs a header that names its origin, or one that needs a preflight.
+        TLS. Elsewhere the GET needs a header that names its origin, or a header that needs a preflight.
         """
         proofs = ("Sec-Fetch-Site", "Origin", *_NEEDS_PREFLIGHT)
         if scope["scheme"] == "https" or came_by_tls(headers) or any(name in headers for name in proofs):
