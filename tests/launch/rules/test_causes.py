@@ -137,14 +137,14 @@ def test_the_one_word_timeout_is_a_timeout() -> None:
 
 
 def test_a_failure_without_a_reason_shows_the_last_warning() -> None:
-    assert str(cause_of("Spawn failed: ", [event("no sandbox")])).endswith("The last warning before: no sandbox")
+    assert str(cause_of("Spawn failed: ", [event("no sandbox")])).endswith("The last warning was: no sandbox")
 
 
 def test_an_unknown_warning_is_shown_with_the_timeout() -> None:
     told = [event("no sandbox"), event("no network"), f"2026-01-31T10:20:30Z [Normal] {STARTED}", "Have patience"]
 
     assert str(cause_of(NEVER_STARTED, told)) == (
-        "pod jhub/jupyter-ada did not start in 300 seconds! The last warning before: no network"
+        "pod jhub/jupyter-ada did not start in 300 seconds! The last warning was: no network"
     )
 
 

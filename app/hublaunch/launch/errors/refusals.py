@@ -1,7 +1,7 @@
 """Refusals before a launch is accepted: nothing was created, and the caller can change the request."""
 
 from hublaunch.launch.errors.base import LaunchError
-from hublaunch.launch.rules.quota import Quota
+from hublaunch.launch.rules.quota import Quota, Scope
 
 
 class RequestRefused(LaunchError):
@@ -187,21 +187,17 @@ class QuotaReached(RequestRefused):
     retry_after_s = 60
 
     def __init__(self, quota: Quota, *, active: int) -> None:
-        super().__init__(
-            f"Launches {_counted(quota)} that are in progress or ready: {active}, of at most {quota.most}."
-        )
+        super().__init__(f"Launches in progress or ready {_counted(quota)}: {active}, of at most {quota.most}.")
         self.quota = quota
         self.active = active
 
 
 def _counted(quota: Quota) -> str:
     if quota.network is not None:
-        return "of all callers in your network"
+        return "for all callers in your network"
     if quota.pattern is not None:
-        return f"counted together by their {quota.scope},"
-    return {"caller": "of this caller", "repository": "for this repository", "image": "of this image"}.get(
-        quota.scope, "in total"
-    )
+        return f"that count together by {quota.scope}"
+    return "in total" if quota.scope is Scope.TOTAL else f"for this {quota.scope}"
 
 
 class RateLimited(RequestRefused):
@@ -209,10 +205,10 @@ class RateLimited(RequestRefused):
 
     code = "rate_limited"
     title = "Too many requests"
-    advice = "Send the request again after the seconds that the header Retry-After gives. Running launches continue."
+    advice = "Wait as long as the header Retry-After says, then send the request again. Running launches continue."
 
     def __init__(self, *, names: tuple[str, ...], most: int, window_s: int, retry_after_s: int) -> None:
-        """`names`: of the limits that are used up. The numbers are those of the last one."""
+        """`names`: the limits that are used up. The numbers are those of the last one."""
         limit, _, prefix = names[-1].partition("/")
         place = f"one IPv6 /{prefix}" if prefix else "one address"
         whose = {"caller": "launches of one caller", "address": f"launches from {place}"}

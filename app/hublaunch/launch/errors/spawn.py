@@ -105,8 +105,9 @@ class ServerNotFound(SpawnError):
     )
 
     def __init__(self, status: int | None) -> None:
+        answered = "" if status is None else f" ({status})"
         super().__init__(
-            f"JupyterHub says that the server is ready, but another web server answers at its address ({status})."
+            f"JupyterHub says that the server is ready, but another web server answers at its address{answered}."
         )
 
 
@@ -236,4 +237,4 @@ class StartTimedOut(SpawnFailed):
         if not said and after_s is not None:
             passed = f"The server had not started after {after_s:.0f} s."
             sentence = f"{passed} JupyterHub gave no reason, which is usual when a server takes longer than it allows."
-        super().__init__(f"{sentence} The last warning before: {warned}" if warned else sentence)
+        super().__init__(f"{sentence} The last warning was: {warned}" if warned else sentence)

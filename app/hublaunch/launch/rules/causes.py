@@ -202,7 +202,7 @@ def _without_words(after_s: float | None, *, timed: bool, warned: str) -> SpawnF
         return StartTimedOut("", after_s=after_s, warned=warned)
     took = "" if after_s is None else f", after {after_s:.1f} s"
     sentence = f"The spawn failed{took}, and neither JupyterHub nor its spawner gave a reason."
-    return SpawnFailed(f"{sentence} The last warning before: {warned}" if warned else sentence)
+    return SpawnFailed(f"{sentence} The last warning was: {warned}" if warned else sentence)
 
 
 def _unwrapped(text: str) -> tuple[int, str]:

@@ -29,6 +29,7 @@ _UNPROVEN_OF_AN_IMAGE = 2
 _REFUSALS_COUNT_BEFORE = (6,)
 """JupyterHub 6 does not count spawns that its spawner refuses with a 4xx."""
 _ABANDONED_COUNT_BEFORE = (5, 1)
+"""See `abandoned_spawn`."""
 
 
 @lru_cache(maxsize=4096)
@@ -123,10 +124,10 @@ class Guard:
         for failure in failures if self.mode != "off" else ():
             of_image.setdefault(failure.image, []).append(failure)
         refused = {}
-        for image, ones in of_image.items():
-            enough = [n for n in range(len(ones)) if _are_enough(ones[n:], is_proven=image in proven)]
+        for image, recent in of_image.items():
+            enough = [n for n in range(len(recent)) if _are_enough(recent[n:], is_proven=image in proven)]
             if enough:  # refused until too few of the failures are recent
-                refused[image] = Failing(cause=ones[-1].cause, until=ones[enough[-1]].at + FAILING_FOR)
+                refused[image] = Failing(cause=recent[-1].cause, until=recent[enough[-1]].at + FAILING_FOR)
         return refused
 
 
@@ -194,12 +195,12 @@ class Headroom:
             case "proven_only":
                 return is_proven and everything == 0
             case "open":
-                at_stake = everything if self._guard.mode == "strict" else everything - self._sound
+                at_stake = everything if self._guard.mode == "strict" else everything - self._proven_at_hub
                 return (is_proven and self._guard.mode == "normal") or (
                     at_stake < self._window
                     and (is_proven or self._at_hub[image] + (image in self._blamed) < _UNPROVEN_OF_AN_IMAGE)
                 )
 
     @property
-    def _sound(self) -> int:
+    def _proven_at_hub(self) -> int:
         return sum(count for image, count in self._at_hub.items() if image in self._proven)

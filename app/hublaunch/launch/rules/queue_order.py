@@ -66,9 +66,9 @@ class FairQueue:
     ) -> None:
         self._may_go = may_go
         self._all = _Branch("", _by_round(turns), gone=set())
-        for one in waiting:
-            self._all.add(one, _path(one, weight))
-        self._all.line_up()
+        for launch in waiting:
+            self._all.add(launch, _path(launch, weight))
+        self._all.start_round()
 
     def take(self) -> Waiting | None:
         """Take out the next launch; None if none is left that may go."""
@@ -94,12 +94,12 @@ class _Node(NamedTuple):
     """None for the sum of its members' weights."""
 
 
-def _path(one: Waiting, weight: Weight) -> Sequence[_Node]:
-    caller, *networks = groups_of(one.caller)
+def _path(launch: Waiting, weight: Weight) -> Sequence[_Node]:
+    caller, *networks = groups_of(launch.caller)
     path = [_Node(network.name, network.share, None) for network in reversed(networks)]
-    path.append(_Node(caller.name, 1, weight(one.caller)))
-    if one.caller.startswith("anonymous:"):
-        path.append(_Node(one.repo_url or _NO_REPO, 1, 1.0))
+    path.append(_Node(caller.name, 1, weight(launch.caller)))
+    if launch.caller.startswith("anonymous:"):
+        path.append(_Node(launch.repo_url or _NO_REPO, 1, 1.0))
     return path
 
 
@@ -133,23 +133,23 @@ class _Branch:
         self.weight = weight or 0.0
         self.heaviest = self.weight
 
-    def add(self, one: Waiting, path: Sequence[_Node]) -> None:
+    def add(self, launch: Waiting, path: Sequence[_Node]) -> None:
         """Add a launch at the end of the path."""
-        self._left.append(one.launch_id)
+        self._left.append(launch.launch_id)
         self._waits += 1
         if not path:
-            self._launches.append(one)
+            self._launches.append(launch)
             return
         (name, share, weight), *further = path
         if name not in self._members:
             inner = f"{self._path}{name}{_SEPARATOR}"
             self._members[name] = _Branch(inner, self._kept, gone=self._gone, share=share, weight=weight)
-        self._members[name].add(one, further)
+        self._members[name].add(launch, further)
 
-    def line_up(self) -> None:
+    def start_round(self) -> None:
         """Start the round of its members, once all launches are added."""
         for name, member in self._members.items():
-            member.line_up()
+            member.start_round()
             self._round.enter(name, member.oldest())
         if self._members and not self.weight:
             self.heaviest = max(member.heaviest for member in self._members.values())
@@ -169,25 +169,25 @@ class _Branch:
 
     def take(self, may_go: Callable[[Waiting], bool]) -> Waiting | None:
         """Take out the launch whose turn it is; None if none may go."""
-        one = self._take_of_members(may_go) if self._members else self._take_launch(may_go)
-        self._waits -= one is not None
-        return one
+        launch = self._take_of_members(may_go) if self._members else self._take_launch(may_go)
+        self._waits -= launch is not None
+        return launch
 
     def _take_of_members(self, may_go: Callable[[Waiting], bool]) -> Waiting | None:
         while (name := self._round.next()) is not None:
             member = self._members[name]
-            if one := member.take(may_go):
+            if launch := member.take(may_go):
                 self._round.took(name, member.oldest(), member.weight)
-                return one
+                return launch
             self._round.leave(name)
         return None
 
     def _take_launch(self, may_go: Callable[[Waiting], bool]) -> Waiting | None:
         while self._launches:
-            one = self._launches.popleft()
-            self._gone.add(one.launch_id)
-            if may_go(one):
-                return one
+            launch = self._launches.popleft()
+            self._gone.add(launch.launch_id)
+            if may_go(launch):
+                return launch
         return None
 
     def turns(self) -> Iterator[tuple[str, float]]:
