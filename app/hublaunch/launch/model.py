@@ -66,7 +66,7 @@ class Caller:
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchRequest:
-    """What a caller asks for, checked by `rules/request.py`. Its image and repository are parsed once, when needed."""
+    """A request for a launch, checked by `rules/request.py`. Its image and repository are parsed once, when needed."""
 
     image: str
     repo_url: str = ""

@@ -24,18 +24,18 @@ Count = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AcceptanceTerms:
-    """How many launches are accepted, and how long each may take."""
+    """The limits on how many launches are accepted, and on how long each may take."""
 
     quotas: Callable[[], QuotaRules]
-    """Returns the quotas of the moment; the operator may change them while the service runs."""
+    """Returns the current quotas, which the operator may change while the service runs."""
     in_progress_max: int
-    """Launches queued or at the Hub at once."""
+    """Launches that may be queued or at the Hub at once."""
     weight: Weight
-    """Of a caller, for whom another caller's launch makes room in a full queue."""
+    """The weights of callers, which decide whose launch makes room in a full queue."""
     launch_timeout_s: float
-    """From admission."""
+    """Seconds until a launch must be ready, from its admission."""
     max_wait_s: float
-    """In the queue."""
+    """Seconds that a launch may be queued."""
 
 
 class Acceptance:
@@ -72,10 +72,10 @@ class Acceptance:
         return accepted
 
     async def _store_within_quotas(self, launch: Launch, key: IdempotencyKey | None, unless: Unless | None) -> Launch:
-        """Store the launch. If a quota is used up, first look for launches that hold it and whose servers are gone.
+        """Store the launch. If a quota is used up, first search for launches that hold it, but whose servers are gone.
 
-        Storing is tried again after every look, because other requests may have found and used the freed places
-        meanwhile. Once a look at a quota has found nothing, the next refusal for that quota is raised.
+        Storing is tried again after every search, because other requests may have searched and used what was freed
+        meanwhile. Once a search for a quota has found nothing, the next refusal for that quota is raised.
         """
         terms = self._terms
         quotas = terms.quotas().quotas(launch.caller, launch.request, at=launch.created_at)

@@ -22,7 +22,7 @@ _SERVER_NAME = re.compile(r"(?=.{1,30}\Z)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerLimits:
-    """What an existing user may have; see the settings of the same names."""
+    """The servers that an existing user may have; see the settings of the same names."""
 
     allow_named_servers: bool
     named_server_limit_per_user: int

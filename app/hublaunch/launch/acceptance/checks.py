@@ -39,7 +39,7 @@ class Checks:
         username = self._accounts.existing_user(request, caller)
         unless = await self._existing.check(request, caller, username=username) if only_one else None
         await self._admission.check_image(request.image)
-        # Read before the Hub is asked: what is ready by then and no longer runs at the Hub is replaced by this launch.
+        # Read before the Hub is asked, so that a launch that becomes ready meanwhile is not marked as replaced.
         ready = await self._existing.ready_on(username, caller) if username is not None else ()
         first = await self._accounts.first_attempt(launch_id, request, caller)
         current_attempt.set(first)

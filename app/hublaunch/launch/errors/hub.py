@@ -127,7 +127,7 @@ class NotStarting(HubRefused):
 
 
 class TokenRefused(HubRefused):
-    """The Hub did not issue a token for the visitor, or issued one that opens nothing."""
+    """The Hub did not issue a token for the visitor, or issued one without access to the server."""
 
     code = "token_refused"
     title = "JupyterHub did not issue a token for the server"

@@ -7,7 +7,7 @@ from hublaunch.launch.rules.rate_limit import Limit, Verdict
 
 
 class RateCounts(Protocol):
-    """How much of each rate limit is used. Every method is atomic, over all processes that share the counts."""
+    """The used part of each rate limit. Every method is atomic, over all processes that share the counts."""
 
     async def take(self, limits: Sequence[Limit]) -> Verdict:
         """Count one request in every limit if all allow it, else in none."""

@@ -30,7 +30,7 @@ class _TooMuchToRead(Exception):
 
 
 def carried(request: LaunchRequest) -> Generator[str | None]:
-    """Yield every address in the request besides its `repo_url`, as written; None for one that cannot be read.
+    """Yield every address in the request besides its `repo_url`, as written; None for an unreadable one.
 
     `path` and `extra_args` reach programs in the server: nbgitpuller clones the `repo` of a link, and its `urlpath` may
     be another link with a `repo`. So every text in them is searched, at every level of percent-encoding.

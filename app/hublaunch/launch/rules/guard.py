@@ -141,7 +141,7 @@ def _are_enough(failures: Collection[Failure], *, is_proven: bool) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpawnHistory:
-    """How spawns have ended recently, over all processes."""
+    """The outcomes of recent spawns, over all processes."""
 
     proven: Collection[str] = ()
     """Images that were ready within PROVEN_FOR."""
@@ -156,7 +156,7 @@ class SpawnHistory:
 
 
 class Headroom:
-    """How many more launches may be admitted, beside those already at the Hub."""
+    """The launches that may be admitted now, beside those already at the Hub."""
 
     def __init__(self, guard: Guard, history: SpawnHistory, *, most: int, at_hub: Mapping[str, int]) -> None:
         """`most`: launches at the Hub at once, whatever the guard allows. `at_hub`: launches there now, by image."""

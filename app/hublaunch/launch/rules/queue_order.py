@@ -168,7 +168,7 @@ class _Branch:
         return self._left[0] if self._left else None
 
     def take(self, may_go: Callable[[Waiting], bool]) -> Waiting | None:
-        """Take out the launch whose turn it is; None if none may go."""
+        """Take out the launch that is next in turn; None if none may go."""
         launch = self._take_of_members(may_go) if self._members else self._take_launch(may_go)
         self._waits -= launch is not None
         return launch
@@ -211,7 +211,7 @@ class _Round:
         self._turns = {name: at for name, at in kept.items() if name}
         self._present = self._at = kept.get("", 0.0)
         self._now: list[tuple[str, str]] = []
-        """A heap of (oldest launch, name), for the names whose turn it is."""
+        """A heap of (oldest launch, name), for the names that may take their turn now."""
         self._later: list[tuple[float, str, str]] = []
         """A heap of (turn, oldest launch, name)."""
 
@@ -226,7 +226,7 @@ class _Round:
             heappush(self._later, (at, oldest, name))
 
     def next(self) -> str | None:
-        """Return the name whose turn it is, until `took` or `leave`; None if no name is left."""
+        """Return the name that is next, until `took` or `leave`; None if no name is left."""
         if not self._now and self._later:
             self._at = self._later[0][0]
         while self._later and self._later[0][0] <= self._at:

@@ -14,7 +14,7 @@ from hublaunch.launch.rules.repo import RepoPattern
 
 
 class Scope(StrEnum):
-    """What a quota counts launches by."""
+    """The property by which a quota counts launches."""
 
     CALLER = "caller"
     REPOSITORY = "repository"

@@ -1,4 +1,4 @@
-"""The operator's rules for quotas, and the quotas that they give for a launch.
+"""The operator's rules for quotas, and the quotas that follow from them for a launch.
 
 Launches are counted by name: by the caller's name in the queue, by the repository in lower case, and by the image
 without tag and digest.

@@ -54,7 +54,7 @@ class Limit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Allowance:
-    """How much of a limit is left."""
+    """The part of a limit that is left."""
 
     limit: Limit
     left: int
@@ -65,7 +65,7 @@ class Allowance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """Whether a request is allowed by all limits that apply to it."""
+    """The verdict on a request by all limits that apply to it."""
 
     allowed: bool
     allowances: Sequence[Allowance]
