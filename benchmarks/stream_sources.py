@@ -31,7 +31,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hublaunch.serving.server import Server, server_config
+from hublaunch.serving.server import ServiceServer, server_config
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 
@@ -101,7 +101,7 @@ async def serve(app: ASGIApp) -> None:
     config.lifespan = "off"
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
         print(listening.getsockname()[1], flush=True)
-        await Server(config).serve([listening])
+        await ServiceServer(config).serve([listening])
 
 
 class PassThrough:

@@ -252,7 +252,7 @@ async def test_a_hub_that_will_not_delete_is_logged_and_hides_no_cause(
     with pytest.raises(SpawnFailed, match="boom"):
         await launcher.launch(IMAGE, "alice")
 
-    assert "What the launch of alice/ created was not deleted" in caplog.text
+    assert "The user or server of the launch of alice/ was not deleted" in caplog.text
 
 
 # --- `launch_timeout`: seconds until ready ----------------------------------------------------------------------------

@@ -35,14 +35,14 @@ log = logging.getLogger(__name__)
 CLEAN_UP_TIMEOUT_S = 60.0
 
 EventCallback = Callable[[dict[str, Any]], object]
-"""Gets each progress event as the Hub words it: `progress`, `message`, and with the last `ready` and `url`."""
+"""Gets each progress event in the Hub's form: `progress`, `message`, and in the last one `ready` and `url`."""
 
 
 class Launcher:
     """Launch an image with a temporary user, or for an existing one, via JupyterHub.
 
-    Its settings have the names of BinderHub's traits. `hub_url` and the rest may also come from the environment, as
-    `Settings` says.
+    Its settings have the names of BinderHub's traits. `hub_url` and the others may also come from the environment, as
+    in `Settings`.
     """
 
     def __init__(self, settings: Settings, *, hub: HubClient, pace: Pace = Pace()) -> None:
@@ -65,27 +65,27 @@ class Launcher:
     async def connect(
         cls, *, transport: httpx.AsyncBaseTransport | None = None, pace: Pace = Pace(), **settings: Any
     ) -> AsyncGenerator[Self]:
-        """A launcher with connections of its own, closed on leaving; `settings` as in `Settings`."""
+        """Return a launcher with its own connections, which close on exit; `settings` as in `Settings`."""
         given = Settings(**settings)
         async with connect_hub(given, transport=transport) as hub:
             yield cls(given, hub=hub, pace=pace)
 
     async def api_request(self, path: str, *, method: str = "GET", json: object = None) -> httpx.Response:
-        """A Hub API request with the token, `path` relative to `hub/api/`; retried where that is safe.
+        """Send a request to the Hub's API with the token, and retry it if that is safe. `path` is below `hub/api/`.
 
         Raises a HubError unless the answer is a 2xx.
         """
         return await self._hub.request(method, path, body=json)
 
     async def get_user_data(self, username: str) -> dict[str, Any]:
-        """The Hub's user model, `GET /users/{name}`; HubRefused with status 404 if there is no such user."""
+        """Return the Hub's user model (`GET /users/{name}`). Raises HubRefused with status 404 for an unknown user."""
         check_name("username", username)
         response = await self.api_request(f"users/{quote(username, safe='@~')}")
         data: dict[str, Any] = response.json()
         return data
 
     def unique_name_from_repo(self, repo_url: str) -> str:
-        """A name for a user, or with `allow_named_servers` for a server: `minrk-binder-example-1a2b3c4d`."""
+        """Return a name for a user, or with `allow_named_servers` for a server: `minrk-binder-example-1a2b3c4d`."""
         if self.allow_named_servers:
             return names.unique_server_name(repo_url)
         return names.unique_name_from_repo(repo_url)
@@ -101,13 +101,12 @@ class Launcher:
     ) -> dict[str, Any]:
         """Launch a server and return `{url, image, repo_url, token, **extra_args}` once it answers.
 
-        With `create_user` the user is made first and must not exist; otherwise it must, and without a `server_name`
-        must have no running default server, or with one fewer named servers than the limit. `event_callback` gets
-        each progress event in the Hub's order and is awaited; an exception from it ends the launch.
+        With `create_user` the user is created first, and must not exist. Without it the user must exist, and have no
+        running default server or, if there is a `server_name`, fewer named servers than the limit. `event_callback` is
+        awaited with each progress event, in the Hub's order; an exception from it ends the launch.
 
-        Raises a LaunchError. Whatever ends the launch before it is ready, a cancellation too, what it created is
-        deleted before this returns, within 60 s. What it did not create is not touched: where the Hub refused the
-        user or the server, or was not reached, nothing was created.
+        Raises a LaunchError. If the launch ends before it is ready, also by cancellation, everything that it created
+        is deleted before this returns, within 60 s. Nothing else is touched.
         """
         args = dict(extra_args or {})
         request = launch_request(image=image, repo_url=repo_url, extra_args=args, allowed_extra_args=args)
@@ -146,11 +145,13 @@ class Launcher:
             async with asyncio.timeout(CLEAN_UP_TIMEOUT_S):
                 await clean_up(attempt, request, self._hub, traces=traces, pace=self._pace)
         except Exception:
-            log.exception("What the launch of %s/%s created was not deleted", attempt.username, attempt.server_name)
+            log.exception(
+                "The user or server of the launch of %s/%s was not deleted", attempt.username, attempt.server_name
+            )
 
 
 class _Steps:
-    """The steps of one launch, passed on as the Hub words them."""
+    """Passes the steps of one launch on, in the Hub's form."""
 
     last: Step
 

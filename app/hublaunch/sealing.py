@@ -1,4 +1,4 @@
-"""Sealing what must not stand in clear where it is kept: in the log, in a browser's cookie."""
+"""Encryption of tokens in the database and of sessions in cookies."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
@@ -9,21 +9,21 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
 class SealedWithAnotherKey(Exception):
-    """What is sealed does not open: not with this key, or it was tampered with."""
+    """A sealed text cannot be opened: it was sealed with another key, or changed."""
 
     def __init__(self) -> None:
         super().__init__(
-            "What was sealed cannot be opened: it was sealed with a secret key that is neither LAUNCHER_SECRET_KEY (or "
-            "the one in the file beside the database) nor in LAUNCHER_OLD_SECRET_KEYS."
+            "Stored secrets cannot be opened. They were sealed with a secret key that is neither LAUNCHER_SECRET_KEY "
+            "(or the one in the file beside the database) nor in LAUNCHER_OLD_SECRET_KEYS. Add that key to the latter."
         )
 
 
 class Sealer:
-    """Seals texts so that only the holder of the secret key can read them, or make ones that open.
+    """Encrypts and authenticates texts, so that only a holder of the secret key can read or make them.
 
-    Fernet (AES-128-CBC with HMAC-SHA256) under a key of its own, derived from the secret key by HKDF-SHA256 for one
-    `purpose`, so that what else is made from the secret key says nothing of it, and what was sealed for one purpose
-    does not open for another. The first of `secret_keys` seals; the others, of earlier times, open as well.
+    It uses Fernet (AES-128-CBC with HMAC-SHA256) with a key that HKDF-SHA256 derives from the secret key for one
+    `purpose`. A text sealed for one purpose does not open for another. The first of `secret_keys` seals; the others,
+    from before a rotation, only open.
     """
 
     def __init__(self, secret_keys: Sequence[str], *, purpose: str) -> None:
@@ -33,7 +33,7 @@ class Sealer:
         return self._fernet.encrypt(text.encode())
 
     def open(self, sealed: bytes) -> str:
-        """The text that was sealed; SealedWithAnotherKey."""
+        """Return the text. Raises SealedWithAnotherKey."""
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hublaunch.demo import leftovers, process
+from hublaunch.demo import leftovers
 from hublaunch.demo.errors import DemoError
 from hublaunch.demo.leftovers import MARK, kill_marked_processes, marked_processes
 from hublaunch.demo.process import HubProcess, free_port
@@ -76,12 +76,8 @@ def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return script
 
 
-async def test_a_hub_that_does_not_answer_in_time_is_reported_and_killed(
-    tmp_path: Path, python: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(process, "START_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(process, "STOP_TIMEOUT_S", 0.1)
-    hub = HubProcess(state=tmp_path / "state", proxy_command=["unused"])
+async def test_a_hub_that_does_not_answer_in_time_is_reported_and_killed(tmp_path: Path, python: Path) -> None:
+    hub = HubProcess(state=tmp_path / "state", proxy_command=["unused"], start_timeout_s=0.3, stop_timeout_s=0.1)
 
     async with asyncio.timeout(10):
         with pytest.raises(DemoError, match=r"did not start in time.\nnot listening"):
@@ -91,8 +87,8 @@ async def test_a_hub_that_does_not_answer_in_time_is_reported_and_killed(
     assert marked_processes(hub.state) == []
 
 
-async def test_a_hub_is_killed_at_once_when_its_leaving_is_cancelled(tmp_path: Path, python: Path) -> None:
-    hub = HubProcess(state=tmp_path / "state", proxy_command=["unused"])
+async def test_a_hub_is_killed_at_once_when_its_exit_is_cancelled(tmp_path: Path, python: Path) -> None:
+    hub = HubProcess(state=tmp_path / "state", proxy_command=["unused"], stop_timeout_s=20)
     starting = asyncio.create_task(hub.__aenter__())
     await until_said(hub, "not listening")
     starting.cancel()
@@ -100,7 +96,7 @@ async def test_a_hub_is_killed_at_once_when_its_leaving_is_cancelled(tmp_path: P
 
     starting.cancel()
 
-    done, _ = await asyncio.wait({starting}, timeout=process.STOP_TIMEOUT_S / 4)
+    done, _ = await asyncio.wait({starting}, timeout=5)
     assert done
     assert starting.cancelled()
     assert await hub.wait() == -9
@@ -144,8 +140,7 @@ def test_processes_are_found_by_their_demos_directory_and_killed(tmp_path: Path)
         other.kill()
 
 
-def test_processes_that_cannot_be_ended_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leftovers, "_KILL_TIMEOUT_S", 0.1)
+def test_processes_that_cannot_be_ended_are_named(tmp_path: Path) -> None:
     again_and_again = f"while :; do {MARK}={tmp_path} sleep 100; done"
     with subprocess.Popen(["sh", "-c", again_and_again], stderr=subprocess.DEVNULL) as parent:
         try:
@@ -153,7 +148,7 @@ def test_processes_that_cannot_be_ended_are_named(tmp_path: Path, monkeypatch: p
                 pass  # it has not begun yet
 
             with pytest.raises(DemoError, match=r"could not be ended: \d+"):
-                kill_marked_processes(tmp_path)
+                kill_marked_processes(tmp_path, timeout_s=0.1)
         finally:
             parent.kill()
 

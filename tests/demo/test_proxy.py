@@ -132,7 +132,7 @@ def test_something_else_in_its_place_is_named(path: Path, directory: Path) -> No
     directory.mkdir(parents=True)
     (directory / "notes.txt").touch()
 
-    with pytest.raises(DemoError, match="is in the way"):
+    with pytest.raises(DemoError, match="which already exists"):
         proxy_command(directory)
 
 

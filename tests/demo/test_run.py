@@ -36,7 +36,7 @@ async def test_a_second_demo_in_the_same_directory_is_refused(
     said = await refused(tmp_path, capsys)
 
     first.release()
-    assert said == f"Another demo runs in {tmp_path}: stop it, or name another directory with --state.\n"
+    assert said == f"Another demo runs in {tmp_path}. Stop it, or name another directory with --state.\n"
 
 
 async def test_a_directory_with_somebodys_files_is_refused_and_left_alone(
@@ -47,7 +47,7 @@ async def test_a_directory_with_somebodys_files_is_refused_and_left_alone(
 
     said = await refused(tmp_path, capsys)
 
-    assert "holds files that are not the demo's" in said
+    assert "contains files that are not the demo's" in said
     assert database.exists()
 
 

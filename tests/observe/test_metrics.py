@@ -302,7 +302,7 @@ async def test_metrics_are_off_by_default(settings: Settings) -> None:
 async def test_a_metrics_port_in_use_stops_startup(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(SettingsFault, match=f"LAUNCHER_METRICS_PORT: 127.0.0.1:{port} cannot be had"):
+        with pytest.raises(SettingsFault, match=f"LAUNCHER_METRICS_PORT: cannot listen on 127.0.0.1:{port}"):
             async with serve(settings.model_copy(update={"metrics_port": port})):
                 pass
 

@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hublaunch.serving import connections, http_protocol
+from hublaunch.serving import connections
 from hublaunch.serving.http_protocol import HEADERS_MAX, PIPELINED_MAX
 from hublaunch.serving.server import server_config
 from hublaunch.settings import Settings
@@ -55,9 +55,12 @@ def flood() -> Flood:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, *, send_timeout_s: float = 30, **more: object) -> AsyncGenerator[int]:
-    """The port."""
-    config = server_config(app, settings(send_timeout_s, **more), host="127.0.0.1", port=0)
+async def served(
+    app: ASGIApp, *, send_timeout_s: float = 30, head_timeout_s: float = 10, **more: object
+) -> AsyncGenerator[int]:
+    """Serve the app; the port."""
+    given = settings(send_timeout_s, **more)
+    config = server_config(app, given, host="127.0.0.1", port=0, head_timeout_s=head_timeout_s)
     config.load()
     loop = asyncio.get_running_loop()
     state = uvicorn.server.ServerState()
@@ -125,12 +128,6 @@ async def said(port: int, *parts: bytes) -> bytes:
                 answer += piece
     writer.close()
     return answer
-
-
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is to come within a time has little of it."""
-    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.2)
 
 
 @pytest.fixture
@@ -225,7 +222,6 @@ async def test_trailers_without_an_end_close_the_connection() -> None:
     assert answer.count(b"HTTP/1.1 200 ") <= 1
 
 
-@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(
     "half",
     [
@@ -238,7 +234,7 @@ async def test_trailers_without_an_end_close_the_connection() -> None:
     ids=["head", "blank line", "body after the answer", "second head", "trailers"],
 )
 async def test_half_a_request_is_closed_in_time_also_while_more_of_it_comes(half: bytes) -> None:
-    async with served(answer_ok) as port, asyncio.timeout(20):
+    async with served(answer_ok, head_timeout_s=0.2) as port, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(half)
 
@@ -251,9 +247,8 @@ async def test_half_a_request_is_closed_in_time_also_while_more_of_it_comes(half
         writer.close()
 
 
-@pytest.mark.usefixtures("soon")
 async def test_a_request_that_was_complete_in_time_is_answered_for_as_long_as_it_takes(flood: Flood) -> None:
-    async with served(flood) as port, asyncio.timeout(20):
+    async with served(flood, head_timeout_s=0.2) as port, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GET)
         writer.write(b"\r\n")

@@ -14,7 +14,7 @@ import pytest
 from hublaunch.api.middleware.access_log import request_id
 from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Attempt
-from hublaunch.wiring.logs import Lines
+from hublaunch.wiring.logs import SafeLines
 
 _SCRIPT = """
 import logging, sys
@@ -125,7 +125,7 @@ def test_a_line_for_people_ends_in_what_it_is_about_and_does_not_say() -> None:
     def line_of_a_request() -> str:
         current_attempt.set(Attempt(launch_id="01M8", number=2, username="ada"))
         request_id.set("from-a-proxy")
-        return Lines("%(message)s").format(record)
+        return SafeLines("%(message)s").format(record)
 
     line = copy_context().run(line_of_a_request)  # the tests after this one have no launch at hand
 

@@ -32,11 +32,11 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
     """
     gc.disable()  # until the service has started: nothing of what it imports is garbage
     from hublaunch.main import create_app  # noqa: PLC0415  # the command line stays light
-    from hublaunch.serving.server import Server, server_config  # noqa: PLC0415
+    from hublaunch.serving.server import ServiceServer, server_config  # noqa: PLC0415
     from hublaunch.wiring.startup import settings_or_exit  # noqa: PLC0415
 
     settings = settings_or_exit()
-    server = Server(server_config(create_app(settings), settings, host=host, port=port))
+    server = ServiceServer(server_config(create_app(settings), settings, host=host, port=port))
     # uvicorn raises the signal that stopped it once more when all is over. That was then no failure, so it is heard
     # out and exit is 0.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,1 +1,1 @@
-"""The embedded JupyterHub: its configuration and its process."""
+"""`hublaunch demo`: a JupyterHub on this machine, with hublaunch beside it."""

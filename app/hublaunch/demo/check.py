@@ -1,4 +1,4 @@
-"""`hublaunch demo --check`: one launch from the request to an answer of its kernel, and back to nothing."""
+"""`hublaunch demo --check`: one launch, from the request to a result of its kernel and to its clean-up."""
 
 import asyncio
 import json
@@ -19,15 +19,18 @@ CHECK_BODY = {
 }
 
 
-async def check_launch(url: str, hub: HubProcess) -> int:
-    """Launch, open, run `1+1`, cancel, and look whether the Hub has nothing left. 0, or 1 after a sentence on why."""
+async def check_launch(url: str, hub: HubProcess, *, timeout_s: float = CHECK_TIMEOUT_S) -> int:
+    """Launch, open, run `1+1`, cancel, and check that nothing is left at the Hub.
+
+    Returns 0, or 1 after printing what failed.
+    """
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S), aiohttp.ClientSession() as http:
+        async with asyncio.timeout(timeout_s), aiohttp.ClientSession() as http:
             location, secret, ready = await _launch(http, url)
             await _open(http, ready["open_url"])
             await _calculate(http, ready["url"], ready["token"])
             await _cancel(http, urljoin(url, location), secret)
-            await _look_at_the_hub(http, hub, ready["url"])
+            await _check_hub(http, hub, ready["url"])
     except (DemoError, TimeoutError, aiohttp.ClientError) as error:
         print(f"The check failed: {str(error) or 'it took too long.'}", file=sys.stderr)
         return 1
@@ -36,7 +39,7 @@ async def check_launch(url: str, hub: HubProcess) -> int:
 
 
 async def _launch(http: aiohttp.ClientSession, url: str) -> tuple[str, str, dict[str, Any]]:
-    """The launch's path, its secret, and the data of its `ready`."""
+    """Return the path of the launch, its secret, and the data of its `ready` event."""
     async with http.post(f"{url}/launch", json=CHECK_BODY, headers={"Accept": "text/event-stream"}) as stream:
         stream.raise_for_status()
         async for line in stream.content:
@@ -67,7 +70,7 @@ async def _calculate(http: aiohttp.ClientSession, url: str, token: str) -> None:
 
 
 async def _run(http: aiohttp.ClientSession, url: str, token: str, code: str) -> str | None:
-    """What the code's last expression gives, in a new kernel, by its websocket."""
+    """Run the code in a new kernel, and return the value of its last expression."""
     headers = {"Authorization": f"token {token}"}
     async with http.post(f"{url}api/kernels", json={}, headers=headers) as created:
         created.raise_for_status()
@@ -84,7 +87,7 @@ async def _run(http: aiohttp.ClientSession, url: str, token: str, code: str) -> 
 
 
 def _execute_request(code: str) -> dict[str, Any]:
-    """An `execute_request` of https://jupyter-client.readthedocs.io/en/stable/messaging.html ."""
+    """Return an `execute_request` of https://jupyter-client.readthedocs.io/en/stable/messaging.html ."""
     return {
         "channel": "shell",
         "header": {
@@ -116,7 +119,7 @@ async def _cancel(http: aiohttp.ClientSession, launch_url: str, secret: str) -> 
     print("cancelled  the Hub has confirmed", flush=True)
 
 
-async def _look_at_the_hub(http: aiohttp.ClientSession, hub: HubProcess, server_url: str) -> None:
+async def _check_hub(http: aiohttp.ClientSession, hub: HubProcess, server_url: str) -> None:
     username = urlsplit(server_url).path.split("/")[2]
     headers = {"Authorization": f"token {hub.token}"}
     async with http.get(f"{hub.api_url}users/{username}", headers=headers) as answer:

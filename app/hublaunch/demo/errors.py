@@ -1,5 +1,5 @@
-"""Why the demo cannot run."""
+"""The error that ends the demo."""
 
 
 class DemoError(Exception):
-    """`str()` says in a sentence what is missing or went wrong."""
+    """The demo cannot run; `str()` says why."""

@@ -1,6 +1,6 @@
-"""Images that the demo only acts: a slow start, and failures in the words of KubeSpawner and Kubernetes.
+"""Images whose start the demo simulates: a slow start, and failures in the words of KubeSpawner and Kubernetes.
 
-Every other image starts at once, so without these nobody sees a failure or a queue in the demo.
+Every other image starts at once, so only these show failures and the queue.
 """
 
 import re
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 REGISTRY = "demo.hublaunch.example"
-"""RFC 2606 keeps `.example` for examples, so no real image has such a name."""
+"""RFC 2606 reserves `.example`, so no real image has such a name."""
 _ACTED_IMAGE = re.compile(rf"{re.escape(REGISTRY)}/([a-z-]+)(?:[:@].*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class PodEvent:
-    """An event of Kubernetes, `after_s` seconds from the start of the spawn. `{image}` and `{pod}` are filled in."""
+    """An event of Kubernetes, `after_s` seconds after the spawn began. `{image}` and `{pod}` are filled in."""
 
     after_s: float
     kind: Literal["Normal", "Warning"]
@@ -24,11 +24,11 @@ class PodEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActedImage:
-    """An image whose start the demo acts for `seconds`; then its server starts, or the spawn fails."""
+    """An image whose start the demo simulates for `seconds`; then the server starts, or the spawn fails."""
 
     name: str
     shows: str
-    """One line for people who look for something to try."""
+    """One line on what the image shows, for the welcome text."""
     events: Sequence[PodEvent]
     seconds: float
     fails: bool
@@ -93,6 +93,6 @@ ACTED_IMAGES = (
 
 
 def acted_image(image: object) -> ActedImage | None:
-    """Return what the demo acts for the image of a spawn's `user_options`, or None for every other image."""
+    """Return the simulated image that a spawn's `user_options` name, or None for every other image."""
     found = _ACTED_IMAGE.fullmatch(image) if isinstance(image, str) else None
     return next((acted for acted in ACTED_IMAGES if found and acted.name == found[1]), None)

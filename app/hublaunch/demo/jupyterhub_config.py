@@ -1,6 +1,6 @@
-"""The demo's JupyterHub: one local process per user, everything on loopback and below one directory.
+"""The configuration of the demo's JupyterHub: local processes, loopback addresses, and one directory for everything.
 
-Read by JupyterHub itself, started by `process.py`, which gives the addresses and the service's token by environment.
+`process.py` starts JupyterHub with it, and passes addresses and the service's token in the environment.
 """
 
 import json
@@ -26,7 +26,7 @@ c.ConfigurableHTTPProxy.pid_file = str(STATE / "proxy.pid")
 c.JupyterHub.db_url = f"sqlite:///{STATE}/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = str(STATE / "cookie_secret")
 
-# Nobody logs in: users exist only because hublaunch creates them.
+# Nobody logs in. All users are those that hublaunch creates.
 c.JupyterHub.authenticator_class = "null"
 c.Authenticator.any_allow_config = True
 
@@ -44,13 +44,13 @@ c.Spawner.environment = {
 c.Spawner.apply_user_options = apply_launch_options
 c.Spawner.start_timeout = 120
 c.Spawner.http_timeout = 60
-c.Spawner.consecutive_failure_limit = 0  # bad launches never end this Hub
+c.Spawner.consecutive_failure_limit = 0  # failed spawns never end this Hub
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
 c.JupyterHub.allow_named_servers = True
 c.JupyterHub.concurrent_spawn_limit = 10
 c.JupyterHub.active_server_limit = 20
 
-# Taken out of the environment, so that the proxy does not get it.
+# Removed from the environment, so that the proxy does not get it.
 c.JupyterHub.services = [{"name": "hublaunch", "api_token": os.environ.pop("HUBLAUNCH_DEMO_TOKEN")}]
 c.JupyterHub.load_roles = [
     {"name": "hublaunch", "services": ["hublaunch"], "scopes": ["admin:users", "servers", "tokens"]},

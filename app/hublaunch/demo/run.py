@@ -1,4 +1,4 @@
-"""`hublaunch demo`: JupyterHub as a child, hublaunch in this process."""
+"""`hublaunch demo`: JupyterHub in a child process, hublaunch in this one."""
 
 import asyncio
 import importlib.util
@@ -20,7 +20,7 @@ from hublaunch.demo.process import HubProcess, free_port
 from hublaunch.demo.proxy import proxy_command, proxy_directory
 from hublaunch.demo.settings import DemoSettings, allowed_origins, demo_settings
 from hublaunch.main import create_app
-from hublaunch.serving.server import Server, server_config
+from hublaunch.serving.server import ServiceServer, server_config
 from hublaunch.store.errors import StoreError
 from hublaunch.store.sqlite import FileLock
 from hublaunch.wiring.logs import configure_logging
@@ -28,18 +28,18 @@ from hublaunch.wiring.logs import configure_logging
 log = logging.getLogger(__name__)
 
 _LOOPBACK = "127.0.0.1"
-"""The demo starts processes for whoever has its address: on this machine alone, below a path that nobody can guess."""
+"""The demo runs programs for anybody who has its address. So it listens on loopback, below a random path."""
 _LOCK = "demo.lock"
 
 
 async def run_demo(*, state: Path, port: int, check: bool, cors: Sequence[str], spawns: int) -> int:
-    """Run until Ctrl-C or SIGTERM, or with `check` until one launch has been tried; the exit status.
+    """Run until Ctrl-C or SIGTERM, or with `check` until one launch has been tried. Return the exit status.
 
-    `cors`: origins whose pages may launch, as text, beside those in LAUNCHER_CORS_ORIGINS. `spawns`: launches at the
-    Hub at once.
+    `cors`: origins whose pages may launch, in addition to LAUNCHER_CORS_ORIGINS. `spawns`: most launches at the Hub at
+    once.
 
-    Everything it writes is below `state`, which one demo uses at a time; the launches in it are kept for the next one.
-    No process is left behind. A second Ctrl-C does not wait for servers to end by themselves.
+    All files are below `state`, which one demo uses at a time; its launches are kept for the next run. No process is
+    left behind. A second Ctrl-C kills the servers instead of waiting for them.
     """
     work = asyncio.create_task(_run(state, port=port, check=check, cors=cors, spawns=spawns))
     loop = asyncio.get_running_loop()
@@ -49,7 +49,7 @@ async def run_demo(*, state: Path, port: int, check: bool, cors: Sequence[str], 
         return await work
     except asyncio.CancelledError:
         print("\nThe demo has ended.")
-        return 1 if check else 0  # a check that was broken off has not passed
+        return 1 if check else 0  # an interrupted check has not passed
     except (DemoError, StoreError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -82,7 +82,7 @@ def _sole_user(state: Path) -> Generator[None]:
     except OSError as error:
         raise DemoError(f"{state} cannot be used as the demo's directory: {error.strerror}.") from error
     if not acquired:
-        raise DemoError(f"Another demo runs in {state}: stop it, or name another directory with --state.")
+        raise DemoError(f"Another demo runs in {state}. Stop it, or name another directory with --state.")
     try:
         yield
     finally:
@@ -90,13 +90,13 @@ def _sole_user(state: Path) -> Generator[None]:
 
 
 def _require_own(state: Path) -> None:
-    """The demo begins with a new Hub database, so it must not find the one of a real Hub."""
+    """Refuse a directory with other files: the demo deletes the Hub's database, which could be that of a real Hub."""
     if any(state.iterdir()) and not (state / _LOCK).exists():
-        raise DemoError(f"{state} holds files that are not the demo's: name a new or empty directory with --state.")
+        raise DemoError(f"{state} contains files that are not the demo's. Name a new or empty directory with --state.")
 
 
 async def _serve(hub: HubProcess, settings: DemoSettings, *, port: int, check: bool) -> int:
-    log.warning("Demo: every image is allowed, and servers run from the local Python environment whatever is named")
+    log.warning("Demo: every image is allowed, but servers run from the local Python environment")
     url = f"http://{_LOOPBACK}:{port}{settings.prefix}"
     async with _served(settings, port) as serving:
         if check:
@@ -109,16 +109,16 @@ async def _serve(hub: HubProcess, settings: DemoSettings, *, port: int, check: b
 async def _until_either_ends(serving: asyncio.Task[None], hub: HubProcess) -> None:
     hub_end = asyncio.create_task(hub.wait())
     try:
-        # Being cancelled here must not cancel the server, which is told to stop.
+        # If this is cancelled, the server must not be: it is told to stop.
         await asyncio.wait({serving, hub_end}, return_when=asyncio.FIRST_COMPLETED)
         if hub_end.done():
-            raise DemoError(f"JupyterHub has ended, with exit status {hub_end.result()}; see {hub.log_path}.")
+            raise DemoError(f"JupyterHub ended with exit status {hub_end.result()}. See {hub.log_path}.")
     finally:
         hub_end.cancel()
 
 
-class _Server(Server):
-    """Leaves signals and the exit to the demo, which has more to end than this."""
+class _Server(ServiceServer):
+    """A server that leaves signals and the exit to the demo, which has more to stop."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -127,7 +127,7 @@ class _Server(Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
             await super().startup(sockets=sockets)
-        except SystemExit:  # uvicorn has logged why; raised in a task, it would tear the event loop down
+        except SystemExit:  # uvicorn has logged why; raised in a task, it would end the event loop
             self.should_exit = True
 
 
@@ -138,7 +138,7 @@ async def _served(settings: DemoSettings, port: int) -> AsyncGenerator[asyncio.T
     try:
         while not server.started:
             if serving.done():
-                raise DemoError("hublaunch could not be served; the lines above say why.")
+                raise DemoError("hublaunch could not start. The lines above say why.")
             await asyncio.sleep(0.02)
         yield serving
     finally:
@@ -155,15 +155,13 @@ def _welcome(url: str, hub: HubProcess, settings: DemoSettings) -> str:
     origins = (
         f"Pages of these origins may launch: {', '.join(settings.cors_origins)}."
         if settings.cors_origins
-        else (
-            f"Pages of another origin may launch if you name that origin: {command} demo --cors http://localhost:5500"
-        )
+        else (f"To let pages of another origin launch, name that origin: {command} demo --cors http://localhost:5500")
     )
     return f"""
 Launch at {url}/ (API: {url}/docs)
 JupyterHub runs at {hub.public_url} (log: {hub.log_path})
 
-Whoever has that address can run programs as you: the key in it is made at each start. To ask at a shell:
+Anybody with this address can run programs as you. It contains a key that changes at each start. In a shell, first run:
 
   export HUBLAUNCH_URL={url}/
 
@@ -171,17 +169,17 @@ then launch, and open it:
 
   {command} launch {CHECK_BODY["image"]} --repo {CHECK_BODY["repo_url"]} --open
 
-or by the API, and open the open_url that comes with `ready`:
+or use the API, and open the open_url of the event `ready`:
 
   curl -N -H 'Accept: text/event-stream' -H 'Content-Type: application/json' \\
        -d '{body}' \\
        "${{HUBLAUNCH_URL}}launch"
 
-Servers run from the local Python environment, whatever image is named. These images show a slow start and failures:
+Servers run from the local Python environment, whichever image you name. These images show a slow start and failures:
 
 {acted}
 
-To see the queue, launch the slow image twice in a demo with one launch at a time: {command} demo --spawns 1
+To see the queue, allow one launch at a time, and launch the slow image twice: {command} demo --spawns 1
 {origins}
 
 Ctrl-C ends everything.

@@ -16,11 +16,11 @@ from hublaunch.settings.types import Origins
 
 _ORIGINS_VARIABLE = "LAUNCHER_CORS_ORIGINS"
 _NEVER_PAUSES = 1_000_000
-"""The demo's Hub never exits after failed spawns, so the guard need not pause. Images that keep failing are refused."""
+"""The demo's Hub never exits after failed spawns, so the guard never pauses. It still refuses bad images."""
 
 
 class DemoSettings(Settings):
-    """Those of the demo alone: the environment and `.env` may be for another Hub, as in a terminal of JupyterHub."""
+    """Settings that ignore the environment and `.env`, which may be for another Hub, as in a terminal of JupyterHub."""
 
     @classmethod
     def settings_customise_sources(

@@ -1,4 +1,4 @@
-"""The demo's spawner: local processes whose readiness and whose death are known at once, and a few acted images."""
+"""The demo's spawner: local processes whose start and end are noticed at once, and a few simulated images."""
 
 import asyncio
 import shutil
@@ -15,9 +15,9 @@ _POLL_S = 0.03
 
 
 class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHub is not typed
-    """`start` returns once the server's port answers, and raises as soon as its process has ended.
+    """A spawner whose `start` returns once the server's port answers, and raises as soon as its process has ended.
 
-    The Hub's own waiting, with pauses of up to 5 s between looks, then ends at the first look.
+    The Hub itself polls with pauses of up to 5 s; with this spawner its first poll succeeds.
     """
 
     _began: datetime | None = None
@@ -40,7 +40,9 @@ class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHu
 
     async def progress(self) -> AsyncGenerator[dict[str, Any]]:
         acted = self._acted()
-        runs = "the events of Kubernetes are acted" if acted else "the server runs from the local Python environment"
+        runs = (
+            "the events of Kubernetes are simulated" if acted else "the server runs from the local Python environment"
+        )
         yield {"progress": 20, "message": f"Demo: {runs}; the image {self.user_options.get('image')} is not used"}
         if acted:
             async for event in self._acted_events(acted):
@@ -50,7 +52,7 @@ class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHu
         yield {"progress": 50, "message": "Starting JupyterLab"}
 
     def clear_state(self) -> None:
-        """Forget the last start, so that the progress of the next one waits for its own beginning."""
+        """Forget the last start, so that the progress of the next one waits for that one to begin."""
         super().clear_state()
         self._began = None
 
@@ -58,15 +60,15 @@ class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHu
         return acted_image(self.user_options.get("image"))
 
     async def _act(self, acted: ActedImage) -> None:
-        """Take as long as the image does, and fail as KubeSpawner fails: after the events, with a timeout."""
+        """Take as long as the image takes, and fail as KubeSpawner does: after the events, with a timeout."""
         await asyncio.sleep(acted.seconds)
         if acted.fails:
             raise TimeoutError(f"pod {self._pod} did not start in {acted.seconds} seconds!")
 
     async def _acted_events(self, acted: ActedImage) -> AsyncGenerator[dict[str, Any]]:
-        """The image's events in the form of KubeSpawner's progress, each at its time."""
+        """Yield the image's events as KubeSpawner's progress, each at its time."""
         while (began := self._began) is None:  # noqa: ASYNC110
-            await asyncio.sleep(_POLL_S)  # the Hub asks for progress a little before it starts the server
+            await asyncio.sleep(_POLL_S)  # the Hub asks for progress just before it starts the server
         for event in acted.events:
             at = await _until(began, event.after_s)
             words = event.words.format(image=self.user_options["image"], pod=self._pod)
@@ -79,7 +81,7 @@ class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHu
         return f"demo/jupyter-{self.user.name}"
 
     def delete_forever(self) -> None:
-        """With the user goes the home directory; a named server has none of its own."""
+        """Delete the home directory with the user; a named server has none of its own."""
         home = Path(self.home_dir)
         is_the_users_own = home.resolve().parent == Path(self.home_dir_template).parent  # a user may be called `..`
         if not self.name and is_the_users_own and home.exists():
@@ -94,7 +96,7 @@ async def _until(began: datetime, after_s: float) -> datetime:
 
 
 def apply_launch_options(spawner: Any, options: dict[str, Any]) -> None:
-    """Give the server what the launch named; a spawner of containers would set `spawner.image` here."""
+    """Pass image and repository to the server. A spawner of containers would set `spawner.image` here."""
     named = {"LAUNCH_IMAGE": options.get("image"), "LAUNCH_REPO_URL": options.get("repo_url")}
     spawner.log.warning("The demo runs servers from the local Python environment, whatever image is named")
     spawner.environment = {**spawner.environment, **{k: v for k, v in named.items() if isinstance(v, str)}}

@@ -1,4 +1,4 @@
-"""Connections: how many there may be, and which is closed to make room for a new one."""
+"""The limit on connections, and the choice of the one to close for a new one."""
 
 import logging
 import resource
@@ -13,20 +13,20 @@ from hublaunch.api.warnings import Warnings
 log = logging.getLogger(__name__)
 
 BACKLOG_MAX = 2048
-"""Connections that may wait to be accepted. The event loop accepts all of them in one go."""
+"""Connections that may wait to be accepted. The event loop accepts all of them at once."""
 LEAST = 16
 HEADS_MAX_BYTES = 16 * 1_048_576
-"""Of the request heads that have arrived in part."""
+"""Most bytes of request heads that have arrived in part, in all."""
 HEADS_MAX_BYTES_ADDRESS = 2 * 1_048_576
-"""Of those from one address, of IPv6 one /64."""
+"""The same for one address, or one /64 of IPv6."""
 _OWN_FILES = 64
 _FILES_PER_SPAWN = 2
-"""A request and a progress stream at the Hub."""
+"""A request to the Hub and a progress stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRoom:
-    """The connections and requests that one process takes at once."""
+    """The connections and requests that one process accepts at once."""
 
     connections: int
     backlog: int
@@ -39,7 +39,7 @@ class ConnectionRoom:
 
     @property
     def requests(self) -> int:
-        """Fewer than connections, so that a connection without a request can always make room for a health check."""
+        """Fewer than connections, so that an idle connection can always be closed for a health check."""
         return self.connections - max(LEAST // 2, self.connections // 10)
 
     def streams_per_address(self, wanted: int) -> int:
@@ -47,10 +47,9 @@ class ConnectionRoom:
 
 
 def room_for(wanted: int, *, spawns: int) -> ConnectionRoom:
-    """Return the room for `wanted` connections beside `spawns` launches at the Hub.
+    """Return how many of the `wanted` connections are possible beside `spawns` launches at the Hub.
 
-    Raises the process's limit on open files as far as that needs and the system allows. Where it allows less, there
-    are fewer connections.
+    Increases the process's limit on open files as far as needed, and as far as the system allows.
     """
     own = _OWN_FILES + _FILES_PER_SPAWN * spawns
     needed = wanted + own + 2 * BACKLOG_MAX

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol with bounds on all that a client may send before and between requests."""
+"""uvicorn's HTTP/1.1 protocol, with limits on everything that a client may send before and between requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,35 +11,43 @@ from hublaunch.api.problems.response import STANDALONE_HEADERS, http_problem
 from hublaunch.serving.connections import Connections
 
 HEAD_MAX_BYTES = 2 * HEADERS_MAX_BYTES + TARGET_MAX_BYTES
-"""Of a request line and headers; above what the app answers 431 and 414 to."""
+"""Most bytes of a request line and headers; more than those for which the app answers 431 or 414."""
 HEADERS_MAX = 128
 HEAD_TIMEOUT_S = 10.0
 PIPELINED_MAX = 16
-"""Requests that wait on one connection for the answer to the one before them."""
+"""Most requests that may wait on one connection for the response to an earlier one."""
 
 
 class _Refused(Exception):
-    """Ends the parsing of a request; httptools takes it out of its callback."""
+    """Ends the parsing of a request when raised in a callback of httptools."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HttpToolsProtocol for clients that nobody trusts.
+    """HttpToolsProtocol for untrusted clients.
 
-    It bounds the bytes, the number and the time of headers and trailers, and the requests that a client pipelines. It
-    breaks a connection whose client takes nothing of an answer for `send_timeout_s`: a stream then ends as if its
-    reader had left. It tells `connections` when it is idle. Nothing of this costs anything per event of a stream.
+    It limits the bytes, the number and the duration of headers and trailers, and pipelined requests. A client that
+    reads nothing of a response for `send_timeout_s` is disconnected; a stream then ends as if its reader had left. The
+    protocol tells `connections` when it is idle. None of this has a cost per event of a stream.
     """
 
-    def __init__(self, *, send_timeout_s: float, connections: Connections, **given: Any) -> None:
+    def __init__(
+        self,
+        *,
+        send_timeout_s: float,
+        connections: Connections,
+        head_timeout_s: float,
+        **given: Any,
+    ) -> None:
         super().__init__(**given)
+        self._head_timeout_s = head_timeout_s
         self._send_timeout_s = send_timeout_s
         self._others = connections
-        self._under_way: RequestResponseCycle | None = None
-        """The request that the app has; `cycle` is the last one that was read."""
+        self._current: RequestResponseCycle | None = None
+        """The request that the app is answering; `cycle` is the last one that was read."""
         self._unread = 0
-        """Bytes since the parser last gave a whole head or a piece of a body."""
+        """Bytes since the parser last returned a whole head or a piece of a body."""
         self._held = 0
-        """As many as the other connections know of."""
+        """The part of these that `connections` has counted."""
         self._in_message = False
         self._has_too_many_headers = False
         self._stuck: asyncio.TimerHandle | None = None
@@ -54,16 +62,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._under_way is not None:  # uvicorn tells the last one that was read, which the app may not have yet
-            self._under_way.disconnected = True
-            self._under_way.message_event.set()
-        self._unset_keepalive_if_required()  # which uvicorn leaves where the client has reset the connection
+        if self._current is not None:  # uvicorn notifies only the last one read, which may still wait
+            self._current.disconnected = True
+            self._current.message_event.set()
+        self._unset_keepalive_if_required()  # uvicorn forgets to, if the client has reset the connection
         self._others.closed(self)
         self._is_in_time()
         self._forget_stuck()
 
     def drop(self) -> None:
-        """Close the connection at once, without what is still to be written."""
+        """Close the connection at once, without sending the rest."""
         self.transport.abort()
 
     def _await_request(self) -> None:
@@ -93,7 +101,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._await_request()
 
     def _has_room(self) -> bool:
-        """Whether there is room for what this connection holds of an unfinished head. A whole head holds none."""
+        """Return whether the bytes of an unfinished head may be kept. A complete head counts as none."""
         if self._unread == self._held:
             return True
         self._held = self._unread
@@ -128,7 +136,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._under_way = cycle
+        self._current = cycle
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
@@ -140,7 +148,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _must_end_in_time(self) -> None:
         if self._overdue is None:
-            self._overdue = self.loop.call_later(HEAD_TIMEOUT_S, self._expire)
+            self._overdue = self.loop.call_later(self._head_timeout_s, self._expire)
 
     def _is_in_time(self) -> None:
         if self._overdue is not None:
@@ -149,13 +157,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _expire(self) -> None:
         self._overdue = None
-        if self.flow.read_paused:  # the rest may have come, and it is this side that has not read it
+        if self.flow.read_paused:  # the rest may have arrived, but this side has not read it
             self._must_end_in_time()
         else:
             self.drop()
 
     def send_400_response(self, msg: str) -> None:
-        """Close the connection, with an answer unless another answer is being sent."""
+        """Close the connection, with a response unless another one is being sent."""
         if self._has_too_many_headers or self._is_answering:
             self._refuse()
         else:
@@ -190,7 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _answer_without_chunks(cycle: RequestResponseCycle) -> None:
-    """Have an answer of unknown length end with its connection, as HTTP/1.0 has no chunks (RFC 9112 §6.3)."""
+    """End a response of unknown length with its connection, as HTTP/1.0 has no chunks (RFC 9112 §6.3)."""
     send: Callable[[Any], Awaitable[None]] = cycle.send
     has_length = True
     cycle.keep_alive = False

@@ -1,4 +1,4 @@
-"""How uvicorn serves hublaunch, from the command line and in the demo."""
+"""The configuration of uvicorn, for the command line and the demo."""
 
 import gc
 import logging
@@ -10,30 +10,32 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from hublaunch.serving.connections import Connections, room_for
-from hublaunch.serving.http_protocol import BoundedProtocol
+from hublaunch.serving.http_protocol import HEAD_TIMEOUT_S, BoundedProtocol
 from hublaunch.settings import Settings
 
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 120
-"""How long a connection is kept that is not in use: longer than proxies keep theirs (nginx 60 s, Traefik 90 s), which
-would otherwise send a request into one that is just being closed."""
+"""How long an idle connection stays open: longer than in proxies (nginx 60 s, Traefik 90 s), which would otherwise send
+a request on a connection that is just closing."""
 
 GC_THRESHOLDS = (50_000, 20, 50)
-"""New objects before a collection of the young, of which so many before one of the middle-aged, and then of all."""
+"""The thresholds of the three generations, as `gc.set_threshold` takes them."""
 
 
-def server_config(app: ASGIApp, settings: Settings, *, host: str, port: int) -> uvicorn.Config:
-    """Logging is left as it is, and `X-Forwarded-For` to the app, which knows whom to trust. No WebSockets.
+def server_config(
+    app: ASGIApp, settings: Settings, *, host: str, port: int, head_timeout_s: float = HEAD_TIMEOUT_S
+) -> uvicorn.Config:
+    """Return the configuration. Logging stays as it is, and WebSockets are off.
 
-    Of `drain_s`, within which the process is to end once it is told to, requests get half; streams end by themselves.
-    A client that takes nothing of its answer for `send_timeout` seconds loses its connection.
+    The app reads `X-Forwarded-For` itself, because it knows which proxies to trust. On shutdown, requests get half of
+    `drain_s` to finish; streams end by themselves.
     """
     room = room_for(settings.max_connections, spawns=settings.max_concurrent_spawns)
     if room.connections < settings.max_connections:
         log.warning(
-            "The process may open %d files, so it takes %d connections at once, not the %d of "
-            "LAUNCHER_MAX_CONNECTIONS: raise the limit on open files (ulimit -n, LimitNOFILE)",
+            "The process may open only %d files, so it accepts %d connections at once instead of the %d of "
+            "LAUNCHER_MAX_CONNECTIONS. Raise the limit on open files (ulimit -n, LimitNOFILE)",
             room.files,
             room.connections,
             settings.max_connections,
@@ -43,7 +45,12 @@ def server_config(app: ASGIApp, settings: Settings, *, host: str, port: int) -> 
         most_per_address=room.connections_per_address,
         trusted_proxies=settings.trusted_proxies,
     )
-    protocol: Any = partial(BoundedProtocol, send_timeout_s=settings.send_timeout, connections=connections)
+    protocol: Any = partial(
+        BoundedProtocol,
+        send_timeout_s=settings.send_timeout,
+        connections=connections,
+        head_timeout_s=head_timeout_s,
+    )
     return uvicorn.Config(
         app,
         host=host,
@@ -60,13 +67,12 @@ def server_config(app: ASGIApp, settings: Settings, *, host: str, port: int) -> 
     )
 
 
-class Server(uvicorn.Server):
-    """Keeps Python's garbage collector from going through what will never be garbage.
+class ServiceServer(uvicorn.Server):
+    """uvicorn with a garbage collector that skips the objects which live as long as the process.
 
-    What is there once the service has started, some 120,000 objects, stays until it ends; and each launch under way
-    has hundreds that live for as long as it does. By Python's own thresholds the collector goes through all of them
-    again and again, which was a fifth of what a launch costs in a burst: `docs/performance.md`. Until then it may be
-    off, as `hublaunch serve` has it.
+    Some 120,000 objects exist once the service has started, and each launch in progress adds hundreds. With Python's
+    thresholds the collector visits all of them again and again, a fifth of the cost of a launch in a burst
+    (`docs/performance.md`). Before the start it may be off, as in `hublaunch serve`.
     """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

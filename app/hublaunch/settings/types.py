@@ -1,4 +1,4 @@
-"""What the value of a setting may be, as text in the environment: read, checked and brought into one form."""
+"""The types of settings: text of the environment, parsed, checked and normalized."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from pydantic_settings import NoDecode
 
 
 def _base_url(value: str) -> str:
-    """An http(s) URL that ends in `/`, so that paths can be joined to it."""
+    """Return an http(s) URL that ends in `/`, so that paths can be joined to it."""
     url = urlsplit(value)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("must be a URL such as https://hub.example.org/")
@@ -28,10 +28,10 @@ def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _ascii(host: str) -> str:
-    """A host, maybe with a port, as browsers send it: other letters than ASCII as `xn--…`."""
+    """Return a host, with its port if any, as browsers send it: non-ASCII letters as `xn--…`."""
     if host.isascii():
         return host
-    import httpx  # noqa: PLC0415  # which would be most of what a command takes to start
+    import httpx  # noqa: PLC0415  # it takes longer to import than the rest of a command
 
     try:
         return httpx.URL(f"//{host}").netloc.decode()
@@ -40,7 +40,7 @@ def _ascii(host: str) -> str:
 
 
 def _http_url(value: str) -> str:
-    """An http(s) URL as it stands."""
+    """Check an http(s) URL, and return it unchanged."""
     url = urlsplit(value)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("must be a URL such as http://collector:4318/v1/traces")
@@ -50,7 +50,7 @@ def _http_url(value: str) -> str:
 
 
 def _url_prefix(value: str) -> str:
-    """A path that begins with `/` and does not end in one, percent-encoded; `""` at the root."""
+    """Return a percent-encoded path that begins with `/` and does not end with it; `""` for the root."""
     path = quote(value.strip("/"), safe=_UNQUOTED)
     plain = unquote(path)
     if " " in value or not plain.isprintable() or _NOT_IN_A_PREFIX.search(plain) or _ENCODED_SLASH_OR_NONE.search(path):
@@ -59,25 +59,25 @@ def _url_prefix(value: str) -> str:
 
 
 _UNQUOTED = "/%@~!$&'()*+=:"
-"""Of what a path may have, all but the separators of a cookie's attributes."""
+"""All characters that a path may contain, but the separators of a cookie's attributes."""
 _NOT_IN_A_PREFIX = re.compile(r"[\\{}?#\ufffd]|//|(?:^|/)\.\.?(?:/|$)")
 _ENCODED_SLASH_OR_NONE = re.compile("%(?![0-9A-Fa-f]{2})|%2[Ff]")
 
 
 def _words(value: object) -> object:
-    """A list as JSON or with commas."""
+    """Parse a list in JSON, or separated by commas."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
         try:
             return json.loads(value)
         except ValueError:
-            raise ValueError("must be a JSON list of strings, or words with commas between them") from None
+            raise ValueError("must be a JSON list of strings, or words separated by commas") from None
     return [word for part in value.split(",") if (word := part.strip())]
 
 
 def _object(value: object) -> object:
-    """A JSON object."""
+    """Parse a JSON object."""
     if not isinstance(value, str):
         return value
     try:
@@ -97,7 +97,7 @@ def _networks(value: object) -> object:
 
 
 _ORIGIN = re.compile(r"https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
-"""As browsers send it. It goes into a header as it stands, so what separates there must not be in it."""
+"""An origin as browsers send it. It goes into a header unchanged, so it must not contain separators of headers."""
 
 
 def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ def _weights(value: Mapping[str, float]) -> Mapping[str, float]:
 
 
 def _rate(value: object) -> object:
-    """`600/60`: 600 at once, and as many again in 60 seconds. None for `off`."""
+    """Parse a rate: `600/60` allows 600 at once, and as many again over 60 seconds. None for `off`."""
     if not isinstance(value, str):
         return value
     if value == "off":
@@ -135,7 +135,7 @@ _RATE = re.compile("([1-9][0-9]{0,6})/([1-9][0-9]{0,4})")
 _RATE_MOST, _RATE_LONGEST_S = 1_000_000, 86_400
 
 AS_WORDS = BeforeValidator(_words)
-"""Beside `NoDecode`, for a list as JSON or with commas."""
+"""With `NoDecode`, for a list in JSON, or separated by commas."""
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
@@ -149,5 +149,5 @@ Origins = Annotated[Words, AfterValidator(_origins)]
 Ancestors = Annotated[Words, AfterValidator(_ancestors)]
 Weights = Annotated[Mapping[str, float], NoDecode, BeforeValidator(_object), AfterValidator(_weights)]
 Rate = Annotated[tuple[int, int] | None, NoDecode, BeforeValidator(_rate)]
-"""How many, and in how many seconds; None is no limit."""
+"""A number, and the seconds in which it is regained; None means no limit."""
 Rates = Annotated[Mapping[str, Rate], NoDecode, BeforeValidator(_object)]

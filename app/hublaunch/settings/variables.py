@@ -1,17 +1,17 @@
-"""Variables that look like settings and are none: slips, strangers, and what Kubernetes makes for Services."""
+"""Variables that look like settings but are none: misspelled ones, unknown ones, and those of Kubernetes."""
 
 import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
 _ALIKE = 0.8
-"""Of 1. ALLOWED_IMAGE and ALOWED_IMAGES are that like ALLOWED_IMAGES; HUB_API_URL is not that like HUB_URL."""
+"""The least similarity, up to 1: ALOWED_IMAGES means ALLOWED_IMAGES, but HUB_API_URL does not mean HUB_URL."""
 _SERVICE_LINK = re.compile(r"\w+(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 _LINKED_PORT = re.compile(r"(tcp|udp|sctp)://")
 
 
 def unknown_names(given: Mapping[str, str], known: Collection[str], *, prefix: str) -> list[str]:
-    """Return the names with this prefix that are not known, without service links.
+    """Return the names with this prefix that are not known, without the links that Kubernetes adds for Services.
 
     https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
     """
@@ -20,7 +20,7 @@ def unknown_names(given: Mapping[str, str], known: Collection[str], *, prefix: s
 
 
 def meant_by(name: str, known: Collection[str], *, prefix: str) -> str | None:
-    """Return the known name that this one is a slip of; None if none is like it."""
+    """Return the known name that this one misspells; None if no name is similar."""
     bare = [one.removeprefix(prefix) for one in known]
     found = get_close_matches(name.removeprefix(prefix), bare, n=1, cutoff=_ALIKE)
     return f"{prefix}{found[0]}" if found else None

@@ -1,4 +1,4 @@
-"""Who may call, joined from the settings: the kinds of callers in LAUNCHER_ACCESS, and the login of browsers."""
+"""Who may call: the kinds of callers in LAUNCHER_ACCESS, and the login of browsers."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -24,27 +24,29 @@ from hublaunch.settings import Settings, SettingsFault
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the web needs to know its callers."""
+    """What the web needs to identify callers."""
 
     callers: Callers
     address: Callable[[Request], str]
-    """Of a request's client."""
+    """Returns the address of a request's client."""
     oauth: OAuth | None
-    """None where Hub users may not call."""
+    """None if Hub users may not call."""
 
 
 def check_access(settings: Settings) -> None:
-    """SettingsFault for kinds of callers that the other settings leave no way to."""
+    """Raise SettingsFault if other settings make a kind of callers impossible."""
     if "key" in settings.access and settings.api_keys_file is None:
-        sentence = "LAUNCHER_API_KEYS_FILE is not set: LAUNCHER_ACCESS has key, so set it to the file that"
+        sentence = "LAUNCHER_API_KEYS_FILE is not set, but LAUNCHER_ACCESS includes key. Set it to the file that"
         raise SettingsFault([f"{sentence} `hublaunch keys add` writes."])
     if "anonymous" in settings.access and not settings.create_user:
-        sentence = "LAUNCHER_ACCESS: has anonymous, who need temporary users, so LAUNCHER_CREATE_USER must be true"
-        raise SettingsFault([f"{sentence}; or leave anonymous out."])
+        sentence = (
+            "LAUNCHER_ACCESS includes anonymous, but LAUNCHER_CREATE_USER is false. Anonymous callers need temporary"
+        )
+        raise SettingsFault([f"{sentence} users: set it to true, or remove anonymous."])
 
 
 def makes_temporary_users(settings: Settings) -> bool:
-    """Whether any caller's launch gets a user of its own; Hub users have theirs."""
+    """Return whether any launches get temporary users; those of Hub users do not."""
     return settings.create_user and set(settings.access) != {"hub"}
 
 
@@ -55,7 +57,7 @@ def open_access(
     limiter: RateLimiter,
     unnamed_proxy: Callable[[str], None],
 ) -> Access:
-    """The callers that these settings let in. `unnamed_proxy` is called with the address of each that forwards some."""
+    """Return the callers that these settings admit. `unnamed_proxy` gets the address of each unknown proxy."""
     hub_users, oauth = None, None
     address = ClientAddress(settings.trusted_proxies, unnamed=unnamed_proxy)
     throttle = CredentialThrottle(limiter, address=address, now=asyncio.get_running_loop().time)
@@ -82,7 +84,7 @@ def open_access(
 
 
 class _Keys:
-    """API keys as callers. KeysFault if their file cannot be used."""
+    """API keys as callers. Raises KeysFault if their file cannot be used."""
 
     def __init__(self, path: Path) -> None:
         self._keys = ApiKeys(path)

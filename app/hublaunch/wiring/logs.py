@@ -1,4 +1,4 @@
-"""How hublaunch logs when it runs as a service: lines for people, or an object of JSON a line for machines."""
+"""The log of the service: lines for people, or one JSON object per line for machines."""
 
 import logging
 import logging.config
@@ -18,11 +18,11 @@ TRACEBACK_MAX = 20_000
 LogFormat = Literal["auto", "text", "json"]
 
 
-class Lines(logging.Formatter):
-    """One line a record, whatever words of others are in it, and below it the traceback, indented.
+class SafeLines(logging.Formatter):
+    """Formats each record as one line, whatever it contains, and its traceback below it, indented.
 
-    So nobody can write a line that looks like one of ours: neither by a line break, nor by what a terminal obeys, nor
-    by characters that reorder or hide text. At its end stands what the line is about, as far as it does not say so.
+    So no text from outside can forge a line of the log: not with line breaks, control characters, or characters that
+    reorder or hide text. The line ends with the ids of the launch, attempt and request, unless it contains them.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
@@ -42,7 +42,7 @@ def _one_line(text: str) -> str:
 
 
 def _about() -> dict[str, str | int]:
-    """The launch, the attempt and the request that are at hand, as far as there are any."""
+    """Return the ids of the current launch, attempt and request, if any."""
     about: dict[str, str | int] = {}
     if attempt := current_attempt.get():
         about |= {"launch_id": attempt.launch_id, "attempt": attempt.number}
@@ -52,7 +52,7 @@ def _about() -> dict[str, str | int]:
 
 
 def _json_formatter() -> logging.Formatter:
-    """An object a line, in ASCII, so that no word of another makes a line of its own or hides one."""
+    """Return a formatter for one JSON object per line, in ASCII, so that no outside text can forge or hide a line."""
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             _add_facts,
@@ -81,11 +81,10 @@ def _shorten(_: object, __: str, line: EventDict) -> EventDict:
 
 
 def configure_logging(level: str, log_format: LogFormat = "text") -> None:
-    """Lines on standard error from `level` on; others than hublaunch's own from INFO or, where they chat, WARNING.
+    """Log to standard error: hublaunch's records from `level` on, those of libraries from INFO or WARNING on.
 
-    `auto` is text on a terminal and JSON elsewhere. The level of SQL and HTTP libraries stays up whatever `level` is:
-    they would log what passes through them. uvicorn's lines on
-    requests are left out, as `hublaunch.access` has its own.
+    `auto` is text on a terminal and JSON elsewhere. SQL and HTTP libraries never log below WARNING, because they would
+    log secrets. uvicorn's lines for requests are off, because `hublaunch.access` has its own.
     """
     if log_format == "auto":
         log_format = "text" if sys.stderr.isatty() else "json"
@@ -94,7 +93,7 @@ def configure_logging(level: str, log_format: LogFormat = "text") -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {
-                "text": {"()": Lines, "fmt": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"},
+                "text": {"()": SafeLines, "fmt": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"},
                 "json": {"()": _json_formatter},
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": log_format}},

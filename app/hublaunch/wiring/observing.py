@@ -1,4 +1,4 @@
-"""What watches the service, joined from the settings. What they leave off is not even imported."""
+"""Metrics, traces and the audit log, as the settings ask. Modules that are not needed are not imported."""
 
 import logging
 from collections.abc import AsyncGenerator, Generator
@@ -41,7 +41,7 @@ class Observers:
 async def observing(
     settings: Settings, store: SqlLaunchStore, feed: Feed, guard: Guard, background: Background
 ) -> AsyncGenerator[Observers]:
-    """Watch as the settings ask for it. SettingsFault if a port or a file cannot be had."""
+    """Start the observers. Raises SettingsFault if a port or a file cannot be used, or an extra is missing."""
     async with AsyncExitStack() as stack:
         observers = Observers()
         if settings.metrics_port is not None or settings.metrics_public:
@@ -59,15 +59,15 @@ async def observing(
 
 @contextmanager
 def _traces(url: str, store: SqlLaunchStore) -> "Generator[Tracing]":
-    """Traces of what is stored, sent to a collector; SettingsFault without the extra."""
+    """Send traces of launches to a collector. Raises SettingsFault without the extra."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
         from hublaunch.observe.tracing import Tracing  # noqa: PLC0415
     except ImportError as error:
-        sentence = "LAUNCHER_TRACES_URL: traces need an extra: pip install 'hublaunch[otel]'"
-        raise SettingsFault([f"{sentence} ({error.name} is missing)."]) from error
+        sentence = f"LAUNCHER_TRACES_URL: traces need {error.name}, which is not installed."
+        raise SettingsFault([f"{sentence} Run: pip install 'hublaunch[otel]'"]) from error
     traces = Tracing(BatchSpanProcessor(OTLPSpanExporter(url)))
     store.news.subscribe(traces.on_news)
     with closing(traces):
@@ -76,7 +76,7 @@ def _traces(url: str, store: SqlLaunchStore) -> "Generator[Tracing]":
 
 @contextmanager
 def _audit(path: Path, store: SqlLaunchStore) -> Generator[None]:
-    """An audit log of what is stored."""
+    """Write the audit log."""
     from hublaunch.observe.audit import AuditLog, LaunchAudit  # noqa: PLC0415
 
     try:
@@ -90,7 +90,7 @@ def _audit(path: Path, store: SqlLaunchStore) -> Generator[None]:
 
 
 async def show_metrics(request: Request) -> Response:
-    """The metrics on the public port, where the settings ask for that."""
+    """Answer with the metrics, on the public port."""
     from hublaunch.observe.scrape import exposition  # noqa: PLC0415
 
     body, content_type = await exposition(request.state.metrics, request.headers.get("Accept", ""))
@@ -101,7 +101,7 @@ async def show_metrics(request: Request) -> Response:
 async def _metrics(
     settings: Settings, store: SqlLaunchStore, feed: Feed, guard: Guard, background: Background
 ) -> "AsyncGenerator[Metrics]":
-    """Metrics that hear what is stored, on their port if they have one."""
+    """Collect metrics, and serve them on their port if it is set."""
     from hublaunch.observe.metrics import Metrics  # noqa: PLC0415
     from hublaunch.observe.scrape import scrape_port  # noqa: PLC0415
 
@@ -123,6 +123,6 @@ async def _metrics(
                 serving = scrape_port(metrics, host=settings.metrics_host, port=settings.metrics_port)
                 port = await stack.enter_async_context(serving)
             except OSError as error:
-                raise SettingsFault([f"LAUNCHER_METRICS_PORT: {place} cannot be had ({error.strerror})."]) from error
+                raise SettingsFault([f"LAUNCHER_METRICS_PORT: cannot listen on {place} ({error.strerror})."]) from error
             log.info("Metrics at http://%s:%d/metrics", settings.metrics_host, port)
         yield metrics

@@ -1,4 +1,4 @@
-"""Tasks that run beside the requests, and the signals that end the service."""
+"""Background loops, and the signals that stop the service."""
 
 import asyncio
 import logging
@@ -16,14 +16,14 @@ _STEADY_S = 5.0
 
 
 class Background:
-    """Runs the loops of this service, each in a task, and starts a loop that ends again.
+    """Runs the loops of this service, each in a task, and restarts a loop that ends.
 
-    No loop is meant to end, and each must be safe to start again: between two rounds it holds nothing that the next
-    start would miss. A loop counts as down from its end until it has run for `steady_s` again.
+    No loop should end, and each must be safe to restart: between two rounds it keeps no state that a restart loses. A
+    loop counts as down from its end until it has run for `steady_s` seconds again.
     """
 
     def __init__(self, *, pause_s: tuple[float, float] = _PAUSE_S, steady_s: float = _STEADY_S) -> None:
-        """`pause_s`: seconds before the first restart, doubled for each further one, and the longest pause."""
+        """`pause_s`: the seconds before the first restart, doubled for each further one, and the longest pause."""
         self._pause_s = pause_s
         self._steady_s = steady_s
         self._is_up: dict[str, bool] = {}
@@ -31,7 +31,7 @@ class Background:
 
     @property
     def is_up(self) -> Mapping[str, bool]:
-        """Each loop by its name, and whether it runs."""
+        """Whether each loop runs, by name."""
         return dict(self._is_up)
 
     @property
@@ -40,12 +40,12 @@ class Background:
         return sorted(name for name, is_up in self._is_up.items() if not is_up)
 
     def on_end(self, listener: Callable[[str], None]) -> None:
-        """Call `listener` with the name of every loop that ends while the service goes on."""
+        """Call `listener` with the name of each loop that ends while the service runs."""
         self._listeners.append(listener)
 
     @asynccontextmanager
     async def running(self, name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> AsyncGenerator[None]:
-        """Run a loop until the context is left."""
+        """Run a loop until the context is left, restarting it when it ends."""
         self._is_up[name] = True
         task = asyncio.create_task(self._keep_running(name, loop), name=name)
         try:
@@ -62,13 +62,13 @@ class Background:
             steady = clock.call_later(self._steady_s, self._is_up.update, {name: True})
             try:
                 await loop()
-                log.error("The background task %s ended. It starts again.", name)
+                log.error("The background task %s ended. Restarting it.", name)
             except asyncio.CancelledError:
                 if task.cancelling():
                     raise
-                log.exception("The background task %s was broken off. It starts again.", name)
+                log.exception("The background task %s was cancelled. Restarting it.", name)
             except Exception:
-                log.exception("The background task %s failed. It starts again.", name)
+                log.exception("The background task %s failed. Restarting it.", name)
             finally:
                 steady.cancel()
             pause_s = self._pause_s[0] if self._is_up[name] else min(2 * pause_s, longest_s)
@@ -80,9 +80,10 @@ class Background:
 
 @contextmanager
 def on_stop_signals(*reactions: Callable[[], None]) -> Generator[None]:
-    """Let streams end when the process is told to stop: uvicorn waits for them before it ends the lifespan.
+    """Call `reactions` on SIGTERM and SIGINT, then the previous handlers.
 
-    Its own handlers are called after that. Signals reach the main thread only, so elsewhere this does nothing.
+    So streams end at once; uvicorn waits for them before it ends the lifespan. Signals reach the main thread only, so
+    in another thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
