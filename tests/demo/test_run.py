@@ -103,12 +103,12 @@ async def test_hublaunch_is_served_until_it_is_left(hub: FakeHub, tmp_path: Path
 async def test_a_database_that_cannot_be_used_ends_the_demo_with_a_sentence(hub: FakeHub, tmp_path: Path) -> None:
     (tmp_path / "hublaunch.sqlite").mkdir()
 
-    with pytest.raises(DemoError, match="could not be served"):
+    with pytest.raises(DemoError, match="hublaunch could not start"):
         await run._served(settings_at(hub, tmp_path), free_port()).__aenter__()
 
 
 async def test_a_port_that_was_taken_meanwhile_ends_the_demo_with_a_sentence(hub: FakeHub, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(DemoError, match="could not be served"):
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(DemoError, match="hublaunch could not start"):
         await run._served(settings_at(hub, tmp_path), other.getsockname()[1]).__aenter__()
 
 

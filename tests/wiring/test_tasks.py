@@ -117,7 +117,7 @@ async def test_a_dead_loop_makes_the_service_unready_and_shows_in_the_metrics(
     assert (answer.status_code, answer.json()["background_down"]) == (503, [name])
     assert f'hublaunch_background_task_up{{task="{name}"}} 0.0' in metrics
     assert f'hublaunch_background_task_ends_total{{task="{name}"}} 0.0' not in metrics
-    assert (status["status"], "A part of this service has failed" in status["reasons"][0]) == ("red", True)
+    assert (status["status"], "A background task of this service failed" in status["reasons"][0]) == ("red", True)
 
 
 async def test_every_loop_is_up_while_nothing_is_wrong(settings: Settings) -> None:
