@@ -8,7 +8,7 @@ const TIMEOUT_MS = 30_000;
 const VISITOR = "hublaunch visitor";
 
 /** The base URL of the service, from any of its pages. */
-export const SERVICE = new URL("..", import.meta.url);
+export const SERVICE = new URL("../..", import.meta.url);
 
 /** An element with its properties. */
 export function element(tag, properties = {}, ...children) {
