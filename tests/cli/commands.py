@@ -1,4 +1,4 @@
-"""`hublaunch` as a process beside a service of the test."""
+"""`hublaunch` as a process, run beside the service under test."""
 
 import asyncio
 import json
@@ -22,13 +22,13 @@ class Ended:
     err: str
 
     def objects(self) -> list[dict[str, Any]]:
-        """Its lines of JSON."""
+        """Return its lines of JSON."""
         return [json.loads(line) for line in self.out.splitlines()]
 
 
 @dataclass(frozen=True)
 class CommandLine:
-    """A user's shell: where the service is, and where their state is kept."""
+    """A user's shell, with the address of the service and the directory of the user's state."""
 
     url: str
     state: Path
@@ -44,7 +44,7 @@ class CommandLine:
         }
 
     async def begin(self, *arguments: str, **variables: str) -> asyncio.subprocess.Process:
-        """A command that runs, its output in pipes."""
+        """Start a command with its output in pipes."""
         return await asyncio.create_subprocess_exec(
             *COMMAND,
             *arguments,
@@ -59,7 +59,7 @@ class CommandLine:
 
 
 async def ended(process: asyncio.subprocess.Process) -> Ended:
-    """Wait for the end, for at most 30 s."""
+    """Wait for the end for at most 30 s."""
     try:
         async with asyncio.timeout(30):
             out, err = await process.communicate()
@@ -71,6 +71,6 @@ async def ended(process: asyncio.subprocess.Process) -> Ended:
 
 
 async def interrupt(process: asyncio.subprocess.Process) -> Ended:
-    """As Ctrl-C does it."""
+    """Interrupt the process as Ctrl-C does, and wait for its end."""
     process.send_signal(signal.SIGINT)
     return await ended(process)

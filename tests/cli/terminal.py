@@ -1,4 +1,4 @@
-"""A real terminal, tmux, in which a command runs; as a program it sees to it that there is one."""
+"""A real terminal, tmux, for the tests. Run as a program, this module installs tmux if it can."""
 
 import asyncio
 import shutil
@@ -18,35 +18,35 @@ _LOOK_EVERY_S = 0.05
 
 @dataclass(frozen=True)
 class Terminal:
-    """One window of a tmux of its own."""
+    """One window of a separate tmux server."""
 
     socket: Path
 
     async def screen(self) -> list[str]:
-        """The lines that are shown, as far as there is anything on them."""
+        """Return the visible lines that are not blank."""
         shown = await self._tmux("capture-pane", "-p")
         return [line for line in shown.splitlines() if line.strip()]
 
     async def text(self) -> str:
-        """What is shown, with the lines that did not fit joined again."""
+        """Return everything shown, with wrapped lines joined."""
         return await self._tmux("capture-pane", "-p", "-J", "-S", "-")
 
     async def type(self, *keys: str) -> None:
-        """Press keys, by tmux's names for them."""
+        """Press keys, given by tmux's names."""
         await self._tmux("send-keys", *keys)
 
     async def resize(self, columns: int) -> None:
         await self._tmux("resize-window", "-x", str(columns))
 
     async def until(self, *words: str) -> str:
-        """What is shown once all of these are; AssertionError if they are not within 20 s."""
+        """Return the text once it contains all words. Raises an AssertionError after 20 s."""
         text = ""
         for _ in range(round(20 / _LOOK_EVERY_S)):
             text = await self.text()
             if all(word in text for word in words):
                 return text
-            await asyncio.sleep(_LOOK_EVERY_S)  # nobody tells when a screen changes
-        raise AssertionError(f"{words} never came up:\n{text}")
+            await asyncio.sleep(_LOOK_EVERY_S)  # tmux does not report changes of the screen
+        raise AssertionError(f"{words} never appeared:\n{text}")
 
     async def _tmux(self, *arguments: str) -> str:
         return await _run(self.socket, *arguments)
@@ -56,8 +56,8 @@ class Terminal:
 async def terminal(
     command: Sequence[str], variables: Mapping[str, str], *, columns: int = 90
 ) -> AsyncGenerator[Terminal]:
-    """The command in a terminal of so many columns; once it has ended, its status is shown: `status 0`."""
-    with TemporaryDirectory(prefix="hublaunch-tmux-") as made:  # the path of a socket must be short
+    """Run the command in a terminal. Once it has ended, the terminal shows its status, such as `status 0`."""
+    with TemporaryDirectory(prefix="hublaunch-tmux-") as made:  # the path of a socket has a length limit
         async with _window(Path(made), command, variables, columns=columns) as window:
             yield window
 
@@ -84,13 +84,13 @@ async def _run(socket: Path, *arguments: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *(tmux, "-u", "-S", str(socket), *arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    told, complained = await process.communicate()
-    assert process.returncode == 0, complained.decode()
-    return told.decode()
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
 
 
 def main() -> None:
-    """Where there is no tmux, root on Debian installs it, and everybody else reads how to."""
+    """Install tmux as root on Debian; elsewhere exit with advice."""
     if shutil.which("tmux") is None:
         if not may_install():
             sys.exit(ADVICE)

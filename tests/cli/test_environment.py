@@ -1,4 +1,4 @@
-"""`hublaunch` in the environments that people have: a sentence, and never a traceback while the launch goes on."""
+"""`hublaunch` in odd environments: it prints a sentence, never a traceback, and the launch goes on."""
 
 import asyncio
 import inspect
@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hublaunch.cli.problems import problem_told
-from hublaunch.cli.show import told
+from hublaunch.cli.wording import event_text, problem_text
 from hublaunch.client import LaunchEvent, Problem
 from hublaunch.launch import errors
 from tests.cli.commands import COMMAND, ROOT, CommandLine, Ended, ended, interrupt
@@ -32,7 +31,7 @@ main()
 
 
 async def in_sh(shell: CommandLine, script: str) -> Ended:
-    """A line of sh, in which HUBLAUNCH is the command."""
+    """Run a line of sh in which HUBLAUNCH stands for the command."""
     process = await asyncio.create_subprocess_exec(
         *("sh", "-c", script.replace("HUBLAUNCH", shlex.join(COMMAND))),
         env=os.environ | shell.variables,
@@ -43,7 +42,7 @@ async def in_sh(shell: CommandLine, script: str) -> Ended:
     return await ended(process)
 
 
-# --- the way to the service -------------------------------------------------------------------------------------------
+# --- proxies and certificates -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -57,7 +56,7 @@ async def in_sh(shell: CommandLine, script: str) -> Ended:
         {"SSL_CERT_DIR": "/nonexistent"},
     ],
 )
-async def test_what_the_environment_says_of_other_hosts_does_not_keep_from_this_one(
+async def test_variables_for_other_hosts_do_not_affect_a_loopback_service(
     shell: CommandLine, variables: dict[str, str]
 ) -> None:
     done = await shell.run("launch", IMAGE, **variables)
@@ -75,7 +74,7 @@ async def test_what_the_environment_says_of_other_hosts_does_not_keep_from_this_
         ({"SSL_CERT_FILE": __file__}, "SSL_CERT_FILE cannot be used: it has no certificates in PEM form."),
     ],
 )
-async def test_a_variable_that_bars_the_way_is_named_before_anything_is_launched(
+async def test_an_unusable_variable_is_named_before_anything_is_launched(
     shell: CommandLine, variables: dict[str, str], words: str
 ) -> None:
     done = await shell.run("launch", IMAGE, HUBLAUNCH_URL="https://hub.example.org/", **variables)
@@ -87,17 +86,17 @@ async def test_a_variable_that_bars_the_way_is_named_before_anything_is_launched
 
 
 @pytest.mark.parametrize("url", ["http://a\x7f/", "http://ex..ample/", f"http://{'a' * 64}.example/"])
-async def test_a_name_that_no_host_can_have_is_wrong_usage(shell: CommandLine, url: str) -> None:
+async def test_an_impossible_host_name_is_wrong_usage(shell: CommandLine, url: str) -> None:
     done = await shell.run("list", "--url", url)
 
     assert (done.status, done.out) == (2, "")
-    assert "The address of the service has a name or characters that no URL may have." in done.err
+    assert "The address of the service contains a name or characters that a URL cannot have." in done.err
 
 
 # --- the user's own machine -------------------------------------------------------------------------------------------
 
 
-async def test_a_user_without_a_home_launches_and_reads_what_is_not_kept(shell: CommandLine) -> None:
+async def test_a_user_without_a_home_directory_can_launch(shell: CommandLine) -> None:
     variables = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_STATE_HOME")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", NO_HOME, "launch", IMAGE, "--open"),
@@ -111,23 +110,23 @@ async def test_a_user_without_a_home_launches_and_reads_what_is_not_kept(shell: 
     assert done.status == 0
     assert "The server is ready" in done.out
     assert "There is no home directory: set HOME or XDG_STATE_HOME. Launch 0" in done.err
-    assert "It cannot be opened from here: There is no home directory" in done.err
+    assert "The server cannot be opened from here: There is no home directory" in done.err
     assert "Traceback" not in done.err
 
 
 @pytest.mark.parametrize("content", ['{"launches": [{"id": 1, "url": 2, "secret": 3, "created_at": 4}]}', "[]", "\xff"])
-async def test_a_file_of_launches_that_is_broken_is_named(shell: CommandLine, content: str) -> None:
+async def test_a_broken_file_of_launches_is_named(shell: CommandLine, content: str) -> None:
     kept = shell.state / "hublaunch" / "launches.json"
     kept.parent.mkdir(parents=True)
     kept.write_text(content, encoding="latin-1")
 
     done = await shell.run("list")
 
-    assert f"{kept} is not what hublaunch writes" in done.err
+    assert f"{kept} was not written by hublaunch" in done.err
     assert "Traceback" not in done.err
 
 
-async def test_a_token_file_without_an_end_is_read_no_further_than_a_token_is_long(shell: CommandLine) -> None:
+async def test_an_endless_token_file_is_read_to_the_length_of_a_token_only(shell: CommandLine) -> None:
     done = await shell.run("list", "--token-file", "/dev/zero")
 
     assert done.status == 2
@@ -138,11 +137,11 @@ async def test_an_argument_that_is_not_utf_8_is_wrong_usage(shell: CommandLine) 
     done = await in_sh(shell, r"HUBLAUNCH launch a/b --path $(printf '\377')")
 
     assert (done.status, done.out) == (2, "")
-    assert "An argument has bytes that are not UTF-8." in done.err
+    assert "An argument contains bytes that are not UTF-8." in done.err
 
 
 @pytest.mark.parametrize("command", [("serve",), ("doctor",), ("keys", "list"), ("guard",)])
-async def test_a_file_of_settings_that_cannot_be_read_is_named(
+async def test_an_unreadable_settings_file_is_named(
     shell: CommandLine, command: tuple[str, ...], tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_bytes(b"LAUNCHER_HUB_URL=\xff")
@@ -158,7 +157,7 @@ async def test_a_file_of_settings_that_cannot_be_read_is_named(
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-async def test_words_that_the_output_cannot_write_end_no_launch(
+async def test_characters_that_the_output_cannot_encode_are_escaped(
     shell: CommandLine, hub: FakeHub, encoding: str
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=[JAPANESE], fails=JAPANESE))
@@ -175,7 +174,7 @@ async def test_words_that_the_output_cannot_write_end_no_launch(
     assert "Traceback" not in listed.err + found.err + helped.err
 
 
-async def test_a_terminal_without_utf_8_has_lines_in_place_of_a_bar(shell: CommandLine, hub: FakeHub) -> None:
+async def test_a_terminal_without_utf_8_shows_lines_instead_of_a_bar(shell: CommandLine, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=[JAPANESE], seconds=0.3))
 
     async with terminal((*COMMAND, "launch", IMAGE), shell.variables | {"PYTHONIOENCODING": "latin-1"}) as window:
@@ -185,13 +184,13 @@ async def test_a_terminal_without_utf_8_has_lines_in_place_of_a_bar(shell: Comma
     assert "launching" in after
 
 
-def test_joiners_of_letters_and_emoji_are_kept_and_controls_are_not() -> None:
+def test_control_characters_are_removed_and_joiners_kept() -> None:
     event = LaunchEvent.of(
         {"launch_id": "x", "seq": 1, "at": "2026-11-30T08:00:00Z", "phase": "launching", "progress": 0, "attempt": 1}
         | {"message": "\u0645\u06cc\u200c\u0634\u0648\u062f \U0001f469\u200d\U0001f680\x1b[2J\u202e"}
     )
 
-    assert told(event) == "\u0645\u06cc\u200c\u0634\u0648\u062f \U0001f469\u200d\U0001f680 [2J "
+    assert event_text(event) == "\u0645\u06cc\u200c\u0634\u0648\u062f \U0001f469\u200d\U0001f680 [2J "
 
 
 @pytest.mark.parametrize(
@@ -204,7 +203,7 @@ def test_joiners_of_letters_and_emoji_are_kept_and_controls_are_not() -> None:
         ("HUBLAUNCH launch IMAGE --no-wait <&-; echo status $?", 0),
     ],
 )
-async def test_a_launch_whose_output_goes_nowhere_is_named_with_how_to_watch_it(
+async def test_a_launch_whose_output_is_lost_is_named_with_the_command_to_watch_it(
     shell: CommandLine, hub: FakeHub, script: str, status: int
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"] * 9, seconds=0.5))
@@ -218,14 +217,14 @@ async def test_a_launch_whose_output_goes_nowhere_is_named_with_how_to_watch_it(
     assert "Exception ignored" not in done.err
 
 
-async def test_with_its_output_closed_a_launch_is_followed_all_the_same(shell: CommandLine, hub: FakeHub) -> None:
+async def test_a_launch_is_followed_with_its_output_closed(shell: CommandLine, hub: FakeHub) -> None:
     done = await in_sh(shell, f"HUBLAUNCH launch {IMAGE} >&- <&-")
 
     assert (done.status, done.err) == (0, "")
     assert len(hub.users) == 1
 
 
-async def test_a_list_whose_output_is_full_is_told(shell: CommandLine) -> None:
+async def test_a_list_that_cannot_be_written_is_an_error(shell: CommandLine) -> None:
     await shell.run("launch", IMAGE)
 
     done = await in_sh(shell, "HUBLAUNCH list > /dev/full; echo status $?")
@@ -234,10 +233,10 @@ async def test_a_list_whose_output_is_full_is_told(shell: CommandLine) -> None:
     assert done.err == "The output cannot be written: No space left on device.\n"
 
 
-# --- what is asked of it ----------------------------------------------------------------------------------------------
+# --- usage ---------------------------------------------------------------------------------------------
 
 
-async def test_a_status_that_there_is_not_is_wrong_usage(shell: CommandLine) -> None:
+async def test_an_unknown_status_is_wrong_usage(shell: CommandLine) -> None:
     done = await shell.run("list", "--status", "redy")
 
     assert (done.status, done.out) == (2, "")
@@ -245,14 +244,14 @@ async def test_a_status_that_there_is_not_is_wrong_usage(shell: CommandLine) -> 
     assert "ready" in done.err
 
 
-async def test_it_tells_its_version(shell: CommandLine) -> None:
+async def test_version_prints_the_version(shell: CommandLine) -> None:
     done = await shell.run("--version")
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert (done.status, done.out) == (0, f"hublaunch {project['version']}\n")
 
 
-async def test_ctrl_c_ends_an_operator_s_command_with_130_too(shell: CommandLine) -> None:
+async def test_ctrl_c_ends_an_operators_command_with_130(shell: CommandLine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         process = await shell.begin("doctor", LAUNCHER_HUB_URL=url, LAUNCHER_HUB_API_TOKEN="0123456789")
@@ -269,12 +268,12 @@ async def test_ctrl_c_ends_an_operator_s_command_with_130_too(shell: CommandLine
     "kind",
     [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, errors.RequestRefused)],
 )
-def test_a_refusal_is_told_without_words_of_http(kind: type[errors.RequestRefused]) -> None:
+def test_the_text_of_a_refusal_has_no_words_of_http(kind: type[errors.RequestRefused]) -> None:
     if not hasattr(kind, "code"):
         return
     shown = {"code": kind.code, "title": kind.title, "detail": "", "advice": kind.advice}
 
-    said = problem_told(Problem.of(shown))
+    said = problem_text(Problem.of(shown))
 
     for words in ("header", "Authorization", "POST /", "GET /", "X-Launch-Secret", "`secret`", '"if_running"'):
         assert words not in said, said

@@ -1,9 +1,8 @@
-"""`hublaunch launch`, `watch`, `list` and `cancel` in pipes, as scripts have them."""
+"""`hublaunch launch`, `watch`, `list` and `cancel` in pipes, as scripts use them."""
 
 import asyncio
 import json
 import os
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +18,8 @@ from tests.fakes.wire import WireConnection, WireServer
 from tests.support.served import IMAGE, REPO, serve
 
 
-async def begun(shell: CommandLine, hub: FakeHub) -> str:
-    """The id of a launch that goes on."""
+async def in_progress(shell: CommandLine, hub: FakeHub) -> str:
+    """Return the id of a launch that stays in progress."""
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
     launch_id = (await shell.run("launch", IMAGE, "--repo", REPO, "--no-wait")).out.strip()
     await hub.until(lambda: hub.active_servers)
@@ -32,9 +31,7 @@ async def not_found(connection: WireConnection) -> None:
     await connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
-async def test_a_launch_is_a_line_for_each_event_and_ends_with_where_to_open_it(
-    shell: CommandLine, hub: FakeHub
-) -> None:
+async def test_a_launch_prints_one_line_per_event_and_at_last_the_address(shell: CommandLine, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], seconds=0.1))
 
     done = await shell.run("launch", IMAGE, "--repo", REPO, "--path", "lab/tree/x.ipynb")
@@ -57,7 +54,7 @@ async def test_with_json_each_line_is_an_event_as_the_service_sends_it(shell: Co
     assert events[-1]["token"] in events[-1]["open_url"]
 
 
-async def test_a_launch_that_fails_says_why_and_what_to_do_and_exits_with_1(shell: CommandLine, hub: FakeHub) -> None:
+async def test_a_failed_launch_says_why_and_exits_with_1(shell: CommandLine, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="\x1b[31mimage pull failed"))
 
     done = await shell.run("launch", IMAGE)
@@ -71,7 +68,7 @@ async def test_a_launch_that_fails_says_why_and_what_to_do_and_exits_with_1(shel
     ("option", "in_queue", "admitted"),
     [("--wait", "1 of 1 in the queue", "out of the queue"), ("--json", '"position": 1', '"position": 0')],
 )
-async def test_a_place_in_queue_is_told_until_it_is_let_through(
+async def test_the_position_in_the_queue_is_printed_until_admission(
     settings: Settings, hub: FakeHub, tmp_path: Path, option: str, in_queue: str, admitted: str
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
@@ -82,7 +79,7 @@ async def test_a_place_in_queue_is_told_until_it_is_let_through(
         assert process.stdout
         lines = [(await process.stdout.readline()).decode() for _ in range(2)]
         await service.cancel(first)
-        while in_queue in (then := (await process.stdout.readline()).decode()):  # told every second
+        while in_queue in (then := (await process.stdout.readline()).decode()):  # printed every second
             pass
         done = await interrupt(process)
 
@@ -105,7 +102,7 @@ async def test_a_place_in_queue_is_told_until_it_is_let_through(
         (("launch", IMAGE, "--token-file", "/nowhere"), 2, "/nowhere"),
     ],
 )
-async def test_what_is_refused_and_what_is_misused_is_told_apart(
+async def test_refusals_exit_with_3_and_wrong_usage_with_2(
     shell: CommandLine, arguments: tuple[str, ...], status: int, words: str
 ) -> None:
     done = await shell.run(*arguments)
@@ -115,14 +112,14 @@ async def test_what_is_refused_and_what_is_misused_is_told_apart(
     assert "Traceback" not in done.err
 
 
-async def test_a_refusal_is_json_too(shell: CommandLine) -> None:
+async def test_with_json_a_refusal_is_json(shell: CommandLine) -> None:
     done = await shell.run("launch", "No Image", "--json")
 
     assert done.status == 3
     assert [refusal["code"] for refusal in done.objects()] == ["invalid_request"]
 
 
-async def test_a_service_that_does_not_answer_is_told_as_a_failure(shell: CommandLine) -> None:
+async def test_an_unreachable_service_exits_with_1(shell: CommandLine) -> None:
     async with WireServer(lambda connection: connection.until_closed()) as nobody:
         url = nobody.url
     process = await shell.begin("launch", IMAGE, HUBLAUNCH_URL=url)
@@ -133,9 +130,7 @@ async def test_a_service_that_does_not_answer_is_told_as_a_failure(shell: Comman
     assert f"{url}/ cannot be reached" in done.err
 
 
-async def test_interrupted_in_a_pipe_it_leaves_the_launch_alone_and_says_how_to_go_on(
-    shell: CommandLine, hub: FakeHub
-) -> None:
+async def test_ctrl_c_in_a_pipe_leaves_the_launch_and_says_how_to_watch_it(shell: CommandLine, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
     process = await shell.begin("launch", IMAGE)
     await hub.until(lambda: hub.open_streams)
@@ -149,10 +144,8 @@ async def test_interrupted_in_a_pipe_it_leaves_the_launch_alone_and_says_how_to_
     hub.release(next(iter(hub.users)))
 
 
-async def test_a_launch_that_was_only_asked_for_is_watched_and_cancelled_later(
-    shell: CommandLine, hub: FakeHub
-) -> None:
-    launch_id = await begun(shell, hub)
+async def test_a_launch_without_waiting_is_watched_and_cancelled_later(shell: CommandLine, hub: FakeHub) -> None:
+    launch_id = await in_progress(shell, hub)
     watching = await shell.begin("watch", launch_id)
     assert watching.stdout
     first = await watching.stdout.readline()
@@ -167,7 +160,7 @@ async def test_a_launch_that_was_only_asked_for_is_watched_and_cancelled_later(
     assert hub.users == {}
 
 
-async def test_watching_a_launch_that_is_over_tells_all_of_it(shell: CommandLine) -> None:
+async def test_watching_an_ended_launch_prints_all_its_events(shell: CommandLine) -> None:
     whole = await shell.run("launch", IMAGE, "--json")
 
     again = await shell.run("watch", whole.objects()[0]["launch_id"], "--json")
@@ -175,7 +168,7 @@ async def test_watching_a_launch_that_is_over_tells_all_of_it(shell: CommandLine
     assert (again.status, again.out) == (0, whole.out)
 
 
-async def test_without_its_secret_a_launch_shows_no_way_in(shell: CommandLine, tmp_path: Path) -> None:
+async def test_a_stranger_sees_no_address_and_cannot_cancel(shell: CommandLine, tmp_path: Path) -> None:
     launch_id = (await shell.run("launch", IMAGE, "--json")).objects()[0]["launch_id"]
     stranger = CommandLine(shell.url, tmp_path / "another")
 
@@ -184,11 +177,11 @@ async def test_without_its_secret_a_launch_shows_no_way_in(shell: CommandLine, t
 
     assert seen.status == 0
     assert "token" not in seen.out
-    assert "Only the caller who began the launch" in seen.err
+    assert "Only the caller who started the launch" in seen.err
     assert refused.status == 3
 
 
-async def test_launches_that_were_begun_here_are_listed_without_a_token(shell: CommandLine, hub: FakeHub) -> None:
+async def test_launches_of_this_machine_are_listed_without_a_token(shell: CommandLine, hub: FakeHub) -> None:
     await shell.run("launch", IMAGE, "--repo", REPO)
     hub.spawn_plan(None, SpawnPlan(fails="boom"))
     await shell.run("launch", "quay.io/jupyter/scipy-notebook")
@@ -201,7 +194,7 @@ async def test_launches_that_were_begun_here_are_listed_without_a_token(shell: C
     assert [launch["image"] for launch in failed.objects()] == ["quay.io/jupyter/scipy-notebook"]
 
 
-async def test_launches_that_the_service_has_no_more_are_forgotten(shell: CommandLine) -> None:
+async def test_launches_that_the_service_no_longer_keeps_are_forgotten(shell: CommandLine) -> None:
     await shell.run("launch", IMAGE)
     kept = shell.state / "hublaunch" / "launches.json"
     content = json.loads(kept.read_text())
@@ -215,14 +208,14 @@ async def test_launches_that_the_service_has_no_more_are_forgotten(shell: Comman
     assert content["launches"][0]["id"] in kept.read_text()
 
 
-async def test_a_list_of_everybodys_launches_that_nobody_can_see_is_refused(shell: CommandLine) -> None:
+async def test_listing_everybodys_launches_is_refused_where_nobody_may(shell: CommandLine) -> None:
     listed = await shell.run("list", "--everybody")
 
     assert (listed.status, listed.out) == (3, "")
     assert "Only admins can list everybody's launches" in listed.err
 
 
-async def test_a_caller_with_a_key_is_listed_what_the_service_has(
+async def test_a_caller_with_a_key_lists_the_launches_of_the_service(
     settings: Settings, tmp_path: Path, hub: FakeHub
 ) -> None:
     keys, key_file = tmp_path / "keys.json", tmp_path / "key"
@@ -246,91 +239,7 @@ async def test_a_caller_with_a_key_is_listed_what_the_service_has(
     assert "hunter2" not in wrong.err + wrong.out
 
 
-# --- secrets ----------------------------------------------------------------------------------------------------------
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
-
-
-async def test_secrets_are_kept_for_this_user_alone(shell: CommandLine) -> None:
-    await shell.run("launch", IMAGE)
-
-    kept = shell.state / "hublaunch" / "launches.json"
-    assert (mode(kept), mode(kept.parent)) == (0o600, 0o700)
-    assert {path.name for path in kept.parent.iterdir()} == {"launches.json", "launches.lock"}
-
-
-async def test_a_secret_is_shown_to_no_other_service(shell: CommandLine, hub: FakeHub) -> None:
-    launch_id = await begun(shell, hub)
-    secret = (shell.state / "hublaunch" / "launches.json").read_text().split('"secret": "')[1].split('"')[0]
-
-    async with WireServer(not_found) as other:
-        await shell.run("watch", launch_id, "--url", other.url)
-        seen = b"".join(other.requests)
-
-    assert launch_id.encode() in seen
-    assert secret.encode() not in seen
-    hub.release(next(iter(hub.users)))
-
-
-async def test_where_nothing_can_be_kept_the_launch_goes_on_and_that_is_said(
-    shell: CommandLine, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("")
-    nowhere = CommandLine(shell.url, tmp_path / "file")
-
-    done = await nowhere.run("launch", IMAGE)
-
-    assert done.status == 0
-    assert "later commands without a token can only watch it" in done.err
-    assert "Traceback" not in done.err
-
-
-async def test_a_server_that_is_ready_is_no_failure_where_no_browser_can_be_led_to_it(
-    shell: CommandLine, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("")
-    nowhere = CommandLine(shell.url, tmp_path / "file")
-
-    done = await nowhere.run("launch", IMAGE, "--open", BROWSER="true %s")
-
-    assert done.status == 0
-    assert "It cannot be opened from here: Not a directory" in done.err
-    assert "Traceback" not in done.err
-
-
-async def test_a_file_that_hublaunch_did_not_write_is_left_alone(shell: CommandLine) -> None:
-    kept = shell.state / "hublaunch" / "launches.json"
-    kept.parent.mkdir(parents=True)
-    kept.write_text("not ours")
-
-    done = await shell.run("launch", IMAGE)
-
-    assert done.status == 0
-    assert f"{kept} is not what hublaunch writes" in done.err
-    assert kept.read_text() == "not ours"
-
-
-async def test_the_browser_gets_no_token_as_an_argument(shell: CommandLine, tmp_path: Path) -> None:
-    browser, seen = tmp_path / "browser", tmp_path / "seen"
-    browser.write_text(f'#!/bin/sh\necho "$@" > {seen}\n')
-    browser.chmod(0o700)
-
-    done = await shell.run("launch", IMAGE, "--open", "--json", BROWSER=f"{browser} %s")
-
-    ready = done.objects()[-1]
-    (opened,) = seen.read_text().split()
-    page = shell.state / "hublaunch" / f"open-{ready['launch_id']}.html"
-    assert opened == page.as_uri()
-    assert ready["open_url"] in page.read_text()
-    assert mode(page) == 0o600
-
-
-# --- a light command --------------------------------------------------------------------------------------------------
-
-
-async def test_a_launch_needs_nothing_of_the_service(shell: CommandLine) -> None:
+async def test_launching_loads_no_server_module(shell: CommandLine) -> None:
     program = """
 import sys
 from hublaunch.cli import cli
@@ -353,8 +262,8 @@ print({"aiohttp", "alembic", "fastapi", "sqlalchemy", "starlette", "hublaunch.se
     assert done.out.splitlines()[-1] == "set()", done.err
 
 
-async def test_a_shell_completes_commands_and_the_ids_of_launches(shell: CommandLine, hub: FakeHub) -> None:
-    launch_id = await begun(shell, hub)
+async def test_a_shell_completes_commands_and_launch_ids(shell: CommandLine, hub: FakeHub) -> None:
+    launch_id = await in_progress(shell, hub)
     script = Path(sys.executable).with_name("hublaunch")
 
     async def completed(*words: str) -> str:
@@ -372,7 +281,7 @@ async def test_a_shell_completes_commands_and_the_ids_of_launches(shell: Command
     hub.release(next(iter(hub.users)))
 
 
-async def test_help_says_how_a_command_ends(shell: CommandLine) -> None:
+async def test_help_lists_the_exit_statuses(shell: CommandLine) -> None:
     done = await shell.run("launch", "--help")
 
     for words in ("0 ready", "3 the service refused", "130 interrupted", "HUBLAUNCH_URL"):

@@ -1,4 +1,4 @@
-"""`hublaunch serve` as a process: how it starts, how it ends, and what it says of a fault."""
+"""`hublaunch serve` as a process: how it starts, how it ends, and how it reports errors."""
 
 import asyncio
 import signal
@@ -29,7 +29,7 @@ SERVERS = [
 
 
 @pytest.mark.parametrize(("command", "status"), SERVERS)
-async def test_sigterm_ends_open_streams_politely_within_a_second(
+async def test_sigterm_closes_open_streams_cleanly_within_a_second(
     hub: FakeHub, command: tuple[str, ...], status: int
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
@@ -55,7 +55,7 @@ async def test_sigterm_ends_open_streams_politely_within_a_second(
     assert hub.active_servers, "a stopping service stops nothing at the Hub"
 
 
-async def test_missing_settings_end_the_start_with_a_sentence_each() -> None:
+async def test_each_missing_setting_is_named_at_startup() -> None:
     async with started("hublaunch.cli", "serve") as process:
         said = (await process.communicate())[0].decode()
 
@@ -64,7 +64,7 @@ async def test_missing_settings_end_the_start_with_a_sentence_each() -> None:
     assert "LAUNCHER_HUB_URL is not set" in said
 
 
-async def test_a_database_in_use_is_refused_with_a_sentence(hub: FakeHub) -> None:
+async def test_a_database_in_use_stops_startup(hub: FakeHub) -> None:
     async with started("hublaunch.cli", "serve", "--port", str(free_port()), **environment(hub)) as first:
         await until_running(first)
         async with started("hublaunch.cli", "serve", "--port", str(free_port()), **environment(hub)) as second:
@@ -75,7 +75,7 @@ async def test_a_database_in_use_is_refused_with_a_sentence(hub: FakeHub) -> Non
     assert "Traceback" not in said
 
 
-async def test_a_hub_that_is_down_delays_no_start(hub: FakeHub) -> None:
+async def test_startup_does_not_wait_for_a_hub_that_is_down(hub: FakeHub) -> None:
     await hub.kill()
     async with started("hublaunch.cli", "serve", "--port", str(free_port()), **environment(hub)) as process:
         said = await until_running(process)
@@ -83,7 +83,7 @@ async def test_a_hub_that_is_down_delays_no_start(hub: FakeHub) -> None:
     assert hub.api_url in said
 
 
-async def test_help_teaches() -> None:
+async def test_help_names_the_required_settings() -> None:
     async with started("hublaunch.cli", "serve", "--help", COLUMNS="120") as process:
         said = (await process.communicate())[0].decode()
 
@@ -95,9 +95,7 @@ async def test_help_teaches() -> None:
     ("name", "words"),
     [("LAUNCHER_HUB_CA_FILE", "holds no certificates"), ("LAUNCHER_HUB_CERT_FILE", "no certificate and its key")],
 )
-async def test_a_file_that_is_no_pem_ends_the_start_with_a_sentence(
-    hub: FakeHub, tmp_path: Path, name: str, words: str
-) -> None:
+async def test_a_file_that_is_not_pem_stops_startup(hub: FakeHub, tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "file").write_text("no PEM")
     async with started("hublaunch.cli", "serve", **environment(hub), **{name: str(tmp_path / "file")}) as process:
         said = (await process.communicate())[0].decode()
@@ -107,7 +105,7 @@ async def test_a_file_that_is_no_pem_ends_the_start_with_a_sentence(
     assert "Traceback" not in said
 
 
-async def test_anonymous_callers_without_temporary_users_are_refused_with_a_sentence(hub: FakeHub) -> None:
+async def test_anonymous_callers_without_temporary_users_stop_startup(hub: FakeHub) -> None:
     async with started("hublaunch.cli", "serve", **environment(hub), LAUNCHER_CREATE_USER="false") as process:
         said = (await process.communicate())[0].decode()
 
@@ -124,7 +122,7 @@ async def test_anonymous_callers_without_temporary_users_are_refused_with_a_sent
         ('{"version": 1, "kyes": []}', 0o600, "kyes"),
     ],
 )
-async def test_a_file_of_api_keys_that_cannot_be_used_ends_the_start_with_a_sentence(
+async def test_an_unusable_file_of_api_keys_stops_startup(
     hub: FakeHub, tmp_path: Path, content: str | None, mode: int, words: str
 ) -> None:
     path = tmp_path / "api-keys.json"
@@ -141,7 +139,7 @@ async def test_a_file_of_api_keys_that_cannot_be_used_ends_the_start_with_a_sent
     assert "Traceback" not in said
 
 
-async def test_a_key_that_is_revoked_is_refused_by_the_service_that_runs(hub: FakeHub, tmp_path: Path) -> None:
+async def test_a_running_service_refuses_a_revoked_key(hub: FakeHub, tmp_path: Path) -> None:
     path = tmp_path / "api-keys.json"
     _, key = add_key(path, name="ci")
     port = free_port()

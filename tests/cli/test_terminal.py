@@ -1,4 +1,4 @@
-"""`hublaunch launch` in a real terminal: the bar, Ctrl-C, a window that is made narrow."""
+"""`hublaunch launch` in a real terminal: the bar, Ctrl-C, a narrow window."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ LAUNCH = (*COMMAND, "launch", IMAGE, "--repo", REPO, "--path", "lab/tree/x.ipynb
 BAR = "━"
 
 
-async def test_a_bar_shows_how_far_it_is_and_goes_once_it_is_ready(shell: CommandLine, hub: FakeHub) -> None:
+async def test_a_bar_shows_the_progress_and_disappears_at_the_end(shell: CommandLine, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
 
     async with terminal(LAUNCH, shell.variables) as window:
@@ -31,7 +31,7 @@ async def test_a_bar_shows_how_far_it_is_and_goes_once_it_is_ready(shell: Comman
     assert "%" not in after
 
 
-async def test_a_window_that_is_made_narrow_keeps_one_bar(shell: CommandLine, hub: FakeHub) -> None:
+async def test_a_narrowed_window_keeps_a_single_bar(shell: CommandLine, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling a rather large image " * 4], never=True))
 
     async with terminal(LAUNCH, shell.variables, columns=100) as window:
@@ -47,7 +47,7 @@ async def test_a_window_that_is_made_narrow_keeps_one_bar(shell: CommandLine, hu
     assert max(len(line) for line in screen) <= 40
 
 
-async def test_ctrl_c_asks_and_yes_cancels(shell: CommandLine, hub: FakeHub) -> None:
+async def test_ctrl_c_then_yes_cancels(shell: CommandLine, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
 
     async with terminal(LAUNCH, shell.variables) as window:
@@ -64,9 +64,7 @@ async def test_ctrl_c_asks_and_yes_cancels(shell: CommandLine, hub: FakeHub) -> 
 
 
 @pytest.mark.parametrize("answer", ["Enter", "C-c"])
-async def test_ctrl_c_asks_and_no_or_another_ctrl_c_lets_it_go_on(
-    shell: CommandLine, hub: FakeHub, answer: str
-) -> None:
+async def test_ctrl_c_then_no_or_ctrl_c_leaves_the_launch(shell: CommandLine, hub: FakeHub, answer: str) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
 
     async with terminal(LAUNCH, shell.variables) as window:
@@ -82,7 +80,7 @@ async def test_ctrl_c_asks_and_no_or_another_ctrl_c_lets_it_go_on(
     hub.release(next(iter(hub.users)))
 
 
-async def test_a_place_in_queue_is_shown(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
+async def test_the_bar_shows_the_position_in_the_queue(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service:
         first = await service.launch()

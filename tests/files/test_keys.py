@@ -238,7 +238,7 @@ def test_add_prints_only_the_key_and_list_and_revoke_find_it(path: Path) -> None
 
     key = added.stdout.strip()
     assert key.startswith(KEY_PREFIX)
-    assert "shown this once" in added.stderr
+    assert "API key for ci. It will not be shown again." in added.stderr
     assert "quay.io/*" in listed.stdout
     assert (as_json["name"], as_json["max_active"], as_json["is_admin"]) == ("ci", 3, True)
     assert revoked.returncode == 0
@@ -251,7 +251,7 @@ def test_add_prints_only_the_key_and_list_and_revoke_find_it(path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("list",), 2, "--file FILE"),
+        (("list",), 2, "with --file or LAUNCHER_API_KEYS_FILE"),
         (("list", "--file", "none.json"), 0, "hublaunch keys add NAME"),
         (("revoke", "ci", "--file", "none.json"), 1, "no key named ci"),
         (("add", "Not A Name", "--file", "none.json"), 1, "name: must be"),

@@ -1,4 +1,4 @@
-"""The base image where no registry can be reached: Debian with a Python, under the name of the official one."""
+"""A stand-in for the base image where no registry is reachable: Debian with a Python, under the official name."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ from tests.image.engine import Engine
 
 ROOT = Path(__file__).parents[2]
 WANTED = "3.12"
-"""The PYTHON_VERSION that the Dockerfile names; a test holds it to that."""
+"""The PYTHON_VERSION of the Dockerfile; a test compares both."""
 _LIBRARIES = (
     "ca-certificates,libssl3,libsqlite3-0,libffi8,libbz2-1.0,liblzma5,libreadline8,zlib1g,libncursesw6,libuuid1,"
     "libexpat1,netbase,tzdata"
@@ -29,9 +29,9 @@ CMD ["python3"]
 
 
 def python_version(engine: Engine, directory: Path) -> str:
-    """The PYTHON_VERSION to build with: the Dockerfile's, or what a stand-in could be made of, which is made here.
+    """Return the PYTHON_VERSION to build with: the Dockerfile's, or that of a stand-in, which this function builds.
 
-    `directory` keeps the parts of the stand-in for the next time.
+    `directory` keeps the parts of the stand-in between runs.
     """
     if engine.has_registry:
         return WANTED
@@ -47,7 +47,7 @@ def python_version(engine: Engine, directory: Path) -> str:
 
 
 def _python_with_prefix_of_its_own() -> Path:
-    """Where a Python lies with nothing else, best the wanted one: it can be copied to `/usr/local`."""
+    """Return the prefix of a Python that shares it with nothing else, so that it can be copied to `/usr/local`."""
     pyenvs = sorted(Path.home().glob(f".pyenv/versions/{WANTED}.*"))
     own = Path(sys.base_prefix)
     if pyenvs:
@@ -55,7 +55,7 @@ def _python_with_prefix_of_its_own() -> Path:
     if own not in (Path("/usr"), Path("/usr/local")):
         return own
     raise RuntimeError(
-        f"No registry answers, and no Python lies under a prefix of its own that an image could be made of. "
+        f"No registry answers, and no Python with a prefix of its own was found to build an image from. "
         f"Install one: `pyenv install {WANTED}` or `uv python install {WANTED}`."
     )
 
@@ -90,14 +90,14 @@ def _stand_in(engine: Engine, directory: Path, prefix: Path, version: str) -> No
 
 
 def _release() -> str:
-    """The release of Debian that this machine has."""
+    """Return the name of this machine's Debian release."""
     found = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
     assert found, "Debian names its release"
     return found[1]
 
 
 def _mirror() -> Sequence[str]:
-    """The mirror that apt is set up with here, if it says so where Debian's installers do."""
+    """Return apt's mirror if it is configured where Debian's installers put it."""
     paths = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
     text = "\n".join(path.read_text() for path in paths if path.exists())
     return re.findall(r"^(?:URIs: *|deb (?:\[.*?\] )?)(\S+)", text, re.MULTILINE)[:1]

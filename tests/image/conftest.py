@@ -1,4 +1,4 @@
-"""An engine, and the image built on it: once for all tests of the image."""
+"""A Docker engine, and the image built once for all tests."""
 
 import os
 from collections.abc import Generator
@@ -11,13 +11,13 @@ from tests.image.base import ROOT, python_version
 from tests.image.engine import Engine, NoEngine, running_engine
 
 STATE = Path(os.environ.get("IMAGE_TEST_STATE", ROOT / ".image-test"))
-"""Keeps layers and the stand-in for the base image from one run to the next."""
+"""Keeps layers and the stand-in for the base image between runs."""
 TAG = "hublaunch:image-test"
 
 
 @dataclass(frozen=True)
 class Image:
-    """The image as it was built from this tree."""
+    """The image built from this tree."""
 
     engine: Engine
     tag: str

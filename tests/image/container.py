@@ -1,4 +1,4 @@
-"""A container of the image, as strict as an operator can run it."""
+"""A container of the image with the strictest options that operators use."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from tests.support.processes import free_port
 STRICT = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "256m")
 STRICT_PROCESSES = ("--pids-limit", "100")
 SETTINGS: Mapping[str, str] = {
-    "LAUNCHER_HUB_URL": "http://127.0.0.1:9/",  # no Hub is there
+    "LAUNCHER_HUB_URL": "http://127.0.0.1:9/",  # nothing listens there
     "LAUNCHER_HUB_API_TOKEN": "a token of no Hub",
     "LAUNCHER_ALLOWED_IMAGES": "*",
 }
@@ -26,7 +26,7 @@ _HEALTHY_WITHIN_S = 60
 
 @dataclass(frozen=True)
 class Container:
-    """One that was started."""
+    """A started container."""
 
     image: Image
     name: str
@@ -44,7 +44,7 @@ class Container:
         return self.image.engine("logs", self.name)
 
     def wait_until_healthy(self) -> None:
-        """Return once the image's own health check says so; AssertionError with the log if it does not in time."""
+        """Wait for the image's own health check. Raises an AssertionError with the log after 60 s."""
         watch = ["events", "--since", "10m", "--filter", f"container={self.name}", "--filter", "event=health_status"]
         with subprocess.Popen(
             [*self.image.engine.command, *watch, "--format", "{{.Status}}"], stdout=subprocess.PIPE, text=True
@@ -60,7 +60,7 @@ class Container:
 
 @contextmanager
 def container(image: Image, *options: str, volume: str | None = None) -> Generator[Container]:
-    """`docker run` with nothing allowed that need not be; removed on leaving, with its volume if that has no name."""
+    """Start a container with the fewest rights. Leaving removes it, with its volume if that has no name."""
     name, port = f"hublaunch-test-{token_hex(4)}", free_port()
     settings = [word for variable, value in SETTINGS.items() for word in ("--env", f"{variable}={value}")]
     kept = ("--volume", f"{volume}:/data") if volume else ()

@@ -1,4 +1,4 @@
-"""A Docker engine for the tests: the one that answers here, else one of Debian's, run for them alone."""
+"""A Docker engine for the tests: the running one, or else one of Debian's, started for them."""
 
 import os
 import shutil
@@ -16,8 +16,8 @@ from tests.support.debian import NotInstalled, install, may_install
 DEBIANS = (Path("/usr/bin/docker"), Path("/usr/sbin/dockerd"), Path("/usr/bin/mmdebstrap"))
 _PACKAGES = ("docker.io", "iptables", "iproute2", "mmdebstrap")
 ADVICE = (
-    "There is no Docker engine to test the image with. Start one that `docker info` reaches, or run this as root on "
-    "Debian, which has one (apt-get install docker.io)."
+    "No Docker engine was found to test the image with. Start one that `docker info` reaches, or run this as root on "
+    "Debian (apt-get install docker.io)."
 )
 _START_WITHIN_S = 60
 
@@ -28,14 +28,14 @@ class NoEngine(Exception):
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answers."""
+    """A running engine."""
 
     command: Sequence[str]
     has_registry: bool
-    """Whether base images come from a registry, as they ordinarily do."""
+    """Whether the engine can pull base images from a registry."""
 
     def __call__(self, *arguments: str, ok: bool = True, timeout_s: float = 600) -> str:
-        """What `docker …` prints, of stdout and stderr; RuntimeError with it if it fails and `ok` is not False."""
+        """Return the output of `docker …`. Raises a RuntimeError if it fails, unless `ok` is False."""
         done = subprocess.run(
             [*self.command, *arguments],
             env=os.environ | {"DOCKER_BUILDKIT": "1"},
@@ -52,9 +52,9 @@ class Engine:
 
 @contextmanager
 def running_engine(state: Path) -> Generator[Engine]:
-    """The engine that `docker info` reaches; else Debian's, which keeps its images in `state` for the next time.
+    """Yield the engine that `docker info` reaches, or else one of Debian's, which keeps its images in `state`.
 
-    Its networks and firewall rules are taken away again. NoEngine.
+    Networks and firewall rules of the latter are removed at the end. Raises NoEngine.
     """
     if _answers(["docker"]):
         yield Engine(["docker"], has_registry=True)
@@ -80,7 +80,7 @@ def _answers(command: Sequence[str]) -> bool:
 @contextmanager
 def _debians_engine(state: Path) -> Generator[Sequence[str]]:
     state.mkdir(parents=True, exist_ok=True)
-    # A socket's path has room for 107 characters, which the path of a checkout may use up.
+    # A socket's path is limited to 107 characters, which a checkout's path may exceed.
     short = Path(mkdtemp(prefix="hublaunch-image-test-", dir="/run"))
     socket = short / "docker.sock"
     cli, daemon, _ = map(str, DEBIANS)
@@ -112,7 +112,7 @@ def _debians_engine(state: Path) -> Generator[Sequence[str]]:
 
 @contextmanager
 def _network_as_before() -> Generator[None]:
-    """Firewall rules as they were, and no bridge that was not there."""
+    """Restore the firewall rules at the end, and remove a bridge that was not there before."""
     had_bridge = Path("/sys/class/net/docker0").exists()
     rules = subprocess.run(["iptables-save"], capture_output=True, check=True).stdout
     try:

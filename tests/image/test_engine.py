@@ -1,4 +1,4 @@
-"""What the tests of the image say where there is no Docker engine. These need none themselves."""
+"""What the image tests say without a Docker engine; this test needs none."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from tests.image.engine import NoEngine, running_engine
 
 
-def test_without_an_engine_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 

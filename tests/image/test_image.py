@@ -1,4 +1,4 @@
-"""The image, built from this tree and run as strictly as an operator can. `make image-test`."""
+"""The image, built from this tree and run with the strictest options: `make image-test`."""
 
 import json
 import re
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
 
 SSE = {"Accept": "text/event-stream"}
 MOST_MB = 150
-"""What hublaunch may add to the base image. It adds 143, half of that compiled: cryptography, uvloop, SQLAlchemy."""
+"""The most that hublaunch may add to the base image. It adds 143, half of that compiled code."""
 SHELLS = ("/bin/sh", "/bin/bash", "/bin/dash")
 FILES = """
 import hashlib, json, pathlib
@@ -28,15 +28,15 @@ print(json.dumps({str(path): hashlib.sha256(path.read_bytes()).hexdigest() for p
 
 
 def config(image: Image) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(image.engine("inspect", image.tag, "--format", "{{json .Config}}"))
-    return told
+    found: dict[str, Any] = json.loads(image.engine("inspect", image.tag, "--format", "{{json .Config}}"))
+    return found
 
 
 def in_image(image: Image, code: str) -> str:
     return image.engine("run", "--rm", "--read-only", "--entrypoint", "python", image.tag, "-c", code)
 
 
-def test_it_is_healthy_without_a_hub_and_without_all_that_can_be_taken_from_it(image: Image) -> None:
+def test_a_container_with_the_fewest_rights_is_healthy_without_a_hub(image: Image) -> None:
     with container(image) as running:
         running.wait_until_healthy()
 
@@ -54,7 +54,7 @@ def test_it_needs_no_shell(image: Image) -> None:
         running.wait_until_healthy()
 
 
-def test_told_to_stop_with_a_stream_open_it_ends_the_stream_and_exits_with_0(image: Image) -> None:
+def test_a_stop_closes_an_open_stream_and_exits_with_0(image: Image) -> None:
     with container(image) as running:
         running.wait_until_healthy()
         with caller(running) as http, http.stream("POST", "/launch", json=BODY, headers=SSE) as stream:
@@ -71,7 +71,7 @@ def test_told_to_stop_with_a_stream_open_it_ends_the_stream_and_exits_with_0(ima
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
 
 
-def test_a_launch_is_still_there_in_the_next_container_on_the_same_volume(image: Image) -> None:
+def test_a_launch_survives_in_the_next_container_on_the_same_volume(image: Image) -> None:
     volume = "hublaunch-test-data"
     image.engine("volume", "rm", "--force", volume)
     with container(image, volume=volume) as first:
@@ -90,17 +90,17 @@ def test_a_launch_is_still_there_in_the_next_container_on_the_same_volume(image:
     assert found.json()["repo_url"] == BODY["repo_url"]
 
 
-def test_it_runs_as_nobody_in_particular_by_a_command_in_exec_form(image: Image) -> None:
-    told = config(image)
+def test_it_runs_as_an_unprivileged_user_without_a_shell(image: Image) -> None:
+    found = config(image)
 
-    assert told["User"] == "1000"
-    assert told["Entrypoint"] == ["hublaunch"]
-    assert told["Healthcheck"]["Test"][0] == "CMD"
-    assert list(told["Volumes"]) == ["/data"]
+    assert found["User"] == "1000"
+    assert found["Entrypoint"] == ["hublaunch"]
+    assert found["Healthcheck"]["Test"][0] == "CMD"
+    assert list(found["Volumes"]) == ["/data"]
     assert in_image(image, "import os; print(os.getuid(), os.getgid())") == "1000 1000"
 
 
-def test_its_labels_say_what_it_is(image: Image) -> None:
+def test_its_labels_match_the_project(image: Image) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     name = "org.opencontainers.image."
 
@@ -115,7 +115,7 @@ def test_its_labels_say_what_it_is(image: Image) -> None:
     }
 
 
-def test_it_has_what_the_lock_names_and_nothing_to_install_more_with(image: Image) -> None:
+def test_it_contains_the_locked_packages_and_no_pip(image: Image) -> None:
     listing = "import importlib.metadata as m; print(*sorted(f'{d.name}=={d.version}' for d in m.distributions()))"
     locked = re.findall(r"^([\w.-]+==[^\s;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -136,7 +136,7 @@ def test_it_is_small(image: Image) -> None:
     assert (whole - base) / 1e6 < MOST_MB
 
 
-def test_built_once_more_from_nothing_it_has_the_same_files(image: Image) -> None:
+def test_a_second_build_has_the_same_files(image: Image) -> None:
     first = json.loads(in_image(image, FILES))
 
     again = Image(image.engine, f"{image.tag}-again", image.python_version, image.base)
@@ -146,5 +146,5 @@ def test_built_once_more_from_nothing_it_has_the_same_files(image: Image) -> Non
     assert {path for path in first | second if first.get(path) != second.get(path)} == set()
 
 
-def test_the_dockerfile_names_the_python_that_is_looked_for_here() -> None:
+def test_the_tests_use_the_python_of_the_dockerfile() -> None:
     assert f"ARG PYTHON_VERSION={WANTED}\n" in (ROOT / "Dockerfile").read_text()

@@ -37,7 +37,11 @@ class _Commands(TyperGroup):
 cli = typer.Typer(
     name="hublaunch",
     cls=_Commands,
-    help="Launch-as-a-service for JupyterHub: hand it an image and a repository URL, get a ready Jupyter server.",
+    help=(
+        "Launch Jupyter servers on a JupyterHub: name an image and a repository, and get the address of a ready "
+        "server.\n\n`launch`, `watch`, `list` and `cancel` call a running service (HUBLAUNCH_URL). The other commands "
+        "are for operators and need `pip install 'hublaunch[server]'`."
+    ),
     epilog=EXITS,
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -70,12 +74,12 @@ def _of_all_commands(
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Take the options that come before a command."""
+    """Handle the options before the command."""
 
 
 def main() -> None:
     """Run the command line; the console script."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # it is where the caller has closed it
+        if stream is not None:  # the caller may have closed the stream
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     cli()

@@ -1,4 +1,4 @@
-"""What the command line does is written down, where there is an audit log."""
+"""The audit log of the operators' commands."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -10,7 +10,10 @@ from hublaunch.cli.exits import FAILED
 
 @contextmanager
 def audited() -> Generator[Callable[..., None]]:
-    """What writes down a deed in the audit log, which must be there before anything is done."""
+    """Yield a function that writes an action to the audit log, if there is one.
+
+    The log is opened first: without it the command ends before it changes anything.
+    """
     from hublaunch.observe.audit import AuditLog, operator  # noqa: PLC0415
     from hublaunch.settings import load_keys_settings  # noqa: PLC0415
 

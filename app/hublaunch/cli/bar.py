@@ -1,19 +1,18 @@
-"""The live bar of a launch on a terminal."""
+"""The live progress bar on a terminal."""
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from hublaunch.cli.show import clock, place_told, told
+from hublaunch.cli.wording import clock, event_text, position_text
 from hublaunch.client import LaunchEvent, Position
 
 _BAR_COLUMNS = 10
-"""With all beside it the line stays below 40 columns: a longer one that a terminal folds when it is made narrower could
-not be taken back."""
+"""Keeps the whole line below 40 columns. A terminal that is made narrower folds longer lines, and cannot erase them."""
 
 
 class Bar:
-    """What happened, line by line, and below it how far it is by now."""
+    """Prints the events line by line, with a progress bar below them."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
@@ -30,12 +29,12 @@ class Bar:
         self._progress.start()
 
     def event(self, event: LaunchEvent) -> None:
-        self._console.print(Text(f"{clock(event.at)}  {told(event)}"))
+        self._console.print(Text(f"{clock(event.at)}  {event_text(event)}"))
         self._progress.update(self._task, completed=event.progress, description=event.phase)
 
     def position(self, position: Position) -> None:
-        self._progress.update(self._task, description=place_told(position))
+        self._progress.update(self._task, description=position_text(position))
 
     def close(self) -> None:
-        """Take the bar away; the lines above it stay."""
+        """Remove the bar. The lines above it stay."""
         self._progress.stop()

@@ -1,4 +1,4 @@
-"""Opening a server in the browser, without its token in any process's arguments."""
+"""Opening a server in the browser without putting its token into a process's arguments."""
 
 import html
 import time
@@ -19,12 +19,11 @@ _PAGE = """<!doctype html>
 
 
 def open_in_browser(launch_id: str, open_url: str) -> bool:
-    """Show the server to the user; return False if no browser could be started.
+    """Open the server in the user's browser. Return False if no browser could be started.
 
-    OSError or CannotRemember if the file cannot be written.
-
-    A browser gets its address as an argument, which everybody on the machine can read, so it is given a file (mode
-    0600) that leads on. It is removed when another server is opened, once a browser has had the time to read it.
+    Everybody on the machine can read a browser's arguments, so its argument is a file (mode 0600) that redirects to the
+    server. A later call removes the file once a browser has had time to read it. Raises an OSError or CannotRemember if
+    the file cannot be written.
     """
     directory = state_directory()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)

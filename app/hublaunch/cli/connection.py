@@ -1,4 +1,4 @@
-"""Which service the commands call, and as whom."""
+"""The service that the commands call, and the caller's token."""
 
 import os
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 DEFAULT_URL = "http://127.0.0.1:8083/"
 """Where `hublaunch serve` and `hublaunch demo` listen."""
 ASKING_S = 10.0
-"""For so long a service is asked that does not answer: somebody sits there and waits."""
+"""Seconds to retry a request while somebody waits at the terminal."""
 FOLLOWING_S = 300.0
-"""And so long where a launch is followed, which goes on meanwhile."""
+"""Seconds to retry while following a launch, which goes on meanwhile."""
 TOKEN_VARIABLE = "HUBLAUNCH_TOKEN"
 _TOKEN_MAX = 16_384
 
@@ -27,7 +27,7 @@ Url = Annotated[
     typer.Option(
         "--url",
         envvar="HUBLAUNCH_URL",
-        help=f"The service, with the path it is served under; {DEFAULT_URL} if not given.",
+        help=f"Address of the service, with its path; {DEFAULT_URL} by default.",
     ),
 ]
 TokenFile = Annotated[
@@ -35,10 +35,10 @@ TokenFile = Annotated[
     typer.Option(
         "--token-file",
         envvar="HUBLAUNCH_TOKEN_FILE",
-        help=f"A file that holds a JupyterHub token or an API key; or set {TOKEN_VARIABLE} to one.",
+        help=f"File with a JupyterHub token or an API key. Or set {TOKEN_VARIABLE} to the token itself.",
     ),
 ]
-"""A token itself is no option: arguments are seen by everybody on the machine."""
+"""There is no option for the token itself: everybody on the machine can read arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ class Connection:
     token: str | None = field(repr=False)
 
     def watch_command(self, launch_id: str) -> str:
-        """Return the command that watches a launch of this service from any shell."""
+        """Return the command that watches a launch of this service in any shell."""
         return f"hublaunch watch {launch_id}{'' if self.url == DEFAULT_URL else f' --url {self.url}'}"
 
     @classmethod
     def of(cls, url: str | None, token_file: Path | None) -> Self:
-        """Return the connection that options and environment name; end the command if they cannot be used."""
+        """Return the connection that options and environment name. Ends the command if they cannot be used."""
         connection = cls(url or DEFAULT_URL, _token(token_file))
         try:
             return replace(connection, url=connection.client({}).url)
@@ -63,14 +63,14 @@ class Connection:
             raise typer.Exit(USAGE) from None
 
     def client(self, launch_secrets: Mapping[str, str], *, patience_s: float = ASKING_S) -> "LaunchClient":
-        """For one event loop."""
-        from hublaunch.client import LaunchClient  # noqa: PLC0415 - httpx is for those who call
+        """Return a client for use in one event loop."""
+        from hublaunch.client import LaunchClient  # noqa: PLC0415 - --help needs no httpx
 
         return LaunchClient(self.url, token=self.token, launch_secrets=launch_secrets, patience_s=patience_s)
 
 
 def _token(file: Path | None) -> str | None:
-    """The caller's token; None for an anonymous one. The file goes before the variable."""
+    """Return the caller's token; None for an anonymous caller. The file takes precedence over the variable."""
     if file is None:
         return os.environ.get(TOKEN_VARIABLE) or None
     try:
@@ -79,7 +79,7 @@ def _token(file: Path | None) -> str | None:
     except OSError as error:
         reason = error.strerror
     except ValueError:
-        reason = "it is no text"
+        reason = "it is not text"
     else:
         return token.strip()
     typer.echo(f"The token in {file} cannot be read: {reason}.", err=True)

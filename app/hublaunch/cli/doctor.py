@@ -1,4 +1,4 @@
-"""`hublaunch doctor`: what is wrong, and what to do about it."""
+"""`hublaunch doctor`: find out what is wrong and what to do about it."""
 
 import asyncio
 import json
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hublaunch.cli.exits import FAILED, printable
+from hublaunch.cli.exits import FAILED
+from hublaunch.cli.output import printable
 
 if TYPE_CHECKING:
     from hublaunch.doctor import Finding
@@ -18,15 +19,23 @@ _COLOURS = {"ok": "green", "warning": "yellow", "fault": "red", "unknown": "blue
 
 def doctor(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, one for each check.")] = False,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the service listens on this machine.")] = 8083,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line, one for each check.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port on which the service listens on this machine.")
+    ] = 8083,
 ) -> None:
-    """Look at the settings, the Hub, its clock, token and scopes, the database, and proxies; say what to do.
+    """Check the settings, the Hub, its clock, the token and its scopes, the database, and proxies.
 
-    For operators, where the settings (LAUNCHER_…, .env) are those of the service, running or not. Nothing is launched
-    or changed. Exits with 1 if there is a fault.
+    Each finding says what to do. Run it where the service gets its settings (LAUNCHER_…, .env); the service may be
+    running or not. It launches nothing and changes nothing. Exits with 1 if it finds a fault.
+
+    Needs `pip install 'hublaunch[server]'`. For example:
+
+        hublaunch doctor --json
     """
-    from hublaunch.doctor import Finding, examine  # noqa: PLC0415 - the command line stays light
+    from hublaunch.doctor import Finding, examine  # noqa: PLC0415 - needs the server extra
     from hublaunch.settings import SettingsFault, load_settings  # noqa: PLC0415
 
     async def findings() -> Sequence[Finding]:

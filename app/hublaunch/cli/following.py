@@ -1,4 +1,4 @@
-"""Following one launch to its end, on a terminal or not, and what Ctrl-C means meanwhile."""
+"""Follow one launch to its end, and handle Ctrl-C meanwhile."""
 
 import asyncio
 import sys
@@ -9,7 +9,8 @@ import typer
 
 from hublaunch.cli.browser import open_in_browser
 from hublaunch.cli.connection import FOLLOWING_S, Connection
-from hublaunch.cli.exits import FAILED, is_terminal, told_faults
+from hublaunch.cli.exits import FAILED, reported_faults
+from hublaunch.cli.output import is_terminal
 from hublaunch.cli.remembered import CannotRemember
 from hublaunch.cli.show import Show, chosen
 from hublaunch.client import LaunchClientError, LaunchEvent
@@ -24,17 +25,18 @@ def follow_to_the_end(
     as_json: bool,
     open_it: bool,
 ) -> None:
-    """Show a launch to its end, and end the command as `exits.py` says.
+    """Show a launch to its end. Raises a typer.Exit as `exits.py` says.
 
-    Should that fail while the launch goes on, print its id and how to watch it. `is_accepted`: it is known to exist.
+    If following fails while the launch goes on, print its id and the command to watch it. `is_accepted` says that the
+    launch is known to exist.
     """
     show = chosen(as_json=as_json)
-    with told_faults(as_json=as_json):
+    with reported_faults(as_json=as_json):
         try:
             last = asyncio.run(_shown(connection, launch_id, secrets, show, is_accepted=is_accepted))
         except KeyboardInterrupt:
             show.close()
-            _ask_what_becomes_of_it(connection, launch_id, secrets)
+            _offer_to_cancel(connection, launch_id, secrets)
             raise
         finally:
             show.close()
@@ -47,7 +49,7 @@ def follow_to_the_end(
 async def _shown(
     connection: Connection, launch_id: str, secrets: Mapping[str, str], show: Show, *, is_accepted: bool
 ) -> LaunchEvent | None:
-    """Return the last event, once everything was shown."""
+    """Show all events, and return the last one."""
     last = None
     async with connection.client(secrets, patience_s=FOLLOWING_S) as client:
         try:
@@ -55,7 +57,7 @@ async def _shown(
                 last = event
                 show.event(event)
         except (LaunchClientError, OSError):
-            with suppress(OSError):  # its last words may go where nobody reads
+            with suppress(OSError):  # nobody may be reading the output
                 show.close()
             if is_accepted if last is None else not last.is_last:
                 typer.echo(_goes_on(connection, launch_id), err=True)
@@ -63,8 +65,8 @@ async def _shown(
     return last
 
 
-def _ask_what_becomes_of_it(connection: Connection, launch_id: str, secrets: Mapping[str, str]) -> None:
-    """At a terminal the user decides; elsewhere, and at a second Ctrl-C, the launch is left alone."""
+def _offer_to_cancel(connection: Connection, launch_id: str, secrets: Mapping[str, str]) -> None:
+    """Ask at a terminal whether to cancel. Elsewhere, and at a second Ctrl-C, the launch goes on."""
     goes_on = _goes_on(connection, launch_id)
     try:
         if not (is_terminal(sys.stdin) and is_terminal(sys.stderr) and typer.confirm("Cancel the launch?", err=True)):
@@ -81,27 +83,27 @@ def _goes_on(connection: Connection, launch_id: str) -> str:
 
 
 def cancel_and_tell(connection: Connection, launch_id: str, secrets: Mapping[str, str]) -> bool:
-    """Cancel, and return whether the Hub has confirmed it; both are printed."""
+    """Cancel a launch, print the result, and return whether the Hub confirmed it."""
 
     async def ask() -> bool:
         async with connection.client(secrets, patience_s=FOLLOWING_S) as client:
             return await client.cancel(launch_id)
 
-    typer.echo("Cancelling ...", err=True)
+    typer.echo("Cancelling…", err=True)
     confirmed = asyncio.run(ask())
-    told = "Cancelled." if confirmed else "JupyterHub has not confirmed it yet; the service sees it through."
-    typer.echo(told, err=True)
+    message = "Cancelled." if confirmed else "JupyterHub has not confirmed this yet. The service keeps trying."
+    typer.echo(message, err=True)
     return confirmed
 
 
 def _open(launch_id: str, open_url: str | None) -> None:
     if open_url is None:
-        typer.echo("Only the caller who began the launch can open it.", err=True)
+        typer.echo("Only the caller who started the launch can open it.", err=True)
         return
     try:
         if not open_in_browser(launch_id, open_url):
-            typer.echo("There is no browser to open it in.", err=True)
+            typer.echo("No browser was found to open it.", err=True)
     except OSError as error:
-        typer.echo(f"It cannot be opened from here: {error.strerror}.", err=True)
+        typer.echo(f"The server cannot be opened from here: {error.strerror}.", err=True)
     except CannotRemember as fault:
-        typer.echo(f"It cannot be opened from here: {fault}", err=True)
+        typer.echo(f"The server cannot be opened from here: {fault}", err=True)

@@ -1,4 +1,4 @@
-"""`hublaunch guard`: how the Hub guard stands, and letting launches through again."""
+"""`hublaunch guard`: show the Hub guard, and reset it."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,41 +11,50 @@ from hublaunch.cli.exits import FAILED
 
 guard = typer.Typer(
     name="guard",
-    help="The Hub guard, which keeps failed spawns from ending JupyterHub (LAUNCHER_HUB_GUARD).",
     invoke_without_command=True,
+    rich_markup_mode="markdown",
 )
 
 
 @guard.callback()
 def show_guard(context: typer.Context) -> None:
-    """Tell how things stand: whether launches are held back, why, and which images are refused."""
+    """Show or reset the Hub guard, which keeps failed spawns from stopping JupyterHub.
+
+    Without a command, it says whether launches are held back, why, and which images are refused. It reads the database,
+    so run it where the service gets its settings (LAUNCHER_…, .env). Needs `pip install 'hublaunch[server]'`.
+    For example:
+
+        hublaunch guard
+    """
     if context.invoked_subcommand is not None:
         return
-    from hublaunch.doctor.guard import guard_lines  # noqa: PLC0415 - the command line stays light
+    from hublaunch.doctor.guard import guard_lines  # noqa: PLC0415 - needs the server extra
 
-    with _told_faults():
+    with _reported_faults():
         typer.echo("\n".join(guard_lines()))
 
 
 @guard.command("clear")
 def clear_guard(
-    image: Annotated[str, typer.Option(help="Let this image through again, and nothing else.")] = "",
+    image: Annotated[str, typer.Option(help="Allow only this image again.")] = "",
 ) -> None:
-    """Count failed spawns from nothing again, as JupyterHub does once it was restarted or a server was ready.
+    """Reset the count of failed spawns to zero, as JupyterHub does when it restarts or a server becomes ready.
 
-    Run it where the service runs: it writes into the database of LAUNCHER_DATABASE_URL, and the service goes on within
-    a second.
+    Run it where the service gets its settings: it writes to the database, and the service resumes within a second.
+    For example:
+
+        hublaunch guard clear --image quay.io/jupyter/base-notebook:latest
     """
     from hublaunch.doctor.guard import clear_guard as clear  # noqa: PLC0415 - as above
 
-    with _told_faults(), audited() as audit:
+    with _reported_faults(), audited() as audit:
         done = clear(image or None)
         audit("guard_cleared", image=image or None)
     typer.echo(done)
 
 
 @contextmanager
-def _told_faults() -> Generator[None]:
+def _reported_faults() -> Generator[None]:
     from hublaunch.launch.errors import InvalidRequest  # noqa: PLC0415 - as above
     from hublaunch.settings import SettingsFault  # noqa: PLC0415 - as above
     from hublaunch.store.errors import StoreError  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""`hublaunch keys`: API keys, by which backends call."""
+"""`hublaunch keys`: add, list and revoke the API keys of applications."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -8,29 +8,38 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hublaunch.cli.audited import audited
-from hublaunch.cli.table import aligned
+from hublaunch.cli.output import aligned
 
 if TYPE_CHECKING:
     from hublaunch.files.keys import ApiKey
 
 keys = typer.Typer(
     name="keys",
-    help="API keys, by which backends call (LAUNCHER_ACCESS=key).",
+    help=(
+        "Add, list and revoke API keys, with which applications launch (LAUNCHER_ACCESS=key).\n\n"
+        "Run it where the service gets its settings (LAUNCHER_…, .env), or name the file with --file. "
+        "Needs `pip install 'hublaunch[server]'`."
+    ),
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-KeysFile = Annotated[
-    Path | None, typer.Option("--file", help="The file of the keys; LAUNCHER_API_KEYS_FILE if not given.")
+KeysFile = Annotated[Path | None, typer.Option("--file", help="File of the keys; LAUNCHER_API_KEYS_FILE by default.")]
+KeyName = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the key: 1 to 64 characters of a-z, 0-9, `.`, `_` and `-`.")
 ]
-KeyName = Annotated[str, typer.Argument(help="What to call it: 1 to 64 of a-z, 0-9, `.`, `_` and `-`.")]
 KeyImages = Annotated[
     list[str] | None,
-    typer.Option("--image", help="A pattern of images it may launch, in place of LAUNCHER_ALLOWED_IMAGES; repeatable."),
+    typer.Option(
+        "--image", help="Pattern of images the key may launch, instead of LAUNCHER_ALLOWED_IMAGES; repeatable."
+    ),
 ]
-MaxActive = Annotated[int | None, typer.Option(min=1, help="Launches that may be under way or ready at once.")]
-ExpiresDays = Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until it is no longer taken.")]
-MayNameUser = Annotated[bool, typer.Option("--may-name-user", help="It may launch on the account of any Hub user.")]
-Admin = Annotated[bool, typer.Option("--admin", help="It sees and cancels everybody's launches.")]
+MaxActive = Annotated[int | None, typer.Option(min=1, help="Most launches that may be active at once.")]
+ExpiresDays = Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until the key expires.")]
+MayNameUser = Annotated[
+    bool, typer.Option("--may-name-user", help="The key may launch on the account of any Hub user.")
+]
+Admin = Annotated[bool, typer.Option("--admin", help="The key sees and cancels everybody's launches.")]
 
 
 @keys.command("add")
@@ -44,17 +53,17 @@ def keys_add(
     may_name_user: MayNameUser = False,
     admin: Admin = False,
 ) -> None:
-    """Make a key and print it, this once: only its SHA-256 is kept.
+    """Create a key and print it. It will not be shown again: only its SHA-256 is stored.
 
-    A running service takes it at once. For example:
+    A running service accepts the key at once. For example:
 
-    hublaunch keys add course-site --image 'quay.io/jupyter/*' --max-active 20 > course-site.key
+        hublaunch keys add course-site --image 'quay.io/jupyter/*' --max-active 20 > course-site.key
     """
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
     from hublaunch.files.keys import add_key  # noqa: PLC0415
 
-    with _told_faults(), audited() as audit:
+    with _reported_faults(), audited() as audit:
         entry, key = add_key(
             _keys_file(file),
             name=name,
@@ -66,25 +75,29 @@ def keys_add(
         )
         rights = entry.model_dump(mode="json", exclude={"name", "sha256", "created_at"}, exclude_none=True)
         audit("key_added", key=name, rights=rights)
-    typer.echo(f"The key {name}, shown this once. Send it as the header `Authorization: Bearer …`.", err=True)
+    typer.echo(
+        f"API key for {name}. It will not be shown again. Send it as the header `Authorization: Bearer …`.", err=True
+    )
     typer.echo(key)
 
 
 @keys.command("list")
 def keys_list(
-    file: KeysFile = None, *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False
+    file: KeysFile = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """List the keys and what they may do."""
+    """List the keys and their rights."""
     from hublaunch.files.keys import read_keys  # noqa: PLC0415
 
-    with _told_faults():
+    with _reported_faults():
         path = _keys_file(file)
         found = read_keys(path, may_be_missing=True)
     if as_json:
         for key in found:
             typer.echo(key.model_dump_json(exclude={"sha256"}))
     elif not found:
-        typer.echo(f"No keys in {path} yet: `hublaunch keys add NAME` makes one.", err=True)
+        typer.echo(f"No keys in {path} yet. Create one with `hublaunch keys add NAME`.", err=True)
     else:
         for row in _table(found):
             typer.echo(row)
@@ -92,13 +105,13 @@ def keys_list(
 
 @keys.command("revoke")
 def keys_revoke(name: KeyName, file: KeysFile = None) -> None:
-    """Take a key away. A running service refuses it at once; launches made with it go on."""
+    """Revoke a key. A running service refuses it at once; its launches go on."""
     from hublaunch.files.keys import revoke_key  # noqa: PLC0415
 
-    with _told_faults(), audited() as audit:
+    with _reported_faults(), audited() as audit:
         revoke_key(_keys_file(file), name)
         audit("key_revoked", key=name)
-    typer.echo(f"The key {name} is revoked.", err=True)
+    typer.echo(f"API key for {name} revoked.", err=True)
 
 
 def _keys_file(given: Path | None) -> Path:
@@ -106,13 +119,13 @@ def _keys_file(given: Path | None) -> Path:
 
     path = given or load_keys_settings().api_keys_file
     if path is None:
-        typer.echo("Say which file holds the keys: --file FILE, or LAUNCHER_API_KEYS_FILE.", err=True)
+        typer.echo("Name the file of the keys with --file or LAUNCHER_API_KEYS_FILE.", err=True)
         raise typer.Exit(2)
     return path
 
 
 @contextmanager
-def _told_faults() -> Generator[None]:
+def _reported_faults() -> Generator[None]:
     from hublaunch.files.keys import KeysFault  # noqa: PLC0415
     from hublaunch.settings import SettingsFault  # noqa: PLC0415
 
@@ -124,8 +137,8 @@ def _told_faults() -> Generator[None]:
 
 
 def _table(found: "Sequence[ApiKey]") -> Generator[str]:
-    """A line a key under a heading."""
-    rows = [("NAME", "MADE", "ENDS", "AT ONCE", "RIGHTS", "IMAGES")]
+    """Yield a heading, then one line per key."""
+    rows = [("NAME", "CREATED", "EXPIRES", "MAX ACTIVE", "RIGHTS", "IMAGES")]
     for key in found:
         rights = [right for right, has in (("names users", key.may_name_user), ("admin", key.is_admin)) if has]
         rows.append(
@@ -133,7 +146,7 @@ def _table(found: "Sequence[ApiKey]") -> Generator[str]:
                 key.name,
                 f"{key.created_at:%Y-%m-%d}",
                 f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never",
-                str(key.max_active or "any number"),
+                str(key.max_active or "no limit"),
                 ", ".join(rights) or "-",
                 ", ".join(key.allowed_images) if key.allowed_images is not None else "the service's",
             )

@@ -1,4 +1,4 @@
-"""`hublaunch launch`, `watch`, `list` and `cancel`: what callers do, over the API."""
+"""`hublaunch launch`, `watch`, `list` and `cancel`: the commands of callers."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hublaunch.cli.connection import Connection, TokenFile, Url
-from hublaunch.cli.exits import FAILED, told_faults
+from hublaunch.cli.exits import FAILED, reported_faults
 from hublaunch.cli.remembered import CannotRemember, RememberedLaunch, remember, remembered, secrets_for
 
 if TYPE_CHECKING:
@@ -15,48 +15,52 @@ if TYPE_CHECKING:
 
 IfRunning = Literal["reuse", "new", "refuse"]
 Status = Literal["waiting", "launching", "ready", "failed", "cancelled", "stopped"]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, as the service sends them.")]
-Open = Annotated[bool, typer.Option("--open", help="Open the server in the browser once it is ready.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line, as the service sends them.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the server in your browser once it is ready.")]
 
 
 def _known_ids(incomplete: str) -> list[str]:
-    """For the shell to complete."""
+    """Return the ids that complete this one, for the shell."""
     return [launch.id for launch in _remembered() if launch.id.startswith(incomplete)]
 
 
-LaunchId = Annotated[str, typer.Argument(metavar="ID", help="The launch's id.", autocompletion=_known_ids)]
+LaunchId = Annotated[str, typer.Argument(metavar="ID", help="Id of the launch.", autocompletion=_known_ids)]
 
 
 def launch(
     image: Annotated[
-        str, typer.Argument(metavar="IMAGE", help="Image reference, such as quay.io/jupyter/base-notebook:latest.")
+        str, typer.Argument(metavar="IMAGE", help="Image of the server, such as quay.io/jupyter/base-notebook:latest.")
     ],
-    repo: Annotated[str, typer.Option(help="Repository URL; names the server and reaches its spawner.")] = "",
-    path: Annotated[str, typer.Option(help="What to open in the server, such as lab/tree/index.ipynb.")] = "",
-    user: Annotated[str, typer.Option(help="Whose account it is for, if you may name somebody else.")] = "",
-    server_name: Annotated[str, typer.Option(help="The named server to make on an existing account.")] = "",
+    repo: Annotated[str, typer.Option(help="Repository URL. It names the server, and the spawner gets it.")] = "",
+    path: Annotated[str, typer.Option(help="Path to open in the server, such as lab/tree/index.ipynb.")] = "",
+    user: Annotated[str, typer.Option(help="Hub user to launch for, if you may launch for others.")] = "",
+    server_name: Annotated[str, typer.Option(help="Named server to start on an existing account.")] = "",
     if_running: Annotated[
         IfRunning,
-        typer.Option(help="If you have a launch of this image and repository: take it, make another, or not."),
+        typer.Option(
+            help="If you already have an active launch of this image and repository: use it, start another, or refuse."
+        ),
     ] = "new",
     url: Url = None,
     token_file: TokenFile = None,
     *,
-    wait: Annotated[bool, typer.Option(help="Follow the launch to its end, or only ask for it.")] = True,
+    wait: Annotated[bool, typer.Option(help="Follow the launch to its end, or print its id and exit.")] = True,
     open_it: Open = False,
     as_json: AsJson = False,
 ) -> None:
-    """Launch a server, show how that goes, and print where to open it.
+    """Launch a server, show its progress, and print the address to open.
 
-    Ctrl-C asks whether to cancel the launch; otherwise it goes on, and `hublaunch watch ID` takes it up. The address
-    that is printed lets whoever has it into the server. For example:
+    Ctrl-C asks whether to cancel the launch. If you do not cancel, it goes on, and `hublaunch watch ID` follows it
+    again. Keep the printed address to yourself: it contains the token of the server.
+
+    Needs a running service (--url), and a token unless the service accepts anonymous callers. For example:
 
         hublaunch launch quay.io/jupyter/base-notebook --repo https://github.com/org/repo --open
     """
-    from hublaunch.cli.following import follow_to_the_end  # noqa: PLC0415 - httpx is for those who call
+    from hublaunch.cli.following import follow_to_the_end  # noqa: PLC0415 - --help needs no httpx
 
     if open_it and not wait:
-        raise typer.BadParameter("needs --wait, as nothing can be opened before it is ready.", param_hint="--open")
+        raise typer.BadParameter("needs --wait: a server can only be opened once it is ready.", param_hint="--open")
     connection = Connection.of(url, token_file)
 
     async def ask() -> "Launch":
@@ -65,11 +69,11 @@ def launch(
                 image, repo_url=repo, path=path, username=user, server_name=server_name, if_running=if_running
             )
 
-    with told_faults(as_json=as_json):
+    with reported_faults(as_json=as_json):
         try:
             accepted = asyncio.run(ask())
         except KeyboardInterrupt:
-            typer.echo("Interrupted before the service had answered: it may have accepted the launch.", err=True)
+            typer.echo("Interrupted before the service answered. It may have accepted the launch.", err=True)
             raise
     secret = accepted.secret or ""
     _remember(accepted, secret, connection.url)
@@ -78,7 +82,7 @@ def launch(
         follow_to_the_end(connection, accepted.id, secrets, is_accepted=True, as_json=as_json, open_it=open_it)
         return
     typer.echo(f"Accepted. To watch it: {connection.watch_command(accepted.id)}", err=True)
-    with told_faults(as_json=False):
+    with reported_faults(as_json=False):
         typer.echo(json.dumps(accepted.shown) if as_json else accepted.id)
 
 
@@ -92,8 +96,10 @@ def watch(
 ) -> None:
     """Follow a launch from its first event to its end, as `hublaunch launch` does.
 
-    Launches that were begun on this machine are known, with their services and secrets. Of others everybody sees how
-    far they are, and their callers the rest.
+    For a launch started on this machine, the id is enough. For others, give --url; without the token of its caller you
+    see the progress only. For example:
+
+        hublaunch watch 01JDB9Z3N8Q4V7R2M5X6C1T0YK --open
     """
     from hublaunch.cli.following import follow_to_the_end  # noqa: PLC0415 - as above
 
@@ -104,12 +110,17 @@ def watch(
 
 
 def cancel(launch_id: LaunchId, url: Url = None, token_file: TokenFile = None) -> None:
-    """Cancel a launch, or stop its server if it is ready, and wait until JupyterHub has confirmed that."""
+    """Cancel a launch, or stop its server if it is ready, and wait until JupyterHub confirms.
+
+    Needs the machine that started the launch, or the token of its caller. For example:
+
+        hublaunch cancel 01JDB9Z3N8Q4V7R2M5X6C1T0YK
+    """
     from hublaunch.cli.following import cancel_and_tell  # noqa: PLC0415 - as above
 
     known = _remembered()
     connection = Connection.of(url or _service_of(launch_id, known), token_file)
-    with told_faults(as_json=False):
+    with reported_faults(as_json=False):
         confirmed = cancel_and_tell(connection, launch_id, secrets_for(connection.url, known))
     if not confirmed:
         raise typer.Exit(FAILED)
@@ -118,18 +129,24 @@ def cancel(launch_id: LaunchId, url: Url = None, token_file: TokenFile = None) -
 def list_launches(
     url: Url = None,
     token_file: TokenFile = None,
-    status: Annotated[Status | None, typer.Option(help="Only launches of this status.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many, the newest first.")] = 50,
+    status: Annotated[Status | None, typer.Option(help="Show only launches with this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most this many launches.")] = 50,
     *,
-    everybody: Annotated[bool, typer.Option("--everybody", help="Everybody's, for admins.")] = False,
+    everybody: Annotated[bool, typer.Option("--everybody", help="Show everybody's launches; for admins.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List your launches: with a token those that the service has, without one those begun on this machine."""
+    """List your launches, newest first.
+
+    With a token, the service lists all your launches. Without a token, the list has those started on this machine.
+    For example:
+
+        hublaunch list --status ready
+    """
     from hublaunch.cli import listing  # noqa: PLC0415 - as above
 
     connection = Connection.of(url, token_file)
     mine = secrets_for(connection.url, _remembered())
-    with told_faults(as_json=as_json):
+    with reported_faults(as_json=as_json):
         if connection.token is None and not everybody:
             found = asyncio.run(
                 listing.of_this_machine(connection.client(mine), list(mine), status=status, limit=limit)
@@ -153,8 +170,8 @@ def _remember(accepted: "Launch", secret: str, url: str) -> None:
         remember(RememberedLaunch(id=accepted.id, url=url, secret=secret, created_at=created_at))
     except CannotRemember as fault:
         typer.echo(
-            f"{fault} Launch {accepted.id} goes on, but its secret is not kept: "
-            "later commands without a token can only watch it.",
+            f"{fault} Launch {accepted.id} goes on, but its secret is not stored. "
+            "Without a token, later commands can only watch it.",
             err=True,
         )
 

@@ -1,4 +1,4 @@
-"""The launches that were begun on this machine, with their secrets, so that they can be watched and cancelled later.
+"""The launches started on this machine, with their secrets, so that later commands can watch and cancel them.
 
 One JSON file, mode 0600, below XDG_STATE_HOME: https://specifications.freedesktop.org/basedir-spec/latest/
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 _KEPT = timedelta(days=30)
-"""As long as a service keeps launches if it is not told otherwise."""
+"""As long as a service keeps launches by default."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,29 +23,29 @@ class RememberedLaunch:
 
     id: str
     url: str
-    """The service, ending in `/`. The secret is for it alone."""
+    """The address of the service, ending in `/`. The secret is sent to no other service."""
     secret: str
     created_at: str
     """RFC 3339."""
 
 
 class CannotRemember(Exception):
-    """The file cannot be read or written. `str()` names it."""
+    """The file cannot be read or written; `str()` names it."""
 
 
 def state_directory() -> Path:
-    """Return the directory for files of this user alone, which may not exist yet; CannotRemember without a home."""
+    """Return this user's private directory, which may not exist yet. Raises CannotRemember without a home directory."""
     given = Path(os.environ.get("XDG_STATE_HOME", ""))
-    if given.is_absolute():  # the specification ignores others
+    if given.is_absolute():  # the specification ignores relative paths
         return given / "hublaunch"
     try:
         return Path.home().absolute() / ".local" / "state" / "hublaunch"
-    except RuntimeError:  # a user of a container whom no /etc/passwd names
+    except RuntimeError:  # the user is not in /etc/passwd, as in some containers
         raise CannotRemember("There is no home directory: set HOME or XDG_STATE_HOME.") from None
 
 
 def remembered() -> Sequence[RememberedLaunch]:
-    """The newest last; CannotRemember."""
+    """Return the launches, newest last. Raises CannotRemember."""
     path = state_directory() / "launches.json"
     try:
         return _read(path)
@@ -54,25 +54,25 @@ def remembered() -> Sequence[RememberedLaunch]:
 
 
 def remember(launch: RememberedLaunch) -> None:
-    """Add one, and forget those that are too old; CannotRemember."""
+    """Add a launch, and forget those that are too old. Raises CannotRemember."""
     with _changing() as launches:
         launches.append(launch)
 
 
 def forget(launch_ids: Sequence[str]) -> None:
-    """Those that the service has no more; CannotRemember."""
+    """Remove launches that the service no longer keeps. Raises CannotRemember."""
     with _changing() as launches:
         launches[:] = [launch for launch in launches if launch.id not in launch_ids]
 
 
 def secrets_for(url: str, launches: Sequence[RememberedLaunch]) -> Mapping[str, str]:
-    """By the ids of launches, of this service alone."""
+    """Return the secrets of this service's launches by their ids."""
     return {launch.id: launch.secret for launch in launches if launch.url == url}
 
 
 @contextmanager
 def _changing() -> Generator[list[RememberedLaunch]]:
-    """To be changed in place by one process at a time."""
+    """Yield the list to change in place, for one process at a time, and store it."""
     path = state_directory() / "launches.json"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,12 +96,12 @@ def _read(path: Path) -> Sequence[RememberedLaunch]:
     except (ValueError, TypeError, KeyError):
         found = None
     if found is None or not all(isinstance(value, str) for values in found for value in values.values()):
-        raise CannotRemember(f"{path} is not what hublaunch writes: remove it.")
+        raise CannotRemember(f"{path} was not written by hublaunch. Remove it.")
     return [RememberedLaunch(**values) for values in found]
 
 
 def _write(path: Path, launches: Sequence[RememberedLaunch]) -> None:
-    """Made aside (mode 0600) and put in place, so that it is there whole or as it was."""
+    """Write a draft (mode 0600) and rename it, so that the file is either old or new."""
     text = json.dumps({"version": 1, "launches": [asdict(launch) for launch in launches]}, indent=2)
     with NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.name}.", encoding="utf-8", delete=False) as file:
         draft = Path(file.name)

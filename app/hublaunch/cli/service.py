@@ -1,4 +1,4 @@
-"""`hublaunch serve` and `hublaunch demo`: the service itself."""
+"""`hublaunch serve` and `hublaunch demo`: run the service."""
 
 import asyncio
 import gc
@@ -9,36 +9,42 @@ from typing import Annotated
 
 import typer
 
-Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 chooses a free port.")]
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")]
-State = Annotated[Path, typer.Option(help="Directory for everything the demo writes.")]
+State = Annotated[Path, typer.Option(help="Directory for all files of the demo.")]
 Cors = Annotated[
     list[str] | None,
-    typer.Option(metavar="ORIGIN", help="Let pages of this origin launch, such as http://localhost:5500; repeatable."),
+    typer.Option(
+        metavar="ORIGIN", help="Allow pages of this origin to launch, such as http://localhost:5500; repeatable."
+    ),
 ]
-Spawns = Annotated[int, typer.Option(min=1, help="Launches at JupyterHub at once; more launches wait in the queue.")]
-Check = Annotated[bool, typer.Option("--check", help="Launch once, run 1+1 in a kernel, clean up, and exit.")]
+Spawns = Annotated[int, typer.Option(min=1, help="Launches that JupyterHub spawns at once; others wait in the queue.")]
+Check = Annotated[bool, typer.Option("--check", help="Launch once, run 1+1 in a kernel, clean up and exit.")]
 
 
 def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
     """Serve the API beside a JupyterHub.
 
-    Settings come from the environment and from .env; at least LAUNCHER_HUB_URL, LAUNCHER_HUB_API_TOKEN and
-    LAUNCHER_ALLOWED_IMAGES are needed. .env.example lists all of them.
+    Settings come from the environment and from .env. LAUNCHER_HUB_URL, LAUNCHER_HUB_API_TOKEN and
+    LAUNCHER_ALLOWED_IMAGES are required; .env.example lists all settings.
 
-    SIGTERM and Ctrl-C end open streams politely and exit with 0 within LAUNCHER_DRAIN_S; launches go on in the other
-    replicas, or at the next start. Exits with 1 for a fault in the settings, and with 3 if it cannot start for another
+    SIGTERM and Ctrl-C close open streams cleanly and exit with 0 within LAUNCHER_DRAIN_S. Launches go on in the other
+    replicas, or after the next start. Exits with 1 for an invalid setting, and with 3 if it cannot start for another
     reason.
+
+    Needs `pip install 'hublaunch[server]'`. For example:
+
+        hublaunch serve --host 0.0.0.0 --port 8083
     """
-    gc.disable()  # until the service has started: nothing of what it imports is garbage
-    from hublaunch.main import create_app  # noqa: PLC0415  # the command line stays light
+    gc.disable()  # until the service has started: imports leave no garbage
+    from hublaunch.main import create_app  # noqa: PLC0415 - needs the server extra
     from hublaunch.serving.server import ServiceServer, server_config  # noqa: PLC0415
     from hublaunch.wiring.startup import settings_or_exit  # noqa: PLC0415
 
     settings = settings_or_exit()
     server = ServiceServer(server_config(create_app(settings), settings, host=host, port=port))
-    # uvicorn raises the signal that stopped it once more when all is over. That was then no failure, so it is heard
-    # out and exit is 0.
+    # uvicorn raises the signal that stopped it again at its end. A clean stop is no failure, so ignore it and exit
+    # with 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     server.run()
@@ -54,9 +60,12 @@ def demo(
 ) -> None:
     """Run a real JupyterHub with hublaunch beside it, on this machine, until Ctrl-C.
 
-    Servers are local processes from this Python environment, whatever image is named; the demo lists images that show
-    a slow start and failures. Needs `pip install 'hublaunch[demo]'`, and a Node.js (`pip install 'hublaunch[node]'`
-    brings one). Of all settings only LAUNCHER_CORS_ORIGINS is read, beside --cors.
+    Servers are local processes of this Python environment, whichever image you name. The demo lists images that show a
+    slow start and failures. Of the settings it reads only LAUNCHER_CORS_ORIGINS, in addition to --cors.
+
+    Needs `pip install 'hublaunch[demo]'`, and Node.js, which `pip install 'hublaunch[node]'` brings. For example:
+
+        hublaunch demo --port 8083 --cors http://localhost:5500
     """
     from hublaunch.demo.run import run_demo  # noqa: PLC0415
 
