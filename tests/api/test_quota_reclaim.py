@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.hub_model import Refusal
-from tests.hub.test_places import NAMES, parts, places
+from tests.hub.test_paths import NAMES, allowed_paths, parts
 from tests.support.served import IMAGE, REPO, Service, serve
 
 IMAGES = st.sampled_from([IMAGE, "a", "servers/api", "localhost:5000/users/x", "a/b@sha256:" + "0" * 64])
@@ -59,10 +59,10 @@ async def _launch(service: Service, hub: FakeHub, name: str, body: dict[str, str
     asked = [request for request in hub.requests if request.operation not in ("whoami", "get_version", "show_page")]
     if answer.status_code == 202:
         assert answer.json()["username"] == name
-        assert {parts(request.raw_path) for request in asked} <= places(name, answer.json()["server_name"])
+        assert {parts(request.raw_path) for request in asked} <= allowed_paths(name, answer.json()["server_name"])
         assert "stop_server" in {request.operation for request in asked}
     else:
-        assert {parts(request.raw_path) for request in asked} <= places(name, "")
+        assert {parts(request.raw_path) for request in asked} <= allowed_paths(name, "")
     assert not {"create_user", "delete_user", "mint_token"} & {request.operation for request in asked}
 
 

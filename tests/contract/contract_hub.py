@@ -126,7 +126,7 @@ def events(stream: httpx.Response | bytes) -> list[dict[str, Any]]:
 
 def error(answer: httpx.Response) -> tuple[int, str | None]:
     """Return status and message of an error, whose head and body agree."""
-    told = answer.json()
-    assert set(told) == {"status", "message"}
-    assert told["status"] == answer.status_code
-    return answer.status_code, told["message"]
+    body = answer.json()
+    assert set(body) == {"status", "message"}
+    assert body["status"] == answer.status_code
+    return answer.status_code, body["message"]

@@ -56,12 +56,12 @@ async def test_both_ways_to_send_a_token_work(hub: ContractHub, scheme: str) -> 
 
 
 async def test_a_service_sees_its_scopes_expanded(hub: ContractHub) -> None:
-    told = (await hub.api.get("user")).json()
+    identity = (await hub.api.get("user")).json()
 
     expected = ["admin:users", "delete:users", "read:users", "servers", "delete:servers", "read:servers", "tokens"]
-    assert (told["kind"], told["name"]) == ("service", "launcher")
-    assert set(expected) <= set(told["scopes"])
-    assert ("start:servers" in told["scopes"]) == (hub.version >= (6,))
+    assert (identity["kind"], identity["name"]) == ("service", "launcher")
+    assert set(expected) <= set(identity["scopes"])
+    assert ("start:servers" in identity["scopes"]) == (hub.version >= (6,))
 
 
 async def test_the_role_for_temporary_users_has_exactly_the_needed_scopes(hub: ContractHub) -> None:

@@ -52,16 +52,16 @@ async def test_a_stream_is_chunked_and_not_cached(hub: ContractHub, user: str) -
 
 
 async def test_events_of_the_spawner_arrive_unchanged(hub: ContractHub, user: str) -> None:
-    told = [
+    sent = [
         {"progress": 20, "message": "pulling"},
         {"message": "still pulling", "raw_event": {"kind": "Event"}},
         {"progress": 80, "message": "é <b>", "html_message": "<b>é</b>"},
     ]
-    await hub.start_in_background(user, seconds=0.3, messages=told)
+    await hub.start_in_background(user, seconds=0.3, messages=sent)
 
     stream = await hub.progress(user)
 
-    assert events(stream) == [REQUESTED, *told, _ready(f"{hub.base_url}user/{user}/")]
+    assert events(stream) == [REQUESTED, *sent, _ready(f"{hub.base_url}user/{user}/")]
 
 
 async def test_a_spawner_cannot_announce_ready(hub: ContractHub, user: str) -> None:
@@ -195,9 +195,9 @@ async def test_a_cancelled_spawn_is_announced_as_ready(hub: ContractHub, user: s
     await hub.start_in_background(user, never=True)
     reader = asyncio.create_task(_read_cancelling_after_the_first_event(hub, user))
 
-    told = await reader
+    content = await reader
 
-    assert events(told)[-1] == _ready(f"{hub.base_url}user/{user}/")
+    assert events(content)[-1] == _ready(f"{hub.base_url}user/{user}/")
     assert (await hub.user(user))["servers"] == {}
 
 

@@ -156,9 +156,9 @@ async def test_a_start_that_fails_before_the_answer_is_an_error(
 ) -> None:
     answer = await hub.start(user, **plan)
 
-    told = error(answer)
-    assert told[0] == status
-    assert hub.version < (6,) or told[1] == message
+    failure = error(answer)
+    assert failure[0] == status
+    assert hub.version < (6,) or failure[1] == message
     assert (await hub.user(user))["servers"] == {}
 
 

@@ -53,11 +53,11 @@ async def test_a_token_names_its_owner_and_cannot_start_servers(hub: ContractHub
     token = (await _mint(hub, user, scopes=[f"access:servers!server={user}/"])).json()["token"]
     as_visitor = {"Authorization": f"token {token}"}
 
-    told = (await hub.api.get("user", headers=as_visitor)).json()
+    identity = (await hub.api.get("user", headers=as_visitor)).json()
     start = await hub.api.post(f"users/{user}/server", headers=as_visitor)
 
-    assert (told["kind"], told["name"], told["groups"]) == ("user", user, [])
-    assert f"access:servers!server={user}/" in told["scopes"]
+    assert (identity["kind"], identity["name"], identity["groups"]) == ("user", user, [])
+    assert f"access:servers!server={user}/" in identity["scopes"]
     needed = "start:servers" if hub.version >= (6,) else "servers"
     assert error(start) == (403, f"Action is not authorized with current scopes; requires any of [{needed}]")
 

@@ -44,7 +44,7 @@ Series = tuple[str, list[tuple[float, float]]]
 async def act(service: Service, hub: FakeHub, seconds: float) -> None:
     """Launch about three times a second, one in eight with a failure, and twenty at once in the middle."""
     end_at, crowd_at, crowd = time.monotonic() + seconds, time.monotonic() + seconds / 2, 20
-    unlimited = httpx.Limits(max_connections=None)
+    unlimited = httpx.Limits(max_connections=None, keepalive_expiry=1)  # less than the server's 5 s
     async with (
         httpx.AsyncClient(base_url=service.http.base_url, limits=unlimited, timeout=300, trust_env=False) as http,
         asyncio.TaskGroup() as group,

@@ -53,9 +53,9 @@ def names() -> set[str]:
 
 
 def test_every_metric_in_a_panel_or_a_rule_is_exported() -> None:
-    asked, told = [*dashboard_queries(), *((rule.get("alert", ""), rule["expr"]) for rule in rules())], names()
+    asked, exported = [*dashboard_queries(), *((rule.get("alert", ""), rule["expr"]) for rule in rules())], names()
 
-    unknown = {(title, name) for title, query in asked for name in _NAME.findall(query) if name not in told}
+    unknown = {(title, name) for title, query in asked for name in _NAME.findall(query) if name not in exported}
 
     assert len(asked) > 30
     assert not unknown

@@ -79,11 +79,11 @@ async def prometheus(scraped: int, tmp_path: Path, *arguments: str) -> AsyncGene
 async def answer(http: httpx.AsyncClient, query: str) -> list[dict[str, Any]]:
     """Return the current series of a query."""
     try:
-        told = (await http.get("/query", params={"query": query})).raise_for_status().json()
+        answered = (await http.get("/query", params={"query": query})).raise_for_status().json()
     except httpx.HTTPError:  # Prometheus is still starting
         return []
-    assert told["status"] == "success", (query, told)
-    series: list[dict[str, Any]] = told["data"]["result"]
+    assert answered["status"] == "success", (query, answered)
+    series: list[dict[str, Any]] = answered["data"]["result"]
     return series
 
 

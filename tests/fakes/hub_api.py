@@ -213,23 +213,23 @@ class HubApi:
             raise Refusal(400, f"{server.log_name} is not starting...")
         spawn = server.spawn
         if spawn is None or spawn.has_ended():
-            events = self._told_at_once(server.ready_event() if spawn is None else spawn.told[-1])
+            events = self._single_event(server.ready_event() if spawn is None else spawn.events[-1])
         else:
-            events = self._told(spawn)
+            events = self._events(spawn)
         return Reply(status=200, headers={"Cache-Control": "no-cache"}, events=events)
 
     # --- progress -----------------------------------------------------------------------------------------------------
 
-    async def _told_at_once(self, event: Mapping[str, Any]) -> AsyncGenerator[bytes]:
+    async def _single_event(self, event: Mapping[str, Any]) -> AsyncGenerator[bytes]:
         yield _chunk(event)
 
-    async def _told(self, spawn: Spawn) -> AsyncGenerator[bytes]:
+    async def _events(self, spawn: Spawn) -> AsyncGenerator[bytes]:
         """Yield the stream's chunks from the first event, independent of other readers."""
         yield b"\n\n"
         position = 0
         while True:
-            if position < len(spawn.told):
-                yield _chunk(spawn.told[position])
+            if position < len(spawn.events):
+                yield _chunk(spawn.events[position])
                 position += 1
             elif spawn.has_ended():
                 return

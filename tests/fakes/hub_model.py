@@ -34,7 +34,7 @@ class Spawn:
     def __init__(self, plan: SpawnPlan, seconds: float) -> None:
         self.plan = plan
         self.seconds = seconds
-        self.told: list[Mapping[str, Any]] = [{"progress": 0, "message": "Server requested"}]
+        self.events: list[Mapping[str, Any]] = [{"progress": 0, "message": "Server requested"}]
         self._ended = False
         self.refusal: Refusal | None = None
         """The answer to a POST that waited for this spawn, if not 201."""
@@ -43,7 +43,7 @@ class Spawn:
         """Set at the next change, and then replaced by a new one."""
 
     def tell(self, event: Mapping[str, Any]) -> None:
-        self.told.append(event)
+        self.events.append(event)
         moved, self.moved = self.moved, asyncio.Event()
         moved.set()
 

@@ -23,14 +23,14 @@ from tests.fakes.hub import FakeHub, SpawnPlan
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    told: list[str] = [f"Step {n + 1}" for n in range(options.events - 2)]
+    steps: list[str] = [f"Step {n + 1}" for n in range(options.events - 2)]
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with FakeHub(version=options.version, base_url=options.base_url, port=options.port) as hub:
         hub.slow_spawn_timeout = options.slow_spawn_timeout
         hub.concurrent_spawn_limit = options.concurrent_spawn_limit
         hub.active_server_limit = options.active_server_limit
-        hub.spawn_plan(None, SpawnPlan(messages=told, seconds=options.spawn_s))
+        hub.spawn_plan(None, SpawnPlan(messages=steps, seconds=options.spawn_s))
         address: dict[str, Any] = {"url": hub.url, "api_url": hub.api_url, "token": hub.api_token}
         print(json.dumps(address), flush=True)  # noqa: T201 - the line described above
         await stop.wait()

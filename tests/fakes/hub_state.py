@@ -118,8 +118,8 @@ class HubState(HubSettings):
         spawning = sum(server.pending == "spawn" for server in servers)
         if self.concurrent_spawn_limit and spawning >= self.concurrent_spawn_limit:
             seconds = int(random.uniform(*self.spawn_throttle_retry_range))
-            told = f"{math.ceil(seconds / 10)}0 seconds"
-            message = f"Too many users trying to log in right now. Try again in {told}."
+            when = f"{math.ceil(seconds / 10)}0 seconds"
+            message = f"Too many users trying to log in right now. Try again in {when}."
             raise Refusal(429, message, {"Retry-After": str(seconds)})
         if self.active_server_limit and len(servers) >= self.active_server_limit:
             raise Refusal(429, "Active user limit exceeded. Try again in a few minutes.")
@@ -180,9 +180,9 @@ class HubState(HubSettings):
         server.spawn = spawn  # kept until the next POST, so that it can be read later
         if self.version_info < (5, 1) and reason == "":
             reason = "Timeout"
-        told = reason if status is None else f"HTTP {status}: error ({reason})"
+        text = reason if status is None else f"HTTP {status}: error ({reason})"
         refusal = Refusal(500) if status is None else Refusal(status, reason)
-        spawn.end({"progress": 100, "failed": True, "message": f"Spawn failed: {told}"}, refusal)
+        spawn.end({"progress": 100, "failed": True, "message": f"Spawn failed: {text}"}, refusal)
         self._forget_own_token(server)
         self._happened("spawn_failed", server.username, server.name)
 

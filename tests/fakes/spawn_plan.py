@@ -34,8 +34,8 @@ class SpawnPlan:
 
     @classmethod
     def from_options(cls, user_options: Mapping[str, Any]) -> "SpawnPlan | None":
-        told = user_options.get(OPTION)
-        return None if told is None else cls(**told)
+        plan = user_options.get(OPTION)
+        return None if plan is None else cls(**plan)
 
     def timeline(self, seconds: float) -> list[tuple[float, dict[str, Any]]]:
         """Return each progress event with its time in seconds."""

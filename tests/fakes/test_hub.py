@@ -30,8 +30,8 @@ async def test_a_spawn_can_be_stepped_by_hand(hub: FakeHub, api: httpx.AsyncClie
     hub.report("alice", "half way", progress=50)
     hub.release("alice")
 
-    told = ["Server requested", "Spawning server...", "half way", "Server ready at /user/alice/"]
-    assert await reading == told
+    expected = ["Server requested", "Spawning server...", "half way", "Server ready at /user/alice/"]
+    assert await reading == expected
     assert hub.active_servers == {("alice", "")}
 
 
@@ -146,10 +146,10 @@ async def test_the_journal_lists_what_really_happened_in_order(hub: FakeHub, api
     await api.delete("users/alice/server")
     await api.delete("users/alice")
 
-    told = [(line.what, line.username) for line in hub.journal]
+    happened = [(line.what, line.username) for line in hub.journal]
 
     whats = ["user_created", "spawn_started", "server_ready", "server_stopped", "user_deleted"]
-    assert told == [(what, "alice") for what in whats]
+    assert happened == [(what, "alice") for what in whats]
     assert [line.at for line in hub.journal] == sorted(line.at for line in hub.journal)
 
 
@@ -218,7 +218,7 @@ async def test_a_hub_with_open_streams_stops_at_once() -> None:
 
 @asynccontextmanager
 async def as_a_process(*arguments: str) -> AsyncGenerator[httpx.AsyncClient]:
-    """A caller of a Hub in a process of its own, which is told to stop on leaving and has to end by that."""
+    """Yield a client of a Hub in a separate process, and check that SIGTERM ends that process."""
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, "-m", "tests.fakes.hub_process", "--slow-spawn-timeout", "0", *arguments],
         cwd=Path(__file__).parents[2],
@@ -227,10 +227,10 @@ async def as_a_process(*arguments: str) -> AsyncGenerator[httpx.AsyncClient]:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(20):
-            told = json.loads(await process.stdout.readline())
-        headers = {"Authorization": f"token {told['token']}"}
+            address = json.loads(await process.stdout.readline())
+        headers = {"Authorization": f"token {address['token']}"}
         async with httpx.AsyncClient(
-            base_url=f"{told['api_url']}/", headers=headers, trust_env=False, verify=False
+            base_url=f"{address['api_url']}/", headers=headers, trust_env=False, verify=False
         ) as api:
             yield api
     finally:
@@ -248,7 +248,7 @@ async def test_a_hub_process_applies_limits_and_reports_at_its_end(tmp_path: Pat
         await messages(api, "bob")
         answers += [await start(api, name) for name in ("eve", "joe")]
 
-    told = json.loads(report.read_text())
+    reported = json.loads(report.read_text())
     assert [(answer.status_code, "Retry-After" in answer.headers) for answer in answers] == [
         (202, False),
         (202, False),
@@ -256,10 +256,11 @@ async def test_a_hub_process_applies_limits_and_reports_at_its_end(tmp_path: Pat
         (202, False),
         (429, False),
     ]
-    assert (told["most_pending"], told["answers"]) == (2, {"202": 3, "429": 2})
-    assert told["users"] == ["ada", "bob", "eve", "joe"]
-    assert told["active_servers"] == [["ada", ""], ["bob", ""], ["eve", ""]]
-    assert [line["username"] for line in told["journal"] if line["what"] == "spawn_started"] == ["ada", "bob", "eve"]
+    assert (reported["most_pending"], reported["answers"]) == (2, {"202": 3, "429": 2})
+    assert reported["users"] == ["ada", "bob", "eve", "joe"]
+    assert reported["active_servers"] == [["ada", ""], ["bob", ""], ["eve", ""]]
+    started = [line["username"] for line in reported["journal"] if line["what"] == "spawn_started"]
+    assert started == ["ada", "bob", "eve"]
 
 
 @pytest.mark.parametrize("end", ["release", "fail", "cancel", "kill"])

@@ -88,10 +88,10 @@ async def test_missing_scopes_are_logged_as_an_error_and_reported(
 async def test_each_start_of_the_hub_is_reported_once_with_the_age_of_the_last_sighting(
     hub: FakeHub, client: HubClient
 ) -> None:
-    told: list[tuple[str, float]] = []
+    sightings: list[tuple[str, float]] = []
 
     async def seen(mark: str, before_s: float) -> None:
-        told.append((mark, before_s))
+        sightings.append((mark, before_s))
 
     check = check_of(client, seen=seen)
     await check.until_answered()
@@ -99,16 +99,16 @@ async def test_each_start_of_the_hub_is_reported_once_with_the_age_of_the_last_s
     await hub.restart()
     await check.until_answered()
 
-    assert [mark for mark, _ in told] == [str(hub.starts - 1), str(hub.starts)]
-    assert told[0][1] == 0
-    assert 0 < told[1][1] < 5
+    assert [mark for mark, _ in sightings] == [str(hub.starts - 1), str(hub.starts)]
+    assert sightings[0][1] == 0
+    assert 0 < sightings[1][1] < 5
 
 
 async def test_a_check_without_a_start_mark_does_not_count_as_a_sighting(hub: FakeHub, client: HubClient) -> None:
-    told: list[float] = []
+    sightings: list[float] = []
 
     async def seen(_mark: str, before_s: float) -> None:
-        told.append(before_s)
+        sightings.append(before_s)
 
     now, check = asyncio.get_running_loop().time, check_of(client, seen=seen)
     await check.until_answered()
@@ -119,21 +119,21 @@ async def test_a_check_without_a_start_mark_does_not_count_as_a_sighting(hub: Fa
     unknown_since_s = now() - seen_at
     await check.until_answered()
 
-    assert told[0] == 0
-    assert told[1] > unknown_since_s
+    assert sightings[0] == 0
+    assert sightings[1] > unknown_since_s
 
 
 async def test_a_hub_whose_pages_show_no_start_mark_is_not_a_fault(hub: FakeHub, client: HubClient) -> None:
     hub.fail_on("show_page", status=404, body="html")
-    told: list[str] = []
+    sightings: list[str] = []
 
     async def seen(mark: str, _before_s: float) -> None:
-        told.append(mark)
+        sightings.append(mark)
 
     check = check_of(client, seen=seen)
     await check.until_answered()
 
-    assert (told, check.report()["fault"]) == ([], None)
+    assert (sightings, check.report()["fault"]) == ([], None)
 
 
 async def test_the_pulse_has_the_response_time_while_the_hub_answers(hub: FakeHub, client: HubClient) -> None:

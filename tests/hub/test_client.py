@@ -137,8 +137,8 @@ async def test_forbidden_progress_differs_from_progress_that_has_not_begun(hub: 
 
 @pytest.mark.parametrize("end", ["ready", "failed"])
 async def test_nothing_is_read_after_the_end_of_a_spawn(hub: FakeHub, client: HubClient, end: str) -> None:
-    told = f'data: {{"{end}": true}}\n\ndata: no JSON\n\n'
-    hub.fail_on("progress", status=200, body=told.encode())
+    stream = f'data: {{"{end}": true}}\n\ndata: no JSON\n\n'
+    hub.fail_on("progress", status=200, body=stream.encode())
 
     events = [event async for event in client.progress("alice", "")]
 

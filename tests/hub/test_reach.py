@@ -171,7 +171,7 @@ async def test_an_unreachable_address_means_unknown(caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize(
-    ("hub_url", "told", "expected"),
+    ("hub_url", "server_url", "expected"),
     [
         ("https://h.org/", "/user/a/", "https://h.org/user/a/"),
         ("https://h.org/base/", "/base/user/a/", "https://h.org/base/user/a/"),
@@ -181,8 +181,8 @@ async def test_an_unreachable_address_means_unknown(caplog: pytest.LogCaptureFix
         ("https://h.org/", "/user/a", "https://h.org/user/a/"),
     ],
 )
-def test_a_servers_url_is_joined_with_the_hubs(hub_url: str, told: str, expected: str) -> None:
-    assert public_url(hub_url, told) == expected
+def test_a_servers_url_is_joined_with_the_hubs(hub_url: str, server_url: str, expected: str) -> None:
+    assert public_url(hub_url, server_url) == expected
 
 
 async def test_with_subdomains_the_proxy_gets_the_servers_host() -> None:

@@ -81,8 +81,8 @@ def chain(error: BaseException | None) -> list[BaseException]:
 
 def assert_tells_no_token(error: httpx.RequestError) -> None:
     assert error.request.headers["Authorization"] == f"token {TOKEN}"
-    told = "".join(traceback.format_exception(error)) + "".join(f"{link!r}{link}" for link in chain(error))
-    assert TOKEN not in told
+    shown = "".join(traceback.format_exception(error)) + "".join(f"{link!r}{link}" for link in chain(error))
+    assert TOKEN not in shown
     assert str(error)
 
 

@@ -28,8 +28,8 @@ def read(path: Path) -> list[dict[str, Any]]:
     schema = json.loads(SCHEMA_FILE.read_text())
     jupyter = EventLogger(handlers=[logging.NullHandler()])
     jupyter.register_event_schema(SCHEMA_FILE)
-    told = [json.loads(line) for line in path.read_text().splitlines()]
-    for event in told:
+    recorded = [json.loads(line) for line in path.read_text().splitlines()]
+    for event in recorded:
         Draft7Validator(schema, format_checker=FormatChecker()).validate(event)
         facts = {name: fact for name, fact in event.items() if name not in _META}
         assert facts.keys() <= schema["properties"].keys()
@@ -39,7 +39,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         assert {name: capsule[name] for name in _META - {"__timestamp__"}} == {
             name: event[name] for name in _META - {"__timestamp__"}
         }
-    return told
+    return recorded
 
 
 def actions(path: Path, *facts: str) -> list[tuple[Any, ...]]:

@@ -140,9 +140,9 @@ async def test_replicas_export_the_same_shared_values(settings: Settings, hub: F
         accepted = await one.launch()
         await hub.until(lambda: hub.count("spawn_started"))
 
-        told = [value(await scrape(each), "launches_launching") for each in (one, other)]
+        values = [value(await scrape(each), "launches_launching") for each in (one, other)]
 
-        assert told == [1, 1]
+        assert values == [1, 1]
         await one.cancel(accepted)
 
 

@@ -175,9 +175,9 @@ async def test_requests_to_the_hub_carry_the_trace(hub: FakeHub, settings: Setti
     (created,) = hub.asked("create_user")
     (span,) = process.named("hub create_user")
     assert span.context is not None
-    told = created.traceparent.split("-")
-    assert told[1] == f"{int(ULID.from_str(launch.id)):032x}"
-    assert told[2] == f"{span.context.span_id:016x}"
+    traceparent = created.traceparent.split("-")
+    assert traceparent[1] == f"{int(ULID.from_str(launch.id)):032x}"
+    assert traceparent[2] == f"{span.context.span_id:016x}"
 
 
 async def test_a_sampler_takes_a_whole_launch_or_nothing(

@@ -38,7 +38,7 @@ _SHARED_GAUGES: Mapping[str, tuple[str, Callable[[Capacity], float]]] = {
     "launches_launching": ("Launches admitted to the Hub and not yet ready.", lambda now: now.launching),
     "launches_ready": ("Launches whose servers are up, as last seen.", lambda now: now.ready),
     "hub_busy_seconds": ("Time until the Hub accepts spawns again after a 429.", lambda now: now.hub_busy_for_s or 0),
-    "guard_failures": ("Spawns that failed in a row at the Hub, at most.", lambda now: now.failures),
+    "guard_failures": ("Upper bound of the spawns that failed in a row at the Hub.", lambda now: now.failures),
     "guard_window": (
         "Launches of unproven images allowed at once; NaN while the guard is off.",
         lambda now: _NAN if now.window is None else now.window,

@@ -55,7 +55,7 @@ async def _read(client: HubClient, username: str, server_name: str) -> None:
 
 
 def _root(client: HubClient, username: str, server_name: str) -> str:
-    """A server in the Hub's user model."""
+    """Return a server's URL as the Hub would give it."""
     names = [username, server_name] if server_name else [username]
     return client._url_of(f"/user/{'/'.join(quote(name, safe='@~') for name in names)}/")
 
@@ -73,7 +73,7 @@ CALLS: Sequence[Ask] = (
 )
 
 
-def places(username: str, server_name: str) -> set[tuple[str, ...]]:
+def allowed_paths(username: str, server_name: str) -> set[tuple[str, ...]]:
     """Return the raw paths, in parts, of all requests allowed for this user and server."""
     if not username:
         return set()
@@ -81,11 +81,11 @@ def places(username: str, server_name: str) -> set[tuple[str, ...]]:
     of_server = ("servers", server) if server_name else ("server",)
     below_user = {(), ("tokens",), of_server, (*of_server, "progress")}
     itself = ("user", user, server, "api") if server_name else ("user", user, "api")
-    return {("hub", "api", "users", user, *place) for place in below_user} | {itself}
+    return {("hub", "api", "users", user, *path) for path in below_user} | {itself}
 
 
 def parts(raw_path: str) -> tuple[str, ...]:
-    """Replace the id of a revoked token, which the Hub chooses."""
+    """Split a raw path, and drop the id of a revoked token, which the Hub chooses."""
     path, _, query = raw_path.partition("?")
     assert query in ("", "include_stopped_servers=1")
     _, *found = path.split("/")
@@ -111,7 +111,7 @@ def test_each_name_is_one_part_of_the_path_or_nothing_is_sent(username: str, ser
 
     asked = asyncio.run(ask())
 
-    assert {parts(path) for path in asked} <= places(username, server_name)
+    assert {parts(path) for path in asked} <= allowed_paths(username, server_name)
     assert not {".", ".."} & {part for path in asked for part in path.split("/")}
 
 
