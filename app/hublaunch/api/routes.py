@@ -119,21 +119,17 @@ async def get_launches(
     request: Request,
     web: WebDep,
     caller: KnownCallerDep,
-    status: Annotated[Status | None, Query(description="Only launches with this status.")] = None,
-    repo_url: Annotated[
-        Text | None, Query(max_length=REPO_URL_MAX, description="Only launches of this repository.")
-    ] = None,
-    image: Annotated[Text | None, Query(max_length=IMAGE_MAX, description="Only launches of this image.")] = None,
-    username: Annotated[Text | None, Query(max_length=NAME_MAX, description="Only launches for this Hub user.")] = None,
-    since: Annotated[Since | None, Query(description="Only launches accepted at this time or later.")] = None,
-    cursor: Annotated[
-        str | None, Query(pattern=f"^{ULID}$", description="Continue after this launch; see `next`.")
-    ] = None,
+    status: Annotated[Status | None, Query(description="Only with this status.")] = None,
+    repo_url: Annotated[Text | None, Query(max_length=REPO_URL_MAX, description="Only of this repository.")] = None,
+    image: Annotated[Text | None, Query(max_length=IMAGE_MAX, description="Only of this image.")] = None,
+    username: Annotated[Text | None, Query(max_length=NAME_MAX, description="Only for this Hub user.")] = None,
+    since: Annotated[Since | None, Query(description="Only launches accepted since then.")] = None,
+    cursor: Annotated[str | None, Query(pattern=f"^{ULID}$", description="Continue after this launch.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     *,
     everybody: Annotated[bool, Query(description="List everybody's launches. Only for admins.")] = False,
 ) -> Response:
-    """List the caller's launches, newest first. `next` leads to the next page and is not affected by new launches."""
+    """List the caller's launches, newest first. New launches do not affect the pages that `next` leads to."""
     if caller is None and everybody and tuple(web.access) == ("anonymous",):
         raise AccessDenied(
             "Only admins can list everybody's launches, and this service has no admins.",
@@ -154,17 +150,12 @@ async def get_launches(
     )
     found = await web.service.page(wanted, limit=limit + 1)  # one more shows whether there is a next page
     page = found[:limit]
-    shown: dict[str, Any] = {
-        "launches": [
-            web.views.launch(launch, visibility=visibility_of(launch, caller=caller, has_secret=False))
-            for launch in page
-        ],
-        "next": None,
-    }
-    if len(found) > limit:
-        query = {**request.query_params, "cursor": page[-1].id}
-        shown["next"] = "?" + urlencode(query)
-    return JSONResponse(shown, 200, {"Cache-Control": "no-store"})
+    shown = []
+    for launch in page:
+        visibility = visibility_of(launch, caller=caller, has_secret=False)
+        shown.append(web.views.launch(launch, visibility=visibility))
+    more = "?" + urlencode({**request.query_params, "cursor": page[-1].id}) if len(found) > limit else None
+    return JSONResponse({"launches": shown, "next": more}, 200, {"Cache-Control": "no-store"})
 
 
 @router.get(
@@ -238,8 +229,9 @@ async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> 
     "/session", summary="Get the current caller", response_model=Session, responses=documented(401, 403, 502, 503)
 )
 async def get_session(web: WebDep, caller: KnownCallerDep) -> Response:
-    """Return the Hub user or API key that makes the request, `anonymous` without credentials, and the images that this
-    caller may launch.
+    """Return the current caller, and the images that they may launch.
+
+    The caller is the Hub user or API key whose credentials the request carries, or `anonymous` without credentials.
     """
     shown: dict[str, Any] = {"kind": "anonymous", "name": None, "is_admin": False, "access": web.access, "images": []}
     if caller is not None:

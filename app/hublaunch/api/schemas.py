@@ -24,12 +24,8 @@ class LaunchBody(BaseModel):
     )
 
     image: str = Field(description="Image reference: `[registry/]repository[:tag][@digest]`.")
-    repo_url: str = Field(
-        "", description="The repository of the content. It names the server and is passed to its spawner."
-    )
-    extra_args: dict[str, Any] = Field(
-        {}, description="Further `user_options` for the spawner, with names that the operator allows."
-    )
+    repo_url: str = Field("", description="The repository of the content. The server's name and spawner use it.")
+    extra_args: dict[str, Any] = Field({}, description="More `user_options`, with names that the operator allows.")
     username: str = Field("", description="The Hub user to launch for, if the caller may launch for others.")
     server_name: str = Field("", description="The named server to start for an existing user. Empty: a name is chosen.")
     if_running: Literal["reuse", "new", "refuse"] = Field(
@@ -48,9 +44,7 @@ class UsedUp(BaseModel):
     """A quota that is used up."""
 
     scope: str = Field(description="What launches are counted by: caller, repository, image or total.")
-    together: bool = Field(
-        description="Whether all callers, repositories or images that match the rule are counted together."
-    )
+    together: bool = Field(description="Whether all launches that match the rule are counted together.")
     most: int = Field(description="How many launches may be active at once.")
     active: int = Field(description="How many are active now.")
 
@@ -60,17 +54,13 @@ class ProblemBody(BaseModel):
 
     type: str = Field(examples=["urn:hublaunch:problem:image_not_allowed"])
     title: str
-    detail: str | None = Field(
-        None, description="Left out of a launch's problem for readers without the launch's secret."
-    )
+    detail: str | None = Field(None, description="Not in a launch's problem for readers without its secret.")
     code: str = Field(description="Stable and machine-readable.", examples=["image_not_allowed"])
     advice: str = Field(description="What you can do next.")
     operator_advice: str | None = Field(None, description="Only for admins: what the operator of the service can do.")
     status: int | None = Field(None, description="The HTTP status; not in a launch's problem.")
     url: str | None = Field(None, description="With `server_already_running`: the URL of that server.")
-    open_url: str | None = Field(
-        None, description="With `server_already_running`: the URL that opens `path` in that server."
-    )
+    open_url: str | None = Field(None, description="With `server_already_running`: opens `path` in that server.")
     errors: list[dict[str, str]] | None = Field(None, description="With 422: each invalid `field` and the `reason`.")
     violated_policies: list[str] | None = Field(
         None,
@@ -129,10 +119,7 @@ class LaunchBase(BaseModel):
     server_name: str | None = None
     path: str | None = Field(None, description="The path that `open_url` opens, relative to the server's root.")
     url: str | None = Field(None, description="When ready: the server's root, absolute, ending in `/`.")
-    open_url: str | None = Field(
-        None,
-        description="When ready: the address to open in a browser. It is `url`, `path`, and the token in the query.",
-    )
+    open_url: str | None = Field(None, description="When ready, for browsers: `url`, `path`, and the token as query.")
     token: str | None = Field(None, description="When ready: gives access to this server only.")
     token_expires_at: str | None = None
 

@@ -28,7 +28,7 @@ _HEARTBEAT = b"event: heartbeat\ndata: {}\n\n"
 class EventStreamResponse(EventSourceResponse):
     """Sends blocks that are already encoded, until they end or the reader disconnects.
 
-    It runs less than EventSourceResponse: heartbeats come from the feed instead of a ping; streams end with the feed,
+    It does less than EventSourceResponse: heartbeats come from the feed instead of a ping; streams end with the feed,
     so nothing watches for a shutdown; and there is no debug log line per chunk, which would contain tokens.
     """
 

@@ -112,21 +112,18 @@ class StatusReport:
         if capacity is not None:
             in_progress = capacity.launching + capacity.waiting
             red += [
-                (
-                    capacity.guard == "paused",
-                    "Too many servers in a row failed to start. The operator has to investigate.",
-                ),
+                (capacity.guard == "paused", "Too many servers in a row failed to start. The operator must act."),
                 (in_progress >= self._limits.max_concurrent_spawns + self._limits.max_queue, "The queue is full."),
             ]
             yellow = [
                 (capacity.waiting > 0, "Launches are waiting in the queue."),
                 (capacity.hub_busy_for_s is not None, "JupyterHub is at its limit."),
-                (
-                    capacity.guard == "proven_only",
-                    "Several servers in a row failed to start. Only proven images are launched.",
-                ),
+                (capacity.guard == "proven_only", "Several servers failed to start. Only proven images are launched."),
             ]
-        reasons = {light: [reason for is_so, reason in of if is_so] for light, of in (("red", red), ("yellow", yellow))}
+        reasons = {
+            light: [reason for applies, reason in found if applies]
+            for light, found in (("red", red), ("yellow", yellow))
+        }
         light: Light = "red" if reasons["red"] else "yellow" if reasons["yellow"] else "green"
         return light, reasons["red"] + reasons["yellow"]
 
@@ -134,9 +131,7 @@ class StatusReport:
 class HubStatus(BaseModel):
     version: str | None
     latency_ms: float | None = Field(description="How long its last answer took; null while it does not answer.")
-    busy_for_s: float | None = Field(
-        None, description="How long JupyterHub asked us to wait (429); null if it did not."
-    )
+    busy_for_s: float | None = Field(None, description="How long JupyterHub asked us to wait (429); else null.")
 
 
 class GuardStatus(BaseModel):
@@ -144,9 +139,7 @@ class GuardStatus(BaseModel):
     state: GuardState
     failures: int = Field(description="Spawns that failed since the last success, at most.")
     failure_limit: int
-    window: int | None = Field(
-        description="How many launches of unproven images may run at once; null while the guard is off."
-    )
+    window: int | None = Field(description="Launches of unproven images at once; null while the guard is off.")
     failing_images: int = Field(description="How many images are refused because they keep failing.")
 
 
@@ -168,5 +161,5 @@ router = APIRouter(tags=["health"], responses=documented())
 
 @router.get("/status", summary="Get load and capacity", response_model=ServiceStatus)
 async def status(request: Request) -> JSONResponse:
-    """Return the numbers of all replicas together, at most a second old. Always 200; `status` is the verdict."""
+    """Return the numbers of all replicas together, at most a second old. Always 200: see `status` and `reasons`."""
     return JSONResponse(await request.state.web.status.report(), headers={"Cache-Control": "no-store"})

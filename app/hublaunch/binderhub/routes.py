@@ -99,7 +99,7 @@ async def get_build(
         raise HTTPException(406)
     if resumed := await _resumed(request, web, last_event_id or ""):
         return resumed
-    known = await web.callers.known(request)  # not before: a reconnect works with expired credentials
+    known = await web.callers.known(request)  # not earlier, because reconnects work with expired credentials
     try:
         wanted = web.binder_images.request(_spec(request, web.prefix))
         if build_only:

@@ -36,7 +36,7 @@ class ExchangeCode(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OAuth:
-    """The Hub's OAuth client that this service is."""
+    """Facts about this service as an OAuth client of the Hub, and the services of a login."""
 
     authorize_url: str
     """Where browsers log in."""
@@ -68,9 +68,7 @@ OAuthDep = Annotated[OAuth, Depends(_oauth)]
 )
 async def oauth_login(
     oauth: OAuthDep,
-    next_path: Annotated[
-        str, Query(alias="next", max_length=NEXT_MAX, description="The path to open after the login.")
-    ] = "",
+    next_path: Annotated[str, Query(alias="next", max_length=NEXT_MAX, description="The path to open next.")] = "",
 ) -> Response:
     """Send the browser to the Hub's login page."""
     target = _own_path(next_path, oauth.prefix) if next_path else oauth.home
@@ -93,10 +91,7 @@ async def oauth_login(
     summary="Complete a login",
     status_code=303,
     response_class=RedirectResponse,
-    responses={
-        303: {"description": "Logged in: to the path that the login began with."},
-        **documented(401, 403, 422, 502, 503),
-    },
+    responses={303: {"description": "Logged in: to the path of `next`."}, **documented(401, 403, 422, 502, 503)},
 )
 async def oauth_callback(
     request: Request,

@@ -9,7 +9,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from hublaunch.api.dependencies import Web
 from hublaunch.api.problems.response import STANDALONE_HEADERS, ProblemResponse, http_problem, launch_problem
 from hublaunch.api.rate_headers import rate_headers
 from hublaunch.api.schemas import LaunchBody
@@ -36,14 +35,14 @@ def add_error_handlers(app: FastAPI) -> None:
 async def _launch_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.LaunchError)
     if isinstance(error, errors.InvalidRequest) and request.method == _LAUNCHING:
-        error = await _too_many_invalid(request) or error
+        error = await request.state.web.counter.too_many_invalid(request) or error
     return launch_problem(error, rate_headers(request), for_operator=is_for_operator(request))
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     """Report what FastAPI found wrong, without the values that it quotes."""
     assert isinstance(error, RequestValidationError)
-    if request.method == _LAUNCHING and (too_many := await _too_many_invalid(request)):
+    if request.method == _LAUNCHING and (too_many := await request.state.web.counter.too_many_invalid(request)):
         return launch_problem(too_many, rate_headers(request))
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
@@ -56,11 +55,6 @@ async def _validation_error(request: Request, error: Exception) -> Response:
         advice=errors.InvalidRequest.advice,
     )
     return ProblemResponse(422, problem, rate_headers(request), errors=found)
-
-
-async def _too_many_invalid(request: Request) -> errors.RateLimited | None:
-    web: Web = request.state.web
-    return await web.counter.too_many_invalid(request)
 
 
 def _field_fault(fault: Mapping[str, Any]) -> dict[str, str]:
