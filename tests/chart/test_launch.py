@@ -63,7 +63,7 @@ async def test_it_launches_with_the_scopes_that_the_chart_prints_and_needs_every
         told = await events(http)
     said = await release.doctor(tmp_path)
 
-    assert "all that is needed, and no more" in said
+    assert "the scopes that it needs, and no others" in said
     assert (report["missing_scopes"], report["needless_scopes"]) == ([], [])
     assert told[-1]["phase"] == "ready", release.hub.log_path.read_text()[-3000:]
     assert told[-1]["open_url"].startswith(release.hub.public_url)

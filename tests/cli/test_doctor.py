@@ -68,7 +68,7 @@ async def test_all_is_well(operator: CommandLine, hub: FakeHub, tmp_path: Path) 
         "proxies": "unknown",  # the service does not run
     }
     assert hub.version in findings["Hub"]["told"]
-    assert "yet to be made" in findings["database"]["told"]
+    assert "do not exist yet" in findings["database"]["told"]
     assert not (tmp_path / "hublaunch.sqlite").exists()
     assert [request.method for request in hub.requests] == ["GET"] * 4
 
@@ -77,7 +77,7 @@ async def test_a_volume_with_too_little_room_is_a_fault(operator: CommandLine, h
     status, findings = await found(operator, variables(hub, tmp_path, LAUNCHER_MIN_FREE_SPACE="999999999"))
 
     assert (status, findings["disk"]["state"]) == (1, "fault")
-    assert "MiB of disk space left" in findings["disk"]["told"]
+    assert "MiB of free disk space" in findings["disk"]["told"]
 
 
 async def test_it_is_told_in_lines_with_what_to_do(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ async def test_it_is_told_in_lines_with_what_to_do(operator: CommandLine, hub: F
 
     assert done.status == 1
     assert done.out.startswith("fault    settings: LAUNCHER_ALLOWED_IMAGES is empty")
-    assert "→ Name the images that may be launched" in done.out.splitlines()[1]
+    assert "→ Set it to the images that may be launched" in done.out.splitlines()[1]
 
 
 async def test_a_proxy_that_the_settings_do_not_name_is_found_while_it_forwards_callers(
@@ -115,10 +115,10 @@ async def test_settings_that_are_missing_are_named(operator: CommandLine) -> Non
     ("changes", "check", "words"),
     [
         ({"LAUNCHER_HUB_API_TOKEN": "a-wrong-token"}, "token", "api_token that c.JupyterHub.services has"),
-        ({"LAUNCHER_ACCESS": "key"}, "settings", ".env.example"),
+        ({"LAUNCHER_ACCESS": "key"}, "settings", "docs/settings.md"),
         ({"LAUNCHER_DATABASE_URL": "sqlite:////nowhere/x.sqlite"}, "database", "LAUNCHER_DATABASE_URL"),
         ({"LAUNCHER_DATABASE_URL": "mysql://u:hunter2@h/d"}, "database", "LAUNCHER_DATABASE_URL"),
-        ({"LAUNCHER_HUB_CA_FILE": __file__}, "Hub", "files for TLS"),
+        ({"LAUNCHER_HUB_CA_FILE": __file__}, "Hub", "TLS files"),
     ],
 )
 async def test_a_fault_is_found_and_said_with_what_to_do(
@@ -130,7 +130,7 @@ async def test_a_fault_is_found_and_said_with_what_to_do(
     assert findings[check]["state"] == "fault"
     assert words in findings[check]["advice"]
     assert "hunter2" not in str(findings)
-    assert "database" in findings, "the rest is looked at all the same"
+    assert "database" in findings, "the other checks run all the same"
 
 
 async def test_a_hub_that_does_not_answer_is_told_at_once(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ async def test_a_slip_in_a_setting_s_name_is_a_fault_and_a_stranger_a_warning(
     assert slip.status == 1
     assert "Did you mean LAUNCHER_TRUSTED_PROXIES?" in slip.out
     assert stranger.status == 0
-    assert "warning  settings: These variables are not settings, and have no effect: LAUNCHER_COLOUR." in stranger.out
+    assert "warning  settings: These variables are not settings and have no effect: LAUNCHER_COLOUR." in stranger.out
 
 
 async def test_addresses_at_another_web_server_are_a_fault_and_unreachable_ones_a_warning(
@@ -288,8 +288,8 @@ async def test_named_servers_that_the_hub_does_not_allow_are_a_fault(
         ("Thu, 26 Nov 2026 12:00:03 GMT", "ok", "agrees"),
         ("Thu, 26 Nov 2026 11:59:00 GMT", "warning", "60 s behind"),
         ("Thu, 26 Nov 2026 13:00:00 GMT", "warning", "3600 s ahead of"),
-        ("yesterday", "unknown", "not told"),
-        (None, "unknown", "not told"),
+        ("yesterday", "unknown", "unknown"),
+        (None, "unknown", "unknown"),
     ],
 )
 def test_a_clock_that_is_wrong_is_told(date: str | None, state: str, words: str) -> None:
@@ -351,7 +351,7 @@ async def test_a_postgresql_is_looked_at_with_its_clock(
     away = await found(operator, variables(hub, tmp_path, LAUNCHER_DATABASE_URL=url.replace("/test_", "/nowhere_")))
 
     assert (status, findings["database"]["state"], findings["database's clock"]["state"]) == (0, "ok", "ok")
-    assert "yet to be made" in findings["database"]["told"]
+    assert "do not exist yet" in findings["database"]["told"]
     assert (away[0], away[1]["database"]["state"]) == (1, "fault")
 
 

@@ -1,4 +1,4 @@
-"""What `hublaunch doctor` looks at, for operators: what is given, the Hub, its addresses, the records, the service."""
+"""The checks of `hublaunch doctor`: settings, the Hub, its addresses, the database, and the running service."""
 
 from collections.abc import AsyncGenerator
 
@@ -15,21 +15,21 @@ __all__ = ["Finding", "examine"]
 
 
 async def examine(settings: Settings, *, port: int) -> AsyncGenerator[Finding]:
-    """Yield one finding after the other. Nothing is launched, made or changed anywhere.
+    """Yield the findings one by one. Nothing is launched, created or changed.
 
-    `port`: where the service listens on this machine, should it run.
+    `port`: the port on which the service listens on this machine, if it runs.
     """
     for finding in examine_given(settings):
         yield finding
     try:
-        # Asked once: an operator wants to read of a fault, not to have it waited out.
+        # Without retries: operators want to read about a fault, not to wait for it to pass.
         async with connect_hub(settings.model_copy(update={"retries": 1})) as hub:
             async for finding in examine_hub(settings, hub):
                 yield finding
         async for finding in examine_addresses(settings):
             yield finding
     except SettingsFault as fault:
-        yield Finding(check="Hub", state="fault", told=str(fault), advice="Correct the files for TLS.")
+        yield Finding(check="Hub", state="fault", told=str(fault), advice="Correct the TLS files.")
     async for finding in examine_records(settings):
         yield finding
     yield await examine_proxies(port)

@@ -1,4 +1,4 @@
-"""`hublaunch doctor` on the addresses that browsers and the check of a server use: each must be the Hub's proxy."""
+"""Checks that the addresses of the Hub for browsers, and for asking a server, lead to the Hub's proxy."""
 
 from collections.abc import AsyncGenerator
 
@@ -12,7 +12,7 @@ _ANSWER_BYTES_MAX = 65_536
 
 
 async def examine_addresses(settings: Settings) -> AsyncGenerator[Finding]:
-    """Yield a finding for LAUNCHER_HUB_URL and LAUNCHER_PROXY_URL each, where it is not the address of the API too."""
+    """Yield a finding each for LAUNCHER_HUB_URL and LAUNCHER_PROXY_URL, unless it is the address of the API too."""
     addresses = {"LAUNCHER_HUB_URL": settings.hub_url, "LAUNCHER_PROXY_URL": settings.proxy_url}
     async with connect_web(settings) as web:
         for variable, url in addresses.items():
@@ -25,16 +25,19 @@ async def _examine(web: httpx.AsyncClient, variable: str, url: str) -> Finding:
     try:
         status, location, body = await _answer(web, f"{url}hub/api/")
     except httpx.HTTPError:
-        told = f"{variable}, {url}, cannot be reached from here, so it is not known what answers there."
-        advice = "Open it in a browser. Servers are asked by LAUNCHER_PROXY_URL, or else by LAUNCHER_HUB_URL."
+        told = f"{variable} ({url}) cannot be reached from here, so it could not be checked."
+        advice = (
+            "Open it in a browser. hublaunch itself needs to reach LAUNCHER_PROXY_URL or, if that is not set, "
+            "LAUNCHER_HUB_URL."
+        )
         return Finding(check=check, state="warning", told=told, advice=advice)
     if status == 200 and b'"version"' in body:
-        return Finding(check=check, state="ok", told=f"JupyterHub answers at {url}")
+        return Finding(check=check, state="ok", told=f"JupyterHub answers at {url}.")
     what = f"redirects to {location}" if location else f"answers {status}, which is not JupyterHub's answer"
-    told = f"{variable} is {url}, and {url}hub/api/ {what}: launches would not get ready, or lead nowhere."
+    told = f"{variable} is {url}, but {url}hub/api/ {what}. Launches would fail, or lead nowhere."
     advice = (
-        f"Set {variable} to the address of the Hub's proxy, with the Hub's base_url. Where z2jh's own proxy ends TLS, "
-        "LAUNCHER_PROXY_URL is http://proxy-http:8000/."
+        f"Set {variable} to the address of the Hub's proxy, including the Hub's base_url. If z2jh's own proxy ends "
+        "TLS, set LAUNCHER_PROXY_URL to http://proxy-http:8000/."
     )
     return Finding(check=check, state="fault", told=told, advice=advice)
 

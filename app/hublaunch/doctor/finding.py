@@ -1,4 +1,4 @@
-"""What `hublaunch doctor` says of one thing."""
+"""The result of one check of `hublaunch doctor`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,32 +6,32 @@ from email.utils import parsedate_to_datetime
 from typing import Literal
 
 CLOCK_OFF_S = 5.0
-"""By which clocks may differ: a `Date` is cut to the second, and takes its time."""
+"""By how much clocks may differ. A `Date` header has whole seconds, and takes time to arrive."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     check: str
     state: Literal["ok", "warning", "fault", "unknown"]
     told: str
     advice: str = ""
-    """What to do; `""` if nothing has to be done."""
+    """What to do; `""` if nothing needs to be done."""
 
 
 def clock(check: str, ahead: float | None) -> Finding:
-    """Return what to say of a clock that is so many seconds ahead of this machine's; None if it was not told."""
+    """Return the finding for a clock that is `ahead` seconds ahead of this machine's; None if unknown."""
     if ahead is None:
-        return Finding(check=check, state="unknown", told="It was not told.")
+        return Finding(check=check, state="unknown", told="The time is unknown.")
     if abs(ahead) <= CLOCK_OFF_S:
-        return Finding(check=check, state="ok", told="It agrees with this machine's.")
-    told = f"It is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's."
-    return Finding(check=check, state="warning", told=told, advice="Have both set their clocks by NTP.")
+        return Finding(check=check, state="ok", told="It agrees with this machine's clock.")
+    told = f"It is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's clock."
+    return Finding(check=check, state="warning", told=told, advice="Set both clocks by NTP.")
 
 
 def ahead_s(date: str | None, now: datetime) -> float | None:
-    """Return the seconds by which an answer's `Date` is ahead of now; None without one."""
+    """Return the seconds by which a `Date` header is ahead of now; None if it is missing or invalid."""
     try:
         return (parsedate_to_datetime(date or "") - now).total_seconds()
     except (TypeError, ValueError):

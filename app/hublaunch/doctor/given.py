@@ -1,4 +1,4 @@
-"""`hublaunch doctor` on what the operator gives: settings, API keys, limits."""
+"""Checks of the operator's files: settings, API keys and limits."""
 
 from collections.abc import Generator
 
@@ -13,12 +13,17 @@ _CHECK = "settings"
 
 
 def examine_given(settings: Settings) -> Generator[Finding]:
-    """Yield a fault for whatever `serve` refuses or would refuse every launch by; ok if there is none."""
+    """Yield the faults because of which `serve` would not start, or would refuse every launch; ok if there are none."""
     faults = [*_refused(settings)]
     yield from faults
     if unknown := unknown_variables():
-        told = f"These variables are not settings, and have no effect: {', '.join(unknown)}."
-        yield Finding(check=_CHECK, state="warning", told=told, advice="Correct or remove them; see docs/settings.md.")
+        told = f"These variables are not settings and have no effect: {', '.join(unknown)}."
+        yield Finding(
+            check=_CHECK,
+            state="warning",
+            told=told,
+            advice="Correct or remove them. docs/settings.md lists all settings.",
+        )
     if not faults:
         yield Finding(check=_CHECK, state="ok", told=f"Callers: {', '.join(settings.access)}.")
 
@@ -29,7 +34,7 @@ def _refused(settings: Settings) -> Generator[Finding]:
         policy_of(settings)
         binder_images_of(settings)
     except SettingsFault as fault:
-        yield Finding(check=_CHECK, state="fault", told=" ".join(fault.sentences), advice="See .env.example.")
+        yield Finding(check=_CHECK, state="fault", told=" ".join(fault.sentences), advice="See docs/settings.md.")
         return
     keys_bring_images = False
     if settings.api_keys_file is not None and "key" in settings.access:
@@ -47,5 +52,5 @@ def _refused(settings: Settings) -> Generator[Finding]:
             check=_CHECK,
             state="fault",
             told="LAUNCHER_ALLOWED_IMAGES is empty, so every launch is refused.",
-            advice="Name the images that may be launched, such as quay.io/jupyter/*.",
+            advice="Set it to the images that may be launched, such as quay.io/jupyter/*.",
         )

@@ -1,4 +1,4 @@
-"""`hublaunch guard`: the Hub guard as its operator sees it and sets it, beside the running service."""
+"""`hublaunch guard`: the state of the Hub guard, and clearing it, beside the running service."""
 
 from collections.abc import Sequence
 
@@ -9,27 +9,27 @@ from hublaunch.store.database import beside
 from hublaunch.store.queue import capacity
 
 _STATES: dict[GuardState, str] = {
-    "open": "launches are let through",
+    "open": "launches are admitted",
     "proven_only": "only images that were ready in the last hour are launched, one at a time, until one is ready",
     "paused": "nothing is launched until JupyterHub is restarted or you run `hublaunch guard clear`",
-    "off": "launches are let through, whatever fails",
+    "off": "launches are admitted, whatever fails",
 }
 
 
 def guard_lines() -> Sequence[str]:
-    """How things stand, a line for each thing. SettingsFault, StoreError."""
+    """Return the state of the guard, as lines. Raises SettingsFault or StoreError."""
     return guard_state(load_settings())[1]
 
 
 def guard_state(settings: Settings) -> tuple[GuardState, Sequence[str]]:
-    """As above, with the first line's state in a word. StoreError."""
+    """Return the state of the guard, as a word and as lines. Raises StoreError."""
     guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
     with beside(settings.database_url, writes=False) as connection:
         now, failing = capacity(connection, guard, settings.max_concurrent_spawns), outcomes.failing(connection, guard)
     lines = [f"Guard       {guard.mode}: {_STATES[now.guard]}"]
     if now.window is not None:
         lines += [
-            f"Failures    {now.failures} in a row, at most, of {guard.failure_limit} that may be",
+            f"Failures    at most {now.failures} in a row; launches pause at {guard.failure_limit}",
             f"New images  {now.window} launches at once, 2 of one image",
         ]
     lines += [f"At the Hub  {now.launching} launches; {now.waiting} wait"]
@@ -41,13 +41,13 @@ def guard_state(settings: Settings) -> tuple[GuardState, Sequence[str]]:
 
 
 def clear_guard(image: str | None) -> str:
-    """Let an image through again, or, None, count failures from nothing; what was done.
+    """Admit an image again, or without one, reset the count of failures. Return what was done.
 
-    InvalidRequest, SettingsFault, StoreError.
+    Raises InvalidRequest, SettingsFault or StoreError.
     """
     settings = load_settings()
     with beside(settings.database_url, writes=True) as connection:
         outcomes.clear(connection, known_as(image) if image else None)
     if image is None:
-        return "No spawn that failed before now counts any more."
-    return f"{known_as(image)} is let through again."
+        return "Earlier failed spawns no longer count."
+    return f"{known_as(image)} is admitted again."
