@@ -19,7 +19,7 @@ async def test_secrets_are_readable_by_their_user_only(shell: CommandLine) -> No
 
     kept = shell.state / "hublaunch" / "launches.json"
     assert (mode(kept), mode(kept.parent)) == (0o600, 0o700)
-    assert {path.name for path in kept.parent.iterdir()} == {"launches.json", "launches.lock"}
+    assert {path.name for path in kept.parent.iterdir()} == {"launches.json", "launches.json.lock"}
 
 
 async def test_a_secret_is_sent_to_no_other_service(shell: CommandLine, hub: FakeHub) -> None:

@@ -3,7 +3,6 @@
 One JSON file, mode 0600, below XDG_STATE_HOME: https://specifications.freedesktop.org/basedir-spec/latest/
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Generator, Mapping, Sequence
@@ -11,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+
+from hublaunch.files.json_file import JsonFile
 
 _KEPT = timedelta(days=30)
 """As long as a service keeps launches by default."""
@@ -76,12 +76,13 @@ def _changing() -> Generator[list[RememberedLaunch]]:
     path = state_directory() / "launches.json"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.with_name("launches.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        file = JsonFile(path)
+        with file.locked():
             launches = list(_read(path))
             yield launches
             since = (datetime.now(UTC) - _KEPT).isoformat()
-            _write(path, [launch for launch in launches if launch.created_at >= since])
+            kept = [asdict(launch) for launch in launches if launch.created_at >= since]
+            file.write({"version": 1, "launches": kept})
     except OSError as error:
         raise CannotRemember(f"{path} cannot be written: {error.strerror}.") from error
 
@@ -98,16 +99,3 @@ def _read(path: Path) -> Sequence[RememberedLaunch]:
     if found is None or not all(isinstance(value, str) for values in found for value in values.values()):
         raise CannotRemember(f"{path} was not written by hublaunch. Remove it.")
     return [RememberedLaunch(**values) for values in found]
-
-
-def _write(path: Path, launches: Sequence[RememberedLaunch]) -> None:
-    """Write a draft (mode 0600) and rename it, so that the file is either old or new."""
-    text = json.dumps({"version": 1, "launches": [asdict(launch) for launch in launches]}, indent=2)
-    with NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.name}.", encoding="utf-8", delete=False) as file:
-        draft = Path(file.name)
-        try:
-            file.write(text + "\n")
-            file.flush()
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
