@@ -31,7 +31,7 @@ async def hub_of_all(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator
 @pytest_asyncio.fixture(loop_scope="module")
 async def hub(hub_of_all: MortalHub) -> AsyncGenerator[MortalHub]:
     """A Hub that runs and has nobody, whatever the test before has left."""
-    await hub_of_all.begin_anew_unless_clean()
+    await hub_of_all.reset_unless_clean()
     yield hub_of_all
 
 

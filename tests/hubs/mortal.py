@@ -76,7 +76,7 @@ class MortalHub(HubProcess):
     def log(self) -> str:
         return self.log_path.read_text()
 
-    async def begin_anew_unless_clean(self) -> None:
+    async def reset_unless_clean(self) -> None:
         """Return once it runs without users, whatever its state was."""
         self.thaw()
         if self._running.returncode is None and not await self.users() and not self.server_processes():
