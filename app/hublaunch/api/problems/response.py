@@ -61,7 +61,7 @@ class ProblemResponse(JSONResponse):
 
 
 def http_problem(status: int, headers: Mapping[str, str] | None = None) -> ProblemResponse:
-    """Return the response to a request that is wrong as HTTP; the status is a key of `HTTP_PROBLEMS`."""
+    """Return the response to an invalid HTTP request; the status is a key of `HTTP_PROBLEMS`."""
     return ProblemResponse(status, HTTP_PROBLEMS[status], headers)
 
 

@@ -1,4 +1,4 @@
-"""The problem types: the status of each launch error, and the problems of requests that are wrong as HTTP.
+"""The problem types: the status of each launch error, and the problems of invalid HTTP requests.
 
 This is the only list of them. The OpenAPI document and the tables of docs/failures.md are generated from it.
 """
@@ -156,7 +156,7 @@ HTTP_PROBLEMS: Mapping[int, Problem] = {
         operator_advice="To handle more, raise LAUNCHER_MAX_CONNECTIONS and the limit on open files.",
     ),
 }
-"""Problems of a request that is wrong as HTTP, by status, whatever the request asks for."""
+"""The problems of invalid HTTP requests, by status, on any path."""
 
 
 def codes() -> frozenset[str]:
