@@ -1,4 +1,4 @@
-"""The chaos in small, and that it sees what it is there to see. `make chaos` runs it in full."""
+"""A small chaos run, and proof that its verdict notices every fault. `make chaos` runs it in full."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ LOG = [seen(1, "waiting"), seen(2), seen(3, "ready")]
 
 
 class Case:
-    """One launch that went well, until something is changed about it."""
+    """One launch that went well, for tests to change."""
 
     def __init__(self, plan: LaunchPlan = PLAN) -> None:
         self.notes = Notes(plan, secrets={"01A": "secret"}, passes=[Pass(0, 0, list(LOG))], ended="ready", ready_at=9.0)

@@ -1,4 +1,4 @@
-"""The storm in small, and that it sees what it is there to see. `make storm` runs it in full."""
+"""A small storm, and proof that its verdict notices every fault. `make storm` runs it in full."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -60,14 +60,14 @@ def test_a_seed_always_draws_the_same_clicks_and_one_caller_has_many() -> None:
 
 
 def seen(number: int, caller: str = "ada", *, at: float = 0.0, places: Sequence[int] = ()) -> Seen:
-    """A click that was ready in the end; its places in the queue were told a second apart."""
+    """A click that got ready; its positions in the queue came one second apart."""
     visits = [[(at + n, place) for n, place in enumerate(places, 1)]]
     click = Click(number=number, caller=caller, at_s=at)
     return Seen(click=click, clicked_at=at, accepted_at=at, ready_at=at + 9, ending="ready", visits=visits)
 
 
 def judged(all_seen: Sequence[Seen], starts: Sequence[tuple[int, float]] = (), **report: Any) -> Verdict:
-    """With the starts at the Hub, by number and time."""
+    """The verdict on these clicks, with the starts at the Hub by number and time."""
     urls = {one.click.number: one.click.repo_url for one in all_seen}
     journal = [{"what": "spawn_started", "user_options": {"repo_url": urls[number]}, "at": at} for number, at in starts]
     told = {"journal": journal, "most_pending": 2, "answers": {"202": 2}, "users": [], **report}

@@ -5,7 +5,7 @@ from hublaunch.launch.pace import Backoff, Pace
 QUICK = Pace(
     ask_again_s=Backoff(0.01, 0.05),
     reopen_s=Backoff(0.01, 0.05),
-    second_look_s=0.01,
+    recheck_ready_s=0.01,
     hub_busy_s=0.01,
     clean_up_grace_s=0.2,
     finish_s=0.2,

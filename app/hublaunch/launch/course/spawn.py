@@ -23,12 +23,12 @@ from hublaunch.launch.pace import Backoff, Pace
 from hublaunch.launch.ports import Hub, Reach, Reached, Server
 
 _PEEK = Backoff(0.05, 0.2)
-"""How soon the progress is read while the Hub has not answered the POST. With a `slow_spawn_timeout` of 0 the Hub has
+"""When to read the progress although the Hub has not answered the POST. With a `slow_spawn_timeout` of 0 it has
 answered by then; a stock Hub takes up to 10 s."""
 _PEEK_MAX_S = 1.0
 
 WaitInQueue = Callable[[HubBusy, int], Awaitable[None]]
-"""Returns when the Hub may be asked for the server again, after its 429 number so-and-so, from 1."""
+"""Takes a 429 and its number, from 1. Returns when the Hub may be asked for the server again."""
 
 
 class Spawn:
@@ -51,7 +51,7 @@ class Spawn:
         After each 429 of the Hub `wait_in_queue` is called, and then the server is requested again.
         `hub_answers_in_s`: how long the Hub has just taken for a call that it answers as soon as it can.
         """
-        # To peek before the Hub has come to the POST shows nothing, and is one more call for a Hub that is behind.
+        # Before the Hub handles the POST there is no progress, and a call would only add to the load of a slow Hub.
         peek = _PEEK.at_least(min(2 * hub_answers_in_s, _PEEK_MAX_S))
         turn = 1
         while True:
@@ -100,7 +100,7 @@ class Spawn:
 
     async def _follow(self, starting: asyncio.Future[None], peek: Backoff) -> str:
         peeks, reopens = peek.pauses(), self._pace.reopen_s.pauses()
-        # The Hub may still report the last spawn of a name that was used before, so there the POST is waited for.
+        # For a user who existed before, the Hub may still report an earlier spawn, so wait for the answer to the POST.
         await asyncio.wait({starting}, timeout=next(peeks) if self._attempt.creates_user else None)
         while True:
             has_started, has_no_spawn = starting.done(), False
@@ -142,7 +142,7 @@ class Spawn:
         web server answers in its place, since a visitor would not find the server either.
         """
         loop = asyncio.get_running_loop()
-        begun_at, is_second_look, has_told = loop.time(), False, False
+        begun_at, is_recheck, has_told = loop.time(), False, False
         for pause_s in self._pace.ask_again_s.pauses():
             reached = await self._hub.reach_server(self._attempt.username, self._attempt.server_name, url)
             if reached.reach is Reach.ANSWERS:
@@ -152,13 +152,13 @@ class Spawn:
             if reached.reach is Reach.FOREIGN and waited_s > self._pace.foreign_s:
                 raise ServerNotFound(reached.status)
             if reached.reach is Reach.UNKNOWN and server.ready:
-                if is_second_look:
+                if is_recheck:
                     return
-                is_second_look = True
+                is_recheck = True
             elif waited_s > self._pace.silent_s and not has_told:
                 has_told = True
                 await self._log.say(_silence(reached))
-            await asyncio.sleep(self._pace.second_look_s if is_second_look else pause_s)
+            await asyncio.sleep(self._pace.recheck_ready_s if is_recheck else pause_s)
 
     async def _server(self) -> Server:
         """Return the server as the Hub has it; SpawnCancelled if it is gone or being stopped."""
