@@ -100,7 +100,7 @@ async def resume(
     """Continue an attempt that another process began, and whose `server` the Hub has, starting or ready.
 
     Starts nothing. The progress is followed beyond `past_events`, the attempt's stored events. The visitor's token was
-    lost with the other process, so it is revoked and made anew. Otherwise as `run`.
+    lost with the other process, so it is revoked and a new one is made. Otherwise as `run`.
     """
     options = server.user_options or {}
     log = SpawnLog(record, image=str(options.get("image", "")), past_events=past_events)

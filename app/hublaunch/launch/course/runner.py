@@ -172,7 +172,7 @@ class Runner:
         if server is None or server.pending == "stop":
             raise Interrupted
         if not attempt.creates_user and not matches_request(server, launch.request):
-            raise ServerExists("start the server", 400, "the user has started another one meanwhile")
+            raise ServerExists("start the server", 400, "the user has started another server")
         if launch.status is Status.WAITING:
             await self._record(launch, Step(phase=Status.LAUNCHING, progress=None, message="JupyterHub has begun"))
         log.info("launch %s continues with attempt %d", launch.id, attempt.number)
@@ -268,7 +268,7 @@ class Runner:
         )
 
     async def _current(self, launch: Launch) -> Launch:
-        """Return the launch with everything stored since; LeaseLost if another process has taken it over."""
+        """Return the launch with everything stored since; LeaseLost if another process has adopted it."""
         current = await self._log.get(launch.id)
         if current is None or current.fence != launch.fence:
             raise LeaseLost(f"launch {launch.id} belongs to another process now")

@@ -142,7 +142,7 @@ class Spawn:
         web server answers in its place, since a visitor would not find the server either.
         """
         loop = asyncio.get_running_loop()
-        begun_at, is_recheck, has_told = loop.time(), False, False
+        begun_at, is_recheck, has_reported = loop.time(), False, False
         for pause_s in self._pace.ask_again_s.pauses():
             reached = await self._hub.reach_server(self._attempt.username, self._attempt.server_name, url)
             if reached.reach is Reach.ANSWERS:
@@ -155,8 +155,8 @@ class Spawn:
                 if is_recheck:
                     return
                 is_recheck = True
-            elif waited_s > self._pace.silent_s and not has_told:
-                has_told = True
+            elif waited_s > self._pace.silent_s and not has_reported:
+                has_reported = True
                 await self._log.say(_silence(reached))
             await asyncio.sleep(self._pace.recheck_ready_s if is_recheck else pause_s)
 

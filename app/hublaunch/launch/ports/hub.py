@@ -24,7 +24,7 @@ class Server:
     """The options that it was started with, if the Hub shows them; they may hold a token."""
 
     def belongs_to(self, attempt: Attempt) -> bool:
-        """Return whether this attempt made the server ready, and not its user who has started another one since."""
+        """Return whether the attempt made this server ready. Its user may have started another one since."""
         return attempt.server_started_at is None or self.started_at in (None, attempt.server_started_at)
 
 
