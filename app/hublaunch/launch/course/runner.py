@@ -46,8 +46,8 @@ class Terms:
     entry: Entry
     """How the visitor of a temporary user gets in. Other users log in at the Hub."""
     settled_s: float
-    """The longest time until a request reaches the Hub that was broken off, or whose process lost the launch: one
-    lease and one call."""
+    """How long a request may still be on its way to the Hub after it was interrupted, or after its process lost the
+    launch: one lease and one call."""
     hub_version: Callable[[], str | None] = lambda: None
     """Returns the Hub's version, None before it is known."""
 
@@ -85,7 +85,7 @@ class Runner:
         if launch.cancel_requested_at is not None and (launch.is_in_progress or launch.status is Status.READY):
             await self.cancel(launch)
         elif launch.is_in_progress and not launch.has_asked_hub:
-            await self.run(launch)  # nothing was asked of the Hub, and the process before cannot ask any more
+            await self.run(launch)  # the Hub was asked nothing, and the last owner cannot ask any more
         elif launch.is_in_progress:
             await self._attempts(launch, self._resume, self._unknown(launch.attempt))
         for attempt in await self._upkeep.due(launch.id):
