@@ -120,5 +120,7 @@ def test_without_a_database_the_command_says_where_to_run_it(tmp_path: Path, mon
     results = [CliRunner().invoke(cli, ["guard", *arguments]) for arguments in ((), ("clear",))]
 
     assert [result.exit_code for result in results] == [1, 1]
-    assert all("has no records of this release of hublaunch: run this where the service" in r.output for r in results)
+    assert all(
+        "has no tables of this release of hublaunch. Run this command where the service" in r.output for r in results
+    )
     assert not elsewhere.exists()

@@ -1,10 +1,12 @@
 """A disk that is nearly full."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 
 from hublaunch.api.pace import WebPace
+from hublaunch.launch.pace import Pace
 from hublaunch.settings import Settings
 from tests.support.served import BODY, serve
 
@@ -14,8 +16,11 @@ class Volume(NamedTuple):
     f_frsize: int
 
 
+CHECKING = replace(Pace(), check_space_s=0)
+
+
 class Disk:
-    """What is left of it, in MiB."""
+    """A disk whose free space in MiB a test sets."""
 
     def __init__(self) -> None:
         self.left = 5000
@@ -28,12 +33,11 @@ class Disk:
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     disk = Disk()
     monkeypatch.setattr("hublaunch.store.sqlite.os.statvfs", disk.statvfs)
-    monkeypatch.setattr("hublaunch.store.space._LOOK_EVERY_S", 0)
     return disk
 
 
 async def test_below_the_floor_no_launch_is_accepted_and_everything_says_why(settings: Settings, disk: Disk) -> None:
-    async with serve(settings, web_pace=WebPace(status_kept_s=0)) as service:
+    async with serve(settings, pace=CHECKING, web_pace=WebPace(status_kept_s=0)) as service:
         before = await service.launch()
         disk.left = 99
         refused = await service.http.post("/launch", json=BODY)
@@ -54,7 +58,7 @@ async def test_below_the_floor_no_launch_is_accepted_and_everything_says_why(set
 
 async def test_a_request_sent_again_with_its_key_is_no_new_launch_for_the_disk(settings: Settings, disk: Disk) -> None:
     key = {"Idempotency-Key": "a-key-of-22-characters-or-more"}
-    async with serve(settings) as service:
+    async with serve(settings, pace=CHECKING) as service:
         first = await service.http.post("/launch", json=BODY, headers=key)
         disk.left = 1
         again = await service.http.post("/launch", json=BODY, headers=key)

@@ -49,7 +49,7 @@ def test_a_key_that_others_may_read_is_refused(path: Path, mode: int) -> None:
     load_secret_key(path)
     key_file(path).chmod(mode)
 
-    assert_unusable(path, "others than its owner may read it, so make another, or chmod 600 it")
+    assert_unusable(path, "other users may read it. Replace it, or run chmod 600 on it")
 
 
 def test_a_key_that_is_too_short_is_refused_and_not_replaced(path: Path) -> None:
@@ -74,5 +74,5 @@ def assert_unusable(path: Path, reason: str) -> None:
     with pytest.raises(SecretKeyUnusable) as refusal:
         load_secret_key(path)
 
-    expected = f"The secret key in {key_file(path)} cannot be used: {reason}; or set LAUNCHER_SECRET_KEY instead."
+    expected = f"The secret key in {key_file(path)} cannot be used: {reason}. Or set LAUNCHER_SECRET_KEY instead."
     assert str(refusal.value) == expected

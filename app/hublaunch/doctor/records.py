@@ -7,7 +7,7 @@ from hublaunch.doctor.finding import Finding, clock
 from hublaunch.doctor.guard import guard_state
 from hublaunch.settings import Settings
 from hublaunch.store.errors import StoreError
-from hublaunch.store.inspect import look
+from hublaunch.store.inspect import inspect
 
 
 async def examine_records(settings: Settings) -> AsyncGenerator[Finding]:
@@ -20,7 +20,7 @@ async def examine_records(settings: Settings) -> AsyncGenerator[Finding]:
 
 async def _database(settings: Settings) -> AsyncGenerator[Finding]:
     try:
-        found = await asyncio.to_thread(look, settings.database_url)
+        found = await asyncio.to_thread(inspect, settings.database_url)
     except StoreError as error:
         advice = "Correct LAUNCHER_DATABASE_URL, or make the database usable."
         yield Finding(check="database", state="fault", told=str(error), advice=advice)

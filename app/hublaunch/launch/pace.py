@@ -62,5 +62,7 @@ class Pace:
     """How often the feed checks for events of other processes whose notification was lost."""
     limits_file_s: float = 5.0
     """How often the limits file is checked for changes."""
+    check_space_s: float = 2.0
+    """The least time between two checks of the free disk space."""
     heartbeat_s: float = 15.0
     """How long a stream stays silent before followers get a heartbeat."""

@@ -1,4 +1,4 @@
-"""Which database LAUNCHER_DATABASE_URL means."""
+"""The database of LAUNCHER_DATABASE_URL: SQLite or PostgreSQL."""
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
@@ -23,34 +23,34 @@ POSTGRES = "postgresql+psycopg"
 
 
 class Database(Protocol):
-    """What the store needs of either."""
+    """The interface of both databases."""
 
     writing: Engine
     """One connection, for the writer."""
     reading: Engine
     counting: Engine
-    """One connection, for the counts of rate limits; that of the writer where it has all transactions anyway."""
+    """One connection for the counts of rate limits. On SQLite it is the writer's, as a file has one writer anyway."""
 
     def open(self) -> None:
-        """Bring the tables up to date; a StoreError. Blocks."""
+        """Bring the tables up to date. StoreError. Blocks."""
 
     def close(self) -> None:
         """Close every connection. Blocks."""
 
     def free_bytes(self) -> int | None:
-        """How much can still be stored; None where the database does not tell. Blocks."""
+        """Return how much can still be stored; None if the database does not say. Blocks."""
 
     def notices(self) -> AsyncGenerator[str]:
-        """What other processes tell, as `shared.py` has it."""
+        """Yield the notices of other processes, as in `pg.py`."""
 
 
 def database(database_url: str, *, readers: int, lease_s: float) -> Database:
-    """The database of a URL, not opened yet; DatabaseNotSupported."""
+    """Return the database of a URL, not opened yet. DatabaseNotSupported."""
     url = _url(database_url)
     if url.drivername == "sqlite":
         return SqliteDatabase(sqlite_path(url), readers=readers)
     if find_spec("psycopg") is None:
-        raise DatabaseNotSupported("names a PostgreSQL, which needs `pip install hublaunch[postgresql]`")
+        raise DatabaseNotSupported("names a PostgreSQL database, which needs `pip install hublaunch[postgresql]`")
     from hublaunch.store.postgres import PostgresDatabase  # noqa: PLC0415 - psycopg is an extra
 
     return PostgresDatabase(url, shown=shown(url), readers=readers, lease_s=lease_s)
@@ -58,7 +58,7 @@ def database(database_url: str, *, readers: int, lease_s: float) -> Database:
 
 @contextmanager
 def beside(database_url: str, *, writes: bool) -> Generator[Connection]:
-    """A transaction in the records beside the service that has them: they are not taken from it, nor migrated.
+    """Open a transaction in the database of a running service, without taking the file or migrating the tables.
 
     NoRecords, DatabaseUnreachable, DatabaseUnusable, DatabaseNotSupported.
     """
@@ -81,9 +81,10 @@ def beside(database_url: str, *, writes: bool) -> Generator[Connection]:
 
 
 def secret_key(configured: str | None, database_url: str) -> str:
-    """The configured key, or the one beside a SQLite file; SecretKeyMissing, SecretKeyUnusable, DatabaseNotSupported.
+    """Return the configured key, or the one beside a SQLite file.
 
-    Processes that share a PostgreSQL must share the key, so there it has to be configured.
+    Processes that share a PostgreSQL database must share the key, so there it must be configured: SecretKeyMissing.
+    Also SecretKeyUnusable, DatabaseNotSupported.
     """
     if configured is not None:
         return configured
@@ -94,18 +95,18 @@ def secret_key(configured: str | None, database_url: str) -> str:
 
 
 def described(database_url: str) -> str:
-    """For the log: the file, or the URL without its password."""
+    """Return the file, or the URL without its password, for the log."""
     url = _url(database_url)
     return str(sqlite_path(url)) if url.drivername == "sqlite" else shown(url)
 
 
 def shown(url: URL) -> str:
-    """A URL without its password, wherever that stands in it."""
+    """Return a URL without its password, wherever it has one."""
     return url.set(query={}).render_as_string(hide_password=True)
 
 
 def is_shared(database_url: str) -> bool:
-    """Whether several processes may use this database at once."""
+    """Return whether several processes may use this database at once."""
     return _url(database_url).drivername == POSTGRES
 
 

@@ -1,4 +1,4 @@
-"""Room in a full queue: launches that end so that others can be accepted, by the rule of `launch/displacing.py`."""
+"""Room in a full queue: launches that end so that others can be accepted, by `launch/rules/displacement.py`."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from hublaunch.store.pg import WORK, notify, now
 from hublaunch.store.tables import IS_ACTIVE, Instant, launch_attempts, launches
 
 _NEVER_ADMITTED = (
-    IS_ACTIVE  # for the index of callers, which has those alone
+    IS_ACTIVE  # uses the index of active launches by caller
     & launches.c.ended_at.is_(None)
     & launches.c.admitted_at.is_(None)
     & launches.c.launching_at.is_(None)
@@ -35,7 +35,7 @@ _NEWEST = (
     )
     .order_by(launches.c.id.desc())
     .limit(1)
-    .with_for_update(skip_locked=True)  # one that is being admitted or cancelled at this moment stays
+    .with_for_update(skip_locked=True)  # a launch that is being admitted or cancelled stays
 )
 _NOTHING_TO_CLEAN = (
     update(launch_attempts)
@@ -55,10 +55,10 @@ class _Displaced(NamedTuple):
 def displace(
     connection: Connection, newcomers: Sequence[Launch], excess: int, *, weight: Weight, owner: str
 ) -> Mapping[str, Event] | None:
-    """End `excess` launches, one for each of the last of the newcomers, which are stored already.
+    """End `excess` launches, one for each of the last newcomers. The newcomers are stored already.
 
-    Returns the last event of each launch that ended, by the id of the newcomer that it made room for; None if too few
-    make room. A newcomer makes room for a later one too. Other processes are told of launches that were theirs.
+    Return the last events of the ended launches by the ids of their newcomers, or None if too few can make room. A
+    newcomer may make room for a later one. Other processes are notified if launches of theirs ended.
     """
     names = {launch.id: caller_name(launch.caller.kind, launch.caller.key) for launch in newcomers}
     crowd = _crowd(connection, names, weight)
@@ -80,7 +80,7 @@ def displace(
 
 
 def _crowd(connection: Connection, newcomers: Mapping[str, str], weight: Weight) -> Crowd:
-    """What was there before the newcomers."""
+    """Return the waiting launches by caller, without the newcomers."""
     crowd = Crowd({row.caller_name: row.number for row in connection.execute(_WAITING)}, weight=weight)
     for name in newcomers.values():
         crowd.add(name, -1)

@@ -1,30 +1,30 @@
-"""Why the records cannot be opened or read, for operators.
+"""Reasons why the database cannot be opened or read, for operators.
 
     StoreError
     ├── DatabaseNotSupported   LAUNCHER_DATABASE_URL is not one that this release can use
-    ├── DatabaseInUse          another hublaunch that is alive has the file
+    ├── DatabaseInUse          another running hublaunch has the file
     ├── DatabaseUnusable       the file cannot be opened, written or understood
-    ├── DatabaseUnreachable    the PostgreSQL cannot be reached, or does not let us in
-    ├── NoRecords              there are none of this release where a command looks for them
+    ├── DatabaseUnreachable    PostgreSQL cannot be reached, or refuses the connection
+    ├── NoRecords              the database has no tables of this release
     ├── SchemaUnknown          a newer hublaunch, or another program, made the tables
-    ├── SecretKeyMissing       processes that share a database need a key that they share
-    └── SecretKeyUnusable      the secret key's file cannot be made, read or trusted
+    ├── SecretKeyMissing       processes that share a database must share the key
+    └── SecretKeyUnusable      the secret key's file cannot be created, read or trusted
 
-`str()` of each is one sentence that says what to do. None holds a credential, and none a database URL, which may.
+`str()` of each is one line that says what to do. None contains a credential, or a database URL, which may contain one.
 """
 
 from pathlib import Path
 
 
 class StoreError(Exception):
-    """Any of the errors above. A fault of a database that is open is SQLAlchemy's own error instead."""
+    """Any of the errors above. Errors of a database that is open are SQLAlchemy's own."""
 
 
 class DatabaseNotSupported(StoreError):
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"LAUNCHER_DATABASE_URL {reason}: give a file, as in sqlite:///hublaunch.sqlite (below the working "
-            "directory) or sqlite:////srv/hublaunch.sqlite, or for several replicas a PostgreSQL, as in "
+            f"LAUNCHER_DATABASE_URL {reason}. Use a file, such as sqlite:///hublaunch.sqlite (below the working "
+            "directory) or sqlite:////srv/hublaunch.sqlite, or for several replicas a PostgreSQL database, such as "
             "postgresql+psycopg://user:password@host/database."
         )
 
@@ -32,8 +32,8 @@ class DatabaseNotSupported(StoreError):
 class DatabaseInUse(StoreError):
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"The database {path} is in use by another hublaunch that is still alive: end that one, or give this one "
-            "a LAUNCHER_DATABASE_URL of its own."
+            f"The database {path} is in use by another hublaunch. Stop that one, or set a different "
+            "LAUNCHER_DATABASE_URL here."
         )
 
 
@@ -50,27 +50,27 @@ class DatabaseUnreachable(StoreError):
 class NoRecords(StoreError):
     def __init__(self, shown: str) -> None:
         super().__init__(
-            f"{shown} (LAUNCHER_DATABASE_URL) has no records of this release of hublaunch: run this where the service "
-            "runs, with its environment."
+            f"{shown} (LAUNCHER_DATABASE_URL) has no tables of this release of hublaunch. Run this command where the "
+            "service runs, with the same environment."
         )
 
 
 class SchemaUnknown(StoreError):
     def __init__(self, version: str) -> None:
         super().__init__(
-            f"The database has tables of version {version}, which a newer hublaunch or another program made: start "
-            "that one, or give this one another LAUNCHER_DATABASE_URL."
+            f"The database has tables of version {version}, which a newer hublaunch or another program created. Start "
+            "that version, or set a different LAUNCHER_DATABASE_URL."
         )
 
 
 class SecretKeyMissing(StoreError):
     def __init__(self) -> None:
         super().__init__(
-            "LAUNCHER_SECRET_KEY is not set: all that share a PostgreSQL need the same key, so that one can read what "
-            "another has sealed. Make one with `openssl rand -base64 32` and give it to each."
+            "LAUNCHER_SECRET_KEY is not set. All replicas that share a PostgreSQL database need the same key, to read "
+            "each other's encrypted tokens. Create one with `openssl rand -base64 32` and set it for each replica."
         )
 
 
 class SecretKeyUnusable(StoreError):
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"The secret key in {path} cannot be used: {reason}; or set LAUNCHER_SECRET_KEY instead.")
+        super().__init__(f"The secret key in {path} cannot be used: {reason}. Or set LAUNCHER_SECRET_KEY instead.")

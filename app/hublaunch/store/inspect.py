@@ -1,4 +1,4 @@
-"""A look at the database, for `hublaunch doctor`: nothing is taken, made or changed."""
+"""Inspection of the database for `hublaunch doctor`, without taking, creating or changing anything."""
 
 import os
 import sqlite3
@@ -19,45 +19,45 @@ from hublaunch.store.sqlite import sqlite_path
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
-    """What a database that can be used is like."""
+class Inspection:
+    """The state of a database that can be used."""
 
     described: str
-    """Which one it is, without a password."""
+    """The file, or the URL without its password."""
     version: str | None
-    """Of its tables; None if they are yet to be made."""
+    """The version of the tables; None if there are none yet."""
     free_bytes: int | None = None
-    """How much its volume has free; None if it does not tell."""
+    """Free bytes on its volume; None if unknown."""
     clock_ahead_s: float | None = None
-    """By how much its clock is ahead of this machine's; None if it has none of its own."""
+    """Seconds by which its clock is ahead of this machine's; None if it has no clock of its own."""
 
     @property
     def is_current(self) -> bool:
-        """Whether the next start has nothing to change."""
+        """Whether the next start leaves the tables unchanged."""
         return self.version == HEAD
 
 
-def look(database_url: str) -> Look:
-    """A StoreError if the database cannot be used. Blocks."""
+def inspect(database_url: str) -> Inspection:
+    """Inspect the database. A StoreError if it cannot be used. Blocks."""
     found = _postgres(database_url) if is_shared(database_url) else _sqlite(database_url)
     if found.version is not None and not knows(found.version):
         raise SchemaUnknown(found.version)
     return found
 
 
-def _sqlite(database_url: str) -> Look:
+def _sqlite(database_url: str) -> Inspection:
     path = sqlite_path(make_url(database_url))
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise DatabaseUnusable(path, "its directory does not exist, or may not be written to")
     if not path.exists():
-        return Look(described=str(path), version=None, free_bytes=_free_bytes(path))
+        return Inspection(described=str(path), version=None, free_bytes=_free_bytes(path))
     if not os.access(path, os.R_OK | os.W_OK):
         raise DatabaseUnusable(path, "it may not be read and written")
     address = f"file:{quote(str(path))}?mode=ro"
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            return Look(described=str(path), version=version_of(connection), free_bytes=_free_bytes(path))
+            return Inspection(described=str(path), version=version_of(connection), free_bytes=_free_bytes(path))
     except DBAPIError as error:
         raise DatabaseUnusable(path, str(error.orig)) from error
 
@@ -67,13 +67,13 @@ def _free_bytes(path: Path) -> int:
     return volume.f_bavail * volume.f_frsize
 
 
-def _postgres(database_url: str) -> Look:
-    looked_into = database(database_url, readers=1, lease_s=1)
+def _postgres(database_url: str) -> Inspection:
+    inspected = database(database_url, readers=1, lease_s=1)
     try:
-        with looked_into.reading.connect() as connection:
+        with inspected.reading.connect() as connection:
             now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
             ahead = now - datetime.now(UTC)
-            return Look(
+            return Inspection(
                 described=described(database_url),
                 version=version_of(connection),
                 clock_ahead_s=ahead.total_seconds(),
@@ -81,4 +81,4 @@ def _postgres(database_url: str) -> Look:
     except DBAPIError as error:
         raise DatabaseUnreachable(described(database_url), " ".join(str(error.orig).split())) from error
     finally:
-        looked_into.close()
+        inspected.close()

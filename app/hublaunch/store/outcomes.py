@@ -1,4 +1,4 @@
-"""What the Hub guard goes by: spawns that failed, images that were ready, and which Hub that was."""
+"""The Hub guard's data: failed spawns, images that were ready, and the name of the Hub."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _INSERT_FAILURE = insert(spawn_failures)
 
 
 def _upsert_image(**values: BindParameter[datetime]) -> Mapping[str, Executable]:
-    """By dialect."""
+    """Return the statement for each dialect."""
     return {
         dialect: dialect_insert(images)
         .values(image=bindparam("of_image"), **values)
@@ -96,7 +96,7 @@ _FORGET_IMAGES = delete(images).where(images.c.sound_since < _SINCE)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the spawn of a launch ended; `failed` is None if it is ready."""
+    """How the spawn of a launch ended. `failed` is None if the server is ready."""
 
     launch_id: str
     image: str
@@ -106,7 +106,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What the Hub counts, at most; and until when it asked to be left alone."""
+    """The failures in a row that the Hub counts at most, and until when it asked for a pause."""
 
     failures: int
     grown: int
@@ -114,10 +114,10 @@ class Run:
 
 
 def record(connection: Connection, outcomes: Sequence[Outcome]) -> None:
-    """Note how spawns ended, in the order in which that was learned.
+    """Note how spawns ended, in the order in which this process learned of it.
 
-    A success ends the run of those failures alone that were noted before its launch was admitted: any later one may
-    have come after it at the Hub.
+    A success ends the run of only those failures that were noted before its launch was admitted. A later failure may
+    have come after the success at the Hub.
     """
     at = now(connection)
     ready = [outcome for outcome in outcomes if outcome.failed is None]
@@ -141,19 +141,19 @@ def record(connection: Connection, outcomes: Sequence[Outcome]) -> None:
 
 
 def run(connection: Connection) -> Run:
-    """The run of failures as it stands."""
+    """Return the current run of failures."""
     row = connection.execute(_RUN).one()
     return Run(failures=row.failures, grown=row.grown, paused_until=row.paused_until)
 
 
 def proven(connection: Connection, of_images: Collection[str]) -> set[str]:
-    """Which of these images were ready not long ago."""
+    """Return those of these images that were ready recently."""
     key = {"since": now(connection) - PROVEN_FOR, "of_images": list(of_images)}
     return {row.image for row in connection.execute(_PROVEN, key)}
 
 
 def blamed(connection: Connection) -> Sequence[Failure]:
-    """What is held against images, oldest first."""
+    """Return the failures that count against images, oldest first."""
     rows = connection.execute(_BLAMED, {"since": now(connection) - FAILING_FOR})
     return [
         Failure(
@@ -168,7 +168,7 @@ def blamed(connection: Connection) -> Sequence[Failure]:
 
 
 def failing(connection: Connection, guard: Guard) -> Mapping[str, Failing]:
-    """The images that are refused."""
+    """Return the images that are refused, and why."""
     failures = blamed(connection)
     return guard.failing(failures, proven=proven(connection, {failure.image for failure in failures}))
 
@@ -195,7 +195,7 @@ def note_hub(connection: Connection, hub: str, before_s: float) -> bool:
 
 
 def forget(connection: Connection) -> None:
-    """Remove what nothing goes by any more."""
+    """Remove failures and images that no longer count."""
     since = now(connection) - PROVEN_FOR
     connection.execute(_FORGET_FAILURES, {"since": since})
     connection.execute(_FORGET_IMAGES, {"since": since})

@@ -1,7 +1,7 @@
-"""What processes that share a PostgreSQL need of each other: one clock, locks and notices.
+"""Coordination of processes that share a PostgreSQL database: one clock, locks and notices.
 
-A SQLite file is one process's alone, and its writer is one thread: there the clock is the process's own, every lock is
-held already, and there is nobody to notify.
+A SQLite file belongs to one process with one writer thread. It uses that process's clock, needs no locks, and has
+nobody to notify.
 """
 
 from collections.abc import Collection
@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from sqlalchemy import ARRAY, Connection, String, bindparam, func, select
 
 CHANNEL = "hublaunch"
-"""Of LISTEN and NOTIFY. A notice is a launch's id and its last `seq`, or empty: there is something to do."""
+"""The channel of LISTEN and NOTIFY. A notice is a launch's id and last `seq`, or WORK."""
 WORK = ""
+"""The notice that there is a launch to adopt or to cancel."""
 
 _LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name"), 0)))
 _NOTIFY = select(func.pg_notify(CHANNEL, func.unnest(bindparam("notices", type_=ARRAY(String)))))
@@ -19,12 +20,12 @@ _NOW = select(func.now())
 
 
 def is_shared(connection: Connection) -> bool:
-    """Whether other processes may be writing to this database."""
+    """Return whether other processes may write to this database."""
     return connection.dialect.name == "postgresql"
 
 
 def now(connection: Connection) -> datetime:
-    """The time by the clock that all who share the database go by: that of the transaction's beginning."""
+    """Return the time by the clock that all processes of this database use, at the start of the transaction."""
     if not is_shared(connection):
         return datetime.now(UTC)
     at: datetime = connection.execute(_NOW).scalar_one()
@@ -32,20 +33,20 @@ def now(connection: Connection) -> datetime:
 
 
 def unlimit(connection: Connection) -> None:
-    """Let this transaction take and wait as long as it needs."""
+    """Remove the time limits of this transaction."""
     if is_shared(connection):
         for limit in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
             connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
 
 
 def lock(connection: Connection, names: Collection[str]) -> None:
-    """Wait until no other transaction has a lock of these names, and hold them to the end of this one."""
+    """Wait for the locks of these names, and hold them until this transaction ends."""
     if is_shared(connection):
         for name in sorted(names):
             connection.execute(_LOCK, {"name": name})
 
 
 def notify(connection: Connection, notices: Collection[str]) -> None:
-    """Tell the other processes, once this transaction is stored."""
+    """Notify the other processes once this transaction is committed."""
     if is_shared(connection):
         connection.execute(_NOTIFY, {"notices": list(notices)})

@@ -1,4 +1,4 @@
-"""PostgreSQL: several processes on one database, which tell each other of what they write."""
+"""PostgreSQL: several processes on one database, which notify each other of their writes."""
 
 import asyncio
 import logging
@@ -18,33 +18,33 @@ log = logging.getLogger(__name__)
 _CONNECT = {
     "connect_timeout": 10,
     "application_name": "hublaunch",
-    # A server that is gone without a word is noticed within these seconds, and not after TCP's quarter of an hour.
+    # Notice a server that vanished within these seconds, not after TCP's quarter of an hour.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
 }
 _SESSION = {"timezone": "UTC", "lock_timeout": "10s", "statement_timeout": "20s"}
-_AGAIN_S = 2.0
+_RECONNECT_S = 2.0
 
 
 class PostgresDatabase:
     """One PostgreSQL database, shared with other processes."""
 
     def __init__(self, url: URL, *, shown: str, readers: int, lease_s: float) -> None:
-        """`shown`: the URL as it may be read by others."""
+        """`shown`: the URL without its password."""
         self._url = url
         self._shown = shown
-        # A process that is frozen within a transaction lets go of its locks well before the leases of those run out
-        # that wait for them.
+        # A process frozen within a transaction must lose its locks well before the leases of the processes that wait
+        # for them run out.
         frozen_ms = round(1000 * max(1.0, lease_s / 3))
         frozen = {"idle_in_transaction_session_timeout": frozen_ms}
         self.writing = _engine(url, connections=1, isolation="READ COMMITTED", session=frozen)
         self.counting = _engine(url, connections=1, isolation="READ COMMITTED", session=frozen)
-        """Counts lock what many requests share; within the log's transactions that would make deadlocks."""
+        """Counts lock rows that many requests share. Within the log's transactions that would cause deadlocks."""
         only_read = {"default_transaction_read_only": "on"}
         self.reading = _engine(url, connections=readers, isolation="AUTOCOMMIT", session=only_read, pings=True)
-        """Each statement sees what was committed when it began. Nothing can be written through it."""
+        """Read-only connections. Each statement sees what was committed when it began."""
 
     def open(self) -> None:
         """Bring the tables up to date, one process at a time. DatabaseUnreachable, SchemaUnknown."""
@@ -64,12 +64,12 @@ class PostgresDatabase:
         self.writing.dispose()
 
     def free_bytes(self) -> None:
-        """PostgreSQL tells no client how much room its disks have. A write that finds them full is told as such."""
+        """Return None: PostgreSQL does not report free disk space. A write to a full disk raises StorageFull."""
 
     async def notices(self) -> AsyncGenerator[str]:
-        """What the processes on this database tell each other, this one too.
+        """Yield the notices of the processes on this database, including this one.
 
-        A notice may be lost with its connection. After each connect, so also after each loss, `WORK` is given once.
+        A notice may be lost with its connection. So after each connect comes one WORK.
         """
         is_listening = True
         while True:
@@ -82,9 +82,9 @@ class PostgresDatabase:
                         yield notice.payload
             except (psycopg.Error, OSError) as error:
                 if is_listening:
-                    log.warning("No notices from the other processes until PostgreSQL answers again: %s", _line(error))
+                    log.warning("No notices from other processes until PostgreSQL answers again: %s", _line(error))
                 is_listening = False
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(_RECONNECT_S)
 
     def _parameters(self) -> dict[str, Any]:
         names = {"username": "user", "database": "dbname"}
@@ -101,7 +101,7 @@ def _engine(
     session: Mapping[str, object],
     pings: bool = False,
 ) -> Engine:
-    """`pings`: each use of a connection finds out whether it is still there, which the writer does by itself."""
+    """`pings`: check each connection before its use, which the writer does by itself."""
     own = " ".join(f"-c {name}={value}" for name, value in {**_SESSION, **session}.items())
     given = url.query.get("options", "")
     options = f"{given if isinstance(given, str) else ' '.join(given)} {own}".strip()
@@ -121,5 +121,5 @@ def _reason(error: DBAPIError) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """What PostgreSQL says, on one line; it repeats no password."""
+    """Return PostgreSQL's message on one line. It contains no password."""
     return " ".join(str(error).split()) or type(error).__name__

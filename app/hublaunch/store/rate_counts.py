@@ -1,8 +1,9 @@
-"""How much of each rate limit is used, over all processes that share the database.
+"""Use of each rate limit, counted over all processes that share the database.
 
-The algorithm is `rules/rate_limit.py`, as in memory; here its levels are read and written, for all requests of a batch
-at once: one statement locks and reads the rows of all their keys, in the order of the keys, and one stores what has
-changed. What is free again has no row.
+The algorithm is `rules/rate_limit.py`, as in memory. This module reads and writes its levels, for all requests of a
+batch at once: one statement locks and reads the rows of all their keys, in the order of the keys, and one stores the
+changes.
+A limit that is entirely free needs no row.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,7 +24,7 @@ _PRUNED_MAX = 1000
 
 
 def _locked(insert: Any) -> Any:
-    """What is new is stored as free, what is there stays as it is; either is this transaction's until it ends."""
+    """Insert new keys as free and leave known ones unchanged. Both stay locked until the transaction ends."""
     return insert.on_conflict_do_update(index_elements=["key"], set_={"free_at": rate_limits.c.free_at}).returning(
         rate_limits.c.key, rate_limits.c.free_at
     )
@@ -51,14 +52,14 @@ _PRUNE = delete(rate_limits).where(
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One of each of these limits, whether there is room or not if it `is_owed`."""
+    """One use of each of these limits; if it `is_owed`, whether or not there is room."""
 
     limits: Sequence[Limit]
     is_owed: bool
 
 
 def use(connection: Connection, uses: Sequence[Use]) -> Sequence[Verdict]:
-    """Count requests, one after the other."""
+    """Count requests one after the other, and return the verdict on each."""
     keys = {limit.key for use in uses for limit in use.limits}
     if not keys:
         return [_use(use, {})[0] for use in uses]
@@ -82,7 +83,7 @@ def _use(use: Use, levels: Levels) -> tuple[Verdict, Levels]:
 
 
 def _lock(connection: Connection, keys: Collection[str], at: datetime) -> dict[str, timedelta]:
-    """The levels of these keys, which nobody else changes until the transaction ends."""
+    """Return the levels of these keys, locked until the transaction ends."""
     found = connection.execute(_LOCKED[connection.dialect.name], [{"key": key, "free_at": at} for key in sorted(keys)])
     return {row.key: max(row.free_at - at, rate_limit.FREE) for row in found}
 

@@ -1,4 +1,4 @@
-"""Core values as rows of the tables, and back."""
+"""Rows of the tables from the core's values, and back."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,7 +15,7 @@ from hublaunch.store.tables import launch_attempts, launch_events, launches
 
 
 def launch_row(launch: Launch) -> dict[str, Any]:
-    """A row of `launches`."""
+    """Return a row of `launches`."""
     names = counted_as(launch.caller, launch.request)
     return {
         "id": launch.id,
@@ -46,7 +46,7 @@ def launch_row(launch: Launch) -> dict[str, Any]:
 
 
 def attempt_row(attempt: Attempt, started_at: datetime, cleaned_at: datetime | None = None) -> dict[str, Any]:
-    """A row of `launch_attempts`."""
+    """Return a row of `launch_attempts`."""
     return {
         "launch_id": attempt.launch_id,
         "number": attempt.number,
@@ -60,7 +60,7 @@ def attempt_row(attempt: Attempt, started_at: datetime, cleaned_at: datetime | N
 
 
 def event_row(event: Event) -> dict[str, Any]:
-    """A row of `launch_events`."""
+    """Return a row of `launch_events`."""
     return {
         "launch_id": event.launch_id,
         "seq": event.seq,
@@ -87,7 +87,7 @@ LAUNCH_COLUMNS = (
 
 
 def launch_of(row: Row[Any]) -> Launch:
-    """The launch in a row of LAUNCH_COLUMNS."""
+    """Return the launch in a row of LAUNCH_COLUMNS."""
     return Launch(
         id=row.id,
         caller=Caller(kind=row.caller_kind, key=row.caller_key),
@@ -110,7 +110,7 @@ def launch_of(row: Row[Any]) -> Launch:
 
 
 def event_of(row: Row[Any]) -> Event:
-    """The event in a row of EVENT_COLUMNS."""
+    """Return the event in a row of EVENT_COLUMNS."""
     return Event(
         launch_id=row.event_launch_id,
         seq=row.event_seq,
@@ -127,7 +127,7 @@ def event_of(row: Row[Any]) -> Event:
 
 
 def attempt_of(row: Row[Any]) -> Attempt:
-    """The attempt in a row of ATTEMPT_COLUMNS."""
+    """Return the attempt in a row of ATTEMPT_COLUMNS."""
     return Attempt(
         launch_id=row.attempt_launch_id,
         number=row.attempt_number,

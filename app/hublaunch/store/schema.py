@@ -1,4 +1,4 @@
-"""The version of the tables: found out at each start, brought up to date where that is due."""
+"""The version of the tables: checked at each start, and upgraded if needed."""
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table, update
 
@@ -6,16 +6,16 @@ from hublaunch.store.errors import SchemaUnknown
 from hublaunch.store.pg import lock, unlimit
 
 HEAD = "0010"
-"""The version that this release reads and writes; the newest in `migrations/versions`."""
+"""The version that this release reads and writes: the newest in `migrations/versions`."""
 
 _VERSION = table("alembic_version", column("version_num"))
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the tables up to HEAD, in one transaction; the rest of the program never meets older ones.
+    """Upgrade the tables to HEAD in one transaction, so that the rest of the program never meets older ones.
 
-    SchemaUnknown if they are of a version that this release has not heard of. Processes that share a database come
-    one after the other.
+    SchemaUnknown if this release does not know their version. Processes that share a database migrate one after
+    the other.
     """
     with engine.begin() as connection:
         unlimit(connection)
@@ -31,7 +31,7 @@ def migrate(engine: Engine) -> None:
 
 
 def is_up_to_date(connection: Connection) -> bool:
-    """Whether the tables are there, and those that this release reads and writes."""
+    """Return whether the tables exist in the version that this release uses."""
     return version_of(connection) == HEAD
 
 
@@ -41,7 +41,7 @@ def touch(connection: Connection) -> None:
 
 
 def version_of(connection: Connection) -> str | None:
-    """The version of its tables; None if they are yet to be made."""
+    """Return the version of the tables, or None if there are none yet."""
     if not inspect(connection).has_table(_VERSION.name):
         return None
     version: str | None = connection.execute(select(_VERSION.c.version_num)).scalar()

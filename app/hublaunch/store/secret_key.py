@@ -1,4 +1,4 @@
-"""The secret key of a service that was given none: kept beside its database."""
+"""The secret key beside the database, for a service without LAUNCHER_SECRET_KEY."""
 
 import os
 import secrets
@@ -12,10 +12,10 @@ _CHARACTERS_MIN = 32
 
 
 def load_secret_key(database_path: Path) -> str:
-    """The key in `NAME.secret-key` beside the database `NAME.sqlite`.
+    """Return the key in `NAME.secret-key` beside the database `NAME.sqlite`.
 
-    The file is made at the first call: 256 random bits as base64url, mode 0600. Of processes that make it at once
-    one does, and all return the same key. SecretKeyUnusable if it cannot be made or read, or if others may read it.
+    The first call creates the file: 256 random bits as base64url, mode 0600. Processes that call this at the same time
+    return the same key. SecretKeyUnusable if the file cannot be created or read, or if other users may read it.
     """
     path = database_path.with_suffix(".secret-key")
     try:
@@ -29,19 +29,19 @@ def load_secret_key(database_path: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Write the key elsewhere and then link it, so that it is there whole or not at all, and never replaced."""
+    """Write the key to another file and link it, so that it exists completely or not at all, and is never replaced."""
     with NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.name}.", encoding="ascii") as draft:
         draft.write(secrets.token_urlsafe(32) + "\n")
         draft.flush()
         os.fsync(draft.fileno())
-        with suppress(FileExistsError):  # another process was quicker, and its key is the one
+        with suppress(FileExistsError):  # another process was faster, and its key counts
             path.hardlink_to(draft.name)
 
 
 def _read(path: Path) -> str:
     with path.open(encoding="ascii", errors="replace") as file:
         if os.fstat(file.fileno()).st_mode & 0o077:
-            raise SecretKeyUnusable(path, "others than its owner may read it, so make another, or chmod 600 it")
+            raise SecretKeyUnusable(path, "other users may read it. Replace it, or run chmod 600 on it")
         key = file.read().strip()
     if len(key) < _CHARACTERS_MIN:
         raise SecretKeyUnusable(path, f"it has fewer than {_CHARACTERS_MIN} characters, so restore or delete it")

@@ -32,7 +32,7 @@ class SqlLaunchStore:
 
     `lease_s`: how long launches stay this process's after its last renewal. `key_kept_s`: how long after its
     acceptance an ended launch is found by its Idempotency-Key. `min_free_space`: bytes of free disk space below which
-    no launch is accepted, where the database is a file.
+    no launch is accepted, where the database is a file; it is checked at most every `check_space_s`.
     """
 
     def __init__(
@@ -43,12 +43,15 @@ class SqlLaunchStore:
         lease_s: float = LEASE_S,
         key_kept_s: float = KEY_KEPT_S,
         min_free_space: int = 0,
+        check_space_s: float = 2.0,
     ) -> None:
         lease = Lease(owner=str(ULID()), lease_s=lease_s)
         self.database = database(database_url, readers=READERS, lease_s=lease_s)
         self.sql = sql = Transactions(self.database)
         self.news = news = NewsStream()
-        self.space = Space(lambda: sql.in_reader(self.database.free_bytes), least=min_free_space)
+        self.space = Space(
+            lambda: sql.in_reader(self.database.free_bytes), least=min_free_space, check_every_s=check_space_s
+        )
         self.intake = SqlIntake(sql, news, self.space, owner=lease.owner, key_kept_s=key_kept_s)
         self.log = SqlLog(sql, news, sealer, key_kept_s=key_kept_s)
         self.queue = SqlQueue(sql, news, owner=lease.owner)

@@ -1,4 +1,4 @@
-"""SQLite: which file, that it is this process's alone, and how its connections are set up."""
+"""SQLite: one file, which belongs to one process."""
 
 import fcntl
 import os
@@ -27,7 +27,7 @@ _PRAGMAS = (
 
 
 def sqlite_path(url: URL) -> Path:
-    """The file that a SQLite URL names, absolute and without links. DatabaseNotSupported if it names none."""
+    """Return the file of a SQLite URL, absolute and without links. DatabaseNotSupported if the URL names none."""
     if url.query:
         raise DatabaseNotSupported("must have no options")
     if url.host or not url.database or url.database == ":memory:":
@@ -36,14 +36,14 @@ def sqlite_path(url: URL) -> Path:
 
 
 class FileLock:
-    """A lock on a file of its own. It ends with `release`, or with the process however that ends."""
+    """A lock by means of a separate file. It ends with `release`, or when the process ends in any way."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock; False if anybody has it, this process included. OSError if the file cannot be made."""
+        """Take the lock. Return False if any process has it, this one included. OSError if the file cannot be made."""
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,14 +53,14 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Give the lock up. The file stays: who removed it could remove one that another has just locked."""
+        """Release the lock. The file stays, because another process may have locked it already."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 class _Dialect(SQLiteDialect_pysqlite):
-    """The driver begins a transaction late, and as a reader's; this one begins at once, as a writer's."""
+    """A dialect that begins each transaction at once and for writing. The driver would begin late, and for reading."""
 
     supports_statement_cache = True
 
@@ -72,22 +72,22 @@ registry.register("sqlite.hublaunch", __name__, _Dialect.__name__)
 
 
 class SqliteDatabase:
-    """One SQLite file, which is this process's alone from `open` to `close`."""
+    """One SQLite file, which belongs to this process from `open` to `close`."""
 
     def __init__(self, path: Path, *, readers: int) -> None:
         self._path = path
         self._lock = FileLock(path.with_name(f"{path.name}.lock"))
         self.writing = _engine("sqlite+hublaunch", path, connections=1)
-        """Its transactions exclude other writers from their beginning on."""
+        """Its transactions exclude other writers from the start."""
         self.reading = _engine("sqlite", path, connections=readers)
-        """Each statement sees what was committed when it began. Nothing can be written through it."""
+        """Read-only connections. Each statement sees what was committed when it began."""
         event.listen(self.reading, "connect", _forbid_writing)
         self.counting = self.writing
 
     def open(self) -> None:
-        """Take the file, making it (mode 0600) if there is none, and bring its tables up to date. No lease survives.
+        """Take the file, creating it (mode 0600) if needed, and bring its tables up to date. End all leases.
 
-        DatabaseInUse, DatabaseUnusable or SchemaUnknown; the file is then not taken.
+        DatabaseInUse, DatabaseUnusable or SchemaUnknown; then the file is not taken.
         """
         with ExitStack() as undo:
             undo.callback(self.close)
@@ -100,7 +100,7 @@ class SqliteDatabase:
             undo.pop_all()
 
     def free_bytes(self) -> int:
-        """What its volume has free, and the pages within the file that are used again before that grows."""
+        """Return the free bytes of the volume and of the file, which reuses free pages before it grows."""
         volume = os.statvfs(self._path.parent)
         with self.reading.connect() as connection:
             pages: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
@@ -108,13 +108,13 @@ class SqliteDatabase:
         return volume.f_bavail * volume.f_frsize + pages * page_bytes
 
     async def notices(self) -> AsyncGenerator[str]:
-        """None: no other process writes to this file."""
+        """Yield nothing: no other process writes to this file."""
         none: tuple[str, ...] = ()
         for notice in none:
             yield notice
 
     def close(self) -> None:
-        """Close every connection, which puts the write-ahead log into the file, and let go of the file."""
+        """Close every connection, which moves the write-ahead log into the file, and release the file."""
         self.reading.dispose()
         self.writing.dispose()
         self._lock.release()
@@ -123,7 +123,7 @@ class SqliteDatabase:
         try:
             if not self._lock.acquire():
                 raise DatabaseInUse(self._path)
-            # Only now: closing a file that this process has open elsewhere drops the locks that SQLite has on it.
+            # Only now: closing a file that this process also has open elsewhere drops SQLite's locks on it.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         except FileNotFoundError as error:
             raise DatabaseUnusable(self._path, "its directory does not exist") from error
@@ -145,7 +145,7 @@ def _engine(drivername: str, path: Path, *, connections: int) -> Engine:
 
 
 def _set_up(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # transactions are ours to begin
+    connection.isolation_level = None  # this module begins transactions
     for pragma in _PRAGMAS:
         connection.execute(pragma)
 

@@ -1,4 +1,4 @@
-"""The tables: launches, their attempts and events, whose they are, the queue that they stand in, and rate limits."""
+"""The tables: launches with their attempts and events, their owners, the queue, and rate limits."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +25,7 @@ from sqlalchemy.engine import Dialect
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware datetime, kept to the microsecond in UTC and given back in UTC, also by a database without zones."""
+    """An aware datetime, stored to the microsecond and returned in UTC, even by a database without time zones."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -52,7 +52,7 @@ metadata = MetaData(
 
 
 def _partial(name: str, *columns: Column[Any], where: ColumnElement[bool]) -> None:
-    """An index of those rows alone for which `where` is true, so that it stays as small as they are few."""
+    """Add an index of only the rows for which `where` is true, so that it stays small."""
     Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
@@ -75,19 +75,19 @@ launches = Table(
     Column("attempt", Integer, nullable=False),  # the number of the latest
     Column("last_seq", Integer, nullable=False),
     Column("launching_at", Instant),
-    Column("owner", Text),  # the process that has, or last had it; NULL once it is ready
+    Column("owner", Text),  # the process that has it, or had it last; NULL once the launch is ready
     Column("fence", Integer, nullable=False, server_default="1"),  # grows with every new owner
-    Column("looked_up_at", Instant),  # when the Hub was last asked about a ready one
-    Column("key_scope", Text),  # SHA-256 of the Idempotency-Key and whose it is
-    Column("key_request", Text),  # SHA-256 of the request that came with it
+    Column("looked_up_at", Instant),  # when the Hub was last asked about a ready launch
+    Column("key_scope", Text),  # SHA-256 of the Idempotency-Key and its caller
+    Column("key_request", Text),  # SHA-256 of the request that came with the key
     Column("admitted_at", Instant),  # NULL while in the queue
-    Column("time_left_s", Float, nullable=False, server_default="0"),  # from the next admission on
+    Column("time_left_s", Float, nullable=False, server_default="0"),  # counted from the next admission
     # The names that a launch counts under (`rules/quota_rules.py`). NULL without one, and in rows of older releases.
     Column("caller_name", Text),
     Column("repo_name", Text),
     Column("image_name", Text),
     Column("path", Text, nullable=False, server_default=text("''")),
-    # Whose ended launches are bounded together: of IPv6 those of a /48. NULL for API keys, and from an older release.
+    # The caller whose ended launches are bounded: an IPv6 /48. NULL for API keys and in rows of an older release.
     Column("history_of", Text),
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
@@ -95,22 +95,22 @@ launches = Table(
 _partial("ix_launches_under_way", launches.c.id, where=launches.c.ended_at.is_(None))
 
 IS_ACTIVE = launches.c.status.in_([literal_column(f"'{name}'") for name in ("waiting", "launching", "ready")])
-"""Under way or ready. In literals, as SQLite sees only then that the index below has all such rows."""
+"""In progress or ready. With literals, because only then SQLite sees that the indexes below hold all these rows."""
 _partial("ix_launches_active_of_caller", launches.c.caller_kind, launches.c.caller_key, where=IS_ACTIVE)
 _partial("ix_launches_active_caller_name", launches.c.caller_name, where=IS_ACTIVE)
 _partial("ix_launches_active_repo_name", launches.c.repo_name, where=IS_ACTIVE)
 _partial("ix_launches_active_image_name", launches.c.image_name, where=IS_ACTIVE)
 
 IS_READY = launches.c.status == literal_column("'ready'")
-"""In a literal, as above."""
+"""With a literal, as above."""
 _partial("ix_launches_ready", launches.c.looked_up_at, where=IS_READY)
 
 HAS_ENDED = launches.c.status.in_([literal_column(f"'{name}'") for name in ("failed", "cancelled", "stopped")])
-"""And nothing follows. In literals, as above."""
+"""Nothing follows. With literals, as above."""
 _partial("ix_launches_history", launches.c.history_of, launches.c.id, where=HAS_ENDED)
 
 NEVER_ASKED = launches.c.launching_at.is_(None) & launches.c.ended_at.is_not(None)
-"""Ended in the queue, before anything was asked of the Hub."""
+"""Ended in the queue, before the first request to the Hub."""
 _partial("ix_launches_never_asked", launches.c.ended_at, where=NEVER_ASKED)
 
 _partial("ix_launches_admitted", launches.c.admitted_at, where=launches.c.admitted_at.is_not(None))
@@ -120,8 +120,8 @@ admission = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),  # one row: 1
     Column("paused_until", Instant),
-    Column("grown", Integer, nullable=False, server_default="0"),  # spawns that succeeded since the last that failed
-    Column("sound_since", Instant),  # the Hub counts no failure of before
+    Column("grown", Integer, nullable=False, server_default="0"),  # spawns that succeeded since the last failed one
+    Column("sound_since", Instant),  # the Hub counts no earlier failure
     Column("hub", Text),  # a name that changes with each start of the Hub
 )
 
@@ -139,7 +139,7 @@ images = Table(
     metadata,
     Column("image", Text, primary_key=True),
     Column("ready_at", Instant),
-    Column("sound_since", Instant, nullable=False),  # no failure of before is held against it
+    Column("sound_since", Instant, nullable=False),  # no earlier failure counts against it
 )
 
 queue_turns = Table(
@@ -153,7 +153,7 @@ rate_limits = Table(
     "rate_limits",
     metadata,
     Column("key", Text, primary_key=True),  # what is limited, and for whom
-    Column("free_at", Instant, nullable=False),  # when all of it is free again; then the row says nothing any more
+    Column("free_at", Instant, nullable=False),  # when the limit is entirely free again; the row is not needed then
 )
 
 launch_owners = Table(
@@ -173,7 +173,7 @@ launch_attempts = Table(
     Column("creates_user", Boolean, nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("cleaned_at", Instant),
-    Column("clean_at", Instant),  # when it is due to be cleaned up; NULL while it is in use, and once that is done
+    Column("clean_at", Instant),  # when it is due for clean-up; NULL while in use and once cleaned up
     Column("server_started_at", Instant),
 )
 _partial("ix_launch_attempts_clean_at", launch_attempts.c.clean_at, where=launch_attempts.c.clean_at.is_not(None))
@@ -192,5 +192,5 @@ launch_events = Table(
     Column("sealed_token", LargeBinary),
     Column("token_expires_at", Instant),
     Column("problem", JSON(none_as_null=True)),
-    sqlite_with_rowid=False,  # one tree in the order in which a log is read, in place of a table and an index to it
+    sqlite_with_rowid=False,  # one tree in the order in which a log is read, instead of a table and an index
 )

@@ -1,4 +1,4 @@
-"""The one thread that writes: it takes all that waits, and commits it together."""
+"""The thread that writes: it takes all waiting changes and commits them together."""
 
 import asyncio
 import logging
@@ -24,20 +24,21 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 Change = Callable[[Connection, Sequence[A]], Sequence[T]]
-"""Makes a change for each of its arguments and gives a result for each, within a transaction that is not its own.
+"""Makes a change for each of its arguments, in the writer's transaction, and returns a result for each.
 
-If it raises, the transaction is rolled back and it is called again, with one argument at a time.
+If it raises, the transaction is rolled back, and the change is called again with one argument at a time.
 """
 
 TRANSACTIONS_MAX = 5
-"""How often a batch is tried that fails because two processes were in each other's way."""
+"""How often a batch is tried that fails because of a conflict between two processes."""
 _IN_THE_WAY = frozenset({"40001", "40P01"})
-"""PostgreSQL's serialization_failure and deadlock_detected: nothing is stored, and the same may well work next time."""
+"""PostgreSQL's serialization_failure and deadlock_detected: nothing is stored, and a retry may succeed."""
 
 STUCK_S = 10.0
+"""How long a transaction may take before the database counts as gone."""
 
 BATCH_MAX = 256
-"""The most changes in one transaction, so that one that comes behind a burst does not wait for all of it."""
+"""The most changes in one transaction, so that a change behind a burst does not wait for all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +57,15 @@ class _Failure:
 
     @property
     def is_of_database(self) -> bool:
-        """Whether it says something of the database's state rather than of the change."""
+        """Whether the database failed, and not the change."""
         return isinstance(self.error, OperationalError)
 
 
 class Writer:
-    """Makes changes in the order in which they were asked for, all that wait in one transaction (group commit).
+    """Makes changes in the order of the calls, all that wait in one transaction (group commit).
 
-    A change that fails takes none of its neighbours with it. A commit that fails fails every change in it, and the
-    writer goes on with the next.
+    If a change fails, the others of its batch are still made. If a commit fails, every change in it fails, and the
+    writer continues with the next batch.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -78,17 +79,17 @@ class Writer:
 
     @property
     def is_alive(self) -> bool:
-        """Whether changes are being made."""
+        """Whether the writer accepts changes."""
         return self._thread.is_alive() and not self._stopped
 
     @property
     def is_failing(self) -> bool:
-        """Whether the database, when it was last written to, could not store what it was given."""
+        """Whether the database failed at the last write."""
         return self._is_failing
 
     @property
     def is_stuck(self) -> bool:
-        """Whether a transaction takes so long that the database has to be thought gone."""
+        """Whether a transaction takes so long that the database counts as gone."""
         since = self._busy_since
         return since is not None and time.monotonic() - since > STUCK_S
 
@@ -105,12 +106,11 @@ class Writer:
         on_stored: Callable[[T], None] | None = None,
         lock: str | None = None,
     ) -> T:
-        """Make a change; return its result once that is committed, or raise what it or the database raised.
+        """Make a change. Return its result once it is committed, or raise the error of the change or the database.
 
-        A cancelled call's change is made all the same. `on_stored` is called with the result in the event loop, in the
-        order in which changes were asked for and before any caller goes on, also if this caller was cancelled; and in
-        this caller's context. The processes that share the database make changes with the same `lock` one after the
-        other.
+        The change is made even if the call is cancelled. `on_stored` is then called with the result in the event loop:
+        in the order of the calls, before any caller continues, and in this caller's context. Processes that share the
+        database make changes with the same `lock` one after the other.
         """
         if self._loop is None or self._stopped:
             raise RuntimeError("the store is not open")
@@ -125,16 +125,16 @@ class Writer:
         on_stored: Callable[[T], None] | None = None,
         lock: str | None = None,
     ) -> T:
-        """Make a change that has nothing to gain from a batch, otherwise as `write`."""
+        """Make a change for which batches do not pay. Otherwise as `write`."""
         return await self.write(_each, lambda connection: write(connection, *args), on_stored=on_stored, lock=lock)
 
     def stop(self) -> None:
-        """Take no more changes. Call it in the event loop, so that none slips in behind the last."""
+        """Accept no more changes. Call this in the event loop, so that no change comes after it."""
         self._stopped = True
         self._queue.put(None)
 
     def join(self) -> None:
-        """Return once all changes that were taken are made, after `stop`. Blocks."""
+        """Wait until all accepted changes are made, after `stop`. Blocks."""
         self._thread.join()
 
     # --- in the thread ------------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class Writer:
             self._loop.call_soon_threadsafe(_settle, batch, outcomes)
 
     def _next_batch(self) -> Sequence[_Write[Any, Any]]:
-        """Wait for a write, and take those behind it along. Empty once all are made and the writer is stopped."""
+        """Wait for a write, and return it with those behind it; nothing once the writer has stopped."""
         batch: list[_Write[Any, Any]] = []
         try:
             write = self._queue.get()
@@ -157,16 +157,16 @@ class Writer:
                 if len(batch) == BATCH_MAX:
                     return batch
                 write = self._queue.get_nowait()
-            self._queue.put(None)  # for the next call: this batch goes first
+            self._queue.put(None)  # for the next call, as this batch comes first
         except Empty:
-            pass  # nothing more waits, so the batch is what there is
+            pass  # no more writes wait, so the batch is complete
         return batch
 
     def _commit(self, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
         try:
             outcomes = self._transact_again(batch)
-        except Exception as error:  # noqa: BLE001 - raised where each change was asked for
-            log.error("%d changes were not stored: %s", len(batch), error)  # noqa: TRY400 - the traceback is theirs
+        except Exception as error:  # noqa: BLE001 - raised where each change was requested
+            log.error("%d changes were not stored: %s", len(batch), error)  # noqa: TRY400 - callers get the traceback
             outcomes = [_Failure(error)] * len(batch)
         self._is_failing = any(isinstance(outcome, _Failure) and outcome.is_of_database for outcome in outcomes)
         return outcomes
@@ -181,23 +181,23 @@ class Writer:
         return self._transact(batch)
 
     def _transact(self, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
-        """All changes in one transaction; if one fails, again from the start, each in a savepoint of its own.
+        """Make all changes in one transaction. If one fails, start again, with a savepoint for each change.
 
-        If the connection is lost before the commit, the second run is on another one.
+        If the connection is lost before the commit, the second run uses another one.
         """
         locks = {write.lock for write in batch if write.lock is not None}
         with self._engine.connect() as connection:
             transaction = _begin(connection, locks)
             try:
                 outcomes = _together(connection, batch)
-            except Exception:  # noqa: BLE001 - whose it is shows itself in the second run
+            except Exception:  # noqa: BLE001 - the second run shows which change failed
                 transaction.rollback()
                 transaction = _begin(connection, locks)
                 outcomes = [_apart(connection, write) for write in batch]
             try:
                 transaction.commit()
             except Exception:
-                connection.invalidate()  # in SQLite it is still in the transaction, which the pool takes for ended
+                connection.invalidate()  # SQLite stays in the transaction, which the pool believes to have ended
                 raise
             return outcomes
 
@@ -207,9 +207,9 @@ def _each(connection: Connection, writes: Sequence[Callable[[Connection], T]]) -
 
 
 def _begin(connection: Connection, locks: Collection[str]) -> RootTransaction:
-    """A transaction, on another connection if this one was lost while nobody used it.
+    """Begin a transaction, on another connection if this one was lost while it was idle.
 
-    Its locks come first, so that no process waits for one with a row that another needs.
+    The locks come first, so that no process waits for a lock while it holds rows that another process needs.
     """
     transaction = connection.begin()
     try:
@@ -224,7 +224,7 @@ def _begin(connection: Connection, locks: Collection[str]) -> RootTransaction:
 
 
 def _together(connection: Connection, batch: Sequence[_Write[Any, Any]]) -> Sequence[Any]:
-    """The results of all changes in their order, neighbours of one kind made at once."""
+    """Return the results of all changes in order. Consecutive changes of one kind are made at once."""
     results: list[Any] = []
     for change, writes in groupby(batch, key=lambda write: write.change):
         results.extend(change(connection, [write.argument for write in writes]))
@@ -232,7 +232,7 @@ def _together(connection: Connection, batch: Sequence[_Write[Any, Any]]) -> Sequ
 
 
 def _apart(connection: Connection, write: _Write[Any, Any]) -> Any:
-    """The result of one change, or its failure. Raises if the savepoint fails: the transaction is then lost."""
+    """Return the result of one change, or its failure. Raise if the whole transaction is lost."""
     savepoint = connection.begin_nested()
     try:
         (result,) = write.change(connection, [write.argument])
@@ -246,7 +246,7 @@ def _apart(connection: Connection, write: _Write[Any, Any]) -> Any:
 
 
 def _ends_transaction(error: Exception) -> bool:
-    """Whether its savepoint does not help: SQLite gives the whole transaction up when its disk is full."""
+    """Return whether a savepoint does not help: SQLite ends the whole transaction when the disk is full."""
     return _is_in_the_way(error) or (isinstance(error, DBAPIError) and says_full(error))
 
 
@@ -255,7 +255,7 @@ def _is_in_the_way(error: Exception) -> bool:
 
 
 def _settle(batch: Sequence[_Write[Any, Any]], outcomes: Sequence[Any]) -> None:
-    """Tell everyone in the batch, in the event loop."""
+    """Pass results and failures on to the callers, in the event loop."""
     for write, outcome in zip(batch, outcomes, strict=True):
         if write.stored.done():
             continue

@@ -62,6 +62,7 @@ async def open_parts(
                 lease_s=settings.lease_s,
                 key_kept_s=settings.idempotency_ttl,
                 min_free_space=settings.min_free_space * 1024 * 1024,
+                check_space_s=pace.check_space_s,
             )
         )
         feed = Feed(store.log, idle_s=pace.heartbeat_s)

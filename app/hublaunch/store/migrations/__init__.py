@@ -1,4 +1,4 @@
-"""How the tables came to be, one revision after the other. Importing this imports Alembic."""
+"""The migrations of the tables. Importing this package imports Alembic."""
 
 from alembic import command
 from alembic.config import Config
@@ -8,14 +8,14 @@ from sqlalchemy import Connection
 
 
 def configuration(connection: Connection | None = None) -> Config:
-    """Alembic's configuration: these scripts, run on this connection, within its transaction."""
+    """Return Alembic's configuration: run these scripts on this connection, within its transaction."""
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", "hublaunch.store:migrations")
     return config
 
 
 def knows(version: str) -> bool:
-    """Whether there is a revision of this name."""
+    """Return whether there is a revision of this name."""
     try:
         ScriptDirectory.from_config(configuration()).get_revision(version)
     except CommandError:
@@ -24,5 +24,5 @@ def knows(version: str) -> bool:
 
 
 def upgrade(connection: Connection) -> None:
-    """Run every revision that the database has not seen."""
+    """Run every migration that the database still needs."""
     command.upgrade(configuration(connection), "head")

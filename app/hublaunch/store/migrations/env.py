@@ -1,4 +1,4 @@
-"""Run by Alembic for each of its commands: in the transaction of the connection that it was given."""
+"""Alembic runs this script for each of its commands, in the transaction of the configured connection."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Counting a caller's active launches without reading their history."""
+"""An index to count a caller's active launches without reading their history."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Who has a launch, what is due to be cleaned up, and requests that are sent again."""
+"""Owners of launches, attempts that are due for clean-up, and Idempotency-Keys."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add what several processes need to share launches; what is not yet cleaned up becomes due."""
+    """Let several processes share launches. Attempts not yet cleaned up become due."""
     op.create_table(
         "launch_owners",
         sa.Column("id", sa.Text, nullable=False),

@@ -1,4 +1,4 @@
-"""The line in which launches wait for their admission."""
+"""The queue in which launches wait for their admission."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add the line; what is under way has been admitted."""
+    """Add the queue. Launches in progress count as admitted."""
     op.add_column("launches", sa.Column("admitted_at", sa.DateTime(timezone=True)))
     op.add_column("launches", sa.Column("time_left_s", sa.Float, nullable=False, server_default="0"))
     op.execute("UPDATE launches SET admitted_at = created_at WHERE ended_at IS NULL")

@@ -1,4 +1,4 @@
-"""What the Hub guard goes by."""
+"""The Hub guard's data."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Nothing is known yet of how spawns end."""
+    """Add the tables, without data on earlier spawns."""
     op.add_column("admission", sa.Column("grown", sa.Integer, nullable=False, server_default="0"))
     op.add_column("admission", sa.Column("sound_since", sa.DateTime(timezone=True)))
     op.add_column("admission", sa.Column("hub", sa.Text))

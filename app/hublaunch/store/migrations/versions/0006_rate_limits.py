@@ -1,4 +1,4 @@
-"""How much of each rate limit is used."""
+"""Use of each rate limit."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Add the counts, of which there are none yet."""
+    """Add the table, without counts."""
     op.create_table(
         "rate_limits",
         sa.Column("key", sa.Text, nullable=False),

@@ -1,4 +1,4 @@
-"""The names by which launches are counted, and counting the active ones without reading their history."""
+"""The names that quotas count, and indexes of active launches by these names."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What to open in the server."""
+"""The path to open in the server."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Add the path; launches that asked for none open their server's root."""
+    """Add the path. Launches without one open their server's root."""
     op.add_column("launches", sa.Column("path", sa.Text, nullable=False, server_default=sa.text("''")))

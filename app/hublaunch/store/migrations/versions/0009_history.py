@@ -1,4 +1,4 @@
-"""How much is kept of launches that have ended: whose they were, and which of them never asked anything of the Hub."""
+"""Bounds on ended launches: by caller, and for launches that never reached the Hub."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Add the column and two indexes; the history of launches from before is bounded by its age alone."""
+    """Add the column and two indexes. Earlier launches are bounded only by age."""
     op.add_column("launches", sa.Column("history_of", sa.Text))
     ended = sa.text("status IN ('failed', 'cancelled', 'stopped')")
     never_asked = sa.text("launching_at IS NULL AND ended_at IS NOT NULL")
