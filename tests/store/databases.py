@@ -1,4 +1,4 @@
-"""Which databases a test is for, where it is not for all."""
+"""Marks for tests of one database only."""
 
 import pytest
 

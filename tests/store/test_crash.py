@@ -1,4 +1,4 @@
-"""What a process leaves that is killed or frozen while it stores: the log, and the lock on its file."""
+"""Processes killed or frozen while they write: the log, and the lock on the file."""
 
 import os
 import signal

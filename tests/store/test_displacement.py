@@ -1,4 +1,4 @@
-"""Launches that make room in a full queue: in the transaction that accepts, over all processes, on both databases."""
+"""Launches that make room in a full queue: within the accepting transaction, over all processes, on both databases."""
 
 import asyncio
 from collections import Counter
@@ -63,7 +63,7 @@ async def test_the_newest_launch_of_the_caller_with_most_makes_room(store: SqlLa
     assert await under_way(store) == {BIG.key: MOST - 1, SMALL.key: 1}
 
 
-async def test_a_full_queue_ends_up_shared_and_then_refuses(store: SqlLaunchStore) -> None:
+async def test_a_full_queue_is_shared_between_callers_and_then_refuses(store: SqlLaunchStore) -> None:
     await filled(store)
 
     for _ in range(MOST // 2):
@@ -75,7 +75,7 @@ async def test_a_full_queue_ends_up_shared_and_then_refuses(store: SqlLaunchStor
     assert await under_way(store) == {BIG.key: MOST // 2, SMALL.key: MOST // 2}
 
 
-async def test_a_launch_that_was_ever_admitted_makes_no_room(store: SqlLaunchStore) -> None:
+async def test_a_launch_that_was_admitted_once_makes_no_room(store: SqlLaunchStore) -> None:
     queue = await filled(store)
     await store.queue.admit(most=3, weight=equal, guard=UNGUARDED)
     busy = Step(phase=Status.WAITING, progress=None, message="JupyterHub is at its limit")
@@ -101,7 +101,7 @@ async def test_a_launch_that_is_being_cancelled_makes_no_room(store: SqlLaunchSt
     assert ended == {queue[-2].id}
 
 
-async def test_many_that_are_accepted_at_once_each_find_room_and_the_bound_holds(store: SqlLaunchStore) -> None:
+async def test_launches_accepted_at_once_all_find_room_within_the_bound(store: SqlLaunchStore) -> None:
     await filled(store)
     callers = [at(f"192.0.2.{number}") for number in range(10, 18)]
 
@@ -124,7 +124,7 @@ async def test_a_burst_of_a_caller_makes_room_within_one_transaction(store: SqlL
     assert await under_way(store) == {BIG.key: MOST - 2, SMALL.key: 1, "192.0.2.3": 1}
 
 
-async def test_no_launch_makes_room_for_one_that_a_quota_refuses(store: SqlLaunchStore) -> None:
+async def test_no_launch_makes_room_for_a_launch_refused_by_a_quota(store: SqlLaunchStore) -> None:
     await filled(store)
 
     with pytest.raises(QuotaReached):
@@ -133,7 +133,7 @@ async def test_no_launch_makes_room_for_one_that_a_quota_refuses(store: SqlLaunc
     assert await under_way(store) == {BIG.key: MOST}
 
 
-async def test_a_quota_that_is_used_up_is_told_before_a_full_queue(store: SqlLaunchStore) -> None:
+async def test_a_used_up_quota_is_reported_before_a_full_queue(store: SqlLaunchStore) -> None:
     await filled(store)
 
     with pytest.raises(QuotaReached):
@@ -161,7 +161,7 @@ async def test_a_quota_holds_for_the_networks_around_an_address(store: SqlLaunch
     await accept(store, at("2001:db8:2::7"))
 
 
-async def test_an_admission_leaves_out_what_made_room_since_it_looked(
+async def test_an_admission_skips_launches_displaced_since_it_read_the_queue(
     store: SqlLaunchStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launch = await store.intake.accept(new_launch(caller=BIG))

@@ -1,4 +1,4 @@
-"""How much is kept of launches that have ended, on both databases."""
+"""Bounds on ended launches, on both databases."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ async def accepted(store: SqlLaunchStore, caller: Caller = SOMEBODY, key: str | 
 
 
 async def cancelled(store: SqlLaunchStore, caller: Caller = SOMEBODY, key: str | None = None) -> Launch:
-    """One that is over, and never asked anything of the Hub."""
+    """A launch that ended and never reached the Hub."""
     launch = await accepted(store, caller, key)
     await store.upkeep.mark_cleaned(launch, launch.attempt)
     await store.log.append(launch, CANCELLED)
@@ -99,7 +99,7 @@ async def test_a_launch_that_never_asked_the_hub_is_removed_an_hour_after_its_en
     assert [await store.log.get(launch.id) is None for launch in (old, young, asked, waiting)] == [True, *3 * [False]]
 
 
-async def test_one_with_an_idempotency_key_stays_as_long_as_the_key(store: SqlLaunchStore) -> None:
+async def test_a_launch_with_an_idempotency_key_stays_as_long_as_the_key(store: SqlLaunchStore) -> None:
     of_today, of_yesterday = await cancelled(store, key="one"), await cancelled(store, key="two")
     make_older(store, of_today, hours=2)
     make_older(store, of_yesterday, hours=25)
@@ -109,7 +109,7 @@ async def test_one_with_an_idempotency_key_stays_as_long_as_the_key(store: SqlLa
     assert [await store.log.get(launch.id) is None for launch in (of_today, of_yesterday)] == [False, True]
 
 
-async def test_what_is_not_cleaned_up_stays(store: SqlLaunchStore) -> None:
+async def test_launches_not_cleaned_up_stay(store: SqlLaunchStore) -> None:
     launch = await accepted(store)
     await store.log.append(launch, CANCELLED)
     make_older(store, launch, hours=2)
@@ -118,7 +118,7 @@ async def test_what_is_not_cleaned_up_stays(store: SqlLaunchStore) -> None:
     assert await store.history.remove_excess(launching_in_s=3600, bytes_most=0, limit=99) == 0
 
 
-async def test_of_one_caller_only_so_many_bytes_are_kept_and_the_oldest_go_first(store: SqlLaunchStore) -> None:
+async def test_the_bytes_kept_of_a_caller_are_bounded_and_the_oldest_launches_go_first(store: SqlLaunchStore) -> None:
     ended = sorted([await cancelled(store) for _ in range(8)], key=lambda launch: launch.id)
     active, others = await accepted(store), await cancelled(store, at("192.0.2.2"))
 
@@ -137,14 +137,14 @@ async def test_the_addresses_of_one_ipv6_network_have_one_history(store: SqlLaun
     assert await store.history.remove_excess(launching_in_s=3600, bytes_most=5 * 7000, limit=99) == 3
 
 
-async def test_the_history_of_an_api_key_is_the_operator_s_to_bound(store: SqlLaunchStore) -> None:
+async def test_the_history_of_an_api_key_is_not_bounded(store: SqlLaunchStore) -> None:
     for _ in range(3):
         await cancelled(store, Caller(kind="key", key="course"))
 
     assert await store.history.remove_excess(launching_in_s=3600, bytes_most=0, limit=99) == 0
 
 
-async def test_only_callers_who_launch_lately_are_looked_at_and_no_more_than_asked_is_removed_at_once(
+async def test_only_recent_callers_are_checked_and_removals_are_limited(
     store: SqlLaunchStore,
 ) -> None:
     for _ in range(5):
@@ -159,7 +159,7 @@ async def test_only_callers_who_launch_lately_are_looked_at_and_no_more_than_ask
 
 
 @sqlite_only
-async def test_a_file_stops_to_grow_however_often_one_address_launches_and_cancels(store: SqlLaunchStore) -> None:
+async def test_a_file_stops_growing_however_often_one_address_launches_and_cancels(store: SqlLaunchStore) -> None:
     async def pages() -> int:
         with store.database.reading.connect() as connection:
             count: int = connection.execute(text("PRAGMA page_count")).scalar_one()
@@ -179,7 +179,7 @@ async def test_a_file_stops_to_grow_however_often_one_address_launches_and_cance
 
 
 @sqlite_only
-async def test_a_full_database_refuses_a_launch_and_says_why(url: str, sealer: Sealer) -> None:
+async def test_a_full_disk_refuses_a_launch_with_the_reason(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as store:
         with store.database.writing.connect() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()

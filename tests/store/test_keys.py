@@ -1,4 +1,4 @@
-"""Accepting a request again that came with an Idempotency-Key."""
+"""Repeated requests with an Idempotency-Key."""
 
 import asyncio
 from dataclasses import replace
@@ -19,7 +19,7 @@ KEY = IdempotencyKey(scope="a key of somebody", request="a request")
 OTHER_REQUEST = replace(KEY, request="another request")
 
 
-async def test_a_request_that_is_sent_again_is_the_launch_that_was_accepted(store: SqlLaunchStore) -> None:
+async def test_a_repeated_key_returns_the_first_launch(store: SqlLaunchStore) -> None:
     launch = new_launch()
     assert await store.intake.accept(launch, KEY) == launch
     assert await store.log.find(KEY) is not None
@@ -28,11 +28,11 @@ async def test_a_request_that_is_sent_again_is_the_launch_that_was_accepted(stor
     again = await store.intake.accept(new_launch(), KEY)
 
     assert again.id == launch.id
-    assert again.last_event.seq == 2, "as it stands now"
+    assert again.last_event.seq == 2, "the launch in its current state"
     assert len(await store.log.launches(LaunchFilter(), limit=9)) == 1
 
 
-async def test_a_key_that_came_with_another_request_is_refused(store: SqlLaunchStore) -> None:
+async def test_a_key_with_a_different_request_is_refused(store: SqlLaunchStore) -> None:
     await store.intake.accept(new_launch(), KEY)
 
     with pytest.raises(IdempotencyKeyReused):
@@ -41,7 +41,7 @@ async def test_a_key_that_came_with_another_request_is_refused(store: SqlLaunchS
         await store.log.find(OTHER_REQUEST)
 
 
-async def test_a_key_is_nobody_else_s(store: SqlLaunchStore) -> None:
+async def test_a_key_belongs_to_its_caller(store: SqlLaunchStore) -> None:
     await store.intake.accept(new_launch(), KEY)
 
     assert await store.log.find(replace(KEY, scope="the same of somebody else")) is None
@@ -50,7 +50,7 @@ async def test_a_key_is_nobody_else_s(store: SqlLaunchStore) -> None:
     assert len(await store.log.launches(LaunchFilter(), limit=9)) == 2
 
 
-async def test_of_requests_with_one_key_that_come_at_once_one_is_accepted(store: SqlLaunchStore) -> None:
+async def test_one_of_many_simultaneous_requests_with_a_key_is_accepted(store: SqlLaunchStore) -> None:
     accepted = await asyncio.gather(*(store.intake.accept(new_launch(), KEY) for _ in range(20)))
 
     assert len({launch.id for launch in accepted}) == 1
@@ -58,7 +58,9 @@ async def test_of_requests_with_one_key_that_come_at_once_one_is_accepted(store:
 
 
 @postgresql_only
-async def test_also_of_those_that_come_to_several_processes(store: SqlLaunchStore, url: str, sealer: Sealer) -> None:
+async def test_one_request_with_a_key_is_accepted_across_processes(
+    store: SqlLaunchStore, url: str, sealer: Sealer
+) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as other:
         accepted = await asyncio.gather(
             *(process.intake.accept(new_launch(), KEY) for _ in range(10) for process in (store, other))
@@ -68,7 +70,7 @@ async def test_also_of_those_that_come_to_several_processes(store: SqlLaunchStor
     assert len(await store.log.launches(LaunchFilter(), limit=99)) == 1
 
 
-async def test_what_is_sent_again_uses_up_no_quota(store: SqlLaunchStore) -> None:
+async def test_a_repeated_request_uses_no_quota(store: SqlLaunchStore) -> None:
     quotas = (Quota(scope=Scope.TOTAL, most=1),)
     launch = new_launch()
     await store.intake.accept(launch, KEY, quotas=quotas)
@@ -78,7 +80,7 @@ async def test_what_is_sent_again_uses_up_no_quota(store: SqlLaunchStore) -> Non
         await store.intake.accept(new_launch(), quotas=quotas)
 
 
-async def test_a_refused_request_takes_no_key(store: SqlLaunchStore) -> None:
+async def test_a_refused_request_does_not_use_its_key(store: SqlLaunchStore) -> None:
     with pytest.raises(QuotaReached):
         await store.intake.accept(new_launch(), KEY, quotas=(Quota(scope=Scope.TOTAL, most=0),))
 

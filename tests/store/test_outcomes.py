@@ -1,4 +1,4 @@
-"""What the Hub guard is told of spawns, and what it makes of it: counted no lower than the Hub counts."""
+"""Spawn outcomes as the Hub guard counts them: never lower than the Hub counts."""
 
 import asyncio
 import tempfile
@@ -41,7 +41,7 @@ async def admit(store: SqlLaunchStore, *, guard: Guard = NORMAL, most: int = 50)
 
 
 async def admitted(store: SqlLaunchStore, launches: Sequence[Launch], *, guard: Guard = NORMAL) -> list[int]:
-    """Which of these, by their places, are let through now."""
+    """Return the indexes of the launches that are admitted now."""
     through = {one.launch_id for one in (await admit(store, guard=guard)).admitted}
     return [n for n, launch in enumerate(launches) if launch.id in through]
 
@@ -72,7 +72,7 @@ async def test_the_window_grows_with_each_success_and_falls_back_at_a_failure(st
     assert [now.failures for now in (after_successes, after_failures, after_one_more)] == [0, 2, 0]
 
 
-async def test_what_the_hub_does_not_count_changes_nothing(store: SqlLaunchStore) -> None:
+async def test_failures_that_the_hub_does_not_count_change_nothing(store: SqlLaunchStore) -> None:
     await spawn(store, READY, "a")
     await spawn(store, REFUSED, "b")
 
@@ -119,7 +119,7 @@ async def test_a_restarted_hub_counts_from_nothing(store: SqlLaunchStore) -> Non
     assert (await store.queue.capacity(guard=NORMAL, most=50)).failures == 0
 
 
-async def test_what_failed_since_the_hub_was_last_seen_may_be_the_new_one_s(store: SqlLaunchStore) -> None:
+async def test_failures_since_the_hub_was_last_seen_count_for_the_restarted_hub(store: SqlLaunchStore) -> None:
     await store.queue.note_hub("first", before_s=0)
     await spawn(store, NOT_THE_IMAGE, "a", "b")
 
@@ -128,7 +128,7 @@ async def test_what_failed_since_the_hub_was_last_seen_may_be_the_new_one_s(stor
     assert (await store.queue.capacity(guard=NORMAL, most=50)).failures == 2
 
 
-async def test_an_image_that_failed_twice_by_itself_is_refused_until_it_is_cleared(
+async def test_an_image_that_failed_twice_is_refused_until_an_operator_clears_it(
     store: SqlLaunchStore, url: str
 ) -> None:
     await spawn(store, BROKEN, "bad", "bad")
@@ -149,7 +149,7 @@ async def test_an_image_that_failed_twice_by_itself_is_refused_until_it_is_clear
     assert await admitted(store, [broken]) == [0]
 
 
-async def test_a_success_makes_an_image_s_failures_good(store: SqlLaunchStore) -> None:
+async def test_a_success_clears_the_failures_of_an_image(store: SqlLaunchStore) -> None:
     sound, bad = await accept(store, "image", "image")
     await admit(store)
     await spawn_both(store, [bad, sound])
@@ -177,7 +177,7 @@ def on_account(name: str) -> dict[str, Any]:
     }
 
 
-async def test_one_users_account_has_no_image_refused_and_that_of_two_has(store: SqlLaunchStore) -> None:
+async def test_failures_on_one_users_account_refuse_no_image_but_on_two_they_do(store: SqlLaunchStore) -> None:
     for name, is_refused in (("ada", False), ("ada", False), ("ada", False), ("bob", True)):
         launch = await store.intake.accept(new_launch(**on_account(name)))
         assert await admitted(store, [launch]) == [0]
@@ -188,13 +188,13 @@ async def test_one_users_account_has_no_image_refused_and_that_of_two_has(store:
         await store.queue.note_hub(f"restarted after {launch.id}", before_s=0)
 
 
-async def test_what_was_not_the_image_s_fault_is_not_held_against_it(store: SqlLaunchStore) -> None:
+async def test_other_failures_do_not_count_against_an_image(store: SqlLaunchStore) -> None:
     await spawn(store, NOT_THE_IMAGE, "image", "image")
 
     assert known_as("image") not in await store.queue.failing(guard=NORMAL)
 
 
-async def test_what_is_old_counts_for_the_hub_and_not_against_or_for_an_image(store: SqlLaunchStore, url: str) -> None:
+async def test_old_outcomes_count_for_the_hub_but_not_for_images(store: SqlLaunchStore, url: str) -> None:
     await spawn(store, READY, "proven")
     await spawn(store, BROKEN, "bad", "bad")
     with beside(url, writes=True) as connection:
@@ -207,7 +207,7 @@ async def test_what_is_old_counts_for_the_hub_and_not_against_or_for_an_image(st
     assert len(await admitted(store, launches)) == 4, "two of each, as none is proven"
 
 
-async def test_what_nothing_goes_by_any_more_is_removed(store: SqlLaunchStore, url: str) -> None:
+async def test_outcomes_that_no_longer_count_are_removed(store: SqlLaunchStore, url: str) -> None:
     await spawn(store, BROKEN, "bad")
     await spawn(store, READY, "sound")
     long_ago = datetime.now(UTC) - 2 * PROVEN_FOR
@@ -233,7 +233,7 @@ async def test_failures_that_the_hub_still_counts_are_kept_however_old(store: Sq
 
 @given(st.integers(0, 2**32))
 @settings(max_examples=10, deadline=None)
-def test_strict_lets_no_five_spawns_fail_in_a_row_at_the_hub_in_whatever_order_that_is_learned(seed: int) -> None:
+def test_a_strict_guard_never_lets_five_spawns_fail_in_a_row_at_the_hub(seed: int) -> None:
     worst = asyncio.run(_worst_run(Random(seed)))
 
     assert worst <= STRICT.failure_limit

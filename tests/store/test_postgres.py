@@ -1,4 +1,4 @@
-"""PostgreSQL where it is not like SQLite: several processes, connections that break, a server that is not there."""
+"""PostgreSQL where it differs from SQLite: several processes, broken connections, a missing server."""
 
 import asyncio
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def stored(news: Sequence[Event] | Position) -> Sequence[Event]:
     return news
 
 
-async def test_processes_that_start_at_once_make_the_tables_once(url: str, sealer: Sealer) -> None:
+async def test_simultaneous_starts_create_the_tables_once(url: str, sealer: Sealer) -> None:
     stores = [SqlLaunchStore(url, sealer=sealer) for _ in range(5)]
 
     await asyncio.gather(*(store.__aenter__() for store in stores))
@@ -92,7 +92,7 @@ async def test_tables_of_a_newer_release_are_refused(url: str, sealer: Sealer) -
     "unreachable",
     ["postgresql+psycopg://me:hunter2@127.0.0.1:9/launches", "postgresql+psycopg://me:hunter2@/launches?host=/nowhere"],
 )
-async def test_a_server_that_is_not_there_is_named_in_a_sentence_without_the_password(
+async def test_an_unreachable_server_is_reported_without_its_password(
     url: str, sealer: Sealer, unreachable: str
 ) -> None:
     with pytest.raises(DatabaseUnreachable) as refusal:
@@ -104,7 +104,7 @@ async def test_a_server_that_is_not_there_is_named_in_a_sentence_without_the_pas
     assert "\n" not in said
 
 
-async def test_a_wrong_password_is_said_to_be_wrong_and_not_repeated(url: str, sealer: Sealer) -> None:
+async def test_a_wrong_password_is_reported_and_not_repeated(url: str, sealer: Sealer) -> None:
     nobody = make_url(url).set(username="nobody-of-that-name", password="hunter2")
 
     with pytest.raises(DatabaseUnreachable, match='role "nobody-of-that-name" does not exist') as refusal:
@@ -113,7 +113,7 @@ async def test_a_wrong_password_is_said_to_be_wrong_and_not_repeated(url: str, s
     assert "hunter2" not in str(refusal.value)
 
 
-async def test_a_store_whose_connections_were_cut_makes_new_ones(
+async def test_a_store_reconnects_after_its_connections_were_cut(
     url: str, store: SqlLaunchStore, postgres: Postgres
 ) -> None:
     launch = await accepted(store)
@@ -150,7 +150,7 @@ async def test_it_listens_again_after_its_connection_was_cut(url: str, sealer: S
         assert await told.get() == 2
 
 
-async def test_a_follower_gets_what_no_notice_told_of(
+async def test_a_follower_gets_events_whose_notices_were_lost(
     url: str, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hublaunch.store.append.notify", lambda *_: None)
@@ -171,7 +171,7 @@ async def test_a_follower_gets_what_no_notice_told_of(
         keeping_up.cancel()
 
 
-async def test_looking_goes_on_when_the_database_did_not_answer_once(
+async def test_polling_continues_after_the_database_did_not_answer(
     url: str, sealer: Sealer, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hublaunch.store.append.notify", lambda *_: None)
@@ -219,7 +219,7 @@ async def test_a_process_that_is_frozen_within_a_transaction_keeps_no_launch(url
         raw.invalidate()
 
 
-async def test_processes_in_each_other_s_way_both_get_their_turn(url: str, sealer: Sealer) -> None:
+async def test_conflicting_processes_both_succeed(url: str, sealer: Sealer) -> None:
     """Their batches lock the same launches in different orders, which PostgreSQL ends as a deadlock."""
     async with SqlLaunchStore(url, sealer=sealer) as store, SqlLaunchStore(url, sealer=sealer) as other:
         launches = [await accepted(store) for _ in range(6)]
@@ -237,7 +237,7 @@ async def test_processes_in_each_other_s_way_both_get_their_turn(url: str, seale
     assert [outcome for outcome in outcomes if outcome is not None] == []
 
 
-async def test_who_waits_for_another_s_event_appends_behind_it(url: str, sealer: Sealer, postgres: Postgres) -> None:
+async def test_an_append_that_waited_for_another_comes_after_it(url: str, sealer: Sealer, postgres: Postgres) -> None:
     async with asyncio.timeout(20), opened(url, sealer) as store, opened(url, sealer) as other:
         launch = await accepted(store)
 
@@ -267,7 +267,7 @@ async def test_a_burst_of_events_takes_no_more_statements_than_one(url: str, sto
     assert statements(appends) == statements(appends[:1]) == 4
 
 
-async def test_to_find_old_launches_no_attempt_of_another_is_read(url: str, store: SqlLaunchStore) -> None:
+async def test_finding_old_launches_reads_no_attempts_of_others(url: str, store: SqlLaunchStore) -> None:
     await asyncio.gather(*(accepted(store) for _ in range(1000)))
     with store.database.writing.begin() as connection:
         connection.execute(text("UPDATE launches SET status = 'failed', ended_at = now()"))
@@ -283,9 +283,7 @@ async def test_to_find_old_launches_no_attempt_of_another_is_read(url: str, stor
 
 
 @pytest.mark.parametrize("notice", ["somebody else's words", "01J 12 x", ""])
-async def test_a_notice_that_is_not_ours_ends_nothing(
-    url: str, sealer: Sealer, postgres: Postgres, notice: str
-) -> None:
+async def test_a_foreign_notice_does_no_harm(url: str, sealer: Sealer, postgres: Postgres, notice: str) -> None:
     told: asyncio.Queue[int] = asyncio.Queue()
     work = asyncio.Event()
     listening = SqlLaunchStore(url, sealer=sealer)
@@ -305,7 +303,7 @@ async def test_a_notice_that_is_not_ours_ends_nothing(
         assert await told.get() == 2
 
 
-async def test_who_renews_and_who_takes_over_at_the_same_moment_see_the_same(url: str, sealer: Sealer) -> None:
+async def test_simultaneous_renewal_and_adoption_agree(url: str, sealer: Sealer) -> None:
     """The transaction that renews is open, its end not yet seen, when the other process looks who lives."""
     async with SqlLaunchStore(url, sealer=sealer, lease_s=0) as late, opened(url, sealer) as other:
         launch = await accepted(late)
@@ -325,7 +323,7 @@ async def test_who_renews_and_who_takes_over_at_the_same_moment_see_the_same(url
         assert (await late.log.append(launch, PULLING)).seq == 2
 
 
-async def test_a_batch_has_its_locks_before_it_touches_any_row(url: str, sealer: Sealer) -> None:
+async def test_a_batch_takes_its_locks_before_any_row(url: str, sealer: Sealer) -> None:
     """In one order, whatever it begins with: so no two processes wait for each other. A second run has them again."""
     held: list[int] = []
 

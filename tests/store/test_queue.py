@@ -1,4 +1,4 @@
-"""The line as it is stored."""
+"""The queue in SQL."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ async def in_queue(store: SqlLaunchStore) -> AsyncIterator[list[str]]:
         yield sorted(launch.id for launch in launches)
 
 
-async def test_a_look_at_the_queue_is_of_one_instant_though_somebody_is_admitted_meanwhile(
+async def test_positions_are_consistent_despite_a_simultaneous_admission(
     store: SqlLaunchStore, in_queue: list[str]
 ) -> None:
     loop, admissions = asyncio.get_running_loop(), list[object]()
@@ -52,7 +52,7 @@ async def test_a_look_at_the_queue_is_of_one_instant_though_somebody_is_admitted
     assert afterwards.launch_ids == (bobs, second)
 
 
-async def test_while_the_hub_is_to_be_left_alone_it_is_not_the_guard_that_holds_launches_back(
+async def test_during_a_pause_of_the_hub_the_guard_does_not_count_as_holding_back(
     store: SqlLaunchStore,
 ) -> None:
     launch = await store.intake.accept(new_launch(time_left_s=600))

@@ -1,4 +1,4 @@
-"""Quotas where launches are accepted: exact, over all processes, without a look at history."""
+"""Quotas at acceptance: exact, over all processes, without reading history."""
 
 import asyncio
 import re
@@ -42,13 +42,13 @@ IDS = [f"{quota.scope}-{quota.name or quota.pattern}" for quota in QUOTAS]
 
 
 def counted(**changes: Any) -> Launch:
-    """One that counts for each of the quotas."""
+    """A launch that counts for each of the quotas."""
     request = LaunchRequest(image=f"{IMAGE}:1", repo_url=f"https://{REPO}")
     return new_launch(**{"caller": ADA, "request": request, **changes})
 
 
 def other() -> Launch:
-    """One that counts for none of them but the total."""
+    """A launch that counts only for the total."""
     return new_launch(caller=Caller(kind="key", key="ci"), request=LaunchRequest(image="python"))
 
 
@@ -57,7 +57,7 @@ async def accepted(store: SqlLaunchStore, *quotas: Quota, launch: Launch | None 
 
 
 @pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
-async def test_as_many_are_accepted_as_may_be_and_the_refusal_says_how_many_there_are(
+async def test_a_quota_accepts_its_number_and_the_refusal_says_how_many_are_active(
     store: SqlLaunchStore, quota: Quota
 ) -> None:
     for _ in range(3):
@@ -71,7 +71,7 @@ async def test_as_many_are_accepted_as_may_be_and_the_refusal_says_how_many_ther
 
 
 @pytest.mark.parametrize("quota", QUOTAS[1:], ids=IDS[1:])
-async def test_what_it_does_not_count_uses_up_nothing(store: SqlLaunchStore, quota: Quota) -> None:
+async def test_launches_outside_a_quota_do_not_use_it(store: SqlLaunchStore, quota: Quota) -> None:
     for _ in range(4):
         await accepted(store, launch=other())
     for _ in range(3):
@@ -82,7 +82,7 @@ async def test_what_it_does_not_count_uses_up_nothing(store: SqlLaunchStore, quo
 
 
 @pytest.mark.parametrize("steps", [[FAILED], [CANCELLED], [PULLING, READY]], ids=["failed", "cancelled", "stopped"])
-async def test_what_has_ended_makes_room(store: SqlLaunchStore, steps: list[Any]) -> None:
+async def test_ended_launches_free_the_quota(store: SqlLaunchStore, steps: list[Any]) -> None:
     launch, *_ = [await accepted(store, TOTAL) for _ in range(3)]
     for step in steps:
         await store.log.append(launch, step)
@@ -95,7 +95,7 @@ async def test_what_has_ended_makes_room(store: SqlLaunchStore, steps: list[Any]
 
 
 @pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
-async def test_of_many_in_one_batch_exactly_as_many_are_accepted(store: SqlLaunchStore, quota: Quota) -> None:
+async def test_a_quota_is_exact_within_a_batch(store: SqlLaunchStore, quota: Quota) -> None:
     outcomes = await asyncio.gather(*(accepted(store, quota) for _ in range(20)), return_exceptions=True)
 
     refused = [outcome for outcome in outcomes if isinstance(outcome, QuotaReached)]
@@ -106,7 +106,7 @@ async def test_of_many_in_one_batch_exactly_as_many_are_accepted(store: SqlLaunc
 
 @postgresql_only
 @pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
-async def test_they_hold_over_three_processes_that_race(
+async def test_a_quota_holds_over_three_processes(
     store: SqlLaunchStore, url: str, sealer: Sealer, quota: Quota
 ) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as second, SqlLaunchStore(url, sealer=sealer) as third:
@@ -120,7 +120,7 @@ async def test_they_hold_over_three_processes_that_race(
 
 
 @postgresql_only
-async def test_a_full_line_holds_over_them_too(store: SqlLaunchStore, url: str, sealer: Sealer) -> None:
+async def test_the_limit_of_the_queue_holds_over_processes(store: SqlLaunchStore, url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as second:
         outcomes = await asyncio.gather(
             *(process.intake.accept(new_launch(), in_progress_max=3) for _ in range(10) for process in (store, second)),
@@ -133,7 +133,7 @@ async def test_a_full_line_holds_over_them_too(store: SqlLaunchStore, url: str, 
 
 @sqlite_only
 @pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
-async def test_a_long_history_costs_nothing_when_they_are_counted(store: SqlLaunchStore, quota: Quota) -> None:
+async def test_counting_a_quota_reads_no_history(store: SqlLaunchStore, quota: Quota) -> None:
     from hublaunch.store import quota_counts
 
     if quota.name is not None:
@@ -185,7 +185,7 @@ rules = st.sampled_from(list(PATTERNS)).flatmap(
     ),
     asking=st.lists(asked | asked | asked | st.integers(0, 9), min_size=12, max_size=25),
 )
-def test_whatever_the_limits_are_a_launch_is_accepted_if_each_of_its_quotas_has_a_place(
+def test_a_launch_is_accepted_exactly_if_all_its_quotas_have_room(
     limits: QuotaRules, asking: list[tuple[Caller, str, str] | int]
 ) -> None:
     """A number stands for a launch that ends."""
@@ -241,7 +241,7 @@ async def ids(
 
 
 @pytest.mark.parametrize("quota", QUOTAS[1:], ids=IDS[1:])
-async def test_holders_are_the_ready_ones_that_it_counts(store: SqlLaunchStore, quota: Quota) -> None:
+async def test_holders_are_the_ready_launches_of_the_quota(store: SqlLaunchStore, quota: Quota) -> None:
     holder = await ready(store, counted())
     await ready(store, other())
     await store.intake.accept(counted())
@@ -252,7 +252,7 @@ async def test_holders_are_the_ready_ones_that_it_counts(store: SqlLaunchStore, 
     assert await ids(store, quota) == [holder.id]
 
 
-async def test_holders_come_the_longest_unseen_first_and_each_once_in_its_time(store: SqlLaunchStore) -> None:
+async def test_holders_come_longest_unchecked_first_and_once_per_interval(store: SqlLaunchStore) -> None:
     first, second, third = [(await ready(store, counted())).id for _ in range(3)]
 
     assert await ids(store, TOTAL, every_s=60, limit=2) == [first, second]
@@ -261,7 +261,7 @@ async def test_holders_come_the_longest_unseen_first_and_each_once_in_its_time(s
     assert await ids(store, TOTAL, but=(second,)) == [first, third]
 
 
-async def test_what_was_seen_long_ago_is_a_holder_again(store: SqlLaunchStore) -> None:
+async def test_a_launch_checked_long_ago_is_a_holder_again(store: SqlLaunchStore) -> None:
     launch = await ready(store, counted())
     await ids(store, TOTAL)
     with store.database.writing.begin() as connection:
@@ -271,7 +271,7 @@ async def test_what_was_seen_long_ago_is_a_holder_again(store: SqlLaunchStore) -
     assert await ids(store, TOTAL, every_s=60) == [launch.id]
 
 
-async def test_what_an_older_release_wrote_counts_in_all_alone(store: SqlLaunchStore) -> None:
+async def test_launches_of_an_older_release_count_only_in_the_total(store: SqlLaunchStore) -> None:
     launch = counted()
     await store.intake.accept(launch)
     with store.database.writing.begin() as connection:
@@ -289,7 +289,7 @@ async def test_what_an_older_release_wrote_counts_in_all_alone(store: SqlLaunchS
 # --- what was there before --------------------------------------------------------------------------------------------
 
 
-async def test_launches_that_were_active_before_the_migration_count(url: str, sealer: Sealer) -> None:
+async def test_launches_active_before_the_migration_count(url: str, sealer: Sealer) -> None:
     row = {"kind": "hub", "key": "ada", "image": f"{IMAGE}:1", "repo": f"https://{REPO}.git", "at": datetime.now(UTC)}
     engine = create_engine(url)
     with engine.begin() as connection:

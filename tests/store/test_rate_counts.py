@@ -1,4 +1,4 @@
-"""How much of each rate limit is used, in a database: what memory counts, and that over several processes."""
+"""Use of rate limits in a database: as in memory, and over several processes."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ def free_at(store: SqlLaunchStore) -> dict[str, datetime]:
         return {row.key: row.free_at for row in connection.execute(select(rate_limits))}
 
 
-async def test_one_is_taken_of_each_limit_or_of_none(store: SqlLaunchStore) -> None:
+async def test_a_request_takes_one_of_each_limit_or_none(store: SqlLaunchStore) -> None:
     verdicts = [await store.rate_counts.take([ADA, HERE]) for _ in range(4)]
 
     assert [verdict.allowed for verdict in verdicts] == [True, True, True, False]
@@ -34,13 +34,13 @@ async def test_one_is_taken_of_each_limit_or_of_none(store: SqlLaunchStore) -> N
     assert (await store.rate_counts.take([ADA])).allowances[0].left == 1
 
 
-async def test_who_asks_at_once_is_counted_one_by_one(store: SqlLaunchStore) -> None:
+async def test_simultaneous_requests_are_counted_one_by_one(store: SqlLaunchStore) -> None:
     verdicts = await asyncio.gather(*(store.rate_counts.take([ADA]) for _ in range(20)))
 
     assert sorted(verdict.allowed for verdict in verdicts) == [False] * 15 + [True] * 5
 
 
-async def test_to_look_takes_nothing(store: SqlLaunchStore) -> None:
+async def test_inspecting_limits_takes_nothing(store: SqlLaunchStore) -> None:
     for _ in range(9):
         assert (await store.rate_counts.inspect([ADA])).allowances[0].left == 5
     await store.rate_counts.take([ADA])
@@ -48,7 +48,7 @@ async def test_to_look_takes_nothing(store: SqlLaunchStore) -> None:
     assert (await store.rate_counts.inspect([ADA])).allowances[0].left == 4
 
 
-async def test_what_is_owed_is_counted_where_there_is_no_room(store: SqlLaunchStore) -> None:
+async def test_owed_requests_are_counted_without_room(store: SqlLaunchStore) -> None:
     for _ in range(7):
         await store.rate_counts.owe([ADA])
 
@@ -70,7 +70,7 @@ async def test_there_is_room_again_once_time_has_passed(store: SqlLaunchStore) -
     assert [verdict.allowed for verdict in verdicts] == [True, False]
 
 
-async def test_what_is_free_again_is_removed_and_nothing_else(store: SqlLaunchStore) -> None:
+async def test_only_free_limits_are_removed(store: SqlLaunchStore) -> None:
     long_ago = datetime.now(UTC) - timedelta(seconds=1)
     with store.database.writing.begin() as connection:
         connection.execute(insert(rate_limits), [{"key": f"address {n}", "free_at": long_ago} for n in range(2500)])
@@ -91,7 +91,7 @@ async def test_counts_outlast_a_restart(url: str, sealer: Sealer) -> None:
 
 
 @postgresql_only
-async def test_processes_that_take_at_once_get_as_many_as_there_are_and_never_wait_in_a_circle(
+async def test_processes_share_limits_exactly_and_without_deadlocks(
     url: str, sealer: Sealer, postgres: Postgres
 ) -> None:
     limits = [Limit(name="address", subject=f"address:192.0.2.{n}", rate=Rate(200, 3600)) for n in range(2)]
@@ -114,7 +114,7 @@ async def test_processes_that_take_at_once_get_as_many_as_there_are_and_never_wa
 
 
 @postgresql_only
-async def test_while_another_process_is_slow_to_count_launches_are_stored(
+async def test_a_slow_count_in_another_process_does_not_delay_launches(
     url: str, store: SqlLaunchStore, sealer: Sealer
 ) -> None:
     await store.rate_counts.take([ADA])

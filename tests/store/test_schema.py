@@ -1,4 +1,4 @@
-"""Migrations: that they lead to the tables of `tables.py`, and run only when they are due."""
+"""Migrations create the tables of `tables.py`, and run only when needed."""
 
 import re
 import sqlite3
@@ -45,7 +45,7 @@ def test_the_migrations_lead_to_the_tables(migrated: Path) -> None:
     assert differences == []
 
 
-def test_what_sqlite_is_told_by_the_migrations_is_what_the_tables_say(migrated: Path, tmp_path: Path) -> None:
+def test_the_migrations_create_the_same_sqlite_schema_as_the_tables(migrated: Path, tmp_path: Path) -> None:
     created = tmp_path / "created.sqlite"
     engine = create_engine(f"sqlite:///{created}")
     metadata.create_all(engine)
@@ -60,7 +60,7 @@ def test_the_version_of_the_code_is_that_of_the_newest_migration() -> None:
 
 
 @pytest.mark.parametrize("version", ["9999", "4621fec11365"], ids=["a-newer-one", "the-hub's-own"])
-def test_a_version_that_is_not_known_is_refused_in_one_sentence(migrated: Path, version: str) -> None:
+def test_an_unknown_version_is_refused_on_one_line(migrated: Path, version: str) -> None:
     connection = sqlite3.connect(migrated)
     connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
     connection.commit()

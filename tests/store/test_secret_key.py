@@ -12,18 +12,18 @@ def key_file(path: Path) -> Path:
     return path.parent / "hublaunch.secret-key"
 
 
-def test_a_configured_key_is_taken_and_none_is_made(path: Path) -> None:
+def test_a_configured_key_is_used_and_no_file_is_created(path: Path) -> None:
     assert secret_key("configured", f"sqlite:///{path}") == "configured"
     assert not key_file(path).exists()
 
 
-def test_without_one_a_file_has_its_own_and_a_shared_database_none(path: Path) -> None:
+def test_without_a_configured_key_only_a_file_has_its_own(path: Path) -> None:
     assert secret_key(None, f"sqlite:///{path}") == key_file(path).read_text().strip()
     with pytest.raises(SecretKeyMissing, match="LAUNCHER_SECRET_KEY is not set"):
         secret_key(None, "postgresql+psycopg://me@db/hublaunch")
 
 
-def test_a_key_is_made_once_beside_the_database_for_its_owner_alone(path: Path) -> None:
+def test_a_key_is_created_once_and_readable_by_its_owner_only(path: Path) -> None:
     key = load_secret_key(path)
 
     assert len(key) == 43
@@ -36,7 +36,7 @@ def test_two_databases_have_two_keys(tmp_path: Path) -> None:
     assert load_secret_key(tmp_path / "a.sqlite") != load_secret_key(tmp_path / "b.sqlite")
 
 
-def test_all_who_make_the_key_at_once_get_the_same(path: Path) -> None:
+def test_simultaneous_starts_get_the_same_key(path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         keys = set(threads.map(lambda _: load_secret_key(path), range(40)))
 
@@ -60,11 +60,11 @@ def test_a_key_that_is_too_short_is_refused_and_not_replaced(path: Path) -> None
     assert key_file(path).read_bytes() == b""
 
 
-def test_a_missing_directory_is_said_to_be_so(tmp_path: Path) -> None:
+def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
     assert_unusable(tmp_path / "missing" / "hublaunch.sqlite", "its directory does not exist")
 
 
-def test_a_directory_in_its_place_is_said_to_be_so(path: Path) -> None:
+def test_a_directory_in_place_of_the_key_is_reported(path: Path) -> None:
     key_file(path).mkdir()
 
     assert_unusable(path, "Is a directory")

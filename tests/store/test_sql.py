@@ -1,4 +1,4 @@
-"""What SqlLaunchStore promises as a SqlLaunchStore."""
+"""The log and upkeep of launches in SQL."""
 
 import asyncio
 from dataclasses import asdict, replace
@@ -42,7 +42,7 @@ async def ready_launch(store: SqlLaunchStore) -> Launch:
     return launch
 
 
-async def test_an_accepted_launch_is_read_back_as_it_was(store: SqlLaunchStore) -> None:
+async def test_an_accepted_launch_is_read_back_unchanged(store: SqlLaunchStore) -> None:
     extra_args = {"binder_request": "v2/gh/ä\x00", "n": [1, None]}
     request = LaunchRequest(image="i", repo_url="", extra_args=extra_args, path="lab/tree/ä.ipynb?x#y")
     launch = new_launch(request=request)
@@ -54,7 +54,7 @@ async def test_an_accepted_launch_is_read_back_as_it_was(store: SqlLaunchStore) 
     assert asdict(stored) == asdict(launch)
 
 
-async def test_there_is_no_launch_of_an_unknown_id(store: SqlLaunchStore) -> None:
+async def test_an_unknown_id_has_no_launch(store: SqlLaunchStore) -> None:
     assert await store.log.get("01J00000000000000000000000") is None
     assert await store.log.events("01J00000000000000000000000", after=0) == []
 
@@ -83,7 +83,7 @@ async def test_a_step_becomes_the_next_event_and_the_status_of_its_launch(store:
 
 
 @pytest.mark.parametrize("last", [READY, FAILED, CANCELLED], ids=["ready", "failed", "cancelled"])
-async def test_the_last_event_is_read_back_as_it_was_and_ends_the_launch(store: SqlLaunchStore, last: Step) -> None:
+async def test_the_last_event_is_read_back_unchanged_and_ends_the_launch(store: SqlLaunchStore, last: Step) -> None:
     launch = new_launch()
     await store.intake.accept(launch)
     await store.log.append(launch, PULLING)
@@ -121,7 +121,7 @@ async def test_no_event_has_the_phase_stopped(store: SqlLaunchStore) -> None:
         await store.log.append(launch, replace(READY, phase=Status.STOPPED))
 
 
-async def test_what_names_an_unknown_launch_is_refused(store: SqlLaunchStore) -> None:
+async def test_writes_to_an_unknown_launch_are_refused(store: SqlLaunchStore) -> None:
     launch = new_launch()
 
     with pytest.raises(LaunchNotFound):
@@ -132,7 +132,7 @@ async def test_what_names_an_unknown_launch_is_refused(store: SqlLaunchStore) ->
         await store.upkeep.mark_cleaned(launch, launch.attempt)
 
 
-async def test_a_step_that_tells_no_progress_leaves_it_as_the_log_has_it(store: SqlLaunchStore) -> None:
+async def test_a_step_without_progress_keeps_the_last_value(store: SqlLaunchStore) -> None:
     """As a cancellation does, which may come while a step is on its way to the log."""
     launch = new_launch()
     await store.intake.accept(launch)
@@ -144,7 +144,7 @@ async def test_a_step_that_tells_no_progress_leaves_it_as_the_log_has_it(store: 
     assert [event.progress for event in await store.log.events(launch.id, after=1)] == [20, 60, 60]
 
 
-async def test_the_log_is_read_from_any_event_on(store: SqlLaunchStore) -> None:
+async def test_a_log_can_be_read_from_any_event(store: SqlLaunchStore) -> None:
     launch = new_launch()
     await store.intake.accept(launch)
     for _ in range(3):
@@ -165,7 +165,7 @@ async def test_time_never_goes_back_within_a_log(store: SqlLaunchStore) -> None:
     assert event.at == in_an_hour
 
 
-async def test_instants_are_kept_to_the_microsecond_and_given_in_utc(store: SqlLaunchStore) -> None:
+async def test_instants_keep_microseconds_and_are_returned_in_utc(store: SqlLaunchStore) -> None:
     in_nepal = datetime(2026, 3, 1, 0, 15, 30, 123456, tzinfo=timezone(timedelta(hours=5, minutes=45)))
     launch = new_launch(deadline_at=in_nepal)
     await store.intake.accept(launch)
@@ -182,7 +182,7 @@ async def test_an_instant_without_a_zone_is_refused(store: SqlLaunchStore) -> No
         await store.intake.accept(new_launch(deadline_at=datetime(2026, 3, 1)))  # noqa: DTZ001 - is what is refused
 
 
-async def test_the_next_attempt_is_the_latest_from_then_on(store: SqlLaunchStore) -> None:
+async def test_the_next_attempt_becomes_the_latest(store: SqlLaunchStore) -> None:
     launch = new_launch()
     await store.intake.accept(launch)
     await store.upkeep.mark_cleaned(launch, launch.attempt)
@@ -196,7 +196,7 @@ async def test_the_next_attempt_is_the_latest_from_then_on(store: SqlLaunchStore
     assert (await store.log.append(launch, PULLING)).attempt == 2
 
 
-async def test_only_the_next_attempt_of_a_launch_under_way_may_begin(store: SqlLaunchStore) -> None:
+async def test_only_the_next_attempt_of_a_launch_in_progress_may_begin(store: SqlLaunchStore) -> None:
     launch, ended = new_launch(), await ready_launch(store)
     await store.intake.accept(launch)
 
@@ -223,7 +223,7 @@ async def test_the_first_request_to_cancel_counts(store: SqlLaunchStore) -> None
     assert second.cancel_requested_at == first.cancel_requested_at
 
 
-async def test_an_attempt_is_cleaned_when_it_was_first_found_so(store: SqlLaunchStore) -> None:
+async def test_the_first_clean_up_of_an_attempt_counts(store: SqlLaunchStore) -> None:
     launch = new_launch()
     await store.intake.accept(launch)
 
@@ -258,7 +258,7 @@ async def test_only_a_ready_launch_can_become_stopped(store: SqlLaunchStore) -> 
         await store.upkeep.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
 
 
-async def test_a_listener_is_told_of_every_event_before_its_writer_goes_on(store: SqlLaunchStore) -> None:
+async def test_every_event_is_published_before_its_writer_continues(store: SqlLaunchStore) -> None:
     told = heard_events(store)
     launch = new_launch()
 
@@ -269,7 +269,7 @@ async def test_a_listener_is_told_of_every_event_before_its_writer_goes_on(store
     assert told == [launch.last_event, event]
 
 
-async def test_a_deleted_launch_takes_its_attempts_and_events_along(store: SqlLaunchStore) -> None:
+async def test_deleting_a_launch_deletes_its_attempts_and_events(store: SqlLaunchStore) -> None:
     await store.intake.accept(new_launch())
 
     with store.database.writing.begin() as connection:
@@ -301,7 +301,7 @@ async def test_no_token_is_in_clear_in_the_files_of_the_database(url: str, path:
     assert sealer.open(event.sealed_token) == READY.token
 
 
-async def test_what_was_stored_is_there_after_the_store_is_opened_again(url: str, sealer: Sealer) -> None:
+async def test_everything_stored_survives_a_reopening(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as store:
         launch = await ready_launch(store)
 
@@ -311,8 +311,8 @@ async def test_what_was_stored_is_there_after_the_store_is_opened_again(url: str
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=60))
-def test_concurrent_appends_leave_dense_logs_in_the_order_of_asking(asked: list[tuple[int, bool]]) -> None:
-    """Each of `asked` is a launch to append to, and whether the caller is cancelled while that is under way."""
+def test_concurrent_appends_leave_dense_logs_in_the_order_of_the_calls(asked: list[tuple[int, bool]]) -> None:
+    """Each of `asked` is a launch to append to, and whether the caller is cancelled meanwhile."""
 
     async def scenario(url: str) -> None:
         async with SqlLaunchStore(url, sealer=Sealer(["0" * 32], purpose="stored tokens")) as store:

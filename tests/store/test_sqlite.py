@@ -1,4 +1,4 @@
-"""Which files are taken, how they are set up, and what is said of those that cannot be used."""
+"""SQLite files: which are taken, how they are set up, and errors for unusable ones."""
 
 import os
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def test_a_url_with_three_slashes_is_relative_to_the_working_directory(
         ("", "is not a database URL"),
     ],
 )
-def test_any_other_url_is_refused_in_one_sentence_that_does_not_repeat_it(url: str, reason: str) -> None:
+def test_any_other_url_is_refused_without_repeating_it(url: str, reason: str) -> None:
     with pytest.raises(DatabaseNotSupported, match=f"LAUNCHER_DATABASE_URL {reason}") as refusal:
         database(url, readers=1, lease_s=1)
 
@@ -64,7 +64,7 @@ def test_any_other_url_is_refused_in_one_sentence_that_does_not_repeat_it(url: s
     assert "\n" not in str(refusal.value)
 
 
-def test_what_is_made_is_for_its_owner_alone(sqlite: SqliteDatabase, path: Path) -> None:
+def test_new_files_are_readable_by_their_owner_only(sqlite: SqliteDatabase, path: Path) -> None:
     modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
 
     assert modes == dict.fromkeys(
@@ -88,7 +88,7 @@ def test_connections_are_set_up_for_a_log(sqlite: SqliteDatabase) -> None:
         }
 
 
-def test_nothing_can_be_written_by_way_of_the_readers(sqlite: SqliteDatabase) -> None:
+def test_readers_cannot_write(sqlite: SqliteDatabase) -> None:
     with sqlite.reading.connect() as connection, pytest.raises(OperationalError, match="readonly"):
         connection.exec_driver_sql("DELETE FROM launches")
 
@@ -101,7 +101,7 @@ def test_a_closed_database_is_one_file_and_its_lock(path: Path) -> None:
     assert {file.name for file in path.parent.iterdir()} == {"hublaunch.sqlite", "hublaunch.sqlite.lock"}
 
 
-def test_a_file_is_taken_once_also_within_a_process_and_by_another_name(sqlite: SqliteDatabase, path: Path) -> None:
+def test_a_file_is_taken_once_even_within_a_process_and_by_another_name(sqlite: SqliteDatabase, path: Path) -> None:
     (path.parent / "other.sqlite").symlink_to(path)
     again = database(f"sqlite:///{path.parent}/other.sqlite", readers=1, lease_s=1)
 
@@ -117,7 +117,7 @@ def test_a_refused_second_opening_leaves_the_first_its_file(sqlite: SqliteDataba
             SqliteDatabase(path, readers=1).open()
 
 
-def test_a_file_can_be_taken_again_once_it_was_let_go(path: Path) -> None:
+def test_a_released_file_can_be_taken_again(path: Path) -> None:
     for _ in range(2):
         again = SqliteDatabase(path, readers=1)
         again.open()
@@ -141,7 +141,7 @@ def test_a_path_below_a_file_is_no_database(tmp_path: Path) -> None:
     assert_unusable(tmp_path / "file" / "x.sqlite", "Not a directory")
 
 
-def test_a_file_of_something_else_is_no_database_and_is_left_as_it_is(path: Path) -> None:
+def test_a_foreign_file_is_refused_and_left_unchanged(path: Path) -> None:
     path.write_text("The quick brown fox jumps over the lazy dog. " * 100)
     before = path.read_bytes()
 
@@ -150,7 +150,7 @@ def test_a_file_of_something_else_is_no_database_and_is_left_as_it_is(path: Path
     assert path.read_bytes() == before
 
 
-def test_a_directory_that_may_not_be_written_is_said_to_be_so(unprivileged: None, path: Path) -> None:
+def test_a_read_only_directory_is_reported(unprivileged: None, path: Path) -> None:
     assert_unusable(path, "Permission denied")
 
 
@@ -174,5 +174,5 @@ def assert_unusable(path: Path, reason: str) -> None:
 @pytest.mark.parametrize(
     "url", ["postgresql+psycopg://me:hunter2@db/launches", "postgresql+psycopg://me@db/launches?password=hunter2"]
 )
-def test_no_password_of_another_database_is_shown_wherever_it_stands_in_the_url(url: str) -> None:
+def test_a_password_anywhere_in_a_url_is_never_shown(url: str) -> None:
     assert "hunter2" not in described(url)

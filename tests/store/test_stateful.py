@@ -1,4 +1,4 @@
-"""The log and the leases under any sequence of calls by processes that live, lapse and come back."""
+"""The log and the leases under any sequence of calls, by processes that live, lapse and return."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -59,7 +59,7 @@ class Known:
 
 
 class LogAndLeases(RuleBasedStateMachine):
-    """Each process writes with the launches as it got them at any time, whoever has them by now."""
+    """Each process writes with launches that it got at any time, even if another process owns them now."""
 
     processes: ClassVar[int]
 

@@ -1,4 +1,4 @@
-"""Group commit: what is stored together, in which order it is told, and whom a fault concerns."""
+"""Group commit: batches, the order of news, and whom a failure affects."""
 
 import asyncio
 import logging
@@ -30,7 +30,7 @@ def fail_at_commit(connection: Connection, arguments: Sequence[None]) -> Sequenc
     return arguments
 
 
-async def test_what_waits_is_committed_together(store: SqlLaunchStore) -> None:
+async def test_waiting_changes_are_committed_together(store: SqlLaunchStore) -> None:
     launch = new_launch()
     await store.intake.accept(launch)
     commits: list[Connection] = []
@@ -58,7 +58,7 @@ async def test_a_long_queue_is_committed_in_bounded_batches(store: SqlLaunchStor
     assert len(commits) == 4
 
 
-async def test_callers_and_listeners_are_told_in_the_order_of_asking(store: SqlLaunchStore) -> None:
+async def test_callers_and_subscribers_get_events_in_the_order_of_the_calls(store: SqlLaunchStore) -> None:
     launches = [new_launch() for _ in range(3)]
     returned: list[Event] = []
     heard = heard_events(store)
@@ -90,7 +90,7 @@ async def test_nothing_is_acknowledged_before_it_is_committed(store: SqlLaunchSt
     other.close()
 
 
-async def test_a_change_that_fails_leaves_its_neighbours_in_the_batch_untouched(store: SqlLaunchStore) -> None:
+async def test_a_failing_change_does_not_affect_its_batch(store: SqlLaunchStore) -> None:
     launch, ended = new_launch(), new_launch()
     await asyncio.gather(store.intake.accept(launch), store.intake.accept(ended))
     await store.log.append(ended, FAILED)
@@ -113,7 +113,7 @@ async def test_a_change_that_fails_leaves_its_neighbours_in_the_batch_untouched(
 
 
 @sqlite_only
-async def test_nothing_is_left_of_a_change_that_failed_half_way(store: SqlLaunchStore, path: Path) -> None:
+async def test_a_change_that_fails_half_way_leaves_nothing(store: SqlLaunchStore, path: Path) -> None:
     launch, whole = new_launch(), new_launch()
     torn = replace(launch, attempt=replace(launch.attempt, launch_id="of another launch"))
 
@@ -127,7 +127,7 @@ async def test_nothing_is_left_of_a_change_that_failed_half_way(store: SqlLaunch
 
 
 @sqlite_only
-async def test_a_commit_that_fails_fails_all_of_its_batch_and_nothing_else(
+async def test_a_failing_commit_fails_its_batch_and_nothing_else(
     store: SqlLaunchStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     launch = new_launch()
@@ -147,7 +147,7 @@ async def test_a_commit_that_fails_fails_all_of_its_batch_and_nothing_else(
     assert "2 changes were not stored" in caplog.text
 
 
-async def test_a_cancelled_caller_breaks_nothing_and_its_event_is_told(store: SqlLaunchStore) -> None:
+async def test_the_event_of_a_cancelled_caller_is_stored_and_published(store: SqlLaunchStore) -> None:
     launch = new_launch()
     await store.intake.accept(launch)
     heard = heard_events(store)
@@ -168,7 +168,7 @@ async def test_a_cancelled_caller_breaks_nothing_and_its_event_is_told(store: Sq
 
 
 @sqlite_only
-async def test_a_locked_database_fails_what_is_written_until_it_is_free(store: SqlLaunchStore, path: Path) -> None:
+async def test_a_locked_database_fails_writes_until_it_is_free(store: SqlLaunchStore, path: Path) -> None:
     launch = new_launch()
     await store.intake.accept(launch)
     with store.database.writing.connect() as connection:
@@ -187,7 +187,7 @@ async def test_a_locked_database_fails_what_is_written_until_it_is_free(store: S
 
 
 @sqlite_only
-async def test_a_full_disk_fails_what_does_not_fit_and_is_noticed(store: SqlLaunchStore) -> None:
+async def test_a_full_disk_fails_only_writes_that_do_not_fit_and_is_noticed(store: SqlLaunchStore) -> None:
     launch = new_launch()
     await store.intake.accept(launch)
     with store.database.writing.connect() as connection:
@@ -205,7 +205,7 @@ async def test_a_full_disk_fails_what_does_not_fit_and_is_noticed(store: SqlLaun
     assert [e.seq for e in await store.log.events(launch.id, after=1)] == [e.seq for e in stored]
 
 
-async def test_a_store_that_is_closed_first_stores_what_was_asked_of_it(url: str, sealer: Sealer) -> None:
+async def test_closing_a_store_waits_for_its_writes(url: str, sealer: Sealer) -> None:
     launch = new_launch()
     async with SqlLaunchStore(url, sealer=sealer) as store:
         await store.intake.accept(launch)
@@ -218,7 +218,7 @@ async def test_a_store_that_is_closed_first_stores_what_was_asked_of_it(url: str
         assert len(await store.log.events(launch.id, after=1)) == 3 * BATCH_MAX
 
 
-async def test_a_close_that_is_cancelled_is_carried_out_all_the_same(url: str, sealer: Sealer) -> None:
+async def test_a_cancelled_close_still_closes(url: str, sealer: Sealer) -> None:
     threads, go_on = ThreadPoolExecutor(1), threading.Event()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(threads)
@@ -238,7 +238,7 @@ async def test_a_close_that_is_cancelled_is_carried_out_all_the_same(url: str, s
         assert await again.is_healthy()
 
 
-async def test_a_closed_store_takes_nothing_more_and_is_not_healthy(url: str, sealer: Sealer) -> None:
+async def test_a_closed_store_refuses_writes_and_is_not_healthy(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as store:
         assert await store.is_healthy()
 
@@ -247,7 +247,7 @@ async def test_a_closed_store_takes_nothing_more_and_is_not_healthy(url: str, se
         await store.intake.accept(new_launch())
 
 
-async def test_a_store_that_was_never_opened_takes_nothing(url: str, sealer: Sealer) -> None:
+async def test_a_store_that_was_never_opened_refuses_writes(url: str, sealer: Sealer) -> None:
     store = SqlLaunchStore(url, sealer=sealer)
 
     with pytest.raises(RuntimeError, match="not open"):

@@ -1,4 +1,4 @@
-"""A writer that is kept busy, so that a test decides what comes in one batch."""
+"""A writer kept busy, so that a test decides which changes form a batch."""
 
 import asyncio
 import threading

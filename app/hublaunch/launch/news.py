@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accepted:
-    """A new launch; not one that was found again by its Idempotency-Key."""
+    """A new launch, and not a launch found by its Idempotency-Key."""
 
     launch: Launch
 

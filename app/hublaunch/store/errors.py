@@ -1,7 +1,7 @@
 """Reasons why the database cannot be opened or read, for operators.
 
     StoreError
-    ├── DatabaseNotSupported   LAUNCHER_DATABASE_URL is not one that this release can use
+    ├── DatabaseNotSupported   this release cannot use LAUNCHER_DATABASE_URL
     ├── DatabaseInUse          another running hublaunch has the file
     ├── DatabaseUnusable       the file cannot be opened, written or understood
     ├── DatabaseUnreachable    PostgreSQL cannot be reached, or refuses the connection

@@ -106,7 +106,7 @@ class SqlQueue:
 
 def _admit(connection: Connection, owner: str, most: int, weight: Weight, guard: Guard) -> AdmissionRound:
     (waiting, turns), at = _waiting_and_turns(connection), now(connection)
-    # Launches at the Hub are read before spawn outcomes: one that ends in between counts twice rather than never.
+    # Launches at the Hub are read before spawn outcomes: a spawn that ends in between counts twice rather than never.
     at_hub = Counter[str]()
     for row in connection.execute(_AT_HUB):
         at_hub[known_as(row.image)] += row.launches

@@ -42,7 +42,7 @@ class LaunchLog(Protocol):
     """
 
     async def get(self, launch_id: str) -> Launch | None:
-        """Return the launch with everything stored so far, or None if there is none with this id."""
+        """Return the launch with everything stored so far, or None if the id is unknown."""
 
     async def find(self, key: IdempotencyKey) -> Launch | None:
         """Return the launch accepted with this key, while the key is kept.

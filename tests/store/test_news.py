@@ -1,4 +1,4 @@
-"""What the records tell of beside events, once it is stored."""
+"""News that the store publishes besides events."""
 
 import asyncio
 from contextvars import ContextVar
@@ -25,7 +25,7 @@ def changes(store: SqlLaunchStore) -> list[News]:
     return told
 
 
-async def test_an_acceptance_is_told_once_for_its_key_and_not_if_it_is_refused(store: SqlLaunchStore) -> None:
+async def test_an_acceptance_is_published_once_per_key_and_not_if_refused(store: SqlLaunchStore) -> None:
     told, key = changes(store), IdempotencyKey(scope="s", request="r")
     launch = new_launch(caller=ADA)
 
@@ -37,7 +37,7 @@ async def test_an_acceptance_is_told_once_for_its_key_and_not_if_it_is_refused(s
     assert told == [Accepted(launch=launch)]
 
 
-async def test_a_listener_that_raises_is_in_the_log_and_keeps_news_from_nobody(
+async def test_a_failing_subscriber_is_logged_and_the_others_get_the_news(
     store: SqlLaunchStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     def break_down(_: object) -> None:
@@ -57,7 +57,7 @@ async def test_a_listener_that_raises_is_in_the_log_and_keeps_news_from_nobody(
     assert caplog.text.count("RuntimeError: broken listener") == 6
 
 
-async def test_the_first_request_to_cancel_is_told_with_who_made_it(store: SqlLaunchStore) -> None:
+async def test_the_first_request_to_cancel_is_published_with_its_caller(store: SqlLaunchStore) -> None:
     launch = new_launch()
     await store.intake.accept(launch)
     told = changes(store)
@@ -70,7 +70,7 @@ async def test_the_first_request_to_cancel_is_told_with_who_made_it(store: SqlLa
     assert told == [CancelRequested(launch_id=launch.id, by=ADA)]
 
 
-async def test_a_clean_up_is_late_once_the_launch_is_over_or_has_gone_on(store: SqlLaunchStore) -> None:
+async def test_a_clean_up_is_late_after_the_launch_ended_or_began_another_attempt(store: SqlLaunchStore) -> None:
     in_time, over, gone_on = new_launch(), new_launch(), new_launch()
     for launch in (in_time, over, gone_on):
         await store.intake.accept(launch)
@@ -88,7 +88,7 @@ async def test_a_clean_up_is_late_once_the_launch_is_over_or_has_gone_on(store: 
     ]
 
 
-async def test_what_is_adopted_and_what_is_stopped_is_told(url: str, sealer: Sealer) -> None:
+async def test_adopted_and_stopped_launches_are_published(url: str, sealer: Sealer) -> None:
     ready, orphaned = new_launch(), new_launch()
     async with SqlLaunchStore(url, sealer=sealer) as former:
         for launch in (ready, orphaned):
@@ -106,7 +106,7 @@ async def test_what_is_adopted_and_what_is_stopped_is_told(url: str, sealer: Sea
     assert told == [Adopted(launches=adopted), Stopped(launch_id=ready.id, stopped_by="hub")]
 
 
-async def test_listeners_are_called_in_the_context_of_whoever_asked(store: SqlLaunchStore) -> None:
+async def test_subscribers_are_called_in_the_callers_context(store: SqlLaunchStore) -> None:
     asked_by: ContextVar[str] = ContextVar("asked_by")
     heard: list[str] = []
     store.news.subscribe(lambda _: heard.append(asked_by.get()))
@@ -117,7 +117,7 @@ async def test_listeners_are_called_in_the_context_of_whoever_asked(store: SqlLa
     assert heard == ["this test", "this test"]
 
 
-async def test_how_long_the_oldest_in_queue_has_waited_is_told_with_how_many_do(store: SqlLaunchStore) -> None:
+async def test_capacity_counts_the_queue_and_tells_since_when_the_oldest_waits(store: SqlLaunchStore) -> None:
     empty = await store.queue.capacity(guard=UNGUARDED, most=50)
     waiting, admitted, ended = new_launch(), new_launch(), new_launch()
     for launch in (admitted, waiting, ended):

@@ -1,4 +1,4 @@
-"""Which process has which launch: what is taken over, by whom, and what the fence keeps out."""
+"""Ownership of launches: leases, adoption and fences."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from tests.store.databases import postgresql_only, sqlite_only
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch, second_attempt
 
 LONG_S, GONE_S = 600, 0
-"""A lease that lasts for the test, and one that has run out when it is taken."""
+"""A lease that lasts for the test, and a lease that runs out at once."""
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def ids_to_take_over(url: str, sealer: Sealer) -> list[str]:
         return [launch.id for launch in await store.ownership.adopt(limit=100)]
 
 
-async def test_taken_over_are_launches_under_way_and_those_to_clean_up_after(url: str, sealer: Sealer) -> None:
+async def test_launches_in_progress_or_due_for_clean_up_are_adopted(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as store:
         waiting, launching, failed = [await accepted(store) for _ in range(3)]
         await store.log.append(launching, PULLING)
@@ -62,7 +62,7 @@ async def test_taken_over_are_launches_under_way_and_those_to_clean_up_after(url
     assert await ids_to_take_over(url, sealer) == expected
 
 
-async def test_left_alone_are_ready_launches_and_those_that_left_nothing(url: str, sealer: Sealer) -> None:
+async def test_ready_launches_and_clean_ones_are_not_adopted(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as store:
         await ready_launch(store)
         failed, cancelled, stopped = await accepted(store), await accepted(store), await ready_launch(store)
@@ -77,7 +77,7 @@ async def test_left_alone_are_ready_launches_and_those_that_left_nothing(url: st
     assert await ids_to_take_over(url, sealer) == []
 
 
-async def test_an_attempt_is_due_again_when_it_is_to_be_looked_at_again(store: SqlLaunchStore) -> None:
+async def test_a_cleaned_attempt_can_become_due_again(store: SqlLaunchStore) -> None:
     launch = await accepted(store)
 
     await store.upkeep.mark_cleaned(launch, launch.attempt, again_in_s=0)
@@ -92,7 +92,7 @@ async def test_an_attempt_is_due_again_when_it_is_to_be_looked_at_again(store: S
     assert await store.ownership.adopt(limit=9) == []
 
 
-async def test_what_a_stopped_launch_left_is_due_when_that_is_said(store: SqlLaunchStore) -> None:
+async def test_a_stopped_launch_is_due_for_clean_up_after_the_given_time(store: SqlLaunchStore) -> None:
     now, later = await ready_launch(store), await ready_launch(store)
 
     await store.upkeep.mark_stopped(now, stopped_by="hub", clean_in_s=0)
@@ -102,7 +102,7 @@ async def test_what_a_stopped_launch_left_is_due_when_that_is_said(store: SqlLau
     assert await store.upkeep.due(later.id) == []
 
 
-async def test_only_attempts_that_the_launch_does_not_stand_on_are_doubted(store: SqlLaunchStore) -> None:
+async def test_only_attempts_that_the_launch_no_longer_relies_on_are_cleaned_up_again(store: SqlLaunchStore) -> None:
     under_way, failed = await accepted(store), await accepted(store)
     await store.upkeep.mark_cleaned(under_way, under_way.attempt)
     await store.log.begin_attempt(under_way, second_attempt(under_way))
@@ -116,7 +116,7 @@ async def test_only_attempts_that_the_launch_does_not_stand_on_are_doubted(store
     assert [attempt.number for attempt in await store.upkeep.due(failed.id)] == [1]
 
 
-async def test_a_process_is_told_of_what_it_has_and_of_cancellations(store: SqlLaunchStore) -> None:
+async def test_a_renewal_returns_the_launches_of_the_process_and_their_cancellations(store: SqlLaunchStore) -> None:
     one, two = await accepted(store), await accepted(store)
     await ready_launch(store)
 
@@ -128,7 +128,7 @@ async def test_a_process_is_told_of_what_it_has_and_of_cancellations(store: SqlL
     }
 
 
-async def test_a_launch_that_was_taken_over_is_closed_to_its_former_owner(url: str, sealer: Sealer) -> None:
+async def test_the_former_owner_of_an_adopted_launch_cannot_write_to_it(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as store:
         launch = await accepted(store)
         await store.ownership.release()
@@ -155,14 +155,14 @@ async def test_a_launch_that_was_taken_over_is_closed_to_its_former_owner(url: s
 
 
 @sqlite_only
-async def test_a_process_that_opens_a_file_has_what_was_in_it_at_once(url: str, sealer: Sealer) -> None:
+async def test_opening_a_file_adopts_its_launches_at_once(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as store:
         launch = await accepted(store)
 
     assert await ids_to_take_over(url, sealer) == [launch.id]
 
 
-async def test_a_process_that_is_late_keeps_what_nobody_has_taken_over(url: str, sealer: Sealer) -> None:
+async def test_a_late_process_keeps_launches_that_nobody_adopted(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer, lease_s=GONE_S) as late:
         launch = await accepted(late)
 
@@ -173,7 +173,7 @@ async def test_a_process_that_is_late_keeps_what_nobody_has_taken_over(url: str,
 
 
 @postgresql_only
-async def test_nothing_is_taken_from_a_process_that_lives(url: str, sealer: Sealer, other: SqlLaunchStore) -> None:
+async def test_nothing_is_adopted_from_a_living_process(url: str, sealer: Sealer, other: SqlLaunchStore) -> None:
     async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as store:
         launch = await accepted(store)
 
@@ -185,7 +185,7 @@ async def test_nothing_is_taken_from_a_process_that_lives(url: str, sealer: Seal
 
 
 @postgresql_only
-async def test_what_a_process_has_is_free_when_its_lease_has_run_out(
+async def test_launches_can_be_adopted_when_the_lease_has_run_out(
     url: str, sealer: Sealer, other: SqlLaunchStore
 ) -> None:
     async with SqlLaunchStore(url, sealer=sealer, lease_s=GONE_S) as store:
@@ -198,7 +198,7 @@ async def test_what_a_process_has_is_free_when_its_lease_has_run_out(
 
 
 @postgresql_only
-async def test_of_several_that_take_over_at_once_each_launch_has_one(
+async def test_simultaneous_adoptions_give_each_launch_one_owner(
     url: str, sealer: Sealer, other: SqlLaunchStore
 ) -> None:
     async with SqlLaunchStore(url, sealer=sealer, lease_s=GONE_S) as dead:
@@ -213,7 +213,7 @@ async def test_of_several_that_take_over_at_once_each_launch_has_one(
 
 
 @postgresql_only
-async def test_what_another_process_stores_is_told_of(url: str, sealer: Sealer) -> None:
+async def test_writes_of_other_processes_are_published(url: str, sealer: Sealer) -> None:
     told: asyncio.Queue[LogGrew] = asyncio.Queue()
     work = asyncio.Event()
     listening = SqlLaunchStore(url, sealer=sealer)
@@ -235,7 +235,7 @@ async def test_what_another_process_stores_is_told_of(url: str, sealer: Sealer) 
 
 
 @postgresql_only
-async def test_an_owner_whose_lease_ran_out_is_forgotten_when_its_launches_are_taken_over(
+async def test_an_expired_owner_is_removed_at_the_next_adoption(
     url: str, sealer: Sealer, other: SqlLaunchStore
 ) -> None:
     long_ago = datetime.now(UTC) - timedelta(days=2)
@@ -252,7 +252,7 @@ async def test_an_owner_whose_lease_ran_out_is_forgotten_when_its_launches_are_t
 
 
 @sqlite_only
-async def test_a_long_history_costs_nothing_when_what_is_to_be_done_is_looked_up(store: SqlLaunchStore) -> None:
+async def test_finding_a_process_s_launches_reads_no_history(store: SqlLaunchStore) -> None:
     from hublaunch.store.ownership import _HELD
 
     sql = str(_HELD.compile(store.database.reading)).replace("?", "''")
