@@ -1,4 +1,4 @@
-"""LaunchClient on a service that falls silent, and on one that is not hublaunch."""
+"""LaunchClient on a service that falls silent, and on a server that is not hublaunch."""
 
 import asyncio
 import json

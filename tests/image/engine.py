@@ -16,8 +16,8 @@ from tests.support.debian import NotInstalled, install, may_install
 DEBIANS = (Path("/usr/bin/docker"), Path("/usr/sbin/dockerd"), Path("/usr/bin/mmdebstrap"))
 _PACKAGES = ("docker.io", "iptables", "iproute2", "mmdebstrap")
 ADVICE = (
-    "No Docker engine was found to test the image with. Start one that `docker info` reaches, or run this as root on "
-    "Debian (apt-get install docker.io)."
+    "No Docker engine was found to test the image with. Start an engine that `docker info` reaches, or run this as "
+    "root on Debian (apt-get install docker.io)."
 )
 _START_WITHIN_S = 60
 

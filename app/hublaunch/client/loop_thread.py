@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Runs coroutines for any number of threads, also for one that has a running loop."""
+    """Runs coroutines for any number of threads, whether or not they run a loop themselves."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
