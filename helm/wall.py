@@ -1,4 +1,4 @@
-"""The Hub's own check of images, for z2jh's `hub.extraConfig`: hublaunch's code, which the Hub has not installed."""
+"""The Hub's own check of images, for z2jh's `hub.extraConfig`: a copy of hublaunch's code, which the Hub lacks."""
 
 import re
 from inspect import cleandoc, getsource
@@ -49,7 +49,7 @@ c.Spawner.apply_user_options = apply_launch_options
 
 
 def wall() -> str:
-    """The text, which stands on HUBLAUNCH_IMAGES, HUBLAUNCH_GROUP_IMAGES and HUBLAUNCH_REQUIRE_DIGEST. Python 3.11."""
+    """Return the text. It reads HUBLAUNCH_IMAGES, HUBLAUNCH_GROUP_IMAGES and HUBLAUNCH_REQUIRE_DIGEST. Python 3.11."""
     constants = [
         *_constants(glob, "_PIECES", "_ADDRESS"),
         *_constants(image, "IMAGE_MAX", "_IMAGE", "_DOCKER_HUB", "_DOCKER_HUB_BEFORE", "_OFFICIAL"),

@@ -80,7 +80,7 @@ async def test_a_volume_with_too_little_room_is_a_fault(operator: CommandLine, h
     assert "MiB of free disk space" in findings["disk"]["told"]
 
 
-async def test_it_is_told_in_lines_with_what_to_do(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
+async def test_findings_are_lines_with_advice(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
     done = await operator.run("doctor", **variables(hub, tmp_path, LAUNCHER_ALLOWED_IMAGES=""))
 
     assert done.status == 1
@@ -103,7 +103,7 @@ async def test_a_proxy_that_the_settings_do_not_name_is_found_while_it_forwards_
     assert "LAUNCHER_TRUSTED_PROXIES" in after["proxies"]["told"]
 
 
-async def test_settings_that_are_missing_are_named(operator: CommandLine) -> None:
+async def test_missing_settings_are_named(operator: CommandLine) -> None:
     done = await operator.run("doctor", "--json")
 
     assert done.status == 1
@@ -121,7 +121,7 @@ async def test_settings_that_are_missing_are_named(operator: CommandLine) -> Non
         ({"LAUNCHER_HUB_CA_FILE": __file__}, "Hub", "TLS files"),
     ],
 )
-async def test_a_fault_is_found_and_said_with_what_to_do(
+async def test_a_fault_is_found_and_has_advice(
     operator: CommandLine, hub: FakeHub, tmp_path: Path, changes: dict[str, str], check: str, words: str
 ) -> None:
     status, findings = await found(operator, variables(hub, tmp_path, **changes))
@@ -133,7 +133,9 @@ async def test_a_fault_is_found_and_said_with_what_to_do(
     assert "database" in findings, "the other checks run all the same"
 
 
-async def test_a_hub_that_does_not_answer_is_told_at_once(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
+async def test_a_hub_that_does_not_answer_is_reported_at_once(
+    operator: CommandLine, hub: FakeHub, tmp_path: Path
+) -> None:
     await hub.kill()
 
     status, findings = await found(operator, variables(hub, tmp_path))
@@ -142,7 +144,7 @@ async def test_a_hub_that_does_not_answer_is_told_at_once(operator: CommandLine,
     assert "LAUNCHER_HUB_URL_LOCAL" in findings["Hub"]["advice"]
 
 
-async def test_what_is_not_the_hub_is_told(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
+async def test_a_server_that_is_not_jupyterhub_is_reported(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
     hub.fail_on("get_version", status=200, body="html")
 
     status, findings = await found(operator, variables(hub, tmp_path))
@@ -151,7 +153,7 @@ async def test_what_is_not_the_hub_is_told(operator: CommandLine, hub: FakeHub, 
     assert "not JupyterHub" in findings["Hub"]["told"]
 
 
-async def test_missing_scopes_are_a_fault_and_needless_ones_a_warning(
+async def test_missing_scopes_are_a_fault_and_unneeded_ones_a_warning(
     operator: CommandLine, hub: FakeHub, tmp_path: Path
 ) -> None:
     settings = variables(hub, tmp_path)
@@ -166,7 +168,7 @@ async def test_missing_scopes_are_a_fault_and_needless_ones_a_warning(
     assert "admin:groups" in having_more[1]["scopes"]["told"]
 
 
-async def test_a_database_that_is_in_use_is_looked_at_without_being_taken(
+async def test_a_database_in_use_is_checked_without_its_lock(
     operator: CommandLine, hub: FakeHub, tmp_path: Path
 ) -> None:
     database = SqliteDatabase(tmp_path / "hublaunch.sqlite", readers=1)
@@ -199,9 +201,7 @@ def test_a_limits_file_that_serve_would_refuse_is_a_fault(
     assert (finding.check, finding.state) == (check, state)
 
 
-def test_keys_that_bring_images_do_without_the_setting_and_broken_ones_are_a_fault(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_keys_with_images_need_no_setting_and_broken_keys_are_a_fault(settings: Settings, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     add_key(keys, name="course", allowed_images=["quay.io/org/*"])
     given = settings.model_copy(update={"access": ("key",), "api_keys_file": keys, "allowed_images": ()})
@@ -213,7 +213,7 @@ def test_keys_that_bring_images_do_without_the_setting_and_broken_ones_are_a_fau
     assert [(each.check, each.state) for each in without] == [("API keys", "fault"), ("settings", "fault")]
 
 
-async def test_a_slip_in_a_setting_s_name_is_a_fault_and_a_stranger_a_warning(
+async def test_a_misspelled_setting_is_a_fault_and_an_unknown_one_a_warning(
     operator: CommandLine, hub: FakeHub, tmp_path: Path
 ) -> None:
     slip = await operator.run("doctor", **variables(hub, tmp_path, LAUNCHER_TRUSTED_PROXY="10.0.0.1"))
@@ -292,7 +292,7 @@ async def test_named_servers_that_the_hub_does_not_allow_are_a_fault(
         (None, "unknown", "unknown"),
     ],
 )
-def test_a_clock_that_is_wrong_is_told(date: str | None, state: str, words: str) -> None:
+def test_a_wrong_clock_is_a_warning(date: str | None, state: str, words: str) -> None:
     ahead = ahead_s(date, datetime(2026, 11, 26, 12, tzinfo=UTC))
 
     finding = clock("Hub's clock", ahead)
@@ -331,7 +331,7 @@ def _from_the_future(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("make", "words"), [(_break, "not a database"), (_from_the_future, "version 9999")])
-async def test_a_database_that_cannot_be_used_is_told(
+async def test_an_unusable_database_is_a_fault(
     operator: CommandLine, hub: FakeHub, tmp_path: Path, make: Callable[[Path], Any], words: str
 ) -> None:
     make(tmp_path / "hublaunch.sqlite")
@@ -342,7 +342,7 @@ async def test_a_database_that_cannot_be_used_is_told(
     assert words in findings["database"]["told"]
 
 
-async def test_a_postgresql_is_looked_at_with_its_clock(
+async def test_a_postgresql_is_checked_with_its_clock(
     operator: CommandLine, hub: FakeHub, tmp_path: Path, postgres: Postgres
 ) -> None:
     url = postgres.database()
@@ -356,7 +356,7 @@ async def test_a_postgresql_is_looked_at_with_its_clock(
 
 
 @pytest.mark.parametrize(("failures", "state"), [(0, "ok"), (3, "warning"), (4, "fault")])
-async def test_a_guard_that_holds_launches_back_is_found_with_what_ends_it(
+async def test_a_guard_that_holds_launches_back_is_found(
     operator: CommandLine, hub: FakeHub, tmp_path: Path, failures: int, state: str
 ) -> None:
     database = SqliteDatabase(tmp_path / "hublaunch.sqlite", readers=1)

@@ -93,9 +93,7 @@ async def check_of(demo: Demo, state: Path, *, timeout_s: float = 60) -> int:
         return await check_launch(demo.url, hub, timeout_s=timeout_s)
 
 
-async def test_a_demo_that_works_passes_and_is_told_step_by_step(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_working_demo_passes_and_prints_each_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert await check_of(Demo(), tmp_path) == 0
 
     said = capsys.readouterr()
@@ -121,7 +119,7 @@ async def test_a_demo_that_works_passes_and_is_told_step_by_step(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_a_fault_ends_the_check_with_1_and_a_sentence(
+async def test_a_failed_check_returns_1_and_prints_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], demo: Demo, sentence: str
 ) -> None:
     assert await check_of(demo, tmp_path) == 1
@@ -132,7 +130,7 @@ async def test_a_fault_ends_the_check_with_1_and_a_sentence(
     assert "passed" not in said.out
 
 
-async def test_a_check_that_takes_too_long_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_check_that_takes_too_long_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert await check_of(Demo(cancel_statuses=[202] * 100), tmp_path, timeout_s=0.05) == 1
 
     assert capsys.readouterr().err == "The check failed: it took too long.\n"

@@ -19,14 +19,14 @@ from hublaunch.launch.rules.causes import cause_of
         (["demo.hublaunch.example/slow"], None),
     ],
 )
-def test_only_the_images_of_the_demos_registry_are_acted(image: object, name: str | None) -> None:
+def test_only_images_of_the_demos_registry_are_simulated(image: object, name: str | None) -> None:
     acted = acted_image(image)
 
     assert (acted and acted.name) == name
 
 
 @pytest.mark.parametrize(("name", "code"), [("missing", "image_not_found"), ("no-room", "no_room")])
-def test_the_words_of_an_acted_failure_give_its_cause(name: str, code: str) -> None:
+def test_a_simulated_failure_has_its_cause(name: str, code: str) -> None:
     acted = acted_image(image := f"demo.hublaunch.example/{name}")
     assert acted
     assert acted.fails

@@ -28,16 +28,16 @@ def test_a_free_port_is_taken_as_preferred() -> None:
     assert free_port(port) == port
 
 
-def test_instead_of_a_taken_port_the_next_free_one_is_found() -> None:
+def test_the_next_free_port_replaces_a_taken_one() -> None:
     with listening() as first:
         assert first < free_port(first) <= first + 100
 
 
-def test_no_preference_is_any_port() -> None:
+def test_without_a_preference_any_free_port_is_found() -> None:
     assert free_port() > 1023
 
 
-def test_no_free_port_is_said() -> None:
+def test_a_missing_free_port_is_reported() -> None:
     with listening(65535), pytest.raises(DemoError, match="65535"):
         free_port(65535)
 
@@ -155,7 +155,7 @@ def test_processes_that_cannot_be_ended_are_named(tmp_path: Path) -> None:
     kill_marked_processes(tmp_path)
 
 
-def test_a_process_that_ends_before_it_is_killed_is_no_fault(tmp_path: Path) -> None:
+def test_a_process_that_ends_before_it_is_killed_causes_no_error(tmp_path: Path) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
 
@@ -164,7 +164,7 @@ def test_a_process_that_ends_before_it_is_killed_is_no_fault(tmp_path: Path) -> 
     assert marked_processes(tmp_path) == []
 
 
-def test_a_process_whose_parent_is_gone_already_ends() -> None:
+def test_a_process_whose_parent_is_already_gone_ends() -> None:
     code = f"from hublaunch.demo.leftovers import end_with_parent; end_with_parent({os.getpid()} + 1)"
 
     done = subprocess.run(

@@ -39,7 +39,7 @@ async def test_a_second_demo_in_the_same_directory_is_refused(
     assert said == f"Another demo runs in {tmp_path}. Stop it, or name another directory with --state.\n"
 
 
-async def test_a_directory_with_somebodys_files_is_refused_and_left_alone(
+async def test_a_directory_with_other_files_is_refused_and_not_changed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database = tmp_path / "jupyterhub.sqlite"
@@ -51,7 +51,9 @@ async def test_a_directory_with_somebodys_files_is_refused_and_left_alone(
     assert database.exists()
 
 
-async def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_directory_that_cannot_be_created_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").touch()
 
     said = await refused(tmp_path / "file" / "state", capsys)
@@ -59,7 +61,7 @@ async def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path, capsys
     assert said == f"{tmp_path / 'file' / 'state'} cannot be used as the demo's directory: Not a directory.\n"
 
 
-async def test_a_missing_jupyterhub_is_said_before_anything_is_made(
+async def test_a_missing_jupyterhub_is_reported_before_anything_is_created(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jupyterhub", None)
@@ -71,7 +73,7 @@ async def test_a_missing_jupyterhub_is_said_before_anything_is_made(
 
 
 @pytest.mark.parametrize("origin", ["*", "book.example.org", "https://book.example.org/chapter-1"])
-async def test_a_cors_option_that_is_no_origin_stops_the_demo_before_anything_is_made(
+async def test_an_invalid_cors_option_stops_the_demo_before_anything_is_created(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], origin: str
 ) -> None:
     said = await refused(tmp_path / "state", capsys, cors=[origin])
@@ -91,7 +93,7 @@ def settings_at(hub: FakeHub, state: Path, *, origins: Sequence[str] = ()) -> De
     return demo_settings(process_at(hub, state), origins=origins, spawns=1)
 
 
-async def test_hublaunch_is_served_until_it_is_left(hub: FakeHub, tmp_path: Path) -> None:
+async def test_hublaunch_is_served_until_the_context_ends(hub: FakeHub, tmp_path: Path) -> None:
     port, settings = free_port(), settings_at(hub, tmp_path)
     async with run._served(settings, port) as serving, httpx.AsyncClient(trust_env=False) as http:
         answer = await http.get(f"http://127.0.0.1:{port}{settings.prefix}/healthz")
@@ -112,7 +114,7 @@ async def test_a_port_that_was_taken_meanwhile_ends_the_demo_with_a_sentence(hub
         await run._served(settings_at(hub, tmp_path), other.getsockname()[1]).__aenter__()
 
 
-async def test_the_demo_ends_when_hublaunch_was_told_to_stop_and_leaves_the_hub_to_its_owner(tmp_path: Path) -> None:
+async def test_the_demo_ends_when_hublaunch_is_told_to_stop(tmp_path: Path) -> None:
     process = HubProcess(state=tmp_path, proxy_command=["unused"])
     process._process = child = await asyncio.create_subprocess_exec("sleep", "100")
     serving = asyncio.create_task(asyncio.sleep(0))
@@ -125,7 +127,7 @@ async def test_the_demo_ends_when_hublaunch_was_told_to_stop_and_leaves_the_hub_
     await child.wait()
 
 
-async def test_only_who_has_the_key_in_the_address_reaches_the_demo(
+async def test_the_demo_answers_only_below_its_random_path(
     hub: FakeHub, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: dict[str, int] = {}
@@ -165,7 +167,7 @@ async def test_only_pages_of_the_named_origins_may_launch(hub: FakeHub, tmp_path
     assert answers[0].headers["Access-Control-Allow-Origin"] == "http://localhost:5500"
 
 
-async def test_the_page_offers_the_acted_images(hub: FakeHub, tmp_path: Path) -> None:
+async def test_the_page_offers_the_simulated_images(hub: FakeHub, tmp_path: Path) -> None:
     port, settings = free_port(), settings_at(hub, tmp_path)
     async with run._served(settings, port), httpx.AsyncClient(trust_env=False) as http:
         session = (await http.get(f"http://127.0.0.1:{port}{settings.prefix}/session")).json()
@@ -178,7 +180,7 @@ def welcome(state: Path, *, origins: Sequence[str] = ()) -> str:
     return run._welcome("http://127.0.0.1:8083", process, demo_settings(process, origins=origins, spawns=1))
 
 
-def test_the_demo_tells_how_to_see_failures_the_queue_and_a_page_of_another_origin(tmp_path: Path) -> None:
+def test_the_demo_explains_how_to_see_failures_the_queue_and_other_origins(tmp_path: Path) -> None:
     said = welcome(tmp_path)
 
     assert all(f"{acted.image:32}  {acted.shows}\n" in said for acted in ACTED_IMAGES)

@@ -72,7 +72,7 @@ async def served(
         yield server.sockets[0].getsockname()[1]
 
 
-async def test_a_reader_that_takes_nothing_is_dropped_after_the_send_timeout(flood: Flood) -> None:
+async def test_a_client_that_reads_nothing_is_disconnected_after_the_send_timeout(flood: Flood) -> None:
     async with served(flood, send_timeout_s=0.1) as port:
         with socket.create_connection(("127.0.0.1", port)) as stuck:
             stuck.sendall(REQUEST)
@@ -81,7 +81,7 @@ async def test_a_reader_that_takes_nothing_is_dropped_after_the_send_timeout(flo
                 await flood.gone.wait()
 
 
-async def test_a_reader_that_reads_on_is_not_dropped(flood: Flood) -> None:
+async def test_a_client_that_keeps_reading_is_not_disconnected(flood: Flood) -> None:
     async with served(flood, send_timeout_s=0.1) as port, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST)
@@ -95,7 +95,7 @@ async def test_a_reader_that_reads_on_is_not_dropped(flood: Flood) -> None:
         await flood.gone.wait()
 
 
-def test_a_connection_is_kept_for_longer_than_proxies_keep_theirs(flood: Flood) -> None:
+def test_idle_connections_stay_open_longer_than_in_proxies(flood: Flood) -> None:
     config = server_config(flood, settings(), host="127.0.0.1", port=0)
 
     assert config.timeout_keep_alive > TRAEFIK_KEEPS_S
@@ -233,7 +233,7 @@ async def test_trailers_without_an_end_close_the_connection() -> None:
     ],
     ids=["head", "blank line", "body after the answer", "second head", "trailers"],
 )
-async def test_half_a_request_is_closed_in_time_also_while_more_of_it_comes(half: bytes) -> None:
+async def test_an_incomplete_request_is_closed_in_time_even_while_more_arrives(half: bytes) -> None:
     async with served(answer_ok, head_timeout_s=0.2) as port, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(half)
@@ -247,7 +247,7 @@ async def test_half_a_request_is_closed_in_time_also_while_more_of_it_comes(half
         writer.close()
 
 
-async def test_a_request_that_was_complete_in_time_is_answered_for_as_long_as_it_takes(flood: Flood) -> None:
+async def test_a_complete_request_may_take_long_to_answer(flood: Flood) -> None:
     async with served(flood, head_timeout_s=0.2) as port, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GET)

@@ -29,9 +29,7 @@ for name in ("hublaunch.main", "hublaunch.access", "uvicorn.access", "sqlalchemy
 @pytest.mark.parametrize(
     ("level", "own", "libraries"), [("DEBUG", 4, 2), ("INFO", 3, 2), ("WARNING", 2, 2), ("ERROR", 1, 1)]
 )
-def test_lines_below_the_level_are_not_logged_and_those_of_libraries_stay_quiet(
-    level: str, own: int, libraries: int
-) -> None:
+def test_records_below_the_level_and_those_of_libraries_are_not_logged(level: str, own: int, libraries: int) -> None:
     said = subprocess.run(
         [sys.executable, "-c", _SCRIPT, level],
         env={"PYTHONPATH": str(Path(__file__).parents[2])},
@@ -72,7 +70,7 @@ def forged(log_format: str) -> list[str]:
     return said.removesuffix("\n").split("\n")
 
 
-def test_words_of_others_make_no_line_and_hide_none() -> None:
+def test_outside_text_cannot_forge_or_hide_a_line() -> None:
     lines = forged("text")
 
     heads = [line.partition(": ")[2] for line in lines if not line.startswith("    ")]
@@ -83,7 +81,7 @@ def test_words_of_others_make_no_line_and_hide_none() -> None:
     assert all(line.isprintable() for line in lines)
 
 
-def test_an_object_of_json_is_one_line_of_ascii_whatever_words_of_others_are_in_it() -> None:
+def test_a_json_object_is_one_line_of_ascii_with_any_outside_text() -> None:
     lines = forged("json")
 
     said = [json.loads(line) for line in lines]
@@ -97,9 +95,7 @@ def test_an_object_of_json_is_one_line_of_ascii_whatever_words_of_others_are_in_
 
 
 @pytest.mark.parametrize(("on_terminal", "begins"), [(True, "20"), (False, "{")])
-def test_by_default_lines_are_for_people_on_a_terminal_and_for_machines_elsewhere(
-    on_terminal: bool, begins: str
-) -> None:
+def test_the_default_format_is_text_on_a_terminal_and_json_elsewhere(on_terminal: bool, begins: str) -> None:
     script = (
         "import logging; from hublaunch.wiring.logs import configure_logging as c; c('INFO', 'auto');"
         "logging.info('line')"
@@ -119,7 +115,7 @@ def test_by_default_lines_are_for_people_on_a_terminal_and_for_machines_elsewher
     assert "line" in line
 
 
-def test_a_line_for_people_ends_in_what_it_is_about_and_does_not_say() -> None:
+def test_a_text_line_ends_with_the_ids_that_it_does_not_contain() -> None:
     record = logging.LogRecord("hublaunch.x", logging.INFO, "", 0, "launch 01M8 is ready", (), None)
 
     def line_of_a_request() -> str:

@@ -1,4 +1,4 @@
-"""The loops beside the requests: a loop that ends is reported and started again."""
+"""The background loops: a loop that ends is reported and restarted."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ async def be_cancelled_from_within() -> None:
 
 
 @pytest.mark.parametrize("loop", [fail, end, be_cancelled_from_within])
-async def test_a_loop_that_ends_is_logged_reported_and_started_again(
+async def test_a_loop_that_ends_is_logged_reported_and_restarted(
     loop: Callable[[], Awaitable[None]], caplog: pytest.LogCaptureFixture
 ) -> None:
     background, ends, again = Background(pause_s=QUICK, steady_s=60), list[str](), asyncio.Event()
@@ -57,7 +57,7 @@ async def test_a_loop_that_ends_is_logged_reported_and_started_again(
     assert [message.startswith("The background task reaper ") for message in caplog.messages] == [True]
 
 
-async def test_a_loop_that_has_run_again_for_a_while_is_up() -> None:
+async def test_a_restarted_loop_counts_as_up_after_a_while() -> None:
     background, ends, again = Background(pause_s=QUICK, steady_s=0), list[str](), asyncio.Event()
     background.on_end(ends.append)
 
@@ -74,7 +74,7 @@ async def test_a_loop_that_has_run_again_for_a_while_is_up() -> None:
     assert (ends, background.down) == (["reaper"], [])
 
 
-async def test_a_loop_that_the_service_ends_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_loop_that_the_service_stops_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
     background, ends = Background(), list[str]()
     background.on_end(ends.append)
 

@@ -1,4 +1,4 @@
-"""The settings that JupyterHub gives a service it starts, by variables of its own."""
+"""The variables that JupyterHub sets for a service that it starts."""
 
 import os
 from collections.abc import Mapping

@@ -52,11 +52,10 @@ async def open_core(
     lease can have no effect any more.
     """
     store, hub = parts.store, parts.hub
-    hook, weight = Launcher(settings, hub=hub).hook, weight_of(settings.caller_weights)
     admission = Admission(
         queue=store.queue,
         most=settings.max_concurrent_spawns,
-        weight=weight,
+        weight=weight_of(settings.caller_weights),
         guard=parts.guard,
         followers=parts.feed,
         pace=pace,
@@ -88,19 +87,8 @@ async def open_core(
         parts.background.running("admission", admission.run),
     ):
         existing = ExistingLaunches(launch_log=store.log, reaper=reaper)
-        accounts = Accounts(hub, create_user=settings.create_user, limits=server_limits_of(settings))
-        acceptance = Acceptance(
-            intake=store.intake,
-            checks=Checks(policy=policy, accounts=accounts, existing=existing, admission=admission, hook=hook),
-            admission=admission,
-            reclaim=QuotaReclaim(upkeep=store.upkeep, reaper=reaper),
-            terms=AcceptanceTerms(
-                quotas=quotas,
-                in_progress_max=settings.max_concurrent_spawns + settings.max_queue,
-                weight=weight,
-                launch_timeout_s=settings.launch_timeout,
-                max_wait_s=settings.max_wait_s,
-            ),
+        acceptance = _acceptance(
+            settings, parts, policy=policy, quotas=quotas, existing=existing, admission=admission, reaper=reaper
         )
         service = LaunchService(
             launch_log=store.log,
@@ -111,3 +99,30 @@ async def open_core(
             new_id=new_id,
         )
         yield Core(service=service, admission=admission, leases=leases, reaper=reaper)
+
+
+def _acceptance(
+    settings: Settings,
+    parts: Parts,
+    *,
+    policy: Policy,
+    quotas: Callable[[], QuotaRules],
+    existing: ExistingLaunches,
+    admission: Admission,
+    reaper: Reaper,
+) -> Acceptance:
+    hook = Launcher(settings, hub=parts.hub).hook
+    accounts = Accounts(parts.hub, create_user=settings.create_user, limits=server_limits_of(settings))
+    return Acceptance(
+        intake=parts.store.intake,
+        checks=Checks(policy=policy, accounts=accounts, existing=existing, admission=admission, hook=hook),
+        admission=admission,
+        reclaim=QuotaReclaim(upkeep=parts.store.upkeep, reaper=reaper),
+        terms=AcceptanceTerms(
+            quotas=quotas,
+            in_progress_max=settings.max_concurrent_spawns + settings.max_queue,
+            weight=weight_of(settings.caller_weights),
+            launch_timeout_s=settings.launch_timeout,
+            max_wait_s=settings.max_wait_s,
+        ),
+    )

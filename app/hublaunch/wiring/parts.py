@@ -1,4 +1,4 @@
-"""The parts that the core stands on: the store, the Hub's client, the feed of events, and the loops beside them."""
+"""The parts that the core builds on: the store, the Hub's client, the feed of events, and the loops beside them."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -14,7 +14,7 @@ class LaunchSettings(BaseModel):
         "their own accounts.",
     )
     allow_named_servers: bool = Field(
-        default=False, description="Give each launch of an existing user a server name of its own."
+        default=False, description="Start each launch of an existing user as a named server."
     )
     named_server_limit_per_user: int = Field(
         0, ge=0, description="Most named servers that one user may have; 0 means no limit."

@@ -15,7 +15,7 @@ class ObservingSettings(BaseModel):
         None,
         ge=0,
         le=65535,
-        description="Port that serves only /metrics; 0 takes a free one. Without it there is no such port.",
+        description="Separate port for /metrics; 0 takes a free one. If not set, there is no such port.",
         examples=["9083"],
     )
     metrics_host: str = Field(
