@@ -1,4 +1,4 @@
-"""Goal 5: what an operation costs with more launches under way, in the queue and in the log, and more events."""
+"""Goal 5: what an operation costs with more launches in progress, in the queue and in the log, and more events."""
 
 import statistics
 import time
@@ -142,7 +142,7 @@ async def _with_history(store: SqlLaunchStore, before: str, after: str) -> list[
 
 
 async def _copy(store: SqlLaunchStore, url: str, copies: int) -> None:
-    """So many old launches that failed, all like one that went through the store."""
+    """Insert so many old failed launches, copies of a launch that went through the store."""
     at = datetime.now(UTC) - AGE
     launch = _launch(0, at=at)
     await store.intake.accept(launch)

@@ -25,7 +25,7 @@ _UNLIMITED = 1_000_000
 
 
 async def measure(rounds: int) -> list[Figure]:
-    """By the service, the library and bare aiohttp, on a JupyterHub that is started anew each time."""
+    """By the service, the library and bare aiohttp, each time on a new JupyterHub."""
     figures = await _requests()
     outcomes = await by_turns(rounds, {way: partial(_on_a_real_hub, way) for way in (*OURS, "aiohttp")})
     for measured, words, unit in (("hub_cpu_ms", "CPU of a real JupyterHub a launch", "ms"), ("a_minute", "", "")):

@@ -37,7 +37,7 @@ class Step:
     words: str
     color: str
     ends: str | None
-    """What the line in the Hub's log begins with at which it ends; None at which the caller is told."""
+    """The beginning of the line in the Hub's log that ends the step; None for the answer to the caller."""
 
 
 STEPS = (

@@ -181,7 +181,7 @@ async def test_a_page_of_another_origin_launches_nothing_and_ends_no_session(
     assert set(told) <= {"TypeError", "opaque"}  # a script can read nothing of either
     # The first two are not even sent, as the browser asks before and is not told that it may.
     assert answers == [("OPTIONS", "400"), ("OPTIONS", "400"), ("POST", "403"), ("GET", "401")]
-    # Where both have one host name the browser sends the cookie all the same: it is the service that does not heed it.
+    # With one host name for both, the browser does send the cookie. The service ignores it.
     assert (SESSION_COOKIE.encode() in listener.requests[0]) is cookies_go_along
     status, page_of_launches = await own.evaluate(GET, f"{PREFIX}/launch")
     assert (status, page_of_launches["launches"]) == (200, [])

@@ -1,6 +1,6 @@
 """Every state of the pages, light and dark, narrow and wide: accessible, and without overlaps.
 
-With SCREENSHOTS=docs/images the pictures of the documentation are made anew.
+With SCREENSHOTS=docs/images the tests take the documentation's pictures.
 """
 
 import os

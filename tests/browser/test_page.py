@@ -315,7 +315,7 @@ async def test_a_hub_that_cannot_say_who_the_visitor_is_ends_nothing(page: Page,
             await route.fulfill(status=502, content_type="application/problem+json", body=json.dumps(problem))
 
     await page.route(re.compile(r"/launch/\w{26}(/events.*)?$"), be_unsure)
-    await page.evaluate("window.dispatchEvent(new Event('offline'))")  # whereupon it connects anew
+    await page.evaluate("window.dispatchEvent(new Event('offline'))")  # the page then reconnects
     async with asyncio.timeout(30):
         await is_back.wait()
     stage.hub.open_gate(user)

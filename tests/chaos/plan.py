@@ -151,7 +151,7 @@ def _launch(seed: int, number: int, scale: Scale) -> LaunchPlan:
 
 
 def _spawn(numbers: random.Random) -> Mapping[str, Any]:
-    # Most are quick, and some are still under way when a process wakes that was frozen.
+    # Most spawns are quick. Some are still pending when a frozen process wakes.
     is_long = numbers.random() < 0.2
     count = numbers.randint(8, 20) if is_long else numbers.randint(1, 6)
     spawn: dict[str, Any] = {

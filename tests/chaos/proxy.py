@@ -81,7 +81,7 @@ class ChaosProxy:
             for task in (up, down):
                 task.cancel()
             await asyncio.gather(up, down, return_exceptions=True)
-            # What had been passed on still arrives there; the side that is told nothing hears a close.
+            # Bytes that were passed on still arrive. The other side sees a close.
             for end in (hub_writer, writer):
                 end.close()
 

@@ -1,4 +1,4 @@
-"""What a run is told in: a table, and the story of each launch that something bad happened to."""
+"""The report of a run: a table, and the story of each launch with a finding."""
 
 import time
 from collections.abc import Iterator, Sequence

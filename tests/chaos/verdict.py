@@ -14,8 +14,8 @@ foreign deletions
 events missed, repeated, out of order, changed
     By each stream that a client read. A stream begins after its cursor, each event is one above the last; the cursor is
     what the client sent. All streams of a launch together have all of its events, with the bytes that another replica
-    tells when all is over. In that log each attempt tells every step of its spawn once and in order, whoever had the
-    launch meanwhile, and its progress never falls.
+    tells when all is over. In that log each attempt has every step of its spawn once and in order, whichever replica
+    owned the launch, and its progress never falls.
 pending above the limit
     Spawns that were pending at the Hub at one instant beyond LAUNCHER_MAX_CONCURRENT_SPAWNS: of all processes together,
     and of launches that were taken over, tried again or cleaned up too.

@@ -95,7 +95,7 @@ def running_status(spec: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Cluster:
-    """One that answers."""
+    """A running emulator."""
 
     emulator: kmock.KubernetesEmulator
     url: str

@@ -41,7 +41,7 @@ class PodCluster(Protocol):
 
 @dataclass(frozen=True)
 class Release:
-    """What the chart rendered, and the Hub that is told of it, which `async with release.hub` runs."""
+    """The rendered chart, and the Hub configured with it, which `async with release.hub` runs."""
 
     rendered: Rendered
     hub: HubProcess

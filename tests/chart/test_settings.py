@@ -1,4 +1,4 @@
-"""Every setting of hublaunch comes through the chart as it was given, and the Hub is told of the role that fits."""
+"""The chart passes every setting on unchanged, and gives the Hub the role that fits them."""
 
 import json
 from pathlib import Path, PurePath

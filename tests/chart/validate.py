@@ -9,7 +9,7 @@ import sys
 
 from kubernetes_validate import SchemaNotFoundError, ValidationError, utils
 
-utils.schema_contents = functools.cache(utils.schema_contents)  # it reads 3 MB anew for each manifest
+utils.schema_contents = functools.cache(utils.schema_contents)  # it reads 3 MB for each manifest
 
 
 def main() -> None:

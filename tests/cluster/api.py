@@ -1,7 +1,7 @@
 """A real Kubernetes API: etcd and kube-apiserver, with RBAC, as processes of their own.
 
-It has no scheduler, no controllers and no kubelet, so a Deployment makes no pods. What a kubelet tells of a pod that
-somebody else makes is told by `Kubernetes.run_pods`; whatever such a pod should serve, one small server answers.
+It has no scheduler, no controllers and no kubelet, so a Deployment makes no pods. `Kubernetes.run_pods` plays the
+kubelet for pods that others create, and one small server answers for all of them.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ _HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Kubernetes:
-    """One that answers."""
+    """A running API."""
 
     url: str
     token: str
-    """Of somebody who may do everything."""
+    """A cluster administrator's token."""
     servers_port: int
     """Where the pods serve, all of them."""
     log_path: Path

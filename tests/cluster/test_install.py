@@ -63,7 +63,7 @@ def deployment(kubernetes: Kubernetes) -> dict[str, Any]:
 
 
 def checksums(kubernetes: Kubernetes) -> dict[str, str]:
-    """By which the pods are made anew when what they read has changed."""
+    """Return the annotations whose checksums restart the pods when their configuration changes."""
     annotations: dict[str, str] = deployment(kubernetes)["spec"]["template"]["metadata"]["annotations"]
     return annotations
 

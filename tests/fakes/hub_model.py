@@ -81,7 +81,7 @@ class Server:
     loaded: bool = False
     """Whether the Hub holds a spawner object for it. Progress answers 404 without one, and 400 with an idle one."""
     spawn: Spawn | None = None
-    """The pending spawn, or a failed one that was not replaced yet."""
+    """The pending spawn, or a failed spawn not yet replaced."""
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared while the server is stopping."""
     stop_timer: asyncio.TimerHandle | None = None

@@ -2,8 +2,7 @@
 //
 // node --experimental-detect-module binderhub_client.mjs BUILD_URL SPEC OPTIONS
 //
-// As a page would, it fetches once more if the first fetch fails; and it takes a while over `ready`, as one that
-// looks at the server first.
+// Like a page, it fetches again if the first fetch fails, and spends some time on `ready`, as if it checked the server.
 
 import { setTimeout as pause } from "node:timers/promises";
 

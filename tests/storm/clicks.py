@@ -50,7 +50,7 @@ class Click:
 
 @dataclass(kw_only=True)
 class Seen:
-    """What whoever clicked saw. Times are the loop's, which is the machine's monotonic clock, as the Hub's."""
+    """What a visitor saw after a click. Times are the machine's monotonic clock, like the Hub's."""
 
     click: Click
     clicked_at: float = 0.0

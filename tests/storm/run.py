@@ -48,7 +48,7 @@ async def storm_hublaunch(
             "LAUNCHER_SECRET_KEY": "storm" * 8,
             "LAUNCHER_TRUSTED_PROXIES": "127.0.0.1",
             "LAUNCHER_MAX_CONCURRENT_SPAWNS": str(scale.max_concurrent_spawns),
-            "LAUNCHER_RATE_LIMIT_STORE": "off",  # the line is what is looked at, whoever comes
+            "LAUNCHER_RATE_LIMIT_STORE": "off",  # the storm tests the queue, not the callers
             "LAUNCHER_ANONYMOUS_QUOTA": "0",  # all clicks come from this machine
         }
         async with Replicas(replicas, module="hublaunch.cli", environment=environment, directory=directory) as running:
@@ -106,7 +106,7 @@ async def _click(clicks: Sequence[Click], click_on: ClickOn) -> Sequence[Seen]:
     return await asyncio.gather(*map(one, clicks))
 
 
-# --- what is told of it -----------------------------------------------------------------------------------------------
+# --- the report ------------------------------------------------------------------------------------------------------
 
 
 def table(verdicts: Sequence[Verdict]) -> str:

@@ -15,8 +15,8 @@ beyond the fair share
 not down to 0
     Times that somebody stood in the queue whose last position was not 0.
 rises
-    Positions above the one before, without as many clicks of other callers that came into the line since the look that
-    the one before was from. For whoever has one click, only clicks count that were made before it and stored after it.
+    Positions above the previous one, without as many new clicks of other callers in the queue since then. For a caller
+    with one click, only clicks count that were made before it and stored after it.
 left behind
     Users at the Hub in the end whose click was not ready.
 """

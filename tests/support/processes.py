@@ -17,7 +17,7 @@ from tests.support.served import BODY, read_events
 
 
 class HubAddress(Protocol):
-    """A Hub, fake or real, as hublaunch is told of it."""
+    """A Hub, fake or real, as hublaunch is configured for it."""
 
     @property
     def url(self) -> str: ...

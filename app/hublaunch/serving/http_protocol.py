@@ -43,7 +43,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._send_timeout_s = send_timeout_s
         self._others = connections
         self._current: RequestResponseCycle | None = None
-        """The request that the app is answering; `cycle` is the last one that was read."""
+        """The request that the app is answering. `cycle` is the last request that was read."""
         self._unread = 0
         """Bytes since the parser last returned a whole head or a piece of a body."""
         self._held = 0

@@ -1,4 +1,4 @@
-"""Reading the settings, with an error message for each one that is missing, invalid or misspelled."""
+"""Reads the settings, with an error message for each missing, invalid or misspelled variable."""
 
 import os
 from collections.abc import Generator, Mapping

@@ -53,7 +53,7 @@ class Terms:
 
 
 class Runner:
-    """Runs launches to their ends. Every write carries the launch's fence, and LeaseLost ends whatever is going on.
+    """Runs launches to their ends. Every write carries the launch's fence, and LeaseLost ends the task.
 
     A cancelled call writes nothing more and stops nothing at the Hub: the next owner of the launch continues from
     there.

@@ -2,7 +2,7 @@
 
 const TIMEOUT_MS = 30_000;
 
-/** No answer, or one that leaves open whether the service acted. The call may be repeated. */
+/** No answer, or an unclear one: the service may have acted. The call may be repeated. */
 export class Unreachable extends Error {}
 
 /** The service refused. `problem` says why and what to do next (RFC 9457). */
