@@ -25,6 +25,7 @@ _WRITTEN_BY_US = {
 }
 _QUOTED_FROM_ELSEWHERE = {"spawner_words.txt"}
 STUMBLES = (
+    r"^(?:<{7}|>{7}) ",
     r"\banew\b",
     r"\bheeds?\b",
     r"\bheeded\b",
