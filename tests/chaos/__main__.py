@@ -1,12 +1,13 @@
-"""Launches while everything breaks, and a count of what that did to them. Must come out all zeros.
+"""Run launches while everything breaks, and count the damage. Every count must be zero.
 
     python -m tests.chaos --seed 1 --launches 500 --database postgresql
     python -m tests.chaos --minutes 60
 
-A fake Hub with faults behind a TCP proxy that cuts and delays; one process of hublaunch on SQLite, or several on one
-PostgreSQL, which are killed, frozen, stopped and started again; clients that break off, resume, repeat and cancel. All
-of it is drawn from the seed. Exits with 1 unless every column that `tests/chaos/verdict.py` defines is 0, a fifth
-of the launches was hit by a fault, and five processes were killed. With `--mutant fence` it must fail.
+The run has a fake Hub with planned faults, a TCP proxy that cuts and delays connections, and one hublaunch process on
+SQLite or several on one PostgreSQL. The processes are killed, frozen, stopped and restarted. The clients disconnect,
+resume, repeat requests and cancel. The seed determines all of it. The exit status is 1 unless every column defined in
+`tests/chaos/verdict.py` is 0, a fifth of the launches met a fault, and five processes were killed. With `--mutant
+fence` the run must fail.
 """
 
 import argparse
@@ -61,7 +62,7 @@ def _some_seed() -> int:
 
 
 def _run(seed: int, scale: Scale, database: str, module: str) -> Run:
-    """One run in a directory of its own, which is left behind if the run is not good."""
+    """Run once in a directory of its own, which is kept if the run is not good."""
     print(f"seed {seed}: {scale.launches} launches on {database}", flush=True)
     directory, begin = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-")), time.monotonic()
 

@@ -1,4 +1,4 @@
-"""The clients: each launches with a key, repeats itself, follows, breaks off, resumes elsewhere, perhaps cancels."""
+"""The clients of a run. Each launches with a key, repeats requests, disconnects, resumes elsewhere, and may cancel."""
 
 import asyncio
 import random
@@ -15,11 +15,11 @@ IMAGE = "quay.io/jupyter/base-notebook:latest"
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=5)
 _ENDINGS = ("ready", "failed", "cancelled")
 _TRANSIENT = (409, 429, 500, 502, 503, 504)
-"""Answers to ask again after: another replica, or the same a little later, may know better."""
+"""Statuses after which the client asks again: another replica, or this one a little later, may answer."""
 
 
 class Client:
-    """One launch's client."""
+    """The client of one launch."""
 
     def __init__(
         self, plan: LaunchPlan, *, http: aiohttp.ClientSession, urls: Sequence[str], numbers: random.Random
@@ -38,7 +38,7 @@ class Client:
         }
 
     async def run(self) -> None:
-        """From the first POST until the launch has ended and been cancelled, if it is to be."""
+        """Act from the first POST until the launch has ended and any planned cancellation is confirmed."""
         await asyncio.sleep(self._plan.at_s)
         await self._launch()
         async with asyncio.TaskGroup() as group:
@@ -53,7 +53,7 @@ class Client:
     # --- POST ---------------------------------------------------------------------------------------------------------
 
     async def _launch(self) -> None:
-        """Until there is an answer that says which launch it is."""
+        """Repeat the POST until an answer names the launch."""
         while not self.notes.ids:
             await self._post(stream=self._plan.posts_stream)
 
@@ -63,7 +63,7 @@ class Client:
             pass
 
     async def _misuse_key(self) -> None:
-        """Another body with the same key is refused, whatever became of the launch."""
+        """Send another body with the key. It must be refused, whatever became of the launch."""
         body = {**self._body, "repo_url": "https://example.org/other"}
         while True:
             try:
@@ -79,7 +79,7 @@ class Client:
             await self._pause()
 
     async def _post(self, *, stream: bool) -> bool:
-        """Send the POST once. Whether the service has said which launch it is."""
+        """Send the POST once. Return whether the service has named the launch."""
         url = self._somewhere()
         headers = self._headers() | {"Accept": "text/event-stream" if stream else "application/json"}
         try:
@@ -106,7 +106,7 @@ class Client:
     # --- GET ----------------------------------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
-        """Stream after stream, each from where the last one broke, until all was delivered, which a 204 says."""
+        """Read stream after stream, each from where the last one broke, until a 204 says that all was delivered."""
         while True:
             cursor = max((seen.seq for read in self.notes.passes for seen in read.seen), default=0)
             headers = self.notes.shown_secret | ({"Last-Event-ID": str(cursor)} if cursor else {})
@@ -126,7 +126,7 @@ class Client:
             await self._pause()
 
     async def _read(self, answer: aiohttp.ClientResponse, *, asked: int) -> None:
-        """A stream to its end, or to where the client has enough of it."""
+        """Read a stream to its end, or to the byte where the client breaks it off."""
         cursor = int(answer.headers.get("X-Launch-Cursor", "0"))
         read = Pass(asked=asked, cursor=cursor)
         self.notes.passes.append(read)
@@ -157,7 +157,7 @@ class Client:
     # --- DELETE -------------------------------------------------------------------------------------------------------
 
     async def _cancel(self, after_s: float) -> None:
-        """Until the service says that the Hub has confirmed it."""
+        """Repeat the DELETE until the service confirms the cancellation."""
         await asyncio.sleep(after_s)
         self.notes.asked_to_cancel = True
         while True:
@@ -176,14 +176,14 @@ class Client:
     # --- all of them --------------------------------------------------------------------------------------------------
 
     def _somewhere(self) -> str:
-        """The URL of any replica."""
+        """Return the URL of any replica."""
         return self._numbers.choice(self._urls)
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._numbers.uniform(0.1, 0.8))
 
     async def _is_transient(self, answer: aiohttp.ClientResponse, what: str) -> bool:
-        """Whether to ask again. What is neither that nor promised is noted."""
+        """Return whether to ask again. Note any other answer that the API does not promise."""
         if answer.status in _TRANSIENT:
             return True
         self._surprise(f"{answer.status} to {what}: {(await answer.text())[:200]}")
@@ -195,16 +195,16 @@ class Client:
 
 @dataclass(frozen=True)
 class Final:
-    """A launch as the service tells it when all is over."""
+    """A launch as the service reports it at the end of the run."""
 
     status: int
-    """Of the HTTP answer."""
+    """The status of the HTTP answer."""
     launch: Mapping[str, Any]
     events: Sequence[Seen]
 
 
 async def ask_final(http: aiohttp.ClientSession, url: str, notes: Notes) -> Final:
-    """The launch, and all of its events, by one replica."""
+    """Return the launch and all its events as one replica reports them."""
     headers = notes.shown_secret
     async with http.get(f"{url}/launch/{notes.launch_id}", headers=headers, timeout=_TIMEOUT) as answer:
         if answer.status != 200:
@@ -216,5 +216,5 @@ async def ask_final(http: aiohttp.ClientSession, url: str, notes: Notes) -> Fina
 
 
 def session() -> aiohttp.ClientSession:
-    """Connections as a browser's: many, and given up after five silent seconds."""
+    """Return a session that, like a browser, opens many connections and gives each up after five silent seconds."""
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=_TIMEOUT, trust_env=False)

@@ -1,4 +1,4 @@
-"""The fake Hub of a run: faults by plan, restarts, and users and servers that are none of hublaunch's business."""
+"""The fake Hub of a run, with planned faults, restarts, and users and servers that hublaunch must leave alone."""
 
 import asyncio
 import math
@@ -14,16 +14,16 @@ _NUMBER = re.compile(r"chaos-launch-(\d+)-")
 
 
 class ChaosHub:
-    """Drives a FakeHub. It is the script that the Hub asks for faults."""
+    """Drives a FakeHub, and is the script that the Hub asks for faults."""
 
     def __init__(self, hub: FakeHub, plan: Plan) -> None:
         self.hub = hub
         self.foreign: dict[str, None] = {}
-        """Users, each with a server, that must still be there when all is over."""
+        """Users, each with a server, that must still be there at the end."""
         self.hits: defaultdict[int, list[str]] = defaultdict(list)
-        """By launch: the faults that it really met."""
+        """The faults that each launch actually met."""
         self.restarts = Counter[bool]()
-        """By whether the Hub kept its state."""
+        """The restarts, by whether the Hub kept its state."""
         self._plans: Mapping[int, LaunchPlan] = {launch.number: launch for launch in plan.launches}
         self._asked: Counter[tuple[int, str]] = Counter()
         hub.slow_spawn_timeout = plan.slow_spawn_timeout
@@ -58,14 +58,14 @@ class ChaosHub:
         return cut
 
     def _plan_of(self, username: str) -> LaunchPlan | None:
-        """hublaunch names temporary users by their repository; only the faults rely on it, no count does."""
+        """Return the plan of the launch whose repository the user is named after. Only the faults rely on this."""
         found = _NUMBER.match(username)
         return None if found is None or username in self.foreign else self._plans.get(int(found[1]))
 
-    # --- what goes on at the Hub by itself ----------------------------------------------------------------------------
+    # --- events at the Hub that nobody requested ----------------------------------------------------------------------
 
     async def add_foreign(self, number: int) -> None:
-        """Somebody's user and server, under a name like those that hublaunch gives; the Hub need not be up for it."""
+        """Add a foreign user and server, named like those of hublaunch. This works while the Hub is down, too."""
         username = f"chaos-launch-{number}-foreign{number % 10}"
         self.foreign[username] = None
         await self._put(username)
@@ -76,7 +76,7 @@ class ChaosHub:
             await self.hub.start_server(username, "", {"repo_url": "https://example.org/foreign"})
 
     async def restart(self, restart: HubRestart) -> None:
-        """kill -9 and up again; what was waiting for its port is found there a moment later."""
+        """Kill the Hub, start it again, and a moment later finish the spawns that were waiting for their port."""
         self.restarts[restart.keeps_state] += 1
         for username, name in self.hub.active_servers:
             found = _NUMBER.match(username)
@@ -95,5 +95,5 @@ class ChaosHub:
                     self.hub.release(username, name)
 
     def heal(self) -> None:
-        """No fault from here on; requests that hang are let go."""
+        """Stop all faults, and release the requests that hang."""
         self.hub.follow_script(None)

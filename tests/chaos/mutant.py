@@ -1,8 +1,8 @@
-"""`hublaunch serve` with its fence switched off: a run of the chaos with it must fail.
+"""`hublaunch serve` with its fence switched off. A chaos run with it must fail.
 
     make chaos MUTANT=fence
 
-A frozen owner that wakes then writes into a log that somebody else has gone on with.
+Without the fence, a frozen owner that wakes up writes into a log that another process has continued.
 """
 
 from unittest import mock

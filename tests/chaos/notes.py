@@ -1,4 +1,4 @@
-"""What clients note, of which the verdict is made."""
+"""Notes that clients take, which the verdict is based on."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from tests.chaos.plan import LaunchPlan
 
 @dataclass(frozen=True)
 class Seen:
-    """An event as it came."""
+    """An event as it arrived."""
 
     seq: int
     data: bytes
@@ -21,7 +21,7 @@ class Seen:
 
 @dataclass
 class Pass:
-    """One stream, from where it said that it begins."""
+    """One stream, from the cursor at which the service says it begins."""
 
     asked: int
     """The cursor that the client sent."""
@@ -32,27 +32,27 @@ class Pass:
 
 @dataclass
 class Notes:
-    """What one client saw."""
+    """Everything that one client saw."""
 
     plan: LaunchPlan
     secrets: dict[str, str] = field(default_factory=dict)
-    """By the id of the launch, as every answer to its key told them; more than one is a fault."""
+    """Secrets by launch id, from every answer to the client's key. More than one id is a fault."""
     passes: list[Pass] = field(default_factory=list)
     ended: str = ""
-    """The phase of the last event, once it was seen."""
+    """The phase of the last event, once the client has seen it; empty before."""
     ready_at: float | None = None
     """When the client saw that its launch was ready, on the loop's clock."""
     asked_to_cancel: bool = False
     is_cancelled: bool = False
     """Whether a cancellation was answered with 204."""
     disconnects: int = 0
-    """Streams and requests that broke, or were broken by the client."""
+    """The number of streams and requests that broke or that the client broke off."""
     surprises: list[str] = field(default_factory=list)
     """Answers that the API does not promise."""
 
     @property
     def ids(self) -> Sequence[str]:
-        """Of the launch; none until it was accepted."""
+        """The ids of the launch. There is one id once the launch was accepted."""
         return sorted(self.secrets)
 
     @property
@@ -61,11 +61,11 @@ class Notes:
 
     @property
     def shown_secret(self) -> dict[str, str]:
-        """As a header."""
+        """The secret as a header."""
         return {"X-Launch-Secret": self.secrets[self.launch_id]}
 
 
 def event_of(block: bytes) -> Seen | None:
-    """The stored event of a block of a stream; None for a heartbeat and the like."""
+    """Return the stored event in a block of a stream, or None for heartbeats and the like."""
     fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line)
     return Seen(int(fields[b"id"]), fields[b"data"]) if b"id" in fields else None

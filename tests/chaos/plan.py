@@ -1,7 +1,7 @@
-"""What one run does, all of it drawn from the seed.
+"""The plan of one run, drawn entirely from the seed.
 
-Each actor has a random stream of its own, so that what one of them does shifts nobody else's. What is drawn here is the
-same on every machine; what the operating system makes of it is not.
+Each actor has its own random stream, so a change to one actor affects no other. The plan is the same on every machine,
+but the operating system still decides the exact timing.
 """
 
 import math
@@ -15,55 +15,56 @@ from tests.fakes.hub_faults import Cut, Fault, Operation
 Action = Literal["kill", "freeze", "freeze_and_kill", "stop"]
 
 REPO_URL = "https://example.org/chaos/launch-{number}"
-"""Ties what happens at the Hub to a launch: it is in the `user_options`, and hublaunch names the user by it."""
+"""Ties events at the Hub to a launch: the URL is in the `user_options`, and hublaunch derives the user's name from
+it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How big a run is."""
+    """The size of a run."""
 
     launches: int = 500
     per_s: float = 3.5
-    """Launches that begin a second, on average."""
+    """Launches started per second, on average."""
     replicas: int = 3
-    """Processes; on SQLite it is always one."""
+    """The number of processes; always 1 on SQLite."""
     lease_s: float = 2.0
     launch_timeout_s: float = 120.0
     max_concurrent_spawns: int = 16
     settle_s: float = 120.0
-    """How long to wait, once all is quiet, for what still stands at the Hub to be cleaned up."""
+    """How long to wait, once everything is quiet, for the Hub to be cleaned up."""
     least_kills: int = 5
     least_hit_share: float = 0.2
     long_faults: bool = True
-    """Whether hangs that only a time-out ends, and a 429 without `Retry-After`, are among the faults."""
+    """Whether faults include hangs that only a timeout ends, and a 429 without `Retry-After`."""
 
     @property
     def window_s(self) -> float:
-        """From the first launch to the last."""
+        """The time from the first launch to the last."""
         return self.launches / self.per_s
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchPlan:
-    """One client, what its launch meets at the Hub, and what it does to itself."""
+    """One client: its own actions, and the faults that its launch meets at the Hub."""
 
     number: int
     at_s: float
     spawn: Mapping[str, Any]
-    """A SpawnPlan as `user_options` carry it."""
+    """A SpawnPlan in the form that `user_options` carry."""
     posts_stream: bool
-    """Follows by the POST's own stream as long as it lasts, else by GET."""
+    """Whether the client follows on the POST's own stream while it lasts, rather than by GET."""
     repeats_after_s: Sequence[float]
-    """When, counted from the acceptance, the POST is sent again with the same key."""
+    """Seconds after acceptance at which the POST is sent again with the same key."""
     misuses_key: bool
-    """Sends another body with the key, which must be refused."""
+    """Whether the client sends another body with the key, which must be refused."""
     cuts_after_bytes: Sequence[int]
-    """Where the client breaks its own streams, one after the other."""
+    """The bytes after which the client breaks each of its first streams."""
     cancels_after_s: float | None
     faults: Mapping[tuple[Operation, int], Mapping[str, Any]] = field(default_factory=dict)
-    """By operation and how often it was asked before: what becomes of the request."""
+    """The fault of a request, by its operation and the number of earlier requests for that operation."""
     cuts: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
-    """By progress stream, from 0."""
+    """The cut of each progress stream, numbered from 0."""
 
     @property
     def fails(self) -> bool:
@@ -77,7 +78,7 @@ class LaunchPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessFault:
-    """What happens to one process of hublaunch."""
+    """A fault of one hublaunch process."""
 
     at_s: float
     replica: int
@@ -95,21 +96,21 @@ class HubRestart:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A whole run."""
+    """The plan of a whole run."""
 
     launches: Sequence[LaunchPlan]
     processes: Sequence[ProcessFault]
     hub_restarts: Sequence[HubRestart]
     outages: Sequence[tuple[float, float]]
-    """When the proxy before the Hub breaks all connections, and for how long it then takes no other."""
+    """When the proxy in front of the Hub breaks all connections, and for how long it then accepts none."""
     foreign_at_s: Sequence[float]
-    """When somebody else's user appears at the Hub, with a server."""
+    """When a foreign user with a server appears at the Hub."""
     slow_spawn_timeout: float
     interrupt_s: float
 
 
 def stream(seed: int, actor: object) -> random.Random:
-    """The random numbers of one actor."""
+    """Return the random numbers of one actor."""
     return random.Random(f"{seed}/{actor}")
 
 
@@ -167,7 +168,7 @@ def _spawn(numbers: random.Random) -> Mapping[str, Any]:
 
 
 def step_message(n: int, count: int, words: str) -> str:
-    """What the spawner tells, so that it can be known again in a launch's log."""
+    """Return a spawner message that can be recognized in a launch's log."""
     return f"Step {n} of {count}: {words}"
 
 
@@ -236,12 +237,12 @@ def _processes(seed: int, scale: Scale) -> Sequence[ProcessFault]:
 
 
 def planned_fault(plan: LaunchPlan, operation: Operation, nth: int) -> Fault | None:
-    """The fault of the launch's request of this kind."""
+    """Return the planned fault of the launch's nth request for this operation, or None."""
     told = plan.faults.get((operation, nth))
     return None if told is None else Fault(operation=operation, **told)
 
 
 def planned_cut(plan: LaunchPlan, username: str, server_name: str, nth: int) -> Cut | None:
-    """The cut of the launch's progress stream."""
+    """Return the planned cut of the launch's nth progress stream, or None."""
     told = plan.cuts.get(nth)
     return None if told is None else Cut(username=username, server_name=server_name, **told)

@@ -1,4 +1,4 @@
-"""A TCP proxy before the Hub that delays what passes, and breaks connections."""
+"""A TCP proxy in front of the Hub that delays data and breaks connections."""
 
 import asyncio
 import contextlib
@@ -13,17 +13,17 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class ChaosProxy:
-    """Listens on 127.0.0.1 and passes bytes on to `target_port` and back.
+    """Listens on 127.0.0.1 and forwards bytes to `target_port` and back.
 
-    Every connection has random numbers of its own, by the order in which it came: one in ten breaks after some
-    thousand bytes in either direction, and one chunk in twenty is held back for up to half a second.
+    Each connection has its own random numbers, by its order of arrival. One in ten breaks after a few thousand bytes in
+    either direction. One chunk in twenty is delayed by up to half a second.
     """
 
     def __init__(self, target_port: int, *, stream: Callable[[str], random.Random]) -> None:
         self.calm = False
         """Whether connections are left alone from now on."""
         self.breaks = 0
-        """Connections that were broken here."""
+        """The number of connections that the proxy broke."""
         self._target_port = target_port
         self._stream = stream
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
@@ -47,7 +47,7 @@ class ChaosProxy:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
 
     async def outage(self, seconds: float) -> None:
-        """Break every connection, and each new one until the time is over."""
+        """Break every connection now, and each new one until the time is over."""
         self._away = True
         for writer in list(self._connections.values()):
             self._break(writer)
@@ -81,7 +81,7 @@ class ChaosProxy:
             for task in (up, down):
                 task.cancel()
             await asyncio.gather(up, down, return_exceptions=True)
-            # Bytes that were passed on still arrive. The other side sees a close.
+            # Bytes already forwarded still arrive. The other side sees a close.
             for end in (hub_writer, writer):
                 end.close()
 
@@ -92,7 +92,7 @@ class ChaosProxy:
         left: list[int | None],
         numbers: random.Random,
     ) -> None:
-        """Until an end closes, or the bytes that the connection may pass are used up."""
+        """Forward bytes until either end closes, or until the connection has used up the bytes that it may forward."""
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(65_536):
                 if not self.calm and numbers.random() < 0.05:

@@ -1,4 +1,4 @@
-"""The processes of hublaunch, and what is done to them."""
+"""The hublaunch processes of a run, and the faults applied to them."""
 
 import asyncio
 import os
@@ -22,16 +22,16 @@ _START_S = 60.0
 
 
 class Replica:
-    """One `hublaunch serve`: always on the same port, restarted when it was killed."""
+    """One `hublaunch serve`, always on the same port, which is started again after it was killed."""
 
     def __init__(self, number: int, command: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes]) -> None:
         self.number = number
         self.lock = asyncio.Lock()
-        """Held while something is done to it."""
+        """Held while a fault is applied to the process."""
         self._command = command
         self._environment = {**os.environ, "PYTHONPATH": str(PROJECT), **environment}
         self._log = log
-        # Kept bound, and never listened on, so that nobody else gets the port while the process is down.
+        # Bound but never listened on, so that no other program gets the port while the process is down.
         self._reservation = socket.socket()
         self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._reservation.bind(("127.0.0.1", 0))
@@ -59,7 +59,7 @@ class Replica:
         )
 
     def send(self, number: signal.Signals) -> None:
-        """A signal, unless it has ended by itself, which is noted as a surprise."""
+        """Send a signal to the process unless it has ended."""
         self._note(number.name)
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
@@ -69,7 +69,7 @@ class Replica:
         return await asyncio.to_thread(self._process.wait)
 
     def end(self) -> None:
-        """Kill it, frozen or not, and give the port back."""
+        """Kill the process, frozen or not, and release the port."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -88,7 +88,7 @@ class Replicas:
         self._logs = [(directory / f"replica-{n}.log").open("ab") for n in range(count)]
         self.each = [Replica(n, command, environment=environment, log=log) for n, log in enumerate(self._logs)]
         self.done: Counter[str] = Counter()
-        """How often each thing was done to a process."""
+        """The number of times each fault was applied."""
         self.surprises: list[str] = []
 
     async def __aenter__(self) -> Self:
@@ -110,7 +110,7 @@ class Replicas:
                 await _until_ready(http, replica.url)
 
     async def suffer(self, fault: ProcessFault, http: aiohttp.ClientSession) -> None:
-        """Do this to a process, once what was being done to it before is over; afterwards it runs."""
+        """Apply the fault to a process after any earlier fault of that process is over. The process then runs again."""
         replica = self.each[fault.replica % len(self.each)]
         async with replica.lock:
             self.done[fault.action] += 1
@@ -125,7 +125,7 @@ class Replicas:
                     replica.send(signal.SIGKILL)
                     expected = -signal.SIGKILL
                 case "stop":
-                    await _until_ready(http, replica.url)  # a Python that only begins to start dies of it
+                    await _until_ready(http, replica.url)  # SIGTERM would kill a Python that is still starting
                     replica.send(signal.SIGTERM)
                     expected = 0
             status = await replica.until_ended()

@@ -10,7 +10,7 @@ from tests.chaos.verdict import BAD, Evidence, Verdict, number_of
 
 _LINES_MAX = 10
 HEAD = ("seed", "accepted", "ready", "failed", "cancelled", "hit", "kills", *BAD, "")
-"""Of the table of many runs, a row each."""
+"""The head of a table with one row for each run."""
 
 
 def is_good(outcome: Run, scale: Scale) -> bool:
@@ -18,7 +18,7 @@ def is_good(outcome: Run, scale: Scale) -> bool:
 
 
 def table(outcome: Run, scale: Scale) -> str:
-    """The counts of a run, a line each."""
+    """Return the counts of a run, one per line."""
     verdict = outcome.verdict
     lines = [
         *verdict.counts.items(),
@@ -36,7 +36,7 @@ def table(outcome: Run, scale: Scale) -> str:
 
 
 def row(seed: int, outcome: Run, scale: Scale) -> Sequence[str]:
-    """The same as one row of many, under `HEAD`."""
+    """Return the counts of a run as one row under `HEAD`."""
     verdict = outcome.verdict
     counted = [verdict.counts[name] for name in ("accepted", "ready", "failed", "cancelled", "hit by a fault", "kills")]
     bad = [len(verdict.bad[name]) for name in BAD]
@@ -54,7 +54,7 @@ def markdown(cells: Sequence[str]) -> str:
 
 
 def findings(verdict: Verdict) -> Iterator[str]:
-    """What must not be, a line each, of each kind the first ones."""
+    """Yield the findings, one per line, and only the first few of each kind."""
     for name, found in verdict.bad.items():
         yield from (f"{name}: {what}" for what in found[:_LINES_MAX])
         if len(found) > _LINES_MAX:
@@ -62,7 +62,7 @@ def findings(verdict: Verdict) -> Iterator[str]:
 
 
 def stories(outcome: Run) -> str:
-    """What is known of each launch that something was found of: its plan, its log, and the Hub's journal."""
+    """Return the story of each launch with a finding: its plan, its log, and the Hub's journal."""
     told = (_story_of(number, outcome.evidence) for number in sorted(outcome.verdict.numbers))
     return "\n\n".join("\n".join(lines) for lines in told)
 
@@ -88,7 +88,7 @@ def _story_of(number: int, evidence: Evidence) -> list[str]:
 
 
 def _wall_clock(at: float | None) -> str:
-    """An instant of the loop's clock, which is the monotonic one, as events and logs tell the time."""
+    """Format a time of the loop's monotonic clock as a time of day, as in events and logs."""
     if at is None:
         return "never"
     return datetime.fromtimestamp(at - time.monotonic() + time.time(), UTC).strftime("%H:%M:%S.%f")[:-3]

@@ -1,4 +1,4 @@
-"""One run: everything is started, suffers by plan, comes to rest, and is judged."""
+"""One run: start everything, apply the planned faults, wait until all is quiet, and judge."""
 
 import asyncio
 import contextlib
@@ -22,24 +22,24 @@ from tests.fakes.hub import FakeHub
 
 _TELL_EVERY_S = 20.0
 _GRACE_S = 60.0
-"""Beyond its own time-out: how long a client waits for the end of its launch."""
+"""How long a client waits for the end of its launch, beyond the launch timeout."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What came out of a run."""
+    """The outcome of a run."""
 
     verdict: Verdict
     evidence: Evidence
     seconds: float
     done: dict[str, int]
-    """How often each thing was done: to processes, to the Hub, to connections."""
+    """The number of times each fault happened, to processes, the Hub and connections."""
 
 
 async def run(
     seed: int, scale: Scale, *, database_url: str, module: str, directory: Path, tell: Callable[[str], None]
 ) -> Run:
-    """Processes log into `directory`. Whatever was started has ended on return, and on a cancellation too."""
+    """Run the plan, with the logs of processes in `directory`. Everything started has ended on return, even if cancelled."""
     plan, begin = draw_plan(seed, scale), time.monotonic()
     async with (
         FakeHub() as hub,
@@ -111,7 +111,7 @@ def _environment(scale: Scale, database_url: str, proxy: ChaosProxy, hub: FakeHu
         "LAUNCHER_DATABASE_URL": database_url,
         "LAUNCHER_SECRET_KEY": "chaos" * 8,
         "LAUNCHER_LEASE_S": str(scale.lease_s),
-        "LAUNCHER_HUB_GUARD": "off",  # of this Hub's spawns more fail in a row than it would stand for
+        "LAUNCHER_HUB_GUARD": "off",  # more spawns of this Hub fail in a row than the guard allows
         "LAUNCHER_LAUNCH_TIMEOUT": str(scale.launch_timeout_s),
         "LAUNCHER_MAX_CONCURRENT_SPAWNS": str(scale.max_concurrent_spawns),
         "LAUNCHER_RETRY_DELAY": "0.2",
@@ -119,13 +119,13 @@ def _environment(scale: Scale, database_url: str, proxy: ChaosProxy, hub: FakeHu
     }
 
 
-# --- the time of trouble ----------------------------------------------------------------------------------------------
+# --- faults -----------------------------------------------------------------------------------------------------------
 
 
 async def _suffer(
     troubles: Sequence[Coroutine[Any, Any, None]], clients: Sequence[Client], *, timeout_s: float
 ) -> None:
-    """Return once all clients are done, or have had their time, and all trouble is over."""
+    """Return once all faults are over and all clients are done or out of time."""
     async with asyncio.TaskGroup() as group:
         for trouble in troubles:
             group.create_task(trouble)
@@ -141,18 +141,18 @@ async def _later(at_s: float, do: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _guarded(client: Client) -> None:
-    """A client that cannot make sense of an answer has found something out, and ends nobody else's run."""
+    """Run a client. An error in it is a finding, and does not end the other clients' runs."""
     try:
         await client.run()
     except Exception as error:  # noqa: BLE001 - whatever it is
         client.notes.surprises.append(f"its client broke off: {error!r}")
 
 
-# --- the time after ---------------------------------------------------------------------------------------------------
+# --- after the faults -------------------------------------------------------------------------------------------------
 
 
 async def _finals(http: aiohttp.ClientSession, urls: Sequence[str], notes: Sequence[Notes]) -> dict[int, Final]:
-    """Every accepted launch as told by a replica other than the one before; all events of it."""
+    """Return every accepted launch with all its events. Consecutive launches are read from different replicas."""
     return {
         client.plan.number: await ask_final(http, urls[n % len(urls)], client)
         for n, client in enumerate(notes)
@@ -161,7 +161,7 @@ async def _finals(http: aiohttp.ClientSession, urls: Sequence[str], notes: Seque
 
 
 async def _settle(hub: FakeHub, chaos: ChaosHub, finals: dict[int, Final], seconds: float) -> None:
-    """Return once the Hub holds only what it should, or the time is up, which the verdict will tell."""
+    """Return once the Hub holds only what it should, or when the time is up; the verdict then reports what is left."""
     ready = {final.launch["username"] for final in finals.values() if final.launch.get("status") == "ready"}
     with contextlib.suppress(TimeoutError):
         await hub.until(lambda: hub.users.keys() <= ready | chaos.foreign.keys(), timeout=seconds)
@@ -169,7 +169,7 @@ async def _settle(hub: FakeHub, chaos: ChaosHub, finals: dict[int, Final], secon
 
 @contextlib.asynccontextmanager
 async def _telling(tell: Callable[[], None]) -> AsyncGenerator[None]:
-    """Tell how it goes, now and then."""
+    """Report the progress of the run at intervals."""
 
     async def go_on() -> None:
         while True:

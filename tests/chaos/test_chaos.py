@@ -178,7 +178,7 @@ def test_two_launches_of_one_key_are_a_double_start() -> None:
     assert case.faults() == {"double-started": 1}
 
 
-def test_whatever_belongs_to_no_ready_launch_is_an_orphan() -> None:
+def test_a_user_or_server_of_no_ready_launch_is_an_orphan() -> None:
     case = Case()
     case.users |= {"v", "w"}
     case.servers |= {("v", ""), ("u", "named")}

@@ -1,26 +1,26 @@
-"""What became of everything, counted from the fake Hub's journal and the clients' notes alone.
+"""The verdict on a run, counted only from the fake Hub's journal and the clients' notes.
 
 lost
-    A launch that was accepted (a 202, or the stream of a POST) and did not end in time as its client saw it, or whose
-    id was later unknown; and a `ready` one without its server at the Hub, unless the Hub has lost its state since.
+    A launch that was accepted (a 202, or the stream of a POST), but whose client did not see it end in time, or whose
+    id was unknown later. Also a `ready` launch whose server is not at the Hub, unless the Hub has lost its state since.
 double-started
-    A launch for which the Hub had two servers at one instant, from the start of a spawn to its failure or the end of
-    its stop; or for which a spawn started after its client had seen `ready`; or a key that gave two launches. A second
-    server after the first has gone is a second attempt, and none of these.
+    A launch that had two servers at the Hub at one instant, counted from the start of a spawn to its failure or to the
+    end of its stop. Also a launch for which a spawn started after its client had seen `ready`, and a key that gave two
+    launches. A second server after the first has gone is a second attempt, and not counted here.
 orphaned users, orphaned servers
-    What stands at the Hub after all is quiet and the time to settle is over, and belongs to no launch that is `ready`.
+    Users and servers that are still at the Hub at the end of the time to settle, and belong to no `ready` launch.
 foreign deletions
-    What was deleted or stopped of users and servers that the chaos itself put there, or is missing at the end.
+    Users and servers of the chaos itself that were deleted or stopped, or are missing at the end.
 events missed, repeated, out of order, changed
-    By each stream that a client read. A stream begins after its cursor, each event is one above the last; the cursor is
-    what the client sent. All streams of a launch together have all of its events, with the bytes that another replica
-    tells when all is over. In that log each attempt has every step of its spawn once and in order, whichever replica
-    owned the launch, and its progress never falls.
+    Counted for each stream that a client read. The stream must begin at the cursor that the client sent, and each event
+    number must be one above the last. Together, the streams of a launch must have all its events, byte for byte as
+    another replica sends them at the end. In that log, each attempt must have every step of its spawn once and in
+    order, whichever replica owned the launch, and its progress must never fall.
 pending above the limit
-    Spawns that were pending at the Hub at one instant beyond LAUNCHER_MAX_CONCURRENT_SPAWNS: of all processes together,
-    and of launches that were taken over, tried again or cleaned up too.
+    Spawns beyond LAUNCHER_MAX_CONCURRENT_SPAWNS that were pending at the Hub at one instant. They count for all
+    processes together, and include launches that were adopted, retried or cleaned up.
 broken promises
-    Answers that the API does not give, clients that never got a launch, processes that ended by themselves.
+    Answers that the API does not promise, clients that never got a launch, and processes that ended by themselves.
 """
 
 import json
@@ -59,34 +59,34 @@ ServerKey = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """All that a verdict is made of."""
+    """The facts that a verdict is based on."""
 
     notes: Sequence[Notes]
     finals: Mapping[int, Final]
-    """By launch number, as asked for when all was over."""
+    """The answers at the end of the run, by launch number."""
     journal: Sequence[Happening]
     users: AbstractSet[str]
-    """At the Hub in the end."""
+    """The users at the Hub at the end."""
     servers: AbstractSet[ServerKey]
-    """Active at the Hub in the end."""
+    """The servers active at the Hub at the end."""
     foreign: AbstractSet[str]
-    """Users that the chaos put there, each with a default server."""
+    """Users that the chaos itself added, each with a default server."""
     hits: Mapping[int, Sequence[str]]
-    """By launch number: the faults that it met."""
+    """The faults that each launch met, by launch number."""
     kills: int
     max_concurrent_spawns: int
     surprises: Sequence[str] = ()
-    """Of the processes."""
+    """Surprises noted about the processes."""
 
 
 @dataclass
 class Verdict:
-    """The table: numbers to look at, and what must not be, each with what is known of it."""
+    """The table: figures to look at, and the findings in each column that must be zero."""
 
     counts: dict[str, int] = field(default_factory=dict)
     bad: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in BAD})
     numbers: set[int] = field(default_factory=set)
-    """Of the launches that something bad happened to."""
+    """The launches with a finding."""
 
     def is_good(self, *, least_kills: int, least_hit_share: float) -> bool:
         enough = self.counts["kills"] >= least_kills and self.hit_share >= least_hit_share
@@ -103,7 +103,7 @@ class Verdict:
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """See the module."""
+    """Return the verdict, as the module defines it."""
     verdict = Verdict()
     accepted = [notes for notes in evidence.notes if notes.ids]
     phases = [_last_phase(evidence.finals.get(notes.plan.number)) for notes in accepted]
@@ -161,7 +161,7 @@ def _server_of(final: Final) -> ServerKey:
 
 
 def _stands(final: Final, evidence: Evidence) -> bool:
-    """Whether a ready launch's server is there, or the Hub has forgotten it."""
+    """Return whether a ready launch's server is at the Hub, or was lost with the Hub's state."""
     server = _server_of(final)
     ready = [n for n, line in enumerate(evidence.journal) if line.what == "server_ready" and _key(line) == server]
     lost = [n for n, line in enumerate(evidence.journal) if line.what == "state_lost"]
@@ -176,7 +176,7 @@ def _key(line: Happening) -> ServerKey:
 
 
 def number_of(line: Happening) -> int | None:
-    """Of the launch that a spawn is for, by what the client asked for."""
+    """Return the number of the launch that a spawn belongs to, by the repository in its options."""
     prefix, _, suffix = REPO_URL.partition("{number}")
     repo_url = str((line.user_options or {}).get("repo_url", ""))
     number = repo_url.removeprefix(prefix).removesuffix(suffix)
@@ -184,7 +184,7 @@ def number_of(line: Happening) -> int | None:
 
 
 def _second_attempts(journal: Sequence[Happening]) -> int:
-    """Spawns beyond the first of each launch."""
+    """Return the number of spawns beyond the first of each launch."""
     numbers = [number for line in journal if line.what == "spawn_started" and (number := number_of(line)) is not None]
     return len(numbers) - len(set(numbers))
 
@@ -256,7 +256,7 @@ def _judge_events(notes: Notes, final: Final | None, verdict: Verdict) -> None:
 
 
 def faults_of(read: Pass) -> Iterator[tuple[str, str]]:
-    """What is wrong with the numbers of one stream: the column and a sentence."""
+    """Yield each fault in the numbers of one stream, as a column and a sentence."""
     if read.cursor != read.asked:
         yield "events repeated", f"a stream after {read.asked} began after {read.cursor}"
     expected, seqs, missing = read.cursor + 1, [seen.seq for seen in read.seen], set[int]()
@@ -274,7 +274,7 @@ def faults_of(read: Pass) -> Iterator[tuple[str, str]]:
 
 
 def faults_of_log(events: Sequence[Seen]) -> Iterator[tuple[str, str]]:
-    """What is wrong with what a log tells of the spawn of each attempt: the column and a sentence."""
+    """Yield each fault in a log's steps of its spawns, as a column and a sentence."""
     steps, progress = defaultdict[int, list[int]](list), defaultdict[int, int](int)
     for seen in events:
         event = json.loads(seen.data)

@@ -1,11 +1,12 @@
-"""Broken images, and many new ones, on a real JupyterHub that exits after five failed spawns in a row.
+"""Measure broken images, and many new ones, on a real JupyterHub that exits after five failed spawns in a row.
 
     python -m tests.storm.bad_images
 
-Launches 100 times one broken image with the guard off, as a Hub without hublaunch's guard has it, and with it; then 100
-broken images with the strict guard; then 200 sound images that nobody launched before, with the guard and without it by
-turns. JupyterHub, its proxy, the servers and hublaunch are processes of their own. Prints a table and, with --json, the
-figures. Exits with 1 if a guarded Hub ended, or if sound images took more than 1.5 times as long with the guard.
+The benchmark launches one broken image 100 times, with the guard off and with it on. Then it launches 100 different
+broken images with the strict guard. Last it launches 200 sound images that were never launched before, by turns with
+and without the guard. JupyterHub, its proxy, the servers and hublaunch are separate processes. It prints a table and,
+with --json, the figures. The exit status is 1 if a guarded Hub ended, or if sound images took more than 1.5 times as
+long with the guard.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from tests.hubs.quick_server import BROKEN_IMAGES
 from tests.support.processes import Replica, replica
 
 FAILURE_LIMIT = 5
-"""The Hub's, as z2jh sets it."""
+"""The Hub's `consecutive_failure_limit`, as z2jh sets it."""
 SLOWER_AT_MOST = 1.5
 _EVENT = 'data: {"launch_id"'
 _LOOK_EVERY_S = 0.2
@@ -40,24 +41,24 @@ _TOLD_WITHIN_S = 1
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of launches, and of the Hub."""
+    """The outcome of some launches, and the state of the Hub afterwards."""
 
     guard: str
     launches: int
     images: int
     ended: dict[str, int]
-    """By their last phase, or the code of their problem; `in the queue` are those that the guard holds back."""
+    """Launches by last phase, or by the code of their problem. The guard holds back those `in the queue`."""
     failed_spawns: int
-    """That the Hub has counted."""
+    """The failed spawns that the Hub has counted."""
     hub_is_up: bool
-    """The process that was started is still the one that answers."""
+    """Whether the Hub process that was started is still the one that answers."""
     hub_up_s: tuple[float, float]
-    """For how long the Hub has been up, before the first launch and after the last."""
+    """How long the Hub had been up before the first launch, and after the last; 0 if it ended."""
     seconds: float
 
 
 async def run(directory: Path, *, guard: str, images: Sequence[str]) -> Outcome:
-    """Launch these at once on a Hub of their own, and see what is left once nothing happens any more."""
+    """Launch these images at once on a new Hub. Return the outcome once nothing happens any more."""
     async with _frail_hub(directory) as hub:
         started_at = time.monotonic() - _age_s(hub.pid)
         settings = {"LAUNCHER_HUB_GUARD": guard, "LAUNCHER_HUB_URL_LOCAL": hub.local_url, "LAUNCHER_RETRIES": "1"}
@@ -101,7 +102,7 @@ async def _launch_all(service: Replica, hub: MortalHub, images: Sequence[str]) -
 
 
 async def _launch(http: httpx.AsyncClient, image: str, number: int) -> str:
-    """The last phase, or the code of the problem. A server that is ready is given back at once."""
+    """Launch an image and return its last phase, or the code of its problem. A ready server is stopped at once."""
     body = {"image": image, "repo_url": f"https://example.org/org/repo-{number}"}
     answer = await http.post("/launch", json=body, timeout=60)
     told = answer.json()
@@ -118,7 +119,7 @@ async def _launch(http: httpx.AsyncClient, image: str, number: int) -> str:
 
 
 async def _until_quiet(http: httpx.AsyncClient, hub: MortalHub) -> None:
-    """Return once nothing is at the Hub and nothing will be, or the Hub has ended."""
+    """Return once nothing is at the Hub and the guard admits no more, or the Hub has ended."""
     while hub.is_running:
         await asyncio.sleep(_LOOK_EVERY_S)
         status: dict[str, Any] = (await http.get("/status")).json()
@@ -127,7 +128,7 @@ async def _until_quiet(http: httpx.AsyncClient, hub: MortalHub) -> None:
 
 
 async def _exits(hub: MortalHub) -> bool:
-    """It does so 2 s after the failure that was one too many."""
+    """Return whether the Hub exits. It does so 2 s after one failure too many."""
     try:
         async with asyncio.timeout(_EXITS_WITHIN_S):
             await hub.wait()
@@ -144,7 +145,7 @@ async def _answers(hub: MortalHub) -> bool:
 
 
 def _age_s(pid: int) -> float:
-    """Seconds since a process was started. Linux only, as is the benchmark."""
+    """Return the seconds since a process was started. This and the benchmark need Linux."""
     ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     return float(Path("/proc/uptime").read_text().split()[0]) - ticks / 100
 

@@ -1,4 +1,4 @@
-"""The clicks of a storm, who makes them, and what each of them sees: through hublaunch, and straight at the Hub."""
+"""The clicks of a storm, their callers, and what each caller sees: through hublaunch, and directly at the Hub."""
 
 import asyncio
 import json
@@ -11,28 +11,28 @@ import aiohttp
 
 IMAGE = "quay.io/jupyter/base-notebook:latest"
 REPO_URL = "https://example.org/storm/click-{number}"
-"""Ties what happens at the Hub to a click: it is in the `user_options`."""
+"""Ties events at the Hub to a click: the URL is in the `user_options`."""
 _HEAVY = "198.19.0.1"
 _CLICKS_EACH = (1, 1, 1, 2, 3)
 _NAIVE_PAUSES_S = (4.0, 8.0, 16.0)
-"""BinderHub's: four tries, the first pause 4 s, each twice the one before."""
+"""BinderHub's pauses: four tries, a first pause of 4 s, and each pause twice the one before."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How big a storm is, and what it meets."""
+    """The size of a storm, and the limits that it meets."""
 
     clicks: int = 500
     within_s: float = 10.0
     heavy_share: float = 0.4
-    """Of the clicks, all by one caller; the others have one to three clicks each."""
+    """The share of the clicks that one caller makes; the others make one to three each."""
     hub_limit: int = 64
-    """Pending spawns beyond which the Hub answers 429."""
+    """The number of pending spawns beyond which the Hub answers 429."""
     max_concurrent_spawns: int = 50
-    """hublaunch's limit."""
+    """The limit that hublaunch keeps."""
     spawn_s: float = 5.0
     on_the_way_s: float = 3.0
-    """What the verdict takes for the time between an admission and what is seen of it, with all this on two cores."""
+    """The delay that the verdict allows between an admission and its visible effect, with everything on two cores."""
     naive_pauses_s: Sequence[float] = _NAIVE_PAUSES_S
 
 
@@ -40,7 +40,7 @@ class Scale:
 class Click:
     number: int
     caller: str
-    """An address, from the network that RFC 2544 keeps for benchmarks."""
+    """An address from the network that RFC 2544 reserves for benchmarks."""
     at_s: float
 
     @property
@@ -50,23 +50,23 @@ class Click:
 
 @dataclass(kw_only=True)
 class Seen:
-    """What a visitor saw after a click. Times are the machine's monotonic clock, like the Hub's."""
+    """Everything that a visitor saw after a click. Times are of the machine's monotonic clock, like the Hub's."""
 
     click: Click
     clicked_at: float = 0.0
     accepted_at: float = 0.0
-    """When it was told that it is in the queue; straight at the Hub that is the click."""
+    """When the service confirmed the launch; directly at the Hub, the time of the click."""
     ready_at: float | None = None
     ending: str = "none"
     statuses: list[int] = field(default_factory=list)
-    """Of every answer."""
+    """The status of every answer."""
     visits: list[list[tuple[float, int]]] = field(default_factory=list)
-    """For each time that it stood in the queue: the positions that it was told, and when."""
+    """The positions that the visitor saw, with their times, for each stay in the queue."""
     error: str = ""
 
 
 def draw_clicks(seed: int, scale: Scale) -> Sequence[Click]:
-    """In the order of time. The heavy caller's are spread among the others'."""
+    """Return the clicks in order of time. Those of the heavy caller are spread among the others."""
     numbers = random.Random(seed)
     callers = [_HEAVY] * round(scale.clicks * scale.heavy_share)
     while len(callers) < scale.clicks:
@@ -80,7 +80,7 @@ def draw_clicks(seed: int, scale: Scale) -> Sequence[Click]:
 
 
 async def click_hublaunch(click: Click, seen: Seen, http: aiohttp.ClientSession, urls: Sequence[str]) -> None:
-    """Launch at one replica, follow at the next until the stream ends."""
+    """Launch at one replica, and follow at the next until the stream ends."""
     own, next_one = (urls[(click.number + n) % len(urls)] for n in range(2))
     headers = {"X-Forwarded-For": click.caller}
     body = {"image": IMAGE, "repo_url": click.repo_url}
@@ -108,7 +108,7 @@ def _take(told: dict[str, Any], seen: Seen) -> None:
 
 
 async def click_hub(click: Click, seen: Seen, hub: aiohttp.ClientSession, pauses_s: Sequence[float]) -> None:
-    """Make a user and start their server, as a script without a service does: at an error it tries again, blindly."""
+    """Create a user and start their server, as a script without hublaunch does: it blindly retries after an error."""
     seen.accepted_at, name = seen.clicked_at, f"click-{click.number}"
     for pause_s in (*pauses_s, None):
         if await _start_at_hub(click, seen, hub, name):

@@ -1,10 +1,10 @@
-"""A storm of clicks at a Hub with a limit: through hublaunch, and straight at the Hub, side by side.
+"""Run a storm of clicks on a Hub with a limit: through hublaunch, and directly at the Hub, side by side.
 
     python -m tests.storm.run --clicks 500 --within-s 10 --heavy-share 0.4 --hub-limit 64
 
-The fake Hub, hublaunch and those who click are processes of their own, all on loopback; behind a trusted proxy, as
-hublaunch sees it, each caller has an address of its own. `tests/storm/verdict.py` defines each column. Prints a
-table, and the same as JSON; exits with 1 unless each column that must not be is 0 for hublaunch.
+The fake Hub, hublaunch and the clients are separate processes, all on loopback. hublaunch trusts a proxy, so each
+caller has its own address. `tests/storm/verdict.py` defines each column. The run prints a table, and the same figures
+as JSON. The exit status is 1 unless each column that must be zero is 0 for hublaunch.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from tests.support.programs import fake_hub, new_database, run_to_end
 
 _NAMES = ("hublaunch", "straight at the Hub")
 _SILENCE_S = 60.0
-"""After which a stream without a word, heartbeats included, is taken for broken."""
+"""Seconds after which a stream without any data, even a heartbeat, counts as broken."""
 
 ClickOn = Callable[[Click, Seen], Awaitable[None]]
 
@@ -37,7 +37,7 @@ ClickOn = Callable[[Click, Seen], Awaitable[None]]
 async def storm_hublaunch(
     scale: Scale, clicks: Sequence[Click], *, replicas: int, database_url: str, directory: Path
 ) -> Verdict:
-    """The storm through hublaunch, on a new Hub. Processes log into `directory`."""
+    """Run the storm through hublaunch, on a new Hub. Processes log into `directory`."""
     report = directory / "hub-behind-hublaunch.json"
     async with _session() as http, fake_hub(*_hub_options(scale, report)) as address:
         environment = {
@@ -60,7 +60,7 @@ async def storm_hublaunch(
 
 
 async def storm_hub(scale: Scale, clicks: Sequence[Click], *, directory: Path) -> Verdict:
-    """The same storm straight at a new Hub."""
+    """Run the same storm directly at a new Hub."""
     report = directory / "hub-alone.json"
     async with fake_hub(*_hub_options(scale, report)) as address:
         headers = {"Authorization": f"token {address['token']}"}
@@ -89,7 +89,7 @@ def _session(base_url: str | None = None, headers: Mapping[str, str] | None = No
 
 
 async def _click(clicks: Sequence[Click], click_on: ClickOn) -> Sequence[Seen]:
-    """What each of those who click saw, once all have seen the end of it."""
+    """Return what the visitor of each click saw, once all clicks have ended."""
 
     async def one(click: Click) -> Seen:
         seen = Seen(click=click)
@@ -98,7 +98,7 @@ async def _click(clicks: Sequence[Click], click_on: ClickOn) -> Sequence[Seen]:
         try:
             await click_on(click, seen)
         except aiohttp.ClientResponseError:
-            pass  # its status is noted
+            pass  # the status is already noted
         except (aiohttp.ClientError, TimeoutError) as error:
             seen.error = repr(error)
         return seen
@@ -110,7 +110,7 @@ async def _click(clicks: Sequence[Click], click_on: ClickOn) -> Sequence[Seen]:
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """A line for each column, in Markdown; what must not be comes last."""
+    """Return a Markdown table with a line for each column. The columns that must be zero come last."""
     names = dict.fromkeys(name for verdict in verdicts for name in verdict.figures)
     rows = [
         ["", *_NAMES],
@@ -122,7 +122,7 @@ def table(verdicts: Sequence[Verdict]) -> str:
 
 
 def findings(verdict: Verdict, *, most: int = 5) -> Iterator[str]:
-    """What must not be, a line each, of each kind the first ones."""
+    """Yield the findings, one per line, and only the first few of each kind."""
     for name, found in verdict.bad.items():
         yield from (f"{name}: {what}" for what in found[:most])
         if len(found) > most:

@@ -60,14 +60,14 @@ def test_a_seed_always_draws_the_same_clicks_and_one_caller_has_many() -> None:
 
 
 def seen(number: int, caller: str = "ada", *, at: float = 0.0, places: Sequence[int] = ()) -> Seen:
-    """A click that got ready; its positions in the queue came one second apart."""
+    """Return a click that became ready, with positions in the queue one second apart."""
     visits = [[(at + n, place) for n, place in enumerate(places, 1)]]
     click = Click(number=number, caller=caller, at_s=at)
     return Seen(click=click, clicked_at=at, accepted_at=at, ready_at=at + 9, ending="ready", visits=visits)
 
 
 def judged(all_seen: Sequence[Seen], starts: Sequence[tuple[int, float]] = (), **report: Any) -> Verdict:
-    """The verdict on these clicks, with the starts at the Hub by number and time."""
+    """Return the verdict on these clicks, with their starts at the Hub by number and time."""
     urls = {one.click.number: one.click.repo_url for one in all_seen}
     journal = [{"what": "spawn_started", "user_options": {"repo_url": urls[number]}, "at": at} for number, at in starts]
     told = {"journal": journal, "most_pending": 2, "answers": {"202": 2}, "users": [], **report}
@@ -139,7 +139,7 @@ def test_implausible_positions_of_a_follower_are_noticed(places: Sequence[int], 
     assert faults(judged([seen(1, places=places)])) == columns
 
 
-def test_a_position_may_rise_if_as_many_others_have_come() -> None:
+def test_a_position_may_rise_if_as_many_others_have_joined_the_queue() -> None:
     others = [seen(n, f"caller-{n}", at=2.0) for n in (3, 4)]
 
     assert faults(judged([seen(1, places=[5, 7, 0]), seen(2), *others])) == {}

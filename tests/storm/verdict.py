@@ -1,24 +1,25 @@
-"""What became of a storm, counted from what those who clicked saw and from the Hub's own journal.
+"""The verdict on a storm, counted from what the visitors saw and from the Hub's journal.
 
 not ready
     Clicks that did not end with a server.
 429 or 5xx
-    Answers that somebody who clicked saw, and connections that broke.
+    Answers with such a status that a visitor saw, and connections that broke.
 429 by the Hub
-    Answers of the Hub to starts of servers: how often it had to defend itself.
+    The Hub's refusals to start a server: how often it had to defend itself.
 pending above the limit
-    Spawns that were pending at the Hub at one instant beyond what may be.
+    Spawns beyond the limit that were pending at the Hub at one instant.
 beyond the fair share
-    Clicks that were served later than turn by turn. While a caller's first waits, each other caller gets one slot at
-    most; while a later one does, at most one more than the caller. The Hub's journal has the start of a spawn, which is
-    after the admission: what may have been on its way when the wait began, and when it ended, is not counted.
+    Clicks that were served later than turn by turn. While a caller's first click waits, each other caller gets at most
+    one slot; while a later click waits, at most one more than the caller. The Hub's journal has the start of a spawn,
+    which is after the admission. So starts that were already on the way at the beginning or end of the wait do not
+    count.
 not down to 0
-    Times that somebody stood in the queue whose last position was not 0.
+    Stays in the queue in which the last position was not 0.
 rises
     Positions above the previous one, without as many new clicks of other callers in the queue since then. For a caller
-    with one click, only clicks count that were made before it and stored after it.
+    with one click, the other clicks count only if they were made before it and stored after it.
 left behind
-    Users at the Hub in the end whose click was not ready.
+    Users at the Hub at the end whose click did not become ready.
 """
 
 import statistics
@@ -41,16 +42,16 @@ BAD = (
     "left behind",
 )
 _LOOK_S = 1.0
-"""Between two looks at the line."""
+"""Seconds between two checks of the queue."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The table: numbers to look at, and what must not be."""
+    """The table: figures to look at, and the findings in each column that must be zero."""
 
     figures: Mapping[str, float | None]
     bad: Mapping[str, Sequence[str]]
-    """By column: a sentence each."""
+    """The findings of each column, a sentence each."""
 
     @property
     def is_good(self) -> bool:
@@ -59,18 +60,18 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """All that a verdict is made of."""
+    """The facts that a verdict is based on."""
 
     seen: Sequence[Seen]
     report: Mapping[str, Any]
-    """Of the Hub, as `tests/fakes/hub_process.py` writes it down."""
+    """The Hub's report, as `tests/fakes/hub_process.py` writes it."""
     limit: int
-    """Pending spawns that may be."""
+    """The number of pending spawns allowed."""
     on_the_way_s: float
-    """How long it may take from an admission to the spawn, and from a look at the line to a watcher."""
+    """Seconds from an admission to the spawn, and from a check of the queue to a follower, at most."""
     ended_at: float
     started_at: Mapping[int, float] = field(init=False)
-    """By click: when its spawn began at the Hub."""
+    """The time at which each click's spawn began at the Hub."""
 
     def __post_init__(self) -> None:
         numbers = {REPO_URL.format(number=seen.click.number): seen.click.number for seen in self.seen}
@@ -80,7 +81,7 @@ class Evidence:
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """See the module."""
+    """Return the verdict, as the module defines it."""
     seen, report = evidence.seen, evidence.report
     most, refused = report["most_pending"], report["answers"].get("429", 0)
     ready = sum(one.ending == "ready" for one in seen)
@@ -119,7 +120,7 @@ def _refusals(seen: Seen) -> list[str]:
 
 
 def _slots_beyond_share(evidence: Evidence) -> Mapping[int, int]:
-    """By click that was served: how many slots more than its share allows the luckiest other caller got meanwhile."""
+    """Return, for each click served, by how many slots another caller exceeded its share meanwhile, at most."""
     callers = {seen.click.number: seen.click.caller for seen in evidence.seen}
     served = sorted((at, callers[number], number) for number, at in evidence.started_at.items())
     beyond, known = {}, set[str]()
@@ -140,7 +141,7 @@ def _slots_beyond_share(evidence: Evidence) -> Mapping[int, int]:
 
 
 def _rises(seen: Seen, evidence: Evidence) -> Iterator[tuple[str, bool]]:
-    """Each with whether it has a reason."""
+    """Yield each rise of a position, and whether new clicks explain it."""
     is_only = sum(one.click.caller == seen.click.caller for one in evidence.seen) == 1
     others = [
         one
@@ -188,7 +189,7 @@ def _figures(evidence: Evidence, late: Mapping[int, int]) -> Mapping[str, float 
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:
-    """Of sorted values."""
+    """Return a quantile of sorted values."""
     if not values:
         return None
     return round(statistics.median(values) if share == 0.5 else values[max(0, round(len(values) * share) - 1)], 1)
