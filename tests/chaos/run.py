@@ -39,7 +39,7 @@ class Run:
 async def run(
     seed: int, scale: Scale, *, database_url: str, module: str, directory: Path, tell: Callable[[str], None]
 ) -> Run:
-    """Run the plan, with the logs of processes in `directory`. Everything started has ended on return, even if cancelled."""
+    """Run the plan. Processes log into `directory`. Everything started has ended on return, even when cancelled."""
     plan, begin = draw_plan(seed, scale), time.monotonic()
     async with (
         FakeHub() as hub,
