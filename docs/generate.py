@@ -25,7 +25,7 @@ from hublaunch.settings import HUB_VARIABLES, PREFIX, TOPICS, Settings
 DOCS = Path(__file__).parent
 _INTRODUCTION = """# Settings
 
-*Made from [the settings' code](../app/hublaunch/settings/topics/__init__.py) by `make docs`; change it there.*
+*Made from [the settings' code](../app/hublaunch/settings/topics) by `make docs`; change it there.*
 
 Each setting is an environment variable, or a line in `.env`; the environment wins. The [chart](../helm/README.md) has
 them under `settings`, in lower case and without `LAUNCHER_`. An empty variable counts as not set. Lists are JSON, or
@@ -122,7 +122,7 @@ def _row(name: str, field: FieldInfo, told: Mapping[str, Any], *, is_secret: boo
 
 
 def _description(name: str, field: FieldInfo) -> str:
-    description = field.description or ""
+    description = " ".join((field.description or "").split())
     if variable := HUB_VARIABLES.get(name):
         description += f" The default under JupyterHub is {variable}."
     return description

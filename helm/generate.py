@@ -67,7 +67,7 @@ def _schema(text: str) -> str:
 
 def _value(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of one setting: its type, or null, which means not set."""
-    description = Settings.model_fields[name].description or ""
+    description = " ".join((Settings.model_fields[name].description or "").split())
     kind = next(one for one in told.get("anyOf", [told]) if one.get("type") != "null")
     if "prefixItems" in kind:  # written as text, such as 600/60
         kind = {"type": "string"}

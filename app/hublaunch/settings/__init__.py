@@ -2,8 +2,7 @@
 
 from hublaunch.settings.hub_environment import HUB_VARIABLES
 from hublaunch.settings.loading import SettingsFault, load_keys_settings, load_settings, unknown_variables
-from hublaunch.settings.settings import PREFIX, Settings
-from hublaunch.settings.topics import TOPICS
+from hublaunch.settings.settings import PREFIX, TOPICS, Settings
 from hublaunch.settings.topics.images import BINDERHUB_EXTRA_ARGS
 
 __all__ = [

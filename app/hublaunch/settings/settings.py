@@ -6,23 +6,32 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from hublaunch.settings import topics
 from hublaunch.settings.hub_environment import HubServiceEnvironment
+from hublaunch.settings.topics import Topic
+from hublaunch.settings.topics.access import AccessSettings
+from hublaunch.settings.topics.database import DatabaseSettings
+from hublaunch.settings.topics.hub import HubSettings
+from hublaunch.settings.topics.images import ImageSettings
+from hublaunch.settings.topics.launches import LaunchSettings
+from hublaunch.settings.topics.limits import LimitSettings
+from hublaunch.settings.topics.observing import ObservingSettings
+from hublaunch.settings.topics.queue import QueueSettings
+from hublaunch.settings.topics.web import WebSettings
 
 PREFIX = "LAUNCHER_"
 ENV_FILE = ".env"
 
 
 class Settings(
-    topics.ObservingSettings,
-    topics.WebSettings,
-    topics.DatabaseSettings,
-    topics.LimitSettings,
-    topics.QueueSettings,
-    topics.LaunchSettings,
-    topics.ImageSettings,
-    topics.AccessSettings,
-    topics.HubSettings,
+    ObservingSettings,
+    WebSettings,
+    DatabaseSettings,
+    LimitSettings,
+    QueueSettings,
+    LaunchSettings,
+    ImageSettings,
+    AccessSettings,
+    HubSettings,
     BaseSettings,
 ):
     """The settings of one hublaunch: from the environment, then `.env`, then the variables of JupyterHub's services."""
@@ -74,6 +83,10 @@ class Settings(
         own = {_host(self.public_url)} if self.public_url else set()
         # JupyterHub before 5.0, and its `legacy` subdomain_hook since, has all services at one host.
         return frozenset({*map(str.lower, self.allowed_hosts), hub, f"services.{hub}", *own})
+
+
+TOPICS = tuple(kind for kind in reversed(Settings.__bases__) if issubclass(kind, Topic))
+"""In the order in which an operator meets them."""
 
 
 class KeysSettings(BaseSettings):

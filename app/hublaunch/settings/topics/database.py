@@ -2,49 +2,36 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
+from hublaunch.settings.topics import Topic
 from hublaunch.settings.types import AS_WORDS
 
 
-class DatabaseSettings(BaseModel):
+class DatabaseSettings(Topic):
     """The database: docs/replicas.md."""
 
-    database_url: str = Field(
-        "sqlite:///hublaunch.sqlite",
-        description="Database of the launches: sqlite:///FILE for one process, or "
-        "postgresql+psycopg://user:password@host/database for several replicas.",
-    )
-    min_free_space: int = Field(
-        100,
-        ge=0,
-        description="MiB of free disk space below which a SQLite database accepts no launch; 0 turns the check off.",
-    )
-    lease_s: float = Field(
-        15, ge=1, description="Seconds without a heartbeat before another process takes over a launch."
-    )
-    idempotency_ttl: float = Field(
-        86400,
-        ge=0,
-        description="Seconds for which a request repeated with its Idempotency-Key gets the same launch. While that "
-        "launch is in progress, it always does.",
-    )
-    retention: float = Field(
-        2592000,
-        gt=0,
-        description="Seconds from its acceptance for which an ended launch is kept; the default is 30 days.",
-    )
-    secret_key: SecretStr | None = Field(
-        None,
-        min_length=32,
-        description="Secret that seals stored tokens and signs launch secrets, the same for all replicas. With SQLite "
-        "it is created beside the file (mode 0600) if not set.",
-    )
-    old_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, AS_WORDS] = Field(
-        (),
-        description="Earlier secret keys, after a rotation. They open what they sealed, and seal nothing new.",
-    )
+    database_url: str = "sqlite:///hublaunch.sqlite"
+    """Database of the launches: sqlite:///FILE for one process, or postgresql+psycopg://user:password@host/database for
+    several replicas.
+    """
+    min_free_space: int = Field(100, ge=0)
+    """MiB of free disk space below which a SQLite database accepts no launch; 0 turns the check off."""
+    lease_s: float = Field(15, ge=1)
+    """Seconds without a heartbeat before another process takes over a launch."""
+    idempotency_ttl: float = Field(86400, ge=0)
+    """Seconds for which a request repeated with its Idempotency-Key gets the same launch. While that launch is in
+    progress, it always does.
+    """
+    retention: float = Field(2592000, gt=0)
+    """Seconds from its acceptance for which an ended launch is kept; the default is 30 days."""
+    secret_key: SecretStr | None = Field(None, min_length=32)
+    """Secret that seals stored tokens and signs launch secrets, the same for all replicas. With SQLite it is created
+    beside the file (mode 0600) if not set.
+    """
+    old_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, AS_WORDS] = ()
+    """Earlier secret keys, after a rotation. They open what they sealed, and seal nothing new."""
 
     @field_validator("retention")
     @classmethod

@@ -2,43 +2,35 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from hublaunch.settings.topics import Topic
 
 
-class LaunchSettings(BaseModel):
+class LaunchSettings(Topic):
     """A launch and its visitor."""
 
-    create_user: bool = Field(
-        default=True,
-        description="Create a temporary Hub user for each launch. Anonymous callers need this; Hub users always keep "
-        "their own accounts.",
-    )
-    allow_named_servers: bool = Field(
-        default=False, description="Start each launch of an existing user as a named server."
-    )
-    named_server_limit_per_user: int = Field(
-        0, ge=0, description="Most named servers that one user may have; 0 means no limit."
-    )
-    launch_timeout: float = Field(
-        600, gt=0, description="Seconds from admission until the server must be ready, over all attempts."
-    )
-    retries: int = Field(
-        4, ge=1, description="Attempts at each launch, and at each Hub API request, including the first."
-    )
-    retry_delay: float = Field(4, ge=0, description="Seconds before the first retry, doubled for each further one.")
-    token_mode: Literal["hub", "user_options"] = Field(
-        "hub",
-        description="How visitors get into their servers: hub (a Hub token for that server only) or user_options "
-        "(BinderHub's way, for a spawner with its mixin).",
-    )
-    token_lifetime_s: int = Field(
-        86400, gt=0, description="Seconds that a visitor's token is valid. This is the longest session."
-    )
-    token_in_url: bool = Field(
-        default=True,
-        description="Put the token into open_url. Turn it off if the servers refuse tokens in URLs "
-        "(JUPYTERHUB_ALLOW_TOKEN_IN_URL).",
-    )
-    cull_after_s: float = Field(
-        3600, ge=0, description="Seconds that a temporary user is kept after their server has stopped."
-    )
+    create_user: bool = True
+    """Create a temporary Hub user for each launch. Anonymous callers need this; Hub users always keep their own
+    accounts.
+    """
+    allow_named_servers: bool = False
+    """Start each launch of an existing user as a named server."""
+    named_server_limit_per_user: int = Field(0, ge=0)
+    """Most named servers that one user may have; 0 means no limit."""
+    launch_timeout: float = Field(600, gt=0)
+    """Seconds from admission until the server must be ready, over all attempts."""
+    retries: int = Field(4, ge=1)
+    """Attempts at each launch, and at each Hub API request, including the first."""
+    retry_delay: float = Field(4, ge=0)
+    """Seconds before the first retry, doubled for each further one."""
+    token_mode: Literal["hub", "user_options"] = "hub"
+    """How visitors get into their servers: hub (a Hub token for that server only) or user_options (BinderHub's way, for
+    a spawner with its mixin).
+    """
+    token_lifetime_s: int = Field(86400, gt=0)
+    """Seconds that a visitor's token is valid. This is the longest session."""
+    token_in_url: bool = True
+    """Put the token into open_url. Turn it off if the servers refuse tokens in URLs (JUPYTERHUB_ALLOW_TOKEN_IN_URL)."""
+    cull_after_s: float = Field(3600, ge=0)
+    """Seconds that a temporary user is kept after their server has stopped."""

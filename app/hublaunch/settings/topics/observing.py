@@ -3,37 +3,28 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from hublaunch.settings.topics import Topic
 from hublaunch.settings.types import HttpUrl
 
 
-class ObservingSettings(BaseModel):
+class ObservingSettings(Topic):
     """Logs, metrics and traces: docs/observing.md, docs/metrics.md."""
 
-    metrics_port: int | None = Field(
-        None,
-        ge=0,
-        le=65535,
-        description="Separate port for /metrics; 0 takes a free one. If not set, there is no such port.",
-        examples=["9083"],
-    )
-    metrics_host: str = Field(
-        "127.0.0.1", min_length=1, description="Address on which the metrics port listens; 0.0.0.0 for all."
-    )
-    metrics_public: bool = Field(default=False, description="Serve /metrics on the public port too, to anybody.")
-    traces_url: HttpUrl | None = Field(
-        None,
-        description="URL of a collector that takes traces by OTLP over HTTP. Requires hublaunch[otel].",
-        examples=["http://collector:4318/v1/traces"],
-    )
-    audit_log: Path | None = Field(
-        None,
-        description="File to which each launch, cancellation and change is appended, with its caller, as one line of "
-        "JSON; - is standard output.",
-        examples=["audit.jsonl"],
-    )
-    log_format: Literal["auto", "text", "json"] = Field(
-        "auto", description="Format of the log: text, json, or auto (text on a terminal, json elsewhere)."
-    )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level to log.")
+    metrics_port: int | None = Field(None, ge=0, le=65535, examples=["9083"])
+    """Separate port for /metrics; 0 takes a free one. If not set, there is no such port."""
+    metrics_host: str = Field("127.0.0.1", min_length=1)
+    """Address on which the metrics port listens; 0.0.0.0 for all."""
+    metrics_public: bool = False
+    """Serve /metrics on the public port too, to anybody."""
+    traces_url: HttpUrl | None = Field(None, examples=["http://collector:4318/v1/traces"])
+    """URL of a collector that takes traces by OTLP over HTTP. Requires hublaunch[otel]."""
+    audit_log: Path | None = Field(None, examples=["audit.jsonl"])
+    """File to which each launch, cancellation and change is appended, with its caller, as one line of JSON; - is
+    standard output.
+    """
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """Format of the log: text, json, or auto (text on a terminal, json elsewhere)."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe level to log."""

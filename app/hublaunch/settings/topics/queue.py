@@ -2,40 +2,32 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from hublaunch.settings.topics import Topic
 from hublaunch.settings.types import Weights
 
 
-class QueueSettings(BaseModel):
+class QueueSettings(Topic):
     """The queue and the Hub guard: docs/guard.md."""
 
-    max_concurrent_spawns: int = Field(
-        50,
-        ge=1,
-        description="Most launches at the Hub at once, over all replicas; further ones wait in the queue. Keep it "
-        "below the Hub's concurrent_spawn_limit (z2jh: 64).",
-    )
-    max_queue: int = Field(
-        1000,
-        ge=0,
-        description="Most launches in the queue. When it is full, the caller with the most launches makes room for a "
-        "caller with fewer, and other requests get 503.",
-    )
-    max_wait_s: float = Field(3600, gt=0, description="Seconds that a launch may wait in the queue.")
-    caller_weights: Weights = Field(
-        {},
-        description="How often a caller is admitted compared with others, as a JSON object from glob patterns to "
-        "numbers above 0. A caller without a pattern has 1.",
-        examples=['{"key:course-*": 5, "hub:*": 2}'],
-    )
-    hub_guard: Literal["normal", "strict", "off"] = Field(
-        "normal",
-        description="How carefully unproven images are launched, because a Hub exits after too many failed spawns in a "
-        "row. strict rules that out; off is for a Hub whose consecutive_failure_limit is 0.",
-    )
-    hub_failure_limit: int = Field(
-        4,
-        ge=1,
-        description="Spawns that may fail in a row. Set it one below the Hub's consecutive_failure_limit (z2jh: 5).",
-    )
+    max_concurrent_spawns: int = Field(50, ge=1)
+    """Most launches at the Hub at once, over all replicas; further ones wait in the queue. Keep it below the Hub's
+    concurrent_spawn_limit (z2jh: 64).
+    """
+    max_queue: int = Field(1000, ge=0)
+    """Most launches in the queue. When it is full, the caller with the most launches makes room for a caller with
+    fewer, and other requests get 503.
+    """
+    max_wait_s: float = Field(3600, gt=0)
+    """Seconds that a launch may wait in the queue."""
+    caller_weights: Weights = Field({}, examples=['{"key:course-*": 5, "hub:*": 2}'])
+    """How often a caller is admitted compared with others, as a JSON object from glob patterns to numbers above 0. A
+    caller without a pattern has 1.
+    """
+    hub_guard: Literal["normal", "strict", "off"] = "normal"
+    """How carefully unproven images are launched, because a Hub exits after too many failed spawns in a row. strict
+    rules that out; off is for a Hub whose consecutive_failure_limit is 0.
+    """
+    hub_failure_limit: int = Field(4, ge=1)
+    """Spawns that may fail in a row. Set it one below the Hub's consecutive_failure_limit (z2jh: 5)."""
