@@ -1,12 +1,12 @@
-"""What hublaunch costs, as ratios to the floor in one run: `make bench`.
+"""Measure the costs of hublaunch as ratios to the floor in one run: `make bench`.
 
     python -m benchmarks                               # everything, a quarter of an hour and more
     python -m benchmarks library --rounds 9            # one goal, measured more often
     python -m benchmarks --json figures.json
 
-Drivers and the fake Hub are processes of their own, all on loopback. What is compared is measured by turns, and the
-order changes with each round. A bar is missed if even the lower end of the interval is above it; then the exit code
-is 1. `docs/performance.md` says what each figure means and what it was.
+Drivers and the fake Hub are separate processes, all on loopback. Things that are compared are measured by turns, in
+another order each round. A bar is missed only if even the lower end of the interval is above it; then the exit code is
+1. `docs/performance.md` explains each figure and gives its last values.
 """
 
 import argparse

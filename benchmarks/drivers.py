@@ -34,10 +34,8 @@ IMAGE = "quay.io/jupyter/base-notebook:latest"
 REPO_URL = "https://example.org/org/repo"
 
 Launch = Callable[[str, Callable[[], None]], Coroutine[Any, Any, None]]
-"""Launches for the user of this name, who does not exist yet, and returns when the server is ready.
-
-The second is called with each event of the Hub's progress.
-"""
+"""Launches for a new user of this name, and returns when the server is ready. The second argument is called with each
+event of the Hub's progress."""
 
 
 @asynccontextmanager
@@ -60,7 +58,7 @@ async def by_library(hub: dict[str, str]) -> AsyncGenerator[Launch]:
 
 @asynccontextmanager
 async def by_service(service: dict[str, str]) -> AsyncGenerator[Launch]:
-    """A client of hublaunch's service, which is beside it: it asks for a launch and its events in one request."""
+    """A client of hublaunch's service that requests a launch and its events in one request."""
     async with _client(service) as session:
 
         async def launch(name: str, told: Callable[[], None]) -> None:
@@ -73,7 +71,7 @@ async def by_service(service: dict[str, str]) -> AsyncGenerator[Launch]:
 
 @asynccontextmanager
 async def by_service_in_two_requests(service: dict[str, str]) -> AsyncGenerator[Launch]:
-    """As a page does it: it asks for a launch, and then for its events as an `EventSource`."""
+    """A client that, like a page, requests a launch and then its events as an `EventSource`."""
     async with _client(service) as session:
 
         async def launch(name: str, told: Callable[[], None]) -> None:
@@ -95,7 +93,7 @@ def _body(name: str) -> dict[str, str]:
 
 
 async def _follow(stream: aiohttp.ClientResponse, told: Callable[[], None]) -> None:
-    """To the end, which must be that it is ready, with no event missing."""
+    """Read the stream to its end. The launch must end ready, with no event missing."""
     assert stream.status == 200, await stream.text()
     seqs, phase = [], ""
     async for line in stream.content:
@@ -110,11 +108,11 @@ async def _follow(stream: aiohttp.ClientResponse, told: Callable[[], None]) -> N
 
 @asynccontextmanager
 async def by_aiohttp(hub: dict[str, str]) -> AsyncGenerator[Launch]:
-    """Nothing but aiohttp: the least that Python can do it with."""
+    """Bare aiohttp: the least cost of a launch in Python."""
     headers = {"Authorization": f"token {hub['token']}"}
     async with (
         aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=0)) as session,
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as servers,  # are asked without the Hub's token
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as servers,  # without the Hub's token
     ):
 
         async def post(path: str, body: Any = None) -> Any:
@@ -148,7 +146,7 @@ async def by_aiohttp(hub: dict[str, str]) -> AsyncGenerator[Launch]:
 
 @asynccontextmanager
 async def by_tornado(hub: dict[str, str]) -> AsyncGenerator[Launch]:
-    """tornado's client on curl, which BinderHub's Launcher uses; beside it that makes only three of the calls."""
+    """tornado's client on curl, as in BinderHub's Launcher, which makes only three of these calls."""
     from tornado.curl_httpclient import CurlAsyncHTTPClient  # noqa: PLC0415
 
     client = CurlAsyncHTTPClient(max_clients=10_000, force_instance=True)
@@ -191,7 +189,7 @@ async def by_tornado(hub: dict[str, str]) -> AsyncGenerator[Launch]:
 
 
 def token_body(name: str) -> dict[str, Any]:
-    """What is asked of the Hub for the visitor's token."""
+    """Return the body of the request for the visitor's token."""
     return {"scopes": [f"access:servers!server={name}/"], "note": "benchmark", "expires_in": 3600}
 
 
@@ -206,7 +204,7 @@ WARM_UP = 20
 
 
 async def launch_all(launch: Launch, launches: int) -> dict[str, object]:
-    """Launch so many at once, until all are ready."""
+    """Launch that many servers at once, until all are ready."""
 
     async def timed(name: str) -> float:
         began = time.perf_counter()
@@ -222,7 +220,7 @@ async def launch_all(launch: Launch, launches: int) -> dict[str, object]:
 
 
 async def count_all(launch: Launch, launches: int) -> dict[str, object]:
-    """Launch so many at once, and count the calls of functions: nearly the same on every machine and in every run."""
+    """Launch that many servers at once, and count function calls, which hardly vary between machines and runs."""
     await asyncio.gather(*(launch(f"warm-{number}", lambda: None) for number in range(WARM_UP)))
     print("warm", flush=True)
     with cProfile.Profile() as profile:
@@ -231,12 +229,12 @@ async def count_all(launch: Launch, launches: int) -> dict[str, object]:
 
 
 def calls(profile: cProfile.Profile) -> int:
-    """How many calls were counted."""
+    """Return the number of calls counted."""
     return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
 
 
 async def hold_all(launch: Launch, launches: int) -> dict[str, object]:
-    """Launch so many at once, and look at the memory when all of them follow their progress."""
+    """Launch that many servers at once, and measure the memory while all of them follow their progress."""
     async with held(launch, "warm", WARM_UP):
         print("warm", flush=True)
         before = _rss_kb()
@@ -262,7 +260,7 @@ def _rss_kb() -> float:
 
 
 async def drive(driver: str, launches: int, measure: Callable[[Launch, int], Awaitable[dict[str, object]]]) -> None:
-    """Print what is measured of so many launches by this driver."""
+    """Print the measurement of that many launches by this driver."""
     async with DRIVERS[driver](json.loads(sys.stdin.readline())) as launch:
         print(json.dumps(await measure(launch, launches)), flush=True)
 

@@ -1,4 +1,4 @@
-"""Figures: measured in turns, with an interval, and a limit that they keep or miss."""
+"""Figures: values measured by turns, with an interval and a bar to stay below."""
 
 import math
 import statistics
@@ -11,15 +11,15 @@ CONFIDENCE = 0.9
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """Something that was measured several times in one run."""
+    """A quantity that was measured several times in one run."""
 
     goal: str
     name: str
     values: tuple[float, ...]
-    """One of each round: readings, or with unit `x` ratios of two readings that were taken one after the other."""
+    """One value per round: a reading or, with unit `x`, the ratio of two readings taken one after the other."""
     unit: str = "x"
     bar: float | None = None
-    """What it should stay below."""
+    """The value to stay below."""
     detail: str = ""
 
     @property
@@ -28,9 +28,9 @@ class Figure:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The values between which the true median lies in at least nine runs of ten, by their order alone.
+        """The values between which the true median lies in at least nine of ten runs, by their order alone.
 
-        Of five values these are the least and the greatest (94 %); fewer than five cannot say that much.
+        With five values these are the least and the greatest (94 %). Fewer than five cannot give that confidence.
         """
         ordered, n = sorted(self.values), len(self.values)
         dropped = 0
@@ -40,7 +40,7 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """`missed` only if even the lower end of the interval is above the bar."""
+        """`kept`, `open` or `missed`: missed only if even the lower end of the interval is above the bar."""
         if self.bar is None:
             return ""
         if self.interval[0] > self.bar:
@@ -53,21 +53,21 @@ class Figure:
 
 
 def pairs(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, ...]:
-    """The ratio of each pair."""
+    """Return the ratio of each pair."""
     return tuple(mine / other for mine, other in zip(ours, theirs, strict=True))
 
 
 def _outside(n: int, dropped: int) -> float:
-    """How probable it is that the median lies outside of n values with so many `dropped` at either end."""
+    """Return the probability that the median lies outside of n values with `dropped` values removed at either end."""
     return float(2 * sum(math.comb(n, below) for below in range(dropped + 1)) / 2**n)
 
 
 async def by_turns(
     rounds: int, ways: Mapping[str, Callable[[], Awaitable[dict[str, Any]]]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """What each way to do it gives, round by round.
+    """Return the outcomes of each way, round by round.
 
-    Each round begins with another one, so that none always has the machine as the same other left it.
+    Each round begins with another way, so that no way always runs after the same other one.
     """
     outcomes: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
     names = list(ways)

@@ -1,4 +1,4 @@
-"""Goal 5: what an operation costs with more launches in progress, in the queue and in the log, and more events."""
+"""Goal 5: the cost of operations with more launches in progress, queued and stored, and with more events in a log."""
 
 import statistics
 import time
@@ -28,7 +28,7 @@ IN_QUEUE = (10, 100, 1000)
 HISTORY = (1_000, 10_000, 100_000, 1_000_000)
 EVENTS = (5, 50, 500, 5_000)
 TIMES = 40
-"""How often each thing is done; the figure is the median."""
+"""How often each operation is repeated; the figure is the median."""
 PAGE = 20
 REMOVED_AT_ONCE = 500
 AGE = timedelta(days=40)
@@ -43,11 +43,11 @@ _FAILED = Step(
 )
 _COPIES = "WITH RECURSIVE copies(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM copies WHERE i < :copies)"
 _COPY_ID = ":id || substr('0000000000000000' || i, length('0000000000000000' || i) - 15)"
-"""The time of a ULID is in its first ten characters, so copies of a launch are as old as it is."""
+"""The time of a ULID is in its first ten characters, so copies of a launch have the age of the launch."""
 
 
 async def measure(rounds: int) -> list[Figure]:
-    """How long things take and what they cost, by how much there is."""
+    """Return durations and costs of operations, by the number of launches and events."""
     figures = await _under_way(rounds)
     for kind in ("sqlite", "postgresql"):
         figures += await _in_queue(kind)
@@ -66,7 +66,7 @@ async def _under_way(rounds: int) -> list[Figure]:
 
 
 async def _in_queue(kind: str) -> list[Figure]:
-    """One goes and one comes, with so many waiting."""
+    """Admit one launch and accept another, while this many are queued."""
     figures = []
     for waiting in IN_QUEUE:
         with TemporaryDirectory() as directory, new_database(kind, Path(directory)) as url:
@@ -92,7 +92,7 @@ async def _in_queue(kind: str) -> list[Figure]:
 
 
 async def _history(kind: str) -> list[Figure]:
-    """A store that has seen so many launches, of a thousand callers."""
+    """Measure a store that holds this many launches of a thousand callers."""
     figures = []
     with TemporaryDirectory() as directory, new_database(kind, Path(directory)) as url:
         copied = 0
@@ -142,7 +142,7 @@ async def _with_history(store: SqlLaunchStore, before: str, after: str) -> list[
 
 
 async def _copy(store: SqlLaunchStore, url: str, copies: int) -> None:
-    """Insert so many old failed launches, copies of a launch that went through the store."""
+    """Insert this many old failed launches, copied from a launch that went through the store."""
     at = datetime.now(UTC) - AGE
     launch = _launch(0, at=at)
     await store.intake.accept(launch)
@@ -163,7 +163,7 @@ async def _copy(store: SqlLaunchStore, url: str, copies: int) -> None:
 
 
 def _settle(url: str) -> None:
-    """What each database does by itself in time: PostgreSQL sees how much there is, SQLite empties its WAL."""
+    """Do now what each database does by itself in time: PostgreSQL updates its statistics, SQLite empties its WAL."""
     engine = create_engine(url)
     with engine.begin() as connection:
         is_sqlite = engine.dialect.name == "sqlite"
@@ -172,7 +172,7 @@ def _settle(url: str) -> None:
 
 
 async def _events(kind: str) -> list[Figure]:
-    """A launch that has told so many things: one more, and one who follows from the start."""
+    """Measure a log with this many events: append one more, and follow it from the start."""
     figures = []
     with TemporaryDirectory() as directory, new_database(kind, Path(directory)) as url:
         async with _store(url) as store:

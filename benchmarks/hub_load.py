@@ -1,4 +1,4 @@
-"""Goal 6: what a launch costs the Hub: how many requests, and of a real JupyterHub how much CPU and time."""
+"""Goal 6: the load of a launch on the Hub: its requests and, on a real JupyterHub, its CPU and time."""
 
 import asyncio
 import json
@@ -18,14 +18,14 @@ from tests.hubs.mortal import MortalHub
 from tests.support.programs import cpu_s, fake_hub, process, serve
 
 LAUNCHES = 50
-"""At once. Each is a process of its own on the machine that all of it runs on."""
+"""Launches at once. Each server is a process on the machine that runs everything."""
 OURS = ("service", "library")
 _UNLIMITED = 1_000_000
-"""With so many failed spawns in a row as its limit, that Hub has none for those at once."""
+"""The Hub's limit of failed spawns in a row. A MortalHub with such a limit does not limit concurrent spawns."""
 
 
 async def measure(rounds: int) -> list[Figure]:
-    """By the service, the library and bare aiohttp, each time on a new JupyterHub."""
+    """Measure the service, the library and bare aiohttp, each time on a new JupyterHub."""
     figures = await _requests()
     outcomes = await by_turns(rounds, {way: partial(_on_a_real_hub, way) for way in (*OURS, "aiohttp")})
     for measured, words, unit in (("hub_cpu_ms", "CPU of a real JupyterHub a launch", "ms"), ("a_minute", "", "")):
@@ -39,7 +39,7 @@ async def measure(rounds: int) -> list[Figure]:
 
 
 async def _requests() -> list[Figure]:
-    """To the fake Hub, which counts them: until a hundred launches are ready, and until they are gone again."""
+    """Count the requests to the fake Hub until a hundred launches are ready, and until they are gone again."""
     with TemporaryDirectory() as directory:
         ready = await _count(Path(directory), 100, delete=False)
         gone = await _count(Path(directory), 100, delete=True)
@@ -59,7 +59,7 @@ async def _requests() -> list[Figure]:
 
 
 async def _count(directory: Path, launches: int, *, delete: bool) -> Counter[str]:
-    """By kind, a launch. What hublaunch asks without any launch is left out."""
+    """Return the requests per launch by kind, without those that hublaunch also sends when there are no launches."""
     report = directory / "report.json"
     options = ("--spawn-s", "1", "--events", "5", "--slow-spawn-timeout", "0", "--report", str(report))
     settings = {"LAUNCHER_MAX_CONCURRENT_SPAWNS": str(launches)}

@@ -12,7 +12,7 @@ from tests.support.programs import cpu_s, fake_hub, process, serve
 
 
 async def drive(driver: str, launches: int, *options: str) -> dict[str, Any]:
-    """What one driver says of its launches on a Hub of its own, as `drive` prints it."""
+    """Return the report of one driver on its launches, on a Hub of its own, as `drive` prints it."""
     spawn_s = "600" if "--hold" in options else "1"
     async with (
         fake_hub("--spawn-s", spawn_s, "--events", "5", "--slow-spawn-timeout", "0") as hub,
@@ -28,7 +28,7 @@ DRIVERS = ("library", "aiohttp", "tornado")
 
 
 async def measure_library(rounds: int) -> list[Figure]:
-    """CPU, time to ready and memory of 200 and 1,000 launches at once."""
+    """Measure CPU, time to ready and memory of 200 and 1,000 launches at once."""
     figures = []
     for launches in (200, 1000):
         outcomes = await by_turns(rounds, {driver: partial(drive, driver, launches) for driver in DRIVERS})
@@ -60,7 +60,7 @@ WAYS = {"service": "", "service-in-two": ", by two requests"}
 
 
 async def measure_service(rounds: int) -> list[Figure]:
-    """CPU and time to ready of 200 and 1,000 launches at once; each must be ready, with its events in order."""
+    """Measure CPU and time to ready of 200 and 1,000 launches at once. All must be ready, with events in order."""
     figures = []
     for launches in (200, 1000):
         ours = {way: partial(service, launches, way) for way in WAYS}
@@ -82,7 +82,7 @@ def _service_ratio(name: str, way: str, readings: dict[str, list[float]], *, bar
 
 
 async def service(launches: int, way: str = "service", **more_settings: str) -> dict[str, Any]:
-    """What a client of the service says of its launches, as `drive` prints it, but for `cpu_ms`: the service's own."""
+    """Return a service client's report on its launches, as `drive` prints it, but with the service's own `cpu_ms`."""
     with TemporaryDirectory() as directory:
         settings = {"LAUNCHER_MAX_CONCURRENT_SPAWNS": str(launches), **more_settings}
         async with (

@@ -1,4 +1,4 @@
-"""Goal 7: what it costs to start the service, beside importing what it depends on, and to keep it running."""
+"""Goal 7: the cost of starting the service, beside importing its dependencies, and of keeping it running."""
 
 import asyncio
 import json
@@ -35,9 +35,9 @@ class _Reading:
 
 
 async def measure(rounds: int) -> list[Figure]:
-    """CPU and memory at the first 200 of /readyz, to a process that has imported the same modules of others.
+    """Measure CPU and memory at the first 200 of /readyz, beside a process that only imports the same dependencies.
 
-    By a start whose database has its tables, and by a first one, which makes them and imports Alembic for that.
+    Measures a start whose database has its tables, and a first start, which imports Alembic and creates them.
     """
     modules = await _modules_of_others()
     starts, first_starts, imports = list[_Reading](), list[_Reading](), list[_Reading]()
@@ -90,7 +90,7 @@ async def _start(directory: Path) -> _Reading:
 
 
 async def _idle() -> float:
-    """How much of a core the service takes while nobody asks for anything, in percent."""
+    """Return the share of a core, in percent, that the idle service takes."""
     with TemporaryDirectory() as directory:
         async with fake_hub() as hub, serve(hub, Path(directory)) as (_, pid):
             before = cpu_s(pid)

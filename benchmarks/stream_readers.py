@@ -1,15 +1,15 @@
-"""Readers of event streams, in a process of their own that does as little as possible.
+"""Readers of event streams, in a separate process that does as little as possible.
 
     python -m benchmarks.stream_readers count --port 8083 --target /launch/ID/events --readers 1000 --seconds 10
     echo '["/launch/ID/events?secret=…", …]' | python -m benchmarks.stream_readers ages --port 8083 --seconds 10
 
-`count` reads one stream many times. It prints `connected` once all readers have the head of their answer, `begin`, and
-after so many seconds the number of events that all of them got. It checks its connections now and then and sleeps in
-between: readers on another machine cost a sender nothing, whereas waking a process on the same machine is a part of
+`count` reads one stream many times. It prints `connected` once all readers have the head of their answer, then `begin`,
+and at the end of the time the number of events that all of them got. It checks its connections at intervals and sleeps
+in between. Readers on another machine cost a sender nothing, whereas waking a process on the same machine is a part of
 each write.
 
-`ages` reads many streams whose events carry the time of their writing. It prints the ages in milliseconds as JSON, of
-the events that came within so many seconds once every stream had one.
+`ages` reads many streams whose events carry the time at which they were written. Once every stream has had an event, it
+prints the ages of the events that arrive within the time, in milliseconds as JSON.
 """
 
 import argparse

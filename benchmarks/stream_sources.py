@@ -39,7 +39,7 @@ BLOCK = (
     b'id: 12\ndata: {"launch_id":"01JDB9Z3N8Q4V7R2M5X6C1T0YK","seq":12,"at":"2026-11-23T08:00:00.000Z",'
     b'"phase":"launching","message":"JupyterHub is starting the server","progress":12,"attempt":1}\n\n'
 )
-"""An event as hublaunch sends it to a reader who has only the launch's id."""
+"""An event as hublaunch sends it to readers who have only the launch's id."""
 
 
 class Pace:
@@ -135,7 +135,7 @@ async def pass_through(hub: dict[str, str]) -> None:
 
 
 MARK = "written at "
-"""What precedes the time, in nanoseconds of the clock that all processes on a machine share."""
+"""The text before the time, which is in nanoseconds of the clock that all processes on a machine share."""
 
 
 async def tick(hub: FakeHub, tick_s: float) -> None:

@@ -1,4 +1,4 @@
-"""Goals 3 and 4: one stream with thousands of readers, and the age of an event when a follower has it."""
+"""Goals 3 and 4: one stream with thousands of readers, and the age of events when they reach a follower."""
 
 import json
 import statistics
@@ -20,13 +20,13 @@ from tests.support.programs import cpu_s, fake_hub, process, rss_mb, serve
 FAN_OUT_S = 10.0
 SPAWN_S = 300
 PACES_S = {1000: 0.2, 5000: 0.8}
-"""Seconds between the events of a launch with so many readers: neither a core nor the readers' process is busy all
-the time, so that what is measured is work and not waiting."""
+"""Seconds between the events of a launch, by the number of readers. Neither a core nor the readers' process is busy all
+the time, so the figures show work and not waiting."""
 SERVERS = ("hublaunch", "streaming", "asgi")
 
 
 async def measure_fan_out(rounds: int) -> list[Figure]:
-    """CPU for each event that a reader is given, and memory for each reader, of 1,000 and of 5,000."""
+    """Measure CPU per event and reader, and memory per reader, with 1,000 and with 5,000 readers."""
     figures = []
     for readers, pace_s in PACES_S.items():
         outcomes = await by_turns(rounds, {way: partial(_read_from, way, readers, pace_s) for way in SERVERS})
@@ -68,7 +68,7 @@ async def _read_from(way: str, readers: int, pace_s: float) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _launch(pace_s: float) -> AsyncGenerator[tuple[int, str, int]]:
-    """A launch whose spawn tells something at this pace: port, target of its events and hublaunch's process."""
+    """Yield the port, the target and the process id of a launch whose spawn reports events at this pace."""
     events = str(round(SPAWN_S / pace_s))
     with TemporaryDirectory() as directory:
         async with (
@@ -90,7 +90,7 @@ async def _bare(way: str, pace_s: float) -> AsyncGenerator[tuple[int, str, int]]
 
 LAUNCHES = 100
 TICK_S = 1.0
-"""Between two events of a launch, on average."""
+"""Seconds between two events of a launch, on average."""
 LATENCY_S = 15.0
 _FULL = """
 from hublaunch.store import sqlite
@@ -98,7 +98,7 @@ sqlite._PRAGMAS = tuple(pragma.replace("NORMAL", "FULL") for pragma in sqlite._P
 from hublaunch.cli import main
 main()
 """
-"""hublaunch with a SQLite that waits for the disk at each commit, which it does not do by itself."""
+"""hublaunch with a SQLite that waits for the disk at each commit, which it does not do by default."""
 
 DATABASES = {
     "WAL NORMAL": "SQLite, WAL, synchronous=NORMAL: as hublaunch has it",
@@ -107,11 +107,11 @@ DATABASES = {
 }
 
 Streams = Callable[[dict[str, str]], AbstractAsyncContextManager[tuple[int, list[str]]]]
-"""The port and targets of the streams of so many launches."""
+"""Yields the port and the targets of the streams of all launches."""
 
 
 async def measure_latency(rounds: int) -> list[Figure]:
-    """The middle and the 99th of a hundred ages, of 100 launches that tell something once a second."""
+    """Measure the median and the 99th percentile of events' ages, with 100 launches that report once a second."""
     with running_postgres(quick=False) as postgres:
         streams: dict[str, Streams] = {
             "pass-through": _passed_through,

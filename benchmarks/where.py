@@ -1,9 +1,9 @@
-"""Goal 8: where the seconds of a launch go on the demo's JupyterHub, with real servers, as figures and as a picture.
+"""Goal 8: the time that each step of a launch takes on the demo's JupyterHub, as figures and as a picture.
 
     python -m benchmarks.where --rounds 5 --picture docs/images/where-the-seconds-go.svg
 
-The moments are those of the caller, who notes when the request left and when `ready` came, and in between those of the
-Hub's log, in which the server and the proxy write too. All run on one machine, by one clock.
+The caller notes when the request left and when `ready` came. The moments between come from the Hub's log, which the
+server and the proxy also write to. Everything runs on one machine, by one clock.
 """
 
 import argparse
@@ -32,7 +32,7 @@ _JUPYTERHUB, _SERVER, _PROXY, _OURS = "#f37726", "#4e79a7", "#59a14f", "#8a4fbf"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """A part of a launch, from where the one before it ends."""
+    """A part of a launch, from the end of the part before it."""
 
     words: str
     color: str
@@ -56,7 +56,7 @@ STEPS = (
 
 
 async def measure(rounds: int) -> list[Figure]:
-    """The milliseconds of each step, one launch after the other; and of the whole, the share that is hublaunch's."""
+    """Return the milliseconds of each step, launch by launch, and hublaunch's share of the whole."""
     launches = await _launches(rounds)
     figures = [
         Figure(goal="8", name=step.words, values=tuple(spent[step.words] for spent in launches), unit="ms")
@@ -73,7 +73,7 @@ async def measure(rounds: int) -> list[Figure]:
 
 
 async def _launches(count: int) -> Sequence[Mapping[str, float]]:
-    """One more goes first: with it the Hub and the files of Jupyter are warm."""
+    """Launch once more than `count`: the first launch warms up the Hub and Jupyter's files, and does not count."""
     async with _demo() as (hub, session):
         await _launch(hub, session)
         return [await _launch(hub, session) for _ in range(count)]
@@ -94,7 +94,7 @@ async def _demo() -> AsyncGenerator[tuple[HubProcess, aiohttp.ClientSession]]:
 
 
 async def _launch(hub: HubProcess, session: aiohttp.ClientSession) -> Mapping[str, float]:
-    """The milliseconds of each step."""
+    """Return the milliseconds of each step."""
     before = hub.log_path.stat().st_size
     began = time.time()
     headers = {"Accept": "text/event-stream"}
@@ -116,7 +116,7 @@ async def _launch(hub: HubProcess, session: aiohttp.ClientSession) -> Mapping[st
 
 
 def _moments(lines: Sequence[str]) -> Sequence[float]:
-    """When each step but the last ended; one whose line tells how long it took, when that began."""
+    """Return when each step but the last ended. If a line tells how long its request took, return when that began."""
     moments, rest = [], iter(lines)
     for step in STEPS[:-1]:
         found = next(found for line in rest if (found := re.match(f"{_STAMP}{step.ends}", line)))
@@ -126,7 +126,7 @@ def _moments(lines: Sequence[str]) -> Sequence[float]:
 
 
 def picture(figures: Sequence[Figure]) -> str:
-    """The steps one below the other, each from where the one before it ends, as SVG."""
+    """Return the steps as SVG, one below the other, each from the end of the step before it."""
     steps = [(step, figure.median) for step, figure in zip(STEPS, figures, strict=False)]
     whole = sum(ms for _, ms in steps)
     width, left, row = 860, 330, 30

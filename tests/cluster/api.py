@@ -1,6 +1,6 @@
-"""A real Kubernetes API: etcd and kube-apiserver, with RBAC, as processes of their own.
+"""A real Kubernetes API: etcd and kube-apiserver with RBAC, as processes.
 
-It has no scheduler, no controllers and no kubelet, so a Deployment makes no pods. `Kubernetes.run_pods` plays the
+It has no scheduler, no controllers and no kubelet, so a Deployment makes no pods. `Kubernetes.run_pods` acts as the
 kubelet for pods that others create, and one small server answers for all of them.
 """
 
@@ -37,11 +37,11 @@ class Kubernetes:
     token: str
     """A cluster administrator's token."""
     servers_port: int
-    """Where the pods serve, all of them."""
+    """The port where all pods serve."""
     log_path: Path
 
     def kubeconfig(self, path: Path) -> Path:
-        """Write the file by which clients find it."""
+        """Write the kubeconfig file by which clients find the API."""
         entry = {
             "clusters": [{"name": "test", "cluster": {"server": self.url, "insecure-skip-tls-verify": True}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": NAMESPACE}}],
@@ -51,25 +51,25 @@ class Kubernetes:
         return path
 
     def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
-        """The answer to a request, whatever it is."""
+        """Return the answer to a request, whatever its status."""
         headers = {"Authorization": f"Bearer {self.token}", **given.pop("headers", {})}
         return httpx.request(method, f"{self.url}{path}", headers=headers, verify=False, trust_env=False, **given)
 
     def objects(self, plural: str, *, api: str = "api/v1") -> list[dict[str, Any]]:
-        """Those of one kind that are there, in the namespace of the release."""
+        """Return the objects of one kind in the namespace of the release."""
         listed = self.ask("GET", f"/{api}/namespaces/{NAMESPACE}/{plural}").raise_for_status().json()
         found: list[dict[str, Any]] = listed["items"]
         return found
 
     def create_namespace(self) -> None:
-        """The release's, with the service account that a controller would make in it."""
+        """Create the namespace of the release, with the service account that a controller would create in it."""
         metadata = {"metadata": {"name": NAMESPACE}}
         self.ask("POST", "/api/v1/namespaces", json=metadata).raise_for_status()
         account = {"metadata": {"name": "default"}}
         self.ask("POST", f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", json=account).raise_for_status()
 
     def remove_claims(self) -> None:
-        """Once no pod uses them a controller takes away what keeps them."""
+        """Delete the claims, and remove their finalizers, as a controller does once no pod uses them."""
         for claim in self.objects("persistentvolumeclaims"):
             path = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims/{claim['metadata']['name']}"
             self.ask("DELETE", path).raise_for_status()
@@ -77,7 +77,7 @@ class Kubernetes:
             self.ask("PATCH", path, headers=headers, json={"metadata": {"finalizers": None}}).raise_for_status()
 
     async def run_pods(self) -> None:
-        """Go on until cancelled: say of every pod that it runs, as its kubelet would."""
+        """Report every pod as running, as its kubelet would, until cancelled."""
         while True:
             for pod in await asyncio.to_thread(self.objects, "pods"):
                 if pod["status"]["phase"] == "Pending":
@@ -92,7 +92,7 @@ class Kubernetes:
 
 @contextmanager
 def running_kubernetes(programs: Programs, directory: Path, *, servers_port: int = 0) -> Generator[Kubernetes]:
-    """One whose data lie in the directory; RuntimeError with its log if it does not start."""
+    """Run an API whose data are in the directory; RuntimeError with its log if it does not start."""
     client, peer, port = free_port(), free_port(), free_port()
     key, tokens, token = directory / "account.key", directory / "tokens.csv", secrets.token_hex(16)
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -119,7 +119,7 @@ def running_kubernetes(programs: Programs, directory: Path, *, servers_port: int
 
 @asynccontextmanager
 async def running_kubernetes_with_pods(programs: Programs, directory: Path) -> AsyncGenerator[Kubernetes]:
-    """One in which pods run as soon as they are asked for."""
+    """Run an API in which every pod runs as soon as it is created."""
     async with pod_servers() as port:
         with running_kubernetes(programs, directory, servers_port=port) as kubernetes:
             kubelet = asyncio.create_task(kubernetes.run_pods())

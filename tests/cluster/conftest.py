@@ -1,4 +1,4 @@
-"""The programs of a Kubernetes API, both helms, and the chart as that API can take it."""
+"""The programs of a Kubernetes API, both helms, and the chart in a form that this API accepts."""
 
 import shutil
 from collections.abc import Generator
@@ -32,7 +32,7 @@ def kubernetes(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def chart(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart; with nothing changed but the oldest Kubernetes that it takes, if this one is older."""
+    """Return a copy of the chart. If this API is older than the chart allows, the copy allows it."""
     copied = Path(shutil.copytree(CHART, tmp_path_factory.mktemp("chart") / "hublaunch"))
     described = copied / "Chart.yaml"
     text = described.read_text()

@@ -1,7 +1,7 @@
-"""kube-apiserver and etcd: those on PATH, or on Debian 12, as root, etcd as packaged and an apiserver from its source.
+"""kube-apiserver and etcd: those on PATH or, on Debian 12 as root, etcd as packaged and an apiserver built from source.
 
-No package registry has a kube-apiserver as a program. Debian 12 has the whole source of one, 1.20.2; later releases of
-Debian have that of kubectl alone. Building takes about ten minutes, once: `.cluster-test` keeps the program.
+No package registry has a kube-apiserver as a program. Debian 12 has the whole source of version 1.20.2; later releases
+of Debian have only that of kubectl. Building takes about ten minutes, once: `.cluster-test` keeps the program.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.support.debian import NotInstalled, install, may_install
 ROOT = Path(__file__).parents[2]
 STATE = ROOT / ".cluster-test"
 VERSION = "1.20.2"
-"""What Debian's source package, 1.20.5+really1.20.2, says of itself."""
+"""The version of Debian's source package, 1.20.5+really1.20.2."""
 SUITE = "bookworm"
 ADVICE = (
     "There is no Kubernetes API to install the chart into. Put kube-apiserver and etcd on PATH, or run this as root on "
@@ -31,19 +31,19 @@ _BUILD_WITHIN_S = 3600
 
 
 class NoKubernetes(Exception):
-    """`str()` says what to do."""
+    """There is no Kubernetes API; `str()` says what to do."""
 
 
 @dataclass(frozen=True)
 class Programs:
-    """What an API needs to run."""
+    """The programs that an API needs."""
 
     apiserver: Path
     etcd: Path
 
 
 def find_programs(state: Path = STATE) -> Programs:
-    """Those on PATH, or Debian's, of which `state` keeps the one that is built. NoKubernetes."""
+    """Return the programs on PATH, or Debian's; `state` keeps the one that is built. NoKubernetes."""
     apiserver = Path(shutil.which("kube-apiserver") or state / f"kube-apiserver-{VERSION}")
     try:
         if not apiserver.exists():
@@ -90,7 +90,7 @@ def _build(program: Path) -> None:
 
 
 def _source(directory: Path) -> Path:
-    """Debian's source of Kubernetes with Debian's patches, from the mirror that apt is set up with here."""
+    """Return Debian's source of Kubernetes, with Debian's patches, from this machine's apt mirror."""
     listed = directory / "sources.list"
     listed.write_text(f"deb-src {_mirror()} {SUITE} main\n")
     lists = directory / "lists"
@@ -130,7 +130,7 @@ def _run(*command: str, cwd: Path, env: Mapping[str, str] | None = None, timeout
 
 
 def main() -> None:
-    """Print their paths; get them where they are not."""
+    """Print the paths of the programs, after building or installing those that are missing."""
     try:
         programs = find_programs()
     except NoKubernetes as error:

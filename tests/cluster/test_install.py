@@ -1,4 +1,4 @@
-"""The chart in a real Kubernetes API, from its installation to its end."""
+"""The chart in a real Kubernetes API, from install to uninstall."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -14,17 +14,17 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 MINIMUM = ("--set", "settings.hub_url=https://hub.example.org/,settings.allowed_images={quay.io/jupyter/*}")
 YOUNGER = {"PodDisruptionBudget", "HorizontalPodAutoscaler"}
-"""What the chart has in a version that Kubernetes knows since 1.21 and 1.23."""
+"""Kinds of the chart in a version that Kubernetes has only since 1.21 and 1.23."""
 NOT_OF_KUBERNETES = {"HTTPRoute", "ServiceMonitor", "PrometheusRule"}
-"""What others bring along."""
+"""Kinds that Kubernetes itself does not have."""
 APPS = "apis/apps/v1"
 EMPTY = "default"
-"""A namespace in which nothing of hublaunch is."""
+"""A namespace without anything of hublaunch."""
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:hublaunch"
 
 
 class Release:
-    """`hublaunch`, as helm has it in the cluster."""
+    """The release `hublaunch` in the cluster."""
 
     def __init__(self, helm: Helm, kubernetes: Kubernetes, chart: Path, directory: Path) -> None:
         self._helm = helm
@@ -32,7 +32,7 @@ class Release:
         self._kubeconfig = str(kubernetes.kubeconfig(directory / "kubeconfig"))
 
     def __call__(self, command: str, *given: str, with_chart: bool = False) -> str:
-        """What helm says; AssertionError if it fails."""
+        """Return helm's output; AssertionError if it fails."""
         chart = (self._chart,) if with_chart else ()
         arguments = (command, "hublaunch", *chart, "--namespace", NAMESPACE, *given)
         done = self._helm(*arguments, KUBECONFIG=self._kubeconfig)
@@ -68,7 +68,7 @@ def checksums(kubernetes: Kubernetes) -> dict[str, str]:
     return annotations
 
 
-def test_it_is_there_as_the_api_has_it(release: Release, kubernetes: Kubernetes) -> None:
+def test_installed_objects_are_as_the_chart_renders_them(release: Release, kubernetes: Kubernetes) -> None:
     notes = release.install()
 
     pod = deployment(kubernetes)["spec"]["template"]["spec"]
@@ -82,7 +82,7 @@ def test_it_is_there_as_the_api_has_it(release: Release, kubernetes: Kubernetes)
     assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
 
 
-def test_a_changed_setting_makes_the_pods_anew_and_a_rollback_brings_the_old_ones_back(
+def test_a_changed_setting_replaces_the_pods_and_a_rollback_restores_them(
     release: Release, kubernetes: Kubernetes
 ) -> None:
     release.install()
@@ -97,9 +97,7 @@ def test_a_changed_setting_makes_the_pods_anew_and_a_rollback_brings_the_old_one
     assert third == first
 
 
-def test_an_upgrade_that_changes_nothing_leaves_the_pods_and_the_secrets_alone(
-    release: Release, kubernetes: Kubernetes
-) -> None:
+def test_an_upgrade_without_changes_keeps_the_pods_and_the_secrets(release: Release, kubernetes: Kubernetes) -> None:
     release.install()
     before, secrets = checksums(kubernetes), secrets_of(kubernetes)
 
@@ -110,12 +108,12 @@ def test_an_upgrade_that_changes_nothing_leaves_the_pods_and_the_secrets_alone(
 
 
 def secrets_of(kubernetes: Kubernetes) -> dict[str, Any]:
-    """By name; without helm's own records."""
+    """Return the data of secrets by name, without helm's own records."""
     found = kubernetes.objects("secrets")
     return {each["metadata"]["name"]: each["data"] for each in found if each["type"] != "helm.sh/release.v1"}
 
 
-def test_nothing_of_it_is_left(release: Release, kubernetes: Kubernetes) -> None:
+def test_an_uninstall_leaves_nothing_behind(release: Release, kubernetes: Kubernetes) -> None:
     release.install()
 
     release("uninstall")
@@ -128,11 +126,11 @@ def test_nothing_of_it_is_left(release: Release, kubernetes: Kubernetes) -> None
 
 
 def is_to_go(claim: dict[str, Any]) -> bool:
-    """Whether a controller would remove it once no pod uses it."""
+    """Return whether a controller would remove the claim once no pod uses it."""
     return "deletionTimestamp" in claim["metadata"]
 
 
-def test_its_data_stay_where_they_are_to_be_kept(release: Release, kubernetes: Kubernetes) -> None:
+def test_an_uninstall_keeps_the_volume_claim_if_the_operator_says_so(release: Release, kubernetes: Kubernetes) -> None:
     release.install("--set", r"persistence.annotations.helm\.sh/resource-policy=keep")
 
     release("uninstall")
@@ -145,7 +143,7 @@ def test_its_data_stay_where_they_are_to_be_kept(release: Release, kubernetes: K
 @pytest.mark.parametrize(
     ("verb", "resource"), [("get", "secrets"), ("list", "pods"), ("create", "pods"), ("get", "configmaps")]
 )
-def test_its_service_account_may_do_nothing(release: Release, kubernetes: Kubernetes, verb: str, resource: str) -> None:
+def test_the_service_account_has_no_rights(release: Release, kubernetes: Kubernetes, verb: str, resource: str) -> None:
     release.install()
     asked = {"user": ACCOUNT, "resourceAttributes": {"namespace": NAMESPACE, "verb": verb, "resource": resource}}
 
@@ -156,7 +154,7 @@ def test_its_service_account_may_do_nothing(release: Release, kubernetes: Kubern
 
 
 @pytest.mark.parametrize("values", MATRIX, ids=lambda path: path.stem)
-def test_the_api_takes_everything_that_the_chart_renders(
+def test_the_api_accepts_everything_that_the_chart_renders(
     helms: dict[str, Helm], kubernetes: Kubernetes, values: Path
 ) -> None:
     rendered = helms["4"].rendered("--values", str(values))
@@ -168,7 +166,7 @@ def test_the_api_takes_everything_that_the_chart_renders(
 
 
 def taken(kubernetes: Kubernetes, manifest: dict[str, Any]) -> int | str:
-    """How the API answers to a `kubectl create --dry-run=server`; 404 if it does not know the kind."""
+    """Return the API's answer to a `kubectl create --dry-run=server`; 404 if it does not know the kind."""
     version = manifest["apiVersion"]
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
     kinds = kubernetes.ask("GET", root)

@@ -1,4 +1,4 @@
-"""The launch path: what the chart renders, a Hub with KubeSpawner, and a real Kubernetes API that keeps its pods."""
+"""A launch with the rendered chart, a Hub with KubeSpawner, and a real Kubernetes API that keeps its pods."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.real_hub, pytest.mark.timeout(300
 IMAGES = ("--set", "settings.allowed_images={quay.io/jupyter/*}")
 
 
-async def test_a_launch_makes_a_pod_of_its_image_and_its_end_removes_it(
+async def test_a_launch_creates_a_pod_of_its_image_and_cancelling_removes_it(
     programs: Programs, helms: dict[str, Helm], tmp_path: Path
 ) -> None:
     state, data = tmp_path / "hub", tmp_path / "data"
@@ -43,7 +43,7 @@ async def test_a_launch_makes_a_pod_of_its_image_and_its_end_removes_it(
 
 
 async def end(http: httpx.AsyncClient, accepted: dict[str, str]) -> None:
-    """Return once the launch has left nothing."""
+    """Cancel the launch, and return once nothing of it is left."""
     path, headers = f"/launch/{accepted['id']}", {"X-Launch-Secret": accepted["secret"]}
     while (answer := await http.delete(path, headers=headers)).status_code == 202:
         pass

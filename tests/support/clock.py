@@ -1,8 +1,8 @@
-"""A clock that stands still until a test puts it on."""
+"""A clock that stands still until a test advances it."""
 
 
 class Clock:
-    """Seconds, as of a monotonic clock."""
+    """Returns the seconds of a monotonic clock."""
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now

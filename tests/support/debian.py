@@ -1,4 +1,4 @@
-"""Programs that tests need and PyPI does not have: on Debian, as root, they are installed."""
+"""Programs that tests need and PyPI does not have. On Debian, as root, they are installed."""
 
 import os
 import subprocess
@@ -9,11 +9,11 @@ _APT = ["apt-get", "-o", "DPkg::Lock::Timeout=600"]
 
 
 class NotInstalled(Exception):
-    """`str()` says why."""
+    """A program could not be installed; `str()` says why."""
 
 
 def may_install() -> bool:
-    """Whether this is Debian, and we are root."""
+    """Return whether this is Debian and we are root."""
     try:
         is_debian = "ID=debian" in Path("/etc/os-release").read_text().splitlines()
     except OSError:
@@ -22,7 +22,7 @@ def may_install() -> bool:
 
 
 def install(*packages: str) -> None:
-    """Install them; NotInstalled."""
+    """Install the packages; NotInstalled."""
     sys.stderr.write(f"Installing {packages[0]} from Debian ...\n")
     for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *packages]):
         done = subprocess.run([*_APT, *command], stdout=sys.stderr, check=False)

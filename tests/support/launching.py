@@ -34,7 +34,7 @@ SEALER = Sealer(["k" * 32], purpose="stored tokens")
 
 @dataclass(frozen=True)
 class Launching:
-    """An open core, and what tests ask of it."""
+    """An open core with methods for tests."""
 
     service: LaunchService
     admission: Admission
@@ -55,7 +55,7 @@ class Launching:
         return await self.service.get(launch.id)
 
     async def ended(self, launch: Launch) -> Launch:
-        """The launch once it is no longer in progress."""
+        """Return the launch once it is no longer in progress."""
         while (current := await self.service.get(launch.id)).is_in_progress:
             pass
         return current
@@ -87,9 +87,12 @@ async def launching(
     retention_s: float = 86400,
     pace: Pace = QUICK,
 ) -> AsyncGenerator[Launching]:
-    """The core of an open store, as `wiring` builds it; on leaving, its tasks have ended and its lease is released."""
+    """Yield the core of an open store, as `wiring` builds it.
+
+    On leaving, its tasks have ended and its lease is released.
+    """
     settings = Settings(hub_url=hub.url, hub_api_token=hub.api_token).model_copy(
-        update={  # unchecked: some tests need values that no operator may set
+        update={  # not validated, because some tests need values that operators may not set
             "allow_named_servers": named,
             "retries": attempts_max,
             "lease_s": lease_s,

@@ -1,6 +1,6 @@
 """Node.js with the packages of `tests/npm`.
 
-`python -m tests.support.node install` brings them as they are locked; `… lock` locks those of `package.json`.
+`python -m tests.support.node install` installs the locked packages; `… lock` locks those of `package.json`.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from hublaunch.demo.proxy import node_and_npm
 PACKAGES = Path(__file__).parents[1] / "npm"
 _LOCK = PACKAGES / "package-lock.json"
 _WHOLE = ("thebe-core",)
-"""Packages whose file for browsers has in it whatever they need: none of what they depend on is installed."""
+"""Packages whose file for browsers contains all their dependencies, so that none of them is installed."""
 _QUIET = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
 @asynccontextmanager
 async def running(script: str, *arguments: str, flags: tuple[str, ...] = ()) -> AsyncGenerator[asyncio.StreamReader]:
-    """What a script of `tests/npm` says, line by line; killed on leaving if it still runs."""
+    """Run a script of `tests/npm` and yield its output. It is killed on leaving if it still runs."""
     assert (PACKAGES / "node_modules").is_dir(), "`make install` brings the packages from npm"
     node, _ = node_and_npm()
     process = await asyncio.create_subprocess_exec(
@@ -39,7 +39,7 @@ async def running(script: str, *arguments: str, flags: tuple[str, ...] = ()) -> 
 
 
 async def run(script: str, *arguments: str, cwd: Path) -> None:
-    """Have a program of one of the packages do its work; what it says is in the AssertionError if it fails."""
+    """Run a program of one of the packages. If it fails, the AssertionError has its output."""
     node, _ = node_and_npm()
     process = await asyncio.create_subprocess_exec(
         node, str(PACKAGES / "node_modules" / script), *arguments, cwd=cwd, stdout=PIPE, stderr=STDOUT
@@ -49,12 +49,12 @@ async def run(script: str, *arguments: str, cwd: Path) -> None:
 
 
 def install() -> None:
-    """Bring the packages from npm."""
+    """Install the packages from npm."""
     _npm("ci")
 
 
 def lock() -> None:
-    """Lock the packages, and what they need, without the addresses of a registry."""
+    """Lock the packages and their dependencies, without the addresses of a registry."""
     _npm("install", "--package-lock-only")
     locked = json.loads(_LOCK.read_text())
     packages = locked["packages"]

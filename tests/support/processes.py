@@ -1,4 +1,4 @@
-"""hublaunch as processes of its own: what can be killed, frozen and told to stop."""
+"""hublaunch as separate processes, which tests can kill, freeze and stop."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from tests.support.served import BODY, read_events
 
 
 class HubAddress(Protocol):
-    """A Hub, fake or real, as hublaunch is configured for it."""
+    """A Hub, fake or real, as hublaunch needs it for its settings."""
 
     @property
     def url(self) -> str: ...
@@ -35,7 +35,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def started(*arguments: str, **variables: str) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """A Python module as a process."""
+    """Run a Python module as a process."""
     async with _running(sys.executable, "-m", *arguments, **variables) as process:
         yield process
 
@@ -57,7 +57,7 @@ async def _running(*command: str, **variables: str) -> AsyncGenerator[asyncio.su
 
 
 async def until_running(process: asyncio.subprocess.Process) -> str:
-    """What it has logged until it takes requests."""
+    """Return the process's log once it accepts requests."""
     assert process.stdout
     said = ""
     async with asyncio.timeout(30):
@@ -70,15 +70,15 @@ async def until_running(process: asyncio.subprocess.Process) -> str:
 
 @dataclass
 class Replica:
-    """A `hublaunch serve` that takes requests."""
+    """A `hublaunch serve` that accepts requests."""
 
     process: asyncio.subprocess.Process
     http: httpx.AsyncClient
     said: list[str] = field(default_factory=list)
-    """Its log, once it has ended."""
+    """The log, once the process has ended."""
 
     def freeze(self) -> None:
-        """Return once it stands still."""
+        """Freeze the process, and return once it has stopped."""
         self.process.send_signal(signal.SIGSTOP)
         os.waitpid(self.process.pid, os.WUNTRACED)
 
@@ -86,7 +86,7 @@ class Replica:
         self.process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
-        """kill -9."""
+        """Kill the process with SIGKILL."""
         self.process.kill()
         await self.process.wait()
 
@@ -95,9 +95,9 @@ class Replica:
 async def replica(
     hub: HubAddress, database_url: str, port: int | None = None, files: int | None = None, /, **variables: str
 ) -> AsyncGenerator[Replica]:
-    """One of those that share a database, or the only one on a file; killed on leaving if it still runs.
+    """Run a replica on this database. It is killed on leaving if it still runs.
 
-    With `files` it may open at most so many.
+    `files`: the most files that it may open.
     """
     port = port or free_port()
     settings = {
@@ -134,13 +134,13 @@ async def launch(at: Replica, body: Mapping[str, Any] = BODY, /, **headers: str)
 
 
 async def events(at: Replica, accepted: dict[str, Any], *, after: int = 0) -> list[dict[str, Any]]:
-    """All events above `after`, once the stream has ended."""
+    """Return all events above `after`, once the stream has ended."""
     async with at.http.stream("GET", accepted["events_url"], headers={"Last-Event-ID": str(after)}) as stream:
         assert stream.headers["X-Launch-Cursor"] == str(after)
         return [event async for event in read_events(stream)]
 
 
 async def _drain(process: asyncio.subprocess.Process) -> str:
-    """Read what it logs, so that it never waits for a reader."""
+    """Read the log until the process ends, so that the process never waits for a reader."""
     assert process.stdout
     return (await process.stdout.read()).decode()

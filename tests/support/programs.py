@@ -1,4 +1,4 @@
-"""What the benchmarks run as processes beside themselves, and on what."""
+"""The processes that benchmarks run, and their databases."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def run_to_end(work: Coroutine[Any, Any, T]) -> T:
-    """What the work gives. SIGTERM ends it as Ctrl-C does: with everything that it started."""
+    """Return the result of the work. SIGTERM ends it as Ctrl-C does, with everything that it started."""
 
     async def stoppable() -> T:
         task = asyncio.ensure_future(work)
@@ -34,7 +34,7 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def new_database(kind: str, directory: Path) -> Generator[str]:
-    """The URL of a new database: of a PostgreSQL that is gone on leaving, or of a file in the directory."""
+    """Yield the URL of a new database: a SQLite file in the directory, or one on a temporary PostgreSQL."""
     if kind == "sqlite":
         yield f"sqlite:///{directory}/hublaunch.sqlite"
         return
@@ -44,9 +44,9 @@ def new_database(kind: str, directory: Path) -> Generator[str]:
 
 @asynccontextmanager
 async def process(*arguments: str, told: str = "", **environment: str) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """A module as a process of its own, which is `told` something on its standard input, and to stop on leaving.
+    """Run a module as a process, with `told` on its standard input, and stop it on leaving.
 
-    `-c` in place of its name runs what comes after it.
+    With `-c` as the first argument, it runs the code that follows.
     """
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -69,7 +69,7 @@ async def process(*arguments: str, told: str = "", **environment: str) -> AsyncG
 
 @asynccontextmanager
 async def fake_hub(*options: str) -> AsyncGenerator[dict[str, str]]:
-    """A fake Hub's `url`, `api_url` and `token`; the options are those of `tests/fakes/hub_process.py`."""
+    """Run a fake Hub and yield its `url`, `api_url` and `token`; options as in `tests/fakes/hub_process.py`."""
     async with process("tests.fakes.hub_process", *options) as child:
         assert child.stdout
         address: dict[str, str] = json.loads(await child.stdout.readline())
@@ -80,7 +80,7 @@ async def fake_hub(*options: str) -> AsyncGenerator[dict[str, str]]:
 async def serve(
     hub: dict[str, str], directory: Path, *, program: Sequence[str] = ("hublaunch.cli",), **settings: str
 ) -> AsyncGenerator[tuple[str, int]]:
-    """hublaunch's URL and process id, before this Hub, with its database in the directory."""
+    """Run hublaunch beside this Hub, with its database in the directory. Yield its URL and process id."""
     port = free_port()
     defaults = {
         "LAUNCHER_HUB_URL": hub["url"],
@@ -89,7 +89,7 @@ async def serve(
         "LAUNCHER_ANONYMOUS_QUOTA": "0",
         "LAUNCHER_LOG_LEVEL": "WARNING",
         "LAUNCHER_HUB_GUARD": "off",
-        "LAUNCHER_MAX_STREAMS_ADDRESS": "100000",  # all callers here have one address
+        "LAUNCHER_MAX_STREAMS_ADDRESS": "100000",  # all callers share one address here
         "LAUNCHER_DATABASE_URL": f"sqlite:///{directory}/hublaunch.sqlite",
     }
     async with (
@@ -102,7 +102,7 @@ async def serve(
 
 
 async def until_ready(session: aiohttp.ClientSession, url: str) -> None:
-    """Return once hublaunch takes launches."""
+    """Return once hublaunch accepts launches."""
     async with asyncio.timeout(60):
         while True:
             with suppress(aiohttp.ClientConnectionError):
@@ -113,10 +113,10 @@ async def until_ready(session: aiohttp.ClientSession, url: str) -> None:
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of a process so far, to the nanosecond. Linux only, as are the benchmarks."""
-    return time.clock_gettime(~pid << 3 | 2)  # the clock that clock_getcpuclockid(3) names
+    """Return the user and system time of a process so far, to the nanosecond. Linux only, like the benchmarks."""
+    return time.clock_gettime(~pid << 3 | 2)  # the clock that clock_getcpuclockid(3) returns
 
 
 def rss_mb(pid: int) -> float:
-    """What a process has in memory, shared libraries included."""
+    """Return the resident memory of a process, shared libraries included."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20

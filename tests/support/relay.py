@@ -1,4 +1,4 @@
-"""A way between a client and a service that breaks, falls silent or is closed when a test says so."""
+"""A relay between a client and a service, which breaks, falls silent or closes when a test says so."""
 
 import asyncio
 import contextlib
@@ -12,14 +12,14 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Relay:
-    """Listens on 127.0.0.1 and passes connections on to the service at `target`."""
+    """Listens on 127.0.0.1 and relays connections to the service at `target`."""
 
     def __init__(self, target: str) -> None:
         self.lead_to(target)
         self.connections = 0
-        """How many came."""
+        """The number of connections that arrived."""
         self.answers_to_lose = 0
-        """On how many connections what comes back first is lost, and the connection with it."""
+        """The number of next connections to break at the first byte of their answer."""
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._passing = asyncio.Event()
         self._passing.set()
@@ -43,32 +43,32 @@ class Relay:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def lead_to(self, target: str) -> None:
-        """Pass new connections on to there."""
+        """Relay new connections to this target."""
         address = urlsplit(target)
         self._target = (address.hostname, address.port)
 
     async def next_connection(self) -> None:
-        """Return once another one comes."""
+        """Return once another connection arrives."""
         self._came.clear()
         async with asyncio.timeout(10):
             await self._came.wait()
 
     def cut(self) -> None:
-        """Reset every connection; new ones pass."""
+        """Reset every open connection; new ones pass."""
         for writer in self._open.values():
             _reset(writer)
 
     def close(self) -> None:
-        """Reset what is open and, from now on, what comes."""
+        """Reset every open connection, and each new one."""
         self._is_closed = True
         self.cut()
 
     def open(self) -> None:
-        """Let connections through again."""
+        """Accept connections again."""
         self._is_closed = False
 
     def silence(self) -> None:
-        """From now on pass nothing on the connections that are open; on later ones all is passed."""
+        """Pass nothing more on the connections that are open now; later ones pass."""
         self._passing.clear()
         self._passing = asyncio.Event()
         self._passing.set()

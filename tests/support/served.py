@@ -1,4 +1,4 @@
-"""hublaunch on a real socket, and a caller for it."""
+"""hublaunch on a real socket, and a client for it."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -17,40 +17,40 @@ from tests.fakes.asgi_server import AsgiServer
 IMAGE = "quay.io/jupyter/base-notebook:latest"
 REPO = "https://github.com/org/repo"
 PREFIXES = ("/services/launcher", "/@/space%20word/services/launcher")
-"""Of the service, as JupyterHub gives them: the latter from JupyterHub's own tests."""
+"""Prefixes of the service, as JupyterHub gives them; the second is from JupyterHub's own tests."""
 BODY = {"image": IMAGE, "repo_url": REPO}
 
 
 @dataclass(frozen=True)
 class Service:
-    """A running hublaunch, as a caller sees it."""
+    """A running hublaunch, as callers see it."""
 
     http: httpx.AsyncClient
     app: Any
     state: dict[str, Any]
 
     async def launch(self, **body: object) -> dict[str, Any]:
-        """The answer to a POST that is accepted."""
+        """Return the answer to a POST that was accepted."""
         answer = await self.http.post("/launch", json=BODY | body)
         assert answer.status_code == 202, answer.text
         accepted: dict[str, Any] = answer.json()
         return accepted
 
     async def events(self, url: str, **headers: str) -> list[dict[str, Any]]:
-        """All events of a stream, once it has ended."""
+        """Return all events of a stream, once it has ended."""
         async with self.http.stream("GET", url, headers=headers) as stream:
             assert stream.status_code == 200
             return [event async for event in read_events(stream)]
 
     async def cancel(self, accepted: dict[str, Any]) -> None:
-        """Cancel until the Hub has confirmed."""
+        """Cancel the launch, and return once the Hub has confirmed it."""
         headers = {"X-Launch-Secret": accepted["secret"]}
         while (await self.http.delete(f"/launch/{accepted['id']}", headers=headers)).status_code != 204:
             pass
 
 
 async def read_events(stream: httpx.Response) -> AsyncGenerator[dict[str, Any]]:
-    """The data of the stored events of a stream, each checked to carry its number as the SSE id."""
+    """Yield the data of a stream's stored events. Each must carry its number as the SSE id."""
     event_id = ""
     async for line in stream.aiter_lines():
         if line.startswith("id: "):
