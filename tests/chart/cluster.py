@@ -1,6 +1,6 @@
-"""A Kubernetes with nothing behind it: kmock keeps the objects, and a pod runs as soon as it is asked for.
+"""An emulated Kubernetes: kmock keeps the objects, and a pod runs as soon as it is created.
 
-Whatever a pod should serve, one small HTTP server answers for all of them.
+One small HTTP server answers for all pods.
 """
 
 import json
@@ -43,25 +43,25 @@ KINDS = {
     "v1/serviceaccounts": "ServiceAccount",
     "v1/services": "Service",
 }
-"""What it knows, as Kubernetes has it."""
+"""The kinds that the emulator knows, by their resources in Kubernetes."""
 _VERBS = {"create", "delete", "get", "list", "patch", "update", "watch"}
 _VERSIONS = count(1)
 _CREATED_AT = "2026-01-01T00:00:00Z"
 
 
 class _Emulator(kmock.KubernetesEmulator):
-    """kmock's, with what KubeSpawner needs beside it."""
+    """kmock's emulator with additions that KubeSpawner needs."""
 
     async def __call__(self, raw_request: web.BaseRequest) -> web.StreamResponse:
-        if raw_request.path == "/api/v1/namespaces":  # which it takes for something in a namespace without a name
+        if raw_request.path == "/api/v1/namespaces":  # kmock takes it for an object in a namespace without a name
             return _namespaces(raw_request)
-        if raw_request.query.get("watch") == "True":  # as kubernetes_asyncio writes it; kmock knows the other spelling
+        if raw_request.query.get("watch") == "True":  # kubernetes_asyncio's spelling; kmock knows only the other
             raw_request = raw_request.clone(rel_url=raw_request.rel_url.update_query(watch="true"))
         return await super().__call__(raw_request)
 
     async def _serve_version(self, request: kmock.Request) -> Any:
         told: Any = await super()._serve_version(request)
-        return told | {"groupVersion": told["groupVersion"].removeprefix("/")}  # v1 is of no group
+        return told | {"groupVersion": told["groupVersion"].removeprefix("/")}  # v1 has no group
 
     async def _handle(self, request: kmock.Request) -> web.StreamResponse:
         if request.action == kmock.action.CREATE and request.resource is not None:
@@ -77,7 +77,7 @@ class _Emulator(kmock.KubernetesEmulator):
 
 
 def _namespaces(request: web.BaseRequest) -> web.Response:
-    """The one that there is. Who is refused a watch lists them instead."""
+    """Return the list of the only namespace. A refused watch makes the client list namespaces instead."""
     if "watch" in request.query:
         return web.Response(status=400)
     listed = {"metadata": {"resourceVersion": "1"}, "items": [{"metadata": {"name": NAMESPACE}}]}
@@ -85,7 +85,7 @@ def _namespaces(request: web.BaseRequest) -> web.Response:
 
 
 def running_status(spec: dict[str, Any]) -> dict[str, Any]:
-    """What a kubelet says of a pod that runs."""
+    """Return the status that a kubelet reports for a running pod."""
     containers = [
         {"name": each["name"], "image": each["image"], "imageID": "", "restartCount": 0, "ready": True, "state": {}}
         for each in spec["containers"]
@@ -100,10 +100,10 @@ class Cluster:
     emulator: kmock.KubernetesEmulator
     url: str
     servers_port: int
-    """Where the pods serve, all of them."""
+    """The port where all pods serve."""
 
     def kubeconfig(self, path: Path) -> Path:
-        """Write the file by which clients find it."""
+        """Write the kubeconfig file by which clients find the emulator."""
         entry = {
             "clusters": [{"name": "kmock", "cluster": {"server": self.url}}],
             "contexts": [{"name": "kmock", "context": {"cluster": "kmock", "user": "kmock", "namespace": NAMESPACE}}],
@@ -113,7 +113,7 @@ class Cluster:
         return path
 
     async def create(self, manifest: Mapping[str, Any], *, namespace: str | None = NAMESPACE) -> None:
-        """As `kubectl create` does; httpx.HTTPStatusError if it is not taken."""
+        """Create the object, as `kubectl create` does; httpx.HTTPStatusError if it is refused."""
         version, kind = manifest["apiVersion"], manifest["kind"]
         known = [key.rpartition("/") for key, each in KINDS.items() if each == kind]
         [plural] = [plural for of_version, _, plural in known if of_version == version]
@@ -123,7 +123,7 @@ class Cluster:
             (await api.post(path, json=manifest)).raise_for_status()
 
     def objects(self, plural: str) -> list[dict[str, Any]]:
-        """Those of one kind that are there."""
+        """Return the objects of one kind."""
         found = self.emulator.objects.items()
         return [each.raw for (resource, _, _), each in found if resource.plural == plural and not each.deleted]
 
@@ -138,7 +138,7 @@ async def running_cluster() -> AsyncGenerator[Cluster]:
 
 @asynccontextmanager
 async def pod_servers() -> AsyncGenerator[int]:
-    """What answers as JupyterLab would, for every user, at this port."""
+    """Run a server that answers as JupyterLab does, for every user, and yield its port."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.json_response({"version": "2.0.0"}, headers={"X-JupyterHub-Version": "6.1.1"})

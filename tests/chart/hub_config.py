@@ -1,6 +1,6 @@
-"""A Hub with KubeSpawner, set up by the values that the chart has for z2jh in the way in which z2jh reads them.
+"""The configuration of a Hub with KubeSpawner, which reads the chart's values for z2jh as z2jh does.
 
-It stands on the demo's configuration. What is of the machine comes by the environment, as JSON.
+It extends the demo's configuration. Values that depend on the machine come from the environment, as JSON.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A proxy that can be killed, and nginx as one, set up by the Ingress that the chart renders."""
+"""A proxy that can be killed; for example nginx, configured by the Ingress that the chart renders."""
 
 import asyncio
 import tempfile
@@ -21,12 +21,12 @@ _SECONDS = frozenset({"proxy-read-timeout", "proxy-send-timeout"})
 
 
 class NoProxy(Exception):
-    """`str()` says what to do."""
+    """A proxy is missing; `str()` says what to do."""
 
 
 @dataclass
 class Proxy:
-    """A proxy that can be killed and started again, at the same address."""
+    """A proxy that can be killed, and started again at the same address."""
 
     name: str
     port: int
@@ -38,7 +38,7 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Run it; return once it passes requests on to hublaunch."""
+        """Start the proxy, and return once it forwards requests to hublaunch."""
         self._process = await asyncio.create_subprocess_exec(*self.command)
         async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as http:
             while not await self._passes_on(http):
@@ -46,7 +46,7 @@ class Proxy:
                 await asyncio.sleep(0.1)
 
     async def kill(self) -> None:
-        """kill -9."""
+        """Kill the proxy with SIGKILL."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
@@ -61,7 +61,7 @@ class Proxy:
 
 @asynccontextmanager
 async def nginx(rendered: Rendered, upstream_port: int) -> AsyncGenerator[Proxy]:
-    """nginx as ingress-nginx sets it up by the annotations. NoProxy."""
+    """Run nginx, configured by the annotations as ingress-nginx does. NoProxy."""
     port = free_port()
     async with nginx_with(_server_of(rendered.only("Ingress"), port, upstream_port), port) as proxy:
         yield proxy
@@ -69,12 +69,12 @@ async def nginx(rendered: Rendered, upstream_port: int) -> AsyncGenerator[Proxy]
 
 @asynccontextmanager
 async def nginx_with(server: str, port: int) -> AsyncGenerator[Proxy]:
-    """nginx with this block, which listens on the port. NoProxy."""
+    """Run nginx with this server block, which listens on the port. NoProxy."""
     await asyncio.to_thread(_have_nginx)
     with tempfile.TemporaryDirectory(prefix="hublaunch-nginx-") as directory:
         config = Path(directory) / "nginx.conf"
         config.write_text(_nginx_config(server, directory))
-        # One process, so that killing it kills all of it.
+        # A single process, so that killing it kills all of nginx.
         options = ["-p", directory, "-e", f"{directory}/error.log", "-g", "daemon off; master_process off;"]
         async with running(Proxy("nginx", port, [str(_NGINX), "-c", str(config), *options])) as proxy:
             yield proxy

@@ -1,6 +1,6 @@
-"""A release of the chart run here: hublaunch as a process, and a Hub with KubeSpawner that knows what the chart told.
+"""A release of the chart on this machine: hublaunch as a process, and a Hub with KubeSpawner and the chart's values.
 
-Only the pods are not real, and in `make chart-test` not Kubernetes either: there kmock keeps its objects.
+The pods are not real. In `make chart-test` Kubernetes is not real either: kmock keeps its objects.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ class PodCluster(Protocol):
 
     @property
     def servers_port(self) -> int:
-        """Where they serve."""
+        """The port where the pods serve."""
 
     def kubeconfig(self, path: Path) -> Path:
-        """Write the file by which clients find it."""
+        """Write the kubeconfig file by which clients find the cluster."""
 
     def objects(self, plural: str) -> list[dict[str, Any]]:
-        """Those of one kind that are there."""
+        """Return the objects of one kind."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,14 @@ class Release:
     hub: HubProcess
     cluster: PodCluster
     port: int
-    """Where the Hub looks for hublaunch, if it was told of a `url`."""
+    """The port at which the Hub looks for hublaunch, if its values have a `url`."""
 
     @asynccontextmanager
     async def hublaunch(self, data: Path, *, port: int = 0, **other: str) -> AsyncGenerator[httpx.AsyncClient]:
-        """A process with the container's variables and `other` ones, its volumes at `data`; a caller of it."""
+        """Run hublaunch with the container's variables and `other` ones. Yield a client.
+
+        The container's volumes are at `data`.
+        """
         port = port or free_port()
         variables = await asyncio.to_thread(self.rendered.environment_at, data) | other
         async with started("hublaunch.cli", "serve", "--port", str(port), **variables) as process:
@@ -61,7 +64,7 @@ class Release:
                 yield http
 
     async def doctor(self, data: Path, **other: str) -> str:
-        """What `hublaunch doctor` says with the same variables."""
+        """Return the output of `hublaunch doctor` with the same variables."""
         variables = await asyncio.to_thread(self.rendered.environment_at, data) | other
         async with started("hublaunch.cli", "doctor", **variables) as process:
             said, _ = await process.communicate()
@@ -77,9 +80,9 @@ async def released(
     also: Mapping[str, Sequence[str]],
     singleuser: Mapping[str, Any] | None = None,
 ) -> AsyncGenerator[Release]:
-    """Render the chart with `given`, for a Hub on this machine that has `also` services, with these scopes, besides.
+    """Render the chart with `given`, for a Hub on this machine.
 
-    `singleuser`: further values of z2jh under that name.
+    `also`: further services of the Hub, and their scopes. `singleuser`: further values of z2jh under that name.
     """
     proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
     hub = HubProcess(state=state, proxy_command=proxy, public_port=0, config=CONFIG)
@@ -99,11 +102,13 @@ async def released(
 
 
 def _told(release: Release, also: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """For the Hub's configuration: the chart's values for z2jh, the services beside them, and what z2jh would know."""
+    """Return the data for the Hub's configuration: the chart's values for z2jh, the further services, and z2jh's own
+    facts.
+    """
     z2jh = copy.deepcopy(release.rendered.z2jh)
     services = z2jh["hub"]["services"]
     for service in services.values():
-        if "url" in service:  # no Service leads there on this machine
+        if "url" in service:  # on this machine no Service leads to hublaunch
             service["url"] = f"http://127.0.0.1:{release.port}"
     tokens = dict.fromkeys(services, HUB_TOKEN) | {name: token_of(name) for name in also}
     for name, scopes in also.items():
@@ -114,5 +119,5 @@ def _told(release: Release, also: Mapping[str, Sequence[str]]) -> dict[str, Any]
 
 
 def token_of(service: str) -> str:
-    """The Hub's token of a service that is there beside the chart's."""
+    """Return the Hub token of a further service."""
     return f"the-token-of-{service}"

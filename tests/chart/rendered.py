@@ -1,4 +1,4 @@
-"""What the chart came to, read as Kubernetes and z2jh do."""
+"""The rendered chart, read as Kubernetes and z2jh read it."""
 
 import base64
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ class Rendered:
     manifests: Sequence[dict[str, Any]]
 
     def named(self, kind: str, name: str) -> dict[str, Any]:
-        """The one manifest of that kind and name."""
+        """Return the only manifest of this kind and name."""
         [found] = [each for each in self.manifests if (each["kind"], each["metadata"]["name"]) == (kind, name)]
         return found
 
     def only(self, kind: str) -> dict[str, Any]:
-        """The one manifest of that kind."""
+        """Return the only manifest of this kind."""
         [found] = [each for each in self.manifests if each["kind"] == kind]
         return found
 
@@ -33,32 +33,32 @@ class Rendered:
 
     @cached_property
     def name(self) -> str:
-        """That of the release's objects."""
+        """The name of the release's objects."""
         name: str = self.only("Service")["metadata"]["name"]
         return name
 
     @cached_property
     def z2jh(self) -> dict[str, Any]:
-        """The values that it has for z2jh."""
+        """The chart's values for z2jh."""
         told: dict[str, Any] = yaml.safe_load(self.named("ConfigMap", f"{self.name}-z2jh")["data"]["values.yaml"])
         return told
 
     @property
     def pod(self) -> dict[str, Any]:
-        """The spec of its own pod."""
+        """The spec of the release's own pod."""
         spec: dict[str, Any] = self.only("Deployment")["spec"]["template"]["spec"]
         return spec
 
     @property
     def container(self) -> dict[str, Any]:
-        """In its own pod, or in the Hub's."""
+        """hublaunch's container, in its own pod or in the Hub's."""
         [container] = self.pod["containers"] if self.has("Deployment") else self.z2jh["hub"]["extraContainers"]
         told: dict[str, Any] = container
         return told
 
     @property
     def environment(self) -> dict[str, str]:
-        """The container's variables. What is in a Secret of somebody else's is not known, but for the Hub's token."""
+        """The container's variables. From foreign Secrets it has only a stand-in for the Hub token."""
         variables: dict[str, str] = {}
         for source in self.container["envFrom"]:
             if "configMapRef" in source:
@@ -71,7 +71,7 @@ class Rendered:
         return variables
 
     def environment_at(self, directory: Path) -> dict[str, str]:
-        """The variables, with the data and the files of the container in `directory`, where the files are written."""
+        """Return the variables with paths below `directory` for the container's data and files, and write the files."""
         files = directory / "files"
         files.mkdir(exist_ok=True)
         for name, text in self.named("ConfigMap", f"{self.name}-files")["data"].items():

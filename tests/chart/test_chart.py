@@ -1,4 +1,4 @@
-"""What the chart renders, by Helm 3 and 4, over the values in `values/`. `make chart-test`."""
+"""The rendered chart, by Helm 3 and 4, over the values in `values/`. `make chart-test`."""
 
 import copy
 import hashlib
@@ -18,7 +18,7 @@ WALL = CHART / "files" / "hub-wall.txt"
 
 
 class Readable(yaml.SafeDumper):
-    """Writes text of several lines as such."""
+    """Writes text of several lines as a block."""
 
 
 Readable.add_representer(
@@ -28,7 +28,10 @@ Readable.add_representer(
 
 
 def comparable(rendered: Rendered, values: Path) -> list[dict[str, Any]]:
-    """As the golden files have it: in one order, without what differs each time, and what lies in a file of its own."""
+    """Return the manifests as the golden files have them.
+
+    They are sorted, without random parts, and without texts that have a file of their own.
+    """
     manifests = copy.deepcopy(list(rendered.manifests))
     for manifest in manifests:
         if manifest["kind"] == "Secret" and "secret_key:" not in values.read_text():
@@ -47,7 +50,7 @@ def comparable(rendered: Rendered, values: Path) -> list[dict[str, Any]]:
     return sorted(manifests, key=lambda manifest: (manifest["kind"], manifest["metadata"]["name"]))
 
 
-def test_it_renders_what_the_golden_file_has(helm: Helm, values: Path) -> None:
+def test_each_values_file_renders_its_golden_file(helm: Helm, values: Path) -> None:
     golden = GOLDEN / values.name
 
     manifests = comparable(helm.rendered("--values", str(values)), values)
@@ -58,17 +61,17 @@ def test_it_renders_what_the_golden_file_has(helm: Helm, values: Path) -> None:
     assert manifests == list(yaml.safe_load_all(golden.read_text()))
 
 
-def test_every_golden_file_is_of_values_that_are_rendered() -> None:
+def test_every_golden_file_has_a_values_file() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == {path.name for path in MATRIX}
 
 
-def test_it_passes_a_strict_lint(helm: Helm, values: Path) -> None:
+def test_the_chart_passes_a_strict_lint(helm: Helm, values: Path) -> None:
     done = helm("lint", "--strict", str(CHART), "--values", str(values))
 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_it_can_be_packaged_without_what_is_for_developers(helm: Helm, tmp_path: Path) -> None:
+def test_the_package_leaves_out_the_files_for_developers(helm: Helm, tmp_path: Path) -> None:
     done = helm("package", str(CHART), "--destination", str(tmp_path))
 
     assert done.returncode == 0, done.stderr
@@ -78,7 +81,7 @@ def test_it_can_be_packaged_without_what_is_for_developers(helm: Helm, tmp_path:
     assert {"hublaunch/README.md", "hublaunch/values.schema.json", "hublaunch/files/grafana.json"} <= set(listed)
 
 
-def test_a_change_of_secret_settings_replaces_the_pod_and_their_checksum_is_no_bare_hash(helm: Helm) -> None:
+def test_changed_secret_settings_replace_the_pod_and_their_checksum_is_not_a_bare_hash(helm: Helm) -> None:
     def checksum(*given: str) -> str | None:
         template = helm.rendered("--values", str(HERE / "values" / "default.yaml"), *given).only("Deployment")["spec"][
             "template"

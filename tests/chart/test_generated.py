@@ -11,7 +11,7 @@ from hublaunch.settings import Settings
 
 
 @pytest.mark.parametrize(("path", "text"), generated().items(), ids=lambda given: getattr(given, "name", ""))
-def test_a_generated_file_is_as_it_would_be_made_now(path: Path, text: str) -> None:
+def test_each_generated_file_is_up_to_date(path: Path, text: str) -> None:
     assert path.read_text() == text, "run `make chart`"
 
 
@@ -22,7 +22,7 @@ def test_the_schema_knows_every_setting() -> None:
     assert set(schema["secretSettings"]["properties"]) == secret_settings()
 
 
-def test_secret_are_those_that_hublaunch_keeps_out_of_sight_and_the_databases_url() -> None:
+def test_secret_settings_include_keys_tokens_and_the_databases_url() -> None:
     assert {"hub_api_token", "secret_key", "old_secret_keys", "database_url"} <= secret_settings()
 
 

@@ -1,4 +1,4 @@
-"""`helm install` beside a Kubernetes API: what it tells the operator, and what it finds there the next time."""
+"""`helm install` beside a Kubernetes API: the notes for the operator, and the objects that a second install finds."""
 
 import asyncio
 import base64
@@ -24,10 +24,10 @@ async def cluster() -> AsyncGenerator[Cluster]:
 
 
 async def install(helm: Helm, cluster: Cluster, directory: Path, *given: str) -> tuple[Rendered, str]:
-    """What helm would have in the cluster, and its notes; AssertionError if it fails.
+    """Return the manifests that helm would create, and its notes; AssertionError if helm fails.
 
-    helm's own records are protobuf, which kmock does not know. With those in its memory it asks the API, for what it
-    knows and for what is there, and makes nothing.
+    kmock does not know helm's own records, which are protobuf. With its records in memory, helm asks the API for the
+    kinds it knows and the objects it has, and creates nothing.
     """
     records = directory / "records.yaml"
     records.write_text("[]")
@@ -43,7 +43,7 @@ async def install(helm: Helm, cluster: Cluster, directory: Path, *given: str) ->
     return Rendered([each for each in yaml.safe_load_all(release["manifest"]) if each]), release["info"]["notes"]
 
 
-async def test_the_notes_have_what_z2jh_must_be_told_word_for_word(
+async def test_the_notes_repeat_the_values_for_z2jh_word_for_word(
     helm: Helm, cluster: Cluster, values: Path, tmp_path: Path
 ) -> None:
     rendered, notes = await install(helm, cluster, tmp_path, "--values", str(values))
@@ -70,7 +70,7 @@ async def test_the_notes_have_what_z2jh_must_be_told_word_for_word(
         ((), "if you have singleuser.profileList, keep hub.extraConfig.hublaunch of the values above"),
     ],
 )
-async def test_the_notes_say_what_is_still_to_do_and_where_it_is(
+async def test_the_notes_say_what_to_do_next_and_where(
     helms: dict[str, Helm], cluster: Cluster, tmp_path: Path, given: tuple[str, ...], note: str
 ) -> None:
     _, notes = await install(helms["4"], cluster, tmp_path, *MINIMUM, *given)
@@ -78,7 +78,7 @@ async def test_the_notes_say_what_is_still_to_do_and_where_it_is(
     assert note in notes
 
 
-async def test_the_key_that_seals_tokens_is_made_once(helm: Helm, cluster: Cluster, tmp_path: Path) -> None:
+async def test_the_secret_key_is_generated_once(helm: Helm, cluster: Cluster, tmp_path: Path) -> None:
     first, _ = await install(helm, cluster, tmp_path, *MINIMUM)
     await cluster.create(first.only("Secret"))
 

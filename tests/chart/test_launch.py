@@ -1,4 +1,4 @@
-"""The variables and the role that the chart renders, in its shapes, are what launches need, and no more."""
+"""Launches with exactly the variables and the role that the chart renders, in each of its shapes."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -17,14 +17,14 @@ from tests.support.served import BODY, IMAGE, REPO, read_events
 pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
 WITHOUT = {"servers": "hub_forbidden", "admin:users": "hub_forbidden", "tokens": "token_refused"}
-"""What becomes of a launch without one of the scopes."""
+"""The failure of a launch without each of the scopes."""
 IMAGES = ("--set", "settings.allowed_images={quay.io/jupyter/*}")
 STREAM = {"Accept": "text/event-stream"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def release(helms: dict[str, Helm], tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Release]:
-    """The default shape, with services beside it that lack one of its scopes each."""
+    """The default shape, and further services that lack one scope each."""
     also = {without(scope): [each for each in WITHOUT if each != scope] for scope in WITHOUT}
     state = tmp_path_factory.mktemp("hub")
     async with (
@@ -36,7 +36,7 @@ async def release(helms: dict[str, Helm], tmp_path_factory: pytest.TempPathFacto
 
 
 def without(scope: str) -> str:
-    """The service that lacks this scope."""
+    """Return the name of the service that lacks this scope."""
     return f"without-{scope.replace(':', '-')}"
 
 
@@ -47,7 +47,7 @@ async def events(http: httpx.AsyncClient, path: str = "/launch", /, **body: obje
 
 
 async def hub_report(http: httpx.AsyncClient) -> dict[str, Any]:
-    """What `/readyz` knows of the Hub, once it has answered."""
+    """Return the Hub's part of `/readyz`, once the Hub has answered."""
     async with asyncio.timeout(30):
         while (report := (await http.get("/readyz")).json()["hub"])["fault"]:
             pass
@@ -55,7 +55,7 @@ async def hub_report(http: httpx.AsyncClient) -> dict[str, Any]:
     return told
 
 
-async def test_it_launches_with_the_scopes_that_the_chart_prints_and_needs_every_one(
+async def test_launches_work_with_the_scopes_in_the_charts_role_and_need_every_one(
     release: Release, tmp_path: Path
 ) -> None:
     async with release.hublaunch(tmp_path) as http:
@@ -76,7 +76,7 @@ async def test_it_launches_with_the_scopes_that_the_chart_prints_and_needs_every
 
 
 @pytest.mark.parametrize(("scope", "code"), WITHOUT.items())
-async def test_without_one_of_the_scopes_it_says_which_and_launches_fail(
+async def test_without_one_of_the_scopes_readyz_and_the_doctor_name_it_and_launches_fail(
     release: Release, tmp_path: Path, scope: str, code: str
 ) -> None:
     token = token_of(without(scope))
@@ -98,7 +98,7 @@ async def test_the_hub_itself_refuses_an_image_that_the_chart_does_not_allow(rel
     assert "image not allowed" in told[-1]["problem"]["detail"]
 
 
-async def test_a_volume_that_the_kubelet_has_opened_to_the_group_is_no_reason_not_to_start(
+async def test_a_volume_that_the_kubelet_opened_to_the_group_does_not_prevent_a_start(
     release: Release, tmp_path: Path
 ) -> None:
     async with release.hublaunch(tmp_path) as http:
@@ -112,12 +112,12 @@ async def test_a_volume_that_the_kubelet_has_opened_to_the_group_is_no_reason_no
 
 
 def give_to_group(volume: Path) -> None:
-    """What `fsGroup` does to a volume, where it is not told to leave it."""
+    """Open the volume to its group, as `fsGroup` does unless it is told otherwise."""
     for path in (volume, *volume.rglob("*")):
         path.chmod(path.stat().st_mode | (0o2770 if path.is_dir() else 0o660))
 
 
-async def test_as_a_service_of_the_hub_it_launches_for_hub_users_on_their_own_accounts(
+async def test_a_service_of_the_hub_launches_for_hub_users_on_their_own_accounts(
     helms: dict[str, Helm], tmp_path: Path
 ) -> None:
     shape = ("--set", "shape=hub-service,settings.access={hub},settings.service_name=launcher")
@@ -141,7 +141,7 @@ async def test_as_a_service_of_the_hub_it_launches_for_hub_users_on_their_own_ac
     assert "client_id=service-launcher" in login.headers["Location"]
 
 
-async def test_a_launch_runs_its_image_where_the_hub_has_profiles_and_others_get_theirs(
+async def test_a_launch_gets_its_image_and_other_servers_get_their_profiles(
     helms: dict[str, Helm], tmp_path: Path
 ) -> None:
     profile = {"display_name": "Default", "default": True, "kubespawner_override": {"image": "quay.io/org/profile:1"}}
@@ -169,7 +169,7 @@ async def test_a_launch_runs_its_image_where_the_hub_has_profiles_and_others_get
 
 
 async def token_of_new_user(release: Release, name: str) -> str:
-    """A token with all that this user may do."""
+    """Create a user, and return a token with all rights of this user."""
     headers = {"Authorization": f"token {token_of('tests')}"}
     async with httpx.AsyncClient(base_url=release.hub.api_url, headers=headers, trust_env=False) as api:
         (await api.post(f"users/{name}")).raise_for_status()

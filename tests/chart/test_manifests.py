@@ -1,4 +1,4 @@
-"""What the chart renders is what Kubernetes takes, and what checkov has nothing against."""
+"""Checks of the rendered chart against Kubernetes' schemas and with checkov."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ OF_OPERATORS = {
     "unknown monitoring.coreos.com/v1 ServiceMonitor",
     "unknown monitoring.coreos.com/v1 PrometheusRule",
 }
-"""Kinds that no Kubernetes brings along."""
+"""Kinds that Kubernetes itself does not have."""
 SKIPPED = {
     "CKV_K8S_15": "A tag is never moved; so a pod starts again while the registry is down.",
     "CKV_K8S_11": "A limit on CPU slows a pod that has work while the node has none; requests share fairly.",
@@ -27,7 +27,7 @@ SKIPPED = {
     "CKV_K8S_40": "uid 1000 is z2jh's for the Hub and the image's own; user namespaces are the cluster's to choose.",
     "CKV_K8S_43": "The digest is the operator's to name (image.digest); the chart cannot know it.",
 }
-"""Checks of checkov that the chart does not follow, each with why."""
+"""The checks of checkov that the chart does not follow, each with its reason."""
 
 
 def test_every_manifest_is_valid_from_the_oldest_kubernetes_to_the_newest(helms: dict[str, Helm]) -> None:
@@ -45,12 +45,12 @@ def test_every_manifest_is_valid_from_the_oldest_kubernetes_to_the_newest(helms:
 
 
 def hub_pod(z2jh: dict[str, Any]) -> dict[str, Any]:
-    """A pod as z2jh makes it of these values."""
+    """Return a pod as z2jh makes it from these values."""
     spec = {"containers": z2jh["hub"]["extraContainers"], "volumes": z2jh["hub"].get("extraVolumes", [])}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "hub"}, "spec": spec}
 
 
-def test_checkov_has_nothing_against_it_that_is_not_answered(helms: dict[str, Helm], tmp_path: Path) -> None:
+def test_checkov_finds_only_faults_that_are_explained(helms: dict[str, Helm], tmp_path: Path) -> None:
     for values in MATRIX:
         manifests = helms["4"].rendered("--values", str(values)).manifests
         (tmp_path / values.name).write_text(yaml.safe_dump_all(manifests))
@@ -66,7 +66,7 @@ def test_checkov_has_nothing_against_it_that_is_not_answered(helms: dict[str, He
     assert set(found) == set(SKIPPED), "an answer to what nobody says any more"
 
 
-def test_checkov_has_nothing_against_the_dockerfile() -> None:
+def test_checkov_finds_no_fault_in_the_dockerfile() -> None:
     done = run(
         "checkov", "--framework", "dockerfile", "--file", str(ROOT / "Dockerfile"), "--skip-download", "-o", "json"
     )

@@ -1,4 +1,4 @@
-"""What watches hublaunch comes with the chart as it is in `docs/`."""
+"""The chart's alerts, dashboard and metrics port."""
 
 import json
 
@@ -11,7 +11,7 @@ HUB = ("--set", "settings.hub_url=https://hub.example.org/")
 ALL = "metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true,metrics.grafanaDashboard.enabled=true"
 
 
-def test_the_rules_and_the_dashboard_are_those_of_the_docs(helm: Helm) -> None:
+def test_the_alerts_and_the_dashboard_are_those_of_the_docs(helm: Helm) -> None:
     rendered = helm.rendered(*HUB, "--set", f"settings.metrics_port=9095,{ALL}")
 
     board = rendered.named("ConfigMap", "hublaunch-grafana")["data"]["hublaunch.json"]
@@ -19,7 +19,7 @@ def test_the_rules_and_the_dashboard_are_those_of_the_docs(helm: Helm) -> None:
     assert json.loads(board) == json.loads((DOCS / "grafana.json").read_text())
 
 
-def test_metrics_are_served_to_the_cluster_on_the_port_that_is_set_and_else_on_none(helm: Helm) -> None:
+def test_metrics_are_served_on_the_configured_port_only(helm: Helm) -> None:
     served = helm.rendered(*HUB, "--set", "settings.metrics_port=9095")
     none = helm.rendered(*HUB)
 

@@ -1,4 +1,4 @@
-"""Streams through nginx and Traefik, as the chart sets them up. Takes minutes: `make proxy-test`."""
+"""Streams through nginx and Traefik, as the chart configures them. Takes minutes: `make proxy-test`."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.proxy, pytest.mark.timeout(IDLE_S + 120), pytest.mark.
 
 @dataclass(frozen=True)
 class Front:
-    """hublaunch with a Hub whose spawns go on until they are told to end, behind the proxies."""
+    """The proxies in front of hublaunch, whose Hub's spawns continue until a test ends them."""
 
     hub: FakeHub
     proxies: dict[str, Proxy]
@@ -89,14 +89,14 @@ async def seconds_to_first_event(http: httpx.AsyncClient) -> float:
         return time.monotonic() - begun
 
 
-async def test_the_first_event_is_there_within_a_quarter_of_a_second(proxy: Proxy) -> None:
+async def test_the_first_event_arrives_within_a_quarter_of_a_second(proxy: Proxy) -> None:
     async with caller(proxy) as http:
         taken = [await seconds_to_first_event(http) for _ in range(5)]
 
     assert median(taken) < FIRST_EVENT_S, taken
 
 
-async def test_a_stream_without_news_is_cut_by_none(front: Front) -> None:
+async def test_no_proxy_cuts_a_stream_without_news(front: Front) -> None:
     lines = await asyncio.gather(*(idle(proxy, front) for proxy in front.proxies.values()))
 
     for told in lines:
@@ -105,7 +105,7 @@ async def test_a_stream_without_news_is_cut_by_none(front: Front) -> None:
 
 
 async def idle(proxy: Proxy, front: Front) -> list[str]:
-    """All lines of one stream on one connection: silent for the time, then with what ends it."""
+    """Return all lines of one stream on one connection: silent for the idle time, then until its end."""
     until = time.monotonic() + IDLE_S
     told = []
     async with caller(proxy) as http, http.stream("POST", "/launch/launch", json=BODY) as stream:
@@ -117,7 +117,7 @@ async def idle(proxy: Proxy, front: Front) -> list[str]:
     return told
 
 
-async def test_a_stream_goes_on_where_it_was_once_the_proxy_that_died_is_back(front: Front, proxy: Proxy) -> None:
+async def test_a_stream_resumes_where_it_was_after_its_proxy_died_and_restarted(front: Front, proxy: Proxy) -> None:
     headers = STREAM | {"Accept": "application/json"}
     async with caller(proxy) as http:
         accepted = (await http.post("/launch/launch", json=BODY, headers=headers)).json()
@@ -134,7 +134,7 @@ async def test_a_stream_goes_on_where_it_was_once_the_proxy_that_died_is_back(fr
 
 
 async def events_until_cut(http: httpx.AsyncClient, accepted: dict[str, Any], proxy: Proxy) -> list[dict[str, Any]]:
-    """The events up to where the Hub is at work, when the proxy is killed."""
+    """Return the events until the proxy is killed, which is once the Hub has begun the spawn."""
     events: list[dict[str, Any]] = []
     try:
         async with http.stream("GET", accepted["events_url"]) as stream:

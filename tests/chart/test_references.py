@@ -1,4 +1,4 @@
-"""What one object of the chart says of another is true of it: names, ports, labels, volumes."""
+"""References between the chart's objects: names, ports, labels and volumes."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from tests.chart.rendered import Rendered
 
 HUB = ("--set", "settings.hub_url=https://hub.example.org/")
 FROM_ELSEWHERE = {"hublaunch-secrets", "hublaunch-api-keys", "hub-ca", "hub", "hub-tokens"}
-"""Secrets of the operator's or z2jh's, which the values name."""
+"""Secrets of the operator or of z2jh that the values name."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def volumes(rendered: Rendered) -> list[dict[str, Any]]:
     return told
 
 
-def test_every_selector_finds_what_it_is_for(rendered: Rendered) -> None:
+def test_every_selector_matches_its_pods(rendered: Rendered) -> None:
     labels = (
         rendered.only("Deployment")["spec"]["template"]["metadata"]["labels"]
         if rendered.has("Deployment")
@@ -46,7 +46,7 @@ def test_every_selector_finds_what_it_is_for(rendered: Rendered) -> None:
     assert all(selector.items() <= labels.items() for selector in selectors)
 
 
-def test_every_port_that_is_named_is_there(rendered: Rendered) -> None:
+def test_every_named_port_exists(rendered: Rendered) -> None:
     ports = {port["name"] for port in rendered.container["ports"]}
     service = rendered.only("Service")["spec"]["ports"]
     policies = [each["spec"]["ingress"] for each in rendered.manifests if each["kind"] == "NetworkPolicy"]
@@ -65,14 +65,14 @@ def test_every_port_that_is_named_is_there(rendered: Rendered) -> None:
 
 
 def backends(route: dict[str, Any]) -> set[tuple[str, str | int]]:
-    """The names of Services, and their ports, by name or by number."""
+    """Return the Services' names and ports (by name or number) that the route leads to."""
     if route["kind"] == "HTTPRoute":
         return {(each["name"], each["port"]) for rule in route["spec"]["rules"] for each in rule["backendRefs"]}
     services = [path["backend"]["service"] for rule in route["spec"]["rules"] for path in rule["http"]["paths"]]
     return {(each["name"], each["port"]["name"]) for each in services}
 
 
-def test_every_volume_that_is_mounted_is_there_and_so_is_what_it_is_of(rendered: Rendered) -> None:
+def test_every_mounted_volume_and_its_source_exist(rendered: Rendered) -> None:
     there = {each["name"]: each for each in volumes(rendered)}
     mounted = {each["name"] for each in rendered.container["volumeMounts"]}
     of_the_hubs_pod = set() if rendered.has("Deployment") else {"pvc"}
@@ -82,7 +82,7 @@ def test_every_volume_that_is_mounted_is_there_and_so_is_what_it_is_of(rendered:
     assert {each["secret"]["secretName"] for each in there.values() if "secret" in each} <= FROM_ELSEWHERE
 
 
-def test_every_config_map_and_secret_of_the_variables_is_there(rendered: Rendered) -> None:
+def test_every_config_map_and_secret_of_the_variables_exists(rendered: Rendered) -> None:
     sources = rendered.container["envFrom"]
     single = [each["valueFrom"]["secretKeyRef"] for each in rendered.container.get("env", []) if "valueFrom" in each]
     secrets = {each["secretRef"]["name"] for each in sources if "secretRef" in each}
@@ -101,7 +101,7 @@ def test_every_config_map_and_secret_of_the_variables_is_there(rendered: Rendere
         (("--set", "database.type=postgresql,existingSecret=s,preStopS=20"), 20 + 10 + 5),
     ],
 )
-def test_a_pod_is_given_the_time_of_its_drain_the_pause_before_it_and_some_more(
+def test_a_pods_grace_period_covers_the_pause_the_drain_and_some_more(
     helms: dict[str, Helm], given: tuple[str, ...], seconds: int
 ) -> None:
     assert helms["4"].rendered(*HUB, *given).pod["terminationGracePeriodSeconds"] == seconds

@@ -1,4 +1,4 @@
-"""Values that the chart does not take, and what it says of them."""
+"""Values that the chart refuses, and its messages."""
 
 import pytest
 
@@ -31,9 +31,7 @@ HUB = "settings.hub_url=https://hub.example.org/"
         ),
     ],
 )
-def test_what_does_not_go_together_is_a_sentence_that_says_what_to_do(
-    helms: dict[str, Helm], given: str, sentence: str
-) -> None:
+def test_conflicting_values_are_refused_with_advice(helms: dict[str, Helm], given: str, sentence: str) -> None:
     assert sentence in helms["4"].refusal("--set", given)
 
 
@@ -56,7 +54,7 @@ def test_what_does_not_go_together_is_a_sentence_that_says_what_to_do(
         ("secretSettings.secret_key=short", "secret_key", "32"),
     ],
 )
-def test_the_schema_names_the_value_and_what_it_must_be(helm: Helm, given: str, where: str, words: str) -> None:
+def test_the_schema_names_the_invalid_value_and_the_rule(helm: Helm, given: str, where: str, words: str) -> None:
     said = helm.refusal("--set", f"{HUB},{given}")
 
     assert where in said

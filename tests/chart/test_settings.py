@@ -1,4 +1,4 @@
-"""The chart passes every setting on unchanged, and gives the Hub the role that fits them."""
+"""The chart passes every setting on unchanged, and gives the Hub a role that fits the settings."""
 
 import json
 from pathlib import Path, PurePath
@@ -50,18 +50,16 @@ SAMPLES = {
     "cors_origins": ["https://book.example.org"],
     "frame_ancestors": ["self"],
 }
-"""Where the default says nothing. The others are given as they are by default."""
+"""Values for settings whose default tells nothing. The others are given their defaults."""
 
 
 def in_json(default: object) -> object:
-    """A default as it is written; None for one whose text is of its own form."""
+    """Return a default as values write it; None if it is written as text in another form."""
     is_text = isinstance(default, tuple) and not all(isinstance(each, str) for each in default)
     return None if is_text else default
 
 
-def test_every_setting_can_be_given_in_its_own_type_and_arrives_as_such(
-    helm: Helm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_every_setting_passes_in_its_own_type(helm: Helm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given = {name: SAMPLES.get(name, in_json(field.default)) for name, field in Settings.model_fields.items()}
     secret = secret_settings()
     values = {
@@ -82,7 +80,7 @@ def test_every_setting_can_be_given_in_its_own_type_and_arrives_as_such(
     assert {"launch.example.org", "hublaunch.jhub.svc.cluster.local"} <= set(taken.allowed_hosts)
 
 
-def test_the_variables_are_settings_that_hublaunch_starts_with_and_the_role_has_the_scopes_they_need_and_no_others(
+def test_the_variables_start_hublaunch_and_the_role_has_exactly_the_scopes_they_need(
     helm: Helm, values: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     rendered = helm.rendered("--values", str(values))
@@ -102,9 +100,7 @@ def test_the_variables_are_settings_that_hublaunch_starts_with_and_the_role_has_
     assert rendered.name in settings.known_hosts
 
 
-def test_the_limits_of_the_values_are_the_file_that_hublaunch_reads(
-    helm: Helm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_hublaunch_reads_the_limits_of_the_values(helm: Helm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rendered = helm.rendered("--values", str(HERE.with_name("values") / "trial.yaml"))
     name = PurePath(rendered.environment["LAUNCHER_LIMITS_FILE"])
     file = tmp_path / name.name
@@ -120,9 +116,7 @@ def test_the_limits_of_the_values_are_the_file_that_hublaunch_reads(
     assert [rule.until is not None for rule in rules] == [True, True, False]
 
 
-def test_a_file_of_the_values_arrives_as_it_is_whatever_it_begins_with_and_is_called(
-    helm: Helm, tmp_path: Path
-) -> None:
+def test_a_file_of_the_values_arrives_unchanged(helm: Helm, tmp_path: Path) -> None:
     files = {"hook.py": "    # indented\nx = 1\n", "banner.txt": '\n\n <b>"hi"</b>', "on": "no line's end", "1": ""}
     given = tmp_path / "values.json"
     given.write_text(json.dumps({"settings": {"hub_url": "https://h/"}, "files": files}))
@@ -138,13 +132,13 @@ def test_numbers_keep_their_digits(helm: Helm) -> None:
     assert variables["LAUNCHER_RETENTION"] == "31536000"
 
 
-def test_what_is_null_is_not_set(helm: Helm) -> None:
+def test_a_null_value_is_not_set(helm: Helm) -> None:
     variables = helm.rendered("--set", "settings.hub_url=https://h/,settings.proxy_url=null").environment
 
     assert "LAUNCHER_PROXY_URL" not in variables
 
 
-def test_no_secret_is_outside_of_the_secret(helm: Helm) -> None:
+def test_no_secret_appears_outside_of_the_secret(helm: Helm) -> None:
     values = HERE.with_name("values") / "autoscaled.yaml"
     rendered = helm.rendered("--values", str(values))
 
@@ -163,7 +157,7 @@ def test_no_secret_is_outside_of_the_secret(helm: Helm) -> None:
         ("shape=extra-container,settings.hub_url_local=http://127.0.0.1:8081/", "http://127.0.0.1:8081/"),
     ],
 )
-def test_the_hub_is_asked_at_its_service_and_in_its_own_pod_at_localhost(
+def test_the_hub_is_reached_at_its_service_or_in_its_own_pod_at_localhost(
     helms: dict[str, Helm], given: str, url: str
 ) -> None:
     variables = helms["4"].rendered("--set", "settings.hub_url=https://h/", "--set", given).environment

@@ -1,4 +1,4 @@
-"""The Hub's own check of images allows what hublaunch allows, and nothing else."""
+"""The Hub's own check of images, which allows exactly the images that hublaunch allows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ groups = st.sets(st.sampled_from(["gpu", "r", "unheard-of"]))
 
 
 def hub(text: str | None = None, **constants: object) -> dict[str, Any]:
-    """The Hub's configuration, once it has read this."""
+    """Run this configuration of the Hub, and return its names."""
     read: dict[str, Any] = {"c": Config(), **constants}
     exec(WALL if text is None else text, read)
     return read
@@ -102,7 +102,7 @@ def spawner_of(*groups: str) -> SimpleNamespace:
     return SimpleNamespace(user=user, image="the Hub's own", environment={"A": "1"})
 
 
-def test_a_server_gets_the_image_that_its_users_groups_may_have() -> None:
+def test_a_server_gets_only_an_image_that_its_users_groups_allow() -> None:
     read = walls_of(["python"], {"gpu": ["quay.io/gpu/*"]}, require_digest=False)
     apply = read["c"].Spawner.apply_user_options
     member, other = spawner_of("gpu", "r"), spawner_of("r")
@@ -121,7 +121,7 @@ def test_a_server_gets_the_image_that_its_users_groups_may_have() -> None:
     assert other.image == "the Hub's own"
 
 
-def test_the_chart_tells_the_hub_of_its_settings(helm: Helm) -> None:
+def test_the_chart_passes_its_settings_to_the_hub(helm: Helm) -> None:
     settings = {
         "hub_url": "https://h/",
         "allowed_images": ["python:3.*"],

@@ -10,11 +10,11 @@ VENV = Path(os.environ.get("CHART_TEST_VENV", ROOT / ".venv-chart"))
 
 
 class NoTools(Exception):
-    """`str()` says what to do."""
+    """A program is missing; `str()` says what to do."""
 
 
 def tool(name: str) -> Path:
-    """One of its programs; NoTools."""
+    """Return the path of one of the programs; NoTools."""
     path = VENV / "bin" / name
     if not path.exists():
         raise NoTools(f"{path} is not there: `make chart-test` puts it there.")
@@ -22,7 +22,7 @@ def tool(name: str) -> Path:
 
 
 def run(name: str, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run one of them, with nothing of this environment but PATH; what came of it is the caller's to look at."""
+    """Run one of the programs, with only PATH of this environment, and return the outcome without checking it."""
     return subprocess.run(
         [tool(name), *arguments],
         input=given,

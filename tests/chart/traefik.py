@@ -1,4 +1,4 @@
-"""Traefik, which reads what the chart renders from the cluster, as it does from any Kubernetes."""
+"""Traefik, which reads the chart's objects from the emulated cluster as from any Kubernetes."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ _GATEWAY_API = "gateway.networking.k8s.io/v1"
 
 
 async def serve_release(cluster: Cluster, rendered: Rendered, upstream_port: int) -> None:
-    """Have the release's Service there, with hublaunch behind it."""
+    """Create the release's Service in the cluster, with hublaunch behind it."""
     await cluster.create(rendered.only("Service"))
     await cluster.create(
         {
@@ -31,7 +31,7 @@ async def serve_release(cluster: Cluster, rendered: Rendered, upstream_port: int
 
 @asynccontextmanager
 async def by_ingress(cluster: Cluster, rendered: Rendered) -> AsyncGenerator[Proxy]:
-    """Traefik by the chart's Ingress."""
+    """Run Traefik with the chart's Ingress."""
     await cluster.create(rendered.only("Ingress"))
     async with _traefik("kubernetesingress", cluster, free_port()) as proxy:
         yield proxy
@@ -39,7 +39,7 @@ async def by_ingress(cluster: Cluster, rendered: Rendered) -> AsyncGenerator[Pro
 
 @asynccontextmanager
 async def by_gateway(cluster: Cluster, rendered: Rendered) -> AsyncGenerator[Proxy]:
-    """Traefik by the chart's HTTPRoute, with a Gateway as an operator would have it."""
+    """Run Traefik with the chart's HTTPRoute, and a Gateway such as an operator has."""
     port = free_port()
     await cluster.create(
         _of_gateway_api("GatewayClass", "traefik", {"controllerName": "traefik.io/gateway-controller"}), namespace=None
@@ -66,7 +66,7 @@ async def _traefik(provider: str, cluster: Cluster, port: int) -> AsyncGenerator
         f"providers.{provider}.token": "none is looked at",
         "global.checknewversion": "false",
         "global.sendanonymoususage": "false",
-        "log.level": "FATAL",  # kmock has no status that it could write
+        "log.level": "FATAL",  # kmock has no status that Traefik could write
     }
     command = [str(tool("traefik")), *(f"--{name}={value}" for name, value in options.items())]
     async with running(Proxy(f"traefik, {provider}", port, command)) as proxy:

@@ -1,6 +1,6 @@
-"""Holds manifests to the schemas of Kubernetes: `validate.py VERSION… < manifests.json`. Runs in `.venv-chart`.
+"""Validate manifests against Kubernetes' schemas: `validate.py VERSION… < manifests.json`. Runs in `.venv-chart`.
 
-Prints a line for each fault, and for each kind that Kubernetes itself does not know.
+Prints a line for each fault, and for each kind that Kubernetes itself does not have.
 """
 
 import functools
@@ -9,7 +9,7 @@ import sys
 
 from kubernetes_validate import SchemaNotFoundError, ValidationError, utils
 
-utils.schema_contents = functools.cache(utils.schema_contents)  # it reads 3 MB for each manifest
+utils.schema_contents = functools.cache(utils.schema_contents)  # otherwise it reads 3 MB for each manifest
 
 
 def main() -> None:

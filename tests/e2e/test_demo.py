@@ -1,4 +1,4 @@
-"""The demo, for real: JupyterHub, its proxy, JupyterLab, a kernel."""
+"""The demo with a real JupyterHub, its proxy, JupyterLab and a kernel."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def processes_in(directory: Path) -> list[str]:
-    """Processes whose arguments or environment name the directory."""
+    """Return the processes whose arguments or environment name the directory."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""The demo's JupyterHub for real: what its servers say while they start, and that no process outlives it."""
+"""The demo's JupyterHub for real: the messages of its servers, and that no process outlives it."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(180)]
 
 @asynccontextmanager
 async def hub_running(state: Path, *, server_command: list[str] | None = None) -> AsyncGenerator[HubProcess]:
-    """The demo's Hub, in which every server is this command instead of JupyterLab."""
+    """Run the demo's Hub, in which every server runs this command instead of JupyterLab."""
     config = CONFIG
     if server_command:
         config = state.with_suffix(".config.py")
@@ -59,10 +59,10 @@ async def progress_events(api: httpx.AsyncClient) -> list[dict[str, Any]]:
 async def until_nothing_is_left(state: Path) -> None:
     async with asyncio.timeout(30):
         while marked_processes(state):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)  # processes that are not our children tell nobody of their end
+            await asyncio.sleep(0.1)  # there is no notice of the end of processes that are not our children
 
 
-async def test_a_server_starts_opens_and_is_gone_with_its_hub(tmp_path: Path) -> None:
+async def test_a_server_starts_opens_and_ends_with_its_hub(tmp_path: Path) -> None:
     async with hub_running(tmp_path / "state") as hub, api_of(hub) as api:
         assert (await api.get("")).json()["version"]
         await start_server(api)
@@ -83,7 +83,7 @@ async def test_a_server_starts_opens_and_is_gone_with_its_hub(tmp_path: Path) ->
     assert token not in log
 
 
-async def test_a_server_whose_process_dies_fails_at_once_and_its_home_goes_with_the_user(tmp_path: Path) -> None:
+async def test_a_server_whose_process_dies_fails_at_once_and_its_home_is_deleted_with_the_user(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "raise SystemExit(3)"]
     async with hub_running(tmp_path / "state", server_command=command) as hub, api_of(hub) as api:
         async with asyncio.timeout(10):
@@ -113,7 +113,7 @@ async def test_a_killed_hub_leaves_neither_proxy_nor_server_behind(tmp_path: Pat
 
 
 async def failure_of(client: LaunchClient, image: str) -> tuple[str, str]:
-    """The code and the detail with which a launch of the demo's image fails."""
+    """Return the code and the detail with which a launch of a demo image fails."""
     launch = await client.launch(f"{REGISTRY}/{image}")
     async for event in client.follow(launch.id):
         if event.is_last:
@@ -125,10 +125,10 @@ async def failure_of(client: LaunchClient, image: str) -> tuple[str, str]:
 async def until_the_hub_has_no_users(api: httpx.AsyncClient) -> None:
     async with asyncio.timeout(30):
         while (await api.get("users")).raise_for_status().json():  # noqa: ASYNC110
-            await asyncio.sleep(0.1)  # the Hub tells nobody when a user is deleted
+            await asyncio.sleep(0.1)  # there is no notice of a deleted user
 
 
-async def test_the_acted_images_fail_as_on_kubernetes_and_leave_the_hub_clean(tmp_path: Path) -> None:
+async def test_the_simulated_images_fail_as_on_kubernetes_and_leave_the_hub_clean(tmp_path: Path) -> None:
     async with hub_running(tmp_path / "state") as hub, api_of(hub) as api:
         settings, port = demo_settings(hub, origins=(), spawns=2), free_port()
         async with _served(settings, port), LaunchClient(f"http://127.0.0.1:{port}{settings.prefix}/") as client:
@@ -158,7 +158,7 @@ async def test_a_slow_start_can_be_cancelled_and_leaves_the_hub_clean(tmp_path: 
 
 @asynccontextmanager
 async def demo_running(state: Path) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """`hublaunch demo`, once it has said that all answers."""
+    """Run `hublaunch demo`, and yield it once it has reported that everything answers."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hublaunch.cli", "demo", "--state", str(state)),
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -185,7 +185,7 @@ async def test_ctrl_c_ends_the_demo_with_0_and_leaves_no_process(tmp_path: Path)
     assert marked_processes(tmp_path) == []
 
 
-async def test_a_demo_that_was_killed_takes_its_hub_and_proxy_with_it(tmp_path: Path) -> None:
+async def test_a_killed_demo_takes_its_hub_and_proxy_with_it(tmp_path: Path) -> None:
     async with demo_running(tmp_path) as demo:
         assert len(marked_processes(tmp_path)) >= 2
         demo.kill()
@@ -193,7 +193,7 @@ async def test_a_demo_that_was_killed_takes_its_hub_and_proxy_with_it(tmp_path: 
         await until_nothing_is_left(tmp_path)
 
 
-async def test_a_demo_whose_hub_dies_says_so_and_ends(tmp_path: Path) -> None:
+async def test_a_demo_whose_hub_dies_reports_it_and_ends(tmp_path: Path) -> None:
     async with demo_running(tmp_path) as demo:
         for pid in marked_processes(tmp_path):
             os.kill(pid, signal.SIGKILL)

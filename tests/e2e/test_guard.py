@@ -27,7 +27,7 @@ async def test_a_broken_image_is_refused_after_two_failures_and_the_hub_stays_up
     assert outcome.failed_spawns == 2
 
 
-async def test_strict_lets_as_many_broken_images_fail_as_the_hub_stands(tmp_path: Path) -> None:
+async def test_the_strict_guard_lets_no_more_broken_images_fail_than_the_hub_survives(tmp_path: Path) -> None:
     outcome = await run(tmp_path, guard="strict", images=EIGHT_IMAGES)
 
     assert outcome.hub_is_up

@@ -1,4 +1,4 @@
-"""What the guides tell operators of a Hub that starts hublaunch to write, in a real JupyterHub."""
+"""The configuration that the guides give to operators of a Hub that starts hublaunch, in a real JupyterHub."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ from tests.support.served import read_events
 
 
 def written(page: Path, state: Path) -> str:
-    """The guide's first block of Python, for the Hub's configuration, with addresses and paths of this test."""
+    """Return the guide's first block of Python, for the Hub's configuration, with this test's addresses and paths."""
     text = next(block.text for block in blocks(page) if block.language == "python")
     environment = f'"environment": {{"{MARK}": "{state}", "PYTHONPATH": "{ROOT}", '
     for here, there in {
@@ -34,9 +34,7 @@ def written(page: Path, state: Path) -> str:
 @pytest.mark.parametrize(
     ("page", "image"), [("hub-managed.md", "quay.io/jupyter/base-notebook:latest"), ("beside-tljh.md", "tljh")]
 )
-async def test_a_hub_user_launches_where_the_hub_is_configured_as_the_guide_says(
-    tmp_path: Path, page: str, image: str
-) -> None:
+async def test_a_hub_user_launches_on_a_hub_configured_as_the_guide_says(tmp_path: Path, page: str, image: str) -> None:
     (tmp_path / "guide.py").write_text(written(DOCS / page, tmp_path))
     async with managed_hub(tmp_path, config="guide_config.py") as hub:
         username = await hub.new_user()

@@ -27,7 +27,7 @@ async def launch(http: httpx.AsyncClient, **body: str) -> dict[str, Any]:
 async def follow(
     http: httpx.AsyncClient, launch_id: str, *, at: Callable[[dict[str, Any]], Awaitable[None]] | None = None
 ) -> list[dict[str, Any]]:
-    """All events of a launch; `at` is called with each as it comes."""
+    """Return all events of a launch; `at` is called with each as it arrives."""
     events = []
     async with asyncio.timeout(30), http.stream("GET", f"launch/{launch_id}/events") as stream:
         assert stream.status_code == 200
@@ -39,7 +39,7 @@ async def follow(
 
 
 async def ready(http: httpx.AsyncClient, **body: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A launch that has become ready, as it was accepted, and its last event."""
+    """Launch, and return the accepted launch and its last event, which must be `ready`."""
     accepted = await launch(http, **body)
     last = (await follow(http, accepted["id"]))[-1]
     assert last["phase"] == "ready", last
@@ -47,15 +47,15 @@ async def ready(http: httpx.AsyncClient, **body: str) -> tuple[dict[str, Any], d
 
 
 async def cancel(http: httpx.AsyncClient, launch_id: str) -> None:
-    """Ask until the Hub has confirmed, as often as the answer says."""
+    """Repeat the request to cancel until the Hub has confirmed it."""
     async with asyncio.timeout(30):
         while (answer := await http.delete(f"launch/{launch_id}")).status_code != 204:
             assert answer.status_code == 202, answer.text
-            await asyncio.sleep(0.1)  # the launch tells nobody when its server has stopped
+            await asyncio.sleep(0.1)  # there is no notice of a stopped server
 
 
-@pytest.mark.parametrize("service", ["launcher", "named"])  # `servers`, and what that is made of in JupyterHub 6
-async def test_the_role_with_servers_alone_is_what_hub_users_need(managed: ManagedHub, service: str) -> None:
+@pytest.mark.parametrize("service", ["launcher", "named"])  # `servers`, and the parts of it in JupyterHub 6
+async def test_hub_users_need_a_role_with_servers_only(managed: ManagedHub, service: str) -> None:
     token, _ = await managed.token(await managed.new_user())
     async with managed.caller(token, service=service) as http:
         await ready(http)
@@ -66,13 +66,13 @@ async def test_the_role_with_servers_alone_is_what_hub_users_need(managed: Manag
     assert state["hub"] == {"version": "6.1.1", "missing_scopes": [], "needless_scopes": [], "fault": None}
 
 
-async def test_a_users_token_launches_on_their_own_account_and_the_events_come_live(managed: ManagedHub) -> None:
+async def test_a_users_token_launches_on_their_own_account_and_events_arrive_live(managed: ManagedHub) -> None:
     name = await managed.new_user()
     token, _ = await managed.token(name, ACCESS)
 
     async def open_gate(event: dict[str, Any]) -> None:
         if event["message"] == STARTING:
-            managed.open_gate(name)  # until somebody has seen this event the server does not start
+            managed.open_gate(name)  # the server does not start until a follower has this event
 
     async with managed.caller(token) as http:
         accepted = await launch(http, image=GATED_IMAGE)
@@ -88,7 +88,7 @@ async def test_a_users_token_launches_on_their_own_account_and_the_events_come_l
 
 
 @pytest.mark.parametrize("name", ["ann.o'neil+x@example.org", "Jörg Müller", "50%25"])
-async def test_a_users_name_may_be_any_that_the_hub_takes(managed: ManagedHub, name: str) -> None:
+async def test_users_may_have_any_name_that_the_hub_accepts(managed: ManagedHub, name: str) -> None:
     token, _ = await managed.token(await managed.new_user(name))
     async with managed.caller(token) as http:
         accepted, last = await ready(http)
@@ -101,7 +101,7 @@ async def test_a_users_name_may_be_any_that_the_hub_takes(managed: ManagedHub, n
     assert await managed.running(name) == []
 
 
-async def test_of_two_launches_at_once_one_gets_the_server_and_the_other_is_refused(managed: ManagedHub) -> None:
+async def test_of_two_simultaneous_launches_one_gets_the_server_and_the_other_is_refused(managed: ManagedHub) -> None:
     name = await managed.new_user()
     token, _ = await managed.token(name)
     async with managed.caller(token) as http:
@@ -116,7 +116,9 @@ async def test_of_two_launches_at_once_one_gets_the_server_and_the_other_is_refu
     assert await managed.running(name) == [""]
 
 
-async def test_cancelling_a_launch_whose_server_is_gone_leaves_that_of_the_next_one_alone(managed: ManagedHub) -> None:
+async def test_cancelling_a_launch_whose_server_is_gone_does_not_stop_the_next_launchs_server(
+    managed: ManagedHub,
+) -> None:
     name = await managed.new_user()
     token, _ = await managed.token(name)
     async with managed.caller(token) as http:
@@ -131,7 +133,7 @@ async def test_cancelling_a_launch_whose_server_is_gone_leaves_that_of_the_next_
         assert await managed.running(name) == [""]
 
 
-async def test_a_second_launch_beside_a_running_server_is_told_where_that_is(managed: ManagedHub) -> None:
+async def test_a_second_launch_beside_a_running_server_gets_its_address(managed: ManagedHub) -> None:
     name = await managed.new_user()
     token, _ = await managed.token(name)
     async with managed.caller(token) as http:
@@ -144,7 +146,7 @@ async def test_a_second_launch_beside_a_running_server_is_told_where_that_is(man
     assert f"{managed.url}user/{name}/" in second.json()["detail"]
 
 
-async def test_whose_launch_it_is_may_cancel_it_and_stays_a_user(managed: ManagedHub) -> None:
+async def test_the_caller_may_cancel_a_launch_and_stays_a_user_of_the_hub(managed: ManagedHub) -> None:
     name = await managed.new_user()
     token, _ = await managed.token(name)
     async with managed.caller(token) as http:
@@ -159,7 +161,7 @@ async def test_whose_launch_it_is_may_cancel_it_and_stays_a_user(managed: Manage
         assert again["id"] != accepted["id"]
 
 
-async def test_a_launch_that_is_cancelled_while_it_starts_ends_so(managed: ManagedHub) -> None:
+async def test_a_launch_cancelled_while_its_server_starts_ends_cancelled(managed: ManagedHub) -> None:
     name = await managed.new_user()
     token, _ = await managed.token(name)
     async with managed.caller(token) as http:
@@ -176,7 +178,7 @@ async def test_a_launch_that_is_cancelled_while_it_starts_ends_so(managed: Manag
     assert await managed.has_user(name)
 
 
-async def test_another_user_sees_how_far_it_is_and_cannot_cancel(managed: ManagedHub) -> None:
+async def test_another_user_sees_the_progress_but_cannot_cancel(managed: ManagedHub) -> None:
     owner, _ = await managed.token(await managed.new_user())
     other, _ = await managed.token(await managed.new_user())
     async with managed.caller(owner) as http:
@@ -197,7 +199,7 @@ async def test_another_user_sees_how_far_it_is_and_cannot_cancel(managed: Manage
     assert listed["launches"] == []
 
 
-async def test_an_admin_sees_all_but_the_way_in_and_may_cancel(managed: ManagedHub) -> None:
+async def test_an_admin_sees_everything_except_urls_and_token_and_may_cancel(managed: ManagedHub) -> None:
     owner, _ = await managed.token(await managed.new_user())
     (await managed.api.post(f"users/{ADMIN}")).raise_for_status()
     admin, _ = await managed.token(ADMIN, ACCESS)
@@ -217,7 +219,7 @@ async def test_an_admin_sees_all_but_the_way_in_and_may_cancel(managed: ManagedH
     assert await managed.running(accepted["username"]) == []
 
 
-async def test_named_servers_stand_beside_each_other_and_go_with_their_launch(managed: ManagedHub) -> None:
+async def test_named_servers_run_side_by_side_and_each_is_removed_with_its_launch(managed: ManagedHub) -> None:
     name = await managed.new_user()
     token, _ = await managed.token(name)
     async with managed.caller(token, service="named") as http:
@@ -237,7 +239,7 @@ async def test_named_servers_stand_beside_each_other_and_go_with_their_launch(ma
     assert set(left) - {""} == {chosen["server_name"]}
 
 
-async def test_a_server_name_is_refused_where_named_servers_are_off(managed: ManagedHub) -> None:
+async def test_a_server_name_is_refused_if_named_servers_are_off(managed: ManagedHub) -> None:
     token, _ = await managed.token(await managed.new_user())
     async with managed.caller(token) as http:
         refused = await http.post("launch", json={"image": IMAGE, "server_name": "mine"})
@@ -245,7 +247,7 @@ async def test_a_server_name_is_refused_where_named_servers_are_off(managed: Man
     assert refused.status_code == 422
 
 
-async def test_a_token_without_the_scope_may_not_and_a_wrong_one_is_nobodys(managed: ManagedHub) -> None:
+async def test_a_token_without_the_scope_is_forbidden_and_a_wrong_one_is_unauthenticated(managed: ManagedHub) -> None:
     without, _ = await managed.token(await managed.new_user(), "self")
     for_another_service, _ = await managed.token(await managed.new_user(), "access:services!service=named")
 
@@ -255,7 +257,7 @@ async def test_a_token_without_the_scope_may_not_and_a_wrong_one_is_nobodys(mana
             assert answer.status_code == status, answer.text
 
 
-async def test_a_revoked_token_is_soon_no_longer_taken(managed: ManagedHub) -> None:
+async def test_a_revoked_token_is_refused_soon(managed: ManagedHub) -> None:
     name = await managed.new_user()
     token, token_id = await managed.token(name)
     async with managed.caller(token, service="named") as http:
@@ -266,10 +268,10 @@ async def test_a_revoked_token_is_soon_no_longer_taken(managed: ManagedHub) -> N
         async with asyncio.timeout(SHORT_LIFETIME_S + 5):
             while (answer := await http.get("session")).status_code != 401:
                 assert answer.json()["name"] == name
-                await asyncio.sleep(0.05)  # nothing tells of the time that has passed
+                await asyncio.sleep(0.05)  # there is no notice of the time that has passed
 
 
-async def test_a_user_deleted_in_mid_launch_ends_it_as_failed_and_nothing_else(managed: ManagedHub) -> None:
+async def test_a_user_deleted_during_a_launch_makes_only_that_launch_fail(managed: ManagedHub) -> None:
     name = await managed.new_user()
     token, _ = await managed.token(name)
 
@@ -292,7 +294,7 @@ async def test_a_user_deleted_in_mid_launch_ends_it_as_failed_and_nothing_else(m
     assert "Traceback" not in managed.log
 
 
-async def test_the_groups_of_a_user_come_with_a_token_that_has_but_the_access_scope(managed: ManagedHub) -> None:
+async def test_a_token_with_only_the_access_scope_brings_the_users_groups(managed: ManagedHub) -> None:
     token, _ = await managed.token(LOGINS[0], ACCESS)
 
     identity = await managed.identify(token)
@@ -301,7 +303,7 @@ async def test_the_groups_of_a_user_come_with_a_token_that_has_but_the_access_sc
     assert identity.groups == {GROUP}
 
 
-async def test_no_token_of_a_caller_is_in_a_log(managed: ManagedHub) -> None:
+async def test_no_callers_token_is_in_the_log(managed: ManagedHub) -> None:
     token, _ = await managed.token(await managed.new_user())
     async with managed.caller(token) as http:
         accepted, _ = await ready(http)

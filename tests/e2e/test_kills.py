@@ -1,4 +1,4 @@
-"""A real JupyterHub, hublaunch, or both are killed: launches end ready or failed, and the Hub is left clean."""
+"""A real JupyterHub, hublaunch or both are killed. Launches end ready or failed, and the Hub is left clean."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -30,7 +30,7 @@ async def hub_of_all(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def hub(hub_of_all: MortalHub) -> AsyncGenerator[MortalHub]:
-    """A Hub that runs and has nobody, whatever the test before has left."""
+    """Return a running Hub without users, whatever the test before has left."""
     await hub_of_all.reset_unless_clean()
     yield hub_of_all
 
@@ -54,7 +54,7 @@ async def until_held(at: Replica, accepted: dict[str, Any]) -> None:
 
 
 async def held(at: Replica, image: str) -> dict[str, Any]:
-    """A launch whose server waits at its gate."""
+    """Launch, and return the launch once its server waits at its gate."""
     accepted = await launch(at, BODY | {"image": image})
     await until_held(at, accepted)
     return accepted
@@ -67,7 +67,7 @@ async def shown(at: Replica, accepted: dict[str, Any]) -> dict[str, Any]:
 
 
 async def successor(at: Replica, accepted: dict[str, Any]) -> str:
-    """The user of the launch's second attempt."""
+    """Return the user of the launch's second attempt."""
     async with asyncio.timeout(30), at.http.stream("GET", accepted["events_url"]) as stream:
         async for event in read_events(stream):
             if event["attempt"] == 2:
@@ -76,7 +76,7 @@ async def successor(at: Replica, accepted: dict[str, Any]) -> str:
 
 
 async def ended(at: Replica, accepted: dict[str, Any]) -> dict[str, Any]:
-    """The last event of a launch, whose log has no gap and one end."""
+    """Return the last event of a launch, whose log must have no gap and only one end."""
     async with asyncio.timeout(40):
         told = await events(at, accepted)
     assert [event["seq"] for event in told] == list(range(1, len(told) + 1))
@@ -85,7 +85,7 @@ async def ended(at: Replica, accepted: dict[str, Any]) -> dict[str, Any]:
 
 
 async def ready(at: Replica, *accepted: dict[str, Any]) -> list[dict[str, Any]]:
-    """The last events of launches that have become ready, with tokens that open their servers."""
+    """Return the last events of launches, which must be ready with tokens that open their servers."""
     lasts = await asyncio.gather(*(ended(at, each) for each in accepted))
     assert [last["phase"] for last in lasts] == ["ready"] * len(accepted), lasts
     for last in lasts:
@@ -94,7 +94,7 @@ async def ready(at: Replica, *accepted: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 async def assert_opens(last: dict[str, Any]) -> None:
-    """The server lets the token in by both ways, and no other."""
+    """Check that the server accepts the token in the URL and in the header, and no other token."""
     async with httpx.AsyncClient(trust_env=False, timeout=10) as visitor:
         by_address = await visitor.get(last["open_url"])
         by_header = await visitor.get(f"{last['url']}api", headers={"Authorization": f"token {last['token']}"})
@@ -108,12 +108,12 @@ async def ask_to_cancel(at: Replica, accepted: dict[str, Any]) -> int:
 
 
 async def cancel(at: Replica, *accepted: dict[str, Any]) -> None:
-    """Ask until the Hub has confirmed."""
+    """Repeat the requests to cancel until the Hub has confirmed them."""
 
     async def until_confirmed(each: dict[str, Any]) -> None:
         while (status := await ask_to_cancel(at, each)) != 204:
             assert status == 202
-            await asyncio.sleep(0.1)  # the end of a launch that was ready is told to nobody
+            await asyncio.sleep(0.1)  # there is no event for the stop of a ready launch
 
     async with asyncio.timeout(30):
         await asyncio.gather(*map(until_confirmed, accepted))
@@ -124,7 +124,7 @@ def secret(accepted: dict[str, Any]) -> dict[str, str]:
 
 
 async def assert_the_hub_has_just(hub: MortalHub, at: Replica, *accepted: dict[str, Any]) -> None:
-    """One user and one server for each of these launches."""
+    """Check that the Hub has one user and one server for each of these launches, and no others."""
     names = {(await shown(at, each))["username"] for each in accepted}
     users = await hub.users()
     assert set(users) == names
@@ -141,7 +141,7 @@ async def assert_left_clean(hub: MortalHub) -> None:
 # --- hublaunch is killed ----------------------------------------------------------------------------------------------
 
 
-async def test_a_killed_hublaunch_goes_on_with_its_launches_wherever_they_were(
+async def test_after_a_kill_hublaunch_continues_its_launches_wherever_they_were(
     hub: MortalHub, database_url: str
 ) -> None:
     async with beside(hub, database_url) as one:
@@ -163,9 +163,7 @@ async def test_a_killed_hublaunch_goes_on_with_its_launches_wherever_they_were(
     await assert_left_clean(hub)
 
 
-async def test_what_the_hub_makes_for_a_hublaunch_that_was_killed_meanwhile_is_deleted(
-    hub: MortalHub, database_url: str
-) -> None:
+async def test_a_user_created_for_a_killed_hublaunch_is_deleted(hub: MortalHub, database_url: str) -> None:
     async with beside(hub, database_url) as one:
         hub.freeze()
         accepted = await launch(one)
@@ -186,9 +184,7 @@ async def test_what_the_hub_makes_for_a_hublaunch_that_was_killed_meanwhile_is_d
     await assert_left_clean(hub)
 
 
-async def test_of_two_hublaunches_one_finishes_what_the_other_had_when_it_was_killed(
-    hub: MortalHub, postgres: Postgres
-) -> None:
+async def test_a_replica_finishes_the_launch_of_a_killed_one(hub: MortalHub, postgres: Postgres) -> None:
     database_url = postgres.database()
     async with beside(hub, database_url) as one, beside(hub, database_url) as other:
         accepted = await held(one, GATED_IMAGE)
@@ -210,7 +206,7 @@ async def test_of_two_hublaunches_one_finishes_what_the_other_had_when_it_was_ki
 # --- the Hub is killed ------------------------------------------------------------------------------------------------
 
 
-async def test_after_a_hub_was_killed_what_it_has_forgotten_is_tried_again_and_the_rest_goes_on(
+async def test_after_a_kill_of_the_hub_forgotten_spawns_are_retried_and_the_others_continue(
     hub: MortalHub, database_url: str
 ) -> None:
     async with beside(hub, database_url) as one:
@@ -232,7 +228,7 @@ async def test_after_a_hub_was_killed_what_it_has_forgotten_is_tried_again_and_t
     await assert_left_clean(hub)
 
 
-async def test_a_cancellation_asked_for_while_the_hub_is_down_is_done_when_it_is_back(
+async def test_a_cancellation_requested_while_the_hub_is_down_is_carried_out_when_it_is_back(
     hub: MortalHub, database_url: str
 ) -> None:
     async with beside(hub, database_url) as one:
@@ -253,7 +249,7 @@ async def test_a_cancellation_asked_for_while_the_hub_is_down_is_done_when_it_is
     await assert_left_clean(hub)
 
 
-async def test_what_a_launch_that_failed_while_the_hub_was_down_has_left_the_next_hublaunch_deletes(
+async def test_the_next_hublaunch_cleans_up_a_launch_that_failed_while_the_hub_was_down(
     hub: MortalHub, database_url: str
 ) -> None:
     async with beside(hub, database_url, LAUNCHER_LAUNCH_TIMEOUT="5") as one:
@@ -266,7 +262,7 @@ async def test_what_a_launch_that_failed_while_the_hub_was_down_has_left_the_nex
 
     async with beside(hub, database_url):
         await hub.start_again()
-        hub.open_gate(accepted["username"])  # the Hub stops no server of which it does not know yet whether it runs
+        hub.open_gate(accepted["username"])  # the Hub stops no server before it knows whether the server runs
 
         async with asyncio.timeout(20):
             await hub.until_users(0)
@@ -276,7 +272,7 @@ async def test_what_a_launch_that_failed_while_the_hub_was_down_has_left_the_nex
 # --- both are killed --------------------------------------------------------------------------------------------------
 
 
-async def test_killed_together_they_bring_launches_to_ready_and_carry_out_a_cancellation(
+async def test_after_a_kill_of_both_launches_become_ready_and_a_cancellation_is_carried_out(
     hub: MortalHub, database_url: str
 ) -> None:
     async with beside(hub, database_url) as one:
@@ -289,7 +285,7 @@ async def test_killed_together_they_bring_launches_to_ready_and_carry_out_a_canc
     async with beside(hub, database_url) as again:
         await hub.start_again()
         for accepted in (starting, unwanted):
-            hub.open_gate(accepted["username"])  # also of what is to be stopped, as above
+            hub.open_gate(accepted["username"])  # the Hub must know before it stops the unwanted server, as above
         hub.open_gate(await successor(again, forgotten))
         lasts = await ready(again, starting, forgotten)
 

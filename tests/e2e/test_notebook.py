@@ -25,7 +25,7 @@ class Address:
 
 
 def outputs(notebook: str) -> list[str]:
-    """What each cell with code has put out, as text."""
+    """Return the output of each code cell, as text."""
     cells: list[dict[str, Any]] = json.loads(notebook)["cells"]
     return ["".join(_text(output) for output in cell["outputs"]) for cell in cells if cell["cell_type"] == "code"]
 
@@ -36,7 +36,7 @@ def _text(output: dict[str, Any]) -> str:
 
 @pytest.mark.real_hub
 @pytest.mark.timeout(240)
-async def test_the_notebook_runs_and_puts_out_what_it_shows(tmp_path: Path) -> None:
+async def test_the_notebook_runs_with_the_outputs_that_it_shows(tmp_path: Path) -> None:
     proxy = await asyncio.to_thread(proxy_command, proxy_directory(tmp_path / "state"))
     async with (
         HubProcess(state=tmp_path / "state", proxy_command=proxy, public_port=0) as hub,

@@ -1,4 +1,4 @@
-"""Browsers log in at a real Hub that runs hublaunch as its service; here a browser is a client with cookies."""
+"""Logins of browsers at a real Hub that runs hublaunch as its service. A browser here is a client with cookies."""
 
 import asyncio
 import html
@@ -23,13 +23,13 @@ SESSION_OF_ALICE = {"kind": "hub", "name": ALICE, "is_admin": False, "access": [
 
 @asynccontextmanager
 async def browser(managed: ManagedHub) -> AsyncGenerator[httpx.AsyncClient]:
-    """It keeps cookies and follows redirects."""
+    """Yield a client that keeps cookies and follows redirects."""
     async with httpx.AsyncClient(base_url=managed.url, follow_redirects=True, timeout=30, trust_env=False) as http:
         yield http
 
 
 async def submit(http: httpx.AsyncClient, page: httpx.Response, **fields: str) -> httpx.Response:
-    """Send the page's form, with its hidden fields, filled in as given."""
+    """Submit the page's form with its hidden fields and the given ones."""
     form = re.search(r"<form\b.*?</form>", page.text, re.DOTALL)
     assert form, page.text
     action = re.search(r'<form\b[^>]*\baction="([^"]*)"', form[0], re.DOTALL)
@@ -42,7 +42,7 @@ async def submit(http: httpx.AsyncClient, page: httpx.Response, **fields: str) -
 async def log_in(
     http: httpx.AsyncClient, username: str, *, service: str = "launcher", next_path: str = "session"
 ) -> httpx.Response:
-    """From the service to the Hub's page, as far as that leads."""
+    """Log in at the Hub's page, starting from the service, and return the last answer."""
     prefix = f"/services/{service}/"
     page = await http.get(f"{prefix}oauth_login", params={"next": prefix + next_path})
     assert page.url.path == "/hub/login", page.text
@@ -50,12 +50,12 @@ async def log_in(
 
 
 async def consented(http: httpx.AsyncClient, page: httpx.Response) -> httpx.Response:
-    """Where it leads once the Hub has the user's consent; it asks once."""
+    """Give the Hub the user's consent if it asks, and return the last answer. The Hub asks only once."""
     return await submit(http, page) if page.url.path == "/hub/api/oauth2/authorize" else page
 
 
 def cookie(response: httpx.Response, name: str) -> Morsel[str]:
-    """The cookie that this answer, or one on the way to it, has set."""
+    """Return the cookie that this answer, or a redirect to it, has set."""
     for answer in (*response.history, response):
         for line in answer.headers.get_list("Set-Cookie"):
             if name in (parsed := SimpleCookie(line)):
@@ -65,7 +65,7 @@ def cookie(response: httpx.Response, name: str) -> Morsel[str]:
     raise AssertionError(f"{name} was not set")
 
 
-async def test_a_browser_logs_in_at_the_hub_and_comes_back_to_where_it_wanted_to_be(managed: ManagedHub) -> None:
+async def test_a_browser_logs_in_at_the_hub_and_returns_to_the_path_it_asked_for(managed: ManagedHub) -> None:
     async with browser(managed) as http:
         landed = await log_in(http, ALICE)
 
@@ -79,7 +79,7 @@ async def test_a_browser_logs_in_at_the_hub_and_comes_back_to_where_it_wanted_to
         assert LOGIN_COOKIE not in http.cookies
 
 
-async def test_the_session_launches_and_ends_with_the_logout(managed: ManagedHub) -> None:
+async def test_a_session_launches_and_ends_with_the_logout(managed: ManagedHub) -> None:
     async with browser(managed) as http:
         await log_in(http, ALICE)
 
@@ -100,7 +100,7 @@ async def test_the_session_launches_and_ends_with_the_logout(managed: ManagedHub
     assert refused.status_code == 401
 
 
-async def test_where_the_hub_asks_for_consent_the_login_goes_on_after_it(managed: ManagedHub) -> None:
+async def test_a_login_continues_after_the_consent_that_the_hub_asks_for(managed: ManagedHub) -> None:
     async with browser(managed) as http:
         consent = await log_in(http, LOGINS[1], service="named")
         assert consent.url.path == "/hub/api/oauth2/authorize"
@@ -112,7 +112,7 @@ async def test_where_the_hub_asks_for_consent_the_login_goes_on_after_it(managed
     assert cookie(landed, SESSION_COOKIE)["path"] == "/services/named/"
 
 
-async def test_the_logout_at_the_hub_ends_the_session_here_too(managed: ManagedHub) -> None:
+async def test_a_logout_at_the_hub_ends_the_session_here_too(managed: ManagedHub) -> None:
     async with browser(managed) as http:
         landed = await consented(http, await log_in(http, LOGINS[1], service="named"))
         assert landed.json()["name"] == LOGINS[1]
@@ -122,23 +122,23 @@ async def test_the_logout_at_the_hub_ends_the_session_here_too(managed: ManagedH
         async with asyncio.timeout(SHORT_LIFETIME_S + 5):
             while (answer := await http.get("/services/named/session")).status_code != 401:
                 assert answer.json()["name"] == LOGINS[1]
-                await asyncio.sleep(0.05)  # nothing tells of the time that has passed
+                await asyncio.sleep(0.05)  # there is no notice of the time that has passed
         again = await http.get("/services/named/oauth_login")
         assert again.url.path == "/hub/login"
 
 
-async def test_a_session_of_one_service_is_none_of_another(managed: ManagedHub) -> None:
+async def test_a_session_of_one_service_is_not_valid_at_another(managed: ManagedHub) -> None:
     async with browser(managed) as http:
         landed = await log_in(http, ALICE)
         copied = {"Cookie": f"{SESSION_COOKIE}={cookie(landed, SESSION_COOKIE).value}"}
     async with managed.caller(service="named") as http:
         answer = await http.get("session", headers=copied)
 
-    # Both have the same secret key here, so it is the Hub that says what the token is for.
+    # Both have the same secret key here, so only the Hub can tell which service the token is for.
     assert answer.status_code == 403
 
 
-async def test_a_login_that_the_hub_does_not_grant_brings_no_session(managed: ManagedHub) -> None:
+async def test_a_login_that_the_hub_refuses_begins_no_session(managed: ManagedHub) -> None:
     async with browser(managed) as http:
         page = await http.get("/services/launcher/oauth_login")
         refused = await submit(http, page, username=ALICE, password="wrong")
@@ -147,7 +147,7 @@ async def test_a_login_that_the_hub_does_not_grant_brings_no_session(managed: Ma
         assert SESSION_COOKIE not in http.cookies
 
 
-async def test_a_callback_that_this_browser_did_not_ask_for_is_refused(managed: ManagedHub) -> None:
+async def test_a_callback_of_a_login_that_this_browser_did_not_begin_is_refused(managed: ManagedHub) -> None:
     callback = "/services/launcher/oauth_callback"
     async with browser(managed) as http:
         without_login = await http.get(callback, params={"code": "c", "state": "s"})
@@ -161,7 +161,7 @@ async def test_a_callback_that_this_browser_did_not_ask_for_is_refused(managed: 
     assert not begun
 
 
-async def test_the_address_that_a_login_came_back_to_is_worth_nothing_in_another_browser(managed: ManagedHub) -> None:
+async def test_the_callback_url_of_a_login_is_useless_in_another_browser(managed: ManagedHub) -> None:
     async with browser(managed) as http:
         landed = await log_in(http, ALICE)
     callback = next(answer.url for answer in landed.history if answer.url.path.endswith("/oauth_callback"))
@@ -187,7 +187,7 @@ async def test_the_address_that_a_login_came_back_to_is_worth_nothing_in_another
         "/services/launcher/\\evil.example.org",
     ],
 )
-async def test_a_login_leads_to_no_place_but_this_service(managed: ManagedHub, path: str) -> None:
+async def test_a_login_leads_only_to_paths_of_this_service(managed: ManagedHub, path: str) -> None:
     async with browser(managed) as http:
         answer = await http.get("/services/launcher/oauth_login", params={"next": path}, follow_redirects=False)
 
@@ -195,7 +195,7 @@ async def test_a_login_leads_to_no_place_but_this_service(managed: ManagedHub, p
     assert "Set-Cookie" not in answer.headers
 
 
-async def test_the_groups_of_a_user_come_with_the_token_of_a_login(managed: ManagedHub) -> None:
+async def test_the_token_of_a_login_brings_the_users_groups(managed: ManagedHub) -> None:
     async with browser(managed) as http:
         landed = await log_in(http, ALICE)
     sealed = cookie(landed, SESSION_COOKIE).value

@@ -1,4 +1,4 @@
-"""Launches on real Hubs that are not at the root of one host: `subdomain_host`, and a percent-encoded `base_url`."""
+"""Launches on real Hubs with `subdomain_host`, or with a percent-encoded `base_url`."""
 
 import asyncio
 import socket
@@ -43,14 +43,14 @@ def settings_of(hub: PlacedHub, tmp_path: Path, **given: Any) -> Settings:
 
 
 async def username_of(hub: PlacedHub) -> str:
-    """Of the only user, once there is one."""
+    """Return the name of the only user, once there is one."""
     while not (users := await hub.users()):  # noqa: ASYNC110 - the Hub tells nobody
         await asyncio.sleep(0.05)
     return users[0]
 
 
 async def launched(service: Service, **body: object) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The launch, and its last event."""
+    """Launch, and return the accepted launch and its last event."""
     accepted = await service.launch(**body)
     events_url = httpx.URL(accepted["events_url"])
     return accepted, (await service.events(str(service.http.base_url.join(events_url))))[-1]
@@ -58,7 +58,7 @@ async def launched(service: Service, **body: object) -> tuple[dict[str, Any], di
 
 @pytest.fixture
 def names_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every host of the Hub is this machine, as a wildcard record in DNS says."""
+    """Resolve every host of the Hub to this machine, as a wildcard record in DNS does."""
     look_up = socket.getaddrinfo
 
     def found(host: Any, *rest: Any, **more: Any) -> Any:
@@ -69,7 +69,7 @@ def names_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("by_proxy_url", [False, True], ids=["the public URL", "LAUNCHER_PROXY_URL"])
 @pytest.mark.usefixtures("names_of_the_hub")
-async def test_a_server_is_ready_opens_and_is_gone_when_cancelled(
+async def test_a_server_becomes_ready_opens_and_is_gone_after_a_cancellation(
     hub: PlacedHub, tmp_path: Path, by_proxy_url: bool
 ) -> None:
     given = {"proxy_url": hub.proxy_url} if by_proxy_url else {}
@@ -85,7 +85,7 @@ async def test_a_server_is_ready_opens_and_is_gone_when_cancelled(
     assert await hub.users() == []
 
 
-async def test_a_spawn_that_is_stopped_at_the_hub_is_never_ready(hub: PlacedHub, tmp_path: Path) -> None:
+async def test_a_spawn_stopped_at_the_hub_never_becomes_ready(hub: PlacedHub, tmp_path: Path) -> None:
     async with serve(settings_of(hub, tmp_path, proxy_url=hub.proxy_url)) as service:
         launching = asyncio.create_task(launched(service, image=GATED_IMAGE))
         name = await username_of(hub)

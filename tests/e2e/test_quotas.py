@@ -1,4 +1,4 @@
-"""Quotas and reuse beside a real JupyterHub, as a backend and an operator meet them."""
+"""Quotas and reuse beside a real JupyterHub, as a backend and an operator use them."""
 
 import asyncio
 import json
@@ -63,7 +63,7 @@ async def ready(service: Replica) -> dict[str, Any]:
     return accepted
 
 
-async def test_a_quota_is_held_freed_by_a_server_that_has_stopped_and_changed_while_it_runs(
+async def test_a_quota_holds_is_freed_by_a_stopped_server_and_changes_while_the_service_runs(
     hub: MortalHub, service: Replica, limits: Path
 ) -> None:
     first, second = await ready(service), await ready(service)
@@ -96,7 +96,7 @@ async def test_a_quota_is_held_freed_by_a_server_that_has_stopped_and_changed_wh
 
 
 async def stop_server(hub: MortalHub, accepted: dict[str, Any], service: Replica) -> None:
-    """As its user does at the Hub, or its culler; return once it is gone."""
+    """Stop the server at the Hub, as its user or the culler does, and return once it is gone."""
     username = (await service.http.get(f"/launch/{accepted['id']}")).json()["username"]
     async with httpx.AsyncClient(
         base_url=f"{hub.local_url}hub/api/", headers={"Authorization": f"token {hub.api_token}"}, trust_env=False
