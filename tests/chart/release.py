@@ -102,9 +102,7 @@ async def released(
 
 
 def _told(release: Release, also: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the data for the Hub's configuration: the chart's values for z2jh, the further services, and z2jh's own
-    facts.
-    """
+    """Return data for the Hub's configuration: the chart's values for z2jh, further services, and z2jh's own facts."""
     z2jh = copy.deepcopy(release.rendered.z2jh)
     services = z2jh["hub"]["services"]
     for service in services.values():

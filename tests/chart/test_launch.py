@@ -112,7 +112,7 @@ async def test_a_volume_that_the_kubelet_opened_to_the_group_does_not_prevent_a_
 
 
 def give_to_group(volume: Path) -> None:
-    """Open the volume to its group, as `fsGroup` does unless it is told otherwise."""
+    """Open the volume to its group, as `fsGroup` does by default."""
     for path in (volume, *volume.rglob("*")):
         path.chmod(path.stat().st_mode | (0o2770 if path.is_dir() else 0o660))
 

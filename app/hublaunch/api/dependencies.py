@@ -90,11 +90,11 @@ CountDep = Annotated[Callable[[], Awaitable[None]], Depends(_count)]
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who asks about a launch."""
+    """The reader of a launch, and their credentials."""
 
     web: Web
     caller: Caller | None
-    """None unless known."""
+    """The known caller, or None."""
     anonymous: Caller
     """The caller by their address alone."""
     secret: str | None

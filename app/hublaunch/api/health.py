@@ -25,7 +25,7 @@ class Report(Protocol):
 
 
 class Health:
-    """Whether this process can accept launches: its log is writable, background tasks run, and it is not stopping."""
+    """The readiness of this process: its log is writable, background tasks run, and it is not stopping."""
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ _PUBLIC_MESSAGES = {
     Status.FAILED: "The launch failed",
     Status.CANCELLED: "Cancelled",
 }
-"""What readers without the secret see in place of the Hub's messages, which can name the user."""
+"""The text that readers without the secret see in place of the Hub's messages, which can name the user."""
 
 _NOTHING_JOINED: tuple[Sequence[Event], str, bytes] = ((), "", b"")
 

@@ -1,4 +1,4 @@
-"""How much of a launch each reader may see."""
+"""The visibility of a launch: how much of it each reader may see."""
 
 from enum import Flag, auto
 

@@ -43,7 +43,7 @@ class ApiKey(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", repr=False)]
-    """Of the whole key. A fast hash suffices, because a key of 256 random bits cannot be guessed."""
+    """The hash of the whole key. A fast hash suffices, because a key of 256 random bits cannot be guessed."""
     created_at: AwareDatetime
     expires_at: AwareDatetime | None = None
     allowed_images: tuple[Annotated[str, AfterValidator(_image_pattern)], ...] | None = None

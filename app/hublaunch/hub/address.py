@@ -22,9 +22,9 @@ class HubPace:
     """How often a request to the Hub is sent, and how long each may take. Times are in seconds."""
 
     tries: int = 4
-    """Requests at most, the first one included."""
+    """The most requests, including the first."""
     retry_delay_s: float = 4
-    """Before the second request. It doubles with each retry."""
+    """The pause before the second request. It doubles with each retry."""
     retry_after_s: tuple[float, float] = (1.0, 300.0)
     """Bounds for a `Retry-After`.
 
@@ -32,11 +32,12 @@ class HubPace:
     """
     call: Timeouts = field(default_factory=lambda: {"connect": 10, "write": 10, "read": 20})
     slow_call: Timeouts = field(default_factory=lambda: {"connect": 10, "write": 10, "read": 45})
-    """For starts and stops: a stock Hub answers after up to `slow_spawn_timeout` or `slow_stop_timeout`, 10 s."""
+    """Timeouts of starts and stops: a stock Hub answers after up to `slow_spawn_timeout` or `slow_stop_timeout`, 10
+    s."""
     stream: Timeouts = field(default_factory=lambda: {"connect": 10, "write": 10, "read": 25})
-    """For progress streams, where the Hub sends a keepalive every 8 s."""
+    """Timeouts of progress streams, where the Hub sends a keepalive every 8 s."""
     probe: Timeouts = field(default_factory=lambda: {"connect": 5, "write": 5, "read": 5})
-    """For asking a server itself."""
+    """Timeouts of requests to a server itself."""
 
     @property
     def longest_call_s(self) -> float:

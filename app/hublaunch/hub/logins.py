@@ -1,4 +1,4 @@
-"""HubLogins: who a Hub token belongs to, and logins of browsers at the Hub."""
+"""HubLogins: the owners of Hub tokens, and logins of browsers at the Hub."""
 
 from hublaunch.hub.operations import Operation
 from hublaunch.hub.rest import HubRest

@@ -26,7 +26,7 @@ class _Tail:
         """Whether the store has removed the log."""
         self._stored = 1
         self._latest: tuple[int, Sequence[Event]] = 0, ()
-        """The last argument of `since`, and what it returned."""
+        """The last argument of `since`, and its result."""
         self._idle_s = idle_s
         self._forget = forget
         self._waiting: list[asyncio.Future[bool]] = []
@@ -126,7 +126,7 @@ class Feed:
     """
 
     def __init__(self, launch_log: LaunchLog, *, idle_s: float) -> None:
-        """`idle_s`: after how many seconds without news a follower gets an empty sequence."""
+        """`idle_s`: the seconds without news after which a follower gets an empty sequence."""
         self._log = launch_log
         self._idle_s = idle_s
         self._tails: dict[str, _Tail] = {}
@@ -182,19 +182,19 @@ class Feed:
             tail.wake()
 
     async def linger(self, seconds: float) -> None:
-        """Return after so many seconds, or earlier when the feed ends."""
+        """Return after this many seconds, or earlier when the feed ends."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ended.wait()
 
     async def follow(self, launch_id: str, *, after: int = 0) -> AsyncGenerator[Sequence[Event] | Position]:
-        """Yield the events of a launch above `after`, in order and without gaps, as many at a time as there are.
+        """Yield the events of a launch above `after`, in order and without gaps, all available ones at a time.
 
-        Followers that are equally far get the same object. Between the events comes the launch's position in the queue
-        whenever it changes. A follower that got a position gets position 0 before the events of the admitted launch.
-        After each `idle_s` without news comes an empty sequence. The stream ends after the launch's last event, with
-        the feed, or when the log is removed. Between two items it holds nothing but memory. Close it (`aclosing`) to
-        stop following.
+        Followers that have reached the same event get the same object. Between the events comes the launch's position
+        in the queue whenever it changes. A follower that got a position gets position 0 before the events of the
+        admitted launch. After each `idle_s` without news comes an empty sequence. The stream ends after the launch's
+        last event, with the feed, or when the log is removed. Between two items it holds nothing but memory. Close it
+        (`aclosing`) to stop following.
         """
         tail = self._tail(launch_id)
         tail.followers += 1

@@ -1,4 +1,4 @@
-"""What happens to launches, published once it is stored.
+"""News of launches, published once they are stored.
 
 Followers and loops use these news as hints and read the store; metrics, traces and the audit log count and record them.
 """
@@ -59,7 +59,7 @@ class LogGrew:
 
     launch_id: str
     seq: int
-    """The last one."""
+    """The number of the last event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class WorkLeft:
 
 
 News = Event | Accepted | CancelRequested | Adopted | Cleaned | Stopped | LogGrew | WorkLeft
-"""An `Event` is published by the process that stored it, the others of a launch as their names say."""
+"""All kinds of news. A process publishes an `Event` only if it stored the event itself."""
 
 
 class NewsStream:

@@ -18,10 +18,10 @@ LEAST = 16
 HEADS_MAX_BYTES = 16 * 1_048_576
 """Most bytes of request heads that have arrived in part, in all."""
 HEADS_MAX_BYTES_ADDRESS = 2 * 1_048_576
-"""The same for one address, or one /64 of IPv6."""
+"""The most such bytes of one address, or one IPv6 /64."""
 _OWN_FILES = 64
 _FILES_PER_SPAWN = 2
-"""A request to the Hub and a progress stream."""
+"""The connections to the Hub for one spawn: a request and a progress stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class _Peer:
     connections: int = 0
     heads_bytes: int = 0
     idle: dict[OpenConnection, None] = field(default_factory=dict)
-    """Those without a request, the longest idle first."""
+    """The connections without a request, the longest idle first."""
 
 
 class Connections:

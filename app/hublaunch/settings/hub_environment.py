@@ -22,10 +22,10 @@ HUB_VARIABLES: Mapping[str, str] = {
     "prefix": "JUPYTERHUB_SERVICE_PREFIX",
     "public_url": "JUPYTERHUB_PUBLIC_URL",
 }
-"""By setting. https://jupyterhub.readthedocs.io/en/stable/reference/services.html"""
+"""JupyterHub's variable for each setting. https://jupyterhub.readthedocs.io/en/stable/reference/services.html"""
 
 _ENDINGS = {"hub_url": "/hub", "hub_url_local": "/hub/api"}
-"""The end of the variable's URL that the setting does not have."""
+"""The end of the variable's URL, which the setting leaves out."""
 
 
 class HubServiceEnvironment(PydanticBaseSettingsSource):

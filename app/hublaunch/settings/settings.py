@@ -86,7 +86,7 @@ class Settings(
 
 
 TOPICS = tuple(kind for kind in reversed(Settings.__bases__) if issubclass(kind, Topic))
-"""In the order in which an operator meets them."""
+"""The topics, in the order in which an operator meets them."""
 
 
 class KeysSettings(BaseSettings):

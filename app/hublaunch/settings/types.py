@@ -135,7 +135,7 @@ _RATE = re.compile("([1-9][0-9]{0,6})/([1-9][0-9]{0,4})")
 _RATE_MOST, _RATE_LONGEST_S = 1_000_000, 86_400
 
 AS_WORDS = BeforeValidator(_words)
-"""With `NoDecode`, for a list in JSON, or separated by commas."""
+"""Parses a list, in JSON or separated by commas. Needs `NoDecode`."""
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]

@@ -1,1 +1,1 @@
-"""The records: launches, their attempts and their event log."""
+"""The store: launches, their attempts and their event logs, in SQLite or PostgreSQL."""

@@ -174,7 +174,7 @@ def failing(connection: Connection, guard: Guard) -> Mapping[str, Failing]:
 
 
 def clear(connection: Connection, image: str | None) -> None:
-    """Let an image through again; None: count from zero, because an operator says that the Hub does."""
+    """Admit an image again. With None, count failures from zero, because an operator says that the Hub does."""
     at = now(connection)
     if image is None:
         connection.execute(_RENEW, {"instant": at})

@@ -1,4 +1,4 @@
-"""What a quota counts: the active launches of one name, of the names that match a pattern, or all."""
+"""Counts for quotas: the active launches of one name, of the names that match a pattern, or all."""
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, true
 

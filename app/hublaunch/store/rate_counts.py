@@ -52,7 +52,7 @@ _PRUNE = delete(rate_limits).where(
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of each of these limits; if it `is_owed`, whether or not there is room."""
+    """One use of each of these limits. A use that `is_owed` counts even without room."""
 
     limits: Sequence[Limit]
     is_owed: bool
@@ -89,7 +89,7 @@ def _lock(connection: Connection, keys: Collection[str], at: datetime) -> dict[s
 
 
 def _inspect(connection: Connection, limits: Sequence[Limit]) -> Verdict:
-    """Whether each limit has room."""
+    """Return whether each limit has room."""
     at = now(connection)
     found = connection.execute(_FREE_AT, {"keys": [limit.key for limit in limits]})
     return rate_limit.inspect(limits, {row.key: row.free_at - at for row in found})

@@ -106,7 +106,7 @@ IS_READY = launches.c.status == literal_column("'ready'")
 _partial("ix_launches_ready", launches.c.looked_up_at, where=IS_READY)
 
 HAS_ENDED = launches.c.status.in_([literal_column(f"'{name}'") for name in ("failed", "cancelled", "stopped")])
-"""Nothing follows. With literals, as above."""
+"""Ended for good: no other status follows. With literals, as above."""
 _partial("ix_launches_history", launches.c.history_of, launches.c.id, where=HAS_ENDED)
 
 NEVER_ASKED = launches.c.launching_at.is_(None) & launches.c.ended_at.is_not(None)

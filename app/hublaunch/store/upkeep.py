@@ -1,4 +1,4 @@
-"""Upkeep of launches in SQL: what their attempts left at the Hub, and which ready servers to check."""
+"""Upkeep of launches in SQL: clean-ups of attempts, and checks of ready servers."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Who may call: the kinds of callers in LAUNCHER_ACCESS, and the login of browsers."""
+"""The callers who may launch: the kinds in LAUNCHER_ACCESS, and the login of browsers."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from hublaunch.settings import Settings, SettingsFault
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the web needs to identify callers."""
+    """The parts with which the web identifies callers."""
 
     callers: Callers
     address: Callable[[Request], str]

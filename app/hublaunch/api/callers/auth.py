@@ -1,4 +1,4 @@
-"""Who makes a request: nobody known, a Hub user, or a backend with an API key."""
+"""The caller of a request: anonymous, a Hub user, or a backend with an API key."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -46,7 +46,7 @@ class Callers:
         self._address = address
 
     async def caller(self, request: Request) -> Caller:
-        """Return who asks for a launch, a caller without credentials by their address.
+        """Return the caller who asks for a launch; without credentials, the address identifies the caller.
 
         Unauthenticated without credentials where this service requires some; otherwise the errors of `known`.
         """

@@ -39,10 +39,10 @@ class OAuth:
     """Facts about this service as an OAuth client of the Hub, and the services of a login."""
 
     authorize_url: str
-    """Where browsers log in."""
+    """The Hub's page where browsers log in."""
     client_id: str
     redirect_uri: str
-    """As registered at the Hub."""
+    """The callback URL, as registered at the Hub."""
     exchange_code: ExchangeCode
     sessions: Sessions
     hub_users: HubUsers

@@ -14,7 +14,7 @@ BODY_MAX_BYTES = 65_536
 UNFINISHED_MAX_BYTES = 32 * 1_048_576
 """The most bytes held of bodies that have arrived only in part."""
 UNFINISHED_MAX_BYTES_ADDRESS = 4 * 1_048_576
-"""The same for one address (of IPv6, one /64)."""
+"""The most such bytes held for one address (for IPv6, one /64)."""
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 

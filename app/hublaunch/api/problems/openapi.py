@@ -1,4 +1,4 @@
-"""How the OpenAPI document describes problems: each with the body that is really sent."""
+"""The OpenAPI document's description of problems: each with the body that is really sent."""
 
 import json
 from collections.abc import Mapping

@@ -74,7 +74,7 @@ class Acceptance:
     async def _store_within_quotas(self, launch: Launch, key: IdempotencyKey | None, unless: Unless | None) -> Launch:
         """Store the launch. If a quota is used up, first search for launches that hold it, but whose servers are gone.
 
-        Storing is tried again after every search, because other requests may have searched and used what was freed
+        Storing is tried again after every search, because other requests may have searched and used up the freed quota
         meanwhile. Once a search for a quota has found nothing, the next refusal for that quota is raised.
         """
         terms = self._terms

@@ -1,4 +1,4 @@
-"""QuotaReclaim: frees what launches hold of a quota although their servers are gone."""
+"""QuotaReclaim: frees the quota that is held by launches whose servers are gone."""
 
 import asyncio
 import logging
@@ -14,9 +14,9 @@ log = logging.getLogger(__name__)
 
 _BATCH = 10
 _SERVERS_MAX = 100
-"""Servers asked about for one refusal. The next refusal continues with the servers not checked for longest."""
+"""The most servers checked for one refusal. The next refusal continues with the servers not checked for longest."""
 _OTHERS_EVERY_S = 10.0
-"""How often a launch is checked at most, over all processes, if the quota also counts other callers' launches."""
+"""The least time between two checks of a launch, by any processes, if the quota also counts other callers' launches."""
 _OTHERS_TIMEOUT_S = 5.0
 """How long a request waits for checks of other callers' launches."""
 
@@ -28,7 +28,7 @@ class _Search:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     begun: int = 0
     outcome: bool | HubError | None = None
-    """Of the last search; None if it was cancelled."""
+    """The result of the last search; None if it was cancelled."""
 
 
 class QuotaReclaim:

@@ -1,4 +1,4 @@
-"""ExistingLaunches: the launches that a caller already has of what they ask for."""
+"""ExistingLaunches: the launches of a caller that can already serve the caller's request."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -76,7 +76,7 @@ class ExistingLaunches:
         return await self._log.launches(LaunchFilter(caller=caller, status=Status.READY, username=username), limit=None)
 
     async def mark_replaced(self, ready: Sequence[Launch], first: Attempt) -> None:
-        """Mark as stopped each `ready` launch whose server name the Hub has free, and `first` now takes."""
+        """Mark as stopped each `ready` launch whose server name is free at the Hub and now taken by `first`."""
         for launch in ready:
             if (launch.attempt.username, launch.attempt.server_name) == (first.username, first.server_name):
                 await self._reaper.mark_gone(launch)
@@ -94,7 +94,7 @@ class ExistingLaunches:
 
 
 def _is_of(launch: Launch, request: LaunchRequest, username: str | None) -> bool:
-    """Whether the launch has the request's image, repository and account, and its server if the request names one."""
+    """Return whether the launch has the request's image, repository, account and, if named, server."""
     attempt = launch.attempt
     return (
         launch.request.image_reference == request.image_reference

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 _RECENT_S = 300.0
 _RECENT_MIN = 3
-"""The least admissions in that time from which a waiting time can be estimated."""
+"""The fewest admissions in that time from which a waiting time can be estimated."""
 
 _HELD_BACK = "servers have failed to start recently, so new images are admitted only a few at a time"
 _ALL_HELD_BACK = "too many servers have failed to start, so none is started until the operator has checked"
@@ -63,7 +63,7 @@ class QueueFollowers(Protocol):
 
 @dataclass(eq=False, slots=True)
 class _Wait:
-    """A launch that waits here."""
+    """A launch whose task waits here for its admission."""
 
     result: asyncio.Future[Admitted | LaunchError]
     before: datetime | None
@@ -96,7 +96,7 @@ class Admission:
 
     @contextmanager
     def expecting(self, launch_id: str, *, before: datetime | None = None) -> Generator[None]:
-        """Wrap the call that puts a launch into the queue, as it may be admitted before its task begins to wait.
+        """Wrap the call that queues a launch, because the launch may be admitted before its task begins to wait.
 
         `before`: when it was last admitted, as news of that may arrive only after it is back in the queue.
         """
@@ -110,7 +110,7 @@ class Admission:
     async def requeue(
         self, launch: Launch, step: Step, *, time_left_s: float, waits_until: datetime, pause_s: float
     ) -> None:
-        """Put the launch back into the queue, as `LaunchQueue.requeue`. Then call `wait`."""
+        """Put the launch back into the queue, as `LaunchQueue.requeue` does. Then call `wait`."""
         with self.expecting(launch.id, before=launch.admitted_at):
             await self._queue.requeue(launch, step, time_left_s=time_left_s, waits_until=waits_until, pause_s=pause_s)
 
@@ -119,7 +119,7 @@ class Admission:
         return wait
 
     def forget(self, launch_id: str) -> None:
-        """Stop expecting a launch."""
+        """Stop expecting the admission of a launch."""
         self._waiting.pop(launch_id, None)
 
     async def wait(self, launch: Launch) -> Launch:
@@ -142,7 +142,7 @@ class Admission:
         return replace(launch, admitted_at=result.admitted_at, deadline_at=result.deadline_at)
 
     def resume(self, admitted: Iterable[Admitted]) -> None:
-        """Resume those of the admitted launches that wait here."""
+        """Resume the admitted launches whose tasks wait here."""
         for one in admitted:
             self._settle(one.launch_id, one)
 

@@ -56,12 +56,13 @@ async def run(
 ) -> None:
     """Get a ready server from the Hub, and record each step. The last step is `ready`.
 
-    First the user is created. Then the visitor's token is made while the server starts and its progress is followed.
-    At the end the server itself is asked, as the Hub's `ready` alone proves nothing.
+    First the user is created. Then the visitor's token is made while the server starts and its progress is followed. At
+    the end it asks the server itself, because the Hub's `ready` alone proves nothing.
 
-    Raises a LaunchError as soon as one of these cannot succeed. `traces` notes whatever may have been created at the
-    Hub, before each request: after an error or a cancellation pass them to `clean_up`. When the Hub answers 429,
-    `wait_in_queue` is awaited, and the server is requested again. Without it, the attempt waits as the Hub says.
+    Raises a LaunchError as soon as one of these cannot succeed. Before each request, `traces` notes everything that the
+    request may create at the Hub: after an error or a cancellation, pass them to `clean_up`. When the Hub answers 429,
+    it awaits `wait_in_queue` and requests the server again. Without `wait_in_queue`, it waits for as long as the Hub
+    asks.
     """
     await record(Step(phase=Status.LAUNCHING, progress=0, message=ASKING))
     asked_at = asyncio.get_running_loop().time()
@@ -143,7 +144,7 @@ async def _mint_again(attempt: Attempt, hub: Hub, entry: Entry, traces: Traces) 
 
 
 async def _both(beside: Coroutine[Any, Any, A], work: Coroutine[Any, Any, B]) -> tuple[A, B]:
-    """Return both results. The first error of either cancels the other, and is raised as it is."""
+    """Return both results. The first error of either cancels the other, and is raised unchanged."""
     try:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(beside)

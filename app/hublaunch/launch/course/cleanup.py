@@ -29,7 +29,7 @@ class Traces:
 
     @classmethod
     def unknown(cls, *, mints_token: bool) -> "Traces":
-        """Return every trace that an attempt of another process may have left; `mints_token`: whether it makes one."""
+        """Return every trace that another process's attempt may have left. `mints_token`: whether it makes a token."""
         return cls(user=True, server=True, named_server=True, token=mints_token)
 
     def leaving(self, what: _Thing) -> "_Leaving":
@@ -39,7 +39,7 @@ class Traces:
 
 @dataclass(slots=True)
 class _Leaving:
-    """A context manager written as a class, as a generator makes several times as many calls for each launch."""
+    """A context manager written as a class, because a generator would cost each launch several times as many calls."""
 
     traces: Traces
     what: _Thing
@@ -60,11 +60,11 @@ class _Leaving:
 async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, traces: Traces, pace: Pace = Pace()) -> None:
     """Return once nothing that the attempt created is left at the Hub. Safe to repeat.
 
-    Without traces the Hub is not asked at all. A temporary user is deleted with all servers. Of a user who existed
-    before, only the attempt's own server is stopped: the one that it made ready, or before that one with the image and
-    repository that the launch asks for. Tokens are revoked by the attempt's note.
+    Without traces the Hub is not asked at all. A temporary user is deleted with all servers. For a user who existed
+    before, it only stops the attempt's own server: the server that the attempt made ready or, before it was ready, a
+    server with the launch's image and repository. Tokens are revoked by the attempt's note.
 
-    Waits as long as the Hub needs, also while the Hub is down: limit it by a timeout or cancel it, and whatever was not
+    Waits as long as the Hub needs, even while the Hub is down. Limit it by a timeout, or cancel it: anything not
     deleted by then stays. HubRefused if the Hub does not let this service delete something.
     """
     if attempt.creates_user:

@@ -1,4 +1,4 @@
-"""Inspection: what the Hub has of an attempt."""
+"""Inspection: the state of an attempt at the Hub."""
 
 import asyncio
 from collections.abc import Sequence

@@ -23,14 +23,15 @@ ADOPT_MAX = 100
 """Launches adopted in one transaction, so that no other write waits long."""
 _RENEWALS_PER_LEASE = 3
 _STORE_TIMEOUT_S = 5.0
-"""The least time for a round of renewing and adopting, however short the lease, and the most for giving it up."""
+"""The shortest timeout of a round of renewing and adopting, however short the lease, and the timeout of releasing the
+lease."""
 
 
 class LeaseClock:
     """How long this process may act for its launches, by its own clock.
 
-    A process that was frozen resumes with whatever it was about to do. So it asks this clock before each change at the
-    Hub, and finds that its lease is over. The database would tell it too late.
+    A process that was frozen resumes with the next action, even if its lease has run out meanwhile. So it asks this
+    clock before each change at the Hub. The database would answer too late.
     """
 
     def __init__(self, lease_s: float, *, now: Callable[[], float] = time.monotonic) -> None:
@@ -159,14 +160,14 @@ class Leases:
         return held
 
     async def _drop_lost(self, held: Mapping[str, int]) -> None:
-        """Drop the tasks of lost launches, all at once: until this returns the lease is not renewed."""
+        """Drop the tasks of lost launches, all at once, because the lease is not renewed until this returns."""
         runs = [run for run in self._runs.values() if held.get(run.launch.id) != run.launch.fence]
         launches = await asyncio.gather(*(self._log.get(run.launch.id) for run in runs))
         lost = []
         for run, current in zip(runs, launches, strict=True):
             if current is None or current.fence != run.launch.fence:
                 lost.append(run)
-            elif current.is_displaced:  # by another process, which accepted the launch that took its place
+            elif current.is_displaced:  # by the process that accepted the other launch
                 self._admission.end_displaced(current.id)
         for run in lost:
             with working_on(run.launch.attempt):

@@ -15,10 +15,10 @@ from hublaunch.launch.rules.named_images import other_image
 log = logging.getLogger(__name__)
 
 Record = Callable[[Step], Awaitable[object]]
-"""Stores a step. Whatever follows from the step is done only after this has returned."""
+"""Stores a step. Everything that depends on the step waits until this has returned."""
 
 EVENTS_MAX = 500
-"""Events of one attempt. Beyond them only those that raise the progress are stored, and the last one."""
+"""The events stored of one attempt. Beyond these, only events that raise the progress and the last event are stored."""
 
 _NO_WORDS = "The server is starting"
 

@@ -19,9 +19,9 @@ _CHECKS_MAX = 50
 _ERRORS_MAX = 3
 """After so many errors in a row the trouble is the Hub's, not one user's, and the round ends."""
 _UNASKED_KEPT_S = 3600.0
-"""How long an ended launch is kept that never asked anything of the Hub."""
+"""How long an ended launch is kept if it never sent a request to the Hub."""
 _BYTES_PER_CALLER = 16 * 1024 * 1024
-"""How much is kept of one caller's ended launches: about 2,000 of the largest possible."""
+"""The most bytes kept of one caller's ended launches: about 2,000 launches of the largest size."""
 _REMOVALS_MAX = 100
 """Launches removed in one transaction, so that no other write waits long."""
 

@@ -16,7 +16,7 @@ from hublaunch.launch.ports import LeaseLost, StoreFault
 T = TypeVar("T")
 
 REQUEUES_MAX = EVENTS_MAX // 4
-"""About as many requeues fit into the time that a launch may wait. Each of them stores two events."""
+"""About this many requeues fit into the time that a launch may wait. Each requeue stores two events."""
 
 
 def pause_after(busy: HubBusy, turn: int, *, default_s: float, longest_s: float) -> float:

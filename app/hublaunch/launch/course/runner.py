@@ -30,7 +30,8 @@ from hublaunch.launch.rules.guard import abandoned_spawn, failed_spawn
 log = logging.getLogger(__name__)
 
 _Try = Callable[[Launch, Traces], Awaitable[LaunchError | None]]
-"""Makes one attempt, and notes in the traces what it creates. Returns None once the server is ready, else the error."""
+"""Makes one attempt, and notes in the traces everything that it creates. Returns None once the server is ready, else
+the error."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,18 +82,18 @@ class Runner:
         await self._attempts(launch, self._run, Traces())
 
     async def resume(self, launch: Launch) -> None:
-        """Continue a launch that another process had: inspect the Hub, go on from there, and clean up what is due."""
+        """Continue a launch that another process had: inspect the Hub, go on from there, and clean up due attempts."""
         if launch.cancel_requested_at is not None and (launch.is_in_progress or launch.status is Status.READY):
             await self.cancel(launch)
         elif launch.is_in_progress and not launch.has_asked_hub:
-            await self.run(launch)  # the Hub was asked nothing, and the last owner cannot ask any more
+            await self.run(launch)  # no request reached the Hub, and the last owner can send none now
         elif launch.is_in_progress:
             await self._attempts(launch, self._resume, self._unknown(launch.attempt))
         for attempt in await self._upkeep.due(launch.id):
             await self._clean_up(launch, attempt, self._unknown(attempt))
 
     async def cancel(self, launch: Launch) -> None:
-        """Stop the spawn or the server, delete what the launch created, then store that it was cancelled."""
+        """Stop the spawn or the server, delete everything that the launch created, then store that it was cancelled."""
         launch = await self._current(launch)
         if not (launch.is_in_progress or launch.status is Status.READY):
             return
@@ -237,7 +238,7 @@ class Runner:
     async def _clean_up(
         self, launch: Launch, attempt: Attempt, traces: Traces, *, may_be_on_its_way: bool = False
     ) -> None:
-        """Delete what the attempt created, as far as its traces tell.
+        """Delete everything that the attempt's traces name.
 
         A request that was broken off, or sent by a process that then lost the launch, may reach the Hub after this. If
         it may create a user, the attempt is cleaned up again once no such request can be on its way.

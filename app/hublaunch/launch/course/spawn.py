@@ -23,8 +23,8 @@ from hublaunch.launch.pace import Backoff, Pace
 from hublaunch.launch.ports import Hub, Reach, Reached, Server
 
 _PEEK = Backoff(0.05, 0.2)
-"""When to read the progress although the Hub has not answered the POST. With a `slow_spawn_timeout` of 0 it has
-answered by then; a stock Hub takes up to 10 s."""
+"""The pauses before reading the progress of a spawn whose POST the Hub has not answered. With a `slow_spawn_timeout` of
+0 the Hub has answered by then; a stock Hub takes up to 10 s."""
 _PEEK_MAX_S = 1.0
 
 WaitInQueue = Callable[[HubBusy, int], Awaitable[None]]

@@ -79,7 +79,7 @@ class LoginToken:
 
 
 class Reach(Enum):
-    """What an answer at a server's address shows."""
+    """The meaning of an answer at a server's address."""
 
     ANSWERS = auto()
     """The server itself answers."""

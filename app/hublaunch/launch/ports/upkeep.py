@@ -8,7 +8,7 @@ from hublaunch.launch.rules.quota import Quota
 
 
 class Upkeep(Protocol):
-    """Tracks what launches leave at the Hub. Fences hold as in `LaunchLog`."""
+    """Tracks everything that launches leave at the Hub. Fences hold as in `LaunchLog`."""
 
     async def due(self, launch_id: str) -> Sequence[Attempt]:
         """Return the launch's attempts that are due for clean-up."""

@@ -58,7 +58,7 @@ _ABSENT = (
     r"(?<!proxy )authentication required|incorrect username or password|invalid reference format|"
     r"no matching manifest for |no image found in [a-z ]{1,40} for architecture|does not match the specified platform"
 )
-"""What registries and Docker say about a missing image."""
+"""Messages of registries and Docker about a missing image."""
 _ABSENT_IN_PULL = rf"{_ABSENT}|: not found\b|40[13] (?:Unauthorized|Forbidden)\b"
 _NO_COMMAND = (
     r"exec: [^:]+: (?:executable file not found in \$PATH|stat [^:]+: no such file or directory|permission denied)"
@@ -158,7 +158,7 @@ _PASSED = (
     (_Stage.IMAGE, re.compile(r"Successfully pulled image |Container image .* already present on machine")),
     (_Stage.IMAGE, re.compile(r"(?:Created|Started) container ")),
 )
-"""What Kubernetes says once a stage, and every stage before it, is done."""
+"""Messages of Kubernetes once a stage, and every stage before it, is done."""
 
 _SILENT = re.compile(r"Server at \S+ didn't respond in [\d.]+ seconds")
 _START_TIMEOUT = re.compile(r"Timeout|pod[ /]\S+ did not start in [\d.]+ seconds!")

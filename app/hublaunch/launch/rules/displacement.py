@@ -19,7 +19,7 @@ class Crowd:
         self._weight = weight
         self._waiting = dict[str, int]()
         self._parts = dict[str, Mapping[str, float]]()
-        """What one launch of a caller adds to the shares of the caller and of each network around it."""
+        """The amount that one launch adds to the share of its caller and of each network around the caller."""
         self._shares = dict[str, float]()
         """The share of each caller and each network, by name."""
         for caller, number in waiting.items():

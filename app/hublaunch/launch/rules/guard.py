@@ -76,9 +76,9 @@ class Failure:
     at: datetime
     cause: str
     caller: str
-    """Whose launch it was, by a name unique to the caller."""
+    """The caller of the launch, by a unique name."""
     on_account: bool
-    """Whether it was on an existing account, not on a temporary user's."""
+    """Whether the launch was on an existing account, not on a temporary user's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,7 +132,7 @@ class Guard:
 
 
 def _are_enough(failures: Collection[Failure], *, is_proven: bool) -> bool:
-    """Whether these failures of one image are enough to refuse it."""
+    """Return whether these failures of one image are enough to refuse it."""
     if len({failure.caller for failure in failures}) >= _CALLERS:
         return True
     on_temporary_users = sum(not failure.on_account for failure in failures)

@@ -38,7 +38,7 @@ def _parsed(image: str) -> ImageReference | None:
 
 
 def _is_same(asked: ImageReference, named: ImageReference) -> bool:
-    """Also true for a mirror that prefixes its own registry, or replaces the tag with a digest."""
+    """Return whether these are the same image, even if a mirror prefixes its registry or replaces the tag."""
     if asked.digest is not None:
         return named.digest == asked.digest
     path = asked.repository.removeprefix("library/")

@@ -14,7 +14,7 @@ from hublaunch.launch.rules.repo_url import check_repo_url
 class Policy:
     """The operator's patterns of allowed images and repositories.
 
-    Without image patterns no image is allowed. Without patterns in `allowed_repos` every launch is allowed, also one
+    Without image patterns no image is allowed. Without patterns in `allowed_repos` every launch is allowed, even
     without a repository; with such patterns a launch must name a repository. `banned_repos` overrides everything. The
     constructor raises ValueError for an invalid pattern.
     """

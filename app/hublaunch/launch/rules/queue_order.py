@@ -52,8 +52,8 @@ def equal(_: str) -> float:
 class FairQueue:
     """The queued launches, given oldest first, to be taken out one by one in the order of admission.
 
-    A launch for which `may_go` is false at its turn is skipped, and costs its caller no turn. It stays skipped: what
-    holds it back while others go holds it back until the next admission.
+    A launch for which `may_go` is false at its turn is skipped, and costs its caller no turn. It stays skipped until
+    the next admission, because the reason to hold it back lasts at least until then.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ def _path(launch: Waiting, weight: Weight) -> Sequence[_Node]:
 
 
 _Kept = Mapping[str, Mapping[str, float]]
-"""By the path of a round: its members' turns by name, and its current time under `""`."""
+"""The turns of each round by its path: its members' turns by name, and its current time under `""`."""
 
 
 def _by_round(turns: Turns) -> _Kept:

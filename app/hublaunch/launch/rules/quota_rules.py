@@ -45,7 +45,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QuotaRules:
-    """The operator's quotas. Of the rules of one scope, only the first applies that matches and has not ended.
+    """The operator's quotas. In each scope, only the first rule that matches and has not ended applies.
 
     A quota for each caller separately also limits the IPv6 networks around the caller, to a multiple of it
     (`networks.py`).

@@ -69,7 +69,7 @@ class Verdict:
 
     allowed: bool
     allowances: Sequence[Allowance]
-    """What is left of each limit; an allowed request is already counted."""
+    """The rest of each limit; an allowed request is already counted."""
 
     @property
     def refusing(self) -> Sequence[Allowance]:

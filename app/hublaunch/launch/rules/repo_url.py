@@ -56,7 +56,7 @@ def _check_url(repo_url: str) -> None:
 
 
 def _has_one_spelling(host: str) -> bool:
-    """Whether a host is not an IPv4 address in an unusual spelling: 127.0.0.1 is also 2130706433 and 0x7f.1."""
+    """Return whether a host is not an IPv4 address in an unusual spelling: 127.0.0.1 is also 2130706433 and 0x7f.1."""
     last = host.rstrip(".").rpartition(".")[2]
     if not _NUMBER.fullmatch(last):
         return True

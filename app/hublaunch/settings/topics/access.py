@@ -1,4 +1,4 @@
-"""Who may launch, and how they prove it."""
+"""Settings of access: who may launch, and how they prove it."""
 
 from pathlib import Path
 from typing import Annotated, Literal

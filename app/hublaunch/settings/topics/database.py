@@ -1,4 +1,4 @@
-"""Where launches are kept, for how long, and what seals their tokens."""
+"""Settings of the database: its place, how long launches are kept, and the keys that seal their tokens."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Where the Hub is, and how to connect to it."""
+"""Settings of the connection to the Hub."""
 
 from pydantic import Field, FilePath, SecretStr
 

@@ -1,4 +1,4 @@
-"""Which images and repositories may be launched."""
+"""Settings of the images and repositories that may be launched."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a launch proceeds at the Hub, and how its visitor gets in."""
+"""Settings of a launch at the Hub, and of its visitor's way in."""
 
 from typing import Literal
 

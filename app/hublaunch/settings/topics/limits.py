@@ -1,4 +1,4 @@
-"""How many launches a caller may have, and how often a caller may ask."""
+"""Settings of quotas and rate limits."""
 
 from pathlib import Path
 from typing import Literal

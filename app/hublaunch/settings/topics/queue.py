@@ -1,4 +1,4 @@
-"""How many launches are at the Hub at once, how the others wait, and how failed spawns are kept away from the Hub."""
+"""Settings of the queue, and of the guard that keeps failed spawns away from the Hub."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Under which addresses the service is reached, by whom, and how much it takes at once."""
+"""Settings of the service's addresses, its proxies and origins, and its connections."""
 
 from pydantic import Field
 
