@@ -28,36 +28,6 @@ FORGED = "x\r\n2026-11-25 03:00:00,000 INFO    hublaunch.main: forged\u202e\u202
 """Every way to start a line that looks like hublaunch's, or to hide one."""
 
 
-@pytest.mark.parametrize(
-    "repo_url",
-    [
-        "--upload-pack=touch /tmp/pwned",
-        "ext::sh -c touch% /tmp/pwned",
-        "https://example.org/a\n--upload-pack=x",
-        "file:///etc/passwd",
-        "https://example.org/$(touch /tmp/pwned)`id`;id|id",
-    ],
-)
-async def test_binderhub_cve_2021_39159_a_crafted_repository_is_only_a_label(
-    service: Service, hub: FakeHub, repo_url: str
-) -> None:
-    answer = await service.http.post("/launch", json=BODY | {"repo_url": repo_url})
-
-    if answer.status_code == 202:
-        await service.events(answer.json()["events_url"])
-    assert answer.status_code in (202, 422)
-    assert all(re.fullmatch("[a-z0-9-]{1,40}", name) for name in hub.users)
-
-
-async def test_dockerspawner_cve_2023_48311_no_image_is_allowed_by_default(settings: Settings, hub: FakeHub) -> None:
-    async with serve(settings.model_copy(update={"allowed_images": ()})) as service:
-        answer = await service.http.post("/launch", json=BODY)
-
-    assert answer.status_code == 403
-    assert answer.json()["detail"] == "This service allows no images yet."
-    assert hub.count("user_created") == 0
-
-
 async def test_kubespawner_cve_2020_15110_names_are_unique_and_not_chosen_by_callers(
     service: Service, hub: FakeHub
 ) -> None:
@@ -196,13 +166,6 @@ async def test_jupyterhubs_websecurity_html_and_raw_events_of_spawners_are_dropp
         assert "<u>" not in str(event)
         assert len(event["message"]) <= MESSAGE_MAX
         assert event["message"].isprintable()
-
-
-async def test_starlettes_multipart_advisories_forms_and_large_bodies_are_refused(service: Service) -> None:
-    form = await service.http.post("/launch", files={"image": b"x" * 100})
-    large = await service.http.post("/launch", content=b"x" * 70_000, headers={"Content-Type": "application/json"})
-
-    assert (form.status_code, large.status_code) == (415, 413)
 
 
 @pytest.mark.parametrize(

@@ -109,29 +109,6 @@ async def test_binderhub_client_finds_the_same_launch_after_a_cut(relay: Relay, 
     assert len(hub.users) == 1
 
 
-async def test_binderhub_client_finds_a_hub_users_launch_without_a_build_token(hub: FakeHub, tmp_path: Path) -> None:
-    hub.create_user("ada")
-    api_token = hub.tokens.add("ada", ["access:services!service=hublaunch"], "", None).token
-    hub.spawn_plan("ada", SpawnPlan(messages=["Pulling"], never=True))
-    settings = {"LAUNCHER_ACCESS": "hub", "LAUNCHER_BINDER_IMAGES": json.dumps({"gh/*/*/*": IMAGE})}
-
-    async with (
-        replica(hub, f"sqlite:///{tmp_path}/hublaunch.sqlite", **settings) as service,
-        Relay(str(service.http.base_url)) as relay,
-        binderhub_client(relay, apiToken=api_token) as events,
-    ):
-        before = await until(events, "Pulling")
-        relay.cut()
-        await anext(events)
-        again = await until(events, "Pulling")
-        hub.release("ada")
-        rest = [event async for event in events]
-
-    assert again == before
-    assert (rest[-1]["phase"], rest[-1]["token"]) == ("ready", "")
-    assert hub.count("spawn_started") == 1
-
-
 async def test_binderhub_client_shows_why_nothing_was_launched(hub: FakeHub, tmp_path: Path) -> None:
     refusing = {"LAUNCHER_ALLOWED_IMAGES": "quay.io/jupyter/*", "LAUNCHER_BINDER_IMAGES": json.dumps({"gh/*": IMAGE})}
     async with (
@@ -176,27 +153,6 @@ async def test_an_event_source_that_is_cut_resumes_where_it_was(relay: Relay, hu
     assert {event["launch_id"] for event in rest if "launch_id" in event} == {before[-1]["launch_id"]}
     assert "Pulling\n" not in [event["message"] for event in rest]
     assert (len(hub.users), relay.connections) == (1, 2)
-
-
-async def test_an_event_source_resumes_after_the_service_was_killed(hub: FakeHub, tmp_path: Path) -> None:
-    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
-    database = f"sqlite:///{tmp_path}/hublaunch.sqlite"
-    mapped = {"LAUNCHER_BINDER_IMAGES": json.dumps({"gh/*/*/*": IMAGE})}
-
-    async with (
-        replica(hub, database, **mapped) as first,
-        Relay(str(first.http.base_url)) as relay,
-        event_source(relay, "stubborn") as events,
-    ):
-        before = await until(events, "Pulling")
-        await first.kill()
-        async with replica(hub, database, **mapped) as second:
-            relay.lead_to(str(second.http.base_url))
-            hub.release(next(iter(hub.users)))
-            rest = await until_phase(events, "ready")
-
-    assert {event["launch_id"] for event in rest if "launch_id" in event} == {before[-1]["launch_id"]}
-    assert len(hub.users) == 1
 
 
 @pytest.mark.parametrize("plan", [SpawnPlan(), SpawnPlan(fails="no such image")], ids=["ready", "failed"])

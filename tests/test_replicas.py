@@ -5,7 +5,6 @@ import json
 import math
 import signal
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,33 +147,6 @@ async def test_a_launch_can_be_cancelled_at_any_replica(hub: FakeHub, one: Repli
     assert hub.users == {}
 
 
-async def test_an_idempotency_key_makes_one_launch_over_all_replicas(
-    hub: FakeHub, one: Replica, other: Replica
-) -> None:
-    key = {"Idempotency-Key": "a-key-of-22-characters-or-more"}
-
-    accepted = await asyncio.gather(*(launch(at, **key) for _ in range(5) for at in (one, other)))
-
-    assert len({launch["id"] for launch in accepted}) == 1
-    assert len({launch["secret"] for launch in accepted}) == 1
-    await events(one, accepted[0])
-    assert len(hub.users) == 1
-
-
-async def test_a_rate_limit_in_the_database_holds_over_all_replicas(hub: FakeHub, database_url: str) -> None:
-    limits = {"LAUNCHER_RATE_LIMIT_STORE": "database", "LAUNCHER_RATE_LIMIT_ADDRESS": "20/3600"}
-    async with (
-        replica(hub, database_url, **limits) as one,
-        replica(hub, database_url, **limits) as two,
-        replica(hub, database_url, **limits) as three,
-    ):
-        answers = await asyncio.gather(
-            *(at.http.post("/launch", json=BODY) for _ in range(30) for at in (one, two, three))
-        )
-
-    assert sorted(answer.status_code for answer in answers) == [202] * 20 + [429] * 70
-
-
 async def test_a_launch_is_displaced_by_one_that_another_replica_accepts(hub: FakeHub, database_url: str) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     narrow = {"LAUNCHER_MAX_CONCURRENT_SPAWNS": "1", "LAUNCHER_MAX_QUEUE": "3"}
@@ -228,38 +200,6 @@ async def test_a_hanging_request_delays_shutdown_no_longer_than_the_drain_time(h
 
     assert status == 0
     await asyncio.gather(asking, return_exceptions=True)
-
-
-async def test_on_sqlite_the_next_process_adopts_everything_at_once(hub: FakeHub, tmp_path: Any) -> None:
-    url = f"sqlite:///{tmp_path}/hublaunch.sqlite"
-    async with replica(hub, url, LAUNCHER_LEASE_S="600") as one:
-        accepted, user = await begun(hub, one)
-        await one.kill()
-
-    async with replica(hub, url, LAUNCHER_LEASE_S="600") as again:
-        hub.release(user)
-        async with asyncio.timeout(10):
-            told = await events(again, accepted)
-
-    assert (told[-1]["phase"], told[-1]["attempt"]) == ("ready", 1)
-
-
-async def test_a_quota_holds_over_three_racing_replicas(hub: FakeHub, database_url: str, tmp_path: Path) -> None:
-    hub.spawn_plan(None, SpawnPlan(never=True))
-    limits = tmp_path / "limits.yaml"
-    limits.write_text("repositories: [{match: github.com/org/*, most: 7}]")
-    variables = {"LAUNCHER_LIMITS_FILE": str(limits)}
-    async with (
-        replica(hub, database_url, **variables) as one,
-        replica(hub, database_url, **variables) as two,
-        replica(hub, database_url, **variables) as three,
-    ):
-        answers = await asyncio.gather(
-            *(at.http.post("/launch", json=BODY) for _ in range(20) for at in (one, two, three))
-        )
-
-    assert sorted(answer.status_code for answer in answers) == [202] * 7 + [429] * 53
-    assert {answer.json()["limit"]["active"] for answer in answers if answer.status_code == 429} == {7}
 
 
 # --- the queue --------------------------------------------------------------------------------------------------------

@@ -112,9 +112,3 @@ async def test_a_key_survives_a_restart_of_the_service(settings: Settings, hub: 
 
     assert again["id"] == first["id"]
     assert len(hub.users) == 1
-
-
-async def test_without_a_key_each_request_is_a_new_launch(service: Service, hub: FakeHub) -> None:
-    first, second = await service.launch(), await service.launch()
-
-    assert first["id"] != second["id"]

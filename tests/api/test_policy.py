@@ -21,29 +21,6 @@ STARTS_OF_PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spa
         ({"require_digest": True}, {"image": IMAGE}, "digest_required"),
         ({"allowed_repos": ("github.com/org/*",)}, {"image": IMAGE}, "repo_not_allowed"),
         (
-            {"allowed_repos": ("github.com/org/*",)},
-            {"image": IMAGE, "repo_url": "https://github.com/hunter2/org/repo"},
-            "repo_not_allowed",
-        ),
-        (
-            {"allowed_repos": ("github.com/org/*",)},
-            {
-                "image": IMAGE,
-                "repo_url": "https://github.com/org/repo",
-                "path": "git-pull?repo=https://github.com/hunter2/repo",
-            },
-            "repo_not_allowed",
-        ),
-        (
-            {"allowed_repos": ("github.com/org/*",), "allowed_extra_args": ("binder_ref_url",)},
-            {
-                "image": IMAGE,
-                "repo_url": "https://github.com/org/repo",
-                "extra_args": {"binder_ref_url": "https://github.com/hunter2/repo/tree/main"},
-            },
-            "repo_not_allowed",
-        ),
-        (
             {"banned_repos": ("github.com/hunter2/*",)},
             {"image": IMAGE, "repo_url": "git@github.com:/Hunter2//repo.git"},
             "repo_not_allowed",

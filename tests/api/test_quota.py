@@ -39,23 +39,6 @@ async def test_simultaneous_requests_do_not_exceed_the_quota(service: Service, h
     await hub.until(lambda: len(hub.users) == 2)  # the guard lets no more of an image through that is not proven
 
 
-async def test_a_cancelled_launch_frees_the_quota(service: Service) -> None:
-    accepted = [(await post(service)).json() for _ in range(MOST)]
-    assert (await post(service)).status_code == 429
-
-    await service.cancel(accepted[0])
-
-    assert (await post(service)).status_code == 202
-
-
-async def test_a_failed_launch_frees_the_quota(service: Service, hub: FakeHub) -> None:
-    hub.spawn_plan(None, SpawnPlan(fails="no"))
-    for _ in range(MOST):
-        await service.events((await post(service)).json()["events_url"])
-
-    assert (await post(service)).status_code == 202
-
-
 async def test_a_launch_whose_server_is_gone_frees_the_quota(service: Service, hub: FakeHub) -> None:
     launches = [(await post(service)).json() for _ in range(MOST)]
     for launch in launches:
@@ -69,43 +52,6 @@ async def test_a_launch_whose_server_is_gone_frees_the_quota(service: Service, h
     assert (full.status_code, after.status_code) == (429, 202)
     stopped = (await service.http.get(f"/launch/{launches[1]['id']}")).json()
     assert (stopped["status"], stopped["stopped_by"]) == ("stopped", "hub")
-
-
-async def test_while_the_hub_does_not_answer_the_quota_counts_as_used_up(service: Service, hub: FakeHub) -> None:
-    for _ in range(MOST):
-        await service.events((await post(service)).json()["events_url"])
-    hub.fail_on("get_user", status=503, body="html", times=9)
-
-    answer = await post(service)
-
-    assert (answer.status_code, answer.json()["code"]) == (502, "hub_unavailable")
-
-
-async def test_simultaneous_requests_share_the_places_of_servers_that_are_gone(service: Service, hub: FakeHub) -> None:
-    for _ in range(MOST):
-        await service.events((await post(service)).json()["events_url"])
-    for name in list(hub.users):
-        await hub.stop_server(name, "", remove=False)
-
-    answers = await asyncio.gather(*(post(service) for _ in range(20)))
-    while (last := await post(service)).status_code == 202:
-        answers.append(last)
-
-    assert sorted(answer.status_code for answer in answers) == [202] * MOST + [429] * (len(answers) - MOST)
-    assert last.status_code == 429
-
-
-async def test_a_restart_does_not_free_the_quota(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
-    hub.spawn_plan(None, SpawnPlan(never=True))
-    path = tmp_path / "keys.json"
-    _, key = add_key(path, name="ci", max_active=1)
-    statuses = []
-    for _ in range(2):
-        async with serve(settings.model_copy(update={"access": ("key",), "api_keys_file": path})) as service:
-            service.http.headers["Authorization"] = f"Bearer {key}"
-            statuses.append((await post(service)).status_code)
-
-    assert statuses == [202, 429]
 
 
 async def test_each_key_has_its_own_quota_or_none(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:

@@ -118,16 +118,6 @@ async def test_an_error_in_a_stream_is_raised_unchanged() -> None:
     assert blocks.are_closed
 
 
-async def test_headers_that_http_2_forbids_are_not_sent() -> None:
-    reader = Reader()
-
-    await answer(Blocks().once(), reader)
-
-    names = [name for name, _ in reader.sent[0]["headers"]]
-    assert b"connection" not in names
-    assert b"x-accel-buffering" in names
-
-
 @pytest.mark.parametrize("path", ["events", "build"])
 async def test_every_block_of_a_stream_has_data_that_is_json(settings: Settings, hub: FakeHub, path: str) -> None:
     """httpx-sse reads a block without data, such as `retry:` or a comment alone, as an event."""

@@ -276,30 +276,6 @@ async def test_a_launch_survives_a_restart_of_the_service(
     assert await stage.users("restart") == [user]
 
 
-async def test_a_proxy_that_answers_for_the_service_ends_nothing(page: Page, stage: Stage) -> None:
-    """An EventSource gives up for good at an error status."""
-    user = await launch_by_link(page, stage, "proxy")
-    statuses = iter((503, 502, None))
-    is_back = asyncio.Event()
-
-    async def be_away(route: Route) -> None:
-        status = next(statuses, None)
-        if status is None:
-            is_back.set()
-            await route.fallback()
-        else:
-            await route.fulfill(status=status, content_type="text/html", body="<h1>Service Unavailable</h1>")
-
-    await page.route(re.compile(r"/launch/\w{26}/events"), be_away)
-    await page.reload()
-    async with asyncio.timeout(30):
-        await is_back.wait()
-    stage.hub.open_gate(user)
-
-    await expect(page).to_have_url(in_server(user))
-    assert await stage.users("proxy") == [user]
-
-
 async def test_a_hub_that_cannot_say_who_the_visitor_is_ends_nothing(page: Page, stage: Stage) -> None:
     """The service then answers a Hub user with a 502 problem. The launch continues."""
     user = await launch_by_link(page, stage, "unsure")

@@ -26,13 +26,6 @@ def test_secret_settings_include_keys_tokens_and_the_databases_url() -> None:
     assert {"hub_api_token", "secret_key", "old_secret_keys", "database_url"} <= secret_settings()
 
 
-def test_the_chart_and_the_image_have_the_version_of_the_project() -> None:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-
-    assert f'version = "{chart["appVersion"]}"' in (CHART.parent / "pyproject.toml").read_text()
-    assert f'image.version="{chart["appVersion"]}"' in (CHART.parent / "Dockerfile").read_text()
-
-
 def test_the_chart_and_the_image_have_the_version_of_the_package() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
 

@@ -208,13 +208,6 @@ async def test_launches_that_the_service_no_longer_keeps_are_forgotten(shell: Co
     assert content["launches"][0]["id"] in kept.read_text()
 
 
-async def test_listing_everybodys_launches_is_refused_where_nobody_may(shell: CommandLine) -> None:
-    listed = await shell.run("list", "--everybody")
-
-    assert (listed.status, listed.out) == (3, "")
-    assert "Only admins can list everybody's launches" in listed.err
-
-
 async def test_a_caller_with_a_key_lists_the_launches_of_the_service(
     settings: Settings, tmp_path: Path, hub: FakeHub
 ) -> None:

@@ -75,14 +75,6 @@ async def test_a_database_in_use_stops_startup(hub: FakeHub) -> None:
     assert "Traceback" not in said
 
 
-async def test_startup_does_not_wait_for_a_hub_that_is_down(hub: FakeHub) -> None:
-    await hub.kill()
-    async with started("hublaunch.cli", "serve", "--port", str(free_port()), **environment(hub)) as process:
-        said = await until_running(process)
-
-    assert hub.api_url in said
-
-
 async def test_help_names_the_required_settings() -> None:
     async with started("hublaunch.cli", "serve", "--help", COLUMNS="120") as process:
         said = (await process.communicate())[0].decode()

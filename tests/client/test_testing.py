@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hublaunch.client import LaunchClient, Refused, ServiceUnavailable, TooManyLaunches, Unreachable
+from hublaunch.client import LaunchClient, Refused, ServiceUnavailable, TooManyLaunches
 from hublaunch.launch import errors
 from hublaunch.settings import Settings
 from hublaunch.testing import FakeHublaunch, FakeLaunch
@@ -120,12 +120,3 @@ async def test_a_launch_that_has_ended_takes_no_more_events() -> None:
 
     with pytest.raises(ValueError, match="The launch has ended: it is ready"):
         fake.launches[0].report("Pulling")
-
-
-async def test_a_service_that_is_down_is_unreachable() -> None:
-    fake = FakeHublaunch()
-    fake.is_down = True
-
-    async with LaunchClient(fake.url, transport=fake.transport, patience_s=0) as client:
-        with pytest.raises(Unreachable):
-            await client.launch(IMAGE)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import math
 import signal
 import sys
 from collections.abc import AsyncGenerator
@@ -13,48 +12,12 @@ import httpx
 import pytest
 
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.fakes.requests import messages, read, start, start_and_wait
+from tests.fakes.requests import messages, start, start_and_wait
 
 NEVER = SpawnPlan(never=True)
 
 
 # --- spawns -----------------------------------------------------------------------------------------------------------
-
-
-async def test_a_spawn_can_be_stepped_by_hand(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    hub.spawn_plan("alice", NEVER)
-    await start(api)
-    reading = asyncio.create_task(messages(api))
-    await hub.until(lambda: hub.open_streams)
-
-    hub.report("alice", "half way", progress=50)
-    hub.release("alice")
-
-    expected = ["Server requested", "Spawning server...", "half way", "Server ready at /user/alice/"]
-    assert await reading == expected
-    assert hub.active_servers == {("alice", "")}
-
-
-async def test_a_plan_is_for_one_user_or_for_all_others(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    hub.spawn_plan(None, SpawnPlan(fails="boom"))
-    hub.spawn_plan("alice", SpawnPlan())
-    hub.slow_spawn_timeout = 5
-
-    assert (await start(api, "alice")).status_code == 201
-    assert (await start(api, "bob")).status_code == 500
-    assert (await start(api, "eve", test_spawn={})).status_code == 201
-
-
-async def test_a_stop_can_be_finished_by_hand(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    hub.stop_s = math.inf
-    await start_and_wait(hub, api)
-    stopping = asyncio.create_task(api.delete("users/alice/server"))
-    await hub.until(lambda: hub.users["alice"].servers[""].pending == "stop")
-
-    hub.finish_stop("alice")
-
-    assert (await stopping).status_code == 204
-    assert hub.count("server_stopped") == 1
 
 
 async def test_a_silent_stream_gets_blank_lines(hub: FakeHub, api: httpx.AsyncClient) -> None:
@@ -73,49 +36,6 @@ async def test_a_silent_stream_gets_blank_lines(hub: FakeHub, api: httpx.AsyncCl
 
 
 # --- restarts ---------------------------------------------------------------------------------------------------------
-
-
-async def test_a_killed_hub_refuses_connections_until_it_starts_again(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    url = hub.url
-    await hub.kill()
-
-    with pytest.raises(httpx.ConnectError):
-        await api.get("")
-
-    await hub.start_again()
-    assert hub.url == url
-    assert (await api.get("")).status_code == 200
-
-
-async def test_a_kill_breaks_streams_and_loses_the_spawn(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    hub.spawn_plan("alice", NEVER)
-    await start(api)
-    reading = asyncio.create_task(read(api, bytearray()))
-    await hub.until(lambda: hub.open_streams)
-
-    await hub.restart()
-
-    with pytest.raises(httpx.RemoteProtocolError):
-        await reading
-    assert (await api.get("users/alice")).json()["servers"] == {}
-    assert (await api.get("users/alice/server/progress")).status_code == 404
-    assert hub.count("spawn_lost", "alice") == 1
-    assert (await start(api)).status_code == 202
-
-
-async def test_a_spawn_waiting_for_its_port_is_checked_after_a_restart(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    hub.spawn_plan("alice", SpawnPlan(never=True, start_returns=True))
-    await start(api)
-    await hub.restart()
-
-    while_checked = (await api.get("users/alice")).json()["servers"][""]
-    progress = await api.get("users/alice/server/progress")
-    again = await api.post("users/alice/server")
-    hub.release("alice")
-
-    assert (while_checked["pending"], while_checked["ready"]) == ("check", False)
-    assert (progress.status_code, again.json()["message"]) == (400, "alice is pending check")
-    assert await messages(api) == ["Server ready at /user/alice/"]
 
 
 async def test_a_server_under_check_can_be_stopped(hub: FakeHub, api: httpx.AsyncClient) -> None:
@@ -166,33 +86,9 @@ async def test_the_journal_keeps_spawn_options_and_survives_a_restart(hub: FakeH
     assert hub.users == {}
 
 
-async def test_requests_are_recorded_unchanged(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    await api.post(f"{hub.api_url}/users/a%20b%2Fc%40?x=%31", content=b"{}")
-
-    request = hub.requests[-1]
-
-    assert (request.method, request.raw_path) == ("POST", "/hub/api/users/a%20b%2Fc%40?x=%31")
-    assert (request.operation, request.username, request.body) == ("create_user", "a b/c@", b"{}")
-    assert request.status == 400
-
-
 async def test_until_times_out(hub: FakeHub) -> None:
     with pytest.raises(TimeoutError):
         await hub.until(lambda: hub.users, timeout=0.01)
-
-
-async def test_scopes_can_be_taken_away(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    await api.post("users/alice")
-    hub.scopes.remove("tokens")
-    hub.scopes.remove("admin:users")
-
-    minting = await api.post("users/alice/tokens")
-    creating = await api.post("users/bob")
-    looking = await api.get("users/alice")
-
-    needs = "Action is not authorized with current scopes; requires any of [admin:users]"
-    assert (minting.status_code, creating.json()) == (403, {"status": 403, "message": needs})
-    assert set(looking.json()) == {"name", "kind", "admin", "servers"}
 
 
 async def test_a_hub_with_open_streams_stops_at_once() -> None:

@@ -1,7 +1,6 @@
 """The fake Hub's faults: wrong answers, broken connections and cut streams."""
 
 import asyncio
-import math
 from typing import Any
 
 import httpx
@@ -12,27 +11,6 @@ from tests.fakes.hub_faults import Cut, Fault, Operation
 from tests.fakes.requests import messages, read, start, start_and_wait
 
 NEVER = SpawnPlan(never=True)
-
-
-async def test_a_fault_can_hide_that_the_hub_acted(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    hub.fail_on("create_user", status=502, act=True, body="html")
-
-    first = await api.post("users/alice")
-    second = await api.post("users/alice")
-
-    assert (first.status_code, first.headers["Content-Type"]) == (502, "text/html")
-    assert second.status_code == 409
-    assert hub.count("user_created", "alice") == 1
-
-
-async def test_a_fault_without_act_changes_nothing(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    hub.fail_on("create_user", status=503, headers={"Retry-After": "7"})
-
-    answer = await api.post("users/alice")
-
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
-    assert answer.json() == {"status": 503, "message": "Service Unavailable"}
-    assert hub.users == {}
 
 
 @pytest.mark.parametrize(
@@ -53,21 +31,6 @@ async def test_faults_are_used_up_one_by_one(hub: FakeHub, api: httpx.AsyncClien
     statuses = [(await api.get("users/alice")).status_code for _ in range(4)]
 
     assert statuses == [500, 500, 504, 404]
-
-
-async def test_a_fault_can_be_for_one_user(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    hub.fail_on("get_user", username="bob", status=500, times=math.inf)
-
-    assert (await api.get("users/alice")).status_code == 404
-    assert (await api.get("users/bob")).status_code == 500
-
-
-async def test_heal_forgets_every_fault(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    hub.fail_on("get_user", status=500, times=math.inf)
-
-    hub.heal()
-
-    assert (await api.get("users/alice")).status_code == 404
 
 
 @pytest.mark.parametrize(("how", "error"), [("drop", httpx.RemoteProtocolError), ("reset", httpx.ReadError)])
@@ -92,15 +55,6 @@ async def test_a_hanging_request_ends_when_the_client_leaves(hub: FakeHub, api: 
     asking.cancel()
 
     await hub.until(lambda: hub.connections == 0)
-
-
-async def test_a_hanging_request_can_be_dropped_later(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    hub.fail_on("create_user", how="hang", act=True, hangs_s=0.01)
-
-    with pytest.raises(httpx.RemoteProtocolError):
-        await api.post("users/alice")
-
-    assert "alice" in hub.users
 
 
 class _Script:
@@ -138,15 +92,6 @@ async def test_ordered_faults_come_before_the_script(hub: FakeHub, api: httpx.As
     assert (await api.post("users/alice")).status_code == 503
 
 
-async def test_a_server_can_seem_absent(hub: FakeHub, api: httpx.AsyncClient) -> None:
-    await start_and_wait(hub, api)
-    hub.fail_on("reach_server", status=503)
-
-    statuses = [(await api.get(f"{hub.url}user/alice/api")).status_code for _ in range(2)]
-
-    assert statuses == [503, 200]
-
-
 @pytest.mark.parametrize("status", [424, 503])
 async def test_an_absent_server_can_answer_in_other_ways(hub: FakeHub, api: httpx.AsyncClient, status: Any) -> None:
     hub.absent_status = status
@@ -158,23 +103,6 @@ async def test_the_default_server_answers_for_an_absent_named_server(hub: FakeHu
     await start_and_wait(hub, api)
 
     assert (await api.get(f"{hub.url}user/alice/extra/api")).status_code == 404
-
-
-@pytest.mark.parametrize(("how", "error"), [("drop", httpx.RemoteProtocolError), ("reset", httpx.ReadError)])
-async def test_a_progress_stream_breaks_where_it_is_cut(
-    hub: FakeHub, api: httpx.AsyncClient, how: Any, error: type[Exception]
-) -> None:
-    hub.spawn_plan("alice", NEVER)
-    hub.cut_progress("alice", after_events=2, how=how)
-    await start(api)
-
-    content = bytearray()
-    with pytest.raises(error):
-        await read(api, content)
-
-    assert content.count(b"data: ") == 2
-    await hub.until(lambda: hub.open_streams == 0)
-    assert hub.is_spawning("alice")
 
 
 async def test_a_progress_stream_can_break_within_an_event(hub: FakeHub, api: httpx.AsyncClient) -> None:

@@ -119,15 +119,6 @@ async def test_the_audit_log_has_no_secrets(service: Service, record: Path, sett
         assert secret not in written
 
 
-async def test_a_repeated_request_is_recorded_once(service: Service, record: Path) -> None:
-    headers = {"Idempotency-Key": "0123456789abcdef0123456789"}
-    for _ in range(2):
-        accepted = (await service.http.post("/launch", json=BODY, headers=headers)).json()
-    await service.events(accepted["events_url"])
-
-    assert [action for action, *_ in actions(record)].count("launch_accepted") == 1
-
-
 async def test_an_audit_log_that_cannot_be_opened_stops_startup(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(SettingsFault, match=r"LAUNCHER_AUDIT_LOG: .* cannot be written \(No such file"):
         async with serve(settings.model_copy(update={"audit_log": tmp_path / "no" / "audit.jsonl"})):

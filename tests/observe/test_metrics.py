@@ -57,6 +57,7 @@ async def test_a_ready_launch_is_counted_with_its_duration_and_queue_time(servic
     assert value(samples, "launches_accepted_total") == 1
     assert value(samples, "launches_ended_total", outcome="ready", cause="") == 1
     assert value(samples, "launches_ready_first_attempt_total") == 1
+    assert value(samples, "launches_ready") == 1
     assert value(samples, "launch_duration_seconds_count", outcome="ready") == 1
     assert value(samples, "launch_queue_seconds_count") == 1
     assert value(samples, "events_appended_total", phase="waiting") == 1
@@ -158,12 +159,6 @@ async def test_the_state_of_the_guard_is_exported(service: Service, hub: FakeHub
     assert (value(before, "guard_failures"), value(before, "guard_window")) == (0, 4)
     assert (value(after, "guard_state", state="open"), value(after, "guard_state", state="proven_only")) == (0, 1)
     assert (value(after, "guard_failures"), value(after, "guard_window")) == (3, 1)
-
-
-async def test_ready_launches_are_exported(service: Service) -> None:
-    await ended(service)
-
-    assert value(await scrape(service), "launches_ready") == 1
 
 
 async def test_requests_to_the_hub_are_measured_by_kind(service: Service, hub: FakeHub) -> None:

@@ -9,12 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from hublaunch.api.problems.types import STATUS
 from hublaunch.launch.errors import (
     HubRefused,
     HubUnavailable,
     InvalidRequest,
-    ServerAlreadyRunning,
     SpawnFailed,
 )
 from hublaunch.launcher import Launcher
@@ -130,38 +128,6 @@ async def test_unique_name_from_repo_contains_the_repository(launcher: Launcher)
     assert re.fullmatch("minrk-binder-example-[a-z0-9]{8}", launcher.unique_name_from_repo(REPO))
 
 
-# --- progress at `users/{u}/server/progress`, of a named server at `users/{u}/servers/{s}/progress` -------------------
-
-
-@pytest.mark.parametrize(("server_name", "path"), [("", "server/progress"), ("two", "servers/two/progress")])
-async def test_progress_is_read_at_the_path_of_the_server(
-    hub: FakeHub, connect: Any, server_name: str, path: str
-) -> None:
-    hub.create_user("alice")
-    async with connect(create_user=False) as launcher:
-        await launcher.launch(IMAGE, "alice", server_name)
-
-    assert {request.raw_path for request in hub.asked("progress")} == {f"/hub/api/users/alice/{path}"}
-
-
-# --- names are escaped as `quote(username, safe="@~")` ----------------------------------------------------------------
-
-
-async def test_a_username_is_quoted_except_for_at_and_tilde(hub: FakeHub, launcher: Launcher) -> None:
-    hub.create_user("a b@~")
-
-    await launcher.get_user_data("a b@~")
-
-    assert hub.requests[-1].raw_path == "/hub/api/users/a%20b@~"
-
-
-@pytest.mark.parametrize("name", ["a%2fb", "é", "x" * 300, "a b", "a@b~c", "<script>", "?q=1", "#f"])
-async def test_a_username_is_one_segment_of_every_path(hub: FakeHub, launcher: Launcher, name: str) -> None:
-    await launcher.launch(IMAGE, name)
-
-    assert {request.username for request in hub.requests} == {name}
-
-
 # --- 409 on a repeated request is success -----------------------------------------------------------------------------
 
 
@@ -181,15 +147,6 @@ async def test_a_409_on_a_repeated_request_is_success(hub: FakeHub, connect: Any
 # --- 5xx and connection errors are retried, other 4xx raise at once ---------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 502, "body": "html"}, {"how": "reset"}, {"how": "drop"}])
-async def test_5xx_and_connection_errors_are_retried(hub: FakeHub, launcher: Launcher, fault: dict[str, Any]) -> None:
-    hub.create_user("alice")
-    hub.fail_on("get_user", **fault)
-
-    assert (await launcher.get_user_data("alice"))["name"] == "alice"
-    assert len(hub.asked("get_user")) == 2
-
-
 @pytest.mark.parametrize("status", [400, 403, 404, 409])
 async def test_other_4xx_are_raised_at_once(hub: FakeHub, launcher: Launcher, status: int) -> None:
     hub.fail_on("get_user", status=status)
@@ -199,21 +156,6 @@ async def test_other_4xx_are_raised_at_once(hub: FakeHub, launcher: Launcher, st
 
     assert refusal.value.status == status
     assert len(hub.requests) == 1
-
-
-# --- an existing default server of an authenticated user: 409 ---------------------------------------------------------
-
-
-async def test_a_running_default_server_is_refused_with_409_and_its_url_named(hub: FakeHub, connect: Any) -> None:
-    hub.create_user("alice")
-    await hub.start_server("alice", "", {})
-    async with connect(create_user=False) as launcher:
-        with pytest.raises(ServerAlreadyRunning) as refusal:
-            await launcher.launch(IMAGE, "alice")
-
-    assert STATUS[ServerAlreadyRunning] == 409
-    assert refusal.value.url == f"{hub.url}user/alice/"
-    assert hub.active_servers == {("alice", "")}
 
 
 # --- launch retries of `builder.py`: a new name each ------------------------------------------------------------------

@@ -14,8 +14,6 @@ from hublaunch.launch.errors import (
     HubRefused,
     HubUnavailable,
     InvalidRequest,
-    NamedServerLimitReached,
-    SpawnFailed,
     SpawnTimedOut,
 )
 from hublaunch.launcher import Launcher
@@ -123,49 +121,6 @@ async def test_launch_timeout_stops_the_spawn_and_cleans_up(hub: FakeHub, connec
 
     assert hub.count("spawn_cancelled", "alice") == 1
     assert hub.users == {}
-
-
-# --- `named_server_limit_per_user` ------------------------------------------------------------------------------------
-
-
-async def test_named_server_limit_per_user_counts_stopped_servers(
-    hub: FakeHub, connect: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JUPYTERHUB_NAMED_SERVER_LIMIT_PER_USER", "1")
-    await _stopped_server(hub, "alice", "one")
-    async with connect(create_user=False) as launcher:
-        with pytest.raises(NamedServerLimitReached):
-            await launcher.launch(IMAGE, "alice", "two")
-
-    assert set(hub.users["alice"].servers) == {"", "one"}
-
-
-async def test_a_named_server_limit_per_user_of_0_means_no_limit(hub: FakeHub, connect: Any) -> None:
-    await _stopped_server(hub, "alice", "one")
-    async with connect(create_user=False, named_server_limit_per_user=0) as launcher:
-        await launcher.launch(IMAGE, "alice", "two")
-
-    assert hub.active_servers == {("alice", "two")}
-
-
-async def test_a_failed_launch_does_not_count_against_the_limit(hub: FakeHub, connect: Any) -> None:
-    hub.create_user("alice")
-    hub.spawn_plan("alice", SpawnPlan(fails="boom"))
-    async with connect(create_user=False, named_server_limit_per_user=1) as launcher:
-        with pytest.raises(SpawnFailed):
-            await launcher.launch(IMAGE, "alice", "one")
-        hub.spawn_plan("alice", SpawnPlan())
-
-        await launcher.launch(IMAGE, "alice", "two")
-
-    assert set(hub.users["alice"].servers) == {"", "two"}
-
-
-async def _stopped_server(hub: FakeHub, username: str, server_name: str) -> None:
-    hub.create_user(username)
-    await hub.start_server(username, server_name, {})
-    await hub.until(lambda: hub.count("server_ready"))
-    await hub.stop_server(username, server_name, remove=False)
 
 
 # --- `pre_launch_hook` ------------------------------------------------------------------------------------------------

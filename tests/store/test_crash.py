@@ -57,17 +57,6 @@ async def test_every_acknowledged_event_survives_kill_9_and_no_log_has_a_gap(
             assert len(log) >= seq
 
 
-async def test_a_file_is_refused_while_the_process_that_has_it_lives(
-    appender: subprocess.Popen[str], sqlite_url: str, sealer: Sealer
-) -> None:
-    acknowledged(appender, 1)
-
-    with pytest.raises(DatabaseInUse):
-        await SqlLaunchStore(sqlite_url, sealer=sealer).__aenter__()
-
-    acknowledged(appender, 100)
-
-
 async def test_a_file_is_refused_while_the_process_that_has_it_is_frozen_and_free_once_it_is_killed(
     appender: subprocess.Popen[str], sqlite_url: str, sealer: Sealer
 ) -> None:

@@ -116,18 +116,6 @@ async def test_only_attempts_that_the_launch_no_longer_relies_on_are_cleaned_up_
     assert [attempt.number for attempt in await store.upkeep.due(failed.id)] == [1]
 
 
-async def test_a_renewal_returns_the_launches_of_the_process_and_their_cancellations(store: SqlLaunchStore) -> None:
-    one, two = await accepted(store), await accepted(store)
-    await ready_launch(store)
-
-    await store.ownership.request_cancel(two.id)
-
-    assert {held.launch_id: (held.fence, held.cancel_requested) for held in await store.ownership.renew()} == {
-        one.id: (1, False),
-        two.id: (1, True),
-    }
-
-
 async def test_the_former_owner_of_an_adopted_launch_cannot_write_to_it(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as store:
         launch = await accepted(store)
@@ -154,14 +142,6 @@ async def test_the_former_owner_of_an_adopted_launch_cannot_write_to_it(url: str
         ]
 
 
-@sqlite_only
-async def test_opening_a_file_adopts_its_launches_at_once(url: str, sealer: Sealer) -> None:
-    async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as store:
-        launch = await accepted(store)
-
-    assert await ids_to_take_over(url, sealer) == [launch.id]
-
-
 async def test_a_late_process_keeps_launches_that_nobody_adopted(url: str, sealer: Sealer) -> None:
     async with SqlLaunchStore(url, sealer=sealer, lease_s=GONE_S) as late:
         launch = await accepted(late)
@@ -170,31 +150,6 @@ async def test_a_late_process_keeps_launches_that_nobody_adopted(url: str, seale
 
         assert [held.launch_id for held in await late.ownership.renew()] == [launch.id]
         assert (await late.log.append(launch, PULLING)).seq == 2
-
-
-@postgresql_only
-async def test_nothing_is_adopted_from_a_living_process(url: str, sealer: Sealer, other: SqlLaunchStore) -> None:
-    async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as store:
-        launch = await accepted(store)
-
-        assert await other.ownership.adopt(limit=9) == []
-
-        await store.ownership.release()
-        assert [taken.id for taken in await other.ownership.adopt(limit=9)] == [launch.id]
-        assert await store.ownership.renew() == []
-
-
-@postgresql_only
-async def test_launches_can_be_adopted_when_the_lease_has_run_out(
-    url: str, sealer: Sealer, other: SqlLaunchStore
-) -> None:
-    async with SqlLaunchStore(url, sealer=sealer, lease_s=GONE_S) as store:
-        launch = await accepted(store)
-        (taken,) = await other.ownership.adopt(limit=9)
-
-        with pytest.raises(LeaseLost):
-            await store.log.append(launch, PULLING)
-        assert (await other.log.append(taken, PULLING)).seq == 2
 
 
 @postgresql_only

@@ -301,14 +301,6 @@ async def test_no_token_is_in_clear_in_the_files_of_the_database(url: str, path:
     assert sealer.open(event.sealed_token) == READY.token
 
 
-async def test_everything_stored_survives_a_reopening(url: str, sealer: Sealer) -> None:
-    async with SqlLaunchStore(url, sealer=sealer) as store:
-        launch = await ready_launch(store)
-
-    async with SqlLaunchStore(url, sealer=sealer) as store:
-        assert [event.seq for event in await store.log.events(launch.id, after=0)] == [1, 2, 3]
-
-
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=60))
 def test_concurrent_appends_leave_dense_logs_in_the_order_of_the_calls(asked: list[tuple[int, bool]]) -> None:

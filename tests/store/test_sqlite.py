@@ -117,13 +117,6 @@ def test_a_refused_second_opening_leaves_the_first_its_file(sqlite: SqliteDataba
             SqliteDatabase(path, readers=1).open()
 
 
-def test_a_released_file_can_be_taken_again(path: Path) -> None:
-    for _ in range(2):
-        again = SqliteDatabase(path, readers=1)
-        again.open()
-        again.close()
-
-
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     assert_unusable(tmp_path / "missing" / "x.sqlite", "its directory does not exist")
 

@@ -30,32 +30,21 @@ def fail_at_commit(connection: Connection, arguments: Sequence[None]) -> Sequenc
     return arguments
 
 
-async def test_waiting_changes_are_committed_together(store: SqlLaunchStore) -> None:
+@pytest.mark.parametrize(("waiting", "batches"), [(BATCH_MAX, 1), (2 * BATCH_MAX + 1, 3)])
+async def test_waiting_changes_are_committed_together_in_bounded_batches(
+    store: SqlLaunchStore, waiting: int, batches: int
+) -> None:
     launch = new_launch()
     await store.intake.accept(launch)
     commits: list[Connection] = []
 
     async with held_writer(store):
-        calls = [asyncio.create_task(store.log.append(launch, PULLING)) for _ in range(BATCH_MAX)]
+        calls = [asyncio.create_task(store.log.append(launch, PULLING)) for _ in range(waiting)]
         await asyncio.sleep(0)
         event.listen(store.database.writing, "commit", commits.append)
     await asyncio.gather(*calls)
 
-    assert len(commits) == 2  # what held the writer, and all of it
-
-
-async def test_a_long_queue_is_committed_in_bounded_batches(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
-    commits: list[Connection] = []
-
-    async with held_writer(store):
-        calls = [asyncio.create_task(store.log.append(launch, PULLING)) for _ in range(2 * BATCH_MAX + 1)]
-        await asyncio.sleep(0)
-        event.listen(store.database.writing, "commit", commits.append)
-    await asyncio.gather(*calls)
-
-    assert len(commits) == 4
+    assert len(commits) == 1 + batches  # the first is of what held the writer
 
 
 async def test_callers_and_subscribers_get_events_in_the_order_of_the_calls(store: SqlLaunchStore) -> None:

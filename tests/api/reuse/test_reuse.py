@@ -119,13 +119,6 @@ async def test_refuse_answers_409_and_names_the_launch(service: Service, callers
     assert first["id"] in problem["detail"]
 
 
-@pytest.mark.parametrize("how", [REUSE, REFUSE], ids=["reuse", "refuse"])
-async def test_without_an_existing_launch_a_new_one_starts(
-    service: Service, callers: Mapping[str, dict[str, str]], how: dict[str, str]
-) -> None:
-    assert (await post(service, callers["ada"], **how)).status_code == 202
-
-
 @pytest.mark.parametrize("whose", ["ada", "key", "nobody"])
 @pytest.mark.parametrize("how", [REUSE, REFUSE], ids=["reuse", "refuse"])
 async def test_other_callers_launches_are_not_reused(

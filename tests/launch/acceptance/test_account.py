@@ -144,6 +144,7 @@ async def _server(hub: FakeHub, client: HubClient, name: str, *, stopped: bool =
         ([], ["work"], True, 0, "work", ServerNameTaken),
         (["a"], ["b"], True, 2, "c", NamedServerLimitReached),
         (["a"], ["b"], True, 3, "c", None),
+        (["a"], ["b"], True, 0, "c", None),
         (["", "a"], [], True, 2, "c", None),
         ([], [""], False, 0, "", None),
     ],

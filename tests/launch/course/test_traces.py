@@ -15,9 +15,8 @@ from hublaunch.hub.client import HubClient
 from hublaunch.hub.transport import AiohttpTransport
 from hublaunch.launch.course.attempt import Entry, run
 from hublaunch.launch.course.cleanup import Traces, clean_up
-from hublaunch.launch.errors import HubForbidden, HubUnavailable, LaunchError, NamedServersOff, UserExists
+from hublaunch.launch.errors import HubUnavailable, LaunchError, NamedServersOff, UserExists
 from hublaunch.launch.model import Attempt, Caller, LaunchRequest, Status, Step
-from hublaunch.launcher import Launcher
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.launching import launching
@@ -255,42 +254,6 @@ async def test_stopping_a_named_server_succeeds_if_the_hub_has_none(hub: FakeHub
     hub.allow_named_servers = False
 
     assert await client.stop_server("ada", "work", remove=True) is True
-
-
-# --- the library ------------------------------------------------------------------------------------------------------
-
-
-async def test_the_library_does_not_touch_a_user_that_its_role_may_not_create(hub: FakeHub) -> None:
-    hub.create_user("ada")
-    await hub.start_server("ada", "", {"image": "her/own"})
-    hub.scopes = ["servers"]
-    async with Launcher.connect(hub_url=hub.url, hub_api_token=hub.api_token, retry_delay=0) as launcher:
-        with pytest.raises(HubForbidden):
-            await launcher.launch(REQUEST.image, "ada", repo_url=REQUEST.repo_url)
-
-    assert deleted(hub) == []
-    assert hub.active_servers == {("ada", "")}
-
-
-async def test_the_library_does_not_touch_an_existing_user(hub: FakeHub) -> None:
-    hub.create_user("ada")
-    await hub.start_server("ada", "", OPTIONS)
-    async with Launcher.connect(hub_url=hub.url, hub_api_token=hub.api_token, retry_delay=0) as launcher:
-        with pytest.raises(UserExists):
-            await launcher.launch(REQUEST.image, "ada", repo_url=REQUEST.repo_url)
-
-    assert deleted(hub) == []
-    assert hub.active_servers == {("ada", "")}
-
-
-async def test_the_library_fails_at_once_if_the_hub_cannot_be_reached() -> None:
-    """Cleaning up would wait for the Hub to come back."""
-    async with (
-        asyncio.timeout(10),
-        Launcher.connect(hub_url="http://127.0.0.1:9/", hub_api_token="t" * 32, retry_delay=0) as launcher,
-    ):
-        with pytest.raises(HubUnavailable, match="no connection could be made"):
-            await launcher.launch(REQUEST.image, "ada")
 
 
 # --- the service ------------------------------------------------------------------------------------------------------
