@@ -50,6 +50,8 @@ def test_the_wheel_holds_the_package_and_needs_three_others(tmp_path: Path) -> N
         (metadata,) = [wheel.read(name).decode() for name in names if name.endswith(".dist-info/METADATA")]
 
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"hublaunch"}
+    web = ROOT / "app" / "hublaunch" / "web"
+    assert {f"hublaunch/web/{path.relative_to(web)}" for path in web.rglob("*.*")} <= set(names)
     needed: dict[str, set[str]] = {}
     for each in Parser().parsestr(metadata).get_all("Requires-Dist") or []:
         requirement, _, extra = each.partition("; extra == ")

@@ -60,21 +60,6 @@ async def test_a_launch_can_be_followed_live_at_any_replica(hub: FakeHub, one: R
     assert await events(one, accepted) == await events(other, accepted)
 
 
-async def test_a_stream_resumes_at_another_replica(hub: FakeHub, one: Replica, other: Replica) -> None:
-    accepted, user = await begun(hub, one)
-    begin = []
-    async with one.http.stream("GET", accepted["events_url"]) as stream:
-        async for event in read_events(stream):
-            begin.append(event)
-            if event["message"] == "Pulling":
-                break
-    hub.release(user)
-
-    rest = await events(other, accepted, after=begin[-1]["seq"])
-
-    assert begin + rest == await events(one, accepted)
-
-
 async def test_the_launches_of_a_killed_process_are_adopted_after_its_lease(
     hub: FakeHub, one: Replica, other: Replica
 ) -> None:

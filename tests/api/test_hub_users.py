@@ -99,16 +99,6 @@ async def test_wrong_tokens_are_remembered(users: HubUsers, hub: FakeHub) -> Non
     assert len(hub.asked("whoami")) == 1
 
 
-async def test_errors_of_the_hub_are_not_remembered(users: HubUsers, hub: FakeHub) -> None:
-    of_ada = token(hub, "ada", SCOPE)
-    hub.fail_on("whoami", status=503, body="html")
-
-    with pytest.raises(HubUnavailable):
-        await users.caller(of_ada)
-
-    assert (await users.caller(of_ada)).key == "ada"
-
-
 async def test_simultaneous_requests_ask_the_hub_once(users: HubUsers, hub: FakeHub) -> None:
     of_ada = token(hub, "ada", SCOPE)
 

@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 
-from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.served import BODY, Service, read_events, serve
+from tests.support.served import BODY, Service, read_events
 
 KEY = "1d1f3c0e-7a1e-4d0c-9d40-2f6f9f7d9a51"
 
@@ -99,16 +98,3 @@ async def test_invalid_keys_are_refused(service: Service, hub: FakeHub, sent: st
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
     assert hub.users == {}
-
-
-async def test_a_key_survives_a_restart_of_the_service(settings: Settings, hub: FakeHub) -> None:
-    headers = {"Idempotency-Key": KEY}
-    async with serve(settings) as service:
-        first = (await service.http.post("/launch", json=BODY, headers=headers)).json()
-        await service.events(first["events_url"])
-
-    async with serve(settings) as service:
-        again = (await service.http.post("/launch", json=BODY, headers=headers)).json()
-
-    assert again["id"] == first["id"]
-    assert len(hub.users) == 1

@@ -94,22 +94,6 @@ async def test_limits_change_while_the_service_runs(settings: Settings, hub: Fak
     assert statuses == [202, 429, 202, 429]
 
 
-async def test_a_bad_file_is_reported_and_changes_nothing(settings: Settings, hub: FakeHub, path: Path) -> None:
-    hub.spawn_plan(None, SpawnPlan(never=True))
-    async with serve(limited(settings, path, {"total": 1}), pace=QUICK) as service:
-        write(path, {"total": "many"})
-        while (report := (await service.http.get("/readyz")).json())["limits"]["fault"] is None:
-            pass
-        statuses = [(await post(service)).status_code for _ in range(2)]
-        write(path, {"total": 3})
-        await until_reported(service, fault=None)
-        statuses.append((await post(service)).status_code)
-
-    assert report["ready"] is True
-    assert "total: Input should be a valid integer" in report["limits"]["fault"]
-    assert statuses == [202, 429, 202]
-
-
 async def test_a_bad_file_prevents_startup(settings: Settings, path: Path) -> None:
     with pytest.raises(LimitsFault, match="total: Input should be a valid integer"):
         async with serve(limited(settings, path, {"total": "many"})):

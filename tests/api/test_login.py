@@ -68,15 +68,6 @@ async def test_a_completed_login_starts_a_session_and_opens_the_page(users_servi
     assert session == {"kind": "hub", "name": "ada", "is_admin": False, "access": ["hub"], "images": ["*"]}
 
 
-async def test_a_session_launches_with_the_users_account(users_service: Service, hub: FakeHub) -> None:
-    await come_back(users_service, hub, await begin(users_service))
-
-    accepted = await users_service.launch()
-    own = (await users_service.http.get(f"/launch/{accepted['id']}")).json()
-
-    assert own["username"] == "ada"
-
-
 @pytest.mark.parametrize(
     "headers", [{"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}]
 )

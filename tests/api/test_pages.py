@@ -1,10 +1,7 @@
 """The pages and the files that they load, over HTTP. `tests/browser` tests how they look and work."""
 
 import re
-import zipfile
 from pathlib import Path
-from subprocess import run
-from sys import executable
 
 import pytest
 
@@ -192,15 +189,3 @@ def test_every_cause_that_only_operators_can_change_is_lasting() -> None:
 
     assert of_operators
     assert {code for code in of_operators if f'"{code}"' not in lasting} == set()
-
-
-def test_the_wheel_has_all_files_of_the_pages(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
-    build = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
-    run([executable, "-c", build, str(tmp_path)], cwd=root, check=True, capture_output=True)
-    [wheel] = tmp_path.glob("*.whl")
-
-    with zipfile.ZipFile(wheel) as packed:
-        names = set(packed.namelist())
-
-    assert {f"hublaunch/web/{path.relative_to(WEB)}" for path in WEB.rglob("*.*")} <= names

@@ -1,13 +1,12 @@
 """Finds Prometheus and promtool. Run as a program, it installs them if needed."""
 
-import os
 import shutil
-import subprocess
 import sys
-from pathlib import Path
+from contextlib import suppress
+
+from tests.support.debian import NotInstalled, install, may_install
 
 ADVICE = "The tests need {name}. Install Prometheus (on Debian: apt-get install prometheus), or add it to the PATH."
-_APT = ["apt-get", "-o", "DPkg::Lock::Timeout=600"]
 
 
 class NoPrometheus(Exception):
@@ -23,10 +22,9 @@ def program(name: str) -> str:
 
 def main() -> None:
     """Print the paths. If they are missing, install them as root on Debian, or else print how to install them."""
-    if not shutil.which("promtool") and os.geteuid() == 0 and Path("/etc/debian_version").exists():
-        sys.stderr.write("Installing Prometheus from Debian ...\n")
-        for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", "prometheus"]):
-            subprocess.run([*_APT, *command], stdout=sys.stderr, check=False)
+    if not shutil.which("promtool") and may_install():
+        with suppress(NotInstalled):
+            install("prometheus")
     try:
         sys.stdout.write(f"{program('prometheus')}\n{program('promtool')}\n")
     except NoPrometheus as error:

@@ -13,7 +13,6 @@ import pytest_asyncio
 from hublaunch.demo.proxy import proxy_command, proxy_directory
 from tests.hubs.mortal import HELD, MortalHub
 from tests.hubs.quick_server import GATED_AFTER_START_IMAGE, GATED_BEFORE_PROCESS_IMAGE, GATED_IMAGE
-from tests.support.postgres import Postgres
 from tests.support.processes import Replica, events, launch, replica
 from tests.support.served import BODY, read_events
 
@@ -181,25 +180,6 @@ async def test_a_user_created_for_a_killed_hublaunch_is_deleted(hub: MortalHub, 
         assert not left & set(await hub.users())
         await assert_the_hub_has_just(hub, again, accepted)
         await cancel(again, accepted)
-    await assert_left_clean(hub)
-
-
-async def test_a_replica_finishes_the_launch_of_a_killed_one(hub: MortalHub, postgres: Postgres) -> None:
-    database_url = postgres.database()
-    async with beside(hub, database_url) as one, beside(hub, database_url) as other:
-        accepted = await held(one, GATED_IMAGE)
-        servers = hub.server_processes()
-        following = asyncio.create_task(ready(other, accepted))
-        await until_held(other, accepted)
-
-        await one.kill()
-        hub.open_gate(accepted["username"])
-        (last,) = await following
-
-        assert last["attempt"] == 1
-        assert hub.server_processes() == servers
-        await assert_the_hub_has_just(hub, other, accepted)
-        await cancel(other, accepted)
     await assert_left_clean(hub)
 
 

@@ -1,6 +1,5 @@
 """The file of API keys, and `hublaunch keys`."""
 
-import errno
 import hmac
 import json
 import logging
@@ -10,7 +9,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -32,10 +30,6 @@ def hublaunch(*arguments: str, **variables: str) -> subprocess.CompletedProcess[
         text=True,
         check=False,
     )
-
-
-def too_many_open_files(*_: object, **__: object) -> NoReturn:
-    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def test_an_added_key_is_found_with_its_rights(path: Path) -> None:
@@ -177,14 +171,6 @@ def test_the_error_for_an_invalid_file_names_the_place(path: Path, content: str,
 
     assert str(path) in str(fault.value)
     assert "\n" not in str(fault.value)
-
-
-def test_a_file_that_others_may_change_is_refused(path: Path) -> None:
-    add_key(path, name="ci")
-    path.chmod(0o620)
-
-    with pytest.raises(KeysFault, match="chmod 600"):
-        ApiKeys(path)
 
 
 @pytest.mark.parametrize("changed", [{"name": "another"}, {"sha256": "0" * 64}])

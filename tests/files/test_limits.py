@@ -1,6 +1,5 @@
 """The limits file: what it may contain, and what a change does."""
 
-import json
 import logging
 import time
 from datetime import UTC, datetime, timedelta, timezone
@@ -46,17 +45,6 @@ def test_a_file_may_have_a_total_and_rules_of_three_kinds(path: Path) -> None:
         (Scope.REPOSITORY, Rule(pattern="*", most=100)),
         (Scope.IMAGE, Rule(pattern="quay.io/org/gpu*", most=8, together=True)),
     )
-
-
-def test_the_file_may_be_json(path: Path) -> None:
-    path.write_text(
-        json.dumps({"total": 5, "callers": [{"match": "hub:*", "most": 0, "until": "2026-05-20"}]}, indent=4)
-    )
-
-    limits = read_limits(path)
-
-    assert limits.total == 5
-    assert limits.rules == ((Scope.CALLER, Rule(pattern="hub:*", most=0, until=datetime(2026, 5, 21, tzinfo=UTC))),)
 
 
 def test_an_empty_object_means_no_limits(path: Path) -> None:

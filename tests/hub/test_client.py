@@ -29,18 +29,6 @@ async def test_an_answer_that_is_not_jupyterhubs_is_an_error(hub: FakeHub, clien
         await client.info()
 
 
-@pytest.mark.parametrize("name", [".", ".."])
-async def test_names_that_would_address_another_resource_are_never_sent(
-    hub: FakeHub, client: HubClient, name: str
-) -> None:
-    with pytest.raises(ValueError, match="no user or server can have this name"):
-        await client.get_user(name)
-    with pytest.raises(ValueError, match="no user or server can have this name"):
-        await client.stop_server("alice", name)
-
-    assert hub.requests == []
-
-
 # --- users ------------------------------------------------------------------------------------------------------------
 
 

@@ -33,7 +33,6 @@ from tests.support.processes import Replica, replica
 FAILURE_LIMIT = 5
 """The Hub's `consecutive_failure_limit`, as z2jh sets it."""
 SLOWER_AT_MOST = 1.5
-_EVENT = 'data: {"launch_id"'
 _LOOK_EVERY_S = 0.2
 _EXITS_WITHIN_S = 5
 _TOLD_WITHIN_S = 1

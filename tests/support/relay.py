@@ -23,7 +23,6 @@ class Relay:
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._passing = asyncio.Event()
         self._passing.set()
-        self._came = asyncio.Event()
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
@@ -47,12 +46,6 @@ class Relay:
         address = urlsplit(target)
         self._target = (address.hostname, address.port)
 
-    async def next_connection(self) -> None:
-        """Return once another connection arrives."""
-        self._came.clear()
-        async with asyncio.timeout(10):
-            await self._came.wait()
-
     def cut(self) -> None:
         """Reset every open connection; new ones pass."""
         for writer in self._open.values():
@@ -75,7 +68,6 @@ class Relay:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._came.set()
         task = asyncio.create_task(self._serve(reader, writer))
         self._open[task] = writer
         task.add_done_callback(lambda _: self._open.pop(task))
