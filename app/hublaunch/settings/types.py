@@ -54,7 +54,7 @@ def _url_prefix(value: str) -> str:
     path = quote(value.strip("/"), safe=_UNQUOTED)
     plain = unquote(path)
     if " " in value or not plain.isprintable() or _NOT_IN_A_PREFIX.search(plain) or _ENCODED_SLASH_OR_NONE.search(path):
-        raise ValueError("must be a path such as /services/launcher/, percent-encoded where a URL needs it")
+        raise ValueError("must be a path such as /services/hublaunch/, percent-encoded where a URL needs it")
     return f"/{path}" if path else ""
 
 
