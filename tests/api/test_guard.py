@@ -89,7 +89,7 @@ async def test_an_operator_can_resume_launches_after_too_many_failures(
 
     cleared = await guard("clear")
 
-    assert "only images that were ready in the last hour are launched" in shown.output
+    assert "only proven images (ready within the last hour) are launched" in shown.output
     assert "Failures    at most 3 in a row; launches pause at 4" in shown.output
     assert cleared.output == "Earlier failed spawns no longer count.\n"
     async with asyncio.timeout(10):

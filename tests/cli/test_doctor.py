@@ -67,8 +67,8 @@ async def test_all_is_well(operator: CommandLine, hub: FakeHub, tmp_path: Path) 
         "disk": "ok",
         "proxies": "unknown",  # the service does not run
     }
-    assert hub.version in findings["Hub"]["told"]
-    assert "do not exist yet" in findings["database"]["told"]
+    assert hub.version in findings["Hub"]["message"]
+    assert "do not exist yet" in findings["database"]["message"]
     assert not (tmp_path / "hublaunch.sqlite").exists()
     assert [request.method for request in hub.requests] == ["GET"] * 4
 
@@ -77,7 +77,7 @@ async def test_a_volume_with_too_little_room_is_a_fault(operator: CommandLine, h
     status, findings = await found(operator, variables(hub, tmp_path, LAUNCHER_MIN_FREE_SPACE="999999999"))
 
     assert (status, findings["disk"]["state"]) == (1, "fault")
-    assert "MiB of free disk space" in findings["disk"]["told"]
+    assert "MiB of free disk space" in findings["disk"]["message"]
 
 
 async def test_findings_are_lines_with_advice(operator: CommandLine, hub: FakeHub, tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ async def test_a_proxy_that_the_settings_do_not_name_is_found_while_it_forwards_
         status, after = await found(operator, variables(hub, tmp_path), port=port)
 
     assert (before["proxies"]["state"], after["proxies"]["state"], status) == ("ok", "warning", 0)
-    assert "127.0.0.1 forwards callers" in after["proxies"]["told"]
-    assert "LAUNCHER_TRUSTED_PROXIES" in after["proxies"]["told"]
+    assert "127.0.0.1 forwards callers" in after["proxies"]["message"]
+    assert "LAUNCHER_TRUSTED_PROXIES" in after["proxies"]["message"]
 
 
 async def test_missing_settings_are_named(operator: CommandLine) -> None:
@@ -108,7 +108,7 @@ async def test_missing_settings_are_named(operator: CommandLine) -> None:
 
     assert done.status == 1
     for finding, name in zip(done.objects(), ("LAUNCHER_HUB_URL", "LAUNCHER_HUB_API_TOKEN"), strict=True):
-        assert name in finding["told"]
+        assert name in finding["message"]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ async def test_a_server_that_is_not_jupyterhub_is_reported(operator: CommandLine
     status, findings = await found(operator, variables(hub, tmp_path))
 
     assert (status, findings["Hub"]["state"]) == (1, "fault")
-    assert "not JupyterHub" in findings["Hub"]["told"]
+    assert "not JupyterHub" in findings["Hub"]["message"]
 
 
 async def test_missing_scopes_are_a_fault_and_unneeded_ones_a_warning(
@@ -163,9 +163,9 @@ async def test_missing_scopes_are_a_fault_and_unneeded_ones_a_warning(
     having_more = await found(operator, settings)
 
     assert (lacking[0], lacking[1]["scopes"]["state"]) == (1, "fault")
-    assert "tokens" in lacking[1]["scopes"]["told"]
+    assert "tokens" in lacking[1]["scopes"]["message"]
     assert (having_more[0], having_more[1]["scopes"]["state"]) == (0, "warning")
-    assert "admin:groups" in having_more[1]["scopes"]["told"]
+    assert "admin:groups" in having_more[1]["scopes"]["message"]
 
 
 async def test_a_database_in_use_is_checked_without_its_lock(
@@ -236,9 +236,9 @@ async def test_addresses_at_another_web_server_are_a_fault_and_unreachable_ones_
 
     assert elsewhere[0] == 1
     assert [elsewhere[1][check]["state"] for check in ("Hub", "Hub URL", "proxy URL")] == ["ok", "fault", "fault"]
-    assert "answers 200, which is not JupyterHub's answer" in elsewhere[1]["Hub URL"]["told"]
-    assert "redirects to https://hub.example.org/" in elsewhere[1]["proxy URL"]["told"]
-    assert "secret" not in elsewhere[1]["proxy URL"]["told"]
+    assert "answers 200, which is not JupyterHub's answer" in elsewhere[1]["Hub URL"]["message"]
+    assert "redirects to https://hub.example.org/" in elsewhere[1]["proxy URL"]["message"]
+    assert "secret" not in elsewhere[1]["proxy URL"]["message"]
     assert (away[0], away[1]["Hub URL"]["state"], away[1]["proxy URL"]["state"]) == (0, "warning", "ok")
 
 
@@ -298,7 +298,7 @@ def test_a_wrong_clock_is_a_warning(date: str | None, state: str, words: str) ->
     finding = clock("Hub's clock", ahead)
 
     assert finding.state == state
-    assert words in finding.told
+    assert words in finding.message
 
 
 @pytest.mark.real_hub
@@ -339,7 +339,7 @@ async def test_an_unusable_database_is_a_fault(
     status, findings = await found(operator, variables(hub, tmp_path))
 
     assert (status, findings["database"]["state"]) == (1, "fault")
-    assert words in findings["database"]["told"]
+    assert words in findings["database"]["message"]
 
 
 async def test_a_postgresql_is_checked_with_its_clock(
@@ -351,7 +351,7 @@ async def test_a_postgresql_is_checked_with_its_clock(
     away = await found(operator, variables(hub, tmp_path, LAUNCHER_DATABASE_URL=url.replace("/test_", "/nowhere_")))
 
     assert (status, findings["database"]["state"], findings["database's clock"]["state"]) == (0, "ok", "ok")
-    assert "do not exist yet" in findings["database"]["told"]
+    assert "do not exist yet" in findings["database"]["message"]
     assert (away[0], away[1]["database"]["state"]) == (1, "fault")
 
 

@@ -49,7 +49,7 @@ def doctor(
         settings = load_settings()
     except SettingsFault as fault:
         found: Sequence[Finding] = [
-            Finding(check="settings", state="fault", told=sentence, advice="See .env.example.")
+            Finding(check="settings", state="fault", message=sentence, advice="See .env.example.")
             for sentence in fault.sentences
         ]
         for finding in found:
@@ -65,6 +65,6 @@ def _tell(finding: "Finding", *, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(finding)))
         return
     state = typer.style(f"{finding.state:<8}", fg=_COLOURS[finding.state], bold=True)
-    typer.echo(f"{state} {finding.check}: {printable(finding.told)}")
+    typer.echo(f"{state} {finding.check}: {printable(finding.message)}")
     if finding.advice:
         typer.echo(f"{'':<8} → {printable(finding.advice)}")

@@ -29,7 +29,7 @@ async def examine(settings: Settings, *, port: int) -> AsyncGenerator[Finding]:
         async for finding in examine_addresses(settings):
             yield finding
     except SettingsFault as fault:
-        yield Finding(check="Hub", state="fault", told=str(fault), advice="Correct the TLS files.")
+        yield Finding(check="Hub", state="fault", message=str(fault), advice="Correct the TLS files.")
     async for finding in examine_records(settings):
         yield finding
     yield await examine_proxies(port)

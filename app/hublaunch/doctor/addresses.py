@@ -25,21 +25,21 @@ async def _examine(web: httpx.AsyncClient, variable: str, url: str) -> Finding:
     try:
         status, location, body = await _answer(web, f"{url}hub/api/")
     except httpx.HTTPError:
-        told = f"{variable} ({url}) cannot be reached from here, so it could not be checked."
+        message = f"{variable} ({url}) cannot be reached from here, so it could not be checked."
         advice = (
             "Open it in a browser. hublaunch itself needs to reach LAUNCHER_PROXY_URL or, if that is not set, "
             "LAUNCHER_HUB_URL."
         )
-        return Finding(check=check, state="warning", told=told, advice=advice)
+        return Finding(check=check, state="warning", message=message, advice=advice)
     if status == 200 and b'"version"' in body:
-        return Finding(check=check, state="ok", told=f"JupyterHub answers at {url}.")
+        return Finding(check=check, state="ok", message=f"JupyterHub answers at {url}.")
     what = f"redirects to {location}" if location else f"answers {status}, which is not JupyterHub's answer"
-    told = f"{variable} is {url}, but {url}hub/api/ {what}. Launches would fail, or lead nowhere."
+    message = f"{variable} is {url}, but {url}hub/api/ {what}. Launches would fail, or lead nowhere."
     advice = (
         f"Set {variable} to the address of the Hub's proxy, including the Hub's base_url. If z2jh's own proxy ends "
         "TLS, set LAUNCHER_PROXY_URL to http://proxy-http:8000/."
     )
-    return Finding(check=check, state="fault", told=told, advice=advice)
+    return Finding(check=check, state="fault", message=message, advice=advice)
 
 
 async def _answer(web: httpx.AsyncClient, url: str) -> tuple[int, str, bytes]:

@@ -15,7 +15,7 @@ class Finding:
 
     check: str
     state: Literal["ok", "warning", "fault", "unknown"]
-    told: str
+    message: str
     advice: str = ""
     """What to do; `""` if nothing needs to be done."""
 
@@ -23,11 +23,11 @@ class Finding:
 def clock(check: str, ahead: float | None) -> Finding:
     """Return the finding for a clock that is `ahead` seconds ahead of this machine's; None if unknown."""
     if ahead is None:
-        return Finding(check=check, state="unknown", told="The time is unknown.")
+        return Finding(check=check, state="unknown", message="The time is unknown.")
     if abs(ahead) <= CLOCK_OFF_S:
-        return Finding(check=check, state="ok", told="It agrees with this machine's clock.")
-    told = f"It is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's clock."
-    return Finding(check=check, state="warning", told=told, advice="Set both clocks by NTP.")
+        return Finding(check=check, state="ok", message="It agrees with this machine's clock.")
+    message = f"It is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's clock."
+    return Finding(check=check, state="warning", message=message, advice="Set both clocks by NTP.")
 
 
 def ahead_s(date: str | None, now: datetime) -> float | None:

@@ -17,15 +17,15 @@ def examine_given(settings: Settings) -> Generator[Finding]:
     faults = [*_refused(settings)]
     yield from faults
     if unknown := unknown_variables():
-        told = f"These variables are not settings and have no effect: {', '.join(unknown)}."
+        message = f"These variables are not settings and have no effect: {', '.join(unknown)}."
         yield Finding(
             check=_CHECK,
             state="warning",
-            told=told,
+            message=message,
             advice="Correct or remove them. docs/settings.md lists all settings.",
         )
     if not faults:
-        yield Finding(check=_CHECK, state="ok", told=f"Callers: {', '.join(settings.access)}.")
+        yield Finding(check=_CHECK, state="ok", message=f"Callers: {', '.join(settings.access)}.")
 
 
 def _refused(settings: Settings) -> Generator[Finding]:
@@ -34,23 +34,23 @@ def _refused(settings: Settings) -> Generator[Finding]:
         policy_of(settings)
         binder_images_of(settings)
     except SettingsFault as fault:
-        yield Finding(check=_CHECK, state="fault", told=" ".join(fault.sentences), advice="See docs/settings.md.")
+        yield Finding(check=_CHECK, state="fault", message=" ".join(fault.sentences), advice="See docs/settings.md.")
         return
     keys_bring_images = False
     if settings.api_keys_file is not None and "key" in settings.access:
         try:
             keys_bring_images = any(key.allowed_images for key in read_keys(settings.api_keys_file))
         except KeysFault as fault:
-            yield Finding(check="API keys", state="fault", told=str(fault), advice="See docs/access.md.")
+            yield Finding(check="API keys", state="fault", message=str(fault), advice="See docs/access.md.")
     if settings.limits_file is not None:
         try:
             read_limits(settings.limits_file)
         except LimitsFault as fault:
-            yield Finding(check="limits", state="fault", told=str(fault), advice="See docs/quotas.md.")
+            yield Finding(check="limits", state="fault", message=str(fault), advice="See docs/quotas.md.")
     if not settings.allowed_images and not settings.group_allowed_images and not keys_bring_images:
         yield Finding(
             check=_CHECK,
             state="fault",
-            told="LAUNCHER_ALLOWED_IMAGES is empty, so every launch is refused.",
+            message="LAUNCHER_ALLOWED_IMAGES is empty, so every launch is refused.",
             advice="Set it to the images that may be launched, such as quay.io/jupyter/*.",
         )

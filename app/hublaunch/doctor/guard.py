@@ -10,9 +10,9 @@ from hublaunch.store.queue import capacity
 
 _STATES: dict[GuardState, str] = {
     "open": "launches are admitted",
-    "proven_only": "only images that were ready in the last hour are launched, one at a time, until one is ready",
+    "proven_only": "only proven images (ready within the last hour) are launched, one at a time, until one is ready",
     "paused": "nothing is launched until JupyterHub is restarted or you run `hublaunch guard clear`",
-    "off": "launches are admitted, whatever fails",
+    "off": "launches are admitted, even after failures",
 }
 
 
@@ -30,9 +30,9 @@ def guard_state(settings: Settings) -> tuple[GuardState, Sequence[str]]:
     if now.window is not None:
         lines += [
             f"Failures    at most {now.failures} in a row; launches pause at {guard.failure_limit}",
-            f"New images  {now.window} launches at once, 2 of one image",
+            f"New images  at most {now.window} at once, 2 launches of one image",
         ]
-    lines += [f"At the Hub  {now.launching} launches; {now.waiting} wait"]
+    lines += [f"Launches    {now.launching} at the Hub, {now.waiting} in the queue"]
     lines += [
         f"Refused     {image}: {failed.cause}; until {failed.until:%H:%M:%S} UTC, or `hublaunch guard clear --image`"
         for image, failed in failing.items()

@@ -24,7 +24,7 @@ async def examine_hub(settings: Settings, hub: HubClient) -> AsyncGenerator[Find
         answer = await hub.request("GET", "")
     except HubError as error:
         advice = "Check that the Hub runs, and that LAUNCHER_HUB_URL_LOCAL (or LAUNCHER_HUB_URL) is its address."
-        yield Finding(check="Hub", state="fault", told=f"{settings.hub_api_url}: {_sentence(error)}", advice=advice)
+        yield Finding(check="Hub", state="fault", message=f"{settings.hub_api_url}: {_sentence(error)}", advice=advice)
         return
     version = _version(settings.hub_api_url, answer)
     yield version
@@ -39,15 +39,15 @@ async def examine_hub(settings: Settings, hub: HubClient) -> AsyncGenerator[Find
         yield Finding(
             check="token",
             state="fault",
-            told=_sentence(error),
+            message=_sentence(error),
             advice=advice if is_unknown else error.operator_advice or error.advice,
         )
         return
-    yield Finding(check="token", state="ok", told="The Hub accepts the token.")
+    yield Finding(check="token", state="ok", message="The Hub accepts the token.")
     yield _scopes(settings, info.scopes)
     if settings.allow_named_servers:
         yield await _named_servers(settings, hub)
-    for finding in _not_told(settings):
+    for finding in _not_revealed(settings):
         yield finding
 
 
@@ -55,32 +55,34 @@ def _version(hub_api_url: str, answer: httpx.Response) -> Finding:
     try:
         version = str(answer.json()["version"])
     except (ValueError, TypeError, KeyError):
-        told = f"The server at {hub_api_url} is not JupyterHub."
+        message = f"The server at {hub_api_url} is not JupyterHub."
         advice = "Set LAUNCHER_HUB_URL_LOCAL (or LAUNCHER_HUB_URL) to the Hub's address, without hub/."
-        return Finding(check="Hub", state="fault", told=told, advice=advice)
-    told = f"JupyterHub {version} answers at {hub_api_url}."
+        return Finding(check="Hub", state="fault", message=message, advice=advice)
+    message = f"JupyterHub {version} answers at {hub_api_url}."
     major = version.partition(".")[0]
     oldest, newest = _HUBS
     if major.isdecimal() and oldest <= int(major) <= newest:
-        return Finding(check="Hub", state="ok", told=told)
+        return Finding(check="Hub", state="ok", message=message)
     advice = (
         f"hublaunch is tested with JupyterHub {oldest}.1 to {newest}.x. Try a launch before you rely on this version."
     )
-    return Finding(check="Hub", state="warning", told=told, advice=advice)
+    return Finding(check="Hub", state="warning", message=message, advice=advice)
 
 
 def _scopes(settings: Settings, scopes: frozenset[str]) -> Finding:
     needed = needed_scopes(temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub")
     if missing := missing_scopes(scopes, needed):
-        told = f"The role is missing the scopes {', '.join(missing)}, so launches will fail."
-        return Finding(check="scopes", state="fault", told=told, advice="Add them in c.JupyterHub.load_roles.")
+        message = f"The role is missing the scopes {', '.join(missing)}, so launches will fail."
+        return Finding(check="scopes", state="fault", message=message, advice="Add them in c.JupyterHub.load_roles.")
     if needless := needless_scopes(scopes, needed):
-        told = f"The role has scopes that hublaunch does not need: {', '.join(needless)}."
-        return Finding(check="scopes", state="warning", told=told, advice="Remove them from c.JupyterHub.load_roles.")
+        message = f"The role has scopes that hublaunch does not need: {', '.join(needless)}."
+        return Finding(
+            check="scopes", state="warning", message=message, advice="Remove them from c.JupyterHub.load_roles."
+        )
     return Finding(
         check="scopes",
         state="ok",
-        told=f"The role has the scopes that it needs, and no others: {', '.join(sorted(needed))}.",
+        message=f"The role has the scopes that it needs, and no others: {', '.join(sorted(needed))}.",
     )
 
 
@@ -96,25 +98,27 @@ async def _named_servers(settings: Settings, hub: HubClient) -> Finding:
             await hub.request("DELETE", f"users/{quoted(username)}/servers/{ULID()}")
         except HubRefused as refusal:
             if refusal.status == 400:
-                told = "LAUNCHER_ALLOW_NAMED_SERVERS is true, but the Hub allows no named servers. Launches will fail."
+                message = (
+                    "LAUNCHER_ALLOW_NAMED_SERVERS is true, but the Hub allows no named servers. Launches will fail."
+                )
                 advice = (
                     "Set c.JupyterHub.allow_named_servers = True (z2jh: hub.allowNamedServers: true), or remove "
                     "LAUNCHER_ALLOW_NAMED_SERVERS."
                 )
-                return Finding(check=check, state="fault", told=told, advice=advice)
+                return Finding(check=check, state="fault", message=message, advice=advice)
             if "no server named" in str(refusal):
-                return Finding(check=check, state="ok", told="The Hub allows named servers.")
+                return Finding(check=check, state="ok", message="The Hub allows named servers.")
         except HubError:
             break
-    told = "LAUNCHER_ALLOW_NAMED_SERVERS is true. Whether the Hub allows named servers could not be checked."
+    message = "LAUNCHER_ALLOW_NAMED_SERVERS is true. Whether the Hub allows named servers could not be checked."
     advice = (
         "Check that the Hub's configuration has c.JupyterHub.allow_named_servers = True (z2jh: "
         "hub.allowNamedServers: true). Or name a Hub user in LAUNCHER_ADMINS, so that this check can ask the Hub."
     )
-    return Finding(check=check, state="unknown", told=told, advice=advice)
+    return Finding(check=check, state="unknown", message=message, advice=advice)
 
 
-def _not_told(settings: Settings) -> Generator[Finding]:
+def _not_revealed(settings: Settings) -> Generator[Finding]:
     """Yield reminders of what launches depend on and the Hub's API does not reveal."""
     yield _unknown(
         "slow_spawn_timeout",
@@ -145,8 +149,10 @@ def _not_told(settings: Settings) -> Generator[Finding]:
         )
 
 
-def _unknown(check: str, told: str, advice: str) -> Finding:
-    return Finding(check=check, state="unknown", told=f"The Hub's API does not reveal this. {told}", advice=advice)
+def _unknown(check: str, message: str, advice: str) -> Finding:
+    return Finding(
+        check=check, state="unknown", message=f"The Hub's API does not reveal this. {message}", advice=advice
+    )
 
 
 def _sentence(error: HubError) -> str:

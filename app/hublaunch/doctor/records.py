@@ -23,11 +23,11 @@ async def _database(settings: Settings) -> AsyncGenerator[Finding]:
         found = await asyncio.to_thread(inspect, settings.database_url)
     except StoreError as error:
         advice = "Correct LAUNCHER_DATABASE_URL, or make the database usable."
-        yield Finding(check="database", state="fault", told=str(error), advice=advice)
+        yield Finding(check="database", state="fault", message=str(error), advice=advice)
         return
     tables = "the tables do not exist yet" if found.version is None else f"tables of version {found.version}"
     later = "" if found.is_current else "; the next start creates or upgrades them"
-    yield Finding(check="database", state="ok", told=f"{found.described}: {tables}{later}.")
+    yield Finding(check="database", state="ok", message=f"{found.described}: {tables}{later}.")
     if found.free_bytes is not None:
         yield _disk(found.free_bytes // 1024**2, least_mib=settings.min_free_space)
     if found.clock_ahead_s is not None:
@@ -35,11 +35,11 @@ async def _database(settings: Settings) -> AsyncGenerator[Finding]:
 
 
 def _disk(free_mib: int, *, least_mib: int) -> Finding:
-    told = f"The volume of the database has {free_mib} MiB of free disk space."
+    message = f"The volume of the database has {free_mib} MiB of free disk space."
     if free_mib >= least_mib:
-        return Finding(check="disk", state="ok", told=told)
+        return Finding(check="disk", state="ok", message=message)
     advice = f"Below LAUNCHER_MIN_FREE_SPACE={least_mib}, no launch is accepted. Free space on the volume."
-    return Finding(check="disk", state="fault", told=told, advice=advice)
+    return Finding(check="disk", state="fault", message=message, advice=advice)
 
 
 def _guard(settings: Settings) -> Finding | None:
@@ -48,11 +48,11 @@ def _guard(settings: Settings) -> Finding | None:
         state, lines = guard_state(settings)
     except StoreError:
         return None
-    told = f"{lines[0].removeprefix('Guard').strip().capitalize()}."
+    message = f"{lines[0].removeprefix('Guard').strip().capitalize()}."
     if state in ("open", "off"):
-        return Finding(check="Hub guard", state="ok", told=told)
+        return Finding(check="Hub guard", state="ok", message=message)
     advice = (
         "Find out why servers fail to start, then run `hublaunch guard clear` or restart the Hub. With "
         "c.Spawner.consecutive_failure_limit = 0 (z2jh: hub.consecutiveFailureLimit: 0) the Hub needs no guard."
     )
-    return Finding(check="Hub guard", state="fault" if state == "paused" else "warning", told=told, advice=advice)
+    return Finding(check="Hub guard", state="fault" if state == "paused" else "warning", message=message, advice=advice)

@@ -14,20 +14,20 @@ async def examine_proxies(port: int) -> Finding:
         async with httpx.AsyncClient(trust_env=False, timeout=SERVICE_TIMEOUT_S) as http:
             address = (await http.get(url)).json()["unnamed_proxy"]
     except (httpx.HTTPError, ValueError, TypeError, KeyError):
-        told = (
+        message = (
             f"No hublaunch answers at {url}, so it is unknown whether LAUNCHER_TRUSTED_PROXIES names all your proxies."
         )
         return Finding(
             check=check,
             state="unknown",
-            told=told,
+            message=message,
             advice="Run this on the machine of the service, with the same --port.",
         )
     if address is None:
-        return Finding(check=check, state="ok", told="No unknown proxy forwards callers.")
-    told = (
+        return Finding(check=check, state="ok", message="No unknown proxy forwards callers.")
+    message = (
         f"{address} forwards callers, but LAUNCHER_TRUSTED_PROXIES does not name it. All its callers count as one "
         "address."
     )
     advice = "If it is your proxy, add its address, or a network in which every machine is your proxy."
-    return Finding(check=check, state="warning", told=told, advice=advice)
+    return Finding(check=check, state="warning", message=message, advice=advice)
