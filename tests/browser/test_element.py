@@ -98,7 +98,7 @@ async def test_the_keyboard_is_enough_and_the_focus_is_never_lost(page: Page, el
     await press("Tab")
     assert await page.evaluate(focused) == "details"
     await press("Enter")
-    await expect(page.get_by_role("list", name="What has happened so far")).to_be_visible()
+    await expect(page.get_by_role("list", name="Events so far")).to_be_visible()
     for _ in range(2):
         await press("Shift+Tab")
     await press("Enter")
@@ -286,7 +286,7 @@ async def test_a_blocked_new_tab_is_explained_and_replaced_by_a_link(
     await page.get_by_role("button", name="Run this chapter").click()
     stage.hub.open_gate(await stage.spawning("blocked"))
 
-    await expect(page.get_by_text("Your browser did not open a new tab by itself.").first).to_be_visible()
+    await expect(page.get_by_text("Your browser did not open the new tab.").first).to_be_visible()
     await expect(page.get_by_role("link", name="Open server")).to_be_visible()
 
 

@@ -93,7 +93,7 @@ export interface LaunchTexts {
   lost: string;
   /** While it is not known whether the launch was accepted. */
   offline: string;
-  offlineUnderWay: string;
+  offlineInProgress: string;
   unreachable: string;
   unreachableAdvice: string;
   /** Shown with the problem `already_launching`. All texts that end in "Advice" belong to a problem code. */

@@ -202,7 +202,7 @@ export class Panel {
   }
 
   #showLost(id) {
-    const offline = id ? this.#texts.offlineUnderWay : this.#texts.offline;
+    const offline = id ? this.#texts.offlineInProgress : this.#texts.offline;
     write(this.note, navigator.onLine ? this.#texts.lost : offline);
     this.#say();
   }

@@ -3,7 +3,7 @@
 /** The English texts. A page replaces them with `element.texts`, or with attributes such as `text-launch`. */
 export const TEXTS = Object.freeze({
   launch: "Launch",
-  asking: "Asking for a server",
+  asking: "Requesting a server",
   resuming: "Looking for your launch",
   resumingElsewhere: "Looking for the launch",
   waiting: "Waiting in the queue",
@@ -14,7 +14,7 @@ export const TEXTS = Object.freeze({
   failed: "The launch failed",
   cancelling: "Cancelling",
   cancelled: "The launch was cancelled",
-  stopped: "This server has ended",
+  stopped: "This server has stopped",
   next: "You are next in the queue",
   position: "Number {position} of {size} in the queue",
   soon: "less than a minute to go",
@@ -28,14 +28,14 @@ export const TEXTS = Object.freeze({
   progress: "Progress of the launch",
   lost: "Connection lost. Reconnecting…",
   offline: "You are offline. This page continues when you are back online.",
-  offlineUnderWay: "You are offline. The launch continues, and this page catches up when you are back online.",
+  offlineInProgress: "You are offline. The launch continues, and this page catches up when you are back online.",
   unreachable: "The launch service cannot be reached",
   unreachableAdvice: "Check your connection, then try again. This never starts a second launch.",
   alreadyLaunchingAdvice: "Wait until the other launch has ended, then try again.",
   launchNotFoundAdvice: "Check the link, or launch again.",
   rateLimitedAdvice: "Wait a moment, then try again.",
   unauthenticatedAdvice: "Log in, then try again.",
-  blocked: "Your browser did not open a new tab by itself.",
+  blocked: "Your browser did not open the new tab.",
   open: "Open server",
   openHint: "Opens in a new tab",
   cancel: "Cancel",
@@ -43,7 +43,7 @@ export const TEXTS = Object.freeze({
   again: "Launch again",
   another: "Start another",
   details: "Details",
-  log: "What has happened so far",
+  log: "Events so far",
   id: "Launch {id}",
 });
 

@@ -53,7 +53,7 @@ function suggest(images) {
   find("images").replaceChildren(...named.map((value) => element("option", { value })));
   if (named.length === 1 && patterns.length === 0 && !images.includes("*")) find("image").value ||= named[0];
   const hint = find("image-hint");
-  if (images.length === 0) hint.textContent = "No image may be launched here yet.";
+  if (images.length === 0) hint.textContent = "This service allows no images yet.";
   else if (patterns.length && !images.includes("*")) {
     const codes = patterns.slice(0, 8).flatMap((pattern) => [", ", element("code", { textContent: pattern })]);
     hint.replaceChildren(named.length ? "Also allowed: " : "Allowed: ", ...codes.slice(1));

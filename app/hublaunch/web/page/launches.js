@@ -9,7 +9,7 @@ const STATUS = {
   ready: "Ready",
   failed: "Failed",
   cancelled: "Cancelled",
-  stopped: "Ended",
+  stopped: "Stopped",
 };
 const OVER = new Set(["failed", "cancelled", "stopped"]);
 const UNITS = [
@@ -33,7 +33,7 @@ export async function showLaunches({ recent, isKnown }) {
   const launches = isKnown ? await listed() : await remembered(recent);
   document.getElementById("recent").hidden = launches.length === 0;
   document.getElementById("forget").hidden = isKnown;
-  document.getElementById("recent-hint").textContent = isKnown ? "" : "Remembered by this browser alone, for a day.";
+  document.getElementById("recent-hint").textContent = isKnown ? "" : "Only this browser remembers these launches, for a day.";
   document.getElementById("launches").replaceChildren(...launches.map(item));
 }
 

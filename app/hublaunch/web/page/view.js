@@ -23,7 +23,7 @@ function describe({ image, repoUrl, path, createdAt }) {
     ["Image", image],
     ["Repository", repoUrl],
     ["Opens", path],
-    ["Asked for", createdAt && new Date(createdAt).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" })],
+    ["Requested", createdAt && new Date(createdAt).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" })],
   ].filter(([, value]) => value);
   find("facts").replaceChildren(
     ...facts.flatMap(([name, value]) => [
