@@ -74,7 +74,7 @@ async def test_ctrl_c_then_no_or_ctrl_c_leaves_the_launch(shell: CommandLine, hu
         await window.type(answer)
         after = await window.until("status 130")
 
-    assert "goes on. To watch it: hublaunch watch" in after
+    assert "continues. To watch it: hublaunch watch" in after
     assert "Traceback" not in after
     assert len(hub.active_servers) == 1
     hub.release(next(iter(hub.users)))

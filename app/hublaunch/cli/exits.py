@@ -14,7 +14,7 @@ from hublaunch.cli.output import printable
 FAILED, USAGE, REFUSED, INTERRUPTED = 1, 2, 3, 130
 EXITS = (
     "Exit status: 0 ready, or done; 1 the launch failed or was cancelled, or the service is unreachable; 2 wrong "
-    "usage, or an extra is missing; 3 the service refused; 130 interrupted by Ctrl-C."
+    "usage, or an optional package is not installed; 3 the service refused; 130 interrupted by Ctrl-C."
 )
 
 

@@ -79,7 +79,7 @@ def _offer_to_cancel(connection: Connection, launch_id: str, secrets: Mapping[st
 
 
 def _goes_on(connection: Connection, launch_id: str) -> str:
-    return f"Launch {launch_id} goes on. To watch it: {connection.watch_command(launch_id)}"
+    return f"Launch {launch_id} continues. To watch it: {connection.watch_command(launch_id)}"
 
 
 def cancel_and_tell(connection: Connection, launch_id: str, secrets: Mapping[str, str]) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 keys = typer.Typer(
     name="keys",
     help=(
-        "Add, list and revoke API keys, with which applications launch (LAUNCHER_ACCESS=key).\n\n"
+        "Add, list and revoke the API keys of applications that launch (LAUNCHER_ACCESS=key).\n\n"
         "Run it where the service gets its settings (LAUNCHER_…, .env), or name the file with --file. "
         "Needs `pip install 'hublaunch[server]'`."
     ),
@@ -34,7 +34,7 @@ KeyImages = Annotated[
         "--image", help="Pattern of images the key may launch, instead of LAUNCHER_ALLOWED_IMAGES; repeatable."
     ),
 ]
-MaxActive = Annotated[int | None, typer.Option(min=1, help="Most launches that may be active at once.")]
+MaxActive = Annotated[int | None, typer.Option(min=1, help="Maximum number of launches that may be active at once.")]
 ExpiresDays = Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until the key expires.")]
 MayNameUser = Annotated[
     bool, typer.Option("--may-name-user", help="The key may launch on the account of any Hub user.")
@@ -105,7 +105,7 @@ def keys_list(
 
 @keys.command("revoke")
 def keys_revoke(name: KeyName, file: KeysFile = None) -> None:
-    """Revoke a key. A running service refuses it at once; its launches go on."""
+    """Revoke a key. A running service refuses it at once. Launches of the key continue."""
     from hublaunch.files.keys import revoke_key  # noqa: PLC0415
 
     with _reported_faults(), audited() as audit:

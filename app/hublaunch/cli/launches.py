@@ -31,14 +31,17 @@ def launch(
     image: Annotated[
         str, typer.Argument(metavar="IMAGE", help="Image of the server, such as quay.io/jupyter/base-notebook:latest.")
     ],
-    repo: Annotated[str, typer.Option(help="Repository URL. It names the server, and the spawner gets it.")] = "",
+    repo: Annotated[
+        str, typer.Option(help="Repository URL. The name of the server comes from it, and the spawner gets it.")
+    ] = "",
     path: Annotated[str, typer.Option(help="Path to open in the server, such as lab/tree/index.ipynb.")] = "",
     user: Annotated[str, typer.Option(help="Hub user to launch for, if you may launch for others.")] = "",
     server_name: Annotated[str, typer.Option(help="Named server to start on an existing account.")] = "",
     if_running: Annotated[
         IfRunning,
         typer.Option(
-            help="If you already have an active launch of this image and repository: use it, start another, or refuse."
+            help="If you already have an active launch of this image and repository: reuse it, start a new one, or "
+            "refuse."
         ),
     ] = "new",
     url: Url = None,
@@ -50,7 +53,7 @@ def launch(
 ) -> None:
     """Launch a server, show its progress, and print the address to open.
 
-    Ctrl-C asks whether to cancel the launch. If you do not cancel, it goes on, and `hublaunch watch ID` follows it
+    Ctrl-C asks whether to cancel the launch. If you do not cancel, it continues, and `hublaunch watch ID` follows it
     again. Keep the printed address to yourself: it contains the token of the server.
 
     Needs a running service (--url), and a token unless the service accepts anonymous callers. For example:
@@ -96,8 +99,8 @@ def watch(
 ) -> None:
     """Follow a launch from its first event to its end, as `hublaunch launch` does.
 
-    For a launch started on this machine, the id is enough. For others, give --url; without the token of its caller you
-    see the progress only. For example:
+    For a launch started on this machine, the id is enough. For any other launch, give --url. Without the token of the
+    launch's caller, you only see the progress. For example:
 
         hublaunch watch 01JDB9Z3N8Q4V7R2M5X6C1T0YK --open
     """
@@ -112,7 +115,7 @@ def watch(
 def cancel(launch_id: LaunchId, url: Url = None, token_file: TokenFile = None) -> None:
     """Cancel a launch, or stop its server if it is ready, and wait until JupyterHub confirms.
 
-    Needs the machine that started the launch, or the token of its caller. For example:
+    Run it on the machine that started the launch, or with the token of the launch's caller. For example:
 
         hublaunch cancel 01JDB9Z3N8Q4V7R2M5X6C1T0YK
     """
@@ -170,7 +173,7 @@ def _remember(accepted: "Launch", secret: str, url: str) -> None:
         remember(RememberedLaunch(id=accepted.id, url=url, secret=secret, created_at=created_at))
     except CannotRemember as fault:
         typer.echo(
-            f"{fault} Launch {accepted.id} goes on, but its secret is not stored. "
+            f"{fault} Launch {accepted.id} continues, but its secret is not stored. "
             "Without a token, later commands can only watch it.",
             err=True,
         )

@@ -23,7 +23,7 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
     "quota_reached": {
         "advice": "Cancel a launch that you no longer need (`hublaunch list` shows yours), or wait a minute."
     },
-    "rate_limited": {"advice": "Try again later. Launches in progress go on."},
+    "rate_limited": {"advice": "Try again later. Launches in progress continue."},
     "launch_not_found": {"advice": "Check the id; `hublaunch list` shows your launches."},
     "server_stopped": {"advice": "Launch again."},
     "service_stopping": {"advice": "Try again in a few seconds."},
