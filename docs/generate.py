@@ -25,7 +25,7 @@ from hublaunch.settings import HUB_VARIABLES, PREFIX, TOPICS, Settings
 DOCS = Path(__file__).parent
 _INTRODUCTION = """# Settings
 
-*Made from [the settings' code](../app/hublaunch/settings/topics) by `make docs`; change it there.*
+*Generated from [the settings' code](../app/hublaunch/settings/topics) by `make docs`; change it there.*
 
 Each setting is an environment variable, or a line in `.env`; the environment wins. The [chart](../helm/README.md) has
 them under `settings`, in lower case and without `LAUNCHER_`. An empty variable counts as not set. Lists are JSON, or
@@ -33,7 +33,7 @@ words separated by commas; objects are JSON. An invalid value stops startup with
 so does a misspelled name (`LAUNCHER_ALOWED_IMAGES`); `hublaunch doctor` reports both. If JupyterHub starts hublaunch,
 some defaults [come from the Hub](hub-managed.md#settings-that-the-hub-provides).
 
-*secret* marks a setting that belongs into a Secret rather than a ConfigMap, and into no file that others can read.
+*secret* marks a setting that belongs in a Secret rather than a ConfigMap. Keep it out of files that others can read.
 """
 _ENV_INTRODUCTION = """# Settings of hublaunch, made from app/hublaunch/settings/topics by `make docs`.
 # Copy this file to .env and change it; environment variables win over it.

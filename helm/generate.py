@@ -57,7 +57,7 @@ def _schema(text: str) -> str:
         if name in secret_settings():
             secret[name] = _value(name, told)
             # Accepted here, so that the chart itself can say where it belongs.
-            public[name] = {"description": f"Secret: belongs into secretSettings.{name}, or an existingSecret."}
+            public[name] = {"description": f"Secret: belongs in secretSettings.{name}, or an existingSecret."}
         else:
             public[name] = _value(name, told)
     schema["properties"]["settings"]["properties"] = public

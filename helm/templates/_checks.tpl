@@ -1,4 +1,4 @@
-{{/* What no schema can say: values that do not go together. Each ends the release with a sentence of what to do. */}}
+{{/* Values that contradict each other, which no schema can express. Each stops the release with a sentence that says what to do. */}}
 {{- define "hublaunch.check" -}}
 {{- $settings := .Values.settings -}}
 {{- $sqlite := eq .Values.database.type "sqlite" -}}

@@ -245,7 +245,7 @@ async def test_a_timeout_is_explained_by_the_spawners_earlier_messages(service: 
     failed = (await service.events((await service.launch())["events_url"]))[-1]
 
     assert failed["phase"] == "failed"
-    assert failed["message"] == failed["problem"]["title"] == "The image does not exist, or may not be pulled"
+    assert failed["message"] == failed["problem"]["title"] == "The image does not exist, or access to it is denied"
     assert failed["problem"]["type"] == "urn:hublaunch:problem:image_not_found"
     assert failed["problem"]["detail"] == not_found
     assert failed["problem"]["advice"].startswith("Check the image's registry, name and tag")

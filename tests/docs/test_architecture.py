@@ -29,7 +29,7 @@ def test_the_architecture_names_each_package_and_no_other() -> None:
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} | {"web"}
     core = {f"launch/{path.parent.name}" for path in PACKAGE.glob("launch/*/__init__.py")}
     text = (DOCS / "architecture.md").read_text()
-    table = text.split("## The parts")[1].split("## The way of a launch")[0]
+    table = text.split("## The parts")[1].split("## How a launch flows")[0]
     words = {found["text"] for found in _CODE.finditer(table)}
 
     assert packages | core <= words

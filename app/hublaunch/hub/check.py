@@ -161,7 +161,7 @@ class HubCheck:
             try:
                 await self._seen(mark, now - self._marked_at if self._mark else 0.0)
             except Exception:
-                log.exception("The start of JupyterHub could not be recorded, which will be tried again")
+                log.exception("Could not store when JupyterHub started. This process will try again")
                 return
             self._mark = mark
         self._marked_at = now
@@ -172,5 +172,5 @@ class HubCheck:
         advice = " The token in LAUNCHER_HUB_API_TOKEN may be wrong." if is_unknown else ""
         sentence = f"{str(error).rstrip('.')}.{advice}"
         if sentence != self._fault:
-            log.warning("%s Launches are accepted and wait for it.", sentence)
+            log.warning("%s Launches are accepted, and wait for JupyterHub.", sentence)
         self._fault = sentence

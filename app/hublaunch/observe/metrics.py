@@ -144,7 +144,7 @@ class Metrics:
         try:
             capacity: Capacity | None = await self._capacity()
         except Exception:
-            log.exception("The database did not answer a scrape of the metrics")
+            log.exception("The database did not answer while Prometheus scraped the metrics")
             capacity = None
         self._database_up.set(capacity is not None)
         for gauge, read in self._shared.items():

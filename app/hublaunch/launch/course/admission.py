@@ -23,14 +23,14 @@ _RECENT_MIN = 3
 """The fewest admissions in that time from which a waiting time can be estimated."""
 
 _HELD_BACK = "servers have failed to start recently, so new images are admitted only a few at a time"
-_ALL_HELD_BACK = "too many servers have failed to start, so none is started until the operator has checked"
+_ALL_HELD_BACK = "too many servers have failed to start, so no launch is admitted until the operator has checked"
 _PROVEN_ONLY = (
-    "After one more failed spawn JupyterHub may exit. Only images that were ready in the last hour are launched, one "
-    "at a time, until one is ready again. Run `hublaunch guard` for more."
+    "After one more failed spawn JupyterHub may exit. Only proven images (ready within the last hour) are launched, "
+    "one at a time, until one is ready again. Run `hublaunch guard` for more."
 )
 _PAUSED = (
-    "As many spawns have failed in a row as JupyterHub tolerates. Nothing is launched until it is restarted or you run "
-    "`hublaunch guard clear`. c.Spawner.consecutive_failure_limit = 0 at the Hub removes the danger."
+    "As many spawns have failed in a row as JupyterHub tolerates. Nothing is launched until JupyterHub restarts or you "
+    "run `hublaunch guard clear`. c.Spawner.consecutive_failure_limit = 0 at the Hub removes the danger."
 )
 
 

@@ -111,7 +111,7 @@ class Leases:
             async with asyncio.timeout(_STORE_TIMEOUT_S):
                 await self._ownership.release()
         except Exception:
-            log.exception("The lease could not be given up; other processes adopt the launches when it has run out")
+            log.exception("Could not give up the lease. Other processes adopt the launches when it expires")
 
     def begin(self, launch: Launch) -> None:
         """Run a launch that was just accepted."""
@@ -218,7 +218,7 @@ class Leases:
         except Displaced:
             log.info("launch %s made room for a launch of another caller", run.launch.id)
         except LaunchError as error:
-            log.warning("launch %s cannot be cleaned up yet, and will be later: %s", run.launch.id, error)
+            log.warning("launch %s cannot be cleaned up yet. This process will try again: %s", run.launch.id, error)
             self._leave_alone(run.launch.id)
         except Exception:
             log.exception("launch %s was interrupted; it continues in %d seconds", run.launch.id, self._retry_s)

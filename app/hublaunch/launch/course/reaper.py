@@ -96,7 +96,7 @@ class Reaper:
                 except HubError as error:
                     errors += 1
                     with working_on(launch.attempt):
-                        log.info("launch %s could not be checked, and will be later: %s", launch.id, error)
+                        log.info("launch %s could not be checked. This process will try again: %s", launch.id, error)
                 if errors >= _ERRORS_MAX:
                     return
 

@@ -175,7 +175,9 @@ class Runner:
         if not attempt.creates_user and not matches_request(server, launch.request):
             raise ServerExists("start the server", 400, "the user has started another server")
         if launch.status is Status.WAITING:
-            await self._record(launch, Step(phase=Status.LAUNCHING, progress=None, message="JupyterHub has begun"))
+            await self._record(
+                launch, Step(phase=Status.LAUNCHING, progress=None, message="JupyterHub has begun to start the server")
+            )
         log.info("launch %s continues with attempt %d", launch.id, attempt.number)
         await attempts.resume(
             attempt,

@@ -170,7 +170,7 @@ class NamedServerLimitReached(RequestRefused):
     """Stopped named servers count too, as they do at the Hub."""
 
     code = "named_server_limit_reached"
-    title = "The user has as many named servers as allowed"
+    title = "Named server limit reached"
     advice = "Delete one of the user's named servers and launch again."
 
     def __init__(self, limit: int) -> None:
@@ -187,16 +187,16 @@ class QuotaReached(RequestRefused):
     retry_after_s = 60
 
     def __init__(self, quota: Quota, *, active: int) -> None:
-        super().__init__(f"Launches in progress or ready {_counted(quota)}: {active}, of at most {quota.most}.")
+        super().__init__(f"{active} of at most {quota.most} launches {_counted(quota)} are in progress or ready.")
         self.quota = quota
         self.active = active
 
 
 def _counted(quota: Quota) -> str:
     if quota.network is not None:
-        return "for all callers in your network"
+        return "of all callers in your network"
     if quota.pattern is not None:
-        return f"that count together by {quota.scope}"
+        return f"under one shared {quota.scope} quota"
     return "in total" if quota.scope is Scope.TOTAL else f"for this {quota.scope}"
 
 
@@ -205,17 +205,20 @@ class RateLimited(RequestRefused):
 
     code = "rate_limited"
     title = "Too many requests"
-    advice = "Wait as long as the header Retry-After says, then send the request again. Running launches continue."
+    advice = "Wait as long as the header Retry-After says, then send the request again. Launches in progress continue."
 
     def __init__(self, *, names: tuple[str, ...], most: int, window_s: int, retry_after_s: int) -> None:
         """`names`: the limits that are used up. The numbers are those of the last one."""
         limit, _, prefix = names[-1].partition("/")
-        place = f"one IPv6 /{prefix}" if prefix else "one address"
-        whose = {"caller": "launches of one caller", "address": f"launches from {place}"}
-        what = whose.get(limit, f"wrong credentials from {place}")
+        place = f"One IPv6 /{prefix}" if prefix else "One address"
+        allowed = {
+            "caller": f"One caller may request {most} launches",
+            "address": f"{place} may request {most} launches",
+        }
+        sentence = allowed.get(limit, f"{place} may send {most} wrong credentials")
         super().__init__(
-            f"At most {most} {what} are allowed at once, and as many again over {window_s} s. "
-            f"The next is allowed in {retry_after_s} s."
+            f"{sentence} at once, and as many again over {window_s} s. "
+            f"The next request is allowed in {retry_after_s} s."
         )
         self.names = names
         self.retry_after_s = retry_after_s
@@ -308,7 +311,7 @@ class SecretRequired(RequestRefused):
     code = "secret_required"
     title = "The launch's secret is required"
     advice = (
-        "Send the `secret` that POST /launch returned in the header X-Launch-Secret, or use the credentials that "
+        "In the header X-Launch-Secret, send the `secret` that POST /launch returned. Or use the credentials that "
         "requested the launch."
     )
 

@@ -131,9 +131,9 @@ class ImageNotFound(SpawnFailed):
 
     is_of_image = True
     code = "image_not_found"
-    title = "The image does not exist, or may not be pulled"
+    title = "The image does not exist, or access to it is denied"
     advice = (
-        "Check the image's registry, name and tag, that it is public, and that it is built for this Hub's processors."
+        "Check the image's registry, name and tag. Check that the image is public, and built for this Hub's processors."
     )
     operator_advice = "To pull a private image, servers need credentials for its registry."
 
@@ -209,7 +209,7 @@ class ServerExited(SpawnFailed):
     may_be_of_volume = True
     code = "server_exited"
     title = "The server ended before it was ready"
-    advice = "Check that the image's start command works and has enough memory."
+    advice = "Check that the image's start command works, and that the server has enough memory."
     operator_advice = "The server's log has the reason."
 
 
@@ -229,12 +229,14 @@ class StartTimedOut(SpawnFailed):
 
     code = "start_timeout"
     title = "The server did not start in the time that JupyterHub allows"
-    advice = "Launch again: a large image may have been pulled by then."
+    advice = "Launch again. If the image is large, the pull may have finished by then."
     operator_advice = "Raise the Hub's c.Spawner.start_timeout."
 
     def __init__(self, said: str, *, after_s: float | None = None, warned: str = "") -> None:
         sentence = said or "The server did not start in the time that JupyterHub allows."
         if not said and after_s is not None:
             passed = f"The server had not started after {after_s:.0f} s."
-            sentence = f"{passed} JupyterHub gave no reason, which is usual when a server takes longer than it allows."
+            sentence = (
+                f"{passed} JupyterHub gave no reason, which is usual when a server takes longer than the Hub allows."
+            )
         super().__init__(f"{sentence} The last warning was: {warned}" if warned else sentence)

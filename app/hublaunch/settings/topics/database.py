@@ -22,16 +22,16 @@ class DatabaseSettings(Topic):
     """Seconds without a heartbeat before another process takes over a launch."""
     idempotency_ttl: float = Field(86400, ge=0)
     """Seconds for which a request repeated with its Idempotency-Key gets the same launch. While that launch is in
-    progress, it always does.
+    progress, every repeated request gets it.
     """
     retention: float = Field(2592000, gt=0)
-    """Seconds from its acceptance for which an ended launch is kept; the default is 30 days."""
+    """Seconds that an ended launch is kept, counted from its acceptance; the default is 30 days."""
     secret_key: SecretStr | None = Field(None, min_length=32)
     """Secret that seals stored tokens and signs launch secrets, the same for all replicas. With SQLite it is created
     beside the file (mode 0600) if not set.
     """
     old_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, AS_WORDS] = ()
-    """Earlier secret keys, after a rotation. They open what they sealed, and seal nothing new."""
+    """Earlier secret keys, after a rotation. They still open secrets that they sealed, and seal nothing new."""
 
     @field_validator("retention")
     @classmethod

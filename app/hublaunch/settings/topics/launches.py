@@ -17,7 +17,7 @@ class LaunchSettings(Topic):
     allow_named_servers: bool = False
     """Start each launch of an existing user as a named server."""
     named_server_limit_per_user: int = Field(0, ge=0)
-    """Most named servers that one user may have; 0 means no limit."""
+    """Maximum number of named servers of one user; 0 means no limit."""
     launch_timeout: float = Field(600, gt=0)
     """Seconds from admission until the server must be ready, over all attempts."""
     retries: int = Field(4, ge=1)

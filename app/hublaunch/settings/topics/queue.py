@@ -12,12 +12,12 @@ class QueueSettings(Topic):
     """The queue and the Hub guard: docs/guard.md."""
 
     max_concurrent_spawns: int = Field(50, ge=1)
-    """Most launches at the Hub at once, over all replicas; further ones wait in the queue. Keep it below the Hub's
-    concurrent_spawn_limit (z2jh: 64).
+    """Maximum number of launches at the Hub at once, over all replicas; others wait in the queue. Keep it below the
+    Hub's concurrent_spawn_limit (z2jh: 64).
     """
     max_queue: int = Field(1000, ge=0)
-    """Most launches in the queue. When it is full, the caller with the most launches makes room for a caller with
-    fewer, and other requests get 503.
+    """Maximum number of launches in the queue. When it is full, the caller with the most launches makes room for a
+    caller with fewer, and other requests get 503.
     """
     max_wait_s: float = Field(3600, gt=0)
     """Seconds that a launch may wait in the queue."""
