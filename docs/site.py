@@ -1,8 +1,8 @@
-"""What of the repository the pages link to, brought into the site, so that no link leads out of it.
+"""Brings the files of the repository that pages link to into the site, so that no link leads out of it.
 
-Pages link to each other and to files by their places in the repository, which works wherever that is shown. In the site
-what is not below `docs/` is below `repository/`: Markdown as pages, everything else as it is. properdocs calls the two
-functions by their names (`hooks` in properdocs.yml).
+Pages link to each other and to files by their paths in the repository, so the links work wherever the repository is
+shown. The site has files from outside `docs/` below `repository/`: Markdown as pages, everything else unchanged.
+properdocs calls the two functions by their names (`hooks` in properdocs.yml).
 """
 
 import posixpath
@@ -51,7 +51,7 @@ def _targets(page: str) -> list[str]:
 
 
 def _target(page: str, path: str) -> str:
-    """What a link of a page leads to; a directory is its README."""
+    """Return the path that a page's link leads to; for a directory, that of its README."""
     target = posixpath.normpath(posixpath.join(posixpath.dirname(page), path))
     return f"{target}/README.md" if (ROOT / target).is_dir() else target
 

@@ -1,4 +1,4 @@
-"""What most tests stand on: a fake Hub, and hublaunch served on a socket beside it."""
+"""Fixtures of most tests: a fake Hub, and hublaunch served on a socket beside it."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What a launch costs, guarded: calls of Python functions, as a ratio to bare aiohttp's in the same run.
+"""A guard on the cost of a launch: calls of Python functions, as a ratio to bare aiohttp's in the same run.
 
 Calls vary far less than seconds do: 2.0 and 4.75 on a quiet machine, 2.1 and 5.0 on a busy one, where events arrive in
 more and smaller reads. The limits are a little above. Raise them if you make a launch more expensive on purpose.

@@ -38,7 +38,7 @@ async def other(hub: FakeHub, database_url: str, one: Replica) -> AsyncGenerator
 
 
 async def begun(hub: FakeHub, at: Replica) -> tuple[dict[str, Any], str]:
-    """A launch whose server starts until the test releases it, and the name of its user."""
+    """Launch, and return the launch and its user's name. The server starts only when the test releases it."""
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
     accepted = await launch(at)
     await hub.until(lambda: hub.open_streams)
@@ -211,7 +211,7 @@ async def test_a_replica_without_queued_launches_of_its_own_streams_positions(hu
 
 
 async def test_three_replicas_together_stay_within_the_spawn_limit(hub: FakeHub, database_url: str) -> None:
-    """Also while one of them is killed, and the others adopt its launches."""
+    """The limit also holds while one replica is killed and the others adopt its launches."""
     hub.spawn_s = 0.3
     hub.concurrent_spawn_limit = 5
     narrow = {"LAUNCHER_MAX_CONCURRENT_SPAWNS": "5"}

@@ -24,11 +24,11 @@ class Stage:
     """The base URL of hublaunch, ending in `/`."""
 
     def link(self, name: str, *, image: str = GATED_IMAGE, **more: str) -> str:
-        """A launch link."""
+        """Return a launch link."""
         return f"{self.url}?{urlencode({'image': image, 'repo_url': repo(name), **more})}"
 
     async def users(self, name: str) -> list[str]:
-        """The Hub's users of this repository's launches: one for each launch."""
+        """Return the Hub's users of this repository's launches: one for each launch."""
         return [user for user in await self.hub.users() if user.startswith(f"tests-{name}-")]
 
     async def spawning(self, name: str) -> str:

@@ -55,7 +55,7 @@ async def test_the_note_follows_the_connection_as_it_changes(page: Page, context
 
 
 async def test_once_the_service_is_back_the_stream_is_opened_at_once(page: Page, stage: Stage) -> None:
-    """As in Firefox, where one failed reconnection closes an EventSource of another origin for good."""
+    """Firefox does so: one failed reconnection closes an EventSource of another origin for good."""
     user = await launch_by_link(page, stage, "outage")
     statuses = iter([503] * 6)
     answered_at: list[float] = []

@@ -24,7 +24,7 @@ from tests.support.postgres import Postgres
 from tests.support.served import serve
 
 Findings = Mapping[str, Mapping[str, str]]
-"""By what was looked at."""
+"""Findings by the subject of their check."""
 
 
 @pytest.fixture

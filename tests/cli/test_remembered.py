@@ -1,4 +1,4 @@
-"""What the command line stores on this machine, and where it sends it."""
+"""The launches that the command line remembers on this machine, and the services that get their secrets."""
 
 import stat
 from pathlib import Path

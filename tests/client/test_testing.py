@@ -19,12 +19,12 @@ Shape = Mapping[str, Any]
 
 
 def fields(shown: Mapping[str, Any]) -> Shape:
-    """The names of all fields, without `operator_advice`, which only admins see."""
+    """Return the names of all fields, without `operator_advice`, which only admins see."""
     return {name: fields(value) if name == "problem" and value else None for name, value in shown.items()}
 
 
 async def conversation(world: World) -> Sequence[Shape]:
-    """The fields of everything that a caller of this world is shown."""
+    """Return the fields of everything that the service of this world shows to a caller."""
     shown: list[Mapping[str, Any]] = []
     async with (
         LaunchClient(world.url, transport=world.transport) as client,

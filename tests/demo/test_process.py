@@ -69,7 +69,7 @@ def put(script: Path, line: str) -> None:
 
 @pytest.fixture
 def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What is run as Python, in the place of JupyterHub: it outlives SIGTERM and answers nothing."""
+    """Run a script in place of JupyterHub's Python, which survives SIGTERM and answers no request."""
     script = tmp_path / "python"
     put(script, 'trap "echo told to end" TERM; echo "not listening"; while :; do sleep 100 & wait; done')
     monkeypatch.setattr(sys, "executable", str(script))

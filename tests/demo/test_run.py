@@ -83,7 +83,7 @@ async def test_an_invalid_cors_option_stops_the_demo_before_anything_is_created(
 
 
 def process_at(hub: FakeHub, state: Path) -> HubProcess:
-    """The demo's Hub, in whose place the fake one answers."""
+    """Return the demo's Hub process, with the fake Hub's addresses."""
     process = HubProcess(state=state, proxy_command=["unused"])
     process.public_url, process.token, process.api_url = hub.url, hub.api_token, f"{hub.url}hub/api/"
     return process
@@ -133,7 +133,7 @@ async def test_the_demo_answers_only_below_its_random_path(
     asked: dict[str, int] = {}
 
     async def ask(*_: object) -> None:
-        """What is asked while the demo runs, in place of waiting for its end."""
+        """Send requests while the demo runs, instead of waiting for its end."""
         [url] = set(re.findall(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", capsys.readouterr().out))
         async with httpx.AsyncClient(trust_env=False) as http:
             for place, base in {

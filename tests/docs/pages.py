@@ -25,7 +25,7 @@ class Block:
 
     page: Path
     line: int
-    """Of the page, where it begins."""
+    """The line of the page at which the block begins."""
     language: str
     text: str
     mark: str
@@ -50,7 +50,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def links(page: Path) -> Iterator[tuple[str, str]]:
-    """The path and the anchor, each `""` if there is none, of each link within the repository; not those in code."""
+    """Yield the path and the anchor (`""` if absent) of each link within the repository, except links in code."""
     prose = _INLINE_CODE.sub("", _BLOCK.sub("", page.read_text()))
     for found in _LINK.finditer(prose):
         if "://" not in found["path"] and not found["path"].startswith(("mailto:", "data:")):
@@ -58,7 +58,7 @@ def links(page: Path) -> Iterator[tuple[str, str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Those of its headings, as GitHub and the site make them."""
+    """Return the anchors of a page's headings, as GitHub and the site make them."""
     headings = (found["text"] for found in _HEADING.finditer(_BLOCK.sub("", page.read_text())))
     return {_anchor(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)) for heading in headings}
 

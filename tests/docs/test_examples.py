@@ -41,7 +41,7 @@ HUB_CONFIGURATIONS = [block for block in written_in("python") if block.mark != T
 
 
 def placed(text: str, service: Service, hub: FakeHub) -> str:
-    """With the addresses of this test in place of the ones that readers have."""
+    """Return the text with the addresses of this test in place of the readers' addresses."""
     url = str(service.http.base_url).rstrip("/")
     text = text.replace("http://127.0.0.1:8083", url).replace("https://hub.example.org/services/hublaunch", url)
     return text.replace("https://hub.example.org/", hub.url)
@@ -57,7 +57,7 @@ def variables(service: Service, directory: Path) -> dict[str, str]:
 
 
 async def run_in_bash(page: Path, service: Service, hub: FakeHub, directory: Path) -> str:
-    """What all its blocks put out, one after the other in one shell, which ends at the first command that fails."""
+    """Run a page's blocks in one shell, which ends at the first failed command, and return their output."""
     await asyncio.to_thread(have_curl)
     (directory / ".venv").symlink_to(sys.prefix)
     script = "\n".join(["set -euo pipefail", *(block.text for block in marked(page, "bash"))])

@@ -22,7 +22,7 @@ _SETTING = re.compile(rf"^(?:export |\$ )?(?P<line>{PREFIX}[A-Z_]+=.*)$", re.MUL
 
 
 def shown_settings(block: Block) -> dict[str, str]:
-    """What the lines of a block set; a line may go on with a command."""
+    """Return the settings that a block's lines set; a command may follow in the same line."""
     found = {}
     for line in _SETTING.finditer(block.text):
         words = shlex.split(line["line"], comments=True) if " hublaunch " in line["line"] else [line["line"]]
@@ -40,7 +40,7 @@ def shown_commands(block: Block) -> list[list[str]]:
 
 
 def joined(text: str) -> str:
-    """With what goes on behind a backslash in the same line."""
+    """Return the text with lines joined that a backslash continues."""
     return re.sub(r"\\\n\s*", "", text)
 
 

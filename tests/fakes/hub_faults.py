@@ -36,7 +36,7 @@ _BODIES = {
 
 @dataclass(kw_only=True)
 class Fault:
-    """How one operation fails, and how many more times."""
+    """A failure of one operation, and how many more times it happens."""
 
     operation: Operation
     username: str | None = None
@@ -65,7 +65,7 @@ class Fault:
 
 @dataclass(kw_only=True)
 class Cut:
-    """Where a progress stream breaks or how it is sent, and how many more times."""
+    """A break in a progress stream, or a way to send it, and how many more times."""
 
     username: str
     server_name: str = ""

@@ -1,4 +1,4 @@
-"""Which answers prove a server, and which hosts hublaunch asks because of a server's address.
+"""Answers that prove a server, and hosts that hublaunch asks because of a server's address.
 
 The answers are those of real ones: JupyterHub 6.1.1 with configurable-http-proxy 5.3, jupyter-server 2.21 by itself and
 by jupyterhub-singleuser, jhsingle-native-proxy 0.8, nginx and Traefik.

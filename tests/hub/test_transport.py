@@ -1,4 +1,4 @@
-"""What the transport sends, what it returns, and which connections it reuses."""
+"""The transport: its requests and responses, and the connections that it reuses."""
 
 import asyncio
 import gzip

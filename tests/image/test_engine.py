@@ -1,4 +1,4 @@
-"""What the image tests say without a Docker engine; this test needs none."""
+"""The message of the image tests if there is no Docker engine. This test needs no engine."""
 
 import os
 from pathlib import Path

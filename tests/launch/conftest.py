@@ -1,4 +1,4 @@
-"""How a browser reads URLs."""
+"""A browser's reading of URLs."""
 
 import json
 import subprocess

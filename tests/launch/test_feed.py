@@ -66,7 +66,7 @@ async def accepted(store: SqlLaunchStore) -> Launch:
 
 
 async def seqs(feed: Feed, launch: Launch) -> list[int]:
-    """The numbers of all events, once the stream has ended."""
+    """Return the numbers of all events, once the stream has ended."""
     return [
         event.seq
         for news in [news async for news in feed.follow(launch.id)]
@@ -158,7 +158,7 @@ async def in_queue(store: GatedStore) -> AsyncIterator[tuple[Feed, Launch, Follo
 
 
 async def phases(following: Following) -> list[Status]:
-    """The phases of the next events."""
+    """Return the phases of the next events."""
     news = await anext(following)
     assert not isinstance(news, Position)
     return [event.phase for event in news]

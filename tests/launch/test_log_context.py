@@ -33,7 +33,7 @@ class Lines(logging.Handler):
         self.said.append((record.getMessage(), attempt.launch_id if attempt else None))
 
     def launches_of(self, words: str) -> set[str | None]:
-        """The launches of the lines with these words."""
+        """Return the launches of the lines with these words."""
         return {launch_id for line, launch_id in self.said if words in line}
 
 
@@ -47,7 +47,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
 
 
 def stored(directory: Path) -> SqlLaunchStore:
-    """The store in this directory, for one process."""
+    """Return the store in this directory, for one process."""
     return SqlLaunchStore(f"sqlite:///{directory}/l.sqlite", sealer=SEALER)
 
 

@@ -1,4 +1,4 @@
-"""How uvicorn is set up."""
+"""The configuration of uvicorn."""
 
 import asyncio
 import socket
@@ -109,14 +109,14 @@ POST_TOO_EARLY = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\
 
 
 async def answer_ok(_: Scope, __: Receive, send: Send) -> None:
-    """An app that answers without a length."""
+    """Answer without a length."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"one", "more_body": True})
     await send({"type": "http.response.body", "body": b"two"})
 
 
 async def said(port: int, *parts: bytes) -> bytes:
-    """What the server answers to these bytes until it closes the connection."""
+    """Send these bytes, and return everything that the server answers until it closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer = b""
     with suppress(ConnectionError):  # where it has not read all that was sent
@@ -159,7 +159,7 @@ async def test_a_head_of_150_mib_takes_no_memory_and_delays_nobody(running: Repl
 
 
 async def _flood(one: Replica, pieces: Iterator[bytes]) -> int:
-    """How many bytes of a head the service took before it closed the connection."""
+    """Return the number of bytes of a head that the service accepted before it closed the connection."""
     _, writer = await asyncio.open_connection("127.0.0.1", one.http.base_url.port)
     writer.write(GET + b"X-First: ")
     sent = 0

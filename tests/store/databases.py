@@ -3,6 +3,6 @@
 import pytest
 
 sqlite_only = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-"""For what is SQLite's own: its file, its pragmas, its locks."""
+"""Marks tests of SQLite's own features: its file, its pragmas, its locks."""
 postgresql_only = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
-"""For what only a database that several processes share can show."""
+"""Marks tests that need a database shared by several processes."""

@@ -52,7 +52,7 @@ def first_event(launch_id: str, at: datetime) -> Event:
 
 
 def heard_events(store: SqlLaunchStore) -> list[Event]:
-    """The events that a subscriber hears from now on."""
+    """Return a list that receives all events from now on."""
     heard: list[Event] = []
     store.news.subscribe(lambda news: heard.append(news) if isinstance(news, Event) else None)
     return heard

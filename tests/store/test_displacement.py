@@ -38,12 +38,12 @@ async def accept(store: SqlLaunchStore, caller: Caller, *quotas: Quota) -> Launc
 
 
 async def filled(store: SqlLaunchStore, caller: Caller = BIG) -> list[Launch]:
-    """As many launches of one caller as the queue takes, oldest first."""
+    """Fill the queue with launches of one caller, and return them, oldest first."""
     return sorted([await accept(store, caller) for _ in range(MOST)], key=lambda launch: launch.id)
 
 
 async def under_way(store: SqlLaunchStore) -> Counter[str]:
-    """How many launches each address has."""
+    """Return the number of launches in progress of each address."""
     found = await store.log.launches(LaunchFilter(is_active=True), limit=None)
     return Counter(launch.caller.key for launch in found if launch.is_in_progress)
 

@@ -26,7 +26,7 @@ NORMAL, STRICT = (Guard(mode=mode, failure_limit=4) for mode in ("normal", "stri
 BROKEN = replace(FAILED, failed_spawn=FailedSpawn(cause="The server ended before it was ready"))
 NOT_THE_IMAGE = replace(FAILED, failed_spawn=FailedSpawn(cause=None))
 REFUSED = FAILED
-"""As what the Hub does not count."""
+"""A failure that the Hub does not count."""
 
 
 async def accept(store: SqlLaunchStore, *of_images: str) -> list[Launch]:
@@ -52,7 +52,7 @@ async def end(store: SqlLaunchStore, launch: Launch, step: Step) -> None:
 
 
 async def spawn(store: SqlLaunchStore, step: Step, *of_images: str, guard: Guard = NORMAL) -> None:
-    """One launch after the other, each ended so."""
+    """Launch each of the images in turn, and end each launch with this step."""
     for image in of_images:
         (launch,) = await accept(store, image)
         assert await admitted(store, [launch], guard=guard) == [0]
@@ -164,7 +164,7 @@ async def spawn_both(store: SqlLaunchStore, launches: Sequence[Launch]) -> None:
 
 
 def on_account(name: str) -> dict[str, Any]:
-    """A launch of this Hub user on their own account."""
+    """Return a launch of this Hub user on their own account."""
     launch = new_launch()
     attempt = replace(launch.attempt, username=name, creates_user=False)
     return {
@@ -240,7 +240,7 @@ def test_a_strict_guard_never_lets_five_spawns_fail_in_a_row_at_the_hub(seed: in
 
 
 async def _worst_run(random: Random) -> int:
-    """The longest run of failures that the Hub saw: spawns end there, and later, in any order, that is learned."""
+    """Return the longest run of failures at the Hub. The store learns of each end later, in any order."""
     run = worst = 0
     waiting: dict[str, Launch] = {}
     at_hub: list[Launch] = []

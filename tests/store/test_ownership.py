@@ -42,7 +42,7 @@ async def ready_launch(store: SqlLaunchStore) -> Launch:
 
 
 async def ids_to_take_over(url: str, sealer: Sealer) -> list[str]:
-    """What the next process has to bring to its end."""
+    """Return the ids of the launches that the next process adopts."""
     async with SqlLaunchStore(url, sealer=sealer) as store:
         return [launch.id for launch in await store.ownership.adopt(limit=100)]
 

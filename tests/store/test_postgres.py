@@ -45,7 +45,7 @@ def cut_connections(postgres: Postgres, url: str, *, where: str = "true") -> Non
 
 
 def lock_waits(postgres: Postgres, url: str) -> int:
-    """How many of this database's connections wait for a lock of another."""
+    """Return the number of this database's connections that wait for another's lock."""
     where = "WHERE datname = %s AND wait_event_type = 'Lock'"
     return postgres.count(f"SELECT count(*) FROM pg_stat_activity {where}", make_url(url).database)
 
@@ -304,7 +304,7 @@ async def test_a_foreign_notice_does_no_harm(url: str, sealer: Sealer, postgres:
 
 
 async def test_simultaneous_renewal_and_adoption_agree(url: str, sealer: Sealer) -> None:
-    """The transaction that renews is open, its end not yet seen, when the other process looks who lives."""
+    """The renewing transaction is still open when the other process checks which owners are alive."""
     async with SqlLaunchStore(url, sealer=sealer, lease_s=0) as late, opened(url, sealer) as other:
         launch = await accepted(late)
         renewing = late.database.reading.connect()  # in a transaction of its own, held open
@@ -324,7 +324,7 @@ async def test_simultaneous_renewal_and_adoption_agree(url: str, sealer: Sealer)
 
 
 async def test_a_batch_takes_its_locks_before_any_row(url: str, sealer: Sealer) -> None:
-    """In one order, whatever it begins with: so no two processes wait for each other. A second run has them again."""
+    """A batch always takes its locks in one order, so no two processes wait for each other. A retry takes them again."""
     held: list[int] = []
 
     def look(connection: Connection, arguments: Sequence[str]) -> Sequence[None]:

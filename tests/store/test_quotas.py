@@ -297,7 +297,7 @@ _OLD = text(
 
 
 async def refused(store: SqlLaunchStore, quota: Quota) -> int:
-    """How many there are, by the refusal of one more."""
+    """Return the number of active launches that the refusal of another one names."""
     with pytest.raises(QuotaReached) as refusal:
         await accepted(store, replace(quota, most=3 if quota.scope is Scope.REPOSITORY else 4))
     return refusal.value.active

@@ -99,7 +99,7 @@ class LogAndLeases(RuleBasedStateMachine):
         return process % self.processes
 
     def handle(self, process: int, which: int) -> Launch | None:
-        """One of the launches that the process has, or had."""
+        """Return one of the launches that the process owns or owned, or None."""
         handles = self.handles[process]
         return handles[which % len(handles)] if handles else None
 

@@ -24,7 +24,7 @@ from tests.store.writing import held_writer
 
 
 def fail_at_commit(connection: Connection, arguments: Sequence[None]) -> Sequence[None]:
-    """An attempt of a launch that is not there, which is looked at only when it is committed."""
+    """Insert an attempt of a missing launch, which SQLite checks only at the commit."""
     connection.execute(text("PRAGMA defer_foreign_keys = ON"))
     connection.execute(text("INSERT INTO launch_attempts VALUES ('nothing', 1, '', '', 0, '', NULL, NULL, NULL)"))
     return arguments

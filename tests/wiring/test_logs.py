@@ -1,4 +1,4 @@
-"""What is logged at which level."""
+"""The lines of the log, by level."""
 
 import json
 import logging
@@ -60,7 +60,7 @@ logging.getLogger("uvicorn.error").error("Exception in ASGI application\\n")
 
 
 def forged(log_format: str) -> list[str]:
-    """The lines of a log that others try to write to."""
+    """Return the lines of a log that others try to forge."""
     said = subprocess.run(
         [sys.executable, "-c", _FORGING, log_format],
         env={"PYTHONPATH": str(Path(__file__).parents[2])},

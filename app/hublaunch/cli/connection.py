@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hublaunch.client import LaunchClient
 
 DEFAULT_URL = "http://127.0.0.1:8083/"
-"""Where `hublaunch serve` and `hublaunch demo` listen."""
+"""The address at which `hublaunch serve` and `hublaunch demo` listen."""
 ASKING_S = 10.0
 """Seconds to retry a request while somebody waits at the terminal."""
 FOLLOWING_S = 300.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from hublaunch.files.json_file import JsonFile
 
 _KEPT = timedelta(days=30)
-"""As long as a service keeps launches by default."""
+"""The time for which a service keeps launches by default."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

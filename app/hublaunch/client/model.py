@@ -112,7 +112,7 @@ class LaunchEvent(_Shown):
 
     launch_id: str
     seq: int
-    """From 1, without gaps."""
+    """The number of the event, from 1, without gaps."""
     at: datetime
     phase: str
     """`waiting`, `launching`, `ready`, `failed` or `cancelled`; the last three end the launch's events."""
@@ -121,7 +121,7 @@ class LaunchEvent(_Shown):
     """0 to 100."""
     attempt: int
     problem: Problem | None = None
-    """With `failed`."""
+    """Only with `failed`."""
     image: str | None = None
     repo_url: str | None = None
     url: str | None = None
@@ -149,7 +149,7 @@ class Position(_Shown):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session(_Shown):
-    """Who the caller is to the service."""
+    """The caller, as the service knows them."""
 
     kind: str
     """`anonymous`, `hub` or `key`."""

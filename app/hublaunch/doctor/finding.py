@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal
 
 CLOCK_OFF_S = 5.0
-"""By how much clocks may differ. A `Date` header has whole seconds, and takes time to arrive."""
+"""The seconds by which clocks may differ. A `Date` header has whole seconds, and takes time to arrive."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

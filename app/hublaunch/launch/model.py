@@ -78,7 +78,7 @@ class LaunchRequest:
     server_name: str = ""
     """The named server to start on an existing account; `""` lets hublaunch choose."""
     path: str = ""
-    """What `open_url` opens, relative to the server's root; `""` is the root. Checked by `path.py`."""
+    """The path that `open_url` opens, relative to the server's root; `""` is the root. Checked by `path.py`."""
 
     @cached_property
     def image_reference(self) -> ImageReference:
@@ -120,12 +120,12 @@ class FailedSpawn:
     """A failed spawn that JupyterHub counts: it exits after `consecutive_failure_limit` of them in a row."""
 
     cause: str | None
-    """What is wrong with the image, in words for every caller; None if the image did not cause the failure."""
+    """The fault of the image, in words for every caller; None if the image did not cause the failure."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One attempt of a launch at the Hub. Stored before the first call, so that a crash leaves nothing unnamed."""
+    """One attempt of a launch at the Hub. It is stored before its first call, so a crash leaves nothing unnamed."""
 
     launch_id: str
     number: int

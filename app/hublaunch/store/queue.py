@@ -33,7 +33,7 @@ _WAITING_AND_TURNS = union_all(
     ).where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None)),
     select(queue_turns.c.name, _NOTHING, _NOTHING, _NOTHING, _NOTHING, queue_turns.c.turn),
 ).order_by("id")
-"""One statement reads both, so that they match: an admission changes both."""
+"""The queued launches and the callers' turns. An admission changes both, so one statement reads both."""
 _AT_HUB = (
     select(launches.c.image, func.count().label("launches"))
     .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_not(None))

@@ -67,7 +67,7 @@ async def client_of(hub: FakeHub, *, unreachable: str = "") -> AsyncGenerator[Hu
 
 
 async def failed(hub: FakeHub, client: HubClient, attempt: Attempt, **entry: Any) -> tuple[LaunchError, Traces]:
-    """The error of an attempt, and its traces. A 429 ends the attempt."""
+    """Return the error of an attempt, and its traces. A 429 ends the attempt."""
 
     async def record(step: Step) -> None:
         """Ignore the step."""

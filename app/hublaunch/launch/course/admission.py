@@ -39,7 +39,7 @@ class Position:
     """The position of a launch in the queue."""
 
     position: int
-    """From 1, which is next. 0 comes once, when a launch that was in the queue has been admitted."""
+    """1 is the next launch. 0 comes once, when a launch that was in the queue has been admitted."""
     queue_size: int
     """Launches in the queue at the last check."""
     eta_s: int | None

@@ -15,7 +15,7 @@ _Thing = Literal["user", "server", "token"]
 
 @dataclass(slots=True)
 class Traces:
-    """What an attempt may have left at the Hub.
+    """Traces of everything that an attempt may have left at the Hub.
 
     A trace is set before the request that creates the thing. It is removed only if the Hub refuses the request, or if
     the request was certainly not sent. So a call that was cancelled or got no answer leaves a trace.

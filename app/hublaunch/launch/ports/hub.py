@@ -19,7 +19,7 @@ class Server:
     url: str
     """The root at which browsers reach it: absolute, ending in `/`, without a query."""
     started_at: datetime | None = None
-    """By the Hub's clock; None while the server is not running."""
+    """The time of its start, by the Hub's clock; None while the server is not running."""
     user_options: Mapping[str, Any] | None = field(default=None, repr=False)
     """The options that it was started with, if the Hub shows them; they may hold a token."""
 
@@ -34,7 +34,7 @@ class User:
 
     name: str
     servers: Mapping[str, Server]
-    """By server name; only active ones, unless stopped ones were asked for."""
+    """The user's servers by name; only active ones, unless stopped ones were asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

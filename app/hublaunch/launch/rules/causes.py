@@ -51,7 +51,7 @@ _KIND = r"(?:pods|persistentvolumeclaims|secrets|services|namespaces)"
 _PULLING = r'(?:Failed to pull image|Back-off pulling image) "[^"]*"'
 _DOCKER = r"\d{3} (?:Client|Server) Error\b"
 _DOCKER_SAID = rf'(?>{_DOCKER}.*?\(")'
-"""Up to the first `("`, after which Docker's own message begins; no other `("` is tried."""
+"""The text up to the first `("`, after which Docker's own message begins; no other `("` is tried."""
 _ABSENT = (
     r"manifest unknown|name unknown|no such image: |pull access denied|not found: does not exist or no pull access|"
     r"requested access to the resource is denied|access to the requested resource is not authorized|"

@@ -150,7 +150,7 @@ class SpawnHistory:
     failing: Collection[str] = ()
     """Images that are refused for failures in `blamed`."""
     failures: int = 0
-    """In a row."""
+    """Failed spawns in a row."""
     grown: int = 0
     """Successes since the last failure."""
 

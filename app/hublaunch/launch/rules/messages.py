@@ -7,7 +7,7 @@ MESSAGE_MAX = 1000
 _JOINERS = "\u200c\u200d"
 _USERINFO = re.compile(r"//[^\s/]*@")
 _QUERY = re.compile(r"(?<!\S)([^\s/]*+/[^\s?]*+)\?\S+")
-"""From the first `?` after a `/` to the end of a word. Tried once per word."""
+"""Matches from the first `?` after a `/` to the end of a word. Tried once per word."""
 
 
 def clean(message: str) -> str:
