@@ -57,7 +57,7 @@ def test_the_official_proxy_on_path_comes_second(path: Path, directory: Path) ->
     assert proxy_command(directory) == [found]
 
 
-def test_the_python_port_is_passed_over_as_it_buffers_streams(path: Path, directory: Path) -> None:
+def test_the_python_port_is_not_used_because_it_buffers_streams(path: Path, directory: Path) -> None:
     put(path, "configurable-http-proxy", "", "/srv/venv/bin/python3")
     node = put(path, "node", "echo v22.1.0")
     put(path, "npm", INSTALL)
@@ -79,7 +79,7 @@ def test_the_locked_proxy_is_installed_once_and_without_scripts(path: Path, dire
 
 
 @pytest.mark.parametrize("told", ["v18.19.0", "", "garbage"])
-def test_a_node_that_is_too_old_is_passed_over_for_the_one_of_pypi(
+def test_pypis_node_replaces_a_node_that_is_too_old(
     path: Path, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
 ) -> None:
     put(path, "node", f"echo {told}")
@@ -103,7 +103,7 @@ def test_node_without_npm_is_passed_over(path: Path, directory: Path) -> None:
         proxy_command(directory)
 
 
-def test_without_any_node_it_says_what_to_install(path: Path, directory: Path) -> None:
+def test_without_node_the_error_says_what_to_install(path: Path, directory: Path) -> None:
     with pytest.raises(DemoError, match=r"pip install 'hublaunch\[node\]'"):
         proxy_command(directory)
 
@@ -126,7 +126,7 @@ def test_an_install_that_another_demo_finished_first_is_used(path: Path, directo
     assert list(directory.parent.iterdir()) == [directory]
 
 
-def test_something_else_in_its_place_is_named(path: Path, directory: Path) -> None:
+def test_the_error_names_another_file_in_the_proxys_place(path: Path, directory: Path) -> None:
     put(path, "node", "echo v22.1.0")
     put(path, "npm", INSTALL)
     directory.mkdir(parents=True)
@@ -136,13 +136,13 @@ def test_something_else_in_its_place_is_named(path: Path, directory: Path) -> No
         proxy_command(directory)
 
 
-def test_it_is_kept_in_the_virtual_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_is_kept_in_the_virtual_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
 
     assert proxy_directory(Path("state")) == tmp_path / "share" / "hublaunch" / "chp-5.3.0"
 
 
-def test_it_is_kept_in_the_demos_directory_where_there_is_no_virtual_environment(
+def test_without_a_virtual_environment_the_proxy_is_kept_in_the_demos_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)

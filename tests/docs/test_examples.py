@@ -183,7 +183,7 @@ async def test_a_program_with_the_library_launches(
 
 
 @pytest.mark.parametrize("block", HUB_CONFIGURATIONS, ids=str)
-def test_a_configuration_of_the_hub_is_taken_as_it_is_written(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_configuration_of_the_hub_is_valid(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAUNCHER_HUB_API_TOKEN", "0123456789abcdef")
     c = Config()
 

@@ -45,7 +45,7 @@ def joined(text: str) -> str:
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if shown_settings(block)], ids=str)
-def test_settings_that_are_shown_are_taken(block: Block, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_settings_in_examples_are_valid(block: Block, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)  # where no .env is
     shown = shown_settings(block)
     for name, value in (MINIMUM | shown).items():
@@ -73,14 +73,14 @@ def parse(command: Any, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "json"], ids=str)
-def test_json_that_is_shown_is_json(block: Block) -> None:
+def test_json_in_examples_is_valid(block: Block) -> None:
     assert [json.loads(text) for text in re.split(r"\n(?=\{)", block.text.strip())]
 
 
 @pytest.mark.parametrize(
     "block", [block for block in BLOCKS if block.language == "yaml" and block.page.name == "quotas.md"], ids=str
 )
-def test_limits_that_are_shown_are_taken(block: Block, tmp_path: Path) -> None:
+def test_limits_in_examples_are_valid(block: Block, tmp_path: Path) -> None:
     path = tmp_path / "limits.yaml"
     path.write_text(block.text)
 

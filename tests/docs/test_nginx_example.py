@@ -17,7 +17,7 @@ PAGE = DOCS / "behind-a-proxy.md"
 
 
 @pytest.mark.proxy
-async def test_a_stream_comes_through_as_it_goes(settings: Settings, hub: FakeHub) -> None:
+async def test_a_stream_passes_without_delay(settings: Settings, hub: FakeHub) -> None:
     [block] = [block for block in blocks(PAGE) if block.language == "nginx"]
     given = {"prefix": "/launch", "allowed_hosts": (HOST,), "trusted_proxies": (ip_network("127.0.0.1"),)}
     hub.spawn_plan(None, SpawnPlan(never=True))

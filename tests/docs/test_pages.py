@@ -51,7 +51,7 @@ def test_decisions_are_numbered_from_1_each_with_a_number_of_its_own_and_listed(
     assert len(listed) == len(DECISIONS) + 6
 
 
-def test_links_to_a_decision_by_its_number_lead_to_that_one() -> None:
+def test_links_that_name_a_decision_by_number_lead_to_it() -> None:
     said = re.compile(r"\[(?:decision )?(\d+)\]\((?:decisions/)?(\d{4})-")
 
     wrong = [found[0] for page in PAGES for found in said.finditer(page.read_text()) if int(found[1]) != int(found[2])]
@@ -60,9 +60,9 @@ def test_links_to_a_decision_by_its_number_lead_to_that_one() -> None:
 
 
 @pytest.mark.parametrize("block", [block for page in PAGES for block in blocks(page)], ids=str)
-def test_examples_are_what_they_are_said_to_be(block: Block) -> None:
+def test_examples_are_valid_in_their_language(block: Block) -> None:
     match block.language:
-        case "json":  # one value, or a line each, as a log has them
+        case "json":  # one value or, as in a log, one per line
             try:
                 json.loads(block.text)
             except ValueError:
@@ -75,7 +75,7 @@ def test_examples_are_what_they_are_said_to_be(block: Block) -> None:
 
 
 @pytest.mark.parametrize(("path", "text"), generated().items(), ids=lambda given: getattr(given, "name", ""))
-def test_a_page_made_from_the_code_is_as_it_would_be_made_now(path: Path, text: str) -> None:
+def test_each_generated_page_is_up_to_date(path: Path, text: str) -> None:
     assert path.read_text() == text, "run `make docs`"
 
 
@@ -85,7 +85,7 @@ def test_the_guide_names_every_variable_that_the_hub_gives() -> None:
     assert told == set(HUB_VARIABLES.values())
 
 
-def test_the_page_of_the_api_names_every_path_with_what_it_takes() -> None:
+def test_the_page_of_the_api_names_every_method_and_path() -> None:
     told = re.sub(r"`|\{\w+\}", "", (DOCS / "api.md").read_text())
     paths = json.loads((DOCS / "openapi.json").read_text())["paths"]
 

@@ -324,7 +324,7 @@ async def test_simultaneous_renewal_and_adoption_agree(url: str, sealer: Sealer)
 
 
 async def test_a_batch_takes_its_locks_before_any_row(url: str, sealer: Sealer) -> None:
-    """A batch always takes its locks in one order, so no two processes wait for each other. A retry takes them again."""
+    """All batches take locks in one order, so no two processes wait for each other. A retry takes them again."""
     held: list[int] = []
 
     def look(connection: Connection, arguments: Sequence[str]) -> Sequence[None]:
