@@ -8,11 +8,16 @@ class LaunchError(Exception):
 
     code: ClassVar[str]
     title: ClassVar[str]
+    sentence: ClassVar[str] = ""
+    """What happened, where that is the same each time."""
     advice: ClassVar[str]
     """What the caller can do next. Visitors read it, so it names no setting."""
     operator_advice: str = ""
     """What the operator can do. Only admins and the log get it."""
     retryable: ClassVar[bool] = False
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(sentence or self.sentence)
 
 
 class InternalError(LaunchError):
@@ -20,10 +25,8 @@ class InternalError(LaunchError):
 
     code = "internal_error"
     title = "Something went wrong in this service"
+    sentence = "The log of this service has the cause."
     advice = "Launch again. If it happens again, tell the operator, and say when it happened."
-
-    def __init__(self) -> None:
-        super().__init__("The log of this service has the cause.")
 
 
 class Interrupted(LaunchError):
@@ -31,8 +34,6 @@ class Interrupted(LaunchError):
 
     code = "interrupted"
     title = "The launch was interrupted"
+    sentence = "This service was restarted"
     advice = "Launch again."
     retryable = True
-
-    def __init__(self) -> None:
-        super().__init__("This service was restarted")

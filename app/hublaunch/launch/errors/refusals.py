@@ -32,9 +32,6 @@ class Unauthenticated(RequestRefused):
         "browser."
     )
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-
 
 class AccessDenied(RequestRefused):
     """The caller is known, but lacks the right."""
@@ -69,10 +66,8 @@ class DigestRequired(RequestRefused):
 
     code = "digest_required"
     title = "The image must be named by its digest"
+    sentence = "The image has no digest, and this service only launches images named by their digest."
     advice = "Name the image as repository@sha256:…. `docker buildx imagetools inspect IMAGE` shows its digest."
-
-    def __init__(self) -> None:
-        super().__init__("The image has no digest, and this service only launches images named by their digest.")
 
 
 class RepoNotAllowed(RequestRefused):
@@ -134,10 +129,8 @@ class ServerNameTaken(RequestRefused):
 
     code = "server_name_taken"
     title = "The user already has a server of this name"
+    sentence = "The user already has a server of this name."
     advice = "Choose another server name, or leave it out to get a new one."
-
-    def __init__(self) -> None:
-        super().__init__("The user already has a server of this name.")
 
 
 class AlreadyLaunching(RequestRefused):
@@ -148,10 +141,8 @@ class AlreadyLaunching(RequestRefused):
 
     code = "already_launching"
     title = "This server is already being launched"
+    sentence = "Another launch of this user's server is in progress."
     advice = "Follow that launch, which GET /launch lists for its caller, or wait for it to end."
-
-    def __init__(self) -> None:
-        super().__init__("Another launch of this user's server is in progress.")
 
 
 class AlreadyRunning(RequestRefused):
@@ -241,12 +232,10 @@ class StorageFull(RequestRefused):
 
     code = "storage_full"
     title = "This service has no disk space left"
+    sentence = "There is not enough disk space to accept another launch."
     advice = "Try again in a few minutes, or tell the operator of this service. Launches in progress continue."
     operator_advice = "Free space on the volume of the database, or lower LAUNCHER_RETENTION."
     retry_after_s = 60
-
-    def __init__(self) -> None:
-        super().__init__("There is not enough disk space to accept another launch.")
 
 
 class SpecNotMapped(RequestRefused):
@@ -254,22 +243,18 @@ class SpecNotMapped(RequestRefused):
 
     code = "spec_not_mapped"
     title = "No image for this repository"
+    sentence = "This service has no image for this repository."
     advice = (
         "Check the repository and its ref. This service builds no images; it has images for certain repositories only."
     )
     operator_advice = "To launch this repository, map it to an image in LAUNCHER_BINDER_IMAGES."
 
-    def __init__(self) -> None:
-        super().__init__("This service has no image for this repository.")
-
 
 class LaunchNotFound(RequestRefused):
     code = "launch_not_found"
     title = "Launch not found"
+    sentence = "No launch has this id."
     advice = "Check the address, or the id that POST /launch returned."
-
-    def __init__(self) -> None:
-        super().__init__("No launch has this id.")
 
 
 class LaunchGone(RequestRefused):
@@ -277,10 +262,8 @@ class LaunchGone(RequestRefused):
 
     code = "launch_gone"
     title = "This launch has expired"
+    sentence = "Launches as old as this one are no longer kept."
     advice = "Launch again."
-
-    def __init__(self) -> None:
-        super().__init__("Launches as old as this one are no longer kept.")
 
 
 class ServerStopped(RequestRefused):
@@ -288,10 +271,8 @@ class ServerStopped(RequestRefused):
 
     code = "server_stopped"
     title = "The server of this launch has stopped"
+    sentence = "The launch was ready, but its server has stopped since."
     advice = "Launch again. If you sent a `build_token`, use a new one."
-
-    def __init__(self) -> None:
-        super().__init__("The launch was ready, but its server has stopped since.")
 
 
 class IdempotencyKeyReused(RequestRefused):
@@ -299,10 +280,8 @@ class IdempotencyKeyReused(RequestRefused):
 
     code = "idempotency_key_reused"
     title = "This Idempotency-Key belongs to another request"
+    sentence = "This Idempotency-Key was sent with a different request before."
     advice = "Use a new key for a new request. To retry, send the request unchanged."
-
-    def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was sent with a different request before.")
 
 
 class SecretRequired(RequestRefused):
@@ -310,19 +289,15 @@ class SecretRequired(RequestRefused):
 
     code = "secret_required"
     title = "The launch's secret is required"
+    sentence = "The header X-Launch-Secret is missing, or does not match this launch."
     advice = (
         "In the header X-Launch-Secret, send the `secret` that POST /launch returned. Or use the credentials that "
         "requested the launch."
     )
 
-    def __init__(self) -> None:
-        super().__init__("The header X-Launch-Secret is missing, or does not match this launch.")
-
 
 class ServiceStopping(RequestRefused):
     code = "service_stopping"
     title = "This service is stopping"
+    sentence = "This process is shutting down and accepts no more launches."
     advice = "Send the request again in a few seconds."
-
-    def __init__(self) -> None:
-        super().__init__("This process is shutting down and accepts no more launches.")

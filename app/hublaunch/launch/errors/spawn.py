@@ -15,11 +15,9 @@ class SpawnLost(SpawnError):
 
     code = "spawn_lost"
     title = "JupyterHub lost the launch"
+    sentence = "JupyterHub no longer knows the server that it was starting. It may have been restarted."
     advice = "Launch again."
     retryable = True
-
-    def __init__(self) -> None:
-        super().__init__("JupyterHub no longer knows the server that it was starting. It may have been restarted.")
 
 
 class Displaced(SpawnError):
@@ -30,14 +28,12 @@ class Displaced(SpawnError):
 
     code = "displaced"
     title = "The launch made room for another caller"
+    sentence = (
+        "The queue was full, and you had the most launches in it. Your newest one made room for a caller with "
+        "fewer launches."
+    )
     advice = "Launch again in a few minutes, or wait until more of your other launches have started."
     retryable = True
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The queue was full, and you had the most launches in it. Your newest one made room for a caller with "
-            "fewer launches."
-        )
 
 
 class NotAdmitted(SpawnError):
@@ -49,10 +45,8 @@ class QueueTimedOut(NotAdmitted):
 
     code = "queue_timeout"
     title = "The launch waited too long"
+    sentence = "JupyterHub was at its limit for as long as a launch may wait in the queue."
     advice = "Launch again when this service is less busy."
-
-    def __init__(self) -> None:
-        super().__init__("JupyterHub was at its limit for as long as a launch may wait in the queue.")
 
 
 class ImageFailing(NotAdmitted):
@@ -76,10 +70,8 @@ class SpawnCancelled(SpawnError):
 
     code = "cancelled_at_hub"
     title = "The launch was cancelled at JupyterHub"
+    sentence = "The server was stopped at JupyterHub before it was ready."
     advice = "Launch again, unless you stopped the server yourself."
-
-    def __init__(self) -> None:
-        super().__init__("The server was stopped at JupyterHub before it was ready.")
 
 
 class SpawnTimedOut(SpawnError):
@@ -120,10 +112,8 @@ class SpawnFailed(SpawnError):
     """Whether files in the user's own volume, such as a broken configuration, can also be the cause."""
     code = "spawn_failed"
     title = "The server could not be started"
+    sentence = "JupyterHub gave no reason."
     advice = "Check the image. If it is fine, ask the operator: the Hub's log has more."
-
-    def __init__(self, said: str) -> None:
-        super().__init__(said or "JupyterHub gave no reason.")
 
 
 class ImageNotFound(SpawnFailed):
