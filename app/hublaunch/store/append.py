@@ -14,7 +14,7 @@ from hublaunch.launch.rules.guard import known_as
 from hublaunch.store import outcomes
 from hublaunch.store.pg import is_shared, notify, now
 from hublaunch.store.rows import event_row
-from hublaunch.store.tables import launch_attempts, launch_events, launches
+from hublaunch.store.tables import IS_LAST, launch_attempts, launch_events, launches
 
 _INSERT_EVENT = insert(launch_events)
 
@@ -28,19 +28,12 @@ FORGET_ARGS = update(launches).where(launches.c.id.in_(bindparam("launch_ids", e
 """The spawner's arguments, up to 16 KiB, are not needed once a launch has ended."""
 _ENDS = (
     select(
-        launches.c.id,
-        launches.c.status,
-        launches.c.attempt,
-        launches.c.last_seq,
-        launches.c.fence,
-        launches.c.owner,
-        launches.c.launching_at,
-        launches.c.admitted_at,
-        launches.c.image,
-        launch_events.c.at,
-        launch_events.c.progress,
+        launches.c.id.label("launch_id"),
+        launches.c.last_seq.label("seq"),
+        *(launches.c[name] for name in ("status", "attempt", "fence", "owner", "launching_at", "admitted_at", "image")),
+        *(launch_events.c[name] for name in ("at", "progress")),
     )
-    .join(launch_events, (launch_events.c.launch_id == launches.c.id) & (launch_events.c.seq == launches.c.last_seq))
+    .join(launch_events, IS_LAST)
     .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
     .order_by(launches.c.id)
     .with_for_update(of=launches)
@@ -160,27 +153,12 @@ def lock_end(connection: Connection, launch_id: str, fence: int) -> LogEnd:
 
 
 def _lock_ends(connection: Connection, launch_ids: Collection[str]) -> dict[str, LogEnd]:
-    rows = connection.execute(_ENDS, {"launch_ids": list(launch_ids)}).all()
+    rows = connection.execute(_ENDS, {"launch_ids": list(launch_ids)}).mappings().all()
     if len(rows) != len(launch_ids) and is_shared(connection):
         # The lock had to wait for another append. The statement sees the events from before that wait, so the last
         # event is missing in its join; a second statement sees it.
-        rows = connection.execute(_ENDS, {"launch_ids": list(launch_ids)}).all()
-    ends = {
-        row.id: LogEnd(
-            launch_id=row.id,
-            status=Status(row.status),
-            attempt=row.attempt,
-            seq=row.last_seq,
-            fence=row.fence,
-            owner=row.owner,
-            launching_at=row.launching_at,
-            admitted_at=row.admitted_at,
-            image=row.image,
-            at=row.at,
-            progress=row.progress,
-        )
-        for row in rows
-    }
+        rows = connection.execute(_ENDS, {"launch_ids": list(launch_ids)}).mappings().all()
+    ends = {row["launch_id"]: LogEnd(**{**row, "status": Status(row["status"])}) for row in rows}
     if len(ends) != len(launch_ids):
         raise LaunchNotFound
     return ends

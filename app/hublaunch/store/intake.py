@@ -28,7 +28,7 @@ from hublaunch.store.displacement import displace
 from hublaunch.store.quota_counts import active
 from hublaunch.store.rows import attempt_row, event_row, launch_row
 from hublaunch.store.space import Space, says_full
-from hublaunch.store.tables import Instant, launch_attempts, launch_events, launches
+from hublaunch.store.tables import IS_LATEST, Instant, launch_attempts, launch_events, launches
 from hublaunch.store.transactions import Transactions
 
 _LOCK = "acceptance"
@@ -57,10 +57,7 @@ _OF_KEY = select(launches.c.id, launches.c.key_request).where(launches.c.key_sco
 _COUNT_IN_PROGRESS = select(func.count()).where(launches.c.ended_at.is_(None))
 _IN_PROGRESS_FOR = (
     select(launches.c.id)
-    .join(
-        launch_attempts,
-        (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt),
-    )
+    .join(launch_attempts, IS_LATEST)
     .where(
         launches.c.id != bindparam("launch_id"),
         launches.c.ended_at.is_(None),

@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from hublaunch.launch.model import FailedSpawn
 from hublaunch.launch.rules.guard import FAILING_FOR, PROVEN_FOR, Failing, Failure, Guard
 from hublaunch.store.pg import now
-from hublaunch.store.tables import Instant, admission, images, launch_attempts, launches, spawn_failures
+from hublaunch.store.tables import IS_LATEST, Instant, admission, images, launch_attempts, launches, spawn_failures
 
 _AT = bindparam("instant", type_=Instant)
 _SINCE = bindparam("since", type_=Instant)
@@ -73,10 +73,7 @@ _BLAMED = (
     )
     .outerjoin(images, images.c.image == spawn_failures.c.image)
     .join(launches, launches.c.id == spawn_failures.c.launch_id)
-    .join(
-        launch_attempts,
-        (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt),
-    )
+    .join(launch_attempts, IS_LATEST)
     .where(
         spawn_failures.c.cause.is_not(None),
         spawn_failures.c.at > _SINCE,

@@ -10,12 +10,9 @@ from hublaunch.launch.errors import IdempotencyKeyReused
 from hublaunch.launch.model import Event, Launch, Status
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.store.rows import EVENT_COLUMNS, LAUNCH_COLUMNS, event_of, launch_of
-from hublaunch.store.tables import IS_ACTIVE, launch_attempts, launch_events, launches
+from hublaunch.store.tables import IS_ACTIVE, IS_LAST, IS_LATEST, launch_attempts, launch_events, launches
 
-_IS_LATEST = (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt)
-_IS_LAST = (launch_events.c.launch_id == launches.c.id) & (launch_events.c.seq == launches.c.last_seq)
-
-_LAUNCHES = select(*LAUNCH_COLUMNS).join(launch_attempts, _IS_LATEST).join(launch_events, _IS_LAST)
+_LAUNCHES = select(*LAUNCH_COLUMNS).join(launch_attempts, IS_LATEST).join(launch_events, IS_LAST)
 _LAUNCH = _LAUNCHES.where(launches.c.id == bindparam("launch_id"))
 _NEWEST_FIRST = _LAUNCHES.order_by(launches.c.id.desc())
 _EVENTS = (

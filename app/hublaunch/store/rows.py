@@ -1,7 +1,7 @@
 """Rows of the tables from the core's values, and back."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,11 @@ from hublaunch.launch.rules.networks import groups_of
 from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import counted_as
 from hublaunch.store.tables import launch_attempts, launch_events, launches
+
+_ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
+_EVENT_FIELDS = tuple(field.name for field in fields(Event))
+"""The fields of attempts and events have the names of their columns."""
+_PROBLEM_FIELDS = tuple(field.name for field in fields(Problem))
 
 
 def launch_row(launch: Launch) -> dict[str, Any]:
@@ -47,33 +52,14 @@ def launch_row(launch: Launch) -> dict[str, Any]:
 
 def attempt_row(attempt: Attempt, started_at: datetime, cleaned_at: datetime | None = None) -> dict[str, Any]:
     """Return a row of `launch_attempts`."""
-    return {
-        "launch_id": attempt.launch_id,
-        "number": attempt.number,
-        "username": attempt.username,
-        "server_name": attempt.server_name,
-        "creates_user": attempt.creates_user,
-        "started_at": started_at,
-        "cleaned_at": cleaned_at,
-        "server_started_at": attempt.server_started_at,
-    }
+    row = {name: getattr(attempt, name) for name in _ATTEMPT_FIELDS}
+    return row | {"started_at": started_at, "cleaned_at": cleaned_at}
 
 
 def event_row(event: Event) -> dict[str, Any]:
     """Return a row of `launch_events`."""
-    return {
-        "launch_id": event.launch_id,
-        "seq": event.seq,
-        "at": event.at,
-        "attempt": event.attempt,
-        "phase": event.phase.value,
-        "progress": event.progress,
-        "message": event.message,
-        "url": event.url,
-        "sealed_token": event.sealed_token,
-        "token_expires_at": event.token_expires_at,
-        "problem": asdict(event.problem) if event.problem else None,
-    }
+    row = {name: getattr(event, name) for name in _EVENT_FIELDS}
+    return row | {"phase": event.phase.value, "problem": asdict(event.problem) if event.problem else None}
 
 
 EVENT_COLUMNS = tuple(column.label(f"event_{column.name}") for column in launch_events.c)
@@ -111,41 +97,15 @@ def launch_of(row: Row[Any]) -> Launch:
 
 def event_of(row: Row[Any]) -> Event:
     """Return the event in a row of EVENT_COLUMNS."""
-    return Event(
-        launch_id=row.event_launch_id,
-        seq=row.event_seq,
-        at=row.event_at,
-        attempt=row.event_attempt,
-        phase=Status(row.event_phase),
-        progress=row.event_progress,
-        message=row.event_message,
-        url=row.event_url,
-        sealed_token=row.event_sealed_token,
-        token_expires_at=row.event_token_expires_at,
-        problem=_problem_of(row.event_problem),
-    )
+    found = {name: getattr(row, f"event_{name}") for name in _EVENT_FIELDS}
+    return Event(**found | {"phase": Status(row.event_phase), "problem": _problem_of(row.event_problem)})
 
 
 def attempt_of(row: Row[Any]) -> Attempt:
     """Return the attempt in a row of ATTEMPT_COLUMNS."""
-    return Attempt(
-        launch_id=row.attempt_launch_id,
-        number=row.attempt_number,
-        username=row.attempt_username,
-        server_name=row.attempt_server_name,
-        creates_user=row.attempt_creates_user,
-        server_started_at=row.attempt_server_started_at,
-    )
+    return Attempt(**{name: getattr(row, f"attempt_{name}") for name in _ATTEMPT_FIELDS})
 
 
 def _problem_of(problem: Mapping[str, str] | None) -> Problem | None:
     """Return a stored problem. Fields of later releases are left out; earlier releases stored no `operator_advice`."""
-    if problem is None:
-        return None
-    return Problem(
-        code=problem["code"],
-        title=problem["title"],
-        detail=problem["detail"],
-        advice=problem["advice"],
-        operator_advice=problem.get("operator_advice", ""),
-    )
+    return Problem(**{name: problem[name] for name in _PROBLEM_FIELDS if name in problem}) if problem else None

@@ -194,3 +194,7 @@ launch_events = Table(
     Column("problem", JSON(none_as_null=True)),
     sqlite_with_rowid=False,  # one tree in the order in which a log is read, instead of a table and an index
 )
+IS_LATEST = (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt)
+"""The attempt is the latest of its launch."""
+IS_LAST = (launch_events.c.launch_id == launches.c.id) & (launch_events.c.seq == launches.c.last_seq)
+"""The event is the last of its launch."""
