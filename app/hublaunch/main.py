@@ -5,7 +5,7 @@ from importlib.metadata import version
 import httpx
 from fastapi import FastAPI
 
-from hublaunch.api import docs, health, pages, routes, status
+from hublaunch.api import health, pages, routes, status
 from hublaunch.api.callers import oauth
 from hublaunch.api.pace import WebPace
 from hublaunch.api.problems.handlers import add_error_handlers
@@ -44,14 +44,9 @@ def create_app(
         lifespan=lambda _: open_service(settings, hub_transport=hub_transport, pace=pace, web_pace=web_pace),
         middleware=middleware(settings, web_pace),
     )
-    app.include_router(routes.router, prefix=prefix)
-    app.include_router(binder.router, prefix=prefix)
-    if "hub" in settings.access:
-        app.include_router(oauth.router, prefix=prefix)
-    app.include_router(health.router, prefix=prefix)
-    app.include_router(status.router, prefix=prefix)
-    app.include_router(docs.router, prefix=prefix)
-    app.include_router(pages.router, prefix=prefix)
+    logins = [oauth] if "hub" in settings.access else []
+    for module in (routes, binder, *logins, health, status, pages):
+        app.include_router(module.router, prefix=prefix)
     if prefix:
         app.include_router(health.router, include_in_schema=False)
         app.add_route(prefix, pages.redirect_to(f"{settings.prefix}/"), include_in_schema=False)

@@ -1,4 +1,4 @@
-"""The page at `/`, a page for each launch, the badge, and the files that they and `<hub-launch>` load.
+"""The page at `/`, a page for each launch, the badge, `/docs`, and the files that they and `<hub-launch>` load.
 
 These files are the same for everybody. The browser gets the facts of launches from the API.
 """
@@ -10,9 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
+import fastapi_swagger
 from fastapi import APIRouter, Header, HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from hublaunch.api.parameters import LaunchId
 
@@ -34,6 +35,13 @@ _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
 )
+_SWAGGER_UI = Path(fastapi_swagger.__file__).parent / "resources"
+"""The package is used only for these files; its own page has an inline script, which the policy forbids."""
+_OF_DOCS: Mapping[str, Path] = {
+    "start.js": _WEB / "page" / "docs.js",
+    "swagger-ui-bundle.js": _SWAGGER_UI / "swagger-ui-bundle.js",
+    "swagger-ui.css": _SWAGGER_UI / "swagger-ui.css",
+}
 
 IfNoneMatch = Annotated[str | None, Header()]
 
@@ -90,6 +98,21 @@ async def static(name: str, if_none_match: IfNoneMatch = None) -> Response:
     if name not in _LOADED:
         raise HTTPException(404)
     return _answer(name, if_none_match, Vary="Origin")
+
+
+@router.get("/docs")
+async def docs(if_none_match: IfNoneMatch = None) -> Response:
+    """The page to read and try out the API, by Swagger UI."""
+    return _page("page/docs.html", if_none_match)
+
+
+@router.get("/docs/{name}")
+async def docs_file(name: str) -> Response:
+    """The files of Swagger UI, served from this service's own origin, and the script that starts it."""
+    if name not in _OF_DOCS:
+        raise HTTPException(404)
+    file = _OF_DOCS[name]
+    return FileResponse(file, media_type=_TYPES[file.suffix], headers={"Cache-Control": "public, max-age=86400"})
 
 
 def redirect_to(path: str) -> Callable[[Request], Response]:
