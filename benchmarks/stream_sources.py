@@ -8,7 +8,7 @@
 steady pace. `pass-through` answers `GET /?name=ada`: it creates that user, starts their server and passes its progress
 on, storing nothing. These three are served as hublaunch is, without its middleware, and print their port.
 
-`ticking-hub` is the fake Hub with spawns that never end. Each pending spawn reports the time, once in so many seconds
+`ticking-hub` is the fake Hub with spawns that never end. Each pending spawn reports the time, once in that many seconds
 on average, at independent moments. It prints a line of JSON with `url`, `api_url` and `token`.
 """
 

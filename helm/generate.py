@@ -20,7 +20,7 @@ DOCS = CHART.parent / "docs"
 COPIED = ("alerts.yaml", "grafana.json")
 """Files of `docs/` of which the chart needs a copy of its own."""
 _SECRET_IN_PART = frozenset({"database_url"})
-"""Settings that can contain a secret, besides those that are secrets."""
+"""Settings that are no secrets themselves, but can contain one."""
 _LEFT_OUT = frozenset({"default", "description", "examples", "format", "title", "writeOnly"})
 _BEGIN, _END = "<!-- values: `make chart` writes what follows -->", "<!-- end of the values -->"
 

@@ -1,4 +1,4 @@
-"""The package as pip installs it: what the wheel holds, and what works without the server extra."""
+"""The package as pip installs it: the contents of the wheel, and the parts that work without the server extra."""
 
 import os
 import re
@@ -17,7 +17,7 @@ SERVER = (
     *("aiohttp", "alembic", "cryptography", "fastapi", "fastapi_swagger", "prometheus_client"),
     *("pydantic_settings", "sqlalchemy", "sse_starlette", "starlette", "structlog", "ulid", "uvicorn", "yaml"),
 )
-"""Modules that `hublaunch[server]` brings. It brings pydantic too, but so does typer."""
+"""Modules that `hublaunch[server]` installs. It installs pydantic too, but so does typer."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Hub users as callers: what hublaunch asks the Hub and what it remembers."""
+"""Hub users as callers: hublaunch's requests to the Hub, and the answers that it remembers."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""A browser's login by way of the Hub, as far as this service takes part. tests/e2e has the real Hub."""
+"""This service's part in a browser's login at the Hub. tests/e2e has the real Hub."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit

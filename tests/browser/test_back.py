@@ -57,7 +57,7 @@ async def test_a_launch_page_restored_after_a_logout_shows_neither_the_name_nor_
     await expect(page.get_by_text(ALICE)).to_have_count(0)
     await expect(page.get_by_text(IMAGE)).to_have_count(0)
     await expect(page).not_to_have_title(re.compile("Your server"))
-    await page.goto(f"{home}oauth_login")  # the Hub's own login goes on
+    await page.goto(f"{home}oauth_login")  # the login at the Hub itself continues
     await expect(page).to_have_url(home)
     await page.evaluate(CANCEL, launch_id)
 

@@ -179,7 +179,7 @@ async def test_a_page_of_another_origin_launches_nothing_and_ends_no_session(
         await ask(page, f"http://127.0.0.1:{listener.port}{PREFIX}/launch", mode="no-cors")
 
     assert set(told) <= {"TypeError", "opaque"}  # a script can read nothing of either
-    # The first two are not even sent, as the browser asks before and is not told that it may.
+    # The first two are not even sent, because the browser asks first and gets no permission.
     assert answers == [("OPTIONS", "400"), ("OPTIONS", "400"), ("POST", "403"), ("GET", "401")]
     # With one host name for both, the browser does send the cookie. The service ignores it.
     assert (SESSION_COOKIE.encode() in listener.requests[0]) is cookies_go_along

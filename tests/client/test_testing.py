@@ -1,4 +1,4 @@
-"""`hublaunch.testing`: what the fake service can play, and that it looks like the real one."""
+"""`hublaunch.testing`: the courses of a launch that the fake service can play, and its likeness to the real one."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing

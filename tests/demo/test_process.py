@@ -106,7 +106,7 @@ async def test_a_hub_is_killed_at_once_when_its_exit_is_cancelled(tmp_path: Path
 async def until_said(hub: HubProcess, words: str) -> None:
     async with asyncio.timeout(10):
         while not hub.log_path.exists() or words not in hub.log_path.read_text():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)  # a process tells of itself by its file alone
+            await asyncio.sleep(0.01)  # a process reports itself only by its file
 
 
 async def test_the_environment_of_the_service_does_not_reach_the_hub(

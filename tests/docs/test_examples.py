@@ -107,7 +107,7 @@ async def program(
 
 
 async def until_its_place_is_told(feed: Feed) -> None:
-    """Return once the one follower that there is was told its launch's place in the queue."""
+    """Return once the only follower has received its launch's position in the queue."""
     [launch_id] = [launch_id for launch_id, tail in feed._tails.items() if tail.followers]
     async with aclosing(feed.follow(launch_id)) as news:
         async for one in news:

@@ -1,4 +1,4 @@
-"""The pages lead where they say, have what they promise, and what is made from the code is up to date."""
+"""The pages' links and examples are valid, and the generated pages are up to date."""
 
 import ast
 import json

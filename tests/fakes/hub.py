@@ -128,8 +128,8 @@ class FakeHub(HubState):
     ) -> None:
         """Let the next `times` requests of this kind (`math.inf`: all) fail. Faults are used up in their order.
 
-        With `act` the Hub does what was asked before the fault hides its answer. "reset" breaks the connection with a
-        TCP reset, and "drop" closes it. "hang" gives no answer until the client leaves, or drops the connection after
+        With `act` the Hub carries out the request before the fault hides its answer. "reset" breaks the connection with
+        a TCP reset, and "drop" closes it. "hang" gives no answer until the client leaves, or drops the connection after
         `hangs_s`. "late" handles the request only after `hangs_s`.
         """
         self._app.faults.append(
@@ -167,7 +167,7 @@ class FakeHub(HubState):
         server_name: str = "",
         times: float = 1,
     ) -> None:
-        """Break the user's next progress streams after so many events. "end" ends them as if nothing were wrong.
+        """Break the user's next progress streams after this many events. "end" ends them as if nothing were wrong.
 
         With `in_event` they break in the middle of the following event. With `piece_bytes` they are sent in pieces of
         that size, whether or not they break.

@@ -1,4 +1,4 @@
-"""The limits file: what it may contain, and what a change does."""
+"""The limits file: its contents, and the effect of changes."""
 
 import logging
 import time

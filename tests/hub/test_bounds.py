@@ -1,4 +1,4 @@
-"""Whatever answers in the Hub's place can use only limited memory and time."""
+"""A server that answers in the Hub's place can use only limited memory and time."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable

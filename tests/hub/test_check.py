@@ -1,4 +1,4 @@
-"""HubCheck: what the service learns about its Hub, and what it logs."""
+"""HubCheck: the facts that the service learns about its Hub, and its log lines."""
 
 import asyncio
 import logging

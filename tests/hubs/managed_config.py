@@ -1,6 +1,6 @@
 """A Hub that starts hublaunch as a service below its own URL, and where users log in with a password.
 
-It stands on the demo's configuration, with servers that are quick to start in place of JupyterLab.
+It extends the demo's configuration, with servers that start quickly in place of JupyterLab.
 """
 
 import os

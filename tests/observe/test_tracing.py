@@ -196,7 +196,7 @@ async def test_a_sampler_takes_a_whole_launch_or_nothing(
 
 @dataclass
 class Collector:
-    """An OTLP collector that records what is posted to it."""
+    """An OTLP collector that records every request."""
 
     received: list[ExportTraceServiceRequest] = field(default_factory=list)
 

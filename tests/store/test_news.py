@@ -47,7 +47,7 @@ async def test_a_failing_subscriber_is_logged_and_the_others_get_the_news(
     store.news.subscribe(break_down)
     heard, told = heard_events(store), changes(store)
 
-    async with held_writer(store):  # so that they are stored, and told, together
+    async with held_writer(store):  # so that they are stored and published together
         calls = [asyncio.create_task(store.intake.accept(launch)) for launch in launches]
         await asyncio.sleep(0)
     await asyncio.gather(*calls)

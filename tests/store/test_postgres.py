@@ -248,7 +248,7 @@ async def test_an_append_that_waited_for_another_comes_after_it(url: str, sealer
         with store.database.writing.begin() as connection:
             append(connection, [Append(launch.id, launch.fence, PULLING, None)])
             behind = asyncio.create_task(asyncio.to_thread(append_by, other))
-            while not await asyncio.to_thread(lock_waits, postgres, url):  # PostgreSQL tells nobody of a wait
+            while not await asyncio.to_thread(lock_waits, postgres, url):  # PostgreSQL reports no waits
                 pass
 
         assert await behind == 3

@@ -271,7 +271,7 @@ async def test_launches_of_an_older_release_count_only_in_the_total(store: SqlLa
     assert (await store.log.launches(LaunchFilter(status=Status.WAITING), limit=99))[-1].id == launch.id
 
 
-# --- what was there before --------------------------------------------------------------------------------------------
+# --- rows of older releases -------------------------------------------------------------------------------------------
 
 
 async def test_launches_active_before_the_migration_count(url: str, sealer: Sealer) -> None:

@@ -12,7 +12,7 @@ from hublaunch.store.sql import SqlLaunchStore
 
 @asynccontextmanager
 async def held_writer(store: SqlLaunchStore) -> AsyncIterator[None]:
-    """The writer is busy from the beginning to the end of this, so what is asked for meanwhile comes in one batch."""
+    """The writer is busy while this context is open, so all changes requested meanwhile come in one batch."""
     busy, go_on = threading.Event(), threading.Event()
 
     def hold(_connection: Connection, arguments: Sequence[None]) -> Sequence[None]:

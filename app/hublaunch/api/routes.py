@@ -211,7 +211,7 @@ async def get_events(
     },
 )
 async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Response:
-    """Stop the launch's spawn or server, and delete what it created. Safe to repeat.
+    """Stop the launch's spawn or server, and delete everything that it created. Safe to repeat.
 
     Allowed for the launch's caller, for requests with its secret, and for admins.
     """

@@ -48,7 +48,7 @@ class WatchedFile(Generic[T]):
         """Why the file cannot be used, if so."""
 
     async def run(self, *, every_s: float) -> None:
-        """Check the file every so many seconds until cancelled."""
+        """Check the file at this interval, in seconds, until cancelled."""
         while True:
             await asyncio.sleep(every_s)
             await asyncio.to_thread(self.check)

@@ -101,7 +101,7 @@ class Metrics:
         self._ended.labels(event.phase, "" if event.problem is None else self._known(event.problem.code)).inc()
 
     def on_news(self, news: News) -> None:
-        """Count what is stored."""
+        """Count news of the store."""
         match news:
             case Event():
                 self._on_event(news)

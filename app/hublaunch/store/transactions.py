@@ -34,7 +34,7 @@ class Transactions:
             writer.start()
 
     async def close(self) -> None:
-        """Finish what was asked for, and accept nothing more."""
+        """Finish the accepted reads and writes, and accept no more."""
         for writer in {self.writer, self.counter}:
             writer.stop()
         await asyncio.shield(asyncio.to_thread(self._join))

@@ -1,4 +1,4 @@
-"""One launch of the fake service: what a test makes of it, and how callers see it."""
+"""One launch of the fake service: its course, as a test decides it, and the views of callers."""
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ _ENDINGS = ("ready", "failed", "cancelled")
 
 
 class FakeLaunch:
-    """A launch that waits until the test says how it goes on. Any thread may call its methods."""
+    """A launch that waits until the test decides how it continues. Any thread may call its methods."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class FakeLaunch:
         self.id = launch_id
         self.secret = secrets.token_urlsafe(32)
         self.request = request
-        """The body of the request: `image`, and whichever of the other fields the caller sent."""
+        """The body of the request: `image`, and any other fields that the caller sent."""
         self.caller = caller
         """The name of the caller; None without a token."""
         self.is_stopped = False

@@ -19,7 +19,7 @@ LogFormat = Literal["auto", "text", "json"]
 
 
 class SafeLines(logging.Formatter):
-    """Formats each record as one line, whatever it contains, and its traceback below it, indented.
+    """Formats any record as one line, with its traceback below it, indented.
 
     So no text from outside can forge a line of the log: not with line breaks, control characters, or characters that
     reorder or hide text. The line ends with the ids of the launch, attempt and request, unless it contains them.

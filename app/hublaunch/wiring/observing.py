@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class Observers:
-    """The listeners for requests and Hub calls. What the store records reaches observers by its subscriptions."""
+    """The listeners for requests and Hub calls. Observers get the store's news by subscription."""
 
     metrics: "Metrics | None" = None
     of_requests: list[RequestListener] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The limits that apply to a request, and what is counted in memory."""
+"""The limits that apply to a request, and the counts in memory."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""One attempt at the Hub, through the real client: its calls, and what the Hub may do to each of them."""
+"""One attempt at the Hub, through the real client: its calls, and the faults of each call at the Hub."""
 
 import math
 from dataclasses import replace

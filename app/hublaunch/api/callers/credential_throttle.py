@@ -15,7 +15,7 @@ from hublaunch.launch.errors import AccessDenied, Unauthenticated
 from hublaunch.launch.rules.rate_limit import Verdict
 
 RIGHT_S = 3600.0
-"""How long right credentials are tried without waiting, whatever else comes from their address."""
+"""How long right credentials are tried without waiting, even if wrong ones come from their address."""
 WRONG_S = 30.0
 """How long the same wrong credentials count once: repeating them is not guessing."""
 REMEMBERED_MAX = 10_000

@@ -31,7 +31,7 @@ class Checks:
     async def first_attempt(
         self, launch_id: str, request: LaunchRequest, caller: Caller, *, only_one: bool
     ) -> tuple[Attempt, Unless | None]:
-        """Return the names that the launch will have at the Hub, and with `only_one` what the store must check again.
+        """Return the launch's names at the Hub and, with `only_one`, the condition for the store to check again.
 
         Raise a RequestRefused, or a HubError if the Hub could not be asked about the caller's account.
         """

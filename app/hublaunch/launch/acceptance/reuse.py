@@ -29,8 +29,9 @@ class ExistingLaunches:
         `username` is the account that the new launch will be on; None for a temporary user. A ready launch counts only
         if the Hub still has its server; HubError if the Hub cannot be asked.
 
-        Return what the store must check again when it accepts the launch, as others may be accepted meanwhile. Return
-        None for anonymous callers: many people may share an address, so their launches are never reused.
+        Return the condition that the store must check again when it accepts the launch, as others may be accepted
+        meanwhile. Return None for anonymous callers: many people may share an address, so their launches are never
+        reused.
         """
         if caller.kind == "anonymous":
             return None

@@ -97,7 +97,7 @@ class LaunchService:
         return await self._log.launches(wanted, limit=limit)
 
     async def cancel(self, launch_id: str, *, by: Caller | None = None) -> bool:
-        """Stop the spawn or the server, and delete what the launch created; LaunchNotFound, LaunchGone.
+        """Stop the spawn or the server, and delete everything that the launch created; LaunchNotFound, LaunchGone.
 
         Return True once the Hub has confirmed that, or if the launch had ended before. Return False while cancelling
         is in progress. Safe to repeat.

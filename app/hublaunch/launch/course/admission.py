@@ -71,7 +71,7 @@ class _Wait:
 
 
 class Admission:
-    """Admits the launches of all processes to the Hub in the order of the queue, so that `most` are there at once."""
+    """Admits the launches of all processes to the Hub, at most `most` at once, in the order of the queue."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 _CHECKS_MAX = 50
 """Ready launches checked in one batch."""
 _ERRORS_MAX = 3
-"""After so many errors in a row the trouble is the Hub's, not one user's, and the round ends."""
+"""After this many errors in a row the fault is the Hub's, not one user's, and the round ends."""
 _UNASKED_KEPT_S = 3600.0
 """How long an ended launch is kept if it never sent a request to the Hub."""
 _BYTES_PER_CALLER = 16 * 1024 * 1024

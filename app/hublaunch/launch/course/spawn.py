@@ -34,8 +34,8 @@ WaitInQueue = Callable[[HubBusy, int], Awaitable[None]]
 class Spawn:
     """The spawn of one attempt.
 
-    There is no time limit here. When a caller's timeout or cancellation ends a call, whatever was started at the Hub
-    stays there.
+    There is no time limit here. When a caller's timeout or cancellation ends a call, anything started at the Hub stays
+    there.
     """
 
     def __init__(self, attempt: Attempt, *, hub: Hub, traces: Traces, log: SpawnLog, pace: Pace) -> None:

@@ -1,4 +1,4 @@
-"""The ports: protocols of what the core needs from outside, which are the Hub, the store's roles and rate counts."""
+"""The ports: protocols of the Hub, the store's roles and the rate counts, all that the core needs from outside."""
 
 from hublaunch.launch.ports.counts import RateCounts
 from hublaunch.launch.ports.faults import LeaseLost, StoreFault

@@ -1,4 +1,4 @@
-"""The Hub port: what the core asks of JupyterHub, in JupyterHub's words."""
+"""The Hub port: the core's requests to JupyterHub, in JupyterHub's words."""
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field

@@ -10,7 +10,7 @@ from hublaunch.launch.ports.queue import Admitted
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """A launch that this process has to bring to its end."""
+    """A launch that this process must finish."""
 
     launch_id: str
     fence: int
@@ -23,7 +23,7 @@ class Ownership(Protocol):
     """Gives each launch one owner at a time. An owner is a process that keeps renewing its lease."""
 
     async def renew(self) -> Sequence[Held]:
-        """Renew this process's lease for another lease time. Return the launches that it has to bring to their end."""
+        """Renew this process's lease for another lease time. Return the launches that it must finish."""
 
     async def adopt(self, *, limit: int) -> Sequence[Launch]:
         """Take over launches that have no living owner and need one, oldest first.
