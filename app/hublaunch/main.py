@@ -40,7 +40,7 @@ def create_app(
         docs_url=None,
         openapi_url=f"{prefix}/openapi.json",
         redoc_url=None,
-        redirect_slashes=False,  # its redirects are absolute, and use http where a proxy ends TLS
+        redirect_slashes=False,  # its redirects are absolute, and use http where a proxy terminates TLS
         lifespan=lambda _: open_service(settings, hub_transport=hub_transport, pace=pace, web_pace=web_pace),
         middleware=middleware(settings, web_pace),
     )

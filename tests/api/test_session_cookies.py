@@ -35,7 +35,7 @@ async def test_the_session_cookie_is_sealed_and_limited_to_this_service(users_se
 
 @pytest.fixture
 async def https_service(settings_of_users: Settings) -> AsyncGenerator[Service]:
-    """A service behind a proxy that ends TLS."""
+    """A service behind a proxy that terminates TLS."""
     terms = {"hub_url": "https://127.0.0.1/", "hub_url_local": settings_of_users.hub_url}
     async with serve(settings_of_users.model_copy(update=terms)) as service:
         yield service

@@ -99,7 +99,7 @@ async def test_a_proxy_that_the_settings_do_not_name_is_found_while_it_forwards_
         status, after = await found(operator, variables(hub, tmp_path), port=port)
 
     assert (before["proxies"]["state"], after["proxies"]["state"], status) == ("ok", "warning", 0)
-    assert "127.0.0.1 forwards callers" in after["proxies"]["message"]
+    assert "127.0.0.1 forwards requests" in after["proxies"]["message"]
     assert "LAUNCHER_TRUSTED_PROXIES" in after["proxies"]["message"]
 
 

@@ -152,7 +152,7 @@ def test_an_invalid_change_keeps_the_previous_limits_and_is_logged_once(
     assert reported["rules"] == 4
     assert "total: Input should be a valid integer" in reported["fault"]
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR", "INFO"]
-    assert caplog.messages[0].endswith("Until then, the previous limits apply.")
+    assert caplog.messages[0].endswith("Until this is fixed, the previous limits apply.")
     assert "No such file" in caplog.messages[1]
     assert file.report()["fault"] is None
 

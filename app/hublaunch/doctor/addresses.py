@@ -36,8 +36,8 @@ async def _examine(web: httpx.AsyncClient, variable: str, url: str) -> Finding:
     what = f"redirects to {location}" if location else f"answers {status}, which is not JupyterHub's answer"
     message = f"{variable} is {url}, but {url}hub/api/ {what}. Launches would fail, or lead nowhere."
     advice = (
-        f"Set {variable} to the address of the Hub's proxy, including the Hub's base_url. If z2jh's own proxy ends "
-        "TLS, set LAUNCHER_PROXY_URL to http://proxy-http:8000/."
+        f"Set {variable} to the address of the Hub's proxy, including the Hub's base_url. If z2jh's own proxy "
+        "terminates TLS, set LAUNCHER_PROXY_URL to http://proxy-http:8000/."
     )
     return Finding(check=check, state="fault", message=message, advice=advice)
 

@@ -27,7 +27,7 @@ def clock(check: str, ahead: float | None) -> Finding:
     if abs(ahead) <= CLOCK_OFF_S:
         return Finding(check=check, state="ok", message="It agrees with this machine's clock.")
     message = f"It is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's clock."
-    return Finding(check=check, state="warning", message=message, advice="Set both clocks by NTP.")
+    return Finding(check=check, state="warning", message=message, advice="Synchronize both clocks with NTP.")
 
 
 def ahead_s(date: str | None, now: datetime) -> float | None:

@@ -8,7 +8,7 @@ SERVICE_TIMEOUT_S = 5.0
 
 
 async def examine_proxies(port: int) -> Finding:
-    """Return whether a proxy that LAUNCHER_TRUSTED_PROXIES does not name forwards callers to the service."""
+    """Return whether a proxy that LAUNCHER_TRUSTED_PROXIES does not name forwards requests to the service."""
     check, url = "proxies", f"http://127.0.0.1:{port}/readyz"
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=SERVICE_TIMEOUT_S) as http:
@@ -24,10 +24,10 @@ async def examine_proxies(port: int) -> Finding:
             advice="Run this on the machine of the service, with the same --port.",
         )
     if address is None:
-        return Finding(check=check, state="ok", message="No unknown proxy forwards callers.")
+        return Finding(check=check, state="ok", message="No unknown proxy forwards requests.")
     message = (
-        f"{address} forwards callers, but LAUNCHER_TRUSTED_PROXIES does not name it. All its callers count as one "
-        "address."
+        f"{address} forwards requests, but LAUNCHER_TRUSTED_PROXIES does not name it. All callers behind it count as "
+        "one address."
     )
     advice = "If it is your proxy, add its address, or a network in which every machine is your proxy."
     return Finding(check=check, state="warning", message=message, advice=advice)

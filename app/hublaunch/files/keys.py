@@ -76,7 +76,7 @@ class ApiKeys:
             read_keys,
             describe=lambda keys: f"{len(keys)} API keys",
             while_unusable=lambda _: (),
-            consequence="Until then, no API key is accepted.",
+            consequence="Until this is fixed, no API key is accepted.",
         )
 
     def find(self, key: str) -> ApiKey | None:

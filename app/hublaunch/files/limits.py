@@ -71,7 +71,7 @@ class LimitsFile(WatchedFile[QuotaRules]):
             read_limits,
             describe=lambda quotas: f"{len(quotas.rules)} limits, total {quotas.total}",
             while_unusable=lambda quotas: quotas,
-            consequence="Until then, the previous limits apply.",
+            consequence="Until this is fixed, the previous limits apply.",
         )
 
     def report(self) -> dict[str, Any]:

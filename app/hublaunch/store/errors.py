@@ -44,7 +44,9 @@ class DatabaseUnusable(StoreError):
 
 class DatabaseUnreachable(StoreError):
     def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"The database {url} (LAUNCHER_DATABASE_URL, its password left out) cannot be used: {reason}.")
+        super().__init__(
+            f"The database {url} (LAUNCHER_DATABASE_URL, shown without its password) cannot be used: {reason}."
+        )
 
 
 class NoRecords(StoreError):

@@ -12,7 +12,7 @@ class SecurityHeaders:
     """Sets the security headers of every answer.
 
     An answer may load and run nothing unless it brings its own Content-Security-Policy, as a page does. All answers
-    share the rule on framing. HSTS is left to the proxy that ends TLS.
+    share the rule on framing. HSTS is left to the proxy that terminates TLS.
     """
 
     def __init__(self, app: ASGIApp, *, frame_ancestors: Sequence[str]) -> None:

@@ -29,7 +29,7 @@ def check_repo_url(repo_url: str) -> None:
     if len(encoded(repo_url)) > REPO_URL_MAX:
         raise ValueError(f"must have at most {REPO_URL_MAX} characters once percent-encoded")
     if not is_read_alike(repo_url):
-        raise ValueError("must have no .. and no backslash, also not percent-encoded")
+        raise ValueError("must contain neither .. nor a backslash, not even percent-encoded")
     if "://" not in repo_url:
         if _SCP_LIKE.fullmatch(repo_url):
             return
