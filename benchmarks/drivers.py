@@ -9,7 +9,7 @@ itself. The Hub answers the start at once with 202.
 
 The program prints `warm` after some launches that do not count, and then a line of JSON: `cpu_ms` of this process per
 launch, and `ready_s`, the time to ready of each. `--hold`, on a Hub whose spawns do not end, prints `rss_kb` for each
-launch in flight instead. `--count` prints the `calls` of Python functions per launch. The service's drivers read
+launch in progress instead. `--count` prints the `calls` of Python functions per launch. The service's drivers read
 hublaunch's `url`.
 """
 

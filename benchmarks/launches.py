@@ -45,7 +45,9 @@ async def measure_library(rounds: int) -> list[Figure]:
     rss_kb = await by_turns(rounds, {driver: partial(drive, driver, 1000, "--hold") for driver in DRIVERS})
     for driver, bar in (("library", 60.0), ("aiohttp", None), ("tornado", None)):
         values = tuple(outcome["rss_kb"] for outcome in rss_kb[driver])
-        figures.append(Figure(goal="1", name=f"memory a launch in flight, {driver}", values=values, unit="KB", bar=bar))
+        figures.append(
+            Figure(goal="1", name=f"memory a launch in progress, {driver}", values=values, unit="KB", bar=bar)
+        )
     return figures
 
 

@@ -76,7 +76,7 @@ def test_a_prefix_is_percent_encoded_as_in_urls(monkeypatch: pytest.MonkeyPatch,
 def test_a_prefix_that_is_not_a_url_path_stops_startup(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     given(monkeypatch, LAUNCHER_PREFIX=value)
 
-    with pytest.raises(SettingsFault, match="LAUNCHER_PREFIX: must be a path such as /services/launcher/"):
+    with pytest.raises(SettingsFault, match="LAUNCHER_PREFIX: must be a path such as /services/hublaunch/"):
         load_settings()
 
 

@@ -72,5 +72,5 @@ async def test_a_restored_element_learns_that_its_server_has_ended(page: Page, e
 
     await page.evaluate(COME_BACK)
 
-    await expect(page.get_by_text(re.compile("This server has ended|The launch was cancelled")).first).to_be_visible()
+    await expect(page.get_by_text(re.compile("This server has stopped|The launch was cancelled")).first).to_be_visible()
     await expect(page.get_by_role("link", name="Open server")).to_be_hidden()

@@ -249,7 +249,7 @@ async def test_a_launch_is_remembered_for_15_minutes_and_its_end_is_noticed(
     await expect(page.get_by_text("Your server is ready").first).to_be_visible()
     await stop(page, stage, launched)
     await return_after(14)
-    await expect(page.get_by_text(re.compile("This server has ended|The launch was cancelled")).first).to_be_visible()
+    await expect(page.get_by_text(re.compile("This server has stopped|The launch was cancelled")).first).to_be_visible()
     await page.evaluate(
         "([name, entry]) => localStorage.setItem(name, entry)", [name_of(stage, "memory"), json.dumps(kept)]
     )

@@ -1,4 +1,4 @@
-"""`hublaunch` in odd environments: it prints a sentence, never a traceback, and the launch goes on."""
+"""`hublaunch` in odd environments: it prints a sentence, never a traceback, and the launch continues."""
 
 import asyncio
 import inspect

@@ -41,7 +41,7 @@ async def test_a_hub_that_is_down_is_asked_until_it_answers_with_one_warning(
     assert len(hub.asked("get_version")) == 5
     warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     fault = "JupyterHub did not report its version: the connection broke before the answer was complete."
-    assert warnings == [f"{fault} Launches are accepted and wait for it."]
+    assert warnings == [f"{fault} Launches are accepted, and wait for JupyterHub."]
     assert check.report() == {
         "version": hub.version,
         "missing_scopes": [],
@@ -59,7 +59,7 @@ async def test_a_different_fault_of_the_hub_is_logged_again(
     with caplog.at_level(logging.WARNING):
         await check_of(client).until_answered()
 
-    assert caplog.text.count("Launches are accepted and wait for it.") == 2
+    assert caplog.text.count("Launches are accepted, and wait for JupyterHub.") == 2
 
 
 async def test_a_wrong_token_is_reported_without_showing_it(hub: FakeHub, stranger: HubClient) -> None:

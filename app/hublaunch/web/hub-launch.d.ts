@@ -135,7 +135,7 @@ export interface HubLaunchEventMap {
   /** The launch failed or was refused. After a refusal there is only a `problem`. */
   failed: CustomEvent<{ problem: Problem } & Partial<LaunchEvent>>;
   cancelled: CustomEvent<Partial<LaunchEvent>>;
-  /** A server that was ready has ended. */
+  /** A server that was ready has stopped. */
   stopped: CustomEvent<Launch>;
 }
 

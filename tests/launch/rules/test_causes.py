@@ -118,7 +118,7 @@ def test_a_failure_with_a_reason_is_not_explained_by_earlier_messages() -> None:
             61.4,
             "start_timeout",
             "The server had not started after 61 s. "  # noqa: ISC004
-            "JupyterHub gave no reason, which is usual when a server takes longer than it allows.",
+            "JupyterHub gave no reason, which is usual when a server takes longer than the Hub allows.",
         ),
     ],
 )
