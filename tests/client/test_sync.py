@@ -43,7 +43,7 @@ def test_both_clients_have_the_same_methods_and_parameters() -> None:
     assert methods(sync.LaunchClient) == asynchronous
 
 
-async def test_it_works_in_a_thread_that_runs_an_event_loop() -> None:
+async def test_the_client_works_in_a_thread_that_runs_an_event_loop() -> None:
     """As in a notebook's cell. The call blocks the loop, as any synchronous call does."""
     fake = FakeHublaunch()
 
@@ -54,7 +54,7 @@ async def test_it_works_in_a_thread_that_runs_an_event_loop() -> None:
     assert phases == ["waiting", "ready"]
 
 
-async def test_it_launches_at_the_real_service(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
+async def test_the_client_launches_at_the_real_service(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
     async with real_world(settings, hub, tmp_path) as world:
         with sync.LaunchClient(world.url) as launcher:
             thread = SyncInThread(launcher)

@@ -245,7 +245,7 @@ class HubState(HubSettings):
                 await server.stopped.wait()
 
     def stopped(self, server: Server) -> None:
-        """Mark the server as stopped, and forget what the Hub kept of it."""
+        """Mark the server as stopped, and forget the Hub's records of it."""
         if server.stop_timer is not None:
             server.stop_timer.cancel()
         server.active = server.answers = server.loaded = False

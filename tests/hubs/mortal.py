@@ -77,7 +77,7 @@ class MortalHub(HubProcess):
         return self.log_path.read_text()
 
     async def reset_unless_clean(self) -> None:
-        """Return once it runs without users, whatever its state was."""
+        """Return once the Hub runs without users, from any state."""
         self.thaw()
         if self._running.returncode is None and not await self.users() and not self.server_processes():
             return

@@ -1,7 +1,7 @@
 """A Hub that can be killed and started again, and then finds its servers.
 
-It builds on the demo's configuration. Like spawners of containers, its spawner finds a user's server by name, whatever
-the Hub has forgotten.
+It builds on the demo's configuration. Like spawners of containers, its spawner finds a user's server by name, even if
+the Hub has forgotten the server.
 """
 
 import asyncio

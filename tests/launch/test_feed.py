@@ -25,7 +25,7 @@ Following = AsyncGenerator[Sequence[Event] | Position]
 
 
 class GatedLog(SqlLog):
-    """Reads return what was stored when they began, once the gate is open."""
+    """Reads return the events stored when they began, once the gate is open."""
 
     gate: asyncio.Event
     read: asyncio.Event

@@ -1,4 +1,4 @@
-"""News that the store publishes besides events."""
+"""News of the store other than events."""
 
 import asyncio
 from contextvars import ContextVar

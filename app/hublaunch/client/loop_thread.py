@@ -49,7 +49,7 @@ class LoopThread:
         return task.result()
 
     def close(self) -> None:
-        """Close what is still open in the loop, end the thread, and wait for it."""
+        """Close everything still open in the loop, end the thread, and wait for it."""
         self.run(self._loop.shutdown_asyncgens())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -54,9 +54,9 @@ class Problem(_Shown):
     detail: str = ""
     """`""` for readers without the launch's secret."""
     advice: str = ""
-    """What you can do next."""
+    """Advice for you, the caller."""
     operator_advice: str = ""
-    """What the operator can do; `""` unless the caller is an admin."""
+    """Advice for the operator; `""` unless the caller is an admin."""
     errors: list[dict[str, str]] = field(default_factory=list)
     """For an invalid request: the `field` and `reason` of each error."""
 

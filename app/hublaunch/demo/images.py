@@ -28,7 +28,7 @@ class ActedImage:
 
     name: str
     shows: str
-    """One line on what the image shows, for the welcome text."""
+    """A line about the image's behaviour, for the welcome text."""
     events: Sequence[PodEvent]
     seconds: float
     fails: bool

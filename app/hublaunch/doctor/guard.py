@@ -41,7 +41,7 @@ def guard_state(settings: Settings) -> tuple[GuardState, Sequence[str]]:
 
 
 def clear_guard(image: str | None) -> str:
-    """Admit an image again, or without one, reset the count of failures. Return what was done.
+    """Admit an image again, or without one, reset the count of failures. Return a description of the change.
 
     Raises InvalidRequest, SettingsFault or StoreError.
     """

@@ -31,7 +31,7 @@ class CallOutcome(StrEnum):
 CallListener = Callable[[str, httpx.Headers], Callable[[CallOutcome], None]]
 """Called when a request begins, with its kind and its headers, to which it may add. Returns a function for its end.
 
-That function is called once the headers of the answer are there: a progress stream continues after that. Neither
+That function is called once the headers of the answer have arrived: a progress stream continues after that. Neither
 function may raise.
 """
 

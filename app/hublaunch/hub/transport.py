@@ -54,7 +54,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request and return the response once its headers are there."""
+        """Send the request and return the response once its headers have arrived."""
         url = _url(request)
         timeouts = request.extensions.get("timeout", {})
         assert isinstance(request.stream, httpx.AsyncByteStream)

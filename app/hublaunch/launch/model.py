@@ -47,7 +47,7 @@ _FOLLOWING: Mapping[Status, frozenset[Status]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """The caller of a request, and what they may do. Only kind and key identify a caller, and are stored."""
+    """The caller of a request, and their rights. Only kind and key identify a caller, and are stored."""
 
     kind: Literal["anonymous", "hub", "key"]
     key: str
@@ -100,9 +100,9 @@ class Problem:
     title: str
     detail: str
     advice: str
-    """What the caller can do next."""
+    """Advice for the caller."""
     operator_advice: str = ""
-    """What the operator can do. Only admins and the log get it."""
+    """Advice for the operator. Only admins and the log get it."""
 
     @classmethod
     def of(cls, error: LaunchError) -> "Problem":

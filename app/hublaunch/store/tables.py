@@ -152,7 +152,7 @@ queue_turns = Table(
 rate_limits = Table(
     "rate_limits",
     metadata,
-    Column("key", Text, primary_key=True),  # what is limited, and for whom
+    Column("key", Text, primary_key=True),  # the limit, and its subject
     Column("free_at", Instant, nullable=False),  # when the limit is entirely free again; the row is not needed then
 )
 

@@ -79,7 +79,7 @@ async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, traces
 
 
 def matches_request(server: Server, request: LaunchRequest) -> bool:
-    """Return whether a server was started with the request's image and repository; False if the Hub does not tell."""
+    """Return whether a server was started with the request's image and repository; False if the Hub hides it."""
     options = server.user_options or {}
     return (options.get("image"), options.get("repo_url")) == (request.image, request.repo_url)
 

@@ -11,9 +11,9 @@ class LaunchError(Exception):
     sentence: ClassVar[str] = ""
     """What happened, where that is the same each time."""
     advice: ClassVar[str]
-    """What the caller can do next. Visitors read it, so it names no setting."""
+    """Advice for the caller. Visitors read it, so it names no setting."""
     operator_advice: str = ""
-    """What the operator can do. Only admins and the log get it."""
+    """Advice for the operator. Only admins and the log get it."""
     retryable: ClassVar[bool] = False
 
     def __init__(self, sentence: str = "") -> None:
