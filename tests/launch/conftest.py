@@ -1,12 +1,22 @@
-"""A browser's reading of URLs."""
+"""A store, and a browser's reading of URLs."""
 
+import asyncio
 import json
 import subprocess
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
+from pathlib import Path
 
 import pytest
 
 from hublaunch.demo.proxy import node_and_npm
+from hublaunch.store.sql import SqlLaunchStore
+from tests.support.launching import SEALER
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
+    async with SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(30):
+        yield store
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,12 +49,6 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
 def stored(directory: Path) -> SqlLaunchStore:
     """Return the store in this directory, for one process."""
     return SqlLaunchStore(f"sqlite:///{directory}/l.sqlite", sealer=SEALER)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
-    async with stored(tmp_path) as store:
-        yield store
 
 
 async def start(core: Launching) -> Launch:

@@ -1,9 +1,7 @@
 """QuotaReclaim: launches whose servers are gone free a quota when it is needed, with few requests to the Hub."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +13,7 @@ from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import QuotaRules, Rule
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
-from tests.support.launching import SEALER, Launching, launching
+from tests.support.launching import Launching, launching
 
 KEY = Caller(kind="key", key="ci", max_active=3)
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
@@ -26,12 +24,6 @@ WIDE = {
     "repository": QuotaRules(rules=((Scope.REPOSITORY, Rule(pattern="*", most=3)),)),
     "image": QuotaRules(rules=((Scope.IMAGE, Rule(pattern="quay.io/*", most=3, together=True)),)),
 }
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlLaunchStore]:
-    async with SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER) as store, asyncio.timeout(20):
-        yield store
 
 
 async def three_ready(core: Launching, caller: Caller) -> list[Launch]:

@@ -1,6 +1,5 @@
 """One attempt at the Hub, through the real client: its calls, and the faults of each call at the Hub."""
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,6 @@ from hublaunch.hub.client import HubClient
 from hublaunch.launch.errors import (
     HubForbidden,
     HubRefused,
-    HubUnavailable,
     ServerExists,
     TokenRefused,
     UserExists,
@@ -69,13 +67,6 @@ async def test_a_200_that_is_not_from_the_hub_is_not_trusted(hub: FakeHub, attem
     await attempted.run()
 
     assert attempted.steps[-1].token
-
-
-async def test_a_redirect_instead_of_an_answer_means_that_it_is_not_the_hub(hub: FakeHub, attempted: Attempted) -> None:
-    hub.fail_on("create_user", status=302, body="html", headers={"Location": "/hub/login"}, times=math.inf)
-
-    with pytest.raises(HubUnavailable, match="not JupyterHub answered 302"):
-        await attempted.run()
 
 
 @pytest.mark.parametrize("headers", [{"Retry-After": "0"}, {}], ids=["with-retry-after", "without"])
