@@ -1,4 +1,4 @@
-"""The audit log of the operators' commands."""
+"""What the operators' commands share: the audit log, and how they report faults."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -28,3 +28,18 @@ def audited() -> Generator[Callable[..., None]]:
         raise typer.Exit(FAILED) from None
     with closing(audit):
         yield lambda action, **facts: audit.write(action, operator(), **facts)
+
+
+@contextmanager
+def reported_faults() -> Generator[None]:
+    """Print the faults of the operator's settings, files and database, and exit with a failure."""
+    from hublaunch.files.watched import FileFault  # noqa: PLC0415 - needs the server extra
+    from hublaunch.launch.errors import InvalidRequest  # noqa: PLC0415 - as above
+    from hublaunch.settings import SettingsFault  # noqa: PLC0415 - as above
+    from hublaunch.store.errors import StoreError  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except (FileFault, InvalidRequest, SettingsFault, StoreError) as fault:
+        typer.echo(str(fault), err=True)
+        raise typer.Exit(FAILED) from None

@@ -1,13 +1,10 @@
 """`hublaunch guard`: show the Hub guard, and reset it."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from hublaunch.cli.audited import audited
-from hublaunch.cli.exits import FAILED
+from hublaunch.cli.audited import audited, reported_faults
 
 guard = typer.Typer(
     name="guard",
@@ -30,7 +27,7 @@ def show_guard(context: typer.Context) -> None:
         return
     from hublaunch.doctor.guard import guard_lines  # noqa: PLC0415 - needs the server extra
 
-    with _reported_faults():
+    with reported_faults():
         typer.echo("\n".join(guard_lines()))
 
 
@@ -47,20 +44,7 @@ def clear_guard(
     """
     from hublaunch.doctor.guard import clear_guard as clear  # noqa: PLC0415 - as above
 
-    with _reported_faults(), audited() as audit:
+    with reported_faults(), audited() as audit:
         done = clear(image or None)
         audit("guard_cleared", image=image or None)
     typer.echo(done)
-
-
-@contextmanager
-def _reported_faults() -> Generator[None]:
-    from hublaunch.launch.errors import InvalidRequest  # noqa: PLC0415 - as above
-    from hublaunch.settings import SettingsFault  # noqa: PLC0415 - as above
-    from hublaunch.store.errors import StoreError  # noqa: PLC0415 - as above
-
-    try:
-        yield
-    except (InvalidRequest, SettingsFault, StoreError) as fault:
-        typer.echo(str(fault), err=True)
-        raise typer.Exit(FAILED) from None

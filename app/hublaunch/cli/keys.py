@@ -1,13 +1,12 @@
 """`hublaunch keys`: add, list and revoke the API keys of applications."""
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hublaunch.cli.audited import audited
+from hublaunch.cli.audited import audited, reported_faults
 from hublaunch.cli.output import aligned
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def keys_add(
 
     from hublaunch.files.keys import add_key  # noqa: PLC0415
 
-    with _reported_faults(), audited() as audit:
+    with reported_faults(), audited() as audit:
         entry, key = add_key(
             _keys_file(file),
             name=name,
@@ -90,7 +89,7 @@ def keys_list(
     """List the keys and their rights."""
     from hublaunch.files.keys import read_keys  # noqa: PLC0415
 
-    with _reported_faults():
+    with reported_faults():
         path = _keys_file(file)
         found = read_keys(path, may_be_missing=True)
     if as_json:
@@ -108,7 +107,7 @@ def keys_revoke(name: KeyName, file: KeysFile = None) -> None:
     """Revoke a key. A running service refuses it at once. Launches of the key continue."""
     from hublaunch.files.keys import revoke_key  # noqa: PLC0415
 
-    with _reported_faults(), audited() as audit:
+    with reported_faults(), audited() as audit:
         revoke_key(_keys_file(file), name)
         audit("key_revoked", key=name)
     typer.echo(f"API key for {name} revoked.", err=True)
@@ -122,18 +121,6 @@ def _keys_file(given: Path | None) -> Path:
         typer.echo("Name the file of the keys with --file or LAUNCHER_API_KEYS_FILE.", err=True)
         raise typer.Exit(2)
     return path
-
-
-@contextmanager
-def _reported_faults() -> Generator[None]:
-    from hublaunch.files.keys import KeysFault  # noqa: PLC0415
-    from hublaunch.settings import SettingsFault  # noqa: PLC0415
-
-    try:
-        yield
-    except (KeysFault, SettingsFault) as fault:
-        typer.echo(str(fault), err=True)
-        raise typer.Exit(1) from None
 
 
 def _table(found: "Sequence[ApiKey]") -> Generator[str]:
