@@ -104,7 +104,7 @@ async def test_launches_continue_after_a_restart_of_the_hub(service: Service, hu
     hub.spawn_plan(None, SpawnPlan())
     waiting = await service.launch(image="a/sound-one")
 
-    check: HubCheck = service.state["web"].health._hub
+    check: HubCheck = service.state["web"].health.hub
     await check.until_answered()
     await hub.restart()
     await check.until_answered()

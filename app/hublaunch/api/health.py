@@ -1,6 +1,7 @@
 """`/healthz`: the process is alive. `/readyz`: it can accept launches."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fastapi import APIRouter, Request
@@ -24,31 +25,23 @@ class Report(Protocol):
     def report(self) -> dict[str, Any]: ...
 
 
+@dataclass(eq=False, kw_only=True, slots=True)
 class Health:
-    """The readiness of this process: its log is writable, background tasks run, and it is not stopping."""
+    """The readiness of this process: its log is writable, background tasks run, and it is not stopping.
 
-    def __init__(
-        self,
-        *,
-        store_is_healthy: Callable[[], Awaitable[bool]],
-        space: Callable[[], Awaitable[dict[str, Any]]],
-        background: Loops,
-        hub: Report,
-        limits: Report | None,
-        unnamed_proxy: Callable[[], str | None],
-    ) -> None:
-        """`space` reports the disk; `limits` is the file of limits, if there is one.
+    The Hub does not affect readiness, because launches wait while it is down. A broken file of limits does not either,
+    because the limits from before stay in force.
+    """
 
-        The Hub does not affect readiness, because launches wait while it is down. A broken file of limits does not
-        either, because the limits from before stay in force.
-        """
-        self._store_is_healthy = store_is_healthy
-        self._space = space
-        self._background = background
-        self._hub = hub
-        self._limits = limits
-        self._unnamed_proxy = unnamed_proxy
-        self._stopping = False
+    store_is_healthy: Callable[[], Awaitable[bool]]
+    space: Callable[[], Awaitable[dict[str, Any]]]
+    """Reports the disk."""
+    background: Loops
+    hub: Report
+    limits: Report | None
+    """The file of limits, if there is one."""
+    unnamed_proxy: Callable[[], str | None]
+    _stopping: bool = field(default=False, init=False)
 
     def stop(self) -> None:
         """Report the process as not ready from now on."""
@@ -56,16 +49,16 @@ class Health:
 
     async def report(self) -> dict[str, Any]:
         """Return the body of `/readyz`."""
-        store, down = await self._store_is_healthy(), self._background.down
+        store, down = await self.store_is_healthy(), self.background.down
         return {
             "ready": store and not down and not self._stopping,
             "store": "ok" if store else "failing",
-            "space": await self._space() if store else None,
+            "space": await self.space() if store else None,
             "background_down": down,
             "stopping": self._stopping,
-            "hub": self._hub.report(),
-            "limits": self._limits.report() if self._limits else None,
-            "unnamed_proxy": self._unnamed_proxy(),
+            "hub": self.hub.report(),
+            "limits": self.limits.report() if self.limits else None,
+            "unnamed_proxy": self.unnamed_proxy(),
         }
 
 

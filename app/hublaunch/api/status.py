@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from fastapi import APIRouter, Request
@@ -30,44 +31,35 @@ class HubPulse(Protocol):
     def pulse(self) -> Mapping[str, Any]: ...
 
 
+@dataclass(eq=False, kw_only=True, slots=True)
 class StatusReport:
     """The body of `/status`. It is read at most every `kept_s` seconds, however often it is requested."""
 
-    def __init__(
-        self,
-        *,
-        read: Callable[[], Awaitable[Capacity]],
-        guard: Guard,
-        limits: LaunchLimits,
-        health: Health,
-        hub: HubPulse,
-        kept_s: float,
-    ) -> None:
-        self._read = read
-        self._guard = guard
-        self._limits = limits
-        self._health = health
-        self._hub = hub
-        self._kept_s = kept_s
-        self._report: dict[str, Any] = {}
-        self._reported_at = float("-inf")
-        self._reading = asyncio.Lock()
+    read: Callable[[], Awaitable[Capacity]]
+    guard: Guard
+    limits: LaunchLimits
+    health: Health
+    hub: HubPulse
+    kept_s: float
+    _report: dict[str, Any] = field(default_factory=dict, init=False)
+    _reported_at: float = field(default=float("-inf"), init=False)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def report(self) -> Mapping[str, Any]:
         """Return the body of `/status`, as `ServiceStatus` describes it."""
         async with self._reading:
             now = asyncio.get_running_loop().time()
-            if now - self._reported_at >= self._kept_s:
+            if now - self._reported_at >= self.kept_s:
                 self._report, self._reported_at = await self._inspect(), now
         return self._report
 
     async def _inspect(self) -> dict[str, Any]:
-        health = await self._health.report()
-        hub = dict(self._hub.pulse())
+        health = await self.health.report()
+        hub = dict(self.hub.pulse())
         capacity = await self._capacity() if health["store"] == "ok" else None
         light, reasons = self._light(health, hub, capacity)
         shown: dict[str, Any] = {"status": light, "reasons": reasons, "hub": hub}
-        limits = self._limits.model_dump()
+        limits = self.limits.model_dump()
         if capacity is None:
             return {**shown, "limits": limits}
         return {
@@ -78,10 +70,10 @@ class StatusReport:
             "limits": limits,
             "hub": {**hub, "busy_for_s": capacity.hub_busy_for_s},
             "guard": {
-                "mode": self._guard.mode,
+                "mode": self.guard.mode,
                 "state": capacity.guard,
                 "failures": capacity.failures,
-                "failure_limit": self._guard.failure_limit,
+                "failure_limit": self.guard.failure_limit,
                 "window": capacity.window,
                 "failing_images": capacity.failing_images,
             },
@@ -89,7 +81,7 @@ class StatusReport:
 
     async def _capacity(self) -> Capacity | None:
         try:
-            return await self._read()
+            return await self.read()
         except Exception:
             log.exception("The database could not be read for /status")
             return None
@@ -113,7 +105,7 @@ class StatusReport:
             in_progress = capacity.launching + capacity.waiting
             red += [
                 (capacity.guard == "paused", "Too many servers in a row failed to start. The operator must act."),
-                (in_progress >= self._limits.max_concurrent_spawns + self._limits.max_queue, "The queue is full."),
+                (in_progress >= self.limits.max_concurrent_spawns + self.limits.max_queue, "The queue is full."),
             ]
             yellow = [
                 (capacity.waiting > 0, "Launches are waiting in the queue."),

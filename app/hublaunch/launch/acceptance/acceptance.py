@@ -38,23 +38,15 @@ class AcceptanceTerms:
     """Seconds that a launch may be queued."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Acceptance:
     """Checks requests, and stores those that pass as launches."""
 
-    def __init__(
-        self,
-        *,
-        intake: Intake,
-        checks: Checks,
-        admission: Admission,
-        reclaim: QuotaReclaim,
-        terms: AcceptanceTerms,
-    ) -> None:
-        self._intake = intake
-        self._checks = checks
-        self._admission = admission
-        self._reclaim = reclaim
-        self._terms = terms
+    intake: Intake
+    checks: Checks
+    admission: Admission
+    reclaim: QuotaReclaim
+    terms: AcceptanceTerms
 
     async def accept(
         self, launch_id: str, request: LaunchRequest, caller: Caller, *, key: IdempotencyKey | None, only_one: bool
@@ -63,12 +55,12 @@ class Acceptance:
 
         Raise a RequestRefused, or a HubError if the Hub could not be asked about the caller's account.
         """
-        first, unless = await self._checks.first_attempt(launch_id, request, caller, only_one=only_one)
+        first, unless = await self.checks.first_attempt(launch_id, request, caller, only_one=only_one)
         launch = self._new_launch(request, caller, first)
-        with self._admission.expecting(launch_id):
+        with self.admission.expecting(launch_id):
             accepted = await self._store_within_quotas(launch, key, unless)
         if accepted.id != launch_id:
-            self._admission.forget(launch_id)
+            self.admission.forget(launch_id)
         return accepted
 
     async def _store_within_quotas(self, launch: Launch, key: IdempotencyKey | None, unless: Unless | None) -> Launch:
@@ -77,12 +69,12 @@ class Acceptance:
         Storing is tried again after every search, because other requests may have searched and used up the freed quota
         meanwhile. Once a search for a quota has found nothing, the next refusal for that quota is raised.
         """
-        terms = self._terms
+        terms = self.terms
         quotas = terms.quotas().quotas(launch.caller, launch.request, at=launch.created_at)
         used_up: set[Quota] = set()
         while True:
             try:
-                return await self._intake.accept(
+                return await self.intake.accept(
                     launch,
                     key,
                     unless=unless,
@@ -95,7 +87,7 @@ class Acceptance:
                     quota = refusal.quota
                     log.info("Refused: %s (%s)", refusal, quota.pattern or quota.name or quota.scope)
                     raise
-                if not await self._reclaim.freed(refusal.quota):
+                if not await self.reclaim.freed(refusal.quota):
                     used_up.add(refusal.quota)
 
     def _new_launch(self, request: LaunchRequest, caller: Caller, first: Attempt) -> Launch:
@@ -106,8 +98,8 @@ class Acceptance:
             request=request,
             status=Status.WAITING,
             created_at=now,
-            deadline_at=now + timedelta(seconds=self._terms.max_wait_s),
-            time_left_s=self._terms.launch_timeout_s,
+            deadline_at=now + timedelta(seconds=self.terms.max_wait_s),
+            time_left_s=self.terms.launch_timeout_s,
             attempt=first,
             last_event=Event(
                 launch_id=launch_id, seq=1, at=now, attempt=1, phase=Status.WAITING, progress=0, message="Accepted"

@@ -1,5 +1,7 @@
 """Checks: everything that can refuse a launch before it is stored."""
 
+from dataclasses import dataclass
+
 from hublaunch.launch.acceptance.account import Accounts
 from hublaunch.launch.acceptance.hook import PreLaunchHook
 from hublaunch.launch.acceptance.reuse import ExistingLaunches
@@ -10,23 +12,15 @@ from hublaunch.launch.ports import Unless
 from hublaunch.launch.rules.policy import Policy
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Checks:
     """Applies the operator's policy, the Hub guard, the caller's account at the Hub, and the operator's hook."""
 
-    def __init__(
-        self,
-        *,
-        policy: Policy,
-        accounts: Accounts,
-        existing: ExistingLaunches,
-        admission: Admission,
-        hook: PreLaunchHook | None = None,
-    ) -> None:
-        self._policy = policy
-        self._accounts = accounts
-        self._existing = existing
-        self._admission = admission
-        self._hook = hook
+    policy: Policy
+    accounts: Accounts
+    existing: ExistingLaunches
+    admission: Admission
+    hook: PreLaunchHook | None = None
 
     async def first_attempt(
         self, launch_id: str, request: LaunchRequest, caller: Caller, *, only_one: bool
@@ -35,15 +29,15 @@ class Checks:
 
         Raise a RequestRefused, or a HubError if the Hub could not be asked about the caller's account.
         """
-        self._policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
-        username = self._accounts.existing_user(request, caller)
-        unless = await self._existing.check(request, caller, username=username) if only_one else None
-        await self._admission.check_image(request.image)
+        self.policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
+        username = self.accounts.existing_user(request, caller)
+        unless = await self.existing.check(request, caller, username=username) if only_one else None
+        await self.admission.check_image(request.image)
         # Read before the Hub is asked, so that a launch that becomes ready meanwhile is not marked as replaced.
-        ready = await self._existing.ready_on(username, caller) if username is not None else ()
-        first = await self._accounts.first_attempt(launch_id, request, caller)
+        ready = await self.existing.ready_on(username, caller) if username is not None else ()
+        first = await self.accounts.first_attempt(launch_id, request, caller)
         current_attempt.set(first)
-        await self._existing.mark_replaced(ready, first)
-        if self._hook is not None:
-            await self._hook.check(request.image, first.username, first.server_name, request.repo_url)
+        await self.existing.mark_replaced(ready, first)
+        if self.hook is not None:
+            await self.hook.check(request.image, first.username, first.server_name, request.repo_url)
         return first, unless

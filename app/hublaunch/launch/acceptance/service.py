@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ulid import ULID
@@ -17,27 +18,18 @@ from hublaunch.launch.ports import LaunchFilter, LaunchLog
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, kw_only=True, slots=True)
 class LaunchService:
     """The core as the HTTP layer sees it. Once a launch is accepted, `lease.py` and `runner.py` run it."""
 
-    def __init__(
-        self,
-        *,
-        launch_log: LaunchLog,
-        acceptance: Acceptance,
-        existing: ExistingLaunches,
-        leases: Leases,
-        retention_s: float,
-        new_id: Callable[[], str],
-    ) -> None:
-        """`new_id` returns the ULID of a new launch."""
-        self._log = launch_log
-        self._acceptance = acceptance
-        self._existing = existing
-        self._leases = leases
-        self._retention_s = retention_s
-        self._new_id = new_id
-        self._stopping = False
+    launch_log: LaunchLog
+    acceptance: Acceptance
+    existing: ExistingLaunches
+    leases: Leases
+    retention_s: float
+    new_id: Callable[[], str]
+    """Returns the ULID of a new launch."""
+    _stopping: bool = field(default=False, init=False)
 
     def stop(self) -> None:
         """Refuse every launch from now on."""
@@ -65,23 +57,23 @@ class LaunchService:
         if self._stopping:
             raise ServiceStopping
         sent_before = None if key is None else idempotency_key(key, caller, request)
-        if sent_before is not None and (earlier := await self._log.find(sent_before)):
+        if sent_before is not None and (earlier := await self.launch_log.find(sent_before)):
             return earlier
         if count is not None:
             await count()
-        launch_id = self._new_id()
-        launch = await self._acceptance.accept(launch_id, request, caller, key=sent_before, only_one=only_one)
+        launch_id = self.new_id()
+        launch = await self.acceptance.accept(launch_id, request, caller, key=sent_before, only_one=only_one)
         if launch.id == launch_id:
             log.info("launch %s accepted: %s", launch.id, request.image)
-            self._leases.begin(launch)
+            self.leases.begin(launch)
         return launch
 
     async def get(self, launch_id: str) -> Launch:
         """Return the launch in its current state; LaunchNotFound, or LaunchGone if the id is older than retention."""
-        launch = await self._log.get(launch_id)
+        launch = await self.launch_log.get(launch_id)
         if launch is None:
             age_s = datetime.now(UTC).timestamp() - ULID.from_str(launch_id).timestamp
-            raise LaunchGone if age_s > self._retention_s else LaunchNotFound
+            raise LaunchGone if age_s > self.retention_s else LaunchNotFound
         return launch
 
     async def recent(self, request: LaunchRequest, caller: Caller, *, within_s: float) -> Launch | None:
@@ -90,11 +82,11 @@ class LaunchService:
         That is a launch in progress, or a ready one accepted within the last `within_s` whose server the Hub still has.
         HubError if the Hub cannot be asked.
         """
-        return await self._existing.recent(request, caller, within_s=within_s)
+        return await self.existing.recent(request, caller, within_s=within_s)
 
     async def page(self, wanted: LaunchFilter, *, limit: int) -> Sequence[Launch]:
         """Return launches, newest first."""
-        return await self._log.launches(wanted, limit=limit)
+        return await self.launch_log.launches(wanted, limit=limit)
 
     async def cancel(self, launch_id: str, *, by: Caller | None = None) -> bool:
         """Stop the spawn or the server, and delete everything that the launch created; LaunchNotFound, LaunchGone.
@@ -105,5 +97,5 @@ class LaunchService:
         launch = await self.get(launch_id)
         if not launch.is_in_progress and launch.status is not Status.READY:
             return True
-        await self._leases.cancel(launch_id, by=by)
+        await self.leases.cancel(launch_id, by=by)
         return False

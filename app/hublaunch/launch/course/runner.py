@@ -53,6 +53,7 @@ class Terms:
     """Returns the Hub's version, None before it is known."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Runner:
     """Runs launches to their ends. Every write carries the launch's fence, and LeaseLost ends the task.
 
@@ -60,22 +61,12 @@ class Runner:
     there.
     """
 
-    def __init__(
-        self,
-        *,
-        launch_log: LaunchLog,
-        upkeep: Upkeep,
-        hub: Hub,
-        admission: Admission,
-        terms: Terms,
-        pace: Pace = Pace(),
-    ) -> None:
-        self._log = launch_log
-        self._upkeep = upkeep
-        self._hub = hub
-        self._admission = admission
-        self._terms = terms
-        self._pace = pace
+    launch_log: LaunchLog
+    upkeep: Upkeep
+    hub: Hub
+    admission: Admission
+    terms: Terms
+    pace: Pace = Pace()
 
     async def run(self, launch: Launch) -> None:
         """Wait for admission, then make attempts until one is ready or no other can help."""
@@ -89,7 +80,7 @@ class Runner:
             await self.run(launch)  # no request reached the Hub, and the last owner can send none now
         elif launch.is_in_progress:
             await self._attempts(launch, self._resume, self._unknown(launch.attempt))
-        for attempt in await self._upkeep.due(launch.id):
+        for attempt in await self.upkeep.due(launch.id):
             await self._clean_up(launch, attempt, self._unknown(attempt))
 
     async def cancel(self, launch: Launch) -> None:
@@ -102,11 +93,11 @@ class Runner:
             await self._clean_up(launch, launch.attempt, traces, may_be_on_its_way=launch.is_in_progress)
         launch = await self._current(launch)  # the interrupted attempt may still have stored a step
         if launch.is_in_progress:
-            failed = abandoned_spawn(hub_version=self._terms.hub_version()) if launch.launching_at is not None else None
+            failed = abandoned_spawn(hub_version=self.terms.hub_version()) if launch.launching_at is not None else None
             step = Step(phase=Status.CANCELLED, progress=None, message="Cancelled", failed_spawn=failed)
-            await self._log.append(launch, step)
+            await self.launch_log.append(launch, step)
         elif launch.status is Status.READY:
-            await self._upkeep.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
+            await self.upkeep.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
 
     # --- attempts -----------------------------------------------------------------------------------------------------
 
@@ -117,13 +108,13 @@ class Runner:
             reason = f"{error} {error.operator_advice}".rstrip()
             log.info("launch %s attempt %d failed: %s", launch.id, launch.attempt.number, reason)
             failures += not isinstance(error, Interrupted)
-            may_retry = error.retryable and failures < self._terms.attempts_max
+            may_retry = error.retryable and failures < self.terms.attempts_max
             launch = await self._current(launch)  # with the deadline of its last admission
             if launch.status is Status.READY:
                 break  # the launch timed out while `ready` was being stored
             cleaning = asyncio.create_task(self._clean_up_after(launch, error, traces))
             try:
-                patience_s = launch.remaining_s if may_retry else self._pace.clean_up_grace_s
+                patience_s = launch.remaining_s if may_retry else self.pace.clean_up_grace_s
                 await asyncio.wait({cleaning}, timeout=patience_s)
                 if not (may_retry and _has_succeeded(cleaning)):
                     await self._fail(launch, error)
@@ -139,36 +130,36 @@ class Runner:
         """Make a new attempt once the launch is admitted."""
         if launch.admitted_at is None:
             try:
-                launch = await self._admission.wait(launch)
+                launch = await self.admission.wait(launch)
             except NotAdmitted as error:
                 return error
-        requeue = Requeue(self._admission, max_wait_s=self._terms.max_wait_s, launch=launch, pace=self._pace)
+        requeue = Requeue(self.admission, max_wait_s=self.terms.max_wait_s, launch=launch, pace=self.pace)
         return await self._within(
             launch.remaining_s,
             launch,
             lambda limit: attempts.run(
                 launch.attempt,
                 launch.request,
-                hub=self._hub,
+                hub=self.hub,
                 entry=self._entry(launch.attempt),
                 record=lambda step: self._record(launch, step),
                 traces=traces,
                 wait_in_queue=lambda busy, turn: requeue.wait(busy, turn, limit),
-                pace=self._pace,
+                pace=self.pace,
             ),
         )
 
     async def _resume(self, launch: Launch, traces: Traces) -> LaunchError | None:
         """Continue the attempt that another process began, if the Hub has its server."""
-        seconds = max(launch.remaining_s, self._pace.finish_s)
+        seconds = max(launch.remaining_s, self.pace.finish_s)
         return await self._within(seconds, launch, lambda _: self._follow(launch, traces))
 
     async def _follow(self, launch: Launch, traces: Traces) -> None:
         attempt = launch.attempt
-        server = await find_server(self._hub, attempt, pace=self._pace)
-        events = await from_store(self._log.events(launch.id, after=0))
+        server = await find_server(self.hub, attempt, pace=self.pace)
+        events = await from_store(self.launch_log.events(launch.id, after=0))
         past_events = [event for event in events if event.attempt == attempt.number]
-        if server is None and (failure := await find_failure(self._hub, attempt, past_events)):
+        if server is None and (failure := await find_failure(self.hub, attempt, past_events)):
             raise failure
         if server is None or server.pending == "stop":
             raise Interrupted
@@ -183,11 +174,11 @@ class Runner:
             attempt,
             server,
             past_events,
-            hub=self._hub,
+            hub=self.hub,
             entry=self._entry(attempt),
             record=lambda step: self._record(launch, step),
             traces=traces,
-            pace=self._pace,
+            pace=self.pace,
         )
 
     async def _within(
@@ -206,7 +197,7 @@ class Runner:
             raise
         except Exception as error:
             if isinstance(error, TimeoutError) and limit.expired():
-                return SpawnTimedOut(self._terms.launch_timeout_s)
+                return SpawnTimedOut(self.terms.launch_timeout_s)
             log.exception("launch %s failed with an unexpected error", launch.id)
             return InternalError()
         return None
@@ -214,9 +205,9 @@ class Runner:
     async def _record(self, launch: Launch, step: Step) -> None:
         """Store the step. If the call is cancelled while it stores `ready`, it still returns after the store does."""
         if step.phase is not Status.READY:
-            await from_store(self._log.append(launch, step))
+            await from_store(self.launch_log.append(launch, step))
             return
-        storing = asyncio.create_task(self._log.append(launch, step))
+        storing = asyncio.create_task(self.launch_log.append(launch, step))
         try:
             await from_store(asyncio.shield(storing))
         except asyncio.CancelledError:
@@ -227,13 +218,13 @@ class Runner:
         """Store that the last attempt failed, and the next attempt. A launch in the queue stays there."""
         phase = Status.WAITING if (await self._current(launch)).admitted_at is None else Status.LAUNCHING
         message = f"{reason.rstrip('.')}. Trying again."
-        await self._log.append(launch, Step(phase=phase, progress=None, message=message))
+        await self.launch_log.append(launch, Step(phase=phase, progress=None, message=message))
         following = following_attempt(launch.attempt, launch.request)
-        await self._log.begin_attempt(launch, following)
+        await self.launch_log.begin_attempt(launch, following)
         return await self._current(launch)
 
     def _entry(self, attempt: Attempt) -> Entry:
-        return self._terms.entry if attempt.creates_user else replace(self._terms.entry, token_mode="none")
+        return self.terms.entry if attempt.creates_user else replace(self.terms.entry, token_mode="none")
 
     # --- endings ------------------------------------------------------------------------------------------------------
 
@@ -245,9 +236,9 @@ class Runner:
         A request that was broken off, or sent by a process that then lost the launch, may reach the Hub after this. If
         it may create a user, the attempt is cleaned up again once no such request can be on its way.
         """
-        await clean_up(attempt, launch.request, self._hub, traces=traces, pace=self._pace)
-        again_in_s = self._terms.settled_s if may_be_on_its_way and attempt.creates_user and traces.user else None
-        await self._upkeep.mark_cleaned(launch, attempt, again_in_s=again_in_s)
+        await clean_up(attempt, launch.request, self.hub, traces=traces, pace=self.pace)
+        again_in_s = self.terms.settled_s if may_be_on_its_way and attempt.creates_user and traces.user else None
+        await self.upkeep.mark_cleaned(launch, attempt, again_in_s=again_in_s)
 
     async def _clean_up_after(self, launch: Launch, error: LaunchError, traces: Traces) -> None:
         # A Hub that has reported a failed spawn has answered every request before.
@@ -257,7 +248,7 @@ class Runner:
         return Traces.unknown(mints_token=self._entry(attempt).token_mode == "hub")
 
     async def _fail(self, launch: Launch, error: LaunchError) -> None:
-        await self._log.append(
+        await self.launch_log.append(
             launch,
             Step(
                 phase=Status.FAILED,
@@ -265,14 +256,14 @@ class Runner:
                 message=error.title,
                 problem=Problem.of(error),
                 failed_spawn=failed_spawn(
-                    error, hub_version=self._terms.hub_version(), on_account=not launch.attempt.creates_user
+                    error, hub_version=self.terms.hub_version(), on_account=not launch.attempt.creates_user
                 ),
             ),
         )
 
     async def _current(self, launch: Launch) -> Launch:
         """Return the launch with everything stored since; LeaseLost if another process has adopted it."""
-        current = await self._log.get(launch.id)
+        current = await self.launch_log.get(launch.id)
         if current is None or current.fence != launch.fence:
             raise LeaseLost(f"launch {launch.id} belongs to another process now")
         return current

@@ -64,9 +64,9 @@
             └── StartTimedOut            the Hub's start_timeout ran out
 
 Each class has a stable `code`, a `title`, `advice` for the caller, `operator_advice` for the operator, and `retryable`:
-whether another attempt can help. Its constructor takes the facts and writes the sentence that `str()` returns. No
-sentence repeats the caller's input, names a setting, or contains a credential. `api/errors.py` decides how callers see
-an error.
+whether another attempt can help. `str()` returns its sentence, which is the class's own `sentence` or which its
+constructor writes from the facts. No sentence repeats the caller's input, names a setting, or contains a credential.
+`api/problems/types.py` decides how callers see an error.
 """
 
 from hublaunch.launch.errors.base import *
