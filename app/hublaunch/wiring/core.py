@@ -60,14 +60,7 @@ async def open_core(
         followers=parts.feed,
         pace=pace,
     )
-    terms = Terms(
-        max_wait_s=settings.max_wait_s,
-        launch_timeout_s=settings.launch_timeout,
-        attempts_max=settings.retries,
-        entry=entry_of(settings),
-        settled_s=settled_s,
-        hub_version=hub_version,
-    )
+    terms = _terms(settings, settled_s, hub_version)
     runner = Runner(launch_log=store.log, upkeep=store.upkeep, hub=hub, admission=admission, terms=terms, pace=pace)
     retention = Retention(cull_after_s=settings.cull_after_s, retention_s=settings.retention)
     reaper = Reaper(upkeep=store.upkeep, history=store.history, hub=hub, retention=retention, pace=pace)
@@ -99,6 +92,17 @@ async def open_core(
             new_id=new_id,
         )
         yield Core(service=service, admission=admission, leases=leases, reaper=reaper)
+
+
+def _terms(settings: Settings, settled_s: float, hub_version: Callable[[], str | None]) -> Terms:
+    return Terms(
+        max_wait_s=settings.max_wait_s,
+        launch_timeout_s=settings.launch_timeout,
+        attempts_max=settings.retries,
+        entry=entry_of(settings),
+        settled_s=settled_s,
+        hub_version=hub_version,
+    )
 
 
 def _acceptance(
