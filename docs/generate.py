@@ -25,7 +25,7 @@ from hublaunch.settings import HUB_VARIABLES, PREFIX, TOPICS, Settings
 DOCS = Path(__file__).parent
 _INTRODUCTION = """# Settings
 
-*Generated from [the settings' code](../app/hublaunch/settings/topics) by `make docs`; change it there.*
+*Generated from [the settings' code](../app/hublaunch/settings/settings.py) by `make docs`; change it there.*
 
 Each setting is an environment variable, or a line in `.env`; the environment wins. The [chart](../helm/README.md) has
 them under `settings`, in lower case and without `LAUNCHER_`. An empty variable counts as not set. Lists are JSON, or
