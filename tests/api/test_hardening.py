@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from hublaunch.api.health import Health
+from hublaunch.launch.acceptance.service import LaunchService
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.support.served import BODY, Service, serve
@@ -119,7 +120,7 @@ async def test_an_id_that_is_not_a_ulid_is_not_found_without_the_database(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(service.state["web"].service, "get", asked.append)
+    monkeypatch.setattr(LaunchService, "get", lambda _, launch_id: asked.append(launch_id))
 
     for launch_id in ("x", "01JDB9Z3N8Q4V7R2M5X6C1T0Y", "81JDB9Z3N8Q4V7R2M5X6C1T0YK", "%00" * 26):
         for method, path in (("GET", ""), ("GET", "/events"), ("DELETE", "")):

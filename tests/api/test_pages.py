@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hublaunch.api.problems.types import STATUS, codes
+from hublaunch.launch.acceptance.service import LaunchService
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.support.served import BODY, Service, serve
@@ -88,7 +89,7 @@ async def test_an_unexpected_error_is_a_page_in_a_browser(settings: Settings, mo
         raise RuntimeError("words for the log alone")
 
     async with serve(settings) as service:
-        monkeypatch.setattr(service.state["web"].service, "get", breaks)
+        monkeypatch.setattr(LaunchService, "get", breaks)
         answer = await service.http.get(f"/launch/{LAUNCH_ID}", headers={"Accept": "text/html"})
 
     assert (answer.status_code, answer.headers["Content-Type"]) == (500, "text/html; charset=utf-8")

@@ -85,7 +85,10 @@ async def test_help_names_the_required_settings() -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("LAUNCHER_HUB_CA_FILE", "holds no certificates"), ("LAUNCHER_HUB_CERT_FILE", "no certificate and its key")],
+    [
+        ("LAUNCHER_HUB_CA_FILE", "has no certificates in PEM format"),
+        ("LAUNCHER_HUB_CERT_FILE", "not a certificate and its key"),
+    ],
 )
 async def test_a_file_that_is_not_pem_stops_startup(hub: FakeHub, tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "file").write_text("no PEM")
@@ -102,14 +105,14 @@ async def test_anonymous_callers_without_temporary_users_stop_startup(hub: FakeH
         said = (await process.communicate())[0].decode()
 
     assert process.returncode == 3
-    assert "LAUNCHER_CREATE_USER must be true" in said
+    assert "LAUNCHER_CREATE_USER is false" in said
     assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(
     ("content", "mode", "words"),
     [
-        (None, 0, "`hublaunch keys add` makes the file"),
+        (None, 0, "`hublaunch keys add`"),
         ("{}", 0o620, "chmod 600"),
         ('{"version": 1, "kyes": []}', 0o600, "kyes"),
     ],
