@@ -164,13 +164,16 @@ async def test_after_a_kill_hublaunch_continues_its_launches_wherever_they_were(
 
 async def test_a_user_created_for_a_killed_hublaunch_is_deleted(hub: MortalHub, database_url: str) -> None:
     async with beside(hub, database_url) as one:
+        async with asyncio.timeout(30):  # the first check of the Hub is not what waits for the frozen Hub below
+            while (await one.http.get("/readyz")).json()["hub"]["version"] is None:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
         hub.freeze()
         accepted = await launch(one)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await hub.until_asked()
         await one.kill()
     hub.thaw()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         left = await hub.until_users(1)
 
     async with beside(hub, database_url) as again:
