@@ -1,4 +1,4 @@
-"""The Chromium that browser tests run on. Run as a program, it installs one if there is none."""
+"""The Chromium that browser tests run on. Run as a program, it installs one if needed."""
 
 import os
 import sys

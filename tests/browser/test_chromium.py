@@ -1,4 +1,4 @@
-"""The choice of the browser, and the advice if there is none. These tests need no browser."""
+"""The choice of the browser, and the advice without one. These tests need no browser."""
 
 import sys
 from pathlib import Path

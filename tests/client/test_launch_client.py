@@ -136,7 +136,11 @@ async def test_a_token_brings_a_name_and_a_list_over_several_pages(connect: Conn
 
         session = await client.session()
         listed = [launch.id async for launch in client.launches(limit="2")]
+    headers = {"Authorization": f"Bearer {world.token}"}
+    async with httpx.AsyncClient(base_url=world.url, transport=world.transport, headers=headers) as http:
+        page = (await http.get("launch", params={"limit": 2})).json()
 
+    assert page["next"] == f"?limit=2&cursor={launches[1].id}"
     assert (session.kind, session.name, session.is_admin) == ("key", "ada", False)
     assert listed == [launch.id for launch in reversed(launches)]
 

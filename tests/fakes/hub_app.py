@@ -35,7 +35,7 @@ class Request:
     username: str
     server_name: str
     status: int | None = None
-    """The status of the answer; None while there is none, or if there never was one."""
+    """The status of the answer; None until it is sent, or if it never was."""
 
 
 class HubApp:

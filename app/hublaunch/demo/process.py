@@ -25,7 +25,7 @@ class HubProcess:
     """The demo's JupyterHub, which runs while the context manager is open.
 
     Its log, database and home directories are below `state`, which no other Hub may use; log and database start empty.
-    On exit, the Hub is told to stop, and stops its servers and its proxy. Processes that are left after
+    On exit, the Hub gets SIGTERM, and stops its servers and its proxy. Processes that are left after
     `stop_timeout_s` are killed, at once if the exit is cancelled. If this process is killed, Linux tells the Hub to
     stop; if the Hub is killed too, the next one on the same `state` kills the rest. Raises DemoError if it does not
     start.

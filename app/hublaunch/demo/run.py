@@ -109,7 +109,7 @@ async def _serve(hub: HubProcess, settings: DemoSettings, *, port: int, check: b
 async def _until_either_ends(serving: asyncio.Task[None], hub: HubProcess) -> None:
     hub_end = asyncio.create_task(hub.wait())
     try:
-        # If this is cancelled, the server must not be: it is told to stop.
+        # asyncio.wait cancels neither: `_served` stops the server, and HubProcess the Hub.
         await asyncio.wait({serving, hub_end}, return_when=asyncio.FIRST_COMPLETED)
         if hub_end.done():
             raise DemoError(f"JupyterHub ended with exit status {hub_end.result()}. See {hub.log_path}.")

@@ -13,7 +13,7 @@ _CHECK = "settings"
 
 
 def examine_given(settings: Settings) -> Generator[Finding]:
-    """Yield the faults because of which `serve` would not start, or would refuse every launch; ok if there are none."""
+    """Yield the faults that would keep `serve` from starting or make it refuse every launch; ok without any."""
     faults = [*_refused(settings)]
     yield from faults
     if unknown := unknown_variables():

@@ -80,7 +80,7 @@ class ApiKeys:
         )
 
     def find(self, key: str) -> ApiKey | None:
-        """Return the record of this key, or None if there is none or it has expired."""
+        """Return the record of this key, or None if the key is unknown or has expired."""
         self._file.check()
         sha256 = _sha256(key)
         # Every record is compared, so that the duration reveals nothing about the one that matches.
@@ -140,7 +140,7 @@ def add_key(path: Path, **rights: object) -> tuple[ApiKey, str]:
 
 
 def revoke_key(path: Path, name: str) -> None:
-    """Remove a key from the file. Raises KeysFault if there is none of this name."""
+    """Remove a key from the file. Raises KeysFault if no key has this name."""
     with _changing(path) as keys:
         left = [key for key in keys if key.name != name]
         if len(left) == len(keys):

@@ -15,6 +15,6 @@ _TAG = re.compile(r"<[a-z/!?][^<>]*(?:>|\Z)", re.IGNORECASE)
 
 
 def words_of(html: str) -> str:
-    """Return the HTML's text without tags, `""` if there is none. Escape it wherever it is shown."""
+    """Return the HTML's text without tags, possibly empty. Escape it wherever it is shown."""
     text = _TAG.sub(" ", _INLINE.sub("", _UNSEEN.sub(" ", html[:_HTML_MAX])))
     return " ".join(unescape(text).split())

@@ -121,7 +121,7 @@ class ServerProbe:
         return Reached(Reach.ABSENT, answer.status)
 
     async def _get(self, peer: Peer, path: str) -> Answer:
-        """Send a GET and read no more than the size of a version. A longer body counts as empty."""
+        """Send a GET and read at most the size of a version. A longer body counts as empty."""
         kind = Operation.REACH_SERVER.kind
         request = peer.request("GET", path.removeprefix("/"), timeouts=self._timeouts, kind=kind)
         try:

@@ -224,7 +224,7 @@ class Feed:
                 del self._tails[launch_id]
 
     def _tail(self, launch_id: str) -> _Tail:
-        """Return the tail of this launch, a new one if there is none."""
+        """Return the tail of this launch, creating it if needed."""
         tail = self._tails.get(launch_id)
         if tail is None:
             tail = self._tails[launch_id] = _Tail(idle_s=self._idle_s, forget=partial(self._tails.pop, launch_id))

@@ -1,4 +1,4 @@
-"""Variables that look like settings but are none: misspelled ones, unknown ones, and those of Kubernetes."""
+"""Variables that look like settings: misspelled and unknown ones, and those that Kubernetes sets."""
 
 import re
 from collections.abc import Collection, Mapping

@@ -25,7 +25,7 @@ class Inspection:
     described: str
     """The file, or the URL without its password."""
     version: str | None
-    """The version of the tables; None if there are none yet."""
+    """The version of the tables; None before they are created."""
     free_bytes: int | None = None
     """Free bytes on its volume; None if unknown."""
     clock_ahead_s: float | None = None

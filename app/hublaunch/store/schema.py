@@ -41,7 +41,7 @@ def touch(connection: Connection) -> None:
 
 
 def version_of(connection: Connection) -> str | None:
-    """Return the version of the tables, or None if there are none yet."""
+    """Return the version of the tables, or None before they are created."""
     if not inspect(connection).has_table(_VERSION.name):
         return None
     version: str | None = connection.execute(select(_VERSION.c.version_num)).scalar()

@@ -128,12 +128,12 @@ class FakeHublaunch:
         if caller is None:
             return _refusal(401, problem_json("unauthenticated"))
         query = request.url.params
-        limit, before = int(query.get("limit", 50)), query.get("before", "~")
-        mine = [launch for launch in reversed(self.launches) if launch.caller == caller and launch.id < before]
+        limit, cursor = int(query.get("limit", 50)), query.get("cursor", "~")
+        mine = [launch for launch in reversed(self.launches) if launch.caller == caller and launch.id < cursor]
         for name in ("image", "repo_url", "username"):
             mine = [each for each in mine if query.get(name, each.request.get(name, "")) == each.request.get(name, "")]
         mine = [launch for launch in mine if query.get("status", launch.status) == launch.status]
-        following = str(query.set("before", mine[limit - 1].id)) if len(mine) > limit else None
+        following = f"?{query.set('cursor', mine[limit - 1].id)}" if len(mine) > limit else None
         return httpx.Response(
             200, json={"launches": [one.json(private=True) for one in mine[:limit]], "next": following}
         )

@@ -46,7 +46,7 @@ class Callers:
         self._address = address
 
     async def caller(self, request: Request) -> Caller:
-        """Return the caller who asks for a launch; without credentials, the address identifies the caller.
+        """Return the caller that requests a launch. Without credentials, the address identifies the caller.
 
         Unauthenticated without credentials where this service requires some; otherwise the errors of `known`.
         """

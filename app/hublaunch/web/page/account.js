@@ -17,7 +17,7 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** Return the service's answer, never from a cache. Throws a TypeError or a DOMException if there is none in time. */
+/** Return the service's answer, never from a cache. Throws a TypeError or a DOMException if none arrives in time. */
 export function ask(path, { method = "GET", secret } = {}) {
   const headers = secret ? { "X-Launch-Secret": secret } : {};
   const signal = AbortSignal.timeout(TIMEOUT_MS);
