@@ -3,10 +3,10 @@
 from collections.abc import AsyncGenerator
 
 from hublaunch.doctor.addresses import examine_addresses
+from hublaunch.doctor.database import examine_database
 from hublaunch.doctor.finding import Finding
 from hublaunch.doctor.given import examine_given
 from hublaunch.doctor.hub import examine_hub
-from hublaunch.doctor.records import examine_records
 from hublaunch.doctor.service import examine_proxies
 from hublaunch.hub.connect import connect_hub
 from hublaunch.settings import Settings, SettingsFault
@@ -30,6 +30,6 @@ async def examine(settings: Settings, *, port: int) -> AsyncGenerator[Finding]:
             yield finding
     except SettingsFault as fault:
         yield Finding(check="Hub", state="fault", message=str(fault), advice="Correct the TLS files.")
-    async for finding in examine_records(settings):
+    async for finding in examine_database(settings):
         yield finding
     yield await examine_proxies(port)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hublaunch.launch.rules.guard import Guard, GuardState, known_as
 from hublaunch.settings import Settings, load_settings
-from hublaunch.store import outcomes
+from hublaunch.store import spawn_history
 from hublaunch.store.database import beside
 from hublaunch.store.queue import capacity
 
@@ -25,7 +25,8 @@ def guard_state(settings: Settings) -> tuple[GuardState, Sequence[str]]:
     """Return the state of the guard, as a word and as lines. Raises StoreError."""
     guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
     with beside(settings.database_url, writes=False) as connection:
-        now, failing = capacity(connection, guard, settings.max_concurrent_spawns), outcomes.failing(connection, guard)
+        now = capacity(connection, guard, settings.max_concurrent_spawns)
+        failing = spawn_history.failing(connection, guard)
     lines = [f"Guard       {guard.mode}: {_STATES[now.guard]}"]
     if now.window is not None:
         lines += [
@@ -47,7 +48,7 @@ def clear_guard(image: str | None) -> str:
     """
     settings = load_settings()
     with beside(settings.database_url, writes=True) as connection:
-        outcomes.clear(connection, known_as(image) if image else None)
+        spawn_history.clear(connection, known_as(image) if image else None)
     if image is None:
         return "Earlier failed spawns no longer count."
     return f"{known_as(image)} is admitted again."

@@ -11,8 +11,8 @@ from hublaunch.launch.errors import LaunchNotFound
 from hublaunch.launch.model import Event, Status, Step
 from hublaunch.launch.ports import LeaseLost
 from hublaunch.launch.rules.guard import known_as
-from hublaunch.store import outcomes
-from hublaunch.store.pg import is_shared, notify, now
+from hublaunch.store import spawn_history
+from hublaunch.store.coordination import is_shared, notify, now
 from hublaunch.store.rows import event_row
 from hublaunch.store.tables import IS_LAST, launch_attempts, launch_events, launches
 
@@ -68,15 +68,15 @@ def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]
         connection.execute(MAKE_DUE, [{**end.attempt_key(), "clean_at": at} for end in failed])
     notify(connection, [f"{end.launch_id} {end.seq}" for end in ends.values()])
     if spawned := [outcome for append in appends if (outcome := _outcome(append.step, ends[append.launch_id]))]:
-        outcomes.record(connection, spawned)
+        spawn_history.record(connection, spawned)
     return events
 
 
-def _outcome(step: Step, end: "LogEnd") -> outcomes.Outcome | None:
+def _outcome(step: Step, end: "LogEnd") -> spawn_history.Outcome | None:
     """Return how the spawn ended, if the step says so and the launch had been admitted to the Hub."""
     if end.admitted_at is None or not (step.phase is Status.READY or step.failed_spawn):
         return None
-    return outcomes.Outcome(end.launch_id, known_as(end.image), end.admitted_at, step.failed_spawn)
+    return spawn_history.Outcome(end.launch_id, known_as(end.image), end.admitted_at, step.failed_spawn)
 
 
 def _started(append: Append, ends: Mapping[str, "LogEnd"]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from hublaunch.store.errors import (
     DatabaseNotSupported,
     DatabaseUnreachable,
     DatabaseUnusable,
-    NoRecords,
     SecretKeyMissing,
+    TablesMissing,
 )
 from hublaunch.store.schema import is_up_to_date
 from hublaunch.store.secret_key import load_secret_key
@@ -41,7 +41,7 @@ class Database(Protocol):
         """Return how much can still be stored; None if the database does not say. Blocks."""
 
     def notices(self) -> AsyncGenerator[str]:
-        """Yield the notices of other processes, as in `pg.py`."""
+        """Yield the notices of other processes, as in `coordination.py`."""
 
 
 def database(database_url: str, *, readers: int, lease_s: float) -> Database:
@@ -60,16 +60,16 @@ def database(database_url: str, *, readers: int, lease_s: float) -> Database:
 def beside(database_url: str, *, writes: bool) -> Generator[Connection]:
     """Open a transaction in the database of a running service, without taking the file or migrating the tables.
 
-    NoRecords, DatabaseUnreachable, DatabaseUnusable, DatabaseNotSupported.
+    TablesMissing, DatabaseUnreachable, DatabaseUnusable, DatabaseNotSupported.
     """
     url = _url(database_url)
     if url.drivername == "sqlite" and not sqlite_path(url).exists():
-        raise NoRecords(described(database_url))
-    records = database(database_url, readers=1, lease_s=15)
+        raise TablesMissing(described(database_url))
+    opened = database(database_url, readers=1, lease_s=15)
     try:
-        with (records.writing if writes else records.reading).begin() as connection:
+        with (opened.writing if writes else opened.reading).begin() as connection:
             if not is_up_to_date(connection):
-                raise NoRecords(described(database_url))
+                raise TablesMissing(described(database_url))
             yield connection
     except DBAPIError as error:
         reason = " ".join(str(error.orig).split())
@@ -77,7 +77,7 @@ def beside(database_url: str, *, writes: bool) -> Generator[Connection]:
             raise DatabaseUnusable(sqlite_path(url), reason) from error
         raise DatabaseUnreachable(described(database_url), reason) from error
     finally:
-        records.close()
+        opened.close()
 
 
 def secret_key(configured: str | None, database_url: str) -> str:

@@ -11,7 +11,7 @@ from hublaunch.launch.rules.displacement import Crowd
 from hublaunch.launch.rules.networks import caller_name
 from hublaunch.launch.rules.queue_order import Weight
 from hublaunch.store.append import Append, append
-from hublaunch.store.pg import WORK, notify, now
+from hublaunch.store.coordination import WORK, notify, now
 from hublaunch.store.tables import IS_ACTIVE, Instant, launch_attempts, launches
 
 _NEVER_ADMITTED = (

@@ -5,7 +5,7 @@
     ├── DatabaseInUse          another running hublaunch has the file
     ├── DatabaseUnusable       the file cannot be opened, written or understood
     ├── DatabaseUnreachable    PostgreSQL cannot be reached, or refuses the connection
-    ├── NoRecords              the database has no tables of this release
+    ├── TablesMissing          the database has no tables of this release
     ├── SchemaUnknown          a newer hublaunch, or another program, made the tables
     ├── SecretKeyMissing       processes that share a database must share the key
     └── SecretKeyUnusable      the secret key's file cannot be created, read or trusted
@@ -49,7 +49,7 @@ class DatabaseUnreachable(StoreError):
         )
 
 
-class NoRecords(StoreError):
+class TablesMissing(StoreError):
     def __init__(self, shown: str) -> None:
         super().__init__(
             f"{shown} (LAUNCHER_DATABASE_URL) has no tables of this release of hublaunch. Run this command where the "

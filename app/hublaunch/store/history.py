@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Executable, Integer, bindparam, delete, func, select
 from ulid import ULID
 
-from hublaunch.store import outcomes
-from hublaunch.store.pg import now
+from hublaunch.store import spawn_history
+from hublaunch.store.coordination import now
 from hublaunch.store.tables import HAS_ENDED, NEVER_ASKED, Instant, launch_attempts, launches
 from hublaunch.store.transactions import Transactions
 
@@ -105,7 +105,7 @@ def _first_id(seconds_ago: float) -> str:
 
 
 def _remove_old(connection: Connection, before_id: str, limit: int) -> int:
-    outcomes.forget(connection)
+    spawn_history.forget(connection)
     return _remove(connection, _OLD, {"before_id": before_id, "most": limit})
 
 

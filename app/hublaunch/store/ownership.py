@@ -12,7 +12,7 @@ from hublaunch.launch.model import Caller, Launch, Status
 from hublaunch.launch.news import Adopted, CancelRequested, NewsStream
 from hublaunch.launch.ports import Admitted, Held
 from hublaunch.store.append import UPDATE_LAUNCH
-from hublaunch.store.pg import WORK, notify, now
+from hublaunch.store.coordination import WORK, notify, now
 from hublaunch.store.reads import of_ids
 from hublaunch.store.tables import IS_READY, Instant, launch_attempts, launch_owners, launches
 from hublaunch.store.transactions import Transactions

@@ -9,8 +9,8 @@ import psycopg
 from sqlalchemy import URL, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 
+from hublaunch.store.coordination import CHANNEL, WORK
 from hublaunch.store.errors import DatabaseUnreachable
-from hublaunch.store.pg import CHANNEL, WORK
 from hublaunch.store.schema import migrate
 
 log = logging.getLogger(__name__)

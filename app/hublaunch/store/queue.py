@@ -12,9 +12,9 @@ from hublaunch.launch.ports import AdmissionRound, Admitted, Capacity, Positions
 from hublaunch.launch.rules.guard import Failing, Guard, Headroom, SpawnHistory, known_as
 from hublaunch.launch.rules.networks import caller_name
 from hublaunch.launch.rules.queue_order import FairQueue, Turns, Waiting, Weight
-from hublaunch.store import outcomes
+from hublaunch.store import spawn_history
 from hublaunch.store.append import UPDATE_LAUNCH, Append, append
-from hublaunch.store.pg import WORK, notify, now
+from hublaunch.store.coordination import WORK, notify, now
 from hublaunch.store.tables import IS_READY, Instant, admission, launches, queue_turns
 from hublaunch.store.transactions import Transactions
 
@@ -98,10 +98,10 @@ class SqlQueue:
         return await self._sql.read(capacity, guard, most)
 
     async def failing(self, *, guard: Guard) -> Mapping[str, Failing]:
-        return await self._sql.read(outcomes.failing, guard)
+        return await self._sql.read(spawn_history.failing, guard)
 
     async def note_hub(self, hub: str, *, before_s: float) -> bool:
-        return await self._sql.writer.run(outcomes.note_hub, hub, before_s)
+        return await self._sql.writer.run(spawn_history.note_hub, hub, before_s)
 
 
 def _admit(connection: Connection, owner: str, most: int, weight: Weight, guard: Guard) -> AdmissionRound:
@@ -110,9 +110,9 @@ def _admit(connection: Connection, owner: str, most: int, weight: Weight, guard:
     at_hub = Counter[str]()
     for row in connection.execute(_AT_HUB):
         at_hub[known_as(row.image)] += row.launches
-    blamed, run = outcomes.blamed(connection), outcomes.run(connection)
+    blamed, run = spawn_history.blamed(connection), spawn_history.run(connection)
     of_interest = {one.image for one in waiting} | at_hub.keys() | {failure.image for failure in blamed}
-    proven = outcomes.proven(connection, of_interest)
+    proven = spawn_history.proven(connection, of_interest)
     failing = guard.failing(blamed, proven=proven)
     history = SpawnHistory(proven=proven, blamed=blamed, failing=failing, failures=run.failures, grown=run.grown)
     room = Headroom(guard, history, most=most, at_hub=at_hub)
@@ -155,7 +155,7 @@ def _mark_admitted(
 
 def capacity(connection: Connection, guard: Guard, most: int) -> Capacity:
     """Count launches, where `most` may be at the Hub at once."""
-    counted, run = connection.execute(_COUNTED).one(), outcomes.run(connection)
+    counted, run = connection.execute(_COUNTED).one(), spawn_history.run(connection)
     busy_for_s = (run.paused_until - now(connection)).total_seconds() if run.paused_until else 0
     is_off = guard.mode == "off"
     return Capacity(
@@ -167,7 +167,7 @@ def capacity(connection: Connection, guard: Guard, most: int) -> Capacity:
         guard=guard.state(failures=run.failures),
         failures=run.failures,
         window=None if is_off else min(most, guard.window(failures=run.failures, grown=run.grown)),
-        failing_images=len(outcomes.failing(connection, guard)),
+        failing_images=len(spawn_history.failing(connection, guard)),
     )
 
 

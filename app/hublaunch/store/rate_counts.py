@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hublaunch.launch.rules import rate_limit
 from hublaunch.launch.rules.rate_limit import Levels, Limit, Verdict
-from hublaunch.store.pg import now
+from hublaunch.store.coordination import now
 from hublaunch.store.tables import Instant, rate_limits
 from hublaunch.store.transactions import Transactions
 

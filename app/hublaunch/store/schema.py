@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table, update
 
+from hublaunch.store.coordination import lock, unlimit
 from hublaunch.store.errors import SchemaUnknown
-from hublaunch.store.pg import lock, unlimit
 
 HEAD = "0010"
 """The version that this release reads and writes: the newest in `migrations/versions`."""

@@ -11,7 +11,7 @@ from hublaunch.launch.model import Attempt, Launch, Status
 from hublaunch.launch.news import Cleaned, NewsStream, Stopped
 from hublaunch.launch.rules.quota import Quota
 from hublaunch.store.append import FORGET_ARGS, MAKE_DUE, UPDATE_ATTEMPT, UPDATE_LAUNCH, lock_end
-from hublaunch.store.pg import now
+from hublaunch.store.coordination import now
 from hublaunch.store.quota_counts import is_counted
 from hublaunch.store.reads import of_ids
 from hublaunch.store.rows import ATTEMPT_COLUMNS, attempt_of

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, TypeVarTuple, Unpack
 from sqlalchemy import Connection, Engine, RootTransaction
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from hublaunch.store.pg import lock
+from hublaunch.store.coordination import lock
 from hublaunch.store.space import says_full
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from hublaunch.store.errors import StoreError
 from hublaunch.store.inspect import inspect
 
 
-async def examine_records(settings: Settings) -> AsyncGenerator[Finding]:
+async def examine_database(settings: Settings) -> AsyncGenerator[Finding]:
     """Yield findings for the database, its disk, its clock, and the guard once there is a database."""
     async for finding in _database(settings):
         yield finding

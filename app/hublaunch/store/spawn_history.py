@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hublaunch.launch.model import FailedSpawn
 from hublaunch.launch.rules.guard import FAILING_FOR, PROVEN_FOR, Failing, Failure, Guard
-from hublaunch.store.pg import now
+from hublaunch.store.coordination import now
 from hublaunch.store.tables import IS_LATEST, Instant, admission, images, launch_attempts, launches, spawn_failures
 
 _AT = bindparam("instant", type_=Instant)

@@ -16,7 +16,7 @@ from hublaunch.launch.model import Caller, FailedSpawn, Launch, LaunchRequest, S
 from hublaunch.launch.ports import AdmissionRound
 from hublaunch.launch.rules.guard import FAILING_FOR, PROVEN_FOR, Guard, known_as
 from hublaunch.sealing import Sealer
-from hublaunch.store import outcomes
+from hublaunch.store import spawn_history
 from hublaunch.store.database import beside
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import images, spawn_failures
@@ -102,7 +102,7 @@ async def test_four_failures_pause_all_until_an_operator_clears_them(store: SqlL
     paused = await admit(store)
 
     with beside(url, writes=True) as connection:
-        outcomes.clear(connection, None)
+        spawn_history.clear(connection, None)
 
     assert only_one_proven == [1]
     assert (paused.admitted, paused.guard, paused.holds_back) == ([], "paused", True)
@@ -137,7 +137,7 @@ async def test_an_image_that_failed_twice_is_refused_until_an_operator_clears_it
     failing = (await store.queue.failing(guard=NORMAL)).get(known_as("bad"))
 
     with beside(url, writes=True) as connection:
-        outcomes.clear(connection, known_as("bad"))
+        spawn_history.clear(connection, known_as("bad"))
 
     assert [one.launch_id for one in through.admitted] == [other.id]
     assert list(through.refused) == [broken.id]
