@@ -72,7 +72,7 @@ def _version(hub_api_url: str, answer: httpx.Response) -> Finding:
 def _scopes(settings: Settings, scopes: frozenset[str]) -> Finding:
     needed = needed_scopes(temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub")
     if missing := missing_scopes(scopes, needed):
-        message = f"The role is missing the scopes {', '.join(missing)}, so launches will fail."
+        message = f"The role is missing scopes, so launches will fail: {', '.join(missing)}."
         return Finding(check="scopes", state="fault", message=message, advice="Add them in c.JupyterHub.load_roles.")
     if needless := needless_scopes(scopes, needed):
         message = f"The role has scopes that hublaunch does not need: {', '.join(needless)}."
@@ -119,15 +119,17 @@ async def _named_servers(settings: Settings, hub: HubClient) -> Finding:
 
 
 def _not_revealed(settings: Settings) -> Generator[Finding]:
-    """Yield reminders of what launches depend on and the Hub's API does not reveal."""
+    """Yield reminders of things that launches depend on but the Hub's API does not show."""
     yield _unknown(
         "slow_spawn_timeout",
-        "The Hub's default is 10 s, that of z2jh is 0. Launches work with both; 0 saves requests.",
+        "its value",
+        "The default is 10 s, and 0 on z2jh. Launches work with both, and 0 saves requests.",
         'Consider c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0} in the Hub\'s configuration.',
     )
     yield _unknown(
         "image",
-        "Not every spawner uses the image of a launch. KubeSpawner needs apply_user_options, and no profile_list.",
+        "whether the spawner uses the image of a launch",
+        "KubeSpawner needs apply_user_options, and no profile_list.",
         "Launch an image that is not the Hub's default, and check that the server runs it. docs/hub-setup.md has the "
         "configuration for the Hub.",
     )
@@ -135,6 +137,7 @@ def _not_revealed(settings: Settings) -> Generator[Finding]:
         limit = settings.hub_failure_limit
         yield _unknown(
             "failure limit",
+            "the Hub's own limit",
             f"LAUNCHER_HUB_FAILURE_LIMIT is {limit}, which fits a consecutive_failure_limit of {limit + 1}. The "
             "default of z2jh is 5; that of JupyterHub is 0, which means no limit.",
             "Check c.Spawner.consecutive_failure_limit (z2jh: hub.consecutiveFailureLimit) in the Hub's configuration. "
@@ -143,15 +146,16 @@ def _not_revealed(settings: Settings) -> Generator[Finding]:
     if makes_temporary_users(settings) and settings.token_mode == "hub" and settings.token_in_url:
         yield _unknown(
             "token in URL",
-            "Visitors enter with a token in open_url, which servers refuse by default.",
+            "whether servers accept the token in open_url",
+            "By default they refuse it, and visitors cannot enter.",
             'Check that c.Spawner.environment (z2jh: singleuser.extraEnv) has JUPYTERHUB_ALLOW_TOKEN_IN_URL: "1". If '
             "servers must not accept tokens in URLs, set LAUNCHER_TOKEN_IN_URL=false.",
         )
 
 
-def _unknown(check: str, message: str, advice: str) -> Finding:
+def _unknown(check: str, hidden: str, message: str, advice: str) -> Finding:
     return Finding(
-        check=check, state="unknown", message=f"The Hub's API does not reveal this. {message}", advice=advice
+        check=check, state="unknown", message=f"The Hub's API does not show {hidden}. {message}", advice=advice
     )
 
 
