@@ -1,7 +1,7 @@
 """hublaunch: launch-as-a-service for JupyterHub.
 
 `LaunchClient` calls a hublaunch service over HTTP and needs httpx only. `Launcher` launches at a Hub without a service
-and needs `hublaunch[server]`. Both are imported on first use, so that neither loads what only the other needs.
+and needs `hublaunch[server]`. Both are imported on first use, so that neither loads packages that only the other needs.
 """
 
 from importlib import import_module
@@ -17,7 +17,7 @@ _HOME = {"LaunchClient": "hublaunch.client", "Launcher": "hublaunch.launcher"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public class on first use. Raises an ImportError that names the extra to install if it is missing."""
+    """Import a public class on first use. If a package is missing, the ImportError names the extra to install."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

@@ -363,4 +363,4 @@ async def test_with_256_files_300_idle_connections_stop_neither_the_service_nor_
         last = (await events(one, await launch(one)))[-1]
 
     assert last["phase"] == "ready"
-    assert "connections open, the most of one address" in one.said[0]
+    assert "open connections, the limit for one address" in one.said[0]

@@ -15,7 +15,7 @@ class Loops(Protocol):
 
     @property
     def down(self) -> list[str]:
-        """The names of the tasks that failed and do not run steadily again yet."""
+        """The names of the tasks that failed and are not running steadily again yet."""
         ...
 
 
@@ -30,7 +30,7 @@ class Health:
     """The readiness of this process: its log is writable, background tasks run, and it is not stopping.
 
     The Hub does not affect readiness, because launches wait while it is down. A broken file of limits does not either,
-    because the limits from before stay in force.
+    because the previous limits stay in force.
     """
 
     store_is_healthy: Callable[[], Awaitable[bool]]

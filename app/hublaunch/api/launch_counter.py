@@ -20,13 +20,13 @@ class LaunchCounter:
         self._address = address
 
     async def count(self, request: Request, caller: Caller) -> None:
-        """Count a request for a launch, and note the result for the headers of its answer; RateLimited."""
+        """Count a request for a launch, and note the result for the headers of its answer. Raises RateLimited."""
         verdict = await self._limiter.launch(caller, self._address(request))
         note_verdict(request, verdict)
         verdict.check()
 
     async def too_many_invalid(self, request: Request) -> RateLimited | None:
-        """Count an invalid request for a launch unless it was counted before. Return RateLimited if it is too many."""
+        """Count an invalid request unless it was counted before. Return RateLimited if it exceeds a limit."""
         if is_counted(request):
             return None
         try:

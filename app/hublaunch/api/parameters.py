@@ -14,7 +14,7 @@ _ULID = re.compile(ULID)
 
 
 def _launch_id(text: str) -> str:
-    """Return a launch's id; LaunchNotFound without asking the database if it is not a ULID."""
+    """Return a launch's id. Raises LaunchNotFound without asking the database if it is not a ULID."""
     if not _ULID.fullmatch(text):
         raise LaunchNotFound
     return text

@@ -14,7 +14,7 @@ DOCUMENTED_RATES: Mapping[str, Any] = {
         "example": '"caller";q=600;w=60, "address";q=1800;w=60',
     },
     "RateLimit": {
-        "description": "What they leave: `r` more requests, which never run out if they are spread over `t` seconds.",
+        "description": "The rest of each limit: `r` more requests, which never run out if spread over `t` seconds.",
         "schema": {"type": "string"},
         "example": '"caller";r=412;t=42, "address";r=1104;t=37',
     },

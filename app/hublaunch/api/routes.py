@@ -55,7 +55,7 @@ _KEY = (
             },
             "headers": {**DOCUMENTED_STREAM["headers"], **DOCUMENTED_RATES},
         },
-        204: {"description": "The stream was requested again by its key, and all of its events had been delivered."},
+        204: {"description": "The stream was requested again with its key, and all of its events had been delivered."},
         202: {
             "description": "Accepted. The launch continues whether or not anyone follows it.",
             "headers": {
@@ -77,7 +77,7 @@ async def post_launch(
         str | None, Header(description=_KEY, examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"])
     ] = None,
     last_event_id: Annotated[
-        str | None, Header(description="The last event received, for a stream that is requested again by its key.")
+        str | None, Header(description="The last event received, for a stream that is requested again with its key.")
     ] = None,
 ) -> Response:
     """Launch a server from an image. The answer is the launch or, with `Accept: text/event-stream`, its events."""

@@ -31,7 +31,8 @@ class LaunchBody(BaseModel):
     if_running: Literal["reuse", "new", "refuse"] = Field(
         "new",
         description="What to do if you already have an active launch of this image and repository: `reuse` answers 200 "
-        "with that launch, `refuse` answers 409, `new` launches another. Callers without credentials never have one.",
+        "with that launch, `refuse` answers 409, `new` launches another. Callers without credentials never "
+        "have an active launch in this sense.",
     )
     path: str = Field(
         "",
@@ -205,7 +206,7 @@ del _EVENT_SCHEMA["$defs"]
 DOCUMENTED_STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
     "description": "The events from the first, or from after the cursor, to the last (ready, failed or cancelled). "
     "Stored events are unnamed and have an `id`. `heartbeat` and, in the queue, `position` (`position`, `queue_size`, "
-    "`eta_s`, `eta_basis`; 0 once admitted) are named and have none. A client that reconnects with `Last-Event-ID` "
+    "`eta_s`, `eta_basis`; 0 once admitted) have a name and no `id`. A client that reconnects with `Last-Event-ID` "
     "misses nothing and gets nothing twice.",
     "content": {
         "text/event-stream": {

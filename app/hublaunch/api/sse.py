@@ -89,7 +89,7 @@ async def event_blocks(
 
 @lru_cache(maxsize=4096)
 def _position_block(position: Position) -> bytes:
-    """Return the block of a queue position, encoded once for all followers. It has a name and no id, as a heartbeat."""
+    """Return the block of a queue position, encoded once for all followers. It has a name, but no id."""
     return f"event: position\ndata: {json.dumps(asdict(position), separators=(',', ':'))}\n\n".encode()
 
 

@@ -129,7 +129,7 @@ class HubStatus(BaseModel):
 class GuardStatus(BaseModel):
     mode: GuardMode
     state: GuardState
-    failures: int = Field(description="Spawns that failed since the last success, at most.")
+    failures: int = Field(description="Upper bound of the spawns that failed since the last success.")
     failure_limit: int
     window: int | None = Field(description="Launches of unproven images at once; null while the guard is off.")
     failing_images: int = Field(description="How many images are refused because they keep failing.")

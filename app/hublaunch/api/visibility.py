@@ -8,7 +8,7 @@ from hublaunch.launch.model import Caller, Launch
 
 
 class Visibility(Flag):
-    """The parts of a launch that a reader sees. Every reader with its id sees its phase and progress."""
+    """The parts of a launch that a reader sees. Every reader who knows the launch's id sees its phase and progress."""
 
     PUBLIC = 0
     PRIVATE = auto()

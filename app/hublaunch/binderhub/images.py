@@ -73,7 +73,7 @@ class ImageMapping:
         return mapping
 
     def image(self, spec: BinderSpec) -> str | None:
-        """Return the spec's image; None if the pattern does not match. InvalidRequest if the result is not an image."""
+        """Return the spec's image; None if the pattern does not match. Raises InvalidRequest if it is no image."""
         groups = self._match(spec)
         if groups is None:
             return None
@@ -92,7 +92,7 @@ class ImageMapping:
         return None if None in found else [text for texts in found for text in texts or ()]
 
     def _fill(self, groups: Sequence[str]) -> str:
-        """Return the template with the texts filled in; ValueError for characters that a name cannot have."""
+        """Return the template with the texts filled in. Raises ValueError for characters that a name cannot have."""
 
         def fill(place: re.Match[str]) -> str:
             text, before = groups[int(place[1]) - 1], self.template[: place.start()].rpartition("/")[2]
@@ -106,7 +106,7 @@ class ImageMapping:
 
 
 class BinderImages:
-    """The operator's mappings, of which the first that matches counts."""
+    """The operator's mappings. The first that matches is used."""
 
     def __init__(self, mappings: Sequence[ImageMapping], *, allowed_extra_args: Collection[str]) -> None:
         self._mappings = mappings
@@ -118,9 +118,9 @@ class BinderImages:
         return bool(self._mappings)
 
     def request(self, spec: BinderSpec) -> LaunchRequest:
-        """Return the launch request for a spec; SpecNotMapped, InvalidRequest.
+        """Return the launch request for a spec. Raises SpecNotMapped or InvalidRequest.
 
-        It has those of BinderHub's extra arguments that are known here and allowed by the settings.
+        It includes the extra arguments of BinderHub that this service knows and the settings allow.
         """
         image = next((image for mapping in self._mappings if (image := mapping.image(spec))), None)
         if image is None:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from hublaunch.api.dependencies import DOCUMENTED_CREDENTIALS, Web, WebDep
-from hublaunch.api.middleware.origin import came_by_tls
+from hublaunch.api.middleware.origin import came_over_tls
 from hublaunch.api.problems.openapi import DOCUMENTED_EVERYWHERE, documented
 from hublaunch.api.problems.types import HTTP_PROBLEMS
 from hublaunch.api.rate_headers import DOCUMENTED_RATES, rate_headers
@@ -130,7 +130,7 @@ def _refused(request: Request, problem: Problem) -> Response:
 
 
 def _spec(request: Request, prefix: str) -> BinderSpec:
-    """Parse the raw path, because a decoded one loses the difference between `%2F` and `/`; SpecNotMapped."""
+    """Parse the raw path, because decoding loses the difference between `%2F` and `/`. Raises SpecNotMapped."""
     path: bytes = request.scope["raw_path"]
     start = f"{prefix}{PATH}".encode()
     if not path.isascii() or not path.startswith(start):
@@ -180,7 +180,7 @@ def _followed(request: Request, web: Web, launch: Launch, *, after: int) -> Resp
 
 def _launch_host(headers: Headers, prefix: str) -> str:
     """Return the address of this service as the client sees it, ending in `/`."""
-    return f"{'https' if came_by_tls(headers) else 'http'}://{headers.get('Host', '')}{prefix}/"
+    return f"{'https' if came_over_tls(headers) else 'http'}://{headers.get('Host', '')}{prefix}/"
 
 
 @router.get("/health", include_in_schema=False)

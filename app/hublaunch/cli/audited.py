@@ -1,4 +1,4 @@
-"""What the operators' commands share: the audit log, and how they report faults."""
+"""The audit log and the reports of faults that all commands for operators share."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -22,7 +22,7 @@ def audited() -> Generator[Callable[..., None]]:
         yield lambda *_, **__: None
         return
     try:
-        audit = AuditLog(path, standard=2)  # a key goes to standard output
+        audit = AuditLog(path, standard=2)  # standard output is for the new key
     except OSError as error:
         typer.echo(f"LAUNCHER_AUDIT_LOG: {path} cannot be written ({error.strerror}).", err=True)
         raise typer.Exit(FAILED) from None

@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from typing import TextIO
 
 _JOINERS = "\u200c\u200d"
-"""Not printable by Unicode, but Persian, Hindi and emoji fall apart without them."""
+"""Unicode calls these unprintable, but Persian, Hindi and emoji fall apart without them."""
 
 
 def printable(text: str) -> str:

@@ -43,8 +43,8 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
 
     settings = settings_or_exit()
     server = ServiceServer(server_config(create_app(settings), settings, host=host, port=port))
-    # uvicorn raises the signal that stopped it again at its end. A clean stop is no failure, so ignore it and exit
-    # with 0.
+    # At its end, uvicorn raises once more the signal that stopped it. A clean stop is no failure, so ignore that signal
+    # and exit with 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     server.run()

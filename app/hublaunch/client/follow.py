@@ -52,7 +52,7 @@ async def follow(
 
 
 def _cursor(url: str, response: httpx.Response, *, asked: int) -> int:
-    """Return the number of the event before the stream's first; 0 if the service lacks the requested one."""
+    """Return the number of the event before the stream's first; 0 if the service does not have the event `asked`."""
     if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
         raise UnexpectedAnswer(url, response.status_code, "not a stream of events")
     cursor = response.headers.get("X-Launch-Cursor", "")

@@ -98,7 +98,7 @@ class Launch(_Shown):
     token: str | None = field(default=None, repr=False)
     token_expires_at: datetime | None = None
     secret: str | None = field(default=None, repr=False)
-    """Set by `launch` only: it shows the private fields and allows to cancel. The client keeps it too."""
+    """Set by `launch` only: it gives access to the private fields, and cancels the launch. The client keeps it too."""
 
     @property
     def has_ended(self) -> bool:

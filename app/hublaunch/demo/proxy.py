@@ -18,7 +18,7 @@ _NODE_MIN = 20
 
 
 def proxy_directory(state: Path) -> Path:
-    """Return where the locked version belongs: in the virtual environment if possible, else in the demo's directory."""
+    """Return the directory for the locked version: in the virtual environment if possible, else in the demo's own."""
     manifest = json.loads((_LOCKED / "package.json").read_text())
     name = f"chp-{manifest['dependencies']['configurable-http-proxy']}"
     in_own_environment = sys.prefix != sys.base_prefix and os.access(sys.prefix, os.W_OK)

@@ -50,7 +50,7 @@ def demo_settings(hub: HubProcess, *, origins: Sequence[str], spawns: int) -> De
 
 
 def allowed_origins(options: Sequence[str]) -> tuple[str, ...]:
-    """Return the origins of `--cors` and of LAUNCHER_CORS_ORIGINS, each once; DemoError if one is not an origin."""
+    """Return the origins of `--cors` and of LAUNCHER_CORS_ORIGINS, each once. Raises DemoError for anything else."""
     origins: list[str] = []
     for name, given in {"--cors": list(options), _ORIGINS_VARIABLE: os.environ.get(_ORIGINS_VARIABLE, "")}.items():
         try:

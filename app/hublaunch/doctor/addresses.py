@@ -1,4 +1,4 @@
-"""Checks that the addresses of the Hub for browsers, and for asking a server, lead to the Hub's proxy."""
+"""Checks that LAUNCHER_HUB_URL and LAUNCHER_PROXY_URL lead to the Hub's proxy."""
 
 from collections.abc import AsyncGenerator
 
@@ -12,7 +12,7 @@ _ANSWER_BYTES_MAX = 65_536
 
 
 async def examine_addresses(settings: Settings) -> AsyncGenerator[Finding]:
-    """Yield a finding each for LAUNCHER_HUB_URL and LAUNCHER_PROXY_URL, unless it is the address of the API too."""
+    """Yield a finding for each of LAUNCHER_HUB_URL and LAUNCHER_PROXY_URL that is not the API's address as well."""
     addresses = {"LAUNCHER_HUB_URL": settings.hub_url, "LAUNCHER_PROXY_URL": settings.proxy_url}
     async with connect_web(settings) as web:
         for variable, url in addresses.items():

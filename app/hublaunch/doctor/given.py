@@ -13,7 +13,7 @@ _CHECK = "settings"
 
 
 def examine_given(settings: Settings) -> Generator[Finding]:
-    """Yield the faults that would keep `serve` from starting or make it refuse every launch; ok without any."""
+    """Yield the faults that would keep `serve` from starting or make it refuse every launch; else one "ok"."""
     faults = [*_refused(settings)]
     yield from faults
     if unknown := unknown_variables():

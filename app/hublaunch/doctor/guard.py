@@ -1,4 +1,4 @@
-"""`hublaunch guard`: the state of the Hub guard, and clearing it, beside the running service."""
+"""`hublaunch guard`: show or clear the state of the Hub guard while the service runs."""
 
 from collections.abc import Sequence
 
@@ -42,7 +42,7 @@ def guard_state(settings: Settings) -> tuple[GuardState, Sequence[str]]:
 
 
 def clear_guard(image: str | None) -> str:
-    """Admit an image again, or without one, reset the count of failures. Return a description of the change.
+    """Admit an image again; without an image, reset the count of failures. Return a description of the change.
 
     Raises InvalidRequest, SettingsFault or StoreError.
     """

@@ -1,4 +1,4 @@
-"""Checks of the Hub: version, clock, token and scopes, and reminders of what its API does not reveal."""
+"""Checks of the Hub: version, clock, token and scopes, and reminders of settings that its API does not reveal."""
 
 from collections.abc import AsyncGenerator, Generator
 from datetime import UTC, datetime
@@ -89,8 +89,8 @@ def _scopes(settings: Settings, scopes: frozenset[str]) -> Finding:
 async def _named_servers(settings: Settings, hub: HubClient) -> Finding:
     """Return whether the Hub allows named servers.
 
-    Its API reveals that only in requests for a named server of an existing user. This one removes a server that cannot
-    exist, which changes nothing.
+    Its API reveals that only in answers about a named server of an existing user. So this asks to remove a server that
+    cannot exist, which changes nothing.
     """
     check = "named servers"
     for username in settings.admins:

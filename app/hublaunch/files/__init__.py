@@ -1,1 +1,1 @@
-"""Files that change while the service runs: API keys and limits, and what all such files share."""
+"""Files that change while the service runs, API keys and limits, and the code that they share."""

@@ -26,7 +26,7 @@ class JsonFile:
             yield
 
     def write(self, content: object) -> None:
-        """Replace the file at once, with its owner and mode; a new file has mode 0600. Raises OSError."""
+        """Replace the file atomically, with its owner and mode; a new file has mode 0600. Raises OSError."""
         text = json.dumps(content, indent=2)
         prefix = f"{self.path.name}."
         with NamedTemporaryFile("w", dir=self.path.parent, prefix=prefix, encoding="utf-8", delete=False) as file:

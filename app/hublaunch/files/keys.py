@@ -1,6 +1,6 @@
 """The API keys of applications, in a file that `hublaunch keys` writes and the service reads.
 
-It imports nothing of the web and of SQL, so that the command line stays light.
+It imports no web framework and no SQL, so that the command line stays light.
 """
 
 import hashlib
@@ -91,7 +91,7 @@ class ApiKeys:
 
 
 def read_keys(path: Path, *, may_be_missing: bool = False) -> Sequence[ApiKey]:
-    """Return the keys in the file; none if it `may_be_missing` and is.
+    """Return the keys in the file; no keys if the file is missing and `may_be_missing` is true.
 
     Raises KeysFault if the file cannot be read, parsed or trusted.
     """

@@ -21,7 +21,7 @@ class LimitsFault(FileFault):
 
 
 def _until(value: object) -> datetime | None:
-    """Return the instant; a date ends with its day in UTC."""
+    """Return the instant; a date means the end of that day in UTC."""
     if isinstance(value, str):
         try:
             value = date.fromisoformat(value) if len(value) == len("2026-05-20") else datetime.fromisoformat(value)

@@ -41,5 +41,5 @@ class HubPace:
 
     @property
     def longest_call_s(self) -> float:
-        """The time after which every call has ended, streams aside."""
+        """The time after which every call has ended, except streams."""
         return sum(self.slow_call.values())

@@ -52,7 +52,8 @@ def needed_scopes(*, temporary_users: bool, mints_tokens: bool) -> frozenset[str
 def missing_scopes(scopes: Collection[str], needed: Collection[str]) -> list[str]:
     """Return the needed scopes that are not among `scopes`, as `GET /user` lists them.
 
-    A scope with a filter (`servers!group=launched`) is not missing. Hub 6 splits `servers`: its parts together count.
+    A scope with a filter (`servers!group=launched`) is not missing. Hub 6 splits `servers`: all its parts together
+    count as the whole.
     """
     had = {scope.partition("!")[0] for scope in scopes}
     if {"read:servers", "start:servers", "delete:servers"} <= had:
@@ -61,7 +62,7 @@ def missing_scopes(scopes: Collection[str], needed: Collection[str]) -> list[str
 
 
 def needless_scopes(scopes: Collection[str], needed: Collection[str]) -> list[str]:
-    """Return the scopes without a filter that are not needed, without those contained in others."""
+    """Return the unfiltered scopes that are not needed, except those that another of them contains."""
     contained_in_needed = {contained for scope in needed for contained in _CONTAINED[scope]}
     needless = {scope for scope in scopes if "!" not in scope} - set(needed) - contained_in_needed
     return sorted(needless - {contained for scope in needless for contained in _CONTAINED.get(scope, ())})

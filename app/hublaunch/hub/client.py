@@ -1,4 +1,4 @@
-"""HubClient: JupyterHub's REST API in the core's words."""
+"""HubClient: JupyterHub's REST API, as the core's port describes it."""
 
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -132,7 +132,7 @@ class HubClient:
             raise
 
     async def _was_created(self, username: str, *, within_s: Callable[[], float]) -> bool:
-        """Return whether the user exists. UserExists if the user is older than `within_s`, by the Hub's clock."""
+        """Return whether the user exists. Raises UserExists if it is older than `within_s`, by the Hub's clock."""
 
         async def ask() -> bool:
             try:
@@ -221,7 +221,7 @@ class HubClient:
                 answer = await self._rest.call("DELETE", path, Operation.STOP_SERVER, body=body, timeouts=self._slow)
             except HubRefused as refusal:
                 if says_named_servers_are_off(refusal):
-                    return True  # so this one cannot exist
+                    return True  # so this server cannot exist
                 if refusal.status == 400 and "pending" in refusal.reason:
                     return False  # a Hub before 5.1 does not interrupt a spawn
                 raise_unless_absent(refusal)
@@ -268,7 +268,7 @@ class HubClient:
             is_retry = True
             answer = await self._rest.call("POST", path, operation, body=body)
             minted = parse(TokenModel, answer.content, operation)
-            # The Hub answers some scopes with 201 and grants nothing by them.
+            # For some scopes the Hub answers 201 and grants nothing.
             if not any(granted.startswith("access:servers!") for granted in minted.scopes):
                 useless = TokenRefused(operation, answer.status, "it would not open the server")
                 useless.may_have_acted = True

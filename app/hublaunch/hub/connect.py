@@ -28,8 +28,8 @@ async def connect_hub(
 ) -> AsyncGenerator[HubClient]:
     """Yield a client of the Hub that the settings name, and close its connections on leaving.
 
-    `listeners` are called for every request to the Hub. The retries of `pace` come from the settings. SettingsFault if
-    the TLS files cannot be used. `HTTP_PROXY` and its like are ignored, because the Hub is close by.
+    `listeners` are called for every request to the Hub. The retries of `pace` come from the settings. Raises
+    SettingsFault if the TLS files cannot be used. `HTTP_PROXY` and its like are ignored, because the Hub is close by.
     """
     transport = transport or AiohttpTransport(ssl_context=_ssl_context(settings))
     if listeners:
@@ -46,7 +46,7 @@ async def connect_hub(
 
 @asynccontextmanager
 async def connect_web(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
-    """Yield a client without credentials, for addresses that may not be the Hub's. SettingsFault as above."""
+    """Yield a client without credentials, for addresses that may not be the Hub's. Errors as in `connect_hub`."""
     transport = AiohttpTransport(ssl_context=_ssl_context(settings))
     async with httpx.AsyncClient(transport=transport, timeout=_WEB_TIMEOUT_S, trust_env=False) as web:
         yield web
@@ -59,7 +59,7 @@ def _system_context() -> ssl.SSLContext:
 
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext:
-    """Return the context that verifies the Hub and holds our certificate. SettingsFault if a file is not PEM."""
+    """Return the context that verifies the Hub and holds our certificate. Raises SettingsFault if a file is not PEM."""
     if settings.hub_ca_file is None and settings.hub_cert_file is None:
         return _system_context()
     try:

@@ -16,7 +16,7 @@ class HubLogins:
     async def identify(self, token: str) -> Identity | None:
         """Return the owner of a token, by `GET /user` with that token; None if the Hub does not know the token.
 
-        HubUnavailable if the Hub gives no answer.
+        Raises HubUnavailable if the Hub gives no answer.
         """
         operation = Operation.IDENTIFY
         try:

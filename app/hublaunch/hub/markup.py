@@ -4,7 +4,7 @@ import re
 from html import unescape
 
 _HTML_MAX = 4000
-"""Characters that are read. A message is at most a quarter of that."""
+"""The most characters that are read: four times the longest message."""
 
 # Each pattern stops at the next `<` or takes the rest. html.parser is quadratic in `<a <a <a …`, and raises on `<![`.
 _UNSEEN = re.compile(

@@ -13,7 +13,7 @@ class CallOutcome(StrEnum):
     """How a request to the Hub ended."""
 
     ANSWERED = "answered"
-    """Also with 404, which answers whether something exists."""
+    """With success, or with a 404, which answers that something does not exist."""
     REFUSED = "refused"
     """With another 4xx."""
     BUSY = "busy"
@@ -29,7 +29,7 @@ class CallOutcome(StrEnum):
 
 
 CallListener = Callable[[str, httpx.Headers], Callable[[CallOutcome], None]]
-"""Called when a request begins, with its kind and its headers, to which it may add. Returns a function for its end.
+"""Called with the kind and the headers of each request; may add headers. Returns a function for the request's end.
 
 That function is called once the headers of the answer have arrived: a progress stream continues after that. Neither
 function may raise.

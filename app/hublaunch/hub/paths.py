@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 @lru_cache(maxsize=4096)
 def quoted(part: str) -> str:
-    """Quote one part of a path. ValueError for `.` and `..`, which would name another resource."""
+    """Quote one part of a path. Raises ValueError for `.` and `..`, which would name another resource."""
     if part in ("", ".", ".."):
         raise ValueError("no user or server can have this name")
     return quote(part, safe="@~")

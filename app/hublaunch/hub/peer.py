@@ -90,8 +90,9 @@ class Peer:
     def send(self, request: httpx.Request, *, bytes_max: int = ANSWER_BYTES_MAX) -> Awaitable[Answer]:
         """Send the request and return the complete answer.
 
-        Errors of the transport pass through. AnswerTooLarge beyond `bytes_max`. ReadTimeout if the call takes longer
-        than the sum of the request's timeouts, because a peer that sends single bytes would never exceed one of them.
+        Errors of the transport pass through. Raises AnswerTooLarge beyond `bytes_max`. Raises ReadTimeout if the call
+        takes longer than the sum of the request's timeouts, because a peer that sends single bytes would never exceed
+        one of them.
         """
         return _answer(request, self._transport.handle_async_request(request), bytes_max)
 
@@ -117,7 +118,7 @@ async def _opened(response: httpx.Response) -> httpx.Response:
 
 
 async def _read(response: httpx.Response, bytes_max: int) -> Answer:
-    """Read the body and release the connection in any case. AnswerTooLarge beyond `bytes_max`."""
+    """Read the body and release the connection in any case. Raises AnswerTooLarge beyond `bytes_max`."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
     chunks, length = [], 0
     try:

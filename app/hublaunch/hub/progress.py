@@ -27,7 +27,7 @@ class ProgressStream:
     def feed(self, chunk: bytes) -> Iterator[Progress]:
         """Yield the events that the chunk completes.
 
-        HubUnavailable if an event is not a JSON object or is longer than EVENT_BYTES_MAX.
+        Raises HubUnavailable if an event is not a JSON object or is longer than EVENT_BYTES_MAX.
         """
         try:
             for arrived in self._stream.feed(chunk):

@@ -49,7 +49,7 @@ class ServerAddress:
     def of(cls, url: str, username: str, server_name: str) -> Self | None:
         """Split the URL. None if it is not the root of this server, for example because a hook of the Hub changed it.
 
-        ValueError if no user or server can have this name.
+        Raises ValueError if no user or server can have this name.
         """
         path = urlsplit(url).path
         names = [username, server_name] if server_name else [username]
@@ -84,7 +84,7 @@ class ServerProbe:
         self._warned: set[Reach] = set()
 
     async def reach(self, username: str, server_name: str, url: str) -> Reached:
-        """Ask the server for its API's version, `GET {url}api`. ValueError if no server can have this name."""
+        """Ask the server for its API's version, `GET {url}api`. Raises ValueError if no server can have this name."""
         server = ServerAddress.of(url, username, server_name)
         if server is None:
             self._warn(Reach.UNKNOWN, "the URL that JupyterHub gives is not the server's root")

@@ -78,7 +78,7 @@ class HubRest:
     async def page(self, path: str, operation: str) -> str:
         """Return the Hub's page for browsers at a path below `hub/`, without credentials, whatever its status.
 
-        HubUnavailable if the Hub does not answer.
+        Raises HubUnavailable if the Hub does not answer.
         """
         url = self._peer.base_url.join(f"../{path}")
         request = httpx.Request("GET", url, extensions={"timeout": self.pace.call, "kind": kind_of(operation)})
@@ -91,7 +91,7 @@ class HubRest:
             raise unavailable(operation, error) from error
 
     async def stream(self, path: str, operation: str) -> "HubStream":
-        """Send a GET and return the open body of its answer; close it. Both raise the errors of `call`."""
+        """Send a GET and return the open body of its answer, which must be closed. Both raise the errors of `call`."""
         request = self._request("GET", path, operation, timeouts=self.pace.stream)
         try:
             response = await self._peer.open(request)

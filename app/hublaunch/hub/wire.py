@@ -21,7 +21,7 @@ _START_MARK = re.compile(r'urlArgs: "v=(\d+)"')
 
 
 def parse(model: type[M], content: bytes, operation: str) -> M:
-    """Return the content of an answer as a model. HubUnavailable if it does not fit."""
+    """Return the content of an answer as a model. Raises HubUnavailable if it does not fit."""
     try:
         return model.model_validate_json(content)
     except ValidationError as error:

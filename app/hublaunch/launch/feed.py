@@ -138,7 +138,7 @@ class Feed:
         return sum(tail.followers for tail in self._tails.values())
 
     def on_news(self, news: News) -> None:
-        """Subscribe this to the store's news."""
+        """Receive the store's news."""
         match news:
             case Event():
                 self.publish(news)
@@ -193,7 +193,7 @@ class Feed:
         Followers that have reached the same event get the same object. Between the events comes the launch's position
         in the queue whenever it changes. A follower that got a position gets position 0 before the events of the
         admitted launch. After each `idle_s` without news comes an empty sequence. The stream ends after the launch's
-        last event, with the feed, or when the log is removed. Between two items it holds nothing but memory. Close it
+        last event, with the feed, or when the log is removed. Between two items it uses only memory. Close it
         (`aclosing`) to stop following.
         """
         tail = self._tail(launch_id)

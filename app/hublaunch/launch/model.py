@@ -57,7 +57,7 @@ class Caller:
     allowed_images: tuple[str, ...] | None = field(default=None, compare=False)
     """The image patterns of an API key; None uses the service's."""
     max_active: int | None = field(default=None, compare=False)
-    """Launches that may be active at once, by the API key's own quota; None is no quota."""
+    """Launches that may be active at once, by the API key's own quota; None means no quota."""
     may_name_user: bool = field(default=False, compare=False)
     """Whether the caller's requests may name the Hub user whose account is used."""
     is_admin: bool = field(default=False, compare=False)
@@ -82,7 +82,7 @@ class LaunchRequest:
 
     @cached_property
     def image_reference(self) -> ImageReference:
-        """The image by its full name; ValueError if `image` is not a reference, which a checked request rules out."""
+        """The image by its full name. Raises ValueError if `image` is no reference, which checked requests rule out."""
         return ImageReference.parse(self.image)
 
     @cached_property
@@ -234,7 +234,7 @@ class Launch:
 
     @property
     def is_displaced(self) -> bool:
-        """Whether it made room for another caller's launch. The other launch's acceptance stored that, not its task."""
+        """Whether it made room for another caller's launch. The acceptance of that launch stored this end."""
         return self.last_event.is_displacement
 
     @property

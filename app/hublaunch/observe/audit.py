@@ -37,7 +37,7 @@ _UNKNOWN = {"kind": "unknown", "name": ""}
 
 
 class AuditLog:
-    """Appends to a file, or to `standard` output for the path `-`. OSError if the file cannot be opened.
+    """Appends to a file, or to `standard` output for the path `-`. Raises OSError if the file cannot be opened.
 
     Each event is one write at the end of the file, so processes can share a file. A file that was moved away is created
     again, as logrotate expects. The system decides when data reaches the disk: the launches themselves are safe in the

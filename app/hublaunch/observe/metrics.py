@@ -244,7 +244,7 @@ class Metrics:
 
 
 def _since_acceptance_s(event: Event) -> float:
-    """Return the time since the launch was accepted, by its id, which holds for launches of other processes too."""
+    """Return the time since acceptance, computed from the id, so that launches of other processes work too."""
     return max(0.0, event.at.timestamp() - ULID.from_str(event.launch_id).timestamp)
 
 

@@ -20,8 +20,8 @@ async def exposition(metrics: Metrics, accept: str) -> tuple[bytes, str]:
 async def scrape_port(metrics: Metrics, *, host: str, port: int) -> AsyncGenerator[int]:
     """Serve `GET /metrics`, and nothing else, on a separate port and yield its number. 0 takes a free one.
 
-    Uses aiohttp's server, which comes with its client: a second uvicorn would take over signals and logs. OSError if
-    the port cannot be opened.
+    Uses aiohttp's server, which comes with its client: a second uvicorn would take over signals and logs. Raises
+    OSError if the port cannot be opened.
     """
 
     async def answer(request: web.BaseRequest) -> web.Response:

@@ -16,9 +16,9 @@ BACKLOG_MAX = 2048
 """Connections that may wait to be accepted. The event loop accepts all of them at once."""
 LEAST = 16
 HEADS_MAX_BYTES = 16 * 1_048_576
-"""Most bytes of request heads that have arrived in part, in all."""
+"""The most bytes of unfinished request heads, in total."""
 HEADS_MAX_BYTES_ADDRESS = 2 * 1_048_576
-"""The most such bytes of one address, or one IPv6 /64."""
+"""The most bytes of unfinished request heads from one address, or one IPv6 /64."""
 _OWN_FILES = 64
 _FILES_PER_SPAWN = 2
 """The connections to the Hub for one spawn: a request and a progress stream."""
@@ -47,7 +47,7 @@ class ConnectionRoom:
 
 
 def room_for(wanted: int, *, spawns: int) -> ConnectionRoom:
-    """Return how many of the `wanted` connections are possible beside `spawns` launches at the Hub.
+    """Return how many of the `wanted` connections are possible with `spawns` launches at the Hub.
 
     Increases the process's limit on open files as far as needed, and as far as the system allows.
     """
@@ -84,9 +84,9 @@ class Connections:
 
     A connection is idle while no request of it is being answered: also before its first request is complete. Beyond
     `most`, each new connection closes the longest idle one; beyond `most_per_address`, the longest idle one of its own
-    address, of which IPv6 has one for each /64. The bytes of heads that have arrived in part are bounded as well, by
-    address and in all. Proxies in `trusted_proxies` bring everybody's connections, so the limits of one address are not
-    theirs.
+    address. An IPv6 /64 counts as one address. The bytes of unfinished heads are bounded as well, by address and in
+    total. Proxies in `trusted_proxies` bring everybody's connections, so the limits of one address do not apply to
+    them.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Connections:
         self._open: dict[OpenConnection, _Peer] = {}
         self._peers: dict[str, _Peer] = {}
         self._heads: dict[OpenConnection, int] = {}
-        """Bytes of the head that has arrived in part, of each connection that has any."""
+        """Bytes of the unfinished head, by connection."""
         self._heads_bytes = 0
         self._warnings = Warnings(log)
 
@@ -112,16 +112,15 @@ class Connections:
         self.idle(connection)
         if peer.connections > self._most_per_address and not peer.is_proxy:
             self._warnings.warn(
-                "%s has %d connections open, the most of one address: its longest idle one is closed for each new one. "
-                "If it is your proxy, name it in LAUNCHER_TRUSTED_PROXIES",
+                "%s has %d open connections, the limit for one address: each new one closes its longest idle one. "
+                "If this is your proxy, add it to LAUNCHER_TRUSTED_PROXIES",
                 address,
                 self._most_per_address,
             )
             self._drop(next(iter(peer.idle)))
         elif len(self._open) > self._most:
             self._warnings.warn(
-                "%d connections are open, the most that this process takes: the longest idle one is closed for each "
-                "new one",
+                "%d connections are open, the limit of this process: each new one closes the longest idle one",
                 self._most,
             )
             self._drop(next(iter(self._idle)))
@@ -151,7 +150,7 @@ class Connections:
         has_room = not number or not (is_too_much or self._heads_bytes > HEADS_MAX_BYTES)
         if not has_room:
             self._warnings.warn(
-                "Unfinished request heads hold %d bytes, those of %s %d: further ones are closed",
+                "Unfinished request heads hold %d bytes, those from %s hold %d: connections that send more are closed",
                 self._heads_bytes,
                 peer.address,
                 peer.heads_bytes,
@@ -159,7 +158,7 @@ class Connections:
         return has_room
 
     def closed(self, connection: OpenConnection) -> None:
-        """Forget the connection; nothing if it is forgotten."""
+        """Forget the connection, unless that was done already."""
         self.busy(connection)
         self.holds(connection, 0)
         peer = self._open.pop(connection, None)

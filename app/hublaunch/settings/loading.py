@@ -28,7 +28,7 @@ class SettingsFault(Exception):
 
 
 def load_settings() -> Settings:
-    """Return the settings from the environment and `.env`; SettingsFault with a sentence for each fault.
+    """Return the settings from the environment and `.env`. Raises SettingsFault with a sentence for each fault.
 
     A misspelled name is a fault too, because that setting would silently keep its default.
     """
@@ -47,14 +47,14 @@ def load_settings() -> Settings:
 
 
 def load_keys_settings() -> KeysSettings:
-    """Return the settings that `hublaunch keys` needs; SettingsFault."""
+    """Return the settings that `hublaunch keys` needs. Raises SettingsFault."""
     return _loaded(KeysSettings)
 
 
 def unknown_variables() -> list[str]:
     """Return the variables that have our prefix but are no settings, without those that Kubernetes adds for Services.
 
-    SettingsFault if `.env` cannot be read.
+    Raises SettingsFault if `.env` cannot be read.
     """
     with _readable_env_file():
         written = DotEnvSettingsSource(Settings).env_vars

@@ -59,7 +59,7 @@ def _url_prefix(value: str) -> str:
 
 
 _UNQUOTED = "/%@~!$&'()*+=:"
-"""All characters that a path may contain, but the separators of a cookie's attributes."""
+"""All characters that a path may contain, except the separators of a cookie's attributes."""
 _NOT_IN_A_PREFIX = re.compile(r"[\\{}?#\ufffd]|//|(?:^|/)\.\.?(?:/|$)")
 _ENCODED_SLASH_OR_NONE = re.compile("%(?![0-9A-Fa-f]{2})|%2[Ff]")
 

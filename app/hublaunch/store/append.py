@@ -51,7 +51,7 @@ class Append:
 
 
 def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]:
-    """Store steps as events. ValueError if a launch may not enter a step's phase; LaunchNotFound, LeaseLost."""
+    """Store steps as events. Raises LaunchNotFound, LeaseLost, or ValueError if a step's phase may not come next."""
     ends = _lock_ends(connection, {append.launch_id for append in appends})
     events = [ends[append.launch_id].append(append) for append in appends]
     connection.execute(_INSERT_EVENT, [event_row(event) for event in events])
@@ -165,6 +165,6 @@ def _lock_ends(connection: Connection, launch_ids: Collection[str]) -> dict[str,
 
 
 def check_fence(launch_id: str, fence: int, *, held: int) -> None:
-    """LeaseLost if another process has taken the launch over since this fence was read."""
+    """Raise LeaseLost if another process has taken the launch over since this fence was read."""
     if fence != held:
         raise LeaseLost(f"launch {launch_id} is another process's now")

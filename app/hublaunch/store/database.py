@@ -32,7 +32,7 @@ class Database(Protocol):
     """One connection for the counts of rate limits. On SQLite it is the writer's, as a file has one writer anyway."""
 
     def open(self) -> None:
-        """Bring the tables up to date. StoreError. Blocks."""
+        """Bring the tables up to date. Blocks. Raises StoreError."""
 
     def close(self) -> None:
         """Close every connection. Blocks."""
@@ -45,7 +45,7 @@ class Database(Protocol):
 
 
 def database(database_url: str, *, readers: int, lease_s: float) -> Database:
-    """Return the database of a URL, not opened yet. DatabaseNotSupported."""
+    """Return the database of a URL, not opened yet. Raises DatabaseNotSupported."""
     url = _url(database_url)
     if url.drivername == "sqlite":
         return SqliteDatabase(sqlite_path(url), readers=readers)
@@ -60,7 +60,7 @@ def database(database_url: str, *, readers: int, lease_s: float) -> Database:
 def beside(database_url: str, *, writes: bool) -> Generator[Connection]:
     """Open a transaction in the database of a running service, without taking the file or migrating the tables.
 
-    TablesMissing, DatabaseUnreachable, DatabaseUnusable, DatabaseNotSupported.
+    Raises TablesMissing, DatabaseUnreachable, DatabaseUnusable or DatabaseNotSupported.
     """
     url = _url(database_url)
     if url.drivername == "sqlite" and not sqlite_path(url).exists():
@@ -83,8 +83,8 @@ def beside(database_url: str, *, writes: bool) -> Generator[Connection]:
 def secret_key(configured: str | None, database_url: str) -> str:
     """Return the configured key, or the one beside a SQLite file.
 
-    Processes that share a PostgreSQL database must share the key, so there it must be configured: SecretKeyMissing.
-    Also SecretKeyUnusable, DatabaseNotSupported.
+    Processes that share a PostgreSQL database must share the key, so there it must be configured. Raises
+    SecretKeyMissing, SecretKeyUnusable or DatabaseNotSupported.
     """
     if configured is not None:
         return configured

@@ -32,7 +32,7 @@ from hublaunch.store.tables import IS_LATEST, Instant, launch_attempts, launch_e
 from hublaunch.store.transactions import Transactions
 
 _LOCK = "acceptance"
-"""Serializes acceptance across processes, so that nothing is added to what a transaction counts before it commits."""
+"""Serializes acceptance across processes, so that a transaction's counts stay true until it commits."""
 
 _INSERT_LAUNCH = insert(launches)
 _INSERT_IF_KEY_IS_NEW = {  # returns the row, because psycopg does not report the number of inserted rows
@@ -95,7 +95,7 @@ class _Accept:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """The launch that was accepted now, with its first event, or earlier with the same key, without."""
+    """The new launch with its first event, or the launch accepted earlier with the same key, without an event."""
 
     launch_id: str
     event: Event | None
@@ -194,7 +194,7 @@ def _insert_keyed(connection: Connection, accept: _Accept) -> _Answer:
 
 
 def _check_unless(connection: Connection, accepts: Sequence[_Accept]) -> None:
-    """AlreadyRunning. These checks include the new launches; the lock keeps other processes from adding more."""
+    """Raise AlreadyRunning. The checks see the new launches; the lock keeps other processes from adding more."""
     for accept in accepts:
         if accept.unless is None:
             continue
@@ -221,7 +221,7 @@ def _check_quotas(connection: Connection, accepts: Sequence[_Accept]) -> None:
 
 
 def _make_room(connection: Connection, accepts: Sequence[_Accept]) -> Mapping[str, Event]:
-    """End as many launches as exceed the limit. Return their last events, by the new launch's id. QueueFull."""
+    """End as many launches as exceed the limit. Return their last events, by the new launch's id. Raises QueueFull."""
     most = min((accept.in_progress_max for accept in accepts if accept.in_progress_max is not None), default=None)
     if most is None:
         return {}

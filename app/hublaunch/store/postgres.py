@@ -47,7 +47,7 @@ class PostgresDatabase:
         """Read-only connections. Each statement sees what was committed when it began."""
 
     def open(self) -> None:
-        """Bring the tables up to date, one process at a time. DatabaseUnreachable, SchemaUnknown."""
+        """Bring the tables up to date, one process at a time. Raises DatabaseUnreachable or SchemaUnknown."""
         try:
             migrate(self.writing)
         except DBAPIError as error:

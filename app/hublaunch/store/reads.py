@@ -37,7 +37,7 @@ def of_ids(connection: Connection, launch_ids: Collection[str]) -> Sequence[Laun
 
 
 def find(connection: Connection, key: IdempotencyKey, kept_since: datetime) -> Launch | None:
-    """Return the launch accepted with this key; IdempotencyKeyReused if its request was a different one."""
+    """Return the launch accepted with this key. Raises IdempotencyKeyReused if its request was a different one."""
     row = connection.execute(_LAUNCHES.where(launches.c.key_scope == key.scope)).one_or_none()
     if row is None or (row.ended_at is not None and row.created_at < kept_since):
         return None

@@ -14,7 +14,7 @@ _VERSION = table("alembic_version", column("version_num"))
 def migrate(engine: Engine) -> None:
     """Upgrade the tables to HEAD in one transaction, so that the rest of the program never meets older ones.
 
-    SchemaUnknown if this release does not know their version. Processes that share a database migrate one after
+    Raises SchemaUnknown if this release does not know their version. Processes that share a database migrate one after
     the other.
     """
     with engine.begin() as connection:

@@ -15,7 +15,7 @@ def load_secret_key(database_path: Path) -> str:
     """Return the key in `NAME.secret-key` beside the database `NAME.sqlite`.
 
     The first call creates the file: 256 random bits as base64url, mode 0600. Processes that call this at the same time
-    return the same key. SecretKeyUnusable if the file cannot be created or read, or if other users may read it.
+    return the same key. Raises SecretKeyUnusable if the file cannot be created or read, or if other users may read it.
     """
     path = database_path.with_suffix(".secret-key")
     try:

@@ -31,7 +31,7 @@ class Space:
         self._checked_at = float("-inf")
 
     async def check(self) -> None:
-        """StorageFull if there is less space than the limit. Without a limit the disk is not checked."""
+        """Raise StorageFull if there is less space than the limit. Without a limit the disk is not checked."""
         if self._least:
             await self._update()
         if self._is_low:

@@ -103,7 +103,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The failures in a row that the Hub counts at most, and until when it asked for a pause."""
+    """The most failures in a row that the Hub can have counted, and the end of the pause that it asked for."""
 
     failures: int
     grown: int

@@ -27,8 +27,8 @@ class SqlLaunchStore:
     """The store's roles over one database, which is open within `async with`. Leaving waits for pending writes.
 
     `database_url` is `sqlite:///relative.sqlite` (to the working directory), `sqlite:////absolute.sqlite` or
-    `postgresql+psycopg://…`; DatabaseNotSupported for others. Entering brings the tables up to date and takes a SQLite
-    file for this process alone, or raises another StoreError. Later errors of the database are SQLAlchemy's.
+    `postgresql+psycopg://…`. Raises DatabaseNotSupported for others. Entering brings the tables up to date and takes a
+    SQLite file for this process alone, or raises another StoreError. Later errors of the database are SQLAlchemy's.
 
     `lease_s`: how long launches stay this process's after its last renewal. `key_kept_s`: how long after its
     acceptance an ended launch is found by its Idempotency-Key. `min_free_space`: bytes of free disk space below which

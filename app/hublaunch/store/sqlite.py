@@ -27,7 +27,7 @@ _PRAGMAS = (
 
 
 def sqlite_path(url: URL) -> Path:
-    """Return the file of a SQLite URL, absolute and without links. DatabaseNotSupported if the URL names none."""
+    """Return the file of a SQLite URL, absolute and without links. Raises DatabaseNotSupported without a file."""
     if url.query:
         raise DatabaseNotSupported("must have no options")
     if url.host or not url.database or url.database == ":memory:":
@@ -43,7 +43,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Take the lock. Return False if any process has it, this one included. OSError if the file cannot be made."""
+        """Take the lock. Return False if any process, even this one, has it. Raises OSError if no file can be made."""
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,7 +87,7 @@ class SqliteDatabase:
     def open(self) -> None:
         """Take the file, creating it (mode 0600) if needed, and bring its tables up to date. End all leases.
 
-        DatabaseInUse, DatabaseUnusable or SchemaUnknown; then the file is not taken.
+        Raises DatabaseInUse, DatabaseUnusable or SchemaUnknown, and then does not take the file.
         """
         with ExitStack() as undo:
             undo.callback(self.close)

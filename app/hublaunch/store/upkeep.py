@@ -89,7 +89,7 @@ def _due(connection: Connection, launch_id: str) -> Sequence[Attempt]:
 
 
 def _mark_cleaned(connection: Connection, attempt: Attempt, fence: int, again_in_s: float | None) -> bool:
-    """Return whether the launch no longer relied on this attempt. LaunchNotFound, LeaseLost."""
+    """Return whether the launch no longer relied on this attempt. Raises LaunchNotFound or LeaseLost."""
     at = now(connection)
     end = lock_end(connection, attempt.launch_id, fence)
     key = {"of_launch": attempt.launch_id, "of_number": attempt.number, "now": at}

@@ -30,7 +30,7 @@ If it raises, the transaction is rolled back, and the change is called again wit
 """
 
 TRANSACTIONS_MAX = 5
-"""How often a batch is tried that fails because of a conflict between two processes."""
+"""How many times a batch is tried if it fails because of a conflict between two processes."""
 _IN_THE_WAY = frozenset({"40001", "40P01"})
 """PostgreSQL's serialization_failure and deadlock_detected: nothing is stored, and a retry may succeed."""
 
@@ -62,7 +62,7 @@ class _Failure:
 
 
 class Writer:
-    """Makes changes in the order of the calls, all that wait in one transaction (group commit).
+    """Makes changes in the order of the calls, and all waiting changes in one transaction (group commit).
 
     If a change fails, the others of its batch are still made. If a commit fails, every change in it fails, and the
     writer continues with the next batch.
@@ -125,7 +125,7 @@ class Writer:
         on_stored: Callable[[T], None] | None = None,
         lock: str | None = None,
     ) -> T:
-        """Make a change for which batches do not pay. Otherwise as `write`."""
+        """Make a change that gains nothing from batches. Otherwise as `write`."""
         return await self.write(_each, lambda connection: write(connection, *args), on_stored=on_stored, lock=lock)
 
     def stop(self) -> None:

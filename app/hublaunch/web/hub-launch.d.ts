@@ -1,6 +1,6 @@
 // TypeScript types of <hub-launch>. The element itself is hub-launch.js.
 
-/** Where a launch is, as the element shows it. */
+/** The phase of a launch, as the element shows it. */
 export type LaunchPhase =
   | "idle"
   | "asking"
@@ -20,9 +20,9 @@ export interface Problem {
   detail?: string;
   advice?: string;
   status?: number;
-  /** With `server_already_running`: that server. */
+  /** With `server_already_running`: the URL of that server. */
   url?: string;
-  /** With `server_already_running`: what opens `path` in that server. */
+  /** With `server_already_running`: the URL that opens `path` in that server. */
   open_url?: string;
   errors?: { field: string; reason: string }[];
 }
@@ -39,7 +39,7 @@ export interface LaunchEvent {
   attempt: number;
   problem?: Problem;
   url?: string;
-  /** What to open in a browser. */
+  /** The URL to open in a browser. */
   open_url?: string;
   token?: string | null;
   token_expires_at?: string | null;
@@ -50,7 +50,7 @@ export interface LaunchEvent {
 /** A launch, as `POST /launch` returns it. There may be more fields. */
 export interface Launch {
   id: string;
-  /** Shows the launch's private fields and cancels it. */
+  /** Gives access to the launch's private fields, and cancels the launch. */
   secret: string;
   status: "waiting" | "launching" | "ready" | "failed" | "cancelled" | "stopped";
   created_at: string;

@@ -63,7 +63,7 @@ export class HubLaunch extends Base {
       this.#isChanging = true;
       queueMicrotask(() => {
         this.#isChanging = false;
-        if (this.isConnected && !this.#run.isUnderWay) this.#begin();
+        if (this.isConnected && !this.#run.isInProgress) this.#begin();
       });
     }
   }
@@ -199,7 +199,7 @@ export class HubLaunch extends Base {
   }
 
   #show() {
-    const { state, isUnderWay } = this.#run;
+    const { state, isInProgress } = this.#run;
     this.#panel.show(state, {
       texts: this.texts,
       openIn: this.open === "new" ? "_blank" : "_self",
@@ -208,7 +208,7 @@ export class HubLaunch extends Base {
     });
     clearInterval(this.#ticking);
     this.#ticking = 0;
-    if (isUnderWay) this.#ticking = setInterval(() => this.#panel.tick(), 1000);
+    if (isInProgress) this.#ticking = setInterval(() => this.#panel.tick(), 1000);
   }
 
   #tell(name, detail) {

@@ -1,4 +1,4 @@
-"""The core over its parts: accepting launches, the queue, this process's launches, and what comes after them."""
+"""The core over its parts: acceptance, the queue, this process's launches, and the work after their end."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager

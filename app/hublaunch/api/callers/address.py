@@ -19,11 +19,11 @@ class ClientAddress:
 
     `X-Forwarded-For` and `Forwarded` (RFC 7239) are read from the end, one hop further for each address that is a
     trusted proxy, so that callers cannot choose an address. Most proxies write one of the two headers and pass the
-    other on as the client sent it. So if the two differ, neither is believed.
+    other on as the client sent it. So if the two differ, neither is trusted.
     """
 
     def __init__(self, trusted_proxies: Sequence[IPv4Network | IPv6Network], *, unnamed: Callable[[str], None]) -> None:
-        """`unnamed` is called with each private address that sends such a header and is not a trusted proxy."""
+        """`unnamed` is called with each private address that sends one of these headers and is not a trusted proxy."""
         self._trusted_proxies = trusted_proxies
         self._unnamed = unnamed
         self._warnings = Warnings(log)

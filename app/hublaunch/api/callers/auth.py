@@ -19,14 +19,14 @@ _UNKNOWN = "This service does not know this token or key."
 
 
 class Keys(Protocol):
-    """The API keys, however they are kept."""
+    """The API keys, however they are stored."""
 
     def caller(self, key: str) -> Caller | None:
         """Return the caller with this key; None for an unknown key."""
 
 
 class Callers:
-    """Determines the caller of a request. Each kind of caller can be off: False or None."""
+    """Determines the caller of a request. False or None turns a kind of caller off."""
 
     def __init__(
         self,
@@ -48,7 +48,8 @@ class Callers:
     async def caller(self, request: Request) -> Caller:
         """Return the caller that requests a launch. Without credentials, the address identifies the caller.
 
-        Unauthenticated without credentials where this service requires some; otherwise the errors of `known`.
+        Raises Unauthenticated if this service requires credentials and there are none. Otherwise raises the errors of
+        `known`.
         """
         known = await self.known(request)
         if known is not None:
@@ -64,9 +65,9 @@ class Callers:
     async def known(self, request: Request) -> Caller | None:
         """Return the Hub user or API key whose credentials the request carries; None without credentials.
 
-        Afterwards `is_for_operator` knows whether the caller is an admin. Unauthenticated for unknown credentials,
-        which are never treated as none; RateLimited after too many of them; AccessDenied; or a HubError if the Hub
-        has to be asked and gives no answer.
+        Afterwards `is_for_operator` knows whether the caller is an admin. Raises Unauthenticated for unknown
+        credentials, which never count as missing, RateLimited after too many of them, AccessDenied, or a HubError if
+        the Hub has to be asked and gives no answer.
         """
         caller = await self._known(request)
         note_caller(request, caller)
@@ -95,7 +96,7 @@ class Callers:
 
 
 def _credential(authorization: str) -> str:
-    """Return the credential after `token` or `Bearer`; Unauthenticated if it cannot be a token or a key."""
+    """Return the credential after `token` or `Bearer`. Raises Unauthenticated if it cannot be a token or a key."""
     scheme, _, credential = authorization.partition(" ")
     credential = credential.strip()
     if scheme.lower() not in ("token", "bearer"):

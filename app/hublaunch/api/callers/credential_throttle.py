@@ -15,14 +15,14 @@ from hublaunch.launch.errors import AccessDenied, Unauthenticated
 from hublaunch.launch.rules.rate_limit import Verdict
 
 RIGHT_S = 3600.0
-"""How long right credentials are tried without waiting, even if wrong ones come from their address."""
+"""How long correct credentials are checked without waiting, even if their address sends wrong ones."""
 WRONG_S = 30.0
-"""How long the same wrong credentials count once: repeating them is not guessing."""
+"""How long identical wrong credentials count only once: repeating them is not guessing."""
 REMEMBERED_MAX = 10_000
 AT_ONCE = 4
-"""How many attempts proceed at once from an address that has sent too many wrong credentials."""
+"""How many attempts from an address proceed at the same time once it has sent too many wrong credentials."""
 WAIT_S = 10.0
-"""How long each of the others waits for its turn."""
+"""How long each further attempt waits for its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class _Turns:
 class CredentialThrottle:
     """Lets credentials be tried freely until an address has sent too many wrong ones, then a few at a time.
 
-    Right credentials are not refused because of other callers' wrong ones, as one address can be a university's or a
-    proxy's. Nobody can guess 128 random bits; the throttle limits the requests to JupyterHub. Credentials that were
-    tried recently do not wait. Each process remembers their SHA-256 for itself.
+    Correct credentials are not refused because of other callers' wrong ones: a whole university can share one address.
+    Nobody can guess 128 random bits; the throttle limits the requests to JupyterHub. Credentials that were tried
+    recently do not wait. Each process keeps its own record of their SHA-256 hashes.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class CredentialThrottle:
     async def attempt(self, request: Request, credential: str) -> AsyncGenerator[None]:
         """Wrap an attempt with the credential, which raises Unauthenticated if it is wrong.
 
-        Unauthenticated becomes RateLimited if the address has sent too many wrong credentials. RateLimited also if the
-        attempt's turn does not come within `wait_s`.
+        Unauthenticated becomes RateLimited if the address has sent too many wrong credentials. Also raises RateLimited
+        if the attempt's turn does not come within `wait_s`.
         """
         digest = hashlib.sha256(credential.encode()).digest()
         before = self._recent(digest)

@@ -43,7 +43,10 @@ class HubUsers:
         self._answers: OrderedDict[bytes, _Answer] = OrderedDict()
 
     async def caller(self, token: str) -> Caller:
-        """Return the user; Unauthenticated for an unknown token, AccessDenied without the scope, or a HubError."""
+        """Return the user.
+
+        Raises Unauthenticated for an unknown token, AccessDenied without the scope, or a HubError.
+        """
         identity = await self._identity(token)
         if identity is None:
             raise Unauthenticated("This service does not know this token or key. It may have been revoked.")

@@ -36,7 +36,7 @@ class ExchangeCode(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OAuth:
-    """Facts about this service as an OAuth client of the Hub, and the services of a login."""
+    """Facts about this service as an OAuth client of the Hub, and the objects that handle a login."""
 
     authorize_url: str
     """The Hub's page where browsers log in."""
@@ -64,7 +64,7 @@ OAuthDep = Annotated[OAuth, Depends(_oauth)]
     summary="Log in with JupyterHub",
     status_code=302,
     response_class=RedirectResponse,
-    responses={302: {"description": "To the Hub's login page, which sends the browser back."}, **documented(422)},
+    responses={302: {"description": "Redirects to the Hub's login page, which redirects back."}, **documented(422)},
 )
 async def oauth_login(
     oauth: OAuthDep,
@@ -91,7 +91,7 @@ async def oauth_login(
     summary="Complete a login",
     status_code=303,
     response_class=RedirectResponse,
-    responses={303: {"description": "Logged in: to the path of `next`."}, **documented(401, 403, 422, 502, 503)},
+    responses={303: {"description": "Logged in. Redirects to `next`."}, **documented(401, 403, 422, 502, 503)},
 )
 async def oauth_callback(
     request: Request,
@@ -101,7 +101,7 @@ async def oauth_callback(
 ) -> Response:
     """Complete the login when the Hub sends the browser back. The code only works in the browser that began the login.
 
-    Nobody can guess a code, so no rate limit counts attempts: one could only lock out other people's logins.
+    Nobody can guess a code, so no rate limit counts attempts: a limit could only lock other people out.
     """
     login = oauth.sessions.login(request)
     if login is None or not secrets.compare_digest(login.state.encode(), state.encode()):
@@ -138,7 +138,7 @@ def _challenge(code_verifier: str) -> str:
 
 
 def _own_path(path: str, prefix: str) -> str:
-    """Return the path if it belongs to this service; InvalidRequest otherwise, so that no login link leads elsewhere.
+    """Return the path if it belongs to this service; else raise InvalidRequest. Login links must not lead elsewhere.
 
     It may contain nothing that browsers read as another path or host: control characters, backslashes, empty and dot
     segments.

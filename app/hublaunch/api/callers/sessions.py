@@ -34,8 +34,8 @@ class Login:
 class Sessions:
     """Writes and reads session cookies: sealed, HttpOnly, SameSite=Lax, and only for this service's paths.
 
-    A sibling host can also set a cookie of that name (`Domain=`, RFC 6265 §8.6). So over https each cookie has a second
-    one, `__Host-…`, with a random mark that is sealed into the first. The second cookie is sent to all paths of the
+    A sibling host can also set a cookie of that name (`Domain=`, RFC 6265 §8.6). So over https each cookie comes with a
+    second cookie, `__Host-…`, whose random mark is sealed into the first. The second cookie is sent to all paths of the
     host, users' servers included, but the mark alone opens nothing. Two cookies of the same name are refused.
 
     The session holds the user's Hub token, so it ends when the token does. The service stores nothing.
@@ -52,7 +52,7 @@ class Sessions:
         self._attributes: dict[str, Any] = {"secure": secure, "httponly": True, "samesite": "lax"}
 
     def token(self, request: Request) -> str | None:
-        """Return the Hub token of the browser's session; None without a session. Unauthenticated if there are two."""
+        """Return the Hub token of the session, None without a session. Raises Unauthenticated if there are two."""
         return self._read(request, SESSION_COOKIE)
 
     def begin(self, response: Response, token: str, *, lifetime_s: int) -> None:
@@ -69,7 +69,7 @@ class Sessions:
         self._write(response, LOGIN_COOKIE, json.dumps(asdict(login)), LOGIN_LIFETIME_S)
 
     def login(self, request: Request) -> Login | None:
-        """Return the login in progress in this browser, if any; Unauthenticated if there are two."""
+        """Return the login in progress in this browser, if any. Raises Unauthenticated if there are two."""
         text = self._read(request, LOGIN_COOKIE)
         return None if text is None else Login(**json.loads(text))
 
@@ -105,7 +105,7 @@ def _head(name: str, mark: str | None) -> str:
 
 
 def _only(request: Request, name: str) -> str | None:
-    """Return the cookie of this name, if any. Unauthenticated if there are two, as another host may have set one."""
+    """Return the cookie of this name, if any. Raises Unauthenticated if there are two: another host may set one."""
     pairs = [pair.partition("=") for line in request.headers.getlist("Cookie") for pair in line.split(";")]
     values = [value.strip().strip('"') for key, _, value in pairs if key.strip() == name]
     if len(values) > 1:

@@ -29,5 +29,5 @@ class UnnamedProxy:
         self._address, self._seen_at = address, self._now()
 
     def report(self) -> str | None:
-        """Return its address while it keeps sending; None without such a proxy."""
+        """Return the proxy's address while it keeps sending requests; otherwise None."""
         return self._address if self._address and self._now() < self._seen_at + KEPT_S else None

@@ -54,8 +54,8 @@ class AccessLog:
     The id is the caller's `X-Request-ID` if that is valid; the answer carries it. Log lines leave out the query, which
     can contain a launch's secret. Requests for `quiet_paths`, such as probes, are logged at level DEBUG.
 
-    This is the outermost middleware. It puts `send_body` into the scope: streams send their bodies by it, past all
-    middleware.
+    This is the outermost middleware. It puts `send_body` into the scope: streams send their bodies with it, and bypass
+    all middleware.
     """
 
     def __init__(self, app: ASGIApp, *, quiet_paths: frozenset[str]) -> None:

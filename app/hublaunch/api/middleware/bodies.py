@@ -12,9 +12,9 @@ from hublaunch.api.problems.response import http_problem
 
 BODY_MAX_BYTES = 65_536
 UNFINISHED_MAX_BYTES = 32 * 1_048_576
-"""The most bytes held of bodies that have arrived only in part."""
+"""The most bytes of unfinished bodies that are held in total."""
 UNFINISHED_MAX_BYTES_ADDRESS = 4 * 1_048_576
-"""The most such bytes held for one address (for IPv6, one /64)."""
+"""The most bytes of unfinished bodies that are held for one address (for IPv6, one /64)."""
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -22,7 +22,7 @@ class JsonBodies:
     """Accepts bodies as `application/json` only, of at most 64 KiB, complete within 10 seconds.
 
     Pages of other origins can send forms and plain text without a preflight, so the 415 protects against them too.
-    Unfinished bodies are limited in all and for each address; the body that exceeds a limit gets 503.
+    Unfinished bodies are limited in total and for each address; the body that exceeds a limit gets 503.
     """
 
     def __init__(self, app: ASGIApp, *, timeout_s: float) -> None:

@@ -12,7 +12,7 @@ class KnownHosts:
     """Answers 421 to a `Host` that is not this service's.
 
     Otherwise a web page could resolve its own name to the loopback address and send requests there. Health checks are
-    exempt, as they come by any address.
+    exempt, as they may use any host name.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str], open_paths: Collection[str]) -> None:

@@ -19,9 +19,9 @@ _NEEDS_PREFLIGHT = ("Authorization", "X-Requested-With")
 
 
 def is_own_origin(headers: Headers) -> bool:
-    """Return whether the request does not come from a page of another origin, as far as its headers show.
+    """Return False if the headers show that the request comes from a page of another origin.
 
-    That is also true for programs and the address bar. Scripts can set neither of the headers.
+    Programs and the address bar get True. Scripts can set neither of the headers.
     """
     site = headers.get("Sec-Fetch-Site")
     if site is not None:
@@ -38,7 +38,7 @@ def _is_this_service(url: str, headers: Headers) -> bool:
     page, asked = _split(url), _split(f"//{headers.get('Host', '')}")
     if page is None or asked is None or page.scheme not in _DEFAULT_PORTS or "@" in page.netloc:
         return False
-    if not page.hostname or page.hostname != asked.hostname or (page.scheme == "http" and came_by_tls(headers)):
+    if not page.hostname or page.hostname != asked.hostname or (page.scheme == "http" and came_over_tls(headers)):
         return False
     return asked.port is None or asked.port == (page.port or _DEFAULT_PORTS[page.scheme])
 
@@ -52,8 +52,8 @@ def _split(url: str) -> SplitResult | None:
     return split
 
 
-def came_by_tls(headers: Headers) -> bool:
-    """Return whether the outermost proxy received the request by TLS. No page can set this header across origins."""
+def came_over_tls(headers: Headers) -> bool:
+    """Return whether the outermost proxy received the request over TLS. No page can set this header across origins."""
     return headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower() == "https"
 
 
@@ -91,7 +91,7 @@ class OwnOrigin:
         TLS. Elsewhere the GET needs a header that names its origin, or a header that needs a preflight.
         """
         proofs = ("Sec-Fetch-Site", "Origin", *_NEEDS_PREFLIGHT)
-        if scope["scheme"] == "https" or came_by_tls(headers) or any(name in headers for name in proofs):
+        if scope["scheme"] == "https" or came_over_tls(headers) or any(name in headers for name in proofs):
             return True
         asked = _split(f"//{headers.get('Host', '')}")
         if asked is not None and _is_loopback(asked.hostname or ""):

@@ -80,7 +80,7 @@ def launch_problem(
 
 
 def _extensions(error: errors.LaunchError) -> dict[str, object]:
-    """Return the members that the body of this kind of error has beside those of every problem."""
+    """Return the members that this kind of error adds to those of every problem."""
     match error:
         case errors.InvalidRequest():
             return {"errors": [{"field": error.field, "reason": error.reason}]}

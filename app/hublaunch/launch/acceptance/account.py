@@ -54,7 +54,7 @@ class Accounts:
         return Attempt(launch_id=launch_id, number=1, username=username, server_name=server_name, creates_user=False)
 
     def existing_user(self, request: LaunchRequest, caller: Caller) -> str | None:
-        """Return the existing account for the launch, or None for a temporary user; AccessDenied, InvalidRequest."""
+        """Return the existing account, or None for a temporary user. Raises AccessDenied or InvalidRequest."""
         own = caller.key if caller.kind == "hub" else None
         if own in (".", ".."):  # JupyterHub before 5.5.3, and 6.0, have such users
             raise AccessDenied("JupyterHub's API cannot address a user with this name.")
@@ -126,6 +126,6 @@ async def check_room(hub: Hub, username: str, server_name: str, limits: ServerLi
 
 
 def check_name(field: str, name: str) -> None:
-    """Check that a name may be part of a path of the Hub's API; InvalidRequest."""
+    """Raise InvalidRequest if the name cannot be part of a path of the Hub's API."""
     if name in ("", ".", "..") or "/" in name or not name.isprintable() or len(name) > NAME_MAX:
         raise InvalidRequest(field, "must be a name that JupyterHub accepts")

@@ -27,7 +27,7 @@ class IdempotencyKey:
 
 
 def idempotency_key(sent: str, caller: Caller, request: LaunchRequest) -> IdempotencyKey:
-    """Return the key of a request; InvalidRequest if the header is not a valid key.
+    """Return the key of a request. Raises InvalidRequest if the header is not a valid key.
 
     A key in quotes, as the draft writes it, equals the key without quotes. All anonymous callers share one space of
     keys, because an address does not identify a person.

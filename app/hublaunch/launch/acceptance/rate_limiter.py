@@ -19,7 +19,7 @@ _PRUNE_EVERY_S = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rates:
-    """The configured rates; None is no limit."""
+    """The configured rates; None means no limit."""
 
     caller: Rate | None
     """Launches of one Hub user or API key."""

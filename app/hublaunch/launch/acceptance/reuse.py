@@ -27,7 +27,7 @@ class ExistingLaunches:
         """Raise AlreadyRunning if the caller has a launch of this image and repository, in progress or ready.
 
         `username` is the account that the new launch will be on; None for a temporary user. A ready launch counts only
-        if the Hub still has its server; HubError if the Hub cannot be asked.
+        if the Hub still has its server. Raises HubError if the Hub cannot be asked.
 
         Return the condition that the store must check again when it accepts the launch, as others may be accepted
         meanwhile. Return None for anonymous callers: many people may share an address, so their launches are never
@@ -60,7 +60,7 @@ class ExistingLaunches:
         """Return the caller's newest launch of an identical request that still leads to a server, or None.
 
         That is a launch in progress, or a ready one accepted within the last `within_s` whose server the Hub still has.
-        HubError if the Hub cannot be asked.
+        Raises HubError if the Hub cannot be asked.
         """
         since = datetime.now(UTC) - timedelta(seconds=within_s)
         wanted = LaunchFilter(caller=caller, image=request.image, repo_url=request.repo_url)

@@ -69,7 +69,7 @@ class LaunchService:
         return launch
 
     async def get(self, launch_id: str) -> Launch:
-        """Return the launch in its current state; LaunchNotFound, or LaunchGone if the id is older than retention."""
+        """Return the launch's current state. Raises LaunchNotFound, or LaunchGone if the id is older than retention."""
         launch = await self.launch_log.get(launch_id)
         if launch is None:
             age_s = datetime.now(UTC).timestamp() - ULID.from_str(launch_id).timestamp
@@ -80,7 +80,7 @@ class LaunchService:
         """Return the caller's newest launch of an identical request that still leads to a server, or None.
 
         That is a launch in progress, or a ready one accepted within the last `within_s` whose server the Hub still has.
-        HubError if the Hub cannot be asked.
+        Raises HubError if the Hub cannot be asked.
         """
         return await self.existing.recent(request, caller, within_s=within_s)
 
@@ -89,10 +89,10 @@ class LaunchService:
         return await self.launch_log.launches(wanted, limit=limit)
 
     async def cancel(self, launch_id: str, *, by: Caller | None = None) -> bool:
-        """Stop the spawn or the server, and delete everything that the launch created; LaunchNotFound, LaunchGone.
+        """Stop the spawn or the server, and delete everything that the launch created.
 
-        Return True once the Hub has confirmed that, or if the launch had ended before. Return False while cancelling
-        is in progress. Safe to repeat.
+        Return True once the Hub has confirmed that, or if the launch had ended before. Return False while cancelling is
+        in progress. Safe to repeat. Raises LaunchNotFound or LaunchGone.
         """
         launch = await self.get(launch_id)
         if not launch.is_in_progress and launch.status is not Status.READY:

@@ -125,8 +125,9 @@ class Admission:
     async def wait(self, launch: Launch) -> Launch:
         """Return the launch with its deadline once it is admitted.
 
-        QueueTimedOut if it has waited too long, ImageFailing if its image is not launched for now, Displaced if it has
-        made room for another launch, which is already stored. A cancelled call leaves the launch in the queue.
+        Raises QueueTimedOut if it has waited too long, ImageFailing if its image is not launched for now, or Displaced
+        if it has made room for another launch (the store has recorded that already). A cancelled call leaves the launch
+        in the queue.
         """
         waiting = self._waiting.get(launch.id) or self._expect(launch.id, before=None)
         self.wake()
@@ -158,7 +159,7 @@ class Admission:
             waiting.result.set_result(result)
 
     async def check_image(self, image: str) -> None:
-        """ImageFailing if the image is not launched for now. Simultaneous calls share one query, and its error."""
+        """Raise ImageFailing if the image is not launched for now. Simultaneous calls share a query, and its error."""
         if self._failing is None or self._failing.done():
             self._failing = asyncio.ensure_future(self._queue.failing(guard=self._guard))
         if failing := (await asyncio.shield(self._failing)).get(known_as(image)):
@@ -215,7 +216,7 @@ class Admission:
         )
 
     def on_news(self, news: News) -> None:
-        """Subscribe this to the store's news: a launch that ends makes room for another."""
+        """Receive the store's news: a launch that ends makes room for another."""
         if not isinstance(news, Event):
             return
         if news.is_displacement:

@@ -65,7 +65,7 @@ async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, traces
     server with the launch's image and repository. Tokens are revoked by the attempt's note.
 
     Waits as long as the Hub needs, even while the Hub is down. Limit it by a timeout, or cancel it: anything not
-    deleted by then stays. HubRefused if the Hub does not let this service delete something.
+    deleted by then stays. Raises HubRefused if the Hub does not let this service delete something.
     """
     if attempt.creates_user:
         if traces.user:

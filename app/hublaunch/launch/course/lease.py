@@ -49,7 +49,7 @@ class LeaseClock:
         return self.now() > self._until
 
     def check(self) -> None:
-        """LeaseLost if the lease has run out."""
+        """Raise LeaseLost if the lease has run out."""
         if self.has_run_out:
             raise LeaseLost("this process has not renewed its lease in time")
 
@@ -118,7 +118,7 @@ class Leases:
         self._begin(launch, self._runner.run)
 
     async def cancel(self, launch_id: str, *, by: Caller | None = None) -> None:
-        """Have a launch cancelled by its owner, or by this process if it has none; LaunchNotFound."""
+        """Have a launch cancelled by its owner, or by this process if it has none. Raises LaunchNotFound."""
         await self._ownership.request_cancel(launch_id, by=by)
         if run := self._runs.get(launch_id):
             run.cancel()
@@ -129,7 +129,7 @@ class Leases:
         self._work.set()
 
     def on_news(self, news: News) -> None:
-        """Subscribe this to the store's news: other processes leave launches to adopt or to cancel."""
+        """Receive the store's news: other processes leave launches to adopt or to cancel."""
         if isinstance(news, WorkLeft):
             self.wake()
 

@@ -64,7 +64,7 @@ class Reaper:
     async def has_server(self, launch: Launch) -> bool:
         """Return whether the Hub still has the server of a ready launch. If not, the launch becomes `stopped`.
 
-        HubError if the Hub cannot say.
+        Raises HubError if the Hub cannot say.
         """
         return await self.find_server(launch) is not None
 
@@ -101,7 +101,7 @@ class Reaper:
                     return
 
     async def _remove_old_launches(self) -> None:
-        """Keep a bounded amount for each caller. Only launches that reached the Hub are kept for all of retention."""
+        """Keep a bounded amount for each caller. Only launches that reached the Hub stay for all of `retention_s`."""
         began_at = asyncio.get_running_loop().time()
         since_s = _UNASKED_KEPT_S if self._removed_at is None else began_at - self._removed_at + self._pace.reaper_s
         for remove in (

@@ -20,10 +20,10 @@ REQUEUES_MAX = EVENTS_MAX // 4
 
 
 def pause_after(busy: HubBusy, turn: int, *, default_s: float, longest_s: float) -> float:
-    """Return the seconds to leave the Hub alone after its 429 number `turn` in a row, from 1.
+    """Return the seconds to leave the Hub alone after a 429; `turn` counts the 429s in a row, from 1.
 
-    That is the Hub's `Retry-After`, or `default_s` without one, but no less than a pause that doubles with each turn
-    from 1 s to `longest_s`.
+    That is the Hub's `Retry-After`, or `default_s` without one, but at least a pause that doubles with each turn, from
+    1 s to `longest_s`.
     """
     asked_s = default_s if busy.retry_after_s is None else busy.retry_after_s
     return max(asked_s, min(2.0 ** min(turn - 1, 30), longest_s))
@@ -52,7 +52,7 @@ class Requeue:
     async def wait(self, busy: HubBusy, turn: int, limit: asyncio.Timeout) -> None:
         """Return once the launch is admitted again. Until then `limit`, its launch timeout, is suspended.
 
-        QueueTimedOut or ImageFailing if the launch is not admitted, StoreFault if the store does not answer.
+        Raises QueueTimedOut or ImageFailing if the launch is not admitted, StoreFault if the store does not answer.
         """
         loop, ends_at = asyncio.get_running_loop(), limit.when()
         assert ends_at is not None, "an attempt has a limit"
@@ -80,7 +80,7 @@ def _busy_step(pause_s: float) -> Step:
 
 
 async def from_store(answer: Awaitable[T]) -> T:
-    """Return the store's answer; StoreFault if it gives none."""
+    """Return the store's answer. Raises StoreFault if it gives none."""
     try:
         return await answer
     except (LeaseLost, LaunchError, ValueError):

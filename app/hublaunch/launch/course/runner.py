@@ -215,7 +215,7 @@ class Runner:
             raise
 
     async def _next_attempt(self, launch: Launch, reason: str) -> Launch:
-        """Store that the last attempt failed, and the next attempt. A launch in the queue stays there."""
+        """Store the failure of the last attempt, and the next attempt. A launch in the queue stays there."""
         phase = Status.WAITING if (await self._current(launch)).admitted_at is None else Status.LAUNCHING
         message = f"{reason.rstrip('.')}. Trying again."
         await self.launch_log.append(launch, Step(phase=phase, progress=None, message=message))
@@ -262,7 +262,7 @@ class Runner:
         )
 
     async def _current(self, launch: Launch) -> Launch:
-        """Return the launch with everything stored since; LeaseLost if another process has adopted it."""
+        """Return the launch with everything stored since. Raises LeaseLost if another process has adopted it."""
         current = await self.launch_log.get(launch.id)
         if current is None or current.fence != launch.fence:
             raise LeaseLost(f"launch {launch.id} belongs to another process now")

@@ -76,7 +76,7 @@ class Spawn:
         return url
 
     async def started_at(self) -> datetime | None:
-        """Return when the ready server was started, by the Hub's clock; SpawnCancelled if it is gone already."""
+        """Return when the ready server was started, by the Hub's clock. Raises SpawnCancelled if it is gone already."""
         return (await self._server()).started_at
 
     async def _start_and_follow(self, user_options: Mapping[str, Any], peek: Backoff) -> str:
@@ -138,8 +138,8 @@ class Spawn:
     async def _wait_for_answer(self, url: str) -> None:
         """Return once the server itself answers. The Hub's `ready` is not enough: a cancelled spawn announces it too.
 
-        If no answer shows whether it is the server, believe a Hub that says `ready` twice. ServerNotFound if another
-        web server answers in its place, since a visitor would not find the server either.
+        If no answer shows whether it is the server, believe a Hub that says `ready` twice. Raises ServerNotFound if
+        another web server answers in its place, since a visitor would not find the server either.
         """
         loop = asyncio.get_running_loop()
         begun_at, is_recheck, has_reported = loop.time(), False, False
@@ -161,7 +161,7 @@ class Spawn:
             await asyncio.sleep(self._pace.recheck_ready_s if is_recheck else pause_s)
 
     async def _server(self) -> Server:
-        """Return the server as the Hub has it; SpawnCancelled if it is gone or being stopped."""
+        """Return the server as the Hub has it. Raises SpawnCancelled if it is gone or being stopped."""
         server = await find_server(self._hub, self._attempt, pace=self._pace)
         if server is None or server.pending == "stop":
             raise SpawnCancelled

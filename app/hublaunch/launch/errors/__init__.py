@@ -47,7 +47,7 @@
         ├── SpawnCancelled             the spawn was cancelled at the Hub, not by hublaunch
         ├── ServerNotFound             another web server answers at the server's address
         ├── SpawnTimedOut              launch_timeout ran out
-        ├── Displaced                  the launch made room in a full queue for another caller's
+        ├── Displaced                  the launch made room in a full queue for another launch
         ├── NotAdmitted                the launch ended in the queue
         │   ├── QueueTimedOut            it waited for LAUNCHER_MAX_WAIT_S
         │   └── ImageFailing             the image itself caused two recent failures
@@ -64,7 +64,7 @@
             └── StartTimedOut            the Hub's start_timeout ran out
 
 Each class has a stable `code`, a `title`, `advice` for the caller, `operator_advice` for the operator, and `retryable`:
-whether another attempt can help. `str()` returns its sentence, which is the class's own `sentence` or which its
+whether another attempt can help. `str()` returns its sentence: either the class's own `sentence`, or one that its
 constructor writes from the facts. No sentence repeats the caller's input, names a setting, or contains a credential.
 `api/problems/types.py` decides how callers see an error.
 """

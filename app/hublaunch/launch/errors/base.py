@@ -9,7 +9,7 @@ class LaunchError(Exception):
     code: ClassVar[str]
     title: ClassVar[str]
     sentence: ClassVar[str] = ""
-    """What happened, where that is the same each time."""
+    """What happened, for classes that always say the same."""
     advice: ClassVar[str]
     """Advice for the caller. Visitors read it, so it names no setting."""
     operator_advice: str = ""

@@ -111,7 +111,7 @@ class Hub(Protocol):
     """
 
     async def create_user(self, username: str) -> None:
-        """`POST /users/{name}`, scope `admin:users`. UserExists if the user existed before the first try."""
+        """`POST /users/{name}`, scope `admin:users`. Raises UserExists if the user existed before the first try."""
 
     async def get_user(self, username: str, *, include_stopped_servers: bool = False) -> User | None:
         """`GET /users/{name}`, scope `read:users`, part of `admin:users`. None if there is no such user."""
@@ -127,8 +127,8 @@ class Hub(Protocol):
         """`POST /users/{name}/servers/{server_name}`, scope `servers`. Return once the Hub has agreed to spawn.
 
         A stock Hub answers only when the server is ready, or after 10 s, so follow `progress` at the same time. After
-        an unclear answer, a spawn that is pending or ready counts as success. HubBusy on 429. HubUnavailable if the Hub
-        answers 5xx or not at all, and neither a server nor a failed spawn is found.
+        an unclear answer, a spawn that is pending or ready counts as success. Raises HubBusy on 429. Raises
+        HubUnavailable if the Hub answers 5xx or not at all, and neither a server nor a failed spawn is found.
         """
 
     async def stop_server(self, username: str, server_name: str, *, remove: bool = False) -> bool:
@@ -142,12 +142,12 @@ class Hub(Protocol):
     def progress(self, username: str, server_name: str) -> AsyncGenerator[Progress]:
         """`GET …/progress`, scope `servers`: yield the spawn's events from the first to `ready` or `failed`.
 
-        NotStarting if there is no spawn. HubUnavailable if the stream breaks. A stream that ends without a result says
-        nothing about the spawn. Close it (`aclosing`) to free the connection.
+        Raises NotStarting if there is no spawn. Raises HubUnavailable if the stream breaks. A stream that ends without
+        a result says nothing about the spawn. Close it (`aclosing`) to free the connection.
         """
 
     async def mint_token(self, username: str, *, scope: str, note: str, expires_in_s: int) -> Token:
-        """`POST /users/{name}/tokens`, scope `tokens`. TokenRefused if the token lacks `scope`.
+        """`POST /users/{name}/tokens`, scope `tokens`. Raises TokenRefused if the token lacks `scope`.
 
         After an unclear answer, a token with this note is revoked before another is made.
         """

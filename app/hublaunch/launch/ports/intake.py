@@ -13,7 +13,7 @@ from hublaunch.launch.rules.quota import Quota
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unless:
-    """A condition of acceptance: refuse the launch if the caller already has the same one."""
+    """A condition of acceptance: refuse the launch if the caller already has one like it."""
 
     among: LaunchFilter
     most: int
@@ -36,12 +36,12 @@ class Intake(Protocol):
     ) -> Launch:
         """Store a new launch with its first attempt and first event. This process owns it, and it joins the queue.
 
-        Return the new launch, or the one already accepted with this key; then nothing is stored.
+        Return the new launch, or the launch already accepted with this key; in that case nothing is stored.
 
-        IdempotencyKeyReused if the key came with a different request, AlreadyRunning by `unless`, AlreadyLaunching if
-        another launch in progress uses the same server, QuotaReached for the first of `quotas` that is used up,
-        QueueFull if `in_progress_max` launches are in progress and none of them makes room
-        (`rules/displacement.py`), StorageFull if the disk has too little space left.
+        Raises IdempotencyKeyReused if the key came with a different request, AlreadyRunning if `unless` forbids the
+        launch, AlreadyLaunching if another launch in progress uses the same server, QuotaReached for the first of
+        `quotas` that is used up, QueueFull if `in_progress_max` launches are in progress and none of them makes room
+        (`rules/displacement.py`), or StorageFull if the disk has too little space left.
 
         A launch that makes room ends with Displaced in the same transaction: its last event is stored, and nothing is
         left to clean up.

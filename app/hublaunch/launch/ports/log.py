@@ -47,7 +47,7 @@ class LaunchLog(Protocol):
     async def find(self, key: IdempotencyKey) -> Launch | None:
         """Return the launch accepted with this key, while the key is kept.
 
-        IdempotencyKeyReused if that launch came with a different request.
+        Raises IdempotencyKeyReused if that launch came with a different request.
         """
 
     async def launches(self, selected: LaunchFilter, *, limit: int | None) -> Sequence[Launch]:
@@ -66,5 +66,5 @@ class LaunchLog(Protocol):
         """Store a step as the launch's next event. Its phase becomes the launch's status; its token is sealed.
 
         A ready launch has no owner any more. A failed or cancelled launch's attempt becomes due for clean-up unless
-        that is done already. ValueError if the launch's status may not become that phase.
+        that is done already. Raises ValueError if the launch's status may not become that phase.
         """

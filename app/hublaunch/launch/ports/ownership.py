@@ -26,7 +26,7 @@ class Ownership(Protocol):
         """Renew this process's lease for another lease time. Return the launches that it must finish."""
 
     async def adopt(self, *, limit: int) -> Sequence[Launch]:
-        """Take over launches that have no living owner and need one, oldest first.
+        """Take over launches that need an owner and have no living one, oldest first.
 
         Launches in progress need an owner, and so do ready launches whose cancellation was requested and launches
         with an attempt that is due for clean-up. A process counts as dead one lease time after its last `renew` or
@@ -43,7 +43,7 @@ class Ownership(Protocol):
         """
 
     async def request_cancel(self, launch_id: str, *, by: Caller | None = None) -> None:
-        """Note a request to cancel, for the launch's owner. Only the first one counts. LaunchNotFound.
+        """Note a request to cancel, for the launch's owner. Only the first one counts. Raises LaunchNotFound.
 
         The caller (`by`) is not stored, but published.
         """

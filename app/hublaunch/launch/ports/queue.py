@@ -76,7 +76,7 @@ class LaunchQueue(Protocol):
     ) -> None:
         """Append a step and put the launch back into the queue. Nothing is admitted for `pause_s`.
 
-        LeaseLost and ValueError as in `LaunchLog.append`.
+        Raises LeaseLost and ValueError as in `LaunchLog.append`.
         """
 
     async def positions(self, *, weight: Weight, lately_s: float) -> Positions:

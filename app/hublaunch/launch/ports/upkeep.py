@@ -19,8 +19,8 @@ class Upkeep(Protocol):
     async def mark_stopped(self, launch: Launch, *, stopped_by: str, clean_in_s: float | None) -> None:
         """Note that a ready launch's server is gone: its status becomes `stopped`, without an event.
 
-        Its attempt is due for clean-up after `clean_in_s`; None if nothing is left. ValueError if the launch is not
-        ready.
+        Its attempt is due for clean-up after `clean_in_s`; None if nothing is left. Raises ValueError if the launch is
+        not ready.
         """
 
     async def ready_to_check(self, *, every_s: float, limit: int) -> Sequence[Launch]:

@@ -69,7 +69,7 @@ def _hydroshare(parts: Sequence[str]) -> Source:
 
 
 def _three(parts: Sequence[str]) -> tuple[str, str, str]:
-    """Return user, repository, and a ref that may contain slashes; ValueError."""
+    """Return user, repository, and a ref that may contain slashes. Raises ValueError."""
     user, repo, *ref = parts
     if not ref or not _NAME.fullmatch(user) or not _NAME.fullmatch(repo):
         raise ValueError
@@ -77,7 +77,7 @@ def _three(parts: Sequence[str]) -> tuple[str, str, str]:
 
 
 def _address_and_ref(parts: Sequence[str]) -> tuple[str, str]:
-    """Return the address, which is a single part, and the ref; ValueError."""
+    """Return the address, which is a single part, and the ref. Raises ValueError."""
     address, *ref = parts
     if not ref:
         raise ValueError
@@ -114,7 +114,7 @@ class BinderSpec:
         return cls(written=written, parts=tuple(map(unquote, written.split("/"))))
 
     def source(self) -> Source:
-        """Return the location of the content; KeyError for an unknown provider, InvalidRequest for an invalid spec."""
+        """Return where the content is. Raises KeyError for an unknown provider, InvalidRequest for an invalid spec."""
         form, source = PROVIDERS[self.parts[0].casefold()]
         try:
             return source(self.parts[1:])

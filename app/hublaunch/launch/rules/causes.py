@@ -173,7 +173,7 @@ _KUBERNETES_EVENT = re.compile(r"(?:\S+ ){1,2}\[(Normal|Warning)\] ")
 
 
 def cause_of(failed: str, told: Sequence[str], *, after_s: float | None = None) -> SpawnError | SpawnRefused:
-    """Return the error for the Hub's `failed` message, in the cleaned words of its source.
+    """Return the error for the Hub's cleaned `failed` message.
 
     `told`: the cleaned earlier messages, oldest first; they may explain a failure without a reason, or a timeout.
     `after_s`: how long the spawn took to fail; None if unknown. JupyterHub 5 and later give no reason for a

@@ -34,8 +34,8 @@ class Crowd:
     def makes_room_for(self, newcomer: str) -> str | None:
         """Return the caller whose launch makes room for one of `newcomer`; None if the newcomer has too many itself.
 
-        That is the caller whose share is largest even without that launch, and then still at least the newcomer's. So
-        each displacement reduces the larger of two shares, and the other stays below it: displacing ends, however often
+        That is the caller whose share, without that launch, is the largest and still at least the newcomer's. So each
+        displacement reduces the larger of two shares, and the other stays below it: displacing ends, however often
         callers launch again. The share of a network that both are in does not count.
         """
         own = {group: self._shares.get(group, 0.0) + part for group, part in self._of(newcomer).items()}

@@ -156,7 +156,7 @@ class SpawnHistory:
 
 
 class Headroom:
-    """The launches that may be admitted now, beside those already at the Hub."""
+    """The launches that may be admitted now, in addition to those already at the Hub."""
 
     def __init__(self, guard: Guard, history: SpawnHistory, *, most: int, at_hub: Mapping[str, int]) -> None:
         """`most`: launches at the Hub at once, whatever the guard allows. `at_hub`: launches there now, by image."""

@@ -41,7 +41,7 @@ class ImageReference:
 
     @classmethod
     def parse(cls, image: str) -> Self:
-        """Parse `[registry/]repository[:tag][@digest]`; ValueError with a reason that does not repeat the text.
+        """Parse `[registry/]repository[:tag][@digest]`. Raises ValueError with a reason that does not repeat the text.
 
         As `ParseDockerRef` of https://github.com/distribution/reference, except that a tag beside a digest is kept.
         """
@@ -78,7 +78,7 @@ class ImagePattern:
 
     @classmethod
     def parse(cls, pattern: str) -> Self:
-        """Parse a pattern; ValueError with a reason."""
+        """Parse a pattern. Raises ValueError with a reason."""
         name, tag, digest = _split(pattern)
         if "" in name.split("/"):
             raise ValueError("must have no empty part")

@@ -10,7 +10,7 @@ from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 
 _CALLER_PREFIX = 64
 _SHARES = {56: 2, 48: 4}
-"""The callers that a network counts as at most, by the length of its prefix."""
+"""The most callers that a network counts as, by the length of its prefix."""
 _OF_ADDRESSES = ("anonymous", "address")
 """The kinds of names that contain an address."""
 
@@ -21,7 +21,7 @@ class Group:
 
     name: str
     share: int
-    """The callers that it counts as at most."""
+    """The most callers that it counts as."""
 
 
 def network(address: str) -> str:

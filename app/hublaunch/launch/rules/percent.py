@@ -3,10 +3,10 @@
 from urllib.parse import quote, unquote
 
 TIMES_MAX = 10
-"""How often text is decoded at most: more often than all its readers together would, but still bounded."""
+"""How many times text is decoded at most: more times than all its readers together would, but still bounded."""
 
 _LEFT_ALONE = "%/:?#@!$&'()*+,;="
-"""The characters beside letters and digits that a path, query or fragment may contain unencoded."""
+"""The characters besides letters and digits that a path, query or fragment may contain unencoded."""
 
 
 def encoded(text: str) -> str:

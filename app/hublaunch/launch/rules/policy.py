@@ -41,8 +41,8 @@ class Policy:
     ) -> None:
         """Raise RepoNotAllowed, DigestRequired or ImageNotAllowed if the request is not allowed.
 
-        `allowed_images`: an API key's own patterns, which replace the service's; ValueError if one is invalid. Each of
-        the caller's Hub `groups` adds its patterns.
+        `allowed_images`: an API key's own patterns, which replace the service's. Raises ValueError if one is invalid.
+        Each of the caller's Hub `groups` adds its patterns.
         """
         self._check_repos(request)
         image = request.image_reference
@@ -80,7 +80,7 @@ class Policy:
 
 
 def _checked_name(address: str | None) -> str:
-    """Return the repository's name; RepoNotAllowed if programs may read the address in different ways."""
+    """Return the repository's name. Raises RepoNotAllowed if programs may read the address in different ways."""
     if not address:
         raise RepoNotAllowed(named=True)
     try:

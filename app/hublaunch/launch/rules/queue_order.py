@@ -40,7 +40,7 @@ class Waiting:
 
 
 def weight_of(patterns: Mapping[str, float]) -> Weight:
-    """Return the weights by glob patterns of callers' names; the first matching pattern applies, and 1 without one."""
+    """Return the weights by glob patterns of callers' names; the first match applies, and 1 if there is none."""
     return lambda caller: next((weight for name, weight in patterns.items() if fnmatchcase(caller, name)), 1.0)
 
 

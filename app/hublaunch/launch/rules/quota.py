@@ -46,7 +46,7 @@ class Quota:
 
 
 def matches(scope: Scope, pattern: str, name: str) -> bool:
-    """Return whether the pattern matches this name; ValueError with the reason if it is not a pattern."""
+    """Return whether the pattern matches this name. Raises ValueError with the reason if it is not a pattern."""
     if scope is Scope.IMAGE:
         registry, _, repository = name.partition("/")
         image = ImageReference(registry=registry, repository=repository, tag=None, digest=None)

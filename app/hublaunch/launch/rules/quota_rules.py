@@ -38,7 +38,7 @@ class Rule:
     def parse(
         cls, scope: Scope, pattern: str, *, most: int, together: bool = False, until: datetime | None = None
     ) -> Self:
-        """Return a rule; ValueError with a reason if the pattern is invalid."""
+        """Return a rule. Raises ValueError with a reason if the pattern is invalid."""
         matches(scope, pattern, _EXAMPLE)
         return cls(pattern=pattern, most=most, together=together, until=until)
 

@@ -20,7 +20,7 @@ _REPO_SCHEMES = ("https", "http", "git", "ssh")
 
 
 def check_repo_url(repo_url: str) -> None:
-    """Check a URL that git accepts; ValueError with a reason that does not repeat the URL.
+    """Check a URL that git accepts. Raises ValueError with a reason that does not repeat the URL.
 
     A URL with credentials in it is refused, so that none are ever stored.
     """

@@ -60,7 +60,7 @@ def _naming(field: str) -> Generator[None]:
 
 
 def check_extra_args(extra_args: Mapping[str, Any], allowed: Collection[str]) -> None:
-    """Check that the arguments are JSON under allowed keys, none of which changes what is launched; InvalidRequest."""
+    """Raise InvalidRequest unless the arguments are JSON under allowed keys that do not change the launch itself."""
     if not RESERVED_EXTRA_ARGS.isdisjoint(extra_args):
         raise InvalidRequest("extra_args", f"must have none of the keys {', '.join(sorted(RESERVED_EXTRA_ARGS))}")
     if not set(extra_args) <= set(allowed):

@@ -89,7 +89,10 @@ export class Following {
     this.#on.connection(true);
   }
 
-  /** Ask for what the closed stream does not reveal. `isBack`: whether an answer means that the service is back. */
+  /**
+   * Ask for the launch, because a closed stream does not say why it closed. `isBack`: whether an answer means that the
+   * service is back.
+   */
   async #look({ isBack = false } = {}) {
     const { signal } = this.#closing;
     try {

@@ -14,7 +14,7 @@ import { local } from "./storage.js";
 
 const PREFIX = "hub-launch ";
 const ASKED_MS = 15 * 60_000;
-const UNDER_WAY_MS = 24 * 60 * 60_000;
+const IN_PROGRESS_MS = 24 * 60 * 60_000;
 const READY_MS = 15 * 60_000;
 
 export class Memory {
@@ -36,8 +36,8 @@ export class Memory {
   }
 
   /**
-   * Return the entry, or a new one with its own key. `instead` is the key of a launch to be replaced by another one:
-   * unless another tab has already requested that one, the entry gets a new key.
+   * Return the entry, or a new one with its own key. `instead` is the key of a launch to replace: the entry then gets a
+   * new key, unless another tab has already requested the replacement.
    *
    * Where the browser has locks, two tabs clicked at the same moment get the same key.
    */
@@ -99,7 +99,7 @@ function read(name) {
 
 function isFresh({ at, id, endedAt }) {
   if (endedAt) return Date.now() - endedAt < READY_MS;
-  return Date.now() - at < (id ? UNDER_WAY_MS : ASKED_MS);
+  return Date.now() - at < (id ? IN_PROGRESS_MS : ASKED_MS);
 }
 
 /** 256 random bits. An anonymous caller has only the key to show that a launch is theirs. */

@@ -1,6 +1,6 @@
 // The view of <hub-launch>: a button, then the progress of the launch in its place. Built once, then updated.
 
-import { isLasting, isUnderWay } from "./state.js";
+import { isInProgress, isLasting } from "./state.js";
 import { STYLE } from "./style.js";
 import { adviceOn, clock, filled, phaseName, place, words } from "./texts.js";
 
@@ -100,7 +100,7 @@ export class Panel {
     const focused = this.#root.activeElement;
     this.#state = state;
     this.#texts = texts;
-    this.label.name = hasLabel ? "" : "none"; // blanks alone would count as a label
+    this.label.name = hasLabel ? "" : "none"; // white space alone would count as a label
     this.#showWords(state);
     this.#showBar(state);
     this.#showActions(state, { openIn, canLaunch });
@@ -221,7 +221,7 @@ export class Panel {
 
   /** Announce changes to screen readers, no more often than a listener can follow; the end at once. */
   #say() {
-    const isOver = !isUnderWay(this.#state);
+    const isOver = !isInProgress(this.#state);
     const words = [this.title, this.place, this.message, this.detail, this.advice, this.note];
     const text = this.panel.hidden ? "" : words.map((one) => one.textContent).filter(Boolean).join(". ");
     if (text === this.#saying.text) return;

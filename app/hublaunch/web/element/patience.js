@@ -31,7 +31,7 @@ export function pauseMs(failures) {
   return Math.min(PAUSE_MAX_MS, 500 * 2 ** failures) * (0.75 + Math.random() / 2);
 }
 
-/** Return after so many milliseconds, once the machine is online again, or when `signal` is aborted. */
+/** Return after this many milliseconds, once the machine is online again, or when `signal` is aborted. */
 export function pause(milliseconds, signal) {
   return new Promise((resolve) => {
     const done = () => {

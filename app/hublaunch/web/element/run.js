@@ -3,11 +3,11 @@
 import { Following } from "./following.js";
 import { pause, untilReached } from "./patience.js";
 import { Refused } from "./service.js";
-import { IDLE, isUnderWay, webUrl } from "./state.js";
+import { IDLE, isInProgress, webUrl } from "./state.js";
 
 const GIVE_UP_MS = 60_000;
 const CANCEL_PAUSE_MS = 1000;
-const STANDING = new Set(["waiting", "launching", "ready"]);
+const ACTIVE = new Set(["waiting", "launching", "ready"]);
 
 export class LaunchRun {
   state = IDLE;
@@ -33,8 +33,8 @@ export class LaunchRun {
     this.#tell = tell;
   }
 
-  get isUnderWay() {
-    return isUnderWay(this.state);
+  get isInProgress() {
+    return isInProgress(this.state);
   }
 
   /** Stop following the launch. The launch continues. */
@@ -45,7 +45,7 @@ export class LaunchRun {
 
   /** Launch, or resume this browser's launch. `another` makes a new one. */
   async launch({ another = false } = {}) {
-    if (this.isUnderWay && this.state.phase !== "resuming") return;
+    if (this.isInProgress && this.state.phase !== "resuming") return;
     const instead = another ? this.#entry?.key : undefined;
     this.#begin({ phase: "asking", startedAt: this.#now(), isOwn: true });
     const { signal } = this.#calls;
@@ -53,7 +53,7 @@ export class LaunchRun {
     if (signal.aborted) return;
     const found = entry.id ? await this.#find(entry.id, entry.secret) : null;
     if (signal.aborted) return;
-    if (found && STANDING.has(found.status)) {
+    if (found && ACTIVE.has(found.status)) {
       this.#entry = entry;
       this.#tell("launch", { ...found, secret: entry.secret });
       this.#follow(found, entry.secret);
@@ -67,7 +67,7 @@ export class LaunchRun {
   /** Resume this browser's launch, if there is one. */
   async resume() {
     const entry = this.#memory.kept();
-    if (this.isUnderWay || !entry || entry.isPaused) return;
+    if (this.isInProgress || !entry || entry.isPaused) return;
     this.#begin({ phase: "resuming", startedAt: entry.at, isOwn: true });
     if (!entry.id) {
       await this.#ask(entry);
@@ -94,12 +94,12 @@ export class LaunchRun {
   }
 
   async cancel() {
-    if (!this.isUnderWay || this.state.isCancelling) return;
+    if (!this.isInProgress || this.state.isCancelling) return;
     if (this.state.id) {
       this.#set({ isCancelling: true });
       await this.#cancelUntilOver();
     } else if (this.state.isConnected) {
-      this.#set({ isCancelling: true }); // whether there is something to cancel will be known with the answer
+      this.#set({ isCancelling: true }); // the answer will show whether there is anything to cancel
     } else {
       this.#memory.keep({ ...this.#entry, isPaused: true });
       this.#begin({});
@@ -162,7 +162,7 @@ export class LaunchRun {
   }
 
   #follow(launch, secret) {
-    if (this.#calls.signal.aborted) return; // the page went elsewhere when it was told of the launch
+    if (this.#calls.signal.aborted) return; // a listener of `launch` has removed the element
     this.#secret = secret;
     const startedAt = Date.parse(launch.created_at);
     this.#set({ id: launch.id, startedAt, isConnected: true, isOwn: "image" in launch });
@@ -217,7 +217,7 @@ export class LaunchRun {
     }
   }
 
-  /** Cancel until it has ended. A server that gets ready meanwhile is stopped, too. */
+  /** Cancel until it has ended. A server that becomes ready meanwhile is stopped, too. */
   async #cancelUntilOver() {
     const { signal } = this.#calls;
     try {
@@ -229,7 +229,7 @@ export class LaunchRun {
       this.#set({ isCancelling: false });
       return;
     }
-    if (this.isUnderWay && !signal.aborted) this.#event({ phase: "cancelled", message: "", progress: 0 });
+    if (this.isInProgress && !signal.aborted) this.#event({ phase: "cancelled", message: "", progress: 0 });
   }
 
   #begin(state) {

@@ -94,7 +94,7 @@ export class Service {
 
 /**
  * Whether the answer says nothing about the launch: a proxy answered for the service, the service is stopping, a rate
- * limit applies, or the Hub that knows the visitor is down.
+ * limit applies, or the Hub is down and cannot identify the visitor.
  */
 function isUnclear(method, { status }, content) {
   if (method !== "POST" && (status === 429 || status >= 500)) return true;

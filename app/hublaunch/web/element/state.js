@@ -1,6 +1,6 @@
 // The visible state of a launch: made by run.js, shown by panel.js.
 
-const UNDER_WAY = new Set(["asking", "resuming", "waiting", "launching"]);
+const IN_PROGRESS = new Set(["asking", "resuming", "waiting", "launching"]);
 
 /** The state without a launch, from which every other is made. Instants are milliseconds of the service's clock. */
 export const IDLE = Object.freeze({
@@ -59,8 +59,8 @@ export function isLasting(problem) {
   return LASTING.has(problem?.code);
 }
 
-export function isUnderWay({ phase }) {
-  return UNDER_WAY.has(phase);
+export function isInProgress({ phase }) {
+  return IN_PROGRESS.has(phase);
 }
 
 /** Return the URL if a browser may be sent to it. */

@@ -1,4 +1,4 @@
-// The list of recent launches: a known caller's from the service, all others' from this browser's memory.
+// The list of recent launches: from the service for a known caller, otherwise from this browser's memory.
 
 import { SERVICE, ask, element } from "./account.js";
 
@@ -45,13 +45,13 @@ async function listed() {
 }
 
 async function remembered(recent) {
-  const launches = await Promise.all(recent.all().map((launch) => asItStands(launch, recent)));
+  const launches = await Promise.all(recent.all().map((launch) => refreshed(launch, recent)));
   return launches.filter((launch) => launch !== null);
 }
 
-async function asItStands(launch, recent) {
+async function refreshed(launch, recent) {
   const answer = await ask(`launch/${launch.id}`, { secret: launch.secret }).catch(() => null);
-  if (answer === null) return launch; // as it was; its own page will tell
+  if (answer === null) return launch; // unchanged: the launch's own page shows more
   if (answer.status === 404 || answer.status === 410) {
     recent.remove(launch.id);
     return null;

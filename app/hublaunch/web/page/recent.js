@@ -1,6 +1,6 @@
 // The launches made on these pages, in this browser's memory: the last ten, for a day.
 //
-// Each has its secret, which shows the way into the server, until the launch is known to have ended.
+// Each keeps its secret, which gives access to the server, until the launch is known to have ended.
 
 import { local } from "../element/storage.js";
 

@@ -60,7 +60,7 @@ function clear() {
 
 async function start() {
   clear();
-  await account(find("account"), { recent }); // first, as it forgets what was somebody else's
+  await account(find("account"), { recent }); // first: it forgets the launches of an earlier visitor
   const remembered = recent.find(id);
   const launch = await seen(remembered?.secret);
   const target = {

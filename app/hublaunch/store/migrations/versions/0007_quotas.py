@@ -14,7 +14,7 @@ NAMES = ("caller_name", "repo_name", "image_name")
 
 
 def upgrade() -> None:
-    """Add the names, of active launches at once: the others are never counted again."""
+    """Add the names, and fill them in for active launches: the others are never counted again."""
     for name in NAMES:
         op.add_column("launches", sa.Column(name, sa.Text))
     active = sa.text("status IN ('waiting', 'launching', 'ready')")
