@@ -174,8 +174,7 @@ async def test_coder_cve_2026_46354_only_the_hub_confirms_an_identity(settings: 
 async def test_jupyterhub_cve_2024_41942_launches_on_own_accounts_need_no_admin_users(
     settings: Settings, hub: FakeHub, client: HubClient
 ) -> None:
-    await client.create_user("ada")
-    token = hub.tokens.add("ada", ["access:services!service=hublaunch"], "", None).token
+    token = hub.token_of("ada")
     hub.scopes = ["servers"]
     async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
         headers = {"Authorization": f"Bearer {token}"}

@@ -205,8 +205,7 @@ async def test_guessing_gets_429_and_sends_no_keys_to_the_hub(service: Service, 
 
 
 async def test_guessing_locks_nobody_out(service: Service, hub: FakeHub, tmp_path: Path) -> None:
-    hub.create_user("ada")
-    token = hub.tokens.add("ada", [SCOPE], "", None).token
+    token = hub.token_of("ada")
     _, key = add_key(tmp_path / "keys.json", name="course")
     for n in range(MOST + 1):
         await session(service, f"guess-{n}")

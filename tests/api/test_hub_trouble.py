@@ -32,19 +32,17 @@ ROUTES = (
 async def test_while_the_hub_cannot_identify_callers_they_get_a_documented_problem(
     settings: Settings, hub: FakeHub, fault: dict[str, Any], status: int
 ) -> None:
-    hub.create_user("ada")
     async with serve(settings.model_copy(update={"access": ("anonymous", "hub")})) as service:
         paths = (await service.http.get("/openapi.json")).json()["paths"]
         launch_id = (await service.launch())["id"]
         for method, path in ROUTES:
-            token = hub.tokens.add("ada", ["access:services!service=hublaunch"], "", None).token
             hub.fail_on("whoami", **fault)
 
             answer = await service.http.request(
                 method,
                 path.format(launch_id=launch_id),
                 json=BODY if method == "POST" else None,
-                headers={"Authorization": f"Bearer {token}"},
+                headers={"Authorization": f"Bearer {hub.token_of('ada')}"},
             )
 
             assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")

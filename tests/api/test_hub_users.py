@@ -25,16 +25,10 @@ def users(client: HubClient, clock: Clock) -> HubUsers:
     return HubUsers(client.logins.identify, service_name="hublaunch", admins=("root",), now=clock)
 
 
-def token(hub: FakeHub, username: str, *scopes: str) -> str:
-    if username not in hub.users:
-        hub.create_user(username)
-    return hub.tokens.add(username, list(scopes), "", None).token
-
-
 async def test_a_user_with_the_scope_is_a_caller_with_their_groups(users: HubUsers, hub: FakeHub) -> None:
     hub.groups["ada"] = ["gpu", "staff"]
 
-    caller = await users.caller(token(hub, "ada", SCOPE))
+    caller = await users.caller(hub.token_of("ada"))
 
     assert (caller.kind, caller.key, caller.groups, caller.is_admin) == (
         "hub",
@@ -46,19 +40,19 @@ async def test_a_user_with_the_scope_is_a_caller_with_their_groups(users: HubUse
 
 @pytest.mark.parametrize("scope", [SCOPE, "access:services"])
 async def test_the_scope_for_all_services_is_enough(users: HubUsers, hub: FakeHub, scope: str) -> None:
-    assert (await users.caller(token(hub, "ada", scope))).key == "ada"
+    assert (await users.caller(hub.token_of("ada", scope))).key == "ada"
 
 
 @pytest.mark.parametrize("scope", ["access:services!service=another", "access:servers!user=ada", "servers!user=ada"])
 async def test_another_scope_is_not_enough(users: HubUsers, hub: FakeHub, scope: str) -> None:
     with pytest.raises(AccessDenied, match=SCOPE):
-        await users.caller(token(hub, "ada", scope))
+        await users.caller(hub.token_of("ada", scope))
 
 
 async def test_admins_are_in_the_settings_or_may_stop_all_servers_at_the_hub(users: HubUsers, hub: FakeHub) -> None:
-    named = await users.caller(token(hub, "root", SCOPE))
-    by_scope = await users.caller(token(hub, "boss", SCOPE, "delete:servers"))
-    by_their_own_servers = await users.caller(token(hub, "ada", SCOPE, "delete:servers!user=ada"))
+    named = await users.caller(hub.token_of("root"))
+    by_scope = await users.caller(hub.token_of("boss", SCOPE, "delete:servers"))
+    by_their_own_servers = await users.caller(hub.token_of("ada", SCOPE, "delete:servers!user=ada"))
 
     assert [caller.is_admin for caller in (named, by_scope, by_their_own_servers)] == [True, True, False]
 
@@ -69,7 +63,7 @@ async def test_a_service_of_the_hub_must_use_a_key(users: HubUsers, hub: FakeHub
 
 
 async def test_the_hub_is_asked_once_in_30_seconds(users: HubUsers, hub: FakeHub, clock: Clock) -> None:
-    of_ada = token(hub, "ada", SCOPE)
+    of_ada = hub.token_of("ada")
     for clock.now in (0, LIFETIME_S - 0.1):
         await users.caller(of_ada)
     asked_before = len(hub.asked("whoami"))
@@ -81,7 +75,7 @@ async def test_the_hub_is_asked_once_in_30_seconds(users: HubUsers, hub: FakeHub
 
 
 async def test_a_revoked_token_is_refused_after_30_seconds(users: HubUsers, hub: FakeHub, clock: Clock) -> None:
-    of_ada = token(hub, "ada", SCOPE)
+    of_ada = hub.token_of("ada")
     await users.caller(of_ada)
     hub.tokens.remove(of_ada)
 
@@ -100,7 +94,7 @@ async def test_wrong_tokens_are_remembered(users: HubUsers, hub: FakeHub) -> Non
 
 
 async def test_simultaneous_requests_ask_the_hub_once(users: HubUsers, hub: FakeHub) -> None:
-    of_ada = token(hub, "ada", SCOPE)
+    of_ada = hub.token_of("ada")
 
     callers = await asyncio.gather(*(users.caller(of_ada) for _ in range(50)))
 
@@ -109,7 +103,7 @@ async def test_simultaneous_requests_ask_the_hub_once(users: HubUsers, hub: Fake
 
 
 async def test_a_caller_who_leaves_does_not_cancel_the_others(users: HubUsers, hub: FakeHub) -> None:
-    of_ada = token(hub, "ada", SCOPE)
+    of_ada = hub.token_of("ada")
     leaving = asyncio.create_task(users.caller(of_ada))
     staying = asyncio.create_task(users.caller(of_ada))
     await hub.until(lambda: hub.asked("whoami"))
@@ -120,7 +114,7 @@ async def test_a_caller_who_leaves_does_not_cancel_the_others(users: HubUsers, h
 
 
 async def test_all_waiting_callers_get_the_hubs_error_and_the_next_asks_again(users: HubUsers, hub: FakeHub) -> None:
-    of_ada = token(hub, "ada", SCOPE)
+    of_ada = hub.token_of("ada")
     hub.fail_on("whoami", status=503, body="html")
 
     heard = await asyncio.gather(*(users.caller(of_ada) for _ in range(50)), return_exceptions=True)

@@ -33,8 +33,7 @@ async def schemathesis(service: Service, *arguments: str) -> tuple[int, str]:
 async def test_random_requests_get_only_documented_answers(
     settings: Settings, hub: FakeHub, tmp_path: Path, kind: str
 ) -> None:
-    hub.create_user("ada")
-    token = hub.tokens.add("ada", ["access:services!service=hublaunch"], "", None).token
+    token = hub.token_of("ada")
     _, key = add_key(tmp_path / "keys.json", name="ci", may_name_user=True, is_admin=True)
     credentials = {"anonymous": (), "hub": ("-H", f"Authorization:Bearer {token}")}
     credentials["key"] = ("-H", f"Authorization:Bearer {key}")

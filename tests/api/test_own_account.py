@@ -28,7 +28,7 @@ async def asking(request: pytest.FixtureRequest, settings: Settings, hub: FakeHu
     hub.create_user("ada")
     await hub.start_server("ada", "her-own", {})
     await hub.until(lambda: hub.users["ada"].servers["her-own"].ready)
-    token = hub.tokens.add("ada", ["access:services!service=hublaunch"], "", None).token
+    token = hub.token_of("ada")
     _, key = add_key(tmp_path / "keys.json", name="ci", may_name_user=True)
     changed = {"access": ("hub", "key"), "api_keys_file": tmp_path / "keys.json", "allow_named_servers": True}
     by_key = request.param != "Ada"

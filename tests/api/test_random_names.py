@@ -45,8 +45,7 @@ def test_a_hub_users_launches_affect_only_that_user(names: list[str], bodies: li
 
 async def _launch(service: Service, hub: FakeHub, name: str, body: dict[str, str]) -> None:
     """Launch and cancel."""
-    token = hub.tokens.add(name, ["access:services!service=hublaunch"], "", None).token
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"Bearer {hub.token_of(name)}"}
     hub.requests.clear()
 
     answer = await service.http.post("/launch", json=body, headers=headers)

@@ -14,7 +14,6 @@ from tests.fakes.hub import FakeHub
 from tests.support.served import serve
 
 EARLIER, NOW = "e" * 40, "n" * 40
-SCOPE = "access:services!service=hublaunch"
 
 
 def under(settings: Settings, key: str, *earlier: str) -> Settings:
@@ -56,8 +55,7 @@ async def test_a_launch_keeps_its_secret_and_token_until_the_old_key_is_removed(
 
 
 async def test_an_earlier_key_cannot_forge_sessions(settings: Settings, hub: FakeHub) -> None:
-    hub.create_user("ada")
-    token = hub.tokens.add("ada", [SCOPE], "", None).token
+    token = hub.token_of("ada")
     cookies = {
         key: f"{SESSION_COOKIE}={Sealer([key], purpose='sessions').seal(f'{SESSION_COOKIE}={token}').decode()}"
         for key in (EARLIER, NOW)

@@ -10,7 +10,7 @@ from hublaunch.api.pace import WebPace
 from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.binder import ACCEPT, SCOPE, SPEC, TOKEN, build, ended, for_ada, until
+from tests.support.binder import ACCEPT, SPEC, TOKEN, build, ended, for_ada, until
 from tests.support.served import Service, serve
 
 
@@ -184,8 +184,7 @@ async def test_another_spec_with_the_same_image_is_a_new_launch(of_ada: Service,
 
 async def test_another_hub_users_launch_is_not_reused(of_ada: Service, hub: FakeHub) -> None:
     first = (await ended(of_ada))[-1][1]
-    hub.create_user("bob")
-    bob = hub.tokens.add("bob", [SCOPE], "", None).token
+    bob = hub.token_of("bob")
 
     other = (await ended(of_ada, authorization=f"Bearer {bob}"))[-1][1]
 
@@ -227,8 +226,7 @@ async def test_an_old_launch_is_not_reused(settings: Settings, hub: FakeHub) -> 
 
 
 async def test_simultaneous_requests_of_a_hub_user_are_one_launch(settings: Settings, hub: FakeHub) -> None:
-    hub.create_user("ada")
-    token = hub.tokens.add("ada", [SCOPE], "", None).token
+    token = hub.token_of("ada")
     async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
         told = await asyncio.gather(*(ended(service, authorization=f"Bearer {token}") for _ in range(4)))
 
@@ -238,8 +236,7 @@ async def test_simultaneous_requests_of_a_hub_user_are_one_launch(settings: Sett
 
 
 async def test_a_user_with_one_server_cannot_launch_a_second_spec(settings: Settings, hub: FakeHub) -> None:
-    hub.create_user("ada")
-    token = hub.tokens.add("ada", [SCOPE], "", None).token
+    token = hub.token_of("ada")
     hub.spawn_plan("ada", SpawnPlan(messages=["Pulling"], never=True))
     async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
         service.http.headers["Authorization"] = f"Bearer {token}"

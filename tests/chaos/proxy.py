@@ -3,13 +3,11 @@
 import asyncio
 import contextlib
 import random
-import socket
-import struct
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+from tests.support.tcp import reset
 
 
 class ChaosProxy:
@@ -102,16 +100,15 @@ class ChaosProxy:
                     left[0] = most - len(chunk)
                     if most <= len(chunk):
                         await writer.drain()
-                        self._break(writer, reset=numbers.random() < 0.5)
+                        self._break(writer, with_reset=numbers.random() < 0.5)
                         return
                 else:
                     writer.write(chunk)
                 await writer.drain()
 
-    def _break(self, writer: asyncio.StreamWriter, *, reset: bool = True) -> None:
+    def _break(self, writer: asyncio.StreamWriter, *, with_reset: bool = True) -> None:
         self.breaks += 1
-        if not reset:
+        if with_reset:
+            reset(writer.transport)
+        else:
             writer.close()
-        elif (raw := writer.get_extra_info("socket")) is not None and raw.fileno() >= 0:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            writer.transport.abort()

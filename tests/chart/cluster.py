@@ -16,6 +16,8 @@ import httpx
 import kmock
 from aiohttp import web
 
+from tests.support.web import running
+
 NAMESPACE = "jhub"
 KINDS = {
     "apps/v1/deployments": "Deployment",
@@ -145,11 +147,5 @@ async def pod_servers() -> AsyncGenerator[int]:
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    async with running(app) as port:
+        yield port

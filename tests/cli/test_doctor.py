@@ -22,6 +22,7 @@ from tests.fakes.hub import FakeHub
 from tests.hubs.process import RealHub
 from tests.support.postgres import Postgres
 from tests.support.served import serve
+from tests.support.web import running
 
 Findings = Mapping[str, Mapping[str, str]]
 """Findings by the subject of their check."""
@@ -254,13 +255,8 @@ async def other_web_server() -> AsyncGenerator[str]:
 
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with running(app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,14 @@ def _failed(message: str) -> dict[str, object]:
     return {"progress": 100, "failed": True, "message": message}
 
 
-async def test_the_exact_bytes_of_a_spawn(hub: ContractHub, user: str) -> None:
+async def test_the_exact_bytes_of_a_stream_which_is_chunked_and_not_cached(hub: ContractHub, user: str) -> None:
     await hub.start_in_background(user, seconds=0.3)
 
     stream = await hub.progress(user)
 
     url = f"{hub.base_url}user/{user}/"
+    assert (stream.status_code, stream.headers["Content-Type"]) == (200, "text/event-stream")
+    assert (stream.headers["Cache-Control"], stream.headers["Transfer-Encoding"]) == ("no-cache", "chunked")
     assert stream.content == (
         b"\n\n"
         b'data: {"progress": 0, "message": "Server requested"}\n\n'
@@ -40,36 +42,17 @@ async def test_the_exact_bytes_of_a_spawn(hub: ContractHub, user: str) -> None:
     )
 
 
-async def test_a_stream_is_chunked_and_not_cached(hub: ContractHub, user: str) -> None:
-    await hub.start_in_background(user, seconds=0.1)
-
-    stream = await hub.progress(user)
-
-    assert stream.status_code == 200
-    assert stream.headers["Content-Type"] == "text/event-stream"
-    assert stream.headers["Cache-Control"] == "no-cache"
-    assert stream.headers["Transfer-Encoding"] == "chunked"
-
-
-async def test_events_of_the_spawner_arrive_unchanged(hub: ContractHub, user: str) -> None:
-    sent = [
+async def test_events_of_the_spawner_arrive_unchanged_but_cannot_announce_ready(hub: ContractHub, user: str) -> None:
+    sent: list[dict[str, Any]] = [
         {"progress": 20, "message": "pulling"},
         {"message": "still pulling", "raw_event": {"kind": "Event"}},
         {"progress": 80, "message": "é <b>", "html_message": "<b>é</b>"},
     ]
-    await hub.start_in_background(user, seconds=0.3, messages=sent)
+    await hub.start_in_background(user, seconds=0.3, messages=[*sent[:2], sent[2] | {"ready": True}])
 
     stream = await hub.progress(user)
 
     assert events(stream) == [REQUESTED, *sent, _ready(f"{hub.base_url}user/{user}/")]
-
-
-async def test_a_spawner_cannot_announce_ready(hub: ContractHub, user: str) -> None:
-    await hub.start_in_background(user, seconds=0.1, messages=[{"message": "almost", "ready": True}])
-
-    stream = await hub.progress(user)
-
-    assert events(stream)[1] == {"message": "almost"}
 
 
 async def test_every_reader_gets_all_events_from_the_first(hub: ContractHub, user: str) -> None:
@@ -182,14 +165,6 @@ async def test_even_a_start_refused_for_lack_of_room_forgets_a_failure(hub: Cont
     await hub.clean_up(other)
 
 
-async def test_deleting_the_user_forgets_a_failure(hub: ContractHub, user: str) -> None:
-    await hub.start(user, fails="boom")
-    await hub.api.delete(f"users/{user}")
-    await hub.create(user)
-
-    assert (await hub.progress(user)).status_code == 404
-
-
 @on_hubs(lambda version: version >= (5, 1))
 async def test_a_cancelled_spawn_is_announced_as_ready(hub: ContractHub, user: str) -> None:
     await hub.start_in_background(user, never=True)
@@ -216,18 +191,13 @@ async def _read_cancelling_after_the_first_event(hub: ContractHub, user: str) ->
 # --- no spawn ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_server_that_was_never_started_has_no_progress(hub: ContractHub, user: str) -> None:
-    default = await hub.progress(user)
-    named = await hub.progress(user, "extra")
-
-    assert (default.status_code, named.status_code) == (404, 404)
-
-
-async def test_a_stopped_server_has_no_progress(hub: ContractHub, user: str) -> None:
+async def test_a_server_that_was_never_started_or_has_stopped_has_no_progress(hub: ContractHub, user: str) -> None:
+    default, named = await hub.progress(user), await hub.progress(user, "extra")
     await hub.start(user)
     await hub.stop(user)
+    stopped = await hub.progress(user)
 
-    assert (await hub.progress(user)).status_code == 404
+    assert (default.status_code, named.status_code, stopped.status_code) == (404, 404, 404)
 
 
 async def test_a_stopping_server_is_not_starting(hub: ContractHub, user: str) -> None:

@@ -26,14 +26,6 @@ async def test_a_start_beyond_the_slow_spawn_timeout_answers_202(hub: ContractHu
     assert (server["ready"], server["pending"], server["stopped"]) == (False, "spawn", False)
 
 
-async def test_without_a_slow_spawn_timeout_even_a_quick_start_answers_202(hub: ContractHub, user: str) -> None:
-    await hub.configure({"slow_spawn_timeout": 0})
-
-    answer = await hub.start(user)
-
-    assert answer.status_code == 202
-
-
 async def test_the_user_model_shows_the_urls_of_the_server(hub: ContractHub, user: str) -> None:
     await hub.start(user)
 
@@ -80,15 +72,6 @@ async def test_wrapped_user_options_are_unwrapped_from_version_6_on(hub: Contrac
     assert server["user_options"] == ({"image": "img:1"} if hub.version >= (6,) else body)
 
 
-async def test_a_start_without_a_body_reuses_the_last_options(hub: ContractHub, user: str) -> None:
-    await hub.api.post(f"users/{user}/server", json={"image": "img:1"})
-    await hub.stop(user)
-
-    await hub.api.post(f"users/{user}/server")
-
-    assert (await hub.user(user))["servers"][""]["user_options"] == {"image": "img:1"}
-
-
 async def test_a_second_start_of_a_pending_server_is_accepted_and_its_body_ignored(hub: ContractHub, user: str) -> None:
     await hub.start_in_background(user, never=True)
 
@@ -116,31 +99,10 @@ async def test_a_stopping_server_is_not_started(hub: ContractHub, user: str) -> 
     assert error(answer) == (400, f"{user} is pending stop")
 
 
-async def test_a_server_of_a_missing_user_cannot_be_started(hub: ContractHub) -> None:
-    assert (await hub.start("nobody")).status_code == 404
+async def test_a_server_of_a_missing_user_cannot_be_started_or_stopped(hub: ContractHub) -> None:
+    start, stop = await hub.start("nobody"), await hub.stop("nobody")
 
-
-async def test_a_server_of_a_missing_user_cannot_be_stopped(hub: ContractHub) -> None:
-    answer = await hub.stop("nobody")
-
-    assert answer.status_code == (404 if hub.version >= (5, 4, 5) else 500)
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (b"{half", "Invalid JSON in body of request"),
-        (b"[1]", "Body must be a JSON object"),
-        (b'"text"', "Body must be a JSON object"),
-    ],
-)
-async def test_a_body_that_is_not_an_object_is_refused(hub: ContractHub, user: str, body: bytes, message: str) -> None:
-    answer = await hub.api.post(f"users/{user}/server", content=body)
-
-    if hub.version >= (6,) or b"half" in body:
-        assert error(answer) == (400, message)
-    else:
-        assert answer.status_code in (400, 500)
+    assert (start.status_code, stop.status_code) == (404, 404 if hub.version >= (5, 4, 5) else 500)
 
 
 @pytest.mark.parametrize(
@@ -160,17 +122,6 @@ async def test_a_start_that_fails_before_the_answer_is_an_error(
     assert failure[0] == status
     assert hub.version < (6,) or failure[1] == message
     assert (await hub.user(user))["servers"] == {}
-
-
-async def test_version_6_has_an_endpoint_for_one_server(hub: ContractHub, user: str) -> None:
-    await hub.start(user, "extra")
-
-    answer = await hub.api.get(f"users/{user}/servers/extra")
-
-    if hub.version >= (6,):
-        assert answer.json() == (await hub.user(user))["servers"]["extra"]
-    else:
-        assert error(answer) == (405, "Method Not Allowed")
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------

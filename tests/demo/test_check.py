@@ -12,6 +12,7 @@ from aiohttp import web
 
 from hublaunch.demo.check import check_launch
 from hublaunch.demo.process import HubProcess
+from tests.support.web import running
 
 READY = {"launch_id": "1", "phase": "ready", "progress": 100, "message": "Ready", "token": "t"}
 WAITING = {"launch_id": "1", "phase": "waiting", "progress": 0, "message": "Accepted"}
@@ -44,15 +45,9 @@ class Demo:
                 web.get("/hub/api/users/a", self._user),
             ]
         )
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = "http://{}:{}".format(*runner.addresses[0])
-        try:
+        async with running(app) as port:
+            self.url = f"http://127.0.0.1:{port}"
             yield
-        finally:
-            await runner.cleanup()
 
     async def _launch(self, request: web.Request) -> web.Response:
         entry = {"url": f"{self.url}/user/a/", "open_url": f"{self.url}/user/a/lab?token=t"}

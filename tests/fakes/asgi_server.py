@@ -6,7 +6,6 @@
 import asyncio
 import contextlib
 import socket
-import struct
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -14,12 +13,12 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from tests.support.tcp import reset
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class AsgiServer:
@@ -81,9 +80,7 @@ class AsgiServer:
     def reset(self, scope: Scope) -> None:
         """Break the connection of this request with a TCP reset."""
         if transport := self._transport(scope):
-            raw = transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            transport.abort()
+            reset(transport)
 
     def _transport(self, scope: Scope) -> asyncio.Transport | None:
         """Return the transport with this request's peer address, which ASGI provides. None if the client has left."""

@@ -38,13 +38,11 @@ What happened is in `hub.journal`, `hub.count("spawn_started", "alice")`, `hub.r
 `tests/fakes/hub_process.py` runs it as a process, for benchmarks. `tests/contract` holds it to the real Hub.
 """
 
-import math
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.fakes.hub_app import HubApp, Request
-from tests.fakes.hub_faults import Body, Cut, Ending, Fault, How, Operation, Script
+from tests.fakes.hub_faults import Cut, Fault, Operation, Script
 from tests.fakes.hub_model import Server
 from tests.fakes.hub_settings import most_pending
 from tests.fakes.hub_state import HubState
@@ -52,6 +50,9 @@ from tests.fakes.hub_tokens import Tokens
 from tests.fakes.spawn_plan import SpawnPlan
 
 __all__ = ["FakeHub", "SpawnPlan"]
+
+USES_HUBLAUNCH = "access:services!service=hublaunch"
+"""The scope of tokens that hublaunch accepts."""
 
 
 class FakeHub(HubState):
@@ -81,6 +82,12 @@ class FakeHub(HubState):
     def api_url(self) -> str:
         """The root of the REST API, ending in `/hub/api`."""
         return f"{self.url}hub/api"
+
+    def token_of(self, username: str, *scopes: str) -> str:
+        """Return a new token of a user, who is created if missing. Without `scopes` it may use hublaunch."""
+        if username not in self.users:
+            self.create_user(username)
+        return self.tokens.add(username, [*scopes] or [USES_HUBLAUNCH], "", None).token
 
     # --- spawns -------------------------------------------------------------------------------------------------------
 
@@ -112,40 +119,9 @@ class FakeHub(HubState):
 
     # --- faults -------------------------------------------------------------------------------------------------------
 
-    def fail_on(
-        self,
-        operation: Operation,
-        *,
-        username: str | None = None,
-        how: How = "answer",
-        status: int = 503,
-        body: Body = "json",
-        message: str = "Service Unavailable",
-        headers: Mapping[str, str] | None = None,
-        act: bool = False,
-        hangs_s: float = math.inf,
-        times: float = 1,
-    ) -> None:
-        """Let the next `times` requests of this kind (`math.inf`: all) fail. Faults are used up in their order.
-
-        With `act` the Hub carries out the request before the fault hides its answer. "reset" breaks the connection with
-        a TCP reset, and "drop" closes it. "hang" gives no answer until the client leaves, or drops the connection after
-        `hangs_s`. "late" handles the request only after `hangs_s`.
-        """
-        self._app.faults.append(
-            Fault(
-                operation=operation,
-                username=username,
-                how=how,
-                status=status,
-                body=body,
-                message=message,
-                headers=headers or {},
-                act=act,
-                hangs_s=hangs_s,
-                times=times,
-            )
-        )
+    def fail_on(self, operation: Operation, **fault: Any) -> None:
+        """Let the next requests of this kind fail, with the fields of `Fault`. Faults are used up in their order."""
+        self._app.faults.append(Fault(operation=operation, **fault))
 
     def heal(self) -> None:
         """Forget all faults and cuts. Hanging requests keep hanging."""
@@ -156,33 +132,9 @@ class FakeHub(HubState):
         """Ask the script for a fault or a cut where none was ordered."""
         self._app.script = script
 
-    def cut_progress(
-        self,
-        username: str,
-        *,
-        after_events: float = math.inf,
-        how: Ending = "drop",
-        in_event: bool = False,
-        piece_bytes: int = 0,
-        server_name: str = "",
-        times: float = 1,
-    ) -> None:
-        """Break the user's next progress streams after this many events. "end" ends them as if nothing were wrong.
-
-        With `in_event` they break in the middle of the following event. With `piece_bytes` they are sent in pieces of
-        that size, whether or not they break.
-        """
-        self._app.cuts.append(
-            Cut(
-                username=username,
-                server_name=server_name,
-                after_events=after_events,
-                how=how,
-                in_event=in_event,
-                piece_bytes=piece_bytes,
-                times=times,
-            )
-        )
+    def cut_progress(self, username: str, **cut: Any) -> None:
+        """Break the user's next progress streams, or send them in pieces, with the fields of `Cut`."""
+        self._app.cuts.append(Cut(username=username, **cut))
 
     async def kill(self, *, keeps_state: bool = True) -> None:
         """Stop like kill -9: connections break, and new ones are refused until `start_again`.

@@ -1,6 +1,5 @@
 """The Hub's REST API over `HubState`: operations, authorization and answers."""
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -20,7 +19,7 @@ _OPERATIONS: dict[str, dict[str, Operation]] = {
     "user": {"GET": "whoami"},
     "oauth2/token": {"POST": "exchange_code"},
     f"users/{_NAME}": {"POST": "create_user", "GET": "get_user", "DELETE": "delete_user"},
-    _SERVER: {"POST": "start_server", "GET": "get_server", "DELETE": "stop_server"},
+    _SERVER: {"POST": "start_server", "DELETE": "stop_server"},
     f"{_SERVER}/progress": {"GET": "progress"},
     f"users/{_NAME}/tokens": {"POST": "mint_token", "GET": "list_tokens"},
     f"users/{_NAME}/tokens/([^/]*)": {"DELETE": "revoke_token"},
@@ -38,8 +37,6 @@ class Call:
     username: str = ""
     name: str = ""
     """The name of the server, or the id of a token."""
-    allowed: bool = True
-    """Whether the path supports the method."""
     query: str
     body: bytes
     authorization: str
@@ -64,10 +61,9 @@ def parse_call(method: str, path: str, *, query: str, body: bytes, authorization
             parts = [unquote(part or "") for part in found.groups()]
             username, name = (*parts, "", "")[:2]
             return Call(
-                operation=operations.get(method, next(iter(operations.values()))),
+                operation=operations.get(method, "unknown"),
                 username=username,
                 name=name,
-                allowed=method in operations,
                 query=query,
                 body=body,
                 authorization=authorization,
@@ -84,8 +80,6 @@ class HubApi:
     async def answer(self, call: Call) -> Reply:
         if call.operation == "unknown":
             raise Refusal(404)
-        if not call.allowed or (call.operation == "get_server" and self._state.version_info < (6,)):
-            raise Refusal(405)
         handler: Callable[[Call], Awaitable[Reply]] = getattr(self, f"_{call.operation}")
         return await handler(call)
 
@@ -164,16 +158,9 @@ class HubApi:
     async def _start_server(self, call: Call) -> Reply:
         self._require(call, "start:servers" if self._state.version_info >= (6,) else "servers")
         self._state.user(call.username)
-        user_options, display_name = self._server_body(call)
-        status = await self._state.start_server(call.username, call.name, user_options, display_name)
-        return Reply(status=status)
-
-    async def _get_server(self, call: Call) -> Reply:
-        self._require(call, "read:servers")
-        server = self._state.user(call.username).servers.get(call.name)
-        if server is None:
-            raise Refusal(404)
-        return Reply(status=200, content=server.as_json(self._api_path, self._state.version_info))
+        body = _json_body(call) or {}
+        user_options = body.get("user_options", body) if self._state.version_info >= (6,) else body
+        return Reply(status=await self._state.start_server(call.username, call.name, user_options))
 
     async def _stop_server(self, call: Call) -> Reply:
         self._require(call, "delete:servers")
@@ -189,10 +176,7 @@ class HubApi:
         kind = "User" if isinstance(owner, Token) else "Service"
         if call.username not in self._state.users or "tokens" not in self._held_scopes(owner):
             raise Refusal(403, f"{kind} {call.username} not found or no permissions to generate tokens")
-        body = _json_body(call) or {}
-        if not isinstance(body, dict):
-            raise Refusal(400, "Body must be a JSON dict or empty")
-        token = self._state.mint_token(call.username, body, by=f"service {owner}")
+        token = self._state.mint_token(call.username, _json_body(call) or {}, by=f"service {owner}")
         return Reply(status=201, content={**token.as_json(), "token": token.token})
 
     async def _list_tokens(self, call: Call) -> Reply:
@@ -233,34 +217,13 @@ class HubApi:
                 position += 1
             elif spawn.has_ended():
                 return
-            elif not await _within(self._state.keepalive_s, spawn.moved.wait()):
-                yield b"\n\n"
+            else:
+                await spawn.moved.wait()
 
     # --- bodies -------------------------------------------------------------------------------------------------------
 
-    @property
-    def _api_path(self) -> str:
-        return f"{self._state.base_url}hub/api/"
-
     def _user_json(self, user: User, *, include_stopped_servers: bool = False) -> dict[str, Any]:
-        version = self._state.version_info
-        return user.as_json(self._api_path, version, include_stopped_servers=include_stopped_servers)
-
-    def _server_body(self, call: Call) -> tuple[dict[str, Any] | None, str]:
-        """Return `user_options` and `display_name`. None means the options of the last start."""
-        body = _json_body(call)
-        if not body:
-            return None, ""
-        if not isinstance(body, dict):
-            raise Refusal(400, "Body must be a JSON object")
-        if self._state.version_info < (6,) or not {"user_options", "display_name"} & set(body):
-            return body, ""
-        display_name, user_options = body.get("display_name", ""), body.get("user_options")
-        if not isinstance(display_name, str):
-            raise Refusal(400, "display_name must be a string")
-        if not (user_options is None or isinstance(user_options, dict)):
-            raise Refusal(400, "user_options must be an object or null")
-        return user_options, display_name
+        return user.as_json(f"{self._state.base_url}hub/api/", include_stopped_servers=include_stopped_servers)
 
 
 def _json_body(call: Call) -> Any:
@@ -272,13 +235,3 @@ def _json_body(call: Call) -> Any:
 
 def _chunk(event: Mapping[str, Any]) -> bytes:
     return b"data: %b\n\n" % json.dumps(event).encode()
-
-
-async def _within(seconds: float, happens: Awaitable[object]) -> bool:
-    """Return whether it happened in time."""
-    try:
-        async with asyncio.timeout(seconds):
-            await happens
-    except TimeoutError:
-        return False
-    return True

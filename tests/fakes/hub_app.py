@@ -18,7 +18,7 @@ from tests.fakes.hub_faults import Cut, Fault, Operation, Script
 from tests.fakes.hub_model import Refusal
 from tests.fakes.hub_state import HubState
 
-_PHRASES = {403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 500: "Internal Server Error"}
+_PHRASES = {403: "Forbidden", 404: "Not Found", 500: "Internal Server Error"}
 
 
 @dataclass(kw_only=True)
@@ -111,10 +111,8 @@ class HubApp:
             return Reply(status=200, content={"version": "2.17.0"})
         if "" in servers and servers[""].answers:
             return Reply(status=404, content={"message": "Not Found", "reason": None})
-        if self._state.absent_status == 302:
-            path = self.requests[-1].raw_path.removeprefix(self._state.base_url)
-            return Reply(status=302, headers={"Location": f"{self._state.base_url}hub/{path}"})
-        return Reply(status=self._state.absent_status, content={"message": "JupyterHub server no longer running."})
+        path = self.requests[-1].raw_path.removeprefix(self._state.base_url)
+        return Reply(status=302, headers={"Location": f"{self._state.base_url}hub/{path}"})
 
     # --- faults -------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ Operation = Literal[
     "get_user",
     "delete_user",
     "start_server",
-    "get_server",
     "stop_server",
     "progress",
     "mint_token",
@@ -41,14 +40,17 @@ class Fault:
     operation: Operation
     username: str | None = None
     how: How = "answer"
+    """"reset" breaks the connection with a TCP reset, "drop" closes it, "hang" gives no answer, "late" waits first."""
     status: int = 503
     body: Body = "json"
     message: str = "Service Unavailable"
     headers: Mapping[str, str] = field(default_factory=dict)
     act: bool = False
+    """The Hub carries out the request before the fault hides its answer."""
     hangs_s: float = math.inf
-    """With `how="hang"`: the time until the fake Hub closes the connection."""
+    """With "hang", the time until the fake Hub closes the connection; with "late", until it handles the request."""
     times: float = 1
+    """`math.inf`: every time."""
 
     def hits(self, operation: Operation, username: str | None) -> bool:
         return self.times > 0 and self.operation == operation and self.username in (None, username)
@@ -72,6 +74,7 @@ class Cut:
     after_events: float = math.inf
     """`math.inf`: the stream does not break."""
     how: Ending = "drop"
+    """"end" ends the stream as if nothing were wrong."""
     in_event: bool = False
     """The stream breaks in the middle of the next event."""
     piece_bytes: int = 0

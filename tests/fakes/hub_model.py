@@ -14,7 +14,7 @@ Version = tuple[int, ...]
 
 
 def is_strict(version: Version) -> bool:
-    """Return whether the Hub refuses names of dots and tokens without a lifetime: since 5.5.3, and since 6.1."""
+    """Return whether the Hub refuses names of dots: since 5.5.3, and since 6.1."""
     return (5, 5, 3) <= version < (6,) or version >= (6, 1)
 
 
@@ -70,10 +70,8 @@ class Server:
     username: str
     name: str
     url: str
-    display_name: str = ""
     user_options: dict[str, Any] | None = None
     started: datetime | None = None
-    last_activity: datetime | None = None
     active: bool = False
     pending: Pending | None = None
     answers: bool = False
@@ -109,11 +107,10 @@ class Server:
             "url": self.url,
         }
 
-    def as_json(self, api_path: str, version: Version) -> dict[str, Any]:
+    def as_json(self, api_path: str) -> dict[str, Any]:
         address = f"servers/{escape(self.name)}" if self.name else "server"
-        model = {
+        return {
             "name": self.name,
-            "last_activity": stamp(self.last_activity),
             "started": stamp(self.started),
             "pending": self.pending,
             "ready": self.ready,
@@ -122,40 +119,29 @@ class Server:
             "user_options": self.user_options,
             "progress_url": f"{api_path}users/{escape(self.username)}/{address}/progress",
         }
-        if version >= (5,):
-            model |= {"full_name": f"{self.username}/{self.name}", "full_url": None, "full_progress_url": None}
-        if version >= (6,):
-            model["display_name"] = self.display_name
-        return model
 
 
 @dataclass(eq=False)
 class User:
     name: str
     created: datetime
-    last_activity: datetime | None = None
     servers: dict[str, Server] = field(default_factory=dict)
 
-    def as_json(self, api_path: str, version: Version, *, include_stopped_servers: bool) -> dict[str, Any]:
+    def as_json(self, api_path: str, *, include_stopped_servers: bool) -> dict[str, Any]:
         default = self.servers.get("")
-        model = {
+        return {
             "name": self.name,
             "kind": "user",
             "admin": False,
-            "roles": ["user"],
-            "groups": [],
             "created": stamp(self.created),
-            "last_activity": stamp(self.last_activity),
             "server": default.url if default is not None and default.ready else None,
             "pending": default.pending if default is not None else None,
             "servers": {
-                name: server.as_json(api_path, version)
+                name: server.as_json(api_path)
                 for name, server in self.servers.items()
                 if server.active or include_stopped_servers
             },
-            "auth_state": None,
         }
-        return model | {"user_info": None} if version >= (6,) else model
 
 
 def now() -> datetime:

@@ -26,10 +26,9 @@ async def _serve(options: argparse.Namespace) -> None:
     steps: list[str] = [f"Step {n + 1}" for n in range(options.events - 2)]
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with FakeHub(version=options.version, base_url=options.base_url, port=options.port) as hub:
+    async with FakeHub(port=options.port) as hub:
         hub.slow_spawn_timeout = options.slow_spawn_timeout
         hub.concurrent_spawn_limit = options.concurrent_spawn_limit
-        hub.active_server_limit = options.active_server_limit
         hub.spawn_plan(None, SpawnPlan(messages=steps, seconds=options.spawn_s))
         address: dict[str, Any] = {"url": hub.url, "api_url": hub.api_url, "token": hub.api_token}
         print(json.dumps(address), flush=True)  # noqa: T201 - the line described above
@@ -58,10 +57,7 @@ def main() -> None:
     parser.add_argument(
         "--concurrent-spawn-limit", type=int, default=0, help="pending spawns; beyond: 429, Retry-After"
     )
-    parser.add_argument("--active-server-limit", type=int, default=0, help="servers; beyond: 429 without Retry-After")
     parser.add_argument("--report", type=Path, help="a file to write in the end, with what happened, as JSON")
-    parser.add_argument("--version", default="6.1.1")
-    parser.add_argument("--base-url", default="/")
     options = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(options))

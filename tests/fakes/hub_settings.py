@@ -81,16 +81,12 @@ class HubSettings:
         self.start_timeout = 60.0
         """The time after which a spawn fails, without a reason."""
         self.token_expires_in_max_seconds = 0
-        self.keepalive_s = 8.0
-        """The pause between two blank lines of a progress stream."""
         self.spawn_s = 0.0
         """The duration of a spawn whose plan names none."""
         self.stop_s = 0.0
         """The duration of a stop whose plan names none; `math.inf`: until `finish_stop`."""
         self.interrupt_s = 0.0
         """How long a DELETE lets a cancelled spawn look ready before stopping it: 1 s at the real Hub."""
-        self.absent_status: Literal[302, 424, 503] = 302
-        """The proxy's answer for a missing server. 302 redirects to the Hub's page, like the real proxy."""
         self.journal: list[Happening] = []
         self._changed = asyncio.Event()
 

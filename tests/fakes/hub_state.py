@@ -67,9 +67,9 @@ class HubState(HubSettings):
 
     # --- servers ------------------------------------------------------------------------------------------------------
 
-    def _new_server(self, username: str, name: str, display_name: str = "") -> Server:
+    def _new_server(self, username: str, name: str) -> Server:
         url = f"{self.base_url}user/{escape(username)}/" + (f"{escape(name)}/" if name else "")
-        return Server(username=username, name=name, url=url, display_name=display_name or name)
+        return Server(username=username, name=name, url=url)
 
     def _check_server_name(self, user: User, name: str) -> None:
         if not self.allow_named_servers:
@@ -85,14 +85,12 @@ class HubState(HubSettings):
         if "/" in name:
             raise Refusal(400, f"Invalid server_name (may not contain '/'): {name}")
 
-    async def start_server(
-        self, username: str, name: str, user_options: dict[str, Any] | None, display_name: str = ""
-    ) -> int:
+    async def start_server(self, username: str, name: str, user_options: dict[str, Any]) -> int:
         """Start a server and return the status of the POST: 201 ready, 202 pending."""
         user = self.user(username)
         if name:
             self._check_server_name(user, name)
-        server = user.servers.setdefault(name, self._new_server(username, name, display_name))
+        server = user.servers.setdefault(name, self._new_server(username, name))
         if server.pending == "spawn":
             return 202
         if server.pending is not None:
@@ -124,13 +122,12 @@ class HubState(HubSettings):
         if self.active_server_limit and len(servers) >= self.active_server_limit:
             raise Refusal(429, "Active user limit exceeded. Try again in a few minutes.")
 
-    def _begin_spawn(self, server: Server, user_options: dict[str, Any] | None) -> Spawn:
-        if user_options is not None or server.user_options is None:
-            server.user_options = user_options or {}
+    def _begin_spawn(self, server: Server, user_options: dict[str, Any]) -> Spawn:
+        server.user_options = user_options
         plan = self._plan_for(server)
         spawn = server.spawn = Spawn(plan, self.spawn_s if plan.seconds is None else plan.seconds)
         server.loaded, server.active, server.pending = True, True, "spawn"
-        server.started = server.last_activity = self.users[server.username].last_activity = now()
+        server.started = now()
         scopes = [f"access:servers!server={server.username}/{server.name}"]
         server.own_token = self.tokens.add(server.username, scopes, f"Server at {server.url}", None).token
         self._happened("spawn_started", server.username, server.name, user_options=server.user_options)

@@ -3,13 +3,13 @@
 import asyncio
 import socket
 import ssl
-import struct
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
+from tests.support.tcp import reset
+
 TEST_SECONDS_MAX = 10
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class WireConnection:
@@ -59,8 +59,7 @@ class WireConnection:
 
     def reset(self) -> None:
         """Break the connection (RST) instead of closing it."""
-        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._writer.transport.abort()
+        reset(self._writer.transport)
 
 
 Script = Callable[[WireConnection], Awaitable[None]]

@@ -15,7 +15,6 @@ from tests.support.served import Service, serve
 SPEC = "/build/gh/org/repo/main"
 IMAGE = "quay.io/binder/org-repo:main"
 ACCEPT = {"Accept": "text/event-stream"}
-SCOPE = "access:services!service=hublaunch"
 TOKEN = "1d1f3c0e-7a1e-4d0c-9d40-2f6f9f7d9a51"
 FRONTEND = "https://book.example.org"
 
@@ -66,8 +65,7 @@ async def until(events: AsyncGenerator[Event], message: str) -> Event:
 @asynccontextmanager
 async def for_ada(settings: Settings, hub: FakeHub, *, web_pace: WebPace = WebPace()) -> AsyncGenerator[Service]:
     """Serve hublaunch for the Hub user ada, whose token every request carries."""
-    hub.create_user("ada")
-    token = hub.tokens.add("ada", [SCOPE], "", None).token
+    token = hub.token_of("ada")
     changed = {"access": ("hub",), "allow_named_servers": True}
     async with serve(settings.model_copy(update=changed), web_pace=web_pace) as service:
         service.http.headers["Authorization"] = f"Bearer {token}"

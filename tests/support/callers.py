@@ -32,13 +32,11 @@ def bearer(credential: str) -> dict[str, str]:
 
 def add_callers(hub: FakeHub, keys: Path) -> Credentials:
     """Add users to the Hub and keys to the file; return the credentials of each caller."""
-    for name in (ADA, BOB, ROOT):
-        hub.create_user(name)
     return {
-        "owner": hub.tokens.add(ADA, [SCOPE], "", None).token,
-        "other user": hub.tokens.add(BOB, [SCOPE], "", None).token,
-        "admin": hub.tokens.add(ROOT, [SCOPE], "", None).token,
-        "no scope": hub.tokens.add(ADA, ["access:servers!user=ada"], "", None).token,
+        "owner": hub.token_of(ADA),
+        "other user": hub.token_of(BOB),
+        "admin": hub.token_of(ROOT),
+        "no scope": hub.token_of(ADA, "access:servers!user=ada"),
         "the Hub's service": hub.api_token,
         "wrong token": "a-wrong-token",
         "key": add_key(keys, name="plain")[1],

@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-import socket
-import struct
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+from tests.support.tcp import reset
 
 
 class Relay:
@@ -49,7 +47,7 @@ class Relay:
     def cut(self) -> None:
         """Reset every open connection; new ones pass."""
         for writer in self._open.values():
-            _reset(writer)
+            reset(writer.transport)
 
     def close(self) -> None:
         """Reset every open connection, and each new one."""
@@ -76,10 +74,10 @@ class Relay:
         try:
             there, back = await asyncio.open_connection(*self._target)
         except OSError:
-            _reset(writer)
+            reset(writer.transport)
             return
         if self._is_closed:
-            _reset(writer)
+            reset(writer.transport)
         ways = (_pass(reader, back, self._passing), self._pass_back(there, writer, self._passing))
         tasks = [asyncio.create_task(way) for way in ways]
         try:
@@ -97,7 +95,7 @@ class Relay:
         if self.answers_to_lose:
             await source.read(1)
             self.answers_to_lose -= 1
-            _reset(sink)
+            reset(sink.transport)
         else:
             await _pass(source, sink, passing)
 
@@ -108,9 +106,3 @@ async def _pass(source: asyncio.StreamReader, sink: asyncio.StreamWriter, passin
             await passing.wait()
             sink.write(chunk)
             await sink.drain()
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    if (raw := writer.get_extra_info("socket")) is not None and raw.fileno() >= 0:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        writer.transport.abort()

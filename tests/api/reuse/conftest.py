@@ -11,16 +11,11 @@ from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.support.served import Service, serve
 
-SCOPE = "access:services!service=hublaunch"
-
 
 @pytest.fixture
 async def callers(hub: FakeHub, tmp_path: Path) -> Mapping[str, dict[str, str]]:
     """Return the headers of each caller."""
-    credentials = {}
-    for name in ("ada", "bob"):
-        hub.create_user(name)
-        credentials[name] = hub.tokens.add(name, [SCOPE], "", None).token
+    credentials = {name: hub.token_of(name) for name in ("ada", "bob")}
     path = tmp_path / "keys.json"
     credentials["key"] = add_key(path, name="ci", max_active=3)[1]
     credentials["other key"] = add_key(path, name="other")[1]
