@@ -53,7 +53,7 @@ async def test_a_launch_by_the_library_makes_about_twice_as_many_calls_as_bare_a
     assert ratio < 2.3
 
 
-async def test_a_launch_by_the_service_makes_few_times_as_many_calls_as_bare_aiohttp(tmp_path: Path) -> None:
+async def test_a_launch_by_the_service_makes_only_a_few_times_as_many_calls_as_bare_aiohttp(tmp_path: Path) -> None:
     ratio = await calls_in_the_service(tmp_path) / await calls_by("aiohttp")
 
     assert ratio < 5.4

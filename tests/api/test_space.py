@@ -66,7 +66,7 @@ async def test_a_request_sent_again_with_its_key_is_no_new_launch_for_the_disk(s
     assert first.json()["id"] == again.json()["id"]
 
 
-async def test_the_floor_may_be_taken_away(settings: Settings, disk: Disk) -> None:
+async def test_the_floor_can_be_turned_off(settings: Settings, disk: Disk) -> None:
     disk.left = 0
     async with serve(settings.model_copy(update={"min_free_space": 0})) as service:
         await service.launch()

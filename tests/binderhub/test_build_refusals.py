@@ -30,7 +30,9 @@ async def test_other_media_types_get_406(service: Service, hub: FakeHub, accept:
         "/b%75ild/gh/org/repo/main",
     ],
 )
-async def test_an_unmapped_spec_is_refused_by_an_event_and_counts(settings: Settings, hub: FakeHub, path: str) -> None:
+async def test_an_unmapped_spec_is_refused_with_an_event_and_counts_against_the_rate_limit(
+    settings: Settings, hub: FakeHub, path: str
+) -> None:
     async with serve(settings.model_copy(update={"rate_limit_address": (1, 3600)})) as service:
         (event_id, told), *_ = await ended(service, path)
         again = await service.http.get(path, headers=ACCEPT | {"Last-Event-ID": event_id})
@@ -43,7 +45,7 @@ async def test_an_unmapped_spec_is_refused_by_an_event_and_counts(settings: Sett
     assert hub.count("user_created") == 0
 
 
-async def test_a_request_without_accept_is_refused_by_an_event(service: Service, hub: FakeHub) -> None:
+async def test_a_request_without_accept_is_refused_with_an_event(service: Service, hub: FakeHub) -> None:
     request = service.http.build_request("GET", SPEC)
     del request.headers["Accept"]
     answer = await service.http.send(request)

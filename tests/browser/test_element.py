@@ -161,7 +161,7 @@ async def test_a_page_chooses_the_texts_and_the_style(page: Page, elsewhere: Ori
     assert (colour, weight) == ("rgb(1, 2, 3)", "300")
 
 
-async def test_inside_react_it_is_typed_rendered_twice_and_launches_once(
+async def test_inside_react_the_element_is_typed_rendered_twice_and_launches_once(
     page: Page, elsewhere: Origin, stage: Stage, tmp_path: Path
 ) -> None:
     (tmp_path / "node_modules").symlink_to(PACKAGES / "node_modules")

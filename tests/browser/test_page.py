@@ -107,7 +107,7 @@ async def test_a_reload_during_a_launch_resumes_it_and_opens_the_server(page: Pa
     await expect(page.get_by_text("Your server is ready").first).to_be_visible()
 
 
-async def test_a_returning_visitor_is_not_sent_away_again_and_may_start_another(page: Page, stage: Stage) -> None:
+async def test_a_returning_visitor_is_not_sent_away_again_and_may_launch_again(page: Page, stage: Stage) -> None:
     user = await launch_by_link(page, stage, "back")
     stage.hub.open_gate(user)
     await expect(page).to_have_url(in_server(user))
@@ -374,7 +374,7 @@ async def test_a_launch_page_shows_strangers_the_progress_and_nothing_more(
     assert complaints == []
 
 
-async def test_the_next_visitor_at_a_browser_sees_nothing_of_the_launch_before(page: Page, stage: Stage) -> None:
+async def test_the_next_visitor_at_a_browser_sees_nothing_of_the_previous_launch(page: Page, stage: Stage) -> None:
     await launch_by_link(page, stage, "before")
     await page.evaluate("localStorage.setItem('hublaunch visitor', 'alice')")  # and now it is nobody that is known
     shown: list[str] = []

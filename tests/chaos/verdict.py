@@ -124,7 +124,7 @@ def judge(evidence: Evidence) -> Verdict:
         _judge_events(notes, evidence.finals.get(notes.plan.number), verdict)
     _judge_starts(evidence, verdict)
     _judge_pending(evidence, verdict)
-    _judge_what_stands(evidence, verdict)
+    _judge_leftovers(evidence, verdict)
     for surprise in evidence.surprises:
         verdict.blame("broken promises", surprise)
     return verdict
@@ -144,7 +144,7 @@ def _judge_ending(notes: Notes, evidence: Evidence, verdict: Verdict) -> None:
         verdict.blame("lost", f"it is answered with {final.status if final else 'nothing'} in the end", number)
     elif not notes.ended:
         verdict.blame("lost", f"its client saw no end; it is {final.launch['status']}", number)
-    elif final.launch["status"] == "ready" and not _stands(final, evidence):
+    elif final.launch["status"] == "ready" and not _has_server(final, evidence):
         verdict.blame("lost", f"it is ready, and {_server_of(final)} is not at the Hub", number)
     if len(notes.ids) > 1:
         verdict.blame("double-started", f"one key, and the launches {notes.ids}", number)
@@ -160,7 +160,7 @@ def _server_of(final: Final) -> ServerKey:
     return final.launch["username"], final.launch["server_name"]
 
 
-def _stands(final: Final, evidence: Evidence) -> bool:
+def _has_server(final: Final, evidence: Evidence) -> bool:
     """Return whether a ready launch's server is at the Hub, or was lost with the Hub's state."""
     server = _server_of(final)
     ready = [n for n, line in enumerate(evidence.journal) if line.what == "server_ready" and _key(line) == server]
@@ -215,7 +215,7 @@ def _judge_pending(evidence: Evidence, verdict: Verdict) -> None:
         verdict.blame("pending above the limit", f"{pending} were, and {evidence.max_concurrent_spawns} may be")
 
 
-def _judge_what_stands(evidence: Evidence, verdict: Verdict) -> None:
+def _judge_leftovers(evidence: Evidence, verdict: Verdict) -> None:
     ready = {_server_of(final) for final in evidence.finals.values() if final.launch.get("status") == "ready"}
     foreign = {(username, "") for username in evidence.foreign}
     numbers = {_key(line): number for line in evidence.journal if (number := number_of(line)) is not None}

@@ -100,7 +100,7 @@ def test_the_variables_start_hublaunch_and_the_role_has_exactly_the_scopes_they_
     assert rendered.name in settings.known_hosts
 
 
-def test_hublaunch_reads_the_limits_of_the_values(helm: Helm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_hublaunch_reads_the_limits_in_the_values(helm: Helm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rendered = helm.rendered("--values", str(HERE.with_name("values") / "trial.yaml"))
     name = PurePath(rendered.environment["LAUNCHER_LIMITS_FILE"])
     file = tmp_path / name.name
@@ -116,7 +116,7 @@ def test_hublaunch_reads_the_limits_of_the_values(helm: Helm, monkeypatch: pytes
     assert [rule.until is not None for rule in rules] == [True, True, False]
 
 
-def test_a_file_of_the_values_arrives_unchanged(helm: Helm, tmp_path: Path) -> None:
+def test_a_file_in_the_values_arrives_unchanged(helm: Helm, tmp_path: Path) -> None:
     files = {"hook.py": "    # indented\nx = 1\n", "banner.txt": '\n\n <b>"hi"</b>', "on": "no line's end", "1": ""}
     given = tmp_path / "values.json"
     given.write_text(json.dumps({"settings": {"hub_url": "https://h/"}, "files": files}))
@@ -165,7 +165,7 @@ def test_the_hub_is_reached_at_its_service_or_in_its_own_pod_at_localhost(
     assert variables["LAUNCHER_HUB_URL_LOCAL"] == url
 
 
-def test_an_extra_container_with_postgresql_needs_no_volume_of_the_hub_s_pod(helms: dict[str, Helm]) -> None:
+def test_an_extra_container_with_postgresql_needs_no_volume_of_the_hubs_pod(helms: dict[str, Helm]) -> None:
     given = "settings.hub_url=https://h/,shape=extra-container,database.type=postgresql,existingSecret=a"
 
     [container] = helms["4"].rendered("--set", given).z2jh["hub"]["extraContainers"]

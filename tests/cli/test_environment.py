@@ -126,7 +126,7 @@ async def test_a_broken_file_of_launches_is_named(shell: CommandLine, content: s
     assert "Traceback" not in done.err
 
 
-async def test_an_endless_token_file_is_read_to_the_length_of_a_token_only(shell: CommandLine) -> None:
+async def test_an_endless_token_file_is_read_only_to_the_length_of_a_token(shell: CommandLine) -> None:
     done = await shell.run("list", "--token-file", "/dev/zero")
 
     assert done.status == 2

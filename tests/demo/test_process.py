@@ -37,7 +37,7 @@ def test_without_a_preference_any_free_port_is_found() -> None:
     assert free_port() > 1023
 
 
-def test_a_missing_free_port_is_reported() -> None:
+def test_without_a_free_port_the_error_says_so() -> None:
     with listening(65535), pytest.raises(DemoError, match="65535"):
         free_port(65535)
 

@@ -106,7 +106,7 @@ async def program(
         await process.communicate()
 
 
-async def until_its_place_is_told(feed: Feed) -> None:
+async def until_its_position_is_known(feed: Feed) -> None:
     """Return once the only follower has received its launch's position in the queue."""
     [launch_id] = [launch_id for launch_id, tail in feed._tails.items() if tail.followers]
     async with aclosing(feed.follow(launch_id)) as news:
@@ -160,7 +160,7 @@ async def test_a_program_of_a_caller_follows_its_launch_through_the_queue(
             assert process.stdout
             assert process.stderr
             first = (await process.stdout.readline()).decode()
-            await until_its_place_is_told(service.state["web"].feed)
+            await until_its_position_is_known(service.state["web"].feed)
             hub.release(next(iter(hub.users)))
             out, complained = first + (await process.stdout.read()).decode(), await process.stderr.read()
             status = await process.wait()
@@ -215,7 +215,7 @@ def test_json_and_yaml_can_be_read(block: Block) -> None:
     assert all(map(read, lines if is_log else [block.text]))
 
 
-def test_every_mark_is_of_a_block_that_a_test_runs() -> None:
+def test_every_marked_block_is_run_by_a_test() -> None:
     shell = [*marked(DOCS / "tutorial.md", "bash"), *marked(ROOT / "README.md", "bash")]
 
     has_marks = {str(block) for page in PAGES for block in blocks(page) if block.mark == TESTED}

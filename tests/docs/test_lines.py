@@ -58,7 +58,7 @@ def test_settings_in_examples_are_valid(block: Block, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if shown_commands(block)], ids=str)
-def test_commands_that_are_shown_have_the_options_that_they_are_shown_with(block: Block) -> None:
+def test_commands_on_pages_have_the_options_shown(block: Block) -> None:
     for _, *words in shown_commands(block):
         parse(typer.main.get_command(cli), words)
 

@@ -54,7 +54,7 @@ def test_a_failed_write_leaves_the_file_and_nothing_beside_it(path: Path, monkey
     assert (sorted(path.parent.iterdir()), path.read_text()) == before
 
 
-def test_changes_at_once_are_all_kept(path: Path) -> None:
+def test_simultaneous_changes_are_all_kept(path: Path) -> None:
     def add(_: int) -> None:
         file = JsonFile(path)
         with file.locked():

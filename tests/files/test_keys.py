@@ -193,7 +193,7 @@ def test_a_pattern_that_is_not_ascii_is_refused(path: Path, pattern: str) -> Non
     assert len(read_keys(path)) == 1
 
 
-def test_processes_that_add_keys_at_once_lose_none(path: Path) -> None:
+def test_processes_that_add_keys_simultaneously_lose_none(path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         added = list(pool.map(lambda number: hublaunch("add", f"key-{number}", "--file", str(path)), range(4)))
 

@@ -114,7 +114,7 @@ def test_an_error_names_the_file_and_the_place_in_one_sentence(path: Path, text:
     assert "\n" not in str(fault.value)
 
 
-def test_a_missing_file_and_one_that_is_no_text_are_refused(path: Path) -> None:
+def test_a_missing_file_and_a_binary_file_are_refused(path: Path) -> None:
     with pytest.raises(LimitsFault, match="cannot be read: No such file or directory"):
         read_limits(path.with_name("no-such-file"))
     path.write_bytes(b"\xff")

@@ -41,7 +41,7 @@ async def test_a_refused_name_is_not_reported_as_taken(hub: FakeHub, client: Hub
     assert type(refusal.value) is HubRefused
 
 
-async def test_a_hub_that_stays_busy_ends_in_hub_busy(hub: FakeHub, client: HubClient) -> None:
+async def test_a_hub_that_stays_busy_raises_hub_busy(hub: FakeHub, client: HubClient) -> None:
     hub.fail_on("create_user", status=429, headers={"Retry-After": "0"}, times=math.inf)
 
     with pytest.raises(HubBusy):

@@ -47,7 +47,7 @@ def test_a_container_with_the_fewest_rights_is_healthy_without_a_hub(image: Imag
     assert ready.json()["hub"]["fault"]
 
 
-def test_it_needs_no_shell(image: Image) -> None:
+def test_the_image_needs_no_shell(image: Image) -> None:
     without = [word for shell in SHELLS for word in ("--volume", f"/dev/null:{shell}:ro")]
 
     with container(image, *without) as running:
@@ -90,7 +90,7 @@ def test_a_launch_survives_in_the_next_container_on_the_same_volume(image: Image
     assert found.json()["repo_url"] == BODY["repo_url"]
 
 
-def test_it_runs_as_an_unprivileged_user_without_a_shell(image: Image) -> None:
+def test_the_image_runs_as_an_unprivileged_user_without_a_shell(image: Image) -> None:
     found = config(image)
 
     assert found["User"] == "1000"
@@ -100,7 +100,7 @@ def test_it_runs_as_an_unprivileged_user_without_a_shell(image: Image) -> None:
     assert in_image(image, "import os; print(os.getuid(), os.getgid())") == "1000 1000"
 
 
-def test_its_labels_match_the_project(image: Image) -> None:
+def test_the_labels_of_the_image_match_the_project(image: Image) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     name = "org.opencontainers.image."
 
@@ -115,7 +115,7 @@ def test_its_labels_match_the_project(image: Image) -> None:
     }
 
 
-def test_it_contains_the_locked_packages_and_no_pip(image: Image) -> None:
+def test_the_image_contains_the_locked_packages_and_no_pip(image: Image) -> None:
     listing = "import importlib.metadata as m; print(*sorted(f'{d.name}=={d.version}' for d in m.distributions()))"
     locked = re.findall(r"^([\w.-]+==[^\s;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -128,7 +128,7 @@ def test_it_contains_the_locked_packages_and_no_pip(image: Image) -> None:
     assert {name.partition("==")[0] for name in normal - found} <= {"colorama", "tzdata"}, "these are for Windows"
 
 
-def test_it_is_small(image: Image) -> None:
+def test_the_image_is_small(image: Image) -> None:
     whole, base = (int(image.engine("inspect", tag, "--format", "{{.Size}}")) for tag in (image.tag, image.base))
 
     sizes = f"hublaunch adds {(whole - base) / 1e6:.0f} MB to a base of {base / 1e6:.0f} MB"

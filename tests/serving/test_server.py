@@ -332,7 +332,7 @@ async def test_a_connection_with_a_request_is_not_closed_for_others(flood: Flood
             assert await reader.read(len(CHUNK))
 
 
-async def test_a_trusted_proxy_has_all_connections_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_trusted_proxy_may_use_all_connections_but_no_more(caplog: pytest.LogCaptureFixture) -> None:
     proxies = (ip_network("127.0.0.0/8"),)
     async with (
         served(answer_ok, max_connections=20, trusted_proxies=proxies) as port,

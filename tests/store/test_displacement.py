@@ -42,7 +42,7 @@ async def filled(store: SqlLaunchStore, caller: Caller = BIG) -> list[Launch]:
     return sorted([await accept(store, caller) for _ in range(MOST)], key=lambda launch: launch.id)
 
 
-async def under_way(store: SqlLaunchStore) -> Counter[str]:
+async def in_progress(store: SqlLaunchStore) -> Counter[str]:
     """Return the number of launches in progress of each address."""
     found = await store.log.launches(LaunchFilter(is_active=True), limit=None)
     return Counter(launch.caller.key for launch in found if launch.is_in_progress)
@@ -60,7 +60,7 @@ async def test_the_newest_launch_of_the_caller_with_most_makes_room(store: SqlLa
     assert ended.cleaned_at is not None
     assert await store.upkeep.due(ended.id) == []
     assert [(event.launch_id, event.seq) for event in told] == [(accepted.id, 1), (ended.id, 2)]
-    assert await under_way(store) == {BIG.key: MOST - 1, SMALL.key: 1}
+    assert await in_progress(store) == {BIG.key: MOST - 1, SMALL.key: 1}
 
 
 async def test_a_full_queue_is_shared_between_callers_and_then_refuses(store: SqlLaunchStore) -> None:
@@ -72,7 +72,7 @@ async def test_a_full_queue_is_shared_between_callers_and_then_refuses(store: Sq
     for caller in (SMALL, BIG):
         with pytest.raises(QueueFull):
             await accept(store, caller)
-    assert await under_way(store) == {BIG.key: MOST // 2, SMALL.key: MOST // 2}
+    assert await in_progress(store) == {BIG.key: MOST // 2, SMALL.key: MOST // 2}
 
 
 async def test_a_launch_that_was_admitted_once_makes_no_room(store: SqlLaunchStore) -> None:
@@ -109,7 +109,7 @@ async def test_launches_accepted_at_once_all_find_room_within_the_bound(store: S
         *(accept(store, caller) for caller in callers for _ in range(3)), return_exceptions=True
     )
 
-    found = await under_way(store)
+    found = await in_progress(store)
     assert sum(found.values()) == MOST
     assert max(found.values()) == 1
     assert all(isinstance(outcome, Launch | QueueFull) for outcome in outcomes)
@@ -121,7 +121,7 @@ async def test_a_burst_of_a_caller_makes_room_within_one_transaction(store: SqlL
     outcomes = await asyncio.gather(*(accept(store, caller) for caller in callers), return_exceptions=True)
 
     assert [type(outcome) for outcome in outcomes[-2:]] == [Launch, Launch]
-    assert await under_way(store) == {BIG.key: MOST - 2, SMALL.key: 1, "192.0.2.3": 1}
+    assert await in_progress(store) == {BIG.key: MOST - 2, SMALL.key: 1, "192.0.2.3": 1}
 
 
 async def test_no_launch_makes_room_for_a_launch_refused_by_a_quota(store: SqlLaunchStore) -> None:
@@ -130,7 +130,7 @@ async def test_no_launch_makes_room_for_a_launch_refused_by_a_quota(store: SqlLa
     with pytest.raises(QuotaReached):
         await accept(store, SMALL, Quota(scope=Scope.CALLER, most=0, name=f"anonymous:{SMALL.key}"))
 
-    assert await under_way(store) == {BIG.key: MOST}
+    assert await in_progress(store) == {BIG.key: MOST}
 
 
 async def test_a_used_up_quota_is_reported_before_a_full_queue(store: SqlLaunchStore) -> None:
@@ -146,8 +146,8 @@ async def test_a_whole_ipv6_network_makes_room_though_each_address_has_one(store
 
     await accept(store, SMALL)
 
-    assert (await under_way(store))[SMALL.key] == 1
-    assert (await under_way(store)).total() == MOST
+    assert (await in_progress(store))[SMALL.key] == 1
+    assert (await in_progress(store)).total() == MOST
 
 
 async def test_a_quota_holds_for_the_networks_around_an_address(store: SqlLaunchStore) -> None:
@@ -193,7 +193,7 @@ async def test_three_processes_keep_the_bound_and_displace_each_launch_once(url:
         )
 
         accepted = [outcome for outcome in outcomes if isinstance(outcome, Launch)]
-        found = await under_way(one)
+        found = await in_progress(one)
         ended = Counter(event.launch_id for events in heard for event in events if event.is_displacement)
         assert sum(found.values()) == MOST
         assert MOST + len(accepted) - ended.total() == MOST

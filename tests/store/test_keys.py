@@ -91,14 +91,14 @@ async def test_a_refused_request_does_not_use_its_key(store: SqlLaunchStore) -> 
 
 async def test_a_key_is_kept_for_its_time_and_as_long_as_its_launch_is_in_progress(url: str, sealer: Sealer) -> None:
     long_ago = datetime.now(UTC) - timedelta(seconds=61)
-    under_way, ended = new_launch(created_at=long_ago), new_launch(created_at=long_ago)
+    in_progress, ended = new_launch(created_at=long_ago), new_launch(created_at=long_ago)
     keys = KEY, replace(KEY, scope="another key")
     async with SqlLaunchStore(url, sealer=sealer, key_kept_s=60) as store:
-        await store.intake.accept(under_way, keys[0])
+        await store.intake.accept(in_progress, keys[0])
         await store.intake.accept(ended, keys[1])
         await store.log.append(ended, FAILED)
 
-        assert (await store.intake.accept(new_launch(), keys[0])).id == under_way.id
+        assert (await store.intake.accept(new_launch(), keys[0])).id == in_progress.id
         assert await store.log.find(keys[1]) is None
         later = new_launch()
         assert (await store.intake.accept(later, keys[1])).id == later.id

@@ -103,16 +103,16 @@ async def test_a_stopped_launch_is_due_for_clean_up_after_the_given_time(store: 
 
 
 async def test_only_attempts_that_the_launch_no_longer_relies_on_are_cleaned_up_again(store: SqlLaunchStore) -> None:
-    under_way, failed = await accepted(store), await accepted(store)
-    await store.upkeep.mark_cleaned(under_way, under_way.attempt)
-    await store.log.begin_attempt(under_way, second_attempt(under_way))
+    in_progress, failed = await accepted(store), await accepted(store)
+    await store.upkeep.mark_cleaned(in_progress, in_progress.attempt)
+    await store.log.begin_attempt(in_progress, second_attempt(in_progress))
     await store.log.append(failed, FAILED)
     await store.upkeep.mark_cleaned(failed, failed.attempt)
 
-    await store.ownership.clean_up_again(under_way.id)
+    await store.ownership.clean_up_again(in_progress.id)
     await store.ownership.clean_up_again(failed.id)
 
-    assert [attempt.number for attempt in await store.upkeep.due(under_way.id)] == [1]
+    assert [attempt.number for attempt in await store.upkeep.due(in_progress.id)] == [1]
     assert [attempt.number for attempt in await store.upkeep.due(failed.id)] == [1]
 
 
@@ -207,7 +207,7 @@ async def test_an_expired_owner_is_removed_at_the_next_adoption(
 
 
 @sqlite_only
-async def test_finding_a_process_s_launches_reads_no_history(store: SqlLaunchStore) -> None:
+async def test_finding_the_launches_of_a_process_reads_no_history(store: SqlLaunchStore) -> None:
     from hublaunch.store.ownership import _HELD
 
     sql = str(_HELD.compile(store.database.reading)).replace("?", "''")

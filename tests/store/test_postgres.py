@@ -120,7 +120,7 @@ async def test_a_store_reconnects_after_its_connections_were_cut(
     assert await store.is_healthy()
 
 
-async def test_it_listens_again_after_its_connection_was_cut(url: str, sealer: Sealer, postgres: Postgres) -> None:
+async def test_a_store_listens_again_after_its_connection_was_cut(url: str, sealer: Sealer, postgres: Postgres) -> None:
     told: asyncio.Queue[int] = asyncio.Queue()
     work = asyncio.Event()
     listening = SqlLaunchStore(url, sealer=sealer)

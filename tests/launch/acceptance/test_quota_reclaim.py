@@ -40,7 +40,7 @@ async def many(core: Launching, caller: Caller, number: int) -> list[Launch | Ba
 
 
 @pytest.mark.parametrize("gone", [1, 2, 3])
-async def test_of_many_concurrent_requests_as_many_are_accepted_as_the_quota_allows(
+async def test_concurrent_requests_are_accepted_up_to_the_quota(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore, gone: int
 ) -> None:
     """Two requests that found the same stopped server once freed only one place."""
@@ -71,7 +71,7 @@ async def test_servers_of_other_callers_that_are_gone_free_a_shared_quota_too(
         ]
 
 
-async def test_however_many_requests_are_refused_the_hub_is_asked_about_each_server_a_few_times(
+async def test_however_many_requests_are_refused_the_hub_is_asked_about_each_server_only_a_few_times(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     async with launching(hub, client, store) as core:

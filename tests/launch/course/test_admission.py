@@ -308,7 +308,7 @@ async def test_a_new_attempt_of_a_queued_launch_keeps_it_in_the_queue(
             assert launch.last_event.message.endswith("Trying again.")
 
 
-async def test_of_many_launches_accepted_at_once_none_misses_its_admission(
+async def test_none_of_many_launches_accepted_at_once_misses_its_admission(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore
 ) -> None:
     """Any check of the queue may admit a launch, even before its own task has begun."""

@@ -139,7 +139,7 @@ async def test_a_server_that_is_ready_at_once_after_a_429_is_found(
 
 
 @pytest.mark.parametrize("status", [503, 403], ids=["is-down", "forbids-the-inspection"])
-async def test_an_adopted_launch_ends_even_if_the_hub(
+async def test_an_adopted_launch_ends_even_if_the_hub_does_not_help(
     hub: FakeHub, client: HubClient, store: FaultyStore, status: int
 ) -> None:
     launch = new_launch(deadline_at=datetime.now(UTC) + timedelta(seconds=0.5))

@@ -59,7 +59,7 @@ def test_earlier_messages_explain_a_failure_without_a_reason(failed: str, told: 
 
 
 @pytest.mark.parametrize("told", [told for told, code in words("told") if code == "start_timeout"])
-def test_messages_that_explain_nothing_leave_it_a_timeout(told: str) -> None:
+def test_without_an_explanation_a_timeout_stays_a_timeout(told: str) -> None:
     assert cause_of(NEVER_STARTED, [event(told)]).code == "start_timeout"
 
 

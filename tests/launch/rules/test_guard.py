@@ -60,7 +60,7 @@ def test_unproven_images_start_at_the_limit_and_gain_one_launch_per_success() ->
     assert taken(room(grown=700), images(99)) == 50
 
 
-def test_after_failures_only_as_many_launches_go_as_can_all_fail() -> None:
+def test_after_failures_only_as_many_launches_are_admitted_as_may_all_fail() -> None:
     assert [taken(room(failures=n, grown=30), images(9)) for n in (1, 2)] == [3, 2]
 
 
@@ -69,7 +69,7 @@ def test_proven_images_are_not_bounded_by_the_window() -> None:
     assert taken(room(proven={"a"}, failures=2, at_hub={"a": 9}), [*["a"] * 5, "b", "c", "d"]) == 7
 
 
-def test_one_failure_before_the_limit_only_proven_images_go_one_at_a_time() -> None:
+def test_one_failure_before_the_limit_only_proven_images_are_admitted_one_at_a_time() -> None:
     last = room(failures=3, proven={"a"})
 
     assert last.take("b") is False
@@ -85,7 +85,7 @@ def test_a_hub_that_tolerates_one_failure_gets_one_new_image_at_a_time() -> None
 
 
 @pytest.mark.parametrize("failures", [4, 5, 40])
-def test_at_the_limit_nothing_goes(failures: int) -> None:
+def test_at_the_limit_nothing_is_admitted(failures: int) -> None:
     assert taken(room(failures=failures, proven={"a"}), ["a", "b"]) == 0
 
 
@@ -93,13 +93,13 @@ def test_without_the_guard_only_the_number_of_launches_counts() -> None:
     assert taken(room(OFF, failures=9), ["a"] * 99) == 50
 
 
-def test_an_image_goes_alone_after_one_failure_and_not_at_all_after_two() -> None:
+def test_an_image_is_admitted_alone_after_one_failure_and_not_at_all_after_two() -> None:
     assert taken(room(blamed=[failure("a")]), ["a", "a", "b"]) == 2
     assert taken(room(blamed=[failure("a")], at_hub={"a": 1}), ["a"]) == 0
     assert taken(room(blamed=[failure("a")] * 2, failing={"a"}, proven={"a"}), ["a", "b", "a", "c"]) == 2
 
 
-def test_an_image_with_too_few_failures_to_be_refused_goes_alone() -> None:
+def test_an_image_with_too_few_failures_to_be_refused_is_admitted_alone() -> None:
     assert taken(room(blamed=[failure("a")] * 5), ["a", "a", "b"]) == 2
 
 

@@ -75,7 +75,7 @@ def test_an_image_without_a_digest_is_refused_if_one_is_required() -> None:
         policy.check(LaunchRequest(image="python:3.12"))
 
 
-def test_every_repository_and_none_is_allowed_by_default() -> None:
+def test_any_repository_or_no_repository_is_allowed_by_default() -> None:
     policy = Policy(["*"])
 
     policy.check(LaunchRequest(image="python"))

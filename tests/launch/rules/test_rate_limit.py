@@ -48,7 +48,7 @@ def limit(rate: Rate, *, name: str = "caller", subject: str = "hub:ada") -> Limi
 
 
 @given(RATES, PAUSES)
-def test_it_allows_the_same_requests_as_a_token_bucket(rate: Rate, pauses: list[timedelta]) -> None:
+def test_a_limit_allows_the_same_requests_as_a_token_bucket(rate: Rate, pauses: list[timedelta]) -> None:
     counted, tokens = Counted(limit(rate)), Fraction(rate.most)
     for pause in pauses:
         counted.pass_time(pause)
