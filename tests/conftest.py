@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable and no .env of the machine reaches a test, and no file of a test the project."""
+    """Keep the machine's variables and .env out of the tests, and the files of tests out of the project."""
     for name in os.environ:
         if name.startswith(("LAUNCHER_", "JUPYTERHUB_")):
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""The arrows of the house: api -> launch <- hub, store; only main sees all."""
+"""The directions of imports: api -> launch <- hub, store. Only main may import everything."""
 
 import subprocess
 import sys

@@ -67,7 +67,7 @@ async def _until(events: AsyncGenerator[Told], name: str, value: str) -> list[To
         told.append(event)
         if event.get(name) == value:
             return told
-    raise AssertionError(f"it was never told: {told}")
+    raise AssertionError(f"no such event came: {told}")
 
 
 async def test_binderhub_client_reaches_ready(relay: Relay, hub: FakeHub) -> None:

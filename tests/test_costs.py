@@ -19,12 +19,12 @@ LAUNCHES = 50
 
 
 async def calls_by(driver: str) -> float:
-    """Calls a launch of this driver, in a process of its own."""
+    """Return the function calls per launch of this driver, which runs in a process of its own."""
     return float((await drive(driver, LAUNCHES, "--count"))["calls"])
 
 
 async def calls_in_the_service(tmp_path: Path) -> float:
-    """Calls a launch of hublaunch's event loop, asyncio's own; its Hub and its callers are other processes."""
+    """Return the function calls per launch of the service, on asyncio's own loop. All others are in other processes."""
     async with fake_hub("--spawn-s", "1", "--events", "5", "--slow-spawn-timeout", "0") as hub:
         settings = Settings(
             hub_url=hub["url"],

@@ -33,7 +33,7 @@ async def test_a_repeated_request_for_a_stream_gets_all_events(service: Service)
 
 
 async def test_a_broken_stream_is_resumed_by_the_same_post(service: Service, hub: FakeHub) -> None:
-    """Resume as fetch-event-source does: by the same request with the id of the last event."""
+    """Resume as fetch-event-source does: with the same request and the id of the last event."""
     headers = {"Idempotency-Key": KEY, "Accept": "text/event-stream"}
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
     begin, rest = [], []

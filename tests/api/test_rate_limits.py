@@ -142,7 +142,7 @@ async def test_a_request_without_a_json_body_does_not_count(served: Serve) -> No
 
 
 async def test_a_repeated_request_with_its_key_does_not_count(served: Serve) -> None:
-    """So a frontend can always resume its stream by the same POST."""
+    """So a frontend can always resume its stream with the same POST."""
     async with served(rate_limit_address=(1, HOUR)) as service:
         first = await post(service, **KEY)
         answers = [await post(service, **KEY) for _ in range(20)]

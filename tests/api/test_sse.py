@@ -91,7 +91,7 @@ async def test_a_stream_is_closed_when_its_reader_disconnects() -> None:
     await answering
 
     assert blocks.are_closed
-    assert reader.sent[-1]["type"] == "http.response.start", "nobody is there to be told of the end"
+    assert reader.sent[-1]["type"] == "http.response.start", "nobody is left to receive the end"
 
 
 async def test_a_stream_is_closed_when_its_answer_is_cancelled() -> None:

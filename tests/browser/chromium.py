@@ -21,7 +21,7 @@ class NoBrowser(Exception):
 
 
 def chromium() -> Path:
-    """Return `CHROMIUM_PATH` if it is set, else Playwright's own browser, else Debian's. Raise NoBrowser."""
+    """Return `CHROMIUM_PATH` if it is set, else Playwright's own browser, else Debian's. Raises NoBrowser."""
     if given := os.environ.get("CHROMIUM_PATH"):
         if not os.access(given, os.X_OK):
             raise NoBrowser(f"CHROMIUM_PATH is {given}, which is no program.")
@@ -35,7 +35,7 @@ def chromium() -> Path:
 
 
 def main() -> None:
-    """Print the path. Without a browser, root on Debian installs one; all others read how to."""
+    """Print the path. Without a browser, install one as root on Debian; elsewhere print how to install one."""
     try:
         sys.stdout.write(f"{_chromium_or_debians()}\n")
     except NoBrowser as error:

@@ -93,7 +93,7 @@ async def origin() -> AsyncGenerator[Origin]:
 def watch(page: Page, complaints: list[str]) -> None:
     """Collect the browser's complaints: script errors, and violations of the Content-Security-Policy.
 
-    That an answer is no success, or does not come, is for scripts to deal with; and what JupyterLab says is its own.
+    Failed and missing answers are left to the page's scripts, and JupyterLab's own messages do not count.
     """
 
     def note(text: str) -> None:

@@ -77,7 +77,7 @@ async def test_once_the_service_is_back_the_stream_is_opened_at_once(page: Page,
     async with asyncio.timeout(60):
         opened = await opened_at
 
-    assert opened - answered_at[0] < 3  # the pause between two looks was 6 s and more by then
+    assert opened - answered_at[0] < 3  # the pause between two requests was at least 6 s by then
     await expect(page.get_by_text(HELD).first).to_be_visible()
     stage.hub.open_gate(user)
     await expect(page).to_have_url(re.compile(rf"/user/{user}/"))

@@ -93,7 +93,7 @@ async def test_the_keyboard_is_enough_and_the_focus_is_never_lost(page: Page, el
     await press("Tab")
     stage.hub.open_gate(user)
     await expect(page.get_by_text("Your server is ready").first).to_be_visible()
-    assert await page.evaluate(focused) == "button open"  # Cancel, which had it, is gone
+    assert await page.evaluate(focused) == "button open"  # the Cancel button, which had the focus, is gone
     await press("Tab")
     await press("Tab")
     assert await page.evaluate(focused) == "details"

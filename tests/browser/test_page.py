@@ -118,7 +118,7 @@ async def test_a_returning_visitor_is_not_sent_away_again_and_may_launch_again(p
     await expect(page).to_have_url(VIEW)
     first = page.url
     await page.goto(stage.link("back"))
-    await page.get_by_role("button", name="Launch", exact=True).click()  # asked for once more, it is the same
+    await page.get_by_role("button", name="Launch", exact=True).click()  # requested once more, it is the same launch
     await expect(page).to_have_url(in_server(user))
     assert await stage.users("back") == [user]
     await page.goto(first)
@@ -151,7 +151,7 @@ async def test_a_lost_answer_is_requested_again_and_is_the_same_launch(page: Pag
     async def lose_the_first(route: Route) -> None:
         keys.append(await route.request.header_value("Idempotency-Key"))
         if len(keys) == 1:
-            await route.fetch()  # the service has acted, and nobody hears of it
+            await route.fetch()  # the service has acted, but its answer is lost
             await route.abort()
         else:
             await route.fallback()
@@ -376,7 +376,7 @@ async def test_a_launch_page_shows_strangers_the_progress_and_nothing_more(
 
 async def test_the_next_visitor_at_a_browser_sees_nothing_of_the_previous_launch(page: Page, stage: Stage) -> None:
     await launch_by_link(page, stage, "before")
-    await page.evaluate("localStorage.setItem('hublaunch visitor', 'alice')")  # and now it is nobody that is known
+    await page.evaluate("localStorage.setItem('hublaunch visitor', 'alice')")  # and the visitor now is not logged in
     shown: list[str] = []
     page.on("request", lambda request: shown.append(request.headers.get("x-launch-secret", "") + request.url))
 

@@ -48,7 +48,7 @@ async def context_without_cookies(tmp_path: Path) -> AsyncGenerator[BrowserConte
 
 
 async def launch_and_get_in(page: Page, stage: Stage, name: str) -> None:
-    """Follow a launch link into the server, or find the link to it where the tab does not go there itself."""
+    """Follow a launch link into the server. If the tab does not go there itself, click the link to the server."""
     complaints: list[str] = []
     watch(page, complaints)
     await page.goto(stage.link(name))

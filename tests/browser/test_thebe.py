@@ -1,4 +1,4 @@
-"""The real Thebe on a page of another origin launches by `/build` on a real Hub, and runs a cell there."""
+"""The real Thebe on a page of another origin launches with `/build` on a real Hub, and runs a cell there."""
 
 import asyncio
 import json

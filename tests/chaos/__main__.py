@@ -29,13 +29,13 @@ _MUTANTS = {None: "hublaunch.cli", "fence": "tests.chaos.mutant"}
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, help="a random one if not given")
+    parser.add_argument("--seed", type=int, help="random if not given")
     parser.add_argument("--launches", type=int, default=Scale.launches)
-    parser.add_argument("--per-s", type=float, default=Scale.per_s, help="launches that begin a second")
+    parser.add_argument("--per-s", type=float, default=Scale.per_s, help="launches started per second")
     parser.add_argument("--replicas", type=int, default=Scale.replicas, help="processes on PostgreSQL")
     parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
-    parser.add_argument("--minutes", type=float, help="runs with random seeds for so long, a row each")
-    parser.add_argument("--mutant", choices=["fence"], help="run a hublaunch that lacks this")
+    parser.add_argument("--minutes", type=float, help="repeat runs with random seeds for this long, one row each")
+    parser.add_argument("--mutant", choices=["fence"], help="run a hublaunch without this safeguard")
     options = parser.parse_args()
     scale = Scale(launches=options.launches, per_s=options.per_s, replicas=options.replicas)
     module = _MUTANTS[options.mutant]
@@ -87,4 +87,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        sys.exit("Stopped before the end; nothing of it is left running.")
+        sys.exit("Stopped before the end. Nothing is left running.")

@@ -29,7 +29,7 @@ def table(outcome: Run, scale: Scale) -> str:
     return "\n".join(
         [
             *(f"{name:36} {value:6}" for name, value in lines),
-            f"{verdict.hit_share:.0%} of the launches were hit by a fault; {least} are asked for",
+            f"{verdict.hit_share:.0%} of the launches were hit by a fault; {least} are required",
             f"{'PASSED' if is_good(outcome, scale) else 'FAILED'} in {outcome.seconds:.0f} s",
         ]
     )

@@ -141,7 +141,7 @@ def _judge_ending(notes: Notes, evidence: Evidence, verdict: Verdict) -> None:
         verdict.blame("broken promises", "it was never accepted", number)
         return
     if final is None or final.status != 200:
-        verdict.blame("lost", f"it is answered with {final.status if final else 'nothing'} in the end", number)
+        verdict.blame("lost", f"in the end it is answered with {final.status if final else 'nothing'}", number)
     elif not notes.ended:
         verdict.blame("lost", f"its client saw no end; it is {final.launch['status']}", number)
     elif final.launch["status"] == "ready" and not _has_server(final, evidence):
@@ -200,7 +200,7 @@ def _judge_starts(evidence: Evidence, verdict: Verdict) -> None:
         elif line.what == "spawn_started" and (number := number_of(line)) is not None:
             others = [server for server, owner in standing.items() if owner == number]
             if others:
-                verdict.blame("double-started", f"{_key(line)} starts while {others} stand", number)
+                verdict.blame("double-started", f"{_key(line)} starts while {others} exist", number)
             if line.at > ready_at.get(number, line.at):
                 verdict.blame("double-started", f"{_key(line)} starts after its client saw it ready", number)
             standing[_key(line)] = number
@@ -212,7 +212,7 @@ def _most_pending(evidence: Evidence) -> int:
 
 def _judge_pending(evidence: Evidence, verdict: Verdict) -> None:
     for pending in range(evidence.max_concurrent_spawns + 1, _most_pending(evidence) + 1):
-        verdict.blame("pending above the limit", f"{pending} were, and {evidence.max_concurrent_spawns} may be")
+        verdict.blame("pending above the limit", f"{pending} were pending, and {evidence.max_concurrent_spawns} may be")
 
 
 def _judge_leftovers(evidence: Evidence, verdict: Verdict) -> None:

@@ -115,7 +115,7 @@ class Cluster:
         return path
 
     async def create(self, manifest: Mapping[str, Any], *, namespace: str | None = NAMESPACE) -> None:
-        """Create the object, as `kubectl create` does; httpx.HTTPStatusError if it is refused."""
+        """Create the object, as `kubectl create` does. Raises httpx.HTTPStatusError if it is refused."""
         version, kind = manifest["apiVersion"], manifest["kind"]
         known = [key.rpartition("/") for key, each in KINDS.items() if each == kind]
         [plural] = [plural for of_version, _, plural in known if of_version == version]

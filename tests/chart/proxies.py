@@ -61,7 +61,7 @@ class Proxy:
 
 @asynccontextmanager
 async def nginx(rendered: Rendered, upstream_port: int) -> AsyncGenerator[Proxy]:
-    """Run nginx, configured by the annotations as ingress-nginx does. NoProxy."""
+    """Run nginx, configured by the annotations as ingress-nginx does. Raises NoProxy."""
     port = free_port()
     async with nginx_with(_server_of(rendered.only("Ingress"), port, upstream_port), port) as proxy:
         yield proxy
@@ -69,7 +69,7 @@ async def nginx(rendered: Rendered, upstream_port: int) -> AsyncGenerator[Proxy]
 
 @asynccontextmanager
 async def nginx_with(server: str, port: int) -> AsyncGenerator[Proxy]:
-    """Run nginx with this server block, which listens on the port. NoProxy."""
+    """Run nginx with this server block, which listens on the port. Raises NoProxy."""
     await asyncio.to_thread(_have_nginx)
     with tempfile.TemporaryDirectory(prefix="hublaunch-nginx-") as directory:
         config = Path(directory) / "nginx.conf"

@@ -24,7 +24,7 @@ async def cluster() -> AsyncGenerator[Cluster]:
 
 
 async def install(helm: Helm, cluster: Cluster, directory: Path, *given: str) -> tuple[Rendered, str]:
-    """Return the manifests that helm would create, and its notes; AssertionError if helm fails.
+    """Return the manifests that helm would create, and its notes. Raises AssertionError if helm fails.
 
     kmock does not know helm's own records, which are protobuf. With its records in memory, helm asks the API for the
     kinds it knows and the objects it has, and creates nothing.

@@ -23,11 +23,11 @@ SKIPPED = {
     "CKV_K8S_15": "A tag is never moved; so a pod starts again while the registry is down.",
     "CKV_K8S_11": "A limit on CPU slows a pod that has work while the node has none; requests share fairly.",
     "CKV_K8S_21": "The namespace is that of the release.",
-    "CKV_K8S_35": "Settings come by variables, secret ones too; no child process gets them.",
+    "CKV_K8S_35": "Settings are environment variables, secret ones too; no child process gets them.",
     "CKV_K8S_40": "uid 1000 is z2jh's for the Hub and the image's own; user namespaces are the cluster's to choose.",
     "CKV_K8S_43": "The digest is the operator's to name (image.digest); the chart cannot know it.",
 }
-"""The checks of checkov that the chart does not follow, each with its reason."""
+"""The checks of checkov that the chart fails, each with the reason."""
 
 
 def test_every_manifest_is_valid_from_the_oldest_kubernetes_to_the_newest(helms: dict[str, Helm]) -> None:
@@ -63,7 +63,7 @@ def test_checkov_finds_only_faults_that_are_explained(helms: dict[str, Helm], tm
 
     found = {check["check_id"]: check["check_name"] for check in failed(done.stdout)}
     assert {number: name for number, name in found.items() if number not in SKIPPED} == {}
-    assert set(found) == set(SKIPPED), "an answer to what nobody says any more"
+    assert set(found) == set(SKIPPED), "a reason for a check that nothing fails any more"
 
 
 def test_checkov_finds_no_fault_in_the_dockerfile() -> None:

@@ -134,7 +134,7 @@ async def test_a_stream_resumes_where_it_was_after_its_proxy_died_and_restarted(
 
 
 async def events_until_cut(http: httpx.AsyncClient, accepted: dict[str, Any], proxy: Proxy) -> list[dict[str, Any]]:
-    """Return the events until the proxy is killed, which is once the Hub has begun the spawn."""
+    """Kill the proxy once the Hub has begun the spawn, and return the events until then."""
     events: list[dict[str, Any]] = []
     try:
         async with http.stream("GET", accepted["events_url"]) as stream:
@@ -144,4 +144,4 @@ async def events_until_cut(http: httpx.AsyncClient, accepted: dict[str, Any], pr
                     await proxy.kill()
     except httpx.TransportError:
         return events
-    pytest.fail("the stream has ended in peace")
+    pytest.fail("the stream ended without an error")

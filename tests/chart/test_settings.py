@@ -50,7 +50,7 @@ SAMPLES = {
     "cors_origins": ["https://book.example.org"],
     "frame_ancestors": ["self"],
 }
-"""Values for settings whose default tells nothing. The others are given their defaults."""
+"""Values for settings whose defaults would prove nothing. The others get their defaults."""
 
 
 def in_json(default: object) -> object:
@@ -117,7 +117,12 @@ def test_hublaunch_reads_the_limits_in_the_values(helm: Helm, monkeypatch: pytes
 
 
 def test_a_file_in_the_values_arrives_unchanged(helm: Helm, tmp_path: Path) -> None:
-    files = {"hook.py": "    # indented\nx = 1\n", "banner.txt": '\n\n <b>"hi"</b>', "on": "no line's end", "1": ""}
+    files = {
+        "hook.py": "    # indented\nx = 1\n",
+        "banner.txt": '\n\n <b>"hi"</b>',
+        "on": "no newline at the end",
+        "1": "",
+    }
     given = tmp_path / "values.json"
     given.write_text(json.dumps({"settings": {"hub_url": "https://h/"}, "files": files}))
 

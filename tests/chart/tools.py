@@ -14,7 +14,7 @@ class NoTools(Exception):
 
 
 def tool(name: str) -> Path:
-    """Return the path of one of the programs; NoTools."""
+    """Return the path of one of the programs. Raises NoTools."""
     path = VENV / "bin" / name
     if not path.exists():
         raise NoTools(f"{path} is not there: `make chart-test` puts it there.")

@@ -63,7 +63,7 @@ async def _traefik(provider: str, cluster: Cluster, port: int) -> AsyncGenerator
     options = {
         "entrypoints.web.address": f"127.0.0.1:{port}",
         f"providers.{provider}.endpoint": cluster.url,
-        f"providers.{provider}.token": "none is looked at",
+        f"providers.{provider}.token": "not checked",
         "global.checknewversion": "false",
         "global.sendanonymoususage": "false",
         "log.level": "FATAL",  # kmock has no status that Traefik could write

@@ -92,7 +92,7 @@ class Kubernetes:
 
 @contextmanager
 def running_kubernetes(programs: Programs, directory: Path, *, servers_port: int = 0) -> Generator[Kubernetes]:
-    """Run an API whose data are in the directory; RuntimeError with its log if it does not start."""
+    """Run an API whose data are in the directory. Raises RuntimeError with its log if it does not start."""
     client, peer, port = free_port(), free_port(), free_port()
     key, tokens, token = directory / "account.key", directory / "tokens.csv", secrets.token_hex(16)
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)

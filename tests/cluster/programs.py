@@ -43,7 +43,7 @@ class Programs:
 
 
 def find_programs(state: Path = STATE) -> Programs:
-    """Return the programs on PATH, or Debian's; `state` keeps the one that is built. NoKubernetes."""
+    """Return the programs on PATH, or Debian's; `state` keeps the program that is built. Raises NoKubernetes."""
     apiserver = Path(shutil.which("kube-apiserver") or state / f"kube-apiserver-{VERSION}")
     try:
         if not apiserver.exists():

@@ -32,7 +32,7 @@ class Release:
         self._kubeconfig = str(kubernetes.kubeconfig(directory / "kubeconfig"))
 
     def __call__(self, command: str, *given: str, with_chart: bool = False) -> str:
-        """Return helm's output; AssertionError if it fails."""
+        """Return helm's output. Raises AssertionError if it fails."""
         chart = (self._chart,) if with_chart else ()
         arguments = (command, "hublaunch", *chart, "--namespace", NAMESPACE, *given)
         done = self._helm(*arguments, KUBECONFIG=self._kubeconfig)

@@ -14,7 +14,7 @@ class NoPrometheus(Exception):
 
 
 def program(name: str) -> str:
-    """Return the path of a program. NoPrometheus if it is missing."""
+    """Return the path of a program. Raises NoPrometheus if it is missing."""
     if found := shutil.which(name):
         return found
     raise NoPrometheus(ADVICE.format(name=name))

@@ -1,4 +1,4 @@
-"""The Markdown of the project, as its readers and the tests take it."""
+"""The Markdown of the project, as its readers see it and the tests parse it."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Settings, commands, limits and JSON that pages show are such: nothing in them is misspelt, or was renamed since."""
+"""Settings, commands, limits and JSON on the pages are valid: nothing is misspelt or has been renamed since."""
 
 import json
 import re
@@ -64,12 +64,12 @@ def test_commands_on_pages_have_the_options_shown(block: Block) -> None:
 
 
 def parse(command: Any, words: list[str]) -> None:
-    """Take the words as the command would, and run nothing; an error of typer's if it does not take them."""
+    """Parse the words as the command would, without running it. Raises typer's error if they are invalid."""
     if isinstance(command, TyperGroup) and words:
         _, named, rest = command.resolve_command(typer.Context(command), words)
         parse(named, rest)
     else:
-        command.make_context(command.name, words)  # of a group without words: whether it can do without
+        command.make_context(command.name, words)  # also a group without words, which may need some
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "json"], ids=str)

@@ -51,7 +51,7 @@ STUMBLES = (
     r"\bsee[ns]? to it that\b",
     r"(?:^|[.:;] )Who (?:has|shows|sends|asks|launches|follows|knows|wants|watches|gets)\b",
 )
-"""Each has a plain way of saying the same; none has another common use here."""
+"""Each can be said more plainly, and none has another common use here."""
 _STUMBLE = re.compile("|".join(STUMBLES), re.IGNORECASE)
 
 

@@ -1,4 +1,4 @@
-"""docs/security.md promises only behaviour that a test holds."""
+"""docs/security.md promises only behaviour that a test checks."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ import pytest
 from tests.docs.pages import DOCS, ROOT
 
 _TEST = re.compile(r"`(?P<file>tests/[\w/]+\.py|…)::(?P<name>test_\w+)`")
-"""A name after `…` is in the file that the text named last."""
+"""A name after `…` is in the last file that the text named."""
 
 
 def _promises() -> Iterator[str]:

@@ -164,7 +164,7 @@ async def test_after_a_kill_hublaunch_continues_its_launches_wherever_they_were(
 
 async def test_a_user_created_for_a_killed_hublaunch_is_deleted(hub: MortalHub, database_url: str) -> None:
     async with beside(hub, database_url) as one:
-        async with asyncio.timeout(30):  # the first check of the Hub is not what waits for the frozen Hub below
+        async with asyncio.timeout(30):  # so that the first check of the Hub is over before the Hub is frozen
             while (await one.http.get("/readyz")).json()["hub"]["version"] is None:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.05)
         hub.freeze()

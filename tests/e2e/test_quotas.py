@@ -82,7 +82,7 @@ async def test_a_quota_holds_is_freed_by_a_stopped_server_and_changes_while_the_
 
     await stop_server(hub, second, service)
     given = await service.http.post("/launch", json=REUSE)
-    assert (given.status_code, given.json()["id"]) == (200, first["id"]), "as the Hub has no server of the other"
+    assert (given.status_code, given.json()["id"]) == (200, first["id"]), "the Hub has no server for the other launch"
     third = await ready(service)
 
     write(limits, most=3)

@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument(
         "--concurrent-spawn-limit", type=int, default=0, help="pending spawns; beyond: 429, Retry-After"
     )
-    parser.add_argument("--report", type=Path, help="a file to write in the end, with what happened, as JSON")
+    parser.add_argument("--report", type=Path, help="file for a JSON report, written at the end")
     options = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(options))

@@ -95,7 +95,7 @@ class HubSettings:
         return tuple(int(part) for part in self.version.split("."))
 
     async def until(self, predicate: Callable[[], object], *, timeout: float = 5.0) -> None:  # noqa: ASYNC109
-        """Return as soon as the predicate is true. TimeoutError after `timeout` seconds."""
+        """Return as soon as the predicate is true. Raises TimeoutError after `timeout` seconds."""
         async with asyncio.timeout(timeout):
             while not predicate():
                 await self._changed.wait()

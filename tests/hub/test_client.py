@@ -64,7 +64,7 @@ async def test_a_user_with_a_starting_or_stopping_server_is_not_deleted_yet(hub:
     assert (while_starting, while_stopping) == (False, False)
     hub.finish_stop("alice")
     assert await client.delete_user("alice")
-    assert await client.delete_user("alice"), "who is gone is deleted"
+    assert await client.delete_user("alice"), "a missing user counts as deleted"
 
 
 @pytest.mark.parametrize("operation", ["delete_user", "stop_server", "list_tokens", "get_user"])

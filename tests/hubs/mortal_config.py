@@ -85,7 +85,7 @@ class MortalSpawner(DemoSpawner, _FoundByName):
 c.ConfigurableHTTPProxy.should_start = False
 c.JupyterHub.spawner_class = MortalSpawner
 c.JupyterHub.active_server_limit = 0  # the browser tests leave their servers running
-c.JupyterHub.init_spawners_timeout = 1  # it answers while it still checks its servers
+c.JupyterHub.init_spawners_timeout = 1  # the Hub answers while it still checks its servers
 c.MortalSpawner.home_dir_template = str(STATE / "home" / "{username}")
 c.Spawner.cmd = [sys.executable, str(Path(__file__).with_name("quick_server.py"))]
 c.Spawner.args = []

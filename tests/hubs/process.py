@@ -20,8 +20,8 @@ _START_WITHIN_S = 120
 class RealHub:
     """Runs the JupyterHub of a Python, this one by default, which needs no other package.
 
-    `with RealHub() as hub:` returns once the API answers. RuntimeError with the Hub's log if it does not. The Hub ends
-    with the block, or at the latest with this process, even if it is killed.
+    `with RealHub() as hub:` returns once the API answers. Raises RuntimeError with the Hub's log if it does not. The
+    Hub ends with the block, or at the latest with this process, even if it is killed.
     """
 
     def __init__(self, *, python: str = sys.executable, base_url: str = "/") -> None:

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
 
 SSE = {"Accept": "text/event-stream"}
 MOST_MB = 150
-"""The most that hublaunch may add to the base image. It adds 143, half of that compiled code."""
+"""The most that hublaunch may add to the base image. It adds 143 MB, half of that compiled code."""
 SHELLS = ("/bin/sh", "/bin/bash", "/bin/dash")
 FILES = """
 import hashlib, json, pathlib

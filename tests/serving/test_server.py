@@ -119,7 +119,7 @@ async def said(port: int, *parts: bytes) -> bytes:
     """Send these bytes, and return everything that the server answers until it closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer = b""
-    with suppress(ConnectionError):  # where it has not read all that was sent
+    with suppress(ConnectionError):  # if the server has not read everything that was sent
         async with asyncio.timeout(30):
             for part in parts:
                 writer.write(part)
@@ -238,7 +238,7 @@ async def test_an_incomplete_request_is_closed_in_time_even_while_more_arrives(h
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(half)
 
-        with suppress(ConnectionError):  # where more had come
+        with suppress(ConnectionError):  # if the server closes before it has read everything
             while not reader.at_eof():
                 writer.write(b"x")
                 with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""A process that appends to three launches of a store until it is killed, telling each event once it is stored."""
+"""A process that appends to three launches of a store until it is killed, and prints each event once it is stored."""
 
 import asyncio
 import sys

@@ -19,7 +19,7 @@ def sqlite_url(path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest) -> str:
-    """A new database of each kind: each promise holds for both."""
+    """A new database of each kind: each test runs on both."""
     if request.param == "sqlite":
         sqlite: str = request.getfixturevalue("sqlite_url")
         return sqlite

@@ -44,8 +44,8 @@ async def test_a_key_with_a_different_request_is_refused(store: SqlLaunchStore) 
 async def test_a_key_belongs_to_its_caller(store: SqlLaunchStore) -> None:
     await store.intake.accept(new_launch(), KEY)
 
-    assert await store.log.find(replace(KEY, scope="the same of somebody else")) is None
-    await store.intake.accept(new_launch(), replace(KEY, scope="the same of somebody else"))
+    assert await store.log.find(replace(KEY, scope="the same key of somebody else")) is None
+    await store.intake.accept(new_launch(), replace(KEY, scope="the same key of somebody else"))
 
     assert len(await store.log.launches(LaunchFilter(), limit=9)) == 2
 

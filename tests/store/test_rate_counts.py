@@ -122,7 +122,7 @@ async def test_a_slow_count_in_another_process_does_not_delay_launches(
         with other.database.counting.begin() as slow:
             slow.execute(update(rate_limits).values(free_at=rate_limits.c.free_at))
             waiting = asyncio.create_task(store.rate_counts.take([ADA]))
-            await asyncio.sleep(0)  # it is asked for before what follows
+            await asyncio.sleep(0)  # so that the count is requested before the launch
             await store.intake.accept(new_launch())
             assert not waiting.done()
 

@@ -22,7 +22,7 @@ def sqlite(path: Path) -> Iterator[SqliteDatabase]:
 
 @pytest.fixture
 def unprivileged(tmp_path: Path) -> Iterator[None]:
-    """Without the right to write into the directory, which root has everywhere."""
+    """Run without the right to write into the directory, which root always has."""
     tmp_path.chmod(0o555)
     user = os.geteuid()
     if user == 0:

@@ -38,7 +38,7 @@ SEALER = Sealer(["0" * 32], purpose="stored tokens")
 
 @dataclass
 class Known:
-    """A launch as the test knows that it must be."""
+    """The state that the test expects of a launch."""
 
     id: str
     owner: int | None
@@ -199,7 +199,7 @@ class LogAndLeases(RuleBasedStateMachine):
 
     @rule(process=process)
     def lapse(self, process: int) -> None:
-        """A process is not heard of for longer than its lease, or on a file dies and is started again."""
+        """A process sends no heartbeat for longer than its lease; on SQLite, it dies and is started again."""
         process = self.at(process)
         store = self.stores[process]
         if self.processes > 1:

@@ -1,4 +1,4 @@
-"""Group commit: batches, the order of news, and whom a failure affects."""
+"""Group commit: batches, the order of news, and which changes a failure affects."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ async def test_waiting_changes_are_committed_together_in_bounded_batches(
         event.listen(store.database.writing, "commit", commits.append)
     await asyncio.gather(*calls)
 
-    assert len(commits) == 1 + batches  # the first is of what held the writer
+    assert len(commits) == 1 + batches  # the first batch is the change that held the writer
 
 
 async def test_callers_and_subscribers_get_events_in_the_order_of_the_calls(store: SqlLaunchStore) -> None:

@@ -160,13 +160,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clicks", type=int, default=Scale.clicks)
-    parser.add_argument("--within-s", type=float, default=Scale.within_s, help="from the first click to the last")
-    parser.add_argument("--heavy-share", type=float, default=Scale.heavy_share, help="of the clicks, by one caller")
+    parser.add_argument(
+        "--within-s", type=float, default=Scale.within_s, help="seconds from the first click to the last"
+    )
+    parser.add_argument(
+        "--heavy-share", type=float, default=Scale.heavy_share, help="share of the clicks that one caller makes"
+    )
     parser.add_argument("--hub-limit", type=int, default=Scale.hub_limit, help="the Hub's concurrent_spawn_limit")
-    parser.add_argument("--max-concurrent-spawns", type=int, default=Scale.max_concurrent_spawns, help="hublaunch's")
+    parser.add_argument(
+        "--max-concurrent-spawns", type=int, default=Scale.max_concurrent_spawns, help="hublaunch's limit"
+    )
     parser.add_argument("--spawn-s", type=float, default=Scale.spawn_s, help="seconds that the Hub takes to spawn")
     parser.add_argument(
-        "--on-the-way-s", type=float, default=Scale.on_the_way_s, help="from an admission to its spawn, on this machine"
+        "--on-the-way-s", type=float, default=Scale.on_the_way_s, help="seconds from an admission to its spawn, at most"
     )
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--replicas", type=int, default=1, help="processes of hublaunch, for PostgreSQL")
@@ -192,4 +198,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        sys.exit("Stopped before the end; nothing of it is left running.")
+        sys.exit("Stopped before the end. Nothing is left running.")

@@ -93,11 +93,11 @@ def judge(evidence: Evidence) -> Verdict:
             "429 or 5xx": [f"{_name(one)} saw {told}" for one in seen for told in _refusals(one)],
             "429 by the Hub": ["a start was refused"] * refused,
             "pending above the limit": [
-                f"{n} were, and {evidence.limit} may be" for n in range(evidence.limit + 1, most + 1)
+                f"{n} were pending, and {evidence.limit} may be" for n in range(evidence.limit + 1, most + 1)
             ],
             "beyond the fair share": [f"click {n}: by {slots} slots" for n, slots in late.items() if slots > 0],
             "not down to 0": [
-                f"{_name(one)} was at {visit[-1][1]} last"
+                f"the last position of {_name(one)} was {visit[-1][1]}"
                 for one in seen
                 for visit in one.visits
                 if visit and visit[-1][1]
@@ -153,7 +153,7 @@ def _rises(seen: Seen, evidence: Evidence) -> Iterator[tuple[str, bool]]:
             since = before_at - _LOOK_S - evidence.on_the_way_s
             came = sum(one.clicked_at <= at and one.accepted_at >= since for one in others)
             if position > before:
-                yield f"rose from {before} to {position}, and {came} others came", position - before <= came
+                yield f"rose from {before} to {position}, and {came} others joined", position - before <= came
 
 
 def _figures(evidence: Evidence, late: Mapping[int, int]) -> Mapping[str, float | None]:

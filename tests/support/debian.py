@@ -22,7 +22,7 @@ def may_install() -> bool:
 
 
 def install(*packages: str) -> None:
-    """Install the packages; NotInstalled."""
+    """Install the packages. Raises NotInstalled."""
     sys.stderr.write(f"Installing {packages[0]} from Debian ...\n")
     for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *packages]):
         done = subprocess.run([*_APT, *command], stdout=sys.stderr, check=False)

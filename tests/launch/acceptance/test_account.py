@@ -44,7 +44,7 @@ async def test_a_caller_without_an_account_gets_a_temporary_user(
     assert attempt.creates_user
     assert attempt.username.startswith("org-repo-")
     assert attempt.server_name == ""
-    assert hub.requests == [], "a temporary user is nothing to ask about"
+    assert hub.requests == [], "there is nothing to ask about a temporary user"
 
 
 @pytest.mark.parametrize(("caller", "username"), [(ADA, ""), (ADA, "ada"), (NAMING_KEY, "ada")])

@@ -43,7 +43,7 @@ async def many(core: Launching, caller: Caller, number: int) -> list[Launch | Ba
 async def test_concurrent_requests_are_accepted_up_to_the_quota(
     hub: FakeHub, client: HubClient, store: SqlLaunchStore, gone: int
 ) -> None:
-    """Two requests that found the same stopped server once freed only one place."""
+    """Two requests that found the same stopped server used to free only one place."""
     async with launching(hub, client, store) as core:
         launches = await three_ready(core, KEY)
         await stop(hub, *launches[:gone])

@@ -164,7 +164,7 @@ async def test_a_requeued_launch_does_not_miss_an_immediate_admission(
     store = SqlLaunchStore(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER)
     store.queue = queue = HastyQueue(store.sql, store.news, owner=store.ownership.lease.owner)
     async with (
-        asyncio.timeout(4.8),  # the next renewal of the lease, after 5, would resume it
+        asyncio.timeout(4.8),  # the next renewal of the lease, after 5 s, would resume it
         store,
         launching(hub, client, store) as core,
     ):
@@ -315,7 +315,7 @@ async def test_none_of_many_launches_accepted_at_once_misses_its_admission(
     async with (
         launching(hub, client, store) as core,
         asyncio.timeout(4),
-    ):  # the next renewal of the lease, after 5, would resume it
+    ):  # the next renewal of the lease, after 5 s, would resume it
         await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(30)))
         await core.idle()
 

@@ -1,4 +1,4 @@
-"""Traces: what a clean-up may touch, for every point at which a launch can fail."""
+"""Traces: the things that a clean-up may touch, for every point at which a launch can fail."""
 
 import asyncio
 import math

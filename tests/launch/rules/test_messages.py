@@ -1,4 +1,4 @@
-"""The Hub's messages, cleaned for others."""
+"""The Hub's messages, cleaned so that others may see them."""
 
 import pytest
 from hypothesis import given
