@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from hublaunch.doctor.configuration import examine_configuration
 from hublaunch.doctor.finding import ahead_s, clock
-from hublaunch.doctor.given import examine_given
 from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from hublaunch.store.sqlite import SqliteDatabase
@@ -197,7 +197,7 @@ def test_a_limits_file_that_serve_would_refuse_is_a_fault(
     if content is not None:
         file.write_text(content)
 
-    [finding] = examine_given(settings.model_copy(update={"limits_file": file}))
+    [finding] = examine_configuration(settings.model_copy(update={"limits_file": file}))
 
     assert (finding.check, finding.state) == (check, state)
 
@@ -206,9 +206,9 @@ def test_keys_with_images_need_no_setting_and_broken_keys_are_a_fault(settings: 
     keys = tmp_path / "keys.json"
     add_key(keys, name="course", allowed_images=["quay.io/org/*"])
     given = settings.model_copy(update={"access": ("key",), "api_keys_file": keys, "allowed_images": ()})
-    [with_keys] = examine_given(given)
+    [with_keys] = examine_configuration(given)
     keys.write_text("no keys")
-    without = list(examine_given(given))
+    without = list(examine_configuration(given))
 
     assert (with_keys.check, with_keys.state) == ("settings", "ok")
     assert [(each.check, each.state) for each in without] == [("API keys", "fault"), ("settings", "fault")]

@@ -1,8 +1,8 @@
-"""The images that the demo acts, and the causes that hublaunch reads from their words."""
+"""The images that the demo simulates, and the causes that hublaunch reads from their words."""
 
 import pytest
 
-from hublaunch.demo.images import ACTED_IMAGES, ActedImage, acted_image
+from hublaunch.demo.images import SIMULATED_IMAGES, SimulatedImage, simulated_image
 from hublaunch.launch.rules.causes import cause_of
 
 
@@ -20,29 +20,29 @@ from hublaunch.launch.rules.causes import cause_of
     ],
 )
 def test_only_images_of_the_demos_registry_are_simulated(image: object, name: str | None) -> None:
-    acted = acted_image(image)
+    simulated = simulated_image(image)
 
-    assert (acted and acted.name) == name
+    assert (simulated and simulated.name) == name
 
 
 @pytest.mark.parametrize(("name", "code"), [("missing", "image_not_found"), ("no-room", "no_room")])
 def test_a_simulated_failure_has_its_cause(name: str, code: str) -> None:
-    acted = acted_image(image := f"demo.hublaunch.example/{name}")
-    assert acted
-    assert acted.fails
+    simulated = simulated_image(image := f"demo.hublaunch.example/{name}")
+    assert simulated
+    assert simulated.fails
     told = [
         f"2026-01-31T10:20:30Z [{event.kind}] {event.words.format(image=image, pod='demo/jupyter-ada')}"
-        for event in acted.events
+        for event in simulated.events
     ]
 
-    cause = cause_of(f"Spawn failed: pod demo/jupyter-ada did not start in {acted.seconds} seconds!", told)
+    cause = cause_of(f"Spawn failed: pod demo/jupyter-ada did not start in {simulated.seconds} seconds!", told)
 
     assert cause.code == code
 
 
-@pytest.mark.parametrize("acted", ACTED_IMAGES, ids=lambda acted: acted.name)
-def test_every_event_comes_in_order_and_a_second_before_the_end(acted: ActedImage) -> None:
-    times = [event.after_s for event in acted.events]
+@pytest.mark.parametrize("simulated", SIMULATED_IMAGES, ids=lambda simulated: simulated.name)
+def test_every_event_comes_in_order_and_a_second_before_the_end(simulated: SimulatedImage) -> None:
+    times = [event.after_s for event in simulated.events]
 
     assert times == sorted(times)
-    assert times[-1] <= acted.seconds - 1
+    assert times[-1] <= simulated.seconds - 1

@@ -12,7 +12,7 @@ import pytest
 from hublaunch.demo import run
 from hublaunch.demo.check import CHECK_BODY
 from hublaunch.demo.errors import DemoError
-from hublaunch.demo.images import ACTED_IMAGES
+from hublaunch.demo.images import SIMULATED_IMAGES
 from hublaunch.demo.process import HubProcess, free_port
 from hublaunch.demo.run import run_demo
 from hublaunch.demo.settings import DemoSettings, demo_settings
@@ -172,7 +172,7 @@ async def test_the_page_offers_the_simulated_images(hub: FakeHub, tmp_path: Path
     async with run._served(settings, port), httpx.AsyncClient(trust_env=False) as http:
         session = (await http.get(f"http://127.0.0.1:{port}{settings.prefix}/session")).json()
 
-    assert session["images"] == [CHECK_BODY["image"], *(acted.image for acted in ACTED_IMAGES), "*"]
+    assert session["images"] == [CHECK_BODY["image"], *(simulated.image for simulated in SIMULATED_IMAGES), "*"]
 
 
 def welcome(state: Path, *, origins: Sequence[str] = ()) -> str:
@@ -183,7 +183,7 @@ def welcome(state: Path, *, origins: Sequence[str] = ()) -> str:
 def test_the_demo_explains_how_to_see_failures_the_queue_and_other_origins(tmp_path: Path) -> None:
     said = welcome(tmp_path)
 
-    assert all(f"{acted.image:32}  {acted.shows}\n" in said for acted in ACTED_IMAGES)
+    assert all(f"{simulated.image:32}  {simulated.shows}\n" in said for simulated in SIMULATED_IMAGES)
     assert "demo --spawns 1" in said
     assert "demo --cors http://localhost:5500" in said
 

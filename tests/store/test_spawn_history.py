@@ -17,7 +17,7 @@ from hublaunch.launch.ports import AdmissionRound
 from hublaunch.launch.rules.guard import FAILING_FOR, PROVEN_FOR, Guard, known_as
 from hublaunch.sealing import Sealer
 from hublaunch.store import spawn_history
-from hublaunch.store.database import beside
+from hublaunch.store.database import transaction_beside_service
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import images, spawn_failures
 from tests.store.launches import FAILED, PULLING, READY, new_launch
@@ -101,7 +101,7 @@ async def test_four_failures_pause_all_until_an_operator_clears_them(store: SqlL
     await end(store, last[1], NOT_THE_IMAGE)
     paused = await admit(store)
 
-    with beside(url, writes=True) as connection:
+    with transaction_beside_service(url, writes=True) as connection:
         spawn_history.clear(connection, None)
 
     assert only_one_proven == [1]
@@ -136,7 +136,7 @@ async def test_an_image_that_failed_twice_is_refused_until_an_operator_clears_it
     through = await admit(store)
     failing = (await store.queue.failing(guard=NORMAL)).get(known_as("bad"))
 
-    with beside(url, writes=True) as connection:
+    with transaction_beside_service(url, writes=True) as connection:
         spawn_history.clear(connection, known_as("bad"))
 
     assert [one.launch_id for one in through.admitted] == [other.id]
@@ -197,7 +197,7 @@ async def test_other_failures_do_not_count_against_an_image(store: SqlLaunchStor
 async def test_old_outcomes_count_for_the_hub_but_not_for_images(store: SqlLaunchStore, url: str) -> None:
     await spawn(store, READY, "proven")
     await spawn(store, BROKEN, "bad", "bad")
-    with beside(url, writes=True) as connection:
+    with transaction_beside_service(url, writes=True) as connection:
         connection.execute(update(spawn_failures).values(at=datetime.now(UTC) - FAILING_FOR))
         connection.execute(update(images).values(ready_at=datetime.now(UTC) - PROVEN_FOR))
 
@@ -211,19 +211,19 @@ async def test_outcomes_that_no_longer_count_are_removed(store: SqlLaunchStore, 
     await spawn(store, BROKEN, "bad")
     await spawn(store, READY, "sound")
     long_ago = datetime.now(UTC) - 2 * PROVEN_FOR
-    with beside(url, writes=True) as connection:
+    with transaction_beside_service(url, writes=True) as connection:
         connection.execute(update(spawn_failures).values(at=long_ago))
         connection.execute(update(images).values(ready_at=long_ago, sound_since=long_ago))
 
     await store.history.remove_old(older_than_s=3600, limit=10)
 
-    with beside(url, writes=False) as connection:
+    with transaction_beside_service(url, writes=False) as connection:
         assert [connection.execute(table.select()).all() for table in (spawn_failures, images)] == [[], []]
 
 
 async def test_failures_that_the_hub_still_counts_are_kept_however_old(store: SqlLaunchStore, url: str) -> None:
     await spawn(store, NOT_THE_IMAGE, "a", "b")
-    with beside(url, writes=True) as connection:
+    with transaction_beside_service(url, writes=True) as connection:
         connection.execute(update(spawn_failures).values(at=datetime.now(UTC) - 2 * PROVEN_FOR))
 
     await store.history.remove_old(older_than_s=3600, limit=10)

@@ -23,7 +23,7 @@ class PodEvent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ActedImage:
+class SimulatedImage:
     """An image whose start the demo simulates for `seconds`; then the server starts, or the spawn fails."""
 
     name: str
@@ -46,8 +46,8 @@ _NOT_FOUND = (
     'failed to resolve reference "{image}": {image}: not found'
 )
 
-ACTED_IMAGES = (
-    ActedImage(
+SIMULATED_IMAGES = (
+    SimulatedImage(
         name="slow",
         shows="starts after 30 seconds",
         seconds=30,
@@ -60,7 +60,7 @@ ACTED_IMAGES = (
             PodEvent(28, "Normal", "Started container notebook"),
         ),
     ),
-    ActedImage(
+    SimulatedImage(
         name="missing",
         shows="does not exist; after two failures hublaunch refuses it for up to 10 minutes",
         seconds=6,
@@ -74,7 +74,7 @@ ACTED_IMAGES = (
             PodEvent(4, "Warning", "Error: ImagePullBackOff"),
         ),
     ),
-    ActedImage(
+    SimulatedImage(
         name="no-room",
         shows="fits on no node of the cluster",
         seconds=6,
@@ -92,7 +92,7 @@ ACTED_IMAGES = (
 )
 
 
-def acted_image(image: object) -> ActedImage | None:
+def simulated_image(image: object) -> SimulatedImage | None:
     """Return the simulated image that a spawn's `user_options` name, or None for every other image."""
     found = _ACTED_IMAGE.fullmatch(image) if isinstance(image, str) else None
-    return next((acted for acted in ACTED_IMAGES if found and acted.name == found[1]), None)
+    return next((simulated for simulated in SIMULATED_IMAGES if found and simulated.name == found[1]), None)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hublaunch.demo.check import CHECK_BODY, check_launch
 from hublaunch.demo.errors import DemoError
-from hublaunch.demo.images import ACTED_IMAGES
+from hublaunch.demo.images import SIMULATED_IMAGES
 from hublaunch.demo.process import HubProcess, free_port
 from hublaunch.demo.proxy import proxy_command, proxy_directory
 from hublaunch.demo.settings import DemoSettings, allowed_origins, demo_settings
@@ -151,7 +151,7 @@ def _welcome(url: str, hub: HubProcess, settings: DemoSettings) -> str:
     command = (
         "hublaunch" if shutil.which("hublaunch") else shlex.quote(str(Path(sys.executable).with_name("hublaunch")))
     )
-    acted = "\n".join(f"  {acted.image:32}  {acted.shows}" for acted in ACTED_IMAGES)
+    simulated = "\n".join(f"  {simulated.image:32}  {simulated.shows}" for simulated in SIMULATED_IMAGES)
     origins = (
         f"Pages of these origins may launch: {', '.join(settings.cors_origins)}."
         if settings.cors_origins
@@ -177,7 +177,7 @@ or use the API, and open the open_url of the event `ready`:
 
 Servers run from the local Python environment, whichever image you name. These images show a slow start and failures:
 
-{acted}
+{simulated}
 
 To see the queue, allow one launch at a time, and launch the slow image twice: {command} demo --spawns 1
 {origins}

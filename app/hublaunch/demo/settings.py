@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from hublaunch.demo.check import CHECK_BODY
 from hublaunch.demo.errors import DemoError
-from hublaunch.demo.images import ACTED_IMAGES
+from hublaunch.demo.images import SIMULATED_IMAGES
 from hublaunch.demo.process import HubProcess
 from hublaunch.settings import Settings
 from hublaunch.settings.types import Origins
@@ -41,7 +41,7 @@ def demo_settings(hub: HubProcess, *, origins: Sequence[str], spawns: int) -> De
         hub_url_local=hub.api_url.removesuffix("hub/api/"),
         hub_api_token=hub.token,
         database_url=f"sqlite:///{hub.state}/hublaunch.sqlite",
-        allowed_images=(CHECK_BODY["image"], *(acted.image for acted in ACTED_IMAGES), "*"),
+        allowed_images=(CHECK_BODY["image"], *(simulated.image for simulated in SIMULATED_IMAGES), "*"),
         cors_origins=tuple(origins),
         max_concurrent_spawns=spawns,
         hub_failure_limit=_NEVER_PAUSES,

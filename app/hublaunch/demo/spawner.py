@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 
-from hublaunch.demo.images import ActedImage, acted_image
+from hublaunch.demo.images import SimulatedImage, simulated_image
 
 _POLL_S = 0.03
 
@@ -24,8 +24,8 @@ class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHu
 
     async def start(self) -> tuple[str, int]:
         self._began = datetime.now(UTC)
-        if acted := self._acted():
-            await self._act(acted)
+        if simulated := self._simulated():
+            await self._simulate(simulated)
         ip, port = await super().start()
         while True:
             if (status := await self.poll()) is not None:
@@ -39,15 +39,17 @@ class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHu
                 return ip, port
 
     async def progress(self) -> AsyncGenerator[dict[str, Any]]:
-        acted = self._acted()
+        simulated = self._simulated()
         runs = (
-            "the events of Kubernetes are simulated" if acted else "the server runs from the local Python environment"
+            "the events of Kubernetes are simulated"
+            if simulated
+            else "the server runs from the local Python environment"
         )
         yield {"progress": 20, "message": f"Demo: {runs}; the image {self.user_options.get('image')} is not used"}
-        if acted:
-            async for event in self._acted_events(acted):
+        if simulated:
+            async for event in self._simulated_events(simulated):
                 yield event
-            if acted.fails:
+            if simulated.fails:
                 return
         yield {"progress": 50, "message": "Starting JupyterLab"}
 
@@ -56,25 +58,25 @@ class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHu
         super().clear_state()
         self._began = None
 
-    def _acted(self) -> ActedImage | None:
-        return acted_image(self.user_options.get("image"))
+    def _simulated(self) -> SimulatedImage | None:
+        return simulated_image(self.user_options.get("image"))
 
-    async def _act(self, acted: ActedImage) -> None:
+    async def _simulate(self, simulated: SimulatedImage) -> None:
         """Take as long as the image takes, and fail as KubeSpawner does: after the events, with a timeout."""
-        await asyncio.sleep(acted.seconds)
-        if acted.fails:
-            raise TimeoutError(f"pod {self._pod} did not start in {acted.seconds} seconds!")
+        await asyncio.sleep(simulated.seconds)
+        if simulated.fails:
+            raise TimeoutError(f"pod {self._pod} did not start in {simulated.seconds} seconds!")
 
-    async def _acted_events(self, acted: ActedImage) -> AsyncGenerator[dict[str, Any]]:
+    async def _simulated_events(self, simulated: SimulatedImage) -> AsyncGenerator[dict[str, Any]]:
         """Yield the image's events as KubeSpawner's progress, each at its time."""
         while (began := self._began) is None:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)  # the Hub asks for progress just before it starts the server
-        for event in acted.events:
+        for event in simulated.events:
             at = await _until(began, event.after_s)
             words = event.words.format(image=self.user_options["image"], pod=self._pod)
-            progress = 20 + round(29 * event.after_s / acted.seconds)
+            progress = 20 + round(29 * event.after_s / simulated.seconds)
             yield {"progress": progress, "message": f"{at:%Y-%m-%dT%H:%M:%SZ} [{event.kind}] {words}"}
-        await _until(began, acted.seconds)
+        await _until(began, simulated.seconds)
 
     @property
     def _pod(self) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator
 
 from hublaunch.doctor.addresses import examine_addresses
+from hublaunch.doctor.configuration import examine_configuration
 from hublaunch.doctor.database import examine_database
 from hublaunch.doctor.finding import Finding
-from hublaunch.doctor.given import examine_given
 from hublaunch.doctor.hub import examine_hub
 from hublaunch.doctor.service import examine_proxies
 from hublaunch.hub.connect import connect_hub
@@ -19,7 +19,7 @@ async def examine(settings: Settings, *, port: int) -> AsyncGenerator[Finding]:
 
     `port`: the port on which the service listens on this machine, if it runs.
     """
-    for finding in examine_given(settings):
+    for finding in examine_configuration(settings):
         yield finding
     try:
         # Without retries: operators want to read about a fault, not to wait for it to pass.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hublaunch.launch.rules.guard import Guard, GuardState, known_as
 from hublaunch.settings import Settings, load_settings
 from hublaunch.store import spawn_history
-from hublaunch.store.database import beside
+from hublaunch.store.database import transaction_beside_service
 from hublaunch.store.queue import capacity
 
 _STATES: dict[GuardState, str] = {
@@ -24,7 +24,7 @@ def guard_lines() -> Sequence[str]:
 def guard_state(settings: Settings) -> tuple[GuardState, Sequence[str]]:
     """Return the state of the guard, as a word and as lines. Raises StoreError."""
     guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
-    with beside(settings.database_url, writes=False) as connection:
+    with transaction_beside_service(settings.database_url, writes=False) as connection:
         now = capacity(connection, guard, settings.max_concurrent_spawns)
         failing = spawn_history.failing(connection, guard)
     lines = [f"Guard       {guard.mode}: {_STATES[now.guard]}"]
@@ -47,7 +47,7 @@ def clear_guard(image: str | None) -> str:
     Raises InvalidRequest, SettingsFault or StoreError.
     """
     settings = load_settings()
-    with beside(settings.database_url, writes=True) as connection:
+    with transaction_beside_service(settings.database_url, writes=True) as connection:
         spawn_history.clear(connection, known_as(image) if image else None)
     if image is None:
         return "Earlier failed spawns no longer count."

@@ -57,7 +57,7 @@ def database(database_url: str, *, readers: int, lease_s: float) -> Database:
 
 
 @contextmanager
-def beside(database_url: str, *, writes: bool) -> Generator[Connection]:
+def transaction_beside_service(database_url: str, *, writes: bool) -> Generator[Connection]:
     """Open a transaction in the database of a running service, without taking the file or migrating the tables.
 
     Raises TablesMissing, DatabaseUnreachable, DatabaseUnusable or DatabaseNotSupported.

@@ -1,4 +1,4 @@
-"""Checks of the operator's files: settings, API keys and limits."""
+"""Checks of the operator's configuration: settings, API keys and limits."""
 
 from collections.abc import Generator
 
@@ -12,7 +12,7 @@ from hublaunch.wiring.rules import binder_images_of, policy_of
 _CHECK = "settings"
 
 
-def examine_given(settings: Settings) -> Generator[Finding]:
+def examine_configuration(settings: Settings) -> Generator[Finding]:
     """Yield the faults that would keep `serve` from starting or make it refuse every launch; else one "ok"."""
     faults = [*_refused(settings)]
     yield from faults
