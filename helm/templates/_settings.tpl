@@ -5,7 +5,7 @@
 {{- if kindIs "string" . }}{{ . }}{{ else }}{{ toRawJson . }}{{ end -}}
 {{- end }}
 
-{{/* What the values come to, as a YAML object: `settings`, and what follows from the rest. What is given wins. */}}
+{{/* The resulting settings as a YAML object: `settings`, and defaults that follow from the other values. Explicit settings win. */}}
 {{- define "hublaunch.settings" -}}
 {{- $given := dict -}}
 {{- range $name, $value := .Values.settings -}}

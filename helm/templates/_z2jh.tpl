@@ -1,6 +1,6 @@
-{{/* What z2jh has to know of this release: values to give to it besides those it has. */}}
+{{/* The values that z2jh needs for this release, in addition to its own. */}}
 
-{{/* "true" where any launch is on a user of its own. */}}
+{{/* "true" if launches can create temporary users. */}}
 {{- define "hublaunch.makesUsers" -}}
 {{- $settings := include "hublaunch.settings" . | fromYaml -}}
 {{- $onlyHub := and (has "hub" $settings.access) (eq (len (uniq $settings.access)) 1) -}}

@@ -9,7 +9,7 @@ from hublaunch.launch.rules.rate_limit import Allowance, Limit, Verdict, whole_s
 
 DOCUMENTED_RATES: Mapping[str, Any] = {
     "RateLimit-Policy": {
-        "description": "The rate limits that apply to the request: `q` at once, and as many again in `w` seconds.",
+        "description": "The rate limits that apply to the request: a burst of `q`, and as many again in `w` seconds.",
         "schema": {"type": "string"},
         "example": '"caller";q=600;w=60, "address";q=1800;w=60',
     },

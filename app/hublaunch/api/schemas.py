@@ -27,7 +27,9 @@ class LaunchBody(BaseModel):
     repo_url: str = Field("", description="The repository of the content. The server's name and spawner use it.")
     extra_args: dict[str, Any] = Field({}, description="More `user_options`, with names that the operator allows.")
     username: str = Field("", description="The Hub user to launch for, if the caller may launch for others.")
-    server_name: str = Field("", description="The named server to start for an existing user. Empty: a name is chosen.")
+    server_name: str = Field(
+        "", description="The named server to start for an existing user. If empty, hublaunch chooses a name."
+    )
     if_running: Literal["reuse", "new", "refuse"] = Field(
         "new",
         description="What to do if you already have an active launch of this image and repository: `reuse` answers 200 "
@@ -46,7 +48,7 @@ class UsedUp(BaseModel):
 
     scope: str = Field(description="What launches are counted by: caller, repository, image or total.")
     together: bool = Field(description="Whether all launches that match the rule are counted together.")
-    most: int = Field(description="How many launches may be active at once.")
+    most: int = Field(description="How many launches may be active at the same time.")
     active: int = Field(description="How many are active now.")
 
 
@@ -138,7 +140,9 @@ class AcceptedLaunch(LaunchBase):
         }
     )
 
-    secret: str = Field(description="Keep it: it gives access to the launch's private fields, and cancels the launch.")
+    secret: str = Field(
+        description="Store it: it gives access to the launch's private fields, and can cancel the launch."
+    )
     events_url: str = Field(
         description="The events, including private fields.", examples=[f"/launch/{_LAUNCH_ID}/events?secret=…"]
     )

@@ -21,7 +21,7 @@ Light = Literal["green", "yellow", "red"]
 
 
 class LaunchLimits(BaseModel):
-    max_concurrent_spawns: int = Field(description="How many launches may be at JupyterHub at once.")
+    max_concurrent_spawns: int = Field(description="How many launches may be at JupyterHub at the same time.")
     max_queue: int = Field(description="How many more may wait in the queue.")
 
 
@@ -131,7 +131,9 @@ class GuardStatus(BaseModel):
     state: GuardState
     failures: int = Field(description="Upper bound of the spawns that failed since the last success.")
     failure_limit: int
-    window: int | None = Field(description="Launches of unproven images at once; null while the guard is off.")
+    window: int | None = Field(
+        description="Launches of unproven images that may be at the Hub at the same time; null while the guard is off."
+    )
     failing_images: int = Field(description="How many images are refused because they keep failing.")
 
 

@@ -33,7 +33,9 @@ KeyImages = Annotated[
         "--image", help="Pattern of images the key may launch, instead of LAUNCHER_ALLOWED_IMAGES; repeatable."
     ),
 ]
-MaxActive = Annotated[int | None, typer.Option(min=1, help="Maximum number of launches that may be active at once.")]
+MaxActive = Annotated[
+    int | None, typer.Option(min=1, help="Maximum number of launches that may be active at the same time.")
+]
 ExpiresDays = Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until the key expires.")]
 MayNameUser = Annotated[
     bool, typer.Option("--may-name-user", help="The key may launch on the account of any Hub user.")
@@ -54,7 +56,7 @@ def keys_add(
 ) -> None:
     """Create a key and print it. It will not be shown again: only its SHA-256 is stored.
 
-    A running service accepts the key at once. For example:
+    A running service accepts the key immediately. For example:
 
         hublaunch keys add course-site --image 'quay.io/jupyter/*' --max-active 20 > course-site.key
     """
@@ -104,7 +106,7 @@ def keys_list(
 
 @keys.command("revoke")
 def keys_revoke(name: KeyName, file: KeysFile = None) -> None:
-    """Revoke a key. A running service refuses it at once. Launches of the key continue."""
+    """Revoke a key. A running service refuses it immediately. Launches of the key continue."""
     from hublaunch.files.keys import revoke_key  # noqa: PLC0415
 
     with reported_faults(), audited() as audit:

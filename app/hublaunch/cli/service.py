@@ -18,7 +18,9 @@ Cors = Annotated[
         metavar="ORIGIN", help="Allow pages of this origin to launch, such as http://localhost:5500; repeatable."
     ),
 ]
-Spawns = Annotated[int, typer.Option(min=1, help="Launches that JupyterHub spawns at once; others wait in the queue.")]
+Spawns = Annotated[
+    int, typer.Option(min=1, help="Launches that JupyterHub spawns at the same time; others wait in the queue.")
+]
 Check = Annotated[bool, typer.Option("--check", help="Launch once, run 1+1 in a kernel, clean up and exit.")]
 
 

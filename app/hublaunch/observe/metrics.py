@@ -40,7 +40,7 @@ _SHARED_GAUGES: Mapping[str, tuple[str, Callable[[Capacity], float]]] = {
     "hub_busy_seconds": ("Time until the Hub accepts spawns again after a 429.", lambda now: now.hub_busy_for_s or 0),
     "guard_failures": ("Upper bound of the spawns that failed in a row at the Hub.", lambda now: now.failures),
     "guard_window": (
-        "Launches of unproven images allowed at once; NaN while the guard is off.",
+        "Launches of unproven images allowed at the same time; NaN while the guard is off.",
         lambda now: _NAN if now.window is None else now.window,
     ),
     "guard_failing_images": ("Images refused because they keep failing.", lambda now: now.failing_images),

@@ -34,7 +34,7 @@ def server_config(
     room = room_for(settings.max_connections, spawns=settings.max_concurrent_spawns)
     if room.connections < settings.max_connections:
         log.warning(
-            "The process may open only %d files, so it accepts %d connections at once instead of the %d of "
+            "The process may open only %d files, so it accepts %d concurrent connections instead of the %d of "
             "LAUNCHER_MAX_CONNECTIONS. Raise the limit on open files (ulimit -n, LimitNOFILE)",
             room.files,
             room.connections,

@@ -37,7 +37,7 @@ class ConcurrencyLimits:
             return
         answer = self._answer_stream if _is_stream(scope) else self._app
         if self._in_progress >= self._most:
-            self._warnings.warn("Limit of %d requests at once reached: further requests get 503", self._most)
+            self._warnings.warn("Limit of %d concurrent requests reached: further requests get 503", self._most)
             answer = _refusal(503)
         self._in_progress += 1
         try:

@@ -55,7 +55,7 @@ class ImageNotAllowed(RequestRefused):
 
     def __init__(self, *, any_allowed: bool) -> None:
         super().__init__(
-            "The image matches none of the patterns that you may launch."
+            "The image matches none of the patterns of images that you may launch."
             if any_allowed
             else "This service allows no images yet."
         )

@@ -58,7 +58,7 @@ class ImageFailing(NotAdmitted):
     code = "image_failing"
     title = "This image keeps failing"
     advice = "Fix the image, or choose another one."
-    operator_advice = "To allow the image again at once, run `hublaunch guard clear --image IMAGE`."
+    operator_advice = "To allow the image again immediately, run `hublaunch guard clear --image IMAGE`."
 
     def __init__(self, cause: str, until: datetime) -> None:
         super().__init__(f"It failed twice in ten minutes: {cause}. You can launch it again at {until:%H:%M:%S} UTC.")

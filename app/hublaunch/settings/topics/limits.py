@@ -19,8 +19,8 @@ class LimitSettings(Topic):
     limits_file: Path | None = Field(None, examples=["limits.yaml"])
     """YAML or JSON file of quotas by caller, repository and image, and in total. It is read again when it changes."""
     rate_limit_caller: Rate = (600, 60)
-    """Launches that one Hub user or API key may request, as NUMBER/SECONDS or off. NUMBER may come at once, and as many
-    again over SECONDS.
+    """Launches that one Hub user or API key may request, as NUMBER/SECONDS or off. NUMBER may come in one burst, and
+    as many again over SECONDS.
     """
     rate_limit_address: Rate = (1800, 60)
     """Launches that may be requested from one address (an IPv6 /64), as NUMBER/SECONDS or off. Behind a proxy, set

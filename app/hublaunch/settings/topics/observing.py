@@ -13,7 +13,7 @@ class ObservingSettings(Topic):
     """Logs, metrics and traces: docs/observing.md, docs/metrics.md."""
 
     metrics_port: int | None = Field(None, ge=0, le=65535, examples=["9083"])
-    """Separate port for /metrics; 0 takes a free one. If not set, there is no such port."""
+    """Separate port for /metrics; 0 picks a free port. If not set, /metrics has no port of its own."""
     metrics_host: str = Field("127.0.0.1", min_length=1)
     """Address on which the metrics port listens; 0.0.0.0 for all."""
     metrics_public: bool = False

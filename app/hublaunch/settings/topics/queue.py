@@ -12,8 +12,8 @@ class QueueSettings(Topic):
     """The queue and the Hub guard: docs/guard.md."""
 
     max_concurrent_spawns: int = Field(50, ge=1)
-    """Maximum number of launches at the Hub at once, over all replicas; others wait in the queue. Keep it below the
-    Hub's concurrent_spawn_limit (z2jh: 64).
+    """Maximum number of launches at the Hub at the same time, over all replicas; others wait in the queue. Keep it
+    below the Hub's concurrent_spawn_limit (z2jh: 64).
     """
     max_queue: int = Field(1000, ge=0)
     """Maximum number of launches in the queue. When it is full, the caller with the most launches makes room for a
@@ -26,8 +26,8 @@ class QueueSettings(Topic):
     caller without a pattern has 1.
     """
     hub_guard: Literal["normal", "strict", "off"] = "normal"
-    """How carefully unproven images are launched, because a Hub exits after too many failed spawns in a row. strict
-    rules that out; off is for a Hub whose consecutive_failure_limit is 0.
+    """How carefully hublaunch launches unproven images. A Hub exits after too many failed spawns in a row: strict rules
+    that out, and off is for a Hub whose consecutive_failure_limit is 0.
     """
     hub_failure_limit: int = Field(4, ge=1)
     """Spawns that may fail in a row. Set it one below the Hub's consecutive_failure_limit (z2jh: 5)."""
