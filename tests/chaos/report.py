@@ -1,16 +1,14 @@
 """The report of a run: a table, and the story of each launch with a finding."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from tests.chaos.plan import Scale
 from tests.chaos.run import Run
-from tests.chaos.verdict import BAD, Evidence, Verdict, number_of
+from tests.chaos.verdict import Evidence, number_of
 
 _LINES_MAX = 10
-HEAD = ("seed", "accepted", "ready", "failed", "cancelled", "hit", "kills", *BAD, "")
-"""The head of a table with one row for each run."""
 
 
 def is_good(outcome: Run, scale: Scale) -> bool:
@@ -35,27 +33,9 @@ def table(outcome: Run, scale: Scale) -> str:
     )
 
 
-def row(seed: int, outcome: Run, scale: Scale) -> Sequence[str]:
-    """Return the counts of a run as one row under `HEAD`."""
-    verdict = outcome.verdict
-    counted = [verdict.counts[name] for name in ("accepted", "ready", "failed", "cancelled", "hit by a fault", "kills")]
-    bad = [len(verdict.bad[name]) for name in BAD]
-    return [str(seed), *map(str, counted), *map(str, bad), "passed" if is_good(outcome, scale) else "FAILED"]
-
-
-def total(rows: Sequence[Sequence[str]]) -> Sequence[str]:
-    """The sum of the rows."""
-    columns = list(zip(*rows, strict=True))
-    return ["sum", *(str(sum(map(int, column))) for column in columns[1:-1]), f"{len(rows)} runs"]
-
-
-def markdown(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def findings(verdict: Verdict) -> Iterator[str]:
-    """Yield the findings, one per line, and only the first few of each kind."""
-    for name, found in verdict.bad.items():
+def findings(bad: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the findings of each column, one per line, and only the first few of each."""
+    for name, found in bad.items():
         yield from (f"{name}: {what}" for what in found[:_LINES_MAX])
         if len(found) > _LINES_MAX:
             yield f"{name}: and {len(found) - _LINES_MAX} more"

@@ -49,7 +49,7 @@ async def test_thirty_launches_survive_every_fault(
 
     outcome = await run(SEED, SMALL, database_url=url, module="hublaunch.cli", directory=tmp_path, tell=print)
 
-    assert not list(findings(outcome.verdict)), stories(outcome)
+    assert not list(findings(outcome.verdict.bad)), stories(outcome)
     assert outcome.verdict.counts["kills"] >= 2
     assert outcome.verdict.hit_share >= 0.2
 
@@ -108,7 +108,7 @@ class Case:
 def test_a_launch_that_went_well_has_no_findings() -> None:
     verdict = Case().verdict()
 
-    assert not list(findings(verdict))
+    assert not list(findings(verdict.bad))
     assert verdict.counts["ready"] == 1
     assert verdict.is_good(least_kills=5, least_hit_share=0.2)
     assert not verdict.is_good(least_kills=6, least_hit_share=0.2)
@@ -159,7 +159,7 @@ def test_a_server_started_after_another_has_gone_is_a_second_attempt(end: What) 
 
     verdict = case.verdict()
 
-    assert not list(findings(verdict))
+    assert not list(findings(verdict.bad))
     assert verdict.counts["second attempts"] == 1
 
 

@@ -3,26 +3,22 @@
     python -m tests.storm.run --clicks 500 --within-s 10 --heavy-share 0.4 --hub-limit 64
 
 The fake Hub, hublaunch and the clients are separate processes, all on loopback. hublaunch trusts a proxy, so each
-caller has its own address. `tests/storm/verdict.py` defines each column. The run prints a table, and the same figures
-as JSON. The exit status is 1 unless each column that must be zero is 0 for hublaunch.
+caller has its own address. `tests/storm/verdict.py` defines each column. The run prints a table. The exit status is 1
+unless each column that must be zero is 0 for hublaunch.
 """
 
 import argparse
 import asyncio
 import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
 
 from tests.chaos.replicas import Replicas
+from tests.chaos.report import findings
 from tests.storm.clicks import Click, Scale, Seen, click_hub, click_hublaunch, draw_clicks
 from tests.storm.verdict import BAD, Evidence, Verdict, judge
 from tests.support.programs import fake_hub, new_database, run_to_end
@@ -121,33 +117,8 @@ def table(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
-def findings(verdict: Verdict, *, most: int = 5) -> Iterator[str]:
-    """Yield the findings, one per line, and only the first few of each kind."""
-    for name, found in verdict.bad.items():
-        yield from (f"{name}: {what}" for what in found[:most])
-        if len(found) > most:
-            yield f"{name}: and {len(found) - most} more"
-
-
 def _told(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
-
-
-def _as_json(scale: Scale, verdicts: Sequence[Verdict]) -> str:
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return json.dumps(
-        {
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "commit": commit.stdout.strip(),
-            "command": " ".join(sys.argv),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-            "scale": asdict(scale),
-            **{
-                name: {**verdict.figures, "bad": {column: len(found) for column, found in verdict.bad.items()}}
-                for name, verdict in zip(_NAMES, verdicts, strict=True)
-            },
-        }
-    )
 
 
 async def _run(seed: int, scale: Scale, *, replicas: int, database_url: str, directory: Path) -> Sequence[Verdict]:
@@ -190,7 +161,7 @@ def main() -> int:
         verdicts = run_to_end(
             _run(options.seed, scale, replicas=options.replicas, database_url=url, directory=Path(name))
         )
-    print(table(verdicts), "", _as_json(scale, verdicts), *findings(verdicts[0]), sep="\n")
+    print(table(verdicts), *findings(verdicts[0].bad), sep="\n")
     return 0 if verdicts[0].is_good else 1
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.report import findings
 from tests.storm.clicks import Click, Scale, Seen, draw_clicks
-from tests.storm.run import findings, storm_hub, storm_hublaunch, table
+from tests.storm.run import storm_hub, storm_hublaunch, table
 from tests.storm.verdict import Evidence, Verdict, judge
 from tests.support.postgres import Postgres
 
@@ -36,7 +37,7 @@ async def test_sixty_clicks_at_once_are_served_in_turn_without_a_429(
 
     verdict = await storm_hublaunch(SMALL, CLICKS, replicas=replicas, database_url=url, directory=tmp_path)
 
-    assert not list(findings(verdict))
+    assert not list(findings(verdict.bad))
     assert verdict.figures["ready"] == 60
     assert verdict.figures["most pending at the Hub"] == 8
     assert (verdict.figures["highest position seen"] or 0) > 8
