@@ -13,6 +13,7 @@ from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.served import Service, serve
+from tests.support.sqlite import migrated
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,7 +58,7 @@ def settings(hub: FakeHub, tmp_path: Path) -> Settings:
         allowed_images=("*",),
         retry_delay=0,
         launch_timeout=20,
-        database_url=f"sqlite:///{tmp_path}/hublaunch.sqlite",
+        database_url=migrated(tmp_path / "hublaunch.sqlite"),
     )
 
 

@@ -14,6 +14,7 @@ from benchmarks.launches import drive
 from hublaunch.settings import Settings
 from tests.support.programs import fake_hub, process
 from tests.support.served import serve
+from tests.support.sqlite import migrated
 
 LAUNCHES = 50
 
@@ -31,7 +32,7 @@ async def calls_in_the_service(tmp_path: Path) -> float:
             hub_api_token=hub["token"],
             allowed_images=("*",),
             max_concurrent_spawns=1000,
-            database_url=f"sqlite:///{tmp_path}/hublaunch.sqlite",
+            database_url=migrated(tmp_path / "hublaunch.sqlite"),
         )
         async with (
             serve(settings) as service,

@@ -341,7 +341,7 @@ async def test_an_unusable_database_is_a_fault(
 async def test_a_postgresql_is_checked_with_its_clock(
     operator: CommandLine, hub: FakeHub, tmp_path: Path, postgres: Postgres
 ) -> None:
-    url = postgres.database()
+    url = postgres.database(migrated=False)
 
     status, findings = await found(operator, variables(hub, tmp_path, LAUNCHER_DATABASE_URL=url))
     away = await found(operator, variables(hub, tmp_path, LAUNCHER_DATABASE_URL=url.replace("/test_", "/nowhere_")))

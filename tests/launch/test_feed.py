@@ -13,8 +13,9 @@ from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Event, Launch, Status, Step
 from hublaunch.store.log import SqlLog
 from hublaunch.store.sql import SqlLaunchStore
-from tests.store.launches import CANCELLED, PULLING, READY, new_launch
+from tests.store.launches import CANCELLED, PULLING, READY, accepted
 from tests.support.launching import SEALER
+from tests.support.sqlite import migrated
 
 SECOND = Position(position=2, queue_size=5, eta_s=20, eta_basis="recent admissions")
 FIRST = Position(position=1, queue_size=3, eta_s=None, eta_basis=None)
@@ -41,7 +42,7 @@ class GatedStore(SqlLaunchStore):
     """A store whose log is gated."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"sqlite:///{path}/l.sqlite", sealer=SEALER)
+        super().__init__(migrated(path / "l.sqlite"), sealer=SEALER)
         self.log = log = GatedLog(self.sql, self.news, SEALER)
         log.gate, log.read = self.gate, self.read = asyncio.Event(), asyncio.Event()
         self.gate.set()
@@ -57,12 +58,6 @@ def following_feed(store: SqlLaunchStore, *, idle_s: float = IDLE_S) -> Feed:
     feed = Feed(store.log, idle_s=idle_s)
     store.news.subscribe(feed.on_news)
     return feed
-
-
-async def accepted(store: SqlLaunchStore) -> Launch:
-    launch = new_launch()
-    await store.intake.accept(launch)
-    return launch
 
 
 async def seqs(feed: Feed, launch: Launch) -> list[int]:

@@ -14,7 +14,7 @@ from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Caller, Launch, LaunchRequest
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.launching import SEALER, Launching, launching
+from tests.support.launching import SEALER, Launching, OpenCore, launching
 from tests.support.pace import QUICK
 
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
@@ -56,10 +56,8 @@ async def start(core: Launching) -> Launch:
     return await asyncio.create_task(core.service.start(REQUEST, ANYBODY))
 
 
-async def test_lines_about_a_failed_check_name_its_launch(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore, lines: Lines
-) -> None:
-    async with launching(hub, client, store, pace=replace(QUICK, check_ready_s=0)) as core:
+async def test_lines_about_a_failed_check_name_its_launch(hub: FakeHub, open_core: OpenCore, lines: Lines) -> None:
+    async with open_core(pace=replace(QUICK, check_ready_s=0)) as core:
         launches = [await start(core) for _ in range(2)]
         await core.idle()
         hub.fail_on("get_user", status=403, message="no", times=math.inf)
@@ -84,10 +82,10 @@ async def test_lines_about_adopted_launches_name_them(
 
 
 async def test_lines_about_lost_launches_name_them(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore, lines: Lines
+    hub: FakeHub, open_core: OpenCore, store: SqlLaunchStore, lines: Lines
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
-    async with launching(hub, client, store) as core:
+    async with open_core() as core:
         launches = [await start(core) for _ in range(2)]
         await store.ownership.release()
         store.ownership.lease = replace(store.ownership.lease, owner="somebody else")

@@ -5,6 +5,7 @@ import pytest
 
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
+from tests.support.sqlite import migrated
 
 
 @pytest.fixture
@@ -14,7 +15,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sqlite_url(path: Path) -> str:
-    return f"sqlite:///{path}"
+    return migrated(path)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -24,6 +25,15 @@ def url(request: pytest.FixtureRequest) -> str:
         sqlite: str = request.getfixturevalue("sqlite_url")
         return sqlite
     postgresql: str = request.getfixturevalue("postgres").database()
+    return postgresql
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, path: Path) -> str:
+    """A new database of each kind without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{path.with_name('empty.sqlite')}"
+    postgresql: str = request.getfixturevalue("postgres").database(migrated=False)
     return postgresql
 
 

@@ -47,6 +47,24 @@ def new_launch(**changes: Any) -> Launch:
     return Launch(**{**facts, **changes})
 
 
+async def accepted(store: SqlLaunchStore, **changes: Any) -> Launch:
+    return await store.intake.accept(new_launch(**changes))
+
+
+async def ready_launch(store: SqlLaunchStore, **changes: Any) -> Launch:
+    launch = await accepted(store, **changes)
+    await store.log.append(launch, PULLING)
+    await store.log.append(launch, READY)
+    return launch
+
+
+async def read_back(store: SqlLaunchStore, launch: Launch) -> Launch:
+    """Return the launch as it is stored now."""
+    found = await store.log.get(launch.id)
+    assert found is not None
+    return found
+
+
 def first_event(launch_id: str, at: datetime) -> Event:
     return Event(launch_id=launch_id, seq=1, at=at, attempt=1, phase=Status.WAITING, progress=0, message="Accepted")
 

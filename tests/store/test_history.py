@@ -14,7 +14,7 @@ from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import launches
 from tests.store.databases import sqlite_only
-from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch
+from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch, read_back
 
 ARGS = {"binder_request": "x" * 16_000}
 LARGE = LaunchRequest(image="a/b", repo_url="https://h/" + 1900 * "a", path=1900 * "b", extra_args=ARGS)
@@ -56,8 +56,7 @@ def make_older(store: SqlLaunchStore, launch: Launch, **ago: float) -> None:
 
 
 async def arguments(store: SqlLaunchStore, launch: Launch) -> object:
-    now = await store.log.get(launch.id)
-    assert now is not None
+    now = await read_back(store, launch)
     assert (now.request.image, now.request.repo_url, now.request.path) == (LARGE.image, LARGE.repo_url, LARGE.path)
     return now.request.extra_args
 

@@ -12,7 +12,7 @@ from hublaunch.launch.news import Accepted, Adopted, CancelRequested, Cleaned, N
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
-from tests.store.launches import FAILED, PULLING, READY, heard_events, new_launch, second_attempt
+from tests.store.launches import FAILED, PULLING, READY, accepted, heard_events, new_launch, second_attempt
 from tests.store.writing import held_writer
 
 ADA = Caller(kind="hub", key="ada")
@@ -58,8 +58,7 @@ async def test_a_failing_subscriber_is_logged_and_the_others_get_the_news(
 
 
 async def test_the_first_request_to_cancel_is_published_with_its_caller(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
     told = changes(store)
 
     await store.ownership.request_cancel(launch.id, by=ADA)
@@ -112,7 +111,7 @@ async def test_subscribers_are_called_in_the_callers_context(store: SqlLaunchSto
     store.news.subscribe(lambda _: heard.append(asked_by.get()))
     asked_by.set("this test")
 
-    await store.intake.accept(new_launch())
+    await accepted(store)
 
     assert heard == ["this test", "this test"]
 

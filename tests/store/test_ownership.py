@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert, select
 
-from hublaunch.launch.model import Launch, Status
+from hublaunch.launch.model import Status
 from hublaunch.launch.news import LogGrew
 from hublaunch.launch.ports import LeaseLost
 from hublaunch.sealing import Sealer
@@ -15,7 +15,7 @@ from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import launch_owners
 from hublaunch.wiring.tasks import Background
 from tests.store.databases import postgresql_only, sqlite_only
-from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch, second_attempt
+from tests.store.launches import CANCELLED, FAILED, PULLING, READY, accepted, ready_launch, second_attempt
 
 LONG_S, GONE_S = 600, 0
 """A lease that lasts for the test, and a lease that runs out at once."""
@@ -26,19 +26,6 @@ async def other(url: str, sealer: Sealer) -> AsyncIterator[SqlLaunchStore]:
     """Another process's store on the same PostgreSQL."""
     async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as other:
         yield other
-
-
-async def accepted(store: SqlLaunchStore) -> Launch:
-    launch = new_launch()
-    await store.intake.accept(launch)
-    return launch
-
-
-async def ready_launch(store: SqlLaunchStore) -> Launch:
-    launch = await accepted(store)
-    await store.log.append(launch, PULLING)
-    await store.log.append(launch, READY)
-    return launch
 
 
 async def ids_to_take_over(url: str, sealer: Sealer) -> list[str]:

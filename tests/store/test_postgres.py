@@ -22,17 +22,11 @@ from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import metadata
 from hublaunch.wiring.tasks import Background
 from tests.store.databases import postgresql_only
-from tests.store.launches import PULLING, READY, new_launch
+from tests.store.launches import PULLING, READY, accepted
 from tests.store.writing import held_writer
 from tests.support.postgres import Postgres
 
 pytestmark = [postgresql_only, pytest.mark.timeout(60)]
-
-
-async def accepted(store: SqlLaunchStore) -> Launch:
-    launch = new_launch()
-    await store.intake.accept(launch)
-    return launch
 
 
 def opened(url: str, sealer: Sealer) -> SqlLaunchStore:
@@ -59,8 +53,9 @@ def stored(news: Sequence[Event] | Position) -> Sequence[Event]:
     return news
 
 
-async def test_simultaneous_starts_create_the_tables_once(url: str, sealer: Sealer) -> None:
-    stores = [SqlLaunchStore(url, sealer=sealer) for _ in range(5)]
+async def test_simultaneous_starts_create_the_tables_once(url: str, sealer: Sealer, postgres: Postgres) -> None:
+    empty_url = postgres.database(migrated=False)
+    stores = [SqlLaunchStore(empty_url, sealer=sealer) for _ in range(5)]
 
     await asyncio.gather(*(store.__aenter__() for store in stores))
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -24,6 +25,7 @@ from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import Instant, launches
 from tests.store.databases import postgresql_only, sqlite_only
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch
+from tests.support.sqlite import migrated
 
 ADA = Caller(kind="hub", key="ada")
 IMAGE = "quay.io/org/gpu"
@@ -199,7 +201,7 @@ def test_a_launch_is_accepted_exactly_if_all_its_quotas_have_room(
         return [launch]
 
     with TemporaryDirectory() as directory:
-        asyncio.run(scenario(f"sqlite:///{directory}/l.sqlite"))
+        asyncio.run(scenario(migrated(Path(directory, "l.sqlite"))))
 
 
 def _counts(quota: Quota, launch: Launch) -> bool:
@@ -274,9 +276,9 @@ async def test_launches_of_an_older_release_count_only_in_the_total(store: SqlLa
 # --- rows of older releases -------------------------------------------------------------------------------------------
 
 
-async def test_launches_active_before_the_migration_count(url: str, sealer: Sealer) -> None:
+async def test_launches_active_before_the_migration_count(empty_url: str, sealer: Sealer) -> None:
     row = {"kind": "hub", "key": "ada", "image": f"{IMAGE}:1", "repo": f"https://{REPO}.git", "at": datetime.now(UTC)}
-    engine = create_engine(url)
+    engine = create_engine(empty_url)
     with engine.begin() as connection:
         command.upgrade(configuration(connection), "0004")
         for number, status in enumerate(("waiting", "launching", "ready", "failed", "stopped")):
@@ -284,7 +286,7 @@ async def test_launches_active_before_the_migration_count(url: str, sealer: Seal
         connection.execute(_OLD, {**row, "id": "no repository", "status": "ready", "repo": ""})
     engine.dispose()
 
-    async with SqlLaunchStore(url, sealer=sealer) as store:
+    async with SqlLaunchStore(empty_url, sealer=sealer) as store:
         counts = [await refused(store, quota) for quota in QUOTAS]
 
     assert counts == [4 if quota.scope is not Scope.REPOSITORY else 3 for quota in QUOTAS]

@@ -11,7 +11,7 @@ from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import rate_limits
 from tests.store.databases import postgresql_only
-from tests.store.launches import new_launch
+from tests.store.launches import accepted
 from tests.support.postgres import Postgres
 
 HOUR = Rate(5, 3600)
@@ -123,7 +123,7 @@ async def test_a_slow_count_in_another_process_does_not_delay_launches(
             slow.execute(update(rate_limits).values(free_at=rate_limits.c.free_at))
             waiting = asyncio.create_task(store.rate_counts.take([ADA]))
             await asyncio.sleep(0)  # so that the count is requested before the launch
-            await store.intake.accept(new_launch())
+            await accepted(store)
             assert not waiting.done()
 
     assert (await waiting).allowed

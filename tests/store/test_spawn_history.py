@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -20,7 +21,8 @@ from hublaunch.store import spawn_history
 from hublaunch.store.database import transaction_beside_service
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import images, spawn_failures
-from tests.store.launches import FAILED, PULLING, READY, new_launch
+from tests.store.launches import FAILED, PULLING, READY, accepted, new_launch
+from tests.support.sqlite import migrated
 
 NORMAL, STRICT = (Guard(mode=mode, failure_limit=4) for mode in ("normal", "strict"))
 BROKEN = replace(FAILED, failed_spawn=FailedSpawn(cause="The server ended before it was ready"))
@@ -30,10 +32,8 @@ REFUSED = FAILED
 
 
 async def accept(store: SqlLaunchStore, *of_images: str) -> list[Launch]:
-    return [
-        await store.intake.accept(new_launch(request=LaunchRequest(image=image), time_left_s=600))
-        for image in of_images
-    ]
+    requests = [LaunchRequest(image=image) for image in of_images]
+    return await asyncio.gather(*(accepted(store, request=request, time_left_s=600) for request in requests))
 
 
 async def admit(store: SqlLaunchStore, *, guard: Guard = NORMAL, most: int = 50) -> AdmissionRound:
@@ -232,7 +232,7 @@ async def test_failures_that_the_hub_still_counts_are_kept_however_old(store: Sq
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_a_strict_guard_never_lets_five_spawns_fail_in_a_row_at_the_hub(seed: int) -> None:
     worst = asyncio.run(_worst_run(Random(seed)))
 
@@ -242,15 +242,12 @@ def test_a_strict_guard_never_lets_five_spawns_fail_in_a_row_at_the_hub(seed: in
 async def _worst_run(random: Random) -> int:
     """Return the longest run of failures at the Hub. The store learns of each end later, in any order."""
     run = worst = 0
-    waiting: dict[str, Launch] = {}
     at_hub: list[Launch] = []
     ended: list[tuple[Launch, Step]] = []
     with tempfile.TemporaryDirectory() as directory:
-        url = f"sqlite:///{directory}/l.sqlite"
+        url = migrated(Path(directory, "l.sqlite"))
         async with SqlLaunchStore(url, sealer=Sealer(["k" * 32], purpose="stored tokens")) as store:
-            for n in range(60):
-                (launch,) = await accept(store, f"image-{n}")
-                waiting[launch.id] = launch
+            waiting = {launch.id: launch for launch in await accept(store, *(f"image-{n}" for n in range(60)))}
             for _ in range(120):
                 if ended and random.random() < 0.4:
                     await end(store, *ended.pop(random.randrange(len(ended))))

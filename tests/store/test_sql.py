@@ -15,7 +15,7 @@ from sqlalchemy.event import listen
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from hublaunch.launch.errors import LaunchNotFound
-from hublaunch.launch.model import Launch, LaunchRequest, Problem, Status, Step
+from hublaunch.launch.model import LaunchRequest, Problem, Status, Step
 from hublaunch.sealing import Sealer
 from hublaunch.store.append import Append, append
 from hublaunch.store.rows import _problem_of
@@ -27,19 +27,15 @@ from tests.store.launches import (
     FAILED,
     PULLING,
     READY,
+    accepted,
     first_event,
     heard_events,
     new_launch,
+    read_back,
+    ready_launch,
     second_attempt,
 )
-
-
-async def ready_launch(store: SqlLaunchStore) -> Launch:
-    launch = new_launch()
-    await store.intake.accept(launch)
-    await store.log.append(launch, PULLING)
-    await store.log.append(launch, READY)
-    return launch
+from tests.support.sqlite import migrated
 
 
 async def test_an_accepted_launch_is_read_back_unchanged(store: SqlLaunchStore) -> None:
@@ -49,8 +45,7 @@ async def test_an_accepted_launch_is_read_back_unchanged(store: SqlLaunchStore) 
 
     await store.intake.accept(launch)
 
-    stored = await store.log.get(launch.id)
-    assert stored is not None
+    stored = await read_back(store, launch)
     assert asdict(stored) == asdict(launch)
 
 
@@ -60,8 +55,7 @@ async def test_an_unknown_id_has_no_launch(store: SqlLaunchStore) -> None:
 
 
 async def test_a_launch_is_accepted_once(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
 
     with pytest.raises(IntegrityError):
         await store.intake.accept(launch)
@@ -70,29 +64,25 @@ async def test_a_launch_is_accepted_once(store: SqlLaunchStore) -> None:
 
 
 async def test_a_step_becomes_the_next_event_and_the_status_of_its_launch(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
 
     event = await store.log.append(launch, PULLING)
 
     assert (event.seq, event.attempt, event.phase, event.progress) == (2, 1, Status.LAUNCHING, 20)
-    stored = await store.log.get(launch.id)
-    assert stored is not None
+    stored = await read_back(store, launch)
     assert (stored.status, stored.ended_at) == (Status.LAUNCHING, None)
     assert asdict(stored.last_event) == asdict(event)
 
 
 @pytest.mark.parametrize("last", [READY, FAILED, CANCELLED], ids=["ready", "failed", "cancelled"])
 async def test_the_last_event_is_read_back_unchanged_and_ends_the_launch(store: SqlLaunchStore, last: Step) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
     await store.log.append(launch, PULLING)
 
     event = await store.log.append(launch, last)
 
     (stored_event,) = await store.log.events(launch.id, after=2)
-    stored = await store.log.get(launch.id)
-    assert stored is not None
+    stored = await read_back(store, launch)
     assert asdict(stored_event) == asdict(event)
     assert (stored.status, stored.ended_at) == (last.phase, event.at)
     assert (event.url, event.token_expires_at, event.problem) == (last.url, last.token_expires_at, last.problem)
@@ -105,8 +95,7 @@ def test_a_problem_that_an_earlier_release_stored_has_no_advice_for_operators() 
 
 
 async def test_a_step_that_the_status_does_not_allow_is_refused_and_not_stored(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
 
     with pytest.raises(ValueError, match="waiting, so it cannot become ready"):
         await store.log.append(launch, READY)
@@ -134,8 +123,7 @@ async def test_writes_to_an_unknown_launch_are_refused(store: SqlLaunchStore) ->
 
 async def test_a_step_without_progress_keeps_the_last_value(store: SqlLaunchStore) -> None:
     """As a cancellation does, which may come while a step is on its way to the log."""
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
 
     steps = PULLING, replace(PULLING, progress=60), replace(CANCELLED, progress=None)
     events = await asyncio.gather(*(store.log.append(launch, step) for step in steps))
@@ -145,8 +133,7 @@ async def test_a_step_without_progress_keeps_the_last_value(store: SqlLaunchStor
 
 
 async def test_a_log_can_be_read_from_any_event(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
     for _ in range(3):
         await store.log.append(launch, PULLING)
 
@@ -167,12 +154,10 @@ async def test_time_never_goes_back_within_a_log(store: SqlLaunchStore) -> None:
 
 async def test_instants_keep_microseconds_and_are_returned_in_utc(store: SqlLaunchStore) -> None:
     in_nepal = datetime(2026, 3, 1, 0, 15, 30, 123456, tzinfo=timezone(timedelta(hours=5, minutes=45)))
-    launch = new_launch(deadline_at=in_nepal)
-    await store.intake.accept(launch)
+    launch = await store.intake.accept(new_launch(deadline_at=in_nepal))
 
-    stored = await store.log.get(launch.id)
+    stored = await read_back(store, launch)
 
-    assert stored is not None
     assert stored.deadline_at == in_nepal
     assert stored.deadline_at.tzinfo is UTC
 
@@ -183,14 +168,12 @@ async def test_an_instant_without_a_zone_is_refused(store: SqlLaunchStore) -> No
 
 
 async def test_the_next_attempt_becomes_the_latest(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
     await store.upkeep.mark_cleaned(launch, launch.attempt)
 
     await store.log.begin_attempt(launch, second_attempt(launch))
 
-    stored = await store.log.get(launch.id)
-    assert stored is not None
+    stored = await read_back(store, launch)
     assert stored.attempt == second_attempt(launch)
     assert stored.cleaned_at is None
     assert (await store.log.append(launch, PULLING)).attempt == 2
@@ -208,34 +191,18 @@ async def test_only_the_next_attempt_of_a_launch_in_progress_may_begin(store: Sq
         await store.log.begin_attempt(ended, second_attempt(ended))
 
 
-async def test_the_first_request_to_cancel_counts(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+async def test_the_first_request_to_cancel_and_the_first_clean_up_of_an_attempt_count(store: SqlLaunchStore) -> None:
+    launch = await accepted(store)
+    instants = []
 
-    await store.ownership.request_cancel(launch.id)
-    first = await store.log.get(launch.id)
-    await store.ownership.request_cancel(launch.id)
-    second = await store.log.get(launch.id)
+    for _ in range(2):
+        await store.ownership.request_cancel(launch.id)
+        await store.upkeep.mark_cleaned(launch, launch.attempt)
+        now = await read_back(store, launch)
+        instants.append((now.cancel_requested_at, now.cleaned_at))
 
-    assert first is not None
-    assert second is not None
-    assert first.cancel_requested_at is not None
-    assert second.cancel_requested_at == first.cancel_requested_at
-
-
-async def test_the_first_clean_up_of_an_attempt_counts(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
-
-    await store.upkeep.mark_cleaned(launch, launch.attempt)
-    first = await store.log.get(launch.id)
-    await store.upkeep.mark_cleaned(launch, launch.attempt)
-    second = await store.log.get(launch.id)
-
-    assert first is not None
-    assert second is not None
-    assert first.cleaned_at is not None
-    assert second.cleaned_at == first.cleaned_at
+    assert None not in instants[0]
+    assert instants[1] == instants[0]
 
 
 async def test_a_ready_launch_becomes_stopped_without_an_event(store: SqlLaunchStore) -> None:
@@ -243,16 +210,14 @@ async def test_a_ready_launch_becomes_stopped_without_an_event(store: SqlLaunchS
 
     await store.upkeep.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
 
-    stored = await store.log.get(launch.id)
-    assert stored is not None
+    stored = await read_back(store, launch)
     assert (stored.status, stored.stopped_by) == (Status.STOPPED, "caller")
     assert stored.stopped_at is not None
     assert stored.last_event.phase is Status.READY
 
 
 async def test_only_a_ready_launch_can_become_stopped(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
 
     with pytest.raises(ValueError, match="cannot become stopped"):
         await store.upkeep.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
@@ -270,7 +235,7 @@ async def test_every_event_is_published_before_its_writer_continues(store: SqlLa
 
 
 async def test_deleting_a_launch_deletes_its_attempts_and_events(store: SqlLaunchStore) -> None:
-    await store.intake.accept(new_launch())
+    await accepted(store)
 
     with store.database.writing.begin() as connection:
         connection.execute(delete(launches))
@@ -328,13 +293,12 @@ def test_concurrent_appends_leave_dense_logs_in_the_order_of_the_calls(asked: li
                 assert [event.message for event in log] == ["Accepted", *numbers]
 
     with TemporaryDirectory() as directory:
-        asyncio.run(scenario(f"sqlite:///{directory}/x.sqlite"))
+        asyncio.run(scenario(migrated(Path(directory, "x.sqlite"))))
 
 
 @sqlite_only
 async def test_an_event_that_changes_no_status_writes_no_index(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
     await store.log.append(launch, PULLING)
     updates: list[tuple[str, Any]] = []
 

@@ -23,10 +23,10 @@ WRITTEN = json.loads(Path(__file__).with_name("written_at_0009.json").read_text(
 
 
 @pytest.fixture
-def written(url: str) -> str:
+def written(empty_url: str) -> str:
     """A database at version 0009 with those rows, as if written just now."""
     ago = datetime.now(UTC) - max(instant(event["at"]) for event in WRITTEN["launch_events"])
-    engine = create_engine(url)
+    engine = create_engine(empty_url)
     with engine.begin() as connection:
         command.upgrade(configuration(connection), "0009")
         connection.execute(delete(metadata.tables["admission"]))
@@ -37,7 +37,7 @@ def written(url: str) -> str:
                 for row in rows:
                     connection.execute(insert(metadata.tables[name]), value_of(name, row, ago))
     engine.dispose()
-    return url
+    return empty_url
 
 
 def instant(text: str) -> datetime:

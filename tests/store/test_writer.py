@@ -19,7 +19,7 @@ from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.writer import BATCH_MAX
 from tests.store.databases import sqlite_only
-from tests.store.launches import FAILED, PULLING, heard_events, new_launch
+from tests.store.launches import FAILED, PULLING, accepted, heard_events, new_launch
 from tests.store.writing import held_writer
 
 
@@ -34,8 +34,7 @@ def fail_at_commit(connection: Connection, arguments: Sequence[None]) -> Sequenc
 async def test_waiting_changes_are_committed_together_in_bounded_batches(
     store: SqlLaunchStore, waiting: int, batches: int
 ) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
     commits: list[Connection] = []
 
     async with held_writer(store):
@@ -66,8 +65,7 @@ async def test_callers_and_subscribers_get_events_in_the_order_of_the_calls(stor
 
 @sqlite_only
 async def test_nothing_is_acknowledged_before_it_is_committed(store: SqlLaunchStore, path: Path) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
     other = sqlite3.connect(path)
 
     async def append() -> None:
@@ -119,8 +117,7 @@ async def test_a_change_that_fails_half_way_leaves_nothing(store: SqlLaunchStore
 async def test_a_failing_commit_fails_its_batch_and_nothing_else(
     store: SqlLaunchStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
     heard = heard_events(store)
 
     async with held_writer(store):
@@ -137,8 +134,7 @@ async def test_a_failing_commit_fails_its_batch_and_nothing_else(
 
 
 async def test_the_event_of_a_cancelled_caller_is_stored_and_published(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
     heard = heard_events(store)
 
     async with held_writer(store):
@@ -158,8 +154,7 @@ async def test_the_event_of_a_cancelled_caller_is_stored_and_published(store: Sq
 
 @sqlite_only
 async def test_a_locked_database_fails_writes_until_it_is_free(store: SqlLaunchStore, path: Path) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
     with store.database.writing.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout = 0")
     other = sqlite3.connect(path, isolation_level=None)
@@ -177,8 +172,7 @@ async def test_a_locked_database_fails_writes_until_it_is_free(store: SqlLaunchS
 
 @sqlite_only
 async def test_a_full_disk_fails_only_writes_that_do_not_fit_and_is_noticed(store: SqlLaunchStore) -> None:
-    launch = new_launch()
-    await store.intake.accept(launch)
+    launch = await accepted(store)
     with store.database.writing.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
 
@@ -233,11 +227,11 @@ async def test_a_closed_store_refuses_writes_and_is_not_healthy(url: str, sealer
 
     assert not await store.is_healthy()
     with pytest.raises(RuntimeError, match="not open"):
-        await store.intake.accept(new_launch())
+        await accepted(store)
 
 
 async def test_a_store_that_was_never_opened_refuses_writes(url: str, sealer: Sealer) -> None:
     store = SqlLaunchStore(url, sealer=sealer)
 
     with pytest.raises(RuntimeError, match="not open"):
-        await store.intake.accept(new_launch())
+        await accepted(store)

@@ -1,8 +1,8 @@
 """The core over a fake Hub and a real store, without HTTP."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from ulid import ULID
@@ -64,6 +64,9 @@ class Launching:
         """Return once the Hub has confirmed the cancellation."""
         while not await self.service.cancel(launch.id):
             pass
+
+
+OpenCore = Callable[..., AbstractAsyncContextManager[Launching]]
 
 
 @asynccontextmanager

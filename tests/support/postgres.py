@@ -4,6 +4,7 @@ import secrets
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -12,20 +13,34 @@ from typing import LiteralString
 import psycopg
 from sqlalchemy import make_url
 
+from hublaunch.store.postgres import PostgresDatabase
+
 _QUICK = ("fsync = off", "full_page_writes = off", "synchronous_commit = off")
 """No test needs data to survive a power cut."""
 
 
 class Postgres:
-    """A running server. Every `database` is new and empty."""
+    """A running server. Every `database` is new."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
 
-    def database(self) -> str:
-        """Return the SQLAlchemy URL of a new database."""
+    def database(self, *, migrated: bool = True) -> str:
+        """Return the SQLAlchemy URL of a new database, with the latest tables or without any."""
+        return self._create(self._template if migrated else "template1")
+
+    @cached_property
+    def _template(self) -> str:
+        """The name of a database to copy. A migration takes longer."""
+        url = make_url(self._create("template1"))
+        database = PostgresDatabase(url, shown="", readers=1, lease_s=1)
+        database.open()
+        database.close()
+        return str(url.database)
+
+    def _create(self, template: str) -> str:
         name = f"test_{secrets.token_hex(6)}"
-        self.execute(f'CREATE DATABASE "{name}"')
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self._uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
 
     def deadlocks(self, url: str) -> int:

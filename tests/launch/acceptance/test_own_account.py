@@ -1,30 +1,15 @@
 """Consecutive and concurrent launches on one existing account."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
-from hublaunch.hub.client import HubClient
 from hublaunch.launch.errors import AlreadyLaunching, ServerAlreadyRunning
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
-from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.launching import SEALER, Launching, launching
+from tests.support.launching import Launching, OpenCore
 
 ALICE = Caller(kind="hub", key="alice")
 BOOK = Caller(kind="key", key="book", may_name_user=True)
 REQUEST = LaunchRequest(image="a/b")
-
-
-@asynccontextmanager
-async def serving(hub: FakeHub, client: HubClient, path: Path, *, named: bool = False) -> AsyncGenerator[Launching]:
-    async with (
-        SqlLaunchStore(f"sqlite:///{path}/l.sqlite", sealer=SEALER) as store,
-        launching(hub, client, store, named=named) as core,
-        asyncio.timeout(10),
-    ):
-        yield core
 
 
 async def ready(core: Launching, caller: Caller = ALICE, *, username: str = "") -> Launch:
@@ -33,65 +18,53 @@ async def ready(core: Launching, caller: Caller = ALICE, *, username: str = "") 
     return launch
 
 
-async def test_of_concurrent_launches_of_one_server_one_is_accepted(
-    hub: FakeHub, client: HubClient, tmp_path: Path
-) -> None:
+async def test_of_concurrent_launches_of_one_server_one_is_accepted(hub: FakeHub, core: Launching) -> None:
     hub.create_user("alice")
     hub.spawn_plan(None, SpawnPlan(never=True))
     named = LaunchRequest(image="a/b", username="alice")
-    async with serving(hub, client, tmp_path) as core:
-        told = await asyncio.gather(
-            *(core.service.start(REQUEST, ALICE) for _ in range(3)),
-            core.service.start(named, BOOK),
-            return_exceptions=True,
-        )
+    told = await asyncio.gather(
+        *(core.service.start(REQUEST, ALICE) for _ in range(3)),
+        core.service.start(named, BOOK),
+        return_exceptions=True,
+    )
 
-        refused = [
-            one for one in told if isinstance(one, (AlreadyLaunching, ServerAlreadyRunning))
-        ]  # whichever came first
-        assert [type(one) for one in told].count(Launch) == 1
-        assert len(refused) == 3
-        await hub.until(lambda: len(hub.asked("start_server")) == 1)
+    refused = [one for one in told if isinstance(one, (AlreadyLaunching, ServerAlreadyRunning))]  # whichever came first
+    assert [type(one) for one in told].count(Launch) == 1
+    assert len(refused) == 3
+    await hub.until(lambda: len(hub.asked("start_server")) == 1)
 
 
-async def test_launches_of_different_servers_of_one_user_run_concurrently(
-    hub: FakeHub, client: HubClient, tmp_path: Path
-) -> None:
+async def test_launches_of_different_servers_of_one_user_run_concurrently(hub: FakeHub, open_core: OpenCore) -> None:
     hub.create_user("alice")
-    async with serving(hub, client, tmp_path, named=True) as core:
+    async with open_core(named=True) as core:
         await asyncio.gather(*(core.service.start(REQUEST, ALICE) for _ in range(3)))
 
         await hub.until(lambda: hub.count("server_ready") == 3)
 
 
-async def test_a_launch_whose_server_is_gone_is_stopped_when_another_replaces_it(
-    hub: FakeHub, client: HubClient, tmp_path: Path
-) -> None:
+async def test_a_launch_whose_server_is_gone_is_stopped_when_another_replaces_it(hub: FakeHub, core: Launching) -> None:
     hub.create_user("alice")
-    async with serving(hub, client, tmp_path) as core:
-        first = await ready(core)
-        await hub.stop_server("alice", "", remove=False)
-        second = await ready(core)
+    first = await ready(core)
+    await hub.stop_server("alice", "", remove=False)
+    second = await ready(core)
 
-        cancelled = await core.service.cancel(first.id)
+    cancelled = await core.service.cancel(first.id)
 
-        assert cancelled
-        assert (await core.service.get(first.id)).status is Status.STOPPED
-        assert (await core.service.get(second.id)).status is Status.READY
-        assert hub.active_servers == {("alice", "")}
+    assert cancelled
+    assert (await core.service.get(first.id)).status is Status.STOPPED
+    assert (await core.service.get(second.id)).status is Status.READY
+    assert hub.active_servers == {("alice", "")}
 
 
-async def test_a_restart_cleans_up_nothing_for_a_replaced_launch(
-    hub: FakeHub, client: HubClient, tmp_path: Path
-) -> None:
+async def test_a_restart_cleans_up_nothing_for_a_replaced_launch(hub: FakeHub, open_core: OpenCore) -> None:
     hub.create_user("alice")
-    async with serving(hub, client, tmp_path) as core:
+    async with open_core() as core:
         await ready(core)
         await hub.stop_server("alice", "", remove=False)
         await ready(core)
     asked = len(hub.asked("stop_server"))
 
-    async with serving(hub, client, tmp_path) as core:
+    async with open_core() as core:
         await ready(core, BOOK, username="")
 
     assert len(hub.asked("stop_server")) == asked

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from hublaunch.hub.client import HubClient
 from hublaunch.launch.errors import HubUnavailable, QuotaReached
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
 from hublaunch.launch.ports import LaunchFilter
@@ -13,7 +12,7 @@ from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import QuotaRules, Rule
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
-from tests.support.launching import Launching, launching
+from tests.support.launching import Launching, OpenCore
 
 KEY = Caller(kind="key", key="ci", max_active=3)
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
@@ -40,25 +39,22 @@ async def many(core: Launching, caller: Caller, number: int) -> list[Launch | Ba
 
 
 @pytest.mark.parametrize("gone", [1, 2, 3])
-async def test_concurrent_requests_are_accepted_up_to_the_quota(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore, gone: int
-) -> None:
+async def test_concurrent_requests_are_accepted_up_to_the_quota(hub: FakeHub, core: Launching, gone: int) -> None:
     """Two requests that found the same stopped server used to free only one place."""
-    async with launching(hub, client, store) as core:
-        launches = await three_ready(core, KEY)
-        await stop(hub, *launches[:gone])
+    launches = await three_ready(core, KEY)
+    await stop(hub, *launches[:gone])
 
-        outcomes = await many(core, KEY, 8)
+    outcomes = await many(core, KEY, 8)
 
-        assert sum(isinstance(outcome, Launch) for outcome in outcomes) == gone
-        assert sum(isinstance(outcome, QuotaReached) for outcome in outcomes) == 8 - gone
+    assert sum(isinstance(outcome, Launch) for outcome in outcomes) == gone
+    assert sum(isinstance(outcome, QuotaReached) for outcome in outcomes) == 8 - gone
 
 
 @pytest.mark.parametrize("limits", WIDE.values(), ids=WIDE)
 async def test_servers_of_other_callers_that_are_gone_free_a_shared_quota_too(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore, limits: QuotaRules
+    hub: FakeHub, open_core: OpenCore, limits: QuotaRules
 ) -> None:
-    async with launching(hub, client, store, limits=limits) as core:
+    async with open_core(limits=limits) as core:
         launches = await three_ready(core, OTHERS)
         await stop(hub, *launches[:2])
 
@@ -72,22 +68,19 @@ async def test_servers_of_other_callers_that_are_gone_free_a_shared_quota_too(
 
 
 async def test_however_many_requests_are_refused_the_hub_is_asked_about_each_server_only_a_few_times(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+    hub: FakeHub, core: Launching
 ) -> None:
-    async with launching(hub, client, store) as core:
-        await three_ready(core, KEY)
-        before = len(hub.asked("get_user"))
+    await three_ready(core, KEY)
+    before = len(hub.asked("get_user"))
 
-        outcomes = await many(core, KEY, 30)
+    outcomes = await many(core, KEY, 30)
 
-        assert all(isinstance(outcome, QuotaReached) for outcome in outcomes)
-        assert len(hub.asked("get_user")) - before <= 2 * 3
+    assert all(isinstance(outcome, QuotaReached) for outcome in outcomes)
+    assert len(hub.asked("get_user")) - before <= 2 * 3
 
 
-async def test_servers_of_other_callers_are_checked_once_in_a_while(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
-) -> None:
-    async with launching(hub, client, store, limits=WIDE["total"]) as core:
+async def test_servers_of_other_callers_are_checked_once_in_a_while(hub: FakeHub, open_core: OpenCore) -> None:
+    async with open_core(limits=WIDE["total"]) as core:
         await three_ready(core, OTHERS)
         before = len(hub.asked("get_user"))
 
@@ -98,22 +91,19 @@ async def test_servers_of_other_callers_are_checked_once_in_a_while(
         assert len(hub.asked("get_user")) - before == 3
 
 
-async def test_a_callers_own_servers_are_checked_each_time(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
-) -> None:
-    async with launching(hub, client, store) as core:
-        launches = await three_ready(core, KEY)
-        with pytest.raises(QuotaReached):
-            await core.service.start(REQUEST, KEY)
-        await stop(hub, launches[2])
-
+async def test_a_callers_own_servers_are_checked_each_time(hub: FakeHub, core: Launching) -> None:
+    launches = await three_ready(core, KEY)
+    with pytest.raises(QuotaReached):
         await core.service.start(REQUEST, KEY)
+    await stop(hub, launches[2])
+
+    await core.service.start(REQUEST, KEY)
 
 
 async def test_without_the_hub_a_shared_quota_is_used_up_and_a_callers_own_is_an_error(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+    hub: FakeHub, open_core: OpenCore, store: SqlLaunchStore
 ) -> None:
-    async with launching(hub, client, store, limits=WIDE["total"]) as core:
+    async with open_core(limits=WIDE["total"]) as core:
         await three_ready(core, replace(KEY, max_active=None))
         hub.fail_on("get_user", status=503, body="html", times=99)
 
@@ -125,34 +115,28 @@ async def test_without_the_hub_a_shared_quota_is_used_up_and_a_callers_own_is_an
         assert len(await store.log.launches(LaunchFilter(), limit=9)) == 3
 
 
-async def test_a_cancelled_request_leaves_the_search_to_the_next_one(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
-) -> None:
-    async with launching(hub, client, store) as core:
-        launches = await three_ready(core, KEY)
-        await stop(hub, launches[0])
-        before = len(hub.asked("get_user"))
-        hub.fail_on("get_user", how="hang", hangs_s=5, times=2)
-        first, second, third = [asyncio.create_task(core.service.start(REQUEST, KEY)) for _ in range(3)]
-        await hub.until(lambda: len(hub.asked("get_user")) == before + 1)
+async def test_a_cancelled_request_leaves_the_search_to_the_next_one(hub: FakeHub, core: Launching) -> None:
+    launches = await three_ready(core, KEY)
+    await stop(hub, launches[0])
+    before = len(hub.asked("get_user"))
+    hub.fail_on("get_user", how="hang", hangs_s=5, times=2)
+    first, second, third = [asyncio.create_task(core.service.start(REQUEST, KEY)) for _ in range(3)]
+    await hub.until(lambda: len(hub.asked("get_user")) == before + 1)
 
-        first.cancel()
-        await hub.until(lambda: len(hub.asked("get_user")) == before + 2)
-        second.cancel()
+    first.cancel()
+    await hub.until(lambda: len(hub.asked("get_user")) == before + 2)
+    second.cancel()
 
-        assert (await third).status is Status.WAITING
+    assert (await third).status is Status.WAITING
 
 
-async def test_what_another_process_has_freed_is_used_without_another_search(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
-) -> None:
-    async with launching(hub, client, store) as core:
-        launches = await three_ready(core, KEY)
-        before = len(hub.asked("get_user"))
-        hub.fail_on("get_user", how="hang", hangs_s=0.2)
-        asking = asyncio.create_task(core.service.start(REQUEST, KEY))
-        await hub.until(lambda: len(hub.asked("get_user")) > before)
+async def test_what_another_process_has_freed_is_used_without_another_search(hub: FakeHub, core: Launching) -> None:
+    launches = await three_ready(core, KEY)
+    before = len(hub.asked("get_user"))
+    hub.fail_on("get_user", how="hang", hangs_s=0.2)
+    asking = asyncio.create_task(core.service.start(REQUEST, KEY))
+    await hub.until(lambda: len(hub.asked("get_user")) > before)
 
-        await core.reaper.mark_gone(launches[2])
+    await core.reaper.mark_gone(launches[2])
 
-        assert (await asking).status is Status.WAITING
+    assert (await asking).status is Status.WAITING

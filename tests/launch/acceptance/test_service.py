@@ -1,11 +1,11 @@
 """LaunchService when a request and a launch's task meet."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from hublaunch.hub.client import HubClient
 from hublaunch.launch.errors import ImageNotAllowed
 from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
 from hublaunch.launch.rules.policy import Policy
@@ -13,7 +13,8 @@ from hublaunch.store.log import SqlLog
 from hublaunch.store.ownership import SqlOwnership
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.launching import SEALER, launching
+from tests.support.launching import SEALER, Launching, OpenCore
+from tests.support.sqlite import migrated
 
 CALLER = Caller(kind="anonymous", key="127.0.0.1")
 
@@ -45,71 +46,63 @@ class GatedOwnership(SqlOwnership):
 
 
 class GatedStore(SqlLaunchStore):
-    """A store whose log and ownership are gated."""
+    """A store whose log and ownership have a gate, which is open at first."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"sqlite:///{path}", sealer=SEALER)
+        super().__init__(migrated(path), sealer=SEALER)
         self.gate, self.ready_stored, self.cancel_stored = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.log = log = GatedLog(self.sql, self.news, SEALER)
         log.gate, log.ready_stored = self.gate, self.ready_stored
         self.ownership = ownership = GatedOwnership(self.sql, self.news, self.ownership.lease)
         ownership.gate, ownership.cancel_stored = self.gate, self.cancel_stored
+        self.gate.set()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[GatedStore]:
+    async with GatedStore(tmp_path / "launches.sqlite") as store, asyncio.timeout(20):
+        yield store
 
 
 async def test_a_cancellation_at_the_very_end_of_a_launch_is_carried_out(
-    hub: FakeHub, client: HubClient, tmp_path: Path
+    hub: FakeHub, core: Launching, store: GatedStore
 ) -> None:
-    async with (
-        GatedStore(tmp_path / "launches.sqlite") as store,
-        launching(hub, client, store) as core,
-        asyncio.timeout(10),
-    ):
-        launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
-        await store.ready_stored.wait()
-        cancelling = asyncio.create_task(core.service.cancel(launch.id))
-        await store.cancel_stored.wait()
+    store.gate.clear()
+    launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
+    await store.ready_stored.wait()
+    cancelling = asyncio.create_task(core.service.cancel(launch.id))
+    await store.cancel_stored.wait()
 
-        store.gate.set()
-        await cancelling
+    store.gate.set()
+    await cancelling
 
-        await hub.until(lambda: not hub.users)
-        while not await core.service.cancel(launch.id):
-            pass
-        assert (await core.service.get(launch.id)).status is Status.STOPPED
+    await hub.until(lambda: not hub.users)
+    while not await core.service.cancel(launch.id):
+        pass
+    assert (await core.service.get(launch.id)).status is Status.STOPPED
 
 
-async def test_progress_stored_during_a_cancellation_stays(hub: FakeHub, client: HubClient, tmp_path: Path) -> None:
+async def test_progress_stored_during_a_cancellation_stays(hub: FakeHub, core: Launching, store: GatedStore) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     hub.fail_on("stop_server", how="hang", hangs_s=0.05)
-    async with (
-        GatedStore(tmp_path / "launches.sqlite") as store,
-        launching(hub, client, store) as core,
-        asyncio.timeout(10),
-    ):
-        store.gate.set()
-        launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
-        await hub.until(lambda: hub.open_streams)
-        await core.service.cancel(launch.id)
-        await hub.until(lambda: hub.asked("stop_server"))
+    launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
+    await hub.until(lambda: hub.open_streams)
+    await core.service.cancel(launch.id)
+    await hub.until(lambda: hub.asked("stop_server"))
 
-        await store.log.append(launch, Step(phase=Status.LAUNCHING, progress=70, message="on its way before"))
-        await core.idle()
+    await store.log.append(launch, Step(phase=Status.LAUNCHING, progress=70, message="on its way before"))
+    await core.idle()
 
-        last = (await core.service.get(launch.id)).last_event
-        assert (last.phase, last.progress) == (Status.CANCELLED, 70)
+    last = (await core.service.get(launch.id)).last_event
+    assert (last.phase, last.progress) == (Status.CANCELLED, 70)
 
 
-async def test_the_images_a_caller_may_launch_depend_on_their_key_and_groups(
-    hub: FakeHub, client: HubClient, tmp_path: Path
-) -> None:
+async def test_the_images_a_caller_may_launch_depend_on_their_key_and_groups(hub: FakeHub, open_core: OpenCore) -> None:
     policy = Policy(["python"], group_allowed_images={"gpu": ["quay.io/gpu/*"]})
     member = Caller(kind="hub", key="alice", groups=frozenset({"gpu"}))
     key = Caller(kind="key", key="book", allowed_images=("rocker/*",))
 
-    async with (
-        GatedStore(tmp_path / "launches.sqlite") as store,
-        launching(hub, client, store, policy=policy) as core,
-    ):
+    async with open_core(policy=policy) as core:
         with pytest.raises(ImageNotAllowed):
             await core.service.start(LaunchRequest(image="quay.io/gpu/torch"), CALLER)
         with pytest.raises(ImageNotAllowed):
@@ -121,38 +114,27 @@ async def test_the_images_a_caller_may_launch_depend_on_their_key_and_groups(
 
 
 async def test_a_ready_launch_that_is_cancelled_is_cleaned_up_once(
-    hub: FakeHub, client: HubClient, tmp_path: Path
+    hub: FakeHub, core: Launching, store: GatedStore
 ) -> None:
     """A second clean-up would stop a server that the user has started since, on their own account."""
     hub.create_user("ada")
-    async with (
-        GatedStore(tmp_path / "launches.sqlite") as store,
-        launching(hub, client, store) as core,
-        asyncio.timeout(10),
-    ):
-        store.gate.set()
-        launch = await core.service.start(LaunchRequest(image="a/b"), Caller(kind="hub", key="ada"))
-        await core.idle()
-        assert (await core.service.get(launch.id)).status is Status.READY
+    launch = await core.service.start(LaunchRequest(image="a/b"), Caller(kind="hub", key="ada"))
+    await core.idle()
+    assert (await core.service.get(launch.id)).status is Status.READY
 
-        while not await core.service.cancel(launch.id):
-            pass
+    while not await core.service.cancel(launch.id):
+        pass
 
-        assert (await core.service.get(launch.id)).status is Status.STOPPED
-        assert len(hub.asked("stop_server")) == 1
+    assert (await core.service.get(launch.id)).status is Status.STOPPED
+    assert len(hub.asked("stop_server")) == 1
 
 
 async def test_a_user_created_after_the_cancellation_is_deleted_too(
-    hub: FakeHub, client: HubClient, tmp_path: Path
+    hub: FakeHub, open_core: OpenCore, store: GatedStore
 ) -> None:
     """The request to create the user was cancelled while a proxy in front of the Hub held it back."""
     hub.fail_on("create_user", how="hang")
-    async with (
-        GatedStore(tmp_path / "launches.sqlite") as store,
-        launching(hub, client, store, settled_s=0, lease_s=1) as core,
-        asyncio.timeout(20),
-    ):
-        store.gate.set()
+    async with open_core(settled_s=0, lease_s=1) as core:
         launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
         await hub.until(lambda: hub.asked("create_user"))
         while not await core.service.cancel(launch.id):

@@ -17,7 +17,8 @@ from hublaunch.launch.rules.guard import Failing, Guard
 from hublaunch.store.queue import SqlQueue
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.launching import SEALER, UNGUARDED, Launching, launching
+from tests.support.launching import SEALER, UNGUARDED, Launching, OpenCore, launching
+from tests.support.sqlite import migrated
 
 ADA, BOB = (Caller(kind="key", key=name) for name in ("ada", "bob"))
 REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
@@ -31,11 +32,9 @@ async def phases(core: Launching, launches: Sequence[Launch]) -> list[Status]:
     return [(await core.service.get(launch.id)).status for launch in launches]
 
 
-async def test_no_more_launches_are_at_the_hub_than_the_limit_allows(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
-) -> None:
+async def test_no_more_launches_are_at_the_hub_than_the_limit_allows(hub: FakeHub, open_core: OpenCore) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
-    async with launching(hub, client, store, max_concurrent_spawns=2) as core:
+    async with open_core(max_concurrent_spawns=2) as core:
         launches = await start(core, *[ADA] * 5)
         await hub.until(lambda: len(hub.active_servers) == 2)
         most = 2
@@ -64,7 +63,7 @@ class CountingQueue(SqlQueue):
 async def test_simultaneous_launches_share_one_query_for_failing_images(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
-    store = SqlLaunchStore(f"sqlite:///{tmp_path}/l.sqlite", sealer=SEALER)
+    store = SqlLaunchStore(migrated(tmp_path / "l.sqlite"), sealer=SEALER)
     store.queue = queue = CountingQueue(store.sql, store.news, owner=store.ownership.lease.owner)
     async with store, launching(hub, client, store) as core:
         await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(10)))
@@ -73,8 +72,8 @@ async def test_simultaneous_launches_share_one_query_for_failing_images(
         await core.idle()
 
 
-async def test_callers_take_turns(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
-    async with launching(hub, client, store, max_concurrent_spawns=1) as core:
+async def test_callers_take_turns(hub: FakeHub, open_core: OpenCore) -> None:
+    async with open_core(max_concurrent_spawns=1) as core:
         hub.spawn_plan(None, SpawnPlan(never=True))
         (first,) = await start(core, ADA)
         await hub.until(lambda: hub.active_servers)
@@ -90,11 +89,9 @@ async def test_callers_take_turns(hub: FakeHub, client: HubClient, store: SqlLau
         assert [caller for _, caller in in_order] == ["ada", "bob", "ada", "bob", "ada"]
 
 
-async def test_a_queued_launch_can_be_cancelled_without_asking_the_hub(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
-) -> None:
+async def test_a_queued_launch_can_be_cancelled_without_asking_the_hub(hub: FakeHub, open_core: OpenCore) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
-    async with launching(hub, client, store, max_concurrent_spawns=1) as core:
+    async with open_core(max_concurrent_spawns=1) as core:
         _, waiting = await start(core, ADA, ADA)
         await hub.until(lambda: hub.active_servers)
 
@@ -104,11 +101,9 @@ async def test_a_queued_launch_can_be_cancelled_without_asking_the_hub(
         assert not hub.asked("create_user", waiting.attempt.username)
 
 
-async def test_a_launch_that_waits_too_long_fails_with_queue_timeout(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
-) -> None:
+async def test_a_launch_that_waits_too_long_fails_with_queue_timeout(hub: FakeHub, open_core: OpenCore) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
-    async with launching(hub, client, store, max_concurrent_spawns=1, max_wait_s=0.3) as core:
+    async with open_core(max_concurrent_spawns=1, max_wait_s=0.3) as core:
         _, waiting = await start(core, ADA, ADA)
 
         failed = await core.ended(waiting)
@@ -119,9 +114,9 @@ async def test_a_launch_that_waits_too_long_fails_with_queue_timeout(
         assert not hub.asked("create_user", waiting.attempt.username)
 
 
-async def test_a_full_queue_accepts_no_launch(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+async def test_a_full_queue_accepts_no_launch(hub: FakeHub, open_core: OpenCore) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
-    async with launching(hub, client, store, max_concurrent_spawns=1, max_queue=2) as core:
+    async with open_core(max_concurrent_spawns=1, max_queue=2) as core:
         await start(core, ADA)
         await hub.until(lambda: hub.active_servers)
         await start(core, ADA, BOB)
@@ -130,11 +125,9 @@ async def test_a_full_queue_accepts_no_launch(hub: FakeHub, client: HubClient, s
             await start(core, BOB)
 
 
-async def test_launches_are_accepted_without_a_queue_while_the_hub_has_room(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
-) -> None:
+async def test_launches_are_accepted_without_a_queue_while_the_hub_has_room(hub: FakeHub, open_core: OpenCore) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
-    async with launching(hub, client, store, max_concurrent_spawns=3, max_queue=0) as core:
+    async with open_core(max_concurrent_spawns=3, max_queue=0) as core:
         launches = await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(3)))
         with pytest.raises(QueueFull):
             await core.service.start(REQUEST, ADA)
@@ -161,7 +154,7 @@ async def test_a_requeued_launch_does_not_miss_an_immediate_admission(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
-    store = SqlLaunchStore(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER)
+    store = SqlLaunchStore(migrated(tmp_path / "h.sqlite"), sealer=SEALER)
     store.queue = queue = HastyQueue(store.sql, store.news, owner=store.ownership.lease.owner)
     async with (
         asyncio.timeout(4.8),  # the next renewal of the lease, after 5 s, would resume it
@@ -188,7 +181,7 @@ async def test_late_news_of_an_earlier_admission_does_not_resume_a_requeued_laun
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many", times=2)
-    store = SqlLaunchStore(f"sqlite:///{tmp_path}/h.sqlite", sealer=SEALER)
+    store = SqlLaunchStore(migrated(tmp_path / "h.sqlite"), sealer=SEALER)
     store.queue = queue = LateQueue(store.sql, store.news, owner=store.ownership.lease.owner)
     async with (
         asyncio.timeout(20),
@@ -205,30 +198,27 @@ async def test_late_news_of_an_earlier_admission_does_not_resume_a_requeued_laun
     assert [(then - at).total_seconds() >= 1 for at, then in zip(busy, again, strict=True)] == [True, True]
 
 
-async def test_a_429_requeues_the_launch_and_pauses_admission(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
-) -> None:
+async def test_a_429_requeues_the_launch_and_pauses_admission(hub: FakeHub, core: Launching) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many")
-    async with launching(hub, client, store) as core:
-        (refused,) = await start(core, ADA)
-        await hub.until(lambda: hub.asked("start_server"))
-        while (await core.service.get(refused.id)).admitted_at is not None:
-            pass
-        (second,) = await start(core, BOB)
-        assert (await core.service.get(second.id)).admitted_at is None
+    (refused,) = await start(core, ADA)
+    await hub.until(lambda: hub.asked("start_server"))
+    while (await core.service.get(refused.id)).admitted_at is not None:
+        pass
+    (second,) = await start(core, BOB)
+    assert (await core.service.get(second.id)).admitted_at is None
 
-        await core.idle()
+    await core.idle()
 
-        assert await phases(core, [refused, second]) == [Status.READY] * 2
-        assert [launch.attempt.number for launch in [await core.service.get(refused.id)]] == [1]
-        told = [event.message for event in await store.log.events(refused.id, after=0)]
-        assert "JupyterHub is at its limit; asking again in 1 s" in told
-        assert len(hub.users) == 2
+    assert await phases(core, [refused, second]) == [Status.READY] * 2
+    assert [launch.attempt.number for launch in [await core.service.get(refused.id)]] == [1]
+    told = [event.message for event in await core.store.log.events(refused.id, after=0)]
+    assert "JupyterHub is at its limit; asking again in 1 s" in told
+    assert len(hub.users) == 2
 
 
-async def test_repeated_429s_end_in_queue_timeout(hub: FakeHub, client: HubClient, store: SqlLaunchStore) -> None:
+async def test_repeated_429s_end_in_queue_timeout(hub: FakeHub, open_core: OpenCore, store: SqlLaunchStore) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many", times=math.inf)
-    async with launching(hub, client, store, max_wait_s=4) as core:
+    async with open_core(max_wait_s=4) as core:
         (launch,) = await start(core, ADA)
         await core.idle()
 
@@ -251,23 +241,20 @@ def test_requeues_store_fewer_events_than_the_limit_of_an_attempt(max_wait_s: fl
     assert 2 * turns < EVENTS_MAX
 
 
-async def test_the_launch_timeout_is_suspended_in_the_queue(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
-) -> None:
+async def test_the_launch_timeout_is_suspended_in_the_queue(hub: FakeHub, core: Launching) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "1"}, message="Too many")
-    async with launching(hub, client, store) as core:
-        (launch,) = await start(core, ADA)
-        await core.idle()
+    (launch,) = await start(core, ADA)
+    await core.idle()
 
-        ready = await core.service.get(launch.id)
-        assert ready.admitted_at is not None
-        assert 19 < (ready.deadline_at - ready.admitted_at).total_seconds() <= 20
+    ready = await core.service.get(launch.id)
+    assert ready.admitted_at is not None
+    assert 19 < (ready.deadline_at - ready.admitted_at).total_seconds() <= 20
 
 
 async def test_queued_launches_survive_a_restart_of_the_service(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
-    url = f"sqlite:///{tmp_path}/l.sqlite"
+    url = migrated(tmp_path / "l.sqlite")
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with asyncio.timeout(20):
         async with (
@@ -292,7 +279,7 @@ async def test_queued_launches_survive_a_restart_of_the_service(
 async def test_a_new_attempt_of_a_queued_launch_keeps_it_in_the_queue(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
-    url = f"sqlite:///{tmp_path}/l.sqlite"
+    url = migrated(tmp_path / "l.sqlite")
     hub.fail_on("start_server", status=429, headers={"Retry-After": "60"}, message="Too many")
     async with asyncio.timeout(20):
         async with SqlLaunchStore(url, sealer=SEALER) as store, launching(hub, client, store) as core:
@@ -308,12 +295,10 @@ async def test_a_new_attempt_of_a_queued_launch_keeps_it_in_the_queue(
             assert launch.last_event.message.endswith("Trying again.")
 
 
-async def test_none_of_many_launches_accepted_at_once_misses_its_admission(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
-) -> None:
+async def test_none_of_many_launches_accepted_at_once_misses_its_admission(hub: FakeHub, open_core: OpenCore) -> None:
     """Any check of the queue may admit a launch, even before its own task has begun."""
     async with (
-        launching(hub, client, store) as core,
+        open_core() as core,
         asyncio.timeout(4),
     ):  # the next renewal of the lease, after 5 s, would resume it
         await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(30)))

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from hublaunch.hub.client import HubClient
 from hublaunch.launch.errors import AlreadyLaunching
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
@@ -20,7 +19,8 @@ from hublaunch.store.queue import SqlQueue
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.store.launches import new_launch
-from tests.support.launching import SEALER, launching
+from tests.support.launching import SEALER, Launching, OpenCore
+from tests.support.sqlite import migrated
 
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
 ADA = Caller(kind="hub", key="ada")
@@ -71,32 +71,31 @@ class FaultyStore(SqlLaunchStore):
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[FaultyStore]:
-    async with FaultyStore(f"sqlite:///{tmp_path}/l.sqlite") as store, asyncio.timeout(30):
+    async with FaultyStore(migrated(tmp_path / "l.sqlite")) as store, asyncio.timeout(30):
         yield store
 
 
 @pytest.mark.parametrize("stores_it", [False, True], ids=["before-storing", "after-storing"])
 async def test_a_launch_continues_after_the_database_did_not_answer(
-    hub: FakeHub, client: HubClient, store: FaultyStore, stores_it: bool
+    hub: FakeHub, core: Launching, store: FaultyStore, stores_it: bool
 ) -> None:
     store.faulty_log.stores_it = stores_it
-    async with launching(hub, client, store) as core:
-        launch = await core.launch(ANYBODY, REQUEST)
-        core.leases.wake()
-        current = await core.ended(launch)
-        await core.idle()
+    launch = await core.launch(ANYBODY, REQUEST)
+    core.leases.wake()
+    current = await core.ended(launch)
+    await core.idle()
 
-        assert (current.status, current.attempt.number) == (Status.READY, 1)
-        assert hub.active_servers == {(launch.attempt.username, "")}
-        assert hub.count("spawn_started") == 1
+    assert (current.status, current.attempt.number) == (Status.READY, 1)
+    assert hub.active_servers == {(launch.attempt.username, "")}
+    assert hub.count("spawn_started") == 1
 
 
 async def test_a_launch_that_times_out_while_ready_is_being_stored_is_ready(
-    hub: FakeHub, client: HubClient, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, open_core: OpenCore, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.faulty_log.may_store_ready = asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with launching(hub, client, store, launch_timeout_s=20) as core:
+    async with open_core(launch_timeout_s=20) as core:
         launch = await core.service.start(REQUEST, ANYBODY)
         task = core.leases._runs[launch.id].task
         await store.faulty_log.stores_ready.wait()
@@ -112,27 +111,24 @@ async def test_a_launch_that_times_out_while_ready_is_being_stored_is_ready(
 
 
 async def test_a_launch_continues_after_the_database_did_not_answer_its_requeue(
-    hub: FakeHub, client: HubClient, store: FaultyStore
+    hub: FakeHub, core: Launching, store: FaultyStore
 ) -> None:
     store.faulty_queue.loses_requeue = True
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
-    async with launching(hub, client, store) as core:
-        launch = await core.launch(ANYBODY, REQUEST)
-        core.leases.wake()
-        current = await core.ended(launch)
+    launch = await core.launch(ANYBODY, REQUEST)
+    core.leases.wake()
+    current = await core.ended(launch)
 
-        assert current.status is Status.READY
-        assert hub.active_servers == {(current.attempt.username, "")}
+    assert current.status is Status.READY
+    assert hub.active_servers == {(current.attempt.username, "")}
 
 
-async def test_a_server_that_is_ready_at_once_after_a_429_is_found(
-    hub: FakeHub, client: HubClient, store: FaultyStore
-) -> None:
+async def test_a_server_that_is_ready_at_once_after_a_429_is_found(hub: FakeHub, open_core: OpenCore) -> None:
     """The Hub answers the start only when the spawn is over, and streams nothing but its end."""
     hub.create_user("ada")
     hub.slow_spawn_timeout = 10
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
-    async with launching(hub, client, store) as core:
+    async with open_core() as core:
         launch = await core.launch(ADA, REQUEST)
 
     assert launch.status is Status.READY
@@ -140,15 +136,14 @@ async def test_a_server_that_is_ready_at_once_after_a_429_is_found(
 
 @pytest.mark.parametrize("status", [503, 403], ids=["is-down", "forbids-the-inspection"])
 async def test_an_adopted_launch_ends_even_if_the_hub_does_not_help(
-    hub: FakeHub, client: HubClient, store: FaultyStore, status: int
+    hub: FakeHub, open_core: OpenCore, store: FaultyStore, status: int
 ) -> None:
-    launch = new_launch(deadline_at=datetime.now(UTC) + timedelta(seconds=0.5))
-    await store.intake.accept(launch)
+    launch = await store.intake.accept(new_launch(deadline_at=datetime.now(UTC) + timedelta(seconds=0.5)))
     await store.log.append(launch, Step(phase=Status.LAUNCHING, progress=0, message="Asking"))
     await store.ownership.release()
     hub.fail_on("get_user", status=status, times=math.inf)
     hub.fail_on("stop_server", status=status, times=math.inf)
-    async with launching(hub, client, store) as core:
+    async with open_core() as core:
         current = await core.ended(launch)
 
         assert current.status is Status.FAILED
@@ -157,15 +152,15 @@ async def test_an_adopted_launch_ends_even_if_the_hub_does_not_help(
 
 @pytest.mark.parametrize("caller", [ANYBODY, ADA], ids=["on-a-temporary-user", "on-an-account"])
 async def test_a_spawn_that_failed_unobserved_is_reported_with_its_cause_and_not_retried(
-    hub: FakeHub, client: HubClient, store: FaultyStore, caller: Caller
+    hub: FakeHub, open_core: OpenCore, store: FaultyStore, caller: Caller
 ) -> None:
     hub.create_user("ada")
     hub.spawn_plan(None, SpawnPlan(seconds=1, fails="the server process ended with status 1 before it was ready"))
-    async with launching(hub, client, store, attempts_max=4) as core:
+    async with open_core(attempts_max=4) as core:
         launch = await core.service.start(REQUEST, caller)
         await hub.until(lambda: hub.active_servers)
     await hub.until(lambda: hub.count("spawn_failed"))
-    async with launching(hub, client, store, attempts_max=4) as core:
+    async with open_core(attempts_max=4) as core:
         current = await core.ended(launch)
         failures = (await store.queue.capacity(guard=Guard(mode="normal", failure_limit=4), most=50)).failures
 
@@ -176,10 +171,10 @@ async def test_a_spawn_that_failed_unobserved_is_reported_with_its_cause_and_not
 
 
 async def test_a_cancelled_spawn_counts_as_a_failure_if_the_hub_continues_it(
-    hub: FakeHub, client: HubClient, store: FaultyStore
+    hub: FakeHub, open_core: OpenCore, store: FaultyStore
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
-    async with launching(hub, client, store) as core:
+    async with open_core() as core:
         launch = await core.service.start(REQUEST, ANYBODY)
         await hub.until(lambda: hub.active_servers)
         await core.cancel(launch)
@@ -189,68 +184,59 @@ async def test_a_cancelled_spawn_counts_as_a_failure_if_the_hub_continues_it(
     assert failures == 1, "a Hub of unknown version may continue it"
 
 
-async def test_a_server_with_other_options_on_the_account_belongs_to_its_user(
-    hub: FakeHub, client: HubClient, store: FaultyStore
-) -> None:
+async def test_a_server_with_other_options_on_the_account_belongs_to_its_user(hub: FakeHub, core: Launching) -> None:
     hub.create_user("ada")
     hub.fail_on("start_server", how="hang")
-    async with launching(hub, client, store) as core:
-        launch = await core.service.start(REQUEST, ADA)
-        await hub.until(lambda: hub.asked("start_server"))
-        await hub.start_server("ada", "", {"image": "her/own"})
+    launch = await core.service.start(REQUEST, ADA)
+    await hub.until(lambda: hub.asked("start_server"))
+    await hub.start_server("ada", "", {"image": "her/own"})
 
-        await core.cancel(launch)
+    await core.cancel(launch)
 
-        assert (await core.service.get(launch.id)).status is Status.CANCELLED
-        assert hub.active_servers == {("ada", "")}
-
-
-async def test_a_late_clean_up_is_not_due_on_an_existing_account(
-    hub: FakeHub, client: HubClient, store: FaultyStore
-) -> None:
-    hub.create_user("ada")
-    async with launching(hub, client, store) as core:
-        hub.spawn_plan(None, SpawnPlan(never=True))
-        first = await core.service.start(REQUEST, ADA)
-        await hub.until(lambda: hub.active_servers)
-        await core.cancel(first)
-        hub.spawn_plan(None, SpawnPlan())
-        second = await core.launch(ADA, REQUEST)
-        assert second.status is Status.READY
-
-        await store.ownership.clean_up_again(first.id)
-
-        assert await store.upkeep.due(first.id) == []
+    assert (await core.service.get(launch.id)).status is Status.CANCELLED
+    assert hub.active_servers == {("ada", "")}
 
 
-async def test_no_launch_starts_on_a_server_that_is_still_being_cleaned_up(
-    hub: FakeHub, client: HubClient, store: FaultyStore
-) -> None:
+async def test_a_late_clean_up_is_not_due_on_an_existing_account(hub: FakeHub, core: Launching) -> None:
     hub.create_user("ada")
     hub.spawn_plan(None, SpawnPlan(never=True))
-    async with launching(hub, client, store) as core:
-        launch = await core.service.start(REQUEST, ADA)
-        await hub.until(lambda: hub.active_servers)
-        hub.fail_on("get_user", how="hang", hangs_s=3)
-        hub.fail_spawn("ada", "boom")
-        await core.ended(launch)
+    first = await core.service.start(REQUEST, ADA)
+    await hub.until(lambda: hub.active_servers)
+    await core.cancel(first)
+    hub.spawn_plan(None, SpawnPlan())
+    second = await core.launch(ADA, REQUEST)
+    assert second.status is Status.READY
 
-        with pytest.raises(AlreadyLaunching):
-            await core.service.start(REQUEST, ADA)
+    await core.store.ownership.clean_up_again(first.id)
 
-        hub.spawn_plan(None, SpawnPlan())
-        await core.idle()
-        assert (await core.launch(ADA, REQUEST)).status is Status.READY
+    assert await core.store.upkeep.due(first.id) == []
+
+
+async def test_no_launch_starts_on_a_server_that_is_still_being_cleaned_up(hub: FakeHub, core: Launching) -> None:
+    hub.create_user("ada")
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    launch = await core.service.start(REQUEST, ADA)
+    await hub.until(lambda: hub.active_servers)
+    hub.fail_on("get_user", how="hang", hangs_s=3)
+    hub.fail_spawn("ada", "boom")
+    await core.ended(launch)
+
+    with pytest.raises(AlreadyLaunching):
+        await core.service.start(REQUEST, ADA)
+
+    hub.spawn_plan(None, SpawnPlan())
+    await core.idle()
+    assert (await core.launch(ADA, REQUEST)).status is Status.READY
 
 
 async def test_an_adopted_launch_without_a_task_starts_with_its_first_attempt(
-    hub: FakeHub, client: HubClient, store: FaultyStore
+    open_core: OpenCore, store: FaultyStore
 ) -> None:
     launch = new_launch(deadline_at=datetime.now(UTC) + timedelta(seconds=20), time_left_s=20)
     await store.intake.accept(launch)  # its process ends before it has a task
     await store.ownership.release()
 
-    async with launching(hub, client, store) as core:
+    async with open_core() as core:
         current = await core.ended(launch)
 
         assert (current.status, current.attempt.number) == (Status.READY, 1)
@@ -259,10 +245,10 @@ async def test_an_adopted_launch_without_a_task_starts_with_its_first_attempt(
 
 
 async def test_a_launch_that_cannot_reach_the_hub_fails_without_waiting_for_clean_up(
-    hub: FakeHub, client: HubClient, store: FaultyStore
+    hub: FakeHub, open_core: OpenCore, store: FaultyStore
 ) -> None:
     await hub.kill()
-    async with launching(hub, client, store, attempts_max=3, max_wait_s=3600) as core, asyncio.timeout(15):
+    async with open_core(attempts_max=3, max_wait_s=3600) as core, asyncio.timeout(15):
         launch = await core.launch(ANYBODY, REQUEST)
 
         assert launch.last_event.problem is not None
@@ -271,12 +257,10 @@ async def test_a_launch_that_cannot_reach_the_hub_fails_without_waiting_for_clea
         assert await store.upkeep.due(launch.id) == []
 
 
-async def test_an_unanswered_clean_up_does_not_extend_the_launch_timeout(
-    hub: FakeHub, client: HubClient, store: FaultyStore
-) -> None:
+async def test_an_unanswered_clean_up_does_not_extend_the_launch_timeout(hub: FakeHub, open_core: OpenCore) -> None:
     hub.fail_on("start_server", how="hang")
     async with (
-        launching(hub, client, store, attempts_max=3, max_wait_s=3600, launch_timeout_s=3) as core,
+        open_core(attempts_max=3, max_wait_s=3600, launch_timeout_s=3) as core,
         asyncio.timeout(15),
     ):
         launch = await core.service.start(REQUEST, ANYBODY)
@@ -288,10 +272,10 @@ async def test_an_unanswered_clean_up_does_not_extend_the_launch_timeout(
 
 
 async def test_a_launch_fails_at_once_if_another_web_server_answers_for_the_hub(
-    hub: FakeHub, client: HubClient, store: FaultyStore
+    hub: FakeHub, open_core: OpenCore
 ) -> None:
     hub.fail_on("create_user", status=301, body="html", headers={"Location": "https://hub.example.org/x?y"})
-    async with launching(hub, client, store, attempts_max=3) as core:
+    async with open_core(attempts_max=3) as core:
         launch = await core.launch(ANYBODY, REQUEST)
 
     assert launch.last_event.problem is not None

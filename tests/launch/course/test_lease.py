@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
 from hublaunch.launch.course.lease import LeaseClock
 from hublaunch.launch.model import Caller, LaunchRequest, Status
@@ -13,7 +12,7 @@ from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.clock import Clock
-from tests.support.launching import launching
+from tests.support.launching import Launching, launching
 
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
 REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
@@ -90,23 +89,19 @@ async def test_a_dropped_launch_continues_once_the_lease_is_renewed(
 
 
 async def test_a_clean_up_that_the_hub_forbids_is_retried(
-    hub: FakeHub,
-    client: HubClient,
-    store: SqlLaunchStore,
-    caplog: pytest.LogCaptureFixture,
+    hub: FakeHub, core: Launching, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with launching(hub, client, store) as core:
-        launch = await core.launch(ANYBODY, REQUEST)
-        hub.scopes.remove("servers")
-        assert not await core.service.cancel(launch.id)
-        await hub.until(lambda: hub.asked("stop_server"))
-        await core.idle()
-        hub.scopes.append("servers")
+    launch = await core.launch(ANYBODY, REQUEST)
+    hub.scopes.remove("servers")
+    assert not await core.service.cancel(launch.id)
+    await hub.until(lambda: hub.asked("stop_server"))
+    await core.idle()
+    hub.scopes.append("servers")
 
-        core.leases.wake()
-        await hub.until(lambda: not hub.users)
-        await core.idle()
+    core.leases.wake()
+    await hub.until(lambda: not hub.users)
+    await core.idle()
 
-        assert (await core.service.get(launch.id)).status is Status.STOPPED
-        assert "cannot be cleaned up yet" in caplog.text
-        assert "Traceback" not in caplog.text
+    assert (await core.service.get(launch.id)).status is Status.STOPPED
+    assert "cannot be cleaned up yet" in caplog.text
+    assert "Traceback" not in caplog.text

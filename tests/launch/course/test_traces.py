@@ -19,7 +19,7 @@ from hublaunch.launch.errors import HubUnavailable, LaunchError, NamedServersOff
 from hublaunch.launch.model import Attempt, Caller, LaunchRequest, Status, Step
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.launching import launching
+from tests.support.launching import OpenCore
 from tests.support.pace import QUICK
 
 REQUEST = LaunchRequest(image="quay.io/a/b", repo_url="https://example.org/a/b")
@@ -260,10 +260,10 @@ async def test_stopping_a_named_server_succeeds_if_the_hub_has_none(hub: FakeHub
 
 
 async def test_a_launch_cancelled_in_the_queue_does_not_touch_the_users_server(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore
+    hub: FakeHub, open_core: OpenCore
 ) -> None:
     hub.create_user("ada")
-    async with launching(hub, client, store, max_concurrent_spawns=0) as core:
+    async with open_core(max_concurrent_spawns=0) as core:
         launch = await core.service.start(REQUEST, ADA)
         await hub.start_server("ada", "", OPTIONS)
         asked = len(hub.requests)
@@ -276,14 +276,14 @@ async def test_a_launch_cancelled_in_the_queue_does_not_touch_the_users_server(
 
 @pytest.mark.parametrize("by", ["a role without the scope", "a hook", "another web server"])
 async def test_a_launch_with_a_refused_start_does_not_touch_the_users_server(
-    hub: FakeHub, client: HubClient, store: SqlLaunchStore, by: str
+    hub: FakeHub, open_core: OpenCore, store: SqlLaunchStore, by: str
 ) -> None:
     hub.create_user("ada")
-    async with launching(hub, client, store, max_concurrent_spawns=0) as core:
+    async with open_core(max_concurrent_spawns=0) as core:
         launch = await core.service.start(REQUEST, ADA)
     await hub.start_server("ada", "", OPTIONS)
     hub.fail_on("start_server", times=math.inf, **REFUSALS[by])
-    async with launching(hub, client, store) as core:
+    async with open_core() as core:
         current = await core.ended(launch)
         await core.idle()
 
