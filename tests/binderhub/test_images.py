@@ -92,11 +92,11 @@ def test_characters_that_an_image_name_cannot_have_are_refused(written: str) -> 
         ("gh/*", "quay.io/a:{2}", "must have a * for each number in the image; it has 1"),
         ("gh/**/x", "quay.io/a", "must have at most one * in each part"),
         ("gh//x", "quay.io/a", "must not have an empty part"),
-        ("gh/*", "quay.io/{name}", "must result in an image, which must be an image reference"),
-        ("gh/*", "quay.io/{0}", "must result in an image"),
-        ("gh/*", "{}", "must result in an image"),
-        ("gh/*", "", "must result in an image"),
-        ("gh/*", "quay.io/a{1", "must result in an image"),
+        ("gh/*", "quay.io/{name}", "must result in a valid image: it must be an image reference"),
+        ("gh/*", "quay.io/{0}", "must result in a valid image"),
+        ("gh/*", "{}", "must result in a valid image"),
+        ("gh/*", "", "must result in a valid image"),
+        ("gh/*", "quay.io/a{1", "must result in a valid image"),
     ],
 )
 def test_an_invalid_mapping_is_refused(pattern: str, template: str, reason: str) -> None:

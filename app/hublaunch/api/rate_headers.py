@@ -1,4 +1,4 @@
-"""The headers `RateLimit-Policy` and `RateLimit`: draft-ietf-httpapi-ratelimit-headers-11, lists as of RFC 9651."""
+"""The headers `RateLimit-Policy` and `RateLimit`: draft-ietf-httpapi-ratelimit-headers-11, lists as in RFC 9651."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -58,7 +58,7 @@ class ImageMapping:
 
     @classmethod
     def parse(cls, pattern: str, template: str) -> Self:
-        """Return the mapping; ValueError says what is wrong with it."""
+        """Return the mapping. Raises ValueError with a reason."""
         provider, *rest = pattern.split("/")
         if provider not in PROVIDERS or not rest:
             raise ValueError(f"must start with one of {', '.join(f'{name}/' for name in PROVIDERS)}")
@@ -69,7 +69,7 @@ class ImageMapping:
         try:
             ImageReference.parse(mapping._fill(["x"] * stars))
         except ValueError as error:
-            raise ValueError(f"must result in an image, which {error}") from None
+            raise ValueError(f"must result in a valid image: it {error}") from None
         return mapping
 
     def image(self, spec: BinderSpec) -> str | None:

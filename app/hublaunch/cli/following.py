@@ -9,10 +9,10 @@ import typer
 
 from hublaunch.cli.browser import open_in_browser
 from hublaunch.cli.connection import FOLLOWING_S, Connection
+from hublaunch.cli.display import Display, chosen
 from hublaunch.cli.exits import FAILED, reported_faults
 from hublaunch.cli.output import is_terminal
 from hublaunch.cli.remembered import CannotRemember
-from hublaunch.cli.show import Show, chosen
 from hublaunch.client import LaunchClientError, LaunchEvent
 
 
@@ -30,16 +30,16 @@ def follow_to_the_end(
     If following fails while the launch goes on, print its id and the command to watch it. `is_accepted` says that the
     launch is known to exist.
     """
-    show = chosen(as_json=as_json)
+    display = chosen(as_json=as_json)
     with reported_faults(as_json=as_json):
         try:
-            last = asyncio.run(_shown(connection, launch_id, secrets, show, is_accepted=is_accepted))
+            last = asyncio.run(_shown(connection, launch_id, secrets, display, is_accepted=is_accepted))
         except KeyboardInterrupt:
-            show.close()
+            display.close()
             _offer_to_cancel(connection, launch_id, secrets)
             raise
         finally:
-            show.close()
+            display.close()
     if last is None or last.phase != "ready":
         raise typer.Exit(FAILED)
     if open_it:
@@ -47,18 +47,18 @@ def follow_to_the_end(
 
 
 async def _shown(
-    connection: Connection, launch_id: str, secrets: Mapping[str, str], show: Show, *, is_accepted: bool
+    connection: Connection, launch_id: str, secrets: Mapping[str, str], display: Display, *, is_accepted: bool
 ) -> LaunchEvent | None:
     """Show all events, and return the last one."""
     last = None
     async with connection.client(secrets, patience_s=FOLLOWING_S) as client:
         try:
-            async for event in client.follow(launch_id, on_position=show.position):
+            async for event in client.follow(launch_id, on_position=display.position):
                 last = event
-                show.event(event)
+                display.event(event)
         except (LaunchClientError, OSError):
             with suppress(OSError):  # nobody may be reading the output
-                show.close()
+                display.close()
             if is_accepted if last is None else not last.is_last:
                 typer.echo(_goes_on(connection, launch_id), err=True)
             raise

@@ -20,7 +20,7 @@ Open = Annotated[bool, typer.Option("--open", help="Open the server in your brow
 
 
 def _known_ids(incomplete: str) -> list[str]:
-    """Return the ids that complete this one, for the shell."""
+    """Return the ids that start with this text, for the shell."""
     return [launch.id for launch in _remembered() if launch.id.startswith(incomplete)]
 
 

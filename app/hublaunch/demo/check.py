@@ -116,7 +116,7 @@ async def _cancel(http: aiohttp.ClientSession, launch_url: str, secret: str) -> 
             if answer.status == 204:
                 break
         await asyncio.sleep(0.2)
-    print("cancelled  the Hub has confirmed", flush=True)
+    print("cancelled  the Hub has confirmed it", flush=True)
 
 
 async def _check_hub(http: aiohttp.ClientSession, hub: HubProcess, server_url: str) -> None:

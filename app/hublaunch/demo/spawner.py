@@ -54,7 +54,7 @@ class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHu
         yield {"progress": 50, "message": "Starting JupyterLab"}
 
     def clear_state(self) -> None:
-        """Forget the last start, so that the progress of the next one waits for that one to begin."""
+        """Forget the last start, so that the progress of the next start waits until that start begins."""
         super().clear_state()
         self._began = None
 

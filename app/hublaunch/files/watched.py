@@ -34,7 +34,7 @@ class WatchedFile(Generic[T]):
     ) -> None:
         """Read the file. Raises the FileFault of `read` if it cannot be used.
 
-        While the file is unusable later, `while_unusable` turns the last content into the one that applies, and
+        If the file becomes unusable later, `while_unusable` turns the last content into the content that applies, and
         `consequence` says so in the log. `describe` says in a few words what a changed file contains.
         """
         self._path = path
@@ -70,7 +70,7 @@ class WatchedFile(Generic[T]):
 
 
 def _fingerprint(path: Path) -> _Fingerprint | None:
-    """Return a value that changes with the file, and with a link on the way to it, as Kubernetes has. None if missing.
+    """Return a value that changes with the file, and with a link in its path, as in Kubernetes. None if it is missing.
 
     It includes the time of the last status change, for chmod and for copies that keep their times.
     """

@@ -28,7 +28,7 @@ class HubPace:
     retry_after_s: tuple[float, float] = (1.0, 300.0)
     """Bounds for a `Retry-After`.
 
-    JupyterHub asks for 30 to 60 s, or for 0 if its range is set below 1 s. A day comes from a server in front of it.
+    JupyterHub asks for 30 to 60 s, or for 0 if its range is set below 1 s. Only a server in front of it asks for a day.
     """
     call: Timeouts = field(default_factory=lambda: {"connect": 10, "write": 10, "read": 20})
     slow_call: Timeouts = field(default_factory=lambda: {"connect": 10, "write": 10, "read": 45})

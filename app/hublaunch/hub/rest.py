@@ -51,7 +51,7 @@ class HubRest:
     ) -> Answer:
         """Send one request, with this service's token or another `token`, and return the answer if it is a 2xx.
 
-        `path` is relative to the API's root, its parts quoted. Otherwise HubUnavailable, HubFailed, HubBusy,
+        `path` is relative to the API's root, its parts quoted. Otherwise raises HubUnavailable, HubFailed, HubBusy,
         HubForbidden or HubRefused, whose text names the `operation`. Requests other than GET check the lease first, and
         pass on what that check raises.
         """
@@ -61,7 +61,7 @@ class HubRest:
         return self._unless_refused(await self._send(request, operation), operation)
 
     async def exchange_code(self, form: Mapping[str, str], operation: str) -> Answer:
-        """Send `POST oauth2/token` once, as this service. OAuth words its own errors (RFC 6749 §5.2): HubRefused."""
+        """Send `POST oauth2/token` once, as this service. OAuth's own errors (RFC 6749 §5.2) raise HubRefused."""
         request = self._peer.request(
             "POST",
             "oauth2/token",

@@ -121,8 +121,8 @@ class _Tail:
 class Feed:
     """Streams the logs of launches. The log in the store is the truth; `publish` and `note` only say that it has grown.
 
-    Each followed launch has one copy of its log in this process, read once however many follow. A launch that was
-    accepted here has its copy from the first event on, as its caller is about to follow it.
+    Each followed launch has one copy of its log in this process, read once however many followers it has. A launch that
+    was accepted here has its copy from the first event on, as its caller is about to follow it.
     """
 
     def __init__(self, launch_log: LaunchLog, *, idle_s: float) -> None:

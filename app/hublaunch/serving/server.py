@@ -71,7 +71,7 @@ class ServiceServer(uvicorn.Server):
     """uvicorn with a garbage collector that skips the objects which live as long as the process.
 
     Some 120,000 objects exist once the service has started, and each launch in progress adds hundreds. With Python's
-    thresholds the collector visits all of them again and again, a fifth of the cost of a launch in a burst
+    thresholds the collector visits all of them again and again, which is a fifth of the cost of a launch in a burst
     (`docs/performance.md`). Before the start it may be off, as in `hublaunch serve`.
     """
 

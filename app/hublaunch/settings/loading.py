@@ -52,7 +52,7 @@ def load_keys_settings() -> KeysSettings:
 
 
 def unknown_variables() -> list[str]:
-    """Return the variables that have our prefix but are no settings, without those that Kubernetes adds for Services.
+    """Return the variables with our prefix that are not settings, except those that Kubernetes adds for Services.
 
     Raises SettingsFault if `.env` cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Every setting of hublaunch, and what follows from several of them."""
+"""Every setting of hublaunch, and the values that follow from several of them."""
 
 from functools import cached_property
 from pathlib import Path

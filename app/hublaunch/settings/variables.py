@@ -11,7 +11,7 @@ _LINKED_PORT = re.compile(r"(tcp|udp|sctp)://")
 
 
 def unknown_names(given: Mapping[str, str], known: Collection[str], *, prefix: str) -> list[str]:
-    """Return the names with this prefix that are not known, without the links that Kubernetes adds for Services.
+    """Return the unknown names with this prefix, except the links that Kubernetes adds for Services.
 
     https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
     """

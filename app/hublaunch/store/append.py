@@ -146,7 +146,7 @@ class LogEnd:
 
 
 def lock_end(connection: Connection, launch_id: str, fence: int) -> LogEnd:
-    """Return the end of a launch's log, locked until this transaction ends. LaunchNotFound, LeaseLost."""
+    """Return the end of a launch's log, locked until this transaction ends. Raises LaunchNotFound, LeaseLost."""
     end = _lock_ends(connection, {launch_id})[launch_id]
     check_fence(launch_id, fence, held=end.fence)
     return end

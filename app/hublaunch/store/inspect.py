@@ -38,7 +38,7 @@ class Inspection:
 
 
 def inspect(database_url: str) -> Inspection:
-    """Inspect the database. A StoreError if it cannot be used. Blocks."""
+    """Inspect the database. Raises a StoreError if it cannot be used. Blocks."""
     found = _postgres(database_url) if is_shared(database_url) else _sqlite(database_url)
     if found.version is not None and not knows(found.version):
         raise SchemaUnknown(found.version)

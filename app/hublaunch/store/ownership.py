@@ -146,10 +146,11 @@ def _extend(connection: Connection, lease: Lease, at: datetime) -> None:
 
 
 def _adopt(connection: Connection, lease: Lease, limit: int) -> Sequence[Launch]:
-    """An owner is dead once its row is gone; the process that adopts removes the row.
+    """Adopt launches without a living owner, oldest first. Return them.
 
-    If one process renews its lease while another adopts, one waits for the other or skips the row, so both see the
-    same result. An owner keeps its launches, however late it is, and finds them by `renew`.
+    An owner is dead once its row is gone; the process that adopts removes the row. If one process renews its lease
+    while another adopts, one waits for the other or skips the row, so both see the same result. An owner keeps its
+    launches, however late it is, and finds them by `renew`.
     """
     at, owner = now(connection), lease.owner
     _extend(connection, lease, at)

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 _CONNECT = {
     "connect_timeout": 10,
     "application_name": "hublaunch",
-    # Notice a server that vanished within these seconds, not after TCP's quarter of an hour.
+    # Notice within these seconds that a server has vanished, not after TCP's quarter of an hour.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,

@@ -1,4 +1,4 @@
-"""Detecting that Kubernetes runs another image than the launch asked for."""
+"""Detecting that Kubernetes does not run the image that the launch asked for."""
 
 import logging
 

@@ -23,7 +23,7 @@ _OTHERS_TIMEOUT_S = 5.0
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class _Search:
-    """The searches for one quota. They run one at a time, each for every request refused before it began."""
+    """The searches for one quota. They run one at a time, and each serves all requests refused before it began."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     begun: int = 0

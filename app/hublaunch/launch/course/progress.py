@@ -67,7 +67,7 @@ class SpawnLog:
         await self.say("Asking JupyterHub for a server again")
 
     async def say_other_image(self) -> None:
-        """Record if the spawner runs another image than the launch asks for, and log what the operator can do."""
+        """If the spawner runs a different image, record that and log what the operator can do."""
         if not (other := other_image(self._image, self._messages)):
             return
         message = clean(f"JupyterHub runs the image {other}, not the image that this launch asked for")

@@ -9,7 +9,7 @@ class LaunchError(Exception):
     code: ClassVar[str]
     title: ClassVar[str]
     sentence: ClassVar[str] = ""
-    """What happened, for classes that always say the same."""
+    """What happened, for classes whose sentence never changes."""
     advice: ClassVar[str]
     """Advice for the caller. Visitors read it, so it names no setting."""
     operator_advice: str = ""

@@ -23,7 +23,7 @@ class InvalidRequest(RequestRefused):
 
 
 class Unauthenticated(RequestRefused):
-    """Credentials are missing or unknown. Wrong credentials are never treated as none."""
+    """Credentials are missing or unknown. Wrong credentials never count as missing."""
 
     code = "unauthenticated"
     title = "Credentials are required"

@@ -1,4 +1,4 @@
-"""Detects from Kubernetes' events that a server runs another image than the launch asked for.
+"""Detects from Kubernetes' events that a server does not run the image that the launch asked for.
 
 KubeSpawner silently ignores `image` if its `profile_list` applies the default profile instead.
 """

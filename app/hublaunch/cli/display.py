@@ -11,7 +11,7 @@ from hublaunch.cli.wording import clock, event_text, position_text
 from hublaunch.client import LaunchEvent, Position
 
 
-class Show(Protocol):
+class Display(Protocol):
     """Shows the events and positions of one launch until it is closed."""
 
     def event(self, event: LaunchEvent) -> None: ...
@@ -21,8 +21,8 @@ class Show(Protocol):
     def close(self) -> None: ...
 
 
-def chosen(*, as_json: bool) -> Show:
-    """Return the show that suits standard output. A bar needs a terminal and UTF-8."""
+def chosen(*, as_json: bool) -> Display:
+    """Return the display that suits standard output. A bar needs a terminal and UTF-8."""
     if as_json:
         return JsonLines()
     if is_terminal(sys.stdout) and sys.stdout.encoding.lower().startswith("utf"):
