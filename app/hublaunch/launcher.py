@@ -5,9 +5,7 @@ server = await launcher.launch("quay.io/jupyter/base-notebook", launcher.unique_
 print(server["url"], server["token"])
 """
 
-import asyncio
 import inspect
-import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -20,19 +18,13 @@ from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
 from hublaunch.launch.acceptance.account import check_name, check_room
 from hublaunch.launch.acceptance.hook import PreLaunchHook
-from hublaunch.launch.course import attempt as attempts
-from hublaunch.launch.course.cleanup import Traces, clean_up
-from hublaunch.launch.errors import SpawnTimedOut
-from hublaunch.launch.model import DEFAULT_SERVER, Attempt, LaunchRequest, Step
+from hublaunch.launch.course.alone import launch_alone
+from hublaunch.launch.model import DEFAULT_SERVER, Attempt, Step
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules import names
 from hublaunch.launch.rules.request import launch_request
 from hublaunch.settings import Settings
 from hublaunch.wiring.rules import entry_of, policy_of, server_limits_of
-
-log = logging.getLogger(__name__)
-
-CLEAN_UP_TIMEOUT_S = 60.0
 
 EventCallback = Callable[[dict[str, Any]], object]
 """Gets each progress event in the Hub's form: `progress`, `message`, and in the last one `ready` and `url`."""
@@ -121,33 +113,17 @@ class Launcher:
         attempt = Attempt(
             launch_id=str(ULID()), number=1, username=username, server_name=server_name, creates_user=self.create_user
         )
-        steps, traces = _Steps(event_callback), Traces()
-        try:
-            async with asyncio.timeout(self.launch_timeout) as limit:
-                await attempts.run(
-                    attempt,
-                    request,
-                    hub=self._hub,
-                    entry=self._entry,
-                    record=steps.record,
-                    traces=traces,
-                    pace=self._pace,
-                )
-        except BaseException as error:
-            await self._clean_up(attempt, request, traces)
-            if isinstance(error, TimeoutError) and limit.expired():
-                raise SpawnTimedOut(self.launch_timeout) from error
-            raise
+        steps = _Steps(event_callback)
+        await launch_alone(
+            attempt,
+            request,
+            hub=self._hub,
+            entry=self._entry,
+            record=steps.record,
+            launch_timeout_s=self.launch_timeout,
+            pace=self._pace,
+        )
         return {**args, "image": image, "repo_url": repo_url, "url": steps.last.url, "token": steps.last.token}
-
-    async def _clean_up(self, attempt: Attempt, request: LaunchRequest, traces: Traces) -> None:
-        try:
-            async with asyncio.timeout(CLEAN_UP_TIMEOUT_S):
-                await clean_up(attempt, request, self._hub, traces=traces, pace=self._pace)
-        except Exception:
-            log.exception(
-                "The user or server of the launch of %s/%s was not deleted", attempt.username, attempt.server_name
-            )
 
 
 class _Steps:

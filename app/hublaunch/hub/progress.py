@@ -49,6 +49,7 @@ def _progress(content: bytes) -> Progress:
         ready=event.get("ready") is True,
         failed=event.get("failed") is True,
         url=_text(event.get("url")),
+        hub_event=event,
     )
 
 

@@ -31,11 +31,11 @@ _TRANSIENT = (408, 425, 429)
 _SCOPE_WORDS = ("Missing or invalid credentials", "not authorized with current scopes", "no permissions")
 
 
-def refusal_of(answer: Answer, operation: str, *, retry_after_s: tuple[float, float]) -> HubError:
-    """Return the error for an answer that is not a 2xx. `retry_after_s` bounds the wait that a 429 asks for."""
+def refusal_of(answer: Answer, operation: str, *, bounds_s: tuple[float, float]) -> HubError:
+    """Return the error for an answer that is not a 2xx. `bounds_s`: the least and most wait that a 429 can ask for."""
     status, reason = answer.status, hub_reason(answer.content)
     if status == 429:
-        return HubBusy(reason or "JupyterHub is busy.", _retry_after_s(answer, *retry_after_s))
+        return HubBusy(reason or "JupyterHub is busy.", retry_after_s(answer.headers.get("Retry-After", ""), *bounds_s))
     if reason is None and 300 <= status < 500 and status not in _TRANSIENT:
         return NotTheHub(operation, _other_server(answer))
     if reason is None:
@@ -115,9 +115,8 @@ def _other_server(answer: Answer) -> str:
     return clean(f"{said}, a redirect to {target.scheme}://{host}{f':{port}' if port else ''}")
 
 
-def _retry_after_s(answer: Answer, least: float, most: float) -> float | None:
-    """Return `Retry-After`, seconds or a date (RFC 9110 §10.2.3), within bounds; None if it is absent or invalid."""
-    value = answer.headers.get("Retry-After", "")
+def retry_after_s(value: str, least: float, most: float) -> float | None:
+    """Return the `Retry-After`, seconds or a date (RFC 9110 §10.2.3), within bounds; None if it is "" or invalid."""
     try:
         if value.isdecimal():
             after_s = float(value)

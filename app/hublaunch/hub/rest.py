@@ -191,7 +191,7 @@ class HubRest:
         return answer
 
     def _refusal(self, answer: Answer, operation: str) -> HubError:
-        return refusal_of(answer, operation, retry_after_s=self.pace.retry_after_s)
+        return refusal_of(answer, operation, bounds_s=self.pace.retry_after_s)
 
 
 class HubStream:

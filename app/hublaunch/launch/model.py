@@ -163,6 +163,8 @@ class Step:
     """With `failed`."""
     failed_spawn: FailedSpawn | None = None
     """With `failed` or `cancelled`: the failure that the Hub counts, if it counts one."""
+    hub_event: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    """The Hub's event that this step repeats, as the Hub sent it; None if the words are hublaunch's own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)

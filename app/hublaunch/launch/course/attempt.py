@@ -125,6 +125,7 @@ async def _record_ready(attempt: Attempt, spawn: Spawn, url: str, credential: _C
             token=credential.token,
             token_expires_at=credential.expires_at,
             server_started_at=None if attempt.creates_user else await spawn.started_at(),
+            hub_event=spawn.ready_event,
         )
     )
 

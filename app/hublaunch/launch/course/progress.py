@@ -75,10 +75,12 @@ class SpawnLog:
             log.warning("JupyterHub runs the image %s for a launch of %s. %s", other, self._image, _OTHER_IMAGE_ADVICE)
             await self.say(message)
 
-    def failure(self, message: str) -> LaunchError:
-        """Return the cause of a failed spawn, by the Hub's last message and the events before it."""
+    def failure(self, event: Progress) -> LaunchError:
+        """Return the cause of a failed spawn, by the Hub's last event and those before it."""
         after_s = None if self._requested_at is None else (datetime.now(UTC) - self._requested_at).total_seconds()
-        return cause_of(message, self._messages, after_s=after_s)
+        cause = cause_of(event.message, self._messages, after_s=after_s)
+        cause.hub_event = event.hub_event
+        return cause
 
 
 class ProgressFilter:
@@ -121,7 +123,7 @@ class ProgressFilter:
             return None
         self._steps += 1
         self._progress = max(self._progress, event.progress or 0)
-        return Step(phase=Status.LAUNCHING, progress=self._progress, message=self._last)
+        return Step(phase=Status.LAUNCHING, progress=self._progress, message=self._last, hub_event=event.hub_event)
 
 
 def _requested_at(past_events: Sequence[Event]) -> datetime | None:

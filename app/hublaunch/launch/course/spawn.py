@@ -44,6 +44,8 @@ class Spawn:
         self._traces = traces
         self._log = log
         self._pace = pace
+        self.ready_event: Mapping[str, Any] | None = None
+        """The Hub's `ready` event, as the Hub sent it; None if its progress streams ended without one."""
 
     async def run(self, user_options: Mapping[str, Any], *, wait_in_queue: WaitInQueue, hub_answers_in_s: float) -> str:
         """Start the server, record its progress, and return its `url` once the server has answered.
@@ -129,8 +131,9 @@ class Spawn:
             async for event in events:
                 if event.failed:
                     await self._log.say_other_image()
-                    raise self._log.failure(event.message)
+                    raise self._log.failure(event)
                 if event.ready:
+                    self.ready_event = event.hub_event
                     return event.url or (await self._server()).url
                 await self._log.add(event)
         return None

@@ -1,6 +1,7 @@
 """The base of all errors of a launch, and the errors of hublaunch itself."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class LaunchError(Exception):
@@ -15,6 +16,8 @@ class LaunchError(Exception):
     operator_advice: str = ""
     """Advice for the operator. Only admins and the log get it."""
     retryable: ClassVar[bool] = False
+    hub_event: Mapping[str, Any] | None = None
+    """The Hub's `failed` event, as the Hub sent it; None if this error does not come from such an event."""
 
     def __init__(self, sentence: str = "") -> None:
         super().__init__(sentence or self.sentence)

@@ -49,6 +49,8 @@ class Progress:
     failed: bool = False
     url: str | None = None
     """With `ready`: as in `Server.url`; None if the Hub's URL is not the server's root."""
+    hub_event: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    """The event as the Hub sent it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
