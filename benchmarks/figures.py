@@ -67,7 +67,7 @@ async def by_turns(
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the outcomes of each way, round by round.
 
-    Each round begins with another way, so that no way always runs after the same other one.
+    Each round begins with another way, so that no way always runs after the same other way.
     """
     outcomes: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
     names = list(ways)

@@ -163,7 +163,7 @@ async def _copy(store: SqlLaunchStore, url: str, copies: int) -> None:
 
 
 def _settle(url: str) -> None:
-    """Do now what each database does by itself in time: PostgreSQL updates its statistics, SQLite empties its WAL."""
+    """Do now what each database would do by itself later: PostgreSQL updates its statistics, SQLite empties its WAL."""
     engine = create_engine(url)
     with engine.begin() as connection:
         is_sqlite = engine.dialect.name == "sqlite"

@@ -1,4 +1,4 @@
-"""Goals 1 and 2: launches by the library and by the whole service, beside bare aiohttp making the same Hub calls."""
+"""Goals 1 and 2: launches by the library and by the service, compared with bare aiohttp making the same Hub calls."""
 
 import json
 import statistics

@@ -1,4 +1,4 @@
-"""Goal 7: the cost of starting the service, beside importing its dependencies, and of keeping it running."""
+"""Goal 7: the cost of starting the service, compared with importing its dependencies, and of keeping it running."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ class _Reading:
 
 
 async def measure(rounds: int) -> list[Figure]:
-    """Measure CPU and memory at the first 200 of /readyz, beside a process that only imports the same dependencies.
+    """Measure CPU and memory at the first 200 of /readyz, compared with a process that only imports the dependencies.
 
     Measures a start whose database has its tables, and a first start, which imports Alembic and creates them.
     """

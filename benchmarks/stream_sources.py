@@ -1,4 +1,4 @@
-"""The cheapest sources of event streams, each in a process of its own, beside which hublaunch is measured.
+"""The cheapest sources of event streams, each in a process of its own, for comparison with hublaunch.
 
     python -m benchmarks.stream_sources asgi --pace-s 0.2
     echo '{"url": …, "api_url": …, "token": …}' | python -m benchmarks.stream_sources pass-through

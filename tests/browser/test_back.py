@@ -1,6 +1,6 @@
 """Pages restored from the bfcache, as WebKit and Firefox restore them: they may show another visitor's launch.
 
-Playwright switches Chromium's bfcache off, so the tests tell the page what a browser tells it.
+Playwright switches Chromium's bfcache off, so the tests send the page the events that such a browser sends.
 """
 
 import re

@@ -276,7 +276,7 @@ async def test_a_launch_survives_a_restart_of_the_service(
     assert await stage.users("restart") == [user]
 
 
-async def test_a_hub_that_cannot_say_who_the_visitor_is_ends_nothing(page: Page, stage: Stage) -> None:
+async def test_a_hub_that_cannot_identify_the_visitor_does_not_end_the_launch(page: Page, stage: Stage) -> None:
     """The service then answers a Hub user with a 502 problem. The launch continues."""
     user = await launch_by_link(page, stage, "unsure")
     answers = iter(("events", "launch", "events", "launch"))

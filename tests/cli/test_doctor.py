@@ -1,4 +1,4 @@
-"""`hublaunch doctor`: each fault is found, and said with what to do."""
+"""`hublaunch doctor`: each fault is found, and reported with advice."""
 
 import sqlite3
 import sys

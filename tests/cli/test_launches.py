@@ -31,7 +31,7 @@ async def not_found(connection: WireConnection) -> None:
     await connection.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
-async def test_a_launch_prints_one_line_per_event_and_at_last_the_address(shell: CommandLine, hub: FakeHub) -> None:
+async def test_a_launch_prints_one_line_per_event_and_finally_the_address(shell: CommandLine, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], seconds=0.1))
 
     done = await shell.run("launch", IMAGE, "--repo", REPO, "--path", "lab/tree/x.ipynb")

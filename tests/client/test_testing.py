@@ -59,7 +59,7 @@ async def test_the_fake_shows_the_same_fields_as_the_real_service(
     assert await conversation(FakeWorld()) == real
 
 
-def test_its_own_problems_are_those_of_the_service() -> None:
+def test_the_problems_of_the_fake_are_those_of_the_service() -> None:
     codes = {each.code for each in vars(errors).values() if hasattr(each, "code")}
 
     assert {"already_running", "invalid_request", "launch_not_found", "secret_required", "unauthenticated"} <= codes

@@ -31,7 +31,7 @@ class World(Protocol):
         """Let launches report these messages and then be ready, fail with a detail, or wait for release()."""
 
     async def fill(self) -> None:
-        """Let the next launch wait in the queue, first of one, until release() admits it."""
+        """Let the next launch wait in the queue, at position 1 of 1, until release() admits it."""
 
     def release(self) -> None:
         """Let the launch that is held, or that the next one waits for, become ready."""
