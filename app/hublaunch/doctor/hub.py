@@ -72,7 +72,7 @@ def _version(hub_api_url: str, answer: httpx.Response) -> Finding:
 def _scopes(settings: Settings, scopes: frozenset[str]) -> Finding:
     needed = needed_scopes(temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub")
     if missing := missing_scopes(scopes, needed):
-        message = f"The role is missing scopes, so launches will fail: {', '.join(missing)}."
+        message = f"Launches will fail, because the role is missing these scopes: {', '.join(missing)}."
         return Finding(check="scopes", state="fault", message=message, advice="Add them in c.JupyterHub.load_roles.")
     if needless := needless_scopes(scopes, needed):
         message = f"The role has scopes that hublaunch does not need: {', '.join(needless)}."
