@@ -64,8 +64,8 @@
             └── StartTimedOut            the Hub's start_timeout ran out
 
 Each class has a stable `code`, a `title`, `advice` for the caller, `operator_advice` for the operator, and `retryable`:
-whether another attempt can help. `str()` returns its sentence: either the class's own `sentence`, or one that its
-constructor writes from the facts. No sentence repeats the caller's input, names a setting, or contains a credential.
+whether another attempt can help. `str()` returns the class's `sentence`, or a sentence that the constructor
+writes from the facts. No sentence repeats the caller's input, names a setting, or contains a credential.
 `api/problems/types.py` decides how callers see an error.
 """
 
