@@ -145,7 +145,7 @@ export class HubLaunch extends Base {
     return this.#run?.state.phase ?? "idle";
   }
 
-  /** Do what a click does: launch, or resume the remembered launch. `another` makes a new one. */
+  /** Do what a click does: launch, or resume the remembered launch. `another` makes a new launch. */
   async launch({ another = false } = {}) {
     if (!this.image) throw new Error("<hub-launch> has no image to launch.");
     const launched = this.#run.launch({ another });

@@ -1,8 +1,8 @@
-// This browser's memory of a launch, so that no click, reload, back button or second tab makes a second one.
+// This browser's memory of a launch, so that no click, reload, back button or second tab starts a second launch.
 //
 // One entry of localStorage for each service, image, repository and path:
 //
-//   {key, at, isAnother}   requested with this Idempotency-Key, besides an earlier launch or not; no answer yet
+//   {key, at, isAnother}   requested with this Idempotency-Key, no answer yet; `isAnother`: besides an earlier launch
 //   {…, id, secret}        in progress
 //   {…, endedAt}           ready since then
 //

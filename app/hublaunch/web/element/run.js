@@ -43,7 +43,7 @@ export class LaunchRun {
     this.#following?.close();
   }
 
-  /** Launch, or resume this browser's launch. `another` makes a new one. */
+  /** Launch, or resume this browser's launch. `another` makes a new launch. */
   async launch({ another = false } = {}) {
     if (this.isInProgress && this.state.phase !== "resuming") return;
     const instead = another ? this.#entry?.key : undefined;

@@ -2,7 +2,7 @@
 
 const IN_PROGRESS = new Set(["asking", "resuming", "waiting", "launching"]);
 
-/** The state without a launch, from which every other is made. Instants are milliseconds of the service's clock. */
+/** The state without a launch. All other states are made from it. Instants are milliseconds of the service's clock. */
 export const IDLE = Object.freeze({
   /** idle, asking, resuming, waiting, launching, ready, failed, cancelled or stopped */
   phase: "idle",
