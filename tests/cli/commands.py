@@ -1,4 +1,4 @@
-"""`hublaunch` as a process, run beside the service under test."""
+"""`hublaunch` run beside the service under test, in this process or in one of its own."""
 
 import asyncio
 import json
@@ -8,6 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from typer.testing import CliRunner
+
+from hublaunch.cli import cli
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "hublaunch.cli")
@@ -55,11 +59,18 @@ class CommandLine:
         )
 
     async def run(self, *arguments: str, **variables: str) -> Ended:
-        return await ended(await self.begin(*arguments, **variables))
+        """Run a command to its end, in a thread of this process, which is faster than a process of its own."""
+        return await in_thread(*arguments, **self.variables | variables)
+
+
+async def in_thread(*arguments: str, **variables: str) -> Ended:
+    done = await asyncio.to_thread(CliRunner(env=variables).invoke, cli, arguments)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return Ended(done.exit_code, done.stdout, done.stderr)
 
 
 async def ended(process: asyncio.subprocess.Process) -> Ended:
-    """Wait for the end for at most 30 s."""
+    """Wait for the end for at most 30 s. No command may print a traceback."""
     try:
         async with asyncio.timeout(30):
             out, err = await process.communicate()
@@ -67,6 +78,7 @@ async def ended(process: asyncio.subprocess.Process) -> Ended:
         process.kill()
         raise
     assert process.returncode is not None
+    assert b"Traceback" not in err
     return Ended(process.returncode, out.decode(), err.decode())
 
 

@@ -8,6 +8,9 @@ import httpx
 import pytest
 
 from hublaunch.files.keys import add_key
+from hublaunch.files.watched import FileFault
+from hublaunch.main import create_app
+from hublaunch.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.processes import free_port, started, until_running
 from tests.support.served import BODY
@@ -20,6 +23,15 @@ def environment(hub: FakeHub) -> dict[str, str]:
         "LAUNCHER_ALLOWED_IMAGES": "*",
         "LAUNCHER_LOG_LEVEL": "DEBUG",
     }
+
+
+async def refusal(hub: FakeHub, **variables: str) -> str:
+    """Return the log of a service that refuses to start."""
+    async with started("hublaunch.cli", "serve", **environment(hub), **variables) as process:
+        said = (await process.communicate())[0].decode()
+    assert process.returncode == 3
+    assert "Traceback" not in said
+    return said
 
 
 SERVERS = [
@@ -67,71 +79,40 @@ async def test_each_missing_setting_is_named_at_startup() -> None:
 async def test_a_database_in_use_stops_startup(hub: FakeHub) -> None:
     async with started("hublaunch.cli", "serve", "--port", str(free_port()), **environment(hub)) as first:
         await until_running(first)
-        async with started("hublaunch.cli", "serve", "--port", str(free_port()), **environment(hub)) as second:
-            said = (await second.communicate())[0].decode()
-
-    assert second.returncode == 3
-    assert "in use by another hublaunch" in said
-    assert "Traceback" not in said
+        assert "in use by another hublaunch" in await refusal(hub)
 
 
-async def test_help_names_the_required_settings() -> None:
-    async with started("hublaunch.cli", "serve", "--help", COLUMNS="120") as process:
-        said = (await process.communicate())[0].decode()
+async def test_a_service_that_cannot_start_logs_a_sentence_and_exits_with_3(hub: FakeHub) -> None:
+    no_keys = await refusal(hub, LAUNCHER_ACCESS="key", LAUNCHER_API_KEYS_FILE="/nowhere")
 
-    assert process.returncode == 0
-    assert "LAUNCHER_HUB_URL" in said
+    assert "/nowhere" in no_keys
+    assert "LAUNCHER_CREATE_USER is false" in await refusal(hub, LAUNCHER_CREATE_USER="false")
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "content", "mode", "words"),
     [
-        ("LAUNCHER_HUB_CA_FILE", "has no certificates in PEM format"),
-        ("LAUNCHER_HUB_CERT_FILE", "not a certificate and its key"),
+        ("hub_ca_file", "no PEM", 0o600, "has no certificates in PEM format"),
+        ("hub_cert_file", "no PEM", 0o600, "not a certificate and its key"),
+        ("api_keys_file", None, 0, "`hublaunch keys add`"),
+        ("api_keys_file", "{}", 0o620, "chmod 600"),
+        ("api_keys_file", '{"version": 1, "kyes": []}', 0o600, "kyes"),
     ],
 )
-async def test_a_file_that_is_not_pem_stops_startup(hub: FakeHub, tmp_path: Path, name: str, words: str) -> None:
-    (tmp_path / "file").write_text("no PEM")
-    async with started("hublaunch.cli", "serve", **environment(hub), **{name: str(tmp_path / "file")}) as process:
-        said = (await process.communicate())[0].decode()
-
-    assert process.returncode == 3
-    assert words in said
-    assert "Traceback" not in said
-
-
-async def test_anonymous_callers_without_temporary_users_stop_startup(hub: FakeHub) -> None:
-    async with started("hublaunch.cli", "serve", **environment(hub), LAUNCHER_CREATE_USER="false") as process:
-        said = (await process.communicate())[0].decode()
-
-    assert process.returncode == 3
-    assert "LAUNCHER_CREATE_USER is false" in said
-    assert "Traceback" not in said
-
-
-@pytest.mark.parametrize(
-    ("content", "mode", "words"),
-    [
-        (None, 0, "`hublaunch keys add`"),
-        ("{}", 0o620, "chmod 600"),
-        ('{"version": 1, "kyes": []}', 0o600, "kyes"),
-    ],
-)
-async def test_an_unusable_file_of_api_keys_stops_startup(
-    hub: FakeHub, tmp_path: Path, content: str | None, mode: int, words: str
+async def test_an_unusable_file_stops_startup(
+    settings: Settings, tmp_path: Path, name: str, content: str | None, mode: int, words: str
 ) -> None:
-    path = tmp_path / "api-keys.json"
+    path = tmp_path / "file"
     if content is not None:
         path.write_text(content)
         path.chmod(mode)
-    access = {"LAUNCHER_ACCESS": "key", "LAUNCHER_API_KEYS_FILE": str(path)}
-    async with started("hublaunch.cli", "serve", **environment(hub), **access) as process:
-        said = (await process.communicate())[0].decode()
+    access = "key" if name == "api_keys_file" else "anonymous"
+    app = create_app(settings.model_copy(update={"access": (access,), name: path}))
 
-    assert process.returncode == 3
-    assert str(path) in said
-    assert words in said
-    assert "Traceback" not in said
+    with pytest.raises((SettingsFault, FileFault), match=words) as fault:
+        await app.router.lifespan_context(app).__aenter__()
+
+    assert (str(path) in str(fault.value)) is (access == "key")
 
 
 async def test_a_running_service_refuses_a_revoked_key(hub: FakeHub, tmp_path: Path) -> None:

@@ -10,6 +10,12 @@ from tests.client.worlds import Client, Connect, FakeWorld, World, real_world
 from tests.fakes.hub import FakeHub
 
 
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients pause for milliseconds where the service asks for no pause."""
+    monkeypatch.setattr("hublaunch.client.patience._FIRST_S", 0.02)
+
+
 @pytest.fixture(params=["async-service", "async-fake", "sync-fake"])
 async def connect(
     request: pytest.FixtureRequest, settings: Settings, hub: FakeHub, tmp_path: Path

@@ -183,13 +183,6 @@ async def test_a_refusal_raises_its_own_error(
     assert refusal.value.problem.advice in str(refusal.value)
 
 
-async def test_an_invalid_field_is_named(client: Client) -> None:
-    with pytest.raises(InvalidRequest) as refusal:
-        await client.launch("No Image")
-
-    assert [error["field"] for error in refusal.value.problem.errors] == ["image"]
-
-
 async def test_a_wrong_token_is_refused_and_not_repeated(connect: Connect) -> None:
     async with connect(token="hunter2hunter2") as client:
         with pytest.raises(Unauthenticated) as refusal:

@@ -1,6 +1,7 @@
 """A server on a plain socket that sends the bytes a test gives it, and counts what it receives."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -63,6 +64,35 @@ class WireConnection:
 
 
 Script = Callable[[WireConnection], Awaitable[None]]
+
+
+class Flood:
+    """A script that answers with 400 MiB, and counts the bytes that the other side accepted."""
+
+    def __init__(self, head: bytes, *, piece: bytes = b"x" * 65_536) -> None:
+        self.sent = 0
+        self._head, self._piece = head, piece
+
+    async def __call__(self, connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(self._head)
+        with contextlib.suppress(ConnectionError):
+            while self.sent < 400 * 1024 * 1024:
+                await connection.send(self._piece)
+                self.sent += len(self._piece)
+
+
+def dripping(head: bytes) -> Script:
+    """Return a script that answers with this and then, without end, a byte at a time."""
+
+    async def drip(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(head)
+        while True:
+            await connection.send(b" ")
+            await asyncio.sleep(0.02)
+
+    return drip
 
 
 class WireServer:

@@ -1,6 +1,5 @@
 """A server that answers in the Hub's place can use only limited memory and time."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -12,7 +11,7 @@ from hublaunch.hub.client import HubClient
 from hublaunch.hub.peer import ANSWER_BYTES_MAX
 from hublaunch.hub.transport import AiohttpTransport
 from hublaunch.launch.errors import HubUnavailable
-from tests.fakes.wire import Script, WireConnection, WireServer
+from tests.fakes.wire import Flood, Script, WireServer, dripping
 
 _SENT_MOST = ANSWER_BYTES_MAX + 16_777_216
 """The limit, plus some megabytes for the kernel's buffers."""
@@ -47,35 +46,19 @@ IDS = ["a user", "the version", "progress", "refused progress"]
 async def test_answers_of_the_hub_are_read_up_to_a_size(
     head: bytes, ask: Callable[[HubClient], Awaitable[object]]
 ) -> None:
-    sent = 0
-
-    async def flood(connection: WireConnection) -> None:
-        nonlocal sent
-        await connection.read_request()
-        await connection.send(head)
-        try:
-            while sent < 400 * 1024 * 1024:
-                await connection.send(b"x" * 65_536)
-                sent += 65_536
-        except ConnectionError:
-            pass
+    flood = Flood(head)
 
     async with client_of(flood) as client:
         with pytest.raises(HubUnavailable, match="too large"):
             await ask(client)
 
-    assert sent < _SENT_MOST
+    assert flood.sent < _SENT_MOST
 
 
 @pytest.mark.parametrize("head", [OK, b"HTTP/1.1 200 OK\r\nX-Filler: "])
 async def test_an_answer_that_comes_a_byte_at_a_time_has_a_deadline(head: bytes) -> None:
-    async def drip(connection: WireConnection) -> None:
-        await connection.read_request()
-        await connection.send(head)
-        while True:
-            await connection.send(b"x")
-            await asyncio.sleep(0.02)
-
-    async with client_of(drip, pace=replace(ONE_TRY, call={"connect": 0.2, "write": 0.2, "read": 0.2})) as client:
+    async with client_of(
+        dripping(head), pace=replace(ONE_TRY, call={"connect": 0.2, "write": 0.2, "read": 0.2})
+    ) as client:
         with pytest.raises(HubUnavailable, match="did not answer in time"):
             await client.get_user("ada")

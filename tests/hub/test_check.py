@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 
 import pytest
@@ -73,27 +73,18 @@ async def test_a_wrong_token_is_reported_without_showing_it(hub: FakeHub, strang
     assert "not-the-right-one" not in str(check.report())
 
 
-async def test_missing_scopes_are_logged_as_an_error_and_reported(
-    hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    hub.scopes = ["servers"]
-    check = check_of(client)
+def noted(sightings: list[tuple[str, float]]) -> Callable[[str, float], Awaitable[None]]:
+    async def seen(mark: str, before_s: float) -> None:
+        sightings.append((mark, before_s))
 
-    await check.until_answered()
-
-    assert check.report()["missing_scopes"] == ["admin:users", "tokens"]
-    assert "missing scopes, so launches will fail. Add: admin:users, tokens" in caplog.text
+    return seen
 
 
 async def test_each_start_of_the_hub_is_reported_once_with_the_age_of_the_last_sighting(
     hub: FakeHub, client: HubClient
 ) -> None:
     sightings: list[tuple[str, float]] = []
-
-    async def seen(mark: str, before_s: float) -> None:
-        sightings.append((mark, before_s))
-
-    check = check_of(client, seen=seen)
+    check = check_of(client, seen=noted(sightings))
     await check.until_answered()
     await check.until_answered()
     await hub.restart()
@@ -105,35 +96,20 @@ async def test_each_start_of_the_hub_is_reported_once_with_the_age_of_the_last_s
 
 
 async def test_a_check_without_a_start_mark_does_not_count_as_a_sighting(hub: FakeHub, client: HubClient) -> None:
-    sightings: list[float] = []
-
-    async def seen(_mark: str, before_s: float) -> None:
-        sightings.append(before_s)
-
-    now, check = asyncio.get_running_loop().time, check_of(client, seen=seen)
+    sightings: list[tuple[str, float]] = []
+    now, check = asyncio.get_running_loop().time, check_of(client, seen=noted(sightings))
     await check.until_answered()
     seen_at = now()
     await hub.restart()
     hub.fail_on("show_page", status=404, body="html")
     await check.until_answered()
     unknown_since_s = now() - seen_at
+    fault = check.report()["fault"]
     await check.until_answered()
 
-    assert sightings[0] == 0
-    assert sightings[1] > unknown_since_s
-
-
-async def test_a_hub_whose_pages_show_no_start_mark_is_not_a_fault(hub: FakeHub, client: HubClient) -> None:
-    hub.fail_on("show_page", status=404, body="html")
-    sightings: list[str] = []
-
-    async def seen(mark: str, _before_s: float) -> None:
-        sightings.append(mark)
-
-    check = check_of(client, seen=seen)
-    await check.until_answered()
-
-    assert (sightings, check.report()["fault"]) == ([], None)
+    assert fault is None
+    assert [mark for mark, _ in sightings] == [str(hub.starts - 1), str(hub.starts)]
+    assert sightings[1][1] > unknown_since_s
 
 
 async def test_the_pulse_has_the_response_time_while_the_hub_answers(hub: FakeHub, client: HubClient) -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from hublaunch.hub.address import HubPace
 from hublaunch.hub.client import HubClient
+from hublaunch.hub.connect import connect_hub
 from hublaunch.launch.errors import (
     HubBusy,
     HubForbidden,
@@ -16,6 +18,7 @@ from hublaunch.launch.errors import (
     ServerExists,
     TokenRefused,
 )
+from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 
 FORBIDDEN: dict[str, Any] = {"status": 403, "message": "Action is not authorized with current scopes"}
@@ -41,11 +44,12 @@ async def test_a_refused_name_is_not_reported_as_taken(hub: FakeHub, client: Hub
     assert type(refusal.value) is HubRefused
 
 
-async def test_a_hub_that_stays_busy_raises_hub_busy(hub: FakeHub, client: HubClient) -> None:
+async def test_a_hub_that_stays_busy_raises_hub_busy(hub: FakeHub, settings: Settings) -> None:
     hub.fail_on("create_user", status=429, headers={"Retry-After": "0"}, times=math.inf)
 
-    with pytest.raises(HubBusy):
-        await client.create_user("alice")
+    async with connect_hub(settings, pace=HubPace(retry_after_s=(0.01, 1))) as client:
+        with pytest.raises(HubBusy):
+            await client.create_user("alice")
 
     assert len(hub.asked("create_user")) == 4
 

@@ -4,8 +4,6 @@ The answers are those of real ones: JupyterHub 6.1.1 with configurable-http-prox
 by jupyterhub-singleuser, jhsingle-native-proxy 0.8, nginx and Traefik.
 """
 
-import asyncio
-
 import pytest
 
 from hublaunch.hub.address import HubAddress
@@ -13,7 +11,7 @@ from hublaunch.hub.reach import ServerProbe, public_url
 from hublaunch.hub.transport import AiohttpTransport
 from hublaunch.launch.ports import Reach, Reached
 from tests.fakes.front import NOT_FOUND, front, http, redirect
-from tests.fakes.wire import WireConnection, WireServer
+from tests.fakes.wire import Flood, WireServer, dripping
 
 VERSION = b'{"version": "2.21.1"}'
 LOGIN = "/hub/api/oauth2/authorize?client_id={}&redirect_uri=%2Fuser%2Fada%2Foauth_callback&response_type=code"
@@ -232,32 +230,13 @@ _SENT_MOST = 16_777_216
 """Out of 400 MiB: the kernel buffers some megabytes for each of two requests."""
 
 
-class Flood:
-    """Answers with a body of 400 MiB, and counts the bytes that the other side accepted."""
-
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + b'{"version": "'
-    piece = b"x" * 65_536
-
-    def __init__(self) -> None:
-        self.sent = 0
-
-    async def __call__(self, connection: WireConnection) -> None:
-        await connection.read_request()
-        await connection.send(self.head)
-        try:
-            while self.sent < 400 * 1024 * 1024:
-                await connection.send(self.piece)
-                self.sent += len(self.piece)
-        except ConnectionError:
-            pass
-
-
-class EndlessHead(Flood):
-    head = b"HTTP/1.1 200 OK\r\n"
-    piece = b"X-Filler: " + b"x" * 8000 + b"\r\n"
-
-
-@pytest.mark.parametrize("flood", [Flood(), EndlessHead()], ids=["body", "head"])
+@pytest.mark.parametrize(
+    "flood",
+    [
+        pytest.param(Flood(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"version": "'), id="body"),
+        pytest.param(Flood(b"HTTP/1.1 200 OK\r\n", piece=b"X-Filler: " + b"x" * 8000 + b"\r\n"), id="head"),
+    ],
+)
 async def test_an_endless_answer_is_not_read(flood: Flood) -> None:
     async with WireServer(flood) as server:
         reached = await reach(f"{server.url}/", "https://hub.test/user/ada/")
@@ -267,14 +246,7 @@ async def test_an_endless_answer_is_not_read(flood: Flood) -> None:
 
 
 async def test_a_server_that_sends_single_bytes_times_out() -> None:
-    async def drip(connection: WireConnection) -> None:
-        await connection.read_request()
-        await connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
-            await connection.send(b" ")
-            await asyncio.sleep(0.02)
-
-    async with WireServer(drip) as server:
+    async with WireServer(dripping(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
         reached = await reach(f"{server.url}/", "https://hub.test/user/ada/", timeout_s=0.2)
 
     assert reached == Reached(Reach.ABSENT)
