@@ -23,7 +23,7 @@ from tests.storm.clicks import Click, Scale, Seen, click_hub, click_hublaunch, d
 from tests.storm.verdict import BAD, Evidence, Verdict, judge
 from tests.support.programs import fake_hub, new_database, run_to_end
 
-_NAMES = ("hublaunch", "straight at the Hub")
+_NAMES = ("hublaunch", "straight to the Hub")
 _SILENCE_S = 60.0
 """Seconds after which a stream without any data, even a heartbeat, counts as broken."""
 
