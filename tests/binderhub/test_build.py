@@ -29,27 +29,12 @@ async def test_a_launch_is_streamed_in_binderhubs_format(service: Service, hub: 
     assert ready["repo_url"] == "https://github.com/org/repo"
     assert ready["binder_request"] == "v2/gh/org/repo/main"
     assert hub.tokens.find(ready["token"]) is not None
-
-
-async def test_the_spawner_gets_the_image_the_repository_and_the_ref(service: Service, hub: FakeHub) -> None:
-    await ended(service)
-
-    options = next(line.user_options for line in hub.journal if line.what == "spawn_started")
-    assert options == {
+    assert next(line.user_options for line in hub.journal if line.what == "spawn_started") == {
         "image": IMAGE,
         "repo_url": "https://github.com/org/repo",
         "binder_request": "v2/gh/org/repo/main",
         "binder_ref_url": "https://github.com/org/repo/tree/main",
     }
-
-
-async def test_an_encoded_slash_does_not_split_a_part(service: Service, hub: FakeHub) -> None:
-    ready = (await ended(service, "/build/gl/group%2Fsub%2Frepo/main"))[-1][1]
-
-    assert (ready["image"], ready["repo_url"]) == (
-        "quay.io/binder/sub/repo:main",
-        "https://gitlab.com/group/sub/repo.git",
-    )
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -139,6 +124,10 @@ async def test_build_only_returns_the_image_and_launches_nothing(service: Servic
     [
         (SPEC, {"repo_url": "https://github.com/org/repo", "binder_launch_host": "http://{host}/"}),
         ("/build/zenodo/10.5281/zenodo.3242074", {"repo_url": "10.5281/zenodo.3242074"}),
+        (
+            "/build/gl/group%2Fsub%2Frepo/main",
+            {"repo_url": "https://gitlab.com/group/sub/repo.git", "image": "quay.io/binder/sub/repo:main"},
+        ),
         (
             "/build/git/https%3A%2F%2Fgit.example.org%2Fa/v1",
             {"repo_url": "https://git.example.org/a", "binder_ref_url": "https://git.example.org/a"},

@@ -30,25 +30,34 @@ async def test_a_reconnect_continues_the_launch(service: Service, hub: FakeHub) 
     assert len(hub.users) == 1
 
 
-async def test_a_reconnect_after_the_last_event_gets_204(service: Service, hub: FakeHub) -> None:
-    last_id = (await ended(service))[-1][0]
+async def test_a_reconnect_after_the_last_event_gets_204_and_beyond_it_all_events(
+    service: Service, hub: FakeHub
+) -> None:
+    told = await ended(service)
+    launch_id, _, secret = told[0][0].split(".")
 
-    answer = await service.http.get(SPEC, headers=ACCEPT | {"Last-Event-ID": last_id})
+    answer = await service.http.get(SPEC, headers=ACCEPT | {"Last-Event-ID": told[-1][0]})
+    again = await ended(service, last_event_id=f"{launch_id}.999.{secret}")
 
     assert (answer.status_code, answer.content) == (204, b"")
+    assert again == told
     assert len(hub.users) == 1
 
 
-async def test_a_reconnect_needs_only_its_event_id(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
+async def test_requests_with_an_api_key_get_a_launch_each_and_reconnects_need_only_the_event_id(
+    settings: Settings, hub: FakeHub, tmp_path: Path
+) -> None:
+    """The key belongs to a backend, which launches for many people."""
     _, key = add_key(tmp_path / "keys.json", name="ci")
     only_keys = {"access": ("key",), "api_keys_file": tmp_path / "keys.json"}
     async with serve(settings.model_copy(update=only_keys)) as service:
-        first_id = (await ended(service, authorization=f"Bearer {key}"))[0][0]
+        first, second = [await ended(service, authorization=f"Bearer {key}") for _ in range(2)]
 
-        rest = await ended(service, last_event_id=first_id)
+        rest = await ended(service, last_event_id=first[0][0])
 
-    assert rest[-1][1]["phase"] == "ready"
-    assert len(hub.users) == 1
+    assert rest[-1] == first[-1]
+    assert first[-1][1]["token"] != second[-1][1]["token"]
+    assert len(hub.users) == 2
 
 
 async def test_a_reconnect_works_with_expired_credentials(of_ada: Service, hub: FakeHub) -> None:
@@ -73,16 +82,6 @@ async def test_a_launch_id_without_the_secret_gives_no_access(service: Service, 
         assert told[-1][1]["token"] != ""
 
     assert len(hub.users) == 6
-
-
-async def test_a_reconnect_beyond_the_last_event_gets_all_events(service: Service, hub: FakeHub) -> None:
-    told = await ended(service)
-    launch_id, _, secret = told[0][0].split(".")
-
-    again = await ended(service, last_event_id=f"{launch_id}.999.{secret}")
-
-    assert again == told
-    assert len(hub.users) == 1
 
 
 async def test_anonymous_callers_with_one_address_get_a_launch_each(service: Service, hub: FakeHub) -> None:
@@ -124,17 +123,6 @@ async def test_a_build_token_for_another_spec_is_refused(service: Service, hub: 
 
     assert refused["problem"]["code"] == "idempotency_key_reused"
     assert len(hub.users) == 1
-
-
-async def test_requests_with_one_api_key_get_a_launch_each(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
-    """The key belongs to a backend, which launches for many people."""
-    _, key = add_key(tmp_path / "keys.json", name="ci")
-    with_keys = {"access": ("key",), "api_keys_file": tmp_path / "keys.json"}
-    async with serve(settings.model_copy(update=with_keys)) as service:
-        first = await ended(service, authorization=f"Bearer {key}")
-        second = await ended(service, authorization=f"Bearer {key}")
-
-    assert first[-1][1]["token"] != second[-1][1]["token"]
 
 
 async def test_a_launch_whose_server_has_stopped_is_not_continued(service: Service, hub: FakeHub) -> None:
@@ -226,9 +214,8 @@ async def test_an_old_launch_is_not_reused(settings: Settings, hub: FakeHub) -> 
 
 
 async def test_simultaneous_requests_of_a_hub_user_are_one_launch(settings: Settings, hub: FakeHub) -> None:
-    token = hub.token_of("ada")
-    async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
-        told = await asyncio.gather(*(ended(service, authorization=f"Bearer {token}") for _ in range(4)))
+    async with for_ada(settings, hub, named=False) as service:
+        told = await asyncio.gather(*(ended(service) for _ in range(4)))
 
     assert {events[-1][1]["phase"] for events in told} == {"ready"}
     assert len({events[-1][1]["launch_id"] for events in told}) == 1
@@ -236,13 +223,10 @@ async def test_simultaneous_requests_of_a_hub_user_are_one_launch(settings: Sett
 
 
 async def test_a_user_with_one_server_cannot_launch_a_second_spec(settings: Settings, hub: FakeHub) -> None:
-    token = hub.token_of("ada")
     hub.spawn_plan("ada", SpawnPlan(messages=["Pulling"], never=True))
-    async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
-        service.http.headers["Authorization"] = f"Bearer {token}"
-        async with build(service) as events:
-            await until(events, "Pulling")
-            refused = (await ended(service, "/build/gh/org/other/main"))[-1][1]
+    async with for_ada(settings, hub, named=False) as service, build(service) as events:
+        await until(events, "Pulling")
+        refused = (await ended(service, "/build/gh/org/other/main"))[-1][1]
 
     assert (refused["phase"], refused["problem"]["code"]) == ("failed", "server_already_running")
     assert hub.count("spawn_started") == 1

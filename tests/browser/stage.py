@@ -1,9 +1,13 @@
 """The stage of browser tests: a real Hub whose servers wait at gates, hublaunch beside it, pages of other origins."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 from urllib.parse import urlencode
 
 from playwright.async_api import Page
@@ -88,6 +92,22 @@ async def origin() -> AsyncGenerator[Origin]:
     async with await asyncio.start_server(served.answer, "127.0.0.1", 0) as server:
         served.port = server.sockets[0].getsockname()[1]
         yield served
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served(directory: Path) -> Generator[int]:
+    """Serve the files of a directory, and yield the port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(directory))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
 
 
 def watch(page: Page, complaints: list[str]) -> None:

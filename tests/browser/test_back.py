@@ -63,8 +63,7 @@ async def test_a_launch_page_restored_after_a_logout_shows_neither_the_name_nor_
 
 
 async def test_a_restored_element_learns_that_its_server_has_ended(page: Page, elsewhere: Origin, stage: Stage) -> None:
-    path = embed(elsewhere, stage, "returned", attributes='open="none"')
-    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.goto(embed(elsewhere, stage, "returned", attributes='open="none"'))
     await page.get_by_role("button", name="Run this chapter").click()
     stage.hub.open_gate(await stage.spawning("returned"))
     await expect(page.get_by_role("link", name="Open server")).to_be_visible()

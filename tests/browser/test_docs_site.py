@@ -1,17 +1,14 @@
 """The site of the docs: every page fits a narrow screen, loads nothing from elsewhere, and can be searched."""
 
-import functools
-import http.server
 import subprocess
-import threading
 from collections.abc import AsyncGenerator, Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.stage import heard, watch
+from tests.browser.stage import heard, served, watch
 from tests.docs.pages import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
@@ -19,16 +16,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio
 PROPERDOCS = ROOT / ".venv-docs" / "bin" / "properdocs"
 
 
-class Site(http.server.ThreadingHTTPServer):
-    def __init__(self, directory: Path) -> None:
-        super().__init__(("127.0.0.1", 0), functools.partial(_QuietHandler, directory=str(directory)))
-        self.origin = f"http://127.0.0.1:{self.server_port}"
-        self.pages = sorted(str(page.relative_to(directory)) for page in directory.rglob("*.html"))
-
-
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
+@dataclass(frozen=True)
+class Site:
+    origin: str
+    pages: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +36,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         text=True,
     )
     assert built.returncode == 0, built.stderr
-    with Site(directory) as served:
-        thread = threading.Thread(target=served.serve_forever)
-        thread.start()
-        yield served
-        served.shutdown()
-        thread.join()
+    with served(directory) as port:
+        pages = sorted(str(page.relative_to(directory)) for page in directory.rglob("*.html"))
+        yield Site(f"http://127.0.0.1:{port}", pages)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -27,8 +27,10 @@ for (const name of ["launch", "progress", "ready", "failed", "cancelled", "stopp
 """
 
 
-def embed(elsewhere: Origin, stage: Stage, name: str, *, attributes: str = "", style: str = "") -> str:
-    """Serve a page with the element. Return its path."""
+def embed(
+    elsewhere: Origin, stage: Stage, name: str, *, host: str = "127.0.0.1", attributes: str = "", style: str = ""
+) -> str:
+    """Serve a page with the element. Return its URL."""
     elsewhere.put("/events.js", NOTE_EVENTS, kind="text/javascript")
     elsewhere.put(
         f"/{name}",
@@ -38,7 +40,7 @@ def embed(elsewhere: Origin, stage: Stage, name: str, *, attributes: str = "", s
         <h1>A book</h1>
         <hub-launch image="{GATED_IMAGE}" repo-url="{repo(name)}" {attributes}>Run this chapter</hub-launch>""",
     )
-    return f"/{name}"
+    return f"http://{host}:{elsewhere.port}/{name}"
 
 
 async def told(page: Page) -> list[tuple[str, dict[str, Any]]]:
@@ -50,8 +52,7 @@ async def test_a_page_of_another_origin_launches_follows_and_opens_the_server(
     page: Page, elsewhere: Origin, stage: Stage, host: str
 ) -> None:
     name = "plain" if host == ELSEWHERE else "secure"
-    path = embed(elsewhere, stage, name)
-    await page.goto(f"http://{host}:{elsewhere.port}{path}")
+    await page.goto(embed(elsewhere, stage, name, host=host))
 
     await page.get_by_role("button", name="Run this chapter").click()
     user = await stage.spawning(name)
@@ -69,8 +70,7 @@ async def test_a_page_of_another_origin_launches_follows_and_opens_the_server(
 
 
 async def test_the_keyboard_is_enough_and_the_focus_is_never_lost(page: Page, elsewhere: Origin, stage: Stage) -> None:
-    path = embed(elsewhere, stage, "keyboard", attributes='open="none"')
-    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.goto(embed(elsewhere, stage, "keyboard", attributes='open="none"'))
     focused = "document.querySelector('hub-launch').shadowRoot.activeElement?.getAttribute('part')"
     press = page.keyboard.press
 
@@ -108,8 +108,7 @@ async def test_the_keyboard_is_enough_and_the_focus_is_never_lost(page: Page, el
 async def test_open_new_opens_the_server_in_a_new_tab(
     page: Page, context: BrowserContext, elsewhere: Origin, stage: Stage
 ) -> None:
-    path = embed(elsewhere, stage, "new-tab", attributes='open="new"')
-    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.goto(embed(elsewhere, stage, "new-tab", attributes='open="new"'))
 
     await page.get_by_role("button", name="Run this chapter").click()
     user = await stage.spawning("new-tab")
@@ -125,8 +124,7 @@ async def test_open_new_opens_the_server_in_a_new_tab(
 async def test_a_page_can_open_the_server_itself_from_the_ready_event(
     page: Page, elsewhere: Origin, stage: Stage
 ) -> None:
-    path = embed(elsewhere, stage, "prevented")
-    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.goto(embed(elsewhere, stage, "prevented"))
     await page.evaluate("document.addEventListener('ready', (event) => event.preventDefault())")
 
     await page.get_by_role("button", name="Run this chapter").click()
@@ -144,8 +142,7 @@ async def test_a_page_chooses_the_texts_and_the_style(page: Page, elsewhere: Ori
     style = """hub-launch { --hub-launch-accent: rgb(1, 2, 3); --hub-launch-radius: 0px; }
     hub-launch::part(title) { text-transform: uppercase; } hub-launch::part(button) { font-weight: 300; }"""
     attributes = 'text-launching="Der Server startet" text-cancel="Abbrechen"'
-    path = embed(elsewhere, stage, "words", attributes=attributes, style=style)
-    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.goto(embed(elsewhere, stage, "words", attributes=attributes, style=style))
     button = page.get_by_role("button", name="Run this chapter")
 
     colour = await button.evaluate("(button) => getComputedStyle(button).backgroundColor")
@@ -202,9 +199,9 @@ async def test_the_module_loads_without_a_document(tmp_path: Path) -> None:
 
 
 async def test_the_service_url_may_end_with_or_without_a_slash(page: Page, elsewhere: Origin, stage: Stage) -> None:
-    path = embed(elsewhere, stage, "slash", attributes='service="https://hub.example.org/services/hublaunch"')
+    attributes = 'service="https://hub.example.org/services/hublaunch"'
 
-    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.goto(embed(elsewhere, stage, "slash", attributes=attributes))
 
     await page.evaluate("async () => { await customElements.whenDefined('hub-launch'); }")
     named = await page.evaluate("document.querySelector('hub-launch').service")
@@ -214,7 +211,7 @@ async def test_the_service_url_may_end_with_or_without_a_slash(page: Page, elsew
 async def test_a_second_open_tab_shows_the_launch_and_is_not_navigated(
     page: Page, context: BrowserContext, elsewhere: Origin, stage: Stage
 ) -> None:
-    url = f"http://127.0.0.1:{elsewhere.port}{embed(elsewhere, stage, 'watching')}"
+    url = embed(elsewhere, stage, "watching")
     other = await context.new_page()
     await asyncio.gather(page.goto(url), other.goto(url))
 
@@ -232,8 +229,7 @@ async def test_a_second_open_tab_shows_the_launch_and_is_not_navigated(
 async def test_a_launch_is_remembered_for_15_minutes_and_its_end_is_noticed(
     page: Page, elsewhere: Origin, stage: Stage
 ) -> None:
-    path = embed(elsewhere, stage, "memory", attributes='open="none"')
-    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.goto(embed(elsewhere, stage, "memory", attributes='open="none"'))
     await page.get_by_role("button", name="Run this chapter").click()
     stage.hub.open_gate(await stage.spawning("memory"))
     await expect(page.get_by_text("Your server is ready").first).to_be_visible()
@@ -279,8 +275,7 @@ async def stop(page: Page, stage: Stage, launch: dict[str, Any]) -> None:
 async def test_a_blocked_new_tab_is_explained_and_replaced_by_a_link(
     page: Page, elsewhere: Origin, stage: Stage
 ) -> None:
-    path = embed(elsewhere, stage, "blocked", attributes='open="new"')
-    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.goto(embed(elsewhere, stage, "blocked", attributes='open="new"'))
     await page.evaluate("window.open = () => null")
 
     await page.get_by_role("button", name="Run this chapter").click()
@@ -291,8 +286,7 @@ async def test_a_blocked_new_tab_is_explained_and_replaced_by_a_link(
 
 
 async def test_a_launch_that_is_hidden_for_now_is_not_forgotten(page: Page, elsewhere: Origin, stage: Stage) -> None:
-    path = embed(elsewhere, stage, "hidden", attributes='open="none"')
-    await page.goto(f"http://127.0.0.1:{elsewhere.port}{path}")
+    await page.goto(embed(elsewhere, stage, "hidden", attributes='open="none"'))
     await page.get_by_role("button", name="Run this chapter").click()
     user = await stage.spawning("hidden")
     problem = {"code": "unauthenticated", "title": "Credentials are required", "status": 401}

@@ -2,11 +2,7 @@
 
 import asyncio
 import json
-import threading
-from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -17,6 +13,7 @@ from hublaunch.demo.process import HubProcess
 from hublaunch.demo.proxy import proxy_command, proxy_directory
 from hublaunch.settings import Settings
 from tests.browser.conftest import ELSEWHERE
+from tests.browser.stage import served
 from tests.support.node import PACKAGES
 from tests.support.served import Service, serve
 
@@ -51,27 +48,11 @@ RUN = """async (binderUrl) => {
 }"""
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def book() -> Generator[str]:
-    """The origin of a site that serves Thebe, different from hublaunch's."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(THEBE)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://{ELSEWHERE}:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def origin() -> AsyncGenerator[str]:
-    with book() as origin:
-        yield origin
+    """The origin of a site that serves Thebe, different from hublaunch's."""
+    with served(THEBE) as port:
+        yield f"http://{ELSEWHERE}:{port}"
 
 
 @pytest_asyncio.fixture(loop_scope="session")

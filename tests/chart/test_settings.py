@@ -131,12 +131,6 @@ def test_a_file_in_the_values_arrives_unchanged(helm: Helm, tmp_path: Path) -> N
     assert {name: data[name] for name in data if name != "limits.yaml"} == files
 
 
-def test_numbers_keep_their_digits(helm: Helm) -> None:
-    variables = helm.rendered("--set", "settings.hub_url=https://h/,settings.retention=31536000").environment
-
-    assert variables["LAUNCHER_RETENTION"] == "31536000"
-
-
 def test_a_null_value_is_not_set(helm: Helm) -> None:
     variables = helm.rendered("--set", "settings.hub_url=https://h/,settings.proxy_url=null").environment
 

@@ -21,45 +21,13 @@ def listening(port: int = 0) -> Generator[int]:
         yield server.getsockname()[1]
 
 
-def test_a_free_port_is_taken_as_preferred() -> None:
+def test_the_preferred_port_is_used_if_it_is_free_and_the_next_free_one_otherwise() -> None:
     with listening() as port:
-        pass
-
+        assert port < free_port(port) <= port + 100
     assert free_port(port) == port
 
-
-def test_the_next_free_port_replaces_a_taken_one() -> None:
-    with listening() as first:
-        assert first < free_port(first) <= first + 100
-
-
-def test_without_a_preference_any_free_port_is_found() -> None:
-    assert free_port() > 1023
-
-
-def test_without_a_free_port_the_error_says_so() -> None:
     with listening(65535), pytest.raises(DemoError, match="65535"):
         free_port(65535)
-
-
-def test_a_hub_that_was_not_started_has_no_process(tmp_path: Path) -> None:
-    hub = HubProcess(state=tmp_path, proxy_command=["unused"])
-
-    with pytest.raises(RuntimeError, match="async with"):
-        _ = hub.pid
-
-
-async def test_a_hub_that_cannot_start_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
-    config = tmp_path / "config.py"
-    config.write_text("import sys; sys.exit('no such luck')")
-    hub = HubProcess(state=tmp_path / "state", proxy_command=["unused"], config=config)
-
-    async with asyncio.timeout(60):
-        with pytest.raises(DemoError, match="ended while it was starting") as raised:
-            await hub.__aenter__()
-
-    assert "no such luck" in str(raised.value)
-    assert marked_processes(hub.state) == []
 
 
 def put(script: Path, line: str) -> None:
@@ -109,20 +77,22 @@ async def until_said(hub: HubProcess, words: str) -> None:
             await asyncio.sleep(0.01)  # a process reports itself only by its file
 
 
-async def test_the_environment_of_the_service_does_not_reach_the_hub(
+async def test_a_hub_that_cannot_start_is_reported_with_the_end_of_its_log_and_without_our_environment(
     tmp_path: Path, python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(python, "env")
+    put(python, "env; echo no such luck; exit 1")
     monkeypatch.setenv("LAUNCHER_HUB_API_TOKEN", "of another Hub")
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "of another Hub")
     hub = HubProcess(state=tmp_path / "state", proxy_command=["unused"])
 
-    with pytest.raises(DemoError, match="ended while it was starting"):
+    with pytest.raises(DemoError, match="ended while it was starting") as raised:
         await hub.__aenter__()
 
     environment = hub.log_path.read_text()
+    assert "no such luck" in str(raised.value)
     assert f"{MARK}={hub.state}" in environment
     assert "of another Hub" not in environment
+    assert marked_processes(hub.state) == []
 
 
 def test_processes_are_found_by_their_demos_directory_and_killed(tmp_path: Path) -> None:

@@ -136,17 +136,13 @@ def test_the_error_names_another_file_in_the_proxys_place(path: Path, directory:
         proxy_command(directory)
 
 
-def test_the_proxy_is_kept_in_the_virtual_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
-
-    assert proxy_directory(Path("state")) == tmp_path / "share" / "hublaunch" / "chp-5.3.0"
-
-
-def test_without_a_virtual_environment_the_proxy_is_kept_in_the_demos_directory(
+def test_the_proxy_is_kept_in_the_virtual_environment_or_else_in_the_demos_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert proxy_directory(Path("state")) == tmp_path / "share" / "hublaunch" / "chp-5.3.0"
 
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
     assert proxy_directory(Path("state")) == tmp_path / "state" / "chp-5.3.0"
 
 

@@ -93,12 +93,21 @@ def settings_at(hub: FakeHub, state: Path, *, origins: Sequence[str] = ()) -> De
     return demo_settings(process_at(hub, state), origins=origins, spawns=1)
 
 
-async def test_hublaunch_is_served_until_the_context_ends(hub: FakeHub, tmp_path: Path) -> None:
-    port, settings = free_port(), settings_at(hub, tmp_path)
+async def test_the_simulated_images_are_served_to_the_named_origins_until_the_context_ends(
+    hub: FakeHub, tmp_path: Path
+) -> None:
+    port, settings = free_port(), settings_at(hub, tmp_path, origins=["http://localhost:5500"])
+    url = f"http://127.0.0.1:{port}{settings.prefix}"
     async with run._served(settings, port) as serving, httpx.AsyncClient(trust_env=False) as http:
-        answer = await http.get(f"http://127.0.0.1:{port}{settings.prefix}/healthz")
+        session = (await http.get(f"{url}/session")).json()
+        own, other = [
+            await http.post(f"{url}/launch", json=CHECK_BODY, headers={"Origin": f"http://localhost:{number}"})
+            for number in (5500, 5501)
+        ]
 
-    assert answer.status_code == 200
+    assert session["images"] == [CHECK_BODY["image"], *(simulated.image for simulated in SIMULATED_IMAGES), "*"]
+    assert (own.status_code, other.status_code) == (202, 403)
+    assert own.headers["Access-Control-Allow-Origin"] == "http://localhost:5500"
     assert serving.done()
 
 
@@ -153,28 +162,6 @@ async def test_the_demo_answers_only_below_its_random_path(
     assert (asked["with "], asked["with session"], asked["with POST"]) == (200, 200, 202)
 
 
-async def test_only_pages_of_the_named_origins_may_launch(hub: FakeHub, tmp_path: Path) -> None:
-    port, settings = free_port(), settings_at(hub, tmp_path, origins=["http://localhost:5500"])
-    async with run._served(settings, port), httpx.AsyncClient(trust_env=False) as http:
-        answers = [
-            await http.post(
-                f"http://127.0.0.1:{port}{settings.prefix}/launch", json=CHECK_BODY, headers={"Origin": origin}
-            )
-            for origin in ("http://localhost:5500", "http://localhost:5501")
-        ]
-
-    assert [answer.status_code for answer in answers] == [202, 403]
-    assert answers[0].headers["Access-Control-Allow-Origin"] == "http://localhost:5500"
-
-
-async def test_the_page_offers_the_simulated_images(hub: FakeHub, tmp_path: Path) -> None:
-    port, settings = free_port(), settings_at(hub, tmp_path)
-    async with run._served(settings, port), httpx.AsyncClient(trust_env=False) as http:
-        session = (await http.get(f"http://127.0.0.1:{port}{settings.prefix}/session")).json()
-
-    assert session["images"] == [CHECK_BODY["image"], *(simulated.image for simulated in SIMULATED_IMAGES), "*"]
-
-
 def welcome(state: Path, *, origins: Sequence[str] = ()) -> str:
     process = HubProcess(state=state, proxy_command=[])
     return run._welcome("http://127.0.0.1:8083", process, demo_settings(process, origins=origins, spawns=1))
@@ -186,9 +173,6 @@ def test_the_demo_explains_how_to_see_failures_the_queue_and_other_origins(tmp_p
     assert all(f"{simulated.image:32}  {simulated.shows}\n" in said for simulated in SIMULATED_IMAGES)
     assert "demo --spawns 1" in said
     assert "demo --cors http://localhost:5500" in said
-
-
-def test_the_demo_names_the_origins_whose_pages_may_launch(tmp_path: Path) -> None:
     assert "Pages of these origins may launch: https://a.example, http://localhost:5500." in welcome(
         tmp_path, origins=["https://a.example", "http://localhost:5500"]
     )

@@ -63,10 +63,12 @@ async def until(events: AsyncGenerator[Event], message: str) -> Event:
 
 
 @asynccontextmanager
-async def for_ada(settings: Settings, hub: FakeHub, *, web_pace: WebPace = WebPace()) -> AsyncGenerator[Service]:
+async def for_ada(
+    settings: Settings, hub: FakeHub, *, named: bool = True, web_pace: WebPace = WebPace()
+) -> AsyncGenerator[Service]:
     """Serve hublaunch for the Hub user ada, whose token every request carries."""
     token = hub.token_of("ada")
-    changed = {"access": ("hub",), "allow_named_servers": True}
+    changed = {"access": ("hub",), "allow_named_servers": named}
     async with serve(settings.model_copy(update=changed), web_pace=web_pace) as service:
         service.http.headers["Authorization"] = f"Bearer {token}"
         yield service
