@@ -316,7 +316,7 @@ async def test_the_longest_idle_connection_of_an_address_makes_room_for_its_next
         assert await first.read() == b""
         assert await others[0].read() == b""
         assert not others[1].at_eof()
-    assert len([message for message in caplog.messages if "the most of one address" in message]) == 1
+    assert len([message for message in caplog.messages if "the limit for one address" in message]) == 1
 
 
 async def test_a_connection_with_a_request_is_not_closed_for_others(flood: Flood) -> None:
