@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests.support.debian import NotInstalled, install, may_install
+from tests.support.debian import Missing, install
 
 DEBIANS = Path("/usr/bin/chromium")
 ADVICE = (
@@ -16,42 +16,35 @@ ADVICE = (
 _PACKAGES = ["chromium", "fonts-liberation"]
 
 
-class NoBrowser(Exception):
-    """`str()` says what to do."""
-
-
 def chromium() -> Path:
-    """Return `CHROMIUM_PATH` if it is set, else Playwright's own browser, else Debian's. Raises NoBrowser."""
+    """Return `CHROMIUM_PATH` if it is set, else Playwright's own browser, else Debian's. Raises Missing."""
     if given := os.environ.get("CHROMIUM_PATH"):
         if not os.access(given, os.X_OK):
-            raise NoBrowser(f"CHROMIUM_PATH is {given}, which is no program.")
+            raise Missing(f"CHROMIUM_PATH is {given}, which is no program.")
         return Path(given)
     with sync_playwright() as playwright:
         own = Path(playwright.chromium.executable_path)
     for path in (own, DEBIANS):
         if os.access(path, os.X_OK):
             return path
-    raise NoBrowser(ADVICE)
+    raise Missing(ADVICE)
 
 
 def main() -> None:
     """Print the path. Without a browser, install one as root on Debian; elsewhere print how to install one."""
     try:
         sys.stdout.write(f"{_chromium_or_debians()}\n")
-    except NoBrowser as error:
+    except Missing as error:
         sys.exit(str(error))
 
 
 def _chromium_or_debians() -> Path:
     try:
         return chromium()
-    except NoBrowser:
-        if os.environ.get("CHROMIUM_PATH") or not may_install():
+    except Missing:
+        if os.environ.get("CHROMIUM_PATH"):
             raise
-    try:
-        install(*_PACKAGES)
-    except NotInstalled as fault:
-        raise NoBrowser(f"{fault} {ADVICE}") from fault
+    install(*_PACKAGES, advice=ADVICE)
     return chromium()
 
 

@@ -8,10 +8,11 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from hublaunch.demo.proxy import proxy_command, proxy_directory
-from tests.browser.chromium import NoBrowser, chromium
+from tests.browser.chromium import chromium
 from tests.browser.stage import Origin, Stage, origin, watch
 from tests.hubs.managed import ManagedHub, managed_hub
 from tests.hubs.mortal import MortalHub
+from tests.support.debian import explained
 from tests.support.processes import replica
 
 ELSEWHERE = "elsewhere.test"
@@ -33,10 +34,8 @@ ARGUMENTS = [
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncGenerator[Browser]:
-    try:
+    with explained():
         path = await asyncio.to_thread(chromium)
-    except NoBrowser as error:
-        pytest.fail(str(error), pytrace=False)
     expect.set_options(timeout=WITHIN_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)

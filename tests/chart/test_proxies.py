@@ -14,11 +14,11 @@ import pytest
 import pytest_asyncio
 
 from tests.chart.cluster import running_cluster
-from tests.chart.helm import Helm, NoHelm
-from tests.chart.proxies import HOST, NoProxy, Proxy, nginx
-from tests.chart.tools import NoTools
+from tests.chart.helm import Helm
+from tests.chart.proxies import HOST, Proxy, nginx
 from tests.chart.traefik import GATEWAY, by_gateway, by_ingress, serve_release
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.debian import explained
 from tests.support.processes import free_port, started, until_running
 from tests.support.served import BODY, read_events
 
@@ -63,13 +63,11 @@ async def front(helms: dict[str, Helm], tmp_path_factory: pytest.TempPathFactory
         await until_running(process)
         cluster = await stack.enter_async_context(running_cluster())
         await serve_release(cluster, rendered, port)
-        try:
+        with explained():
             proxies = [
                 await stack.enter_async_context(proxy)
                 for proxy in (nginx(rendered, port), by_ingress(cluster, rendered), by_gateway(cluster, rendered))
             ]
-        except (NoHelm, NoProxy, NoTools) as error:
-            pytest.fail(str(error), pytrace=False)
         yield Front(hub, {proxy.name: proxy for proxy in proxies})
 
 

@@ -5,19 +5,16 @@ import subprocess
 from pathlib import Path
 
 from tests.chart.helm import ROOT
+from tests.support.debian import Missing
 
 VENV = Path(os.environ.get("CHART_TEST_VENV", ROOT / ".venv-chart"))
 
 
-class NoTools(Exception):
-    """A program is missing; `str()` says what to do."""
-
-
 def tool(name: str) -> Path:
-    """Return the path of one of the programs. Raises NoTools."""
+    """Return the path of one of the programs. Raises Missing."""
     path = VENV / "bin" / name
     if not path.exists():
-        raise NoTools(f"{path} is not there: `make chart-test` puts it there.")
+        raise Missing(f"{path} is not there: `make chart-test` puts it there.")
     return path
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.support.debian import NotInstalled, install, may_install
+from tests.support.debian import Missing, install
 
 ADVICE = "The tests of the command line need tmux; Debian has it: apt-get install tmux"
 _LOOK_EVERY_S = 0.05
@@ -92,12 +92,10 @@ async def _run(socket: Path, *arguments: str) -> str:
 def main() -> None:
     """Install tmux as root on Debian; elsewhere exit with advice."""
     if shutil.which("tmux") is None:
-        if not may_install():
-            sys.exit(ADVICE)
         try:
-            install("tmux")
-        except NotInstalled as fault:
-            sys.exit(f"{fault} {ADVICE}")
+            install("tmux", advice=ADVICE)
+        except Missing as fault:
+            sys.exit(str(fault))
     subprocess.run(["tmux", "-V"], check=True)
 
 

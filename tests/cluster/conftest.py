@@ -9,7 +9,8 @@ import pytest
 from tests.chart.conftest import helm, helms
 from tests.chart.helm import CHART
 from tests.cluster.api import Kubernetes, running_kubernetes
-from tests.cluster.programs import NoKubernetes, Programs, find_programs
+from tests.cluster.programs import Programs, find_programs
+from tests.support.debian import explained
 
 __all__ = ["chart", "helm", "helms", "kubernetes", "programs"]
 
@@ -18,10 +19,8 @@ OF_THE_CHART = 'kubeVersion: ">=1.25.0-0"'
 
 @pytest.fixture(scope="session")
 def programs() -> Programs:
-    try:
+    with explained():
         return find_programs()
-    except NoKubernetes as error:
-        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")

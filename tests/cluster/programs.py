@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.support.debian import NotInstalled, install, may_install
+from tests.support.debian import Missing, install, may_install
 
 ROOT = Path(__file__).parents[2]
 STATE = ROOT / ".cluster-test"
@@ -30,10 +30,6 @@ _TOOLS = ("golang-1.19-go", "dpkg-dev", "make", "rsync", "patch", "xz-utils")
 _BUILD_WITHIN_S = 3600
 
 
-class NoKubernetes(Exception):
-    """There is no Kubernetes API; `str()` says what to do."""
-
-
 @dataclass(frozen=True)
 class Programs:
     """The programs that an API needs."""
@@ -43,34 +39,31 @@ class Programs:
 
 
 def find_programs(state: Path = STATE) -> Programs:
-    """Return the programs on PATH, or Debian's; `state` keeps the program that is built. Raises NoKubernetes."""
+    """Return the programs on PATH, or Debian's; `state` keeps the program that is built. Raises Missing."""
     apiserver = Path(shutil.which("kube-apiserver") or state / f"kube-apiserver-{VERSION}")
-    try:
-        if not apiserver.exists():
-            _build(apiserver)
-        return Programs(apiserver, _etcd())
-    except NotInstalled as error:
-        raise NoKubernetes(f"{error} {ADVICE}") from error
+    if not apiserver.exists():
+        _build(apiserver)
+    return Programs(apiserver, _etcd())
 
 
 def _etcd() -> Path:
     if shutil.which("etcd") is None:
         _must_be_debian()
-        install("etcd-server")
+        install("etcd-server", advice=ADVICE)
     found = shutil.which("etcd")
     if found is None:
-        raise NoKubernetes(ADVICE)
+        raise Missing(ADVICE)
     return Path(found)
 
 
 def _must_be_debian() -> None:
     if not may_install() or f"VERSION_CODENAME={SUITE}" not in Path("/etc/os-release").read_text().splitlines():
-        raise NoKubernetes(ADVICE)
+        raise Missing(ADVICE)
 
 
 def _build(program: Path) -> None:
     _must_be_debian()
-    install(*_TOOLS)
+    install(*_TOOLS, advice=ADVICE)
     program.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=program.parent, prefix="build-") as aside:
         source = _source(Path(aside))
@@ -101,7 +94,7 @@ def _source(directory: Path) -> Path:
     _run(*apt, "source", "kubernetes", cwd=directory)
     [source] = (each for each in directory.glob("kubernetes-*") if each.is_dir())
     if not source.name.endswith(VERSION):
-        raise NoKubernetes(f"Debian's source of Kubernetes is {source.name}, not {VERSION}. {ADVICE}")
+        raise Missing(f"Debian's source of Kubernetes is {source.name}, not {VERSION}. {ADVICE}")
     return source
 
 
@@ -110,7 +103,7 @@ def _mirror() -> str:
     text = "\n".join(path.read_text() for path in paths if path.suffix in {".list", ".sources"} and path.is_file())
     found = re.search(r"^(?:URIs: *|deb (?:\[.*?\] )?)(\S*debian\S*)", text, re.MULTILINE)
     if found is None:
-        raise NoKubernetes(f"apt is set up with no mirror of Debian. {ADVICE}")
+        raise Missing(f"apt is set up with no mirror of Debian. {ADVICE}")
     return found[1]
 
 
@@ -126,14 +119,14 @@ def _run(*command: str, cwd: Path, env: Mapping[str, str] | None = None, timeout
         check=False,
     )
     if done.returncode:
-        raise NoKubernetes(f"{' '.join(command)} -> {done.returncode}\n{done.stdout[-3000:]}\n{ADVICE}")
+        raise Missing(f"{' '.join(command)} -> {done.returncode}\n{done.stdout[-3000:]}\n{ADVICE}")
 
 
 def main() -> None:
     """Print the paths of the programs, after building or installing those that are missing."""
     try:
         programs = find_programs()
-    except NoKubernetes as error:
+    except Missing as error:
         sys.exit(str(error))
     sys.stdout.write(f"{programs.apiserver}\n{programs.etcd}\n")
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.contract.contract_hub import FAKE_VERSIONS, REAL_PYTHON, SETTINGS, ContractHub, numbers
+from tests.contract.contract_hub import FAKE_VERSIONS, REAL_PYTHON, SETTINGS, Configure, ContractHub, Version, numbers
 from tests.fakes.hub import FakeHub
 from tests.hubs.process import RealHub
 
@@ -68,19 +68,11 @@ def _client(url: str, token: str) -> httpx.AsyncClient:
 
 
 async def _real(real: RealHub, api: httpx.AsyncClient) -> ContractHub:
-    version = (await api.get("")).json()["version"]
-
     async def configure(settings: Mapping[str, Any]) -> None:
         await _configure_real(real, api, settings)
 
-    return ContractHub(
-        api=api,
-        url=real.url,
-        base_url=BASE_URL,
-        token=real.api_token,
-        version=numbers(version),
-        configure=configure,
-    )
+    version = numbers((await api.get("")).json()["version"])
+    return _contract_hub(real, api, version, configure)
 
 
 async def _configure_real(real: RealHub, api: httpx.AsyncClient, settings: Mapping[str, Any]) -> None:
@@ -93,11 +85,12 @@ def _fake(fake: FakeHub, api: httpx.AsyncClient) -> ContractHub:
             assert hasattr(fake, name)
             setattr(fake, name, value)
 
+    return _contract_hub(fake, api, fake.version_info, configure)
+
+
+def _contract_hub(
+    hub: RealHub | FakeHub, api: httpx.AsyncClient, version: Version, configure: Configure
+) -> ContractHub:
     return ContractHub(
-        api=api,
-        url=fake.url,
-        base_url=BASE_URL,
-        token=fake.api_token,
-        version=fake.version_info,
-        configure=configure,
+        api=api, url=hub.url, base_url=BASE_URL, token=hub.api_token, version=version, configure=configure
     )

@@ -18,6 +18,7 @@ REAL_PYTHON = os.environ.get("HUBLAUNCH_TEST_HUB_PYTHON", sys.executable)
 """The Python whose JupyterHub is the real one."""
 
 Version = tuple[int, ...]
+Configure = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 SETTINGS: Mapping[str, Any] = {
     "slow_spawn_timeout": 10,
@@ -58,7 +59,7 @@ class ContractHub:
     base_url: str
     token: str
     version: Version
-    configure: Callable[[Mapping[str, Any]], Awaitable[None]] = field(repr=False)
+    configure: Configure = field(repr=False)
     """Change settings of `SETTINGS`."""
 
     async def create(self, username: str) -> None:

@@ -4,30 +4,26 @@ import shutil
 import sys
 from contextlib import suppress
 
-from tests.support.debian import NotInstalled, install, may_install
+from tests.support.debian import Missing, install
 
 ADVICE = "The tests need {name}. Install Prometheus (on Debian: apt-get install prometheus), or add it to the PATH."
 
 
-class NoPrometheus(Exception):
-    """A program is missing. `str()` says what to do."""
-
-
 def program(name: str) -> str:
-    """Return the path of a program. Raises NoPrometheus if it is missing."""
+    """Return the path of a program. Raises Missing if it is missing."""
     if found := shutil.which(name):
         return found
-    raise NoPrometheus(ADVICE.format(name=name))
+    raise Missing(ADVICE.format(name=name))
 
 
 def main() -> None:
     """Print the paths. If they are missing, install them as root on Debian, or else print how to install them."""
-    if not shutil.which("promtool") and may_install():
-        with suppress(NotInstalled):
-            install("prometheus")
+    if not shutil.which("promtool"):
+        with suppress(Missing):
+            install("prometheus", advice=ADVICE)
     try:
         sys.stdout.write(f"{program('prometheus')}\n{program('promtool')}\n")
-    except NoPrometheus as error:
+    except Missing as error:
         sys.exit(str(error))
 
 

@@ -20,7 +20,7 @@ from hublaunch.launch.feed import Feed
 from hublaunch.settings import Settings
 from tests.docs.pages import DOCS, PAGES, ROOT, TESTED, Block, blocks
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.debian import NotInstalled, install, may_install
+from tests.support.debian import explained, install
 from tests.support.served import Service, serve
 
 
@@ -74,14 +74,9 @@ async def run_in_bash(page: Path, service: Service, hub: FakeHub, directory: Pat
 
 
 def have_curl() -> None:
-    if shutil.which("curl"):
-        return
-    if not may_install():
-        pytest.fail("There is no curl (Debian: apt-get install curl).", pytrace=False)
-    try:
-        install("curl")
-    except NotInstalled as error:
-        pytest.fail(str(error), pytrace=False)
+    if not shutil.which("curl"):
+        with explained():
+            install("curl", advice="There is no curl (Debian: apt-get install curl).")
 
 
 @asynccontextmanager

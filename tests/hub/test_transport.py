@@ -115,24 +115,6 @@ async def test_a_response_in_single_bytes_is_complete(http: httpx.AsyncClient, a
     assert (response.status_code, response.text) == (200, "ok")
 
 
-async def test_chunks_are_passed_on_as_they_arrive(http: httpx.AsyncClient) -> None:
-    proceed = asyncio.Event()
-
-    async def two_events(connection: WireConnection) -> None:
-        await connection.read_request()
-        await connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
-        await proceed.wait()
-        await connection.send(b"3\r\ntwo\r\n0\r\n\r\n")
-
-    seen = []
-    async with WireServer(two_events) as server, http.stream("GET", server.url) as response:
-        async for chunk in response.aiter_bytes():
-            seen.append(chunk)
-            proceed.set()
-
-    assert seen == [b"one", b"two"]
-
-
 async def test_a_response_read_to_its_end_leaves_its_connection_to_the_next_request(http: httpx.AsyncClient) -> None:
     async with WireServer(answer_all) as server:
         for _ in range(3):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.image.base import ROOT, python_version
-from tests.image.engine import Engine, NoEngine, running_engine
+from tests.image.engine import Engine, running_engine
+from tests.support.debian import explained
 
 STATE = Path(os.environ.get("IMAGE_TEST_STATE", ROOT / ".image-test"))
 """Keeps layers and the stand-in for the base image between runs."""
@@ -31,11 +32,8 @@ class Image:
 
 @pytest.fixture(scope="session")
 def engine() -> Generator[Engine]:
-    try:
-        with running_engine(STATE / "engine") as engine:
-            yield engine
-    except NoEngine as error:
-        pytest.fail(str(error), pytrace=False)
+    with explained(), running_engine(STATE / "engine") as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
-from tests.support.debian import NotInstalled, install, may_install
+from tests.support.debian import Missing, install, may_install
 
 DEBIANS = (Path("/usr/bin/docker"), Path("/usr/sbin/dockerd"), Path("/usr/bin/mmdebstrap"))
 _PACKAGES = ("docker.io", "iptables", "iproute2", "mmdebstrap")
@@ -20,10 +20,6 @@ ADVICE = (
     "root on Debian (apt-get install docker.io)."
 )
 _START_WITHIN_S = 60
-
-
-class NoEngine(Exception):
-    """`str()` says what to do."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +50,15 @@ class Engine:
 def running_engine(state: Path) -> Generator[Engine]:
     """Yield the engine that `docker info` reaches, or else one of Debian's, which keeps its images in `state`.
 
-    Networks and firewall rules of the latter are removed at the end. Raises NoEngine.
+    Networks and firewall rules of the latter are removed at the end. Raises Missing.
     """
     if _answers(["docker"]):
         yield Engine(["docker"], has_registry=True)
         return
     if not may_install():
-        raise NoEngine(ADVICE)
+        raise Missing(ADVICE)
     if not all(path.exists() for path in DEBIANS):
-        try:
-            install(*_PACKAGES)
-        except NotInstalled as error:
-            raise NoEngine(f"{error} {ADVICE}") from error
+        install(*_PACKAGES, advice=ADVICE)
     with _network_as_before(), _debians_engine(state) as command:
         yield Engine(command, has_registry=False)
 
@@ -101,7 +94,7 @@ def _debians_engine(state: Path) -> Generator[Sequence[str]]:
         deadline = time.monotonic() + _START_WITHIN_S
         while not _answers(command):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise NoEngine(f"Debian's dockerd did not start:\n{log.read_text(errors='replace')[-3000:]}")
+                raise Missing(f"Debian's dockerd did not start:\n{log.read_text(errors='replace')[-3000:]}")
             time.sleep(0.1)
         yield command
     finally:
