@@ -8,12 +8,14 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from traitlets.config import Config
 
+import hublaunch.binderhub
 from hublaunch.demo.proxy import node_and_npm
 from hublaunch.launch.course.admission import Position
 from hublaunch.launch.feed import Feed
@@ -37,7 +39,9 @@ def written_in(*languages: str) -> list[Block]:
 PROGRAMS = [block for block in written_in("python") if block.mark == TESTED]
 TESTS_WITH_THE_FAKE = [block for block in PROGRAMS if "FakeHublaunch" in block.text]
 CALLERS = [block for block in PROGRAMS if "LaunchClient" in block.text and block not in TESTS_WITH_THE_FAKE]
-HUB_CONFIGURATIONS = [block for block in written_in("python") if block.mark != TESTED]
+CONFIGURATIONS = [block for block in written_in("python") if block.mark != TESTED]
+INSIDE_BINDERHUB = [block for block in CONFIGURATIONS if "import binderhub" in block.text]
+HUB_CONFIGURATIONS = [block for block in CONFIGURATIONS if block not in INSIDE_BINDERHUB]
 
 
 def placed(text: str, service: Service, hub: FakeHub) -> str:
@@ -185,6 +189,19 @@ def test_each_configuration_of_the_hub_is_valid(block: Block, monkeypatch: pytes
     exec(compile(block.text, str(block), "exec"), {"c": c})
 
     assert c
+
+
+def test_the_lines_for_binderhub_replace_the_class_that_its_application_creates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theirs = SimpleNamespace(app=SimpleNamespace(Launcher=object))
+    monkeypatch.setitem(sys.modules, "binderhub", theirs)
+    monkeypatch.setitem(sys.modules, "binderhub.app", theirs.app)
+    (block,) = INSIDE_BINDERHUB
+
+    exec(compile(block.text, str(block), "exec"))
+
+    assert theirs.app.Launcher is hublaunch.binderhub.Launcher
 
 
 @pytest.mark.parametrize("block", written_in("js"), ids=str)

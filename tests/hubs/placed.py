@@ -1,7 +1,9 @@
 """A real JupyterHub behind its own proxy, below a base URL or with a subdomain for each user."""
 
 import asyncio
+import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -59,6 +61,31 @@ class PlacedHub(HubProcess):
     async def users(self) -> list[str]:
         async with self._api() as api:
             return [user["name"] for user in (await api.get("users")).raise_for_status().json()]
+
+    async def user(self, username: str) -> dict[str, Any]:
+        """Return the Hub's model of a user."""
+        async with self._api() as api:
+            model: dict[str, Any] = (await api.get(f"users/{username}")).raise_for_status().json()
+            return model
+
+    async def create_user(self, username: str) -> None:
+        async with self._api() as api:
+            (await api.post(f"users/{username}")).raise_for_status()
+
+    async def delete_users(self) -> None:
+        """Delete every user, after all of their servers."""
+        async with self._api() as api:
+            for username in await self.users():
+                for server_name in (await self.user(username))["servers"]:
+                    while (await api.delete(f"users/{username}/servers/{server_name}")).status_code == 202:  # noqa: ASYNC110 - as below
+                        await asyncio.sleep(_POLL_S)
+                (await api.delete(f"users/{username}")).raise_for_status()
+
+    async def progress(self, username: str) -> list[dict[str, Any]]:
+        """Return the events of the user's default server, which must be ready."""
+        async with self._api() as api:
+            stream = (await api.get(f"users/{username}/server/progress")).raise_for_status()
+        return [json.loads(line.removeprefix("data: ")) for line in stream.text.splitlines() if line]
 
     async def until_spawning(self, username: str) -> None:
         """Return once the user's server is starting."""

@@ -5,7 +5,6 @@ binderhub.app.Launcher = hublaunch.binderhub.Launcher  # in binderhub_config.py
 """
 
 import asyncio
-import atexit
 import html
 import inspect
 import json
@@ -16,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakSet
+from weakref import finalize
 
 import traitlets
 from tornado.httpclient import HTTPRequest, HTTPResponse
@@ -28,13 +27,15 @@ from hublaunch.binderhub.hub_requests import fetch
 from hublaunch.hub.address import HubPace
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
-from hublaunch.launch.acceptance.account import ServerLimits, check_name, check_room
+from hublaunch.launch.acceptance.account import check_name
 from hublaunch.launch.course.alone import launch_alone
 from hublaunch.launch.course.attempt import ASKING, Entry
 from hublaunch.launch.errors import (
     InvalidRequest,
     LaunchError,
+    NamedServerLimitReached,
     RequestRefused,
+    ServerAlreadyRunning,
     SpawnTimedOut,
 )
 from hublaunch.launch.model import DEFAULT_SERVER, Attempt, LaunchRequest, Status, Step
@@ -93,6 +94,7 @@ class Launcher(LoggingConfigurable):
     ).tag(config=True)
 
     _connection: "_Connection | None" = None
+    _pace = Pace()
 
     @traitlets.default("hub_api_token")
     def _default_hub_api_token(self) -> str:
@@ -156,7 +158,11 @@ class Launcher(LoggingConfigurable):
         cancellation, everything that it created is deleted before this returns, within 60 s.
         """
         try:
-            await self._check(username, server_name)
+            check_name("username", username)
+            if server_name:
+                check_name("server_name", server_name)
+            if not self.create_user:
+                await self._check_room(username, server_name)
             if self.pre_launch_hook is not None:
                 await _result(self.pre_launch_hook(self, image, username, server_name, repo_url))
             options = {
@@ -171,20 +177,23 @@ class Launcher(LoggingConfigurable):
             raise _http_error(error) from error
         return {**options, "url": url}
 
-    async def _check(self, username: str, server_name: str) -> None:
-        check_name("username", username)
-        if server_name:
-            check_name("server_name", server_name)
+    async def _check_room(self, username: str, server_name: str) -> None:
+        """Check that an existing user can have this server. As in BinderHub, only active servers count."""
         limit = self.named_server_limit_per_user
-        if not self.create_user and (not server_name or limit > 0):
-            hub = (await self._connected()).hub
-            limits = ServerLimits(allow_named_servers=bool(server_name), named_server_limit_per_user=limit)
-            await check_room(hub, username, server_name, limits)
+        if server_name and limit <= 0:
+            return
+        user = await (await self._connected()).get_user(username)
+        if user is None:
+            raise InvalidRequest("username", "JupyterHub has no such user")
+        if not server_name and (running := user.servers.get(server_name)):
+            raise ServerAlreadyRunning(running.url, open_url=running.url)
+        if server_name and sum(name != DEFAULT_SERVER for name in user.servers) >= limit:
+            raise NamedServerLimitReached(limit)
 
     async def _launch(
         self, username: str, server_name: str, options: Mapping[str, Any], events: "_Events"
     ) -> str | None:
-        connection = await self._connected()  # held until the end, because it closes when nothing refers to it
+        hub = await self._connected()
         attempt = Attempt(
             launch_id=str(ULID()), number=1, username=username, server_name=server_name, creates_user=self.create_user
         )
@@ -192,11 +201,11 @@ class Launcher(LoggingConfigurable):
             await launch_alone(
                 attempt,
                 LaunchRequest(image=options["image"], repo_url=options["repo_url"], extra_args=options),
-                hub=connection.hub,
+                hub=hub,
                 entry=_NO_TOKEN_OF_THE_HUB,
                 record=events.record,
                 launch_timeout_s=self.launch_timeout,
-                pace=Pace(),
+                pace=self._pace,
             )
         except LaunchError as error:
             if error.hub_event is not None:
@@ -204,7 +213,8 @@ class Launcher(LoggingConfigurable):
             raise
         return events.last.url
 
-    async def _connected(self) -> "_Connection":
+    async def _connected(self) -> HubClient:
+        """Return the client of this event loop, with the traits as they are now."""
         loop = asyncio.get_running_loop()
         if self._connection is None or self._connection.loop is not loop:
             given: dict[str, Any] = {
@@ -215,10 +225,12 @@ class Launcher(LoggingConfigurable):
             }
             if not os.environ.get(_API_URL):  # which Settings reads too
                 given["hub_url_local"] = self.hub_url_local
-            _LOOPS.add(loop)
+            if self._connection is not None and self._connection.loop.is_closed():
+                self._connection.forget()
             context = connect_hub(Settings(**given))
-            self._connection = _Connection(loop, await context.__aenter__(), context)
-        return self._connection
+            hub = await context.__aenter__()
+            self._connection = _Connection(loop, hub, finalize(self, _close, loop, context).detach)
+        return self._connection.hub
 
     def _api_url(self) -> str:
         url = os.environ.get(_API_URL) or f"{self.hub_url_local.rstrip('/')}/hub/api"
@@ -227,24 +239,23 @@ class Launcher(LoggingConfigurable):
 
 @dataclass(frozen=True, slots=True)
 class _Connection:
-    """The client of one event loop. Its connections are closed with the loop, or once nothing refers to it."""
+    """The client of one event loop."""
 
     loop: asyncio.AbstractEventLoop
     hub: HubClient
-    context: AbstractAsyncContextManager[HubClient]
-    """An asynchronous generator. `asyncio.run` ends those of its loop, and `_close_connections` all others."""
+    forget: Callable[[], object]
+    """Forget that the connections are to be closed when there is no launcher, or when the process ends."""
 
 
-_LOOPS = WeakSet[asyncio.AbstractEventLoop]()
-"""The event loops with connections."""
-
-
-@atexit.register
-def _close_connections() -> None:
-    """Close the connections of loops that nobody has closed, such as tornado's."""
-    for loop in list(_LOOPS):
-        if not loop.is_closed() and not loop.is_running():
-            loop.run_until_complete(loop.shutdown_asyncgens())
+def _close(loop: asyncio.AbstractEventLoop, context: AbstractAsyncContextManager[HubClient]) -> None:
+    """Close the client's connections, unless asyncio has closed them with their loop."""
+    if loop.is_closed():
+        return
+    closing = context.__aexit__(None, None, None)
+    if loop.is_running():
+        loop.call_soon_threadsafe(loop.create_task, closing)
+    else:
+        loop.run_until_complete(closing)
 
 
 class _Events:
