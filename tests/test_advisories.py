@@ -152,7 +152,7 @@ async def test_jupyterhubs_websecurity_html_and_raw_events_of_spawners_are_dropp
 async def test_jupyterhub_cve_2026_33709_and_cve_2019_10255_a_login_redirects_to_no_other_site(
     settings: Settings, path: str
 ) -> None:
-    async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
+    async with serve(settings, access=("hub",)) as service:
         answer = await service.http.get("/oauth_login", params={"next": path})
 
     assert answer.status_code == 422
@@ -160,7 +160,7 @@ async def test_jupyterhub_cve_2026_33709_and_cve_2019_10255_a_login_redirects_to
 
 
 async def test_coder_cve_2026_46354_only_the_hub_confirms_an_identity(settings: Settings, hub: FakeHub) -> None:
-    async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
+    async with serve(settings, access=("hub",)) as service:
         answers = [
             await service.http.get("/session", headers={"Authorization": f"Bearer {hub.api_token}x"}),
             await service.http.get("/session", headers={"Cookie": "hublaunch-session=forged"}),
@@ -176,7 +176,7 @@ async def test_jupyterhub_cve_2024_41942_launches_on_own_accounts_need_no_admin_
 ) -> None:
     token = hub.token_of("ada")
     hub.scopes = ["servers"]
-    async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
+    async with serve(settings, access=("hub",)) as service:
         headers = {"Authorization": f"Bearer {token}"}
         accepted = await service.http.post("/launch", json=BODY, headers=headers)
         events = await service.events(accepted.json()["events_url"])

@@ -45,7 +45,7 @@ async def begun(hub: FakeHub, at: Replica) -> tuple[dict[str, Any], str]:
     return accepted, next(iter(hub.users))
 
 
-async def test_a_launch_can_be_followed_live_at_any_replica(hub: FakeHub, one: Replica, other: Replica) -> None:
+async def test_any_replica_follows_and_cancels_a_launch(hub: FakeHub, one: Replica, other: Replica) -> None:
     accepted, user = await begun(hub, one)
 
     async with asyncio.timeout(20), other.http.stream("GET", accepted["events_url"]) as stream:
@@ -59,10 +59,17 @@ async def test_a_launch_can_be_followed_live_at_any_replica(hub: FakeHub, one: R
 
     assert await events(one, accepted) == await events(other, accepted)
 
+    unwanted, _ = await begun(hub, one)
+    async with asyncio.timeout(10):
+        headers = {"X-Launch-Secret": unwanted["secret"]}
+        while (await other.http.delete(f"/launch/{unwanted['id']}", headers=headers)).status_code != 204:
+            pass
 
-async def test_the_launches_of_a_killed_process_are_adopted_after_its_lease(
-    hub: FakeHub, one: Replica, other: Replica
-) -> None:
+    assert (await events(other, unwanted))[-1]["phase"] == "cancelled"
+    assert list(hub.users) == [user]
+
+
+async def test_launches_of_a_killed_process_are_adopted(hub: FakeHub, one: Replica, other: Replica) -> None:
     accepted, user = await begun(hub, one)
     following = asyncio.create_task(events(other, accepted))
 
@@ -79,9 +86,7 @@ async def test_the_launches_of_a_killed_process_are_adopted_after_its_lease(
     assert hub.tokens.find(told[-1]["token"])
 
 
-async def test_a_process_that_was_frozen_notices_that_its_launch_was_adopted(
-    hub: FakeHub, one: Replica, other: Replica
-) -> None:
+async def test_a_frozen_process_notices_that_its_launch_was_adopted(hub: FakeHub, one: Replica, other: Replica) -> None:
     accepted, user = await begun(hub, one)
     one.freeze()
     async with asyncio.timeout(20):
@@ -99,9 +104,7 @@ async def test_a_process_that_was_frozen_notices_that_its_launch_was_adopted(
     await one.kill()
 
 
-async def test_late_requests_of_a_process_that_was_frozen_are_cleaned_up(
-    hub: FakeHub, one: Replica, other: Replica
-) -> None:
+async def test_late_requests_of_a_frozen_process_are_cleaned_up(hub: FakeHub, one: Replica, other: Replica) -> None:
     """The process is frozen between storing the user's name and the Hub's late answer to its creation."""
     hub.fail_on("create_user", how="hang")
     accepted = await launch(one)
@@ -118,18 +121,6 @@ async def test_late_requests_of_a_process_that_was_frozen_are_cleaned_up(
     await hub.until(lambda: first not in hub.users, timeout=90)
     assert len(hub.users) == 1
     assert await events(other, accepted) == told
-
-
-async def test_a_launch_can_be_cancelled_at_any_replica(hub: FakeHub, one: Replica, other: Replica) -> None:
-    accepted, _ = await begun(hub, one)
-
-    async with asyncio.timeout(10):
-        headers = {"X-Launch-Secret": accepted["secret"]}
-        while (await other.http.delete(f"/launch/{accepted['id']}", headers=headers)).status_code != 204:
-            pass
-
-    assert (await events(other, accepted))[-1]["phase"] == "cancelled"
-    assert hub.users == {}
 
 
 async def test_a_launch_is_displaced_by_one_that_another_replica_accepts(hub: FakeHub, database_url: str) -> None:

@@ -7,37 +7,35 @@ from tests.fakes.hub import FakeHub
 from tests.support.callers import ADA, BOB, ROOT, House
 from tests.support.served import BODY, read_events, serve
 
+CALLERS: list[tuple[str, bool, bool]] = [
+    ("nobody", False, False),
+    ("other user", False, False),
+    ("key", False, False),
+    ("key that may name users", False, False),
+    ("wrong secret", False, False),
+    ("that session, by a page elsewhere", False, False),
+    ("admin", True, False),
+    ("admin key", True, False),
+    ("owner", True, True),
+    ("session of the owner", True, True),
+    ("secret", True, True),
+]
 
-@pytest.mark.parametrize(
-    ("caller", "private", "entry"),
-    [
-        ("nobody", False, False),
-        ("other user", False, False),
-        ("key", False, False),
-        ("key that may name users", False, False),
-        ("wrong secret", False, False),
-        ("that session, by a page elsewhere", False, False),
-        ("admin", True, False),
-        ("admin key", True, False),
-        ("owner", True, True),
-        ("session of the owner", True, True),
-        ("secret", True, True),
-    ],
-)
-async def test_each_caller_sees_only_their_parts_of_a_launch(
-    house: House, caller: str, private: bool, entry: bool
-) -> None:
-    headers = house.headers[caller]
 
-    launch = (await house.service.http.get(f"/launch/{house.launch_id}", headers=headers)).json()
-    async with house.service.http.stream("GET", f"/launch/{house.launch_id}/events", headers=headers) as stream:
-        ready = [event async for event in read_events(stream)][-1]
+async def test_callers_see_only_their_parts_of_a_launch(house: House, subtests: pytest.Subtests) -> None:
+    for caller, private, entry in CALLERS:
+        with subtests.test(caller=caller):
+            headers = house.headers[caller]
 
-    for shown in (launch, ready):
-        assert ("image" in shown) == private
-        assert ("open_url" in shown) == entry
-        assert ("token" in shown) == entry
-    assert ("username" in launch) == private
+            launch = (await house.service.http.get(f"/launch/{house.launch_id}", headers=headers)).json()
+            async with house.service.http.stream("GET", f"/launch/{house.launch_id}/events", headers=headers) as stream:
+                ready = [event async for event in read_events(stream)][-1]
+
+            for shown in (launch, ready):
+                assert ("image" in shown) == private
+                assert ("open_url" in shown) == entry
+                assert ("token" in shown) == entry
+            assert ("username" in launch) == private
 
 
 @pytest.mark.parametrize(
@@ -52,7 +50,7 @@ async def test_the_session_lists_the_callers_allowed_images(house: House, caller
 
 
 async def test_the_session_lists_no_images_where_a_login_is_required(settings_of_all: Settings) -> None:
-    async with serve(settings_of_all.model_copy(update={"access": ("hub",)})) as service:
+    async with serve(settings_of_all, access=("hub",)) as service:
         session = (await service.http.get("/session")).json()
 
     assert (session["access"], session["images"]) == (["hub"], [])

@@ -129,7 +129,7 @@ async def test_each_route_answers_each_caller_as_in_the_table(
         session = await session_of_ada(service, hub)
 
     answers = {}
-    async with serve(settings_of_all.model_copy(update={**named, "access": access})) as service:
+    async with serve(settings_of_all.model_copy(update=named), access=access) as service:
         for caller, launch in zip(CALLERS, launches, strict=True):
             headers = headers_of(credentials, session, launch["secret"])[caller]
             for route in TABLE:

@@ -47,9 +47,7 @@ def asked_from(address: str | None, *forwarded: str, rfc7239: tuple[str, ...] = 
         (None, ["198.51.100.1"], ""),
     ],
 )
-def test_x_forwarded_for_is_read_as_far_as_proxies_are_trusted(
-    address: str | None, forwarded: list[str], caller: str
-) -> None:
+def test_x_forwarded_for_is_read_past_trusted_proxies(address: str | None, forwarded: list[str], caller: str) -> None:
     assert ClientAddress(PROXIES, unnamed=ignore)(asked_from(address, *forwarded)) == caller
 
 
@@ -158,7 +156,7 @@ def test_forwarded_is_parsed_as_in_rfc_7239(lines: list[str], caller: str) -> No
     ("one", "other", "caller"),
     [("198.51.100.1", "198.51.100.1:5", "198.51.100.1"), ("198.51.100.1", "6.6.6.6", "10.1.2.3")],
 )
-def test_two_headers_are_believed_only_if_they_agree(
+def test_two_headers_count_only_if_they_agree(
     one: str, other: str, caller: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = asked_from("10.1.2.3", one, rfc7239=(f'for="{other}"',))

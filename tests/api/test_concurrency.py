@@ -32,9 +32,7 @@ async def streams(stack: AsyncExitStack, service: Service, url: str, *addresses:
     return [await stack.enter_async_context(stream) for stream in asked]
 
 
-async def test_the_limit_on_streams_affects_only_streams_of_one_address(
-    small: Service, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_limit_on_streams_is_for_one_address(small: Service, caplog: pytest.LogCaptureFixture) -> None:
     accepted = await small.launch()
     url, own = accepted["events_url"], {"X-Forwarded-For": "192.0.2.1"}
     async with AsyncExitStack() as stack:

@@ -54,9 +54,7 @@ async def tried(throttle: CredentialThrottle, credential: str, outcome: Exceptio
 WRONG = Unauthenticated("no")
 
 
-async def test_after_too_many_wrong_credentials_only_right_ones_work(
-    throttle: CredentialThrottle,
-) -> None:
+async def test_after_too_many_wrong_credentials_only_right_ones_work(throttle: CredentialThrottle) -> None:
     answers = [await tried(throttle, f"wrong {n}", WRONG) for n in range(MOST + 2)]
 
     assert answers == ["unauthenticated"] * MOST + ["rate_limited"] * 2

@@ -10,19 +10,19 @@ from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import BODY, IMAGE, Service, serve
 
 PREFIX = "/services/hublaunch"
+PATHS = ("/healthz", "/session", "/", "/badge.svg", "/static/hub-launch.js", "/docs", "/openapi.json", "/nothing")
 
 
-@pytest.mark.parametrize(
-    "path", ["/healthz", "/session", "/", "/badge.svg", "/static/hub-launch.js", "/docs", "/openapi.json", "/nothing"]
-)
-async def test_head_is_answered_as_get_without_a_body(service: Service, path: str) -> None:
-    head = await service.http.head(path)
-    get = await service.http.get(path)
+async def test_head_is_answered_as_get_without_a_body(service: Service, subtests: pytest.Subtests) -> None:
+    for path in PATHS:
+        with subtests.test(path=path):
+            head = await service.http.head(path)
+            get = await service.http.get(path)
 
-    assert head.status_code == get.status_code
-    assert head.content == b""
-    for name in ("Content-Type", "Content-Length", "ETag", "Content-Security-Policy"):
-        assert head.headers.get(name) == get.headers.get(name)
+            assert head.status_code == get.status_code
+            assert head.content == b""
+            for name in ("Content-Type", "Content-Length", "ETag", "Content-Security-Policy"):
+                assert head.headers.get(name) == get.headers.get(name)
 
 
 async def test_head_of_a_stream_ends_at_once_and_keeps_the_connection(service: Service, hub: FakeHub) -> None:
@@ -70,7 +70,7 @@ def test_accept_headers_decide_on_streams(accept: str, streams: bool) -> None:
 
 @pytest.mark.parametrize("query", ["", "?image=a%2Fb&x=1"])
 async def test_the_prefix_without_a_slash_redirects_to_the_page(settings: Settings, query: str) -> None:
-    async with serve(settings.model_copy(update={"prefix": PREFIX})) as service:
+    async with serve(settings, prefix=PREFIX) as service:
         origin = f"http://127.0.0.1:{service.http.base_url.port}"
         answer = await service.http.get(f"{origin}{PREFIX}{query}", follow_redirects=False)
         head = await service.http.head(f"{origin}{PREFIX}{query}", follow_redirects=False)

@@ -32,7 +32,7 @@ ROUTES = (
 async def test_while_the_hub_cannot_identify_callers_they_get_a_documented_problem(
     settings: Settings, hub: FakeHub, fault: dict[str, Any], status: int
 ) -> None:
-    async with serve(settings.model_copy(update={"access": ("anonymous", "hub")})) as service:
+    async with serve(settings, access=("anonymous", "hub")) as service:
         paths = (await service.http.get("/openapi.json")).json()["paths"]
         launch_id = (await service.launch())["id"]
         for method, path in ROUTES:

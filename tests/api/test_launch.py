@@ -115,9 +115,7 @@ async def test_reading_starts_nothing(service: Service, hub: FakeHub) -> None:
 @pytest.mark.parametrize(
     ("headers", "query"), [({"Last-Event-ID": "2"}, ""), ({}, "&after=2"), ({"Last-Event-ID": "2"}, "&after=1")]
 )
-async def test_a_cursor_resumes_the_stream_and_the_header_wins(
-    service: Service, headers: dict[str, str], query: str
-) -> None:
+async def test_a_cursor_resumes_and_the_header_wins(service: Service, headers: dict[str, str], query: str) -> None:
     accepted = await service.launch()
     whole = await service.events(accepted["events_url"])
 
@@ -164,37 +162,27 @@ async def test_an_idle_stream_sends_heartbeats_without_an_id(settings: Settings,
             assert await anext(lines) == ""
 
 
-async def test_readers_without_the_secret_see_only_the_progress(service: Service, hub: FakeHub) -> None:
-    accepted = await service.launch()
-    await service.events(accepted["events_url"])
-    username = next(iter(hub.users))
-
-    launch = await service.http.get(f"/launch/{accepted['id']}")
-    events = await service.http.get(f"/launch/{accepted['id']}/events", headers={"X-Launch-Secret": "wrong"})
-
-    for answer in (launch, events):
-        for private in (username, IMAGE, REPO, "token", "open_url", "/user/", accepted["secret"]):
-            assert private not in answer.text
-    assert launch.json()["status"] == "ready"
-    assert launch.json()["progress"] == 100
-
-
-async def test_readers_with_the_secret_see_the_whole_launch(service: Service) -> None:
+async def test_readers_see_the_whole_launch_with_the_secret_and_only_its_progress_without(
+    service: Service, hub: FakeHub
+) -> None:
     accepted = await service.launch()
     ready = (await service.events(accepted["events_url"]))[-1]
+    path, own = f"/launch/{accepted['id']}", {"X-Launch-Secret": accepted["secret"]}
 
-    shown = (
-        await service.http.get(f"/launch/{accepted['id']}", headers={"X-Launch-Secret": accepted["secret"]})
-    ).json()
+    shown = (await service.http.get(path, headers=own)).json()
+    launch = await service.http.get(path)
+    events = await service.http.get(f"{path}/events", headers={"X-Launch-Secret": "wrong"})
 
-    assert shown["status"] == "ready"
-    assert {key: shown[key] for key in ("url", "open_url", "token", "token_expires_at")} == {
-        key: ready[key] for key in ("url", "open_url", "token", "token_expires_at")
-    }
+    entry = ("url", "open_url", "token", "token_expires_at")
+    assert {key: shown[key] for key in ("status", *entry)} == {"status": "ready"} | {key: ready[key] for key in entry}
+    for answer in (launch, events):
+        for private in (next(iter(hub.users)), IMAGE, REPO, "token", "open_url", "/user/", accepted["secret"]):
+            assert private not in answer.text
+    assert (launch.json()["status"], launch.json()["progress"]) == ("ready", 100)
 
 
 async def test_open_url_has_no_token_if_the_setting_forbids_it(settings: Settings) -> None:
-    async with serve(settings.model_copy(update={"token_in_url": False})) as service:
+    async with serve(settings, token_in_url=False) as service:
         ready = (await service.events((await service.launch())["events_url"]))[-1]
 
     assert ready["open_url"] == ready["url"]

@@ -30,7 +30,7 @@ async def schemathesis(service: Service, *arguments: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("kind", ["anonymous", "hub", "key"])
-async def test_random_requests_get_only_documented_answers(
+async def test_random_requests_get_documented_answers(
     settings: Settings, hub: FakeHub, tmp_path: Path, kind: str
 ) -> None:
     token = hub.token_of("ada")

@@ -54,9 +54,7 @@ async def test_only_admins_see_operator_advice_in_a_refusal(
 @pytest.mark.parametrize(
     ("caller", "is_told"), [("admin", True), ("admin with the secret", True), ("secret", False), ("nobody", False)]
 )
-async def test_only_admins_see_operator_advice_in_a_failed_launch(
-    desk: Desk, hub: FakeHub, caller: str, is_told: bool
-) -> None:
+async def test_only_admins_see_advice_in_a_failed_launch(desk: Desk, hub: FakeHub, caller: str, is_told: bool) -> None:
     hub.spawn_plan(None, SpawnPlan(fails='Failed to pull image "quay.io/x": not found'))
     accepted = await desk.service.launch()
     headers = desk.headers.get(caller.partition(" ")[0], {})

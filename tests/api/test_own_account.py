@@ -59,49 +59,36 @@ def assert_nothing_else_was_touched(hub: FakeHub) -> None:
     assert ("ada", "her-own") in hub.active_servers
 
 
-async def test_a_failed_launch_leaves_the_user_and_no_server(service: Service, asking: Asking, hub: FakeHub) -> None:
-    hub.spawn_plan("ada", SpawnPlan(fails="no such image"))
-
-    events = await service.events((await service.launch(**asking.body))["events_url"])
-
-    assert (events[-1]["phase"], events[-1]["problem"]["code"]) == ("failed", "spawn_failed")
-    assert named_servers(hub) == {"her-own"}
-    assert_nothing_else_was_touched(hub)
-
-
-async def test_a_launch_that_times_out_is_stopped_and_keeps_the_user(asking: Asking, hub: FakeHub) -> None:
-    hub.spawn_plan("ada", SpawnPlan(never=True))
-    async with serve(asking.settings.model_copy(update={"launch_timeout": 0.3})) as service:
+@pytest.mark.parametrize(
+    ("plan", "cancelled", "end"),
+    [
+        (SpawnPlan(fails="no such image"), "", "spawn_failed"),
+        (SpawnPlan(never=True), "", "launch_timeout"),
+        (SpawnPlan(never=True), "while starting", None),
+        (SpawnPlan(), "when ready", None),
+    ],
+    ids=["failed", "timed out", "cancelled while starting", "cancelled when ready"],
+)
+async def test_the_user_and_their_other_server_stay(
+    asking: Asking, hub: FakeHub, plan: SpawnPlan, cancelled: str, end: str | None
+) -> None:
+    hub.spawn_plan("ada", plan)
+    async with serve(asking.settings, launch_timeout=0.3 if end == "launch_timeout" else 20) as service:
         service.http.headers.update(asking.headers)
-        events = await service.events((await service.launch(**asking.body))["events_url"])
+        accepted = await service.launch(**asking.body)
+        if cancelled == "while starting":
+            await hub.until(lambda: hub.is_spawning("ada", "work"))
+            await service.cancel(accepted)
+        last = (await service.events(accepted["events_url"]))[-1]
+        if cancelled == "when ready":
+            await service.cancel(accepted)
 
-    assert (events[-1]["phase"], events[-1]["problem"]["code"]) == ("failed", "launch_timeout")
+    assert last.get("problem", {}).get("code") == end
     assert named_servers(hub) == {"her-own"}
     assert_nothing_else_was_touched(hub)
 
 
-async def test_a_launch_cancelled_while_starting_keeps_the_user(service: Service, asking: Asking, hub: FakeHub) -> None:
-    hub.spawn_plan("ada", SpawnPlan(never=True))
-    accepted = await service.launch(**asking.body)
-    await hub.until(lambda: hub.is_spawning("ada", "work"))
-
-    await service.cancel(accepted)
-
-    assert named_servers(hub) == {"her-own"}
-    assert_nothing_else_was_touched(hub)
-
-
-async def test_a_launch_cancelled_when_ready_keeps_the_user(service: Service, asking: Asking, hub: FakeHub) -> None:
-    accepted = await service.launch(**asking.body)
-    await service.events(accepted["events_url"])
-
-    await service.cancel(accepted)
-
-    assert named_servers(hub) == {"her-own"}
-    assert_nothing_else_was_touched(hub)
-
-
-async def test_the_second_attempt_uses_the_same_account_and_server(
+async def test_the_next_attempt_uses_the_same_account_and_server(
     service: Service, asking: Asking, hub: FakeHub
 ) -> None:
     hub.spawn_plan("ada", SpawnPlan(never=True))

@@ -17,7 +17,7 @@ from tests.support.served import BODY, Service, serve
 async def narrow(settings: Settings, hub: FakeHub) -> AsyncGenerator[Service]:
     """A service with one launch at a time and two places in the queue."""
     hub.spawn_plan(None, SpawnPlan(never=True))
-    async with serve(settings.model_copy(update={"max_concurrent_spawns": 1, "max_queue": 2})) as service:
+    async with serve(settings, max_concurrent_spawns=1, max_queue=2) as service:
         yield service
 
 
@@ -51,13 +51,15 @@ async def test_a_follower_sees_the_position_fall_to_0(narrow: Service, hub: Fake
     assert (await narrow.events(first["events_url"]))[-1]["phase"] == "ready"
 
 
-async def test_a_full_queue_answers_503_with_retry_after(narrow: Service, hub: FakeHub) -> None:
+async def test_queued_launches_are_waiting_and_a_full_queue_answers_503(narrow: Service, hub: FakeHub) -> None:
     for _ in range(3):
-        await narrow.launch()
+        queued = await narrow.launch()
         await hub.until(lambda: hub.active_servers)
 
+    shown = (await narrow.http.get(f"/launch/{queued['id']}")).json()
     answer = await narrow.http.post("/launch", json=BODY)
 
+    assert (shown["status"], shown["durations"]["waiting_s"]) == ("waiting", None)
     assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
     assert int(answer.headers["Retry-After"]) > 0
 
@@ -69,6 +71,7 @@ def of(address: str) -> dict[str, str]:
 async def test_a_full_queue_makes_room_for_a_new_address(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     narrow = {"max_concurrent_spawns": 1, "max_queue": 3, "trusted_proxies": (ip_network("127.0.0.1"),)}
+    narrow["metrics_public"] = True
     async with serve(settings.model_copy(update=narrow)) as service, asyncio.timeout(20):
         first = [await service.http.post("/launch", json=BODY, headers=of("192.0.2.1")) for _ in range(6)]
         newest = first[3].json()
@@ -78,6 +81,7 @@ async def test_a_full_queue_makes_room_for_a_new_address(settings: Settings, hub
         second = await service.http.post("/launch", json=BODY, headers=of("192.0.2.2"))
         told = (await following)[-1]
         shown = (await service.http.get(f"/launch/{newest['id']}")).json()
+        metrics = (await service.http.get("/metrics")).text
 
     assert [answer.status_code for answer in first] == [202, 202, 202, 202, 503, 503]
     assert second.status_code == 202
@@ -85,17 +89,6 @@ async def test_a_full_queue_makes_room_for_a_new_address(settings: Settings, hub
     assert "made room for a caller with fewer" in told["problem"]["detail"]
     assert shown["status"] == "failed"
     assert hub.count("user_created") == 1
-
-
-async def test_a_displaced_launch_is_not_a_failure_in_the_metrics(settings: Settings, hub: FakeHub) -> None:
-    hub.spawn_plan(None, SpawnPlan(never=True))
-    narrow = {"max_concurrent_spawns": 1, "max_queue": 3, "trusted_proxies": (ip_network("127.0.0.1"),)}
-    narrow["metrics_public"] = True
-    async with serve(settings.model_copy(update=narrow)) as service, asyncio.timeout(20):
-        for address in [*4 * ["192.0.2.1"], "192.0.2.2"]:
-            await service.http.post("/launch", json=BODY, headers=of(address))
-        metrics = (await service.http.get("/metrics")).text
-
     assert 'hublaunch_launches_ended_total{cause="",outcome="displaced"} 1.0' in metrics
     assert 'cause="displaced"' not in metrics
     assert 'hublaunch_launch_duration_seconds_count{outcome="failed"} 0.0' in metrics
@@ -104,7 +97,7 @@ async def test_a_displaced_launch_is_not_a_failure_in_the_metrics(settings: Sett
 async def test_only_addresses_have_a_quota_by_default(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     assert settings.anonymous_quota == 500
-    async with serve(settings.model_copy(update={"anonymous_quota": 2})) as service:
+    async with serve(settings, anonymous_quota=2) as service:
         answers = [await service.http.post("/launch", json=BODY) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [202, 202, 429]
@@ -117,17 +110,7 @@ async def test_a_rule_of_the_limits_file_overrides_the_default_quota(
     hub.spawn_plan(None, SpawnPlan(never=True))
     file = tmp_path_factory.mktemp("limits") / "limits.yaml"
     file.write_text('callers: [{match: "anonymous:127.*", most: 3}]')
-    async with serve(settings.model_copy(update={"anonymous_quota": 2, "limits_file": file})) as service:
+    async with serve(settings, anonymous_quota=2, limits_file=file) as service:
         answers = [await service.http.post("/launch", json=BODY) for _ in range(4)]
 
     assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
-
-
-async def test_a_queued_launch_is_waiting(narrow: Service, hub: FakeHub) -> None:
-    await narrow.launch()
-    await hub.until(lambda: hub.active_servers)
-    accepted = await narrow.launch()
-
-    shown = (await narrow.http.get(f"/launch/{accepted['id']}")).json()
-
-    assert (shown["status"], shown["durations"]["waiting_s"]) == ("waiting", None)

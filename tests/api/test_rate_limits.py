@@ -30,7 +30,7 @@ def served(settings: Settings, hub: FakeHub, request: pytest.FixtureRequest) -> 
     @asynccontextmanager
     async def served(**changed: object) -> AsyncGenerator[Service]:
         limits = {"rate_limit_store": request.param, "rate_limit_address": (2, HOUR)}
-        async with serve(settings.model_copy(update={**limits, **changed})) as service:
+        async with serve(settings.model_copy(update=limits | changed)) as service:
             yield service
 
     return served
@@ -48,31 +48,26 @@ def told(answer: httpx.Response, name: str) -> dict[str, dict[str, Any]]:
     return {item.value: dict(item.params) for item in field}
 
 
-async def test_each_answer_reports_the_remaining_requests(served: Serve) -> None:
+async def test_each_answer_reports_the_rest_and_a_refusal_names_the_limit_and_when_to_retry(
+    served: Serve, hub: FakeHub
+) -> None:
     async with served() as service:
-        answers = [await post(service) for _ in range(2)]
+        *answers, refused = [await post(service) for _ in range(3)]
+        await hub.until(lambda: len(hub.users) == 2)
 
     assert [answer.status_code for answer in answers] == [202, 202]
-    assert [told(answer, "RateLimit-Policy") for answer in answers] == [{"address": {"q": 2, "w": HOUR}}] * 2
+    assert [told(answer, "RateLimit-Policy") for answer in (*answers, refused)] == [
+        {"address": {"q": 2, "w": HOUR}}
+    ] * 3
     assert told(answers[0], "RateLimit") == {"address": {"r": 1, "t": HOUR // 2}}
     last = told(answers[1], "RateLimit")["address"]
     assert last["r"] == 0
     assert HOUR // 2 - 10 <= last["t"] <= HOUR // 2
-
-
-async def test_a_refusal_names_the_limit_and_when_to_retry(served: Serve, hub: FakeHub) -> None:
-    async with served() as service:
-        for _ in range(2):
-            await post(service)
-        refused = await post(service)
-        await hub.until(lambda: len(hub.users) == 2)
-
     problem, wait = refused.json(), int(refused.headers["Retry-After"])
     assert (refused.status_code, problem["code"]) == (429, "rate_limited")
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert problem["violated-policies"] == ["address"]
     assert f"{wait} s" in problem["detail"]
-    assert told(refused, "RateLimit-Policy") == {"address": {"q": 2, "w": HOUR}}
     assert told(refused, "RateLimit") == {"address": {"r": 0, "t": wait}}
     assert HOUR // 2 - 10 <= wait <= HOUR // 2
 
@@ -95,19 +90,15 @@ async def test_the_reported_remainder_per_window_does_not_exceed_the_rate(served
     assert left["r"] / left["t"] <= 100 / 60
 
 
-async def test_a_stream_has_the_headers_too(served: Serve) -> None:
-    async with served() as service:
+async def test_a_stream_and_a_refused_request_count_and_have_the_headers(served: Serve) -> None:
+    async with served(allowed_images=("quay.io/*",)) as service:
         accept = {"Accept": "text/event-stream"}
         async with service.http.stream("POST", "/launch", json=BODY, headers=accept) as stream:
             assert told(stream, "RateLimit")["address"]["r"] == 1
-
-
-async def test_a_refused_request_counts_and_has_the_headers(served: Serve) -> None:
-    async with served(allowed_images=("quay.io/*",)) as service:
         refused = await post(service, BODY | {"image": "example.org/another"})
 
     assert refused.status_code == 403
-    assert told(refused, "RateLimit")["address"]["r"] == 1
+    assert told(refused, "RateLimit")["address"]["r"] == 0
 
 
 @pytest.mark.parametrize(
@@ -168,9 +159,7 @@ async def test_callers_over_the_limit_can_still_read_follow_and_cancel(served: S
     assert statuses == {200}
 
 
-async def test_behind_a_trusted_proxy_each_client_is_counted_by_its_own_address(
-    served: Serve,
-) -> None:
+async def test_behind_a_trusted_proxy_each_client_is_counted_by_its_own_address(served: Serve) -> None:
     async with served(trusted_proxies=(ip_network("127.0.0.1"),)) as service:
         spoofed = [await post(service, **{"X-Forwarded-For": f"203.0.113.{n}, 198.51.100.1"}) for n in range(3)]
         other = await post(service, **{"X-Forwarded-For": "198.51.100.2"})
@@ -192,7 +181,7 @@ async def test_off_means_no_limits_and_no_headers(settings: Settings) -> None:
 
 async def test_an_allowed_origin_may_read_the_headers(settings: Settings) -> None:
     frontend = "https://book.example.org"
-    async with serve(settings.model_copy(update={"cors_origins": (frontend,)})) as service:
+    async with serve(settings, cors_origins=(frontend,)) as service:
         answer = await post(service, Origin=frontend)
 
     exposed = {name.strip() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}

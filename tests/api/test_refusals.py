@@ -15,67 +15,69 @@ from tests.support.served import BODY, IMAGE, PREFIXES, Service, serve
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.mark.parametrize(
-    ("content", "headers", "status", "code"),
-    [
-        (b'{"image": ', JSON, 400, "malformed_body"),
-        (b"\xff\xfe", JSON, 400, "malformed_body"),
-        (b"", JSON, 422, "invalid_request"),
-        (b"[]", JSON, 422, "invalid_request"),
-        (b"null", JSON, 422, "invalid_request"),
-        (b'{"repo_url": "https://example.org/a"}', JSON, 422, "invalid_request"),
-        (b'{"image": 1}', JSON, 422, "invalid_request"),
-        (b'{"image": "A B"}', JSON, 422, "invalid_request"),
-        (b'{"image": "a", "username": "hunter2"}', JSON, 403, "access_denied"),
-        (b'{"image": "a", "server_name": "hunter2"}', JSON, 422, "invalid_request"),
-        (b'{"image": "a", "repo_url": "javascript:hunter2"}', JSON, 422, "invalid_request"),
-        (b'{"image": "a", "repo_url": "https://u:hunter2@example.org/"}', JSON, 422, "invalid_request"),
-        (b'{"image": "a", "extra_args": {"image": "hunter2"}}', JSON, 422, "invalid_request"),
-        (b'{"image": "a", "extra_args": {"hunter2": 1}}', JSON, 422, "invalid_request"),
-        (b'{"image": "a", "extra_args": []}', JSON, 422, "invalid_request"),
-        (b'{"image": "' + b"a" * 65_536 + b'"}', JSON, 413, "body_too_large"),
-        (b"image=hunter2", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "unsupported_media_type"),
-        (b'{"image": "a"}', {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
-        (b'{"image": "a"}', {}, 415, "unsupported_media_type"),
-        (b'{"image": "a"}', JSON | {"Host": "hunter2.example"}, 421, "unknown_host"),
-    ],
-)
+INVALID: list[tuple[bytes, dict[str, str], int, str]] = [
+    (b'{"image": ', JSON, 400, "malformed_body"),
+    (b"\xff\xfe", JSON, 400, "malformed_body"),
+    (b"", JSON, 422, "invalid_request"),
+    (b"[]", JSON, 422, "invalid_request"),
+    (b"null", JSON, 422, "invalid_request"),
+    (b'{"repo_url": "https://example.org/a"}', JSON, 422, "invalid_request"),
+    (b'{"image": 1}', JSON, 422, "invalid_request"),
+    (b'{"image": "A B"}', JSON, 422, "invalid_request"),
+    (b'{"image": "a", "username": "hunter2"}', JSON, 403, "access_denied"),
+    (b'{"image": "a", "server_name": "hunter2"}', JSON, 422, "invalid_request"),
+    (b'{"image": "a", "repo_url": "javascript:hunter2"}', JSON, 422, "invalid_request"),
+    (b'{"image": "a", "repo_url": "https://u:hunter2@example.org/"}', JSON, 422, "invalid_request"),
+    (b'{"image": "a", "extra_args": {"image": "hunter2"}}', JSON, 422, "invalid_request"),
+    (b'{"image": "a", "extra_args": {"hunter2": 1}}', JSON, 422, "invalid_request"),
+    (b'{"image": "a", "extra_args": []}', JSON, 422, "invalid_request"),
+    (b'{"image": "' + b"a" * 65_536 + b'"}', JSON, 413, "body_too_large"),
+    (b"image=hunter2", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "unsupported_media_type"),
+    (b'{"image": "a"}', {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
+    (b'{"image": "a"}', {}, 415, "unsupported_media_type"),
+    (b'{"image": "a"}', JSON | {"Host": "hunter2.example"}, 421, "unknown_host"),
+]
+
+
 async def test_invalid_requests_get_a_problem_that_echoes_nothing(
-    service: Service, hub: FakeHub, content: bytes, headers: dict[str, str], status: int, code: str
+    service: Service, hub: FakeHub, subtests: pytest.Subtests
 ) -> None:
-    answer = await service.http.post("/launch", content=content, headers=headers)
+    for content, headers, status, code in INVALID:
+        with subtests.test(content=content[:60]):
+            answer = await service.http.post("/launch", content=content, headers=headers)
 
-    problem = answer.json()
-    assert (answer.status_code, problem["code"], problem["status"]) == (status, code, status)
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert problem["type"] == f"urn:hublaunch:problem:{code}"
-    assert problem["title"]
-    assert problem["detail"]
-    assert problem["advice"]
-    assert "hunter2" not in answer.text
-    assert hub.count("user_created") == 0
+            problem = answer.json()
+            assert (answer.status_code, problem["code"], problem["status"]) == (status, code, status)
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            assert problem["type"] == f"urn:hublaunch:problem:{code}"
+            assert problem["title"]
+            assert problem["detail"]
+            assert problem["advice"]
+            assert "hunter2" not in answer.text
+            assert hub.count("user_created") == 0
 
 
-@pytest.mark.parametrize(
-    ("sent", "field", "near"),
-    [
-        ("repoUrl", "repoUrl", "repo_url"),
-        ("Image", "Image", "image"),
-        ("docker_image", "docker_image", "image"),
-        ("extraArgs", "extraArgs", "extra_args"),
-        ("hunter2", "hunter2", None),
-        ("\u202e" + "x" * 60, "x" * 40, None),
-    ],
-)
+UNKNOWN_FIELDS: list[tuple[str, str, str | None]] = [
+    ("repoUrl", "repoUrl", "repo_url"),
+    ("Image", "Image", "image"),
+    ("docker_image", "docker_image", "image"),
+    ("extraArgs", "extraArgs", "extra_args"),
+    ("hunter2", "hunter2", None),
+    ("\u202e" + "x" * 60, "x" * 40, None),
+]
+
+
 async def test_an_unknown_field_is_named_with_the_nearest_known_one(
-    service: Service, sent: str, field: str, near: str | None
+    service: Service, subtests: pytest.Subtests
 ) -> None:
-    answer = await service.http.post("/launch", json=BODY | {sent: "a value"})
+    for sent, field, near in UNKNOWN_FIELDS:
+        with subtests.test(sent=sent):
+            answer = await service.http.post("/launch", json=BODY | {sent: "a value"})
 
-    hint = f"; did you mean {near}?" if near else ""
-    assert answer.json()["errors"] == [{"field": field, "reason": f"is not a field of this request{hint}"}]
-    assert answer.json()["detail"] == f"{field}: is not a field of this request{hint}"
-    assert "a value" not in answer.text
+            hint = f"; did you mean {near}?" if near else ""
+            assert answer.json()["errors"] == [{"field": field, "reason": f"is not a field of this request{hint}"}]
+            assert answer.json()["detail"] == f"{field}: is not a field of this request{hint}"
+            assert "a value" not in answer.text
 
 
 async def test_only_a_few_of_many_unknown_fields_are_named(service: Service) -> None:
@@ -104,7 +106,7 @@ async def test_a_chunked_body_is_limited_too(service: Service) -> None:
         ("DELETE", "/launch/nope", 404),
     ],
 )
-async def test_unknown_paths_methods_and_launches_are_problems_too(
+async def test_unknown_paths_and_launches_are_problems_too(
     service: Service, method: str, path: str, status: int
 ) -> None:
     answer = await service.http.request(method, path, headers=JSON)
@@ -122,7 +124,7 @@ async def test_the_hooks_status_and_message_reach_the_caller(settings: Settings,
         assert image == IMAGE
         raise NotToday
 
-    async with serve(settings.model_copy(update={"pre_launch_hook": refuse})) as service:
+    async with serve(settings, pre_launch_hook=refuse) as service:
         answer = await service.http.post("/launch", json=BODY)
 
     assert (answer.status_code, answer.json()["code"], answer.json()["detail"]) == (451, "refused_by_hook", "not today")
@@ -172,7 +174,7 @@ def _name(media_type: dict[str, dict[str, str]]) -> str:
 
 async def test_only_allowed_origins_may_call(settings: Settings) -> None:
     asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "Content-Type, X-Launch-Secret"}
-    async with serve(settings.model_copy(update={"cors_origins": ("https://book.example.org",)})) as service:
+    async with serve(settings, cors_origins=("https://book.example.org",)) as service:
         welcome = await service.http.options("/launch", headers=asks | {"Origin": "https://book.example.org"})
         stranger = await service.http.options("/launch", headers=asks | {"Origin": "https://evil.example.org"})
 
@@ -183,7 +185,7 @@ async def test_only_allowed_origins_may_call(settings: Settings) -> None:
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 async def test_all_paths_are_below_the_prefix_and_health_is_at_the_root_too(settings: Settings, prefix: str) -> None:
-    async with serve(settings.model_copy(update={"prefix": prefix})) as service:
+    async with serve(settings, prefix=prefix) as service:
         accepted = await service.launch()
         root = str(service.http.base_url).removesuffix(f"{prefix}/")
         events = await service.http.get(root + accepted["events_url"])

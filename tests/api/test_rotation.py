@@ -39,9 +39,7 @@ async def test_an_earlier_key_opens_no_later_launch(settings: Settings) -> None:
     assert own["token"]
 
 
-async def test_a_launch_keeps_its_secret_and_token_until_the_old_key_is_removed(
-    settings: Settings,
-) -> None:
+async def test_a_launch_keeps_its_secret_and_token_until_the_old_key_is_removed(settings: Settings) -> None:
     async with serve(under(settings, EARLIER)) as service:
         accepted = await service.launch()
         await service.events(accepted["events_url"])

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,6 +11,7 @@ from hublaunch.api.pace import WebPace
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import Service, serve
+from tests.support.sqlite import execute
 
 
 async def test_an_incomplete_body_times_out(settings: Settings, hub: FakeHub) -> None:
@@ -36,9 +36,7 @@ async def test_an_unexpected_error_is_a_problem_without_its_message(
 ) -> None:
     accepted = await service.launch()
     await service.events(accepted["events_url"])
-    with sqlite3.connect(settings.database_url.removeprefix("sqlite:///")) as database:
-        database.execute("ALTER TABLE launches RENAME TO moved")
-    database.close()
+    execute(settings.database_url, "ALTER TABLE launches RENAME TO moved")
 
     answer = await service.http.get(f"/launch/{accepted['id']}")
 

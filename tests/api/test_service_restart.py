@@ -1,12 +1,12 @@
 """Launches that are in progress when the service restarts."""
 
 import asyncio
-import sqlite3
 from pathlib import Path
 
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import read_events, serve
+from tests.support.sqlite import execute
 
 
 async def test_a_restart_continues_a_spawn_in_progress(settings: Settings, hub: FakeHub) -> None:
@@ -48,9 +48,7 @@ async def test_a_restart_finds_a_server_that_became_ready_meanwhile(settings: Se
         await hub.until(lambda: hub.active_servers)
     (user,) = hub.users
     hub.release(user)
-    with sqlite3.connect(settings.database_url.removeprefix("sqlite:///")) as database:
-        database.execute("UPDATE launches SET deadline_at = created_at")
-    database.close()
+    execute(settings.database_url, "UPDATE launches SET deadline_at = created_at")
 
     async with serve(settings) as service:
         events = await service.events(accepted["events_url"])

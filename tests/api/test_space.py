@@ -68,5 +68,5 @@ async def test_a_request_sent_again_with_its_key_is_no_new_launch_for_the_disk(s
 
 async def test_the_floor_can_be_turned_off(settings: Settings, disk: Disk) -> None:
     disk.left = 0
-    async with serve(settings.model_copy(update={"min_free_space": 0})) as service:
+    async with serve(settings, min_free_space=0) as service:
         await service.launch()

@@ -1,7 +1,6 @@
 """`GET /status`: load and capacity."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -11,6 +10,7 @@ from hublaunch.api.pace import WebPace
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import Service, serve
+from tests.support.sqlite import execute
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def status_when(service: Service, light: str) -> dict[str, Any]:
                 return told
 
 
-async def test_an_idle_service_is_green(service: Service, hub: FakeHub) -> None:
+async def test_an_idle_service_is_green_and_counts_its_ready_servers(service: Service, hub: FakeHub) -> None:
     told = await status_when(service, "green")
 
     assert told["hub"].pop("latency_ms") > 0
@@ -55,6 +55,10 @@ async def test_an_idle_service_is_green(service: Service, hub: FakeHub) -> None:
             "failing_images": 0,
         },
     }
+    accepted = await service.launch()
+    await service.events(accepted["events_url"])
+    told = await status_when(service, "green")
+    assert (told["launching"], told["ready"]) == (0, 1)
 
 
 async def test_a_service_with_waiting_launches_is_yellow(service: Service, hub: FakeHub) -> None:
@@ -78,9 +82,7 @@ async def test_a_service_whose_hub_does_not_answer_is_red(hub: FakeHub, settings
     assert told["hub"]["latency_ms"] is None
 
 
-async def test_a_service_whose_guard_restricts_launches_is_yellow_and_names_no_images(
-    service: Service, hub: FakeHub
-) -> None:
+async def test_a_service_that_restricts_launches_is_yellow_and_names_no_images(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="the volume is gone"))
     for n in range(4):
         accepted = await service.launch(image=f"example.org/secret-{n}")
@@ -92,15 +94,6 @@ async def test_a_service_whose_guard_restricts_launches_is_yellow_and_names_no_i
     assert (told["guard"]["state"], told["guard"]["failures"]) == ("proven_only", 3)
     assert told["status"] == "yellow"
     assert "secret" not in str(told)
-
-
-async def test_ready_servers_are_counted(service: Service) -> None:
-    accepted = await service.launch()
-    await service.events(accepted["events_url"])
-
-    told = await status_when(service, "green")
-
-    assert (told["launching"], told["ready"]) == (0, 1)
 
 
 async def test_the_status_is_reused_for_a_while(settings: Settings) -> None:
@@ -116,9 +109,7 @@ async def test_the_status_is_reused_for_a_while(settings: Settings) -> None:
 
 async def test_a_service_that_cannot_read_its_database_is_red(service: Service, settings: Settings) -> None:
     await status_when(service, "green")
-    with sqlite3.connect(settings.database_url.removeprefix("sqlite:///")) as database:
-        database.execute("ALTER TABLE spawn_failures RENAME TO moved")
-    database.close()
+    execute(settings.database_url, "ALTER TABLE spawn_failures RENAME TO moved")
 
     told = await status_when(service, "red")
 

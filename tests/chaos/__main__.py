@@ -15,7 +15,6 @@ import random
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from tests.chaos.plan import Scale
@@ -30,12 +29,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, help="random if not given")
     parser.add_argument("--launches", type=int, default=Scale.launches)
-    parser.add_argument("--per-s", type=float, default=Scale.per_s, help="launches started per second")
-    parser.add_argument("--replicas", type=int, default=Scale.replicas, help="processes on PostgreSQL")
     parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
     parser.add_argument("--mutant", choices=["fence"], help="run a hublaunch without this safeguard")
     options = parser.parse_args()
-    scale = Scale(launches=options.launches, per_s=options.per_s, replicas=options.replicas)
+    scale = Scale(launches=options.launches)
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
     outcome = _run(seed, scale, options.database, _MUTANTS[options.mutant])
     print(table(outcome, scale))
@@ -45,15 +42,10 @@ def main() -> int:
 def _run(seed: int, scale: Scale, database: str, module: str) -> Run:
     """Run once in a directory of its own, which is kept if the run is not good."""
     print(f"seed {seed}: {scale.launches} launches on {database}", flush=True)
-    directory, begin = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-")), time.monotonic()
-
-    def tell(what: str) -> None:
-        print(f"  {time.monotonic() - begin:4.0f} s: {what}", flush=True)
-
-    keep = False
+    directory, keep = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-")), False
     try:
         with new_database(database, directory) as url:
-            outcome = run_to_end(run(seed, scale, database_url=url, module=module, directory=directory, tell=tell))
+            outcome = run_to_end(run(seed, scale, database_url=url, module=module, directory=directory))
         if keep := not is_good(outcome, scale):
             (directory / "stories.txt").write_text(stories(outcome))
             print(*findings(outcome.verdict.bad), sep="\n")

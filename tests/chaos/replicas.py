@@ -16,9 +16,9 @@ from typing import IO, Self
 import aiohttp
 
 from tests.chaos.plan import ProcessFault
+from tests.support.programs import until_ready
 
 PROJECT = Path(__file__).parents[2]
-_START_S = 60.0
 
 
 class Replica:
@@ -105,9 +105,8 @@ class Replicas:
             log.close()
 
     async def until_ready(self, http: aiohttp.ClientSession) -> None:
-        async with asyncio.timeout(_START_S):
-            for replica in self.each:
-                await _until_ready(http, replica.url)
+        for replica in self.each:
+            await until_ready(http, replica.url)
 
     async def suffer(self, fault: ProcessFault, http: aiohttp.ClientSession) -> None:
         """Apply the fault to a process after any earlier fault of that process is over. The process then runs again."""
@@ -125,7 +124,7 @@ class Replicas:
                     replica.send(signal.SIGKILL)
                     expected = -signal.SIGKILL
                 case "stop":
-                    await _until_ready(http, replica.url)  # SIGTERM would kill a Python that is still starting
+                    await until_ready(http, replica.url)  # SIGTERM would kill a Python that is still starting
                     replica.send(signal.SIGTERM)
                     expected = 0
             status = await replica.until_ended()
@@ -137,16 +136,3 @@ class Replicas:
     @property
     def kills(self) -> int:
         return self.done["kill"] + self.done["freeze_and_kill"]
-
-
-async def _until_ready(http: aiohttp.ClientSession, url: str) -> None:
-    while not await _is_ready(http, url):  # noqa: ASYNC110 - it is another process
-        await asyncio.sleep(0.1)
-
-
-async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with http.get(f"{url}/readyz", timeout=aiohttp.ClientTimeout(total=2)) as answer:
-            return answer.status == 200
-    except (aiohttp.ClientError, TimeoutError):
-        return False

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,6 @@ from tests.chaos.replicas import Replicas
 from tests.chaos.verdict import Evidence, Verdict, judge
 from tests.fakes.hub import FakeHub
 
-_TELL_EVERY_S = 20.0
 _GRACE_S = 60.0
 """How long a client waits for the end of its launch, beyond the launch timeout."""
 
@@ -36,14 +35,12 @@ class Run:
     """The number of times each fault happened, to processes, the Hub and connections."""
 
 
-async def run(
-    seed: int, scale: Scale, *, database_url: str, module: str, directory: Path, tell: Callable[[str], None]
-) -> Run:
+async def run(seed: int, scale: Scale, *, database_url: str, module: str, directory: Path) -> Run:
     """Run the plan. Processes log into `directory`. Everything started has ended on return, even when cancelled."""
     plan, begin = draw_plan(seed, scale), time.monotonic()
     async with (
         FakeHub() as hub,
-        ChaosProxy(_port(hub), stream=partial(stream, seed)) as proxy,
+        ChaosProxy(hub.url, stream=partial(stream, seed)) as proxy,
         Replicas(
             1 if database_url.startswith("sqlite") else scale.replicas,
             module=module,
@@ -54,28 +51,26 @@ async def run(
     ):
         chaos = ChaosHub(hub, plan)
         await replicas.until_ready(http)
-        tell(f"{len(replicas.each)} processes are ready")
         urls = [replica.url for replica in replicas.each]
         clients = [
             Client(launch, http=http, urls=urls, numbers=stream(seed, f"client/{launch.number}"))
             for launch in plan.launches
         ]
-        async with _telling(lambda: tell(_state_of_things(clients, chaos, replicas))):
-            await _suffer(
-                [
-                    *(_later(fault.at_s, partial(replicas.suffer, fault, http)) for fault in plan.processes),
-                    *(_later(restart.at_s, partial(chaos.restart, restart)) for restart in plan.hub_restarts),
-                    *(_later(at_s, partial(proxy.outage, seconds)) for at_s, seconds in plan.outages),
-                    *(_later(at_s, partial(chaos.add_foreign, n)) for n, at_s in enumerate(plan.foreign_at_s)),
-                ],
-                clients,
-                timeout_s=scale.window_s + scale.launch_timeout_s + _GRACE_S,
-            )
-            chaos.heal()
-            proxy.calm = True
-            await replicas.until_ready(http)
-            finals = await _finals(http, urls, [client.notes for client in clients])
-            await _settle(hub, chaos, finals, scale.settle_s)
+        await _suffer(
+            [
+                *(_later(fault.at_s, partial(replicas.suffer, fault, http)) for fault in plan.processes),
+                *(_later(restart.at_s, partial(chaos.restart, restart)) for restart in plan.hub_restarts),
+                *(_later(at_s, partial(proxy.outage, seconds)) for at_s, seconds in plan.outages),
+                *(_later(at_s, partial(chaos.add_foreign, n)) for n, at_s in enumerate(plan.foreign_at_s)),
+            ],
+            clients,
+            timeout_s=scale.window_s + scale.launch_timeout_s + _GRACE_S,
+        )
+        chaos.heal()
+        proxy.calm = True
+        await replicas.until_ready(http)
+        finals = await _finals(http, urls, [client.notes for client in clients])
+        await _settle(hub, chaos, finals, scale.settle_s)
         evidence = Evidence(
             notes=[client.notes for client in clients],
             finals=finals,
@@ -97,13 +92,9 @@ async def run(
     return Run(verdict=judge(evidence), evidence=evidence, seconds=time.monotonic() - begin, done=done)
 
 
-def _port(hub: FakeHub) -> int:
-    return int(hub.url.rstrip("/").rpartition(":")[2])
-
-
 def _environment(scale: Scale, database_url: str, proxy: ChaosProxy, hub: FakeHub) -> dict[str, str]:
     return {
-        "LAUNCHER_HUB_URL": proxy.url,
+        "LAUNCHER_HUB_URL": f"{proxy.url}/",
         "LAUNCHER_HUB_API_TOKEN": hub.api_token,
         "LAUNCHER_ALLOWED_IMAGES": "*",
         "LAUNCHER_ANONYMOUS_QUOTA": "0",
@@ -165,28 +156,3 @@ async def _settle(hub: FakeHub, chaos: ChaosHub, finals: dict[int, Final], secon
     ready = {final.launch["username"] for final in finals.values() if final.launch.get("status") == "ready"}
     with contextlib.suppress(TimeoutError):
         await hub.until(lambda: hub.users.keys() <= ready | chaos.foreign.keys(), timeout=seconds)
-
-
-@contextlib.asynccontextmanager
-async def _telling(tell: Callable[[], None]) -> AsyncGenerator[None]:
-    """Report the progress of the run at intervals."""
-
-    async def go_on() -> None:
-        while True:
-            await asyncio.sleep(_TELL_EVERY_S)
-            tell()
-
-    task = asyncio.create_task(go_on())
-    try:
-        yield
-    finally:
-        task.cancel()
-
-
-def _state_of_things(clients: Sequence[Client], chaos: ChaosHub, replicas: Replicas) -> str:
-    accepted = sum(bool(client.notes.ids) for client in clients)
-    ended = sum(bool(client.notes.ended) for client in clients)
-    return (
-        f"{accepted} launches accepted, {ended} ended, {len(chaos.hits)} hit by a fault, {replicas.kills} kills, "
-        f"{len(chaos.hub.users) - len(chaos.foreign)} users at the Hub"
-    )

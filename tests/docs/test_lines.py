@@ -1,6 +1,5 @@
-"""Settings, commands, limits and JSON on the pages are valid: nothing is misspelt or has been renamed since."""
+"""Settings, commands and limits on the pages are valid: nothing is misspelt or has been renamed since."""
 
-import json
 import re
 import shlex
 from pathlib import Path
@@ -70,11 +69,6 @@ def parse(command: Any, words: list[str]) -> None:
         parse(named, rest)
     else:
         command.make_context(command.name, words)  # also a group without words, which may need some
-
-
-@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "json"], ids=str)
-def test_json_in_examples_is_valid(block: Block) -> None:
-    assert [json.loads(text) for text in re.split(r"\n(?=\{)", block.text.strip())]
 
 
 @pytest.mark.parametrize(

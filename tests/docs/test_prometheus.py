@@ -13,7 +13,8 @@ import pytest
 
 from hublaunch.settings import Settings
 from tests.docs.debians_prometheus import program
-from tests.docs.test_alerts import DOCS, dashboard_queries
+from tests.docs.pages import DOCS
+from tests.docs.test_alerts import dashboard_queries
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.processes import free_port
 from tests.support.served import Service, serve

@@ -128,24 +128,13 @@ async def until_the_hub_has_no_users(api: httpx.AsyncClient) -> None:
             await asyncio.sleep(0.1)  # there is no notice of a deleted user
 
 
-async def test_the_simulated_images_fail_as_on_kubernetes_and_leave_the_hub_clean(tmp_path: Path) -> None:
+async def test_simulated_images_fail_as_on_kubernetes_a_slow_one_is_cancelled_and_all_are_cleaned_up(
+    tmp_path: Path,
+) -> None:
     async with hub_running(tmp_path / "state") as hub, api_of(hub) as api:
         settings, port = demo_settings(hub, origins=(), spawns=2), free_port()
         async with _served(settings, port), LaunchClient(f"http://127.0.0.1:{port}{settings.prefix}/") as client:
             missing, no_room = await asyncio.gather(failure_of(client, "missing"), failure_of(client, "no-room"))
-            await until_the_hub_has_no_users(api)
-
-    assert missing[0] == "image_not_found"
-    assert missing[1].startswith(f'Failed to pull image "{REGISTRY}/missing": rpc error: code = NotFound')
-    assert no_room[0] == "no_room"
-    assert "Insufficient memory" in no_room[1]
-    assert not any((hub.state / "home").iterdir())
-
-
-async def test_a_slow_start_can_be_cancelled_and_leaves_the_hub_clean(tmp_path: Path) -> None:
-    async with hub_running(tmp_path / "state") as hub, api_of(hub) as api:
-        settings, port = demo_settings(hub, origins=(), spawns=1), free_port()
-        async with _served(settings, port), LaunchClient(f"http://127.0.0.1:{port}{settings.prefix}/") as client:
             launch = await client.launch(f"{REGISTRY}/slow")
             async for event in client.follow(launch.id):
                 if "Pulling image" in event.message:
@@ -153,7 +142,12 @@ async def test_a_slow_start_can_be_cancelled_and_leaves_the_hub_clean(tmp_path: 
                 last = event
             await until_the_hub_has_no_users(api)
 
+    assert missing[0] == "image_not_found"
+    assert missing[1].startswith(f'Failed to pull image "{REGISTRY}/missing": rpc error: code = NotFound')
+    assert no_room[0] == "no_room"
+    assert "Insufficient memory" in no_room[1]
     assert last.phase == "cancelled"
+    assert not any((hub.state / "home").iterdir())
 
 
 @asynccontextmanager

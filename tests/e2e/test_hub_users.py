@@ -85,6 +85,8 @@ async def test_a_users_token_launches_on_their_own_account_and_events_arrive_liv
     assert events[-1]["token"] is None
     assert events[-1]["open_url"] == events[-1]["url"] == f"{managed.url}user/{name}/"
     assert await managed.running(name) == [""]
+    assert token not in managed.log
+    assert accepted["secret"] not in managed.log
 
 
 @pytest.mark.parametrize("name", ["ann.o'neil+x@example.org", "Jörg Müller", "50%25"])
@@ -196,12 +198,3 @@ async def test_a_token_with_only_the_access_scope_brings_the_users_groups(manage
 
     assert identity is not None
     assert identity.groups == {GROUP}
-
-
-async def test_no_callers_token_is_in_the_log(managed: ManagedHub) -> None:
-    token, _ = await managed.token(await managed.new_user())
-    async with managed.caller(token) as http:
-        accepted, _ = await ready(http)
-
-    assert token not in managed.log
-    assert accepted["secret"] not in managed.log

@@ -140,9 +140,7 @@ async def assert_left_clean(hub: MortalHub) -> None:
 # --- hublaunch is killed ----------------------------------------------------------------------------------------------
 
 
-async def test_after_a_kill_hublaunch_continues_its_launches_wherever_they_were(
-    hub: MortalHub, database_url: str
-) -> None:
+async def test_after_a_kill_hublaunch_continues_all_its_launches(hub: MortalHub, database_url: str) -> None:
     async with beside(hub, database_url) as one:
         starting, ready_meanwhile = await asyncio.gather(*(held(one, GATED_IMAGE) for _ in range(2)))
         before = set(hub.server_processes())

@@ -133,9 +133,7 @@ def test_a_change_applies_from_the_next_check(path: Path) -> None:
     assert file.report() == {"rules": 0, "fault": None}
 
 
-def test_an_invalid_change_keeps_the_previous_limits_and_is_logged_once(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_invalid_change_keeps_the_limits_and_is_logged_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = LimitsFile(path)
     path.write_text("total: many")
 

@@ -73,9 +73,7 @@ def test_a_missing_file_is_unusable_until_it_is_back(path: Path, read: Reader) -
 
 
 @pytest.mark.parametrize("error", [FileFault("Too many open files."), NameError("unforeseen")])
-def test_a_file_is_read_again_after_an_error_that_leaves_it_unchanged(
-    path: Path, read: Reader, error: Exception
-) -> None:
+def test_an_unchanged_file_is_read_again_after_an_error(path: Path, read: Reader, error: Exception) -> None:
     file = watched(path, read)
     os.utime(path)
     read.error = error

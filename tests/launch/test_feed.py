@@ -23,6 +23,7 @@ IDLE_S = 0.01
 ADMITTED = Position(position=0, queue_size=5, eta_s=0, eta_basis=None)
 
 Following = AsyncGenerator[Sequence[Event] | Position]
+InQueue = tuple[Feed, Launch, Following]
 
 
 class GatedLog(SqlLog):
@@ -93,9 +94,7 @@ async def test_a_launch_without_followers_is_forgotten_after_the_idle_time(store
     assert store.read.is_set()
 
 
-async def test_a_read_abandoned_by_its_followers_does_not_harm_later_ones(
-    store: GatedStore,
-) -> None:
+async def test_a_read_abandoned_by_its_followers_does_not_harm_later_ones(store: GatedStore) -> None:
     launch = await accepted(store)
     feed = following_feed(store)
     store.gate.clear()
@@ -141,7 +140,7 @@ async def test_a_shared_read_that_began_before_the_last_event_does_not_stall_a_s
 
 
 @pytest.fixture
-async def in_queue(store: GatedStore) -> AsyncIterator[tuple[Feed, Launch, Following]]:
+async def in_queue(store: GatedStore) -> AsyncIterator[InQueue]:
     """A launch with a follower that got its first event and its position in the queue."""
     launch = await accepted(store)
     feed = following_feed(store)
@@ -159,9 +158,7 @@ async def phases(following: Following) -> list[Status]:
     return [event.phase for event in news]
 
 
-async def test_position_0_comes_before_the_events_after_admission(
-    store: GatedStore, in_queue: tuple[Feed, Launch, Following]
-) -> None:
+async def test_position_0_comes_before_the_events_after_admission(store: GatedStore, in_queue: InQueue) -> None:
     _, launch, following = in_queue
     await store.log.append(launch, PULLING)
     await store.log.append(launch, READY)
@@ -172,7 +169,7 @@ async def test_position_0_comes_before_the_events_after_admission(
 
 
 async def test_position_0_comes_even_if_the_queue_was_published_without_the_launch_before(
-    store: GatedStore, in_queue: tuple[Feed, Launch, Following]
+    store: GatedStore, in_queue: InQueue
 ) -> None:
     feed, launch, following = in_queue
     feed.publish_positions({})
@@ -190,9 +187,7 @@ async def test_a_follower_that_got_no_position_gets_no_position_0(store: GatedSt
     assert not [news async for news in feed.follow(launch.id) if isinstance(news, Position)]
 
 
-async def test_a_launch_that_ends_in_the_queue_never_has_position_0(
-    store: GatedStore, in_queue: tuple[Feed, Launch, Following]
-) -> None:
+async def test_a_launch_that_ends_in_the_queue_never_has_position_0(store: GatedStore, in_queue: InQueue) -> None:
     _, launch, following = in_queue
     await store.log.append(launch, CANCELLED)
 
@@ -200,9 +195,7 @@ async def test_a_launch_that_ends_in_the_queue_never_has_position_0(
     assert [news async for news in following] == []
 
 
-async def test_a_position_published_after_admission_is_dropped(
-    store: GatedStore, in_queue: tuple[Feed, Launch, Following]
-) -> None:
+async def test_a_position_after_the_admission_is_dropped(store: GatedStore, in_queue: InQueue) -> None:
     feed, launch, following = in_queue
     await store.log.append(launch, PULLING)
     feed.publish_positions({launch.id: FIRST})
@@ -212,9 +205,7 @@ async def test_a_position_published_after_admission_is_dropped(
     assert await anext(following) == ()
 
 
-async def test_a_requeued_launch_has_a_position_again_and_then_position_0(
-    store: GatedStore, in_queue: tuple[Feed, Launch, Following]
-) -> None:
+async def test_a_requeued_launch_has_a_position_again_and_then_position_0(store: GatedStore, in_queue: InQueue) -> None:
     feed, launch, following = in_queue
     await store.log.append(launch, PULLING)
     assert await anext(following) == ADMITTED
@@ -242,7 +233,7 @@ async def test_a_queue_has_followers_while_a_queued_launch_is_followed(store: Ga
     assert (unfollowed, queued, admitted) == (False, True, False)
 
 
-async def test_a_queue_has_no_followers_once_the_last_one_leaves(in_queue: tuple[Feed, Launch, Following]) -> None:
+async def test_a_queue_has_no_followers_once_the_last_one_leaves(in_queue: InQueue) -> None:
     feed, _, following = in_queue
     await following.aclose()
 

@@ -56,9 +56,7 @@ def settings(settings: Settings, record: Path) -> Settings:
     return settings.model_copy(update={"audit_log": record})
 
 
-async def test_a_launch_is_recorded_with_its_caller_and_its_outcome(
-    service: Service, record: Path, hub: FakeHub
-) -> None:
+async def test_a_launch_is_recorded_with_caller_and_outcome(service: Service, record: Path, hub: FakeHub) -> None:
     accepted = await service.launch()
     await service.events(accepted["events_url"])
 
@@ -121,7 +119,7 @@ async def test_the_audit_log_has_no_secrets(service: Service, record: Path, sett
 
 async def test_an_audit_log_that_cannot_be_opened_stops_startup(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(SettingsFault, match=r"LAUNCHER_AUDIT_LOG: .* cannot be written \(No such file"):
-        async with serve(settings.model_copy(update={"audit_log": tmp_path / "no" / "audit.jsonl"})):
+        async with serve(settings, audit_log=tmp_path / "no" / "audit.jsonl"):
             pass
 
 
@@ -200,7 +198,7 @@ async def test_added_and_revoked_keys_are_recorded_without_the_key(record: Path,
 
 
 async def test_clearing_the_guard_is_recorded(settings: Settings, hub: FakeHub, record: Path) -> None:
-    async with serve(settings.model_copy(update={"audit_log": None})):
+    async with serve(settings, audit_log=None):
         pass  # creates the database
     variables = {
         "LAUNCHER_AUDIT_LOG": str(record),

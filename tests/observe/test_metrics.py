@@ -18,6 +18,7 @@ from hublaunch.observe.scrape import exposition
 from hublaunch.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.postgres import Postgres
+from tests.support.processes import free_port
 from tests.support.served import Service, serve
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
@@ -49,8 +50,9 @@ async def ended(service: Service, **body: object) -> str:
     return phase
 
 
-async def test_a_ready_launch_is_counted_with_its_duration_and_queue_time(service: Service) -> None:
-    assert await ended(service) == "ready"
+async def test_a_ready_launch_and_its_stop_by_the_caller_are_counted(service: Service) -> None:
+    accepted = await service.launch()
+    assert (await service.events(accepted["events_url"]))[-1]["phase"] == "ready"
 
     samples = await scrape(service)
 
@@ -62,6 +64,8 @@ async def test_a_ready_launch_is_counted_with_its_duration_and_queue_time(servic
     assert value(samples, "launch_queue_seconds_count") == 1
     assert value(samples, "events_appended_total", phase="waiting") == 1
     assert value(samples, "events_appended_total", phase="ready") == 1
+    await service.cancel(accepted)
+    assert value(await scrape(service), "launches_stopped_total", by="caller") == 1
 
 
 async def test_a_failed_launch_is_counted_by_cause_and_with_its_duration(service: Service, hub: FakeHub) -> None:
@@ -121,7 +125,7 @@ async def test_launching_launches_and_followers_are_exported(service: Service, h
 
 async def test_queue_size_and_oldest_age_are_exported(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
-    async with serve(settings.model_copy(update={"max_concurrent_spawns": 1})) as service:
+    async with serve(settings, max_concurrent_spawns=1) as service:
         first, second = await service.launch(), await service.launch()
         await hub.until(lambda: hub.count("spawn_started"))
 
@@ -208,19 +212,10 @@ async def test_a_refusal_in_a_build_stream_is_counted(settings: Settings) -> Non
     assert value(samples, "refusals_total", code="image_not_allowed") == 1
 
 
-async def test_a_server_stopped_by_its_caller_is_counted(service: Service) -> None:
-    accepted = await service.launch()
-    await service.events(accepted["events_url"])
-
-    await service.cancel(accepted)
-
-    assert value(await scrape(service), "launches_stopped_total", by="caller") == 1
-
-
 @pytest.fixture
 async def unguarded(settings: Settings) -> AsyncGenerator[Service]:
     """A service whose guard ignores failures."""
-    async with serve(settings.model_copy(update={"hub_guard": "off"})) as service:
+    async with serve(settings, hub_guard="off") as service:
         yield service
 
 
@@ -259,36 +254,24 @@ async def test_every_problem_code_is_a_cause_and_unknown_codes_are_other(service
     assert metrics._known(Problem(code="new_one", title="", detail="", advice="").code) == "other"
 
 
-@pytest.fixture
-async def apart(settings: Settings) -> AsyncGenerator[tuple[Service, str]]:
-    """A service with a metrics port, and the URL of that port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    async with serve(settings.model_copy(update={"metrics_public": False, "metrics_port": port})) as service:
-        yield service, f"http://127.0.0.1:{port}"
-
-
-async def test_the_metrics_port_serves_only_metrics(apart: tuple[Service, str]) -> None:
-    service, url = apart
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+async def test_the_metrics_port_serves_only_metrics(settings: Settings) -> None:
+    port, accepting = free_port(), {"Accept": "application/openmetrics-text; version=1.0.0"}
+    async with (
+        serve(settings, metrics_public=False, metrics_port=port) as service,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http,
+    ):
         answers = [await http.get(path) for path in ("/metrics", "/healthz", "/launch")]
+        openmetrics = await http.get("/metrics", headers=accepting)
+        beside = await service.http.get("/metrics")
 
-    assert [answer.status_code for answer in answers] == [200, 404, 404]
+    assert [answer.status_code for answer in (*answers, beside)] == [200, 404, 404, 404]
     assert "hublaunch_build_info" in answers[0].text
-    assert (await service.http.get("/metrics")).status_code == 404
-
-
-async def test_openmetrics_is_served_if_accepted(apart: tuple[Service, str]) -> None:
-    _, url = apart
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
-        answer = await http.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
-
-    assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
-    assert answer.text.endswith("# EOF\n")
+    assert openmetrics.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert openmetrics.text.endswith("# EOF\n")
 
 
 async def test_metrics_are_off_by_default(settings: Settings) -> None:
-    async with serve(settings.model_copy(update={"metrics_public": False})) as service:
+    async with serve(settings, metrics_public=False) as service:
         answer = await service.http.get("/metrics")
 
     assert (answer.status_code, service.state["metrics"]) == (404, None)
@@ -298,7 +281,7 @@ async def test_a_metrics_port_in_use_stops_startup(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsFault, match=f"LAUNCHER_METRICS_PORT: cannot listen on 127.0.0.1:{port}"):
-            async with serve(settings.model_copy(update={"metrics_port": port})):
+            async with serve(settings, metrics_port=port):
                 pass
 
 

@@ -126,9 +126,7 @@ async def test_traces_have_no_secrets(hub: FakeHub, settings: Settings) -> None:
         assert secret not in written
 
 
-async def test_a_failed_attempt_and_a_failed_launch_are_errors_with_their_cause(
-    hub: FakeHub, settings: Settings
-) -> None:
+async def test_failed_attempts_and_launches_are_errors_with_their_cause(hub: FakeHub, settings: Settings) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="boom"))
     async with traced(hub, settings) as process:
         launch = await process.core.launch(ANYBODY, REQUEST)
@@ -221,7 +219,7 @@ async def test_a_request_is_in_its_callers_trace_and_linked_to_the_launch(settin
     await server.start()
     sent = f"00-{CALLERS_TRACE}-b7ad6b7169203331-01"
     url = f"http://127.0.0.1:{server.port}/v1/traces"
-    async with serve(settings.model_copy(update={"traces_url": url})) as service:
+    async with serve(settings, traces_url=url) as service:
         accepted = (await service.http.post("/launch", json=BODY, headers={"traceparent": sent})).json()
         await service.events(accepted["events_url"])
         await service.http.get("/healthz")
@@ -254,7 +252,7 @@ async def test_a_missing_collector_does_not_delay_shutdown(settings: Settings) -
     server = AsgiServer(never)
     await server.start()
     url = f"http://127.0.0.1:{server.port}/v1/traces"
-    async with serve(settings.model_copy(update={"traces_url": url})) as service:
+    async with serve(settings, traces_url=url) as service:
         accepted = await service.launch()
         await service.events(accepted["events_url"])
         ending_at = time.monotonic()

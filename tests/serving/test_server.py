@@ -81,13 +81,14 @@ async def test_a_client_that_reads_nothing_is_disconnected_after_the_send_timeou
                 await flood.gone.wait()
 
 
-async def test_a_client_that_keeps_reading_is_not_disconnected(flood: Flood) -> None:
-    async with served(flood, send_timeout_s=0.1) as port, asyncio.timeout(20):
+async def test_no_timeout_disconnects_a_client_that_has_sent_its_request_and_keeps_reading(flood: Flood) -> None:
+    async with served(flood, send_timeout_s=0.1, head_timeout_s=0.2) as port, asyncio.timeout(20):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(REQUEST)
+        writer.write(GET)
+        writer.write(b"\r\n")
         began = asyncio.get_running_loop().time()
 
-        while asyncio.get_running_loop().time() < began + 0.5:
+        while asyncio.get_running_loop().time() < began + 0.6:
             assert await reader.read(len(CHUNK))
 
         assert not flood.gone.is_set()
@@ -180,12 +181,7 @@ async def test_unfinished_heads_of_one_address_are_bounded_and_keep_no_whole_req
 ) -> None:
     monkeypatch.setattr(connections, "HEADS_MAX_BYTES_ADDRESS", 3 * len(HALF_A_HEAD))
     async with served(answer_ok) as port, AsyncExitStack() as stack, asyncio.timeout(20):
-        held = []
-        for _ in range(4):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            stack.callback(writer.close)
-            writer.write(HALF_A_HEAD)
-            held.append(reader)
+        held = [await connected(stack, port, HALF_A_HEAD) for _ in range(4)]
 
         with suppress(ConnectionError):
             assert await held[3].read() == b""
@@ -247,31 +243,14 @@ async def test_an_incomplete_request_is_closed_in_time_even_while_more_arrives(h
         writer.close()
 
 
-async def test_a_complete_request_may_take_long_to_answer(flood: Flood) -> None:
-    async with served(flood, head_timeout_s=0.2) as port, asyncio.timeout(20):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(GET)
-        writer.write(b"\r\n")
-        began = asyncio.get_running_loop().time()
-
-        while asyncio.get_running_loop().time() < began + 0.6:
-            assert await reader.read(len(CHUNK))
-        writer.close()
-
-
-async def test_pipelined_requests_are_answered_in_their_order() -> None:
+async def test_pipelined_requests_are_answered_in_their_order_and_too_many_close_the_connection() -> None:
     last = GET + b"Connection: close\r\n\r\n"
     async with served(answer_ok) as port:
         answer = await said(port, REQUEST * PIPELINED_MAX + last)
+        too_many = await said(port, REQUEST * 10_000)
 
     assert answer.count(b"HTTP/1.1 200 ") == PIPELINED_MAX + 1
-
-
-async def test_more_pipelined_requests_than_may_wait_close_the_connection() -> None:
-    async with served(answer_ok) as port:
-        answer = await said(port, REQUEST * 10_000)
-
-    assert answer.count(b"HTTP/1.1 200 ") <= PIPELINED_MAX + 1
+    assert too_many.count(b"HTTP/1.1 200 ") <= PIPELINED_MAX + 1
 
 
 async def test_a_stream_ends_with_its_connection_though_a_request_was_pipelined_after_it(flood: Flood) -> None:
@@ -295,17 +274,20 @@ async def test_an_http_1_0_client_gets_an_answer_without_chunks() -> None:
 # --- how many connections ---------------------------------------------------------------------------------------------
 
 
+async def connected(stack: AsyncExitStack, port: int, sent: bytes = b"") -> asyncio.StreamReader:
+    """Open a connection that is closed with the stack, and send these bytes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    stack.callback(writer.close)
+    writer.write(sent)
+    return reader
+
+
 async def opened(stack: AsyncExitStack, port: int, number: int) -> list[asyncio.StreamReader]:
-    """Connections that send nothing, closed with the stack."""
-    readers = []
-    for _ in range(number):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        stack.callback(writer.close)
-        readers.append(reader)
-    return readers
+    """Open connections that send nothing."""
+    return [await connected(stack, port) for _ in range(number)]
 
 
-async def test_the_longest_idle_connection_of_an_address_makes_room_for_its_next(
+async def test_the_longest_idle_connection_of_an_address_makes_room(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with served(answer_ok, max_connections=20) as port, AsyncExitStack() as stack, asyncio.timeout(20):
@@ -321,9 +303,7 @@ async def test_the_longest_idle_connection_of_an_address_makes_room_for_its_next
 
 async def test_a_connection_with_a_request_is_not_closed_for_others(flood: Flood) -> None:
     async with served(flood, max_connections=20) as port, AsyncExitStack() as stack, asyncio.timeout(20):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        stack.callback(writer.close)
-        writer.write(REQUEST)
+        reader = await connected(stack, port, REQUEST)
         await reader.read(1)
 
         await opened(stack, port, 30)

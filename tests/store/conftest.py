@@ -46,3 +46,10 @@ def sealer() -> Sealer:
 async def store(url: str, sealer: Sealer) -> AsyncIterator[SqlLaunchStore]:
     async with SqlLaunchStore(url, sealer=sealer) as store:
         yield store
+
+
+@pytest.fixture
+async def other(url: str, sealer: Sealer) -> AsyncIterator[SqlLaunchStore]:
+    """Another process's store on the same PostgreSQL."""
+    async with SqlLaunchStore(url, sealer=sealer, lease_s=600) as other:
+        yield other

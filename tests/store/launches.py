@@ -1,12 +1,18 @@
 """Launches and steps to store."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ulid import ULID
 
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status, Step
+from hublaunch.launch.news import LogGrew
+from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.wiring.tasks import Background
 
 PULLING = Step(phase=Status.LAUNCHING, progress=20, message="Pulling the image")
 READY = Step(
@@ -63,6 +69,21 @@ async def read_back(store: SqlLaunchStore, launch: Launch) -> Launch:
     found = await store.log.get(launch.id)
     assert found is not None
     return found
+
+
+@asynccontextmanager
+async def listening(url: str, sealer: Sealer) -> AsyncGenerator[tuple[asyncio.Queue[LogGrew], asyncio.Event]]:
+    """Listen as another process, and yield the news of logs, and what is set by any other news.
+
+    The latter is set once when the process begins to listen.
+    """
+    told, work = asyncio.Queue[LogGrew](), asyncio.Event()
+    store = SqlLaunchStore(url, sealer=sealer)
+    store.news.subscribe(lambda news: told.put_nowait(news) if isinstance(news, LogGrew) else work.set())
+    async with asyncio.timeout(20), store, Background().running("notices", store.listen):
+        await work.wait()
+        work.clear()
+        yield told, work
 
 
 def first_event(launch_id: str, at: datetime) -> Event:

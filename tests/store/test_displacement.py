@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -18,12 +17,6 @@ from tests.store.launches import CANCELLED, heard_events, new_launch
 from tests.support.launching import UNGUARDED
 
 MOST = 6
-
-
-@pytest.fixture(autouse=True)
-async def within_time() -> AsyncIterator[None]:
-    async with asyncio.timeout(30):
-        yield
 
 
 def at(address: str) -> Caller:

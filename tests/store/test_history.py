@@ -1,7 +1,6 @@
 """Bounds on ended launches, on both databases."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,12 +17,6 @@ from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch, 
 
 ARGS = {"binder_request": "x" * 16_000}
 LARGE = LaunchRequest(image="a/b", repo_url="https://h/" + 1900 * "a", path=1900 * "b", extra_args=ARGS)
-
-
-@pytest.fixture(autouse=True)
-async def within_time() -> AsyncIterator[None]:
-    async with asyncio.timeout(40):
-        yield
 
 
 def at(address: str) -> Caller:
@@ -143,9 +136,7 @@ async def test_the_history_of_an_api_key_is_not_bounded(store: SqlLaunchStore) -
     assert await store.history.remove_excess(launching_in_s=3600, bytes_most=0, limit=99) == 0
 
 
-async def test_only_recent_callers_are_checked_and_removals_are_limited(
-    store: SqlLaunchStore,
-) -> None:
+async def test_only_recent_callers_are_checked_and_removals_are_limited(store: SqlLaunchStore) -> None:
     for _ in range(5):
         await cancelled(store)
 

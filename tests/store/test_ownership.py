@@ -1,7 +1,6 @@
 """Ownership of launches: leases, adoption and fences."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,19 +12,11 @@ from hublaunch.launch.ports import LeaseLost
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import launch_owners
-from hublaunch.wiring.tasks import Background
 from tests.store.databases import postgresql_only, sqlite_only
-from tests.store.launches import CANCELLED, FAILED, PULLING, READY, accepted, ready_launch, second_attempt
+from tests.store.launches import CANCELLED, FAILED, PULLING, READY, accepted, listening, ready_launch, second_attempt
 
 LONG_S, GONE_S = 600, 0
 """A lease that lasts for the test, and a lease that runs out at once."""
-
-
-@pytest.fixture
-async def other(url: str, sealer: Sealer) -> AsyncIterator[SqlLaunchStore]:
-    """Another process's store on the same PostgreSQL."""
-    async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as other:
-        yield other
 
 
 async def ids_to_take_over(url: str, sealer: Sealer) -> list[str]:
@@ -140,9 +131,7 @@ async def test_a_late_process_keeps_launches_that_nobody_adopted(url: str, seale
 
 
 @postgresql_only
-async def test_simultaneous_adoptions_give_each_launch_one_owner(
-    url: str, sealer: Sealer, other: SqlLaunchStore
-) -> None:
+async def test_simultaneous_adoptions_give_one_owner_each(url: str, sealer: Sealer, other: SqlLaunchStore) -> None:
     async with SqlLaunchStore(url, sealer=sealer, lease_s=GONE_S) as dead:
         launches = [await accepted(dead) for _ in range(40)]
         async with SqlLaunchStore(url, sealer=sealer, lease_s=LONG_S) as third:
@@ -155,19 +144,8 @@ async def test_simultaneous_adoptions_give_each_launch_one_owner(
 
 
 @postgresql_only
-async def test_writes_of_other_processes_are_published(url: str, sealer: Sealer) -> None:
-    told: asyncio.Queue[LogGrew] = asyncio.Queue()
-    work = asyncio.Event()
-    listening = SqlLaunchStore(url, sealer=sealer)
-    listening.news.subscribe(lambda news: told.put_nowait(news) if isinstance(news, LogGrew) else work.set())
-    async with (
-        listening,
-        Background().running("notices", listening.listen),
-        SqlLaunchStore(url, sealer=sealer) as store,
-        asyncio.timeout(10),
-    ):
-        await work.wait()  # once when it begins to listen
-        work.clear()
+async def test_writes_of_other_processes_are_published(url: str, sealer: Sealer, store: SqlLaunchStore) -> None:
+    async with listening(url, sealer) as (told, work):
         launch = await accepted(store)
 
         await store.log.append(launch, PULLING)
@@ -177,9 +155,7 @@ async def test_writes_of_other_processes_are_published(url: str, sealer: Sealer)
 
 
 @postgresql_only
-async def test_an_expired_owner_is_removed_at_the_next_adoption(
-    url: str, sealer: Sealer, other: SqlLaunchStore
-) -> None:
+async def test_an_expired_owner_is_removed_at_an_adoption(url: str, sealer: Sealer, other: SqlLaunchStore) -> None:
     long_ago = datetime.now(UTC) - timedelta(days=2)
     with other.database.writing.begin() as connection:
         connection.execute(insert(launch_owners), {"id": "dead", "leased_until": long_ago})

@@ -13,7 +13,6 @@ from sqlalchemy.event import listens_for
 from hublaunch.launch.course.admission import Position
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Event, Launch
-from hublaunch.launch.news import LogGrew
 from hublaunch.sealing import Sealer
 from hublaunch.store import history
 from hublaunch.store.append import Append, append
@@ -22,7 +21,7 @@ from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import metadata
 from hublaunch.wiring.tasks import Background
 from tests.store.databases import postgresql_only
-from tests.store.launches import PULLING, READY, accepted
+from tests.store.launches import PULLING, READY, accepted, listening
 from tests.store.writing import held_writer
 from tests.support.postgres import Postgres
 
@@ -55,7 +54,7 @@ def stored(news: Sequence[Event] | Position) -> Sequence[Event]:
 
 async def test_simultaneous_starts_create_the_tables_once(url: str, sealer: Sealer, postgres: Postgres) -> None:
     empty_url = postgres.database(migrated=False)
-    stores = [SqlLaunchStore(empty_url, sealer=sealer) for _ in range(5)]
+    stores = [opened(empty_url, sealer) for _ in range(5)]
 
     await asyncio.gather(*(store.__aenter__() for store in stores))
 
@@ -78,9 +77,7 @@ async def test_the_migrations_lead_to_the_tables(url: str, store: SqlLaunchStore
     "unreachable",
     ["postgresql+psycopg://me:hunter2@127.0.0.1:9/launches", "postgresql+psycopg://me:hunter2@/launches?host=/nowhere"],
 )
-async def test_an_unreachable_server_is_reported_without_its_password(
-    url: str, sealer: Sealer, unreachable: str
-) -> None:
+async def test_an_unreachable_server_is_named_without_its_password(url: str, sealer: Sealer, unreachable: str) -> None:
     with pytest.raises(DatabaseUnreachable) as refusal:
         await SqlLaunchStore(unreachable, sealer=sealer).__aenter__()
 
@@ -99,9 +96,7 @@ async def test_a_wrong_password_is_reported_and_not_repeated(url: str, sealer: S
     assert "hunter2" not in str(refusal.value)
 
 
-async def test_a_store_reconnects_after_its_connections_were_cut(
-    url: str, store: SqlLaunchStore, postgres: Postgres
-) -> None:
+async def test_a_store_reconnects_after_a_cut(url: str, store: SqlLaunchStore, postgres: Postgres) -> None:
     launch = await accepted(store)
 
     cut_connections(postgres, url)
@@ -115,36 +110,22 @@ async def test_a_store_reconnects_after_its_connections_were_cut(
     assert await store.is_healthy()
 
 
-async def test_a_store_listens_again_after_its_connection_was_cut(url: str, sealer: Sealer, postgres: Postgres) -> None:
-    told: asyncio.Queue[int] = asyncio.Queue()
-    work = asyncio.Event()
-    listening = SqlLaunchStore(url, sealer=sealer)
-    listening.news.subscribe(lambda news: told.put_nowait(news.seq) if isinstance(news, LogGrew) else work.set())
-    async with (
-        asyncio.timeout(20),
-        SqlLaunchStore(url, sealer=sealer) as store,
-        listening,
-        Background().running("notices", listening.listen),
-    ):
-        await work.wait()
-        work.clear()
-
+async def test_a_store_listens_again_after_its_connection_was_cut(
+    url: str, sealer: Sealer, store: SqlLaunchStore, postgres: Postgres
+) -> None:
+    async with listening(url, sealer) as (told, work):
         cut_connections(postgres, url, where="query LIKE 'LISTEN%'")
         await work.wait()
         await store.log.append(await accepted(store), PULLING)
 
-        assert await told.get() == 2
+        assert (await told.get()).seq == 2
 
 
-async def test_a_follower_gets_events_whose_notices_were_lost(
+async def test_a_follower_gets_events_despite_lost_notices(
     url: str, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hublaunch.store.append.notify", lambda *_: None)
-    async with (
-        asyncio.timeout(20),
-        SqlLaunchStore(url, sealer=sealer) as store,
-        SqlLaunchStore(url, sealer=sealer) as other,
-    ):
+    async with asyncio.timeout(20), opened(url, sealer) as store, opened(url, sealer) as other:
         launch = await accepted(store)
         feed = Feed(other.log, idle_s=60)
         following = asyncio.create_task(follow(feed, launch))
@@ -161,11 +142,7 @@ async def test_polling_continues_after_the_database_did_not_answer(
     url: str, sealer: Sealer, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hublaunch.store.append.notify", lambda *_: None)
-    async with (
-        asyncio.timeout(20),
-        SqlLaunchStore(url, sealer=sealer) as store,
-        SqlLaunchStore(url, sealer=sealer) as other,
-    ):
+    async with asyncio.timeout(20), opened(url, sealer) as store, opened(url, sealer) as other:
         launch = await accepted(store)
         feed, name = Feed(other.log, idle_s=60), make_url(url).database
         following = feed.follow(launch.id)
@@ -207,7 +184,7 @@ async def test_a_process_that_is_frozen_within_a_transaction_keeps_no_launch(url
 
 async def test_conflicting_processes_both_succeed(url: str, sealer: Sealer) -> None:
     """Their batches lock the same launches in different orders, which PostgreSQL ends as a deadlock."""
-    async with SqlLaunchStore(url, sealer=sealer) as store, SqlLaunchStore(url, sealer=sealer) as other:
+    async with opened(url, sealer) as store, opened(url, sealer) as other:
         launches = [await accepted(store) for _ in range(6)]
 
         outcomes = await asyncio.gather(
@@ -269,24 +246,14 @@ async def test_finding_old_launches_reads_no_attempts_of_others(url: str, store:
 
 
 @pytest.mark.parametrize("notice", ["somebody else's words", "01J 12 x", ""])
-async def test_a_foreign_notice_does_no_harm(url: str, sealer: Sealer, postgres: Postgres, notice: str) -> None:
-    told: asyncio.Queue[int] = asyncio.Queue()
-    work = asyncio.Event()
-    listening = SqlLaunchStore(url, sealer=sealer)
-    listening.news.subscribe(lambda news: told.put_nowait(news.seq) if isinstance(news, LogGrew) else work.set())
-    async with (
-        asyncio.timeout(20),
-        opened(url, sealer) as store,
-        listening,
-        Background().running("notices", listening.listen),
-    ):
-        await work.wait()
+async def test_a_foreign_notice_does_no_harm(url: str, sealer: Sealer, store: SqlLaunchStore, notice: str) -> None:
+    async with listening(url, sealer) as (told, _):
         with store.database.writing.begin() as connection:
             connection.execute(text("SELECT pg_notify('hublaunch', :notice)"), {"notice": notice})
 
         await store.log.append(await accepted(store), PULLING)
 
-        assert await told.get() == 2
+        assert (await told.get()).seq == 2
 
 
 async def test_simultaneous_renewal_and_adoption_agree(url: str, sealer: Sealer) -> None:

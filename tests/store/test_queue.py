@@ -32,9 +32,7 @@ async def in_queue(store: SqlLaunchStore) -> AsyncIterator[list[str]]:
         yield sorted(launch.id for launch in launches)
 
 
-async def test_positions_are_consistent_despite_a_simultaneous_admission(
-    store: SqlLaunchStore, in_queue: list[str]
-) -> None:
+async def test_positions_are_consistent_during_an_admission(store: SqlLaunchStore, in_queue: list[str]) -> None:
     loop, admissions = asyncio.get_running_loop(), list[object]()
 
     @event.listens_for(store.database.reading, "after_cursor_execute")
@@ -52,9 +50,7 @@ async def test_positions_are_consistent_despite_a_simultaneous_admission(
     assert afterwards.launch_ids == (bobs, second)
 
 
-async def test_during_a_pause_of_the_hub_the_guard_does_not_count_as_holding_back(
-    store: SqlLaunchStore,
-) -> None:
+async def test_during_a_pause_of_the_hub_the_guard_does_not_count_as_holding_back(store: SqlLaunchStore) -> None:
     launch = await store.intake.accept(new_launch(time_left_s=600))
     await store.queue.admit(most=1, weight=equal, guard=GUARDED)
     busy = Step(phase=Status.WAITING, progress=None, message="JupyterHub is at its limit")

@@ -93,9 +93,7 @@ async def test_a_quota_is_exact_within_a_batch(store: SqlLaunchStore, quota: Quo
 
 @postgresql_only
 @pytest.mark.parametrize("quota", QUOTAS, ids=IDS)
-async def test_a_quota_holds_over_three_processes(
-    store: SqlLaunchStore, url: str, sealer: Sealer, quota: Quota
-) -> None:
+async def test_a_quota_holds_over_processes(store: SqlLaunchStore, url: str, sealer: Sealer, quota: Quota) -> None:
     async with SqlLaunchStore(url, sealer=sealer) as second, SqlLaunchStore(url, sealer=sealer) as third:
         outcomes = await asyncio.gather(
             *(accepted(process, quota) for _ in range(10) for process in (store, second, third)),
@@ -107,12 +105,11 @@ async def test_a_quota_holds_over_three_processes(
 
 
 @postgresql_only
-async def test_the_limit_of_the_queue_holds_over_processes(store: SqlLaunchStore, url: str, sealer: Sealer) -> None:
-    async with SqlLaunchStore(url, sealer=sealer) as second:
-        outcomes = await asyncio.gather(
-            *(process.intake.accept(new_launch(), in_progress_max=3) for _ in range(10) for process in (store, second)),
-            return_exceptions=True,
-        )
+async def test_the_limit_of_the_queue_holds_over_processes(store: SqlLaunchStore, other: SqlLaunchStore) -> None:
+    outcomes = await asyncio.gather(
+        *(process.intake.accept(new_launch(), in_progress_max=3) for _ in range(10) for process in (store, other)),
+        return_exceptions=True,
+    )
 
     assert sum(isinstance(outcome, QueueFull) for outcome in outcomes) == 17
     assert len(await store.log.launches(LaunchFilter(), limit=99)) == 3

@@ -91,9 +91,7 @@ async def test_counts_outlast_a_restart(url: str, sealer: Sealer) -> None:
 
 
 @postgresql_only
-async def test_processes_share_limits_exactly_and_without_deadlocks(
-    url: str, sealer: Sealer, postgres: Postgres
-) -> None:
+async def test_processes_share_limits_without_deadlocks(url: str, sealer: Sealer, postgres: Postgres) -> None:
     limits = [Limit(name="address", subject=f"address:192.0.2.{n}", rate=Rate(200, 3600)) for n in range(2)]
     stores = [SqlLaunchStore(url, sealer=sealer) for _ in range(3)]
     await asyncio.gather(*(store.__aenter__() for store in stores))
@@ -114,9 +112,7 @@ async def test_processes_share_limits_exactly_and_without_deadlocks(
 
 
 @postgresql_only
-async def test_a_slow_count_in_another_process_does_not_delay_launches(
-    url: str, store: SqlLaunchStore, sealer: Sealer
-) -> None:
+async def test_a_slow_count_elsewhere_delays_no_launch(url: str, store: SqlLaunchStore, sealer: Sealer) -> None:
     await store.rate_counts.take([ADA])
     async with SqlLaunchStore(url, sealer=sealer) as other:
         with other.database.counting.begin() as slow:

@@ -128,9 +128,7 @@ async def test_failures_since_the_hub_was_last_seen_count_for_the_restarted_hub(
     assert (await store.queue.capacity(guard=NORMAL, most=50)).failures == 2
 
 
-async def test_an_image_that_failed_twice_is_refused_until_an_operator_clears_it(
-    store: SqlLaunchStore, url: str
-) -> None:
+async def test_an_image_that_failed_twice_is_refused_until_it_is_cleared(store: SqlLaunchStore, url: str) -> None:
     await spawn(store, BROKEN, "bad", "bad")
     broken, other = await accept(store, "docker.io/library/bad:latest", "other")
     through = await admit(store)

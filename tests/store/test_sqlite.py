@@ -32,9 +32,7 @@ def unprivileged(tmp_path: Path) -> Iterator[None]:
     tmp_path.chmod(0o755)
 
 
-def test_a_url_with_three_slashes_is_relative_to_the_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_three_slashes_are_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     assert described("sqlite:///below/x.sqlite") == str(Path.cwd() / "below/x.sqlite")

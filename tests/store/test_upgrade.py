@@ -55,9 +55,7 @@ def value_of(name: str, row: dict[str, Any], ago: timedelta) -> dict[str, Any]:
     return values
 
 
-async def test_launches_of_the_last_version_continue_after_an_upgrade(
-    written: str, hub: FakeHub, client: HubClient
-) -> None:
+async def test_launches_continue_after_an_upgrade(written: str, hub: FakeHub, client: HubClient) -> None:
     async with SqlLaunchStore(written, sealer=SEALER) as store:
         with store.database.reading.connect() as connection:
             turns = [row._asdict() for row in connection.execute(select(queue_turns).order_by(queue_turns.c.name))]

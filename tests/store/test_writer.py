@@ -31,9 +31,7 @@ def fail_at_commit(connection: Connection, arguments: Sequence[None]) -> Sequenc
 
 
 @pytest.mark.parametrize(("waiting", "batches"), [(BATCH_MAX, 1), (2 * BATCH_MAX + 1, 3)])
-async def test_waiting_changes_are_committed_together_in_bounded_batches(
-    store: SqlLaunchStore, waiting: int, batches: int
-) -> None:
+async def test_waiting_changes_are_committed_in_batches(store: SqlLaunchStore, waiting: int, batches: int) -> None:
     launch = await accepted(store)
     commits: list[Connection] = []
 
@@ -114,9 +112,7 @@ async def test_a_change_that_fails_half_way_leaves_nothing(store: SqlLaunchStore
 
 
 @sqlite_only
-async def test_a_failing_commit_fails_its_batch_and_nothing_else(
-    store: SqlLaunchStore, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_failing_commit_fails_only_its_batch(store: SqlLaunchStore, caplog: pytest.LogCaptureFixture) -> None:
     launch = await accepted(store)
     heard = heard_events(store)
 

@@ -1,6 +1,6 @@
 """Run a storm of clicks on a Hub with a limit: through hublaunch, and directly at the Hub, side by side.
 
-    python -m tests.storm.run --clicks 500 --within-s 10 --heavy-share 0.4 --hub-limit 64
+    python -m tests.storm.run --clicks 500
 
 The fake Hub, hublaunch and the clients are separate processes, all on loopback. hublaunch trusts a proxy, so each
 caller has its own address. `tests/storm/verdict.py` defines each column. The run prints a table. The exit status is 1
@@ -131,32 +131,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clicks", type=int, default=Scale.clicks)
-    parser.add_argument(
-        "--within-s", type=float, default=Scale.within_s, help="seconds from the first click to the last"
-    )
-    parser.add_argument(
-        "--heavy-share", type=float, default=Scale.heavy_share, help="share of the clicks that one caller makes"
-    )
-    parser.add_argument("--hub-limit", type=int, default=Scale.hub_limit, help="the Hub's concurrent_spawn_limit")
-    parser.add_argument(
-        "--max-concurrent-spawns", type=int, default=Scale.max_concurrent_spawns, help="hublaunch's limit"
-    )
-    parser.add_argument("--spawn-s", type=float, default=Scale.spawn_s, help="seconds that the Hub takes to spawn")
-    parser.add_argument(
-        "--on-the-way-s", type=float, default=Scale.on_the_way_s, help="seconds from an admission to its spawn, at most"
-    )
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--replicas", type=int, default=1, help="processes of hublaunch, for PostgreSQL")
     options = parser.parse_args()
-    scale = Scale(
-        clicks=options.clicks,
-        within_s=options.within_s,
-        heavy_share=options.heavy_share,
-        hub_limit=options.hub_limit,
-        max_concurrent_spawns=options.max_concurrent_spawns,
-        spawn_s=options.spawn_s,
-        on_the_way_s=options.on_the_way_s,
-    )
+    scale = Scale(clicks=options.clicks)
     with tempfile.TemporaryDirectory() as name, new_database(options.database, Path(name)) as url:
         verdicts = run_to_end(
             _run(options.seed, scale, replicas=options.replicas, database_url=url, directory=Path(name))

@@ -86,23 +86,16 @@ def test_a_storm_that_went_well_has_no_findings() -> None:
     assert verdict.figures["ready"] == 2
 
 
-def test_a_click_that_never_got_ready_is_noticed() -> None:
-    assert faults(judged([replace(seen(1), ending="failed", ready_at=None)], users=["click-1"])) == {
-        "not ready": 1,
-        "left behind": 1,
+def test_clicks_without_a_server_unexpected_answers_and_load_on_the_hub_are_noticed() -> None:
+    not_ready = replace(seen(1), ending="failed", ready_at=None)
+    refused = replace(seen(1), statuses=[202, 200, 429, 503, 404], error="ServerDisconnectedError()")
+
+    assert faults(judged([not_ready], users=["click-1"])) == {"not ready": 1, "left behind": 1}
+    assert faults(judged([refused])) == {"429 or 5xx": 3}
+    assert faults(judged([seen(1)], most_pending=5, answers={"202": 1, "429": 7})) == {
+        "pending above the limit": 3,
+        "429 by the Hub": 7,
     }
-
-
-def test_unexpected_answers_are_noticed() -> None:
-    one = replace(seen(1), statuses=[202, 200, 429, 503, 404], error="ServerDisconnectedError()")
-
-    assert faults(judged([one])) == {"429 or 5xx": 3}
-
-
-def test_too_much_load_on_the_hub_is_noticed() -> None:
-    verdict = judged([seen(1)], most_pending=5, answers={"202": 1, "429": 7})
-
-    assert faults(verdict) == {"pending above the limit": 3, "429 by the Hub": 7}
 
 
 def test_a_caller_overtaken_by_more_than_one_turn_has_less_than_a_fair_share() -> None:

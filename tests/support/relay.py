@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tests.support.tcp import reset
@@ -24,7 +25,7 @@ class Relay:
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=4096)
         return self
 
     async def __aexit__(
@@ -78,8 +79,7 @@ class Relay:
             return
         if self._is_closed:
             reset(writer.transport)
-        ways = (_pass(reader, back, self._passing), self._pass_back(there, writer, self._passing))
-        tasks = [asyncio.create_task(way) for way in ways]
+        tasks = [asyncio.create_task(way) for way in self._ways(reader, back, there, writer)]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -88,6 +88,16 @@ class Relay:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ways(
+        self,
+        reader: asyncio.StreamReader,
+        back: asyncio.StreamWriter,
+        there: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> Sequence[Coroutine[Any, Any, None]]:
+        """Return what passes the data of a connection to the service, and what passes data back."""
+        return _pass(reader, back, self._passing), self._pass_back(there, writer, self._passing)
 
     async def _pass_back(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, passing: asyncio.Event

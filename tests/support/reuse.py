@@ -7,6 +7,9 @@ import httpx
 
 from tests.support.served import BODY, Service
 
+Callers = Mapping[str, dict[str, str]]
+"""The headers of each caller."""
+
 REUSE, REFUSE, NEW = ({"if_running": what} for what in ("reuse", "refuse", "new"))
 OTHER_IMAGE = {"image": "quay.io/jupyter/base-notebook:other"}
 

@@ -62,7 +62,11 @@ async def read_events(stream: httpx.Response) -> AsyncGenerator[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def serve(settings: Settings, *, pace: Pace = Pace(), web_pace: WebPace = WebPace()) -> AsyncGenerator[Service]:
+async def serve(
+    settings: Settings, *, pace: Pace = Pace(), web_pace: WebPace = WebPace(), **changed: object
+) -> AsyncGenerator[Service]:
+    """Serve hublaunch with these settings, of which some are changed (without being validated)."""
+    settings = settings.model_copy(update=changed)
     app = create_app(settings, pace=pace, web_pace=web_pace)
     async with app.router.lifespan_context(app) as state:
         server = AsgiServer(app, state=state)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -11,12 +11,6 @@ from hublaunch.wiring.tasks import Background
 from tests.support.served import serve
 
 QUICK = (0.0, 0.0)
-
-
-@pytest.fixture(autouse=True)
-async def within_time() -> AsyncIterator[None]:
-    async with asyncio.timeout(20):
-        yield
 
 
 async def fail() -> None:
@@ -108,7 +102,7 @@ async def test_a_dead_loop_makes_the_service_unready_and_shows_in_the_metrics(
         await fail()
 
     monkeypatch.setattr(LOOPS[name], die)
-    async with serve(settings.model_copy(update={"limits_file": limits, "metrics_public": True})) as service:
+    async with serve(settings, limits_file=limits, metrics_public=True) as service:
         while (answer := await service.http.get("/readyz")).status_code == 200:
             pass
         metrics = (await service.http.get("/metrics")).text
@@ -121,7 +115,7 @@ async def test_a_dead_loop_makes_the_service_unready_and_shows_in_the_metrics(
 
 
 async def test_every_loop_is_up_while_nothing_is_wrong(settings: Settings) -> None:
-    async with serve(settings.model_copy(update={"metrics_public": True})) as service:
+    async with serve(settings, metrics_public=True) as service:
         answer = await service.http.get("/readyz")
         metrics = (await service.http.get("/metrics")).text
 

@@ -1,7 +1,7 @@
 """A service with several callers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,12 @@ import pytest
 from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
+from tests.support.reuse import Callers
 from tests.support.served import Service, serve
 
 
 @pytest.fixture
-async def callers(hub: FakeHub, tmp_path: Path) -> Mapping[str, dict[str, str]]:
+async def callers(hub: FakeHub, tmp_path: Path) -> Callers:
     """Return the headers of each caller."""
     credentials = {name: hub.token_of(name) for name in ("ada", "bob")}
     path = tmp_path / "keys.json"
@@ -24,7 +25,7 @@ async def callers(hub: FakeHub, tmp_path: Path) -> Mapping[str, dict[str, str]]:
 
 
 @pytest.fixture
-async def service(settings: Settings, callers: Mapping[str, dict[str, str]], tmp_path: Path) -> AsyncGenerator[Service]:
+async def service(settings: Settings, callers: Callers, tmp_path: Path) -> AsyncGenerator[Service]:
     path = tmp_path / "keys.json"
     access = {"access": ("anonymous", "hub", "key"), "api_keys_file": path, "allow_named_servers": True}
     async with serve(settings.model_copy(update=access)) as service, asyncio.timeout(30):

@@ -1,20 +1,19 @@
 """`if_running`: which existing launches are reused, and for whom."""
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.reuse import NEW, OTHER_IMAGE, REFUSE, REUSE, post, ready
+from tests.support.reuse import NEW, OTHER_IMAGE, REFUSE, REUSE, Callers, post, ready
 from tests.support.served import BODY, Service, read_events, serve
 
 
 @pytest.mark.parametrize("who", ["ada", "key"])
 async def test_a_ready_launch_is_reused_with_its_urls_and_secret(
-    service: Service, callers: Mapping[str, dict[str, str]], hub: FakeHub, who: str
+    service: Service, callers: Callers, hub: FakeHub, who: str
 ) -> None:
     first = await ready(service, callers[who])
 
@@ -30,9 +29,7 @@ async def test_a_ready_launch_is_reused_with_its_urls_and_secret(
     assert hub.count("spawn_started") == 1
 
 
-async def test_simultaneous_followers_each_get_their_own_path(
-    service: Service, callers: Mapping[str, dict[str, str]], hub: FakeHub
-) -> None:
+async def test_simultaneous_followers_each_get_their_own_path(service: Service, callers: Callers, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
     streaming = {**callers["key"], "Accept": "text/event-stream"}
     pulling = asyncio.Barrier(4)
@@ -53,9 +50,7 @@ async def test_simultaneous_followers_each_get_their_own_path(
     assert hub.count("spawn_started") == 1
 
 
-async def test_a_reused_launch_opens_the_path_of_the_new_request(
-    service: Service, callers: Mapping[str, dict[str, str]]
-) -> None:
+async def test_a_reused_launch_opens_the_path_of_the_new_request(service: Service, callers: Callers) -> None:
     first = await ready(service, callers["key"], path="lab/tree/a.ipynb")
 
     again = (await post(service, callers["key"], **REUSE, path="lab/tree/b.ipynb")).json()
@@ -71,9 +66,7 @@ async def test_a_reused_launch_opens_the_path_of_the_new_request(
 
 
 @pytest.mark.parametrize("spelled", ["https://github.com/org/repo.git", "git@github.com:org/repo"])
-async def test_other_spellings_of_image_and_repository_find_the_launch(
-    service: Service, callers: Mapping[str, dict[str, str]], spelled: str
-) -> None:
+async def test_other_spellings_find_the_launch(service: Service, callers: Callers, spelled: str) -> None:
     first = await ready(service, callers["key"], image="python")
 
     answer = await post(service, callers["key"], image="docker.io/library/python:latest", repo_url=spelled, **REUSE)
@@ -91,8 +84,8 @@ async def test_other_spellings_of_image_and_repository_find_the_launch(
     ],
     ids=["tag", "repository", "no-repository", "letters"],
 )
-async def test_another_image_or_repository_is_a_new_launch(
-    service: Service, callers: Mapping[str, dict[str, str]], other: dict[str, str]
+async def test_another_image_or_repository_is_not_reused(
+    service: Service, callers: Callers, other: dict[str, str]
 ) -> None:
     await ready(service, callers["key"])
 
@@ -100,7 +93,7 @@ async def test_another_image_or_repository_is_a_new_launch(
     assert (await post(service, callers["key"], **other, **REFUSE)).status_code == 409
 
 
-async def test_the_default_is_a_new_launch(service: Service, callers: Mapping[str, dict[str, str]]) -> None:
+async def test_the_default_is_a_new_launch(service: Service, callers: Callers) -> None:
     first = await ready(service, callers["key"])
 
     answers = [await post(service, callers["key"]), await post(service, callers["key"], **NEW)]
@@ -109,7 +102,7 @@ async def test_the_default_is_a_new_launch(service: Service, callers: Mapping[st
     assert len({first["id"], *(answer.json()["id"] for answer in answers)}) == 3
 
 
-async def test_refuse_answers_409_and_names_the_launch(service: Service, callers: Mapping[str, dict[str, str]]) -> None:
+async def test_refuse_answers_409_and_names_the_launch(service: Service, callers: Callers) -> None:
     first = await ready(service, callers["ada"])
 
     answer = await post(service, callers["ada"], **REFUSE)
@@ -121,8 +114,8 @@ async def test_refuse_answers_409_and_names_the_launch(service: Service, callers
 
 @pytest.mark.parametrize("whose", ["ada", "key", "nobody"])
 @pytest.mark.parametrize("how", [REUSE, REFUSE], ids=["reuse", "refuse"])
-async def test_other_callers_launches_are_not_reused(
-    service: Service, callers: Mapping[str, dict[str, str]], how: dict[str, str], whose: str
+async def test_no_other_callers_launch_is_reused(
+    service: Service, callers: Callers, how: dict[str, str], whose: str
 ) -> None:
     """Callers without credentials never reuse a launch, because many people can share an address."""
     first = await ready(service, callers[whose])
@@ -133,7 +126,7 @@ async def test_other_callers_launches_are_not_reused(
         assert answer.json()["id"] != first["id"]
 
 
-async def test_a_launch_secret_does_not_allow_reuse(service: Service, callers: Mapping[str, dict[str, str]]) -> None:
+async def test_a_launch_secret_does_not_allow_reuse(service: Service, callers: Callers) -> None:
     first = await ready(service, callers["ada"])
 
     answer = await post(service, {"X-Launch-Secret": first["secret"]}, **REUSE)
@@ -141,9 +134,7 @@ async def test_a_launch_secret_does_not_allow_reuse(service: Service, callers: M
     assert (answer.status_code, answer.json()["id"] != first["id"]) == (202, True)
 
 
-async def test_a_key_reuses_the_launch_of_the_user_it_names(
-    service: Service, callers: Mapping[str, dict[str, str]]
-) -> None:
+async def test_a_key_reuses_the_launch_of_the_user_it_names(service: Service, callers: Callers) -> None:
     key = callers["naming key"]
     adas = await ready(service, key, username="ada")
 
@@ -155,9 +146,7 @@ async def test_a_key_reuses_the_launch_of_the_user_it_names(
     assert (again.status_code, again.json()["id"]) == (200, adas["id"])
 
 
-async def test_a_named_server_is_reused_only_by_its_name(
-    service: Service, callers: Mapping[str, dict[str, str]]
-) -> None:
+async def test_a_named_server_is_reused_only_by_its_name(service: Service, callers: Callers) -> None:
     first = await ready(service, callers["ada"], server_name="one")
 
     same = await post(service, callers["ada"], server_name="one", **REUSE)
@@ -167,10 +156,8 @@ async def test_a_named_server_is_reused_only_by_its_name(
     assert other.status_code == 202
 
 
-async def test_the_default_server_is_reused_without_named_servers(
-    settings: Settings, callers: Mapping[str, dict[str, str]]
-) -> None:
-    async with serve(settings.model_copy(update={"access": ("hub",)})) as service:
+async def test_the_default_server_is_reused_without_named_servers(settings: Settings, callers: Callers) -> None:
+    async with serve(settings, access=("hub",)) as service:
         first = await ready(service, callers["ada"])
 
         same = await post(service, callers["ada"], **REUSE)
@@ -180,9 +167,7 @@ async def test_the_default_server_is_reused_without_named_servers(
     assert (other.status_code, other.json()["code"]) == (409, "server_already_running")
 
 
-async def test_a_stream_has_the_reused_launchs_events_from_the_first(
-    service: Service, callers: Mapping[str, dict[str, str]]
-) -> None:
+async def test_a_stream_has_the_reused_launchs_events_from_the_first(service: Service, callers: Callers) -> None:
     first = await ready(service, callers["key"])
     events = await service.events(first["events_url"])
 
@@ -195,7 +180,7 @@ async def test_a_stream_has_the_reused_launchs_events_from_the_first(
     assert told[-1]["open_url"]
 
 
-async def test_a_used_up_quota_does_not_prevent_reuse(service: Service, callers: Mapping[str, dict[str, str]]) -> None:
+async def test_a_used_up_quota_does_not_prevent_reuse(service: Service, callers: Callers) -> None:
     launches = [await ready(service, callers["key"]) for _ in range(3)]
     assert (await post(service, callers["key"])).status_code == 429
 
@@ -205,7 +190,7 @@ async def test_a_used_up_quota_does_not_prevent_reuse(service: Service, callers:
 
 
 async def test_a_launch_whose_image_is_no_longer_allowed_is_not_reused(
-    settings: Settings, callers: Mapping[str, dict[str, str]], tmp_path: Path
+    settings: Settings, callers: Callers, tmp_path: Path
 ) -> None:
     changed = {"access": ("key",), "api_keys_file": tmp_path / "keys.json"}
     async with serve(settings.model_copy(update=changed)) as service:
@@ -216,9 +201,7 @@ async def test_a_launch_whose_image_is_no_longer_allowed_is_not_reused(
     assert (answer.status_code, answer.json()["code"]) == (403, "image_not_allowed")
 
 
-async def test_a_repeated_idempotency_key_returns_its_launch_even_with_refuse(
-    service: Service, callers: Mapping[str, dict[str, str]]
-) -> None:
+async def test_a_repeated_key_returns_its_launch_even_with_refuse(service: Service, callers: Callers) -> None:
     headers = callers["key"] | {"Idempotency-Key": "k"}
     first = await post(service, headers, **REFUSE)
     await service.events(first.json()["events_url"])
@@ -230,9 +213,7 @@ async def test_a_repeated_idempotency_key_returns_its_launch_even_with_refuse(
     assert again.json()["id"] == first.json()["id"]
 
 
-async def test_reuse_does_not_use_up_an_idempotency_key(
-    service: Service, callers: Mapping[str, dict[str, str]], hub: FakeHub
-) -> None:
+async def test_reuse_does_not_use_up_an_idempotency_key(service: Service, callers: Callers, hub: FakeHub) -> None:
     first = await ready(service, callers["key"])
     headers = callers["key"] | {"Idempotency-Key": "k"}
     reused = await post(service, headers, **REUSE)
@@ -247,5 +228,5 @@ async def test_reuse_does_not_use_up_an_idempotency_key(
     assert again.json()["id"] == once_more.json()["id"] != first["id"]
 
 
-async def test_an_unknown_value_is_refused(service: Service, callers: Mapping[str, dict[str, str]]) -> None:
+async def test_an_unknown_value_is_refused(service: Service, callers: Callers) -> None:
     assert (await post(service, callers["key"], if_running="maybe")).status_code == 422

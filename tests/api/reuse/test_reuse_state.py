@@ -2,20 +2,19 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.reuse import REFUSE, REUSE, post, ready
+from tests.support.reuse import REFUSE, REUSE, Callers, post, ready
 from tests.support.served import Service, serve
 
 
 @pytest.mark.parametrize("who", ["ada", "key"])
 async def test_a_launch_whose_server_is_gone_is_stopped_and_not_reused(
-    service: Service, callers: Mapping[str, dict[str, str]], hub: FakeHub, who: str
+    service: Service, callers: Callers, hub: FakeHub, who: str
 ) -> None:
     first = await ready(service, callers[who])
     shown = (await service.http.get(f"/launch/{first['id']}", headers=callers[who])).json()
@@ -27,9 +26,7 @@ async def test_a_launch_whose_server_is_gone_is_stopped_and_not_reused(
     assert (await service.http.get(f"/launch/{first['id']}")).json()["status"] == "stopped"
 
 
-async def test_a_stopping_server_is_not_reused(
-    service: Service, callers: Mapping[str, dict[str, str]], hub: FakeHub
-) -> None:
+async def test_a_stopping_server_is_not_reused(service: Service, callers: Callers, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(stop_seconds=math.inf))
     hub.slow_stop_timeout = 0.01
     first = await ready(service, callers["key"])
@@ -42,9 +39,7 @@ async def test_a_stopping_server_is_not_reused(
     assert (answer.status_code, answer.json()["id"] != first["id"]) == (202, True)
 
 
-async def test_a_launch_with_an_expired_token_is_not_reused(
-    settings: Settings, callers: Mapping[str, dict[str, str]], tmp_path: Path
-) -> None:
+async def test_an_expired_token_prevents_reuse(settings: Settings, callers: Callers, tmp_path: Path) -> None:
     changed = {"access": ("key",), "api_keys_file": tmp_path / "keys.json", "token_lifetime_s": 1}
     async with serve(settings.model_copy(update=changed)) as service, asyncio.timeout(20):
         first = await ready(service, callers["other key"])
@@ -55,9 +50,7 @@ async def test_a_launch_with_an_expired_token_is_not_reused(
     assert answer.json()["id"] != first["id"]
 
 
-async def test_a_launch_being_cancelled_is_not_reused(
-    service: Service, callers: Mapping[str, dict[str, str]], hub: FakeHub
-) -> None:
+async def test_a_launch_being_cancelled_is_not_reused(service: Service, callers: Callers, hub: FakeHub) -> None:
     hub.fail_on("stop_server", how="hang", hangs_s=3)
     first = await ready(service, callers["key"])
     await service.http.delete(f"/launch/{first['id']}", headers=callers["key"])
@@ -67,9 +60,7 @@ async def test_a_launch_being_cancelled_is_not_reused(
     assert (answer.status_code, answer.json()["id"] != first["id"]) == (202, True)
 
 
-async def test_nothing_is_launched_while_the_hub_does_not_answer(
-    service: Service, callers: Mapping[str, dict[str, str]], hub: FakeHub
-) -> None:
+async def test_nothing_is_launched_while_the_hub_is_silent(service: Service, callers: Callers, hub: FakeHub) -> None:
     await ready(service, callers["key"])
     hub.fail_on("get_user", status=503, body="html", times=9)
 
@@ -81,7 +72,7 @@ async def test_nothing_is_launched_while_the_hub_does_not_answer(
 
 @pytest.mark.parametrize("who", ["ada", "key"])
 async def test_a_launch_in_progress_is_reused_and_can_be_followed(
-    service: Service, callers: Mapping[str, dict[str, str]], hub: FakeHub, who: str
+    service: Service, callers: Callers, hub: FakeHub, who: str
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     first = (await post(service, callers[who])).json()
@@ -98,9 +89,7 @@ async def test_a_launch_in_progress_is_reused_and_can_be_followed(
     assert told[-1]["phase"] == "ready"
 
 
-async def test_a_ready_launch_is_preferred_to_one_in_progress(
-    service: Service, callers: Mapping[str, dict[str, str]], hub: FakeHub
-) -> None:
+async def test_a_ready_launch_is_preferred_to_one_in_progress(service: Service, callers: Callers, hub: FakeHub) -> None:
     first = await ready(service, callers["key"])
     hub.spawn_plan(None, SpawnPlan(never=True))
     await post(service, callers["key"])
@@ -108,9 +97,7 @@ async def test_a_ready_launch_is_preferred_to_one_in_progress(
     assert (await post(service, callers["key"], **REUSE)).json()["id"] == first["id"]
 
 
-async def test_simultaneous_requests_start_one_launch(
-    service: Service, callers: Mapping[str, dict[str, str]], hub: FakeHub
-) -> None:
+async def test_simultaneous_requests_start_one_launch(service: Service, callers: Callers, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
 
     reused = await asyncio.gather(*(post(service, callers["other key"], **REUSE) for _ in range(10)))

@@ -36,9 +36,7 @@ def accounts(
 
 
 @pytest.mark.parametrize("caller", [ANYBODY, KEY, NAMING_KEY])
-async def test_a_caller_without_an_account_gets_a_temporary_user(
-    client: HubClient, hub: FakeHub, caller: Caller
-) -> None:
+async def test_callers_without_an_account_get_a_temporary_user(client: HubClient, hub: FakeHub, caller: Caller) -> None:
     attempt = await accounts(client, hub).first_attempt(ID, request(), caller)
 
     assert attempt.creates_user
@@ -79,9 +77,7 @@ async def test_a_name_that_would_change_the_api_path_is_never_sent_to_the_hub(
 
 
 @pytest.mark.parametrize("name", [".", ".."])
-async def test_a_hub_user_whose_name_would_change_the_api_path_is_refused(
-    client: HubClient, hub: FakeHub, name: str
-) -> None:
+async def test_a_hub_user_whose_name_changes_the_path_is_refused(client: HubClient, hub: FakeHub, name: str) -> None:
     with pytest.raises(AccessDenied, match="cannot address"):
         await accounts(client, hub).first_attempt(ID, request(), Caller(kind="hub", key=name))
 

@@ -93,9 +93,7 @@ async def test_without_rates_nothing_is_limited_or_reported(counts: MemoryRateCo
     assert (await limits.credentials(HERE)).allowed
 
 
-async def test_wrong_credentials_are_counted_by_address_and_apart_from_launches(
-    counts: MemoryRateCounts, clock: Clock
-) -> None:
+async def test_wrong_credentials_are_counted_apart_by_address(counts: MemoryRateCounts, clock: Clock) -> None:
     limits = limiter(counts)
     for _ in range(4):
         await limits.count_wrong_credentials(HERE)
@@ -118,9 +116,7 @@ async def test_unused_limits_are_forgotten(counts: MemoryRateCounts, clock: Cloc
     assert list(counts._free_at) == [f"address address:{THERE}"]
 
 
-async def test_memory_is_bounded_and_keeps_the_latest_addresses(
-    counts: MemoryRateCounts,
-) -> None:
+async def test_memory_is_bounded_and_keeps_the_latest_addresses(counts: MemoryRateCounts) -> None:
     limits = limiter(counts)
     await allowed(limits, *[(ANYBODY, HERE)] * 3)
     for n in range(500):

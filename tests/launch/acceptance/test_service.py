@@ -64,9 +64,7 @@ async def store(tmp_path: Path) -> AsyncIterator[GatedStore]:
         yield store
 
 
-async def test_a_cancellation_at_the_very_end_of_a_launch_is_carried_out(
-    hub: FakeHub, core: Launching, store: GatedStore
-) -> None:
+async def test_a_cancellation_at_the_very_end_is_carried_out(hub: FakeHub, core: Launching, store: GatedStore) -> None:
     store.gate.clear()
     launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
     await store.ready_stored.wait()
@@ -113,9 +111,7 @@ async def test_the_images_a_caller_may_launch_depend_on_their_key_and_groups(hub
         await hub.until(lambda: hub.count("server_ready") == 2)
 
 
-async def test_a_ready_launch_that_is_cancelled_is_cleaned_up_once(
-    hub: FakeHub, core: Launching, store: GatedStore
-) -> None:
+async def test_a_cancelled_ready_launch_is_cleaned_up_once(hub: FakeHub, core: Launching, store: GatedStore) -> None:
     """A second clean-up would stop a server that the user has started since, on their own account."""
     hub.create_user("ada")
     launch = await core.service.start(LaunchRequest(image="a/b"), Caller(kind="hub", key="ada"))

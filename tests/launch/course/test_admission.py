@@ -60,9 +60,7 @@ class CountingQueue(SqlQueue):
         return await super().failing(guard=guard)
 
 
-async def test_simultaneous_launches_share_one_query_for_failing_images(
-    hub: FakeHub, client: HubClient, tmp_path: Path
-) -> None:
+async def test_simultaneous_launches_share_a_query_for_images(hub: FakeHub, client: HubClient, tmp_path: Path) -> None:
     store = SqlLaunchStore(migrated(tmp_path / "l.sqlite"), sealer=SEALER)
     store.queue = queue = CountingQueue(store.sql, store.news, owner=store.ownership.lease.owner)
     async with store, launching(hub, client, store) as core:
@@ -150,7 +148,7 @@ class HastyQueue(SqlQueue):
         self.core.admission.resume(outcome.admitted)
 
 
-async def test_a_requeued_launch_does_not_miss_an_immediate_admission(
+async def test_a_requeued_launch_notices_an_immediate_admission(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
@@ -251,9 +249,7 @@ async def test_the_launch_timeout_is_suspended_in_the_queue(hub: FakeHub, core: 
     assert 19 < (ready.deadline_at - ready.admitted_at).total_seconds() <= 20
 
 
-async def test_queued_launches_survive_a_restart_of_the_service(
-    hub: FakeHub, client: HubClient, tmp_path: Path
-) -> None:
+async def test_queued_launches_survive_a_restart(hub: FakeHub, client: HubClient, tmp_path: Path) -> None:
     url = migrated(tmp_path / "l.sqlite")
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with asyncio.timeout(20):
@@ -276,9 +272,7 @@ async def test_queued_launches_survive_a_restart_of_the_service(
             assert {(await core.service.get(launch.id)).attempt.number for launch in launches} == {1}
 
 
-async def test_a_new_attempt_of_a_queued_launch_keeps_it_in_the_queue(
-    hub: FakeHub, client: HubClient, tmp_path: Path
-) -> None:
+async def test_a_queued_launch_stays_queued_in_a_new_attempt(hub: FakeHub, client: HubClient, tmp_path: Path) -> None:
     url = migrated(tmp_path / "l.sqlite")
     hub.fail_on("start_server", status=429, headers={"Retry-After": "60"}, message="Too many")
     async with asyncio.timeout(20):

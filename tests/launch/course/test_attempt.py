@@ -18,9 +18,7 @@ from tests.fakes.hub import FakeHub
 from tests.support.attempted import ATTEMPT, REQUEST, Attempted
 
 
-async def test_the_server_is_started_with_image_repository_and_extra_args_as_options(
-    hub: FakeHub, attempted: Attempted
-) -> None:
+async def test_image_repository_and_extra_args_are_the_servers_options(hub: FakeHub, attempted: Attempted) -> None:
     await attempted.run()
 
     assert hub.users["alice"].servers[""].user_options == {
@@ -70,9 +68,7 @@ async def test_a_200_that_is_not_from_the_hub_is_not_trusted(hub: FakeHub, attem
 
 
 @pytest.mark.parametrize("headers", [{"Retry-After": "0"}, {}], ids=["with-retry-after", "without"])
-async def test_a_429_makes_the_attempt_wait_and_ask_again(
-    hub: FakeHub, attempted: Attempted, headers: dict[str, str]
-) -> None:
+async def test_after_a_429_the_attempt_asks_again(hub: FakeHub, attempted: Attempted, headers: dict[str, str]) -> None:
     hub.fail_on("start_server", status=429, headers=headers, message="Try again")
 
     await attempted.run()
@@ -93,7 +89,7 @@ async def test_a_refusal_of_the_hub_is_final_and_quotes_the_hub(hub: FakeHub, at
 @pytest.mark.parametrize(
     ("scope", "error"), [("admin:users", HubForbidden), ("servers", HubForbidden), ("tokens", TokenRefused)]
 )
-async def test_a_missing_scope_raises_its_own_error(
+async def test_a_missing_scope_has_its_error(
     hub: FakeHub, attempted: Attempted, scope: str, error: type[Exception]
 ) -> None:
     hub.scopes.remove(scope)
@@ -119,18 +115,14 @@ async def test_a_running_server_on_an_existing_account_is_not_taken_over(hub: Fa
         await attempted.run(replace(ATTEMPT, creates_user=False))
 
 
-async def test_a_token_lifetime_beyond_the_hubs_maximum_is_refused_with_the_reason(
-    hub: FakeHub, attempted: Attempted
-) -> None:
+async def test_a_token_lifetime_beyond_the_hubs_maximum_is_explained(hub: FakeHub, attempted: Attempted) -> None:
     hub.token_expires_in_max_seconds = 10
 
     with pytest.raises(TokenRefused, match="must not exceed 10"):
         await attempted.run()
 
 
-async def test_in_mode_user_options_the_spawner_gets_a_token_and_the_hub_makes_none(
-    hub: FakeHub, client: HubClient
-) -> None:
+async def test_in_mode_user_options_only_the_spawner_gets_a_token(hub: FakeHub, client: HubClient) -> None:
     attempted = Attempted(hub, client, token_mode="user_options")
 
     await attempted.run()

@@ -44,9 +44,7 @@ async def test_named_servers_started_by_the_visitor_are_stopped_as_well(hub: Fak
     assert hub.users == {}
 
 
-async def test_an_existing_account_is_kept_without_the_launchs_server_and_token(
-    hub: FakeHub, client: HubClient
-) -> None:
+async def test_an_existing_account_loses_only_the_launchs_server_and_token(hub: FakeHub, client: HubClient) -> None:
     hub.create_user("alice")
     theirs = replace(ATTEMPT, creates_user=False, server_name="mine")
     attempted = Attempted(hub, client)

@@ -229,9 +229,7 @@ async def test_no_launch_starts_on_a_server_that_is_still_being_cleaned_up(hub: 
     assert (await core.launch(ADA, REQUEST)).status is Status.READY
 
 
-async def test_an_adopted_launch_without_a_task_starts_with_its_first_attempt(
-    open_core: OpenCore, store: FaultyStore
-) -> None:
+async def test_an_adopted_launch_without_a_task_makes_attempt_1(open_core: OpenCore, store: FaultyStore) -> None:
     launch = new_launch(deadline_at=datetime.now(UTC) + timedelta(seconds=20), time_left_s=20)
     await store.intake.accept(launch)  # its process ends before it has a task
     await store.ownership.release()
@@ -271,9 +269,7 @@ async def test_an_unanswered_clean_up_does_not_extend_the_launch_timeout(hub: Fa
         assert current.status is Status.FAILED
 
 
-async def test_a_launch_fails_at_once_if_another_web_server_answers_for_the_hub(
-    hub: FakeHub, open_core: OpenCore
-) -> None:
+async def test_a_launch_fails_at_once_if_another_server_answers_for_the_hub(hub: FakeHub, open_core: OpenCore) -> None:
     hub.fail_on("create_user", status=301, body="html", headers={"Location": "https://hub.example.org/x?y"})
     async with open_core(attempts_max=3) as core:
         launch = await core.launch(ANYBODY, REQUEST)

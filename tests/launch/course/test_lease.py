@@ -42,9 +42,7 @@ def test_a_lease_is_invalid_before_its_first_renewal_and_after_it_runs_out() -> 
         clock.check()
 
 
-async def test_neither_calls_nor_retries_change_the_hub_after_the_lease_has_run_out(
-    hub: FakeHub, settings: Settings
-) -> None:
+async def test_neither_calls_nor_retries_change_the_hub_after_the_lease(hub: FakeHub, settings: Settings) -> None:
     lapse = Lapse()
     async with connect_hub(settings, check_lease=lapse.check) as client:
         hub.fail_on("create_user", status=502, body="html")

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +22,8 @@ ALWAYS = replace(QUICK, check_ready_s=0.0)
 REQUEST = LaunchRequest(image="a/b", repo_url="https://example.org/a/b")
 
 
-async def check(core: Launching) -> None:
+async def check(core: Launching, _: object = None) -> None:
+    """Check all ready launches."""
     for launch in await core.store.upkeep.ready_to_check(every_s=0, limit=99):
         await core.reaper.has_server(launch)
 
@@ -70,28 +72,17 @@ async def test_a_deleted_user_needs_no_clean_up(hub: FakeHub, core: Launching) -
     assert stopped.cleaned_at is not None
 
 
-async def test_cancelling_leaves_a_server_that_the_user_started_since(hub: FakeHub, core: Launching) -> None:
+@pytest.mark.parametrize("by", [Launching.cancel, check], ids=["cancellation", "check"])
+async def test_a_server_that_the_user_started_since_is_left(
+    hub: FakeHub, core: Launching, by: Callable[..., Awaitable[None]]
+) -> None:
     hub.create_user("ada")
     launch = await core.launch(ADA, REQUEST)
     await hub.stop_server("ada", "", remove=False)
     await hub.start_server("ada", "", {})
     await hub.until(lambda: hub.users["ada"].servers[""].ready)
 
-    await core.cancel(launch)
-
-    assert (await core.service.get(launch.id)).status is Status.STOPPED
-    assert hub.active_servers == {("ada", "")}
-
-
-async def test_a_check_tells_the_launchs_server_from_one_that_the_user_started_since(
-    hub: FakeHub, core: Launching
-) -> None:
-    hub.create_user("ada")
-    launch = await core.launch(ADA, REQUEST)
-    await hub.stop_server("ada", "", remove=False)
-    await hub.start_server("ada", "", {})
-
-    await check(core)
+    await by(core, launch)
 
     assert (await core.service.get(launch.id)).status is Status.STOPPED
     assert hub.active_servers == {("ada", "")}

@@ -79,9 +79,7 @@ async def test_a_failure_in_html_alone_is_reported_as_text(hub: FakeHub, attempt
         await attempted.run()
 
 
-async def test_a_slow_hub_is_not_asked_for_progress_before_it_handles_the_start(
-    hub: FakeHub, attempted: Attempted
-) -> None:
+async def test_a_slow_hub_is_not_asked_for_progress_before_the_start(hub: FakeHub, attempted: Attempted) -> None:
     hub.fail_on("create_user", how="late", hangs_s=0.2)
     hub.fail_on("start_server", how="late", hangs_s=0.3)
 
@@ -103,7 +101,7 @@ async def test_messages_from_before_a_broken_stream_explain_the_failure(hub: Fak
     assert attempted.messages.count(FULL) == 1
 
 
-async def test_stored_events_of_another_process_explain_the_failure(
+async def test_events_of_another_process_explain_the_failure(
     hub: FakeHub, client: HubClient, attempted: Attempted
 ) -> None:
     told = Event(
@@ -144,9 +142,7 @@ async def test_a_spawners_refusal_reads_the_same_from_the_post_and_from_the_stre
     assert str(refusal.value) == "JupyterHub refused to start the server (403): no quota for you"
 
 
-async def test_a_failing_start_on_a_stock_hub_is_requested_once_and_gives_the_reason(
-    hub: FakeHub, attempted: Attempted
-) -> None:
+async def test_a_failing_start_on_a_stock_hub_is_asked_for_once(hub: FakeHub, attempted: Attempted) -> None:
     hub.slow_spawn_timeout = 10
     hub.spawn_plan("alice", SpawnPlan(fails="boom"))
 
@@ -242,9 +238,7 @@ async def test_a_server_other_than_jupyter_is_ready_once_the_hub_has_said_so_twi
     assert caplog.records == []
 
 
-async def test_a_progress_hook_that_rewrites_the_ready_event_does_not_change_the_url(
-    hub: FakeHub, client: HubClient
-) -> None:
+async def test_a_progress_hook_that_rewrites_the_ready_event_keeps_the_url(hub: FakeHub, client: HubClient) -> None:
     told = f'data: {{"progress": 100, "ready": true, "url": "{hub.base_url}user/alice/rstudio/?x=1"}}\n\n'
     hub.fail_on("progress", status=200, body=told.encode())
     attempted = Attempted(hub, client)

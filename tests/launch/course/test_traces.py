@@ -128,9 +128,7 @@ async def test_after_a_refused_start_the_users_own_server_keeps_running_even_wit
     ("attempt", "kind"),
     [(TEMPORARY, "create_user"), (OWN, "start_server"), (NAMED, "start_server")],
 )
-async def test_clean_up_asks_the_hub_nothing_after_a_request_that_was_never_sent(
-    hub: FakeHub, attempt: Attempt, kind: str
-) -> None:
+async def test_clean_up_does_nothing_after_a_request_never_sent(hub: FakeHub, attempt: Attempt, kind: str) -> None:
     if not attempt.creates_user:
         hub.create_user("ada")
     async with client_of(hub, unreachable=kind) as client:
@@ -236,9 +234,7 @@ async def test_a_server_with_hidden_options_is_not_taken_for_the_launchs(hub: Fa
 
 
 @pytest.mark.parametrize("attempt", [NAMED, replace(TEMPORARY, server_name="work")], ids=["own", "temporary"])
-async def test_a_hub_without_named_servers_is_reported_and_the_attempt_cleaned_up(
-    hub: FakeHub, attempt: Attempt
-) -> None:
+async def test_a_hub_without_named_servers_is_reported_and_cleaned_up(hub: FakeHub, attempt: Attempt) -> None:
     hub.create_user("ada")
     hub.allow_named_servers = False
     async with client_of(hub) as client, asyncio.timeout(10):
@@ -259,9 +255,7 @@ async def test_stopping_a_named_server_succeeds_if_the_hub_has_none(hub: FakeHub
 # --- the service ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_launch_cancelled_in_the_queue_does_not_touch_the_users_server(
-    hub: FakeHub, open_core: OpenCore
-) -> None:
+async def test_a_launch_cancelled_in_the_queue_leaves_the_users_server(hub: FakeHub, open_core: OpenCore) -> None:
     hub.create_user("ada")
     async with open_core(max_concurrent_spawns=0) as core:
         launch = await core.service.start(REQUEST, ADA)

@@ -110,9 +110,7 @@ def test_the_displaced_caller_had_a_larger_share_than_the_newcomer_then_has(
 
 
 @given(Queues, st.lists(st.sampled_from(CALLERS), max_size=60), Weights)
-def test_displacing_ends_however_often_callers_launch_again(
-    queue: dict[str, int], comers: list[str], weight: Weight
-) -> None:
+def test_displacing_ends_however_often_callers_return(queue: dict[str, int], comers: list[str], weight: Weight) -> None:
     now, seen = Counter(queue), list[list[float]]()
     for newcomer in comers:
         chosen = Crowd(now, weight=weight).makes_room_for(newcomer)

@@ -51,7 +51,7 @@ def present(image: str) -> str:
         ("", [pulling(DEFAULT)], None),
     ],
 )
-def test_another_image_is_noticed_only_if_no_event_names_the_requested_one(
+def test_another_image_is_noticed_if_no_event_names_the_asked_one(
     asked: str, told: list[str], other: str | None
 ) -> None:
     assert other_image(asked, told) == other

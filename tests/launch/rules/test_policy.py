@@ -22,9 +22,7 @@ def test_an_image_is_allowed_by_any_of_the_patterns() -> None:
 
 
 @pytest.mark.parametrize("image", ["python", "quay.io/jupyter/base-notebook:latest", f"a/b@{DIGEST}", "evil.example/x"])
-def test_no_image_is_allowed_by_default_unlike_in_cve_2023_48311_of_dockerspawner(
-    image: str,
-) -> None:
+def test_no_image_is_allowed_by_default_unlike_in_cve_2023_48311_of_dockerspawner(image: str) -> None:
     with pytest.raises(ImageNotAllowed, match="allows no images yet"):
         Policy([]).check(LaunchRequest(image=image))
 
