@@ -61,11 +61,6 @@ def test_an_unmatched_spec_is_not_mapped(pattern: str, written: str) -> None:
         image({pattern: "quay.io/org/image"}, written)
 
 
-def test_without_mappings_nothing_is_mapped() -> None:
-    with pytest.raises(SpecNotMapped):
-        image({}, "gh/org/repo/main")
-
-
 def test_the_first_matching_pattern_applies() -> None:
     mapping = {"gh/org/one/*": "quay.io/org/special", "gh/org/*/*": "quay.io/org/{1}"}
 

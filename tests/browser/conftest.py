@@ -71,9 +71,8 @@ async def browser_of_another(browser: Browser) -> AsyncGenerator[BrowserContext]
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext) -> AsyncGenerator[Page]:
     """A page of that browser, without script errors and policy violations."""
-    complaints: list[str] = []
     page = await context.new_page()
-    watch(page, complaints)
+    complaints = watch(page)
     yield page
     assert complaints == []
 

@@ -110,11 +110,12 @@ def served(directory: Path) -> Generator[int]:
             server.shutdown()
 
 
-def watch(page: Page, complaints: list[str]) -> None:
-    """Collect the browser's complaints: script errors, and violations of the Content-Security-Policy.
+def watch(page: Page) -> list[str]:
+    """Return a list to which the browser adds script errors and violations of the Content-Security-Policy.
 
     Failed and missing answers are left to the page's scripts, and JupyterLab's own messages do not count.
     """
+    complaints: list[str] = []
 
     def note(text: str) -> None:
         if "/user/" not in page.url and not text.startswith("Failed to load resource"):
@@ -122,6 +123,7 @@ def watch(page: Page, complaints: list[str]) -> None:
 
     page.on("pageerror", lambda error: note(str(error)))
     page.on("console", lambda said: note(said.text) if said.type in ("error", "warning") else None)
+    return complaints
 
 
 def heard(page: Page) -> list[tuple[str, str]]:

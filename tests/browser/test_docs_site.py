@@ -43,9 +43,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def reader(browser: Browser) -> AsyncGenerator[Page]:
-    complaints: list[str] = []
     page = await browser.new_page(viewport={"width": 360, "height": 800})
-    watch(page, complaints)
+    complaints = watch(page)
     yield page
     await page.close()
     assert complaints == []

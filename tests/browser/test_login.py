@@ -93,8 +93,7 @@ async def test_the_page_logs_in_launches_lists_and_forgets_the_visitor_at_logout
     context: BrowserContext, managed: ManagedHub
 ) -> None:
     page = await context.new_page()
-    complaints: list[str] = []
-    watch(page, complaints)
+    complaints = watch(page)
     home = f"{managed.url}services/launcher/"
     await page.goto(f"{home}?image={IMAGE}")
 

@@ -166,9 +166,8 @@ async def test_the_progress_bar_does_not_animate_with_reduced_motion(page: Page,
 
 
 async def test_an_element_on_a_light_page_stays_light_on_a_dark_system(context: BrowserContext, tmp_path: Path) -> None:
-    complaints: list[str] = []
     page = await context.new_page()
-    watch(page, complaints)
+    complaints = watch(page)
     await page.emulate_media(color_scheme="dark")
     background = "(element) => getComputedStyle(element.shadowRoot.querySelector('[part~=launch]')).backgroundColor"
     async with show(tmp_path) as shown:

@@ -198,8 +198,7 @@ async def test_a_launch_page_shows_strangers_the_progress_and_nothing_more(
 ) -> None:
     user = await launch_by_link(page, stage, "shared")
     others = await browser_of_another.new_page()
-    complaints: list[str] = []
-    watch(others, complaints)
+    complaints = watch(others)
 
     await others.goto(page.url)
 

@@ -49,8 +49,7 @@ async def context_without_cookies(tmp_path: Path) -> AsyncGenerator[BrowserConte
 
 async def launch_and_get_in(page: Page, stage: Stage, name: str) -> None:
     """Follow a launch link into the server. If the tab does not go there itself, click the link to the server."""
-    complaints: list[str] = []
-    watch(page, complaints)
+    complaints = watch(page)
     await page.goto(stage.link(name))
     await page.get_by_role("button", name="Launch", exact=True).click()
     user = await stage.spawning(name)

@@ -95,6 +95,16 @@ def running_status(spec: dict[str, Any]) -> dict[str, Any]:
     return {"phase": "Running", "podIP": "127.0.0.1", "containerStatuses": containers}
 
 
+def write_kubeconfig(path: Path, *, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> Path:
+    entry = {
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": NAMESPACE}}],
+        "users": [{"name": "test", "user": user}],
+    }
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "test", **entry}))
+    return path
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A running emulator."""
@@ -106,13 +116,7 @@ class Cluster:
 
     def kubeconfig(self, path: Path) -> Path:
         """Write the kubeconfig file by which clients find the emulator."""
-        entry = {
-            "clusters": [{"name": "kmock", "cluster": {"server": self.url}}],
-            "contexts": [{"name": "kmock", "context": {"cluster": "kmock", "user": "kmock", "namespace": NAMESPACE}}],
-            "users": [{"name": "kmock", "user": {}}],
-        }
-        path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "kmock", **entry}))
-        return path
+        return write_kubeconfig(path, cluster={"server": self.url}, user={})
 
     async def create(self, manifest: Mapping[str, Any], *, namespace: str | None = NAMESPACE) -> None:
         """Create the object, as `kubectl create` does. Raises httpx.HTTPStatusError if it is refused."""

@@ -17,13 +17,3 @@ def test_the_alerts_and_the_dashboard_are_those_of_the_docs(helm: Helm) -> None:
     board = rendered.named("ConfigMap", "hublaunch-grafana")["data"]["hublaunch.json"]
     assert rendered.only("PrometheusRule")["spec"] == yaml.safe_load((DOCS / "alerts.yaml").read_text())
     assert json.loads(board) == json.loads((DOCS / "grafana.json").read_text())
-
-
-def test_metrics_are_served_on_the_configured_port_only(helm: Helm) -> None:
-    served = helm.rendered(*HUB, "--set", "settings.metrics_port=9095")
-    none = helm.rendered(*HUB)
-
-    assert served.environment["LAUNCHER_METRICS_HOST"] == "0.0.0.0"
-    assert [port["port"] for port in served.only("Service")["spec"]["ports"]] == [8083, 9095]
-    assert [port["port"] for port in none.only("Service")["spec"]["ports"]] == [8083]
-    assert "LAUNCHER_METRICS_PORT" not in none.environment

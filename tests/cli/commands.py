@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,12 @@ class CommandLine:
             "NO_PROXY": "127.0.0.1",
         }
 
-    async def begin(self, *arguments: str, **variables: str) -> asyncio.subprocess.Process:
-        """Start a command with its output in pipes."""
+    async def begin(
+        self, *arguments: str, command: Sequence[str] = COMMAND, **variables: str
+    ) -> asyncio.subprocess.Process:
+        """Start a process with its output in pipes."""
         return await asyncio.create_subprocess_exec(
-            *COMMAND,
+            *command,
             *arguments,
             env=os.environ | self.variables | variables,
             stdin=asyncio.subprocess.DEVNULL,

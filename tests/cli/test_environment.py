@@ -31,14 +31,7 @@ main()
 
 async def in_sh(shell: CommandLine, script: str) -> Ended:
     """Run a line of sh in which HUBLAUNCH stands for the command."""
-    process = await asyncio.create_subprocess_exec(
-        *("sh", "-c", script.replace("HUBLAUNCH", shlex.join(COMMAND))),
-        env=os.environ | shell.variables,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    return await ended(process)
+    return await ended(await shell.begin(script.replace("HUBLAUNCH", shlex.join(COMMAND)), command=("sh", "-c")))
 
 
 # --- proxies and certificates -----------------------------------------------------------------------------------------

@@ -1,9 +1,6 @@
 """`hublaunch launch`, `watch`, `list` and `cancel` in pipes, as scripts use them."""
 
-import asyncio
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +9,7 @@ from ulid import ULID
 
 from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
-from tests.cli.commands import CommandLine, Ended, ended, interrupt
+from tests.cli.commands import CommandLine, ended, interrupt
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.fakes.wire import WireConnection, WireServer
 from tests.support.served import IMAGE, REPO, serve
@@ -247,30 +244,19 @@ for arguments in (["launch", "a/b"], ["list"]):
         assert end.code == 0, end.code
 print({"aiohttp", "alembic", "fastapi", "sqlalchemy", "starlette", "hublaunch.settings"} & set(sys.modules))
 """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", program),
-        env=os.environ | shell.variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
 
-    done: Ended = await ended(process)
+    done = await ended(await shell.begin(command=(sys.executable, "-c", program)))
 
     assert done.out.splitlines()[-1] == "set()", done.err
 
 
 async def test_a_shell_completes_commands_and_launch_ids(shell: CommandLine, hub: FakeHub) -> None:
     launch_id = await in_progress(shell, hub)
-    script = Path(sys.executable).with_name("hublaunch")
+    script = str(Path(sys.executable).with_name("hublaunch"))
 
     async def completed(*words: str) -> str:
-        variables = {"_HUBLAUNCH_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words)}
-        process = await asyncio.create_subprocess_exec(
-            script,
-            env=os.environ | shell.variables | variables | {"COMP_CWORD": str(len(words) - 1)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        typed = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+        process = await shell.begin(command=(script,), _HUBLAUNCH_COMPLETE="complete_bash", **typed)
         return (await ended(process)).out
 
     assert "launch" in (await completed("hublaunch", "la")).split()

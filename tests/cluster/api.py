@@ -6,7 +6,6 @@ kubelet for pods that others create, and one small server answers for all of the
 
 import asyncio
 import contextlib
-import json
 import secrets
 import subprocess
 import time
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from hublaunch.demo.process import free_port
-from tests.chart.cluster import NAMESPACE, pod_servers, running_status
+from tests.chart.cluster import NAMESPACE, pod_servers, running_status, write_kubeconfig
 from tests.cluster.programs import Programs
 
 START_WITHIN_S = 60
@@ -42,13 +41,8 @@ class Kubernetes:
 
     def kubeconfig(self, path: Path) -> Path:
         """Write the kubeconfig file by which clients find the API."""
-        entry = {
-            "clusters": [{"name": "test", "cluster": {"server": self.url, "insecure-skip-tls-verify": True}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": NAMESPACE}}],
-            "users": [{"name": "test", "user": {"token": self.token}}],
-        }
-        path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "test", **entry}))
-        return path
+        cluster = {"server": self.url, "insecure-skip-tls-verify": True}
+        return write_kubeconfig(path, cluster=cluster, user={"token": self.token})
 
     def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
         """Return the answer to a request, whatever its status."""
