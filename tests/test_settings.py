@@ -137,9 +137,7 @@ def test_the_api_is_below_the_hub_url_by_default(monkeypatch: pytest.MonkeyPatch
         ("FRAME_ANCESTORS", "self", ("self",)),
     ],
 )
-def test_lists_objects_and_origins_are_read(
-    monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object
-) -> None:
+def test_lists_and_objects_are_read(monkeypatch: pytest.MonkeyPatch, name: str, text: str, value: object) -> None:
     given(monkeypatch, **{f"LAUNCHER_{name}": text})
 
     assert getattr(load_settings(), name.lower()) == value

@@ -156,9 +156,7 @@ def test_forwarded_is_parsed_as_in_rfc_7239(lines: list[str], caller: str) -> No
     ("one", "other", "caller"),
     [("198.51.100.1", "198.51.100.1:5", "198.51.100.1"), ("198.51.100.1", "6.6.6.6", "10.1.2.3")],
 )
-def test_two_headers_count_only_if_they_agree(
-    one: str, other: str, caller: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_headers_count_only_if_they_agree(one: str, other: str, caller: str, caplog: pytest.LogCaptureFixture) -> None:
     request = asked_from("10.1.2.3", one, rfc7239=(f'for="{other}"',))
 
     assert ClientAddress(PROXIES, unnamed=ignore)(request) == caller

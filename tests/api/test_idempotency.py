@@ -8,9 +8,7 @@ from tests.support.served import BODY, Service, read_events
 KEY = "1d1f3c0e-7a1e-4d0c-9d40-2f6f9f7d9a51"
 
 
-async def test_a_repeated_request_gets_the_same_answer_or_all_events_and_starts_nothing(
-    service: Service, hub: FakeHub
-) -> None:
+async def test_a_repeated_request_gets_the_same_answer_and_starts_nothing(service: Service, hub: FakeHub) -> None:
     headers = {"Idempotency-Key": KEY}
     first = await service.http.post("/launch", json=BODY, headers=headers)
     events = await service.events(first.json()["events_url"])

@@ -162,9 +162,7 @@ async def test_an_idle_stream_sends_heartbeats_without_an_id(settings: Settings,
             assert await anext(lines) == ""
 
 
-async def test_readers_see_the_whole_launch_with_the_secret_and_only_its_progress_without(
-    service: Service, hub: FakeHub
-) -> None:
+async def test_readers_without_the_secret_see_only_the_progress(service: Service, hub: FakeHub) -> None:
     accepted = await service.launch()
     ready = (await service.events(accepted["events_url"]))[-1]
     path, own = f"/launch/{accepted['id']}", {"X-Launch-Secret": accepted["secret"]}

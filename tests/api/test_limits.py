@@ -52,7 +52,7 @@ async def until_reported(service: Service, **expected: object) -> dict[str, Any]
 
 
 @pytest.mark.parametrize("scope", TWO)
-async def test_a_refusal_has_the_limit_the_count_and_a_retry_time(
+async def test_a_refusal_has_limit_count_and_retry_time(
     settings: Settings, hub: FakeHub, path: Path, scope: str
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))

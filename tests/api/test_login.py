@@ -71,9 +71,7 @@ async def test_a_completed_login_starts_a_session_and_opens_the_page(users_servi
 @pytest.mark.parametrize(
     "headers", [{"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}]
 )
-async def test_a_session_is_ignored_for_pages_of_other_origins(
-    users_service: Service, hub: FakeHub, headers: dict[str, str]
-) -> None:
+async def test_other_origins_have_no_session(users_service: Service, hub: FakeHub, headers: dict[str, str]) -> None:
     await come_back(users_service, hub, await begin(users_service))
 
     answer = await users_service.http.get("/session", headers=headers)

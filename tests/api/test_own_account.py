@@ -88,9 +88,7 @@ async def test_the_user_and_their_other_server_stay(
     assert_nothing_else_was_touched(hub)
 
 
-async def test_the_next_attempt_uses_the_same_account_and_server(
-    service: Service, asking: Asking, hub: FakeHub
-) -> None:
+async def test_the_next_attempt_uses_that_account_and_server(service: Service, asking: Asking, hub: FakeHub) -> None:
     hub.spawn_plan("ada", SpawnPlan(never=True))
     accepted = await service.launch(**asking.body)
     await hub.until(lambda: hub.is_spawning("ada", "work") and hub.open_streams)

@@ -59,9 +59,7 @@ async def test_a_page_loads_only_files_below_the_prefix(settings_of_a_service: S
         (f"/{'x' * 5000}", 414, "uri_too_long"),
     ],
 )
-async def test_browsers_get_problems_as_pages(
-    settings_of_a_service: Settings, path: str, status: int, code: str
-) -> None:
+async def test_browsers_get_problem_pages(settings_of_a_service: Settings, path: str, status: int, code: str) -> None:
     as_chromium = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
     async with serve(settings_of_a_service) as service:
         answer = await service.http.get(path, headers=as_chromium)

@@ -48,9 +48,7 @@ def told(answer: httpx.Response, name: str) -> dict[str, dict[str, Any]]:
     return {item.value: dict(item.params) for item in field}
 
 
-async def test_each_answer_reports_the_rest_and_a_refusal_names_the_limit_and_when_to_retry(
-    served: Serve, hub: FakeHub
-) -> None:
+async def test_answers_report_the_rest_and_a_refusal_says_when_to_retry(served: Serve, hub: FakeHub) -> None:
     async with served() as service:
         *answers, refused = [await post(service) for _ in range(3)]
         await hub.until(lambda: len(hub.users) == 2)

@@ -39,7 +39,7 @@ INVALID: list[tuple[bytes, dict[str, str], int, str]] = [
 ]
 
 
-async def test_invalid_requests_get_a_problem_that_echoes_nothing(
+async def test_problems_of_invalid_requests_echo_nothing(
     service: Service, hub: FakeHub, subtests: pytest.Subtests
 ) -> None:
     for content, headers, status, code in INVALID:
@@ -67,9 +67,7 @@ UNKNOWN_FIELDS: list[tuple[str, str, str | None]] = [
 ]
 
 
-async def test_an_unknown_field_is_named_with_the_nearest_known_one(
-    service: Service, subtests: pytest.Subtests
-) -> None:
+async def test_an_unknown_field_is_named_with_the_nearest_field(service: Service, subtests: pytest.Subtests) -> None:
     for sent, field, near in UNKNOWN_FIELDS:
         with subtests.test(sent=sent):
             answer = await service.http.post("/launch", json=BODY | {sent: "a value"})
@@ -106,9 +104,7 @@ async def test_a_chunked_body_is_limited_too(service: Service) -> None:
         ("DELETE", "/launch/nope", 404),
     ],
 )
-async def test_unknown_paths_and_launches_are_problems_too(
-    service: Service, method: str, path: str, status: int
-) -> None:
+async def test_unknown_paths_and_launches_are_problems(service: Service, method: str, path: str, status: int) -> None:
     answer = await service.http.request(method, path, headers=JSON)
 
     assert answer.status_code == status
@@ -211,9 +207,7 @@ async def test_health_checks_accept_any_host_name(service: Service) -> None:
     assert answer.status_code == 200
 
 
-async def test_tokens_and_secrets_never_reach_the_log(
-    settings: Settings, hub: FakeHub, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_no_token_or_secret_is_logged(settings: Settings, hub: FakeHub, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     hub.spawn_plan("nobody", SpawnPlan())
     async with serve(settings) as service:

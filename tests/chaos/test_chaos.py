@@ -189,9 +189,7 @@ def test_a_stopped_or_missing_foreign_server_is_noticed() -> None:
         (0, 0, [1, 3, 2], ["out of order"]),
     ],
 )
-def test_gaps_and_repeats_in_streams_are_noticed(
-    asked: int, cursor: int, seqs: Sequence[int], columns: list[str]
-) -> None:
+def test_gaps_and_repeats_are_noticed(asked: int, cursor: int, seqs: Sequence[int], columns: list[str]) -> None:
     read = Pass(asked, cursor, [seen(seq) for seq in seqs])
 
     assert [column for column, _ in faults_of(read)] == columns

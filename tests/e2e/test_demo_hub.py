@@ -128,7 +128,7 @@ async def until_the_hub_has_no_users(api: httpx.AsyncClient) -> None:
             await asyncio.sleep(0.1)  # there is no notice of a deleted user
 
 
-async def test_simulated_images_fail_as_on_kubernetes_a_slow_one_is_cancelled_and_all_are_cleaned_up(
+async def test_simulated_images_fail_as_on_kubernetes_or_are_cancelled_and_leave_nothing(
     tmp_path: Path,
 ) -> None:
     async with hub_running(tmp_path / "state") as hub, api_of(hub) as api:

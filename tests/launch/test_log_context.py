@@ -68,7 +68,7 @@ async def test_lines_about_a_failed_check_name_its_launch(hub: FakeHub, open_cor
     assert current_attempt.get() is None
 
 
-async def test_lines_about_adopted_launches_name_them(
+async def test_lines_on_adopted_launches_name_them(
     hub: FakeHub, client: HubClient, lines: Lines, tmp_path: Path
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
@@ -81,7 +81,7 @@ async def test_lines_about_adopted_launches_name_them(
     assert lines.launches_of("is adopted") == {launch.id for launch in launches}
 
 
-async def test_lines_about_lost_launches_name_them(
+async def test_lines_on_lost_launches_name_them(
     hub: FakeHub, open_core: OpenCore, store: SqlLaunchStore, lines: Lines
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))

@@ -178,7 +178,7 @@ async def test_requests_to_the_hub_carry_the_trace(hub: FakeHub, settings: Setti
     assert traceparent[2] == f"{span.context.span_id:016x}"
 
 
-async def test_a_sampler_takes_a_whole_launch_or_nothing(
+async def test_a_sampler_takes_whole_launches(
     hub: FakeHub, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")

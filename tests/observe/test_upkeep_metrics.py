@@ -72,9 +72,7 @@ async def test_a_user_left_after_its_server_is_an_orphan_found_and_cleaned_up(
     assert count(metrics, "launches_adopted") == 0
 
 
-async def test_a_launch_cancelled_after_ready_is_cleaned_up_once(
-    hub: FakeHub, client: HubClient, tmp_path: Path
-) -> None:
+async def test_a_ready_launch_is_cleaned_up_once_if_cancelled(hub: FakeHub, client: HubClient, tmp_path: Path) -> None:
     async with process(tmp_path) as (store, metrics), launching(hub, client, store) as core:
         launch = await core.launch(ANYBODY, REQUEST)
         await core.service.cancel(launch.id)

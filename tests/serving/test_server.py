@@ -287,9 +287,7 @@ async def opened(stack: AsyncExitStack, port: int, number: int) -> list[asyncio.
     return [await connected(stack, port) for _ in range(number)]
 
 
-async def test_the_longest_idle_connection_of_an_address_makes_room(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_the_longest_idle_connection_of_an_address_makes_room(caplog: pytest.LogCaptureFixture) -> None:
     async with served(answer_ok, max_connections=20) as port, AsyncExitStack() as stack, asyncio.timeout(20):
         first, *others = await opened(stack, port, 10)
 

@@ -121,9 +121,7 @@ async def test_a_store_listens_again_after_its_connection_was_cut(
         assert (await told.get()).seq == 2
 
 
-async def test_a_follower_gets_events_despite_lost_notices(
-    url: str, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_followers_get_events_without_notices(url: str, sealer: Sealer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hublaunch.store.append.notify", lambda *_: None)
     async with asyncio.timeout(20), opened(url, sealer) as store, opened(url, sealer) as other:
         launch = await accepted(store)

@@ -12,7 +12,7 @@ from tests.support.served import BODY, Service, read_events, serve
 
 
 @pytest.mark.parametrize("who", ["ada", "key"])
-async def test_a_ready_launch_is_reused_with_its_urls_and_secret(
+async def test_a_ready_launch_is_reused_with_its_secret(
     service: Service, callers: Callers, hub: FakeHub, who: str
 ) -> None:
     first = await ready(service, callers[who])
@@ -84,7 +84,7 @@ async def test_other_spellings_find_the_launch(service: Service, callers: Caller
     ],
     ids=["tag", "repository", "no-repository", "letters"],
 )
-async def test_another_image_or_repository_is_not_reused(
+async def test_no_other_image_or_repository_is_reused(
     service: Service, callers: Callers, other: dict[str, str]
 ) -> None:
     await ready(service, callers["key"])
@@ -114,7 +114,7 @@ async def test_refuse_answers_409_and_names_the_launch(service: Service, callers
 
 @pytest.mark.parametrize("whose", ["ada", "key", "nobody"])
 @pytest.mark.parametrize("how", [REUSE, REFUSE], ids=["reuse", "refuse"])
-async def test_no_other_callers_launch_is_reused(
+async def test_others_launches_are_not_reused(
     service: Service, callers: Callers, how: dict[str, str], whose: str
 ) -> None:
     """Callers without credentials never reuse a launch, because many people can share an address."""

@@ -71,9 +71,7 @@ async def test_nothing_is_launched_while_the_hub_is_silent(service: Service, cal
 
 
 @pytest.mark.parametrize("who", ["ada", "key"])
-async def test_a_launch_in_progress_is_reused_and_can_be_followed(
-    service: Service, callers: Callers, hub: FakeHub, who: str
-) -> None:
+async def test_a_launch_in_progress_is_reused(service: Service, callers: Callers, hub: FakeHub, who: str) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     first = (await post(service, callers[who])).json()
     await hub.until(lambda: hub.open_streams)

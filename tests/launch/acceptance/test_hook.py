@@ -73,9 +73,7 @@ async def test_a_refusal_without_a_text_gets_a_default_one() -> None:
         await check(refuse)
 
 
-async def test_any_other_error_means_a_failed_hook_and_is_only_logged(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_any_other_error_means_a_failed_hook_and_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("hunter2")
 

@@ -148,9 +148,7 @@ class HastyQueue(SqlQueue):
         self.core.admission.resume(outcome.admitted)
 
 
-async def test_a_requeued_launch_notices_an_immediate_admission(
-    hub: FakeHub, client: HubClient, tmp_path: Path
-) -> None:
+async def test_a_requeued_launch_notices_a_sudden_admission(hub: FakeHub, client: HubClient, tmp_path: Path) -> None:
     hub.fail_on("start_server", status=429, headers={"Retry-After": "0"}, message="Too many")
     store = SqlLaunchStore(migrated(tmp_path / "h.sqlite"), sealer=SEALER)
     store.queue = queue = HastyQueue(store.sql, store.news, owner=store.ownership.lease.owner)

@@ -86,9 +86,7 @@ async def test_a_dropped_launch_continues_once_the_lease_is_renewed(
         assert len(hub.users) == 1
 
 
-async def test_a_clean_up_that_the_hub_forbids_is_retried(
-    hub: FakeHub, core: Launching, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_forbidden_clean_up_is_retried(hub: FakeHub, core: Launching, caplog: pytest.LogCaptureFixture) -> None:
     launch = await core.launch(ANYBODY, REQUEST)
     hub.scopes.remove("servers")
     assert not await core.service.cancel(launch.id)

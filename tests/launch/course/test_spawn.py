@@ -101,9 +101,7 @@ async def test_messages_from_before_a_broken_stream_explain_the_failure(hub: Fak
     assert attempted.messages.count(FULL) == 1
 
 
-async def test_events_of_another_process_explain_the_failure(
-    hub: FakeHub, client: HubClient, attempted: Attempted
-) -> None:
+async def test_stored_events_explain_the_failure(hub: FakeHub, client: HubClient, attempted: Attempted) -> None:
     told = Event(
         launch_id=ATTEMPT.launch_id,
         seq=2,

@@ -108,9 +108,7 @@ Steps = st.lists(st.tuples(st.sampled_from("abcde"), st.integers(1, 12), st.inte
 
 
 @given(Steps, st.integers(0, 8))
-def test_a_new_caller_waits_for_one_launch_of_each_other_caller(
-    steps: list[tuple[str, int, int]], further: int
-) -> None:
+def test_a_new_caller_waits_for_one_launch_of_each_caller(steps: list[tuple[str, int, int]], further: int) -> None:
     queue: list[Waiting] = []
     turns: Turns = {}
     came = 0
