@@ -12,7 +12,7 @@ from hublaunch.launch.model import Caller
 
 
 class LaunchCounter:
-    """Counts requests for launches, invalid ones too: finding out what is wrong costs more than refusing them."""
+    """Counts requests for launches, invalid ones too: finding a request's fault costs more than refusing it."""
 
     def __init__(self, limiter: RateLimiter, *, address: Callable[[Request], str]) -> None:
         """`address` gives the address of a request's client."""

@@ -61,7 +61,7 @@ def _file(name: str) -> _File:
 
 
 def _answer(name: str, if_none_match: str | None, **headers: str) -> Response:
-    """Return the file, or 304 if the browser has it. Browsers ask each time, so a new release takes effect at once."""
+    """Return the file, or 304 if the browser has it. Browsers ask each time, so a new release shows immediately."""
     file = _file(name)
     sent = {"ETag": file.etag, "Cache-Control": "no-cache", **headers}
     if file.etag in (if_none_match or ""):
@@ -75,7 +75,7 @@ def _page(name: str, if_none_match: str | None) -> Response:
 
 @router.get("/")
 async def home(if_none_match: IfNoneMatch = None) -> Response:
-    """The page to launch from. A link can fill in the form by its query, but starts nothing."""
+    """The page to launch from. A link can fill in the form with its query, but starts nothing."""
     return _page("page/home.html", if_none_match)
 
 
@@ -102,7 +102,7 @@ async def static(name: str, if_none_match: IfNoneMatch = None) -> Response:
 
 @router.get("/docs")
 async def docs(if_none_match: IfNoneMatch = None) -> Response:
-    """The page to read and try out the API, by Swagger UI."""
+    """The page to read and try out the API, with Swagger UI."""
     return _page("page/docs.html", if_none_match)
 
 

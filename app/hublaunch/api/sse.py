@@ -76,7 +76,7 @@ async def event_blocks(
 ) -> AsyncGenerator[bytes]:
     """Yield the launch's events above `after`, all available ones in one block, and heartbeats in between.
 
-    The first line is sent at once, so that every proxy passes the headers on.
+    The first line is sent immediately, so that every proxy passes the headers on.
     """
     yield retry_line()
     async with aclosing(feed.follow(launch.id, after=after)) as batches:

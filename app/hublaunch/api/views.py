@@ -95,8 +95,8 @@ class Views:
     def sse(self, events: Sequence[Event], launch: Launch, *, visibility: Visibility) -> bytes:
         """Return the events encoded as server-sent events.
 
-        Each event is encoded once for all followers that see the same and open the same path. Followers that pass the
-        same `events` object one after the other share one joined block.
+        Each event is encoded once for all followers that see the same fields and open the same path. Followers that
+        pass the same `events` object one after the other share one joined block.
         """
         joined, path, block = self._joined.get(visibility, _NOTHING_JOINED)
         if joined is not events or path != launch.request.path:

@@ -1,4 +1,4 @@
-"""BinderHub: its API `GET /build` for its clients, and `Launcher`, which takes the place of its class of that name.
+"""BinderHub: its API `GET /build` for its clients, and `Launcher`, which replaces BinderHub's class `Launcher`.
 
 `Launcher` is imported on first use, because it needs `hublaunch[binderhub]`, and the API does not.
 """

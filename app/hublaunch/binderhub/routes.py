@@ -143,7 +143,7 @@ async def _launched(
 ) -> Launch:
     """Return the client's existing launch, or a new one.
 
-    A client finds its launch by a build token of its own, or as a Hub user, who is one person. An address can be
+    A client finds its launch with a build token of its own, or as a Hub user, who is one person. An address can be
     shared, and an API key serves many people.
     """
     count = partial(web.counter.count, request, caller)

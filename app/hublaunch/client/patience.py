@@ -26,7 +26,7 @@ class Patience:
         self._pause_s = _FIRST_S
 
     async def pause(self, asked_s: float | None = None) -> bool:
-        """Wait before the next try. Return False at once if that would be too late."""
+        """Wait before the next try. Return False immediately if that would be too late."""
         if asked_s is not None:
             pause_s = max(asked_s, _LEAST_S)
         else:

@@ -1,6 +1,6 @@
 """Images whose start the demo simulates: a slow start, and failures in the words of KubeSpawner and Kubernetes.
 
-Every other image starts at once, so only these show failures and the queue.
+Every other image starts immediately, so only these show failures and the queue.
 """
 
 import re

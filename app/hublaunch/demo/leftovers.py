@@ -1,7 +1,7 @@
 """Finding and ending the processes of a demo.
 
-JupyterHub passes its environment to the proxy and, by the configuration, to servers, kernels and terminals. So all of
-them carry `MARK`, even those whose parents are gone. It is read from `/proc`, so this works on Linux only.
+JupyterHub passes its environment to the proxy and, as configured, to servers, kernels and terminals. So all of them
+carry `MARK`, even those whose parents are gone. It is read from `/proc`, so this works on Linux only.
 """
 
 import ctypes

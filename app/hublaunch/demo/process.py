@@ -26,9 +26,9 @@ class HubProcess:
 
     Its log, database and home directories are below `state`, which no other Hub may use; log and database start empty.
     On exit, the Hub gets SIGTERM, and stops its servers and its proxy. Processes that are left after
-    `stop_timeout_s` are killed, at once if the exit is cancelled. If this process is killed, Linux tells the Hub to
-    stop; if the Hub is killed too, the next one on the same `state` kills the rest. Raises DemoError if it does not
-    start.
+    `stop_timeout_s` are killed, immediately if the exit is cancelled. If this process is killed, Linux tells the Hub
+    to stop; if the Hub is killed too, the next one on the same `state` kills the rest. Raises DemoError if the Hub
+    does not start.
     """
 
     def __init__(

@@ -60,7 +60,7 @@ def node_and_npm() -> tuple[str, list[str]]:
             "pip install 'hublaunch[node]'"
         )
     root = Path(wheel.origin).parent
-    bundled = str(root / "bin" / "node")  # the script of that name on PATH is Python, and would stay as a parent
+    bundled = str(root / "bin" / "node")  # the package's `node` on PATH is Python, and would stay as the parent
     return bundled, [bundled, str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 

@@ -1,4 +1,4 @@
-"""The demo's spawner: local processes whose start and end are noticed at once, and a few simulated images."""
+"""The demo's spawner: local processes whose start and end are noticed immediately, and a few simulated images."""
 
 import asyncio
 import shutil

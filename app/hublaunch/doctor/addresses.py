@@ -12,7 +12,7 @@ _ANSWER_BYTES_MAX = 65_536
 
 
 async def examine_addresses(settings: Settings) -> AsyncGenerator[Finding]:
-    """Yield a finding for each of LAUNCHER_HUB_URL and LAUNCHER_PROXY_URL that is not the API's address as well."""
+    """Yield a finding for each of LAUNCHER_HUB_URL and LAUNCHER_PROXY_URL that differs from the API's address."""
     addresses = {"LAUNCHER_HUB_URL": settings.hub_url, "LAUNCHER_PROXY_URL": settings.proxy_url}
     async with connect_web(settings) as web:
         for variable, url in addresses.items():

@@ -64,7 +64,7 @@ class _Content(BaseModel):
 
 
 class ApiKeys:
-    """The keys in a file. The file is checked for each call, so that a revoked key is refused at once.
+    """The keys in a file. The file is checked for each call, so that a revoked key is refused immediately.
 
     While the file cannot be read, parsed or trusted, no key is accepted.
     """

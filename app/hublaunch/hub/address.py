@@ -19,7 +19,7 @@ class HubAddress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HubPace:
-    """How often a request to the Hub is sent, and how long each may take. Times are in seconds."""
+    """How many times a request to the Hub is sent, and how long each may take. Times are in seconds."""
 
     tries: int = 4
     """The most requests, including the first."""

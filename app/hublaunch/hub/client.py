@@ -58,8 +58,8 @@ class HubClient:
     """The Hub, as `hublaunch.launch.ports.Hub` describes it.
 
     One client works with every Hub from 4.1 to 6.x: where they differ, its requests suit all of them. `pace` says how
-    often and how long it tries. `check_lease` is called before each request that would change anything, retries
-    included, and raises if the request must not be sent.
+    many times and for how long it tries. `check_lease` is called before each request that would change anything,
+    retries included, and raises if the request must not be sent.
     """
 
     def __init__(

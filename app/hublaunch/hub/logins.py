@@ -14,7 +14,7 @@ class HubLogins:
         self._rest = rest
 
     async def identify(self, token: str) -> Identity | None:
-        """Return the owner of a token, by `GET /user` with that token; None if the Hub does not know the token.
+        """Return the owner of a token, from `GET /user` with that token; None if the Hub does not know the token.
 
         Raises HubUnavailable if the Hub gives no answer.
         """
@@ -32,7 +32,7 @@ class HubLogins:
     ) -> LoginToken | None:
         """Return the token of a browser that returns from the Hub's login with `code`; None if the code is not valid.
 
-        `POST /oauth2/token` (RFC 6749 §4.1.3, with PKCE by RFC 7636). A code works only once.
+        `POST /oauth2/token` (RFC 6749 §4.1.3, with PKCE as in RFC 7636). A code works only once.
         """
         operation = Operation.EXCHANGE_CODE
         form = {

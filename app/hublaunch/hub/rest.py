@@ -130,8 +130,8 @@ class HubRest:
 
         If it is unclear whether the Hub acted, `exists` checks before the next request, and a later refusal that
         `says_exists` counts as success. After a 5xx of the Hub itself there is no retry, because the Hub got the
-        request. HubBusy is raised at once unless `waits_if_busy`. `may_have_acted` of the error covers all requests
-        together.
+        request. HubBusy is raised immediately unless `waits_if_busy`. `may_have_acted` of the error covers all
+        requests together.
         """
         attempt, unclear = 1, False
         while True:

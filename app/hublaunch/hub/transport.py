@@ -185,5 +185,5 @@ def _client_timeout(connect_s: float | None, read_s: float | None) -> aiohttp.Cl
 
 
 def _aiohttp_seconds(seconds: float | None) -> float | None:
-    """Translate 0, which means "at once" to httpx and "never" to aiohttp."""
+    """Translate 0, which means "immediately" to httpx and "never" to aiohttp."""
     return None if seconds is None else max(seconds, _SHORTEST_TIMEOUT_S)

@@ -43,7 +43,7 @@ class _Tail:
 
     @property
     def is_in_queue(self) -> bool:
-        """Whether the launch is in the queue, by the events known here."""
+        """Whether the launch is in the queue, according to the events known here."""
         return bool(self.events) and self.events[-1].phase is Status.WAITING
 
     def was_admitted(self, after: int) -> bool:

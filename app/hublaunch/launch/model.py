@@ -57,7 +57,7 @@ class Caller:
     allowed_images: tuple[str, ...] | None = field(default=None, compare=False)
     """The image patterns of an API key; None uses the service's."""
     max_active: int | None = field(default=None, compare=False)
-    """Launches that may be active at once, by the API key's own quota; None means no quota."""
+    """Launches that may be active at once, under the API key's own quota; None means no quota."""
     may_name_user: bool = field(default=False, compare=False)
     """Whether the caller's requests may name the Hub user whose account is used."""
     is_admin: bool = field(default=False, compare=False)

@@ -72,7 +72,7 @@ News = Event | Accepted | CancelRequested | Adopted | Cleaned | Stopped | LogGre
 
 
 class NewsStream:
-    """Passes news on to its subscribers, in the event loop and in the order in which they were stored."""
+    """Passes news on to its subscribers, in the event loop and in the order in which it was stored."""
 
     def __init__(self) -> None:
         self._subscribers: list[Callable[[News], None]] = []
@@ -80,7 +80,7 @@ class NewsStream:
     def subscribe(self, subscriber: Callable[[News], None]) -> None:
         """Call `subscriber` with all news from now on.
 
-        News of a write arrive before its caller continues, even if that caller was cancelled, and in the caller's
+        News of a write arrives before its caller continues, even if that caller was cancelled, and in the caller's
         context (`contextvars`). An error of a subscriber is logged, and the others still receive the news.
         """
         self._subscribers.append(subscriber)

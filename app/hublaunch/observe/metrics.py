@@ -74,7 +74,7 @@ class Metrics:
         self._count_hub_requests(kinds)
         self._count_upkeep()
         self._measure_replicas()
-        for code in (*sorted(codes), OTHER):  # start at 0, so that the first of each counts as an increase
+        for code in (*sorted(codes), OTHER):  # start at 0, so that the first of each code counts as an increase
             self._refusals.labels(code)
             if code != Displaced.code:
                 self._ended.labels(Status.FAILED, code)

@@ -10,7 +10,7 @@ from hublaunch.observe.metrics import Metrics
 
 
 async def exposition(metrics: Metrics, accept: str) -> tuple[bytes, str]:
-    """Return the current metrics and their Content-Type: OpenMetrics or Prometheus's text, by the `Accept` header."""
+    """Return the metrics and their Content-Type: OpenMetrics or Prometheus's text, as the `Accept` header asks."""
     await metrics.refresh()
     encode, content_type = choose_encoder(accept)
     return encode(metrics.registry), content_type

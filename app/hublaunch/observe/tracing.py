@@ -105,7 +105,7 @@ class Tracing:
 
     def _begin(self, launch_id: str, number: int, at: datetime) -> None:
         self._begun[launch_id] = _Begun(number, at)
-        if len(self._begun) > _BEGUN_MAX:  # launches that other processes adopted: those create the span
+        if len(self._begun) > _BEGUN_MAX:  # launches that other processes adopted: these processes create the span
             del self._begun[next(iter(self._begun))]
 
     def _end_attempt(self, event: Event, begun: _Begun | None) -> None:

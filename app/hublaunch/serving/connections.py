@@ -64,7 +64,7 @@ def room_for(wanted: int, *, spawns: int) -> ConnectionRoom:
 
 
 class OpenConnection(Protocol):
-    """A connection that can be closed at once."""
+    """A connection that can be closed immediately."""
 
     def drop(self) -> None: ...
 

@@ -62,7 +62,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._current is not None:  # uvicorn notifies only the last one read, which may still wait
+        if self._current is not None:  # uvicorn notifies only the last request read, which may still wait
             self._current.disconnected = True
             self._current.message_event.set()
         self._unset_keepalive_if_required()  # uvicorn forgets to, if the client has reset the connection
@@ -71,7 +71,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forget_stuck()
 
     def drop(self) -> None:
-        """Close the connection at once, without sending the rest."""
+        """Close the connection immediately, without sending the rest."""
         self.transport.abort()
 
     def _await_request(self) -> None:

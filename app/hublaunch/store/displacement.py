@@ -1,4 +1,4 @@
-"""Room in a full queue: launches that end so that others can be accepted, by `launch/rules/displacement.py`."""
+"""Room in a full queue: launches that end so that others can be accepted, as `launch/rules/displacement.py` decides."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple

@@ -194,7 +194,7 @@ def _insert_keyed(connection: Connection, accept: _Accept) -> _Answer:
 
 
 def _check_unless(connection: Connection, accepts: Sequence[_Accept]) -> None:
-    """Raise AlreadyRunning. The checks see the new launches; the lock keeps other processes from adding more."""
+    """Raise AlreadyRunning if an `unless` holds. The checks see the new launches; the lock prevents further ones."""
     for accept in accepts:
         if accept.unless is None:
             continue

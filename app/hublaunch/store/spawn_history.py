@@ -111,7 +111,7 @@ class Run:
 
 
 def record(connection: Connection, outcomes: Sequence[Outcome]) -> None:
-    """Note how spawns ended, in the order in which this process learned of it.
+    """Note how spawns ended, in the order in which this process learned of them.
 
     A success ends the run of only those failures that were noted before its launch was admitted. A later failure may
     have come after the success at the Hub.

@@ -84,7 +84,7 @@ class SqlLaunchStore:
         return writer.is_alive and not writer.is_stuck
 
     async def listen(self) -> None:
-        """Publish news of other processes until cancelled; return at once on SQLite.
+        """Publish news of other processes until cancelled; return immediately on SQLite.
 
         A lost notice is a lost hint, so this can be cancelled and started again at any time.
         """

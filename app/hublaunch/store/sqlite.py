@@ -60,7 +60,7 @@ class FileLock:
 
 
 class _Dialect(SQLiteDialect_pysqlite):
-    """A dialect that begins each transaction at once and for writing. The driver would begin late, and for reading."""
+    """A dialect that begins each transaction immediately, for writing. The driver would begin late, for reading."""
 
     supports_statement_cache = True
 

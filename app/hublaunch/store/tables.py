@@ -95,7 +95,7 @@ launches = Table(
 _partial("ix_launches_under_way", launches.c.id, where=launches.c.ended_at.is_(None))
 
 IS_ACTIVE = launches.c.status.in_([literal_column(f"'{name}'") for name in ("waiting", "launching", "ready")])
-"""In progress or ready. With literals, because only then SQLite sees that the indexes below hold all these rows."""
+"""In progress or ready. With literals, so that SQLite sees that the indexes below hold all these rows."""
 _partial("ix_launches_active_of_caller", launches.c.caller_kind, launches.c.caller_key, where=IS_ACTIVE)
 _partial("ix_launches_active_caller_name", launches.c.caller_name, where=IS_ACTIVE)
 _partial("ix_launches_active_repo_name", launches.c.repo_name, where=IS_ACTIVE)

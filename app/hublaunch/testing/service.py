@@ -16,9 +16,9 @@ _LAUNCH_PATH = re.compile(r"/launch/([^/%]+)(/events)?")
 class FakeHublaunch:
     """An in-process service for `LaunchClient(fake.url, transport=fake.transport)`, async or not.
 
-    `play` is called with each accepted launch and decides how it goes; by default the server is ready at once. A test
-    can also act on `launches` later. `tokens` maps the tokens of callers to their names; callers without a token are
-    anonymous.
+    `play` is called with each accepted launch and decides how it goes; by default the server is ready immediately. A
+    test can also act on `launches` later. `tokens` maps the tokens of callers to their names; callers without a token
+    are anonymous.
     """
 
     url = "http://hublaunch.test/"

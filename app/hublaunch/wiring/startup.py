@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 def settings_or_exit() -> Settings:
-    """Return the settings from the environment and `.env`, and configure logging by them.
+    """Return the settings from the environment and `.env`, and configure logging with them.
 
     Invalid settings end the process with a message.
     """

@@ -82,8 +82,8 @@ class Background:
 def on_stop_signals(*reactions: Callable[[], None]) -> Generator[None]:
     """Call `reactions` on SIGTERM and SIGINT, then the previous handlers.
 
-    So streams end at once; uvicorn waits for them before it ends the lifespan. Signals reach the main thread only, so
-    in another thread this does nothing.
+    So streams end immediately; uvicorn waits for them before it ends the lifespan. Signals reach the main thread only,
+    so in another thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

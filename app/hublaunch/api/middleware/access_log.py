@@ -85,7 +85,7 @@ class AccessLog:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:
-            state["problem"] = Problem.of(InternalError())  # it is answered outside all middleware
+            state["problem"] = Problem.of(InternalError())  # the error is answered outside all middleware
             raise
         finally:
             del scope["send_body"]  # it refers back to the scope

@@ -1,4 +1,4 @@
-"""The headers by which browsers protect visitors."""
+"""The headers that make browsers protect visitors."""
 
 from collections.abc import Sequence
 

@@ -76,6 +76,6 @@ def _http_error(_: Request, error: Exception) -> Response:
 
 
 def _unexpected(request: Request, _: Exception) -> Response:
-    """Answer 500 with the request's id, by which the operator finds the traceback that the server logs."""
+    """Answer 500 with the request's id, with which the operator finds the traceback that the server logs."""
     headers = {**STANDALONE_HEADERS, "X-Request-ID": request.state.request_id}
     return ProblemResponse(500, Problem.of(errors.InternalError()), headers)

@@ -166,7 +166,7 @@ class Admission:
             raise ImageFailing(failing.cause, failing.until)
 
     def wake(self) -> None:
-        """Check at once whether there is room at the Hub."""
+        """Check immediately whether there is room at the Hub."""
         self._changed.set()
 
     async def run(self) -> None:

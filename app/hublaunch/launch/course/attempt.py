@@ -32,8 +32,8 @@ class Entry:
     """How visitors get into their servers."""
 
     token_mode: Literal["hub", "user_options", "none"]
-    """`hub`: by a token that the Hub makes. `user_options`: by a token that hublaunch makes and the spawner passes to
-    the server. `none`: by their own login at the Hub."""
+    """`hub`: with a token that the Hub makes. `user_options`: with a token that hublaunch makes and the spawner passes
+    to the server. `none`: with their own login at the Hub."""
     token_lifetime_s: int
 
 
@@ -57,12 +57,12 @@ async def run(
     """Get a ready server from the Hub, and record each step. The last step is `ready`.
 
     First the user is created. Then the visitor's token is made while the server starts and its progress is followed. At
-    the end it asks the server itself, because the Hub's `ready` alone proves nothing.
+    the end the server itself is asked, because the Hub's `ready` alone proves nothing.
 
     Raises a LaunchError as soon as one of these cannot succeed. Before each request, `traces` notes everything that the
     request may create at the Hub: after an error or a cancellation, pass them to `clean_up`. When the Hub answers 429,
-    it awaits `wait_in_queue` and requests the server again. Without `wait_in_queue`, it waits for as long as the Hub
-    asks.
+    this awaits `wait_in_queue` and requests the server again. Without `wait_in_queue`, this waits for as long as the
+    Hub asks.
     """
     await record(Step(phase=Status.LAUNCHING, progress=0, message=ASKING))
     asked_at = asyncio.get_running_loop().time()

@@ -62,9 +62,9 @@ async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, traces
 
     Without traces the Hub is not asked at all. A temporary user is deleted with all servers. For a user who existed
     before, it only stops the attempt's own server: the server that the attempt made ready or, before it was ready, a
-    server with the launch's image and repository. Tokens are revoked by the attempt's note.
+    server with the launch's image and repository. Tokens with the attempt's note are revoked.
 
-    Waits as long as the Hub needs, even while the Hub is down. Limit it by a timeout, or cancel it: anything not
+    Waits as long as the Hub needs, even while the Hub is down. Limit it with a timeout, or cancel it: anything not
     deleted by then stays. Raises HubRefused if the Hub does not let this service delete something.
     """
     if attempt.creates_user:

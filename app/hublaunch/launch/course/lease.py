@@ -125,7 +125,7 @@ class Leases:
         self.wake()  # in case the run was about to end
 
     def wake(self) -> None:
-        """Check at once whether there is anything to do."""
+        """Check immediately whether there is anything to do."""
         self._work.set()
 
     def on_news(self, news: News) -> None:

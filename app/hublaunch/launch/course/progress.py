@@ -76,7 +76,7 @@ class SpawnLog:
             await self.say(message)
 
     def failure(self, event: Progress) -> LaunchError:
-        """Return the cause of a failed spawn, by the Hub's last event and those before it."""
+        """Return the cause of a failed spawn, from the Hub's last event and those before it."""
         after_s = None if self._requested_at is None else (datetime.now(UTC) - self._requested_at).total_seconds()
         cause = cause_of(event.message, self._messages, after_s=after_s)
         cause.hub_event = event.hub_event

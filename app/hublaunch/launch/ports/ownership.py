@@ -34,7 +34,7 @@ class Ownership(Protocol):
         """
 
     async def release(self) -> None:
-        """Give up the lease: other processes may adopt every launch of this process at once."""
+        """Give up the lease: other processes may adopt every launch of this process immediately."""
 
     async def clean_up_again(self, launch_id: str) -> None:
         """Make every attempt that the launch no longer relies on due for clean-up again. This needs no lease.

@@ -172,10 +172,10 @@ _KUBERNETES_ANSWER = re.compile(r'(?>.*?HTTP response body: \{).*?"message":\s*(
 _KUBERNETES_EVENT = re.compile(r"(?:\S+ ){1,2}\[(Normal|Warning)\] ")
 
 
-def cause_of(failed: str, told: Sequence[str], *, after_s: float | None = None) -> SpawnError | SpawnRefused:
+def cause_of(failed: str, earlier: Sequence[str], *, after_s: float | None = None) -> SpawnError | SpawnRefused:
     """Return the error for the Hub's cleaned `failed` message.
 
-    `told`: the cleaned earlier messages, oldest first; they may explain a failure without a reason, or a timeout.
+    `earlier`: the cleaned earlier messages, oldest first; they may explain a failure without a reason, or a timeout.
     `after_s`: how long the spawn took to fail; None if unknown. JupyterHub 5 and later give no reason for a
     start_timeout, nor for an exception without text. A spawner's own refusal becomes SpawnRefused, as in the Hub's
     answer to the start.
@@ -186,18 +186,18 @@ def cause_of(failed: str, told: Sequence[str], *, after_s: float | None = None) 
     if 400 <= status < 500:
         return SpawnRefused("start the server", status, said or "no reason given")
     if said in ("", _NO_REASON):
-        return _explained(told) or _without_words(after_s, timed=not said, warned=_last_warning(told))
+        return _explained(earlier) or _without_words(after_s, timed=not said, warned=_last_warning(earlier))
     if _SILENT.fullmatch(said):
-        return _explained(told) or ServerSilent(said)
+        return _explained(earlier) or ServerSilent(said)
     if _START_TIMEOUT.fullmatch(said):
         words = "" if said == "Timeout" else said
-        return _explained(told) or StartTimedOut(words, after_s=after_s, warned=_last_warning(told))
+        return _explained(earlier) or StartTimedOut(words, after_s=after_s, warned=_last_warning(earlier))
     sign = next((sign for sign in _SIGNS if sign.words.match(said)), None)
     return sign.cause(said) if sign else SpawnFailed(said)
 
 
 def _without_words(after_s: float | None, *, timed: bool, warned: str) -> SpawnFailed:
-    """Return the error for a failure without a reason, by how long it took."""
+    """Return the error for a failure without a reason, depending on how long it took."""
     if timed and after_s is not None and after_s >= _START_TIMEOUT_MIN_S:
         return StartTimedOut("", after_s=after_s, warned=warned)
     took = "" if after_s is None else f", after {after_s:.1f} s"
@@ -216,11 +216,11 @@ def _unwrapped(text: str) -> tuple[int, str]:
     return status, clean(text)
 
 
-def _explained(told: Sequence[str]) -> SpawnFailed | None:
+def _explained(earlier: Sequence[str]) -> SpawnFailed | None:
     """Return the error for the latest stage with trouble that was not overcome, or None."""
     passed = 0
     troubles: list[tuple[_Sign, str]] = []
-    for message in reversed([_without_head(message) for message in told]):
+    for message in reversed([_without_head(message) for message in earlier]):
         passed = max(passed, *(stage for stage, words in _PASSED if words.match(message)), 0)
         troubles += [(sign, message) for sign in _SIGNS if sign.stage > passed and sign.words.match(message)]
     if not troubles:
@@ -234,8 +234,8 @@ def _without_head(message: str) -> str:
     return message[event.end() :] if event else message
 
 
-def _last_warning(told: Sequence[str]) -> str:
-    for message in reversed(told):
+def _last_warning(earlier: Sequence[str]) -> str:
+    for message in reversed(earlier):
         event = _KUBERNETES_EVENT.match(message)
         if event and event[1] == "Warning":
             return message[event.end() :]

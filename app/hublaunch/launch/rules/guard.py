@@ -57,7 +57,7 @@ def failed_spawn(error: LaunchError, *, hub_version: str | None, on_account: boo
 def abandoned_spawn(*, hub_version: str | None) -> FailedSpawn | None:
     """Return the failure that the Hub may still count for a spawn that was cancelled or timed out; None if it cannot.
 
-    Before JupyterHub 5.1 such a spawn continues and may fail later. Since then it ends at once and is not counted.
+    Before JupyterHub 5.1 such a spawn continues and may fail later. Since then it ends immediately and is not counted.
     """
     return FailedSpawn(cause=None) if _version(hub_version) < _ABANDONED_COUNT_BEFORE else None
 

@@ -14,13 +14,13 @@ _NAMED = re.compile(
 )
 
 
-def other_image(asked: str, told: Sequence[str]) -> str | None:
+def other_image(asked: str, messages: Sequence[str]) -> str | None:
     """Return the image that Kubernetes runs instead of the one `asked` for; None if there is no sign of that.
 
-    `told`: the Hub's messages, oldest first. A pod also pulls the images of its init containers and sidecars. So this
-    returns the image of the last event only if no event names the image asked for.
+    `messages`: the Hub's messages, oldest first. A pod also pulls the images of its init containers and sidecars. So
+    this returns the image of the last event only if no event names the image asked for.
     """
-    named = [found[1] for message in told if (found := _NAMED.match(message))]
+    named = [found[1] for message in messages if (found := _NAMED.match(message))]
     references = [other for name in named if (other := _parsed(name))]
     if not references:
         return None

@@ -1,4 +1,4 @@
-"""Percent-encoding of URLs, and decoding of text that may hide something behind it."""
+"""Percent-encoding of URLs, and decoding of text in which it may hide something."""
 
 from urllib.parse import quote, unquote
 

@@ -1,4 +1,4 @@
-"""Rate limits by the generic cell rate algorithm (GCRA), as pure functions.
+"""Rate limits with the generic cell rate algorithm (GCRA), as pure functions.
 
 The only state of a limit is its level: the time until it is completely unused again. Each request adds one interval,
 and is allowed while the level stays within `most` intervals. That is equivalent to a bucket of `most` tokens that gains

@@ -19,7 +19,7 @@ class ObservingSettings(Topic):
     metrics_public: bool = False
     """Serve /metrics on the public port too, to anybody."""
     traces_url: HttpUrl | None = Field(None, examples=["http://collector:4318/v1/traces"])
-    """URL of a collector that takes traces by OTLP over HTTP. Requires hublaunch[otel]."""
+    """URL of a collector that takes traces as OTLP over HTTP. Requires hublaunch[otel]."""
     audit_log: Path | None = Field(None, examples=["audit.jsonl"])
     """File to which each launch, cancellation and change is appended, with its caller, as one line of JSON; - is
     standard output.

@@ -1,8 +1,8 @@
 // One tab at a time, and the entry that the previous tab has just written.
 //
 // Tabs are separate processes, and localStorage reaches other tabs late: a browser passes a lock on before the next tab
-// sees the entry that was written under the lock. But every tab sees the names of held locks at once. So a new entry is
-// announced as the name of a lock.
+// sees the entry that was written under the lock. But every tab sees the names of held locks immediately. So a new
+// entry is announced as the name of a lock.
 //
 // Browsers have locks on secure pages only, and deny them where they deny storage. The work then runs without a lock.
 

@@ -2,12 +2,12 @@
 //
 // One entry of localStorage for each service, image, repository and path:
 //
-//   {key, at, isAnother}   requested with this Idempotency-Key, no answer yet; `isAnother`: besides an earlier launch
+//   {key, at, isAnother}   requested with this Idempotency-Key, no answer yet; `isAnother`: a further launch
 //   {…, id, secret}        in progress
 //   {…, endedAt}           ready since then
 //
 // An entry without an answer is kept for 15 minutes, the entry of a launch in progress for a day, and that of a ready
-// launch for another 15 minutes. A failed or cancelled launch is forgotten at once.
+// launch for another 15 minutes. A failed or cancelled launch is forgotten immediately.
 
 import { alone, announce, announced } from "./claim.js";
 import { local } from "./storage.js";

@@ -219,7 +219,7 @@ export class Panel {
     (this.#state.phase === "idle" || this.#state.phase === "ready" ? (next ?? this.title) : this.title).focus();
   }
 
-  /** Announce changes to screen readers, no more often than a listener can follow; the end at once. */
+  /** Announce changes to screen readers, no more often than a listener can follow; the end immediately. */
   #say() {
     const isOver = !isInProgress(this.#state);
     const words = [this.title, this.place, this.message, this.detail, this.advice, this.note];

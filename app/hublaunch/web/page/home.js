@@ -86,7 +86,7 @@ function launch() {
   launcher.addEventListener("launch", ({ detail }) => {
     if (!isShared) return;
     recent.add({ id: detail.id, secret: detail.secret, image, repoUrl, path, at: Date.now() });
-    launcher.remove(); // its page follows it
+    launcher.remove(); // the launch's page follows the launch
     location.assign(viewUrl(detail.id));
   });
   launcher.addEventListener("failed", ({ detail }) => {
