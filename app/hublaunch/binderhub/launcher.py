@@ -19,6 +19,7 @@ from weakref import finalize
 
 import traitlets
 from tornado.httpclient import HTTPRequest, HTTPResponse
+from tornado.httputil import HTTPHeaders
 from tornado.web import HTTPError
 from traitlets.config import LoggingConfigurable
 from ulid import ULID
@@ -123,6 +124,7 @@ class Launcher(LoggingConfigurable):
         are those of `fetch`.
         """
         request = HTTPRequest(self._api_url() + url, *args, **kwargs)
+        request.headers = HTTPHeaders(request.headers)  # the caller's own stay without the token
         request.headers["Authorization"] = f"token {self.hub_api_token}"
         return await fetch(request, pace=HubPace(tries=self.retries, retry_delay_s=self.retry_delay))
 

@@ -47,6 +47,7 @@ async def test_api_request_takes_the_arguments_of_tornados_request(hub: PlacedHu
 
     assert (created.code, json.loads(created.body)["name"]) == (201, name)
     assert changed.headers["Content-Type"] == "application/json"
+    assert headers == {"Content-Type": "application/json"}  # no token has got into them
     assert json.loads(b"".join(chunks))["name"] == name
 
 

@@ -62,7 +62,9 @@ async def test_c_launcher_configures_the_six_traits_that_are_documented_with_it(
     launcher = DropIn(config=Config({"Launcher": configured}))
 
     assert {trait: getattr(launcher, trait) for trait in configured} == configured
-    assert set(DropIn.class_trait_names(config=True)) - {"log"} == set(configured)
+    assert set(DropIn.class_own_traits(config=True)) == set(configured)
+    others = {"hub_api_token", "hub_url", "hub_url_local", "create_user"}
+    assert set(DropIn.class_own_traits()) - set(configured) == others
 
 
 # --- allow_named_servers, named_server_limit_per_user -----------------------------------------------------------------
