@@ -82,7 +82,7 @@ async def test_the_environment_may_allow_named_servers(connect: Connect, monkeyp
 
 
 async def test_with_authentication_named_servers_get_unique_names(hub: PlacedHub, connect: Connect, name: str) -> None:
-    """BinderHub's names are those of users, and JupyterHub 6 refuses most of them for servers. Here it accepts all."""
+    """BinderHub's names are those of users, and JupyterHub 6 refuses many of them for servers. Here it accepts all."""
     await hub.create_user(name)
     repos = [REPO, f"https://github.com/{'a' * 40}/9_x.y", "https://doi.org/10.5281/zenodo.3242074"]
     async with connect(create_user=False, allow_named_servers=True) as launcher:
