@@ -5,7 +5,7 @@
 The ways are hublaunch as a library, hublaunch as a service (in one request or in two), bare aiohttp, and BinderHub's
 engine (tornado on curl). Each makes the same calls in the same order. The first creates the user. Then the visitor's
 token and the start of the server are requested side by side, while the progress is read. The last asks the server
-itself. The Hub answers the start at once with 202.
+itself. The Hub answers the start immediately with 202.
 
 The program prints `warm` after some launches that do not count, and then a line of JSON: `cpu_ms` of this process per
 launch, and `ready_s`, the time to ready of each. `--hold`, on a Hub whose spawns do not end, prints `rss_kb` for each

@@ -28,7 +28,7 @@ IN_QUEUE = (10, 100, 1000)
 HISTORY = (1_000, 10_000, 100_000, 1_000_000)
 EVENTS = (5, 50, 500, 5_000)
 TIMES = 40
-"""How often each operation is repeated; the figure is the median."""
+"""How many times each operation is repeated; the figure is the median."""
 PAGE = 20
 REMOVED_AT_ONCE = 500
 AGE = timedelta(days=40)

@@ -73,7 +73,7 @@ async def measure(rounds: int) -> list[Figure]:
 
 
 async def _launches(count: int) -> Sequence[Mapping[str, float]]:
-    """Launch once more than `count`: the first launch warms up the Hub and Jupyter's files, and does not count."""
+    """Launch `count` + 1 times: the first launch warms up the Hub and Jupyter's files, and does not count."""
     async with _demo() as (hub, session):
         await _launch(hub, session)
         return [await _launch(hub, session) for _ in range(count)]

@@ -46,7 +46,7 @@ def postgres() -> Generator[Postgres]:
 
 @pytest.fixture
 async def hub() -> AsyncGenerator[FakeHub]:
-    """A fake Hub that answers a start at once, as z2jh's does."""
+    """A fake Hub that answers a start immediately, as z2jh's does."""
     async with FakeHub() as hub:
         hub.slow_spawn_timeout = 0
         yield hub

@@ -157,7 +157,7 @@ async def test_an_event_source_that_is_cut_resumes_where_it_was(relay: Relay, hu
 
 @pytest.mark.parametrize("plan", [SpawnPlan(), SpawnPlan(fails="no such image")], ids=["ready", "failed"])
 async def test_an_event_source_left_open_starts_no_second_launch(relay: Relay, hub: FakeHub, plan: SpawnPlan) -> None:
-    """BinderHub has this bug since 2017 (jupyterhub/binderhub#317)."""
+    """BinderHub has had this bug since 2017 (jupyterhub/binderhub#317)."""
     hub.spawn_plan(None, plan)
 
     async with event_source(relay, "stubborn") as events:

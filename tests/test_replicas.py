@@ -144,7 +144,7 @@ async def test_a_launch_is_displaced_by_one_that_another_replica_accepts(hub: Fa
     assert hub.count("user_created") == 1
 
 
-async def test_a_stopping_process_hands_its_launches_over_at_once(hub: FakeHub, database_url: str) -> None:
+async def test_a_stopping_process_hands_its_launches_over_immediately(hub: FakeHub, database_url: str) -> None:
     long_lease = {"LAUNCHER_LEASE_S": "600"}
     async with replica(hub, database_url, **long_lease) as one, replica(hub, database_url, **long_lease) as other:
         accepted, user = await begun(hub, one)

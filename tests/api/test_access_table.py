@@ -26,7 +26,7 @@ CALLERS = (
     "that session, by a page elsewhere",
     "secret",
     "wrong secret",
-    "wrong token, right secret",
+    "wrong token, correct secret",
     "key",
     "key that may name users",
     "key for other images",

@@ -17,7 +17,7 @@ async def test_cancelling_a_spawn_ends_the_stream_and_cleans_up(service: Service
     assert hub.users == {}
 
 
-async def test_cancelling_at_once_cleans_up(service: Service, hub: FakeHub) -> None:
+async def test_cancelling_immediately_cleans_up(service: Service, hub: FakeHub) -> None:
     accepted = await service.launch()
 
     await service.cancel(accepted)

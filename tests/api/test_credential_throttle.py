@@ -54,12 +54,12 @@ async def tried(throttle: CredentialThrottle, credential: str, outcome: Exceptio
 WRONG = Unauthenticated("no")
 
 
-async def test_after_too_many_wrong_credentials_only_right_ones_work(throttle: CredentialThrottle) -> None:
+async def test_after_too_many_wrong_credentials_only_correct_ones_work(throttle: CredentialThrottle) -> None:
     answers = [await tried(throttle, f"wrong {n}", WRONG) for n in range(MOST + 2)]
 
     assert answers == ["unauthenticated"] * MOST + ["rate_limited"] * 2
-    assert await tried(throttle, "right, but new") == "known"
-    assert await tried(throttle, "right, but may not", AccessDenied("no scope")) == "access_denied"
+    assert await tried(throttle, "correct, but new") == "known"
+    assert await tried(throttle, "correct, but may not", AccessDenied("no scope")) == "access_denied"
     assert await tried(throttle, "wrong again", WRONG) == "rate_limited"
 
 
@@ -95,9 +95,9 @@ async def test_a_throttled_attempt_is_refused_if_its_turn_does_not_come(clock: C
     assert throttle._turns == {}
 
 
-async def test_recently_right_credentials_do_not_wait(clock: Clock) -> None:
+async def test_recently_correct_credentials_do_not_wait(clock: Clock) -> None:
     throttle = throttle_that_wait(clock, 0.0)
-    await tried(throttle, "right")
+    await tried(throttle, "correct")
     for n in range(MOST):
         await tried(throttle, f"wrong {n}", WRONG)
     in_all_turns = [throttle.attempt(Request({"type": "http"}), f"new {n}") for n in range(AT_ONCE)]
@@ -105,9 +105,9 @@ async def test_recently_right_credentials_do_not_wait(clock: Clock) -> None:
         await turn.__aenter__()
 
     clock.now += RIGHT_S - 1
-    assert await tried(throttle, "right") == "known"
+    assert await tried(throttle, "correct") == "known"
     clock.now += RIGHT_S
-    assert await tried(throttle, "right") == "rate_limited"
+    assert await tried(throttle, "correct") == "rate_limited"
     for turn in in_all_turns:
         await turn.__aexit__(None, None, None)
 
@@ -125,7 +125,7 @@ async def test_revoked_credentials_count_once_they_are_wrong(throttle: Credentia
 async def test_the_same_wrong_credentials_count_once_in_30_seconds(throttle: CredentialThrottle, clock: Clock) -> None:
     answers = [await tried(throttle, "wrong", WRONG) for _ in range(50)]
     assert answers == ["unauthenticated"] * 50
-    assert await tried(throttle, "right") == "known"
+    assert await tried(throttle, "correct") == "known"
     for _ in range(MOST - 1):
         clock.now += WRONG_S
         await tried(throttle, "wrong", WRONG)
@@ -217,7 +217,7 @@ async def test_guessing_locks_nobody_out(service: Service, hub: FakeHub, tmp_pat
     assert anonymous.json()["kind"] == "anonymous"
 
 
-@pytest.mark.parametrize("code", ["right", "wrong"])
+@pytest.mark.parametrize("code", ["correct", "wrong"])
 async def test_wrong_credentials_do_not_prevent_a_login(service: Service, hub: FakeHub, code: str) -> None:
     hub.oauth_client_id = "service-hublaunch"
     hub.create_user("ada")
@@ -232,9 +232,9 @@ async def test_wrong_credentials_do_not_prevent_a_login(service: Service, hub: F
         )
         answers.append(
             await service.http.get(
-                "/oauth_callback", params={"code": given if code == "right" else "x", "state": told["state"]}
+                "/oauth_callback", params={"code": given if code == "correct" else "x", "state": told["state"]}
             )
         )
 
-    assert [answer.status_code for answer in answers] == [303 if code == "right" else 401] * (MOST + 1)
+    assert [answer.status_code for answer in answers] == [303 if code == "correct" else 401] * (MOST + 1)
     assert len(hub.asked("exchange_code")) == MOST + 1

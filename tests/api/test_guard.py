@@ -62,7 +62,7 @@ async def test_waiting_launches_of_a_failing_image_end_and_others_continue(servi
     assert (await service.events(other["events_url"]))[-1]["phase"] == "ready"
 
 
-async def test_an_operator_can_allow_a_failing_image_at_once(service: Service, hub: FakeHub) -> None:
+async def test_an_operator_can_allow_a_failing_image_immediately(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails=EXITED))
     for _ in range(2):
         await failed(service)

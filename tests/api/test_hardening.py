@@ -147,7 +147,7 @@ async def test_scripts_and_styles_have_their_types(service: Service) -> None:
     assert types == ["text/javascript", "text/javascript", "text/css"]
 
 
-async def test_the_docs_page_loads_only_own_files_and_has_no_inline_script(settings: Settings) -> None:
+async def test_the_docs_page_loads_only_its_own_files_and_has_no_inline_script(settings: Settings) -> None:
     async with serve(settings, prefix="/services/launcher") as service:
         page = (await service.http.get("/docs")).text
         loaded = [await service.http.get(f"/{path}") for path in _loaded(page)]

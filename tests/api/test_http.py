@@ -25,7 +25,7 @@ async def test_head_is_answered_as_get_without_a_body(service: Service, subtests
                 assert head.headers.get(name) == get.headers.get(name)
 
 
-async def test_head_of_a_stream_ends_at_once_and_keeps_the_connection(service: Service, hub: FakeHub) -> None:
+async def test_head_of_a_stream_ends_immediately_and_keeps_the_connection(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     accepted = await service.launch()
 

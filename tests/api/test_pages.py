@@ -129,7 +129,7 @@ async def test_an_unchanged_file_is_not_sent_again(service: Service) -> None:
     assert again.headers["ETag"] == first.headers["ETag"]
     assert (
         first.headers["Cache-Control"] == "no-cache"
-    )  # revalidated each time, so that a new release takes effect at once
+    )  # revalidated each time, so that a new release shows immediately
 
 
 async def test_allowed_origins_may_load_the_element(settings_of_a_service: Settings) -> None:

@@ -63,7 +63,7 @@ async def test_the_note_follows_the_connection_as_it_changes(page: Page, context
     await expect(page).to_have_url(in_server(user))
 
 
-async def test_once_the_service_is_back_the_stream_is_opened_at_once(page: Page, stage: Stage) -> None:
+async def test_once_the_service_is_back_the_stream_is_opened_immediately(page: Page, stage: Stage) -> None:
     """Firefox does so: one failed reconnection closes an EventSource of another origin for good."""
     user = await launch_by_link(page, stage, "outage")
     statuses = iter([503] * 6)

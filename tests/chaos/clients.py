@@ -173,7 +173,7 @@ class Client:
                 self.notes.disconnects += 1
             await self._pause()
 
-    # --- all of them --------------------------------------------------------------------------------------------------
+    # --- all clients --------------------------------------------------------------------------------------------------
 
     def _somewhere(self) -> str:
         """Return the URL of any replica."""

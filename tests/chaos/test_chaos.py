@@ -241,7 +241,7 @@ def test_a_clients_surprise_is_a_broken_promise() -> None:
     assert case.faults() == {"broken promises": 2}
 
 
-# --- its parts --------------------------------------------------------------------------------------------------------
+# --- the parts of a run -----------------------------------------------------------------------------------------------
 
 
 async def test_the_proxy_forwards_everything_except_during_an_outage(hub: FakeHub) -> None:

@@ -115,7 +115,7 @@ class Cluster:
     """The port where all pods serve."""
 
     def kubeconfig(self, path: Path) -> Path:
-        """Write the kubeconfig file by which clients find the emulator."""
+        """Write the kubeconfig file with which clients find the emulator."""
         return write_kubeconfig(path, cluster={"server": self.url}, user={})
 
     async def create(self, manifest: Mapping[str, Any], *, namespace: str | None = NAMESPACE) -> None:

@@ -33,7 +33,7 @@ class PodCluster(Protocol):
         """The port where the pods serve."""
 
     def kubeconfig(self, path: Path) -> Path:
-        """Write the kubeconfig file by which clients find the cluster."""
+        """Write the kubeconfig file with which clients find the cluster."""
 
     def objects(self, plural: str) -> list[dict[str, Any]]:
         """Return the objects of one kind."""

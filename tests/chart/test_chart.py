@@ -1,4 +1,4 @@
-"""The rendered chart, by Helm 3 and 4, over the values in `values/`. `make chart-test`."""
+"""The chart, rendered with Helm 3 and 4 from the values in `values/`. `make chart-test`."""
 
 import copy
 import hashlib

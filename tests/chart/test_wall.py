@@ -81,7 +81,7 @@ def walls_of(
 )
 @example(image="quay.io/gpu/x", allowed=[], of_groups={"gpu": ["quay.io/gpu/*"]}, of_user=set(), require_digest=False)
 @example(image=f"python:3.12@{DIGEST}", allowed=["python:3.*"], of_groups={}, of_user=set(), require_digest=False)
-def test_both_walls_allow_the_same_images(
+def test_the_hub_and_hublaunch_allow_the_same_images(
     image: str, allowed: list[str], of_groups: dict[str, list[str]], of_user: set[str], require_digest: bool
 ) -> None:
     policy = Policy(allowed, group_allowed_images=of_groups, require_digest=require_digest)

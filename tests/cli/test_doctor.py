@@ -286,7 +286,7 @@ async def test_an_unusable_database_is_a_fault(
     assert words in findings["database"]["message"]
 
 
-async def test_a_postgresql_is_checked_with_its_clock(doctor: Doctor, postgres: Postgres) -> None:
+async def test_a_postgresql_database_is_checked_with_its_clock(doctor: Doctor, postgres: Postgres) -> None:
     url = postgres.database(migrated=False)
 
     status, findings = await doctor(LAUNCHER_DATABASE_URL=url)

@@ -97,7 +97,7 @@ async def test_a_passing_fault_is_retried(fault: bytes) -> None:
     assert len(wire.requests) == 2
 
 
-async def test_a_retry_after_beyond_the_patience_raises_at_once() -> None:
+async def test_a_retry_after_beyond_the_patience_raises_immediately() -> None:
     async with asking(problem("503 No", "Retry-After: 3600")) as (launcher, wire):
         with pytest.raises(ServiceUnavailable) as refusal:
             await launcher.session()

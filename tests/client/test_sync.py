@@ -103,7 +103,7 @@ def test_several_threads_share_one_client() -> None:
     assert sorted(phases) == ["ready"] * 5 + ["waiting"] * 5
 
 
-def test_ctrl_c_ends_a_loop_over_events_at_once(tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_loop_over_events_immediately(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-X", "dev", "-c", INTERRUPTED],
         cwd=tmp_path,

@@ -40,7 +40,7 @@ class Kubernetes:
     log_path: Path
 
     def kubeconfig(self, path: Path) -> Path:
-        """Write the kubeconfig file by which clients find the API."""
+        """Write the kubeconfig file with which clients find the API."""
         cluster = {"server": self.url, "insecure-skip-tls-verify": True}
         return write_kubeconfig(path, cluster=cluster, user={"token": self.token})
 

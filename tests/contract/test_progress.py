@@ -77,7 +77,7 @@ async def test_a_reader_that_leaves_does_not_stop_the_spawn(hub: ContractHub, us
     assert events(await hub.progress(user))[-1]["ready"]
 
 
-async def test_a_ready_server_is_announced_at_once(hub: ContractHub, user: str) -> None:
+async def test_a_ready_server_is_announced_immediately(hub: ContractHub, user: str) -> None:
     await hub.start(user)
 
     stream = await hub.progress(user)

@@ -35,7 +35,7 @@ async def test_a_token_expires_when_it_should(hub: ContractHub, user: str) -> No
     assert lasts_s == pytest.approx(60, abs=5)
 
 
-async def test_the_trap_scope_is_accepted_and_opens_nothing(hub: ContractHub, user: str) -> None:
+async def test_a_server_scope_without_a_name_is_accepted_and_opens_nothing(hub: ContractHub, user: str) -> None:
     answer = await _mint(hub, user, scopes=["access:servers!server"])
 
     assert answer.status_code == 201

@@ -55,7 +55,7 @@ async def test_a_hub_that_does_not_answer_in_time_is_reported_and_killed(tmp_pat
     assert marked_processes(hub.state) == []
 
 
-async def test_a_hub_is_killed_at_once_when_its_exit_is_cancelled(tmp_path: Path, python: Path) -> None:
+async def test_a_hub_is_killed_immediately_when_its_exit_is_cancelled(tmp_path: Path, python: Path) -> None:
     hub = HubProcess(state=tmp_path / "state", proxy_command=["unused"], stop_timeout_s=20)
     starting = asyncio.create_task(hub.__aenter__())
     await until_said(hub, "not listening")

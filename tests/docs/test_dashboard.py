@@ -1,4 +1,4 @@
-"""docs/grafana.json is a valid dashboard by the types of Grafana's own SDK."""
+"""docs/grafana.json is a valid dashboard according to the types of Grafana's own SDK."""
 
 import json
 from collections.abc import Iterator

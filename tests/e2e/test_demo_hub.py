@@ -83,7 +83,9 @@ async def test_a_server_starts_opens_and_ends_with_its_hub(tmp_path: Path) -> No
     assert token not in log
 
 
-async def test_a_server_whose_process_dies_fails_at_once_and_its_home_is_deleted_with_the_user(tmp_path: Path) -> None:
+async def test_a_server_whose_process_dies_fails_immediately_and_its_home_is_deleted_with_the_user(
+    tmp_path: Path,
+) -> None:
     command = [sys.executable, "-c", "raise SystemExit(3)"]
     async with hub_running(tmp_path / "state", server_command=command) as hub, api_of(hub) as api:
         async with asyncio.timeout(10):

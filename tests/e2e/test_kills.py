@@ -266,7 +266,7 @@ async def test_after_a_kill_of_both_launches_become_ready_and_a_cancellation_is_
     async with beside(hub, database_url) as again:
         await hub.start_again()
         for accepted in (starting, unwanted):
-            hub.open_gate(accepted["username"])  # the Hub must know before it stops the unwanted server, as above
+            hub.open_gate(accepted["username"])  # the Hub stops no server before it knows whether the server runs
         hub.open_gate(await successor(again, forgotten))
         lasts = await ready(again, starting, forgotten)
 

@@ -73,7 +73,7 @@ class AsgiServer:
             self._reservation = None
 
     def drop(self, scope: Scope) -> None:
-        """Close the connection of this request at once: no last chunk, no answer."""
+        """Close the connection of this request immediately: no last chunk, no answer."""
         if transport := self._transport(scope):
             transport.close()
 

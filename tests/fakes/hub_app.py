@@ -104,7 +104,7 @@ class HubApp:
         return None if self._state.version_info >= (6,) and status != 500 else _PHRASES[status]
 
     def _reach(self, call: Call) -> Reply:
-        """Answer as the server, or else as the user's default server, or else as the Hub, by the proxy's routes."""
+        """Answer as the server, or else as the user's default server, or else as the Hub, as the proxy routes."""
         user = self._state.users.get(call.username)
         servers = user.servers if user is not None else {}
         if call.name in servers and servers[call.name].answers:

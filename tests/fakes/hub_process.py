@@ -3,8 +3,8 @@
     python -m tests.fakes.hub_process --port 0 --spawn-s 1 --events 5 --concurrent-spawn-limit 64
 
 prints a line of JSON with its `url`, `api_url` and `token`, and ends on SIGTERM. With `--report FILE` it then writes a
-JSON report: `journal`, `most_pending`, `users`, `active_servers`, `answers` (how often each status answered a start)
-and `asked` (the number of requests of each kind).
+JSON report: `journal`, `most_pending`, `users`, `active_servers`, `answers` (the number of starts answered with each
+status) and `asked` (the number of requests of each kind).
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--spawn-s", type=float, default=0.0, help="how long each spawn takes")
     parser.add_argument("--events", type=int, default=3, help="of a progress stream, the first and the last included")
-    parser.add_argument("--slow-spawn-timeout", type=float, default=10.0, help="0: answer a start with 202 at once")
+    parser.add_argument("--slow-spawn-timeout", type=float, default=10.0, help="0: answer a start with 202 immediately")
     parser.add_argument(
         "--concurrent-spawn-limit", type=int, default=0, help="pending spawns; beyond: 429, Retry-After"
     )

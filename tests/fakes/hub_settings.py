@@ -76,7 +76,7 @@ class HubSettings:
         self.active_server_limit = 0
         self.spawn_throttle_retry_range = (30.0, 60.0)
         self.slow_spawn_timeout = 10.0
-        """How long a POST waits for the server; 0 answers 202 at once."""
+        """How long a POST waits for the server; 0 answers 202 immediately."""
         self.slow_stop_timeout = 10.0
         self.start_timeout = 60.0
         """The time after which a spawn fails, without a reason."""
@@ -106,7 +106,7 @@ class HubSettings:
         changed.set()
 
     def count(self, what: What, username: str | None = None) -> int:
-        """Return how often this happened, to this user or to all users."""
+        """Return how many times this happened, to this user or to all users."""
         return sum(line.what == what and username in (None, line.username) for line in self.journal)
 
     def _happened(

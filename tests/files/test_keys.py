@@ -68,7 +68,7 @@ def test_neither_a_key_nor_its_digest_is_logged(path: Path, caplog: pytest.LogCa
 
     keys.find(key)
     keys.find(key + "x")
-    path.write_text(whole.replace(entry.sha256, key))  # somebody confused the two
+    path.write_text(whole.replace(entry.sha256, key))  # the key in place of its digest
     with pytest.raises(KeysFault) as fault:
         read_keys(path)
     keys.find(key)
@@ -88,7 +88,7 @@ def test_the_file_is_private_and_does_not_contain_the_key(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_added_and_revoked_keys_take_effect_at_once(path: Path) -> None:
+def test_added_and_revoked_keys_take_effect_immediately(path: Path) -> None:
     _, first = add_key(path, name="first")
     keys = ApiKeys(path)
 

@@ -1,4 +1,4 @@
-"""Requests to the Hub are always about the right user and server: each name is one part of a path."""
+"""Requests to the Hub are always about the correct user and server: each name is one part of a path."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,7 +1,7 @@
 """Answers that prove a server, and hosts that hublaunch asks because of a server's address.
 
-The answers are those of real ones: JupyterHub 6.1.1 with configurable-http-proxy 5.3, jupyter-server 2.21 by itself and
-by jupyterhub-singleuser, jhsingle-native-proxy 0.8, nginx and Traefik.
+The answers are those of real programs: JupyterHub 6.1.1 with configurable-http-proxy 5.3, jupyter-server 2.21 alone and
+under jupyterhub-singleuser, jhsingle-native-proxy 0.8, nginx and Traefik.
 """
 
 import pytest
@@ -165,7 +165,7 @@ async def test_an_unreachable_address_means_unknown(caplog: pytest.LogCaptureFix
     assert "Set LAUNCHER_PROXY_URL" in caplog.text
 
 
-# --- where it is asked ------------------------------------------------------------------------------------------------
+# --- where a server is asked ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ async def test_only_the_hubs_hosts_and_the_servers_paths_are_asked(url: str) -> 
     assert victim.asked == []
 
 
-# --- how much of it is read -------------------------------------------------------------------------------------------
+# --- how much of an answer is read ------------------------------------------------------------------------------------
 
 _SENT_MOST = 16_777_216
 """Out of 400 MiB: the kernel buffers some megabytes for each of two requests."""

@@ -61,11 +61,11 @@ def sending_and_resetting(content: bytes) -> Script:
     return after_the_request(act)
 
 
-async def close_at_once(connection: WireConnection) -> None:
+async def close_immediately(connection: WireConnection) -> None:
     """Close the connection by ending the script."""
 
 
-async def reset_at_once(connection: WireConnection) -> None:
+async def reset_immediately(connection: WireConnection) -> None:
     connection.reset()
 
 
@@ -122,7 +122,7 @@ async def test_a_fault_after_the_request_arrived_is_not_a_connect_error(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("script", [close_at_once, reset_at_once])
+@pytest.mark.parametrize("script", [close_immediately, reset_immediately])
 async def test_a_connection_lost_while_sending_is_not_a_connect_error(
     http: httpx.AsyncClient, method: str, script: Script
 ) -> None:
@@ -142,9 +142,9 @@ async def test_a_connection_lost_while_sending_is_not_a_connect_error(
 @pytest.mark.parametrize(
     ("ending", "expected"),
     [
-        (close_at_once, httpx.RemoteProtocolError),
+        (close_immediately, httpx.RemoteProtocolError),
         (hang, httpx.ReadTimeout),
-        (reset_at_once, httpx.RemoteProtocolError),
+        (reset_immediately, httpx.RemoteProtocolError),
     ],
     ids=["closes", "hangs", "resets"],
 )
@@ -239,7 +239,7 @@ async def test_an_invalid_host_name_is_a_connect_error(http: httpx.AsyncClient, 
 async def test_an_untrusted_certificate_is_a_connect_error(http: httpx.AsyncClient, tmp_path: Path) -> None:
     context = server_context(*write_certificate(tmp_path, "hub"))
 
-    async with WireServer(close_at_once, ssl_context=context) as server:
+    async with WireServer(close_immediately, ssl_context=context) as server:
         with pytest.raises(httpx.ConnectError) as raised:
             await http.get(server.url)
 
@@ -247,7 +247,7 @@ async def test_an_untrusted_certificate_is_a_connect_error(http: httpx.AsyncClie
     assert_tells_no_token(raised.value)
 
 
-@pytest.mark.parametrize("script", [close_at_once, reset_at_once, sending(b"HTTP/1.1 400 Bad Request\r\n\r\n")])
+@pytest.mark.parametrize("script", [close_immediately, reset_immediately, sending(b"HTTP/1.1 400 Bad Request\r\n\r\n")])
 async def test_a_server_without_tls_is_a_connect_error(http: httpx.AsyncClient, script: Script) -> None:
     async with WireServer(script) as server:
         with pytest.raises(NOT_SENT) as raised:

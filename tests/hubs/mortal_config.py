@@ -58,7 +58,7 @@ class _FoundByName(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterH
 
 
 class MortalSpawner(DemoSpawner, _FoundByName):
-    """Holds back servers of some images until their gates open, and reports it as progress."""
+    """Holds back servers of some images until their gates open, and reports the wait as progress."""
 
     async def start(self) -> tuple[str, int]:
         image = self.user_options["image"]

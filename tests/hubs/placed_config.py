@@ -1,4 +1,4 @@
-"""The demo's Hub below a base URL or with subdomains, with servers that start at once."""
+"""The demo's Hub below a base URL or with subdomains, with servers that start immediately."""
 
 import os
 import sys

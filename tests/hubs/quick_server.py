@@ -21,7 +21,7 @@ GATED_AFTER_START_IMAGE = "example.org/gated:after-start"
 """Like GATED_IMAGE, but the spawner's `start` does not wait until the server answers."""
 GATED_IMAGES = (GATED_IMAGE, GATED_BEFORE_PROCESS_IMAGE, GATED_AFTER_START_IMAGE)
 BROKEN_IMAGES = "example.org/broken"
-"""A server of an image with this prefix ends at once."""
+"""A server of an image with this prefix ends immediately."""
 JUPYTERLAB_IMAGE = "example.org/jupyterlab:1"
 """A server of this image is a real JupyterLab, which starts slowly."""
 VERSION = b'{"version": "2.17.0"}'

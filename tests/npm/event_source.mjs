@@ -2,7 +2,7 @@
 //
 // node event_source.mjs URL [stubborn]
 //
-// Thebe closes at every error; `stubborn` leaves that to the EventSource, which reconnects, and closes it never.
+// Thebe closes at every error; `stubborn` leaves that to the EventSource, which reconnects, and never closes it.
 
 import { EventSource } from "eventsource";
 

@@ -1,4 +1,4 @@
-// The events of a launch by fetch and eventsource-parser, as a program without EventSource reads them: prints each
+// The events of a launch with fetch and eventsource-parser, as a program without EventSource reads them: prints each
 // message as a line of JSON with its id, asks again with Last-Event-ID where a stream breaks or ends, and ends at a 204.
 //
 // node follow_fetch.mjs EVENTS_URL SECRET

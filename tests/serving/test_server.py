@@ -42,7 +42,7 @@ class Flood:
     async def _write(self, send: Send) -> None:
         while True:
             await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
-            await asyncio.sleep(0)  # once the client is gone, uvicorn's send returns at once
+            await asyncio.sleep(0)  # once the client is gone, uvicorn's send returns immediately
 
 
 def settings(send_timeout_s: float = 30, **more: object) -> Settings:

@@ -16,7 +16,7 @@ from tests.store.databases import postgresql_only, sqlite_only
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, accepted, listening, ready_launch, second_attempt
 
 LONG_S, GONE_S = 600, 0
-"""A lease that lasts for the test, and a lease that runs out at once."""
+"""A lease that lasts for the test, and a lease that runs out immediately."""
 
 
 async def ids_to_take_over(url: str, sealer: Sealer) -> list[str]:

@@ -100,7 +100,7 @@ async def _launch_all(service: Replica, hub: MortalHub, images: Sequence[str]) -
 
 
 async def _launch(http: httpx.AsyncClient, image: str, number: int) -> str:
-    """Launch an image and return its last phase, or the code of its problem. A ready server is stopped at once."""
+    """Launch an image and return its last phase, or the code of its problem. A ready server is stopped immediately."""
     body = {"image": image, "repo_url": f"https://example.org/org/repo-{number}"}
     answer = await http.post("/launch", json=body, timeout=60)
     told = answer.json()

@@ -5,7 +5,7 @@ not ready
 429 or 5xx
     Answers with such a status that a visitor saw, and connections that broke.
 429 by the Hub
-    The Hub's refusals to start a server: how often it had to defend itself.
+    The Hub's refusals to start a server: how many times it had to defend itself.
 pending above the limit
     Spawns beyond the limit that were pending at the Hub at one instant.
 beyond the fair share

@@ -58,7 +58,7 @@ def headers_of(credentials: Credentials, session: str, secret: str) -> Mapping[s
         | {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
         "secret": {"X-Launch-Secret": secret},
         "wrong secret": {"X-Launch-Secret": "x" * 43},
-        "wrong token, right secret": bearer(credentials["wrong token"]) | {"X-Launch-Secret": secret},
+        "wrong token, correct secret": bearer(credentials["wrong token"]) | {"X-Launch-Secret": secret},
         **{caller: bearer(credential) for caller, credential in credentials.items()},
     }
 

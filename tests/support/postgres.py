@@ -46,7 +46,7 @@ class Postgres:
     def deadlocks(self, url: str) -> int:
         """Return the number of deadlocks in a database.
 
-        Waits for its connections to close, because only then all deadlocks are counted.
+        Waits for its connections to close, because only then are all deadlocks counted.
         """
         name = make_url(url).database
         with psycopg.connect(self._uri, autocommit=True) as connection:

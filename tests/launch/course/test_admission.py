@@ -163,7 +163,7 @@ async def test_a_requeued_launch_notices_a_sudden_admission(hub: FakeHub, client
 
 
 class LateQueue(SqlQueue):
-    """News of an admission from just before a launch was requeued arrive just after that."""
+    """News of an admission from just before a launch was requeued arrives just after that."""
 
     core: Launching
 

@@ -123,7 +123,7 @@ async def test_a_launch_continues_after_the_database_did_not_answer_its_requeue(
     assert hub.active_servers == {(current.attempt.username, "")}
 
 
-async def test_a_server_that_is_ready_at_once_after_a_429_is_found(hub: FakeHub, open_core: OpenCore) -> None:
+async def test_a_server_that_is_ready_immediately_after_a_429_is_found(hub: FakeHub, open_core: OpenCore) -> None:
     """The Hub answers the start only when the spawn is over, and streams nothing but its end."""
     hub.create_user("ada")
     hub.slow_spawn_timeout = 10
@@ -269,7 +269,9 @@ async def test_an_unanswered_clean_up_does_not_extend_the_launch_timeout(hub: Fa
         assert current.status is Status.FAILED
 
 
-async def test_a_launch_fails_at_once_if_another_server_answers_for_the_hub(hub: FakeHub, open_core: OpenCore) -> None:
+async def test_a_launch_fails_immediately_if_another_server_answers_for_the_hub(
+    hub: FakeHub, open_core: OpenCore
+) -> None:
     hub.fail_on("create_user", status=301, body="html", headers={"Location": "https://hub.example.org/x?y"})
     async with open_core(attempts_max=3) as core:
         launch = await core.launch(ANYBODY, REQUEST)

@@ -1,7 +1,7 @@
 """BinderHub's page on its class `Launcher`, row by row: each test is a sentence of the page, on a real JupyterHub.
 
-https://binderhub.readthedocs.io/en/latest/reference/launcher.html has 34 of them: `test_traits.py` and
-`test_methods.py`. Rows run for `hublaunch.Launcher` too, except for those on traits, tornado and unchanged events,
+https://binderhub.readthedocs.io/en/latest/reference/launcher.html has 34 rows, tested in `test_traits.py`
+and `test_methods.py`. Rows run for `hublaunch.Launcher` too, except for those on traits, tornado and unchanged events,
 which are BinderHub's own. A docstring says where BinderHub's code contradicts its page, and which of them holds here.
 """
 
@@ -19,7 +19,7 @@ from tests.hubs.placed import PlacedHub
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[PlacedHub]:
-    """The demo's Hub, with servers that start at once."""
+    """The demo's Hub, with servers that start immediately."""
     state = tmp_path_factory.mktemp("hub")
     proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
     async with PlacedHub(state=state, proxy_command=proxy) as hub:

@@ -104,7 +104,7 @@ async def test_the_number_of_named_servers_has_no_limit_by_default(
         assert launcher.named_server_limit_per_user == 3
 
 
-async def test_a_user_creates_at_most_so_many_named_servers(hub: PlacedHub, connect: Connect, name: str) -> None:
+async def test_a_user_creates_at_most_the_limit_of_named_servers(hub: PlacedHub, connect: Connect, name: str) -> None:
     await hub.create_user(name)
     limited = connect(create_user=False, allow_named_servers=True, named_server_limit_per_user=1)
     async with limited as launcher:
