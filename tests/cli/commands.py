@@ -62,11 +62,12 @@ class CommandLine:
         )
 
     async def run(self, *arguments: str, **variables: str) -> Ended:
-        """Run a command to its end, in a thread of this process, which is faster than a process of its own."""
+        """Run a command to its end, without a process of its own."""
         return await in_thread(*arguments, **self.variables | variables)
 
 
 async def in_thread(*arguments: str, **variables: str) -> Ended:
+    """Run a command to its end, in a thread of this process. An exception fails the test, as a traceback does."""
     done = await asyncio.to_thread(CliRunner(env=variables).invoke, cli, arguments)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return Ended(done.exit_code, done.stdout, done.stderr)

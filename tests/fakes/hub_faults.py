@@ -40,7 +40,7 @@ class Fault:
     operation: Operation
     username: str | None = None
     how: How = "answer"
-    """"reset" breaks the connection with a TCP reset, "drop" closes it, "hang" gives no answer, "late" waits first."""
+    """A TCP reset, a closed connection, no answer, or the answer after a pause, instead of a wrong answer."""
     status: int = 503
     body: Body = "json"
     message: str = "Service Unavailable"
@@ -74,7 +74,7 @@ class Cut:
     after_events: float = math.inf
     """`math.inf`: the stream does not break."""
     how: Ending = "drop"
-    """"end" ends the stream as if nothing were wrong."""
+    """With "end", the stream ends as if nothing were wrong."""
     in_event: bool = False
     """The stream breaks in the middle of the next event."""
     piece_bytes: int = 0
