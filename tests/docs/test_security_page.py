@@ -15,7 +15,7 @@ _TEST = re.compile(r"`(?P<file>tests/[\w/]+\.py|…)::(?P<name>test_\w+)`")
 
 
 def _promises() -> Iterator[str]:
-    section = (DOCS / "security.md").read_text().split("## What is promised\n")[1].split("\n## ")[0]
+    section = (DOCS / "security.md").read_text().split("## Promises\n")[1].split("\n## ")[0]
     yield from re.split(r"^- ", section, flags=re.MULTILINE)[1:]
 
 

@@ -166,7 +166,7 @@ async def _runs(launches: int, sound: int, pairs: int) -> list[Outcome]:
 def _row(outcome: Outcome) -> str:
     ends = ", ".join(f"{count} {end}" for end, count in outcome.ended.items())
     hub = f"up {outcome.hub_up_s[0]:.0f} s, then {outcome.hub_up_s[1]:.0f} s" if outcome.hub_is_up else "exited"
-    launches = f"{outcome.launches} of {outcome.images} images"
+    launches = f"{outcome.launches} of {outcome.images} image{'s' if outcome.images > 1 else ''}"
     return f"| {outcome.guard} | {launches} | {ends} | {outcome.failed_spawns} | {hub} | {outcome.seconds:.1f} |"
 
 

@@ -48,7 +48,7 @@ _KEY = (
             **DOCUMENTED_STREAM,
             "description": "With `Accept: text/event-stream`: "
             + DOCUMENTED_STREAM["description"]
-            + " Without it, with `if_running: reuse`: the launch that you already have.",
+            + " With any other `Accept` and `if_running: reuse`: the launch that you already have.",
             "content": {
                 **DOCUMENTED_STREAM["content"],
                 "application/json": {"schema": {"$ref": "#/components/schemas/AcceptedLaunch"}},

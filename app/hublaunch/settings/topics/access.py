@@ -11,7 +11,7 @@ from hublaunch.settings.types import AS_WORDS, Words
 
 
 class AccessSettings(Topic):
-    """Who may launch: docs/access.md."""
+    """Callers: docs/access.md."""
 
     access: Annotated[tuple[Literal["anonymous", "hub", "key"], ...], NoDecode, AS_WORDS] = Field(
         ("anonymous",), min_length=1

@@ -18,7 +18,7 @@ BINDERHUB_EXTRA_ARGS = (
 
 
 class ImageSettings(Topic):
-    """What may be launched: docs/access.md."""
+    """Images and repositories: docs/access.md."""
 
     allowed_images: Words = Field((), examples=["quay.io/jupyter/*"])
     """Glob patterns of the images that may be launched. Empty allows none."""
