@@ -58,7 +58,7 @@ def _library_ratio(
     return Figure(goal="1", name=name, values=pairs(readings[ours], readings[theirs]), bar=bar, detail=detail)
 
 
-WAYS = {"service": "", "service-in-two": ", by two requests"}
+WAYS = {"service": "", "service-in-two": ", with two requests"}
 
 
 async def measure_service(rounds: int) -> list[Figure]:

@@ -94,7 +94,7 @@ def test_clicks_without_a_server_unexpected_answers_and_load_on_the_hub_are_noti
     assert faults(judged([refused])) == {"429 or 5xx": 3}
     assert faults(judged([seen(1)], most_pending=5, answers={"202": 1, "429": 7})) == {
         "pending above the limit": 3,
-        "429 by the Hub": 7,
+        "429 from the Hub": 7,
     }
 
 

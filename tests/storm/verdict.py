@@ -4,7 +4,7 @@ not ready
     Clicks that did not end with a server.
 429 or 5xx
     Answers with such a status that a visitor saw, and connections that broke.
-429 by the Hub
+429 from the Hub
     The Hub's refusals to start a server: how many times it had to defend itself.
 pending above the limit
     Spawns beyond the limit that were pending at the Hub at one instant.
@@ -34,7 +34,7 @@ from tests.storm.clicks import REPO_URL, Seen
 BAD = (
     "not ready",
     "429 or 5xx",
-    "429 by the Hub",
+    "429 from the Hub",
     "pending above the limit",
     "beyond the fair share",
     "not down to 0",
@@ -91,7 +91,7 @@ def judge(evidence: Evidence) -> Verdict:
         bad={
             "not ready": [f"{_name(one)} ended as {one.ending}" for one in seen if one.ending != "ready"],
             "429 or 5xx": [f"{_name(one)} saw {told}" for one in seen for told in _refusals(one)],
-            "429 by the Hub": ["a start was refused"] * refused,
+            "429 from the Hub": ["a start was refused"] * refused,
             "pending above the limit": [
                 f"{n} were pending, and {evidence.limit} may be" for n in range(evidence.limit + 1, most + 1)
             ],
