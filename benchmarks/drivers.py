@@ -46,10 +46,10 @@ async def by_library(hub: dict[str, str]) -> AsyncGenerator[Launch]:
 
     async with Launcher.connect(hub_url=hub["url"], hub_api_token=hub["token"]) as launcher:
 
-        async def launch(name: str, told: Callable[[], None]) -> None:
+        async def launch(name: str, on_event: Callable[[], None]) -> None:
             def take(event: dict[str, Any]) -> None:
                 if event["message"] != ASKING:
-                    told()
+                    on_event()
 
             await launcher.launch(IMAGE, name, repo_url=REPO_URL, event_callback=take)
 
@@ -61,10 +61,10 @@ async def by_service(service: dict[str, str]) -> AsyncGenerator[Launch]:
     """A client of hublaunch's service that requests a launch and its events in one request."""
     async with _client(service) as session:
 
-        async def launch(name: str, told: Callable[[], None]) -> None:
+        async def launch(name: str, on_event: Callable[[], None]) -> None:
             headers = {"Accept": "text/event-stream"}
             async with session.post("/launch", json=_body(name), headers=headers) as stream:
-                await _follow(stream, told)
+                await _follow(stream, on_event)
 
         yield launch
 
@@ -74,12 +74,12 @@ async def by_service_in_two_requests(service: dict[str, str]) -> AsyncGenerator[
     """A client that, like a page, requests a launch and then its events as an `EventSource`."""
     async with _client(service) as session:
 
-        async def launch(name: str, told: Callable[[], None]) -> None:
+        async def launch(name: str, on_event: Callable[[], None]) -> None:
             async with session.post("/launch", json=_body(name)) as accepted:
                 assert accepted.status == 202, await accepted.text()
                 events_url = (await accepted.json())["events_url"]
             async with session.get(events_url) as stream:
-                await _follow(stream, told)
+                await _follow(stream, on_event)
 
         yield launch
 
@@ -92,7 +92,7 @@ def _body(name: str) -> dict[str, str]:
     return {"image": IMAGE, "repo_url": f"{REPO_URL}-{name}"}
 
 
-async def _follow(stream: aiohttp.ClientResponse, told: Callable[[], None]) -> None:
+async def _follow(stream: aiohttp.ClientResponse, on_event: Callable[[], None]) -> None:
     """Read the stream to its end. The launch must end ready, with no event missing."""
     assert stream.status == 200, await stream.text()
     seqs, phase = [], ""
@@ -101,7 +101,7 @@ async def _follow(stream: aiohttp.ClientResponse, told: Callable[[], None]) -> N
             event = json.loads(line[6:])
             seqs.append(event["seq"])
             phase = event["phase"]
-            told()
+            on_event()
     assert phase == "ready", f"the launch ended as {phase}"
     assert seqs == list(range(1, len(seqs) + 1)), f"the events came as {seqs}"
 
@@ -120,24 +120,26 @@ async def by_aiohttp(hub: dict[str, str]) -> AsyncGenerator[Launch]:
                 response.raise_for_status()
                 return await response.read()
 
-        async def follow(name: str, told: Callable[[], None]) -> str:
+        async def follow(name: str, on_event: Callable[[], None]) -> str:
             async with session.get(f"{hub['api_url']}/users/{name}/server/progress") as response:
                 response.raise_for_status()
                 async for line in response.content:
                     if line.startswith(b"data: "):
                         event = json.loads(line[6:])
-                        told()
+                        on_event()
                         if event.get("ready"):
                             return str(event["url"])
             raise AssertionError("the stream ended before the server was ready")
 
-        async def start_and_follow(name: str, told: Callable[[], None]) -> str:
+        async def start_and_follow(name: str, on_event: Callable[[], None]) -> str:
             await post(f"users/{name}/server", {"image": IMAGE, "repo_url": REPO_URL})
-            return await follow(name, told)
+            return await follow(name, on_event)
 
-        async def launch(name: str, told: Callable[[], None]) -> None:
+        async def launch(name: str, on_event: Callable[[], None]) -> None:
             await post(f"users/{name}")
-            _, url = await asyncio.gather(post(f"users/{name}/tokens", token_body(name)), start_and_follow(name, told))
+            _, url = await asyncio.gather(
+                post(f"users/{name}/tokens", token_body(name)), start_and_follow(name, on_event)
+            )
             async with servers.get(f"{hub['url'].rstrip('/')}{url}api") as response:
                 response.raise_for_status()
 
@@ -157,7 +159,7 @@ async def by_tornado(hub: dict[str, str]) -> AsyncGenerator[Launch]:
             f"{hub['api_url']}/{path}", method="POST", headers=headers, body="" if body is None else json.dumps(body)
         )
 
-    async def start_and_follow(name: str, told: Callable[[], None]) -> str:
+    async def start_and_follow(name: str, on_event: Callable[[], None]) -> str:
         await post(f"users/{name}/server", {"image": IMAGE, "repo_url": REPO_URL})
         rest, url = b"", ""
 
@@ -167,7 +169,7 @@ async def by_tornado(hub: dict[str, str]) -> AsyncGenerator[Launch]:
             for line in lines:
                 if line.startswith(b"data: "):
                     event = json.loads(line[6:])
-                    told()
+                    on_event()
                     url = str(event["url"]) if event.get("ready") else url
 
         await client.fetch(
@@ -179,9 +181,9 @@ async def by_tornado(hub: dict[str, str]) -> AsyncGenerator[Launch]:
         assert url, "the stream ended before the server was ready"
         return url
 
-    async def launch(name: str, told: Callable[[], None]) -> None:
+    async def launch(name: str, on_event: Callable[[], None]) -> None:
         await post(f"users/{name}")
-        _, url = await asyncio.gather(post(f"users/{name}/tokens", token_body(name)), start_and_follow(name, told))
+        _, url = await asyncio.gather(post(f"users/{name}/tokens", token_body(name)), start_and_follow(name, on_event))
         await client.fetch(f"{hub['url'].rstrip('/')}{url}api")
 
     yield launch
@@ -244,10 +246,10 @@ async def hold_all(launch: Launch, launches: int) -> dict[str, object]:
 
 @asynccontextmanager
 async def held(launch: Launch, prefix: str, launches: int) -> AsyncGenerator[None]:
-    told = asyncio.Semaphore(0)
-    tasks = [asyncio.create_task(launch(f"{prefix}-{number}", told.release)) for number in range(launches)]
+    events = asyncio.Semaphore(0)
+    tasks = [asyncio.create_task(launch(f"{prefix}-{number}", events.release)) for number in range(launches)]
     for _ in tasks:
-        await told.acquire()
+        await events.acquire()
     yield
     for task in tasks:
         task.cancel()

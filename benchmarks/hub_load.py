@@ -98,9 +98,9 @@ async def _on_a_real_hub(way: str) -> dict[str, Any]:
                 return await _drive(way, {"url": url}, running.pid)
 
 
-async def _drive(way: str, told: dict[str, str], hub_pid: int) -> dict[str, Any]:
+async def _drive(way: str, connection: dict[str, str], hub_pid: int) -> dict[str, Any]:
     arguments = ("benchmarks.drivers", way, "--launches", str(LAUNCHES))
-    async with process(*arguments, told=json.dumps(told)) as child:
+    async with process(*arguments, stdin=json.dumps(connection)) as child:
         assert child.stdout
         await child.stdout.readline()
         before_s = cpu_s(hub_pid)

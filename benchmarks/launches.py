@@ -16,7 +16,7 @@ async def drive(driver: str, launches: int, *options: str) -> dict[str, Any]:
     spawn_s = "600" if "--hold" in options else "1"
     async with (
         fake_hub("--spawn-s", spawn_s, "--events", "5", "--slow-spawn-timeout", "0") as hub,
-        process("benchmarks.drivers", driver, "--launches", str(launches), *options, told=json.dumps(hub)) as child,
+        process("benchmarks.drivers", driver, "--launches", str(launches), *options, stdin=json.dumps(hub)) as child,
     ):
         assert child.stdout
         await child.stdout.readline()
@@ -92,7 +92,7 @@ async def service(launches: int, way: str = "service", **more_settings: str) -> 
             serve(hub, Path(directory), **settings) as (url, pid),
         ):
             arguments = ("benchmarks.drivers", way, "--launches", str(launches))
-            async with process(*arguments, told=json.dumps({"url": url})) as child:
+            async with process(*arguments, stdin=json.dumps({"url": url})) as child:
                 assert child.stdout
                 await child.stdout.readline()
                 before = cpu_s(pid)

@@ -78,7 +78,7 @@ async def _modules_of_others() -> list[str]:
 
 
 async def _import(modules: list[str]) -> _Reading:
-    async with process("-c", _IMPORT, told=json.dumps(modules) + "\n") as child:
+    async with process("-c", _IMPORT, stdin=json.dumps(modules) + "\n") as child:
         assert child.stdout
         assert await child.stdout.readline() == b"imported\n"
         return _Reading(cpu_s(child.pid), rss_mb(child.pid))

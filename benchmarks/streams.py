@@ -139,7 +139,7 @@ async def _ages(streams: Streams) -> dict[str, Any]:
         assert ticking.stdout
         async with streams(json.loads(await ticking.stdout.readline())) as (port, targets):
             arguments = ("benchmarks.stream_readers", "ages", "--port", str(port), "--seconds", str(LATENCY_S))
-            async with process(*arguments, told=json.dumps(targets)) as child:
+            async with process(*arguments, stdin=json.dumps(targets)) as child:
                 assert child.stdout
                 ages_ms = sorted(json.loads(await child.stdout.readline()))
     assert len(ages_ms) >= 0.8 * LAUNCHES * LATENCY_S / TICK_S, (
@@ -168,6 +168,6 @@ async def _launched(
 
 @asynccontextmanager
 async def _passed_through(hub: dict[str, str]) -> AsyncGenerator[tuple[int, list[str]]]:
-    async with process("benchmarks.stream_sources", "pass-through", told=json.dumps(hub)) as child:
+    async with process("benchmarks.stream_sources", "pass-through", stdin=json.dumps(hub)) as child:
         assert child.stdout
         yield int(await child.stdout.readline()), [f"/?name=user-{number}" for number in range(LAUNCHES)]

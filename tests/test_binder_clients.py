@@ -18,7 +18,7 @@ SPEC = "gh/org/repo/main"
 IMAGE = "quay.io/binder/org-repo:main"
 TOKEN = "1d1f3c0e-7a1e-4d0c-9d40-2f6f9f7d9a51"
 
-Told = dict[str, Any]
+Event = dict[str, Any]
 
 
 @pytest.fixture
@@ -35,33 +35,33 @@ async def relay(service: Replica) -> AsyncGenerator[Relay]:
 
 
 @asynccontextmanager
-async def binderhub_client(relay: Relay, spec: str = SPEC, **options: object) -> AsyncGenerator[AsyncGenerator[Told]]:
+async def binderhub_client(relay: Relay, spec: str = SPEC, **options: object) -> AsyncGenerator[AsyncGenerator[Event]]:
     arguments = (f"{relay.url}/build/", spec, json.dumps(options))
-    async with running("binderhub_client.mjs", *arguments, flags=("--experimental-detect-module",)) as said:
-        yield _told(said)
+    async with running("binderhub_client.mjs", *arguments, flags=("--experimental-detect-module",)) as output:
+        yield _json_lines(output)
 
 
 @asynccontextmanager
-async def event_source(relay: Relay, *how: str) -> AsyncGenerator[AsyncGenerator[Told]]:
-    async with running("event_source.mjs", f"{relay.url}/build/{SPEC}", *how) as said:
-        yield _told(said)
+async def event_source(relay: Relay, *how: str) -> AsyncGenerator[AsyncGenerator[Event]]:
+    async with running("event_source.mjs", f"{relay.url}/build/{SPEC}", *how) as output:
+        yield _json_lines(output)
 
 
-async def _told(said: asyncio.StreamReader) -> AsyncGenerator[Told]:
+async def _json_lines(output: asyncio.StreamReader) -> AsyncGenerator[Event]:
     async with asyncio.timeout(30):
-        async for line in said:
+        async for line in output:
             yield json.loads(line)
 
 
-async def until(events: AsyncGenerator[Told], message: str) -> list[Told]:
+async def until(events: AsyncGenerator[Event], message: str) -> list[Event]:
     return await _until(events, "message", f"{message}\n")
 
 
-async def until_phase(events: AsyncGenerator[Told], phase: str) -> list[Told]:
+async def until_phase(events: AsyncGenerator[Event], phase: str) -> list[Event]:
     return await _until(events, "phase", phase)
 
 
-async def _until(events: AsyncGenerator[Told], name: str, value: str) -> list[Told]:
+async def _until(events: AsyncGenerator[Event], name: str, value: str) -> list[Event]:
     told = []
     async for event in events:
         told.append(event)

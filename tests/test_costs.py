@@ -38,7 +38,7 @@ async def calls_in_the_service(tmp_path: Path) -> float:
             serve(settings) as service,
             process(
                 *("benchmarks.drivers", "service", "--launches", str(LAUNCHES)),
-                told=json.dumps({"url": str(service.http.base_url)}),
+                stdin=json.dumps({"url": str(service.http.base_url)}),
             ) as client,
         ):
             assert client.stdout

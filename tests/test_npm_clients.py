@@ -19,9 +19,9 @@ async def relay(service: Service) -> AsyncGenerator[Relay]:
         yield relay
 
 
-async def told(said: asyncio.StreamReader) -> AsyncGenerator[dict[str, Any]]:
+async def json_lines(output: asyncio.StreamReader) -> AsyncGenerator[dict[str, Any]]:
     async with asyncio.timeout(30):
-        async for line in said:
+        async for line in output:
             yield json.loads(line)
 
 
@@ -34,8 +34,8 @@ async def test_a_launch_is_followed_over_a_cut_to_its_end(
     events_url = relay.url + accepted["events_url"]
     seen = []
 
-    async with running(client, events_url, accepted["secret"]) as said:
-        async for event in told(said):
+    async with running(client, events_url, accepted["secret"]) as output:
+        async for event in json_lines(output):
             seen.append(event)
             if event.get("message") == "Pulling":
                 (user,) = hub.users

@@ -37,7 +37,7 @@ async def other(hub: FakeHub, database_url: str, one: Replica) -> AsyncGenerator
         yield other
 
 
-async def begun(hub: FakeHub, at: Replica) -> tuple[dict[str, Any], str]:
+async def launch_held(hub: FakeHub, at: Replica) -> tuple[dict[str, Any], str]:
     """Launch, and return the launch and its user's name. The server starts only when the test releases it."""
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
     accepted = await launch(at)
@@ -46,7 +46,7 @@ async def begun(hub: FakeHub, at: Replica) -> tuple[dict[str, Any], str]:
 
 
 async def test_any_replica_follows_and_cancels_a_launch(hub: FakeHub, one: Replica, other: Replica) -> None:
-    accepted, user = await begun(hub, one)
+    accepted, user = await launch_held(hub, one)
 
     async with asyncio.timeout(20), other.http.stream("GET", accepted["events_url"]) as stream:
         told = read_events(stream)
@@ -59,7 +59,7 @@ async def test_any_replica_follows_and_cancels_a_launch(hub: FakeHub, one: Repli
 
     assert await events(one, accepted) == await events(other, accepted)
 
-    unwanted, _ = await begun(hub, one)
+    unwanted, _ = await launch_held(hub, one)
     async with asyncio.timeout(10):
         headers = {"X-Launch-Secret": unwanted["secret"]}
         while (await other.http.delete(f"/launch/{unwanted['id']}", headers=headers)).status_code != 204:
@@ -70,7 +70,7 @@ async def test_any_replica_follows_and_cancels_a_launch(hub: FakeHub, one: Repli
 
 
 async def test_launches_of_a_killed_process_are_adopted(hub: FakeHub, one: Replica, other: Replica) -> None:
-    accepted, user = await begun(hub, one)
+    accepted, user = await launch_held(hub, one)
     following = asyncio.create_task(events(other, accepted))
 
     await one.kill()
@@ -87,7 +87,7 @@ async def test_launches_of_a_killed_process_are_adopted(hub: FakeHub, one: Repli
 
 
 async def test_a_frozen_process_notices_that_its_launch_was_adopted(hub: FakeHub, one: Replica, other: Replica) -> None:
-    accepted, user = await begun(hub, one)
+    accepted, user = await launch_held(hub, one)
     one.freeze()
     async with asyncio.timeout(20):
         await hub.until(lambda: hub.open_streams == 2)
@@ -139,15 +139,15 @@ async def test_a_launch_is_displaced_by_one_that_another_replica_accepts(hub: Fa
         await one.process.wait()
 
     assert (told["phase"], told["problem"]["code"]) == ("failed", "displaced")
-    assert f"launch {first[3]['id']} made room for a launch of another caller" in one.said[0]
-    assert " ERROR " not in one.said[0]
+    assert f"launch {first[3]['id']} made room for a launch of another caller" in one.logs[0]
+    assert " ERROR " not in one.logs[0]
     assert hub.count("user_created") == 1
 
 
 async def test_a_stopping_process_hands_its_launches_over_immediately(hub: FakeHub, database_url: str) -> None:
     long_lease = {"LAUNCHER_LEASE_S": "600"}
     async with replica(hub, database_url, **long_lease) as one, replica(hub, database_url, **long_lease) as other:
-        accepted, user = await begun(hub, one)
+        accepted, user = await launch_held(hub, one)
         async with one.http.stream("GET", accepted["events_url"]) as stream:
             one.process.send_signal(signal.SIGTERM)
             lines = [line async for line in stream.aiter_lines() if line]

@@ -7,7 +7,7 @@ import pytest
 
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
-from tests.support.callers import ROOT, Credentials, House, add_callers, headers_of, launch_of_ada, session_of_ada
+from tests.support.callers import ROOT, CallerWorld, Credentials, add_callers, headers_of, launch_of_ada, session_of_ada
 from tests.support.login import PREFIX
 from tests.support.served import IMAGE, Service, serve
 
@@ -31,12 +31,12 @@ async def credentials(hub: FakeHub, tmp_path: Path) -> Credentials:
 
 
 @pytest.fixture
-async def house(settings_of_all: Settings, hub: FakeHub, credentials: Credentials) -> AsyncGenerator[House]:
+async def world(settings_of_all: Settings, hub: FakeHub, credentials: Credentials) -> AsyncGenerator[CallerWorld]:
     async with serve(settings_of_all) as service:
         launch = await launch_of_ada(service, credentials)
         session = await session_of_ada(service, hub)
         service.http.cookies.clear()
-        yield House(service, headers_of(credentials, session, launch["secret"]), launch["id"])
+        yield CallerWorld(service, headers_of(credentials, session, launch["secret"]), launch["id"])
 
 
 @pytest.fixture

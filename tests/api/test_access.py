@@ -4,7 +4,7 @@ import pytest
 
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
-from tests.support.callers import ADA, BOB, ROOT, House
+from tests.support.callers import ADA, BOB, ROOT, CallerWorld
 from tests.support.served import BODY, read_events, serve
 
 CALLERS: list[tuple[str, bool, bool]] = [
@@ -22,13 +22,13 @@ CALLERS: list[tuple[str, bool, bool]] = [
 ]
 
 
-async def test_callers_see_only_their_parts_of_a_launch(house: House, subtests: pytest.Subtests) -> None:
+async def test_callers_see_only_their_parts_of_a_launch(world: CallerWorld, subtests: pytest.Subtests) -> None:
     for caller, private, entry in CALLERS:
         with subtests.test(caller=caller):
-            headers = house.headers[caller]
+            headers = world.headers[caller]
 
-            launch = (await house.service.http.get(f"/launch/{house.launch_id}", headers=headers)).json()
-            async with house.service.http.stream("GET", f"/launch/{house.launch_id}/events", headers=headers) as stream:
+            launch = (await world.service.http.get(f"/launch/{world.launch_id}", headers=headers)).json()
+            async with world.service.http.stream("GET", f"/launch/{world.launch_id}/events", headers=headers) as stream:
                 ready = [event async for event in read_events(stream)][-1]
 
             for shown in (launch, ready):
@@ -42,8 +42,8 @@ async def test_callers_see_only_their_parts_of_a_launch(house: House, subtests: 
     ("caller", "images"),
     [("nobody", ["*"]), ("owner", ["*"]), ("key", ["*"]), ("key for other images", ["example.org/*"])],
 )
-async def test_the_session_lists_the_callers_allowed_images(house: House, caller: str, images: list[str]) -> None:
-    session = (await house.service.http.get("/session", headers=house.headers[caller])).json()
+async def test_the_session_lists_the_callers_allowed_images(world: CallerWorld, caller: str, images: list[str]) -> None:
+    session = (await world.service.http.get("/session", headers=world.headers[caller])).json()
 
     assert session["images"] == images
     assert session["access"] == ["anonymous", "hub", "key"]
@@ -56,18 +56,20 @@ async def test_the_session_lists_no_images_where_a_login_is_required(settings_of
     assert (session["access"], session["images"]) == (["hub"], [])
 
 
-async def test_an_anonymous_launch_is_private_to_its_secret_and_admins(house: House) -> None:
-    accepted = await house.service.launch()
+async def test_an_anonymous_launch_is_private_to_its_secret_and_admins(world: CallerWorld) -> None:
+    accepted = await world.service.launch()
 
-    as_admin = (await house.service.http.get(f"/launch/{accepted['id']}", headers=house.headers["admin"])).json()
-    again = (await house.service.http.get(f"/launch/{accepted['id']}")).json()
+    as_admin = (await world.service.http.get(f"/launch/{accepted['id']}", headers=world.headers["admin"])).json()
+    again = (await world.service.http.get(f"/launch/{accepted['id']}")).json()
 
     assert "image" in as_admin
     assert "image" not in again
 
 
-async def test_a_hub_users_launch_uses_their_account_without_a_new_token_or_user(house: House, hub: FakeHub) -> None:
-    launch = (await house.service.http.get(f"/launch/{house.launch_id}", headers=house.headers["owner"])).json()
+async def test_a_hub_users_launch_uses_their_account_without_a_new_token_or_user(
+    world: CallerWorld, hub: FakeHub
+) -> None:
+    launch = (await world.service.http.get(f"/launch/{world.launch_id}", headers=world.headers["owner"])).json()
 
     assert (launch["username"], launch["server_name"], launch["token"]) == (ADA, "", None)
     assert launch["open_url"] == launch["url"] == f"{hub.url}user/ada/"
@@ -75,9 +77,9 @@ async def test_a_hub_users_launch_uses_their_account_without_a_new_token_or_user
     assert hub.count("token_minted") == 0
 
 
-async def test_the_refusal_for_a_running_server_has_its_urls(house: House, hub: FakeHub) -> None:
+async def test_the_refusal_for_a_running_server_has_its_urls(world: CallerWorld, hub: FakeHub) -> None:
     body = BODY | {"path": "git-pull?repo=https://github.com/org/course"}
-    answer = await house.service.http.post("/launch", json=body, headers=house.headers["owner"])
+    answer = await world.service.http.post("/launch", json=body, headers=world.headers["owner"])
 
     assert answer.json()["code"] == "server_already_running"
     assert answer.json()["url"] == f"{hub.url}user/ada/"

@@ -80,7 +80,7 @@ async def test_every_line_about_a_launch_has_its_id_attempt_and_request_id(hub: 
         one.process.terminate()
         await one.process.wait()
 
-    told = [json.loads(line) for line in one.said[0].splitlines()]
+    told = [json.loads(line) for line in one.logs[0].splitlines()]
     launch_id = accepted["id"]
     of_launch = [line for line in told if line.get("launch_id") == launch_id]
     assert {line["event"].partition(":")[0] for line in of_launch} >= {

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
-from tests.support.callers import BOB, Credentials, House, headers_of, launch_of_ada, session_of_ada
+from tests.support.callers import BOB, CallerWorld, Credentials, headers_of, launch_of_ada, session_of_ada
 from tests.support.served import BODY, Service, serve
 
 BUILD = "/build/gh/org/repo/main"
@@ -165,8 +165,8 @@ async def _ask(service: Service, route: tuple[str, str], launch_id: str, headers
     return answer.status_code
 
 
-async def test_the_table_has_every_route(house: House) -> None:
-    routes = _routes(house.service.app)
+async def test_the_table_has_every_route(world: CallerWorld) -> None:
+    routes = _routes(world.service.app)
 
     paths = {
         BUILD: "/build/{provider}/{spec:path}",

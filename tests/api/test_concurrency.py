@@ -18,7 +18,7 @@ STREAMS, REQUESTS = 4, 8
 
 
 @pytest.fixture
-async def small(settings: Settings, hub: FakeHub) -> AsyncGenerator[Service]:
+async def few_connections(settings: Settings, hub: FakeHub) -> AsyncGenerator[Service]:
     """A service with few connections behind a proxy. Its launches never end."""
     hub.spawn_plan(None, SpawnPlan(never=True))
     given = {"max_connections": 16, "trusted_proxies": (ip_network("127.0.0.1"),)}
@@ -32,17 +32,19 @@ async def streams(stack: AsyncExitStack, service: Service, url: str, *addresses:
     return [await stack.enter_async_context(stream) for stream in asked]
 
 
-async def test_the_limit_on_streams_is_for_one_address(small: Service, caplog: pytest.LogCaptureFixture) -> None:
-    accepted = await small.launch()
+async def test_the_limit_on_streams_is_for_one_address(
+    few_connections: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted = await few_connections.launch()
     url, own = accepted["events_url"], {"X-Forwarded-For": "192.0.2.1"}
     async with AsyncExitStack() as stack:
-        held = await streams(stack, small, url, *["192.0.2.1"] * STREAMS)
+        held = await streams(stack, few_connections, url, *["192.0.2.1"] * STREAMS)
 
-        refused = await small.http.get(url, headers=own)
-        as_post = await small.http.post("/launch", json=BODY, headers={"Accept": "Text/Event-Stream", **own})
-        [other] = await streams(stack, small, url, "192.0.2.2")
-        look = await small.http.get(f"/launch/{accepted['id']}", headers=own)
-        launch = await small.http.post("/launch", json=BODY, headers=own)
+        refused = await few_connections.http.get(url, headers=own)
+        as_post = await few_connections.http.post("/launch", json=BODY, headers={"Accept": "Text/Event-Stream", **own})
+        [other] = await streams(stack, few_connections, url, "192.0.2.2")
+        look = await few_connections.http.get(f"/launch/{accepted['id']}", headers=own)
+        launch = await few_connections.http.post("/launch", json=BODY, headers=own)
 
     assert {stream.status_code for stream in [*held, other]} == {200}
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_streams")
@@ -52,12 +54,12 @@ async def test_the_limit_on_streams_is_for_one_address(small: Service, caplog: p
     assert len([message for message in caplog.messages if "LAUNCHER_MAX_STREAMS_ADDRESS" in message]) == 1
 
 
-async def test_an_ended_stream_frees_its_place(small: Service) -> None:
-    url = (await small.launch())["events_url"]
+async def test_an_ended_stream_frees_its_place(few_connections: Service) -> None:
+    url = (await few_connections.launch())["events_url"]
     async with AsyncExitStack() as stack:
-        await streams(stack, small, url, *["192.0.2.1"] * STREAMS)
+        await streams(stack, few_connections, url, *["192.0.2.1"] * STREAMS)
     async with asyncio.timeout(10):
-        while (await _status_of_stream(small, url)) != 200:  # the service notices the end a moment later
+        while (await _status_of_stream(few_connections, url)) != 200:  # the service notices the end a moment later
             pass
 
 
@@ -66,24 +68,26 @@ async def _status_of_stream(service: Service, url: str) -> int:
         return stream.status_code
 
 
-async def test_an_ipv6_64_counts_as_one_address(small: Service) -> None:
-    url = (await small.launch())["events_url"]
+async def test_an_ipv6_64_counts_as_one_address(few_connections: Service) -> None:
+    url = (await few_connections.launch())["events_url"]
     async with AsyncExitStack() as stack:
         addresses = [f"2001:db8::{number}" for number in range(STREAMS + 1)]
 
-        *_, last = await streams(stack, small, url, *addresses)
+        *_, last = await streams(stack, few_connections, url, *addresses)
 
     assert last.status_code == 429
 
 
-async def test_at_the_limit_of_requests_only_health_checks_are_answered(small: Service) -> None:
-    url = (await small.launch())["events_url"]
+async def test_at_the_limit_of_requests_only_health_checks_are_answered(few_connections: Service) -> None:
+    url = (await few_connections.launch())["events_url"]
     async with AsyncExitStack() as stack:
-        held = await streams(stack, small, url, *["192.0.2.1"] * STREAMS, *["192.0.2.2"] * (REQUESTS - STREAMS))
+        held = await streams(
+            stack, few_connections, url, *["192.0.2.1"] * STREAMS, *["192.0.2.2"] * (REQUESTS - STREAMS)
+        )
         assert [stream.status_code for stream in held] == [200] * REQUESTS
 
-        refused = await small.http.get("/session")
-        healthy = await small.http.get("/healthz")
+        refused = await few_connections.http.get("/session")
+        healthy = await few_connections.http.get("/healthz")
 
     assert (refused.status_code, refused.json()["code"]) == (503, "too_many_requests")
     assert refused.headers["Retry-After"] == "5"

@@ -40,7 +40,7 @@ def throttle(clock: Clock) -> CredentialThrottle:
     return throttle_that_wait(clock, 30)
 
 
-async def tried(throttle: CredentialThrottle, credential: str, outcome: Exception | None = None) -> str:
+async def attempt_result(throttle: CredentialThrottle, credential: str, outcome: Exception | None = None) -> str:
     """Return how an attempt with this outcome is answered."""
     try:
         async with throttle.attempt(Request({"type": "http"}), credential):
@@ -55,18 +55,18 @@ WRONG = Unauthenticated("no")
 
 
 async def test_after_too_many_wrong_credentials_only_correct_ones_work(throttle: CredentialThrottle) -> None:
-    answers = [await tried(throttle, f"wrong {n}", WRONG) for n in range(MOST + 2)]
+    answers = [await attempt_result(throttle, f"wrong {n}", WRONG) for n in range(MOST + 2)]
 
     assert answers == ["unauthenticated"] * MOST + ["rate_limited"] * 2
-    assert await tried(throttle, "correct, but new") == "known"
-    assert await tried(throttle, "correct, but may not", AccessDenied("no scope")) == "access_denied"
-    assert await tried(throttle, "wrong again", WRONG) == "rate_limited"
+    assert await attempt_result(throttle, "correct, but new") == "known"
+    assert await attempt_result(throttle, "correct, but may not", AccessDenied("no scope")) == "access_denied"
+    assert await attempt_result(throttle, "wrong again", WRONG) == "rate_limited"
 
 
 async def test_a_throttled_attempt_is_refused_if_its_turn_does_not_come(clock: Clock) -> None:
     throttle = throttle_that_wait(clock, 0.05)
     for n in range(MOST):
-        await tried(throttle, f"wrong {n}", WRONG)
+        await attempt_result(throttle, f"wrong {n}", WRONG)
     trying, most = 0, 0
     some_are_in, done = asyncio.Event(), asyncio.Event()
 
@@ -97,40 +97,40 @@ async def test_a_throttled_attempt_is_refused_if_its_turn_does_not_come(clock: C
 
 async def test_recently_correct_credentials_do_not_wait(clock: Clock) -> None:
     throttle = throttle_that_wait(clock, 0.0)
-    await tried(throttle, "correct")
+    await attempt_result(throttle, "correct")
     for n in range(MOST):
-        await tried(throttle, f"wrong {n}", WRONG)
+        await attempt_result(throttle, f"wrong {n}", WRONG)
     in_all_turns = [throttle.attempt(Request({"type": "http"}), f"new {n}") for n in range(AT_ONCE)]
     for turn in in_all_turns:
         await turn.__aenter__()
 
     clock.now += RIGHT_S - 1
-    assert await tried(throttle, "correct") == "known"
+    assert await attempt_result(throttle, "correct") == "known"
     clock.now += RIGHT_S
-    assert await tried(throttle, "correct") == "rate_limited"
+    assert await attempt_result(throttle, "correct") == "rate_limited"
     for turn in in_all_turns:
         await turn.__aexit__(None, None, None)
 
 
 async def test_revoked_credentials_count_once_they_are_wrong(throttle: CredentialThrottle) -> None:
-    await tried(throttle, "revoked later")
+    await attempt_result(throttle, "revoked later")
     for n in range(MOST - 1):
-        await tried(throttle, f"wrong {n}", WRONG)
+        await attempt_result(throttle, f"wrong {n}", WRONG)
 
-    answers = [await tried(throttle, "revoked later", WRONG), await tried(throttle, "new", WRONG)]
+    answers = [await attempt_result(throttle, "revoked later", WRONG), await attempt_result(throttle, "new", WRONG)]
 
     assert answers == ["unauthenticated", "rate_limited"]
 
 
 async def test_the_same_wrong_credentials_count_once_in_30_seconds(throttle: CredentialThrottle, clock: Clock) -> None:
-    answers = [await tried(throttle, "wrong", WRONG) for _ in range(50)]
+    answers = [await attempt_result(throttle, "wrong", WRONG) for _ in range(50)]
     assert answers == ["unauthenticated"] * 50
-    assert await tried(throttle, "correct") == "known"
+    assert await attempt_result(throttle, "correct") == "known"
     for _ in range(MOST - 1):
         clock.now += WRONG_S
-        await tried(throttle, "wrong", WRONG)
+        await attempt_result(throttle, "wrong", WRONG)
 
-    assert await tried(throttle, "another", WRONG) == "rate_limited"
+    assert await attempt_result(throttle, "another", WRONG) == "rate_limited"
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ async def test_the_same_wrong_credentials_count_once_in_30_seconds(throttle: Cre
 )
 async def test_only_wrong_credentials_count(throttle: CredentialThrottle, outcome: Exception | None) -> None:
     for n in range(50):
-        await tried(throttle, f"token {n}", outcome)
+        await attempt_result(throttle, f"token {n}", outcome)
 
-    assert await tried(throttle, "another", WRONG) == "unauthenticated"
+    assert await attempt_result(throttle, "another", WRONG) == "unauthenticated"
 
 
 async def test_simultaneous_wrong_credentials_all_count_afterwards(throttle: CredentialThrottle, clock: Clock) -> None:
@@ -154,12 +154,12 @@ async def test_simultaneous_wrong_credentials_all_count_afterwards(throttle: Cre
     await asyncio.gather(*(guess(n) for n in range(50)), return_exceptions=True)
 
     clock.now += 365 * 86400
-    assert await tried(throttle, "another", WRONG) == "rate_limited"
+    assert await attempt_result(throttle, "another", WRONG) == "rate_limited"
 
 
 async def test_the_number_of_remembered_results_is_limited(throttle: CredentialThrottle) -> None:
     for n in range(REMEMBERED_MAX + 100):
-        await tried(throttle, f"token {n}")
+        await attempt_result(throttle, f"token {n}")
 
     assert len(throttle._results) == REMEMBERED_MAX
     assert not any("token" in repr(digest) for digest in throttle._results)

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.callers import ADA, House
+from tests.support.callers import ADA, CallerWorld
 from tests.support.served import BODY, Service
 
 
-async def test_the_list_has_the_callers_launches_newest_first_in_pages(house: House) -> None:
-    http, as_key = house.service.http, house.headers["key"]
+async def test_the_list_has_the_callers_launches_newest_first_in_pages(world: CallerWorld) -> None:
+    http, as_key = world.service.http, world.headers["key"]
     ids = [(await http.post("/launch", json=BODY, headers=as_key)).json()["id"] for _ in range(3)]
 
     first = (await http.get("/launch?limit=2", headers=as_key)).json()
@@ -31,17 +31,17 @@ FILTERS: list[tuple[dict[str, str], bool]] = [
 ]
 
 
-async def test_the_list_is_filtered(house: House, subtests: pytest.Subtests) -> None:
+async def test_the_list_is_filtered(world: CallerWorld, subtests: pytest.Subtests) -> None:
     for query, found in FILTERS:
         with subtests.test(query=query):
-            answer = await house.service.http.get("/launch", params=query, headers=house.headers["owner"])
+            answer = await world.service.http.get("/launch", params=query, headers=world.headers["owner"])
 
             assert answer.status_code == 200, answer.text
-            assert [launch["id"] for launch in answer.json()["launches"]] == ([house.launch_id] if found else [])
+            assert [launch["id"] for launch in answer.json()["launches"]] == ([world.launch_id] if found else [])
 
 
-async def test_the_next_page_keeps_the_filter_while_launches_are_added(house: House) -> None:
-    http, as_key = house.service.http, house.headers["key"]
+async def test_the_next_page_keeps_the_filter_while_launches_are_added(world: CallerWorld) -> None:
+    http, as_key = world.service.http, world.headers["key"]
     ids = [(await http.post("/launch", json=BODY, headers=as_key)).json()["id"] for _ in range(2)]
     query = {"limit": "1", "repo_url": BODY["repo_url"], "since": "2026-01-01T00:00:00+01:00"}
     first = (await http.get("/launch", params=query, headers=as_key)).json()
@@ -65,22 +65,22 @@ IMPOSSIBLE: list[tuple[str, str]] = [
 ]
 
 
-async def test_impossible_filters_are_refused(house: House, subtests: pytest.Subtests) -> None:
+async def test_impossible_filters_are_refused(world: CallerWorld, subtests: pytest.Subtests) -> None:
     for field, value in IMPOSSIBLE:
         with subtests.test(field=field, value=value):
-            answer = await house.service.http.get(f"/launch?{field}={value}", headers=house.headers["owner"])
+            answer = await world.service.http.get(f"/launch?{field}={value}", headers=world.headers["owner"])
 
             assert answer.status_code == 422
             assert answer.json()["errors"][0]["field"] == field
 
 
-async def test_the_list_shows_durations_and_the_cause_of_failures(house: House, hub: FakeHub) -> None:
+async def test_the_list_shows_durations_and_the_cause_of_failures(world: CallerWorld, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="no such image"))
-    as_key = house.headers["key"]
-    accepted = (await house.service.http.post("/launch", json=BODY, headers=as_key)).json()
-    await house.service.events(accepted["events_url"])
+    as_key = world.headers["key"]
+    accepted = (await world.service.http.post("/launch", json=BODY, headers=as_key)).json()
+    await world.service.events(accepted["events_url"])
 
-    (shown,) = (await house.service.http.get("/launch", headers=as_key)).json()["launches"]
+    (shown,) = (await world.service.http.get("/launch", headers=as_key)).json()["launches"]
 
     assert shown["attempt"] == 1
     assert shown["problem"]["code"] == "spawn_failed"
@@ -89,9 +89,9 @@ async def test_the_list_shows_durations_and_the_cause_of_failures(house: House, 
     assert total == pytest.approx(waiting + spawning, abs=0.01)
 
 
-async def test_an_admin_lists_everybodys_launches_without_their_urls(house: House) -> None:
-    everybodys = (await house.service.http.get("/launch?everybody=true", headers=house.headers["admin"])).json()
-    own = (await house.service.http.get("/launch", headers=house.headers["admin"])).json()
+async def test_an_admin_lists_everybodys_launches_without_their_urls(world: CallerWorld) -> None:
+    everybodys = (await world.service.http.get("/launch?everybody=true", headers=world.headers["admin"])).json()
+    own = (await world.service.http.get("/launch", headers=world.headers["admin"])).json()
 
     assert [launch["username"] for launch in everybodys["launches"]] == [ADA]
     assert "open_url" not in everybodys["launches"][0]

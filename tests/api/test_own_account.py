@@ -14,7 +14,7 @@ from tests.support.served import Service, serve
 
 
 @dataclass(frozen=True)
-class Asking:
+class AdasCaller:
     """A caller who launches for Ada, and the settings of the service."""
 
     settings: Settings
@@ -23,7 +23,7 @@ class Asking:
 
 
 @pytest.fixture(params=["Ada", "a key that names her"])
-async def asking(request: pytest.FixtureRequest, settings: Settings, hub: FakeHub, tmp_path: Path) -> Asking:
+async def adas_caller(request: pytest.FixtureRequest, settings: Settings, hub: FakeHub, tmp_path: Path) -> AdasCaller:
     """Ada also has a server of her own."""
     hub.create_user("ada")
     await hub.start_server("ada", "her-own", {})
@@ -32,7 +32,7 @@ async def asking(request: pytest.FixtureRequest, settings: Settings, hub: FakeHu
     _, key = add_key(tmp_path / "keys.json", name="ci", may_name_user=True)
     changed = {"access": ("hub", "key"), "api_keys_file": tmp_path / "keys.json", "allow_named_servers": True}
     by_key = request.param != "Ada"
-    return Asking(
+    return AdasCaller(
         settings=settings.model_copy(update=changed),
         headers={"Authorization": f"Bearer {key if by_key else token}"},
         body={"server_name": "work"} | ({"username": "ada"} if by_key else {}),
@@ -40,9 +40,9 @@ async def asking(request: pytest.FixtureRequest, settings: Settings, hub: FakeHu
 
 
 @pytest.fixture
-async def service(asking: Asking) -> AsyncGenerator[Service]:
-    async with serve(asking.settings) as service:
-        service.http.headers.update(asking.headers)
+async def service(adas_caller: AdasCaller) -> AsyncGenerator[Service]:
+    async with serve(adas_caller.settings) as service:
+        service.http.headers.update(adas_caller.headers)
         yield service
 
 
@@ -70,12 +70,12 @@ def assert_nothing_else_was_touched(hub: FakeHub) -> None:
     ids=["failed", "timed out", "cancelled while starting", "cancelled when ready"],
 )
 async def test_the_user_and_their_other_server_stay(
-    asking: Asking, hub: FakeHub, plan: SpawnPlan, cancelled: str, end: str | None
+    adas_caller: AdasCaller, hub: FakeHub, plan: SpawnPlan, cancelled: str, end: str | None
 ) -> None:
     hub.spawn_plan("ada", plan)
-    async with serve(asking.settings, launch_timeout=0.3 if end == "launch_timeout" else 20) as service:
-        service.http.headers.update(asking.headers)
-        accepted = await service.launch(**asking.body)
+    async with serve(adas_caller.settings, launch_timeout=0.3 if end == "launch_timeout" else 20) as service:
+        service.http.headers.update(adas_caller.headers)
+        accepted = await service.launch(**adas_caller.body)
         if cancelled == "while starting":
             await hub.until(lambda: hub.is_spawning("ada", "work"))
             await service.cancel(accepted)
@@ -88,9 +88,11 @@ async def test_the_user_and_their_other_server_stay(
     assert_nothing_else_was_touched(hub)
 
 
-async def test_the_next_attempt_uses_that_account_and_server(service: Service, asking: Asking, hub: FakeHub) -> None:
+async def test_the_next_attempt_uses_that_account_and_server(
+    service: Service, adas_caller: AdasCaller, hub: FakeHub
+) -> None:
     hub.spawn_plan("ada", SpawnPlan(never=True))
-    accepted = await service.launch(**asking.body)
+    accepted = await service.launch(**adas_caller.body)
     await hub.until(lambda: hub.is_spawning("ada", "work") and hub.open_streams)
     hub.spawn_plan("ada", SpawnPlan())
 
@@ -103,16 +105,18 @@ async def test_the_next_attempt_uses_that_account_and_server(service: Service, a
     assert hub.count("spawn_started", "ada") == 3, "hers, the one that was lost, and the one that is ready"
 
 
-async def test_after_a_restart_a_new_attempt_uses_the_same_account_and_server(asking: Asking, hub: FakeHub) -> None:
+async def test_after_a_restart_a_new_attempt_uses_the_same_account_and_server(
+    adas_caller: AdasCaller, hub: FakeHub
+) -> None:
     hub.spawn_plan("ada", SpawnPlan(never=True))
-    async with serve(asking.settings) as service:
-        service.http.headers.update(asking.headers)
-        accepted = await service.launch(**asking.body)
+    async with serve(adas_caller.settings) as service:
+        service.http.headers.update(adas_caller.headers)
+        accepted = await service.launch(**adas_caller.body)
         await hub.until(lambda: hub.is_spawning("ada", "work"))
     await hub.restart()
     hub.spawn_plan("ada", SpawnPlan())
 
-    async with serve(asking.settings) as service:
+    async with serve(adas_caller.settings) as service:
         events = await service.events(accepted["events_url"])
 
     assert (events[-1]["phase"], events[-1]["attempt"]) == ("ready", 2)
@@ -120,14 +124,14 @@ async def test_after_a_restart_a_new_attempt_uses_the_same_account_and_server(as
     assert_nothing_else_was_touched(hub)
 
 
-async def test_after_a_restart_a_spawn_in_progress_is_followed(asking: Asking, hub: FakeHub) -> None:
+async def test_after_a_restart_a_spawn_in_progress_is_followed(adas_caller: AdasCaller, hub: FakeHub) -> None:
     hub.spawn_plan("ada", SpawnPlan(never=True))
-    async with serve(asking.settings) as service:
-        service.http.headers.update(asking.headers)
-        accepted = await service.launch(**asking.body)
+    async with serve(adas_caller.settings) as service:
+        service.http.headers.update(adas_caller.headers)
+        accepted = await service.launch(**adas_caller.body)
         await hub.until(lambda: hub.is_spawning("ada", "work"))
 
-    async with serve(asking.settings) as service:
+    async with serve(adas_caller.settings) as service:
         following = asyncio.create_task(service.events(accepted["events_url"]))
         await hub.until(lambda: hub.open_streams)
         hub.release("ada", "work")

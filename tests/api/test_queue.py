@@ -14,7 +14,7 @@ from tests.support.served import BODY, Service, serve
 
 
 @pytest.fixture
-async def narrow(settings: Settings, hub: FakeHub) -> AsyncGenerator[Service]:
+async def small_queue(settings: Settings, hub: FakeHub) -> AsyncGenerator[Service]:
     """A service with one launch at a time and two places in the queue."""
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with serve(settings, max_concurrent_spawns=1, max_queue=2) as service:
@@ -34,13 +34,13 @@ async def positions(service: Service, accepted: dict[str, Any]) -> AsyncGenerato
                 named = ""
 
 
-async def test_a_follower_sees_the_position_fall_to_0(narrow: Service, hub: FakeHub) -> None:
-    accepted = [await narrow.launch() for _ in range(3)]
+async def test_a_follower_sees_the_position_fall_to_0(small_queue: Service, hub: FakeHub) -> None:
+    accepted = [await small_queue.launch() for _ in range(3)]
     await hub.until(lambda: hub.active_servers)
     first, _, last = accepted
 
     async with asyncio.timeout(15):
-        told = positions(narrow, last)
+        told = positions(small_queue, last)
         assert await anext(told) == {"position": 2, "queue_size": 2, "eta_s": None, "eta_basis": None}
         hub.release(next(iter(hub.users)))
         assert (await anext(told))["position"] == 1
@@ -48,16 +48,16 @@ async def test_a_follower_sees_the_position_fall_to_0(narrow: Service, hub: Fake
         hub.release(next(user for user in hub.users if hub.is_spawning(user)))
         assert await anext(told) == {"position": 0, "queue_size": 1, "eta_s": 0, "eta_basis": None}
         await told.aclose()
-    assert (await narrow.events(first["events_url"]))[-1]["phase"] == "ready"
+    assert (await small_queue.events(first["events_url"]))[-1]["phase"] == "ready"
 
 
-async def test_queued_launches_are_waiting_and_a_full_queue_answers_503(narrow: Service, hub: FakeHub) -> None:
+async def test_queued_launches_are_waiting_and_a_full_queue_answers_503(small_queue: Service, hub: FakeHub) -> None:
     for _ in range(3):
-        queued = await narrow.launch()
+        queued = await small_queue.launch()
         await hub.until(lambda: hub.active_servers)
 
-    shown = (await narrow.http.get(f"/launch/{queued['id']}")).json()
-    answer = await narrow.http.post("/launch", json=BODY)
+    shown = (await small_queue.http.get(f"/launch/{queued['id']}")).json()
+    answer = await small_queue.http.post("/launch", json=BODY)
 
     assert (shown["status"], shown["durations"]["waiting_s"]) == ("waiting", None)
     assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
@@ -70,9 +70,9 @@ def of(address: str) -> dict[str, str]:
 
 async def test_a_full_queue_makes_room_for_a_new_address(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
-    narrow = {"max_concurrent_spawns": 1, "max_queue": 3, "trusted_proxies": (ip_network("127.0.0.1"),)}
-    narrow["metrics_public"] = True
-    async with serve(settings.model_copy(update=narrow)) as service, asyncio.timeout(20):
+    small_queue = {"max_concurrent_spawns": 1, "max_queue": 3, "trusted_proxies": (ip_network("127.0.0.1"),)}
+    small_queue["metrics_public"] = True
+    async with serve(settings.model_copy(update=small_queue)) as service, asyncio.timeout(20):
         first = [await service.http.post("/launch", json=BODY, headers=of("192.0.2.1")) for _ in range(6)]
         newest = first[3].json()
         following = asyncio.create_task(service.events(newest["events_url"]))

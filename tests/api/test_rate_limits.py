@@ -40,7 +40,7 @@ async def post(service: Service, body: object = BODY, **headers: str) -> httpx.R
     return await service.http.post("/launch", json=body, headers=headers)
 
 
-def told(answer: httpx.Response, name: str) -> dict[str, dict[str, Any]]:
+def limits_in(answer: httpx.Response, name: str) -> dict[str, dict[str, Any]]:
     """Return the parameters of each item of a structured header, by the item's string."""
     field = List()
     field.parse(answer.headers[name].encode())
@@ -54,11 +54,11 @@ async def test_answers_report_the_rest_and_a_refusal_says_when_to_retry(served: 
         await hub.until(lambda: len(hub.users) == 2)
 
     assert [answer.status_code for answer in answers] == [202, 202]
-    assert [told(answer, "RateLimit-Policy") for answer in (*answers, refused)] == [
+    assert [limits_in(answer, "RateLimit-Policy") for answer in (*answers, refused)] == [
         {"address": {"q": 2, "w": HOUR}}
     ] * 3
-    assert told(answers[0], "RateLimit") == {"address": {"r": 1, "t": HOUR // 2}}
-    last = told(answers[1], "RateLimit")["address"]
+    assert limits_in(answers[0], "RateLimit") == {"address": {"r": 1, "t": HOUR // 2}}
+    last = limits_in(answers[1], "RateLimit")["address"]
     assert last["r"] == 0
     assert HOUR // 2 - 10 <= last["t"] <= HOUR // 2
     problem, wait = refused.json(), int(refused.headers["Retry-After"])
@@ -66,7 +66,7 @@ async def test_answers_report_the_rest_and_a_refusal_says_when_to_retry(served: 
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert problem["violated-policies"] == ["address"]
     assert f"{wait} s" in problem["detail"]
-    assert told(refused, "RateLimit") == {"address": {"r": 0, "t": wait}}
+    assert limits_in(refused, "RateLimit") == {"address": {"r": 0, "t": wait}}
     assert HOUR // 2 - 10 <= wait <= HOUR // 2
 
 
@@ -76,14 +76,14 @@ async def test_windows_in_a_refusal_end_before_retry_after(served: Serve, tmp_pa
     async with served(access=("key",), api_keys_file=tmp_path / "keys.json", **limits) as service:
         allowed, refused = [await post(service, Authorization=f"Bearer {key}") for _ in range(2)]
 
-    assert list(told(allowed, "RateLimit")) == ["caller", "address"]
-    assert list(told(refused, "RateLimit-Policy")) == ["caller", "address"]
-    assert told(refused, "RateLimit") == {"caller": {"r": 0, "t": int(refused.headers["Retry-After"])}}
+    assert list(limits_in(allowed, "RateLimit")) == ["caller", "address"]
+    assert list(limits_in(refused, "RateLimit-Policy")) == ["caller", "address"]
+    assert limits_in(refused, "RateLimit") == {"caller": {"r": 0, "t": int(refused.headers["Retry-After"])}}
 
 
 async def test_the_reported_remainder_per_window_does_not_exceed_the_rate(served: Serve) -> None:
     async with served(rate_limit_address=(100, 60)) as service:
-        left = told(await post(service), "RateLimit")["address"]
+        left = limits_in(await post(service), "RateLimit")["address"]
 
     assert left["r"] / left["t"] <= 100 / 60
 
@@ -92,11 +92,11 @@ async def test_a_stream_and_a_refused_request_count_and_have_the_headers(served:
     async with served(allowed_images=("quay.io/*",)) as service:
         accept = {"Accept": "text/event-stream"}
         async with service.http.stream("POST", "/launch", json=BODY, headers=accept) as stream:
-            assert told(stream, "RateLimit")["address"]["r"] == 1
+            assert limits_in(stream, "RateLimit")["address"]["r"] == 1
         refused = await post(service, BODY | {"image": "example.org/another"})
 
     assert refused.status_code == 403
-    assert told(refused, "RateLimit")["address"]["r"] == 0
+    assert limits_in(refused, "RateLimit")["address"]["r"] == 0
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ async def test_an_invalid_request_counts_as_a_request_for_a_launch(served: Serve
         answers = [await post(service, body) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [422, 422, 429]
-    assert told(answers[0], "RateLimit")["address"]["r"] == 1
+    assert limits_in(answers[0], "RateLimit")["address"]["r"] == 1
     assert answers[-1].json()["code"] == "rate_limited"
 
 
@@ -127,7 +127,7 @@ async def test_a_request_without_a_json_body_does_not_count(served: Serve) -> No
 
     assert refused.status_code == 415
     assert not any(name in refused.headers for name in NAMES)
-    assert told(accepted, "RateLimit")["address"]["r"] == 1
+    assert limits_in(accepted, "RateLimit")["address"]["r"] == 1
 
 
 async def test_a_repeated_request_with_its_key_does_not_count(served: Serve) -> None:

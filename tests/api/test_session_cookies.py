@@ -58,7 +58,7 @@ async def cookies_over_https(service: Service, hub: FakeHub) -> SimpleCookie:
     return set_cookies(landed)
 
 
-async def who(service: Service, *cookies: str) -> tuple[int, str | None]:
+async def session_of(service: Service, *cookies: str) -> tuple[int, str | None]:
     """Return the status of `/session` for these cookies, and the name of the user."""
     answer = await service.http.get("/session", headers={"Cookie": "; ".join(cookies)})
     return answer.status_code, answer.json().get("name")
@@ -83,12 +83,12 @@ async def test_over_https_a_session_set_by_another_host_is_ignored(https_service
     session, beside = f"{SESSION_COOKIE}={own[SESSION_COOKIE].value}", f"{SESSION_BESIDE}={own[SESSION_BESIDE].value}"
     tossed = f"{SESSION_COOKIE}={others[SESSION_COOKIE].value}"
 
-    assert await who(https_service, session, beside) == (200, "ada")
-    assert await who(https_service, tossed, beside) == (200, None)
-    assert await who(https_service, tossed) == (200, None)
-    assert await who(https_service, beside) == (200, None)
-    assert await who(https_service, session, f"{SESSION_BESIDE}=") == (200, None)
-    assert await who(https_service, session, tossed, beside) == (401, None)
+    assert await session_of(https_service, session, beside) == (200, "ada")
+    assert await session_of(https_service, tossed, beside) == (200, None)
+    assert await session_of(https_service, tossed) == (200, None)
+    assert await session_of(https_service, beside) == (200, None)
+    assert await session_of(https_service, session, f"{SESSION_BESIDE}=") == (200, None)
+    assert await session_of(https_service, session, tossed, beside) == (401, None)
 
 
 async def test_over_https_a_login_set_by_another_host_is_refused(https_service: Service) -> None:

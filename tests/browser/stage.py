@@ -126,7 +126,7 @@ def watch(page: Page) -> list[str]:
     return complaints
 
 
-def heard(page: Page) -> list[tuple[str, str]]:
+def requests_of(page: Page) -> list[tuple[str, str]]:
     """Yield the method and the origin of each request that the page sends."""
     requests: list[tuple[str, str]] = []
     page.on("request", lambda request: requests.append((request.method, "/".join(request.url.split("/")[:3]))))

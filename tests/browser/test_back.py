@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
 from tests.browser.stage import Origin, Stage, repo
-from tests.browser.test_element import embed, stop, told
+from tests.browser.test_element import element_events, embed, stop
 from tests.browser.test_login import ALICE, CANCEL, PREFIX, log_in
 from tests.hubs.managed import IMAGE, ManagedHub
 from tests.hubs.quick_server import GATED_IMAGE
@@ -67,7 +67,7 @@ async def test_a_restored_element_learns_that_its_server_has_ended(page: Page, e
     await page.get_by_role("button", name="Run this chapter").click()
     stage.hub.open_gate(await stage.spawning("returned"))
     await expect(page.get_by_role("link", name="Open server")).to_be_visible()
-    await stop(page, stage, next(detail for name, detail in await told(page) if name == "launch"))
+    await stop(page, stage, next(detail for name, detail in await element_events(page) if name == "launch"))
 
     await page.evaluate(COME_BACK)
 

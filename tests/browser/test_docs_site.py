@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.stage import heard, served, watch
+from tests.browser.stage import requests_of, served, watch
 from tests.docs.pages import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
@@ -51,7 +51,7 @@ async def reader(browser: Browser) -> AsyncGenerator[Page]:
 
 
 async def test_no_page_scrolls_sideways_on_a_phone_or_loads_from_elsewhere(site: Site, reader: Page) -> None:
-    requests = heard(reader)
+    requests = requests_of(reader)
 
     too_wide = []
     for page in site.pages:

@@ -43,7 +43,7 @@ def embed(
     return f"http://{host}:{elsewhere.port}/{name}"
 
 
-async def told(page: Page) -> list[tuple[str, dict[str, Any]]]:
+async def element_events(page: Page) -> list[tuple[str, dict[str, Any]]]:
     return [(name, detail) for name, detail in json.loads(await page.evaluate("JSON.stringify(window.told)"))]
 
 
@@ -57,7 +57,7 @@ async def test_a_page_of_another_origin_launches_follows_and_opens_the_server(
     await page.get_by_role("button", name="Run this chapter").click()
     user = await stage.spawning(name)
     await expect(page.get_by_text(HELD).first).to_be_visible()
-    events = await told(page)
+    events = await element_events(page)
     stage.hub.open_gate(user)
 
     await expect(page).to_have_url(re.compile(rf"/user/{user}/"))
@@ -66,7 +66,7 @@ async def test_a_page_of_another_origin_launches_follows_and_opens_the_server(
     assert [detail["seq"] for kind, detail in events if kind == "progress"] == list(range(1, len(events)))
     await page.go_back()
     await expect(page.get_by_role("link", name="Open server")).to_be_visible()
-    assert (await told(page))[-1][0] == "ready"
+    assert (await element_events(page))[-1][0] == "ready"
 
 
 async def test_the_keyboard_is_enough_and_the_focus_is_never_lost(page: Page, elsewhere: Origin, stage: Stage) -> None:
@@ -132,7 +132,7 @@ async def test_a_page_can_open_the_server_itself_from_the_ready_event(
     stage.hub.open_gate(user)
 
     await expect(page.get_by_text("Your server is ready").first).to_be_visible()
-    name, detail = (await told(page))[-1]
+    name, detail = (await element_events(page))[-1]
     assert name == "ready"
     assert f"/user/{user}/?token=" in detail["open_url"]
     await expect(page).to_have_url(re.compile("/prevented$"))
@@ -233,7 +233,7 @@ async def test_a_launch_is_remembered_for_15_minutes_and_its_end_is_noticed(
     await page.get_by_role("button", name="Run this chapter").click()
     stage.hub.open_gate(await stage.spawning("memory"))
     await expect(page.get_by_text("Your server is ready").first).to_be_visible()
-    launched = next(detail for name, detail in await told(page) if name == "launch")
+    launched = next(detail for name, detail in await element_events(page) if name == "launch")
     kept = json.loads(await page.evaluate("Object.values(localStorage)[0]"))
 
     async def return_after(minutes: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
 
-from tests.browser.stage import Stage, heard, repo, watch
+from tests.browser.stage import Stage, repo, requests_of, watch
 from tests.hubs.mortal import HELD
 from tests.hubs.quick_server import GATED_IMAGE
 from tests.support.processes import free_port, started
@@ -73,7 +73,7 @@ async def demo_url(demo: asyncio.subprocess.Process) -> str:
 
 
 async def test_a_link_fills_in_the_form_and_starts_nothing_without_a_click(page: Page, stage: Stage) -> None:
-    requests = heard(page)
+    requests = requests_of(page)
 
     await page.goto(stage.link("consent", path="lab/tree/x.ipynb"))
 

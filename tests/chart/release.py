@@ -94,14 +94,14 @@ async def released(
     sets = [word for path, value in addresses.items() for word in ("--set", f"{path}={value}")]
     release = Release(await asyncio.to_thread(helm.rendered, *sets, *given), hub, cluster, free_port())
     with pytest.MonkeyPatch.context() as environment:
-        told = _told(release, also)
-        told["z2jh"]["singleuser"] = {**told["z2jh"].get("singleuser", {}), **(singleuser or {})}
-        environment.setenv("CHART_TEST_HUB", json.dumps(told))
+        data = _hub_data(release, also)
+        data["z2jh"]["singleuser"] = {**data["z2jh"].get("singleuser", {}), **(singleuser or {})}
+        environment.setenv("CHART_TEST_HUB", json.dumps(data))
         environment.setenv("KUBECONFIG", str(cluster.kubeconfig(state / "kubeconfig")))
         yield release
 
 
-def _told(release: Release, also: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _hub_data(release: Release, also: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return data for the Hub's configuration: the chart's values for z2jh, further services, and z2jh's own facts."""
     z2jh = copy.deepcopy(release.rendered.z2jh)
     services = z2jh["hub"]["services"]

@@ -21,7 +21,7 @@ STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection
 
 
 @asynccontextmanager
-async def asking(*answers: bytes) -> AsyncGenerator[tuple[LaunchClient, WireServer]]:
+async def client_of(*answers: bytes) -> AsyncGenerator[tuple[LaunchClient, WireServer]]:
     """Yield a client of a server that sends each connection the next of these answers, and further ones the last."""
     left = list(answers)
 
@@ -90,7 +90,7 @@ async def test_a_cancellation_that_takes_long_is_left_to_the_service(relay: Rela
     ],
 )
 async def test_a_passing_fault_is_retried(fault: bytes) -> None:
-    async with asking(fault, SESSION) as (launcher, wire):
+    async with client_of(fault, SESSION) as (launcher, wire):
         session = await launcher.session()
 
     assert session.name == "ada"
@@ -98,7 +98,7 @@ async def test_a_passing_fault_is_retried(fault: bytes) -> None:
 
 
 async def test_a_retry_after_beyond_the_patience_raises_immediately() -> None:
-    async with asking(problem("503 No", "Retry-After: 3600")) as (launcher, wire):
+    async with client_of(problem("503 No", "Retry-After: 3600")) as (launcher, wire):
         with pytest.raises(ServiceUnavailable) as refusal:
             await launcher.session()
 
@@ -121,7 +121,7 @@ async def test_a_retry_after_beyond_the_patience_raises_immediately() -> None:
     ],
 )
 async def test_an_answer_that_is_not_hublaunchs_raises(sent: bytes) -> None:
-    async with asking(sent) as (launcher, wire):
+    async with client_of(sent) as (launcher, wire):
         with pytest.raises(UnexpectedAnswer, match="not hublaunch"):
             await launcher.session()
         assert len(wire.requests) == 1
@@ -141,14 +141,14 @@ async def test_an_answer_that_is_not_hublaunchs_raises(sent: bytes) -> None:
     ],
 )
 async def test_an_unreadable_stream_raises(sent: bytes) -> None:
-    async with asking(sent) as (launcher, _):
+    async with client_of(sent) as (launcher, _):
         with pytest.raises(UnexpectedAnswer):
             await followed(launcher, NOBODYS)
 
 
 async def test_unknown_events_and_fields_are_ignored() -> None:
     later = b"event: weather\ndata: {}\n\n: comment\n\nnew: field\n\n"
-    async with asking(STREAM_HEAD + later + b"data: " + LAST + b"\n\n") as (launcher, _):
+    async with client_of(STREAM_HEAD + later + b"data: " + LAST + b"\n\n") as (launcher, _):
         (event,) = await followed(launcher, NOBODYS)
 
     assert event.phase == "failed"
@@ -158,7 +158,7 @@ async def test_unknown_events_and_fields_are_ignored() -> None:
 async def test_a_problem_of_the_hub_does_not_end_a_stream() -> None:
     """A 502 with a problem says nothing about the launch, which goes on."""
     unsure = problem("502 Bad Gateway")
-    async with asking(unsure, unsure, STREAM_HEAD + b"data: " + LAST + b"\n\n") as (launcher, _):
+    async with client_of(unsure, unsure, STREAM_HEAD + b"data: " + LAST + b"\n\n") as (launcher, _):
         (event,) = await followed(launcher, NOBODYS)
 
     assert event.phase == "failed"
@@ -168,7 +168,7 @@ async def test_a_stream_that_ends_too_soon_is_resumed_after_its_retry_time() -> 
     begin = LAST.replace(b'"failed"', b'"waiting"')
     first = STREAM_HEAD + b"retry: 0\ndata: " + begin + b"\n\n"
     rest = STREAM_HEAD + b"data: " + LAST.replace(b'"seq": 1', b'"seq": 2') + b"\n\n"
-    async with asking(first, rest) as (launcher, wire):
+    async with client_of(first, rest) as (launcher, wire):
         events = await followed(launcher, NOBODYS)
 
     assert [event.seq for event in events] == [1, 2]
@@ -196,7 +196,7 @@ async def test_a_retry_after_of_zero_still_pauses() -> None:
 
 async def test_an_impossible_cursor_is_ignored() -> None:
     head = STREAM_HEAD.replace(b"Connection", b"X-Launch-Cursor: " + b"9" * 5000 + b"\r\nConnection")
-    async with asking(head + b"data: " + LAST + b"\n\n") as (launcher, _):
+    async with client_of(head + b"data: " + LAST + b"\n\n") as (launcher, _):
         events = await followed(launcher, NOBODYS)
 
     assert [event.seq for event in events] == [1]

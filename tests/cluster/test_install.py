@@ -159,13 +159,13 @@ def test_the_api_accepts_everything_that_the_chart_renders(
 ) -> None:
     rendered = helms["4"].rendered("--values", str(values))
 
-    answers = [(manifest["kind"], taken(kubernetes, manifest)) for manifest in rendered.manifests]
+    answers = [(manifest["kind"], dry_run(kubernetes, manifest)) for manifest in rendered.manifests]
 
     assert {kind for kind, answer in answers if answer == 404} <= YOUNGER | NOT_OF_KUBERNETES
     assert [(kind, answer) for kind, answer in answers if answer not in (201, 404)] == []
 
 
-def taken(kubernetes: Kubernetes, manifest: dict[str, Any]) -> int | str:
+def dry_run(kubernetes: Kubernetes, manifest: dict[str, Any]) -> int | str:
     """Return the API's answer to a `kubectl create --dry-run=server`; 404 if it does not know the kind."""
     version = manifest["apiVersion"]
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"

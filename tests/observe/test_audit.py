@@ -130,7 +130,7 @@ async def test_standard_output_holds_only_the_audit_log(hub: FakeHub, tmp_path: 
         one.process.terminate()
         await one.process.wait()
 
-    out.write_text("\n".join(line for line in one.said[0].splitlines() if '"__schema__"' in line))
+    out.write_text("\n".join(line for line in one.logs[0].splitlines() if '"__schema__"' in line))
     assert [action for action, *_ in actions(out)] == ["launch_accepted", "launch_ended"]
 
 

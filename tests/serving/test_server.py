@@ -116,7 +116,7 @@ async def answer_ok(_: Scope, __: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"two"})
 
 
-async def said(port: int, *parts: bytes) -> bytes:
+async def answer_to(port: int, *parts: bytes) -> bytes:
     """Send these bytes, and return everything that the server answers until it closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answer = b""
@@ -185,7 +185,7 @@ async def test_unfinished_heads_of_one_address_are_bounded_and_keep_no_whole_req
 
         with suppress(ConnectionError):
             assert await held[3].read() == b""
-        answer = await said(port, REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        answer = await answer_to(port, REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
 
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert not any(reader.at_eof() for reader in held[:3])
@@ -204,7 +204,7 @@ async def test_unfinished_heads_of_one_address_are_bounded_and_keep_no_whole_req
 )
 async def test_a_head_that_is_too_large_is_answered_431_before_it_is_complete(head: bytes) -> None:
     async with served(answer_ok) as port:
-        answer = await said(port, head)
+        answer = await answer_to(port, head)
 
     assert b"HTTP/1.1 431 " in answer
     assert b'"code":"headers_too_large"' in answer
@@ -213,7 +213,7 @@ async def test_a_head_that_is_too_large_is_answered_431_before_it_is_complete(he
 
 async def test_trailers_without_an_end_close_the_connection() -> None:
     async with served(answer_ok) as port:
-        answer = await said(port, GET + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: ", b"x" * 10 * MIB)
+        answer = await answer_to(port, GET + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: ", b"x" * 10 * MIB)
 
     assert answer.count(b"HTTP/1.1 200 ") <= 1
 
@@ -246,8 +246,8 @@ async def test_an_incomplete_request_is_closed_in_time_even_while_more_arrives(h
 async def test_pipelined_requests_are_answered_in_their_order_and_too_many_close_the_connection() -> None:
     last = GET + b"Connection: close\r\n\r\n"
     async with served(answer_ok) as port:
-        answer = await said(port, REQUEST * PIPELINED_MAX + last)
-        too_many = await said(port, REQUEST * 10_000)
+        answer = await answer_to(port, REQUEST * PIPELINED_MAX + last)
+        too_many = await answer_to(port, REQUEST * 10_000)
 
     assert answer.count(b"HTTP/1.1 200 ") == PIPELINED_MAX + 1
     assert too_many.count(b"HTTP/1.1 200 ") <= PIPELINED_MAX + 1
@@ -264,7 +264,7 @@ async def test_a_stream_ends_with_its_connection_though_a_request_was_pipelined_
 
 async def test_an_http_1_0_client_gets_an_answer_without_chunks() -> None:
     async with served(answer_ok) as port:
-        head, _, body = (await said(port, b"GET / HTTP/1.0\r\n\r\n")).partition(b"\r\n\r\n")
+        head, _, body = (await answer_to(port, b"GET / HTTP/1.0\r\n\r\n")).partition(b"\r\n\r\n")
 
     assert body == b"onetwo"
     assert b"chunked" not in head
@@ -341,4 +341,4 @@ async def test_with_256_files_300_idle_connections_stop_neither_the_service_nor_
         last = (await events(one, await launch(one)))[-1]
 
     assert last["phase"] == "ready"
-    assert "open connections, the limit for one address" in one.said[0]
+    assert "open connections, the limit for one address" in one.logs[0]

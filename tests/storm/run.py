@@ -111,13 +111,13 @@ def table(verdicts: Sequence[Verdict]) -> str:
     rows = [
         ["", *_NAMES],
         ["---"] * (len(_NAMES) + 1),
-        *([name, *(_told(verdict.figures.get(name)) for verdict in verdicts)] for name in names),
+        *([name, *(_cell(verdict.figures.get(name)) for verdict in verdicts)] for name in names),
         *([f"**{name}**", *(str(len(verdict.bad[name])) for verdict in verdicts)] for name in BAD),
     ]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
-def _told(value: float | None) -> str:
+def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 

@@ -34,7 +34,7 @@ class Attempted:
         recorded, self._recorded = self._recorded, asyncio.Event()
         recorded.set()
 
-    async def told(self, message: str) -> None:
+    async def until_recorded(self, message: str) -> None:
         """Return once a step has this message."""
         while message not in self.messages:
             await self._recorded.wait()

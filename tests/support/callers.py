@@ -18,7 +18,7 @@ Credentials = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class House:
+class CallerWorld:
     """A service with three kinds of callers, a ready launch of Ada's, and the headers that each caller sends."""
 
     service: Service

@@ -74,7 +74,7 @@ class Replica:
 
     process: asyncio.subprocess.Process
     http: httpx.AsyncClient
-    said: list[str] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
     """The log, once the process has ended."""
 
     def freeze(self) -> None:
@@ -123,7 +123,7 @@ async def replica(
             finally:
                 if process.returncode is None:
                     process.kill()
-                one.said.append(await draining)
+                one.logs.append(await draining)
 
 
 async def launch(at: Replica, body: Mapping[str, Any] = BODY, /, **headers: str) -> dict[str, Any]:

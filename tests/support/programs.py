@@ -43,8 +43,8 @@ def new_database(kind: str, directory: Path) -> Generator[str]:
 
 
 @asynccontextmanager
-async def process(*arguments: str, told: str = "", **environment: str) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """Run a module as a process, with `told` on its standard input, and stop it on leaving.
+async def process(*arguments: str, stdin: str = "", **environment: str) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Run a module as a process, with `stdin` on its standard input, and stop it on leaving.
 
     With `-c` as the first argument, it runs the code that follows.
     """
@@ -58,7 +58,7 @@ async def process(*arguments: str, told: str = "", **environment: str) -> AsyncG
     )
     try:
         assert child.stdin
-        child.stdin.write(told.encode())
+        child.stdin.write(stdin.encode())
         child.stdin.close()
         yield child
     finally:

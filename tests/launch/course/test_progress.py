@@ -5,7 +5,7 @@ from hublaunch.launch.model import Step
 from hublaunch.launch.ports import Progress
 
 
-def told(steps: list[Step | None]) -> list[tuple[int | None, str]]:
+def progress_and_messages(steps: list[Step | None]) -> list[tuple[int | None, str]]:
     return [(step.progress, step.message) for step in steps if step]
 
 
@@ -18,8 +18,8 @@ def test_a_reopened_stream_repeats_nothing() -> None:
     hub.begin_stream()
     after = [hub.step(event) for event in [*first, Progress(progress=60, message="Pulled")]]
 
-    assert told(before) == [(0, "Server requested"), (50, "Pulling")]
-    assert told(after) == [(60, "Pulled")]
+    assert progress_and_messages(before) == [(0, "Server requested"), (50, "Pulling")]
+    assert progress_and_messages(after) == [(60, "Pulled")]
 
 
 def test_a_message_sent_twice_in_one_stream_makes_two_steps() -> None:
@@ -28,7 +28,7 @@ def test_a_message_sent_twice_in_one_stream_makes_two_steps() -> None:
 
     steps = [hub.step(Progress(progress=10, message="still waiting")) for _ in range(2)]
 
-    assert told(steps) == [(10, "still waiting")] * 2
+    assert progress_and_messages(steps) == [(10, "still waiting")] * 2
 
 
 def test_progress_never_falls() -> None:
@@ -37,7 +37,7 @@ def test_progress_never_falls() -> None:
 
     steps = [hub.step(Progress(progress=p, message=f"m{i}")) for i, p in enumerate([10, 80, 30, None, 90])]
 
-    assert [progress for progress, _ in told(steps)] == [10, 80, 80, 80, 90]
+    assert [progress for progress, _ in progress_and_messages(steps)] == [10, 80, 80, 80, 90]
 
 
 def test_beyond_500_events_only_a_rise_of_progress_makes_a_step() -> None:
@@ -47,8 +47,8 @@ def test_beyond_500_events_only_a_rise_of_progress_makes_a_step() -> None:
     steps = [hub.step(Progress(progress=10, message=f"event {i}")) for i in range(EVENTS_MAX + 100)]
     rise = hub.step(Progress(progress=11, message="further"))
 
-    assert len(told(steps)) == EVENTS_MAX
-    assert told([rise]) == [(11, "further")]
+    assert len(progress_and_messages(steps)) == EVENTS_MAX
+    assert progress_and_messages([rise]) == [(11, "further")]
 
 
 def test_hublaunchs_own_steps_count_as_events_of_the_attempt() -> None:
@@ -58,7 +58,7 @@ def test_hublaunchs_own_steps_count_as_events_of_the_attempt() -> None:
 
     steps = [hub.step(Progress(progress=0, message=f"event {i}")) for i in range(10)]
 
-    assert told(steps) == [(0, "event 0")]
+    assert progress_and_messages(steps) == [(0, "event 0")]
 
 
 def test_an_event_without_a_message_keeps_the_last_one_and_makes_no_step_alone() -> None:
@@ -76,4 +76,4 @@ def test_an_event_without_a_message_keeps_the_last_one_and_makes_no_step_alone()
         )
     ]
 
-    assert told(steps) == [(5, "The server is starting"), (10, "Pulling"), (20, "Pulling")]
+    assert progress_and_messages(steps) == [(5, "The server is starting"), (10, "Pulling"), (20, "Pulling")]

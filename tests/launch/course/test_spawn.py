@@ -38,7 +38,7 @@ async def test_progress_is_recorded_while_a_stock_hub_still_holds_the_post(hub: 
     async with asyncio.TaskGroup() as group:
         running = group.create_task(attempted.run())
         async with asyncio.timeout(0.5):
-            await attempted.told("Pulling")
+            await attempted.until_recorded("Pulling")
 
         assert hub.asked("start_server")[0].status is None
         hub.release("alice")
@@ -93,7 +93,7 @@ async def test_messages_from_before_a_broken_stream_explain_the_failure(hub: Fak
     hub.cut_progress("alice", after_events=2)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(_raises(attempted.run(), NoRoom))
-        await attempted.told(FULL)
+        await attempted.until_recorded(FULL)
         hub.fail_spawn("alice", "")
         await running
 

@@ -41,7 +41,7 @@ def room(guard: Guard = NORMAL, *, at_hub: Mapping[str, int] | None = None, **hi
     return Headroom(guard, SpawnHistory(**history), most=50, at_hub=at_hub or {})
 
 
-def taken(room: Headroom, images: list[str]) -> int:
+def count_admitted(room: Headroom, images: list[str]) -> int:
     return sum(room.take(image) for image in images)
 
 
@@ -50,23 +50,23 @@ def images(count: int) -> list[str]:
 
 
 def test_an_unproven_image_has_two_launches_at_the_hub_at_once() -> None:
-    assert taken(room(), ["a"] * 9) == 2
-    assert taken(room(at_hub={"a": 1}), ["a"] * 9) == 1
+    assert count_admitted(room(), ["a"] * 9) == 2
+    assert count_admitted(room(at_hub={"a": 1}), ["a"] * 9) == 1
 
 
 def test_unproven_images_start_at_the_limit_and_gain_one_launch_per_success() -> None:
-    assert taken(room(), images(99)) == 4
-    assert taken(room(grown=7), images(99)) == 11
-    assert taken(room(grown=700), images(99)) == 50
+    assert count_admitted(room(), images(99)) == 4
+    assert count_admitted(room(grown=7), images(99)) == 11
+    assert count_admitted(room(grown=700), images(99)) == 50
 
 
 def test_after_failures_only_as_many_launches_are_admitted_as_may_all_fail() -> None:
-    assert [taken(room(failures=n, grown=30), images(9)) for n in (1, 2)] == [3, 2]
+    assert [count_admitted(room(failures=n, grown=30), images(9)) for n in (1, 2)] == [3, 2]
 
 
 def test_proven_images_are_not_bounded_by_the_window() -> None:
-    assert taken(room(proven={"a"}), ["a"] * 99) == 50
-    assert taken(room(proven={"a"}, failures=2, at_hub={"a": 9}), [*["a"] * 5, "b", "c", "d"]) == 7
+    assert count_admitted(room(proven={"a"}), ["a"] * 99) == 50
+    assert count_admitted(room(proven={"a"}, failures=2, at_hub={"a": 9}), [*["a"] * 5, "b", "c", "d"]) == 7
 
 
 def test_one_failure_before_the_limit_only_proven_images_are_admitted_one_at_a_time() -> None:
@@ -80,27 +80,27 @@ def test_one_failure_before_the_limit_only_proven_images_are_admitted_one_at_a_t
 def test_a_hub_that_tolerates_one_failure_gets_one_new_image_at_a_time() -> None:
     careful = Guard(mode="normal", failure_limit=1)
 
-    assert taken(room(careful), images(9)) == 1
-    assert taken(room(careful, failures=1, proven={"a"}), ["a"]) == 0
+    assert count_admitted(room(careful), images(9)) == 1
+    assert count_admitted(room(careful, failures=1, proven={"a"}), ["a"]) == 0
 
 
 @pytest.mark.parametrize("failures", [4, 5, 40])
 def test_at_the_limit_nothing_is_admitted(failures: int) -> None:
-    assert taken(room(failures=failures, proven={"a"}), ["a", "b"]) == 0
+    assert count_admitted(room(failures=failures, proven={"a"}), ["a", "b"]) == 0
 
 
 def test_without_the_guard_only_the_number_of_launches_counts() -> None:
-    assert taken(room(OFF, failures=9), ["a"] * 99) == 50
+    assert count_admitted(room(OFF, failures=9), ["a"] * 99) == 50
 
 
 def test_an_image_is_admitted_alone_after_one_failure_and_not_at_all_after_two() -> None:
-    assert taken(room(blamed=[failure("a")]), ["a", "a", "b"]) == 2
-    assert taken(room(blamed=[failure("a")], at_hub={"a": 1}), ["a"]) == 0
-    assert taken(room(blamed=[failure("a")] * 2, failing={"a"}, proven={"a"}), ["a", "b", "a", "c"]) == 2
+    assert count_admitted(room(blamed=[failure("a")]), ["a", "a", "b"]) == 2
+    assert count_admitted(room(blamed=[failure("a")], at_hub={"a": 1}), ["a"]) == 0
+    assert count_admitted(room(blamed=[failure("a")] * 2, failing={"a"}, proven={"a"}), ["a", "b", "a", "c"]) == 2
 
 
 def test_an_image_with_too_few_failures_to_be_refused_is_admitted_alone() -> None:
-    assert taken(room(blamed=[failure("a")] * 5), ["a", "a", "b"]) == 2
+    assert count_admitted(room(blamed=[failure("a")] * 5), ["a", "a", "b"]) == 2
 
 
 def failure(image: str, minute: int = 0, *, caller: str = "anonymous:192.0.2.7", on_account: bool = False) -> Failure:
@@ -134,7 +134,7 @@ def test_strict_mode_never_risks_more_failures_than_the_hub_tolerates(
     strict = room(STRICT, at_hub=at_hub, proven=proven, failures=failures, grown=grown)
     before = sum(at_hub.values())
 
-    admitted = taken(strict, waiting)
+    admitted = count_admitted(strict, waiting)
 
     assert admitted == 0 or before + admitted + failures <= STRICT.failure_limit
 
