@@ -3,6 +3,7 @@
 // One entry of localStorage for each service, image, repository and path:
 //
 //   {key, at, isAnother}   requested with this Idempotency-Key, no answer yet; `isAnother`: a further launch
+//   {…, isPaused}          no clear answer came: a click asks again, a reload does not
 //   {…, id, secret}        in progress
 //   {…, endedAt}           ready since then
 //
