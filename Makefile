@@ -67,7 +67,7 @@ cluster-test: install ## Install the chart in a real Kubernetes API (built once 
 proxy-test: install .venv-chart/.installed ## Stream for five minutes through nginx and Traefik, as the chart configures them
 	$(BIN)/python -m pytest -m proxy tests/chart tests/docs $(ARGS)
 
-docs: install .venv-docs/.installed ## Write the generated docs, and build the site in build/docs; a broken link fails
+docs: install .venv-docs/.installed ## Write the generated docs, and build the site in build/docs; a broken link is an error
 	$(BIN)/python -m docs.generate
 	.venv-docs/bin/properdocs build --strict
 

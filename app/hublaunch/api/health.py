@@ -27,7 +27,7 @@ class Report(Protocol):
 
 @dataclass(eq=False, kw_only=True, slots=True)
 class Health:
-    """The readiness of this process: its log is writable, background tasks run, and it is not stopping.
+    """The readiness of this process: its database is writable, background tasks run, and it is not stopping.
 
     The Hub does not affect readiness, because launches wait while it is down. A broken file of limits does not either,
     because the previous limits stay in force.
@@ -77,7 +77,7 @@ async def healthz() -> dict[str, str]:
     responses={503: {"description": "The process cannot accept launches."}},
 )
 async def readyz(request: Request) -> JSONResponse:
-    """200 if the log is writable, all background tasks run and the process is not stopping; otherwise 503.
+    """200 if the database is writable, all background tasks run and the process is not stopping; otherwise 503.
 
     A full disk (`space`) leaves the process ready: launches can still be followed and cancelled, and a request for a
     new one gets a 503 that says why. The Hub's state and the limits on launches are reported too. `unnamed_proxy` is

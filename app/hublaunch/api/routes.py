@@ -206,7 +206,7 @@ async def get_events(
     response_class=Response,
     responses={
         202: {"description": "In progress. Repeat the request until the answer is 204.", "model": LaunchBase},
-        204: {"description": "The launch has ended. After a 202, the Hub has confirmed it."},
+        204: {"description": "The launch has ended. After a 202, the Hub has confirmed that the server is gone."},
         **documented(401, 403, 404, 410, 422, 502, 503),
     },
 )

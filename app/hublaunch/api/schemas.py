@@ -57,7 +57,7 @@ class ProblemBody(BaseModel):
 
     type: str = Field(examples=["urn:hublaunch:problem:image_not_allowed"])
     title: str
-    detail: str | None = Field(None, description="Not in a launch's problem for readers without its secret.")
+    detail: str | None = Field(None, description="In a launch's problem, only for readers of its private fields.")
     code: str = Field(description="Stable and machine-readable.", examples=["image_not_allowed"])
     advice: str = Field(description="What you can do next.")
     operator_advice: str | None = Field(None, description="Only for admins: what the operator of the service can do.")
@@ -97,7 +97,7 @@ _SECRET = "mfGb7o-BZGjbG6_boCxm_VutszIuuawCP2_a5HuT6uY"
 
 
 class LaunchBase(BaseModel):
-    """A launch's current state. The fields from `image` on need the launch's secret."""
+    """A launch's current state. The fields from `image` on are private."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_LAUNCH]})
 

@@ -68,7 +68,7 @@ class Problem(_Shown):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Launch(_Shown):
-    """The current state of a launch. The fields from `image` on are None for readers without its secret."""
+    """The current state of a launch. The fields from `image` on are None for readers who may not see them."""
 
     id: str
     status: str

@@ -95,7 +95,7 @@ HTTP_PROBLEMS: Mapping[int, Problem] = {
         code="method_not_allowed",
         title="Method not allowed",
         detail="This path does not support this method.",
-        advice="See /docs for the methods that it supports.",
+        advice="See /docs for the methods that the path supports.",
     ),
     406: Problem(
         code="event_stream_only",

@@ -10,7 +10,7 @@ class HubSettings(Topic):
     """The Hub: docs/hub-setup.md."""
 
     hub_url: BaseUrl = Field(examples=["https://hub.example.org/"])
-    """URL of JupyterHub as browsers reach it. The URL of every server starts with it."""
+    """URL of JupyterHub as browsers reach it. Without subdomains, the URL of every server starts with it."""
     hub_url_local: BaseUrl | None = Field(None, examples=["http://hub:8081/"])
     """URL for requests to the Hub's API, without hub/api; LAUNCHER_HUB_URL if not set."""
     hub_api_token: SecretStr = Field(min_length=8)
