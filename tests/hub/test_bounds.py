@@ -8,9 +8,9 @@ import pytest
 
 from hublaunch.hub.address import HubAddress, HubPace
 from hublaunch.hub.client import HubClient
-from hublaunch.hub.peer import ANSWER_BYTES_MAX
-from hublaunch.hub.transport import AiohttpTransport
 from hublaunch.launch.errors import HubUnavailable
+from hublaunch.wire.peer import ANSWER_BYTES_MAX
+from hublaunch.wire.transport import AiohttpTransport
 from tests.fakes.wire import Flood, Script, WireServer, dripping
 
 _SENT_MOST = ANSWER_BYTES_MAX + 16_777_216

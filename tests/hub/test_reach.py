@@ -8,8 +8,8 @@ import pytest
 
 from hublaunch.hub.address import HubAddress
 from hublaunch.hub.reach import ServerProbe, public_url
-from hublaunch.hub.transport import AiohttpTransport
 from hublaunch.launch.ports import Reach, Reached
+from hublaunch.wire.transport import AiohttpTransport
 from tests.fakes.front import NOT_FOUND, front, http, redirect
 from tests.fakes.wire import Flood, WireServer, dripping
 

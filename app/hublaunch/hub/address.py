@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from hublaunch.hub.peer import Timeouts
+from hublaunch.wire.peer import Timeouts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

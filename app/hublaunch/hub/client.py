@@ -15,7 +15,6 @@ from hublaunch.hub.address import HubAddress, HubPace
 from hublaunch.hub.logins import HubLogins
 from hublaunch.hub.operations import Operation
 from hublaunch.hub.paths import quoted, server_path, user_path
-from hublaunch.hub.peer import Answer
 from hublaunch.hub.progress import ProgressStream
 from hublaunch.hub.reach import ServerAddress, ServerProbe, public_url
 from hublaunch.hub.refusals import (
@@ -49,6 +48,7 @@ from hublaunch.launch.errors import (
     UserExists,
 )
 from hublaunch.launch.ports import Progress, Reached, Token, User
+from hublaunch.wire.peer import Answer
 
 _CLOCK_SLACK_S = 2.0
 """How far the Hub's `Date`, in whole seconds, may be behind the creation time of a new user."""

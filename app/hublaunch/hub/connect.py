@@ -11,8 +11,8 @@ import httpx
 from hublaunch.hub.address import HubAddress, HubPace
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.observed import CallListener, ObservedTransport
-from hublaunch.hub.transport import AiohttpTransport
 from hublaunch.settings import Settings, SettingsFault
+from hublaunch.wire.transport import AiohttpTransport
 
 _WEB_TIMEOUT_S = 10.0
 

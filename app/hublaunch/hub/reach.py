@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from hublaunch.hub.address import HubAddress
 from hublaunch.hub.operations import Operation
 from hublaunch.hub.paths import quoted
-from hublaunch.hub.peer import Answer, AnswerTooLarge, Peer, Timeouts
 from hublaunch.hub.refusals import NOT_SENT, describe
 from hublaunch.hub.wire import VersionModel
 from hublaunch.launch.ports import Reach, Reached
+from hublaunch.wire.peer import Answer, AnswerTooLarge, Peer, Timeouts
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from hublaunch.hub.peer import Answer, AnswerTooLarge
 from hublaunch.hub.wire import hub_reason
 from hublaunch.launch.errors import (
     HubBusy,
@@ -19,6 +18,7 @@ from hublaunch.launch.errors import (
     NotTheHub,
 )
 from hublaunch.launch.rules.messages import clean
+from hublaunch.wire.peer import Answer, AnswerTooLarge
 
 R = TypeVar("R", bound=HubRefused)
 

@@ -12,9 +12,9 @@ import httpx
 
 from hublaunch.hub.address import HubPace
 from hublaunch.hub.operations import kind_of
-from hublaunch.hub.peer import Answer, Header, Peer, Timeouts
 from hublaunch.hub.refusals import refusal_of, unavailable
 from hublaunch.launch.errors import HubBusy, HubError, HubFailed, HubRefused, HubUnavailable, NameTaken, NotTheHub
+from hublaunch.wire.peer import Answer, Header, Peer, Timeouts
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ import pytest
 
 from hublaunch.hub.address import HubAddress, HubPace
 from hublaunch.hub.client import HubClient
-from hublaunch.hub.transport import AiohttpTransport
 from hublaunch.launch.course.attempt import Entry, run
 from hublaunch.launch.course.cleanup import Traces, clean_up
 from hublaunch.launch.errors import HubUnavailable, LaunchError, NamedServersOff, UserExists
 from hublaunch.launch.model import Attempt, Caller, LaunchRequest, Status, Step
 from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.wire.transport import AiohttpTransport
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.launching import OpenCore
 from tests.support.pace import QUICK

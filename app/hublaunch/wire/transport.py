@@ -11,7 +11,7 @@ from functools import lru_cache
 import aiohttp
 import httpx
 import yarl
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 
 _HEADERS_AIOHTTP_WOULD_ADD = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -39,7 +39,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     A request's extension `target` replaces its URL's path, as in httpx's own transport. There are no redirects,
     cookies, proxies from the environment or retries. The only header added to httpx's own is `Content-Length: 0` on a
-    DELETE. Without an `ssl_context` it trusts the system's certificates. Use it in one event loop.
+    DELETE. Without an `ssl_context` it trusts the system's certificates. Without a `resolver` it uses the system's
+    resolver; it connects only to addresses that the resolver returned, or that the URL names. Use it in one event loop.
 
     ConnectError, ConnectTimeout, LocalProtocolError and UnsupportedProtocol mean that nothing was sent. After any other
     error the server may have acted. No error's text contains a header or a body. Of httpx's timeouts, connect covers
@@ -49,8 +50,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     connection for the next request. A body without length or chunks ends where its connection ends.
     """
 
-    def __init__(self, *, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, ssl_context: ssl.SSLContext | None = None, resolver: AbstractResolver | None = None) -> None:
         self._ssl_context = ssl_context
+        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -91,7 +93,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 connector=aiohttp.TCPConnector(
                     limit=0,
                     ssl=self._ssl_context or True,
-                    resolver=aiohttp.ThreadedResolver(),  # the system's resolver, even if aiodns is installed
+                    # the system's resolver, even if aiodns is installed
+                    resolver=self._resolver or aiohttp.ThreadedResolver(),
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # httpx decodes

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hublaunch.hub.transport import AiohttpTransport
+from hublaunch.wire.transport import AiohttpTransport
 from tests.fakes.certificates import server_context, write_certificate
 from tests.fakes.wire import Script, WireConnection, WireServer
 

@@ -16,7 +16,7 @@ ANSWER_BYTES_MAX = 16_777_216
 """Far above any expected answer: the largest is a user with all servers, a few kilobytes each."""
 
 _QUOTED = re.compile(r"[A-Za-z0-9._~@%/?=&-]*")
-"""Characters of the paths that `paths.py` builds."""
+"""Characters of a path that need no quoting."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +77,7 @@ class Peer:
         if not _QUOTED.fullmatch(path):
             target = httpx.URL(f"{self.base_url}{path}").raw_path
         given = [*self._own_headers, *headers]
-        if method != "GET":
+        if method not in ("GET", "HEAD"):
             given += [(b"Content-Type", content_type), (b"Content-Length", b"%d" % len(content))]
         return httpx.Request(
             method,

@@ -1,0 +1,1 @@
+"""HTTP over aiohttp: the connections and requests to JupyterHub and to registries."""
