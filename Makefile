@@ -6,10 +6,10 @@ JOBS ?= 2
 # Tests start hundreds of Python processes. Without bytecode each of them compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 # Without other processes, PostgreSQL or a real Hub.
-QUICK = tests/launch tests/store tests/hub tests/fakes tests/api tests/binderhub tests/files tests/wiring tests/test_architecture.py
+QUICK = tests/launch tests/store tests/hub tests/wire tests/registry tests/fakes tests/api tests/binderhub tests/files tests/wiring tests/test_architecture.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo quick test test-prometheus test-browser test-hubs image-test chart chart-test cluster-test proxy-test docs bench chaos storm check format lock clean
+.PHONY: help install demo quick test test-prometheus test-registry test-browser test-hubs image-test chart chart-test cluster-test proxy-test docs bench chaos storm check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -47,6 +47,10 @@ test-browser: install .venv-docs/.installed ## Run the tests in a real Chromium:
 test-prometheus: install ## Run docs/alerts.yaml and the queries of docs/grafana.json in a real Prometheus
 	$(BIN)/python -m tests.docs.debians_prometheus
 	$(BIN)/python -m pytest -m prometheus tests/docs $(ARGS)
+
+test-registry: install ## Ask a real registry whether images exist
+	$(BIN)/python -m tests.registry.debians_registry
+	$(BIN)/python -m pytest -m registry tests/registry $(ARGS)
 
 test-hubs: install ## Run the Hub contract on JupyterHub 4.1.6, 5.0.0, 5.5.4 and 6.0.0 too, each in its own venv
 	tests/hubs/run_versions.sh $(PYTHON)

@@ -92,6 +92,7 @@ _LAUNCH: JsonDict = {
     "username": "binder-examples-requirements-1a2b3c4d",
     "server_name": "",
     "path": "lab/tree/index.ipynb",
+    "image_digest": f"sha256:{'4b' * 32}",
 }
 _SECRET = "mfGb7o-BZGjbG6_boCxm_VutszIuuawCP2_a5HuT6uY"
 
@@ -117,6 +118,9 @@ class LaunchBase(BaseModel):
     events_url: str = Field(examples=[f"/launch/{_LAUNCH_ID}/events"])
     problem: ProblemBody | None = None
     image: str | None = None
+    image_digest: str | None = Field(
+        None, description="The digest that the registry had for the image before JupyterHub was asked, if it is known."
+    )
     repo_url: str | None = None
     username: str | None = None
     server_name: str | None = None

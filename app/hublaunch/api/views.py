@@ -67,7 +67,7 @@ class Views:
         if private:
             shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url}
             shown |= {"username": launch.attempt.username, "server_name": launch.attempt.server_name}
-            shown["path"] = launch.request.path
+            shown |= {"path": launch.request.path, "image_digest": launch.image_digest}
         if Visibility.ENTRY in visibility and launch.status is Status.READY:
             shown |= self._entry(last, launch)
         return shown

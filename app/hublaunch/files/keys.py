@@ -89,6 +89,12 @@ class ApiKeys:
             return None
         return found[0]
 
+    @property
+    def image_patterns(self) -> Sequence[str]:
+        """The image patterns of all keys."""
+        self._file.check()
+        return [pattern for key in self._file.content for pattern in key.allowed_images or ()]
+
 
 def read_keys(path: Path, *, may_be_missing: bool = False) -> Sequence[ApiKey]:
     """Return the keys in the file; no keys if the file is missing and `may_be_missing` is true.

@@ -1,7 +1,7 @@
 """The values of a launch: its caller, request, attempts, steps, and the events in its log."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -221,6 +221,18 @@ class Launch:
     stopped_by: str | None = None
     cleaned_at: datetime | None = None
     """When everything that its latest attempt created at the Hub was deleted."""
+    image_digest: str | None = None
+    """The digest that the registry had for the image before the Hub was asked; None if that is unknown."""
+    is_pinned: bool = False
+    """Whether the spawner gets the image by `image_digest` instead of its tag."""
+
+    @property
+    def spawned(self) -> LaunchRequest:
+        """The request as the spawner gets it: with the digest in place of the tag if the launch is pinned."""
+        if not self.is_pinned:
+            return self.request
+        pinned = replace(self.request.image_reference, tag=None, digest=self.image_digest)
+        return replace(self.request, image=str(pinned))
 
     @property
     def has_asked_hub(self) -> bool:

@@ -20,6 +20,14 @@ class Accepted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DigestFound:
+    """The digest of a launch's image, found after the launch was accepted."""
+
+    launch_id: str
+    image_digest: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CancelRequested:
     """The first request to cancel a launch."""
 
@@ -67,7 +75,7 @@ class WorkLeft:
     """A hint that another process has left a launch to cancel or to adopt. As above."""
 
 
-News = Event | Accepted | CancelRequested | Adopted | Cleaned | Stopped | LogGrew | WorkLeft
+News = Event | Accepted | DigestFound | CancelRequested | Adopted | Cleaned | Stopped | LogGrew | WorkLeft
 """All kinds of news. A process publishes an `Event` only if it stored the event itself."""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hublaunch.launch.model import Caller, Event, Launch
-from hublaunch.launch.news import Accepted, CancelRequested, News, Stopped
+from hublaunch.launch.news import Accepted, CancelRequested, DigestFound, News, Stopped
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ STANDARD_OUTPUT = Path("-")
 
 Action = Literal[
     "launch_accepted",
+    "launch_digest_found",
     "launch_cancel_requested",
     "launch_ended",
     "launch_stopped",
@@ -125,6 +126,8 @@ class LaunchAudit:
                 self._on_event(news)
             case Accepted(launch=launch):
                 self._audit.write("launch_accepted", _actor(launch.caller), **self._request(), **_of(launch))
+            case DigestFound(launch_id=launch_id, image_digest=image_digest):
+                self._audit.write("launch_digest_found", _SERVICE, launch_id=launch_id, image_digest=image_digest)
             case CancelRequested(launch_id=launch_id, by=by):
                 actor = _UNKNOWN if by is None else _actor(by)
                 self._audit.write("launch_cancel_requested", actor, **self._request(), launch_id=launch_id)
@@ -148,10 +151,11 @@ def _actor(caller: Caller) -> dict[str, str]:
     return {"kind": caller.kind, "name": caller.key}
 
 
-def _of(launch: Launch) -> dict[str, str]:
+def _of(launch: Launch) -> dict[str, str | None]:
     return {
         "launch_id": launch.id,
         "image": launch.request.image,
+        "image_digest": launch.image_digest,
         "repo_url": launch.request.repo_url,
         "username": launch.attempt.username,
         "server_name": launch.attempt.server_name,

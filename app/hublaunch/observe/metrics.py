@@ -15,9 +15,10 @@ from ulid import ULID
 
 from hublaunch.launch.errors import Displaced
 from hublaunch.launch.model import Event, Status
-from hublaunch.launch.news import Accepted, Adopted, Cleaned, News, Stopped
+from hublaunch.launch.news import Accepted, Adopted, Cleaned, DigestFound, News, Stopped
 from hublaunch.launch.ports import Capacity
 from hublaunch.launch.rules.guard import GuardState
+from hublaunch.launch.rules.preflight import RegistryOutcome
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Metrics:
         self._loops = loops
         self._count_launches()
         self._count_hub_requests(kinds)
+        self._count_looks()
         self._count_upkeep()
         self._measure_replicas()
         for code in (*sorted(codes), OTHER):  # start at 0, so that the first of each code counts as an increase
@@ -105,8 +107,12 @@ class Metrics:
         match news:
             case Event():
                 self._on_event(news)
-            case Accepted():
+            case Accepted(launch=launch):
                 self._accepted.inc()
+                if launch.image_digest is not None:
+                    self._digests["at_once"].inc()
+            case DigestFound():
+                self._digests["later"].inc()
             case Adopted(launches=launches):
                 orphans = sum(not launch.is_in_progress for launch in launches)
                 self._orphans_found.inc(orphans)
@@ -126,6 +132,10 @@ class Metrics:
                 self._hub_errors.labels(kind, outcome).inc()
 
         return end
+
+    def on_look(self, outcome: RegistryOutcome, seconds: float) -> None:
+        """Count a look at a registry."""
+        self._looks_s[outcome].observe(seconds)
 
     def on_refusal(self, code: str) -> None:
         """Count a request answered with a problem."""
@@ -204,6 +214,21 @@ class Metrics:
             "kind",
             "error",
         )
+
+    def _count_looks(self) -> None:
+        took_s = self._histogram(
+            "registry_look_seconds",
+            "Time of a look at a registry, with all of its requests, by outcome.",
+            HUB_BUCKETS_S,
+            "outcome",
+        )
+        self._looks_s: Mapping[RegistryOutcome, Histogram] = {one: took_s.labels(one) for one in RegistryOutcome}
+        digests = self._counter(
+            "launches_digest",
+            "Launches whose image had a known digest before the Hub was asked, by whether it was known at acceptance.",
+            "found",
+        )
+        self._digests: Mapping[str, Counter] = {found: digests.labels(found) for found in ("at_once", "later")}
 
     def _count_upkeep(self) -> None:
         self._adopted = self._counter("launches_adopted", "Launches adopted from processes that ended.")

@@ -15,6 +15,7 @@ from hublaunch.settings.topics.images import ImageSettings
 from hublaunch.settings.topics.launches import LaunchSettings
 from hublaunch.settings.topics.limits import LimitSettings
 from hublaunch.settings.topics.observing import ObservingSettings
+from hublaunch.settings.topics.preflight import PreflightSettings
 from hublaunch.settings.topics.queue import QueueSettings
 from hublaunch.settings.topics.web import WebSettings
 
@@ -29,6 +30,7 @@ class Settings(
     LimitSettings,
     QueueSettings,
     LaunchSettings,
+    PreflightSettings,
     ImageSettings,
     AccessSettings,
     HubSettings,

@@ -134,6 +134,15 @@ def _rate(value: object) -> object:
 _RATE = re.compile("([1-9][0-9]{0,6})/([1-9][0-9]{0,4})")
 _RATE_MOST, _RATE_LONGEST_S = 1_000_000, 86_400
 
+_PLATFORM = re.compile("[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?")
+
+
+def _platforms(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(map(_PLATFORM.fullmatch, value)):
+        raise ValueError("each must be a platform such as linux/amd64 or linux/arm/v7")
+    return value
+
+
 AS_WORDS = BeforeValidator(_words)
 """Parses a list, in JSON or separated by commas. Needs `NoDecode`."""
 
@@ -147,6 +156,7 @@ UrlPrefix = Annotated[str, BeforeValidator(_url_prefix)]
 Hosts = Annotated[Words, AfterValidator(_hosts)]
 Origins = Annotated[Words, AfterValidator(_origins)]
 Ancestors = Annotated[Words, AfterValidator(_ancestors)]
+Platforms = Annotated[Words, AfterValidator(_platforms)]
 Weights = Annotated[Mapping[str, float], NoDecode, BeforeValidator(_object), AfterValidator(_weights)]
 Rate = Annotated[tuple[int, int] | None, NoDecode, BeforeValidator(_rate)]
 """A number, and the seconds in which it is regained; None means no limit."""

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert
 
 from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.model import Attempt, Event, Launch, Status, Step
-from hublaunch.launch.news import NewsStream
+from hublaunch.launch.news import DigestFound, NewsStream
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.sealing import Sealer
 from hublaunch.store import reads
@@ -48,10 +48,21 @@ class SqlLog:
     async def begin_attempt(self, launch: Launch, attempt: Attempt) -> None:
         await self._sql.writer.run(_begin_attempt, attempt, launch.fence)
 
+    async def note_digest(self, launch: Launch, image_digest: str, *, is_pinned: bool) -> None:
+        found = DigestFound(launch_id=launch.id, image_digest=image_digest)
+        await self._sql.writer.run(_note_digest, found, launch.fence, is_pinned, on_stored=self._news.publish)
+
     async def append(self, launch: Launch, step: Step) -> Event:
         sealed_token = None if step.token is None else self._sealer.seal(step.token)
         addition = Append(launch.id, launch.fence, step, sealed_token)
         return await self._sql.writer.write(append, addition, on_stored=self._news.publish)
+
+
+def _note_digest(connection: Connection, found: DigestFound, fence: int, is_pinned: bool) -> DigestFound:
+    lock_end(connection, found.launch_id, fence)
+    values = {"image_digest": found.image_digest, "is_pinned": is_pinned}
+    connection.execute(UPDATE_LAUNCH.values(values), {"of_launch": found.launch_id})
+    return found
 
 
 def _begin_attempt(connection: Connection, attempt: Attempt, fence: int) -> None:

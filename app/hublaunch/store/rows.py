@@ -46,6 +46,8 @@ def launch_row(launch: Launch) -> dict[str, Any]:
         "image_name": names[Scope.IMAGE],
         "history_of": None if launch.caller.kind == "key" else groups_of(names[Scope.CALLER])[-1].name,
         "path": launch.request.path,
+        "image_digest": launch.image_digest,
+        "is_pinned": launch.is_pinned,
         "fence": launch.fence,
     }
 
@@ -92,6 +94,8 @@ def launch_of(row: Row[Any]) -> Launch:
         stopped_at=row.stopped_at,
         stopped_by=row.stopped_by,
         cleaned_at=row.attempt_cleaned_at,
+        image_digest=row.image_digest,
+        is_pinned=row.is_pinned,
     )
 
 

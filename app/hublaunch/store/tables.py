@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     literal_column,
     text,
 )
@@ -89,6 +90,8 @@ launches = Table(
     Column("path", Text, nullable=False, server_default=text("''")),
     # The caller whose ended launches are bounded: an IPv6 /48. NULL for API keys and in rows of an older release.
     Column("history_of", Text),
+    Column("image_digest", Text),  # what the registry had for the image before the Hub was asked
+    Column("is_pinned", Boolean, nullable=False, server_default=false()),  # the spawner gets the digest
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )

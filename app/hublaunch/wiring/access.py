@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -50,12 +49,18 @@ def makes_temporary_users(settings: Settings) -> bool:
     return settings.create_user and set(settings.access) != {"hub"}
 
 
+def api_keys_of(settings: Settings) -> ApiKeys | None:
+    """Return the API keys, or None if they may not launch. Raises KeysFault if their file cannot be used."""
+    return ApiKeys(settings.api_keys_file) if settings.api_keys_file and "key" in settings.access else None
+
+
 def open_access(
     settings: Settings,
     hub: HubClient,
     secret_keys: Sequence[str],
     limiter: RateLimiter,
     unnamed_proxy: Callable[[str], None],
+    api_keys: ApiKeys | None,
 ) -> Access:
     """Return the callers that these settings admit. `unnamed_proxy` gets the address of each unknown proxy."""
     hub_users, oauth = None, None
@@ -74,7 +79,7 @@ def open_access(
             anonymous="anonymous" in settings.access,
             hub_users=hub_users,
             sessions=oauth.sessions if oauth else None,
-            keys=_Keys(settings.api_keys_file) if settings.api_keys_file and "key" in settings.access else None,
+            keys=_Keys(api_keys) if api_keys is not None else None,
             throttle=throttle,
             address=address,
         ),
@@ -84,10 +89,10 @@ def open_access(
 
 
 class _Keys:
-    """API keys as callers. Raises KeysFault if their file cannot be used."""
+    """API keys as callers."""
 
-    def __init__(self, path: Path) -> None:
-        self._keys = ApiKeys(path)
+    def __init__(self, keys: ApiKeys) -> None:
+        self._keys = keys
 
     def caller(self, key: str) -> Caller | None:
         found = self._keys.find(key)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hublaunch.launch.acceptance.acceptance import Acceptance, AcceptanceTerms
 from hublaunch.launch.acceptance.account import Accounts
 from hublaunch.launch.acceptance.checks import Checks
+from hublaunch.launch.acceptance.preflight import Preflight
 from hublaunch.launch.acceptance.quota_reclaim import QuotaReclaim
 from hublaunch.launch.acceptance.reuse import ExistingLaunches
 from hublaunch.launch.acceptance.service import LaunchService
@@ -16,6 +17,7 @@ from hublaunch.launch.course.reaper import Reaper, Retention
 from hublaunch.launch.course.runner import Runner, Terms
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules.policy import Policy
+from hublaunch.launch.rules.preflight import PreflightTerms
 from hublaunch.launch.rules.queue_order import weight_of
 from hublaunch.launch.rules.quota_rules import QuotaRules
 from hublaunch.launcher import Launcher
@@ -60,8 +62,16 @@ async def open_core(
         followers=parts.feed,
         pace=pace,
     )
-    terms = _terms(settings, settled_s, hub_version)
-    runner = Runner(launch_log=store.log, upkeep=store.upkeep, hub=hub, admission=admission, terms=terms, pace=pace)
+    preflight = _preflight(settings, parts)
+    runner = Runner(
+        launch_log=store.log,
+        upkeep=store.upkeep,
+        hub=hub,
+        admission=admission,
+        terms=_terms(settings, settled_s, hub_version),
+        preflight=preflight,
+        pace=pace,
+    )
     retention = Retention(cull_after_s=settings.cull_after_s, retention_s=settings.retention)
     reaper = Reaper(upkeep=store.upkeep, history=store.history, hub=hub, retention=retention, pace=pace)
     leases = Leases(
@@ -80,9 +90,12 @@ async def open_core(
         parts.background.running("admission", admission.run),
     ):
         existing = ExistingLaunches(launch_log=store.log, reaper=reaper)
-        acceptance = _acceptance(
-            settings, parts, policy=policy, quotas=quotas, existing=existing, admission=admission, reaper=reaper
+        hook = Launcher(settings, hub=hub).hook
+        accounts = Accounts(hub, create_user=settings.create_user, limits=server_limits_of(settings))
+        checks = Checks(
+            policy=policy, accounts=accounts, existing=existing, admission=admission, hook=hook, preflight=preflight
         )
+        acceptance = _acceptance(settings, parts, checks=checks, quotas=quotas, reaper=reaper)
         service = LaunchService(
             launch_log=store.log,
             acceptance=acceptance,
@@ -105,22 +118,31 @@ def _terms(settings: Settings, settled_s: float, hub_version: Callable[[], str |
     )
 
 
+def _preflight(settings: Settings, parts: Parts) -> Preflight | None:
+    """Return the pre-flight that the settings ask for; None if it is off."""
+    if parts.registry is None:
+        return None
+    return Preflight(
+        registry=parts.registry,
+        queue=parts.store.queue,
+        launch_log=parts.store.log,
+        terms=PreflightTerms(mode=settings.preflight, pulls_alike=settings.registry_config_pulls),
+        pins_images=settings.pin_digest,
+    )
+
+
 def _acceptance(
     settings: Settings,
     parts: Parts,
     *,
-    policy: Policy,
+    checks: Checks,
     quotas: Callable[[], QuotaRules],
-    existing: ExistingLaunches,
-    admission: Admission,
     reaper: Reaper,
 ) -> Acceptance:
-    hook = Launcher(settings, hub=parts.hub).hook
-    accounts = Accounts(parts.hub, create_user=settings.create_user, limits=server_limits_of(settings))
     return Acceptance(
         intake=parts.store.intake,
-        checks=Checks(policy=policy, accounts=accounts, existing=existing, admission=admission, hook=hook),
-        admission=admission,
+        checks=checks,
+        admission=checks.admission,
         reclaim=QuotaReclaim(upkeep=parts.store.upkeep, reaper=reaper),
         terms=AcceptanceTerms(
             quotas=quotas,

@@ -17,6 +17,7 @@ from hublaunch.hub.observed import CallListener
 from hublaunch.hub.operations import OTHER, Operation
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.rules.guard import Guard
+from hublaunch.registry.lookup import LookListener
 from hublaunch.settings import Settings, SettingsFault
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.wiring.tasks import Background
@@ -30,11 +31,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class Observers:
-    """The listeners for requests and Hub calls. Observers get the store's news by subscription."""
+    """The listeners for requests, Hub calls and looks at registries. Observers get the store's news by subscription."""
 
     metrics: "Metrics | None" = None
     of_requests: list[RequestListener] = field(default_factory=list)
     of_hub: list[CallListener] = field(default_factory=list)
+    of_registries: list[LookListener] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -48,6 +50,7 @@ async def observing(
             observers.metrics = await stack.enter_async_context(_metrics(settings, store, feed, guard, background))
             observers.of_requests.append(refusals_to(observers.metrics.on_refusal))
             observers.of_hub.append(observers.metrics.on_hub_request)
+            observers.of_registries.append(observers.metrics.on_look)
         if settings.traces_url is not None:
             traces = stack.enter_context(_traces(settings.traces_url, store))
             observers.of_requests.append(spans_of(traces.begin_request))

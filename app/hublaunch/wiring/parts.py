@@ -7,17 +7,20 @@ from functools import partial
 
 import httpx
 
+from hublaunch.files.keys import ApiKeys
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
 from hublaunch.launch.course.lease import LeaseClock
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.pace import Pace
+from hublaunch.launch.ports import Registry
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.sealing import Sealer
 from hublaunch.settings import Settings
 from hublaunch.store.database import is_shared, secret_key
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.wiring.observing import Observers, observing
+from hublaunch.wiring.registry import open_registry
 from hublaunch.wiring.tasks import Background
 
 
@@ -31,6 +34,8 @@ class Parts:
     guard: Guard
     clock: LeaseClock
     background: Background
+    registry: Registry | None
+    """None if pre-flight is off."""
 
 
 def secret_keys_of(settings: Settings) -> Sequence[str]:
@@ -48,6 +53,7 @@ async def open_parts(
     sealer: Sealer,
     *,
     hub_transport: httpx.AsyncBaseTransport | None,
+    api_keys: ApiKeys | None,
     pace: Pace,
 ) -> AsyncGenerator[tuple[Parts, Observers]]:
     """Open the store and the connections to the Hub, observed as the settings ask.
@@ -82,5 +88,13 @@ async def open_parts(
         if shared:
             await stack.enter_async_context(background.running("notices", store.listen))
             await stack.enter_async_context(background.running("feed", partial(feed.poll, every_s=pace.poll_log_s)))
-        parts = Parts(store=store, hub=hub, feed=feed, guard=guard, clock=clock, background=background)
+        parts = Parts(
+            store=store,
+            hub=hub,
+            feed=feed,
+            guard=guard,
+            clock=clock,
+            background=background,
+            registry=await stack.enter_async_context(open_registry(settings, api_keys, observers.of_registries)),
+        )
         yield parts, observers

@@ -81,9 +81,10 @@ def launch_problem(
 
 def _extensions(error: errors.LaunchError) -> dict[str, object]:
     """Return the members that this kind of error adds to those of every problem."""
+    fault = _field_fault(error)
+    if fault is not None:
+        return {"errors": [fault]}
     match error:
-        case errors.InvalidRequest():
-            return {"errors": [{"field": error.field, "reason": error.reason}]}
         case errors.QuotaReached(quota=quota):
             scope, together = quota.scope, quota.is_of_several
             return {"limit": {"scope": scope, "together": together, "most": quota.most, "active": error.active}}
@@ -94,6 +95,15 @@ def _extensions(error: errors.LaunchError) -> dict[str, object]:
         case errors.RateLimited():
             return {"violated-policies": list(error.names)}
     return {}
+
+
+def _field_fault(error: errors.LaunchError) -> dict[str, str] | None:
+    """Return the field of the request that is to blame, and why; None if the request itself is fine."""
+    if isinstance(error, errors.InvalidRequest):
+        return {"field": error.field, "reason": error.reason}
+    if isinstance(error, errors.ImageAbsent | errors.ImageWrongPlatform):
+        return {"field": "image", "reason": str(error)}
+    return None
 
 
 def _retry_after_s(error: errors.LaunchError, status: int) -> int | None:

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from hublaunch.launch.acceptance.checks import Checks
+from hublaunch.launch.acceptance.checks import Checked, Checks
 from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.acceptance.quota_reclaim import QuotaReclaim
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.errors import QuotaReached
-from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Status
+from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Status
 from hublaunch.launch.ports import Intake, Unless
 from hublaunch.launch.rules.queue_order import Weight
 from hublaunch.launch.rules.quota import Quota
@@ -53,12 +53,12 @@ class Acceptance:
     ) -> Launch:
         """Store a new launch with this id; or return the launch that another request has stored with `key` meanwhile.
 
-        Raise a RequestRefused, or a HubError if the Hub could not be asked about the caller's account.
+        Raise a RequestRefused or PreflightRefused, or a HubError if the Hub could not be asked about the account.
         """
-        first, unless = await self.checks.first_attempt(launch_id, request, caller, only_one=only_one)
-        launch = self._new_launch(request, caller, first)
+        checked = await self.checks.check(launch_id, request, caller, only_one=only_one)
+        launch = self._new_launch(request, caller, checked)
         with self.admission.expecting(launch_id):
-            accepted = await self._store_within_quotas(launch, key, unless)
+            accepted = await self._store_within_quotas(launch, key, checked.unless)
         if accepted.id != launch_id:
             self.admission.forget(launch_id)
         return accepted
@@ -90,8 +90,8 @@ class Acceptance:
                 if not await self.reclaim.freed(refusal.quota):
                     used_up.add(refusal.quota)
 
-    def _new_launch(self, request: LaunchRequest, caller: Caller, first: Attempt) -> Launch:
-        launch_id, now = first.launch_id, datetime.now(UTC)
+    def _new_launch(self, request: LaunchRequest, caller: Caller, checked: Checked) -> Launch:
+        launch_id, now = checked.first.launch_id, datetime.now(UTC)
         return Launch(
             id=launch_id,
             caller=caller,
@@ -100,7 +100,9 @@ class Acceptance:
             created_at=now,
             deadline_at=now + timedelta(seconds=self.terms.max_wait_s),
             time_left_s=self.terms.launch_timeout_s,
-            attempt=first,
+            attempt=checked.first,
+            image_digest=checked.image_digest,
+            is_pinned=checked.is_pinned,
             last_event=Event(
                 launch_id=launch_id, seq=1, at=now, attempt=1, phase=Status.WAITING, progress=0, message="Accepted"
             ),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hublaunch.launch.acceptance.account import Accounts
 from hublaunch.launch.acceptance.hook import PreLaunchHook
+from hublaunch.launch.acceptance.preflight import Preflight
 from hublaunch.launch.acceptance.reuse import ExistingLaunches
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.log_context import current_attempt
@@ -13,26 +14,42 @@ from hublaunch.launch.rules.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """What the checks of a launch found out."""
+
+    first: Attempt
+    """The first attempt, with its names at the Hub."""
+    unless: Unless | None
+    """With `only_one`, the condition for the store to check again."""
+    image_digest: str | None
+    """The digest of the image, if its registry has answered by now."""
+    is_pinned: bool
+    """Whether the spawner gets the digest."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Checks:
-    """Applies the operator's policy, the Hub guard, the caller's account at the Hub, and the operator's hook."""
+    """Applies the operator's policy, the Hub guard, pre-flight, the caller's account at the Hub, and the hook."""
 
     policy: Policy
     accounts: Accounts
     existing: ExistingLaunches
     admission: Admission
     hook: PreLaunchHook | None = None
+    preflight: Preflight | None = None
 
-    async def first_attempt(
-        self, launch_id: str, request: LaunchRequest, caller: Caller, *, only_one: bool
-    ) -> tuple[Attempt, Unless | None]:
-        """Return the launch's names at the Hub and, with `only_one`, the condition for the store to check again.
+    async def check(self, launch_id: str, request: LaunchRequest, caller: Caller, *, only_one: bool) -> Checked:
+        """Return the facts that the checks found out about the launch.
 
-        Raise a RequestRefused, or a HubError if the Hub could not be asked about the caller's account.
+        Raise a RequestRefused, a PreflightRefused, or a HubError if the Hub could not be asked about the account.
         """
         self.policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
         username = self.accounts.existing_user(request, caller)
         unless = await self.existing.check(request, caller, username=username) if only_one else None
         await self.admission.check_image(request.image)
+        digest, pins = None, False
+        if self.preflight is not None:
+            digest, pins = await self.preflight.digest(request), self.preflight.pins_images
         # Read before the Hub is asked, so that a launch that becomes ready meanwhile is not marked as replaced.
         ready = await self.existing.ready_on(username, caller) if username is not None else ()
         first = await self.accounts.first_attempt(launch_id, request, caller)
@@ -40,4 +57,4 @@ class Checks:
         await self.existing.mark_replaced(ready, first)
         if self.hook is not None:
             await self.hook.check(request.image, first.username, first.server_name, request.repo_url)
-        return first, unless
+        return Checked(first=first, unless=unless, image_digest=digest, is_pinned=digest is not None and pins)

@@ -51,8 +51,9 @@ class LaunchService:
         for every other request, before any check.
 
         Raise AlreadyRunning if `only_one` is set and the caller has a launch of the same image and repository, another
-        RequestRefused if the launch is refused, or a HubError if the Hub could not be asked about the caller's account.
-        Nothing is stored then. If this call is cancelled, the launch may have been accepted, and then runs.
+        RequestRefused or a PreflightRefused if the launch is refused, or a HubError if the Hub could not be asked about
+        the caller's account. Nothing is stored then. If this call is cancelled, the launch may have been accepted, and
+        then runs.
         """
         if self._stopping:
             raise ServiceStopping

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from hublaunch.launch.acceptance.account import following_attempt
+from hublaunch.launch.acceptance.preflight import Preflight
 from hublaunch.launch.course import attempt as attempts
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.course.attempt import Entry
@@ -17,6 +18,7 @@ from hublaunch.launch.errors import (
     Interrupted,
     LaunchError,
     NotAdmitted,
+    PreflightRefused,
     ServerExists,
     SpawnFailed,
     SpawnTimedOut,
@@ -66,6 +68,7 @@ class Runner:
     hub: Hub
     admission: Admission
     terms: Terms
+    preflight: Preflight | None = None
     pace: Pace = Pace()
 
     async def run(self, launch: Launch) -> None:
@@ -127,7 +130,12 @@ class Runner:
         log.info("launch %s is ready", launch.id)
 
     async def _run(self, launch: Launch, traces: Traces) -> LaunchError | None:
-        """Make a new attempt once the launch is admitted."""
+        """Make a new attempt once the launch is admitted, unless the image's registry does not have the image."""
+        if self.preflight is not None and launch.launching_at is None and launch.image_digest is None:
+            try:
+                launch = await self.preflight.settle(launch)
+            except PreflightRefused as error:
+                return error
         if launch.admitted_at is None:
             try:
                 launch = await self.admission.wait(launch)
@@ -139,7 +147,7 @@ class Runner:
             launch,
             lambda limit: attempts.run(
                 launch.attempt,
-                launch.request,
+                launch.spawned,
                 hub=self.hub,
                 entry=self._entry(launch.attempt),
                 record=lambda step: self._record(launch, step),
@@ -163,7 +171,7 @@ class Runner:
             raise failure
         if server is None or server.pending == "stop":
             raise Interrupted
-        if not attempt.creates_user and not matches_request(server, launch.request):
+        if not attempt.creates_user and not matches_request(server, launch.spawned):
             raise ServerExists("start the server", 400, "the user has started another server")
         if launch.status is Status.WAITING:
             await self._record(
@@ -236,7 +244,7 @@ class Runner:
         A request that was broken off, or sent by a process that then lost the launch, may reach the Hub after this. If
         it may create a user, the attempt is cleaned up again once no such request can be on its way.
         """
-        await clean_up(attempt, launch.request, self.hub, traces=traces, pace=self.pace)
+        await clean_up(attempt, launch.spawned, self.hub, traces=traces, pace=self.pace)
         again_in_s = self.terms.settled_s if may_be_on_its_way and attempt.creates_user and traces.user else None
         await self.upkeep.mark_cleaned(launch, attempt, again_in_s=again_in_s)
 

@@ -42,6 +42,10 @@
     │       │   └── ServerExists           400 "already running" on the first try to start a server
     │       ├── NotStarting              400 or 404 on progress: the Hub has no such spawn
     │       └── TokenRefused             the Hub did not issue the visitor's token
+    ├── PreflightRefused             the image's registry was asked before the Hub
+    │   ├── ImageAbsent                the registry has no such image
+    │   ├── ImageWrongPlatform         the image has none of LAUNCHER_PLATFORMS
+    │   └── ImageUnchecked             nothing is known, and LAUNCHER_PREFLIGHT=require
     └── SpawnError                   the Hub was asked for a server, and none is ready
         ├── SpawnLost                  the Hub no longer knows the spawn
         ├── SpawnCancelled             the spawn was cancelled at the Hub, not by hublaunch
@@ -71,5 +75,6 @@ writes from the facts. No sentence repeats the caller's input, names a setting, 
 
 from hublaunch.launch.errors.base import *
 from hublaunch.launch.errors.hub import *
+from hublaunch.launch.errors.preflight import *
 from hublaunch.launch.errors.refusals import *
 from hublaunch.launch.errors.spawn import *

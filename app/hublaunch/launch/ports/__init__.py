@@ -1,4 +1,4 @@
-"""The ports: protocols of the Hub, the store's roles and the rate counts, all that the core needs from outside."""
+"""The ports: protocols of the Hub, registries, the store's roles and the rate counts: all that the core needs."""
 
 from hublaunch.launch.ports.counts import *
 from hublaunch.launch.ports.faults import *
@@ -7,4 +7,5 @@ from hublaunch.launch.ports.intake import *
 from hublaunch.launch.ports.log import *
 from hublaunch.launch.ports.ownership import *
 from hublaunch.launch.ports.queue import *
+from hublaunch.launch.ports.registry import *
 from hublaunch.launch.ports.upkeep import *

@@ -62,6 +62,12 @@ class LaunchLog(Protocol):
     async def begin_attempt(self, launch: Launch, attempt: Attempt) -> None:
         """Store the launch's next attempt. Call this before the first request to the Hub for it."""
 
+    async def note_digest(self, launch: Launch, image_digest: str, *, is_pinned: bool) -> None:
+        """Store the digest of the image, found after acceptance. Call this before the first request to the Hub.
+
+        `is_pinned`: whether the spawner gets the digest.
+        """
+
     async def append(self, launch: Launch, step: Step) -> Event:
         """Store a step as the launch's next event. Its phase becomes the launch's status; its token is sealed.
 

@@ -88,6 +88,9 @@ class LaunchQueue(Protocol):
     async def failing(self, *, guard: Guard) -> Mapping[str, Failing]:
         """Return the images that are refused for now, named as by `known_as`, and why."""
 
+    async def is_proven(self, image: str) -> bool:
+        """Return whether a server of this image was ready within the last hour."""
+
     async def note_hub(self, hub: str, *, before_s: float) -> bool:
         """Note the Hub's name, which changes with each of its starts. Return whether the Hub was restarted.
 

@@ -111,6 +111,13 @@ class ImagePattern:
         return True
 
 
+def registry_of(pattern: str) -> str:
+    """Return the part of a pattern that stands for the registry, in lower case; ValueError for an invalid pattern."""
+    ImagePattern.parse(pattern)
+    name, _, _ = _split(pattern)
+    return _locate(name if name.strip("*") else "*/*")[0]
+
+
 def _split(image: str) -> tuple[str, str | None, str | None]:
     """Split an image or a pattern into name, tag and digest."""
     tagged, at, digest = image.partition("@")

@@ -1,0 +1,17 @@
+"""The port to registries: what they say about an image."""
+
+from typing import Protocol
+
+from hublaunch.launch.rules.image import ImageReference
+from hublaunch.launch.rules.preflight import RegistryAnswer
+
+
+class Registry(Protocol):
+    """The registries that images are in."""
+
+    async def look(self, image: ImageReference) -> RegistryAnswer:
+        """Ask the image's registry for its manifest, as the OCI distribution spec has it; within a few seconds.
+
+        Recent answers are repeated, and simultaneous calls for one image share one look, which continues if a call is
+        cancelled. Faults of the registry are answers too.
+        """

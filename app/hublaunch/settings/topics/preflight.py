@@ -1,0 +1,35 @@
+"""Settings of pre-flight: the look at an image's registry before the Hub is asked."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from hublaunch.settings.topics import Topic
+from hublaunch.settings.types import Platforms
+
+
+class PreflightSettings(Topic):
+    """Images that do not exist: docs/preflight.md."""
+
+    preflight: Literal["off", "auto", "require"] = "auto"
+    """Whether the image's registry is asked before the Hub: auto refuses images that the registry does not have,
+    require refuses all images that it is not known to have, off asks nobody. Only registries that patterns of allowed
+    images name are asked.
+    """
+    registry_config: Path | None = Field(None, examples=["/etc/hublaunch/registry/config.json"])
+    """Docker config.json with the credentials to ask registries with. It is read again when it changes."""
+    registry_config_pulls: bool = False
+    """The spawner pulls with the credentials of LAUNCHER_REGISTRY_CONFIG, so an image that they may not see is refused.
+    """
+    pin_digest: bool = False
+    """Give the spawner the digest that the registry has for the image, instead of the tag."""
+    platforms: Platforms = Field((), examples=["linux/amd64"])
+    """Platforms of the nodes. An image of several platforms is refused if it has none of these. Empty: not checked."""
+
+    @field_validator("pin_digest")
+    @classmethod
+    def _pin_digest(cls, value: bool, known: ValidationInfo) -> bool:
+        if value and known.data.get("preflight") == "off":
+            raise ValueError("needs LAUNCHER_PREFLIGHT=auto or require, which find the digest")
+        return value

@@ -1,0 +1,33 @@
+"""The registries of the service: those that the operator's image patterns name."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager
+
+from hublaunch.files.keys import ApiKeys
+from hublaunch.registry.connect import connect_registries
+from hublaunch.registry.lookup import LookListener, RegistryLooks
+from hublaunch.settings import Settings
+
+
+@asynccontextmanager
+async def open_registry(
+    settings: Settings, api_keys: ApiKeys | None, listeners: Sequence[LookListener]
+) -> AsyncGenerator[RegistryLooks | None]:
+    """Open the registries, or yield None if pre-flight is off. Raises RegistryConfigFault."""
+    if settings.preflight == "off":
+        yield None
+        return
+    of_settings = image_patterns(settings)
+    connecting = connect_registries(
+        patterns=lambda: (*of_settings, *(api_keys.image_patterns if api_keys is not None else ())),
+        config=settings.registry_config,
+        platforms=settings.platforms,
+    )
+    async with connecting as client, aclosing(RegistryLooks(client=client, listeners=tuple(listeners))) as looks:
+        yield looks
+
+
+def image_patterns(settings: Settings) -> Sequence[str]:
+    """Return the image patterns of the settings."""
+    of_groups = (pattern for patterns in settings.group_allowed_images.values() for pattern in patterns)
+    return (*settings.allowed_images, *of_groups)
