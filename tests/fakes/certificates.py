@@ -1,4 +1,4 @@
-"""Self-signed certificates for 127.0.0.1."""
+"""Self-signed certificates for 127.0.0.1, and for names."""
 
 import datetime as dt
 import ipaddress
@@ -11,17 +11,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def write_certificate(directory: Path, name: str) -> tuple[Path, Path]:
-    """Write a self-signed certificate and its key, and return their files."""
+def write_certificate(directory: Path, name: str, *hosts: str) -> tuple[Path, Path]:
+    """Write a self-signed certificate for 127.0.0.1 and these hosts, and its key, and return their files."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    named = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, hosts)]
     certificate = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(address, critical=False)
+        .add_extension(x509.SubjectAlternativeName(named), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -13,8 +13,12 @@ _WILDCARD = re.compile(r"[*?]|\[(?![0-9a-fA-F]*:)")
 """What makes a registry a pattern: `*`, `?`, and a bracket that is not an IPv6 address's."""
 _FIXED_END = re.compile(r"\.([^*?\[\]]+)")
 """The end of a pattern in which no wildcard is left, from its first dot."""
-_SECOND_LEVEL_MAX = 3
 _COUNTRY = 2
+_SECOND_LEVELS = frozenset(
+    ("ac", "co", "com", "edu", "go", "gob", "gouv", "gov", "govt", "gv", "id", "ltd", "me", "mil", "ne", "net", "nom")
+    + ("or", "org", "plc", "res", "sch", "web")
+)
+"""Names below a country's that are open to anybody, such as `ac.uk`. A stand-in for the public suffix list."""
 _KNOWN_REALMS = {"scw.cloud": "api.scaleway.com"}
 """Registries' domains whose tokens come from a host of another domain. https://github.com/apple/container/issues/2268"""
 _NAT64 = int(IPv6Address("64:ff9b::"))
@@ -82,13 +86,12 @@ def literal(host: str) -> IPv4Address | IPv6Address | None:
 def domain_of(host: str) -> str:
     """Return the registrable domain of a host: `auth.docker.io` is in `docker.io`, and `a.b.ac.uk` in `b.ac.uk`.
 
-    Without the public suffix list, a short name below a country's is taken for a suffix. An address, and a name without
-    a dot, is its own domain.
+    An address, and a name without a dot, is its own domain.
     """
     labels = host.lower().rstrip(".").split(".")
     if literal(host) is not None or len(labels) < 2:
         return host.lower()
-    has_second_level = len(labels[-1]) == _COUNTRY and len(labels[-2]) <= _SECOND_LEVEL_MAX
+    has_second_level = len(labels[-1]) == _COUNTRY and labels[-2] in _SECOND_LEVELS
     return ".".join(labels[-3:] if has_second_level else labels[-2:])
 
 

@@ -40,7 +40,7 @@ class ImageWrongPlatform(PreflightRefused):
     operator_advice = "LAUNCHER_PLATFORMS lists the platforms that your nodes have."
 
     def __init__(self, platforms: Sequence[str]) -> None:
-        super().__init__(f"The image is built for {', '.join(platforms) or 'no platform'}. The servers run elsewhere.")
+        super().__init__(f"It is built for {', '.join(platforms) or 'no platform'}, and the servers run on another.")
 
 
 class ImageUnchecked(PreflightRefused):
