@@ -25,9 +25,16 @@ def hublaunch_allows(image, groups):
         reference = ImageReference.parse(image)
         if HUBLAUNCH_REQUIRE_DIGEST and reference.digest is None:
             return False
-        return any(ImagePattern.parse(pattern).matches(reference) for pattern in patterns)
+        return any(hublaunch_matches(ImagePattern.parse(pattern), reference) for pattern in patterns)
     except ValueError:
         return False
+
+
+def hublaunch_matches(pattern, reference):
+    """Whether a pattern allows an image. With LAUNCHER_PIN_DIGEST, an allowed tag comes as the digest behind it."""
+    if HUBLAUNCH_PIN_DIGEST and reference.digest is not None and pattern.digest is None:
+        return pattern.registry.matches(reference.registry) and pattern.repository.matches(reference.repository)
+    return pattern.matches(reference)
 
 
 def apply_launch_options(spawner, options):
@@ -49,7 +56,10 @@ c.Spawner.apply_user_options = apply_launch_options
 
 
 def wall() -> str:
-    """Return the text. It reads HUBLAUNCH_IMAGES, HUBLAUNCH_GROUP_IMAGES and HUBLAUNCH_REQUIRE_DIGEST. Python 3.11."""
+    """Return the text, for Python 3.11.
+
+    It reads HUBLAUNCH_IMAGES, HUBLAUNCH_GROUP_IMAGES, HUBLAUNCH_REQUIRE_DIGEST and HUBLAUNCH_PIN_DIGEST.
+    """
     constants = [
         *_constants(glob, "_PIECES", "_ADDRESS"),
         *_constants(image, "IMAGE_MAX", "_IMAGE", "_DOCKER_HUB", "_DOCKER_HUB_BEFORE", "_OFFICIAL"),

@@ -56,7 +56,12 @@ async def hub() -> AsyncGenerator[FakeHub]:
 def validated() -> Settings:
     """Return settings to copy. Their validation takes a tenth of the time of an API test."""
     return Settings(
-        hub_url="http://127.0.0.1/", hub_api_token="t" * 8, allowed_images=("*",), retry_delay=0, launch_timeout=20
+        hub_url="http://127.0.0.1/",
+        hub_api_token="t" * 8,
+        allowed_images=("*",),
+        preflight="off",  # no test asks a registry on the internet
+        retry_delay=0,
+        launch_timeout=20,
     )
 
 

@@ -84,6 +84,11 @@ volumeMounts:
     mountPath: /etc/hublaunch/api-keys
     readOnly: true
   {{- end }}
+  {{- if .Values.registryCredentials.existingSecret }}
+  - name: hublaunch-registry
+    mountPath: /etc/hublaunch/registry
+    readOnly: true
+  {{- end }}
   - name: hublaunch-files
     mountPath: /etc/hublaunch/files
     readOnly: true
@@ -101,6 +106,11 @@ volumeMounts:
 - name: hublaunch-api-keys
   secret:
     secretName: {{ .Values.apiKeys.existingSecret }}
+{{- end }}
+{{- if .Values.registryCredentials.existingSecret }}
+- name: hublaunch-registry
+  secret:
+    secretName: {{ .Values.registryCredentials.existingSecret }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

@@ -31,6 +31,9 @@
 {{- if and .Values.apiKeys.existingSecret (not $given.api_keys_file) -}}
 {{- $_ := set $given "api_keys_file" "/etc/hublaunch/api-keys/api-keys.json" -}}
 {{- end -}}
+{{- if and .Values.registryCredentials.existingSecret (not $given.registry_config) -}}
+{{- $_ := set $given "registry_config" "/etc/hublaunch/registry/.dockerconfigjson" -}}
+{{- end -}}
 {{- if and $given.metrics_port (not $given.metrics_host) -}}
 {{- $_ := set $given "metrics_host" "0.0.0.0" -}}
 {{- end -}}
@@ -45,6 +48,22 @@
 {{- $_ := set $given "oauth_callback_url" (printf "https://%s%s" $host $path) -}}
 {{- end -}}
 {{- toYaml $given -}}
+{{- end }}
+
+{{/* The ports of the registries that are asked before the Hub, as a YAML list: 443, and those that patterns name. */}}
+{{- define "hublaunch.registryPorts" -}}
+{{- $settings := include "hublaunch.settings" . | fromYaml -}}
+{{- $ports := list -}}
+{{- if ne ($settings.preflight | default "auto") "off" -}}
+{{- $ports = list 443 -}}
+{{- $patterns := $settings.allowed_images | default list -}}
+{{- range $_, $more := $settings.group_allowed_images | default dict }}{{ $patterns = concat $patterns $more }}{{ end -}}
+{{- range $patterns -}}
+{{- $port := regexFind "^[^/@]+:[0-9]+/" . | trimSuffix "/" | splitList ":" | last -}}
+{{- if $port }}{{ $ports = append $ports (int $port) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml (uniq $ports) -}}
 {{- end }}
 
 {{/* Whether this release makes a Secret: "true" unless one is named. */}}

@@ -52,6 +52,7 @@ hub:
       HUBLAUNCH_IMAGES = {{ $settings.allowed_images | default list | toRawJson }}
       HUBLAUNCH_GROUP_IMAGES = {{ $settings.group_allowed_images | default dict | toRawJson }}
       HUBLAUNCH_REQUIRE_DIGEST = {{ ternary "True" "False" (eq (toString $settings.require_digest) "true") }}
+      HUBLAUNCH_PIN_DIGEST = {{ ternary "True" "False" (eq (toString $settings.pin_digest) "true") }}
 
       {{- .Files.Get "files/hub-wall.txt" | nindent 6 }}
 

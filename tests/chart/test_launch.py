@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(240), pytest.mark.asynci
 
 WITHOUT = {"servers": "hub_forbidden", "admin:users": "hub_forbidden", "tokens": "token_refused"}
 """The failure of a launch without each of the scopes."""
-IMAGES = ("--set", "settings.allowed_images={quay.io/jupyter/*}")
+IMAGES = ("--set", "settings.allowed_images={quay.io/jupyter/*},settings.preflight=off")
 STREAM = {"Accept": "text/event-stream"}
 
 

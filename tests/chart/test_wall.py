@@ -60,9 +60,14 @@ def hub(text: str | None = None, **constants: object) -> dict[str, Any]:
 
 
 def walls_of(
-    images: Sequence[str], group_images: Mapping[str, Sequence[str]], *, require_digest: bool
+    images: Sequence[str], group_images: Mapping[str, Sequence[str]], *, require_digest: bool, pin_digest: bool = False
 ) -> dict[str, Any]:
-    return hub(HUBLAUNCH_IMAGES=images, HUBLAUNCH_GROUP_IMAGES=group_images, HUBLAUNCH_REQUIRE_DIGEST=require_digest)
+    return hub(
+        HUBLAUNCH_IMAGES=images,
+        HUBLAUNCH_GROUP_IMAGES=group_images,
+        HUBLAUNCH_REQUIRE_DIGEST=require_digest,
+        HUBLAUNCH_PIN_DIGEST=pin_digest,
+    )
 
 
 @given(
@@ -95,6 +100,24 @@ def test_the_hub_and_hublaunch_allow_the_same_images(
     second = walls_of(allowed, of_groups, require_digest=require_digest)
 
     assert second["hublaunch_allows"](image, of_user) is is_allowed
+
+
+@pytest.mark.parametrize(
+    ("image", "is_allowed"),
+    [
+        (f"python@{DIGEST}", True),
+        (f"python:9@{DIGEST}", True),
+        ("python:3.12", True),
+        ("python:2.7", False),
+        (f"julia@{DIGEST}", False),
+        (f"quay.io/library/python@{DIGEST}", False),
+        (f"quay.io/x@{DIGEST}", False),
+    ],
+)
+def test_where_digests_are_pinned_an_allowed_tag_may_come_as_its_digest(image: str, is_allowed: bool) -> None:
+    allowed = ["python:3.*", f"quay.io/x@sha256:{'1b' * 32}"]
+
+    assert walls_of(allowed, {}, require_digest=False, pin_digest=True)["hublaunch_allows"](image, set()) is is_allowed
 
 
 def spawner_of(*groups: str) -> SimpleNamespace:

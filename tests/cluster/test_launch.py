@@ -13,7 +13,7 @@ from tests.support.served import BODY, IMAGE, REPO, read_events
 
 pytestmark = [pytest.mark.cluster, pytest.mark.real_hub, pytest.mark.timeout(300)]
 
-IMAGES = ("--set", "settings.allowed_images={quay.io/jupyter/*}")
+IMAGES = ("--set", "settings.allowed_images={quay.io/jupyter/*},settings.preflight=off")
 
 
 async def test_a_launch_creates_a_pod_of_its_image_and_cancelling_removes_it(

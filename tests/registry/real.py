@@ -18,6 +18,7 @@ from tests.support.processes import free_port
 USER, PASSWORD = "puller", "open sesame"
 _HTPASSWD = f"{USER}:$2b$04$5skUJMChzfsiOiTGRBSJUOm9u6uUHfBtHuK9vdFFqaefryLOt3.xm\n"
 REPOSITORY = "org/notebook"
+LOG = "registry.log"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class RealRegistry:
     port: int
     digest: str
     """The digest of the index."""
+    log: Path
+
+    def looks(self) -> int:
+        """Return how often a manifest was asked for by HEAD, as hublaunch begins a look. skopeo asks by GET."""
+        return self.log.read_text().count('"HEAD /v2/org/notebook/manifests/1 ')
 
     @property
     def name(self) -> str:
@@ -55,11 +61,11 @@ async def filled(directory: Path, **more: Any) -> AsyncGenerator[RealRegistry]:
         said, _ = await filling.communicate()
         assert filling.returncode == 0, said.decode()
         if not more:
-            yield RealRegistry(port, digest)
+            yield RealRegistry(port, digest, directory / LOG)
     if more:
-        http = plain["http"] | more.pop("http", {})  # type: ignore[operator]
+        http = {"addr": f"127.0.0.1:{port}"} | more.pop("http", {})
         async with _running(directory, plain | {"http": http} | more, port):
-            yield RealRegistry(port, digest)
+            yield RealRegistry(port, digest, directory / LOG)
 
 
 def htpasswd(directory: Path) -> Mapping[str, Any]:
@@ -80,7 +86,7 @@ def write_config(path: Path, *hosts: str, password: str = PASSWORD) -> Path:
 async def _running(directory: Path, config: Mapping[str, Any], port: int) -> AsyncGenerator[None]:
     path = directory / "config.json"  # JSON is YAML
     path.write_text(json.dumps(config))
-    log = (directory / "registry.log").open("ab")
+    log = (directory / LOG).open("ab")
     process = await asyncio.create_subprocess_exec(
         program("docker-registry"), "serve", str(path), stdout=log, stderr=log
     )

@@ -1,5 +1,6 @@
 """A real registry is asked, by a real hublaunch."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -47,8 +48,32 @@ async def test_an_image_that_the_registry_lacks_is_refused_before_the_hub_is_ask
     assert problem["code"] == "image_not_found"
     assert problem["errors"] == [{"field": "image", "reason": problem["detail"]}]
     assert took_s < 0.6
-    assert hub.users == {}
     assert not hub.asked("create_user")
+
+
+async def test_19_of_20_absent_images_are_refused_within_600_ms(of_registry: Settings, registry: RealRegistry) -> None:
+    took_s = []
+    async with serve(of_registry) as service:
+        for number in range(40):
+            began_at = time.perf_counter()
+            answer = await service.http.post("/launch", json={"image": registry.image(f"no-{number}")})
+            took_s.append(time.perf_counter() - began_at)
+            assert answer.json()["code"] == "image_not_found"
+
+    assert sorted(took_s)[37] < 0.6
+
+
+async def test_200_launches_of_one_image_at_once_ask_the_registry_once(
+    of_registry: Settings, registry: RealRegistry, hub: FakeHub
+) -> None:
+    looks_before = registry.looks()
+    body = {"image": registry.image()}
+    async with serve(of_registry.model_copy(update={"max_concurrent_spawns": 200})) as service:
+        answers = await asyncio.gather(*(service.http.post("/launch", json=body) for _ in range(200)))
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert {answer.json()["image_digest"] for answer in answers} == {registry.digest}
+    assert registry.looks() - looks_before == 1
 
 
 async def test_the_digest_of_an_image_is_stored_with_its_launch(of_registry: Settings, registry: RealRegistry) -> None:

@@ -14,10 +14,9 @@ _WILDCARD = re.compile(r"[*?]|\[(?![0-9a-fA-F]*:)")
 _FIXED_END = re.compile(r"\.([^*?\[\]]+)")
 """The end of a pattern in which no wildcard is left, from its first dot."""
 _COUNTRY = 2
-_SECOND_LEVELS = frozenset(
-    ("ac", "co", "com", "edu", "go", "gob", "gouv", "gov", "govt", "gv", "id", "ltd", "me", "mil", "ne", "net", "nom")
-    + ("or", "org", "plc", "res", "sch", "web")
-)
+_SECOND_LEVELS = frozenset({"ac", "co", "com", "edu", "go", "gob", "gouv", "gov", "govt", "ltd", "me", "mil", "ne"}) | {
+    *("net", "nom", "or", "org", "plc", "sch", "web")
+}
 """Names below a country's that are open to anybody, such as `ac.uk`. A stand-in for the public suffix list."""
 _KNOWN_REALMS = {"scw.cloud": "api.scaleway.com"}
 """Registries' domains whose tokens come from a host of another domain. https://github.com/apple/container/issues/2268"""

@@ -1,0 +1,58 @@
+"""`hublaunch image check`: what a registry says about one image, and what pre-flight makes of it."""
+
+from dataclasses import dataclass
+
+from hublaunch.launch.errors import InvalidRequest
+from hublaunch.launch.rules.image import ImageReference
+from hublaunch.launch.rules.preflight import PreflightTerms, RegistryOutcome
+from hublaunch.registry.connect import connect_registries
+from hublaunch.settings import Settings
+from hublaunch.wiring.registry import image_patterns
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageReport:
+    """The result of one look at a registry."""
+
+    image: str
+    """By its full name."""
+    outcome: str
+    digest: str | None
+    message: str
+    is_launched: bool
+    """Whether LAUNCHER_PREFLIGHT lets launches of the image go on."""
+
+
+_MESSAGES = {
+    RegistryOutcome.FOUND: "The registry has the image.",
+    RegistryOutcome.ABSENT: "The registry has no image of this name and tag.",
+}
+
+
+async def check_image(settings: Settings, image: str) -> ImageReport:
+    """Ask the image's registry once. Raises InvalidRequest, and RegistryConfigFault.
+
+    The registry is asked even if no pattern names it, because the operator has named it here.
+    """
+    try:
+        reference = ImageReference.parse(image)
+    except ValueError as error:
+        raise InvalidRequest("image", str(error)) from None
+    connecting = connect_registries(
+        patterns=lambda: (*image_patterns(settings), f"{reference.registry}/*"),
+        config=settings.registry_config,
+        platforms=settings.platforms,
+    )
+    async with connecting as client:
+        answer = await client.look(reference)
+    terms = PreflightTerms(mode=settings.preflight, pulls_alike=settings.registry_config_pulls)
+    message = _MESSAGES.get(answer.outcome, f"It is unknown whether the image exists: {answer.reason}.")
+    if answer.outcome is RegistryOutcome.WRONG_PLATFORM:
+        message = f"The image is built for {', '.join(answer.platforms)}, and not for LAUNCHER_PLATFORMS."
+    return ImageReport(
+        image=str(reference),
+        outcome=answer.outcome.value,
+        digest=answer.digest,
+        message=message,
+        is_launched=terms.refusal(answer, was_ready=False) is None,
+    )
