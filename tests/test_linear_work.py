@@ -26,13 +26,22 @@ PIECES = (
 TEXTS = [beginning + piece * (LENGTH // len(piece)) + "!" for beginning in BEGINNINGS for piece in PIECES]
 BOUNDED = {f"hublaunch.launch.rules.{name}" for name in ("image._IMAGE", "repo_url._AUTHORITY", "repo_url._SCP_LIKE")}
 """Patterns that are matched only against a whole text of limited length."""
-AT_THE_BEGINNING = ("_SIGNS", "_PASSED", "_KUBERNETES_ANSWER", "_KUBERNETES_EVENT", "_NAMED", "_PAIR")
+AT_THE_BEGINNING = (
+    "_PARAMETER",
+    "_SCHEME",
+    "_SIGNS",
+    "_PASSED",
+    "_KUBERNETES_ANSWER",
+    "_KUBERNETES_EVENT",
+    "_NAMED",
+    "_PAIR",
+)
 """Patterns that are matched only at the start of a text."""
 
 
 def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
     """Yield the patterns of the modules that read text from callers, the Hub and spawners."""
-    for package in ("hublaunch.launch", "hublaunch.binderhub", "hublaunch.api", "hublaunch.hub"):
+    for package in ("hublaunch.launch", "hublaunch.binderhub", "hublaunch.api", "hublaunch.hub", "hublaunch.registry"):
         for found in pkgutil.walk_packages([f"{hublaunch.__path__[0]}/{package.partition('.')[2]}"], f"{package}."):
             module = importlib.import_module(found.name)
             for name, value in vars(module).items():

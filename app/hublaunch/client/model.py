@@ -87,6 +87,8 @@ class Launch(_Shown):
     stopped_by: str | None = None
     problem: Problem | None = None
     image: str | None = None
+    image_digest: str | None = None
+    """The digest that the registry had for the image before JupyterHub was asked, if it is known."""
     repo_url: str | None = None
     path: str | None = None
     username: str | None = None
