@@ -1,14 +1,18 @@
-"""`hublaunch image check`: a registry asked by hand."""
+"""`hublaunch image check`: a registry asked by hand; and doctor's check of the credentials."""
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from hublaunch.cli import cli
+from hublaunch.doctor.given import examine_given
+from hublaunch.settings import Settings
 from tests.fakes.wire import WireServer
 from tests.registry.asking import DIGEST, UNKNOWN_MANIFEST, answering, found, name_of, response
+from tests.registry.real import write_config
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +76,14 @@ async def test_a_config_that_cannot_be_read_is_a_sentence(monkeypatch: pytest.Mo
 
     assert shown.exit_code == 1
     assert "LAUNCHER_REGISTRY_CONFIG: /nowhere/config.json cannot be read" in shown.output
+
+
+def test_doctor_finds_a_config_that_cannot_be_used(settings: Settings, tmp_path: Path) -> None:
+    config = write_config(tmp_path / "config.json", "quay.io")
+    given = settings.model_copy(update={"preflight": "auto", "registry_config": config})
+    [fine] = examine_given(given)
+    config.write_text("{")
+    [fault] = examine_given(given)
+
+    assert fine.state == "ok"
+    assert (fault.check, fault.state) == ("registries", "fault")

@@ -1,10 +1,11 @@
-"""Checks of the operator's configuration: settings, API keys and limits."""
+"""Checks of the operator's configuration: settings, API keys, limits and credentials for registries."""
 
 from collections.abc import Generator
 
 from hublaunch.doctor.finding import Finding
 from hublaunch.files.keys import KeysFault, read_keys
 from hublaunch.files.limits import LimitsFault, read_limits
+from hublaunch.registry.credentials import RegistryConfigFault, read_config
 from hublaunch.settings import Settings, SettingsFault, unknown_variables
 from hublaunch.wiring.access import check_access
 from hublaunch.wiring.rules import binder_images_of, policy_of
@@ -47,6 +48,11 @@ def _refused(settings: Settings) -> Generator[Finding]:
             read_limits(settings.limits_file)
         except LimitsFault as fault:
             yield Finding(check="limits", state="fault", message=str(fault), advice="See docs/quotas.md.")
+    if settings.registry_config is not None and settings.preflight != "off":
+        try:
+            read_config(settings.registry_config)
+        except RegistryConfigFault as fault:
+            yield Finding(check="registries", state="fault", message=str(fault), advice="See docs/preflight.md.")
     if not settings.allowed_images and not settings.group_allowed_images and not keys_bring_images:
         yield Finding(
             check=_CHECK,

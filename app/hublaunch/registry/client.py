@@ -142,13 +142,13 @@ class _Look:
         host, _, port = registry.rpartition(":")
         is_plain = bool(host) and port.isdecimal() and is_loopback(host_of(registry))
         origin = f"{'http' if is_plain else 'https'}://{registry}"
-        url = httpx.URL(f"{origin}/v2/{self.image.repository}/manifests/{reference}")
+        url = first = _joined(httpx.URL(), f"{origin}/v2/{self.image.repository}/manifests/{reference}")
         for _ in range(_REDIRECTS_MAX + 1):
             answer = await self.client.send(method, url, (b"Accept", ACCEPT), *self.authorization)
             if answer.status not in (301, 302, 303, 307, 308):
                 return answer
             url = _joined(url, answer.headers.get("Location", ""))
-            if (url.scheme, url.netloc) != (httpx.URL(origin).scheme, httpx.URL(origin).netloc) or url.userinfo:
+            if (url.scheme, url.netloc) != (first.scheme, first.netloc) or url.userinfo:
                 break
         raise _Ends(RegistryOutcome.ELSEWHERE)
 
@@ -191,11 +191,13 @@ def _token_in(body: bytes) -> bytes:
 
 
 def _joined(url: httpx.URL, location: str) -> httpx.URL:
-    """Return the URL that a registry leads to."""
+    """Return the URL that an image or a registry leads to."""
     try:
-        return url.join(location)
+        joined = url.join(location)
+        _ = joined.host  # decodes it, which fails for a name that is not IDNA
     except (httpx.InvalidURL, ValueError):
         raise _Ends(RegistryOutcome.ELSEWHERE) from None
+    return joined
 
 
 def _outcome(status: int) -> RegistryOutcome:

@@ -35,6 +35,7 @@ const LASTING = new Set([
   "image_failing",
   "image_not_allowed",
   "image_not_found",
+  "image_wrong_platform",
   "invalid_request",
   "launch_gone",
   "launch_not_found",
