@@ -24,7 +24,7 @@ LEADS = st.one_of(
     ),
 )
 STATUSES = st.sampled_from([200, 204, 301, 307, 400, 401, 403, 404, 405, 410, 429, 500, 599])
-DOCUMENTS = st.sampled_from(
+DOCUMENTS: st.SearchStrategy[object] = st.sampled_from(
     [
         *(None, 7, "text", [], {}, [{}], {"errors": 7}, {"errors": [7]}, {"errors": [{"code": None}]}),
         *({"schemaVersion": 2}, {"schemaVersion": "2"}, {"schemaVersion": 2, "manifests": {}}),
