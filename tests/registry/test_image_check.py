@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hublaunch.cli import cli
-from hublaunch.doctor.given import examine_given
+from hublaunch.doctor.configuration import examine_configuration
 from hublaunch.settings import Settings
 from tests.fakes.wire import WireServer
 from tests.registry.asking import DIGEST, UNKNOWN_MANIFEST, answering, found, name_of, response
@@ -81,9 +81,9 @@ async def test_a_config_that_cannot_be_read_is_a_sentence(monkeypatch: pytest.Mo
 def test_doctor_finds_a_config_that_cannot_be_used(settings: Settings, tmp_path: Path) -> None:
     config = write_config(tmp_path / "config.json", "quay.io")
     given = settings.model_copy(update={"preflight": "auto", "registry_config": config})
-    [fine] = examine_given(given)
+    [fine] = examine_configuration(given)
     config.write_text("{")
-    [fault] = examine_given(given)
+    [fault] = examine_configuration(given)
 
     assert fine.state == "ok"
     assert (fault.check, fault.state) == ("registries", "fault")

@@ -101,7 +101,7 @@ class SqlQueue:
         return await self._sql.read(spawn_history.failing, guard)
 
     async def is_proven(self, image: str) -> bool:
-        return bool(await self._sql.read(outcomes.proven, {known_as(image)}))
+        return bool(await self._sql.read(spawn_history.proven, {known_as(image)}))
 
     async def note_hub(self, hub: str, *, before_s: float) -> bool:
         return await self._sql.writer.run(spawn_history.note_hub, hub, before_s)
