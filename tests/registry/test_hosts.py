@@ -37,7 +37,7 @@ from hublaunch.registry.hosts import NamedHosts, domain_of, is_connectable, is_p
     ],
 )
 def test_a_registry_is_asked_if_a_pattern_names_it_or_its_domain(pattern: str, registry: str, is_named: bool) -> None:
-    assert NamedHosts([pattern]).name(registry) is is_named
+    assert NamedHosts([pattern]).include(registry) is is_named
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,15 @@ def test_only_a_host_named_in_full_or_beside_one_may_have_a_private_address(
         *("10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1"),
         *("169.254.169.254", "fe80::1", "fe80::1%eth0"),
         *("224.0.0.1", "ff02::1", "255.255.255.255", "198.18.0.1", "192.0.2.1"),
-        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::1", "2002:a00:1::"),
+        *(
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a00:1",
+            "2002:7f00:1::1",
+            "2002:a00:1::",
+            "64:ff9b:1::1",
+        ),
     ],
 )
 def test_an_address_that_is_not_public_is_not_connected_to(address: str) -> None:
@@ -90,7 +98,16 @@ def test_a_host_named_in_full_may_have_a_private_address(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["169.254.169.254", "fe80::1", "fe80::1%eth0", "::ffff:169.254.169.254", "0.0.0.0", "224.0.0.1"]
+    "address",
+    [
+        "169.254.169.254",
+        "fe80::1",
+        "fe80::1%eth0",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "0.0.0.0",
+        "224.0.0.1",
+    ],
 )
 def test_the_addresses_where_clouds_keep_credentials_are_never_connected_to(address: str) -> None:
     assert not is_connectable(address, may_be_private=True)

@@ -58,7 +58,7 @@ class RegistryClient:
 
     def may_ask(self, image: ImageReference) -> bool:
         """Return whether a pattern names the image's registry."""
-        return self.named().name(image.registry)
+        return self.named().include(image.registry)
 
     async def look(self, image: ImageReference) -> RegistryAnswer:
         """Ask the image's registry for the image's manifest, within LOOK_S. Every fault is an answer.

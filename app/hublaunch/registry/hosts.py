@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from hublaunch.launch.rules.glob import Glob
 from hublaunch.launch.rules.image import ImageReference, registry_of
@@ -20,7 +20,8 @@ _SECOND_LEVELS = frozenset({"ac", "co", "com", "edu", "go", "gob", "gouv", "gov"
 """Names below a country's that are open to anybody, such as `ac.uk`. A stand-in for the public suffix list."""
 _KNOWN_REALMS = {"scw.cloud": "api.scaleway.com"}
 """Registries' domains whose tokens come from a host of another domain. https://github.com/apple/container/issues/2268"""
-_NAT64 = int(IPv6Address("64:ff9b::"))
+_NAT64, _NAT64_OF_A_SITE = IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48")
+"""Addresses that stand for IPv4 addresses: RFC 6052, section 2.1, and RFC 8215."""
 
 
 class NamedHosts:
@@ -36,7 +37,7 @@ class NamedHosts:
         self._by_domain = [Glob(registry) for registry in registries if _names_a_domain(registry)]
         self._domains = {domain_of(host_of(registry)) for registry in self._in_full}
 
-    def name(self, registry: str) -> bool:
+    def include(self, registry: str) -> bool:
         """Return whether a pattern names the registry, which has a port if it is not 443."""
         return registry in self._in_full or any(pattern.matches(registry) for pattern in self._by_domain)
 
@@ -102,30 +103,26 @@ def may_issue_tokens(realm_host: str, registry_host: str) -> bool:
 
 def is_public(address: str) -> bool:
     """Return whether anybody on the internet can reach the address, also as it is seen through NAT64 and 6to4."""
-    found = ip_address(address.partition("%")[0])
-    if isinstance(found, IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour or _translated(found)
-        if inner is not None:
-            found = inner
-    return found.is_global and not found.is_multicast
+    found = _reached(address)
+    return found.is_global and not found.is_multicast and found not in _NAT64_OF_A_SITE
 
 
 def is_connectable(address: str, *, may_be_private: bool) -> bool:
     """Return whether the address may be connected to. Clouds keep credentials at link-local addresses: these never."""
     if is_public(address):
         return True
-    found = ip_address(address.partition("%")[0])
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
+    found = _reached(address)
     is_usable = not (found.is_link_local or found.is_multicast or found.is_unspecified)
     return may_be_private and is_usable
 
 
-def _translated(address: IPv6Address) -> IPv4Address | None:
-    """Return the address that NAT64 leads to. RFC 6052, section 2.1."""
-    if int(address) >> 32 != _NAT64 >> 32:
-        return None
-    return IPv4Address(int(address) & 0xFFFFFFFF)
+def _reached(address: str) -> IPv4Address | IPv6Address:
+    """Return the address that is reached in the end: of an IPv6 address that stands for an IPv4 address, that one."""
+    found = ip_address(address.partition("%")[0])
+    if not isinstance(found, IPv6Address):
+        return found
+    of_nat64 = IPv4Address(int(found) & 0xFFFFFFFF) if found in _NAT64 else None
+    return found.ipv4_mapped or found.sixtofour or of_nat64 or found
 
 
 def registry_name(image: ImageReference) -> str:
