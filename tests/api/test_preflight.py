@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings, SettingsFault, load_settings
 from tests.fakes.hub import FakeHub
 from tests.fakes.wire import WireConnection, WireServer
@@ -63,6 +64,8 @@ def world(settings: Settings) -> Opens:
         if at_once:
             registry.released.set()
         async with WireServer(registry.script) as server:
+            if keys := more.get("api_keys_file"):
+                add_key(keys, name="other")
             update = {"preflight": "auto", "allowed_images": (f"{name_of(server)}/*",), **more}
             async with serve(settings.model_copy(update=update)) as service:
                 yield World(service, registry, server, f"{name_of(server)}/org/image:1")
@@ -181,11 +184,8 @@ async def test_without_pinning_the_spawner_gets_the_tag(world: Opens, hub: FakeH
     assert images_started(hub) == [at.image]
 
 
-async def test_the_digest_is_in_the_list_the_audit_log_and_the_metrics(
-    world: Opens, hub: FakeHub, settings: Settings, tmp_path: Path
-) -> None:
+async def test_the_digest_is_in_the_audit_log_and_the_metrics(world: Opens, tmp_path: Path) -> None:
     record = tmp_path / "audit.jsonl"
-    hub.create_user("ada")
     async with world(found(), audit_log=record, metrics_public=True) as at:
         accepted = await at.service.launch(image=at.image)
         await at.ended(accepted)
@@ -194,6 +194,22 @@ async def test_the_digest_is_in_the_list_the_audit_log_and_the_metrics(
     assert json.loads(record.read_text().splitlines()[0])["image_digest"] == DIGEST
     assert 'hublaunch_launches_digest_total{found="at_once"} 1.0' in metrics
     assert 'hublaunch_registry_look_seconds_count{outcome="found"} 1.0' in metrics
+
+
+async def test_the_patterns_of_a_key_name_registries_too_and_its_list_shows_the_digests(
+    world: Opens, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.json"
+    async with world(found(), allowed_images=("*",), access=("anonymous", "key"), api_keys_file=keys) as at:
+        before = await at.service.launch(image=at.image)
+        _, key = add_key(keys, name="course", allowed_images=[f"{name_of(at.server)}/org/*"])
+        at.service.http.headers["Authorization"] = f"Bearer {key}"
+        accepted = await at.service.launch(image=at.image)
+        await at.service.events(accepted["events_url"])
+        (listed,) = (await at.service.http.get("/launch")).json()["launches"]
+
+    assert before["image_digest"] is None
+    assert listed["image_digest"] == accepted["image_digest"] == DIGEST
 
 
 async def test_a_late_digest_is_in_the_audit_log_and_the_metrics(world: Opens, tmp_path: Path) -> None:

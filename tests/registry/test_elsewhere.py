@@ -261,6 +261,7 @@ async def test_the_realm_of_a_registry_that_is_not_named_in_full_must_have_a_pub
         (response(200, b'{"token": 7}'), RegistryOutcome.UNREADABLE),
         (response(200, b"[]"), RegistryOutcome.UNREADABLE),
         (response(200, b"<html>"), RegistryOutcome.UNREADABLE),
+        (response(200, b"[" * 100_000), RegistryOutcome.UNREADABLE),
         (response(200, b'{"token": "' + b"t" * 20_000 + b'"}'), RegistryOutcome.UNREADABLE),
         (response(302, Location="/elsewhere"), RegistryOutcome.ELSEWHERE),
         (response(401), RegistryOutcome.DENIED),

@@ -1,7 +1,6 @@
 """RegistryClient: one look at one image's manifest."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -11,6 +10,7 @@ import httpx
 from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.preflight import RegistryAnswer, RegistryOutcome
 from hublaunch.registry.challenge import Challenge, challenges
+from hublaunch.registry.documents import ACCEPT, digest_in, is_index, read_manifest, says_absent, token_in
 from hublaunch.registry.hosts import (
     NamedHosts,
     host_of,
@@ -20,7 +20,6 @@ from hublaunch.registry.hosts import (
     may_issue_tokens,
     registry_name,
 )
-from hublaunch.registry.manifest import ACCEPT, digest_in, is_index, read_manifest, says_absent
 from hublaunch.registry.resolver import ForbiddenAddress
 from hublaunch.wire.peer import Answer, AnswerTooLarge, Header, Peer
 
@@ -29,7 +28,6 @@ LOOK_S = 3.0
 BYTES_MAX = 1_048_576
 """How much of an answer is read. Registries accept manifests of up to 4 MiB, but an index of images has a few KiB."""
 _REDIRECTS_MAX = 3
-_TOKEN_MAX = 16_384
 _TIMEOUTS: Mapping[str, float] = {"connect": LOOK_S, "write": LOOK_S, "read": LOOK_S}
 _KIND = "registry"
 
@@ -174,20 +172,10 @@ class _Look:
         answer = await self.client.send("GET", realm.copy_with(query=asked.encode(), fragment=None), *headers)
         if answer.status != 200:
             raise _Ends(RegistryOutcome.DENIED if answer.status == 400 else _outcome(answer.status))
-        return _token_in(answer.content)
-
-
-def _token_in(body: bytes) -> bytes:
-    """Return the token in the answer of a token server. Its text becomes a header, so it must be one word."""
-    try:
-        told = json.loads(body)
-        token = told.get("token") or told.get("access_token")
-    except (ValueError, AttributeError):
-        token = None
-    is_word = isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token
-    if not (is_word and 0 < len(token) <= _TOKEN_MAX):
-        raise _Ends(RegistryOutcome.UNREADABLE)
-    return bytes(token, "ascii")
+        token = token_in(answer.content)
+        if token is None:
+            raise _Ends(RegistryOutcome.UNREADABLE)
+        return token
 
 
 def _joined(url: httpx.URL, location: str) -> httpx.URL:

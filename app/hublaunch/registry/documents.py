@@ -1,4 +1,4 @@
-"""The registry's JSON: manifests, indexes of manifests by platform, and errors."""
+"""The JSON of registries: manifests, indexes of manifests by platform, errors, and tokens."""
 
 import hashlib
 import re
@@ -40,6 +40,11 @@ class _Document(BaseModel):
 
 class _Error(BaseModel):
     code: str = ""
+
+
+class _Token(BaseModel):
+    token: str = Field("", max_length=16_384)
+    access_token: str = Field("", max_length=16_384)
 
 
 class _Errors(BaseModel):
@@ -91,3 +96,14 @@ def says_absent(body: bytes) -> bool:
         return any(error.code in _ABSENT for error in _Errors.model_validate_json(body).errors)
     except ValidationError:
         return False
+
+
+def token_in(body: bytes) -> bytes | None:
+    """Return the token in a token server's answer, or None. The token becomes part of a header, so it is one word."""
+    try:
+        found = _Token.model_validate_json(body)
+    except ValidationError:
+        return None
+    token = found.token or found.access_token
+    is_word = token.isascii() and token.isprintable() and " " not in token
+    return token.encode() if token and is_word else None
