@@ -4,31 +4,27 @@ import shutil
 import sys
 from contextlib import suppress
 
-from tests.support.debian import NotInstalled, install, may_install
+from tests.support.debian import Missing, install
 
 PROGRAMS = ("docker-registry", "skopeo")
-ADVICE = "The tests need {name}. On Debian: apt-get install docker-registry skopeo. Elsewhere, add it to the PATH."
-
-
-class NoRegistry(Exception):
-    """A program is missing. `str()` says what to do."""
+ADVICE = "The tests need docker-registry and skopeo. Install them from Debian, or add them to the PATH."
 
 
 def program(name: str) -> str:
-    """Return the path of a program. NoRegistry if it is missing."""
+    """Return the path of a program. Raises Missing if it is missing."""
     if found := shutil.which(name):
         return found
-    raise NoRegistry(ADVICE.format(name=name))
+    raise Missing(ADVICE)
 
 
 def main() -> None:
     """Print the paths. If they are missing, install them as root on Debian, or else print how to install them."""
-    if not all(map(shutil.which, PROGRAMS)) and may_install():
-        with suppress(NotInstalled):
-            install(*PROGRAMS)
+    if not all(map(shutil.which, PROGRAMS)):
+        with suppress(Missing):
+            install(*PROGRAMS, advice=ADVICE)
     try:
         sys.stdout.write("".join(f"{program(name)}\n" for name in PROGRAMS))
-    except NoRegistry as error:
+    except Missing as error:
         sys.exit(str(error))
 
 
