@@ -1,6 +1,5 @@
 """What each answer of a registry means."""
 
-import asyncio
 import hashlib
 import json
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 
 from hublaunch.launch.rules.preflight import RegistryOutcome
 from hublaunch.registry.client import BYTES_MAX
-from tests.fakes.wire import WireConnection, WireServer
+from tests.fakes.wire import Flood, Script, WireConnection, WireServer, dripping
 from tests.registry.asking import (
     DIGEST,
     MANIFEST,
@@ -150,43 +149,36 @@ async def test_a_registry_that_takes_too_long_is_slow(monkeypatch: pytest.Monkey
     assert told.outcome is RegistryOutcome.SLOW
 
 
+def after_head(script: Script) -> Script:
+    """Return a script that refuses HEAD on the first connection, and runs the other script on the next."""
+
+    async def run(connection: WireConnection) -> None:
+        if connection._server.connections > 1:
+            await script(connection)
+        elif await connection.read_request():
+            await connection.send(response(405, Connection="close"))
+
+    return run
+
+
 async def test_a_registry_that_sends_a_byte_at_a_time_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hublaunch.registry.client.LOOK_S", 0.2)
-
-    async def trickling(connection: WireConnection) -> None:
-        await connection.read_request()
-        await connection.send(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
-        await connection.read_request()
-        await connection.send(b"HTTP/1.1 404 No\r\nContent-Length: 1000\r\n\r\n")
-        while True:
-            await connection.send(b" ")
-            await asyncio.sleep(0.01)
-
-    async with WireServer(trickling) as server, client_of(f"{name_of(server)}/*") as client:
+    monkeypatch.setattr("hublaunch.registry.client.LOOK_S", 0.3)
+    drip = dripping(b"HTTP/1.1 404 Not Found\r\nContent-Length: 1000000\r\n\r\n")
+    async with WireServer(after_head(drip)) as server, client_of(f"{name_of(server)}/*") as client:
         told = await ask(client, f"{name_of(server)}/org/image:1")
 
     assert told.outcome is RegistryOutcome.SLOW
+    assert any(request.startswith(b"GET") for request in server.requests)
 
 
 async def test_of_a_manifest_of_100_mb_only_the_first_megabyte_is_read() -> None:
-    sent = 0
-
-    async def endless(connection: WireConnection) -> None:
-        nonlocal sent
-        await connection.read_request()
-        await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n")
-        if connection._server.requests[-1].startswith(b"HEAD"):
-            await connection.read_request()
-            await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n")
-        while sent < 104_857_600:
-            await connection.send(b" " * 65_536)
-            sent += 65_536
-
-    async with WireServer(endless) as server, client_of(f"{name_of(server)}/*") as client:
+    flood = Flood(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n")
+    async with WireServer(after_head(flood)) as server, client_of(f"{name_of(server)}/*") as client:
         told = await ask(client, f"{name_of(server)}/org/image:1")
 
     assert told.outcome is RegistryOutcome.UNREADABLE
-    assert sent < 12 * BYTES_MAX  # what the sockets' buffers hold comes on top
+    assert any(request.startswith(b"GET") for request in server.requests)
+    assert flood.sent < 24 * BYTES_MAX  # what the sockets' buffers hold comes on top
 
 
 async def test_nothing_listens() -> None:
