@@ -119,6 +119,7 @@ class FakeLaunch:
             shown |= {
                 name: self.request.get(name, "") for name in ("image", "repo_url", "username", "server_name", "path")
             }
+            shown["image_digest"] = None  # as where no registry is asked
         return shown
 
     def events_after(self, number: int, *, private: bool) -> Sequence[dict[str, Any]]:
