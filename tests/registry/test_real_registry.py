@@ -39,15 +39,12 @@ async def test_an_image_that_the_registry_lacks_is_refused_before_the_hub_is_ask
     of_registry: Settings, registry: RealRegistry, hub: FakeHub
 ) -> None:
     async with serve(of_registry) as service:
-        began_at = time.perf_counter()
         answer = await service.http.post("/launch", json={"image": registry.image("2")})
-        took_s = time.perf_counter() - began_at
 
     assert answer.status_code == 422
     problem = answer.json()
     assert problem["code"] == "image_not_found"
     assert problem["errors"] == [{"field": "image", "reason": problem["detail"]}]
-    assert took_s < 0.6
     assert not hub.asked("create_user")
 
 
