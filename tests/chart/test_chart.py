@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.chart.helm import CHART, MATRIX, Helm
@@ -96,3 +97,21 @@ def test_changed_secret_settings_replace_the_pod_and_their_checksum_is_not_a_bar
     assert checksum("--set", one) != checksum("--set", other)
     bare = hashlib.sha256(b'{"hub_api_token":"a-short-token"}').hexdigest()
     assert checksum("--set", one) != bare
+
+
+@pytest.mark.parametrize(
+    ("preflight", "images", "ports"),
+    [
+        ("auto", "{quay.io/*,python:3.*}", [443]),
+        ("require", "{registry.example.org:5000/*,quay.io/*,[::1]:5001/*,a.b:5000/c:7}", [443, 5000, 5001]),
+        ("off", "{registry.example.org:5000/*}", []),
+    ],
+)
+def test_the_network_policy_opens_the_ports_of_registries(
+    helm: Helm, preflight: str, images: str, ports: list[int]
+) -> None:
+    given = f"settings.hub_url=https://hub.example.org/,settings.preflight={preflight},settings.allowed_images={images}"
+    policy = helm.rendered("--set", given).only("NetworkPolicy")
+    anywhere = [port["port"] for rule in policy["spec"]["egress"] if "to" not in rule for port in rule["ports"]]
+
+    assert [port for port in anywhere if port != 53] == ports

@@ -9,7 +9,7 @@ from tests.chart.helm import Helm
 from tests.chart.rendered import Rendered
 
 HUB = ("--set", "settings.hub_url=https://hub.example.org/")
-FROM_ELSEWHERE = {"hublaunch-secrets", "hublaunch-api-keys", "hub-ca", "hub", "hub-tokens"}
+FROM_ELSEWHERE = {"hublaunch-secrets", "hublaunch-api-keys", "hub-ca", "hub", "hub-tokens", "pull-secret"}
 """Secrets of the operator or of z2jh that the values name."""
 
 
