@@ -117,6 +117,7 @@ async def launching(
         guard=guard,
         clock=LeaseClock(lease_s),
         background=Background(),
+        api_keys=None,
         registry=None,
     )
     async with open_core(

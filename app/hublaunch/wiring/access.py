@@ -49,11 +49,6 @@ def makes_temporary_users(settings: Settings) -> bool:
     return settings.create_user and set(settings.access) != {"hub"}
 
 
-def api_keys_of(settings: Settings) -> ApiKeys | None:
-    """Return the API keys, or None if they may not launch. Raises KeysFault if their file cannot be used."""
-    return ApiKeys(settings.api_keys_file) if settings.api_keys_file and "key" in settings.access else None
-
-
 def open_access(
     settings: Settings,
     hub: HubClient,

@@ -54,24 +54,10 @@ async def open_core(
     lease can have no effect any more.
     """
     store, hub = parts.store, parts.hub
-    admission = Admission(
-        queue=store.queue,
-        most=settings.max_concurrent_spawns,
-        weight=weight_of(settings.caller_weights),
-        guard=parts.guard,
-        followers=parts.feed,
-        pace=pace,
-    )
+    admission = _admission(settings, parts, pace)
     preflight = _preflight(settings, parts)
-    runner = Runner(
-        launch_log=store.log,
-        upkeep=store.upkeep,
-        hub=hub,
-        admission=admission,
-        terms=_terms(settings, settled_s, hub_version),
-        preflight=preflight,
-        pace=pace,
-    )
+    terms = _terms(settings, settled_s, hub_version)
+    runner = _runner(parts, terms, admission=admission, preflight=preflight, pace=pace)
     retention = Retention(cull_after_s=settings.cull_after_s, retention_s=settings.retention)
     reaper = Reaper(upkeep=store.upkeep, history=store.history, hub=hub, retention=retention, pace=pace)
     leases = Leases(
@@ -90,10 +76,13 @@ async def open_core(
         parts.background.running("admission", admission.run),
     ):
         existing = ExistingLaunches(launch_log=store.log, reaper=reaper)
-        hook = Launcher(settings, hub=hub).hook
-        accounts = Accounts(hub, create_user=settings.create_user, limits=server_limits_of(settings))
         checks = Checks(
-            policy=policy, accounts=accounts, existing=existing, admission=admission, hook=hook, preflight=preflight
+            policy=policy,
+            accounts=Accounts(hub, create_user=settings.create_user, limits=server_limits_of(settings)),
+            existing=existing,
+            admission=admission,
+            hook=Launcher(settings, hub=hub).hook,
+            preflight=preflight,
         )
         acceptance = _acceptance(settings, parts, checks=checks, quotas=quotas, reaper=reaper)
         service = LaunchService(
@@ -115,6 +104,29 @@ def _terms(settings: Settings, settled_s: float, hub_version: Callable[[], str |
         entry=entry_of(settings),
         settled_s=settled_s,
         hub_version=hub_version,
+    )
+
+
+def _admission(settings: Settings, parts: Parts, pace: Pace) -> Admission:
+    return Admission(
+        queue=parts.store.queue,
+        most=settings.max_concurrent_spawns,
+        weight=weight_of(settings.caller_weights),
+        guard=parts.guard,
+        followers=parts.feed,
+        pace=pace,
+    )
+
+
+def _runner(parts: Parts, terms: Terms, *, admission: Admission, preflight: Preflight | None, pace: Pace) -> Runner:
+    return Runner(
+        launch_log=parts.store.log,
+        upkeep=parts.store.upkeep,
+        hub=parts.hub,
+        admission=admission,
+        terms=terms,
+        preflight=preflight,
+        pace=pace,
     )
 
 

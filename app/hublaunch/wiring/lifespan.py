@@ -26,7 +26,7 @@ from hublaunch.launch.pace import Pace
 from hublaunch.sealing import Sealer
 from hublaunch.settings import Settings
 from hublaunch.store.database import described
-from hublaunch.wiring.access import api_keys_of, check_access, makes_temporary_users, open_access
+from hublaunch.wiring.access import check_access, makes_temporary_users, open_access
 from hublaunch.wiring.core import open_core
 from hublaunch.wiring.limits import open_limiter, quotas_of
 from hublaunch.wiring.parts import Parts, open_parts, secret_keys_of
@@ -60,8 +60,7 @@ async def open_service(
     secret_keys = secret_keys_of(settings)
     sealer, secrets = Sealer(secret_keys, purpose="stored tokens"), LaunchSecrets(secret_keys)
     async with AsyncExitStack() as stack:
-        api_keys = api_keys_of(settings)
-        opening = open_parts(settings, sealer, hub_transport=hub_transport, api_keys=api_keys, pace=pace)
+        opening = open_parts(settings, sealer, hub_transport=hub_transport, pace=pace)
         parts, observers = await stack.enter_async_context(opening)
         background = parts.background
         if limits_file is not None:
@@ -92,7 +91,7 @@ async def open_service(
             described(settings.database_url),
         )
         warn_about(settings)
-        access = open_access(settings, parts.hub, secret_keys, limiter, unnamed_proxy.note, api_keys)
+        access = open_access(settings, parts.hub, secret_keys, limiter, unnamed_proxy.note, parts.api_keys)
         web = Web(
             service=core.service,
             feed=parts.feed,

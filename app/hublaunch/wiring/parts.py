@@ -1,4 +1,4 @@
-"""The parts that the core builds on: the store, the Hub's client, the feed of events, and the loops beside them."""
+"""The parts that the core builds on: the store, the Hub's client, registries, the feed of events, and loops."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -34,8 +34,15 @@ class Parts:
     guard: Guard
     clock: LeaseClock
     background: Background
+    api_keys: ApiKeys | None
+    """None if API keys may not launch."""
     registry: Registry | None
     """None if pre-flight is off."""
+
+
+def _api_keys(settings: Settings) -> ApiKeys | None:
+    """Return the API keys, if they may launch. Raises KeysFault if their file cannot be used."""
+    return ApiKeys(settings.api_keys_file) if settings.api_keys_file and "key" in settings.access else None
 
 
 def secret_keys_of(settings: Settings) -> Sequence[str]:
@@ -53,13 +60,13 @@ async def open_parts(
     sealer: Sealer,
     *,
     hub_transport: httpx.AsyncBaseTransport | None,
-    api_keys: ApiKeys | None,
     pace: Pace,
 ) -> AsyncGenerator[tuple[Parts, Observers]]:
     """Open the store and the connections to the Hub, observed as the settings ask.
 
-    Raises SettingsFault for files and ports that cannot be used, and StoreError for the database.
+    Raises SettingsFault or FileFault for files and ports that cannot be used, and StoreError for the database.
     """
+    api_keys = _api_keys(settings)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             SqlLaunchStore(
@@ -95,6 +102,7 @@ async def open_parts(
             guard=guard,
             clock=clock,
             background=background,
+            api_keys=api_keys,
             registry=await stack.enter_async_context(open_registry(settings, api_keys, observers.of_registries)),
         )
         yield parts, observers
