@@ -68,7 +68,7 @@ def _short(value: float) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("goals", nargs="*", metavar="GOAL", help=f"of {', '.join(GOALS)}; all without any")
+    parser.add_argument("goals", nargs="*", metavar="GOAL", help=f"{', '.join(GOALS)}; without a GOAL, all")
     parser.add_argument("--rounds", type=int, default=5, help="at least 5, or the intervals say little")
     parser.add_argument("--json", type=Path, help="a file to write the figures to")
     options = parser.parse_args()

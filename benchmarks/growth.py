@@ -60,7 +60,7 @@ async def _under_way(rounds: int) -> list[Figure]:
     ways = {str(launches): partial(service, launches) for launches in UNDER_WAY}
     outcomes = await by_turns(rounds, ways)
     return [
-        _figure(f"CPU of the service a launch, {way} at once", [outcome["cpu_ms"] for outcome in outcomes[way]])
+        _figure(f"CPU of the service per launch, {way} at once", [outcome["cpu_ms"] for outcome in outcomes[way]])
         for way in ways
     ]
 
@@ -85,7 +85,7 @@ async def _in_queue(kind: str) -> list[Figure]:
                     await store.queue.positions(weight=_same, lately_s=600)
 
                 figures += [
-                    await _timed(f"{kind}: one comes, one is admitted, {waiting} in the queue", admit, times=10),
+                    await _timed(f"{kind}: accept a launch and admit one, {waiting} in the queue", admit, times=10),
                     await _timed(f"{kind}: positions, {waiting} in the queue", look),
                 ]
     return figures

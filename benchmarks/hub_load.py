@@ -28,7 +28,7 @@ async def measure(rounds: int) -> list[Figure]:
     """Measure the service, the library and bare aiohttp, each time on a new JupyterHub."""
     figures = await _requests()
     outcomes = await by_turns(rounds, {way: partial(_on_a_real_hub, way) for way in (*OURS, "aiohttp")})
-    for measured, words, unit in (("hub_cpu_ms", "CPU of a real JupyterHub a launch", "ms"), ("a_minute", "", "")):
+    for measured, words, unit in (("hub_cpu_ms", "CPU of a real JupyterHub per launch", "ms"), ("a_minute", "", "")):
         values = {way: [outcome[measured] for outcome in given] for way, given in outcomes.items()}
         for way in OURS:
             ours, theirs = statistics.median(values[way]), statistics.median(values["aiohttp"])

@@ -66,8 +66,7 @@ async def test_a_refusal_has_limit_count_and_retry_time(
     assert refused.headers["Retry-After"] == "60"
     assert problem["code"] == "quota_reached"
     assert problem["limit"] == {"scope": scope, "together": False, "most": 2, "active": 2}
-    assert problem["detail"].endswith(" are in progress or ready.")
-    assert problem["detail"].startswith("2 of at most 2 launches ")
+    assert problem["detail"].endswith(" that are in progress or ready: 2 of at most 2.")
     assert not any(word in refused.text for word in (IMAGE, REPO, "127.0.0.1"))
 
 

@@ -88,7 +88,7 @@ async def test_the_user_and_their_other_server_stay(
     assert_nothing_else_was_touched(hub)
 
 
-async def test_the_next_attempt_uses_that_account_and_server(
+async def test_the_next_attempt_uses_the_same_account_and_server(
     service: Service, adas_caller: AdasCaller, hub: FakeHub
 ) -> None:
     hub.spawn_plan("ada", SpawnPlan(never=True))

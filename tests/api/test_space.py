@@ -56,7 +56,7 @@ async def test_below_the_floor_no_launch_is_accepted_and_everything_says_why(set
     assert after.status_code == 202
 
 
-async def test_a_request_sent_again_with_its_key_is_no_new_launch_for_the_disk(settings: Settings, disk: Disk) -> None:
+async def test_a_full_disk_does_not_refuse_a_repeated_request(settings: Settings, disk: Disk) -> None:
     key = {"Idempotency-Key": "a-key-of-22-characters-or-more"}
     async with serve(settings, pace=CHECKING) as service:
         first = await service.http.post("/launch", json=BODY, headers=key)

@@ -1,4 +1,4 @@
-"""`hublaunch.binderhub.Launcher`: the parts that BinderHub's code needs and its page does not name."""
+"""`hublaunch.binderhub.Launcher`: the parts that BinderHub's code needs and its docs do not name."""
 
 import asyncio
 import subprocess

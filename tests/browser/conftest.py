@@ -61,7 +61,7 @@ async def managed(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ma
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def browser_of_another(browser: Browser) -> AsyncGenerator[BrowserContext]:
-    """A browser that shares nothing with the other one."""
+    """A browser that shares nothing with `context`."""
     context = await browser.new_context()
     context.set_default_timeout(WITHIN_MS)
     yield context
@@ -70,7 +70,7 @@ async def browser_of_another(browser: Browser) -> AsyncGenerator[BrowserContext]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext) -> AsyncGenerator[Page]:
-    """A page of that browser, without script errors and policy violations."""
+    """A page of `context`, without script errors and policy violations."""
     page = await context.new_page()
     complaints = watch(page)
     yield page

@@ -64,7 +64,7 @@ async def test_the_note_follows_the_connection_as_it_changes(page: Page, context
 
 
 async def test_once_the_service_is_back_the_stream_is_opened_immediately(page: Page, stage: Stage) -> None:
-    """Firefox does so: one failed reconnection closes an EventSource of another origin for good."""
+    """In Firefox one failed reconnection closes an EventSource of another origin for good, as a 503 does here."""
     user = await launch_by_link(page, stage, "outage")
     statuses = iter([503] * 6)
     answered_at: list[float] = []

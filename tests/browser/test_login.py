@@ -177,7 +177,7 @@ async def test_a_page_of_another_origin_launches_nothing_and_ends_no_session(
         answers = re.findall(rf'"([A-Z]+) {PREFIX}/\w+" (\d+) ', managed.log[logged_before:])
         await ask(page, f"http://127.0.0.1:{listener.port}{PREFIX}/launch", mode="no-cors")
 
-    assert set(told) <= {"TypeError", "opaque"}  # a script can read nothing of either
+    assert set(told) <= {"TypeError", "opaque"}  # in both cases a script can read nothing of the answer
     # The first two are not even sent, because the browser asks first and gets no permission.
     assert answers == [("OPTIONS", "400"), ("OPTIONS", "400"), ("POST", "403"), ("GET", "401")]
     # With one host name for both, the browser does send the cookie. The service ignores it.

@@ -135,7 +135,7 @@ async def test_another_web_server_is_not_the_server(answer: bytes, status: int) 
     assert reached == Reached(Reach.FOREIGN, status)
 
 
-async def test_no_web_server_is_foreign_while_the_hub_is_down() -> None:
+async def test_while_the_hub_is_down_a_404_does_not_count_as_another_web_server() -> None:
     async with front({"/user/ada/api": NOT_FOUND}, otherwise=http(503)) as proxy:
         reached = await reach(proxy.url, "https://hub.test/user/ada/")
 

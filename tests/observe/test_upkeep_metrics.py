@@ -55,7 +55,7 @@ async def test_an_adopted_launch_is_counted(hub: FakeHub, client: HubClient, tmp
     )  # counted by the first process
 
 
-async def test_a_user_left_after_its_server_is_an_orphan_found_and_cleaned_up(
+async def test_a_user_without_a_server_is_counted_as_an_orphan_found_and_cleaned_up(
     hub: FakeHub, client: HubClient, tmp_path: Path
 ) -> None:
     async with process(tmp_path) as (store, before), launching(hub, client, store, cull_after_s=0) as core:

@@ -1,4 +1,4 @@
-"""The two classes of the documented page: `hublaunch.Launcher` and `hublaunch.binderhub.Launcher`."""
+"""The two classes with BinderHub's interface: `hublaunch.Launcher` and `hublaunch.binderhub.Launcher`."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

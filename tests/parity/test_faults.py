@@ -216,7 +216,7 @@ async def test_events_reach_the_callback_in_order(hub: FakeHub, launcher: Any) -
     assert [message for message in told if message in ("slow", "quick")] == ["slow", "quick"]
 
 
-# --- what is launched: BinderHub's own, which the drop-in does not doubt ----------------------------------------------
+# --- checks of the request, which the drop-in leaves to BinderHub -----------------------------------------------------
 
 
 @only_native

@@ -52,7 +52,7 @@ ANSWERED = [
 
 
 @pytest.mark.parametrize(("answer", "outcome"), ANSWERED)
-async def test_an_answer_means(answer: bytes, outcome: RegistryOutcome) -> None:
+async def test_each_answer_has_its_outcome(answer: bytes, outcome: RegistryOutcome) -> None:
     async with WireServer(answering(lambda *_: answer)) as server, client_of(f"{name_of(server)}/*") as client:
         told = await ask(client, f"{name_of(server)}/org/image:1")
 
@@ -181,7 +181,7 @@ async def test_of_a_manifest_of_100_mb_only_the_first_megabyte_is_read() -> None
     assert flood.sent < 24 * BYTES_MAX  # what the sockets' buffers hold comes on top
 
 
-async def test_nothing_listens() -> None:
+async def test_a_registry_where_nothing_listens_is_unreachable() -> None:
     async with WireServer(answering(lambda *_: found())) as server:
         name = name_of(server)
     async with client_of(f"{name}/*") as client:

@@ -1,4 +1,4 @@
-"""The Docker config.json: whose credentials are whose, and a file that cannot be used."""
+"""The Docker config.json: which images its credentials are for, and a file that cannot be used."""
 
 import base64
 import json

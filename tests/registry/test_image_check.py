@@ -62,14 +62,14 @@ async def test_what_is_unknown_is_said_with_its_reason_as_json_too() -> None:
     }
 
 
-async def test_a_text_that_is_no_image_is_a_sentence() -> None:
+async def test_a_text_that_is_no_image_gets_an_error_in_one_sentence() -> None:
     shown = await check("Not An Image")
 
     assert shown.exit_code == 1
     assert "must be an image reference" in shown.output
 
 
-async def test_a_config_that_cannot_be_read_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_config_that_cannot_be_read_gets_an_error_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAUNCHER_REGISTRY_CONFIG", "/nowhere/config.json")
 
     shown = await check("quay.io/org/image")

@@ -54,7 +54,7 @@ async def house(answer: bytes, *, released: asyncio.Event | None = None) -> Asyn
         yield House(looks, server, clock, heard)
 
 
-async def test_200_who_ask_at_once_share_one_look() -> None:
+async def test_200_callers_at_once_share_one_look() -> None:
     async with house(found()) as at:
         answers = await asyncio.gather(*(at.look() for _ in range(200)))
 

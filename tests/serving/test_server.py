@@ -58,7 +58,7 @@ def flood() -> Flood:
 async def served(
     app: ASGIApp, *, send_timeout_s: float = 30, head_timeout_s: float = 10, **more: object
 ) -> AsyncGenerator[int]:
-    """Serve the app; the port."""
+    """Serve the app, and yield the port."""
     given = settings(send_timeout_s, **more)
     config = server_config(app, given, host="127.0.0.1", port=0, head_timeout_s=head_timeout_s)
     config.load()

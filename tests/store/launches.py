@@ -73,10 +73,7 @@ async def read_back(store: SqlLaunchStore, launch: Launch) -> Launch:
 
 @asynccontextmanager
 async def listening(url: str, sealer: Sealer) -> AsyncGenerator[tuple[asyncio.Queue[LogGrew], asyncio.Event]]:
-    """Listen as another process, and yield the news of logs, and what is set by any other news.
-
-    The latter is set once when the process begins to listen.
-    """
+    """Listen as another process. Yield a queue of its news of logs, and an event that any other news sets."""
     told, work = asyncio.Queue[LogGrew](), asyncio.Event()
     store = SqlLaunchStore(url, sealer=sealer)
     store.news.subscribe(lambda news: told.put_nowait(news) if isinstance(news, LogGrew) else work.set())

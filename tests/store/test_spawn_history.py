@@ -175,7 +175,7 @@ def on_account(name: str) -> dict[str, Any]:
     }
 
 
-async def test_failures_on_one_users_account_refuse_no_image_but_on_two_they_do(store: SqlLaunchStore) -> None:
+async def test_an_image_is_refused_after_failures_on_two_users_accounts_but_not_on_one(store: SqlLaunchStore) -> None:
     for name, is_refused in (("ada", False), ("ada", False), ("ada", False), ("bob", True)):
         launch = await store.intake.accept(new_launch(**on_account(name)))
         assert await admitted(store, [launch]) == [0]

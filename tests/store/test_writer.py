@@ -126,7 +126,7 @@ async def test_a_failing_commit_fails_only_its_batch(store: SqlLaunchStore, capl
     assert stored.seq == 2
     assert heard == [stored]
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    assert "2 changes were not stored" in caplog.text
+    assert "Changes not stored: 2." in caplog.text
 
 
 async def test_the_event_of_a_cancelled_caller_is_stored_and_published(store: SqlLaunchStore) -> None:

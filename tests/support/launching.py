@@ -130,5 +130,5 @@ async def launching(
         settled_s=settled_s,
         pace=pace,
     ) as core:
-        core.leases.wake()  # a store that a test opens a core on again still holds its launches
+        core.leases.wake()  # an earlier core on this store may have left launches to continue
         yield Launching(core.service, core.admission, core.leases, core.reaper, store)

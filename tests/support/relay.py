@@ -96,7 +96,7 @@ class Relay:
         there: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> Sequence[Coroutine[Any, Any, None]]:
-        """Return what passes the data of a connection to the service, and what passes data back."""
+        """Return the coroutines that pass the data of a connection to the service, and back."""
         return _pass(reader, back, self._passing), self._pass_back(there, writer, self._passing)
 
     async def _pass_back(

@@ -122,7 +122,9 @@ class StatusReport:
 
 class HubStatus(BaseModel):
     version: str | None
-    latency_ms: float | None = Field(description="How long its last answer took; null while it does not answer.")
+    latency_ms: float | None = Field(
+        description="How long JupyterHub's last answer took; null while it does not answer."
+    )
     busy_for_s: float | None = Field(None, description="How long JupyterHub asked us to wait (429); else null.")
 
 

@@ -15,8 +15,8 @@ async def fetch(request: HTTPRequest, *, pace: HubPace) -> HTTPResponse:
     """Send a request up to `pace.tries` times, and return the response if it is a 2xx.
 
     A 5xx, a 429 or a failed connection is retried, after the `Retry-After` if a 429 has one. A 409 to a repeated
-    request means that an earlier one took effect, so it counts as success. Raises HTTPClientError, with code 599
-    without a response.
+    request means that an earlier one took effect, so it counts as success. Raises HTTPClientError, whose code
+    is 599 if there was no response.
     """
     attempt = 1
     while True:

@@ -73,7 +73,7 @@ class ImageMapping:
         return mapping
 
     def image(self, spec: BinderSpec) -> str | None:
-        """Return the spec's image; None if the pattern does not match. Raises InvalidRequest if it is no image."""
+        """Return the spec's image; None if the pattern does not match. Raises InvalidRequest if that is no image."""
         groups = self._match(spec)
         if groups is None:
             return None

@@ -54,7 +54,7 @@ _NO_TOKEN_OF_THE_HUB = Entry(token_mode="none", token_lifetime_s=0)
 
 
 class LaunchTimedOut(HTTPError, TimeoutError):
-    """`launch_timeout` ran out: a TimeoutError, as BinderHub says on its page, and an HTTPError, as its code raises."""
+    """`launch_timeout` ran out: a TimeoutError, as in BinderHub's docs, and an HTTPError, as in BinderHub's code."""
 
 
 class Launcher(LoggingConfigurable):
@@ -76,9 +76,7 @@ class Launcher(LoggingConfigurable):
     named_server_limit_per_user = traitlets.Integer(help="The most named servers of a user; 0 is no limit.").tag(
         config=True
     )
-    retries = traitlets.Integer(4, help="How often a request to the Hub's API is tried, the first time included.").tag(
-        config=True
-    )
+    retries = traitlets.Integer(4, help="How many times a request to the Hub's API is tried.").tag(config=True)
     retry_delay = traitlets.Integer(
         4, help="Seconds before the first repeat of a request to the Hub's API. They double with each repeat."
     ).tag(config=True)
@@ -124,7 +122,7 @@ class Launcher(LoggingConfigurable):
         are those of `fetch`.
         """
         request = HTTPRequest(self._api_url() + url, *args, **kwargs)
-        request.headers = HTTPHeaders(request.headers)  # the caller's own stay without the token
+        request.headers = HTTPHeaders(request.headers)  # the caller's headers stay without the token
         request.headers["Authorization"] = f"token {self.hub_api_token}"
         return await fetch(request, pace=HubPace(tries=self.retries, retry_delay_s=self.retry_delay))
 
@@ -246,7 +244,7 @@ class _Connection:
     loop: asyncio.AbstractEventLoop
     hub: HubClient
     forget: Callable[[], object]
-    """Forget that the connections are to be closed when there is no launcher, or when the process ends."""
+    """Keep the connections from being closed when the launcher is garbage-collected or the process ends."""
 
 
 def _close(loop: asyncio.AbstractEventLoop, context: AbstractAsyncContextManager[HubClient]) -> None:

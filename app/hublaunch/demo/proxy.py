@@ -29,7 +29,7 @@ def proxy_command(directory: Path) -> list[str]:
     """Return the command that starts the proxy.
 
     It is `CHP_COMMAND`, or `configurable-http-proxy` on PATH, or the locked version, which npm installs once into
-    `directory`. Node.js is the machine's or PyPI's. Raises DemoError if there is no Node.js, or if npm fails.
+    `directory`. Node.js comes from the machine or from PyPI. Raises DemoError if there is no Node.js, or if npm fails.
     """
     if given := os.environ.get("CHP_COMMAND"):
         return shlex.split(given)
@@ -43,7 +43,7 @@ def proxy_command(directory: Path) -> list[str]:
 
 
 def _is_python(script: str) -> bool:
-    """Return whether this is PyPI's port, which buffers streams and cuts them off after 20 s."""
+    """Return whether this is the proxy rewritten in Python, which buffers streams and cuts them off after 20 s."""
     with Path(script).open("rb") as file:
         return b"python" in file.read(200)
 

@@ -45,7 +45,7 @@ def demo_settings(hub: HubProcess, *, origins: Sequence[str], spawns: int) -> De
         cors_origins=tuple(origins),
         max_concurrent_spawns=spawns,
         hub_failure_limit=_NEVER_PAUSES,
-        preflight="off",  # its spawner acts the images
+        preflight="off",  # its spawner simulates the images
         prefix=f"/{secrets.token_urlsafe(24)}",
     )
 

@@ -30,7 +30,7 @@ class KeysFault(FileFault):
 
 
 def _image_pattern(pattern: str) -> str:
-    if not (pattern.isascii() and pattern.isprintable()):  # half a character could be written, but not read
+    if not (pattern.isascii() and pattern.isprintable()):  # half a surrogate pair could be written, but not read
         raise ValueError("must be a pattern in ASCII, such as quay.io/jupyter/*")
     ImagePattern.parse(pattern)
     return pattern
@@ -74,7 +74,7 @@ class ApiKeys:
         self._file = WatchedFile[Sequence[ApiKey]](
             path,
             read_keys,
-            describe=lambda keys: f"{len(keys)} API keys",
+            describe=lambda keys: f"{len(keys)} API key{'' if len(keys) == 1 else 's'}",
             while_unusable=lambda _: (),
             consequence="Until this is fixed, no API key is accepted.",
         )

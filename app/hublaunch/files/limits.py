@@ -69,7 +69,7 @@ class LimitsFile(WatchedFile[QuotaRules]):
         super().__init__(
             path,
             read_limits,
-            describe=lambda quotas: f"{len(quotas.rules)} limits, total {quotas.total}",
+            describe=lambda quotas: f"rules: {len(quotas.rules)}, total: {quotas.total}",
             while_unusable=lambda quotas: quotas,
             consequence="Until this is fixed, the previous limits apply.",
         )

@@ -178,8 +178,8 @@ def _shows_the_hub(answer: Answer) -> bool:
 def _is_the_hubs(answer: Answer) -> bool:
     """Return whether the Hub, its proxy without a route, or another server of the user answered.
 
-    All answers of the Hub and of jupyterhub-singleuser have the header. A user's default server answers 404 for named
-    servers that do not exist.
+    All answers of the Hub and of jupyterhub-singleuser have `X-JupyterHub-Version`. A user's default server answers 404
+    for named servers that do not exist.
     """
     return answer.status >= 500 or answer.status == 424 or "X-JupyterHub-Version" in answer.headers
 

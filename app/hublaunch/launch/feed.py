@@ -65,7 +65,7 @@ class _Tail:
             self.wake()
 
     def set_position(self, position: Position | None) -> None:
-        """Set the launch's position in the queue, or None. A position that arrives after its admission is dropped."""
+        """Set the launch's position in the queue, or None. A position that arrives after admission is dropped."""
         position = position if self.is_in_queue else None
         if position != self.position:
             self.position = position

@@ -125,7 +125,7 @@ class FailedSpawn:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One attempt of a launch at the Hub. It is stored before its first call, so a crash leaves nothing unnamed."""
+    """One attempt of a launch at the Hub. It is stored before its first call, so the names survive a crash."""
 
     launch_id: str
     number: int
@@ -248,7 +248,7 @@ class Launch:
 
     @property
     def is_displaced(self) -> bool:
-        """Whether it made room for another caller's launch. The acceptance of that launch stored this end."""
+        """Whether it made room for another caller's launch. The transaction that accepted that one ended this one."""
         return self.last_event.is_displacement
 
     @property

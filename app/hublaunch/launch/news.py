@@ -72,7 +72,7 @@ class LogGrew:
 
 @dataclass(frozen=True, slots=True)
 class WorkLeft:
-    """A hint that another process has left a launch to cancel or to adopt. As above."""
+    """A hint that another process has left a launch to cancel or to adopt. It may come late, twice or never."""
 
 
 News = Event | Accepted | DigestFound | CancelRequested | Adopted | Cleaned | Stopped | LogGrew | WorkLeft

@@ -78,7 +78,10 @@ class RegistryClient:
             return RegistryAnswer(outcome=_unreachable(error))
 
     async def send(self, method: str, url: httpx.URL, *headers: Header) -> Answer:
-        """Send one request and return the answer, read to BYTES_MAX. No resolver sees an address in the URL itself."""
+        """Send one request and return the answer, read to BYTES_MAX.
+
+        An IP address in the URL is checked here, because no resolver looks it up.
+        """
         may_be_private = self.named().may_be_private(url.host)
         if literal(url.host) is not None and not is_connectable(url.host, may_be_private=may_be_private):
             raise _Ends(RegistryOutcome.FORBIDDEN_ADDRESS)

@@ -108,7 +108,7 @@ def is_public(address: str) -> bool:
 
 
 def is_connectable(address: str, *, may_be_private: bool) -> bool:
-    """Return whether the address may be connected to. Clouds keep credentials at link-local addresses: these never."""
+    """Return whether the address may be connected to: never a link-local one, where clouds keep credentials."""
     if is_public(address):
         return True
     found = _reached(address)
@@ -117,7 +117,7 @@ def is_connectable(address: str, *, may_be_private: bool) -> bool:
 
 
 def _reached(address: str) -> IPv4Address | IPv6Address:
-    """Return the address that is reached in the end: of an IPv6 address that stands for an IPv4 address, that one."""
+    """Return the address that is reached in the end: the IPv4 address if an IPv6 address stands for one."""
     found = ip_address(address.partition("%")[0])
     if not isinstance(found, IPv6Address):
         return found

@@ -1,4 +1,4 @@
-"""Looks: the answers of registries, kept for a while, and bounded so that callers cannot turn this service on one."""
+"""Looks: the answers of registries, kept for a while, and limited, so that callers cannot flood a registry."""
 
 import asyncio
 import logging
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 FOUND_S = 300.0
 ABSENT_S = 30.0
 UNKNOWN_S = 10.0
-"""How long an answer is repeated. An unknown one too, or a registry that is down would delay each launch."""
+"""How long an answer is repeated, also if it says nothing: a registry that is down must not delay each launch."""
 KEPT_MAX = 2000
 AT_ONCE = 8
-"""Looks at the registries of one domain at once. Further ones are not made, rather than queued."""
+"""Looks at the registries of one domain at once. Further looks are not queued: they end as TOO_MANY."""
 BURST, EVERY_S = 60, 1.0
 """Looks at the registries of one domain in quick succession, and the time after which one more is allowed."""
 

@@ -65,7 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._current is not None:  # uvicorn notifies only the last request read, which may still wait
             self._current.disconnected = True
             self._current.message_event.set()
-        self._unset_keepalive_if_required()  # uvicorn forgets to, if the client has reset the connection
+        self._unset_keepalive_if_required()  # uvicorn omits this if the client has reset the connection
         self._others.closed(self)
         self._is_in_time()
         self._forget_stuck()

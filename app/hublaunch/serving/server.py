@@ -58,7 +58,7 @@ def server_config(
         http=protocol,
         backlog=room.backlog,
         log_config=None,
-        access_log=False,  # `Requests` logs them
+        access_log=False,  # `AccessLog` logs requests
         proxy_headers=False,
         server_header=False,
         ws="none",

@@ -157,7 +157,7 @@ def _mark_admitted(
 
 
 def capacity(connection: Connection, guard: Guard, most: int) -> Capacity:
-    """Count launches, where `most` may be at the Hub at once."""
+    """Count launches. `most`: the limit of launches at the Hub at once."""
     counted, run = connection.execute(_COUNTED).one(), spawn_history.run(connection)
     busy_for_s = (run.paused_until - now(connection)).total_seconds() if run.paused_until else 0
     is_off = guard.mode == "off"

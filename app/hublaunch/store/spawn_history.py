@@ -38,7 +38,7 @@ _INSERT_FAILURE = insert(spawn_failures)
 
 
 def _upsert_image(**values: BindParameter[datetime]) -> Mapping[str, Executable]:
-    """Return the statement for each dialect."""
+    """Return, by dialect, the statement that sets these values of an image, whether or not it has a row."""
     return {
         dialect: dialect_insert(images)
         .values(image=bindparam("of_image"), **values)

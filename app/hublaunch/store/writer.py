@@ -166,7 +166,7 @@ class Writer:
         try:
             outcomes = self._transact_again(batch)
         except Exception as error:  # noqa: BLE001 - raised where each change was requested
-            log.error("%d changes were not stored: %s", len(batch), error)  # noqa: TRY400 - callers get the traceback
+            log.error("Changes not stored: %d. %s", len(batch), error)  # noqa: TRY400 - callers get the traceback
             outcomes = [_Failure(error)] * len(batch)
         self._is_failing = any(isinstance(outcome, _Failure) and outcome.is_of_database for outcome in outcomes)
         return outcomes

@@ -151,7 +151,7 @@ export class HubLaunch extends HTMLElement {
   launchId: string | null;
   /** The secret of that launch. */
   secret: string | null;
-  /** All texts. Setting it replaces the texts that are given. */
+  /** All texts. Assign an object with the texts to replace; the others stay English. */
   get texts(): LaunchTexts;
   set texts(texts: Partial<LaunchTexts>);
   readonly phase: LaunchPhase;

@@ -100,7 +100,7 @@ async def test_a_callers_own_servers_are_checked_each_time(hub: FakeHub, core: L
     await core.service.start(REQUEST, KEY)
 
 
-async def test_without_the_hub_a_shared_quota_is_used_up_and_a_callers_own_is_an_error(
+async def test_without_the_hub_a_shared_quota_refuses_and_a_callers_own_raises_the_hubs_error(
     hub: FakeHub, open_core: OpenCore, store: SqlLaunchStore
 ) -> None:
     async with open_core(limits=WIDE["total"]) as core:

@@ -73,7 +73,7 @@ async def test_a_deleted_user_needs_no_clean_up(hub: FakeHub, core: Launching) -
 
 
 @pytest.mark.parametrize("by", [Launching.cancel, check], ids=["cancellation", "check"])
-async def test_a_server_started_since_is_left(
+async def test_a_server_that_the_user_started_since_keeps_running(
     hub: FakeHub, core: Launching, by: Callable[..., Awaitable[None]]
 ) -> None:
     hub.create_user("ada")

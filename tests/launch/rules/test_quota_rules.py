@@ -55,7 +55,7 @@ def test_without_rules_there_are_no_quotas() -> None:
     assert quotas(QuotaRules()) == ()
 
 
-def test_an_api_key_has_its_own_quota_and_the_files() -> None:
+def test_an_api_key_has_its_own_quota_and_those_of_the_file() -> None:
     key = Caller(kind="key", key="ci", max_active=3)
 
     found = quotas(limits(Scope.CALLER, rule(Scope.CALLER, "key:*", 5), total=9), caller=key)

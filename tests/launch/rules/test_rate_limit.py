@@ -179,7 +179,7 @@ def test_a_refusal_names_the_used_up_limits_and_the_longest_wait() -> None:
 
     assert refusal.value.names == ("caller", "address")
     assert refusal.value.retry_after_s == 10
-    assert "One address may request 1 launches at once" in str(refusal.value)
+    assert "One address may request 1 launch at once" in str(refusal.value)
 
 
 @pytest.mark.parametrize(("seconds", "whole"), [(0, 0), (0.000001, 1), (1, 1), (1.000001, 2), (59.5, 60)])

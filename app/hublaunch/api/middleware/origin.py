@@ -21,7 +21,7 @@ _NEEDS_PREFLIGHT = ("Authorization", "X-Requested-With")
 def is_own_origin(headers: Headers) -> bool:
     """Return False if the headers show that the request comes from a page of another origin.
 
-    Programs and the address bar get True. Scripts can set neither of the headers.
+    Programs and the address bar get True. Scripts can set neither `Sec-Fetch-Site` nor `Origin`.
     """
     site = headers.get("Sec-Fetch-Site")
     if site is not None:
@@ -53,7 +53,10 @@ def _split(url: str) -> SplitResult | None:
 
 
 def came_over_tls(headers: Headers) -> bool:
-    """Return whether the outermost proxy received the request over TLS. No page can set this header across origins."""
+    """Return whether the outermost proxy received the request over TLS.
+
+    No page can set `X-Forwarded-Proto` across origins.
+    """
     return headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower() == "https"
 
 

@@ -57,7 +57,7 @@ class QueueFollowers(Protocol):
         ...
 
     def publish_positions(self, positions: Mapping[str, Position]) -> None:
-        """Receive the position of every launch in the queue: at most once a second, and only while there is any."""
+        """Receive the position of every launch in the queue, at most once a second, and only while `any_in_queue`."""
         ...
 
 

@@ -24,7 +24,7 @@ _NO_WORDS = "The server is starting"
 
 _OTHER_IMAGE_ADVICE = (
     "The Hub's spawner must take `image` from user_options; KubeSpawner's default profile overwrites it, unless "
-    "profile_list is a function that returns no profile for such a start."
+    "profile_list is a function that returns no profiles for launches."
 )
 
 

@@ -110,5 +110,5 @@ class Reaper:
             partial(self._history.remove_old, older_than_s=self._retention.retention_s),
         ):
             while removed := await remove(limit=_REMOVALS_MAX):
-                log.info("%d ended launches removed", removed)
+                log.info("Ended launches removed: %d", removed)
         self._removed_at = began_at

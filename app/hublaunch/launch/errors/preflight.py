@@ -40,7 +40,9 @@ class ImageWrongPlatform(PreflightRefused):
     operator_advice = "LAUNCHER_PLATFORMS lists the platforms that your nodes have."
 
     def __init__(self, platforms: Sequence[str]) -> None:
-        super().__init__(f"It is built for {', '.join(platforms) or 'no platform'}, and the servers run on another.")
+        super().__init__(
+            f"It is built for {', '.join(platforms) or 'no platform'}, and the servers run on another platform."
+        )
 
 
 class ImageUnchecked(PreflightRefused):

@@ -165,7 +165,7 @@ class NamedServerLimitReached(RequestRefused):
     advice = "Delete one of the user's named servers and launch again."
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"The user already has {limit} named servers, the most allowed.")
+        super().__init__(f"The user already has {limit} named server{'' if limit == 1 else 's'}, the most allowed.")
         self.limit = limit
 
 
@@ -178,7 +178,7 @@ class QuotaReached(RequestRefused):
     retry_after_s = 60
 
     def __init__(self, quota: Quota, *, active: int) -> None:
-        super().__init__(f"{active} of at most {quota.most} launches {_counted(quota)} are in progress or ready.")
+        super().__init__(f"Launches {_counted(quota)} that are in progress or ready: {active} of at most {quota.most}.")
         self.quota = quota
         self.active = active
 
@@ -202,10 +202,8 @@ class RateLimited(RequestRefused):
         """`names`: the limits that are used up. The numbers are those of the last one."""
         limit, _, prefix = names[-1].partition("/")
         place = f"One IPv6 /{prefix}" if prefix else "One address"
-        allowed = {
-            "caller": f"One caller may request {most} launches",
-            "address": f"{place} may request {most} launches",
-        }
+        launches = f"{most} launch{'' if most == 1 else 'es'}"
+        allowed = {"caller": f"One caller may request {launches}", "address": f"{place} may request {launches}"}
         sentence = allowed.get(limit, f"{place} may send {most} wrong credentials")
         super().__init__(
             f"{sentence} at once, and as many again over {window_s} s. "

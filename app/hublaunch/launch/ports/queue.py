@@ -83,7 +83,7 @@ class LaunchQueue(Protocol):
         """Return the queue in order, and the number of launches admitted in the last `lately_s`."""
 
     async def capacity(self, *, guard: Guard, most: int) -> Capacity:
-        """Count launches, where `most` may be at the Hub at once."""
+        """Count launches. `most`: the limit of launches at the Hub at once."""
 
     async def failing(self, *, guard: Guard) -> Mapping[str, Failing]:
         """Return the images that are refused for now, named as by `known_as`, and why."""

@@ -3,7 +3,7 @@
 from urllib.parse import quote, unquote
 
 TIMES_MAX = 10
-"""How many times text is decoded at most: more times than all its readers together would, but still bounded."""
+"""How many times text is decoded at most: more times than all its readers together decode it, but still bounded."""
 
 _LEFT_ALONE = "%/:?#@!$&'()*+,;="
 """The characters besides letters and digits that a path, query or fragment may contain unencoded."""

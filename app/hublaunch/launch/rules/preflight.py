@@ -38,7 +38,7 @@ class RegistryOutcome(StrEnum):
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it remains unknown if the image exists."""
+        """Whether the outcome does not say whether the image exists."""
         return self not in (RegistryOutcome.FOUND, RegistryOutcome.ABSENT, RegistryOutcome.WRONG_PLATFORM)
 
 

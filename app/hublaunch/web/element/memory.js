@@ -22,7 +22,7 @@ export class Memory {
   #name;
   #endAnnouncement = () => {};
 
-  /** `service` is the service's address; `target` has image, repoUrl and path. */
+  /** `service` is the service's address. */
   constructor(service, { image, repoUrl, path }) {
     this.#name = PREFIX + JSON.stringify([String(service), image, repoUrl, path]);
   }
