@@ -29,10 +29,11 @@ BOUNDED = {f"hublaunch.launch.rules.{name}" for name in ("image._IMAGE", "repo_u
 AT_THE_BEGINNING = (
     "_PARAMETER",
     "_SCHEME",
-    "_SIGNS",
-    "_PASSED",
+    "SIGNS",
+    "MARKS",
+    "_HEAD",
+    "_PULLED",
     "_KUBERNETES_ANSWER",
-    "_KUBERNETES_EVENT",
     "_NAMED",
     "_PAIR",
 )
@@ -46,7 +47,7 @@ def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
             module = importlib.import_module(found.name)
             for name, value in vars(module).items():
                 named = [value] if isinstance(value, re.Pattern) else []
-                if name == "_SIGNS":
+                if name in ("SIGNS", "MARKS"):
                     named = [sign.words for sign in value]
                 yield from ((f"{found.name}.{name}", each) for each in named if isinstance(each.pattern, str))
 

@@ -4,6 +4,7 @@ import pytest
 
 from hublaunch.demo.images import SIMULATED_IMAGES, SimulatedImage, simulated_image
 from hublaunch.launch.rules.causes import cause_of
+from tests.support.told import steps_of
 
 
 @pytest.mark.parametrize(
@@ -31,11 +32,13 @@ def test_a_simulated_failure_has_its_cause(name: str, code: str) -> None:
     assert simulated
     assert simulated.fails
     told = [
-        f"2026-01-31T10:20:30Z [{event.kind}] {event.words.format(image=image, pod='demo/jupyter-ada')}"
+        f"2026-01-31T10:20:30Z [{event.kind}] {event.message.format(image=image, pod='demo/jupyter-ada')}"
         for event in simulated.events
     ]
 
-    cause = cause_of(f"Spawn failed: pod demo/jupyter-ada did not start in {simulated.seconds} seconds!", told)
+    cause = cause_of(
+        f"Spawn failed: pod demo/jupyter-ada did not start in {simulated.seconds} seconds!", steps_of(told)
+    )
 
     assert cause.code == code
 

@@ -15,10 +15,11 @@ from sqlalchemy.event import listen
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from hublaunch.launch.errors import LaunchNotFound
-from hublaunch.launch.model import LaunchRequest, Problem, Status, Step
+from hublaunch.launch.model import LaunchRequest, Problem, Stage, Status, Step
+from hublaunch.launch.rules.raw_event import RawEvent
 from hublaunch.sealing import Sealer
 from hublaunch.store.append import Append, append
-from hublaunch.store.rows import _problem_of
+from hublaunch.store.rows import _from_json
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import launch_attempts, launch_events, launches
 from tests.store.databases import sqlite_only
@@ -91,7 +92,33 @@ async def test_the_last_event_is_read_back_unchanged_and_ends_the_launch(store: 
 def test_a_problem_that_an_earlier_release_stored_has_no_advice_for_operators() -> None:
     stored = {"code": "spawn_failed", "title": "No server", "detail": "ImagePullBackOff", "advice": "Check the image."}
 
-    assert _problem_of(stored) == Problem(**stored, operator_advice="")
+    assert _from_json(Problem, stored) == Problem(**stored, operator_advice="")
+
+
+async def test_a_step_keeps_its_stage_and_the_event_of_kubernetes(store: SqlLaunchStore) -> None:
+    launch = new_launch()
+    await store.intake.accept(launch)
+    raw_event = RawEvent(message="0/3 nodes are available", reason="FailedScheduling", type="Warning", container="a")
+    unknown = Step(phase=Status.LAUNCHING, progress=0, message="Asking")
+    known = Step(phase=Status.LAUNCHING, progress=5, message="x", stage=Stage.SCHEDULING, raw_event=raw_event)
+    for step in (unknown, known, CANCELLED):
+        await store.log.append(launch, step)
+
+    stored = await store.log.events(launch.id, after=1)
+
+    assert [event.stage for event in stored] == [Stage.STARTING, Stage.SCHEDULING, None]
+    assert [event.raw_event for event in stored] == [None, raw_event, None]
+
+
+async def test_a_stage_and_fields_of_a_later_release_are_read(store: SqlLaunchStore) -> None:
+    launch = new_launch()
+    await store.intake.accept(launch)
+    later = {"stage": "levitating", "raw_event": {"message": "a", "reason": "B", "colour": "blue"}}
+    await store.sql.writer.run(lambda connection: connection.execute(launch_events.update().values(**later)))
+
+    (event,) = await store.log.events(launch.id, after=0)
+
+    assert (event.stage, event.raw_event) == (None, RawEvent(message="a", reason="B"))
 
 
 async def test_a_step_that_the_status_does_not_allow_is_refused_and_not_stored(store: SqlLaunchStore) -> None:

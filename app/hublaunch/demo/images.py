@@ -19,7 +19,8 @@ class PodEvent:
 
     after_s: float
     kind: Literal["Normal", "Warning"]
-    words: str
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,8 +40,8 @@ class SimulatedImage:
         return f"{REGISTRY}/{self.name}"
 
 
-_ASSIGNED = PodEvent(0.5, "Normal", "Successfully assigned {pod} to node-1")
-_PULLING = PodEvent(1, "Normal", 'Pulling image "{image}"')
+_ASSIGNED = PodEvent(0.5, "Normal", "Scheduled", "Successfully assigned {pod} to node-1")
+_PULLING = PodEvent(1, "Normal", "Pulling", 'Pulling image "{image}"')
 _NOT_FOUND = (
     'rpc error: code = NotFound desc = failed to pull and unpack image "{image}": '
     'failed to resolve reference "{image}": {image}: not found'
@@ -55,9 +56,14 @@ SIMULATED_IMAGES = (
         events=(
             _ASSIGNED,
             _PULLING,
-            PodEvent(24, "Normal", 'Successfully pulled image "{image}" in 23s (23s including waiting)'),
-            PodEvent(26, "Normal", "Created container notebook"),
-            PodEvent(28, "Normal", "Started container notebook"),
+            PodEvent(
+                24,
+                "Normal",
+                "Pulled",
+                'Successfully pulled image "{image}" in 23s (23s including waiting). Image size: 1288490188 bytes.',
+            ),
+            PodEvent(26, "Normal", "Created", "Created container: notebook"),
+            PodEvent(28, "Normal", "Started", "Started container notebook"),
         ),
     ),
     SimulatedImage(
@@ -68,10 +74,10 @@ SIMULATED_IMAGES = (
         events=(
             _ASSIGNED,
             _PULLING,
-            PodEvent(3, "Warning", f'Failed to pull image "{{image}}": {_NOT_FOUND}'),
-            PodEvent(3, "Warning", "Error: ErrImagePull"),
-            PodEvent(4, "Normal", 'Back-off pulling image "{image}"'),
-            PodEvent(4, "Warning", "Error: ImagePullBackOff"),
+            PodEvent(3, "Warning", "Failed", f'Failed to pull image "{{image}}": {_NOT_FOUND}'),
+            PodEvent(3, "Warning", "Failed", "Error: ErrImagePull"),
+            PodEvent(4, "Normal", "BackOff", 'Back-off pulling image "{image}"'),
+            PodEvent(4, "Warning", "Failed", "Error: ImagePullBackOff"),
         ),
     ),
     SimulatedImage(
@@ -83,10 +89,16 @@ SIMULATED_IMAGES = (
             PodEvent(
                 1,
                 "Warning",
+                "FailedScheduling",
                 "0/3 nodes are available: 3 Insufficient memory. preemption: 0/3 nodes are available: "
                 "3 No preemption victims found for incoming pod.",
             ),
-            PodEvent(3, "Normal", "pod didn't trigger scale-up: 1 max node group size reached, 3 Insufficient memory"),
+            PodEvent(
+                3,
+                "Normal",
+                "NotTriggerScaleUp",
+                "pod didn't trigger scale-up: 1 max node group size reached, 3 Insufficient memory",
+            ),
         ),
     ),
 )

@@ -73,9 +73,12 @@ class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHu
             await asyncio.sleep(_POLL_S)  # the Hub asks for progress just before it starts the server
         for event in simulated.events:
             at = await _until(began, event.after_s)
-            words = event.words.format(image=self.user_options["image"], pod=self._pod)
-            progress = 20 + round(29 * event.after_s / simulated.seconds)
-            yield {"progress": progress, "message": f"{at:%Y-%m-%dT%H:%M:%SZ} [{event.kind}] {words}"}
+            message = event.message.format(image=self.user_options["image"], pod=self._pod)
+            yield {
+                "progress": 20 + round(29 * event.after_s / simulated.seconds),
+                "message": f"{at:%Y-%m-%dT%H:%M:%SZ} [{event.kind}] {message}",
+                "raw_event": {"reason": event.reason, "type": event.kind, "message": message},
+            }
         await _until(began, simulated.seconds)
 
     @property

@@ -11,8 +11,11 @@ from hublaunch.hub.markup import words_of
 from hublaunch.hub.operations import Operation
 from hublaunch.launch.errors import HubUnavailable
 from hublaunch.launch.ports import Progress
+from hublaunch.launch.rules.raw_event import RawEvent
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTAINER = re.compile(r"spec\.\w{1,30}\{([^}]{1,63})\}")
+"""The field of a pod that an event is about, such as `spec.initContainers{git}`."""
 
 
 class ProgressStream:
@@ -50,6 +53,21 @@ def _progress(content: bytes) -> Progress:
         failed=event.get("failed") is True,
         url=_text(event.get("url")),
         hub_event=event,
+        raw_event=_raw_event(event.get("raw_event")),
+    )
+
+
+def _raw_event(event: Any) -> RawEvent | None:
+    """Return the event of Kubernetes, or None if it says nothing."""
+    if not isinstance(event, dict) or not (message := _text(event.get("message"))):
+        return None
+    involved = event.get("involvedObject")
+    container = _CONTAINER.fullmatch(_text(involved.get("fieldPath")) or "") if isinstance(involved, dict) else None
+    return RawEvent(
+        message=message,
+        reason=_text(event.get("reason")) or "",
+        type=_text(event.get("type")) or "",
+        container=container[1] if container else "",
     )
 
 

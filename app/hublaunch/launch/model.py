@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from hublaunch.launch.errors import Displaced, LaunchError
 from hublaunch.launch.rules.image import ImageReference
+from hublaunch.launch.rules.raw_event import RawEvent
 from hublaunch.launch.rules.repo import repo_name
 
 DEFAULT_SERVER = ""
@@ -43,6 +44,21 @@ _FOLLOWING: Mapping[Status, frozenset[Status]] = {
     Status.CANCELLED: frozenset(),
     Status.STOPPED: frozenset(),
 }
+
+
+class Stage(StrEnum):
+    """What a launch in progress waits for, in terms for people. Later releases may add stages."""
+
+    QUEUED = "queued"  # a turn in the queue
+    SCHEDULING = "scheduling"  # a machine for the server
+    PULLING = "pulling"  # an image
+    STARTING = "starting"  # the server; also if nothing is known
+    OPENING = "opening"  # the server's first answer, as the Hub calls the server ready
+
+    @classmethod
+    def of(cls, phase: Status) -> "Stage | None":
+        """Return the stage of an event of this phase unless more is known; None once the launch has ended."""
+        return {Status.WAITING: cls.QUEUED, Status.LAUNCHING: cls.STARTING}.get(phase)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,6 +168,10 @@ class Step:
     progress: int | None
     """0 to 100; None leaves it unchanged."""
     message: str
+    stage: Stage | None = None
+    """With `launching`; None if it is not known."""
+    raw_event: RawEvent | None = field(default=None, repr=False)
+    """The event of Kubernetes that the message is about, if there is one."""
     url: str | None = None
     """With `ready`: the server's root, absolute, ending in `/`, without a query."""
     token: str | None = field(default=None, repr=False)
@@ -179,6 +199,10 @@ class Event:
     phase: Status
     progress: int
     message: str
+    stage: Stage | None = None
+    """None once the launch has ended, and in events of an earlier release."""
+    raw_event: RawEvent | None = field(default=None, repr=False)
+    """See `Step.raw_event`. Only the causes of failures are read from it."""
     url: str | None = None
     sealed_token: bytes | None = field(default=None, repr=False)
     """The encrypted token; only the service's secret key opens it."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from hublaunch.launch.errors import LaunchNotFound
-from hublaunch.launch.model import Event, Status, Step
+from hublaunch.launch.model import Event, Stage, Status, Step
 from hublaunch.launch.ports import LeaseLost
 from hublaunch.launch.rules.guard import known_as
 from hublaunch.store import spawn_history
@@ -124,6 +124,8 @@ class LogEnd:
             phase=step.phase,
             progress=self.progress,
             message=step.message,
+            stage=step.stage or Stage.of(step.phase),
+            raw_event=step.raw_event,
             url=step.url,
             sealed_token=append.sealed_token,
             token_expires_at=step.token_expires_at,

@@ -3,20 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Row
 
-from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status
+from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Stage, Status
 from hublaunch.launch.rules.networks import groups_of
 from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import counted_as
+from hublaunch.launch.rules.raw_event import RawEvent
 from hublaunch.store.tables import launch_attempts, launch_events, launches
 
 _ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
 _EVENT_FIELDS = tuple(field.name for field in fields(Event))
 """The fields of attempts and events have the names of their columns."""
-_PROBLEM_FIELDS = tuple(field.name for field in fields(Problem))
+
+T = TypeVar("T", RawEvent, Problem)
 
 
 def launch_row(launch: Launch) -> dict[str, Any]:
@@ -61,7 +63,12 @@ def attempt_row(attempt: Attempt, started_at: datetime, cleaned_at: datetime | N
 def event_row(event: Event) -> dict[str, Any]:
     """Return a row of `launch_events`."""
     row = {name: getattr(event, name) for name in _EVENT_FIELDS}
-    return row | {"phase": event.phase.value, "problem": asdict(event.problem) if event.problem else None}
+    return row | {
+        "phase": event.phase.value,
+        "stage": event.stage.value if event.stage else None,
+        "raw_event": asdict(event.raw_event) if event.raw_event else None,
+        "problem": asdict(event.problem) if event.problem else None,
+    }
 
 
 EVENT_COLUMNS = tuple(column.label(f"event_{column.name}") for column in launch_events.c)
@@ -102,7 +109,15 @@ def launch_of(row: Row[Any]) -> Launch:
 def event_of(row: Row[Any]) -> Event:
     """Return the event in a row of EVENT_COLUMNS."""
     found = {name: getattr(row, f"event_{name}") for name in _EVENT_FIELDS}
-    return Event(**found | {"phase": Status(row.event_phase), "problem": _problem_of(row.event_problem)})
+    return Event(
+        **found
+        | {
+            "phase": Status(row.event_phase),
+            "stage": _stage_of(row.event_stage),
+            "raw_event": _from_json(RawEvent, row.event_raw_event),
+            "problem": _from_json(Problem, row.event_problem),
+        }
+    )
 
 
 def attempt_of(row: Row[Any]) -> Attempt:
@@ -110,6 +125,13 @@ def attempt_of(row: Row[Any]) -> Attempt:
     return Attempt(**{name: getattr(row, f"attempt_{name}") for name in _ATTEMPT_FIELDS})
 
 
-def _problem_of(problem: Mapping[str, str] | None) -> Problem | None:
-    """Return a stored problem. Fields of later releases are left out; earlier releases stored no `operator_advice`."""
-    return Problem(**{name: problem[name] for name in _PROBLEM_FIELDS if name in problem}) if problem else None
+def _stage_of(stage: str | None) -> Stage | None:
+    """Return a stored stage; None for one of a later release."""
+    return next((known for known in Stage if known.value == stage), None)
+
+
+def _from_json(kind: type[T], stored: Mapping[str, str] | None) -> T | None:
+    """Return a stored value. Fields of later releases are left out, and fields that earlier ones lack have defaults."""
+    if stored is None:
+        return None
+    return kind(**{field.name: stored[field.name] for field in fields(kind) if field.name in stored})

@@ -195,6 +195,8 @@ launch_events = Table(
     Column("sealed_token", LargeBinary),
     Column("token_expires_at", Instant),
     Column("problem", JSON(none_as_null=True)),
+    Column("stage", Text),
+    Column("raw_event", JSON(none_as_null=True)),  # of Kubernetes; never shown
     sqlite_with_rowid=False,  # one tree in the order in which a log is read, instead of a table and an index
 )
 IS_LATEST = (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt)

@@ -1,7 +1,7 @@
 """The Hub's progress events as steps of an attempt."""
 
 from hublaunch.launch.course.progress import EVENTS_MAX, ProgressFilter
-from hublaunch.launch.model import Step
+from hublaunch.launch.model import Stage, Step
 from hublaunch.launch.ports import Progress
 
 
@@ -54,7 +54,8 @@ def test_beyond_500_events_only_a_rise_of_progress_makes_a_step() -> None:
 def test_hublaunchs_own_steps_count_as_events_of_the_attempt() -> None:
     hub = ProgressFilter()
     hub.begin_stream()
-    hub.count(EVENTS_MAX - 1)
+    for _ in range(EVENTS_MAX - 1):
+        hub.own_step("Asking", None)
 
     steps = [hub.step(Progress(progress=0, message=f"event {i}")) for i in range(10)]
 
@@ -77,3 +78,16 @@ def test_an_event_without_a_message_keeps_the_last_one_and_makes_no_step_alone()
     ]
 
     assert progress_and_messages(steps) == [(5, "The server is starting"), (10, "Pulling"), (20, "Pulling")]
+
+
+def test_a_message_without_a_stage_keeps_the_stage_until_a_requeue() -> None:
+    hub = ProgressFilter()
+    pulling = '2026-01-31T10:20:30Z [Normal] Pulling image "a"'
+
+    steps = [hub.step(Progress(message=message)) for message in ("Server requested", pulling, "Have patience")]
+    own = hub.own_step("Asking again", None)
+    hub.requeue()
+    again = hub.own_step("Asking JupyterHub for a server again", None)
+
+    stages = [step.stage for step in (*steps, own, again) if step]
+    assert stages == [None, Stage.PULLING, Stage.PULLING, Stage.PULLING, None]

@@ -21,15 +21,16 @@ from hublaunch.launch.errors import (
     SpawnFailed,
     SpawnLost,
 )
-from hublaunch.launch.model import Event, Status
+from hublaunch.launch.model import Event, Stage, Status
 from hublaunch.launch.ports import Server
+from hublaunch.launch.rules.raw_event import RawEvent
 from hublaunch.settings import Settings
 from tests.fakes.front import front
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.attempted import ATTEMPT, Attempted
 from tests.support.pace import QUICK
 
-FULL = "2026-01-31T10:20:30Z [Warning] 0/3 nodes are available: 3 Insufficient memory."
+FULL = "0/3 nodes are available: 3 Insufficient memory."
 
 
 async def test_progress_is_recorded_while_a_stock_hub_still_holds_the_post(hub: FakeHub, attempted: Attempted) -> None:
@@ -89,7 +90,7 @@ async def test_a_slow_hub_is_not_asked_for_progress_before_the_start(hub: FakeHu
 
 
 async def test_messages_from_before_a_broken_stream_explain_the_failure(hub: FakeHub, attempted: Attempted) -> None:
-    hub.spawn_plan("alice", SpawnPlan(messages=[FULL], never=True))
+    hub.spawn_plan("alice", SpawnPlan(messages=[f"2026-01-31T10:20:30Z [Warning] {FULL}"], never=True))
     hub.cut_progress("alice", after_events=2)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(_raises(attempted.run(), NoRoom))
@@ -109,7 +110,8 @@ async def test_stored_events_explain_the_failure(hub: FakeHub, client: HubClient
         attempt=1,
         phase=Status.LAUNCHING,
         progress=30,
-        message=FULL,
+        message="No existing nodes are currently able to run your server",
+        raw_event=RawEvent(message=FULL, reason="FailedScheduling", type="Warning"),
     )
     hub.create_user("alice")
     hub.spawn_plan("alice", SpawnPlan(fails=""))
@@ -221,6 +223,22 @@ async def test_a_server_that_stays_silent_is_reported_once(hub: FakeHub, client:
     waiting = "JupyterHub says that the server is ready, but something else answers 503 at the server's address."
     assert [message.startswith(waiting) for message in attempted.messages].count(True) == 1
     assert attempted.steps[-1].phase is Status.READY
+
+
+async def test_a_server_that_the_hub_calls_ready_is_opening_until_it_answers(hub: FakeHub, client: HubClient) -> None:
+    hub.fail_on("reach_server", status=503, times=2)
+    attempted = Attempted(hub, client)
+
+    await attempted.run()
+
+    assert [step.stage for step in attempted.steps].count(Stage.OPENING) == 1
+    assert (attempted.steps[-2].stage, attempted.steps[-1].phase) == (Stage.OPENING, Status.READY)
+
+
+async def test_a_server_that_answers_at_once_has_no_step_for_its_opening(attempted: Attempted) -> None:
+    await attempted.run()
+
+    assert Stage.OPENING not in [step.stage for step in attempted.steps]
 
 
 async def test_a_server_other_than_jupyter_is_ready_once_the_hub_has_said_so_twice(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hublaunch.launch.errors import HubRefused, LaunchError, SpawnCancelled, SpawnFailed, SpawnLost, SpawnTimedOut
 from hublaunch.launch.rules.causes import cause_of
+from tests.support.told import steps_of
 
 NEVER_STARTED = "Spawn failed: pod jhub/jupyter-ada did not start in 300 seconds!"
 SILENT = "Spawn failed: Server at http://10.0.0.7:8888/user/ada/api didn't respond in 30 seconds"
@@ -53,14 +54,14 @@ def test_a_failure_message_gives_its_cause(failed: str, code: str) -> None:
 @pytest.mark.parametrize("failed", ["Spawn failed: ", "Spawn failed: Timeout", "Spawn failed", NEVER_STARTED])
 @pytest.mark.parametrize(("told", "code"), [(told, code) for told, code in words("told") if code != "start_timeout"])
 def test_earlier_messages_explain_a_failure_without_a_reason(failed: str, told: str, code: str) -> None:
-    cause = cause_of(failed, ["Server requested", event(told)])
+    cause = cause_of(failed, steps_of(["Server requested", event(told)]))
 
     assert (cause.code, str(cause)) == (code, told)
 
 
 @pytest.mark.parametrize("told", [told for told, code in words("told") if code == "start_timeout"])
 def test_without_an_explanation_a_timeout_stays_a_timeout(told: str) -> None:
-    assert cause_of(NEVER_STARTED, [event(told)]).code == "start_timeout"
+    assert cause_of(NEVER_STARTED, steps_of([event(told)])).code == "start_timeout"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_without_an_explanation_a_timeout_stays_a_timeout(told: str) -> None:
     ],
 )
 def test_of_several_problems_the_most_specific_is_reported(told: list[str], said: str) -> None:
-    assert str(cause_of(NEVER_STARTED, [event(message) for message in told])) == said
+    assert str(cause_of(NEVER_STARTED, steps_of(event(message) for message in told))) == said
 
 
 @pytest.mark.parametrize(
@@ -94,16 +95,16 @@ def test_of_several_problems_the_most_specific_is_reported(told: list[str], said
     ],
 )
 def test_problems_that_were_overcome_are_ignored(told: list[str]) -> None:
-    assert cause_of(NEVER_STARTED, [event(message) for message in told]).code == "start_timeout"
+    assert cause_of(NEVER_STARTED, steps_of(event(message) for message in told)).code == "start_timeout"
 
 
 @pytest.mark.parametrize("at", ["2019-08-16 11:44:01+00:00", "2022-04-06T16:14:08Z", "None"])
 def test_a_server_that_keeps_exiting_is_not_just_silent(at: str) -> None:
-    assert cause_of(SILENT, [f"{at} [Normal] {STARTED}", f"{at} [Warning] {EXITED}"]).code == "server_exited"
+    assert cause_of(SILENT, steps_of([f"{at} [Normal] {STARTED}", f"{at} [Warning] {EXITED}"])).code == "server_exited"
 
 
 def test_a_failure_with_a_reason_is_not_explained_by_earlier_messages() -> None:
-    cause = cause_of("Spawn failed: boom", [event(NOT_FOUND)])
+    cause = cause_of("Spawn failed: boom", steps_of([event(NOT_FOUND)]))
 
     assert (type(cause), str(cause)) == (SpawnFailed, "boom")
 
@@ -137,13 +138,13 @@ def test_the_one_word_timeout_is_a_timeout() -> None:
 
 
 def test_a_failure_without_a_reason_shows_the_last_warning() -> None:
-    assert str(cause_of("Spawn failed: ", [event("no sandbox")])).endswith("The last warning was: no sandbox")
+    assert str(cause_of("Spawn failed: ", steps_of([event("no sandbox")]))).endswith("The last warning was: no sandbox")
 
 
 def test_an_unknown_warning_is_shown_with_the_timeout() -> None:
     told = [event("no sandbox"), event("no network"), f"2026-01-31T10:20:30Z [Normal] {STARTED}", "Have patience"]
 
-    assert str(cause_of(NEVER_STARTED, told)) == (
+    assert str(cause_of(NEVER_STARTED, steps_of(told))) == (
         "pod jhub/jupyter-ada did not start in 300 seconds! The last warning was: no network"
     )
 
@@ -223,7 +224,7 @@ def test_no_image_or_repository_name_is_mistaken_for_a_cause(name: str, sentence
     said = sentence.format(name)
 
     assert cause_of(f"Spawn failed: {said}", []).code == "spawn_failed"
-    assert cause_of(NEVER_STARTED, [said, event(said)]).code == "start_timeout"
+    assert cause_of(NEVER_STARTED, steps_of([said, event(said)])).code == "start_timeout"
 
 
 def test_only_a_lost_spawn_is_retried() -> None:

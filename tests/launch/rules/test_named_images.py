@@ -11,6 +11,7 @@ from hublaunch.launch.errors import ImageNotFound
 from hublaunch.launch.model import Attempt, LaunchRequest, Step
 from hublaunch.launch.rules.named_images import other_image
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.told import steps_of
 
 ASKED = "quay.io/org/image:1.0"
 DEFAULT = "quay.io/jupyterhub/k8s-singleuser-sample:4.2.0"
@@ -54,7 +55,7 @@ def present(image: str) -> str:
 def test_another_image_is_noticed_if_no_event_names_the_asked_one(
     asked: str, told: list[str], other: str | None
 ) -> None:
-    assert other_image(asked, told) == other
+    assert other_image(asked, steps_of(told)) == other
 
 
 async def steps(hub: FakeHub, client: HubClient) -> list[str]:

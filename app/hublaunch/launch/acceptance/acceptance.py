@@ -10,7 +10,7 @@ from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.acceptance.quota_reclaim import QuotaReclaim
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.errors import QuotaReached
-from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Status
+from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Stage, Status
 from hublaunch.launch.ports import Intake, Unless
 from hublaunch.launch.rules.queue_order import Weight
 from hublaunch.launch.rules.quota import Quota
@@ -104,6 +104,13 @@ class Acceptance:
             image_digest=checked.image_digest,
             is_pinned=checked.is_pinned,
             last_event=Event(
-                launch_id=launch_id, seq=1, at=now, attempt=1, phase=Status.WAITING, progress=0, message="Accepted"
+                launch_id=launch_id,
+                seq=1,
+                at=now,
+                attempt=1,
+                phase=Status.WAITING,
+                progress=0,
+                message="Accepted",
+                stage=Stage.QUEUED,
             ),
         )

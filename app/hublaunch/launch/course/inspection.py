@@ -36,7 +36,7 @@ async def find_failure(hub: Hub, attempt: Attempt, past_events: Sequence[Event])
         async with aclosing(hub.progress(attempt.username, attempt.server_name)) as events:
             async for event in events:
                 if event.failed:
-                    return cause_of(event.message, [event.message for event in past_events])
+                    return cause_of(event.message, past_events)
     except (NotStarting, HubUnavailable):
         pass  # The Hub knows of no spawn, or cannot say.
     return None

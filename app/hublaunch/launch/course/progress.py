@@ -3,14 +3,17 @@
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hublaunch.launch.errors import LaunchError
-from hublaunch.launch.model import Event, Status, Step
+from hublaunch.launch.model import Event, Stage, Status, Step
 from hublaunch.launch.ports import Progress
+from hublaunch.launch.rules import raw_event
 from hublaunch.launch.rules.causes import cause_of
 from hublaunch.launch.rules.messages import clean
 from hublaunch.launch.rules.named_images import other_image
+from hublaunch.launch.rules.signs import stage_in
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class SpawnLog:
         self._record = record
         self._image = image
         self._filter = ProgressFilter(past_events)
-        self._messages = [event.message for event in past_events]
+        self._earlier: list[Event | Step] = list(past_events)
         self._requested_at = _requested_at(past_events)
 
     def begin_request(self) -> None:
@@ -53,32 +56,36 @@ class SpawnLog:
     async def add(self, event: Progress) -> None:
         """Record an event of the Hub if it says something new."""
         if step := self._filter.step(event):
-            self._messages.append(step.message)
+            self._earlier.append(replace(step, hub_event=None))
             await self._record(step)
 
-    async def say(self, message: str) -> None:
-        """Record a message of hublaunch's own."""
-        self._filter.count(1)
-        await self._record(Step(phase=Status.LAUNCHING, progress=None, message=message))
+    async def say(self, message: str, stage: Stage | None = None) -> None:
+        """Record a message of hublaunch's own, and the stage if it changes."""
+        await self._record(self._filter.own_step(message, stage))
 
     async def say_requeued(self) -> None:
         """Record that the Hub is asked again after a requeue, which has stored a step as well."""
-        self._filter.count(1)
+        self._filter.requeue()
         await self.say("Asking JupyterHub for a server again")
+
+    async def say_opening(self) -> None:
+        """Record once that the Hub calls the server ready, but the server has not answered yet."""
+        if self._filter.stage is not Stage.OPENING:
+            await self.say("JupyterHub says that the server is ready. Waiting for its answer", Stage.OPENING)
 
     async def say_other_image(self) -> None:
         """If the spawner runs a different image, record that and log what the operator can do."""
-        if not (other := other_image(self._image, self._messages)):
+        if not (other := other_image(self._image, self._earlier)):
             return
         message = clean(f"JupyterHub runs the image {other}, not the image that this launch asked for")
-        if message not in self._messages:
+        if message not in [each.message for each in self._earlier]:
             log.warning("JupyterHub runs the image %s for a launch of %s. %s", other, self._image, _OTHER_IMAGE_ADVICE)
             await self.say(message)
 
     def failure(self, event: Progress) -> LaunchError:
         """Return the cause of a failed spawn, from the Hub's last event and those before it."""
         after_s = None if self._requested_at is None else (datetime.now(UTC) - self._requested_at).total_seconds()
-        cause = cause_of(event.message, self._messages, after_s=after_s)
+        cause = cause_of(event.message, self._earlier, after_s=after_s)
         cause.hub_event = event.hub_event
         return cause
 
@@ -97,10 +104,18 @@ class ProgressFilter:
         self._progress = max((event.progress for event in past_events), default=0)
         self._steps = len(past_events)
         self._last = past_events[-1].message if past_events else _NO_WORDS
+        self.stage = past_events[-1].stage if past_events and past_events[-1].phase is Status.LAUNCHING else None
 
-    def count(self, steps: int) -> None:
-        """Count steps that did not come from the Hub."""
-        self._steps += steps
+    def own_step(self, message: str, stage: Stage | None) -> Step:
+        """Return the step for a message of hublaunch's own. A stage of None leaves the stage unchanged."""
+        self._steps += 1
+        self.stage = stage or self.stage
+        return Step(phase=Status.LAUNCHING, progress=None, message=message, stage=self.stage)
+
+    def requeue(self) -> None:
+        """Note that the launch went back to the queue, which stored a step: the Hub begins from the beginning."""
+        self._steps += 1
+        self.stage = None
 
     def begin_stream(self) -> None:
         """Expect everything seen so far to be repeated."""
@@ -111,7 +126,7 @@ class ProgressFilter:
 
         An event that raises the progress without a message keeps the message before it.
         """
-        message = clean(event.message)
+        message, raw = raw_event.read(event.message, event.raw_event)
         rises = event.progress is not None and event.progress > self._progress
         if message:
             if self._repeated[message]:
@@ -123,7 +138,15 @@ class ProgressFilter:
             return None
         self._steps += 1
         self._progress = max(self._progress, event.progress or 0)
-        return Step(phase=Status.LAUNCHING, progress=self._progress, message=self._last, hub_event=event.hub_event)
+        step = Step(
+            phase=Status.LAUNCHING,
+            progress=self._progress,
+            message=self._last,
+            raw_event=raw,
+            hub_event=event.hub_event,
+        )
+        self.stage = stage_in(step) or self.stage
+        return replace(step, stage=self.stage)
 
 
 def _requested_at(past_events: Sequence[Event]) -> datetime | None:

@@ -151,6 +151,7 @@ class Spawn:
             if reached.reach is Reach.ANSWERS:
                 return
             server = await self._server()
+            await self._log.say_opening()
             waited_s = loop.time() - begun_at
             if reached.reach is Reach.FOREIGN and waited_s > self._pace.foreign_s:
                 raise ServerNotFound(reached.status)

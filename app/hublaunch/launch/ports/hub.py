@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Any, Literal, Protocol
 
 from hublaunch.launch.model import Attempt
+from hublaunch.launch.rules.raw_event import RawEvent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +50,8 @@ class Progress:
     failed: bool = False
     url: str | None = None
     """With `ready`: as in `Server.url`; None if the Hub's URL is not the server's root."""
+    raw_event: RawEvent | None = None
+    """KubeSpawner's event of Kubernetes."""
     hub_event: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     """The event as the Hub sent it."""
 

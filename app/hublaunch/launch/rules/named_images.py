@@ -7,20 +7,21 @@ import re
 from collections.abc import Sequence
 
 from hublaunch.launch.rules.image import ImageReference
+from hublaunch.launch.rules.signs import Message
 
 _NAMED = re.compile(
-    r"(?:\S+ ){1,2}\[(?:Normal|Warning)\] "
     r'(?:(?:Pulling|Successfully pulled|Back-off pulling|Container) image|Failed to pull image) "([^"]+)"'
 )
 
 
-def other_image(asked: str, messages: Sequence[str]) -> str | None:
+def other_image(asked: str, messages: Sequence[Message]) -> str | None:
     """Return the image that Kubernetes runs instead of the one `asked` for; None if there is no sign of that.
 
-    `messages`: the Hub's messages, oldest first. A pod also pulls the images of its init containers and sidecars. So
-    this returns the image of the last event only if no event names the image asked for.
+    `messages`: the Hub's messages, oldest first. A pod also pulls the images of its init containers and sidecars, and
+    words alone do not say so. So this returns the image of the last event only if none names the image asked for.
     """
-    named = [found[1] for message in messages if (found := _NAMED.match(message))]
+    events = [each.raw_event for each in messages if each.raw_event and each.raw_event.is_of_server]
+    named = [found[1] for event in events if (found := _NAMED.match(event.message))]
     references = [other for name in named if (other := _parsed(name))]
     if not references:
         return None
