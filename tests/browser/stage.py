@@ -15,6 +15,8 @@ from playwright.async_api import Page
 from tests.hubs.mortal import MortalHub
 from tests.hubs.quick_server import GATED_IMAGE
 
+HELD = "Finding a machine for the server"
+"""What pages show of a server that waits at its gate."""
 _POLL_S = 0.05
 _WITHIN_S = 30
 

@@ -11,9 +11,9 @@ import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
 from ulid import ULID
 
-from tests.browser.stage import Stage, repo
+from tests.browser.stage import HELD, Stage, repo
 from tests.browser.test_page import VIEW, in_server, launch_by_link
-from tests.hubs.mortal import HELD, MortalHub
+from tests.hubs.mortal import MortalHub
 from tests.hubs.quick_server import GATED_IMAGE
 from tests.support.processes import free_port, replica
 from tests.support.relay import Relay

@@ -11,8 +11,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import ELSEWHERE
-from tests.browser.stage import Origin, Stage, repo
-from tests.hubs.mortal import HELD
+from tests.browser.stage import HELD, Origin, Stage, repo
 from tests.hubs.quick_server import GATED_IMAGE
 from tests.support.node import PACKAGES, run
 
@@ -141,7 +140,7 @@ async def test_a_page_can_open_the_server_itself_from_the_ready_event(
 async def test_a_page_chooses_the_texts_and_the_style(page: Page, elsewhere: Origin, stage: Stage) -> None:
     style = """hub-launch { --hub-launch-accent: rgb(1, 2, 3); --hub-launch-radius: 0px; }
     hub-launch::part(title) { text-transform: uppercase; } hub-launch::part(button) { font-weight: 300; }"""
-    attributes = 'text-launching="Der Server startet" text-cancel="Abbrechen"'
+    attributes = 'text-scheduling="Ein Rechner wird gesucht" text-cancel="Abbrechen"'
     await page.goto(embed(elsewhere, stage, "words", attributes=attributes, style=style))
     button = page.get_by_role("button", name="Run this chapter")
 
@@ -151,7 +150,7 @@ async def test_a_page_chooses_the_texts_and_the_style(page: Page, elsewhere: Ori
     await button.click()
 
     await stage.spawning("words")
-    await expect(page.get_by_text("Der Server startet").first).to_have_css("text-transform", "uppercase")
+    await expect(page.get_by_text("Ein Rechner wird gesucht").first).to_have_css("text-transform", "uppercase")
     await expect(page.get_by_text("Einzelheiten")).to_be_visible()
     await page.get_by_role("button", name="Abbrechen").click()  # an attribute wins over the dictionary
     await expect(page.get_by_text("The launch was cancelled").first).to_be_visible()

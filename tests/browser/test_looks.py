@@ -28,8 +28,9 @@ IMAGE = "quay.io/jupyter/scipy-notebook:latest"
 REPO = "https://github.com/jupyterlab/jupyterlab-demo"
 LONG_REPO = "https://github.com/jupyter/a-repository-with-a-rather-long-name-as-they-are"
 WIDTHS = (360, 768, 1280)
-PULLING = "Pulling image quay.io/jupyter/scipy-notebook:latest"
-STARTED = "Container started"
+PULLING = 'Pulling image "quay.io/jupyter/scipy-notebook:latest"'
+STARTED = "Started container notebook"
+STARTING = "67 %, Starting your server"
 ACCENT = "rgb(31, 91, 216)"
 STATES = ("form", "waiting", "launching", "ready", "failed")
 
@@ -79,7 +80,7 @@ class Show:
         if state == "waiting":
             await expect(page.get_by_text("Number 2 of 2 in the queue").first).to_be_visible()
             return
-        await expect(page.get_by_text(STARTED).first).to_be_visible()
+        await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuetext", STARTING)
         user = next(user for user, _ in self.hub.active_servers)
         if state == "failed":
             self.hub.fail_spawn(user, 'Failed to pull image "quay.io/jupyter/scipy-notebook:latest": manifest unknown')
@@ -217,11 +218,63 @@ async def test_kubernetes_messages_are_shown_without_time_and_type(page: Page, t
     async with show(tmp_path) as shown:
         await shown.bring(page, "launching")
 
-        await expect(page.get_by_role("paragraph").get_by_text(STARTED, exact=True).first).to_be_visible()
-        await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuetext", re.compile(f" %, {STARTED}$"))
+        await expect(page.get_by_text(STARTED, exact=True).last).to_be_visible()
         await expect(page.get_by_role("listitem").filter(has_text=PULLING)).to_have_text(
             re.compile(rf"^\d:\d\d{PULLING}$")
         )
+
+
+def about(reason: str, message: str, words: str) -> dict[str, Any]:
+    """An event of Kubernetes in the words of kubespawner#910."""
+    raw_event = {"reason": reason, "type": "Normal", "message": message}
+    return {"message": f"2026-11-30T09:41:27Z \u2139\ufe0f {words}", "raw_event": raw_event}
+
+
+@pytest.mark.parametrize(
+    ("event", "title", "line"),
+    [
+        (about("FailedScheduling", "0/3 nodes", "No existing nodes"), "Finding a machine for the server", None),
+        (about("Pulling", "Pulling image", "Pulling image a:1"), "Pulling the image", None),
+        (
+            about("Pulled", "Successfully pulled image a. Image size: 1288490188 bytes.", "Pulled image a:1"),
+            "Starting your server",
+            "The image has 1.3 GB",
+        ),
+    ],
+)
+async def test_each_stage_is_a_plain_sentence_and_the_hubs_words_are_among_the_details(
+    page: Page, tmp_path: Path, event: dict[str, Any], title: str, line: str | None
+) -> None:
+    async with show(tmp_path) as shown:
+        shown.hub.spawn_plan(None, SpawnPlan(messages=[{"progress": 67, **event}], never=True))
+        await page.goto(f"{shown.url}?{urlencode({'image': IMAGE, 'repo_url': REPO})}")
+        await page.get_by_role("button", name="Launch", exact=True).click()
+
+        await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuetext", f"67 %, {title}")
+        await expect(page.get_by_role("group").get_by_text(title, exact=True)).to_be_visible()
+        if line:
+            await expect(page.get_by_role("paragraph").get_by_text(line, exact=True).first).to_be_visible()
+        words = page.get_by_text(event["message"].partition("\ufe0f ")[2], exact=True)
+        await expect(words).to_be_hidden()
+        await page.get_by_text("Details").click()
+        await expect(words).to_be_visible()
+
+
+@pytest.mark.parametrize("stage_of_later", ["levitating", "cancel", None])
+async def test_a_stage_that_this_page_does_not_know_reads_as_starting(
+    page: Page, stage: Stage, stage_of_later: str | None
+) -> None:
+    await page.goto(stage.url)
+
+    told = await page.evaluate(
+        """async (stage) => {
+            const {TEXTS, phaseName} = await import(new URL("static/element/texts.js", document.baseURI));
+            return phaseName({phase: "launching", stage, isOwn: true}, TEXTS);
+        }""",
+        stage_of_later,
+    )
+
+    assert told == "Starting your server"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
 
-from tests.browser.stage import Stage, repo, requests_of, watch
-from tests.hubs.mortal import HELD
+from tests.browser.stage import HELD, Stage, repo, requests_of, watch
 from tests.hubs.quick_server import GATED_IMAGE
 from tests.support.processes import free_port, started
 
@@ -204,7 +203,7 @@ async def test_a_launch_page_shows_strangers_the_progress_and_nothing_more(
 
     await expect(others.get_by_text("You can follow this launch, but not open it.")).to_be_visible()
     await expect(others.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "50")
-    await expect(others.get_by_text("Starting the server").first).to_be_visible()
+    await expect(others.get_by_text(HELD).first).to_be_visible()
     assert await others.get_by_role("button").count() == 0
     stage.hub.open_gate(user)
     await expect(others.get_by_text("The server is ready").first).to_be_visible()

@@ -12,7 +12,7 @@ from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from tests.browser.chromium import chromium
 from tests.browser.conftest import ARGUMENTS, WITHIN_MS
-from tests.browser.stage import Origin, Stage, watch
+from tests.browser.stage import HELD, Origin, Stage, watch
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 
@@ -53,7 +53,7 @@ async def launch_and_get_in(page: Page, stage: Stage, name: str) -> None:
     await page.goto(stage.link(name))
     await page.get_by_role("button", name="Launch", exact=True).click()
     user = await stage.spawning(name)
-    await expect(page.get_by_text("Starting your server").first).to_be_visible()
+    await expect(page.get_by_text(HELD).first).to_be_visible()
     stage.hub.open_gate(user)
     if name == "sessionstorage":  # the launch's page does not know that this tab asked for the launch
         await page.get_by_role("link", name="Open server").click()

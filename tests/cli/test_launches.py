@@ -36,7 +36,7 @@ async def test_a_launch_prints_one_line_per_event_and_finally_the_address(shell:
     (user,) = hub.users
     lines = done.out.splitlines()
     assert (done.status, done.err) == (0, "")
-    assert [line.split()[1] for line in lines] == ["waiting", "launching", "launching", "launching", "ready"]
+    assert [line.split()[1] for line in lines] == ["queued", "starting", "starting", "starting", "ready"]
     assert lines[3].endswith("Pulling")
     assert f"{hub.url}user/{user}/lab/tree/x.ipynb?token=" in lines[-1]
 

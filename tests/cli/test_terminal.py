@@ -18,7 +18,7 @@ async def test_a_bar_shows_the_progress_and_disappears_at_the_end(shell: Command
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
 
     async with terminal(LAUNCH, shell.variables) as window:
-        await window.until("Pulling", "launching", BAR)
+        await window.until("Pulling", "starting", BAR)
         (user,) = hub.users
         hub.report(user, "Half way", progress=50)
         during = await window.until("Half way", "50%")

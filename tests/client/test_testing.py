@@ -104,13 +104,28 @@ async def test_a_launch_goes_through_the_queue_to_a_failure() -> None:
             events.append(event)
             if event.message == "Accepted":
                 fake.launches[0].queue(1, 5)
-                fake.launches[0].report("Pulling the image", progress=20)
+                fake.launches[0].report("Pulling the image", progress=20, stage="pulling")
                 fake.launches[0].fail("image_pull_failed", title="The image could not be pulled")
 
     assert fake.launches[0].request == {"image": IMAGE, "repo_url": REPO, "extra_args": {"cpu": 2}}
     assert positions[-1] == 0
     assert [(event.phase, event.progress) for event in events] == [("waiting", 0), ("launching", 20), ("failed", 20)]
     assert str(events[-1].problem) == "The image could not be pulled."
+
+
+async def test_clients_pass_on_a_stage_that_a_later_service_adds() -> None:
+    def play(launch: FakeLaunch) -> None:
+        launch.report("Up", stage="levitating")
+
+    fake = FakeHublaunch(play=play)
+    async with LaunchClient(fake.url, transport=fake.transport) as client:
+        launch = await client.launch(IMAGE)
+        current = await client.get(launch.id)
+        fake.launches[0].ready()
+        events = await followed(client, launch.id)
+
+    assert (launch.stage, current.stage) == ("queued", "levitating")
+    assert [event.stage for event in events] == ["queued", "levitating", None]
 
 
 async def test_a_launch_that_has_ended_takes_no_more_events() -> None:

@@ -16,8 +16,8 @@ from hublaunch.demo.leftovers import kill_marked_processes, marked_processes
 from hublaunch.demo.process import HubProcess
 from tests.hubs.quick_server import gate
 
-HELD = "The server waits at its gate"
-"""The Hub's message about a spawn that continues once the gate opens."""
+HELD = "Pending in queue: the server waits at its gate"
+"""The Hub's message about a spawn that continues once the gate opens. It begins as batchspawner's."""
 _POLL_S = 0.05
 
 

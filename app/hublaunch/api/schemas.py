@@ -78,6 +78,7 @@ _LAUNCH: JsonDict = {
     "id": _LAUNCH_ID,
     "status": "launching",
     "phase": "launching",
+    "stage": "starting",
     "progress": 50,
     "message": "Spawning server...",
     "attempt": 1,
@@ -105,6 +106,7 @@ class LaunchBase(BaseModel):
     id: str = Field(examples=[_LAUNCH_ID])
     status: str = Field(description="waiting, launching, ready, failed, cancelled or stopped.")
     phase: str = Field(description="The phase of the last event.")
+    stage: str | None = Field(description="The stage of the last event, as in its data.", examples=["starting"])
     progress: int = Field(ge=0, le=100)
     message: str
     attempt: int = Field(description="The number of the attempt, from 1.")
@@ -138,7 +140,7 @@ class AcceptedLaunch(LaunchBase):
         json_schema_extra={
             "examples": [
                 _LAUNCH
-                | {"status": "waiting", "phase": "waiting", "progress": 0, "message": "Accepted"}
+                | {"status": "waiting", "phase": "waiting", "stage": "queued", "progress": 0, "message": "Accepted"}
                 | {"events_url": f"/launch/{_LAUNCH_ID}/events?secret={_SECRET}", "secret": _SECRET}
             ]
         }
@@ -192,6 +194,10 @@ class LaunchEvent(BaseModel):
     seq: int = Field(description="From 1, without gaps.")
     at: str
     phase: str = Field(description="waiting, launching, ready, failed or cancelled. The last three end the stream.")
+    stage: str | None = Field(
+        description="What the launch waits for: queued, scheduling, pulling, starting or opening; null at the end. "
+        "Later releases may add stages: treat an unknown one as starting."
+    )
     message: str
     progress: int = Field(ge=0, le=100)
     attempt: int
@@ -201,12 +207,13 @@ class LaunchEvent(BaseModel):
     token: str | None = None
     token_expires_at: str | None = None
     image: str | None = None
+    image_bytes: int | None = Field(None, description="The image's size, once it has been pulled and is known.")
     repo_url: str | None = None
 
 
 _STREAM_EXAMPLE = (
     'retry: 2112\nid: 1\ndata: {"launch_id":"01JDB9Z3N8Q4V7R2M5X6C1T0YK","seq":1,"at":"2026-11-23T08:00:00.000Z",'
-    '"phase":"waiting","message":"Accepted","progress":0,"attempt":1}\n\n'
+    '"phase":"waiting","stage":"queued","message":"Accepted","progress":0,"attempt":1}\n\n'
     "event: heartbeat\ndata: {}\n\n"
 )
 _EVENT_SCHEMA = LaunchEvent.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -52,6 +52,7 @@ class Views:
             "id": launch.id,
             "status": launch.status,
             "phase": last.phase,
+            "stage": last.stage,
             "progress": last.progress,
             "message": last.message if private else _PUBLIC_MESSAGES[last.phase],
             "attempt": launch.attempt.number,
@@ -80,12 +81,15 @@ class Views:
             "seq": event.seq,
             "at": rfc3339(event.at),
             "phase": event.phase,
+            "stage": event.stage,
             "message": event.message if private else _PUBLIC_MESSAGES[event.phase],
             "progress": event.progress,
             "attempt": event.attempt,
         }
         if event.problem:
             shown["problem"] = _problem(event.problem, visibility)
+        if private and event.raw_event and event.raw_event.image_bytes is not None:
+            shown["image_bytes"] = event.raw_event.image_bytes
         if private and event.phase is Status.READY:
             shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url}
         if Visibility.ENTRY in visibility and event.phase is Status.READY:

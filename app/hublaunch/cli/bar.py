@@ -25,12 +25,12 @@ class Bar:
             console=self._console,
             transient=True,
         )
-        self._task = self._progress.add_task("waiting", total=100)
+        self._task = self._progress.add_task("queued", total=100)
         self._progress.start()
 
     def event(self, event: LaunchEvent) -> None:
         self._console.print(Text(f"{clock(event.at)}  {event_text(event)}"))
-        self._progress.update(self._task, completed=event.progress, description=event.phase)
+        self._progress.update(self._task, completed=event.progress, description=event.stage or event.phase)
 
     def position(self, position: Position) -> None:
         self._progress.update(self._task, description=position_text(position))

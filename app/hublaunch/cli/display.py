@@ -52,14 +52,14 @@ class EventLines:
         self._last: tuple[int, int] | None = None
 
     def event(self, event: LaunchEvent) -> None:
-        typer.echo(f"{clock(event.at)}  {event.phase:<9}  {event.progress:>3}%  {event_text(event)}")
+        typer.echo(f"{clock(event.at)}  {event.stage or event.phase:<10}  {event.progress:>3}%  {event_text(event)}")
 
     def position(self, position: Position) -> None:
         current = position.position, position.queue_size
         if current != self._last:
             self._last = current
             eta = "" if position.eta_s is None or not position.position else f", about {position.eta_s} s"
-            typer.echo(f"{clock()}  {'waiting':<9}    0%  {position_text(position)}{eta}")
+            typer.echo(f"{clock()}  {'queued':<10}    0%  {position_text(position)}{eta}")
 
     def close(self) -> None:
         """Do nothing: nothing is open."""

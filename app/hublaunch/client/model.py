@@ -75,6 +75,8 @@ class Launch(_Shown):
     """`waiting`, `launching`, `ready`, `failed`, `cancelled` or `stopped`."""
     phase: str
     """The phase of the last event; never `stopped`."""
+    stage: str | None = None
+    """The stage of the last event, as in `LaunchEvent.stage`."""
     progress: int
     """0 to 100."""
     message: str
@@ -118,6 +120,8 @@ class LaunchEvent(_Shown):
     at: datetime
     phase: str
     """`waiting`, `launching`, `ready`, `failed` or `cancelled`; the last three end the launch's events."""
+    stage: str | None = None
+    """`queued`, `scheduling`, `pulling`, `starting`, `opening`, or a later release's own; None in the last event."""
     message: str
     progress: int
     """0 to 100."""
@@ -125,6 +129,8 @@ class LaunchEvent(_Shown):
     problem: Problem | None = None
     """Only with `failed`."""
     image: str | None = None
+    image_bytes: int | None = None
+    """The size of the image, once it has been pulled and if the spawner tells."""
     repo_url: str | None = None
     url: str | None = None
     """With `ready`: the server's root, absolute, ending in `/`."""

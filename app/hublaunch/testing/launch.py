@@ -64,9 +64,9 @@ class FakeLaunch:
         """Put the launch at this position of the queue; 1 is next."""
         self._place(position, queue_size, eta_s)
 
-    def report(self, message: str, *, progress: int = 50) -> None:
-        """Add an event of the Hub or its spawner, such as `Pulling the image`."""
-        self._add("launching", message, progress)
+    def report(self, message: str, *, progress: int = 50, stage: str = "starting") -> None:
+        """Add an event of the Hub or its spawner, such as `Pulling the image` with the stage `pulling`."""
+        self._add("launching", message, progress, stage=stage)
 
     def ready(self) -> None:
         """Let the server become ready."""
@@ -104,7 +104,7 @@ class FakeLaunch:
         shown = {
             "id": self.id,
             "status": self.status,
-            **{name: last[name] for name in ("phase", "progress", "message", "attempt")},
+            **{name: last[name] for name in ("phase", "stage", "progress", "message", "attempt")},
             "created_at": self.events[0]["at"],
             "ended_at": ended_at,
             "stopped_at": ended_at if self.is_stopped else None,
@@ -136,7 +136,8 @@ class FakeLaunch:
         if self.position is not None and self.is_queued:
             self._place(0, self.position["queue_size"], 0)
         seq, at = len(self.events) + 1, _at(datetime.now(UTC))
-        event = {"launch_id": self.id, "seq": seq, "at": at, "phase": phase, "message": message}
+        stage = "queued" if phase == "waiting" else None
+        event = {"launch_id": self.id, "seq": seq, "at": at, "phase": phase, "stage": stage, "message": message}
         self.events.append({**event, "progress": progress, "attempt": 1, **more})
         self._changed()
 

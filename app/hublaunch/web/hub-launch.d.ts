@@ -12,6 +12,9 @@ export type LaunchPhase =
   | "cancelled"
   | "stopped";
 
+/** What a launch in progress waits for. */
+export type LaunchStage = "queued" | "scheduling" | "pulling" | "starting" | "opening";
+
 /** Why something was refused or failed (RFC 9457). `unreachable` is the element's own code, and has no other fields. */
 export interface Problem {
   code: string;
@@ -33,6 +36,8 @@ export interface LaunchEvent {
   seq: number;
   at: string;
   phase: "waiting" | "launching" | "ready" | "failed" | "cancelled";
+  /** What the launch waits for; later releases may add stages. */
+  stage: LaunchStage | (string & {}) | null;
   message: string;
   /** From 0 to 100. */
   progress: number;
@@ -44,6 +49,8 @@ export interface LaunchEvent {
   token?: string | null;
   token_expires_at?: string | null;
   image?: string;
+  /** The size of the image, once it has been pulled and is known. */
+  image_bytes?: number;
   repo_url?: string;
 }
 
@@ -68,6 +75,12 @@ export interface LaunchTexts {
   waiting: string;
   launching: string;
   launchingElsewhere: string;
+  /** Stages of `launching`: these three have texts of their own. */
+  scheduling: string;
+  pulling: string;
+  opening: string;
+  /** With {size}. */
+  imageSize: string;
   ready: string;
   readyElsewhere: string;
   failed: string;

@@ -2,7 +2,7 @@
 
 import { isInProgress, isLasting } from "./state.js";
 import { STYLE } from "./style.js";
-import { adviceOn, clock, filled, phaseName, place, words } from "./texts.js";
+import { adviceOn, clock, filled, phaseName, place, size } from "./texts.js";
 
 const SAID_EVERY_MS = 4000;
 const LOST_AFTER_MS = 2000;
@@ -126,18 +126,18 @@ export class Panel {
     this.time.setAttribute("aria-label", `${this.#texts.elapsed}: ${passed}`);
   }
 
-  #showWords({ phase, message, attempt, position, isCancelling, isOwn, problem }) {
+  #showWords({ phase, stage, attempt, imageBytes, position, isCancelling, isOwn, problem }) {
     const texts = this.#texts;
     this.label.textContent = texts.launch;
     this.start.hidden = phase !== "idle";
     this.panel.hidden = phase === "idle";
     const title = problem?.code === "unreachable" ? texts.unreachable : problem?.title;
-    write(this.title, isCancelling ? texts.cancelling : (title ?? phaseName({ phase, isOwn }, texts)));
+    write(this.title, isCancelling ? texts.cancelling : (title ?? phaseName({ phase, stage, isOwn }, texts)));
     this.icon.querySelector("path").setAttribute("d", ICONS[phase] ?? "");
     write(this.place, phase === "waiting" && position ? place(position, texts) : "");
-    // A launch that has ended needs more words than its last message.
-    const said = phase === "launching" ? words(message) : "";
-    write(this.message, attempt > 1 && said ? `${filled(texts.attempt, { count: attempt })}: ${said}` : said);
+    const tried = attempt > 1 ? filled(texts.attempt, { count: attempt }) : "";
+    const pulled = imageBytes ? filled(texts.imageSize, { size: size(imageBytes) }) : "";
+    write(this.message, phase === "launching" ? [tried, pulled].filter(Boolean).join(" · ") : "");
     write(this.detail, problem?.detail ?? "");
     write(this.advice, adviceOn(problem ?? {}, texts));
     this.cancel.textContent = texts.cancel;
@@ -149,16 +149,15 @@ export class Panel {
     this.bar.setAttribute("aria-label", texts.progress);
   }
 
-  #showBar({ phase, progress, position, message, isCancelling }) {
+  #showBar({ phase, progress, position, isCancelling }) {
     const isKnown = phase === "launching" || phase === "ready";
     this.bar.hidden = !isKnown && !["asking", "resuming", "waiting"].includes(phase);
     this.bar.classList.toggle("unknown", !isKnown || isCancelling);
     this.fill.style.setProperty("--progress", isKnown ? progress / 100 : 0);
     if (isKnown) this.bar.setAttribute("aria-valuenow", progress);
     else this.bar.removeAttribute("aria-valuenow");
-    const said = position ? this.place.textContent : words(message);
-    if (said) this.bar.setAttribute("aria-valuetext", isKnown ? `${progress} %, ${said}` : said);
-    else this.bar.removeAttribute("aria-valuetext");
+    const said = (position ? this.place : this.title).textContent;
+    this.bar.setAttribute("aria-valuetext", isKnown ? `${progress} %, ${said}` : said);
   }
 
   #showActions({ phase, isOwn, isCancelling, openUrl, problem }, { openIn, canLaunch }) {
@@ -184,7 +183,7 @@ export class Panel {
     const begunAt = events.length ? Date.parse(events[0].at) : 0;
     for (const event of events.slice(isContinued ? this.#shownEvents.length : 0)) {
       const at = part("span", "log-time", {}, clock(Date.parse(event.at) - begunAt));
-      this.log.append(part("li", "log-entry", {}, at, part("span", "log-message", {}, words(event.message))));
+      this.log.append(part("li", "log-entry", {}, at, part("span", "log-message", {}, event.message)));
     }
     this.#shownEvents = events;
   }

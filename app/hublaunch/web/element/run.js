@@ -182,18 +182,19 @@ export class LaunchRun {
 
   /** An event, or a launch whose last event was missed. */
   #event(told) {
-    const { phase, message, progress, attempt } = told;
+    const { phase, stage, progress, attempt } = told;
+    const imageBytes = told.image_bytes ?? this.state.imageBytes;
     if (told.seq) this.#set({ events: [...this.state.events.filter(({ seq }) => seq < told.seq), told] });
     if (phase === "waiting" || phase === "launching") {
       const position = phase === "waiting" ? this.state.position : null;
-      this.#set({ phase, message, progress, attempt, position });
+      this.#set({ phase, stage, progress, attempt, imageBytes, position });
       this.#tell("progress", told);
     } else if (phase !== "ready" || !this.state.isCancelling) {
       this.#remember(phase);
       const at = told.at ?? told.ended_at;
       const endedAt = at ? Date.parse(at) : this.#now();
       const openUrl = webUrl(told.open_url);
-      this.#end({ phase, message, progress, attempt, endedAt, openUrl, problem: told.problem ?? null }, told);
+      this.#end({ phase, progress, attempt, endedAt, openUrl, problem: told.problem ?? null }, told);
     }
   }
 
@@ -229,7 +230,7 @@ export class LaunchRun {
       this.#set({ isCancelling: false });
       return;
     }
-    if (this.isInProgress && !signal.aborted) this.#event({ phase: "cancelled", message: "", progress: 0 });
+    if (this.isInProgress && !signal.aborted) this.#event({ phase: "cancelled", progress: 0 });
   }
 
   #begin(state) {

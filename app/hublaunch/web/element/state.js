@@ -6,10 +6,12 @@ const IN_PROGRESS = new Set(["asking", "resuming", "waiting", "launching"]);
 export const IDLE = Object.freeze({
   /** idle, asking, resuming, waiting, launching, ready, failed, cancelled or stopped */
   phase: "idle",
+  /** While it is waiting or launching: the service's word for what it waits for. */
+  stage: null,
   id: null,
-  message: "",
   progress: 0,
   attempt: 1,
+  imageBytes: null,
   position: null,
   startedAt: null,
   endedAt: null,

@@ -9,6 +9,10 @@ export const TEXTS = Object.freeze({
   waiting: "Waiting in the queue",
   launching: "Starting your server",
   launchingElsewhere: "Starting the server",
+  scheduling: "Finding a machine for the server",
+  pulling: "Pulling the image",
+  opening: "Waiting for the server to answer",
+  imageSize: "The image has {size}",
   ready: "Your server is ready",
   readyElsewhere: "The server is ready",
   failed: "The launch failed",
@@ -47,11 +51,13 @@ export const TEXTS = Object.freeze({
   id: "Launch {id}",
 });
 
-const STAMP = /^(?:\S+ ){1,2}\[(?:Normal|Warning)\] /;
+/** The stages with a text of their own. All others, also those of a later service, read as the phase. */
+const STAGES = new Set(["scheduling", "pulling", "opening"]);
 
-/** The name of the phase, as the owner or as another visitor reads it. */
-export function phaseName({ phase, isOwn }, texts) {
-  return (isOwn ? null : texts[`${phase}Elsewhere`]) ?? texts[phase] ?? "";
+/** The name of the phase or, while the server starts, of the stage, as the owner or as another visitor reads it. */
+export function phaseName({ phase, stage, isOwn }, texts) {
+  const name = phase === "launching" && STAGES.has(stage) ? stage : phase;
+  return (isOwn ? null : texts[`${name}Elsewhere`]) ?? texts[name] ?? "";
 }
 
 /** The advice on a problem. Some of the service's advice is for programs: the texts replace it. */
@@ -60,9 +66,9 @@ export function adviceOn({ code = "", advice = "" }, texts) {
   return texts[`${name}Advice`] ?? advice;
 }
 
-/** The Hub's message, without the time and the type that KubeSpawner writes before the words of Kubernetes. */
-export function words(message) {
-  return message.replace(STAMP, "");
+/** The size of an image as registries show it. */
+export function size(bytes) {
+  return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 /** The text with each `{name}` replaced. */
