@@ -27,7 +27,8 @@ def test_a_ready_launch_can_only_be_stopped() -> None:
 def test_every_error_has_a_code_of_its_own_and_says_what_to_do() -> None:
     kinds = list(concrete())
 
-    codes = [kind.code for kind in kinds if kind not in (errors.HubFailed, errors.SpawnRefused)]
+    shared = (errors.HubFailed, errors.SpawnRefused, errors.ImageAbsent)
+    codes = [kind.code for kind in kinds if kind not in shared]
     assert len(set(codes)) == len(codes)
     assert all(kind.title and kind.advice.endswith(".") for kind in kinds)
 
