@@ -33,7 +33,7 @@ demo: install ## Run a real JupyterHub with hublaunch beside it (ARGS=--check la
 
 quick: install ## Run the tests of the core, the store, the fake Hub and the API, in about a minute: ARGS=tests/launch
 	@echo "Needs nothing besides .venv."
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not postgresql" $(or $(ARGS),$(QUICK))
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not postgresql and not thorough" $(or $(ARGS),$(QUICK))
 
 test: install ## Run all tests but those in a browser: ARGS="tests/cli -k keys", COVERAGE=1
 	@echo "Needs tmux (as root on Debian it is installed now). Starts PostgreSQL and JupyterHub from .venv."

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Generator
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pydantic import SecretStr
 
@@ -16,6 +17,10 @@ from tests.fakes.hub import FakeHub
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.served import Service, serve
 from tests.support.sqlite import migrated
+
+# A machine with other work to do is no fault of an example.
+hypothesis.settings.register_profile("hublaunch", deadline=None)
+hypothesis.settings.load_profile("hublaunch")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,6 +12,8 @@ from tests.fakes.hub import FakeHub
 from tests.support.callers import BOB, CallerWorld, Credentials, headers_of, launch_of_ada, session_of_ada
 from tests.support.served import BODY, Service, serve
 
+pytestmark = pytest.mark.thorough
+
 BUILD = "/build/gh/org/repo/main"
 CALLERS = (
     "nobody",

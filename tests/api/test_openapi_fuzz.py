@@ -11,6 +11,8 @@ from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.support.served import Service, serve
 
+pytestmark = pytest.mark.thorough
+
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 

@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 from contextlib import suppress
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from tests.fakes.hub import FakeHub
 from tests.fakes.hub_model import Refusal
 from tests.hub.test_paths import NAMES, allowed_paths, parts
 from tests.support.served import IMAGE, REPO, Service, serve
+
+pytestmark = pytest.mark.thorough
 
 IMAGES = st.sampled_from([IMAGE, "a", "servers/api", "localhost:5000/users/x", "a/b@sha256:" + "0" * 64])
 REPOS = st.sampled_from(
@@ -24,7 +27,7 @@ BODIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+@settings(max_examples=8, derandomize=True, database=None, phases=[Phase.generate])
 @given(names=st.lists(NAMES, min_size=12, max_size=12, unique=True), bodies=st.lists(BODIES, min_size=12, max_size=12))
 def test_a_hub_users_launches_affect_only_that_user(names: list[str], bodies: list[dict[str, str]]) -> None:
     async def launch() -> None:

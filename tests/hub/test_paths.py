@@ -73,7 +73,7 @@ def parts(raw_path: str) -> tuple[str, ...]:
     return tuple(found[:-1] if len(found) > 2 and found[-2] == "tokens" else found)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(username=NAMES, server_name=SERVER_NAMES)
 @example("..", "")
 @example(".", "")

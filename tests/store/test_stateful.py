@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS = [PULLING, PULLING, PULLING, READY, FAILED, CANCELLED]
-BRIEFLY = settings(stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+BRIEFLY = settings(stateful_step_count=40, suppress_health_check=list(HealthCheck))
 SEALER = Sealer(["0" * 32], purpose="stored tokens")
 
 
