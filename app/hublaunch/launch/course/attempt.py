@@ -6,22 +6,20 @@ says, `cleanup.py` deletes what a failed attempt has created. `runner.py` decide
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from hublaunch.launch.course.cleanup import Traces
 from hublaunch.launch.course.progress import Record, SpawnLog
 from hublaunch.launch.course.requeue import wait_without_queue
 from hublaunch.launch.course.spawn import Spawn, WaitInQueue
+from hublaunch.launch.course.together import together
 from hublaunch.launch.model import Attempt, Event, LaunchRequest, Status, Step
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Hub, Server
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 ASKING = "Asking JupyterHub for a server"
 """The first step of every attempt, before the first call to the Hub."""
@@ -78,7 +76,7 @@ async def run(
     )
     user_options = {**request.extra_args, "image": request.image, "repo_url": request.repo_url}
     if entry.token_mode == "hub":
-        credential, url = await _both(_mint(attempt, hub, entry, traces), start(user_options))
+        credential, url = await together(_mint(attempt, hub, entry, traces), lambda _: start(user_options))
     elif entry.token_mode == "user_options":
         credential = _Credential(token=secrets.token_urlsafe(32))
         url = await start({**user_options, "token": credential.token})
@@ -107,7 +105,7 @@ async def resume(
     log = SpawnLog(record, image=str(options.get("image", "")), past_events=past_events)
     spawn = Spawn(attempt, hub=hub, traces=traces, log=log, pace=pace)
     if entry.token_mode == "hub":
-        credential, url = await _both(_mint_again(attempt, hub, entry, traces), spawn.follow())
+        credential, url = await together(_mint_again(attempt, hub, entry, traces), lambda _: spawn.follow())
     else:
         # As with BinderHub, the Hub keeps the token among the options that the server was started with.
         token = options.get("token") if entry.token_mode == "user_options" else None
@@ -142,14 +140,3 @@ async def _mint(attempt: Attempt, hub: Hub, entry: Entry, traces: Traces) -> _Cr
 async def _mint_again(attempt: Attempt, hub: Hub, entry: Entry, traces: Traces) -> _Credential:
     await hub.revoke_tokens(attempt.username, note=attempt.token_note)
     return await _mint(attempt, hub, entry, traces)
-
-
-async def _both(beside: Coroutine[Any, Any, A], work: Coroutine[Any, Any, B]) -> tuple[A, B]:
-    """Return both results. The first error of either cancels the other, and is raised unchanged."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(beside)
-            result = await work
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
-    return task.result(), result

@@ -9,6 +9,7 @@ from typing import Any
 from hublaunch.launch.course.cleanup import Traces
 from hublaunch.launch.course.inspection import find_server
 from hublaunch.launch.course.progress import SpawnLog
+from hublaunch.launch.course.together import together
 from hublaunch.launch.errors import (
     HubBusy,
     HubUnavailable,
@@ -83,11 +84,8 @@ class Spawn:
 
     async def _start_and_follow(self, user_options: Mapping[str, Any], peek: Backoff) -> str:
         """Request the server and follow its progress side by side: a stock Hub answers only when the spawn is over."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                return await self._follow(group.create_task(self._start(user_options)), peek)
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
+        _, url = await together(self._start(user_options), lambda starting: self._follow(starting, peek))
+        return url
 
     async def _start(self, user_options: Mapping[str, Any]) -> None:
         attempt = self._attempt
