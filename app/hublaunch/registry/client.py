@@ -52,7 +52,7 @@ class RegistryClient:
     """Returns the hosts that may be asked."""
     credentials: CredentialsOf
     platforms: Sequence[str] = ()
-    """The platforms of which an index must have one; all are accepted if there is none."""
+    """The platforms of which an index must have one. If this is empty, any index is accepted."""
 
     def may_ask(self, image: ImageReference) -> bool:
         """Return whether a pattern names the image's registry."""

@@ -12,18 +12,17 @@ async def test_a_cancellation_is_raised_even_if_a_part_fails_at_the_same_moment(
     has_begun = asyncio.Event()
 
     async def fail_when_cancelled() -> None:
+        has_begun.set()
         try:
             await asyncio.Event().wait()
         finally:
             raise HubBusy("start the server", None)
 
     async def wait_forever(_: asyncio.Task[None]) -> None:
-        has_begun.set()
         await asyncio.Event().wait()
 
     task = asyncio.create_task(together(fail_when_cancelled(), wait_forever))
     await has_begun.wait()
-    await asyncio.sleep(0)  # the other part begins too
 
     task.cancel()
 

@@ -48,8 +48,7 @@ class Callers:
     async def caller(self, request: Request) -> Caller:
         """Return the caller that requests a launch. Without credentials, the address identifies the caller.
 
-        Raises Unauthenticated if this service requires credentials and there are none. Otherwise raises the errors of
-        `known`.
+        Raises Unauthenticated if this service requires credentials and the request has none, and the errors of `known`.
         """
         known = await self.known(request)
         if known is not None:

@@ -40,7 +40,7 @@ class Waiting:
 
 
 def weight_of(patterns: Mapping[str, float]) -> Weight:
-    """Return the weights by glob patterns of callers' names; the first match applies, and 1 if there is none."""
+    """Return the weights by glob patterns of callers' names. The first match applies. Without one, it is 1."""
     return lambda caller: next((weight for name, weight in patterns.items() if fnmatchcase(caller, name)), 1.0)
 
 
