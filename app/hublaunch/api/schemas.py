@@ -74,6 +74,20 @@ class ProblemBody(BaseModel):
     launch_id: str | None = Field(None, description="With `already_running`: the launch that you already have.")
 
 
+class ExpectedBasis(BaseModel):
+    """The basis of an estimate: how long the last launches of the image took here from their admission until ready."""
+
+    count: int = Field(description="How many launches, 5 to 50.")
+    p50_s: float = Field(description="Half of them took at most this many seconds.")
+    p90_s: float = Field(description="Nine of ten took at most this many seconds.")
+    of_pulls: bool = Field(
+        description="Whether only launches that pulled the image count, because this launch pulls it too."
+    )
+    passed_s: float = Field(
+        description="Seconds since this launch was admitted. Above `p90_s`, it takes longer than usual."
+    )
+
+
 _LAUNCH: JsonDict = {
     "id": _LAUNCH_ID,
     "status": "launching",
@@ -118,6 +132,14 @@ class LaunchBase(BaseModel):
         description="In seconds: `waiting_s` in the queue, `spawning_s` from then until `ended_at`, and `total_s`."
     )
     events_url: str = Field(examples=[f"/launch/{_LAUNCH_ID}/events"])
+    expected_ready_at: str | None = Field(
+        None,
+        description="Only in the answer to `GET /launch/{id}`: when the launch will probably be ready. Null in the "
+        "queue, once it takes longer than usual, and if fewer than 5 comparable launches have been ready here.",
+    )
+    expected_basis: ExpectedBasis | None = Field(
+        None, description="Only in the answer to `GET /launch/{id}`: what the estimate is based on."
+    )
     problem: ProblemBody | None = None
     image: str | None = None
     image_digest: str | None = Field(

@@ -3,13 +3,14 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from hublaunch.api.problems.types import problem_body
 from hublaunch.api.visibility import Visibility
 from hublaunch.launch.model import Event, Launch, Problem, Status
+from hublaunch.launch.rules.estimate import Estimate
 from hublaunch.launch.rules.path import opened_at
 
 _PUBLIC_MESSAGES = {
@@ -72,6 +73,21 @@ class Views:
         if Visibility.ENTRY in visibility and launch.status is Status.READY:
             shown |= self._entry(last, launch)
         return shown
+
+    def expected(self, launch: Launch, estimate: Estimate | None) -> dict[str, Any]:
+        """Return when the launch is expected to be ready, and the basis of that; null where nothing is known."""
+        if estimate is None or launch.admitted_at is None:
+            return {"expected_ready_at": None, "expected_basis": None}
+        expected_s = estimate.expected_s
+        ready_at = None if expected_s is None else launch.admitted_at + timedelta(seconds=expected_s)
+        basis = {
+            "count": estimate.count,
+            "p50_s": round(estimate.p50_s, 1),
+            "p90_s": round(estimate.p90_s, 1),
+            "of_pulls": estimate.of_pulls,
+            "passed_s": round(estimate.passed_s, 1),
+        }
+        return {"expected_ready_at": rfc3339(ready_at), "expected_basis": basis}
 
     def event(self, event: Event, launch: Launch, *, visibility: Visibility) -> dict[str, Any]:
         """Return the data of an event."""

@@ -20,11 +20,12 @@ from hublaunch.client.errors import (
     Unreachable,
 )
 from hublaunch.client.launch_client import LaunchClient
-from hublaunch.client.model import Launch, LaunchEvent, Position, Problem, Session
+from hublaunch.client.model import ExpectedBasis, Launch, LaunchEvent, Position, Problem, Session
 
 __all__ = [
     "AccessDenied",
     "Conflict",
+    "ExpectedBasis",
     "InvalidRequest",
     "Launch",
     "LaunchClient",

@@ -35,6 +35,10 @@ def _value(name: str, kind: Any, shown: Any) -> Any:
     value = shown
     if shown is not None and kind == Problem | None:
         value = Problem.of(shown)
+    elif shown is not None and kind == ExpectedBasis | None:
+        value = ExpectedBasis.of(shown)
+    elif isinstance(shown, int) and kind is float:
+        value = float(shown)
     elif isinstance(shown, str) and kind in (datetime, datetime | None):
         value = datetime.fromisoformat(shown)
     if isinstance(kind, GenericAlias):
@@ -67,6 +71,22 @@ class Problem(_Shown):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ExpectedBasis(_Shown):
+    """How long the last launches of the image took from their admission until they were ready."""
+
+    count: int
+    """How many launches, 5 to 50."""
+    p50_s: float
+    """Half of them took at most this many seconds."""
+    p90_s: float
+    """Nine of ten took at most this many seconds."""
+    of_pulls: bool
+    """Whether only launches that pulled the image count, because this launch pulls it too."""
+    passed_s: float
+    """Seconds since this launch was admitted. Above `p90_s`, it takes longer than usual."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Launch(_Shown):
     """The current state of a launch. The fields from `image` on are None for readers who may not see them."""
 
@@ -87,6 +107,10 @@ class Launch(_Shown):
     """When it became ready, failed or was cancelled."""
     stopped_at: datetime | None = None
     stopped_by: str | None = None
+    expected_ready_at: datetime | None = None
+    """Set by `get` only: when it will probably be ready. None in the queue, and where nothing is known."""
+    expected_basis: ExpectedBasis | None = None
+    """Set by `get` only: what the estimate is based on. None if there are too few launches to go by."""
     problem: Problem | None = None
     image: str | None = None
     image_digest: str | None = None

@@ -186,6 +186,11 @@ class Step:
     hub_event: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     """The Hub's event that this step repeats, as the Hub sent it; None if the words are hublaunch's own."""
 
+    @property
+    def is_pull(self) -> bool:
+        """Whether it says that the server's image is being pulled, rather than that of a container beside it."""
+        return self.stage is Stage.PULLING and (self.raw_event is None or self.raw_event.is_of_server)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)
 class Event:
@@ -236,6 +241,8 @@ class Launch:
     """When the Hub was first asked for anything."""
     admitted_at: datetime | None = None
     """When it was last admitted; None while it is queued."""
+    pulling_at: datetime | None = None
+    """When a pull of its image was first seen since it was last admitted; None if none was."""
     time_left_s: float = 0
     """Seconds left of `launch_timeout` while it is queued."""
     cancel_requested_at: datetime | None = None

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from hublaunch.launch.errors import LaunchNotFound
 from hublaunch.launch.model import Event, Stage, Status, Step
 from hublaunch.launch.ports import LeaseLost
+from hublaunch.launch.rules.estimate import counted_as
 from hublaunch.launch.rules.guard import known_as
-from hublaunch.store import spawn_history
+from hublaunch.store import spawn_history, start_times
 from hublaunch.store.coordination import is_shared, notify, now
 from hublaunch.store.rows import event_row
 from hublaunch.store.tables import IS_LAST, launch_attempts, launch_events, launches
@@ -30,7 +31,8 @@ _ENDS = (
     select(
         launches.c.id.label("launch_id"),
         launches.c.last_seq.label("seq"),
-        *(launches.c[name] for name in ("status", "attempt", "fence", "owner", "launching_at", "admitted_at", "image")),
+        *(launches.c[name] for name in ("status", "attempt", "fence", "owner", "launching_at", "admitted_at")),
+        *(launches.c[name] for name in ("image", "image_digest", "pulling_at")),
         *(launch_events.c[name] for name in ("at", "progress")),
     )
     .join(launch_events, IS_LAST)
@@ -69,6 +71,8 @@ def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]
     notify(connection, [f"{end.launch_id} {end.seq}" for end in ends.values()])
     if spawned := [outcome for append in appends if (outcome := _outcome(append.step, ends[append.launch_id]))]:
         spawn_history.record(connection, spawned)
+    if timed := [time for end in ends.values() if (time := _start_time(end))]:
+        start_times.record(connection, timed)
     return events
 
 
@@ -77,6 +81,19 @@ def _outcome(step: Step, end: "LogEnd") -> spawn_history.Outcome | None:
     if end.admitted_at is None or not (step.phase is Status.READY or step.failed_spawn):
         return None
     return spawn_history.Outcome(end.launch_id, known_as(end.image), end.admitted_at, step.failed_spawn)
+
+
+def _start_time(end: "LogEnd") -> start_times.StartTime | None:
+    """Return how long the start took if the launch is ready now."""
+    if end.admitted_at is None or end.ended_at is None or end.status is not Status.READY:
+        return None
+    return start_times.StartTime(
+        launch_id=end.launch_id,
+        image=counted_as(end.image, end.image_digest),
+        ready_at=end.ended_at,
+        seconds=max(0.0, (end.ended_at - end.admitted_at).total_seconds()),
+        pulled=end.pulling_at is not None,
+    )
 
 
 def _started(append: Append, ends: Mapping[str, "LogEnd"]) -> dict[str, Any]:
@@ -96,6 +113,8 @@ class LogEnd:
     launching_at: datetime | None
     admitted_at: datetime | None
     image: str
+    image_digest: str | None
+    pulling_at: datetime | None
     at: datetime
     progress: int
     ended_at: datetime | None = None
@@ -108,12 +127,15 @@ class LogEnd:
         step = append.step
         if step.phase is Status.STOPPED or not self.status.may_become(step.phase):
             raise ValueError(f"launch {self.launch_id} is {self.status}, so it cannot become {step.phase}")
-        self.has_turned = self.has_turned or step.phase is not self.status
+        sees_pull = self.pulling_at is None and step.is_pull
+        self.has_turned = self.has_turned or sees_pull or step.phase is not self.status
         self.status, self.seq, self.at = step.phase, self.seq + 1, max(self.at, datetime.now(UTC))
         self.ended_at = self.at if self.status.ends_stream else None
         self.progress = self.progress if step.progress is None else step.progress
         if self.status is Status.LAUNCHING and self.launching_at is None:
             self.launching_at = self.at
+        if sees_pull:
+            self.pulling_at = self.at
         if self.status is Status.READY:
             self.owner = None
         return Event(
@@ -140,6 +162,7 @@ class LogEnd:
             "status": self.status.value,
             "owner": self.owner,
             "launching_at": self.launching_at,
+            "pulling_at": self.pulling_at,
             "ended_at": self.ended_at,
         }
 

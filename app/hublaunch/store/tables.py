@@ -92,6 +92,7 @@ launches = Table(
     Column("history_of", Text),
     Column("image_digest", Text),  # what the registry had for the image before the Hub was asked
     Column("is_pinned", Boolean, nullable=False, server_default=false()),  # the spawner gets the digest
+    Column("pulling_at", Instant),  # when a pull of its image was first seen since it was admitted
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )
@@ -199,6 +200,17 @@ launch_events = Table(
     Column("raw_event", JSON(none_as_null=True)),  # of Kubernetes; never shown
     sqlite_with_rowid=False,  # one tree in the order in which a log is read, instead of a table and an index
 )
+start_times = Table(
+    "start_times",
+    metadata,
+    Column("launch_id", ForeignKey(launches.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("image", Text, nullable=False),  # with the digest where it was known
+    Column("ready_at", Instant, nullable=False),
+    Column("seconds", Float, nullable=False),  # since the admission
+    Column("pulled", Boolean, nullable=False),
+    Index("ix_start_times_of_image", "image", "ready_at", "launch_id"),
+)
+
 IS_LATEST = (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt)
 """The attempt is the latest of its launch."""
 IS_LAST = (launch_events.c.launch_id == launches.c.id) & (launch_events.c.seq == launches.c.last_seq)

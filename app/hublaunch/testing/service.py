@@ -150,7 +150,8 @@ class FakeHublaunch:
             case "GET", True:
                 return self._events(request, launch, private=private)
             case "GET", False:
-                return httpx.Response(200, json=launch.json(private=private))
+                expected = {"expected_ready_at": None, "expected_basis": None}  # as where no launch was ready before
+                return httpx.Response(200, json=launch.json(private=private) | expected)
             case "DELETE", False if private:
                 launch.cancel()
                 return httpx.Response(204)

@@ -1,0 +1,23 @@
+"""How long the last launches of each image took from their admission until they were ready."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0013"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    """Create the table. Earlier launches do not count, because nothing says whether they pulled their image."""
+    op.add_column("launches", sa.Column("pulling_at", sa.DateTime(timezone=True)))
+    op.create_table(
+        "start_times",
+        sa.Column("launch_id", sa.Text, nullable=False),
+        sa.Column("image", sa.Text, nullable=False),
+        sa.Column("ready_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seconds", sa.Float, nullable=False),
+        sa.Column("pulled", sa.Boolean, nullable=False),
+        sa.ForeignKeyConstraint(["launch_id"], ["launches.id"], name="fk_start_times_launch_id", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("launch_id", name="pk_start_times"),
+    )
+    op.create_index("ix_start_times_of_image", "start_times", ["image", "ready_at", "launch_id"])
