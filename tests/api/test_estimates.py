@@ -5,12 +5,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
-
 from hublaunch.settings import Settings
-from hublaunch.store.tables import start_times
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import Service, serve
+from tests.support.started import ready_before
 
 PULLING = {
     "progress": 40,
@@ -18,17 +16,6 @@ PULLING = {
     "raw_event": {"reason": "Pulling", "type": "Normal", "message": 'Pulling image "base"'},
 }
 NOTHING_EXPECTED = {"expected_ready_at": None, "expected_basis": None}
-
-
-async def ready_before(service: Service, *seconds: float, pulled: bool = False) -> None:
-    """Launch once for each of these times, and note that the start took so long."""
-    store = service.state["web"].service.launch_log
-    for one in seconds:
-        accepted = await service.launch()
-        assert (await service.events(accepted["events_url"]))[-1]["phase"] == "ready"
-        change = update(start_times).where(start_times.c.launch_id == accepted["id"])
-        values = change.values(seconds=one, pulled=pulled)
-        await store._sql.writer.run(lambda connection, values=values: connection.execute(values).rowcount)
 
 
 @asynccontextmanager

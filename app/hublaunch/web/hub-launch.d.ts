@@ -81,6 +81,14 @@ export interface LaunchTexts {
   opening: string;
   /** With {size}. */
   imageSize: string;
+  /** How long such a start usually takes. With {time}, which is `inSeconds` or `inMinutes`. */
+  usually: string;
+  /** In place of `usually` once the start takes longer than nine of ten. With {time}. */
+  longer: string;
+  /** With {count}. */
+  inSeconds: string;
+  /** With {count}. */
+  inMinutes: string;
   ready: string;
   readyElsewhere: string;
   failed: string;

@@ -2,7 +2,8 @@
 
 import { isInProgress, isLasting } from "./state.js";
 import { STYLE } from "./style.js";
-import { adviceOn, clock, filled, phaseName, place, size } from "./texts.js";
+import { adviceOn, clock, filled, phaseName, place, size, usually } from "./texts.js";
+import { isLong, percent } from "./usual.js";
 
 const SAID_EVERY_MS = 4000;
 const LOST_AFTER_MS = 2000;
@@ -40,6 +41,7 @@ export class Panel {
   #lostTimer = 0;
   #isBlocked = false;
   #shownEvents = [];
+  #shownProgress = 0;
 
   /** `on` has the buttons' actions: launch, cancel, retry and another. `now()` returns the service's time. */
   constructor(root, { on, now }) {
@@ -102,22 +104,27 @@ export class Panel {
     this.#texts = texts;
     this.label.name = hasLabel ? "" : "none"; // white space alone would count as a label
     this.#showWords(state);
-    this.#showBar(state);
     this.#showActions(state, { openIn, canLaunch });
     this.#showLog(state.events);
     this.#showNote(state);
     this.tick();
     if (before !== state.phase) this.panel.setAttribute("data-phase", state.phase);
     if (focused && isHidden(focused)) this.#keepFocus();
-    this.#say();
   }
 
   focus() {
     this.title.focus({ preventScroll: true });
   }
 
-  /** Show the elapsed time. */
+  /** Show what changes with time. */
   tick() {
+    this.#showTime();
+    this.#showMessage(this.#state);
+    this.#showBar(this.#state);
+    this.#say();
+  }
+
+  #showTime() {
     const { startedAt, endedAt } = this.#state;
     this.time.hidden = startedAt === null;
     if (startedAt === null) return;
@@ -126,7 +133,15 @@ export class Panel {
     this.time.setAttribute("aria-label", `${this.#texts.elapsed}: ${passed}`);
   }
 
-  #showWords({ phase, stage, attempt, imageBytes, position, isCancelling, isOwn, problem }) {
+  #showMessage({ phase, attempt, imageBytes, usual }) {
+    const texts = this.#texts;
+    const tried = attempt > 1 ? filled(texts.attempt, { count: attempt }) : "";
+    const pulled = imageBytes ? filled(texts.imageSize, { size: size(imageBytes) }) : "";
+    const takes = usual ? usually(usual.p50Ms, { isLong: isLong(usual, Date.now()) }, texts) : "";
+    write(this.message, phase === "launching" ? [tried, pulled, takes].filter(Boolean).join(" · ") : "");
+  }
+
+  #showWords({ phase, stage, position, isCancelling, isOwn, problem }) {
     const texts = this.#texts;
     this.label.textContent = texts.launch;
     this.start.hidden = phase !== "idle";
@@ -135,9 +150,6 @@ export class Panel {
     write(this.title, isCancelling ? texts.cancelling : (title ?? phaseName({ phase, stage, isOwn }, texts)));
     this.icon.querySelector("path").setAttribute("d", ICONS[phase] ?? "");
     write(this.place, phase === "waiting" && position ? place(position, texts) : "");
-    const tried = attempt > 1 ? filled(texts.attempt, { count: attempt }) : "";
-    const pulled = imageBytes ? filled(texts.imageSize, { size: size(imageBytes) }) : "";
-    write(this.message, phase === "launching" ? [tried, pulled].filter(Boolean).join(" · ") : "");
     write(this.detail, problem?.detail ?? "");
     write(this.advice, adviceOn(problem ?? {}, texts));
     this.cancel.textContent = texts.cancel;
@@ -149,8 +161,12 @@ export class Panel {
     this.bar.setAttribute("aria-label", texts.progress);
   }
 
-  #showBar({ phase, progress, position, isCancelling }) {
+  /** Between the Hub's steps the bar moves by the time that has passed. It never falls. */
+  #showBar({ phase, progress: reported, usual, position, isCancelling }) {
     const isKnown = phase === "launching" || phase === "ready";
+    const timed = phase === "launching" && usual ? Math.floor(percent(usual, Date.now())) : 0;
+    const progress = isKnown ? Math.max(this.#shownProgress, reported, timed) : 0;
+    this.#shownProgress = progress;
     this.bar.hidden = !isKnown && !["asking", "resuming", "waiting"].includes(phase);
     this.bar.classList.toggle("unknown", !isKnown || isCancelling);
     this.fill.style.setProperty("--progress", isKnown ? progress / 100 : 0);

@@ -12,6 +12,8 @@ export const IDLE = Object.freeze({
   progress: 0,
   attempt: 1,
   imageBytes: null,
+  /** How long such a start usually takes (usual.js); null if that is not known. */
+  usual: null,
   position: null,
   startedAt: null,
   endedAt: null,

@@ -13,6 +13,10 @@ export const TEXTS = Object.freeze({
   pulling: "Pulling the image",
   opening: "Waiting for the server to answer",
   imageSize: "The image has {size}",
+  usually: "Usually {time}",
+  longer: "Longer than usual; usually {time}",
+  inSeconds: "{count} s",
+  inMinutes: "{count} min",
   ready: "Your server is ready",
   readyElsewhere: "The server is ready",
   failed: "The launch failed",
@@ -69,6 +73,17 @@ export function adviceOn({ code = "", advice = "" }, texts) {
 /** The size of an image as registries show it. */
 export function size(bytes) {
   return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+/** How long such a start usually takes, and whether this one already takes longer. */
+export function usually(milliseconds, { isLong }, texts) {
+  return filled(isLong ? texts.longer : texts.usually, { time: roundTime(milliseconds / 1000, texts) });
+}
+
+/** A time in seconds or minutes, as a person would say it. */
+function roundTime(seconds, texts) {
+  if (seconds >= 90) return filled(texts.inMinutes, { count: Math.round(seconds / 60) });
+  return filled(texts.inSeconds, { count: seconds < 10 ? Math.max(1, Math.round(seconds)) : Math.round(seconds / 5) * 5 });
 }
 
 /** The text with each `{name}` replaced. */
