@@ -35,6 +35,9 @@ class Bar:
     def position(self, position: Position) -> None:
         self._progress.update(self._task, description=position_text(position))
 
+    def note(self, text: str) -> None:
+        self._console.print(Text(f"{clock()}  {text}"))
+
     def close(self) -> None:
         """Remove the bar. The lines above it stay."""
         self._progress.stop()

@@ -12,11 +12,13 @@ from hublaunch.client import LaunchEvent, Position
 
 
 class Display(Protocol):
-    """Shows the events and positions of one launch until it is closed."""
+    """Shows one launch until it is closed: its events, its positions, and notes for people."""
 
     def event(self, event: LaunchEvent) -> None: ...
 
     def position(self, position: Position) -> None: ...
+
+    def note(self, text: str) -> None: ...
 
     def close(self) -> None: ...
 
@@ -41,18 +43,23 @@ class JsonLines:
     def position(self, position: Position) -> None:
         typer.echo(json.dumps(position.shown))
 
+    def note(self, text: str) -> None:
+        """Do nothing: programs read what the service sends."""
+
     def close(self) -> None:
         """Do nothing: nothing is open."""
 
 
 class EventLines:
-    """Prints a line for each event and each new position."""
+    """Prints a line for each event, each new position and each note."""
 
     def __init__(self) -> None:
         self._last: tuple[int, int] | None = None
+        self._state = ""
 
     def event(self, event: LaunchEvent) -> None:
-        typer.echo(f"{clock(event.at)}  {event.stage or event.phase:<10}  {event.progress:>3}%  {event_text(event)}")
+        self._state = f"{event.stage or event.phase:<10}  {event.progress:>3}%"
+        typer.echo(f"{clock(event.at)}  {self._state}  {event_text(event)}")
 
     def position(self, position: Position) -> None:
         current = position.position, position.queue_size
@@ -60,6 +67,9 @@ class EventLines:
             self._last = current
             eta = "" if position.eta_s is None or not position.position else f", about {position.eta_s} s"
             typer.echo(f"{clock()}  {'queued':<10}    0%  {position_text(position)}{eta}")
+
+    def note(self, text: str) -> None:
+        typer.echo(f"{clock()}  {self._state}  {text}")
 
     def close(self) -> None:
         """Do nothing: nothing is open."""

@@ -13,6 +13,7 @@ from hublaunch.cli.display import Display, chosen
 from hublaunch.cli.exits import FAILED, reported_faults
 from hublaunch.cli.output import is_terminal
 from hublaunch.cli.remembered import CannotRemember
+from hublaunch.cli.usual import UsualTime
 from hublaunch.client import LaunchClientError, LaunchEvent
 
 
@@ -53,9 +54,11 @@ async def _shown(
     last = None
     async with connection.client(secrets, patience_s=FOLLOWING_S) as client:
         try:
-            async for event in client.follow(launch_id, on_position=display.position):
-                last = event
-                display.event(event)
+            async with UsualTime(client, launch_id, display) as usual_time:
+                async for event in client.follow(launch_id, on_position=display.position):
+                    last = event
+                    display.event(event)
+                    await usual_time.event(event)
         except (LaunchClientError, OSError):
             with suppress(OSError):  # nobody may be reading the output
                 display.close()

@@ -54,6 +54,15 @@ def position_text(position: Position) -> str:
     return f"{position.position} of {position.queue_size} in the queue" if position.position else "out of the queue"
 
 
+def usual_text(seconds: float, *, is_long: bool) -> str:
+    """Return `Usually 40 s`, or `Longer than usual; usually 40 s` if the start takes longer than nine of ten."""
+    if seconds >= 90:
+        usual = f"{round(seconds / 60)} min"
+    else:
+        usual = f"{max(1, round(seconds)) if seconds < 10 else round(seconds / 5) * 5} s"
+    return f"Longer than usual; usually {usual}" if is_long else f"Usually {usual}"
+
+
 def clock(at: datetime | None = None) -> str:
     """Return the local time of day of `at`, or of now."""
     return f"{(at or datetime.now().astimezone()).astimezone():%H:%M:%S}"
