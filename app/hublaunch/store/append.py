@@ -12,12 +12,13 @@ from hublaunch.launch.model import Event, Stage, Status, Step
 from hublaunch.launch.ports import LeaseLost
 from hublaunch.launch.rules.estimate import counted_as
 from hublaunch.launch.rules.guard import known_as
-from hublaunch.store import spawn_history, start_times
+from hublaunch.store import spawn_history
 from hublaunch.store.coordination import is_shared, notify, now
 from hublaunch.store.rows import event_row
-from hublaunch.store.tables import IS_LAST, launch_attempts, launch_events, launches
+from hublaunch.store.tables import IS_LAST, launch_attempts, launch_events, launches, start_times
 
 _INSERT_EVENT = insert(launch_events)
+_INSERT_START = insert(start_times)
 
 # A parameter of an UPDATE must not have the name of a column: SQLAlchemy would set that column.
 UPDATE_LAUNCH = update(launches).where(launches.c.id == bindparam("of_launch"))
@@ -71,8 +72,8 @@ def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]
     notify(connection, [f"{end.launch_id} {end.seq}" for end in ends.values()])
     if spawned := [outcome for append in appends if (outcome := _outcome(append.step, ends[append.launch_id]))]:
         spawn_history.record(connection, spawned)
-    if timed := [time for end in ends.values() if (time := _start_time(end))]:
-        start_times.record(connection, timed)
+    if timed := [row for end in ends.values() if (row := end.start_row())]:
+        connection.execute(_INSERT_START, timed)
     return events
 
 
@@ -81,19 +82,6 @@ def _outcome(step: Step, end: "LogEnd") -> spawn_history.Outcome | None:
     if end.admitted_at is None or not (step.phase is Status.READY or step.failed_spawn):
         return None
     return spawn_history.Outcome(end.launch_id, known_as(end.image), end.admitted_at, step.failed_spawn)
-
-
-def _start_time(end: "LogEnd") -> start_times.StartTime | None:
-    """Return how long the start took if the launch is ready now."""
-    if end.admitted_at is None or end.ended_at is None or end.status is not Status.READY:
-        return None
-    return start_times.StartTime(
-        launch_id=end.launch_id,
-        image=counted_as(end.image, end.image_digest),
-        ready_at=end.ended_at,
-        seconds=max(0.0, (end.ended_at - end.admitted_at).total_seconds()),
-        pulled=end.pulling_at is not None,
-    )
 
 
 def _started(append: Append, ends: Mapping[str, "LogEnd"]) -> dict[str, Any]:
@@ -164,6 +152,18 @@ class LogEnd:
             "launching_at": self.launching_at,
             "pulling_at": self.pulling_at,
             "ended_at": self.ended_at,
+        }
+
+    def start_row(self) -> dict[str, Any] | None:
+        """Return how long the start took if the launch is ready now."""
+        if self.admitted_at is None or self.ended_at is None or self.status is not Status.READY:
+            return None
+        return {
+            "launch_id": self.launch_id,
+            "image": counted_as(self.image, self.image_digest),
+            "ready_at": self.ended_at,
+            "seconds": max(0.0, (self.ended_at - self.admitted_at).total_seconds()),
+            "pulled": self.pulling_at is not None,
         }
 
     def attempt_key(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hublaunch.launch.news import DigestFound, NewsStream
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.estimate import Start, counted_as
 from hublaunch.sealing import Sealer
-from hublaunch.store import reads, start_times
+from hublaunch.store import reads
 from hublaunch.store.append import UPDATE_LAUNCH, Append, append, lock_end
 from hublaunch.store.rows import attempt_row
 from hublaunch.store.tables import launch_attempts
@@ -47,7 +47,7 @@ class SqlLog:
         return await self._sql.read(reads.ends, launch_ids)
 
     async def starts(self, launch: Launch) -> Sequence[Start]:
-        return await self._sql.read(start_times.last, counted_as(launch.request.image, launch.image_digest))
+        return await self._sql.read(reads.starts, counted_as(launch.request.image, launch.image_digest))
 
     async def begin_attempt(self, launch: Launch, attempt: Attempt) -> None:
         await self._sql.writer.run(_begin_attempt, attempt, launch.fence)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hublaunch.launch.rules.estimate import STARTS_KEPT, STARTS_NEEDED, Start, counted_as, estimate, quantile
+from hublaunch.launch.rules.estimate import STARTS_MAX, STARTS_NEEDED, Start, counted_as, estimate, quantile
 
 DIGEST = f"sha256:{'4b' * 32}"
 SECONDS = st.floats(0, 3600)
-STARTS = st.lists(st.builds(Start, seconds=SECONDS, pulled=st.booleans()), max_size=STARTS_KEPT)
+STARTS = st.lists(st.builds(Start, seconds=SECONDS, pulled=st.booleans()), max_size=STARTS_MAX)
 
 
 def starts(*seconds: float, pulled: bool = False) -> list[Start]:
@@ -80,7 +80,7 @@ def test_what_is_expected_lies_ahead_and_never_comes_nearer_as_time_passes(
         assert earlier.expected_s <= later.expected_s
 
 
-@given(st.lists(SECONDS, min_size=1, max_size=STARTS_KEPT), st.floats(0.01, 0.99))
+@given(st.lists(SECONDS, min_size=1, max_size=STARTS_MAX), st.floats(0.01, 0.99))
 def test_a_quantile_has_its_share_of_the_values_on_either_side(values: list[float], share: float) -> None:
     found = quantile(sorted(values), share)
 
@@ -111,7 +111,7 @@ def test_half_of_the_launches_end_before_the_median_and_nine_of_ten_before_the_p
     takes: Callable[[Random], float], seed: int
 ) -> None:
     random, told, before_p50, before_p90 = Random(seed), 0, 0, 0
-    last = deque(starts(*(takes(random) for _ in range(STARTS_KEPT))), maxlen=STARTS_KEPT)
+    last = deque(starts(*(takes(random) for _ in range(STARTS_MAX))), maxlen=STARTS_MAX)
 
     for _ in range(1000):
         found, seconds = estimate(list(last), is_pulling=False, passed_s=0), takes(random)

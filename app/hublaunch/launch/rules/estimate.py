@@ -7,7 +7,7 @@ from functools import lru_cache
 from hublaunch.launch.rules.guard import known_as
 from hublaunch.launch.rules.image import ImageReference
 
-STARTS_KEPT = 50
+STARTS_MAX = 50
 """The starts of an image that count: the last ones."""
 STARTS_NEEDED = 5
 """The fewest starts that allow an estimate."""
@@ -52,7 +52,7 @@ def counted_as(image: str, digest: str | None) -> str:
 def estimate(starts: Sequence[Start], *, is_pulling: bool, passed_s: float) -> Estimate | None:
     """Return the estimate for a launch admitted `passed_s` seconds ago; None if too few starts are known.
 
-    `starts`: the last ones of its image, at most `STARTS_KEPT`. `is_pulling`: whether a pull of the image was seen, so
+    `starts`: the last ones of its image, at most `STARTS_MAX`. `is_pulling`: whether a pull of the image was seen, so
     that only other pulls are comparable. Past the median, the launch is expected to take as long as the median of the
     starts that took longer than it has taken already.
     """
