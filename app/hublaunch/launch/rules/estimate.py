@@ -72,10 +72,10 @@ def estimate(starts: Sequence[Start], *, is_pulling: bool, passed_s: float) -> E
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """Return the value that the next of such values stays below with this probability, interpolated.
+    """Return the value below which the next such value falls with this probability, interpolated.
 
-    The next of n + 1 like values is equally likely to take each place among them, so the value at place k of n is the
-    quantile k / (n + 1). Outside the known values, the nearest of them is returned.
+    The next value is equally likely to fall into each of the n + 1 gaps around the n known ones, so it is below the
+    k-th of them with probability k / (n + 1). Beyond the known values, the nearest of them is returned.
     """
     place = share * (len(ordered) + 1)
     lower = min(max(int(place), 1), len(ordered))
