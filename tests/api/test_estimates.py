@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import Service, serve
@@ -52,6 +54,42 @@ async def test_a_launch_at_the_hub_shows_when_it_will_be_ready_and_why(service: 
     assert basis == {"count": 5, "p50_s": 40, "p90_s": 90, "of_pulls": False}
     took = datetime.fromisoformat(launch["expected_ready_at"]) - datetime.fromisoformat(launch["created_at"])
     assert 40 <= took.total_seconds() < 50
+
+
+async def test_the_usual_times_are_those_that_the_last_launches_took(service: Service, hub: FakeHub) -> None:
+    took = []
+    for seconds in (0.0, 0.8, 0.1, 0.6, 0.3):
+        hub.spawn_plan(None, SpawnPlan(seconds=seconds))
+        accepted = await service.launch()
+        await service.events(accepted["events_url"])
+        took.append((await shown(service, accepted))["durations"]["spawning_s"])
+    async with at_hub(service, hub) as accepted:
+        basis = (await shown(service, accepted))["expected_basis"]
+
+    assert (basis["count"], basis["of_pulls"]) == (5, False)
+    assert basis["p50_s"] == pytest.approx(sorted(took)[2], abs=0.1)
+    assert basis["p90_s"] == pytest.approx(max(took), abs=0.1)
+
+
+async def test_the_first_event_at_the_hub_and_the_first_pull_say_when_the_launch_will_be_ready(
+    service: Service, hub: FakeHub
+) -> None:
+    await ready_before(service, 3, 4, 5, 6, 7)
+    await ready_before(service, 60, 70, 80, 90, 100, pulled=True)
+    hub.spawn_plan(None, SpawnPlan(messages=("Starting", PULLING, "Starting"), seconds=0.1))
+
+    accepted = await service.launch()
+    events = await service.events(f"/launch/{accepted['id']}/events")
+
+    telling = [event for event in events if "expected_basis" in event]
+    at_hub, pull = telling
+    assert (at_hub["phase"], pull["stage"]) == ("launching", "pulling")
+    assert at_hub == next(event for event in events if event["phase"] == "launching")
+    assert [event["expected_basis"]["p50_s"] for event in telling] == [33.5, 80]
+    assert [event["expected_basis"]["of_pulls"] for event in telling] == [False, True]
+    assert pull["message"] == "Launching", "readers without the secret see the estimate, too"
+    ahead = datetime.fromisoformat(pull["expected_ready_at"]) - datetime.fromisoformat(pull["at"])
+    assert ahead.total_seconds() == pytest.approx(80 - pull["expected_basis"]["passed_s"], abs=0.1)
 
 
 async def test_with_fewer_than_five_launches_nothing_is_expected(service: Service, hub: FakeHub) -> None:

@@ -35,7 +35,8 @@ async def conversation(world: World) -> Sequence[Shape]:
             launch = await client.launch(IMAGE, repo_url=REPO)
             for caller in (client, stranger):
                 events = await followed(caller, launch.id)
-                shown += [events[0].shown, events[-1].shown, (await caller.get(launch.id)).shown]
+                first_at_hub = next(event for event in events if event.phase == "launching")
+                shown += [events[0].shown, first_at_hub.shown, events[-1].shown, (await caller.get(launch.id)).shown]
             shown.append(launch.shown)
         shown.append((await client.session()).shown)
         for refused in (client.launch("No Image"), client.get("01FAKE"), stranger.cancel(launch.id)):
@@ -111,6 +112,32 @@ async def test_a_launch_goes_through_the_queue_to_a_failure() -> None:
     assert positions[-1] == 0
     assert [(event.phase, event.progress) for event in events] == [("waiting", 0), ("launching", 20), ("failed", 20)]
     assert str(events[-1].problem) == "The image could not be pulled."
+
+
+async def test_a_launch_says_when_it_will_probably_be_ready_once_a_test_lets_it_expect_that() -> None:
+    def play(launch: FakeLaunch) -> None:
+        launch.expect(40, 90, count=12)
+        launch.report("Starting")
+        launch.report("Still starting")
+
+    fake = FakeHublaunch(play=play)
+    async with LaunchClient(fake.url, transport=fake.transport) as client:
+        launch = await client.launch(IMAGE)
+        current = await client.get(launch.id)
+        fake.launches[0].expect(300, 400, of_pulls=True)
+        fake.launches[0].report("Pulling", stage="pulling")
+        fake.launches[0].ready()
+        events = await followed(client, launch.id)
+        ended = await client.get(launch.id)
+
+    assert launch.expected_basis is ended.expected_basis is None
+    assert current.expected_basis is not None
+    assert (current.expected_basis.count, current.expected_basis.p50_s, current.expected_basis.p90_s) == (12, 40, 90)
+    assert current.expected_ready_at is not None
+    assert 39 < (current.expected_ready_at - current.created_at).total_seconds() < 70
+    assert [event.expected_basis and event.expected_basis.of_pulls for event in events] == [
+        *(None, False, None, True, None)
+    ]
 
 
 async def test_clients_pass_on_a_stage_that_a_later_service_adds() -> None:

@@ -171,7 +171,6 @@ async def get_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Res
     """
     launch = await web.service.get(launch_id)
     shown = web.views.launch(launch, visibility=reader.visibility(launch))
-    shown |= web.views.expected(launch, await web.service.estimate(launch))
     return JSONResponse(shown, 200, {"Cache-Control": "no-store"})
 
 

@@ -134,11 +134,11 @@ class LaunchBase(BaseModel):
     events_url: str = Field(examples=[f"/launch/{_LAUNCH_ID}/events"])
     expected_ready_at: str | None = Field(
         None,
-        description="Only in the answer to `GET /launch/{id}`: when the launch will probably be ready. Null in the "
-        "queue, once it takes longer than usual, and if fewer than 5 comparable launches have been ready here.",
+        description="When the launch will probably be ready. Null in the queue, once it takes longer than usual, "
+        "and if fewer than 5 comparable launches have been ready here.",
     )
     expected_basis: ExpectedBasis | None = Field(
-        None, description="Only in the answer to `GET /launch/{id}`: what the estimate is based on."
+        None, description="What the estimate is based on. Null if there is no estimate."
     )
     problem: ProblemBody | None = None
     image: str | None = None
@@ -228,6 +228,14 @@ class LaunchEvent(BaseModel):
     open_url: str | None = None
     token: str | None = None
     token_expires_at: str | None = None
+    expected_ready_at: str | None = Field(
+        None,
+        description="When the launch will probably be ready, in the first event after its admission and at the first "
+        "pull of its image. Null if fewer than 5 comparable launches have been ready here.",
+    )
+    expected_basis: ExpectedBasis | None = Field(
+        None, description="What the estimate is based on, in the same events. Null if there is no estimate."
+    )
     image: str | None = None
     image_bytes: int | None = Field(None, description="The image's size, once it has been pulled and is known.")
     repo_url: str | None = None

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -64,6 +64,7 @@ class Views:
             "durations": _durations(launch),
             "events_url": f"{self.location(launch.id)}/events",
         }
+        shown |= _expected(launch.estimate if launch.is_in_progress else None, datetime.now(UTC))
         if last.problem:
             shown["problem"] = _problem(last.problem, visibility)
         if private:
@@ -73,21 +74,6 @@ class Views:
         if Visibility.ENTRY in visibility and launch.status is Status.READY:
             shown |= self._entry(last, launch)
         return shown
-
-    def expected(self, launch: Launch, estimate: Estimate | None) -> dict[str, Any]:
-        """Return when the launch is expected to be ready, and the basis of that; null where nothing is known."""
-        if estimate is None or launch.admitted_at is None:
-            return {"expected_ready_at": None, "expected_basis": None}
-        expected_s = estimate.expected_s
-        ready_at = None if expected_s is None else launch.admitted_at + timedelta(seconds=expected_s)
-        basis = {
-            "count": estimate.count,
-            "p50_s": round(estimate.p50_s, 1),
-            "p90_s": round(estimate.p90_s, 1),
-            "of_pulls": estimate.of_pulls,
-            "passed_s": round(estimate.passed_s, 1),
-        }
-        return {"expected_ready_at": rfc3339(ready_at), "expected_basis": basis}
 
     def event(self, event: Event, launch: Launch, *, visibility: Visibility) -> dict[str, Any]:
         """Return the data of an event."""
@@ -102,6 +88,8 @@ class Views:
             "progress": event.progress,
             "attempt": event.attempt,
         }
+        if event.estimate:
+            shown |= _expected(event.estimate, event.at)
         if event.problem:
             shown["problem"] = _problem(event.problem, visibility)
         if private and event.raw_event and event.raw_event.image_bytes is not None:
@@ -154,6 +142,20 @@ def _durations(launch: Launch) -> dict[str, float | None]:
         "spawning_s": _seconds(launch.launching_at, launch.ended_at),
         "total_s": _seconds(launch.created_at, launch.ended_at),
     }
+
+
+def _expected(estimate: Estimate | None, now: datetime) -> dict[str, Any]:
+    """Return when a launch will probably be ready, and the basis of that; null where nothing is known."""
+    if estimate is None or not estimate.is_known:
+        return {"expected_ready_at": None, "expected_basis": None}
+    basis = {
+        "count": estimate.count,
+        "p50_s": round(estimate.p50_s, 1),
+        "p90_s": round(estimate.p90_s, 1),
+        "of_pulls": estimate.of_pulls,
+        "passed_s": round(estimate.passed_s(now), 1),
+    }
+    return {"expected_ready_at": rfc3339(estimate.ready_at(now)), "expected_basis": basis}
 
 
 def _seconds(begin: datetime | None, end: datetime | None) -> float | None:

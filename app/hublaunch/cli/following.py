@@ -54,7 +54,7 @@ async def _shown(
     last = None
     async with connection.client(secrets, patience_s=FOLLOWING_S) as client:
         try:
-            async with UsualTime(client, launch_id, display) as usual_time:
+            async with UsualTime(display) as usual_time:
                 async for event in client.follow(launch_id, on_position=display.position):
                     last = event
                     display.event(event)

@@ -1,26 +1,27 @@
 """How long a start usually takes, printed beside the events of a launch."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
 from hublaunch.cli.display import Display
 from hublaunch.cli.wording import usual_text
-from hublaunch.client import LaunchClient, LaunchClientError, LaunchEvent
+from hublaunch.client import ExpectedBasis, LaunchEvent
+
+SETTLED_S = 0.3
+"""Time for the stored events of a launch to arrive, so that no estimate of the past is told."""
 
 
 class UsualTime:
-    """Asks the service once the launch is at the Hub, and again when it pulls its image.
+    """Prints the usual time when the service tells it, and again once the launch takes longer.
 
     Within `async with`. Leaving it ends the task in the background, so that nothing is printed after the last event.
     """
 
-    def __init__(self, client: LaunchClient, launch_id: str, display: Display) -> None:
-        self._client = client
-        self._launch_id = launch_id
+    def __init__(self, display: Display) -> None:
         self._display = display
         self._telling: asyncio.Task[None] | None = None
-        self._last: tuple[str, str | None] | None = None
         self._told = ""
 
     async def __aenter__(self) -> Self:
@@ -33,23 +34,19 @@ class UsualTime:
 
     async def event(self, event: LaunchEvent) -> None:
         """Note an event that was shown. Raises OSError if nobody reads the output any more."""
-        before, self._last = self._last, (event.phase, event.stage)
-        if event.phase != "launching":
+        changes = "expected_basis" in event.shown
+        if changes or event.phase != "launching":
             await self._stop()
-        elif before is None or before[0] != "launching" or (event.stage == "pulling" and before[1] != "pulling"):
-            await self._stop()
-            self._telling = asyncio.create_task(self._tell())
+        if changes and event.expected_basis is not None:
+            admitted_at = event.at - timedelta(seconds=event.expected_basis.passed_s)
+            self._telling = asyncio.create_task(self._tell(event.expected_basis, admitted_at))
 
-    async def _tell(self) -> None:
-        try:
-            basis = (await self._client.get(self._launch_id)).expected_basis
-        except LaunchClientError:
-            return  # there is no estimate then, and following shows whether the service is there
-        if basis is None:
-            return
-        if basis.passed_s <= basis.p90_s:
+    async def _tell(self, basis: ExpectedBasis, admitted_at: datetime) -> None:
+        await asyncio.sleep(SETTLED_S)
+        left_s = basis.p90_s - (datetime.now(UTC) - admitted_at).total_seconds()
+        if left_s > 0:
             self._print(usual_text(basis.p50_s, is_long=False))
-            await asyncio.sleep(basis.p90_s - basis.passed_s)
+            await asyncio.sleep(left_s)
         self._print(usual_text(basis.p50_s, is_long=True))
 
     def _print(self, text: str) -> None:

@@ -108,9 +108,9 @@ class Launch(_Shown):
     stopped_at: datetime | None = None
     stopped_by: str | None = None
     expected_ready_at: datetime | None = None
-    """Set by `get` only: when it will probably be ready. None in the queue, and where nothing is known."""
+    """When it will probably be ready. None in the queue, once it takes longer than usual, and if nothing is known."""
     expected_basis: ExpectedBasis | None = None
-    """Set by `get` only: what the estimate is based on. None if there are too few launches to go by."""
+    """What the estimate is based on. None if there is no estimate."""
     problem: Problem | None = None
     image: str | None = None
     image_digest: str | None = None
@@ -150,6 +150,10 @@ class LaunchEvent(_Shown):
     progress: int
     """0 to 100."""
     attempt: int
+    expected_ready_at: datetime | None = None
+    """When it will probably be ready: in the first event after its admission, and at the first pull of its image."""
+    expected_basis: ExpectedBasis | None = None
+    """What the estimate is based on, in the same events. None if there is no estimate."""
     problem: Problem | None = None
     """Only with `failed`."""
     image: str | None = None

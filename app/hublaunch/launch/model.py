@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from hublaunch.launch.errors import Displaced, LaunchError
+from hublaunch.launch.rules.estimate import Estimate
 from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.raw_event import RawEvent
 from hublaunch.launch.rules.repo import repo_name
@@ -213,6 +214,8 @@ class Event:
     """The encrypted token; only the service's secret key opens it."""
     token_expires_at: datetime | None = None
     problem: Problem | None = None
+    estimate: Estimate | None = None
+    """With `launching`: the estimate that holds from this event on; None if this event changes nothing."""
 
     @property
     def is_displacement(self) -> bool:
@@ -241,8 +244,8 @@ class Launch:
     """When the Hub was first asked for anything."""
     admitted_at: datetime | None = None
     """When it was last admitted; None while it is queued."""
-    pulling_at: datetime | None = None
-    """When a pull of its image was first seen since it was last admitted; None if none was."""
+    estimate: Estimate | None = None
+    """When it will probably be ready, as estimated since it was last admitted; None while it is queued."""
     time_left_s: float = 0
     """Seconds left of `launch_timeout` while it is queued."""
     cancel_requested_at: datetime | None = None

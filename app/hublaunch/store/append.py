@@ -10,15 +10,14 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from hublaunch.launch.errors import LaunchNotFound
 from hublaunch.launch.model import Event, Stage, Status, Step
 from hublaunch.launch.ports import LeaseLost
-from hublaunch.launch.rules.estimate import counted_as
+from hublaunch.launch.rules.estimate import Estimate, Start, estimate
 from hublaunch.launch.rules.guard import known_as
-from hublaunch.store import spawn_history
+from hublaunch.store import spawn_history, start_times
 from hublaunch.store.coordination import is_shared, notify, now
-from hublaunch.store.rows import event_row
-from hublaunch.store.tables import IS_LAST, launch_attempts, launch_events, launches, start_times
+from hublaunch.store.rows import estimate_column, event_row
+from hublaunch.store.tables import IS_LAST, launch_attempts, launch_events, launches
 
 _INSERT_EVENT = insert(launch_events)
-_INSERT_START = insert(start_times)
 
 # A parameter of an UPDATE must not have the name of a column: SQLAlchemy would set that column.
 UPDATE_LAUNCH = update(launches).where(launches.c.id == bindparam("of_launch"))
@@ -33,7 +32,7 @@ _ENDS = (
         launches.c.id.label("launch_id"),
         launches.c.last_seq.label("seq"),
         *(launches.c[name] for name in ("status", "attempt", "fence", "owner", "launching_at", "admitted_at")),
-        *(launches.c[name] for name in ("image", "image_digest", "pulling_at")),
+        *(launches.c[name] for name in ("image", "image_digest", "has_pulled")),
         *(launch_events.c[name] for name in ("at", "progress")),
     )
     .join(launch_events, IS_LAST)
@@ -56,25 +55,36 @@ class Append:
 def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]:
     """Store steps as events. Raises LaunchNotFound, LeaseLost, or ValueError if a step's phase may not come next."""
     ends = _lock_ends(connection, {append.launch_id for append in appends})
-    events = [ends[append.launch_id].append(append) for append in appends]
+    images = {end.kept_as for append in appends if (end := ends[append.launch_id]).changes_estimate(append.step)}
+    starts = start_times.last(connection, images)
+    events = [ends[append.launch_id].append(append, starts) for append in appends]
     connection.execute(_INSERT_EVENT, [event_row(event) for event in events])
-    if turned := [end.turned_row() for end in ends.values() if end.has_turned]:
+    if estimated := [end.estimated_row() for end in ends.values() if end.estimate]:
+        connection.execute(UPDATE_LAUNCH, estimated)
+    if turned := [end.turned_row() for end in ends.values() if end.has_turned and not end.estimate]:
         connection.execute(UPDATE_LAUNCH, turned)
     if grown := [end.grown_row() for end in ends.values() if not end.has_turned]:
         # SQLite rewrites every index whose condition names a column of the UPDATE, changed or not.
         connection.execute(UPDATE_LAUNCH, grown)
     if started := [_started(append, ends) for append in appends if append.step.server_started_at]:
         connection.execute(UPDATE_ATTEMPT, started)
+    notify(connection, [f"{end.launch_id} {end.seq}" for end in ends.values()])
+    if any(end.status.ends_stream for end in ends.values()):
+        _note_ends(connection, appends, ends, at=now(connection))
+    return events
+
+
+def _note_ends(
+    connection: Connection, appends: Sequence[Append], ends: Mapping[str, "LogEnd"], *, at: datetime
+) -> None:
+    """Note what follows from launches that have ended. `at`: the time by the clock of all processes."""
     if failed := [end for end in ends.values() if end.status in (Status.FAILED, Status.CANCELLED)]:
         connection.execute(FORGET_ARGS, {"launch_ids": [end.launch_id for end in failed]})
-        at = now(connection)
         connection.execute(MAKE_DUE, [{**end.attempt_key(), "clean_at": at} for end in failed])
-    notify(connection, [f"{end.launch_id} {end.seq}" for end in ends.values()])
     if spawned := [outcome for append in appends if (outcome := _outcome(append.step, ends[append.launch_id]))]:
-        spawn_history.record(connection, spawned)
-    if timed := [row for end in ends.values() if (row := end.start_row())]:
-        connection.execute(_INSERT_START, timed)
-    return events
+        spawn_history.record(connection, spawned, at)
+    if started := [row for end in ends.values() if (row := end.start_row(at))]:
+        start_times.record(connection, started)
 
 
 def _outcome(step: Step, end: "LogEnd") -> spawn_history.Outcome | None:
@@ -102,28 +112,42 @@ class LogEnd:
     admitted_at: datetime | None
     image: str
     image_digest: str | None
-    pulling_at: datetime | None
+    has_pulled: bool
     at: datetime
     progress: int
     ended_at: datetime | None = None
     has_turned: bool = False
     """Whether the launch itself changes, and not only the end of its log."""
+    estimate: Estimate | None = None
+    """The launch's new estimate, if the appended events change it."""
 
-    def append(self, append: Append) -> Event:
-        """Return the step as the next event."""
+    @property
+    def kept_as(self) -> str:
+        """The name that the starts of its image are kept under."""
+        return start_times.kept_as(self.image, self.image_digest)
+
+    def changes_estimate(self, step: Step) -> bool:
+        """Return whether the step is the first at the Hub since the admission, or the first pull of the image."""
+        is_first_pull = step.is_pull and not self.has_pulled
+        return step.phase is Status.LAUNCHING and (self.status is Status.WAITING or is_first_pull)
+
+    def append(self, append: Append, starts: Mapping[str, Sequence[Start]]) -> Event:
+        """Return the step as the next event. `starts`: the last ones of the image if the estimate changes."""
         check_fence(self.launch_id, append.fence, held=self.fence)
         step = append.step
         if step.phase is Status.STOPPED or not self.status.may_become(step.phase):
             raise ValueError(f"launch {self.launch_id} is {self.status}, so it cannot become {step.phase}")
-        sees_pull = self.pulling_at is None and step.is_pull
-        self.has_turned = self.has_turned or sees_pull or step.phase is not self.status
+        new = None
+        if self.admitted_at is not None and self.changes_estimate(step):
+            self.has_pulled = self.has_pulled or step.is_pull
+            new = estimate(starts[self.kept_as], admitted_at=self.admitted_at, is_pulling=self.has_pulled)
+            self.estimate = new
+        self.has_turned = self.has_turned or new is not None or step.phase is not self.status
         self.status, self.seq, self.at = step.phase, self.seq + 1, max(self.at, datetime.now(UTC))
         self.ended_at = self.at if self.status.ends_stream else None
         self.progress = self.progress if step.progress is None else step.progress
         if self.status is Status.LAUNCHING and self.launching_at is None:
             self.launching_at = self.at
-        if sees_pull:
-            self.pulling_at = self.at
         if self.status is Status.READY:
             self.owner = None
         return Event(
@@ -140,6 +164,7 @@ class LogEnd:
             sealed_token=append.sealed_token,
             token_expires_at=step.token_expires_at,
             problem=step.problem,
+            estimate=new,
         )
 
     def grown_row(self) -> dict[str, Any]:
@@ -150,20 +175,22 @@ class LogEnd:
             "status": self.status.value,
             "owner": self.owner,
             "launching_at": self.launching_at,
-            "pulling_at": self.pulling_at,
             "ended_at": self.ended_at,
         }
 
-    def start_row(self) -> dict[str, Any] | None:
-        """Return how long the start took if the launch is ready now."""
-        if self.admitted_at is None or self.ended_at is None or self.status is not Status.READY:
+    def estimated_row(self) -> dict[str, Any]:
+        return self.turned_row() | {"estimate": estimate_column(self.estimate), "has_pulled": self.has_pulled}
+
+    def start_row(self, at: datetime) -> dict[str, Any] | None:
+        """Return how long the start took if the launch is ready. `at`: the time by the clock that admitted it."""
+        if self.status is not Status.READY or self.admitted_at is None:
             return None
         return {
             "launch_id": self.launch_id,
-            "image": counted_as(self.image, self.image_digest),
-            "ready_at": self.ended_at,
-            "seconds": max(0.0, (self.ended_at - self.admitted_at).total_seconds()),
-            "pulled": self.pulling_at is not None,
+            "image": self.kept_as,
+            "ready_at": at,
+            "seconds": max(0.0, (at - self.admitted_at).total_seconds()),
+            "pulled": self.has_pulled,
         }
 
     def attempt_key(self) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.model import Attempt, Event, Launch, Status, Step
 from hublaunch.launch.news import DigestFound, NewsStream
 from hublaunch.launch.ports import LaunchFilter
-from hublaunch.launch.rules.estimate import Start, counted_as
 from hublaunch.sealing import Sealer
 from hublaunch.store import reads
 from hublaunch.store.append import UPDATE_LAUNCH, Append, append, lock_end
@@ -45,9 +44,6 @@ class SqlLog:
 
     async def ends(self, launch_ids: Collection[str]) -> Mapping[str, int]:
         return await self._sql.read(reads.ends, launch_ids)
-
-    async def starts(self, launch: Launch) -> Sequence[Start]:
-        return await self._sql.read(reads.starts, counted_as(launch.request.image, launch.image_digest))
 
     async def begin_attempt(self, launch: Launch, attempt: Attempt) -> None:
         await self._sql.writer.run(_begin_attempt, attempt, launch.fence)

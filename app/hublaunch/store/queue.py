@@ -206,7 +206,8 @@ def _requeue(
     connection: Connection, addition: Append, time_left_s: float, waits_until: datetime, pause_s: float
 ) -> Event:
     (event,) = append(connection, [addition])
-    values = {"admitted_at": None, "pulling_at": None, "time_left_s": time_left_s, "deadline_at": waits_until}
+    values = {"admitted_at": None, "time_left_s": time_left_s, "deadline_at": waits_until}
+    values |= {"estimate": None, "has_pulled": False}
     connection.execute(UPDATE_LAUNCH.values(values), {"of_launch": event.launch_id})
     connection.execute(_PAUSE, {"until": now(connection) + timedelta(seconds=pause_s)})
     return event

@@ -9,9 +9,8 @@ from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.errors import IdempotencyKeyReused
 from hublaunch.launch.model import Event, Launch, Status
 from hublaunch.launch.ports import LaunchFilter
-from hublaunch.launch.rules.estimate import STARTS_MAX, Start
 from hublaunch.store.rows import EVENT_COLUMNS, LAUNCH_COLUMNS, event_of, launch_of
-from hublaunch.store.tables import IS_ACTIVE, IS_LAST, IS_LATEST, launch_attempts, launch_events, launches, start_times
+from hublaunch.store.tables import IS_ACTIVE, IS_LAST, IS_LATEST, launch_attempts, launch_events, launches
 
 _LAUNCHES = select(*LAUNCH_COLUMNS).join(launch_attempts, IS_LATEST).join(launch_events, IS_LAST)
 _LAUNCH = _LAUNCHES.where(launches.c.id == bindparam("launch_id"))
@@ -22,12 +21,6 @@ _EVENTS = (
     .order_by(launch_events.c.seq)
 )
 
-_STARTS = (
-    select(start_times.c.seconds, start_times.c.pulled)
-    .where(start_times.c.image == bindparam("of_image"))
-    .order_by(start_times.c.ready_at.desc(), start_times.c.launch_id.desc())
-    .limit(STARTS_MAX)
-)
 _OF_IDS = _LAUNCHES.where(launches.c.id.in_(bindparam("launch_ids", expanding=True))).order_by(launches.c.id)
 _ENDS = select(launches.c.id, launches.c.last_seq).where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
 
@@ -86,8 +79,3 @@ def events(connection: Connection, launch_id: str, after: int) -> Sequence[Event
 def ends(connection: Connection, launch_ids: Collection[str]) -> Mapping[str, int]:
     """Return the last `seq` of each of these launches."""
     return {row.id: row.last_seq for row in connection.execute(_ENDS, {"launch_ids": list(launch_ids)})}
-
-
-def starts(connection: Connection, image: str) -> Sequence[Start]:
-    """Return the last starts of an image, newest first. An index has them in this order, so no others are read."""
-    return [Start(seconds=row.seconds, pulled=row.pulled) for row in connection.execute(_STARTS, {"of_image": image})]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Row
 
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Stage, Status
+from hublaunch.launch.rules.estimate import Estimate
 from hublaunch.launch.rules.networks import groups_of
 from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import counted_as
@@ -18,7 +19,7 @@ _ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
 _EVENT_FIELDS = tuple(field.name for field in fields(Event))
 """The fields of attempts and events have the names of their columns."""
 
-T = TypeVar("T", RawEvent, Problem)
+T = TypeVar("T", RawEvent, Problem, Estimate)
 
 
 def launch_row(launch: Launch) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def launch_row(launch: Launch) -> dict[str, Any]:
         "last_seq": launch.last_event.seq,
         "launching_at": launch.launching_at,
         "admitted_at": launch.admitted_at,
-        "pulling_at": launch.pulling_at,
+        "estimate": estimate_column(launch.estimate),
         "time_left_s": launch.time_left_s,
         "caller_name": names[Scope.CALLER],
         "repo_name": names.get(Scope.REPOSITORY),
@@ -69,7 +70,13 @@ def event_row(event: Event) -> dict[str, Any]:
         "stage": event.stage.value if event.stage else None,
         "raw_event": asdict(event.raw_event) if event.raw_event else None,
         "problem": asdict(event.problem) if event.problem else None,
+        "estimate": estimate_column(event.estimate),
     }
+
+
+def estimate_column(estimate: Estimate | None) -> dict[str, Any] | None:
+    """Return an estimate as it is stored with a launch and with an event."""
+    return asdict(estimate) | {"admitted_at": estimate.admitted_at.isoformat()} if estimate else None
 
 
 EVENT_COLUMNS = tuple(column.label(f"event_{column.name}") for column in launch_events.c)
@@ -96,7 +103,7 @@ def launch_of(row: Row[Any]) -> Launch:
         fence=row.fence,
         launching_at=row.launching_at,
         admitted_at=row.admitted_at,
-        pulling_at=row.pulling_at,
+        estimate=_estimate_of(row.estimate),
         time_left_s=row.time_left_s,
         cancel_requested_at=row.cancel_requested_at,
         ended_at=row.ended_at,
@@ -118,6 +125,7 @@ def event_of(row: Row[Any]) -> Event:
             "stage": _stage_of(row.event_stage),
             "raw_event": _from_json(RawEvent, row.event_raw_event),
             "problem": _from_json(Problem, row.event_problem),
+            "estimate": _estimate_of(row.event_estimate),
         }
     )
 
@@ -132,7 +140,14 @@ def _stage_of(stage: str | None) -> Stage | None:
     return next((known for known in Stage if known.value == stage), None)
 
 
-def _from_json(kind: type[T], stored: Mapping[str, str] | None) -> T | None:
+def _estimate_of(stored: Mapping[str, Any] | None) -> Estimate | None:
+    if stored is None:
+        return None
+    admitted_at, longer_s = datetime.fromisoformat(stored["admitted_at"]), tuple(stored["longer_s"])
+    return _from_json(Estimate, {**stored, "admitted_at": admitted_at, "longer_s": longer_s})
+
+
+def _from_json(kind: type[T], stored: Mapping[str, Any] | None) -> T | None:
     """Return a stored value. Fields of later releases are left out, and fields that earlier ones lack have defaults."""
     if stored is None:
         return None

@@ -110,13 +110,12 @@ class Run:
     paused_until: datetime | None
 
 
-def record(connection: Connection, outcomes: Sequence[Outcome]) -> None:
-    """Note how spawns ended, in the order in which this process learned of them.
+def record(connection: Connection, outcomes: Sequence[Outcome], at: datetime) -> None:
+    """Note how spawns ended, in the order in which this process learned of them. `at`: the database's time.
 
     A success ends the run of only those failures that were noted before its launch was admitted. A later failure may
     have come after the success at the Hub.
     """
-    at = now(connection)
     ready = [outcome for outcome in outcomes if outcome.failed is None]
     if ready:
         prove = _PROVE[connection.dialect.name]

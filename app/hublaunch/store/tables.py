@@ -92,7 +92,8 @@ launches = Table(
     Column("history_of", Text),
     Column("image_digest", Text),  # what the registry had for the image before the Hub was asked
     Column("is_pinned", Boolean, nullable=False, server_default=false()),  # the spawner gets the digest
-    Column("pulling_at", Instant),  # when a pull of its image was first seen since it was admitted
+    Column("has_pulled", Boolean, nullable=False, server_default=false()),  # its image, since it was admitted
+    Column("estimate", JSON(none_as_null=True)),  # of when it will be ready; NULL while in the queue
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )
@@ -198,6 +199,7 @@ launch_events = Table(
     Column("problem", JSON(none_as_null=True)),
     Column("stage", Text),
     Column("raw_event", JSON(none_as_null=True)),  # of Kubernetes; never shown
+    Column("estimate", JSON(none_as_null=True)),  # if it changes with this event
     sqlite_with_rowid=False,  # one tree in the order in which a log is read, instead of a table and an index
 )
 start_times = Table(

@@ -41,6 +41,9 @@ class FakeLaunch:
         """The stored events, with their private fields."""
         self._server_url = server_url
         self._changed = changed
+        self._basis: Mapping[str, Any] | None = None
+        self._has_news = True
+        self._admitted_at: datetime | None = None
         self._add("waiting", "Accepted", 0)
 
     @property
@@ -64,9 +67,17 @@ class FakeLaunch:
         """Put the launch at this position of the queue; 1 is next."""
         self._place(position, queue_size, eta_s)
 
+    def expect(self, p50_s: float, p90_s: float, *, count: int = 50, of_pulls: bool = False) -> None:
+        """Tell with the next report how long starts like this one took. Without it, nothing is known."""
+        self._basis = {"count": count, "p50_s": p50_s, "p90_s": p90_s, "of_pulls": of_pulls}
+        self._has_news = True
+
     def report(self, message: str, *, progress: int = 50, stage: str = "starting") -> None:
         """Add an event of the Hub or its spawner, such as `Pulling the image` with the stage `pulling`."""
-        self._add("launching", message, progress, stage=stage)
+        now = datetime.now(UTC)
+        self._admitted_at = self._admitted_at or now
+        expected, self._has_news = self._expected(now) if self._has_news else {}, False
+        self._add("launching", message, progress, stage=stage, **expected)
 
     def ready(self) -> None:
         """Let the server become ready."""
@@ -111,6 +122,7 @@ class FakeLaunch:
             "stopped_by": "caller" if self.is_stopped else None,
             "durations": {"waiting_s": None, "spawning_s": None, "total_s": None},
             "events_url": f"/launch/{self.id}/events",
+            **self._expected(datetime.now(UTC)),
         }
         shown |= {
             name: last[name] for name in ("problem", "url", "open_url", "token", "token_expires_at") if name in last
@@ -125,6 +137,15 @@ class FakeLaunch:
     def events_after(self, number: int, *, private: bool) -> Sequence[dict[str, Any]]:
         """Return the events above this number as the service shows them."""
         return [_visible(event, private=private) for event in self.events[number:]]
+
+    def _expected(self, now: datetime) -> dict[str, Any]:
+        """Return when the launch will probably be ready, and the basis of that; None where nothing is known."""
+        if self._basis is None or self._admitted_at is None or self.has_ended:
+            return {"expected_ready_at": None, "expected_basis": None}
+        passed_s = (now - self._admitted_at).total_seconds()
+        expected_s = next((self._basis[name] for name in ("p50_s", "p90_s") if passed_s < self._basis[name]), None)
+        ready_at = None if expected_s is None else _at(self._admitted_at + timedelta(seconds=expected_s))
+        return {"expected_ready_at": ready_at, "expected_basis": {**self._basis, "passed_s": round(passed_s, 1)}}
 
     def _place(self, position: int, queue_size: int, eta_s: int | None) -> None:
         self.position = {"position": position, "queue_size": queue_size, "eta_s": eta_s, "eta_basis": None}

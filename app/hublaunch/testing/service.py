@@ -150,8 +150,7 @@ class FakeHublaunch:
             case "GET", True:
                 return self._events(request, launch, private=private)
             case "GET", False:
-                expected = {"expected_ready_at": None, "expected_basis": None}  # as where no launch was ready before
-                return httpx.Response(200, json=launch.json(private=private) | expected)
+                return httpx.Response(200, json=launch.json(private=private))
             case "DELETE", False if private:
                 launch.cancel()
                 return httpx.Response(204)

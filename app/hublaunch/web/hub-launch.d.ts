@@ -30,6 +30,20 @@ export interface Problem {
   errors?: { field: string; reason: string }[];
 }
 
+/** How long the last launches of the image took from their admission until they were ready. */
+export interface ExpectedBasis {
+  /** How many launches, 5 to 50. */
+  count: number;
+  /** Half of them took at most this many seconds. */
+  p50_s: number;
+  /** Nine of ten took at most this many seconds. */
+  p90_s: number;
+  /** Whether only launches that pulled the image count. */
+  of_pulls: boolean;
+  /** Seconds from the admission of this launch until the event. */
+  passed_s: number;
+}
+
 /** An event of a launch, as `GET /launch/{id}/events` sends it. There may be more fields. */
 export interface LaunchEvent {
   launch_id: string;
@@ -42,6 +56,10 @@ export interface LaunchEvent {
   /** From 0 to 100. */
   progress: number;
   attempt: number;
+  /** When the launch will probably be ready: in the first event after its admission, and at the first pull. */
+  expected_ready_at?: string | null;
+  /** What the estimate is based on; null if there is no estimate. */
+  expected_basis?: ExpectedBasis | null;
   problem?: Problem;
   url?: string;
   /** The URL to open in a browser. */

@@ -14,7 +14,6 @@ from hublaunch.launch.course.lease import Leases
 from hublaunch.launch.errors import LaunchGone, LaunchNotFound, ServiceStopping
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
 from hublaunch.launch.ports import LaunchFilter, LaunchLog
-from hublaunch.launch.rules.estimate import Estimate, estimate
 
 log = logging.getLogger(__name__)
 
@@ -77,17 +76,6 @@ class LaunchService:
             age_s = datetime.now(UTC).timestamp() - ULID.from_str(launch_id).timestamp
             raise LaunchGone if age_s > self.retention_s else LaunchNotFound
         return launch
-
-    async def estimate(self, launch: Launch) -> Estimate | None:
-        """Return how long the launch's start is expected to take.
-
-        None if the launch is in the queue or has ended, or too few starts of its image are known.
-        """
-        if launch.admitted_at is None or not launch.is_in_progress:
-            return None
-        passed_s = max(0.0, (datetime.now(UTC) - launch.admitted_at).total_seconds())
-        starts = await self.launch_log.starts(launch)
-        return estimate(starts, is_pulling=launch.pulling_at is not None, passed_s=passed_s)
 
     async def recent(self, request: LaunchRequest, caller: Caller, *, within_s: float) -> Launch | None:
         """Return the caller's newest launch of an identical request that still leads to a server, or None.

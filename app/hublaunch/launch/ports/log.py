@@ -7,7 +7,6 @@ from typing import Protocol
 
 from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.model import Attempt, Caller, Event, Launch, Status, Step
-from hublaunch.launch.rules.estimate import Start
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,9 +58,6 @@ class LaunchLog(Protocol):
 
     async def ends(self, launch_ids: Collection[str]) -> Mapping[str, int]:
         """Return the last `seq` of each of these launches."""
-
-    async def starts(self, launch: Launch) -> Sequence[Start]:
-        """Return the last starts of the launch's image (`rules/estimate.py`), newest first."""
 
     async def begin_attempt(self, launch: Launch, attempt: Attempt) -> None:
         """Store the launch's next attempt. Call this before the first request to the Hub for it."""

@@ -1,11 +1,8 @@
 """The estimate of when a launch will be ready, from the last launches of its image that became ready here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-
-from hublaunch.launch.rules.guard import known_as
-from hublaunch.launch.rules.image import ImageReference
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 STARTS_MAX = 50
 """The starts of an image that count: the last ones."""
@@ -25,49 +22,58 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """How long starts like this one usually take, and how long this one is expected to take."""
+    """How long the starts usually take that a launch can be compared with, as known when it was made."""
 
-    count: int
-    """The starts that the estimate is based on."""
-    p50_s: float
-    """Half of those starts took at most this many seconds."""
-    p90_s: float
-    """Nine of ten took at most this many seconds. A start that takes longer takes longer than usual."""
+    admitted_at: datetime
+    """When the launch was admitted. Its start counts from then."""
     of_pulls: bool
-    """Whether only starts that pulled the image count."""
-    expected_s: float | None
-    """The expected seconds from the admission until the launch is ready; None once it takes longer than usual."""
-    passed_s: float
-    """Seconds since its admission."""
+    """Whether only starts that pulled the image are comparable."""
+    count: int
+    """The comparable starts. With fewer than STARTS_NEEDED, nothing is known, and the fields below are empty."""
+    p50_s: float = 0
+    """Half of them took at most this many seconds."""
+    p90_s: float = 0
+    """Nine of ten took at most this many seconds. A start that takes longer takes longer than usual."""
+    longer_s: Sequence[float] = ()
+    """The seconds of those that took longer than the median, in order."""
+
+    @property
+    def is_known(self) -> bool:
+        return self.count >= STARTS_NEEDED
+
+    def passed_s(self, now: datetime) -> float:
+        """Return the seconds since the admission."""
+        return max(0.0, (now - self.admitted_at).total_seconds())
+
+    def ready_at(self, now: datetime) -> datetime | None:
+        """Return when the launch will probably be ready; None if nothing is known, or it takes longer than usual.
+
+        Past the median, that is the median of the starts that took longer than this one has taken already.
+        """
+        passed_s, expected_s = self.passed_s(now), self.p50_s
+        if not self.is_known or passed_s >= self.p90_s:
+            return None
+        if passed_s >= self.p50_s:
+            expected_s = quantile([seconds for seconds in self.longer_s if seconds > passed_s], 0.5)
+        return self.admitted_at + timedelta(seconds=expected_s)
 
 
-@lru_cache(maxsize=4096)
-def counted_as(image: str, digest: str | None) -> str:
-    """Return the name that an image's starts are kept under: with its digest if the registry gave one."""
-    if digest is None:
-        return known_as(image)
-    return str(replace(ImageReference.parse(image), tag=None, digest=digest))
+def estimate(starts: Sequence[Start], *, admitted_at: datetime, is_pulling: bool) -> Estimate:
+    """Return the estimate for a launch. `starts`: the last ones of its image, at most `STARTS_MAX`.
 
-
-def estimate(starts: Sequence[Start], *, is_pulling: bool, passed_s: float) -> Estimate | None:
-    """Return the estimate for a launch admitted `passed_s` seconds ago; None if too few starts are known.
-
-    `starts`: the last ones of its image, at most `STARTS_MAX`. `is_pulling`: whether a pull of the image was seen, so
-    that only other pulls are comparable. Past the median, the launch is expected to take as long as the median of the
-    starts that took longer than it has taken already.
+    `is_pulling`: whether the image is being pulled, so that only other pulls are comparable.
     """
-    taken = sorted(start.seconds for start in starts if start.pulled or not is_pulling)
+    taken = sorted(round(start.seconds, 3) for start in starts if start.pulled or not is_pulling)
     if len(taken) < STARTS_NEEDED:
-        return None
-    p50_s, p90_s = quantile(taken, 0.5), quantile(taken, 0.9)
-    if passed_s < p50_s:
-        expected_s = p50_s
-    elif passed_s < p90_s:
-        expected_s = quantile([seconds for seconds in taken if seconds > passed_s], 0.5)
-    else:
-        expected_s = None
+        return Estimate(admitted_at=admitted_at, of_pulls=is_pulling, count=len(taken))
+    p50_s = quantile(taken, 0.5)
     return Estimate(
-        count=len(taken), p50_s=p50_s, p90_s=p90_s, of_pulls=is_pulling, expected_s=expected_s, passed_s=passed_s
+        admitted_at=admitted_at,
+        of_pulls=is_pulling,
+        count=len(taken),
+        p50_s=p50_s,
+        p90_s=quantile(taken, 0.9),
+        longer_s=tuple(seconds for seconds in taken if seconds > p50_s),
     )
 
 

@@ -137,7 +137,7 @@ export class Panel {
     const texts = this.#texts;
     const tried = attempt > 1 ? filled(texts.attempt, { count: attempt }) : "";
     const pulled = imageBytes ? filled(texts.imageSize, { size: size(imageBytes) }) : "";
-    const takes = usual ? usually(usual.p50Ms, { isLong: isLong(usual, Date.now()) }, texts) : "";
+    const takes = usual ? usually(usual.p50Ms, { isLong: isLong(usual, this.#now()) }, texts) : "";
     write(this.message, phase === "launching" ? [tried, pulled, takes].filter(Boolean).join(" · ") : "");
   }
 
@@ -164,7 +164,7 @@ export class Panel {
   /** Between the Hub's steps the bar moves by the time that has passed. It never falls. */
   #showBar({ phase, progress: reported, usual, position, isCancelling }) {
     const isKnown = phase === "launching" || phase === "ready";
-    const timed = phase === "launching" && usual ? Math.floor(percent(usual, Date.now())) : 0;
+    const timed = phase === "launching" && usual ? Math.floor(percent(usual, this.#now())) : 0;
     const progress = isKnown ? Math.max(this.#shownProgress, reported, timed) : 0;
     this.#shownProgress = progress;
     this.bar.hidden = !isKnown && !["asking", "resuming", "waiting"].includes(phase);

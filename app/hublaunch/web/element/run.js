@@ -2,14 +2,12 @@
 
 import { Following } from "./following.js";
 import { pause, untilReached } from "./patience.js";
-import { Refused, Unreachable } from "./service.js";
+import { Refused } from "./service.js";
 import { IDLE, isInProgress, webUrl } from "./state.js";
 import { usualOf } from "./usual.js";
 
 const GIVE_UP_MS = 60_000;
 const CANCEL_PAUSE_MS = 1000;
-/** Time for the stored events of a launch to arrive, so that they lead to one question. */
-const SETTLED_MS = 300;
 const ACTIVE = new Set(["waiting", "launching", "ready"]);
 
 export class LaunchRun {
@@ -23,7 +21,6 @@ export class LaunchRun {
   #secret = null;
   #following = null;
   #calls = new AbortController();
-  #learning = 0;
 
   /**
    * `show(state)` is called at every change, `tell(name, detail)` for the events launch, progress, ready, failed,
@@ -45,7 +42,6 @@ export class LaunchRun {
   close() {
     this.#calls.abort();
     this.#following?.close();
-    clearTimeout(this.#learning);
   }
 
   /** Launch, or resume this browser's launch. `another` makes a new launch. */
@@ -192,10 +188,9 @@ export class LaunchRun {
     if (told.seq) this.#set({ events: [...this.state.events.filter(({ seq }) => seq < told.seq), told] });
     if (phase === "waiting" || phase === "launching") {
       const isWaiting = phase === "waiting";
-      const before = this.state;
-      this.#set({ phase, stage, progress, attempt, imageBytes, ...(isWaiting ? { usual: null } : { position: null }) });
-      const isPull = stage === "pulling" && before.stage !== "pulling";
-      if (!isWaiting && (before.phase !== "launching" || isPull)) this.#learnSoon();
+      const usual = isWaiting ? null : usualOf(told, this.state.usual);
+      const position = isWaiting ? this.state.position : null;
+      this.#set({ phase, stage, progress, attempt, imageBytes, usual, position });
       this.#tell("progress", told);
     } else if (phase !== "ready" || !this.state.isCancelling) {
       this.#remember(phase);
@@ -203,23 +198,6 @@ export class LaunchRun {
       const endedAt = at ? Date.parse(at) : this.#now();
       const openUrl = webUrl(told.open_url);
       this.#end({ phase, progress, attempt, endedAt, openUrl, problem: told.problem ?? null }, told);
-    }
-  }
-
-  /** Ask how long such a start usually takes: once the launch is at the Hub, and again if it pulls the image. */
-  #learnSoon() {
-    clearTimeout(this.#learning);
-    this.#learning = setTimeout(() => this.#learn(), SETTLED_MS);
-  }
-
-  async #learn() {
-    const { signal } = this.#calls;
-    try {
-      const { expected_basis: basis } = await this.#service.get(this.state.id, { secret: this.#secret, signal });
-      if (!signal.aborted) this.#set({ usual: basis ? usualOf(basis, Date.now()) : null });
-    } catch (error) {
-      // Without the answer there is no estimate. The stream of events shows whether the service is there.
-      if (!signal.aborted && !(error instanceof Refused || error instanceof Unreachable)) throw error;
     }
   }
 

@@ -3,13 +3,15 @@
 const PERCENT_AT_P50 = 80;
 const PERCENT_AT_P90 = 95;
 
-/** Return the basis of the service's estimate in milliseconds, with instants of this machine's clock. */
-export function usualOf({ p50_s, p90_s, passed_s }, now) {
-  const admittedAt = now - passed_s * 1000;
-  return { admittedAt, p50Ms: p50_s * 1000, p90Ms: p90_s * 1000 };
+/** Return the estimate that holds after an event, in milliseconds; `before` if the event does not change it. */
+export function usualOf({ at, expected_basis: basis }, before) {
+  if (basis === undefined) return before;
+  if (basis === null) return null;
+  const { p50_s, p90_s, passed_s } = basis;
+  return { admittedAt: Date.parse(at) - passed_s * 1000, p50Ms: p50_s * 1000, p90Ms: p90_s * 1000 };
 }
 
-/** Whether the start takes longer than nine of ten. */
+/** Whether the start takes longer than nine of ten. `now`: by the service's clock, as are all instants. */
 export function isLong({ admittedAt, p90Ms }, now) {
   return now - admittedAt > p90Ms;
 }

@@ -1,4 +1,4 @@
-"""How long the last launches of each image took from their admission until they were ready."""
+"""How long the last launches of each image took from their admission until they were ready, and estimates."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +9,9 @@ down_revision = "0012"
 
 def upgrade() -> None:
     """Create the table. Earlier launches do not count, because nothing says whether they pulled their image."""
-    op.add_column("launches", sa.Column("pulling_at", sa.DateTime(timezone=True)))
+    op.add_column("launches", sa.Column("has_pulled", sa.Boolean, nullable=False, server_default=sa.false()))
+    op.add_column("launches", sa.Column("estimate", sa.JSON))
+    op.add_column("launch_events", sa.Column("estimate", sa.JSON))
     op.create_table(
         "start_times",
         sa.Column("launch_id", sa.Text, nullable=False),

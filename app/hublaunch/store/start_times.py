@@ -1,0 +1,43 @@
+"""How long the last starts of each image took, from the admission until the server was ready."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select
+
+from hublaunch.launch.rules.estimate import STARTS_MAX, Start
+from hublaunch.launch.rules.guard import known_as
+from hublaunch.launch.rules.image import ImageReference
+from hublaunch.store.tables import start_times
+
+_INSERT = insert(start_times)
+LAST = (
+    select(start_times.c.seconds, start_times.c.pulled)
+    .where(start_times.c.image == bindparam("of_image"))
+    .order_by(start_times.c.ready_at.desc(), start_times.c.launch_id.desc())
+    .limit(STARTS_MAX)
+)
+"""The last starts of an image. An index has them in this order, so no others are read."""
+
+
+@lru_cache(maxsize=4096)
+def kept_as(image: str, digest: str | None) -> str:
+    """Return the name that an image's starts are kept under: with its digest if the registry gave one."""
+    if digest is None:
+        return known_as(image)
+    return str(replace(ImageReference.parse(image), tag=None, digest=digest))
+
+
+def record(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note the starts of launches that are ready now."""
+    connection.execute(_INSERT, rows)
+
+
+def last(connection: Connection, images: Collection[str]) -> Mapping[str, Sequence[Start]]:
+    """Return the last starts of each of these images, newest first."""
+    return {
+        image: [Start(seconds=row.seconds, pulled=row.pulled) for row in connection.execute(LAST, {"of_image": image})]
+        for image in images
+    }
