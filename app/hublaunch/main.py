@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from hublaunch.api import health, pages, routes, status
 from hublaunch.api.callers import oauth
+from hublaunch.api.openapi import DescribedApp
 from hublaunch.api.pace import WebPace
 from hublaunch.api.problems.handlers import add_error_handlers
 from hublaunch.binderhub import routes as binder
@@ -33,12 +34,13 @@ def create_app(
     if settings is None:
         settings = settings_or_exit()
     prefix = settings.routed_prefix
-    app = FastAPI(
+    app = DescribedApp(
+        prefix=prefix,
         title="hublaunch",
         summary="Launch-as-a-service for JupyterHub.",
         version=version("hublaunch"),
         docs_url=None,
-        openapi_url=f"{prefix}/openapi.json",
+        servers=[{"url": settings.prefix or "/"}],
         redoc_url=None,
         redirect_slashes=False,  # its redirects are absolute, and use http where a proxy terminates TLS
         lifespan=lambda _: open_service(settings, hub_transport=hub_transport, pace=pace, web_pace=web_pace),

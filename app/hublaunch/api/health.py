@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from hublaunch.api.problems.openapi import documented
@@ -65,16 +66,61 @@ class Health:
 router = APIRouter(tags=["health"], responses=documented())
 
 
-@router.get("/healthz", summary="Check that the process is alive")
-async def healthz() -> dict[str, str]:
+class Liveness(BaseModel):
+    """The answer of a process that is alive."""
+
+    status: Literal["ok"]
+
+
+class DiskSpace(BaseModel):
+    """The disk of the database."""
+
+    free_mib: int | None
+    least_mib: int = Field(description="With less free space, no launch is accepted.")
+    full: bool
+
+
+class HubReport(BaseModel):
+    """The Hub, and the scopes of this service's token there."""
+
+    version: str | None
+    missing_scopes: list[str]
+    needless_scopes: list[str]
+    fault: str | None = Field(description="Why the Hub cannot be used; null while it can.")
+
+
+class LimitsReport(BaseModel):
+    """The file of limits."""
+
+    rules: int = Field(description="The number of rules that apply.")
+    fault: str | None = Field(description="Why the file cannot be used; null while it can.")
+
+
+class Readiness(BaseModel):
+    """Whether the process can accept launches, and why not."""
+
+    ready: bool
+    store: Literal["ok", "failing"]
+    space: DiskSpace | None
+    background_down: list[str] = Field(description="The background tasks that are down.")
+    stopping: bool
+    hub: HubReport
+    limits: LimitsReport | None = Field(description="null without a file of limits.")
+    unnamed_proxy: str | None = Field(description="A proxy that LAUNCHER_TRUSTED_PROXIES does not name.")
+
+
+@router.get("/healthz", operation_id="checkHealth", summary="Check that the process is alive")
+async def healthz() -> Liveness:
     """Always 200 while the process runs."""
-    return {"status": "ok"}
+    return Liveness(status="ok")
 
 
 @router.get(
     "/readyz",
+    operation_id="checkReadiness",
     summary="Check that the process can accept launches",
-    responses={503: {"description": "The process cannot accept launches."}},
+    response_model=Readiness,
+    responses={503: {"description": "The process cannot accept launches.", "model": Readiness}},
 )
 async def readyz(request: Request) -> JSONResponse:
     """200 if the database is writable, all background tasks run and the process is not stopping; otherwise 503.

@@ -16,10 +16,11 @@ from hublaunch.api.dependencies import (
     Web,
     WebDep,
 )
+from hublaunch.api.event_schemas import DOCUMENTED_STREAM
 from hublaunch.api.parameters import ULID, LaunchId, Since, Text, cursor_of
 from hublaunch.api.problems.openapi import DOCUMENTED_EVERYWHERE, documented
 from hublaunch.api.rate_headers import DOCUMENTED_RATES, rate_headers
-from hublaunch.api.schemas import DOCUMENTED_STREAM, AcceptedLaunch, LaunchBase, LaunchBody, LaunchPage, Session
+from hublaunch.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchPage, Session
 from hublaunch.api.sse import EventStreamResponse, event_blocks, wants_stream
 from hublaunch.api.visibility import Visibility, visibility_of
 from hublaunch.launch.acceptance.account import NAME_MAX
@@ -40,6 +41,7 @@ _KEY = (
 
 @router.post(
     "/launch",
+    operation_id="launch",
     summary="Launch a server",
     status_code=202,
     response_model=AcceptedLaunch,
@@ -50,8 +52,12 @@ _KEY = (
             + DOCUMENTED_STREAM["description"]
             + " With any other `Accept` and `if_running: reuse`: the launch that you already have.",
             "content": {
-                **DOCUMENTED_STREAM["content"],
                 "application/json": {"schema": {"$ref": "#/components/schemas/AcceptedLaunch"}},
+                # Clients merge the types of an answer: without a schema for this one, they would know neither.
+                "text/event-stream": {
+                    **DOCUMENTED_STREAM["content"]["text/event-stream"],
+                    "schema": {"type": "string"},
+                },
             },
             "headers": {**DOCUMENTED_STREAM["headers"], **DOCUMENTED_RATES},
         },
@@ -72,7 +78,7 @@ async def post_launch(
     web: WebDep,
     caller: CallerDep,
     count: CountDep,
-    accept: Annotated[str, Header()] = "*/*",
+    accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
     idempotency_key: Annotated[
         str | None, Header(description=_KEY, examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"])
     ] = None,
@@ -111,6 +117,7 @@ async def post_launch(
 
 @router.get(
     "/launch",
+    operation_id="listLaunches",
     summary="List your launches",
     response_model=LaunchPage,
     responses=documented(401, 403, 422, 502, 503),
@@ -160,6 +167,7 @@ async def get_launches(
 
 @router.get(
     "/launch/{launch_id}",
+    operation_id="getLaunch",
     summary="Get a launch",
     response_model=LaunchBase,
     responses=documented(401, 403, 404, 410, 422, 502, 503),
@@ -176,6 +184,7 @@ async def get_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> Res
 
 @router.get(
     "/launch/{launch_id}/events",
+    operation_id="followLaunch",
     summary="Follow a launch",
     response_class=Response,
     responses={
@@ -201,6 +210,7 @@ async def get_events(
 
 @router.delete(
     "/launch/{launch_id}",
+    operation_id="cancelLaunch",
     summary="Cancel a launch",
     status_code=204,
     response_class=Response,
@@ -226,7 +236,11 @@ async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> 
 
 
 @router.get(
-    "/session", summary="Get the current caller", response_model=Session, responses=documented(401, 403, 502, 503)
+    "/session",
+    operation_id="getSession",
+    summary="Get the current caller",
+    response_model=Session,
+    responses=documented(401, 403, 502, 503),
 )
 async def get_session(web: WebDep, caller: KnownCallerDep) -> Response:
     """Return the current caller, and the images that they may launch.

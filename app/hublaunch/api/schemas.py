@@ -1,40 +1,44 @@
 """Request and response bodies, as the OpenAPI document describes them."""
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from hublaunch.launch.model import Status
+
 _LAUNCH_ID = "01JDB9Z3N8Q4V7R2M5X6C1T0YK"
+
+
+def _request(schema: JsonDict) -> None:
+    """Add an example, and remove defaults: TypeScript generators make a field with a default required."""
+    schema["examples"] = [
+        {
+            "image": "quay.io/jupyter/minimal-notebook:latest",
+            "repo_url": "https://github.com/binder-examples/requirements",
+        }
+    ]
+    for field in cast("dict[str, JsonDict]", schema["properties"]).values():
+        field.pop("default", None)
 
 
 class LaunchBody(BaseModel):
     """The launch that is requested."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "image": "quay.io/jupyter/minimal-notebook:latest",
-                    "repo_url": "https://github.com/binder-examples/requirements",
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(title="LaunchRequest", extra="forbid", json_schema_extra=_request)
 
     image: str = Field(description="Image reference: `[registry/]repository[:tag][@digest]`.")
     repo_url: str = Field("", description="The repository of the content. The server's name and spawner use it.")
     extra_args: dict[str, Any] = Field({}, description="More `user_options`, with names that the operator allows.")
     username: str = Field("", description="The Hub user to launch for, if the caller may launch for others.")
     server_name: str = Field(
-        "", description="The named server to start for an existing user. If empty, hublaunch chooses a name."
+        "", description="The named server to start for an existing user. Without it, hublaunch chooses a name."
     )
     if_running: Literal["reuse", "new", "refuse"] = Field(
         "new",
         description="What to do if you already have an active launch of this image and repository: `reuse` answers 200 "
-        "with that launch, `refuse` answers 409, `new` launches another. Callers without credentials never "
-        "have an active launch in this sense.",
+        "with that launch, `refuse` answers 409, `new` (the default) launches another. Callers without credentials "
+        "never have an active launch in this sense.",
     )
     path: str = Field(
         "",
@@ -52,8 +56,17 @@ class UsedUp(BaseModel):
     active: int = Field(description="How many are active now.")
 
 
+class InvalidField(BaseModel):
+    """A field of a request that is not valid."""
+
+    field: str
+    reason: str
+
+
 class ProblemBody(BaseModel):
     """Why something was refused or failed (RFC 9457)."""
+
+    model_config = ConfigDict(title="Problem")
 
     type: str = Field(examples=["urn:hublaunch:problem:image_not_allowed"])
     title: str
@@ -64,7 +77,7 @@ class ProblemBody(BaseModel):
     status: int | None = Field(None, description="The HTTP status; not in a launch's problem.")
     url: str | None = Field(None, description="With `server_already_running`: the URL of that server.")
     open_url: str | None = Field(None, description="With `server_already_running`: opens `path` in that server.")
-    errors: list[dict[str, str]] | None = Field(None, description="With 422: each invalid `field` and the `reason`.")
+    errors: list[InvalidField] | None = Field(None, description="With 422: the invalid fields.")
     violated_policies: list[str] | None = Field(
         None,
         alias="violated-policies",
@@ -112,14 +125,22 @@ _LAUNCH: JsonDict = {
 _SECRET = "mfGb7o-BZGjbG6_boCxm_VutszIuuawCP2_a5HuT6uY"
 
 
+class Durations(BaseModel):
+    """How long the parts of a launch took, in seconds; null for a part that is not over."""
+
+    waiting_s: float | None = Field(description="In the queue.")
+    spawning_s: float | None = Field(description="From then until `ended_at`.")
+    total_s: float | None
+
+
 class LaunchBase(BaseModel):
     """A launch's current state. The fields from `image` on are private."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_LAUNCH]})
+    model_config = ConfigDict(title="Launch", json_schema_extra={"examples": [_LAUNCH]})
 
     id: str = Field(examples=[_LAUNCH_ID])
-    status: str = Field(description="waiting, launching, ready, failed, cancelled or stopped.")
-    phase: str = Field(description="The phase of the last event.")
+    status: Status
+    phase: Status = Field(description="The phase of the last event.")
     stage: str | None = Field(description="The stage of the last event, as in its data.", examples=["starting"])
     progress: int = Field(ge=0, le=100)
     message: str
@@ -128,9 +149,7 @@ class LaunchBase(BaseModel):
     ended_at: str | None = Field(description="When it became ready, failed or was cancelled.")
     stopped_at: str | None
     stopped_by: str | None
-    durations: dict[str, float | None] = Field(
-        description="In seconds: `waiting_s` in the queue, `spawning_s` from then until `ended_at`, and `total_s`."
-    )
+    durations: Durations
     events_url: str = Field(examples=[f"/launch/{_LAUNCH_ID}/events"])
     expected_ready_at: str | None = Field(
         None,
@@ -159,13 +178,14 @@ class AcceptedLaunch(LaunchBase):
     """The answer to `POST /launch`."""
 
     model_config = ConfigDict(
+        title="AcceptedLaunch",
         json_schema_extra={
             "examples": [
                 _LAUNCH
                 | {"status": "waiting", "phase": "waiting", "stage": "queued", "progress": 0, "message": "Accepted"}
                 | {"events_url": f"/launch/{_LAUNCH_ID}/events?secret={_SECRET}", "secret": _SECRET}
             ]
-        }
+        },
     )
 
     secret: str = Field(
@@ -207,74 +227,3 @@ class Session(BaseModel):
     is_admin: bool = Field(description="Whether this caller may see and cancel everybody's launches.")
     access: list[str] = Field(description="The kinds of callers that may launch here: anonymous, hub, key.")
     images: list[str] = Field(description="The patterns of the images that this caller may launch.")
-
-
-class LaunchEvent(BaseModel):
-    """The data of one server-sent event; its `id` is `seq`."""
-
-    launch_id: str
-    seq: int = Field(description="From 1, without gaps.")
-    at: str
-    phase: str = Field(description="waiting, launching, ready, failed or cancelled. The last three end the stream.")
-    stage: str | None = Field(
-        description="What the launch waits for: queued, scheduling, pulling, starting or opening; null at the end. "
-        "Later releases may add stages: treat an unknown one as starting."
-    )
-    message: str
-    progress: int = Field(ge=0, le=100)
-    attempt: int
-    problem: ProblemBody | None = None
-    url: str | None = None
-    open_url: str | None = None
-    token: str | None = None
-    token_expires_at: str | None = None
-    expected_ready_at: str | None = Field(
-        None,
-        description="When the launch will probably be ready, in the first event after its admission and at the first "
-        "pull of its image. Null if fewer than 5 comparable launches have been ready here.",
-    )
-    expected_basis: ExpectedBasis | None = Field(
-        None, description="What the estimate is based on, in the same events. Null if there is no estimate."
-    )
-    image: str | None = None
-    image_bytes: int | None = Field(None, description="The image's size, once it has been pulled and is known.")
-    repo_url: str | None = None
-
-
-_STREAM_EXAMPLE = (
-    'retry: 2112\nid: 1\ndata: {"launch_id":"01JDB9Z3N8Q4V7R2M5X6C1T0YK","seq":1,"at":"2026-11-23T08:00:00.000Z",'
-    '"phase":"waiting","stage":"queued","message":"Accepted","progress":0,"attempt":1}\n\n'
-    "event: heartbeat\ndata: {}\n\n"
-)
-_EVENT_SCHEMA = LaunchEvent.model_json_schema(ref_template="#/components/schemas/{model}")
-del _EVENT_SCHEMA["$defs"]
-DOCUMENTED_STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent events
-    "description": "The events from the first, or from after the cursor, to the last (ready, failed or cancelled). "
-    "Stored events are unnamed and have an `id`. `heartbeat` and, in the queue, `position` (`position`, `queue_size`, "
-    "`eta_s`, `eta_basis`; 0 once admitted) have a name and no `id`. A client that reconnects with `Last-Event-ID` "
-    "misses nothing and gets nothing twice.",
-    "content": {
-        "text/event-stream": {
-            "itemSchema": {
-                "type": "object",
-                "properties": {
-                    "id": {"type": "string"},
-                    "event": {"type": "string", "description": "`heartbeat` or `position`; absent for a stored event."},
-                    "data": {
-                        "type": "string",
-                        "contentMediaType": "application/json",
-                        "contentSchema": _EVENT_SCHEMA,
-                    },
-                    "retry": {"type": "integer", "minimum": 0},
-                },
-            },
-            "example": _STREAM_EXAMPLE,
-        },
-    },
-    "headers": {
-        "X-Launch-Cursor": {
-            "description": "The number of the event after which this stream begins.",
-            "schema": {"type": "integer"},
-        }
-    },
-}

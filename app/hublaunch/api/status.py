@@ -155,7 +155,7 @@ class ServiceStatus(BaseModel):
 router = APIRouter(tags=["health"], responses=documented())
 
 
-@router.get("/status", summary="Get load and capacity", response_model=ServiceStatus)
+@router.get("/status", operation_id="getStatus", summary="Get load and capacity", response_model=ServiceStatus)
 async def status(request: Request) -> JSONResponse:
     """Return the numbers of all replicas together, at most a second old. Always 200: see `status` and `reasons`."""
     return JSONResponse(await request.state.web.status.report(), headers={"Cache-Control": "no-store"})

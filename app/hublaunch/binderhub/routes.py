@@ -66,6 +66,7 @@ async def _is_on(web: WebDep) -> None:
 
 @router.get(
     f"{PATH}{{provider}}/{{spec:path}}",
+    operation_id="launchForBinder",
     summary="Launch for BinderHub's clients",
     response_class=Response,
     dependencies=[Depends(_is_on)],
@@ -80,7 +81,7 @@ async def get_build(
     spec: Annotated[str, Path(description="The repository and ref, as in BinderHub's addresses.")],  # noqa: ARG001
     request: Request,
     web: WebDep,
-    accept: Annotated[str | None, Header()] = None,
+    accept: Annotated[str | None, Header(include_in_schema=False)] = None,
     last_event_id: Annotated[
         str | None, Header(description="The last event received. Its launch continues, and no new one starts.")
     ] = None,

@@ -61,6 +61,7 @@ OAuthDep = Annotated[OAuth, Depends(_oauth)]
 
 @router.get(
     "/oauth_login",
+    operation_id="logIn",
     summary="Log in with JupyterHub",
     status_code=302,
     response_class=RedirectResponse,
@@ -68,7 +69,9 @@ OAuthDep = Annotated[OAuth, Depends(_oauth)]
 )
 async def oauth_login(
     oauth: OAuthDep,
-    next_path: Annotated[str, Query(alias="next", max_length=NEXT_MAX, description="The path to open next.")] = "",
+    next_path: Annotated[
+        str | None, Query(alias="next", max_length=NEXT_MAX, description="The path to open next.")
+    ] = None,
 ) -> Response:
     """Send the browser to the Hub's login page."""
     target = _own_path(next_path, oauth.prefix) if next_path else oauth.home
@@ -88,6 +91,7 @@ async def oauth_login(
 
 @router.get(
     "/oauth_callback",
+    operation_id="completeLogin",
     summary="Complete a login",
     status_code=303,
     response_class=RedirectResponse,
@@ -96,15 +100,15 @@ async def oauth_login(
 async def oauth_callback(
     request: Request,
     oauth: OAuthDep,
-    code: Annotated[str, Query(max_length=NEXT_MAX)] = "",
-    state: Annotated[str, Query(max_length=NEXT_MAX)] = "",
+    code: Annotated[str | None, Query(max_length=NEXT_MAX)] = None,
+    state: Annotated[str | None, Query(max_length=NEXT_MAX)] = None,
 ) -> Response:
     """Complete the login when the Hub sends the browser back. The code only works in the browser that began the login.
 
     Nobody can guess a code, so no rate limit counts attempts: a limit could only lock other people out.
     """
     login = oauth.sessions.login(request)
-    if login is None or not secrets.compare_digest(login.state.encode(), state.encode()):
+    if login is None or not secrets.compare_digest(login.state.encode(), (state or "").encode()):
         raise Unauthenticated("This browser did not start this login, or started it too long ago. Log in again.")
     if not code:
         raise Unauthenticated("JupyterHub did not confirm the login.")
@@ -121,6 +125,7 @@ async def oauth_callback(
 
 @router.delete(
     "/session",
+    operation_id="logOut",
     summary="Log out",
     status_code=204,
     response_class=Response,

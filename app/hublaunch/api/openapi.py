@@ -1,0 +1,75 @@
+"""The app's OpenAPI document, in a form from which generators make readable clients."""
+
+import json
+from collections.abc import Generator
+from operator import itemgetter
+from typing import Any
+
+from fastapi import FastAPI
+
+from hublaunch.api.event_schemas import event_schemas
+
+_REF = '"#/components/schemas/{}"'
+
+
+class DescribedApp(FastAPI):
+    """An app below a prefix whose OpenAPI document has the prefix as server, and the data of events as schemas."""
+
+    def __init__(self, *, prefix: str, **options: Any) -> None:
+        """`prefix` is as routes have it, decoded; `servers` in the options has the URL of it."""
+        self._prefix = prefix
+        super().__init__(openapi_url=f"{prefix}/openapi.json", **options)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document. It is made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _described(super().openapi(), self._prefix)
+        return self.openapi_schema
+
+
+def _described(document: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return FastAPI's document with events, with paths below the server, and without titles that repeat a name.
+
+    A schema is called by its title in Python's model, so that a generated client has `Launch` and not the name of the
+    class that describes it here.
+    """
+    document["paths"] = {path.removeprefix(prefix): operations for path, operations in document["paths"].items()}
+    for parameter in _parameters(document):
+        parameter["schema"] = _cleaned(_without_null(parameter["schema"]))
+    schemas = document["components"]["schemas"] | event_schemas()
+    names = {name: schema["title"] for name, schema in schemas.items()}
+    document["components"]["schemas"] = {
+        title: _cleaned(schemas[name]) for name, title in sorted(names.items(), key=itemgetter(1))
+    }
+    text = json.dumps(document)
+    for name, title in names.items():
+        text = text.replace(_REF.format(name), _REF.format(title))
+    described: dict[str, Any] = json.loads(text)
+    return described
+
+
+def _parameters(document: dict[str, Any]) -> Generator[dict[str, Any]]:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            yield from operation.get("parameters", ())
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter, which can be absent, but never null."""
+    match schema.get("anyOf"):
+        case [value, {"type": "null"}]:
+            return {**value, **{key: told for key, told in schema.items() if key != "anyOf"}}
+    return schema
+
+
+def _cleaned(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema without titles, which pydantic makes from the names of fields, and without null as default."""
+    cleaned = {key: told for key, told in schema.items() if key != "title" and (key, told) != ("default", None)}
+    for key in ("items", "additionalProperties"):
+        if isinstance(inner := cleaned.get(key), dict):
+            cleaned[key] = _cleaned(inner)
+    if "anyOf" in cleaned:
+        cleaned["anyOf"] = [_cleaned(inner) for inner in cleaned["anyOf"]]
+    if "properties" in cleaned:
+        cleaned["properties"] = {name: _cleaned(inner) for name, inner in cleaned["properties"].items()}
+    return cleaned
