@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -38,14 +38,18 @@ async def running(script: str, *arguments: str, flags: tuple[str, ...] = ()) -> 
         await process.communicate()
 
 
-async def run(script: str, *arguments: str, cwd: Path) -> None:
-    """Run a program of one of the packages. If it fails, the AssertionError has its output."""
+async def run(script: str, *arguments: str, cwd: Path) -> str:
+    """Run a program of one of the packages, or another with its whole path, and return its output.
+
+    If it fails, the AssertionError has the output.
+    """
     node, _ = node_and_npm()
     process = await asyncio.create_subprocess_exec(
         node, str(PACKAGES / "node_modules" / script), *arguments, cwd=cwd, stdout=PIPE, stderr=STDOUT
     )
     said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
+    return said.decode()
 
 
 def install() -> None:
@@ -54,7 +58,7 @@ def install() -> None:
 
 
 def lock() -> None:
-    """Lock the packages and their dependencies, without the addresses of a registry."""
+    """Lock the packages and their dependencies, without addresses of a registry or of sponsors."""
     _npm("install", "--package-lock-only")
     locked = json.loads(_LOCK.read_text())
     packages = locked["packages"]
@@ -67,12 +71,24 @@ def lock() -> None:
         path = waiting.pop()
         needed.add(path)
         names = packages[path].get("dependencies", {}) | packages[path].get("optionalDependencies", {})
-        below = (f"node_modules/{name}" for name in names)
-        waiting += [found for found in below if found in packages and found not in needed]
+        required = (_found_from(path, name, packages) for name in names)
+        waiting += [found for found in required if found and found not in needed]
     kept = {path: package for path, package in packages.items() if path in needed}
     for package in kept.values():
         package.pop("resolved", None)
+        package.pop("funding", None)
     _LOCK.write_text(json.dumps({**locked, "packages": kept}, indent=2) + "\n")
+
+
+def _found_from(path: str, name: str, packages: Collection[str]) -> str | None:
+    """Return where Node.js finds a package for the one at `path`: below it, or below the nearest folder above."""
+    while True:
+        found = f"{path}/node_modules/{name}".removeprefix("/")
+        if found in packages:
+            return found
+        if not path:
+            return None
+        path = path.rpartition("node_modules/")[0].removesuffix("/")
 
 
 def _npm(*command: str) -> None:
