@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncGenerator
@@ -26,6 +27,12 @@ def program(name: str, service: Service) -> str:
     """Return the one program of the page that has `name` in it, with the address of this service."""
     (text,) = [block.text for block in blocks(PAGE) if block.mark == TESTED and name in block.text]
     return text.replace("https://hub.example.org/services/hublaunch", str(service.http.base_url).rstrip("/"))
+
+
+def arguments(command: str) -> list[str]:
+    """Return the arguments that the page gives to a generator."""
+    (text,) = [block.text for block in blocks(PAGE) if block.language == "sh" and command in block.text]
+    return shlex.split(text.partition(f"{command} ")[2])
 
 
 @pytest.fixture
@@ -82,12 +89,12 @@ async def assert_launched_and_stopped(said: str, hub: FakeHub) -> None:
 
 
 async def test_the_client_of_openapi_python_client(directory: Path, service: Service, hub: FakeHub, key: str) -> None:
-    generate = ("--path", "openapi.json", "--meta", "none", "--output-path", "hublaunch_api", "--fail-on-warning")
+    generate = arguments("openapi-python-client generate")
     (directory / "program.py").write_text(program("hublaunch_api", service))
     # The generator passes *args of __exit__ on as objects, whatever the document says.
     (directory / "mypy.ini").write_text("[mypy]\n[mypy-hublaunch_api.client]\ndisable_error_code = arg-type\n")
 
-    await python("-m", "openapi_python_client", "generate", *generate, cwd=directory)
+    await python("-m", "openapi_python_client", "generate", *generate, "--fail-on-warning", cwd=directory)
     await python("-m", "mypy", "--strict", "hublaunch_api", "program.py", cwd=directory)
     said = await python("program.py", cwd=directory, token=key)
 
@@ -100,7 +107,7 @@ async def test_the_client_of_openapi_typescript_and_openapi_fetch(
 ) -> None:
     (directory / "program.ts").write_text(program("openapi-fetch", service))
 
-    await run("openapi-typescript/bin/cli.js", "openapi.json", "--output", "hublaunch.ts", cwd=directory)
+    await run("openapi-typescript/bin/cli.js", *arguments("npx openapi-typescript"), cwd=directory)
     said = await node(directory)
 
     await assert_launched_and_stopped(said, hub)
@@ -109,7 +116,7 @@ async def test_the_client_of_openapi_typescript_and_openapi_fetch(
 async def test_the_client_of_hey_api(directory: Path, service: Service, hub: FakeHub) -> None:
     (directory / "program.ts").write_text(program("client.gen", service))
 
-    await run("@hey-api/openapi-ts/bin/run.js", "--input", "openapi.json", "--output", "hublaunch", cwd=directory)
+    await run("@hey-api/openapi-ts/bin/run.js", *arguments("npx openapi-ts"), cwd=directory)
     said = await node(directory)
 
     await assert_launched_and_stopped(said, hub)

@@ -1,6 +1,7 @@
 """The app's OpenAPI document, in a form from which generators make readable clients."""
 
 import json
+import re
 from collections.abc import Generator
 from operator import itemgetter
 from typing import Any
@@ -9,14 +10,14 @@ from fastapi import FastAPI
 
 from hublaunch.api.event_schemas import event_schemas
 
-_REF = '"#/components/schemas/{}"'
+_REF = re.compile(r'(?<="#/components/schemas/)\w+(?=")')
 
 
 class DescribedApp(FastAPI):
     """An app below a prefix whose OpenAPI document has the prefix as server, and the data of events as schemas."""
 
     def __init__(self, *, prefix: str, **options: Any) -> None:
-        """`prefix` is as routes have it, decoded; `servers` in the options has the URL of it."""
+        """`prefix` is decoded, as in routes. `servers` in the options has its URL."""
         self._prefix = prefix
         super().__init__(openapi_url=f"{prefix}/openapi.json", **options)
 
@@ -30,7 +31,7 @@ class DescribedApp(FastAPI):
 def _described(document: dict[str, Any], prefix: str) -> dict[str, Any]:
     """Return FastAPI's document with events, with paths below the server, and without titles that repeat a name.
 
-    A schema is called by its title in Python's model, so that a generated client has `Launch` and not the name of the
+    A schema has the title of its model as its name, so that a generated client has `Launch` instead of the name of the
     class that describes it here.
     """
     document["paths"] = {path.removeprefix(prefix): operations for path, operations in document["paths"].items()}
@@ -41,10 +42,7 @@ def _described(document: dict[str, Any], prefix: str) -> dict[str, Any]:
     document["components"]["schemas"] = {
         title: _cleaned(schemas[name]) for name, title in sorted(names.items(), key=itemgetter(1))
     }
-    text = json.dumps(document)
-    for name, title in names.items():
-        text = text.replace(_REF.format(name), _REF.format(title))
-    described: dict[str, Any] = json.loads(text)
+    described: dict[str, Any] = json.loads(_REF.sub(lambda found: names[found[0]], json.dumps(document)))
     return described
 
 
