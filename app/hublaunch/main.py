@@ -7,10 +7,12 @@ from fastapi import FastAPI
 
 from hublaunch.api import health, pages, routes, status
 from hublaunch.api.callers import oauth
+from hublaunch.api.event_schemas import Heartbeat, LaunchEvent, QueuePosition
 from hublaunch.api.openapi import DescribedApp
 from hublaunch.api.pace import WebPace
 from hublaunch.api.problems.handlers import add_error_handlers
 from hublaunch.binderhub import routes as binder
+from hublaunch.binderhub.schemas import BuildEvent
 from hublaunch.launch.pace import Pace
 from hublaunch.settings import Settings
 from hublaunch.wiring.lifespan import open_service
@@ -36,6 +38,7 @@ def create_app(
     prefix = settings.routed_prefix
     app = DescribedApp(
         prefix=prefix,
+        events=(LaunchEvent, QueuePosition, Heartbeat, BuildEvent),
         title="hublaunch",
         summary="Launch-as-a-service for JupyterHub.",
         version=version("hublaunch"),

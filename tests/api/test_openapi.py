@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hublaunch.api.event_schemas import Heartbeat, LaunchEvent, QueuePosition
+from hublaunch.binderhub.schemas import BuildEvent
 from hublaunch.launch.course.admission import Position
 from hublaunch.settings import Settings
 from tests.support.served import BODY, PREFIXES, Service, serve
@@ -98,19 +99,49 @@ async def test_the_server_is_the_prefix_and_paths_are_below_it(settings: Setting
     assert {"/launch", "/launch/{launch_id}/events", "/status"} <= set(document["paths"])
 
 
+def stream(document: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return how the document describes the stream at the path."""
+    answers = document["paths"][path]["get"]["responses"]
+    described: dict[str, Any] = answers["200"]["content"]["text/event-stream"]
+    return described
+
+
 def test_each_kind_of_event_has_a_schema(document: dict[str, Any]) -> None:
-    content = document["paths"]["/launch/{launch_id}/events"]["get"]["responses"]["200"]["content"]
+    followed = stream(document, "/launch/{launch_id}/events")
     told = {
         item["properties"].get("event", {}).get("const", ""): item["properties"]["data"]["contentSchema"]["$ref"]
-        for item in content["text/event-stream"]["itemSchema"]["oneOf"]
+        for item in followed["itemSchema"]["oneOf"]
     }
+    built = stream(document, "/build/{provider}/{spec}")["itemSchema"]["properties"]["data"]["contentSchema"]["$ref"]
 
     assert told == {
         "": f"#/components/schemas/{LaunchEvent.__name__}",
         "position": f"#/components/schemas/{QueuePosition.__name__}",
         "heartbeat": f"#/components/schemas/{Heartbeat.__name__}",
     }
+    assert built == f"#/components/schemas/{BuildEvent.__name__}"
     assert list(QueuePosition.model_fields) == list(Position.__dataclass_fields__)
+
+
+def test_generators_that_read_no_item_schema_find_the_data_of_events_or_text(document: dict[str, Any]) -> None:
+    followed = stream(document, "/launch/{launch_id}/events")["schema"]["anyOf"]
+    built = stream(document, "/build/{provider}/{spec}")["schema"]["anyOf"]
+
+    names = [[one.get("$ref", one.get("type")).rpartition("/")[2] for one in found] for found in (followed, built)]
+
+    assert names == [["LaunchEvent", "QueuePosition", "Heartbeat", "string"], ["BuildEvent", "string"]]
+
+
+def test_every_time_in_an_answer_is_a_date_time(document: dict[str, Any]) -> None:
+    times = [
+        (name, field, schema)
+        for name, model in document["components"]["schemas"].items()
+        for field, schema in model.get("properties", {}).items()
+        if field == "at" or field.endswith("_at")
+    ]
+
+    assert len(times) > len(("created_at", "ended_at", "stopped_at", "token_expires_at", "at"))
+    assert not [one for one in times if '"format": "date-time"' not in json.dumps(one)]
 
 
 @pytest.mark.parametrize("field", ["repo_url", "username", "server_name", "path"])

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from hublaunch.api.pace import WebPace
+from hublaunch.binderhub.schemas import BuildEvent
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.support.served import Service, serve
@@ -40,7 +41,10 @@ async def _events(stream: httpx.Response) -> AsyncGenerator[Event]:
         if line.startswith("id: "):
             event_id = line[4:]
         elif line.startswith("data: "):
-            yield event_id, json.loads(line[6:])
+            data = json.loads(line[6:])
+            undocumented = BuildEvent.model_validate(data).model_extra or {}
+            assert all(field.startswith("binder_") for field in undocumented), undocumented
+            yield event_id, data
 
 
 async def ended(service: Service, url: str = SPEC, **headers: str) -> list[Event]:

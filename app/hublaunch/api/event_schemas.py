@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from pydantic import BaseModel, Field
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, ConfigDict, Field
 
-from hublaunch.api.schemas import ExpectedBasis, ProblemBody
+from hublaunch.api.schemas import ExpectedBasis, ProblemBody, Timestamp
 from hublaunch.launch.model import Status
 
 
@@ -14,7 +13,7 @@ class LaunchEvent(BaseModel):
 
     launch_id: str
     seq: int = Field(description="From 1, without gaps.")
-    at: str
+    at: Timestamp
     phase: Status = Field(description="Never `stopped`. `ready`, `failed` and `cancelled` end the stream.")
     stage: str | None = Field(
         description="What the launch waits for: queued, scheduling, pulling, starting or opening; null at the end. "
@@ -27,8 +26,8 @@ class LaunchEvent(BaseModel):
     url: str | None = None
     open_url: str | None = None
     token: str | None = None
-    token_expires_at: str | None = None
-    expected_ready_at: str | None = Field(
+    token_expires_at: Timestamp | None = None
+    expected_ready_at: Timestamp | None = Field(
         None,
         description="When the launch will probably be ready, in the first event after its admission and at the first "
         "pull of its image. Null if fewer than 5 comparable launches have been ready here.",
@@ -51,29 +50,25 @@ class QueuePosition(BaseModel):
 
 
 class Heartbeat(BaseModel):
-    """The data of the event `heartbeat`, which comes after 15 s without another event. It has no fields yet."""
+    """The data of the event `heartbeat`, which comes after 15 s without another event: an empty object."""
+
+    model_config = ConfigDict(extra="forbid")  # so that generated types tell it from a LaunchEvent
 
 
-def event_schemas() -> dict[str, Any]:
-    """Return the schemas of the data of events, with those that they refer to, for `components`."""
-    _, schemas = models_json_schema(
-        [(LaunchEvent, "serialization"), (QueuePosition, "serialization"), (Heartbeat, "serialization")],
-        ref_template="#/components/schemas/{model}",
-    )
-    found: dict[str, Any] = schemas["$defs"]
-    return found
+def stream_schema(*models: type[BaseModel]) -> dict[str, Any]:
+    """Return a schema for generators that read no `itemSchema`: the data of an event, or the whole stream as text."""
+    return {"anyOf": [*map(_reference, models), {"type": "string"}]}
 
 
-def _item(model: type[BaseModel], **fields: Any) -> dict[str, Any]:
-    """Return the schema of a server-sent event whose data is the model as JSON."""
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
+def stream_item(model: type[BaseModel], **fields: Any) -> dict[str, Any]:
+    """Return the schema of a server-sent event whose data is the model as JSON. `fields` are its other fields."""
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": _reference(model)}
     retry = {"type": "integer", "minimum": 0}
-    return {
-        "type": "object",
-        "properties": {**fields, "data": data, "retry": retry},
-        "required": [*fields, "data"],
-    }
+    return {"type": "object", "properties": {**fields, "data": data, "retry": retry}, "required": [*fields, "data"]}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
 _STREAM_EXAMPLE = (
@@ -88,11 +83,12 @@ DOCUMENTED_STREAM: dict[str, Any] = {  # as OpenAPI 3.2 documents server-sent ev
     "nothing and gets nothing twice.",
     "content": {
         "text/event-stream": {
+            "schema": stream_schema(LaunchEvent, QueuePosition, Heartbeat),
             "itemSchema": {
                 "oneOf": [
-                    _item(LaunchEvent, id={"type": "string"}),
-                    _item(QueuePosition, event={"const": "position"}),
-                    _item(Heartbeat, event={"const": "heartbeat"}),
+                    stream_item(LaunchEvent, id={"type": "string"}),
+                    stream_item(QueuePosition, event={"const": "position"}),
+                    stream_item(Heartbeat, event={"const": "heartbeat"}),
                 ]
             },
             "example": _STREAM_EXAMPLE,

@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from operator import itemgetter
 from typing import Any
 
 from fastapi import FastAPI
-
-from hublaunch.api.event_schemas import event_schemas
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
 _REF = re.compile(r'(?<="#/components/schemas/)\w+(?=")')
 
@@ -16,20 +16,32 @@ _REF = re.compile(r'(?<="#/components/schemas/)\w+(?=")')
 class DescribedApp(FastAPI):
     """An app below a prefix whose OpenAPI document has the prefix as server, and the data of events as schemas."""
 
-    def __init__(self, *, prefix: str, **options: Any) -> None:
-        """`prefix` is decoded, as in routes. `servers` in the options has its URL."""
+    def __init__(self, *, prefix: str, events: Iterable[type[BaseModel]], **options: Any) -> None:
+        """`prefix` is decoded, as in routes. `servers` in the options has its URL. `events` are the data of events."""
         self._prefix = prefix
+        self._events = tuple(events)
         super().__init__(openapi_url=f"{prefix}/openapi.json", **options)
 
     def openapi(self) -> dict[str, Any]:
         """Return the document. It is made once."""
         if self.openapi_schema is None:
-            self.openapi_schema = _described(super().openapi(), self._prefix)
+            document = super().openapi()
+            document["components"]["schemas"] |= _event_schemas(self._events)
+            self.openapi_schema = _described(document, self._prefix)
         return self.openapi_schema
 
 
+def _event_schemas(events: Iterable[type[BaseModel]]) -> dict[str, Any]:
+    """Return the schemas of events, with those that they refer to."""
+    _, schemas = models_json_schema(
+        [(model, "serialization") for model in events], ref_template="#/components/schemas/{model}"
+    )
+    found: dict[str, Any] = schemas["$defs"]
+    return found
+
+
 def _described(document: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Return FastAPI's document with events, with paths below the server, and without titles that repeat a name.
+    """Return FastAPI's document with paths below the server, and without titles that repeat a name.
 
     A schema has the title of its model as its name, so that a generated client has `Launch` instead of the name of the
     class that describes it here.
@@ -37,7 +49,7 @@ def _described(document: dict[str, Any], prefix: str) -> dict[str, Any]:
     document["paths"] = {path.removeprefix(prefix): operations for path, operations in document["paths"].items()}
     for parameter in _parameters(document):
         parameter["schema"] = _cleaned(_without_null(parameter["schema"]))
-    schemas = document["components"]["schemas"] | event_schemas()
+    schemas = document["components"]["schemas"]
     names = {name: schema["title"] for name, schema in schemas.items()}
     document["components"]["schemas"] = {
         title: _cleaned(schemas[name]) for name, title in sorted(names.items(), key=itemgetter(1))

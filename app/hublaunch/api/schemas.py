@@ -1,11 +1,14 @@
 """Request and response bodies, as the OpenAPI document describes them."""
 
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from hublaunch.launch.model import Status
+
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""A time in UTC (RFC 3339) with milliseconds."""
 
 _LAUNCH_ID = "01JDB9Z3N8Q4V7R2M5X6C1T0YK"
 
@@ -145,13 +148,13 @@ class LaunchBase(BaseModel):
     progress: int = Field(ge=0, le=100)
     message: str
     attempt: int = Field(description="The number of the attempt, from 1.")
-    created_at: str = Field(examples=["2026-11-23T08:00:00.000Z"])
-    ended_at: str | None = Field(description="When it became ready, failed or was cancelled.")
-    stopped_at: str | None
+    created_at: Timestamp = Field(examples=["2026-11-23T08:00:00.000Z"])
+    ended_at: Timestamp | None = Field(description="When it became ready, failed or was cancelled.")
+    stopped_at: Timestamp | None
     stopped_by: str | None
     durations: Durations
     events_url: str = Field(examples=[f"/launch/{_LAUNCH_ID}/events"])
-    expected_ready_at: str | None = Field(
+    expected_ready_at: Timestamp | None = Field(
         None,
         description="When the launch will probably be ready. Null in the queue, once it takes longer than usual, "
         "and if fewer than 5 comparable launches have been ready here.",
@@ -171,7 +174,7 @@ class LaunchBase(BaseModel):
     url: str | None = Field(None, description="When ready: the server's root, absolute, ending in `/`.")
     open_url: str | None = Field(None, description="When ready, for browsers: `url`, `path`, and the token as query.")
     token: str | None = Field(None, description="When ready: gives access to this server only.")
-    token_expires_at: str | None = None
+    token_expires_at: Timestamp | None = None
 
 
 class AcceptedLaunch(LaunchBase):

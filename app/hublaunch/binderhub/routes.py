@@ -5,7 +5,7 @@ This GET starts a launch. docs/decisions/0014-binderhub-clients.md says what kee
 
 import re
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from starlette.datastructures import Headers
@@ -16,8 +16,9 @@ from hublaunch.api.dependencies import DOCUMENTED_CREDENTIALS, Web, WebDep
 from hublaunch.api.middleware.origin import came_over_tls
 from hublaunch.api.problems.openapi import DOCUMENTED_EVERYWHERE, documented
 from hublaunch.api.problems.types import HTTP_PROBLEMS
-from hublaunch.api.rate_headers import DOCUMENTED_RATES, rate_headers
+from hublaunch.api.rate_headers import rate_headers
 from hublaunch.api.sse import EventStreamResponse, wants_stream
+from hublaunch.binderhub.schemas import DOCUMENTED_BUILD
 from hublaunch.binderhub.stream import REFUSED, BinderEvents, built_blocks, launch_blocks, refused_blocks
 from hublaunch.launch.errors import (
     AlreadyLaunching,
@@ -43,19 +44,6 @@ _BUILD_TOKEN = (
     "22 to 255 random characters of base64url. Requests with the same token and spec are one launch, and anyone who "
     "has the token can see it. Anything else, such as BinderHub's own token, is ignored."
 )
-_STREAM: dict[str, Any] = {
-    "description": "BinderHub's events: `phase` (waiting, built, launching, ready or failed), `message`, `progress`; "
-    "`built` has the `imageName`; `ready` has the `url`, `token`, `image`, `repo_url` and `binder_…`. A refusal is a "
-    "`failed` event too. Comments keep the connection alive.",
-    "content": {
-        "text/event-stream": {
-            "schema": {"type": "string"},
-            "example": "id: 01JDB9Z3N8Q4V7R2M5X6C1T0YK.1.mfGb7o…\n"
-            'data: {"phase":"waiting","message":"Accepted\\n"}\n\n',
-        }
-    },
-    "headers": DOCUMENTED_RATES,
-}
 
 
 async def _is_on(web: WebDep) -> None:
@@ -71,7 +59,7 @@ async def _is_on(web: WebDep) -> None:
     response_class=Response,
     dependencies=[Depends(_is_on)],
     responses={
-        200: _STREAM,
+        200: DOCUMENTED_BUILD,
         204: {"description": "All events were delivered. Stop reconnecting."},
         **documented(401, 403, 404, 406, 410, 422, 429, 502, 503),
     },
