@@ -10,7 +10,16 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.contract.contract_hub import FAKE_VERSIONS, REAL_PYTHON, SETTINGS, Configure, ContractHub, Version, numbers
+from tests.contract.contract_hub import (
+    FAKE_VERSIONS,
+    REAL_PYTHON,
+    SETTINGS,
+    Configure,
+    ContractHub,
+    Release,
+    Version,
+    numbers,
+)
 from tests.fakes.hub import FakeHub
 from tests.hubs.process import RealHub
 
@@ -32,8 +41,7 @@ async def hub(request: pytest.FixtureRequest) -> AsyncGenerator[ContractHub]:
             await _configure_real(real, api, SETTINGS)
         return
     async with FakeHub(version=request.param, base_url=BASE_URL) as fake:
-        fake.interrupt_s = 0.2
-        fake.start_timeout = 0.3
+        fake.interrupt_s = 0.5
         async with _client(fake.url, fake.api_token) as api:
             yield _fake(fake, api)
 
@@ -71,8 +79,11 @@ async def _real(real: RealHub, api: httpx.AsyncClient) -> ContractHub:
     async def configure(settings: Mapping[str, Any]) -> None:
         await _configure_real(real, api, settings)
 
+    async def release(username: str) -> None:
+        (await api.post(f"{real.url}hub/test-release/{username}")).raise_for_status()
+
     version = numbers((await api.get("")).json()["version"])
-    return _contract_hub(real, api, version, configure)
+    return _contract_hub(real, api, version, configure, release)
 
 
 async def _configure_real(real: RealHub, api: httpx.AsyncClient, settings: Mapping[str, Any]) -> None:
@@ -85,12 +96,22 @@ def _fake(fake: FakeHub, api: httpx.AsyncClient) -> ContractHub:
             assert hasattr(fake, name)
             setattr(fake, name, value)
 
-    return _contract_hub(fake, api, fake.version_info, configure)
+    async def release(username: str) -> None:
+        if fake.users[username].servers[""].pending:
+            fake.release(username)
+
+    return _contract_hub(fake, api, fake.version_info, configure, release)
 
 
 def _contract_hub(
-    hub: RealHub | FakeHub, api: httpx.AsyncClient, version: Version, configure: Configure
+    hub: RealHub | FakeHub, api: httpx.AsyncClient, version: Version, configure: Configure, release: Release
 ) -> ContractHub:
     return ContractHub(
-        api=api, url=hub.url, base_url=BASE_URL, token=hub.api_token, version=version, configure=configure
+        api=api,
+        url=hub.url,
+        base_url=BASE_URL,
+        token=hub.api_token,
+        version=version,
+        configure=configure,
+        release=release,
     )

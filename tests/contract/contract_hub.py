@@ -19,6 +19,7 @@ REAL_PYTHON = os.environ.get("HUBLAUNCH_TEST_HUB_PYTHON", sys.executable)
 
 Version = tuple[int, ...]
 Configure = Callable[[Mapping[str, Any]], Awaitable[None]]
+Release = Callable[[str], Awaitable[None]]
 
 SETTINGS: Mapping[str, Any] = {
     "slow_spawn_timeout": 10,
@@ -61,6 +62,8 @@ class ContractHub:
     version: Version
     configure: Configure = field(repr=False)
     """Change settings of `SETTINGS`."""
+    release: Release = field(repr=False)
+    """End the user's spawn or stop whose plan waits for it."""
 
     async def create(self, username: str) -> None:
         (await self.api.post(f"users/{username}")).raise_for_status()
@@ -108,11 +111,23 @@ class ContractHub:
         """Return the whole stream once it has ended."""
         return await self.api.get(f"users/{username}/servers/{server_name}/progress")
 
+    async def progress_released_after(self, username: str, message: str) -> httpx.Response:
+        """Return the whole stream of a spawn that is released once this message has arrived."""
+        content, released = b"", False
+        async with self.api.stream("GET", f"users/{username}/server/progress") as stream:
+            async for chunk in stream.aiter_bytes():
+                content += chunk
+                if not released and message.encode() in content:
+                    released = True
+                    await self.release(username)
+        return httpx.Response(stream.status_code, headers=stream.headers, content=content)
+
     async def clean_up(self, username: str) -> None:
         """Stop all servers of the user and delete the user, if there is one."""
         answer = await self.api.get(f"users/{username}")
         for server_name in answer.json().get("servers", {}) if answer.status_code == 200 else {}:
             while (stopping := await self.stop(username, server_name)).status_code not in (204, 404):
+                await self.release(username)
                 if stopping.status_code == 400:
                     await self.progress(username, server_name)  # before 5.1 the spawn must end first
                 await asyncio.sleep(0.05)

@@ -25,9 +25,9 @@ def _failed(message: str) -> dict[str, object]:
 
 
 async def test_the_exact_bytes_of_a_stream_which_is_chunked_and_not_cached(hub: ContractHub, user: str) -> None:
-    await hub.start_in_background(user, seconds=0.3)
+    await hub.start_in_background(user, never=True)
 
-    stream = await hub.progress(user)
+    stream = await hub.progress_released_after(user, "Spawning server...")
 
     url = f"{hub.base_url}user/{user}/"
     assert (stream.status_code, stream.headers["Content-Type"]) == (200, "text/event-stream")
@@ -48,31 +48,34 @@ async def test_events_of_the_spawner_arrive_unchanged_but_cannot_announce_ready(
         {"message": "still pulling", "raw_event": {"kind": "Event"}},
         {"progress": 80, "message": "é <b>", "html_message": "<b>é</b>"},
     ]
-    await hub.start_in_background(user, seconds=0.3, messages=[*sent[:2], sent[2] | {"ready": True}])
+    await hub.start_in_background(user, never=True, messages=[*sent[:2], sent[2] | {"ready": True}])
 
-    stream = await hub.progress(user)
+    stream = await hub.progress_released_after(user, "</b>")
 
     assert events(stream) == [REQUESTED, *sent, _ready(f"{hub.base_url}user/{user}/")]
 
 
 async def test_every_reader_gets_all_events_from_the_first(hub: ContractHub, user: str) -> None:
-    await hub.start_in_background(user, seconds=0.4, messages=["one", "two"])
-    early = asyncio.create_task(hub.progress(user))
-    async with hub.api.stream("GET", f"users/{user}/server/progress") as peek:
-        async for line in peek.aiter_lines():
-            if "two" in line:
-                break
+    await hub.start_in_background(user, never=True, messages=["one", "two"])
+    early = b""
+    async with hub.api.stream("GET", f"users/{user}/server/progress") as stream:
+        chunks = stream.aiter_bytes()
+        while b"two" not in early:
+            early += await anext(chunks)
 
-    late = await hub.progress(user)
+        late = await hub.progress_released_after(user, "two")
 
-    assert events(late) == events(await early)
+        early += b"".join([chunk async for chunk in chunks])
+    assert events(late) == events(early)
     assert [event["message"] for event in events(late)][:3] == ["Server requested", "one", "two"]
 
 
 async def test_a_reader_that_leaves_does_not_stop_the_spawn(hub: ContractHub, user: str) -> None:
-    await hub.start_in_background(user, seconds=0.2)
+    await hub.start_in_background(user, never=True)
     async with hub.api.stream("GET", f"users/{user}/server/progress") as stream:
         await anext(stream.aiter_bytes())
+
+    await hub.release(user)
 
     assert events(await hub.progress(user))[-1]["ready"]
 
@@ -118,15 +121,15 @@ async def test_the_url_of_a_server_is_quoted(hub: ContractHub, username: str) ->
 async def test_a_failure_has_the_spawners_message(
     hub: ContractHub, user: str, plan: dict[str, Any], message: str
 ) -> None:
-    await hub.start_in_background(user, seconds=0.2, messages=["trying"], **plan)
+    await hub.start_in_background(user, never=True, messages=["trying"], **plan)
 
-    stream = await hub.progress(user)
+    stream = await hub.progress_released_after(user, "trying")
 
     assert events(stream) == [REQUESTED, {"progress": 50, "message": "trying"}, _failed(message)]
 
 
 async def test_a_spawn_that_times_out_fails_without_a_reason(hub: ContractHub, user: str) -> None:
-    await hub.start_in_background(user, never=True)
+    await hub.start_in_background(user, never=True, start_timeout=0.3)
 
     last = events(await hub.progress(user))[-1]
 
@@ -201,7 +204,7 @@ async def test_a_server_that_was_never_started_or_has_stopped_has_no_progress(hu
 
 
 async def test_a_stopping_server_is_not_starting(hub: ContractHub, user: str) -> None:
-    await hub.start(user, stop_seconds=0.5)
+    await hub.start(user, never_stops=True)
     await hub.configure({"slow_stop_timeout": 0.1})
     await hub.stop(user)
 

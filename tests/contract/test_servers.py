@@ -39,9 +39,9 @@ async def test_the_user_model_shows_the_urls_of_the_server(hub: ContractHub, use
 async def test_start_time_and_options_stay_the_same_until_the_next_start(hub: ContractHub, user: str) -> None:
     """hublaunch uses both to distinguish its own server from a later one with the same name."""
     begun_at = datetime.now(UTC)
-    await hub.start_in_background(user, seconds=0.2, messages=["first"])
+    await hub.start_in_background(user, never=True, messages=["first"])
     pending = await hub.server(user)
-    await hub.progress(user)
+    await hub.progress_released_after(user, "first")
     ready = await hub.server(user)
     await hub.stop(user)
     await hub.start(user, messages=["second"])
@@ -90,7 +90,7 @@ async def test_a_running_server_is_not_started_again(hub: ContractHub, user: str
 
 
 async def test_a_stopping_server_is_not_started(hub: ContractHub, user: str) -> None:
-    await hub.start(user, stop_seconds=0.5)
+    await hub.start(user, never_stops=True)
     await hub.configure({"slow_stop_timeout": 0.1})
     await hub.stop(user)
 

@@ -23,7 +23,7 @@ async def test_stopping_a_stopped_server_succeeds(hub: ContractHub, user: str) -
 
 
 async def test_a_slow_stop_answers_202_each_time(hub: ContractHub, user: str) -> None:
-    await hub.start(user, stop_seconds=0.5)
+    await hub.start(user, never_stops=True)
     await hub.configure({"slow_stop_timeout": 0.1})
 
     answers = [await hub.stop(user) for _ in range(2)]

@@ -96,7 +96,7 @@ async def test_a_deletion_refused_for_a_named_server_still_stops_a_ready_default
 
 
 async def test_deleting_a_user_waits_no_longer_than_a_stop(hub: ContractHub, user: str) -> None:
-    await hub.start(user, stop_seconds=0.5)
+    await hub.start(user, never_stops=True)
     await hub.configure({"slow_stop_timeout": 0.1})
 
     answers = [await hub.api.delete(f"users/{user}") for _ in range(2)]

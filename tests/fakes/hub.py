@@ -102,8 +102,14 @@ class FakeHub(HubState):
         self._tell(spawn, {"message": message} if progress is None else {"progress": progress, "message": message})
 
     def release(self, username: str, server_name: str = "") -> None:
-        """Let the pending spawn, or the check of a server after a restart, succeed now."""
-        self.succeed(self._server(username, server_name))
+        """End the pending spawn as planned, the pending stop, or the check of a server after a restart, now."""
+        server = self._server(username, server_name)
+        if server.pending == "stop":
+            self.stopped(server)
+        elif server.spawn is not None:
+            self._conclude(server, server.spawn)
+        else:
+            self.succeed(server)
 
     def fail_spawn(self, username: str, reason: str, *, server_name: str = "") -> None:
         """Let the pending spawn fail now, with this exception text."""
@@ -112,10 +118,6 @@ class FakeHub(HubState):
     async def cancel_spawn(self, username: str, server_name: str = "") -> None:
         """Stop the server while it is starting, as somebody else might. Its streams then falsely announce ready."""
         await self.stop_server(username, server_name, remove=False)
-
-    def finish_stop(self, username: str, server_name: str = "") -> None:
-        """Let the pending stop finish now."""
-        self.stopped(self._server(username, server_name))
 
     # --- faults -------------------------------------------------------------------------------------------------------
 

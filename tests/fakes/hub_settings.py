@@ -84,7 +84,7 @@ class HubSettings:
         self.spawn_s = 0.0
         """The duration of a spawn whose plan names none."""
         self.stop_s = 0.0
-        """The duration of a stop whose plan names none; `math.inf`: until `finish_stop`."""
+        """The duration of a stop whose plan names none; `math.inf`: until `release`."""
         self.interrupt_s = 0.0
         """How long a DELETE lets a cancelled spawn look ready before stopping it: 1 s at the real Hub."""
         self.journal: list[Happening] = []

@@ -145,8 +145,9 @@ class HubState(HubSettings):
                 spawn.timers.append(loop.call_later(second, self._tell, spawn, event))
             else:
                 self._tell(spawn, event)
-        if spawn.plan.never or spawn.seconds > self.start_timeout:
-            spawn.timers.append(loop.call_later(self.start_timeout, self.fail, server, ""))
+        timeout = self.start_timeout if spawn.plan.start_timeout is None else spawn.plan.start_timeout
+        if spawn.plan.never or spawn.seconds > timeout:
+            spawn.timers.append(loop.call_later(timeout, self.fail, server, ""))
         else:
             spawn.timers.append(loop.call_later(spawn.seconds, self._conclude, server, spawn))
 
@@ -234,7 +235,7 @@ class HubState(HubSettings):
         server.stopped.clear()
         plan = self._plan_for(server)
         seconds = self.stop_s if plan.stop_seconds is None else plan.stop_seconds
-        if seconds < math.inf:
+        if seconds < math.inf and not plan.never_stops:
             server.stop_timer = asyncio.get_running_loop().call_later(seconds, self.stopped, server)
         self.notice()
         with contextlib.suppress(TimeoutError):

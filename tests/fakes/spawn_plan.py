@@ -26,9 +26,13 @@ class SpawnPlan:
     status: int | None = None
     """With `fails`: the exception is an HTTP error of this status, so the POST answers with it and the text."""
     never: bool = False
-    """After its messages the spawn neither succeeds nor fails on its own."""
+    """After its messages the spawn does not end until the test releases it, or `start_timeout` has passed."""
+    start_timeout: float | None = None
+    """The time after which the spawn fails without a reason. None: the Hub's default."""
     stop_seconds: float | None = None
     """The duration of a stop. None: the Hub's default."""
+    never_stops: bool = False
+    """A stop does not end until the test releases it."""
     start_returns: bool = False
     """The spawner's `start()` has returned, and the Hub waits for the server's port. A Hub killed now resumes it."""
 

@@ -66,7 +66,7 @@ async def test_a_user_with_a_starting_or_stopping_server_is_not_deleted_yet(hub:
     while_stopping = await client.delete_user("alice")
 
     assert (while_starting, while_stopping) == (False, False)
-    hub.finish_stop("alice")
+    hub.release("alice")
     assert await client.delete_user("alice")
     assert await client.delete_user("alice"), "a missing user counts as deleted"
 

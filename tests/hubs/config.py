@@ -5,7 +5,7 @@ import shutil
 import sys
 import threading
 
-from tests.hubs.plan_spawner import NoProxy, PlanSpawner, SettingsHandler
+from tests.hubs.plan_spawner import NoProxy, PlanSpawner, ReleaseHandler, SettingsHandler
 
 
 def _end_with_the_tests() -> None:
@@ -24,10 +24,9 @@ c.JupyterHub.hub_bind_url = os.environ["TEST_HUB_API_BIND_URL"]
 c.JupyterHub.db_url = "sqlite:///:memory:"
 c.JupyterHub.proxy_class = NoProxy
 c.JupyterHub.spawner_class = PlanSpawner
-c.Spawner.start_timeout = 3  # before 5.1 nothing else ends a spawn that hangs
 c.JupyterHub.authenticator_class = "null"
 c.JupyterHub.allow_named_servers = True
-c.JupyterHub.extra_handlers = [(r"/test-settings", SettingsHandler)]
+c.JupyterHub.extra_handlers = [(r"/test-settings", SettingsHandler), (r"/test-release/([^/]+)", ReleaseHandler)]
 c.JupyterHub.services = [
     {
         "name": "launcher",

@@ -6,11 +6,12 @@ It runs in the Hub's own Python, with JupyterHub 4 to 6, and uses only packages 
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, ClassVar
 
 from jupyterhub.proxy import Proxy
 from jupyterhub.spawner import Spawner
 from tornado import web
+from traitlets import Float, observe
 
 from tests.fakes.spawn_plan import SpawnPlan
 
@@ -21,6 +22,9 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b
 class PlanSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is not typed
     """Starts no process. The "server" is a port in the Hub's own loop, and answers every request with a version."""
 
+    start_timeout = Float(60)
+    releases: ClassVar[dict[str, asyncio.Event]] = {}
+    """By username: set once the test has released the spawn or the stop, perhaps before it waits."""
     _listener: asyncio.Server | None = None
     _started_at: float | None = None
 
@@ -28,7 +32,7 @@ class PlanSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is not typed
         self._started_at = asyncio.get_running_loop().time()
         plan = self._plan()
         if plan.never:
-            await asyncio.Event().wait()
+            await self._until_released()
         await asyncio.sleep(plan.seconds or 0)
         if plan.fails is not None:
             raise self._failure(plan)
@@ -48,11 +52,23 @@ class PlanSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is not typed
         return None if self._started_at is not None else 0
 
     async def stop(self, now: bool = False) -> None:
-        await asyncio.sleep(self._plan().stop_seconds or 0)
+        plan = self._plan()
+        if plan.never_stops:
+            await self._until_released()
+        await asyncio.sleep(plan.stop_seconds or 0)
         self._started_at = None
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+
+    @observe("user_options")
+    def _keep_start_timeout(self, change: object) -> None:
+        """Set the timeout of this spawn; the Hub reads it before `start` runs."""
+        self.start_timeout = self._plan().start_timeout or 60
+
+    async def _until_released(self) -> None:
+        await self.releases.setdefault(self.user.name, asyncio.Event()).wait()
+        del self.releases[self.user.name]
 
     def _plan(self) -> SpawnPlan:
         return SpawnPlan.from_options(self.user_options) or SpawnPlan()
@@ -90,12 +106,24 @@ class NoProxy(Proxy):  # type: ignore[misc]  # as above
         return dict(self._routes)
 
 
-class SettingsHandler(web.RequestHandler):
-    """`PUT /hub/test-settings` changes settings that the Hub reads at each request, so one Hub serves all tests."""
+class TestHandler(web.RequestHandler):
+    """A request of the tests."""
 
     def check_xsrf_cookie(self) -> None:
         """Skip the XSRF check. Tests have no cookies, and only this machine can reach the port."""
 
+
+class SettingsHandler(TestHandler):
+    """`PUT /hub/test-settings` changes settings that the Hub reads at each request, so one Hub serves all tests."""
+
     def put(self) -> None:
         self.settings.update(json.loads(self.request.body))
+        self.set_status(204)
+
+
+class ReleaseHandler(TestHandler):
+    """`POST /hub/test-release/NAME` ends the user's spawn or stop that waits for it, or the next one."""
+
+    def post(self, username: str) -> None:
+        PlanSpawner.releases.setdefault(username, asyncio.Event()).set()
         self.set_status(204)
