@@ -6,7 +6,7 @@ JOBS ?= 2
 # Tests start hundreds of Python processes. Without bytecode each of them compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 # Without other processes, PostgreSQL or a real Hub.
-QUICK = tests/launch tests/store tests/hub tests/wire tests/registry tests/fakes tests/api tests/binderhub tests/files tests/wiring tests/test_architecture.py
+QUICK = tests/launch tests/store tests/hub tests/wire tests/fakes tests/files tests/api/test_launch.py tests/api/test_policy.py tests/test_architecture.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo quick test test-prometheus test-registry test-browser test-hubs image-test chart chart-test cluster-test proxy-test docs bench chaos storm check format lock clean
@@ -31,7 +31,7 @@ install: .venv/.installed ## Create .venv with everything that the commands belo
 demo: install ## Run a real JupyterHub with hublaunch beside it (ARGS=--check launches once by itself)
 	$(BIN)/hublaunch demo $(ARGS)
 
-quick: install ## Run the tests of the core, the store, the fake Hub and the API, in about a minute: ARGS=tests/launch
+quick: install ## Run the tests of the core and of what it uses, in less than a minute: ARGS=tests/api
 	@echo "Needs nothing besides .venv."
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not postgresql and not thorough" $(or $(ARGS),$(QUICK))
 

@@ -1,9 +1,11 @@
 """The service as an ASGI app: `uvicorn --factory hublaunch.main:create_app`."""
 
+from functools import cache
 from importlib.metadata import version
 
 import httpx
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from hublaunch.api import health, pages, routes, status
 from hublaunch.api.callers import oauth
@@ -49,14 +51,26 @@ def create_app(
         lifespan=lambda _: open_service(settings, hub_transport=hub_transport, pace=pace, web_pace=web_pace),
         middleware=middleware(settings, web_pace),
     )
-    logins = [oauth] if "hub" in settings.access else []
-    for module in (routes, binder, *logins, health, status, pages):
-        app.include_router(module.router, prefix=prefix)
+    app.router.routes.extend(_routes(prefix, has_login="hub" in settings.access))
     if prefix:
-        app.include_router(health.router, include_in_schema=False)
         app.add_route(prefix, pages.redirect_to(f"{settings.prefix}/"), include_in_schema=False)
     if settings.metrics_public:
         for path in at_root_too("/metrics", prefix=prefix):
             app.add_route(path, show_metrics, include_in_schema=False)
     add_error_handlers(app)
     return app
+
+
+@cache
+def _routes(prefix: str, *, has_login: bool) -> tuple[BaseRoute, ...]:
+    """Return the routes of the API and the page.
+
+    They hold nothing of an app. FastAPI examines all endpoints again for each router that is included, so the apps of
+    a process share them.
+    """
+    router = APIRouter()
+    for module in (routes, binder, *([oauth] if has_login else []), health, status, pages):
+        router.include_router(module.router, prefix=prefix)
+    if prefix:
+        router.include_router(health.router, include_in_schema=False)
+    return tuple(router.routes)

@@ -155,6 +155,7 @@ def test_an_invalid_change_keeps_the_limits_and_is_logged_once(path: Path, caplo
     assert file.report()["fault"] is None
 
 
+@pytest.mark.thorough
 def test_a_file_with_many_keys_is_refused_in_linear_time(tmp_path: Path) -> None:
     path = tmp_path / "limits.yaml"
     path.write_text("".join(f"a{number}: 1\n" for number in range(30_000)))

@@ -37,6 +37,8 @@ STEPS = [PULLING, PULLING, PULLING, READY, FAILED, CANCELLED]
 BRIEFLY = settings(stateful_step_count=40, suppress_health_check=list(HealthCheck))
 SEALER = Sealer(["0" * 32], purpose="stored tokens")
 
+pytestmark = pytest.mark.thorough
+
 
 @dataclass
 class Known:
