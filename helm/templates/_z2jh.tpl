@@ -79,7 +79,7 @@ hub:
     - {{- include "hublaunch.container" . | nindent 6 }}
   extraVolumes:
     {{- include "hublaunch.volumes" . | nindent 4 }}
-  # The Hub's pod has a policy of its own, which is to let callers through to this port.
+  # The Hub's pod has a NetworkPolicy of its own. These rules let callers reach hublaunch's port.
   networkPolicy:
     ingress:
       - ports:

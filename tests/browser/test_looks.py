@@ -238,7 +238,7 @@ def about(reason: str, message: str, words: str) -> dict[str, Any]:
         (
             about("Pulled", "Successfully pulled image a. Image size: 1288490188 bytes.", "Pulled image a:1"),
             "Starting your server",
-            "The image has 1.3 GB",
+            "Image size: 1.3 GB",
         ),
     ],
 )
@@ -261,7 +261,7 @@ async def test_each_stage_is_a_plain_sentence_and_the_hubs_words_are_among_the_d
 
 
 @pytest.mark.parametrize("stage_of_later", ["levitating", "cancel", None])
-async def test_a_stage_that_this_page_does_not_know_reads_as_starting(
+async def test_a_stage_that_this_page_does_not_know_is_shown_as_starting(
     page: Page, stage: Stage, stage_of_later: str | None
 ) -> None:
     await page.goto(stage.url)

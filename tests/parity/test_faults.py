@@ -135,7 +135,7 @@ async def test_a_409_on_a_repeated_request_is_success(hub: FakeHub, connect: Con
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409])
-async def test_other_4xx_are_raised_at_once(hub: FakeHub, launcher: Any, status: int) -> None:
+async def test_other_4xx_are_raised_immediately(hub: FakeHub, launcher: Any, status: int) -> None:
     hub.fail_on("get_user", status=status)
 
     with pytest.raises((LaunchError, HTTPClientError), match=str(status)):

@@ -31,7 +31,9 @@ class LaunchBody(BaseModel):
     model_config = ConfigDict(title="LaunchRequest", extra="forbid", json_schema_extra=_request)
 
     image: str = Field(description="Image reference: `[registry/]repository[:tag][@digest]`.")
-    repo_url: str = Field("", description="The repository of the content. The server's name and spawner use it.")
+    repo_url: str = Field(
+        "", description="The repository with the content. The server is named after it, and the spawner gets it."
+    )
     extra_args: dict[str, Any] = Field({}, description="More `user_options`, with names that the operator allows.")
     username: str = Field("", description="The Hub user to launch for, if the caller may launch for others.")
     server_name: str = Field(

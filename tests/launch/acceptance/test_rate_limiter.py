@@ -93,7 +93,7 @@ async def test_without_rates_nothing_is_limited_or_reported(counts: MemoryRateCo
     assert (await limits.credentials(HERE)).allowed
 
 
-async def test_wrong_credentials_are_counted_apart_by_address(counts: MemoryRateCounts, clock: Clock) -> None:
+async def test_wrong_credentials_are_counted_separately_by_address(counts: MemoryRateCounts, clock: Clock) -> None:
     limits = limiter(counts)
     for _ in range(4):
         await limits.count_wrong_credentials(HERE)

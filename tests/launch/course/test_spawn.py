@@ -235,7 +235,7 @@ async def test_a_server_that_the_hub_calls_ready_is_opening_until_it_answers(hub
     assert (attempted.steps[-2].stage, attempted.steps[-1].phase) == (Stage.OPENING, Status.READY)
 
 
-async def test_a_server_that_answers_at_once_has_no_step_for_its_opening(attempted: Attempted) -> None:
+async def test_a_server_that_answers_immediately_has_no_step_for_its_opening(attempted: Attempted) -> None:
     await attempted.run()
 
     assert Stage.OPENING not in [step.stage for step in attempted.steps]

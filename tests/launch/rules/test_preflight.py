@@ -43,7 +43,7 @@ def test_an_image_that_cannot_be_pulled_is_refused(
 
 
 @pytest.mark.parametrize("outcome", [one for one in UNKNOWN if one is not RegistryOutcome.DENIED])
-def test_only_require_refuses_what_is_unknown_and_says_why(outcome: RegistryOutcome) -> None:
+def test_only_the_mode_require_refuses_unchecked_images_and_says_why(outcome: RegistryOutcome) -> None:
     answer = RegistryAnswer(outcome=outcome)
 
     assert [verdict(terms, outcome) for terms in (OFF, AUTO, AUTO_ALIKE)] == [None] * 3

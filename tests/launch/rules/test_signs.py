@@ -131,7 +131,7 @@ NOT_WORDS_ALONE = {
 
 
 @EACH
-def test_the_words_of_7_1_alone_explain_what_they_can(situation: Situation) -> None:
+def test_the_words_of_7_1_alone_explain_most_situations(situation: Situation) -> None:
     events = [event | {"raw_event": None} for event in situation.at_7_1]
 
     assert cause_of(NEVER_STARTED, steps_of(events)).code == NOT_WORDS_ALONE.get(situation.name, situation.code)

@@ -111,6 +111,6 @@ def _only(request: Request, name: str) -> str | None:
     if len(values) > 1:
         raise Unauthenticated(
             "This browser sent two cookies with the same name, and another site may have set one of them. Delete the "
-            "cookies of this site and its neighbours, and log in again."
+            "cookies of this site and of other sites of its domain, and log in again."
         )
     return values[0] if values else None

@@ -46,7 +46,7 @@
     │   ├── ImageAbsent                the registry has no such image
     │   ├── ImageWrongPlatform         the image has none of LAUNCHER_PLATFORMS
     │   └── ImageUnchecked             nothing is known, and LAUNCHER_PREFLIGHT=require
-    └── SpawnError                   the Hub was asked for a server, and none is ready
+    └── SpawnError                   an accepted launch ended without a ready server
         ├── SpawnLost                  the Hub no longer knows the spawn
         ├── SpawnCancelled             the spawn was cancelled at the Hub, not by hublaunch
         ├── ServerNotFound             another web server answers at the server's address

@@ -37,6 +37,6 @@ class Interrupted(LaunchError):
 
     code = "interrupted"
     title = "The launch was interrupted"
-    sentence = "This service was restarted"
+    sentence = "This service was restarted."
     advice = "Launch again."
     retryable = True

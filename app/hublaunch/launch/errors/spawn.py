@@ -1,4 +1,4 @@
-"""Failed spawns, by what JupyterHub and its spawner said about them."""
+"""Accepted launches that ended without a ready server, in the queue or at the Hub."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -7,7 +7,7 @@ from hublaunch.launch.errors.base import LaunchError
 
 
 class SpawnError(LaunchError):
-    """The Hub was asked for a server, and none is ready."""
+    """An accepted launch ended without a ready server."""
 
 
 class SpawnLost(SpawnError):

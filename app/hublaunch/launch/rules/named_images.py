@@ -17,8 +17,9 @@ _NAMED = re.compile(
 def other_image(asked: str, messages: Sequence[Message]) -> str | None:
     """Return the image that Kubernetes runs instead of the one `asked` for; None if there is no sign of that.
 
-    `messages`: the Hub's messages, oldest first. A pod also pulls the images of its init containers and sidecars, and
-    words alone do not say so. So this returns the image of the last event only if none names the image asked for.
+    `messages`: the Hub's messages, oldest first. A pod also pulls the images of its init containers and
+    sidecars, and a message alone does not name its container. So this returns the image of the last event only if none
+    names the image asked for.
     """
     events = [each.raw_event for each in messages if each.raw_event and each.raw_event.is_of_server]
     named = [found[1] for event in events if (found := _NAMED.match(event.message))]

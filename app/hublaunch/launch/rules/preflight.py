@@ -30,7 +30,7 @@ class RegistryOutcome(StrEnum):
     ELSEWHERE = "elsewhere"
     """The registry leads to another host, which is not asked."""
     FORBIDDEN_ADDRESS = "forbidden_address"
-    """The registry's name leads to an address inside the cluster, which is not connected to."""
+    """The registry's name leads to a private address, to which hublaunch does not connect."""
     NOT_NAMED = "not_named"
     """No pattern of allowed images names the registry, so it is not asked."""
     TOO_MANY = "too_many"

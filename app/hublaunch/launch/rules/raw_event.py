@@ -9,7 +9,7 @@ _SERVER = "notebook"
 """KubeSpawner's name for the container that runs the server."""
 
 _HEAD = re.compile(r"(?:None|\d{4}-\d\d-\d\d[T ]\S+) (?:\[(?P<type>Normal|Warning)\]|(?P<sign>[\u26a0\u2139])\ufe0f?) ")
-"""The time, and the type as a word or, from kubespawner#910 on, as a sign."""
+"""The time, and the type as a word or, from kubespawner#910 on, as a symbol."""
 _PULLED = re.compile(r"Successfully pulled image .* Image size: (\d{1,15}) bytes")
 _TYPES = {"\u26a0": "Warning", "\u2139": "Normal"}
 

@@ -12,7 +12,7 @@ export const TEXTS = Object.freeze({
   scheduling: "Finding a machine for the server",
   pulling: "Pulling the image",
   opening: "Waiting for the server to answer",
-  imageSize: "The image has {size}",
+  imageSize: "Image size: {size}",
   usually: "Usually {time}",
   longer: "Longer than usual; usually {time}",
   inSeconds: "{count} s",
@@ -55,7 +55,7 @@ export const TEXTS = Object.freeze({
   id: "Launch {id}",
 });
 
-/** The stages with a text of their own. All others, also those of a later service, read as the phase. */
+/** The stages with a text of their own. All others, including those of later releases, are shown as the phase. */
 const STAGES = new Set(["scheduling", "pulling", "opening"]);
 
 /** The name of the phase or, while the server starts, of the stage, as the owner or as another visitor reads it. */
