@@ -72,6 +72,7 @@ class LaunchClient:
         image: str,
         *,
         repo_url: str = "",
+        ref: str = "",
         path: str = "",
         extra_args: Mapping[str, Any] | None = None,
         username: str = "",
@@ -84,6 +85,7 @@ class LaunchClient:
             self._client.launch(
                 image,
                 repo_url=repo_url,
+                ref=ref,
                 path=path,
                 extra_args=extra_args,
                 username=username,

@@ -57,7 +57,7 @@ async def test_quotes_around_a_key_make_no_difference(service: Service, sent: st
     assert again.json()["id"] == first.json()["id"]
 
 
-@pytest.mark.parametrize("change", [{"repo_url": "https://example.org/other"}, {"path": "lab/tree/x.ipynb"}])
+@pytest.mark.parametrize("change", [{"repo_url": "https://example.org/other"}, {"ref": "dev"}, {"path": "x"}])
 async def test_another_request_with_the_key_is_refused(service: Service, hub: FakeHub, change: dict[str, str]) -> None:
     await service.http.post("/launch", json=BODY, headers={"Idempotency-Key": KEY})
 

@@ -201,6 +201,26 @@ async def test_open_url_opens_the_path_below_the_servers_root(service: Service) 
     assert "path" not in public
 
 
+async def test_the_spawner_gets_the_ref_and_only_readers_with_the_secret_see_it(service: Service, hub: FakeHub) -> None:
+    accepted = await service.launch(ref="feature/a")
+    without = await service.launch()
+    for launch in (accepted, without):
+        await service.events(launch["events_url"])
+
+    public = (await service.http.get(f"/launch/{accepted['id']}")).json()
+    options = [line.user_options or {} for line in hub.journal if line.what == "spawn_started"]
+    assert [accepted["ref"], without["ref"]] == ["feature/a", ""]
+    assert "ref" not in public
+    assert sorted(given.get("ref", "none") for given in options) == ["feature/a", "none"]
+
+
+@pytest.mark.parametrize("body", [{"ref": "-b"}, {"ref": "a..b"}, {"ref": "main", "repo_url": ""}])
+async def test_a_hostile_ref_and_one_without_a_repository_are_refused(service: Service, body: dict[str, str]) -> None:
+    answer = await service.http.post("/launch", json=BODY | body)
+
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "ref")
+
+
 async def test_a_failed_launch_has_a_problem_and_is_cleaned_up(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="image pull failed"))
 

@@ -32,6 +32,7 @@ async def test_a_launch_is_streamed_in_binderhubs_format(service: Service, hub: 
     assert next(line.user_options for line in hub.journal if line.what == "spawn_started") == {
         "image": IMAGE,
         "repo_url": "https://github.com/org/repo",
+        "ref": "main",
         "binder_request": "v2/gh/org/repo/main",
         "binder_ref_url": "https://github.com/org/repo/tree/main",
     }

@@ -120,6 +120,7 @@ def test_an_invalid_mapping_is_refused(pattern: str, template: str, reason: str)
         ),
         (("binder_request",), f"gh/org/repo/{COMMIT}", {"binder_request": f"v2/gh/org/repo/{COMMIT}"}),
         ((), "gh/org/repo/main", {}),
+        ((), "gh/org/repo/HEAD", {}),
     ],
 )
 def test_the_request_has_the_known_and_allowed_extra_arguments(
@@ -130,6 +131,7 @@ def test_the_request_has_the_known_and_allowed_extra_arguments(
     request = mapped.request(BinderSpec.parse(written))
 
     assert (request.repo_url, request.extra_args) == ("https://github.com/org/repo", extra_args)
+    assert request.ref == written.removeprefix("gh/org/repo/").removeprefix("HEAD")
 
 
 def test_a_repository_with_credentials_is_refused() -> None:

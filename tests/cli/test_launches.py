@@ -31,11 +31,12 @@ async def not_found(connection: WireConnection) -> None:
 async def test_a_launch_prints_one_line_per_event_and_finally_the_address(shell: CommandLine, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], seconds=0.1))
 
-    done = await shell.run("launch", IMAGE, "--repo", REPO, "--path", "lab/tree/x.ipynb")
+    done = await shell.run("launch", IMAGE, "--repo", REPO, "--ref", "v1", "--path", "lab/tree/x.ipynb")
 
     (user,) = hub.users
     lines = done.out.splitlines()
     assert (done.status, done.err) == (0, "")
+    assert (hub.users[user].servers[""].user_options or {})["ref"] == "v1"
     assert [line.split()[1] for line in lines] == ["queued", "starting", "starting", "starting", "ready"]
     assert lines[3].endswith("Pulling")
     assert f"{hub.url}user/{user}/lab/tree/x.ipynb?token=" in lines[-1]

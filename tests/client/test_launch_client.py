@@ -29,10 +29,10 @@ NOBODYS = str(ULID())
 async def test_a_launch_is_followed_from_waiting_to_ready(client: Client, world: World) -> None:
     world.plan(messages=("Pulling",))
 
-    launch = await client.launch(IMAGE, repo_url=REPO, path="lab/tree/x.ipynb")
+    launch = await client.launch(IMAGE, repo_url=REPO, ref="v1", path="lab/tree/x.ipynb")
     events = await followed(client, launch.id)
 
-    assert (launch.status, launch.image, launch.has_ended) == ("waiting", IMAGE, False)
+    assert (launch.status, launch.image, launch.ref, launch.has_ended) == ("waiting", IMAGE, "v1", False)
     assert datetime.now(UTC) - launch.created_at < timedelta(seconds=20)
     assert [event.at for event in events] == sorted(event.at for event in events)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))

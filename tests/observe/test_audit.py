@@ -57,13 +57,13 @@ def settings(settings: Settings, record: Path) -> Settings:
 
 
 async def test_a_launch_is_recorded_with_caller_and_outcome(service: Service, record: Path, hub: FakeHub) -> None:
-    accepted = await service.launch()
+    accepted = await service.launch(ref="v1")
     await service.events(accepted["events_url"])
 
     begun, ended = read(record)
 
     assert (begun["action"], begun["actor"]) == ("launch_accepted", {"kind": "anonymous", "name": "127.0.0.1"})
-    assert (begun["image"], begun["repo_url"]) == (BODY["image"], BODY["repo_url"])
+    assert (begun["image"], begun["repo_url"], begun["ref"]) == (BODY["image"], BODY["repo_url"], "v1")
     assert (begun["launch_id"], begun["username"], begun["server_name"]) == (accepted["id"], next(iter(hub.users)), "")
     assert len(begun["request_id"]) == 32
     assert (ended["action"], ended["outcome"], ended["attempts"]) == ("launch_ended", "ready", 1)

@@ -90,6 +90,7 @@ async def post_launch(
     request = launch_request(
         image=body.image,
         repo_url=body.repo_url,
+        ref=body.ref,
         extra_args=body.extra_args,
         allowed_extra_args=web.allowed_extra_args,
         username=body.username,

@@ -34,6 +34,12 @@ class LaunchBody(BaseModel):
     repo_url: str = Field(
         "", description="The repository with the content. The server is named after it, and the spawner gets it."
     )
+    ref: str = Field(
+        "",
+        description="The branch, tag or commit of the repository: a name, `refs/heads/…`, `refs/tags/…`, or the full "
+        "hash of a commit. If empty, the default branch.",
+        examples=["main"],
+    )
     extra_args: dict[str, Any] = Field({}, description="More `user_options`, with names that the operator allows.")
     username: str = Field("", description="The Hub user to launch for, if the caller may launch for others.")
     server_name: str = Field(
@@ -41,9 +47,9 @@ class LaunchBody(BaseModel):
     )
     if_running: Literal["reuse", "new", "refuse"] = Field(
         "new",
-        description="What to do if you already have an active launch of this image and repository: `reuse` answers 200 "
-        "with that launch, `refuse` answers 409, `new` (the default) launches another. Callers without credentials "
-        "never have an active launch in this sense.",
+        description="What to do if you already have an active launch of this image, repository and ref: `reuse` "
+        "answers 200 with that launch, `refuse` answers 409, `new` (the default) launches another. Callers without "
+        "credentials never have an active launch in this sense.",
     )
     path: str = Field(
         "",
@@ -122,6 +128,7 @@ _LAUNCH: JsonDict = {
     "events_url": f"/launch/{_LAUNCH_ID}/events",
     "image": "quay.io/jupyter/minimal-notebook:latest",
     "repo_url": "https://github.com/binder-examples/requirements",
+    "ref": "",
     "username": "binder-examples-requirements-1a2b3c4d",
     "server_name": "",
     "path": "lab/tree/index.ipynb",
@@ -170,6 +177,7 @@ class LaunchBase(BaseModel):
         None, description="The digest that the registry had for the image before JupyterHub was asked, if it is known."
     )
     repo_url: str | None = None
+    ref: str | None = Field(None, description="The branch, tag or commit that was asked for; empty if none was.")
     username: str | None = None
     server_name: str | None = None
     path: str | None = Field(None, description="The path that `open_url` opens, relative to the server's root.")

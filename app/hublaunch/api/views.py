@@ -68,7 +68,7 @@ class Views:
         if last.problem:
             shown["problem"] = _problem(last.problem, visibility)
         if private:
-            shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url}
+            shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url, "ref": launch.request.ref}
             shown |= {"username": launch.attempt.username, "server_name": launch.attempt.server_name}
             shown |= {"path": launch.request.path, "image_digest": launch.image_digest}
         if Visibility.ENTRY in visibility and launch.status is Status.READY:

@@ -10,6 +10,7 @@ from hublaunch.launch.errors import InvalidRequest, SpecNotMapped
 from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.binder_spec import PROVIDERS, BinderSpec
 from hublaunch.launch.rules.image import ImageReference
+from hublaunch.launch.rules.ref import HEAD
 from hublaunch.launch.rules.request import launch_request
 
 _GROUP = re.compile(r"\{([1-9][0-9]?)\}")
@@ -134,6 +135,7 @@ class BinderImages:
         return launch_request(
             image=image,
             repo_url=source.repo_url,
+            ref="" if source.ref == HEAD else source.ref,
             extra_args={name: value for name, value in known.items() if name in self._allowed_extra_args},
             allowed_extra_args=self._allowed_extra_args,
         )

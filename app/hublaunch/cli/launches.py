@@ -34,14 +34,15 @@ def launch(
     repo: Annotated[
         str, typer.Option(help="Repository URL. The name of the server comes from it, and the spawner gets it.")
     ] = "",
+    ref: Annotated[str, typer.Option(help="Branch, tag or commit of the repository.")] = "",
     path: Annotated[str, typer.Option(help="Path to open in the server, such as lab/tree/index.ipynb.")] = "",
     user: Annotated[str, typer.Option(help="Hub user to launch for, if you may launch for others.")] = "",
     server_name: Annotated[str, typer.Option(help="Named server to start on an existing account.")] = "",
     if_running: Annotated[
         IfRunning,
         typer.Option(
-            help="If you already have an active launch of this image and repository: reuse it, start a new one, or "
-            "refuse."
+            help="If you already have an active launch of this image, repository and ref: reuse it, start a new one, "
+            "or refuse."
         ),
     ] = "new",
     url: Url = None,
@@ -69,7 +70,7 @@ def launch(
     async def ask() -> "Launch":
         async with connection.client({}) as client:
             return await client.launch(
-                image, repo_url=repo, path=path, username=user, server_name=server_name, if_running=if_running
+                image, repo_url=repo, ref=ref, path=path, username=user, server_name=server_name, if_running=if_running
             )
 
     with reported_faults(as_json=as_json):

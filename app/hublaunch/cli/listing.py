@@ -49,7 +49,8 @@ def table(launches: Sequence[Launch]) -> Generator[str]:
     """Yield a heading, then one line per launch."""
     rows: list[Sequence[str]] = [("ID", "STATUS", "AGE", "IMAGE", "REPOSITORY")]
     for launch in launches:
-        shown = launch.id, launch.status, age(launch.created_at), launch.image or "-", launch.repo_url or "-"
+        repository = " ".join(filter(None, (launch.repo_url, launch.ref))) or "-"
+        shown = launch.id, launch.status, age(launch.created_at), launch.image or "-", repository
         rows.append((shown[0], *map(printable, shown[1:])))
     return aligned(rows)
 

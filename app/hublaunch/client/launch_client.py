@@ -61,6 +61,7 @@ class LaunchClient:
         image: str,
         *,
         repo_url: str = "",
+        ref: str = "",
         path: str = "",
         extra_args: Mapping[str, Any] | None = None,
         username: str = "",
@@ -72,9 +73,9 @@ class LaunchClient:
 
         Retries never make a second launch. A call with the `idempotency_key` of an earlier call returns that call's
         launch; such a key must be random. `if_running` says what to do if the caller already has a launch of this
-        image and repository: return it (`reuse`), start another (`new`), or raise a Conflict (`refuse`).
+        image, repository and ref: return it (`reuse`), start another (`new`), or raise a Conflict (`refuse`).
         """
-        asked = {"repo_url": repo_url, "path": path, "username": username, "server_name": server_name}
+        asked = {"repo_url": repo_url, "ref": ref, "path": path, "username": username, "server_name": server_name}
         if if_running != "new":
             asked["if_running"] = if_running
         body: dict[str, Any] = {"image": image, **{name: value for name, value in asked.items() if value}}

@@ -116,6 +116,8 @@ class Launch(_Shown):
     image_digest: str | None = None
     """The digest that the registry had for the image before JupyterHub was asked, if it is known."""
     repo_url: str | None = None
+    ref: str | None = None
+    """The branch, tag or commit that was asked for; `""` is the default branch."""
     path: str | None = None
     username: str | None = None
     server_name: str | None = None

@@ -88,6 +88,8 @@ class LaunchRequest:
     image: str
     repo_url: str = ""
     """A label for names, logs and the spawner; never fetched. `""` without a repository."""
+    ref: str = ""
+    """The branch, tag or commit of the repository; `""` is its default branch. Checked by `ref.py`."""
     extra_args: Mapping[str, Any] = field(default_factory=dict)
     """More `user_options` for the spawner, under keys that the settings allow."""
     username: str = ""

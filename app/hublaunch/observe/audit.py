@@ -157,6 +157,7 @@ def _of(launch: Launch) -> dict[str, str | None]:
         "image": launch.request.image,
         "image_digest": launch.image_digest,
         "repo_url": launch.request.repo_url,
+        "ref": launch.request.ref or None,
         "username": launch.attempt.username,
         "server_name": launch.attempt.server_name,
     }

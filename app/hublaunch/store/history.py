@@ -64,6 +64,7 @@ _BYTES = (
     + func.length(launches.c.image)
     + func.length(launches.c.repo_url)
     + func.length(launches.c.path)
+    + func.length(launches.c.ref)
 )
 _ADDED_UP = (
     select(launches.c.id, func.sum(_BYTES).over(order_by=launches.c.id.desc()).label("bytes"))

@@ -50,6 +50,7 @@ def launch_row(launch: Launch) -> dict[str, Any]:
         "image_name": names[Scope.IMAGE],
         "history_of": None if launch.caller.kind == "key" else groups_of(names[Scope.CALLER])[-1].name,
         "path": launch.request.path,
+        "ref": launch.request.ref,
         "image_digest": launch.image_digest,
         "is_pinned": launch.is_pinned,
         "fence": launch.fence,
@@ -94,7 +95,9 @@ def launch_of(row: Row[Any]) -> Launch:
     return Launch(
         id=row.id,
         caller=Caller(kind=row.caller_kind, key=row.caller_key),
-        request=LaunchRequest(image=row.image, repo_url=row.repo_url, extra_args=row.extra_args, path=row.path),
+        request=LaunchRequest(
+            image=row.image, repo_url=row.repo_url, ref=row.ref, extra_args=row.extra_args, path=row.path
+        ),
         status=Status(row.status),
         created_at=row.created_at,
         deadline_at=row.deadline_at,

@@ -94,6 +94,7 @@ launches = Table(
     Column("is_pinned", Boolean, nullable=False, server_default=false()),  # the spawner gets the digest
     Column("has_pulled", Boolean, nullable=False, server_default=false()),  # its image, since it was admitted
     Column("estimate", JSON(none_as_null=True)),  # of when it will be ready; NULL while in the queue
+    Column("ref", Text, nullable=False, server_default=text("''")),
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )

@@ -129,7 +129,8 @@ class FakeLaunch:
         }
         if private:
             shown |= {
-                name: self.request.get(name, "") for name in ("image", "repo_url", "username", "server_name", "path")
+                name: self.request.get(name, "")
+                for name in ("image", "repo_url", "ref", "username", "server_name", "path")
             }
             shown["image_digest"] = None  # as where no registry is asked
         return shown

@@ -114,13 +114,13 @@ class FakeHublaunch:
         return response
 
     def _running(self, body: Mapping[str, Any], caller: str) -> FakeLaunch | None:
-        """Return the caller's active launch of this image and repository."""
-        wanted = caller, body["image"], body.get("repo_url", "")
+        """Return the caller's active launch of this image, repository and ref."""
+        wanted = caller, body["image"], body.get("repo_url", ""), body.get("ref", "")
         active = [launch for launch in self.launches if launch.status in ("waiting", "launching", "ready")]
         same = (
             launch
             for launch in reversed(active)
-            if wanted == (launch.caller, launch.request["image"], launch.request.get("repo_url", ""))
+            if wanted == (launch.caller, *(launch.request.get(name, "") for name in ("image", "repo_url", "ref")))
         )
         return next(same, None)
 

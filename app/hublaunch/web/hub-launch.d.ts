@@ -81,6 +81,7 @@ export interface Launch {
   created_at: string;
   image?: string;
   repo_url?: string;
+  ref?: string;
 }
 
 /** The texts of the element; see `TEXTS` in element/texts.js for the English ones. */
@@ -157,6 +158,7 @@ export interface LaunchTexts {
 export interface HubLaunchProps {
   image?: string;
   repoUrl?: string;
+  repoRef?: string;
   path?: string;
   service?: string;
   open?: "same" | "new" | "none";
@@ -181,6 +183,8 @@ export interface HubLaunchEventMap {
 export class HubLaunch extends HTMLElement {
   image: string;
   repoUrl: string;
+  /** The branch, tag or commit of the repository. */
+  repoRef: string;
   /** A path inside the server to open. */
   path: string;
   /** The base URL of hublaunch. By default the one that the module was loaded from. */

@@ -1,4 +1,4 @@
-// <hub-launch image="…" repo-url="…" path="…">Launch</hub-launch>
+// <hub-launch image="…" repo-url="…" repo-ref="…" path="…">Launch</hub-launch>
 //
 // A button that launches a Jupyter server, shows its progress, and opens the server when it is ready. Load the module
 // from hublaunch itself: <script type="module" src="https://hub.example.org/services/launch/static/hub-launch.js">
@@ -13,8 +13,8 @@ import { session } from "./element/storage.js";
 import { TEXTS, attributeOf } from "./element/texts.js";
 
 const ASKED_HERE = "hub-launch asked ";
-const TARGET = ["image", "repo-url", "path", "service", "launch-id"];
-const PROPERTIES = ["image", "repoUrl", "path", "service", "open", "launchId", "secret", "texts"];
+const TARGET = ["image", "repo-url", "repo-ref", "path", "service", "launch-id"];
+const PROPERTIES = ["image", "repoUrl", "repoRef", "path", "service", "open", "launchId", "secret", "texts"];
 const TEXT_NAMES = new Map(Object.keys(TEXTS).map((name) => [attributeOf(name), name]));
 
 /** Without a document, as on a server that renders pages, the module loads and does nothing. */
@@ -82,6 +82,15 @@ export class HubLaunch extends Base {
 
   set repoUrl(value) {
     this.setAttribute("repo-url", value);
+  }
+
+  /** The branch, tag or commit. Not `ref`, which React and Vue keep for themselves. */
+  get repoRef() {
+    return this.getAttribute("repo-ref") ?? "";
+  }
+
+  set repoRef(value) {
+    this.setAttribute("repo-ref", value);
   }
 
   get path() {
@@ -167,7 +176,7 @@ export class HubLaunch extends Base {
 
   #begin() {
     this.#run?.close();
-    const target = { image: this.image, repoUrl: this.repoUrl, path: this.path };
+    const target = { image: this.image, repoUrl: this.repoUrl, repoRef: this.repoRef, path: this.path };
     this.#service = new Service(this.service);
     this.#memory = new Memory(this.service, target);
     this.#run = new LaunchRun({

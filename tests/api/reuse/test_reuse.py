@@ -81,10 +81,11 @@ async def test_other_spellings_find_the_launch(service: Service, callers: Caller
         {"repo_url": "https://github.com/org/other"},
         {"repo_url": ""},
         {"repo_url": "https://github.com/Org/repo"},
+        {"ref": "dev"},
     ],
-    ids=["tag", "repository", "no-repository", "letters"],
+    ids=["tag", "repository", "no-repository", "letters", "ref"],
 )
-async def test_no_other_image_or_repository_is_reused(
+async def test_no_other_image_repository_or_ref_is_reused(
     service: Service, callers: Callers, other: dict[str, str]
 ) -> None:
     await ready(service, callers["key"])

@@ -1,5 +1,7 @@
 """The digests by which a repeated request is recognized."""
 
+import pytest
+
 from hublaunch.launch.acceptance.idempotency import idempotency_key
 from hublaunch.launch.model import Caller, LaunchRequest
 
@@ -12,9 +14,15 @@ def test_the_digest_of_a_request_matches_digests_stored_by_earlier_releases() ->
     assert key.request == "bd121a8aa819d43d3d4734dc7384b922e74524f055596340ec918441e50e480d"
 
 
-def test_another_path_is_another_request() -> None:
-    paths = ("", "lab", "lab/tree/x.ipynb")
-
-    digests = {idempotency_key("k", CALLER, LaunchRequest(image="a/b", path=path)).request for path in paths}
+@pytest.mark.parametrize(
+    "requests",
+    [
+        [LaunchRequest(image="a/b", path=path) for path in ("", "lab", "lab/tree/x.ipynb")],
+        [LaunchRequest(image="a/b", ref=ref) for ref in ("", "main", "v1")],
+    ],
+    ids=["path", "ref"],
+)
+def test_another_path_or_ref_is_another_request(requests: list[LaunchRequest]) -> None:
+    digests = {idempotency_key("k", CALLER, request).request for request in requests}
 
     assert len(digests) == 3

@@ -4,6 +4,7 @@ import json
 import time
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -156,9 +157,55 @@ def test_without_rules_for_repositories_every_address_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(
+    "repo",
+    [
+        "file:///etc",
+        "/srv/hidden",
+        "../hidden",
+        "ext::sh%20-c%20reboot",
+        "ext%3A%3Ash+-c+reboot",
+        "--upload-pack=reboot",
+        "-oProxyCommand=reboot",
+        "https:github.com/org/x",
+        "https://github.com/a/%2e%2e/org/x",
+        "https%3A%2F%2Fgithub.com%2Forg%2Fx%3Ftoken%3Dhidden",
+        "https://github.com%5cevil/x",
+        "https://0x7f.1/x",
+        "javascript:alert(1)",
+        "",
+    ],
+)
+@pytest.mark.parametrize(
+    "link",
+    [
+        "git-pull?repo={}",
+        "git-pull/?branch=main&repo={}",
+        "%67it-pull?repo={}",
+        "git-sync?repo={}",
+        f"git-pull?repo={REPO}&repo={{}}",
+        "lab?x=git-pull?repo={}",
+        f"git-pull?repo={REPO}&urlpath=git-pull%3Frepo%3D{{}}",
+    ],
+)
+def test_without_rules_too_a_link_pulls_only_what_repo_url_may_name(link: str, repo: str) -> None:
+    written = quote(repo, safe="%") if "%3F" in link else repo
+
+    with pytest.raises(InvalidRequest, match=r"^path: ") as refusal:
+        check(Policy(["*"]), {"path": link.format(written)})
+
+    assert "hidden" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("path", ["voila/render/x.ipynb?repo=alpha", "lab?repo=/srv/x", "git-pullers?repo=x", "repo=x"])
+def test_other_programs_may_have_a_parameter_of_the_same_name(path: str) -> None:
+    check(Policy(["*"]), {"path": path})
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {"path": "lab?%" + "25" * 900},
+        {"path": "git-pull?a=" * 180},
         {"extra_args": {"more": "%" + "25" * 8000}},
         {"extra_args": {"more": "?a=1&b=2" * 2000}},
         {"extra_args": {"more": "?" + "a@b" * 5000}},
@@ -166,7 +213,7 @@ def test_without_rules_for_repositories_every_address_is_allowed() -> None:
         {"extra_args": {"binder_request": "%" + "25" * 8000}},
         {"extra_args": {"more": ["?" + "a" * 900] * 15}},
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_every_text_is_checked_quickly(fields: dict[str, Any]) -> None:
     began = time.process_time()

@@ -12,6 +12,8 @@ from hublaunch.launch.model import Caller, LaunchRequest
 
 FIELD = "Idempotency-Key"
 KEY_MAX = 255
+_ADDED = frozenset({"path", "ref"})
+"""Fields of a request that the first release did not have."""
 ANONYMOUS_KEY_MIN = 22
 """128 random bits in base64url. The key alone identifies an anonymous caller, so it must be hard to guess."""
 
@@ -43,8 +45,7 @@ def idempotency_key(sent: str, caller: Caller, request: LaunchRequest) -> Idempo
 
 def _content(request: LaunchRequest) -> dict[str, object]:
     """Return the fields to digest. Fields added later are left out when empty, so that stored digests stay valid."""
-    content = asdict(request)
-    return content if request.path else {name: content[name] for name in content if name != "path"}
+    return {name: value for name, value in asdict(request).items() if value or name not in _ADDED}
 
 
 def _digest(content: object) -> str:

@@ -50,10 +50,10 @@ class LaunchService:
         same Idempotency-Key (`key`), return the launch that was accepted then, in its current state. `count` is called
         for every other request, before any check.
 
-        Raise AlreadyRunning if `only_one` is set and the caller has a launch of the same image and repository, another
-        RequestRefused or a PreflightRefused if the launch is refused, or a HubError if the Hub could not be asked about
-        the caller's account. Nothing is stored then. If this call is cancelled, the launch may have been accepted, and
-        then runs.
+        Raise AlreadyRunning if `only_one` is set and the caller has a launch of the same image, repository and ref.
+        Raise another RequestRefused or a PreflightRefused if the launch is refused, or a HubError if the Hub could not
+        be asked about the caller's account. Nothing is stored then. If this call is cancelled, the launch may
+        have been accepted, and then runs.
         """
         if self._stopping:
             raise ServiceStopping

@@ -75,6 +75,8 @@ async def run(
         hub_answers_in_s=hub_answers_in_s,
     )
     user_options = {**request.extra_args, "image": request.image, "repo_url": request.repo_url}
+    if request.ref:
+        user_options["ref"] = request.ref
     if entry.token_mode == "hub":
         credential, url = await together(_mint(attempt, hub, entry, traces), lambda _: start(user_options))
     elif entry.token_mode == "user_options":

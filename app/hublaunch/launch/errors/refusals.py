@@ -146,14 +146,14 @@ class AlreadyLaunching(RequestRefused):
 
 
 class AlreadyRunning(RequestRefused):
-    """The request wanted no second launch of the same image and repository, and the caller already has one."""
+    """The request wanted no second launch of the same image, repository and ref, and the caller already has one."""
 
     code = "already_running"
     title = "You already have a launch of this image and repository"
     advice = 'Open, follow or cancel that launch, or send `"if_running": "reuse"` to reuse it.'
 
     def __init__(self, launch_id: str) -> None:
-        super().__init__(f"Launch {launch_id} has the same image and repository, and is in progress or ready.")
+        super().__init__(f"Launch {launch_id} has the same image, repository and ref, and is in progress or ready.")
         self.launch_id = launch_id
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Generator, Iterable
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from hublaunch.launch.errors import InvalidRequest
 from hublaunch.launch.model import LaunchRequest
@@ -16,6 +16,8 @@ READ_MAX = 200_000
 
 _REPOSITORIES = frozenset({"repo", "repo_url"})
 """Parameters whose value is always a repository: nbgitpuller reads `repo`."""
+_PULLS = frozenset({"git-pull", "git-sync"})
+"""The last part of nbgitpuller's addresses, today's and the former one."""
 _SPECS = frozenset({"binder_request", "binder_persistent_request"})
 """Arguments of BinderHub whose value is a spec such as `v2/gh/org/repo/ref`, not a URL."""
 _URL = re.compile(
@@ -43,6 +45,20 @@ def carried(request: LaunchRequest) -> Generator[str | None]:
                 yield from _addresses(name, text)
         except _TooMuchToRead:
             yield None
+
+
+def pulled(path: str) -> Generator[str]:
+    """Yield the repositories that nbgitpuller clones when this path is opened, decoded as it decodes them.
+
+    The `urlpath` of such a link is opened afterwards, and may be another one.
+    """
+    links = [path]
+    while links:
+        address, _, query = links.pop().partition("#")[0].partition("?")
+        parameters = parse_qsl(query, keep_blank_values=True)
+        if unquote(address).rstrip("/").rpartition("/")[2].casefold() in _PULLS:
+            yield from (value for name, value in parameters if name.casefold() == "repo")
+        links += [value for _, value in parameters]
 
 
 def _texts(value: Any, name: str = "") -> Generator[tuple[str, str]]:

@@ -7,13 +7,17 @@ from typing import Any
 
 from hublaunch.launch.errors import InvalidRequest
 from hublaunch.launch.model import LaunchRequest
+from hublaunch.launch.rules.carried_urls import pulled
 from hublaunch.launch.rules.path import check_path
+from hublaunch.launch.rules.ref import check_ref
 from hublaunch.launch.rules.repo_url import check_repo_url
 from hublaunch.launch.rules.strict_json import json_fault
 
 EXTRA_ARGS_MAX_BYTES = 16_384
 
-RESERVED_EXTRA_ARGS = frozenset({"image", "repo_url", "token", "url", "open_url", "display_name", "user_options"})
+RESERVED_EXTRA_ARGS = frozenset(
+    {"image", "repo_url", "ref", "token", "url", "open_url", "display_name", "user_options"}
+)
 """Keys that already have a meaning: to hublaunch, to clients that read the `ready` event, or to the Hub (JupyterHub 6
 reads a body with `user_options` or `display_name` differently)."""
 
@@ -24,6 +28,7 @@ def launch_request(
     repo_url: str,
     extra_args: Mapping[str, Any],
     allowed_extra_args: Collection[str],
+    ref: str = "",
     username: str = "",
     server_name: str = "",
     path: str = "",
@@ -35,6 +40,7 @@ def launch_request(
     request = LaunchRequest(
         image=image,
         repo_url=repo_url,
+        ref=ref,
         extra_args=dict(extra_args),
         username=username,
         server_name=server_name,
@@ -45,8 +51,18 @@ def launch_request(
     with _naming("repo_url"):
         if repo_url:
             check_repo_url(repo_url)
+    if ref:
+        if not repo_url:
+            raise InvalidRequest("ref", "needs the repository that it belongs to, in repo_url")
+        with _naming("ref"):
+            check_ref(ref)
     check_extra_args(request.extra_args, allowed_extra_args)
     check_path(request.path)
+    for pulled_url in pulled(request.path):
+        try:
+            check_repo_url(pulled_url)
+        except ValueError as error:
+            raise InvalidRequest("path", f"names a repository that {error}") from None
     return request
 
 

@@ -6,7 +6,7 @@ import { SERVICE, account, element, loginUrl } from "./account.js";
 import { Recent } from "./recent.js";
 import { showLaunches, viewUrl } from "./launches.js";
 
-const FIELDS = ["image", "repo_url", "path"];
+const FIELDS = ["image", "repo_url", "ref", "path"];
 const WILDCARD = /[*?[]/;
 const CHIPS = 6;
 const find = (id) => document.getElementById(id);
@@ -14,8 +14,8 @@ const recent = new Recent();
 
 /** The values of the form. */
 function asked() {
-  const [image, repoUrl, path] = FIELDS.map((name) => find(name).value.trim());
-  return { image, repoUrl, path };
+  const [image, repoUrl, repoRef, path] = FIELDS.map((name) => find(name).value.trim());
+  return { image, repoUrl, repoRef, path };
 }
 
 /** The link that fills in the form as it is now. */
@@ -81,11 +81,11 @@ async function copy(button) {
 
 /** Launch, and go to the launch's own page. Stay here if storage cannot pass the launch on to that page. */
 function launch() {
-  const { image, repoUrl, path } = asked();
-  const launcher = element("hub-launch", { image, repoUrl, path, open: isShared ? "none" : "same" });
+  const target = asked();
+  const launcher = element("hub-launch", { ...target, open: isShared ? "none" : "same" });
   launcher.addEventListener("launch", ({ detail }) => {
     if (!isShared) return;
-    recent.add({ id: detail.id, secret: detail.secret, image, repoUrl, path, at: Date.now() });
+    recent.add({ id: detail.id, secret: detail.secret, ...target, at: Date.now() });
     launcher.remove(); // the launch's page follows the launch
     location.assign(viewUrl(detail.id));
   });

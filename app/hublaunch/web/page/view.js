@@ -17,11 +17,12 @@ async function seen(secret) {
   return answer?.ok ? await answer.json().catch(() => ({})) : {};
 }
 
-function describe({ image, repoUrl, path, createdAt }) {
+function describe({ image, repoUrl, repoRef, path, createdAt }) {
   find("name").replaceChildren(...breakable(nameOf({ image, repoUrl })));
   const facts = [
     ["Image", image],
     ["Repository", repoUrl],
+    ["Branch, tag or commit", repoRef],
     ["Opens", path],
     ["Requested", createdAt && new Date(createdAt).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" })],
   ].filter(([, value]) => value);
@@ -66,6 +67,7 @@ async function start() {
   const target = {
     image: launch.image ?? remembered?.image ?? "",
     repoUrl: launch.repo_url ?? remembered?.repoUrl ?? "",
+    repoRef: launch.ref ?? remembered?.repoRef ?? "",
     path: launch.path ?? remembered?.path ?? "",
   };
   describe({ ...target, createdAt: launch.created_at });
