@@ -77,7 +77,7 @@ def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]
 def _note_ends(
     connection: Connection, appends: Sequence[Append], ends: Mapping[str, "LogEnd"], *, at: datetime
 ) -> None:
-    """Note what follows from launches that have ended. `at`: the time by the clock of all processes."""
+    """Note the outcomes and start times of launches that have ended. `at`: the time by the clock of all processes."""
     if failed := [end for end in ends.values() if end.status in (Status.FAILED, Status.CANCELLED)]:
         connection.execute(FORGET_ARGS, {"launch_ids": [end.launch_id for end in failed]})
         connection.execute(MAKE_DUE, [{**end.attempt_key(), "clean_at": at} for end in failed])

@@ -12,7 +12,7 @@ STARTS_NEEDED = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
-    """How a launch went that became ready."""
+    """The start of a launch that became ready."""
 
     seconds: float
     """From its last admission until it was ready."""
@@ -22,7 +22,7 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """How long the starts usually take that a launch can be compared with, as known when it was made."""
+    """How long comparable starts usually take, as known when the estimate was made."""
 
     admitted_at: datetime
     """When the launch was admitted. Its start counts from then."""
