@@ -14,13 +14,14 @@ class PreflightSettings(Topic):
 
     preflight: Literal["off", "auto", "require"] = "auto"
     """Whether the image's registry is asked before the Hub: auto refuses images that the registry does not have,
-    require refuses all images that it is not known to have, off asks nobody. Only registries that patterns of allowed
+    require also refuses images that could not be checked, off asks nobody. Only registries that patterns of allowed
     images name are asked.
     """
     registry_config: Path | None = Field(None, examples=["/etc/hublaunch/registry/config.json"])
     """Docker config.json with the credentials to ask registries with. It is read again when it changes."""
     registry_config_pulls: bool = False
-    """The spawner pulls with the credentials of LAUNCHER_REGISTRY_CONFIG, so an image that they may not see is refused.
+    """The spawner pulls with the credentials of LAUNCHER_REGISTRY_CONFIG. So an image that these credentials cannot
+    see is refused.
     """
     pin_digest: bool = False
     """Give the spawner the digest that the registry has for the image, instead of the tag."""
