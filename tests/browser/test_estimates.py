@@ -1,6 +1,5 @@
 """How long a start usually takes, in words and by the bar."""
 
-import os
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -9,11 +8,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from playwright.async_api import Page, ViewportSize, expect
+from playwright.async_api import Page, expect
 
+from tests.browser.looks import assert_looks
 from tests.browser.stage import Stage
 from tests.browser.test_looks import IMAGE, REPO, Show, show
-from tests.fakes.hub import SpawnPlan
+from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.started import ready_before
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
@@ -43,10 +43,10 @@ async def launching(page: Page, tmp_path: Path, *, starts: float, pulls: float =
         yield shown
 
 
-async def picture(page: Page, tmp_path: Path, name: str) -> None:
-    """Take the documentation's picture of the page with SCREENSHOTS=docs/images."""
-    await page.set_viewport_size(ViewportSize(width=768, height=800))
-    await page.screenshot(path=Path(os.environ.get("SCREENSHOTS", tmp_path), f"{name}-768.png"), full_page=True)
+def pull(hub: FakeHub) -> None:
+    """Let the Hub report that it pulls the image of the server that is starting."""
+    user = next(user for user, _ in hub.active_servers if hub.is_spawning(user))
+    hub.report(user, f'Pulling image "{IMAGE}"', progress=6)
 
 
 def line(page: Page, words: str) -> Any:
@@ -54,28 +54,36 @@ def line(page: Page, words: str) -> Any:
 
 
 async def test_a_start_shows_how_long_it_usually_takes_and_the_bar_moves_with_time(page: Page, tmp_path: Path) -> None:
-    async with launching(page, tmp_path, starts=20):
-        await expect(line(page, "Usually 20 s")).to_be_visible()
+    async with launching(page, tmp_path, starts=40):
+        await expect(line(page, "Usually 40 s")).to_be_visible()
         await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuetext", re.compile(r"^[1-9]\d %, "))
-        await picture(page, tmp_path, "usual")
+        await assert_looks(page, "usual", tmp_path)
 
 
 async def test_a_start_that_takes_longer_than_usual_says_so_and_claims_no_end(page: Page, tmp_path: Path) -> None:
     async with launching(page, tmp_path, starts=1):
         await expect(line(page, "Longer than usual; usually 1 s")).to_be_visible()
         await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "95")
-        await picture(page, tmp_path, "longer")
+        await assert_looks(page, "longer", tmp_path)
 
 
 async def test_a_pull_changes_what_is_usual_and_the_bar_does_not_fall(page: Page, tmp_path: Path) -> None:
     async with launching(page, tmp_path, starts=2, pulls=360) as shown:
         bar = page.get_by_role("progressbar")
         await expect(bar).to_have_attribute("aria-valuetext", "80 %, Starting your server")
-        user = next(user for user, _ in shown.hub.active_servers if shown.hub.is_spawning(user))
-        shown.hub.report(user, f'Pulling image "{IMAGE}"', progress=6)
+        pull(shown.hub)
 
         await expect(line(page, "Usually 6 min")).to_be_visible()
         await expect(bar).to_have_attribute("aria-valuetext", "80 %, Pulling the image")
+
+
+async def test_a_pull_shows_no_usual_time_where_too_few_launches_pulled(page: Page, tmp_path: Path) -> None:
+    async with launching(page, tmp_path, starts=40) as shown:
+        await expect(line(page, "Usually 40 s")).to_be_visible()
+        pull(shown.hub)
+
+        await expect(line(page, "Pulling the image")).to_be_visible()
+        await expect(line(page, "Usually 40 s")).to_be_hidden()
 
 
 async def test_a_usual_time_is_rounded_as_a_person_would_say_it(page: Page, stage: Stage) -> None:

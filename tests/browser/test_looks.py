@@ -1,9 +1,5 @@
-"""Every state of the pages, light and dark, narrow and wide: accessible, and without overlaps.
+"""Every state of the pages, light and dark, narrow and wide: accessible, and without overlaps."""
 
-With SCREENSHOTS=docs/images the tests take the documentation's pictures.
-"""
-
-import os
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,13 +9,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from playwright.async_api import BrowserContext, Page, ViewportSize, expect
+from playwright.async_api import BrowserContext, Page, expect
 
 from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
+from tests.browser.looks import assert_looks
 from tests.browser.stage import Stage, watch
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.node import PACKAGES
 from tests.support.served import Service, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
@@ -27,31 +23,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio
 IMAGE = "quay.io/jupyter/scipy-notebook:latest"
 REPO = "https://github.com/jupyterlab/jupyterlab-demo"
 LONG_REPO = "https://github.com/jupyter/a-repository-with-a-rather-long-name-as-they-are"
-WIDTHS = (360, 768, 1280)
 PULLING = 'Pulling image "quay.io/jupyter/scipy-notebook:latest"'
 STARTED = "Started container notebook"
 STARTING = "67 %, Starting your server"
 ACCENT = "rgb(31, 91, 216)"
 STATES = ("form", "waiting", "launching", "ready", "failed")
-
-# Text and controls are compared with each other, in the page and in the element's shadow; hidden ones have no box.
-LAYOUT = """() => {
-    const all = (root) => [...root.querySelectorAll("*")].flatMap(
-        (one) => [one, ...(one.shadowRoot ? all(one.shadowRoot) : [])]);
-    const controls = all(document).filter((one) => one.matches("button, input, a, summary, h1, [part=title]"));
-    const boxes = controls.map((one) => [one.textContent.trim() || one.id, one.getBoundingClientRect()])
-        .filter(([, box]) => box.width > 1 && box.height > 1);
-    const overlaps = [];
-    for (const [n, [first, a]] of boxes.entries()) {
-        for (const [second, b] of boxes.slice(n + 1)) {
-            const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-            const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-            if (across > 1 && down > 1) overlaps.push([first, second]);
-        }
-    }
-    const beyond = boxes.filter(([, box]) => box.left < 0 || box.right > innerWidth).map(([name]) => name);
-    return {overlaps, beyond, width: document.documentElement.scrollWidth, controls: boxes.length};
-}"""
 
 
 @dataclass(frozen=True)
@@ -118,37 +94,10 @@ async def show(tmp_path: Path, **changed: Any) -> AsyncGenerator[Show]:
 async def test_each_state_is_accessible_in_light_and_dark_and_fits_every_width(
     page: Page, tmp_path: Path, state: str
 ) -> None:
-    axe = (PACKAGES / "node_modules" / "axe-core" / "axe.min.js").read_text()
-    kept = os.environ.get("SCREENSHOTS")
-    pictures = Path(kept) if kept else tmp_path
-    pictures.mkdir(parents=True, exist_ok=True)
-    barriers: dict[str, Any] = {}
-    layouts: dict[int, dict[str, Any]] = {}
     await page.emulate_media(reduced_motion="reduce")
     async with show(tmp_path) as shown:
         await shown.bring(page, state)
-        for width in WIDTHS:
-            await page.set_viewport_size(ViewportSize(width=width, height=800))
-            layouts[width] = await page.evaluate(LAYOUT)
-            await page.screenshot(path=pictures / f"{state}-{width}.png", full_page=True)
-        for scheme in ("light", "dark"):
-            await page.emulate_media(color_scheme=scheme)
-            barriers[scheme] = await violations(page, axe)
-        await page.screenshot(path=pictures / f"{state}-dark.png", full_page=True)
-
-    assert barriers == {"light": [], "dark": []}
-    for width, layout in layouts.items():
-        assert layout["width"] <= width
-        assert layout["overlaps"] == []
-        assert layout["beyond"] == []
-        assert layout["controls"] >= 5
-
-
-async def violations(page: Page, axe: str) -> list[str]:
-    """Return axe's findings, best practices included, in the page and in the element."""
-    await page.evaluate(axe)
-    found = await page.evaluate("axe.run().then(({violations}) => violations)")
-    return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found]
+        await assert_looks(page, state, tmp_path)
 
 
 async def test_the_progress_bar_does_not_animate_with_reduced_motion(page: Page, tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """The command line says how long a start usually takes."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hublaunch.cli.display import JsonLines
+from hublaunch.cli.usual import UsualTime
 from hublaunch.cli.wording import usual_text
+from hublaunch.client import LaunchEvent
 from tests.cli.commands import COMMAND, CommandLine
 from tests.cli.terminal import terminal
 from tests.fakes.hub import FakeHub, SpawnPlan
@@ -66,6 +70,36 @@ async def test_with_json_only_what_the_service_sends_is_printed(
     done = await shell.run("launch", IMAGE, "--json")
 
     assert all("seq" in event for event in done.objects())
+
+
+class Notes(JsonLines):
+    """A display that keeps its notes."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.kept.append(text)
+
+
+def stored(phase: str, **more: object) -> LaunchEvent:
+    """An event of an hour ago."""
+    at = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    facts = {"launch_id": "01JDB9Z3N8Q4V7R2M5X6C1T0YK", "seq": 2, "at": at, "phase": phase, "message": "", "attempt": 1}
+    return LaunchEvent.of({**facts, "progress": 5, **more})
+
+
+async def test_the_usual_time_of_a_launch_that_has_ended_is_not_told_any_more() -> None:
+    basis = {"count": 5, "p50_s": 40, "p90_s": 90, "of_pulls": False, "passed_s": 0}
+    notes = Notes()
+
+    async with UsualTime(notes) as usual_time:
+        await usual_time.event(stored("launching", expected_basis=basis))
+        for _ in range(9):
+            await asyncio.sleep(0)  # the next event may come in another block of the stream
+        await usual_time.event(stored("ready"))
+
+    assert notes.kept == []
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ export class Panel {
   #lostTimer = 0;
   #isBlocked = false;
   #shownEvents = [];
-  #shownProgress = 0;
+  #shown = { attempt: 0, progress: 0 };
 
   /** `on` has the buttons' actions: launch, cancel, retry and another. `now()` returns the service's time. */
   constructor(root, { on, now }) {
@@ -161,12 +161,13 @@ export class Panel {
     this.bar.setAttribute("aria-label", texts.progress);
   }
 
-  /** Between the Hub's steps the bar moves by the time that has passed. It never falls. */
-  #showBar({ phase, progress: reported, usual, position, isCancelling }) {
+  /** Between the Hub's steps the bar moves by the time that has passed. It never falls during an attempt. */
+  #showBar({ phase, attempt, progress: reported, usual, position, isCancelling }) {
     const isKnown = phase === "launching" || phase === "ready";
     const timed = phase === "launching" && usual ? Math.floor(percent(usual, this.#now())) : 0;
-    const progress = isKnown ? Math.max(this.#shownProgress, reported, timed) : 0;
-    this.#shownProgress = progress;
+    const least = attempt === this.#shown.attempt ? this.#shown.progress : 0;
+    const progress = isKnown ? Math.max(least, reported, timed) : 0;
+    this.#shown = { attempt, progress };
     this.bar.hidden = !isKnown && !["asking", "resuming", "waiting"].includes(phase);
     this.bar.classList.toggle("unknown", !isKnown || isCancelling);
     this.fill.style.setProperty("--progress", isKnown ? progress / 100 : 0);
