@@ -51,13 +51,13 @@ async def last_starts(store: SqlLaunchStore, launch: Launch) -> Sequence[Start]:
 
 async def taken(store: SqlLaunchStore, launch: Launch) -> list[float]:
     """Return the last starts of a launch's image in seconds, newest first."""
-    return [round(start.seconds) for start in await last_starts(store, launch)]
+    return [round(seconds) for seconds, _ in await last_starts(store, launch)]
 
 
-def told(event: Event | Launch) -> tuple[int, bool, float] | None:
+def told(event: Event | Launch) -> tuple[int, bool, float | None] | None:
     """Return what an event or a launch says of the usual times: how many, whether only of pulls, and the median."""
     found = event.estimate
-    return None if found is None else (found.count, found.of_pulls, round(found.p50_s))
+    return None if found is None else (found.count, found.of_pulls, round(found.p50_s) if found.is_known else None)
 
 
 async def test_a_launch_that_is_ready_tells_how_long_its_start_took(store: SqlLaunchStore) -> None:
@@ -86,7 +86,7 @@ async def test_a_start_pulled_if_its_own_image_was_pulled(
 ) -> None:
     launch = await started(store, *steps)
 
-    assert [start.pulled for start in await last_starts(store, launch)] == [pulled]
+    assert [has_pulled for _, has_pulled in await last_starts(store, launch)] == [pulled]
 
 
 async def test_the_first_event_at_the_hub_and_the_first_pull_carry_the_estimate(store: SqlLaunchStore) -> None:
@@ -135,7 +135,7 @@ async def test_launches_that_are_stored_together_get_their_own_estimates(store: 
 
     events = await asyncio.gather(*(store.log.append(launch, STARTING) for launch in both))
 
-    assert [told(event) for event in events] == [(5, False, 102), (5, False, 12), (0, False, 0)]
+    assert [told(event) for event in events] == [(5, False, 102), (5, False, 12), (0, False, None)]
 
 
 async def test_a_launch_back_in_the_queue_has_no_estimate_and_has_not_pulled(store: SqlLaunchStore) -> None:

@@ -19,7 +19,7 @@ _ATTEMPT_FIELDS = tuple(field.name for field in fields(Attempt))
 _EVENT_FIELDS = tuple(field.name for field in fields(Event))
 """The fields of attempts and events have the names of their columns."""
 
-T = TypeVar("T", RawEvent, Problem, Estimate)
+T = TypeVar("T", RawEvent, Problem)
 
 
 def launch_row(launch: Launch) -> dict[str, Any]:
@@ -77,7 +77,14 @@ def event_row(event: Event) -> dict[str, Any]:
 
 def estimate_column(estimate: Estimate | None) -> dict[str, Any] | None:
     """Return an estimate as it is stored with a launch and with an event."""
-    return asdict(estimate) | {"admitted_at": estimate.admitted_at.isoformat()} if estimate else None
+    if estimate is None:
+        return None
+    return {
+        "admitted_at": estimate.admitted_at.isoformat(),
+        "of_pulls": estimate.of_pulls,
+        "count": estimate.count,
+        "quantiles_s": estimate.quantiles_s,
+    }
 
 
 EVENT_COLUMNS = tuple(column.label(f"event_{column.name}") for column in launch_events.c)
@@ -146,11 +153,15 @@ def _stage_of(stage: str | None) -> Stage | None:
 def _estimate_of(stored: Mapping[str, Any] | None) -> Estimate | None:
     if stored is None:
         return None
-    admitted_at, longer_s = datetime.fromisoformat(stored["admitted_at"]), tuple(stored["longer_s"])
-    return _from_json(Estimate, {**stored, "admitted_at": admitted_at, "longer_s": longer_s})
+    return Estimate(
+        admitted_at=datetime.fromisoformat(stored["admitted_at"]),
+        of_pulls=stored["of_pulls"],
+        count=stored["count"],
+        quantiles_s=tuple(stored["quantiles_s"]),
+    )
 
 
-def _from_json(kind: type[T], stored: Mapping[str, Any] | None) -> T | None:
+def _from_json(kind: type[T], stored: Mapping[str, str] | None) -> T | None:
     """Return a stored value. Fields of later releases are left out, and fields that earlier ones lack have defaults."""
     if stored is None:
         return None

@@ -37,7 +37,4 @@ def record(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def last(connection: Connection, images: Collection[str]) -> Mapping[str, Sequence[Start]]:
     """Return the last starts of each of these images, newest first."""
-    return {
-        image: [Start(seconds=row.seconds, pulled=row.pulled) for row in connection.execute(LAST, {"of_image": image})]
-        for image in images
-    }
+    return {image: connection.execute(LAST, {"of_image": image}).tuples().all() for image in images}

@@ -1,5 +1,6 @@
 """The estimate of when a launch will be ready, from the last launches of its image that became ready here."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,15 +10,10 @@ STARTS_MAX = 50
 STARTS_NEEDED = 5
 """The fewest starts that allow an estimate."""
 
+Start = tuple[float, bool]
+"""The start of a launch that became ready: the seconds since its last admission, and whether it pulled its image."""
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Start:
-    """The start of a launch that became ready."""
-
-    seconds: float
-    """From its last admission until it was ready."""
-    pulled: bool
-    """Whether its image had to be pulled."""
+_SHARES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,17 +25,23 @@ class Estimate:
     of_pulls: bool
     """Whether only starts that pulled the image are comparable."""
     count: int
-    """The comparable starts. With fewer than STARTS_NEEDED, nothing is known, and the fields below are empty."""
-    p50_s: float = 0
-    """Half of them took at most this many seconds."""
-    p90_s: float = 0
-    """Nine of ten took at most this many seconds. A start that takes longer takes longer than usual."""
-    longer_s: Sequence[float] = ()
-    """The seconds of those that took longer than the median, in order."""
+    """The comparable starts."""
+    quantiles_s: Sequence[float] = ()
+    """The seconds that 50, 60, 70, 80, 90 and 95 % of them took at most; empty if there are too few."""
 
     @property
     def is_known(self) -> bool:
-        return self.count >= STARTS_NEEDED
+        return bool(self.quantiles_s)
+
+    @property
+    def p50_s(self) -> float:
+        """Half of the starts took at most this many seconds."""
+        return self.quantiles_s[0]
+
+    @property
+    def p90_s(self) -> float:
+        """Nine of ten took at most this many seconds. A start that takes longer takes longer than usual."""
+        return self.quantiles_s[4]
 
     def passed_s(self, now: datetime) -> float:
         """Return the seconds since the admission."""
@@ -50,12 +52,13 @@ class Estimate:
 
         Past the median, that is the median of the starts that took longer than this one has taken already.
         """
-        passed_s, expected_s = self.passed_s(now), self.p50_s
+        passed_s = self.passed_s(now)
         if not self.is_known or passed_s >= self.p90_s:
             return None
-        if passed_s >= self.p50_s:
-            expected_s = quantile([seconds for seconds in self.longer_s if seconds > passed_s], 0.5)
-        return self.admitted_at + timedelta(seconds=expected_s)
+        if passed_s < self.p50_s:
+            return self.admitted_at + timedelta(seconds=self.p50_s)
+        shorter = _between(passed_s, self.quantiles_s, _SHARES)
+        return self.admitted_at + timedelta(seconds=_between((1 + shorter) / 2, _SHARES, self.quantiles_s))
 
 
 def estimate(starts: Sequence[Start], *, admitted_at: datetime, is_pulling: bool) -> Estimate:
@@ -63,18 +66,10 @@ def estimate(starts: Sequence[Start], *, admitted_at: datetime, is_pulling: bool
 
     `is_pulling`: whether the image is being pulled, so that only other pulls are comparable.
     """
-    taken = sorted(round(start.seconds, 3) for start in starts if start.pulled or not is_pulling)
-    if len(taken) < STARTS_NEEDED:
-        return Estimate(admitted_at=admitted_at, of_pulls=is_pulling, count=len(taken))
-    p50_s = quantile(taken, 0.5)
-    return Estimate(
-        admitted_at=admitted_at,
-        of_pulls=is_pulling,
-        count=len(taken),
-        p50_s=p50_s,
-        p90_s=quantile(taken, 0.9),
-        longer_s=tuple(seconds for seconds in taken if seconds > p50_s),
-    )
+    taken = sorted([seconds for seconds, pulled in starts if pulled or not is_pulling])
+    is_known = len(taken) >= STARTS_NEEDED
+    quantiles_s = tuple([round(quantile(taken, share), 3) for share in _SHARES]) if is_known else ()
+    return Estimate(admitted_at=admitted_at, of_pulls=is_pulling, count=len(taken), quantiles_s=quantiles_s)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
@@ -88,3 +83,10 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     upper = min(lower + 1, len(ordered))
     weight = min(max(place - lower, 0.0), 1.0)
     return ordered[lower - 1] + weight * (ordered[upper - 1] - ordered[lower - 1])
+
+
+def _between(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
+    """Return y at x on the line through these points. `xs` is in order, and x between its first and last value."""
+    upper = min(bisect_right(xs, x), len(xs) - 1)
+    weight = (x - xs[upper - 1]) / (xs[upper] - xs[upper - 1])
+    return ys[upper - 1] + weight * (ys[upper] - ys[upper - 1])
