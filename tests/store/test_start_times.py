@@ -31,11 +31,11 @@ async def admitted(store: SqlLaunchStore, image: str = "image") -> Launch:
     return await read_back(store, launch)
 
 
-async def started(store: SqlLaunchStore, *steps: Step, image: str = "image", seconds: float = 0) -> Launch:
-    """Launch an image, which then takes these seconds to be ready."""
+async def started(store: SqlLaunchStore, *steps: Step, image: str = "image", minutes: float = 0) -> Launch:
+    """Launch an image, which then takes these minutes to be ready."""
     launch = await admitted(store, image)
     assert launch.admitted_at is not None
-    at = launch.admitted_at - timedelta(seconds=seconds)
+    at = launch.admitted_at - timedelta(minutes=minutes)
     move = update(launches).where(launches.c.id == launch.id).values(admitted_at=at)
     await store.sql.writer.run(lambda connection: connection.execute(move).rowcount)
     for step in (STARTING, *steps, READY):
@@ -50,20 +50,20 @@ async def last_starts(store: SqlLaunchStore, launch: Launch) -> Sequence[Start]:
 
 
 async def taken(store: SqlLaunchStore, launch: Launch) -> list[float]:
-    """Return the last starts of a launch's image in seconds, newest first."""
-    return [round(seconds) for seconds, _ in await last_starts(store, launch)]
+    """Return the last starts of a launch's image in minutes, newest first."""
+    return [round(seconds / 60) for seconds, _ in await last_starts(store, launch)]
 
 
 def told(event: Event | Launch) -> tuple[int, bool, float | None] | None:
     """Return what an event or a launch says of the usual times: how many, whether only of pulls, and the median."""
     found = event.estimate
-    return None if found is None else (found.count, found.of_pulls, round(found.p50_s) if found.is_known else None)
+    return None if found is None else (found.count, found.of_pulls, round(found.p50_s / 60) if found.is_known else None)
 
 
 async def test_a_launch_that_is_ready_tells_how_long_its_start_took(store: SqlLaunchStore) -> None:
-    first = await started(store, seconds=40)
-    second = await started(store, image="docker.io/library/image:latest", seconds=20)
-    other = await started(store, image="other", seconds=7)
+    first = await started(store, minutes=40)
+    second = await started(store, image="docker.io/library/image:latest", minutes=20)
+    other = await started(store, image="other", minutes=7)
 
     assert await taken(store, first) == await taken(store, second) == [20, 40]
     assert await taken(store, other) == [7]
@@ -90,10 +90,10 @@ async def test_a_start_pulled_if_its_own_image_was_pulled(
 
 
 async def test_the_first_event_at_the_hub_and_the_first_pull_carry_the_estimate(store: SqlLaunchStore) -> None:
-    for seconds in (30, 35, 40):
-        await started(store, seconds=seconds)
-    for seconds in (60, 70, 80, 90, 100):
-        await started(store, PULLING, seconds=seconds)
+    for minutes in (30, 35, 40):
+        await started(store, minutes=minutes)
+    for minutes in (60, 70, 80, 90, 100):
+        await started(store, PULLING, minutes=minutes)
     launch = await admitted(store)
     steps = (STARTING, STARTING, PULLING_A_SIDECAR, PULLING, PULLING, STARTING)
 
@@ -108,8 +108,8 @@ async def test_the_first_event_at_the_hub_and_the_first_pull_carry_the_estimate(
 
 
 async def test_a_first_pull_says_that_nothing_is_known_where_too_few_launches_pulled(store: SqlLaunchStore) -> None:
-    for seconds in range(STARTS_NEEDED):
-        await started(store, seconds=seconds)
+    for minutes in range(STARTS_NEEDED):
+        await started(store, minutes=minutes)
     launch = await admitted(store)
 
     before, after = [await store.log.append(launch, step) for step in (STARTING, PULLING)]
@@ -119,18 +119,18 @@ async def test_a_first_pull_says_that_nothing_is_known_where_too_few_launches_pu
 
 
 async def test_an_estimate_does_not_change_while_other_launches_end(store: SqlLaunchStore) -> None:
-    await asyncio.gather(*(started(store, seconds=40) for _ in range(STARTS_NEEDED)))
+    await asyncio.gather(*(started(store, minutes=40) for _ in range(STARTS_NEEDED)))
     launch = await admitted(store)
     first = await store.log.append(launch, STARTING)
-    await started(store, seconds=90)
+    await started(store, minutes=90)
 
     assert (await read_back(store, launch)).estimate == first.estimate
 
 
 async def test_launches_that_are_stored_together_get_their_own_estimates(store: SqlLaunchStore) -> None:
-    for seconds in range(STARTS_NEEDED):
-        await started(store, image="slow", seconds=seconds + 100)
-        await started(store, image="fast", seconds=seconds + 10)
+    for minutes in range(STARTS_NEEDED):
+        await started(store, image="slow", minutes=minutes + 100)
+        await started(store, image="fast", minutes=minutes + 10)
     both = [await admitted(store, image) for image in ("slow", "fast", "new")]
 
     events = await asyncio.gather(*(store.log.append(launch, STARTING) for launch in both))
@@ -168,9 +168,9 @@ async def test_starts_count_by_digest_where_it_is_known(store: SqlLaunchStore) -
 
 
 async def test_only_the_last_fifty_starts_of_an_image_count(store: SqlLaunchStore) -> None:
-    other = await started(store, image="other", seconds=5)
-    for seconds in range(STARTS_MAX + 3):
-        launch = await started(store, seconds=seconds)
+    other = await started(store, image="other", minutes=5)
+    for minutes in range(STARTS_MAX + 3):
+        launch = await started(store, minutes=minutes)
 
     assert await taken(store, launch) == [*range(STARTS_MAX + 2, 2, -1)]
     assert await taken(store, other) == [5]
@@ -207,7 +207,7 @@ def test_starts_of_other_images_and_older_starts_are_not_read(sqlite_url: str) -
         in_order = tuple(values[name] for name in compiled.positiontup or ())
         plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", in_order)]
 
-    assert plan == ["SEARCH start_times USING INDEX ix_start_times_of_image (image=?)"]
+    assert plan == ["SEARCH start_times USING COVERING INDEX ix_start_times_of_image (image=?)"]
 
 
 @pytest.mark.parametrize(

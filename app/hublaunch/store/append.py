@@ -128,8 +128,9 @@ class LogEnd:
 
     def changes_estimate(self, step: Step) -> bool:
         """Return whether the step is the first at the Hub since the admission, or the first pull of the image."""
-        is_first_pull = step.is_pull and not self.has_pulled
-        return step.phase is Status.LAUNCHING and (self.status is Status.WAITING or is_first_pull)
+        if step.phase is not Status.LAUNCHING:
+            return False
+        return self.status is Status.WAITING or (step.is_pull and not self.has_pulled)
 
     def append(self, append: Append, starts: Mapping[str, Sequence[Start]]) -> Event:
         """Return the step as the next event. `starts`: the last ones of the image if the estimate changes."""

@@ -37,4 +37,4 @@ def record(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def last(connection: Connection, images: Collection[str]) -> Mapping[str, Sequence[Start]]:
     """Return the last starts of each of these images, newest first."""
-    return {image: connection.execute(LAST, {"of_image": image}).tuples().all() for image in images}
+    return {image: connection.execute(LAST, {"of_image": image}).all() for image in images}

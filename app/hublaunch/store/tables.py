@@ -211,7 +211,8 @@ start_times = Table(
     Column("ready_at", Instant, nullable=False),
     Column("seconds", Float, nullable=False),  # since the admission
     Column("pulled", Boolean, nullable=False),
-    Index("ix_start_times_of_image", "image", "ready_at", "launch_id"),
+    Index("ix_start_times_of_image", "image", "ready_at", "launch_id", "seconds", "pulled"),  # all that a read needs
+    sqlite_with_rowid=False,
 )
 
 IS_LATEST = (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt)

@@ -21,5 +21,6 @@ def upgrade() -> None:
         sa.Column("pulled", sa.Boolean, nullable=False),
         sa.ForeignKeyConstraint(["launch_id"], ["launches.id"], name="fk_start_times_launch_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("launch_id", name="pk_start_times"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_start_times_of_image", "start_times", ["image", "ready_at", "launch_id"])
+    op.create_index("ix_start_times_of_image", "start_times", ["image", "ready_at", "launch_id", "seconds", "pulled"])
