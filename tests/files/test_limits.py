@@ -115,7 +115,7 @@ def test_an_error_names_the_file_and_the_place_in_one_sentence(path: Path, text:
 
 
 def test_a_missing_file_and_a_binary_file_are_refused(path: Path) -> None:
-    with pytest.raises(LimitsFault, match="cannot be read: No such file or directory"):
+    with pytest.raises(LimitsFault, match="are unreadable: No such file or directory"):
         read_limits(path.with_name("no-such-file"))
     path.write_bytes(b"\xff")
     with pytest.raises(LimitsFault, match="not UTF-8"):

@@ -1,18 +1,16 @@
 """The operator's quotas, in a YAML or JSON file that may change while the service runs."""
 
-from collections.abc import Hashable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from hublaunch.files.watched import FileFault, WatchedFile
+from hublaunch.files.yaml_file import InvalidValue, read_yaml
 from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import QuotaRules, Rule
 
-_SIZE_MAX = 1024 * 1024
 _RULES_MAX = 1000
 
 
@@ -81,75 +79,23 @@ class LimitsFile(WatchedFile[QuotaRules]):
 
 def read_limits(path: Path) -> QuotaRules:
     """Return the quotas in the file. Raises LimitsFault if it cannot be read or parsed."""
-    try:
-        with path.open("rb") as file:
-            text = file.read(_SIZE_MAX + 1).decode()
-    except OSError as error:
-        raise LimitsFault(f"The limits in {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise LimitsFault(f"The limits in {path} are not UTF-8. Restore the file.") from error
-    if len(text) > _SIZE_MAX:
-        raise LimitsFault(f"The limits in {path} are longer than 1 MiB. Shorten the file.")
-    try:
-        content = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        raise LimitsFault(f"The limits in {path} are neither YAML nor JSON: {_yaml_reason(error)}.") from None
-    except RecursionError:
-        raise LimitsFault(f"The limits in {path} are nested too deeply. Remove brackets or indentation.") from None
-    try:
-        return _limits_of(_Content.model_validate(content))
-    except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(map(str, fault["loc"])) or "the file"
-        reason = fault["msg"].removeprefix("Value error, ")
-        raise LimitsFault(f"The limits in {path} are invalid: {place}: {reason}.") from None
-    except ValueError as error:
-        raise LimitsFault(f"The limits in {path} are invalid: {error}.") from None
+    return read_yaml(path, _limits_of, subject=f"The limits in {path} are", fault=LimitsFault)
 
 
-def _limits_of(content: _Content) -> QuotaRules:
-    """Return the rules. Raises ValueError for an invalid pattern."""
+def _limits_of(given: Any) -> QuotaRules:
+    """Return the rules. Raises ValidationError, or InvalidValue for an invalid pattern."""
+    content = _Content.model_validate(given)
     sections = {
         "callers": (Scope.CALLER, content.callers),
         "repositories": (Scope.REPOSITORY, content.repositories),
         "images": (Scope.IMAGE, content.images),
     }
     rules = []
-    for section, (scope, given) in sections.items():
-        for number, rule in enumerate(given):
+    for section, (scope, of_scope) in sections.items():
+        for number, rule in enumerate(of_scope):
             try:
                 parsed = Rule.parse(scope, rule.match, most=rule.most, together=rule.together, until=rule.until)
             except ValueError as error:
-                raise ValueError(f"{section}.{number}.match: {error}") from None
+                raise InvalidValue((section, number, "match"), str(error)) from None
             rules.append((scope, parsed))
     return QuotaRules(total=content.total, rules=tuple(rules))
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a repeated key: YAML would keep the last one, and lose the limits under the first.
-
-    A value that YAML cannot construct, such as the date 2026-06-31, is reported with its line.
-    """
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, OverflowError, AttributeError) as error:
-            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        seen = set[Hashable]()
-        for key in keys:
-            if not isinstance(key, Hashable):
-                continue  # YAML refuses it below
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} appears twice", node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _yaml_reason(error: yaml.YAMLError) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"
-    return "; ".join(str(error).split("\n"))
