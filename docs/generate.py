@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from helm.generate import secret_settings
 from hublaunch.api.problems.types import HTTP_PROBLEMS, STATUS
+from hublaunch.files.catalogue import catalogue_schema
 from hublaunch.launch.errors import HubError, LaunchError, SpawnError
 from hublaunch.launch.model import Problem
 from hublaunch.main import create_app
@@ -52,6 +53,7 @@ def generated() -> dict[Path, str]:
         DOCS / "settings.md": _settings(),
         DOCS.parent / ".env.example": _env_example(),
         DOCS / "openapi.json": _openapi(),
+        DOCS / "catalogue.schema.json": json.dumps(catalogue_schema(), indent=2) + "\n",
         DOCS / "failures.md": _failures(),
     }
 

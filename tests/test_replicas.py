@@ -4,13 +4,16 @@ import asyncio
 import json
 import math
 import signal
+from collections import Counter
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hublaunch.store.database import POSTGRES
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.catalogue import catalogue_in
 from tests.support.postgres import Postgres
 from tests.support.processes import Replica, events, launch, replica
 from tests.support.served import BODY, read_events
@@ -222,3 +225,31 @@ async def test_three_replicas_together_stay_within_the_spawn_limit(hub: FakeHub,
         assert [events[-1]["phase"] for events in told] == ["ready"] * 45
         assert hub.most_pending == 5
         assert 429 not in {asked.status for asked in hub.asked("start_server")}
+
+
+async def test_the_most_of_a_size_is_exact_while_three_replicas_race(
+    hub: FakeHub, database_url: str, tmp_path: Path
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    variables = {"LAUNCHER_CATALOGUE_FILE": str(catalogue_in(tmp_path))}
+    body = {"environment": "scipy", "size": "large"}
+    async with (
+        replica(hub, database_url, **variables) as one,
+        replica(hub, database_url, **variables) as two,
+        replica(hub, database_url, **variables) as three,
+    ):
+        answers = await asyncio.gather(
+            *(at.http.post("/launch", json=body) for _ in range(12) for at in (one, two, three))
+        )
+        first = next(answer.json() for answer in answers if answer.status_code == 202)
+        headers = {"X-Launch-Secret": first["secret"]}
+        async with asyncio.timeout(20):
+            while (await two.http.delete(f"/launch/{first['id']}", headers=headers)).status_code != 204:
+                pass
+        again = await asyncio.gather(*(at.http.post("/launch", json=body) for at in (one, two, three)))
+        small = await three.http.post("/launch", json={"environment": "scipy"})
+
+    assert Counter(answer.status_code for answer in answers) == {202: 5, 429: 31}
+    assert {answer.json()["limit"]["scope"] for answer in answers if answer.status_code == 429} == {"size"}
+    assert Counter(answer.status_code for answer in again) == {202: 1, 429: 2}
+    assert (small.status_code, small.json()["size"]) == (202, "small")

@@ -22,7 +22,7 @@ TWO = {
 }
 
 
-QUICK = Pace(limits_file_s=0.01)
+QUICK = Pace(read_files_s=0.01)
 
 
 @pytest.fixture

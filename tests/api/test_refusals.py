@@ -152,6 +152,7 @@ async def test_the_openapi_document_shows_each_status_with_an_example(service: S
         "/launch/{launch_id}",
         "/launch/{launch_id}/events",
         "/build/{provider}/{spec}",
+        "/catalogue",
         "/session",
     }
     assert set(paths) == shown_paths | {"/healthz", "/readyz", "/status"}

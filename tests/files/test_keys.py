@@ -257,7 +257,7 @@ def test_the_list_shows_each_key_on_one_line(path: Path) -> None:
 
     assert len(lines) == 3
     assert lines[1].startswith(f"{name}  ")
-    assert lines[1].endswith(f"names users  {pattern}, ghcr.io/*")
+    assert lines[1].endswith(f"names users  by image       {pattern}, ghcr.io/*")
     assert lines[2].split() == [
         "ci",
         f"{datetime.now(UTC):%Y-%m-%d}",
@@ -265,9 +265,21 @@ def test_the_list_shows_each_key_on_one_line(path: Path) -> None:
         "no",
         "limit",
         "-",
-        "the",
-        "service's",
+        *("the", "service's", "the", "service's"),
     ]
+
+
+def test_a_key_may_list_environments(path: Path) -> None:
+    added = hublaunch("add", "ci", "--environment", "scipy", "--environment", "course", "--file", str(path))
+    listed = hublaunch("list", "--file", str(path), COLUMNS="40").stdout.splitlines()
+    invalid = hublaunch("add", "other", "--environment", "Not A Name", "--file", str(path))
+
+    key = ApiKeys(path).find(added.stdout.strip())
+    assert key is not None
+    assert (key.environments, key.allowed_images) == (("scipy", "course"), None)
+    assert listed[1].endswith("scipy, course  -")
+    assert invalid.exit_code == 1
+    assert "environments: String should match pattern" in invalid.stderr
 
 
 def test_the_command_imports_no_web_or_sql(path: Path) -> None:

@@ -16,6 +16,7 @@ from hublaunch.observe import audit
 from hublaunch.observe.audit import SCHEMA, AuditLog, operator
 from hublaunch.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.catalogue import catalogue_in
 from tests.support.processes import events, launch, replica, started
 from tests.support.served import BODY, Service, serve
 
@@ -68,6 +69,20 @@ async def test_a_launch_is_recorded_with_caller_and_outcome(service: Service, re
     assert len(begun["request_id"]) == 32
     assert (ended["action"], ended["outcome"], ended["attempts"]) == ("launch_ended", "ready", 1)
     assert "cause" not in ended
+
+
+async def test_a_launch_by_name_is_recorded_with_its_environment_size_and_image(
+    settings: Settings, record: Path, tmp_path: Path
+) -> None:
+    async with serve(settings, catalogue_file=catalogue_in(tmp_path)) as service:
+        await service.launch()
+        await service.http.post("/launch", json={"environment": "scipy"})
+
+    found = [fact for fact in actions(record, "environment", "size", "image") if fact[0] == "launch_accepted"]
+    assert found == [
+        ("launch_accepted", None, None, BODY["image"]),
+        ("launch_accepted", "scipy", "small", "quay.io/org/scipy"),
+    ]
 
 
 async def test_repeated_cancels_are_recorded_once(service: Service, record: Path, hub: FakeHub) -> None:

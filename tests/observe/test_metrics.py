@@ -5,18 +5,22 @@ import math
 import socket
 from collections.abc import AsyncGenerator, Mapping
 from itertools import product
+from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hublaunch.launch.errors import LaunchError
-from hublaunch.launch.model import Problem
+from hublaunch.launch.model import LaunchRequest, Problem
+from hublaunch.launch.news import Accepted
 from hublaunch.launch.ports import Capacity
 from hublaunch.observe.metrics import Metrics
 from hublaunch.observe.scrape import exposition
 from hublaunch.settings import Settings, SettingsFault
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.store.launches import new_launch
+from tests.support.catalogue import catalogue_in
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port
 from tests.support.served import Service, serve
@@ -66,6 +70,38 @@ async def test_a_ready_launch_and_its_stop_by_the_caller_are_counted(service: Se
     assert value(samples, "events_appended_total", phase="ready") == 1
     await service.cancel(accepted)
     assert value(await scrape(service), "launches_stopped_total", by="caller") == 1
+
+
+async def test_launches_by_name_are_counted_by_environment_and_size(settings: Settings, tmp_path: Path) -> None:
+    async with serve(settings, catalogue_file=catalogue_in(tmp_path)) as service:
+        await service.launch()
+        for size in ("", "small", "large"):
+            answer = await service.http.post("/launch", json={"environment": "scipy", "size": size})
+            assert answer.status_code == 202
+        samples = await scrape(service)
+
+    assert value(samples, "launches_accepted_total") == 4
+    assert value(samples, "environment_launches_total", environment="scipy", size="small") == 2
+    assert value(samples, "environment_launches_total", environment="scipy", size="large") == 1
+
+
+async def test_environments_beyond_the_limit_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hublaunch.observe.metrics._ENVIRONMENTS_MAX", 2)
+    metrics = Metrics(codes=(), kinds=(), capacity=nothing, followers=lambda: 0, loops=dict)
+    for name in ("a", "b", "c", "d", "a"):
+        launch = new_launch(request=LaunchRequest(image="python", environment=name))
+        metrics.on_news(Accepted(launch=launch))
+
+    read = metrics.registry.get_sample_value
+    counts = {
+        name: read("hublaunch_environment_launches_total", {"environment": name, "size": "" if name in "ab" else name})
+        for name in ("a", "b", "other")
+    }
+    assert counts == {"a": 2, "b": 1, "other": 2}
+
+
+async def nothing() -> Capacity:
+    raise OSError("no test asks for this")
 
 
 async def test_a_failed_launch_is_counted_by_cause_and_with_its_duration(service: Service, hub: FakeHub) -> None:

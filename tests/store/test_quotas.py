@@ -39,13 +39,14 @@ QUOTAS = [
     Quota(scope=Scope.REPOSITORY, most=3, pattern="github.com/org/*"),
     Quota(scope=Scope.IMAGE, most=3, name=IMAGE),
     Quota(scope=Scope.IMAGE, most=3, pattern="quay.io/org/*"),
+    Quota(scope=Scope.SIZE, most=3, name="large"),
 ]
 IDS = [f"{quota.scope}-{quota.name or quota.pattern}" for quota in QUOTAS]
 
 
 def counted(**changes: Any) -> Launch:
     """A launch that counts for each of the quotas."""
-    request = LaunchRequest(image=f"{IMAGE}:1", repo_url=f"https://{REPO}")
+    request = LaunchRequest(image=f"{IMAGE}:1", repo_url=f"https://{REPO}", environment="gpu", size="large")
     return new_launch(**{"caller": ADA, "request": request, **changes})
 
 
@@ -259,7 +260,7 @@ async def test_launches_of_an_older_release_count_only_in_the_total(store: SqlLa
     launch = counted()
     await store.intake.accept(launch)
     with store.database.writing.begin() as connection:
-        connection.execute(update(launches).values(caller_name=None, repo_name=None, image_name=None))
+        connection.execute(update(launches).values(caller_name=None, repo_name=None, image_name=None, size=None))
 
     for quota in QUOTAS[1:]:
         assert await ids(store, quota) == []
@@ -284,9 +285,10 @@ async def test_launches_active_before_the_migration_count(empty_url: str, sealer
     engine.dispose()
 
     async with SqlLaunchStore(empty_url, sealer=sealer) as store:
-        counts = [await refused(store, quota) for quota in QUOTAS]
+        known = [quota for quota in QUOTAS if quota.scope is not Scope.SIZE]
+        counts = [await refused(store, quota) for quota in known]
 
-    assert counts == [4 if quota.scope is not Scope.REPOSITORY else 3 for quota in QUOTAS]
+    assert counts == [4 if quota.scope is not Scope.REPOSITORY else 3 for quota in known]
 
 
 _OLD = text(

@@ -22,6 +22,7 @@ from hublaunch.sealing import Sealer
 from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.wiring.core import open_core
+from hublaunch.wiring.files import Files
 from hublaunch.wiring.parts import Parts
 from hublaunch.wiring.tasks import Background
 from tests.fakes.hub import FakeHub
@@ -117,7 +118,7 @@ async def launching(
         guard=guard,
         clock=LeaseClock(lease_s),
         background=Background(),
-        api_keys=None,
+        files=Files(),
         registry=None,
     )
     async with open_core(

@@ -23,6 +23,7 @@ from hublaunch.binderhub.images import BinderImages
 from hublaunch.launch.acceptance.service import LaunchService
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Caller, Launch
+from hublaunch.launch.rules.catalogue import Catalogue
 from hublaunch.launch.rules.policy import Policy
 
 
@@ -40,6 +41,8 @@ class Web:
     status: StatusReport
     binder_images: BinderImages
     policy: Policy
+    catalogue: Callable[[], Catalogue]
+    """Returns the current catalogue."""
     address: Callable[[Request], str]
     """Returns the address of a request's client."""
     access: Sequence[str]

@@ -1,6 +1,6 @@
 """`/healthz`: the process is alive. `/readyz`: it can accept launches."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -30,8 +30,8 @@ class Report(Protocol):
 class Health:
     """The readiness of this process: its database is writable, background tasks run, and it is not stopping.
 
-    The Hub does not affect readiness, because launches wait while it is down. A broken file of limits does not either,
-    because the previous limits stay in force.
+    The Hub does not affect readiness, because launches wait while it is down. A broken file of limits or of the
+    catalogue does not either, because the previous content stays in force.
     """
 
     store_is_healthy: Callable[[], Awaitable[bool]]
@@ -39,8 +39,8 @@ class Health:
     """Reports the disk."""
     background: Loops
     hub: Report
-    limits: Report | None
-    """The file of limits, if there is one."""
+    files: Mapping[str, Report | None]
+    """The operator's files, by their names in the report; None for a file that is not set."""
     unnamed_proxy: Callable[[], str | None]
     _stopping: bool = field(default=False, init=False)
 
@@ -58,7 +58,7 @@ class Health:
             "background_down": down,
             "stopping": self._stopping,
             "hub": self.hub.report(),
-            "limits": self.limits.report() if self.limits else None,
+            **{name: file.report() if file else None for name, file in self.files.items()},
             "unnamed_proxy": self.unnamed_proxy(),
         }
 
@@ -96,6 +96,14 @@ class LimitsReport(BaseModel):
     fault: str | None = Field(description="Why the file cannot be used; null while it can.")
 
 
+class CatalogueReport(BaseModel):
+    """The file of the catalogue."""
+
+    environments: int = Field(description="The number of environments on offer.")
+    sizes: int
+    fault: str | None = Field(description="Why the file cannot be used; null while it can.")
+
+
 class Readiness(BaseModel):
     """Whether the process can accept launches, and why not."""
 
@@ -106,6 +114,7 @@ class Readiness(BaseModel):
     stopping: bool
     hub: HubReport
     limits: LimitsReport | None = Field(description="null without a file of limits.")
+    catalogue: CatalogueReport | None = Field(description="null without a catalogue.")
     unnamed_proxy: str | None = Field(description="A proxy that LAUNCHER_TRUSTED_PROXIES does not name.")
 
 
@@ -126,8 +135,9 @@ async def readyz(request: Request) -> JSONResponse:
     """200 if the database is writable, all background tasks run and the process is not stopping; otherwise 503.
 
     A full disk (`space`) leaves the process ready: launches can still be followed and cancelled, and a request for a
-    new one gets a 503 that says why. The Hub's state and the limits on launches are reported too. `unnamed_proxy` is
-    the address of a proxy that is missing from LAUNCHER_TRUSTED_PROXIES, so that all its callers count as one address.
+    new one gets a 503 that says why. The Hub's state, the limits on launches and the catalogue are reported too.
+    `unnamed_proxy` is the address of a proxy that is missing from LAUNCHER_TRUSTED_PROXIES, so that all its callers
+    count as one address.
     """
     report = await request.state.web.health.report()
     return JSONResponse(report, 200 if report["ready"] else 503, {"Cache-Control": "no-store"})

@@ -86,7 +86,10 @@ async def post_launch(
         str | None, Header(description="The last event received, for a stream that is requested again with its key.")
     ] = None,
 ) -> Response:
-    """Launch a server from an image. The answer is the launch or, with `Accept: text/event-stream`, its events."""
+    """Launch a server from an environment of the catalogue, or from an image.
+
+    The answer is the launch or, with `Accept: text/event-stream`, its events.
+    """
     request = launch_request(
         image=body.image,
         repo_url=body.repo_url,
@@ -96,6 +99,8 @@ async def post_launch(
         username=body.username,
         server_name=body.server_name,
         path=body.path,
+        environment=body.environment,
+        size=body.size,
     )
     only_one = body.if_running != "new"
     try:
@@ -104,7 +109,8 @@ async def post_launch(
     except AlreadyRunning as refusal:
         if body.if_running == "refuse":
             raise
-        launch = _with_path(await web.service.get(refusal.launch_id), request.path)
+        path = web.catalogue().resolve(request, caller).path
+        launch = _with_path(await web.service.get(refusal.launch_id), path)
         status = 200
     secret = web.secrets.of(launch.id)
     headers = {"Location": web.views.location(launch.id), "X-Launch-Secret": secret, **rate_headers(http_request)}

@@ -30,7 +30,16 @@ class LaunchBody(BaseModel):
 
     model_config = ConfigDict(title="LaunchRequest", extra="forbid", json_schema_extra=_request)
 
-    image: str = Field(description="Image reference: `[registry/]repository[:tag][@digest]`.")
+    image: str = Field(
+        "", description="Image reference: `[registry/]repository[:tag][@digest]`. Either this or `environment`."
+    )
+    environment: str = Field(
+        "", description="The environment to launch, by its name in `GET /catalogue`. Either this or `image`."
+    )
+    size: str = Field(
+        "",
+        description="The size of the server, by its name in `GET /catalogue`. Without it, the environment's first one.",
+    )
     repo_url: str = Field(
         "", description="The repository with the content. The server is named after it, and the spawner gets it."
     )
@@ -47,9 +56,9 @@ class LaunchBody(BaseModel):
     )
     if_running: Literal["reuse", "new", "refuse"] = Field(
         "new",
-        description="What to do if you already have an active launch of this image, repository and ref: `reuse` "
-        "answers 200 with that launch, `refuse` answers 409, `new` (the default) launches another. Callers without "
-        "credentials never have an active launch in this sense.",
+        description="What to do if you already have an active launch of this image, repository and ref, and of this "
+        "environment and size: `reuse` answers 200 with that launch, `refuse` answers 409, `new` (the default) "
+        "launches another. Callers without credentials never have an active launch in this sense.",
     )
     path: str = Field(
         "",
@@ -61,7 +70,7 @@ class LaunchBody(BaseModel):
 class UsedUp(BaseModel):
     """A quota that is used up."""
 
-    scope: str = Field(description="What launches are counted by: caller, repository, image or total.")
+    scope: str = Field(description="What launches are counted by: caller, repository, image, size or total.")
     together: bool = Field(description="Whether all launches that match the rule are counted together.")
     most: int = Field(description="How many launches may be active at the same time.")
     active: int = Field(description="How many are active now.")
@@ -127,6 +136,8 @@ _LAUNCH: JsonDict = {
     "durations": {"waiting_s": 0.004, "spawning_s": None, "total_s": None},
     "events_url": f"/launch/{_LAUNCH_ID}/events",
     "image": "quay.io/jupyter/minimal-notebook:latest",
+    "environment": None,
+    "size": None,
     "repo_url": "https://github.com/binder-examples/requirements",
     "ref": "",
     "username": "binder-examples-requirements-1a2b3c4d",
@@ -173,6 +184,8 @@ class LaunchBase(BaseModel):
     )
     problem: ProblemBody | None = None
     image: str | None = None
+    environment: str | None = Field(None, description="The environment of the catalogue; null if none was named.")
+    size: str | None = Field(None, description="The size of the server; null if the spawner decides.")
     image_digest: str | None = Field(
         None, description="The digest that the registry had for the image before JupyterHub was asked, if it is known."
     )

@@ -71,6 +71,7 @@ class Views:
             shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url, "ref": launch.request.ref}
             shown |= {"username": launch.attempt.username, "server_name": launch.attempt.server_name}
             shown |= {"path": launch.request.path, "image_digest": launch.image_digest}
+            shown |= {"environment": launch.request.environment or None, "size": launch.request.size or None}
         if Visibility.ENTRY in visibility and launch.status is Status.READY:
             shown |= self._entry(last, launch)
         return shown

@@ -33,6 +33,14 @@ KeyImages = Annotated[
         "--image", help="Pattern of images the key may launch, instead of LAUNCHER_ALLOWED_IMAGES; repeatable."
     ),
 ]
+KeyEnvironments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--environment",
+        help="Environment of the catalogue the key may launch; repeatable. Without --image, the key may launch nothing "
+        "else.",
+    ),
+]
 MaxActive = Annotated[
     int | None, typer.Option(min=1, help="Maximum number of launches that may be active at the same time.")
 ]
@@ -47,6 +55,7 @@ Admin = Annotated[bool, typer.Option("--admin", help="The key sees and cancels e
 def keys_add(
     name: KeyName,
     image: KeyImages = None,
+    environment: KeyEnvironments = None,
     max_active: MaxActive = None,
     expires_days: ExpiresDays = None,
     file: KeysFile = None,
@@ -69,6 +78,7 @@ def keys_add(
             _keys_file(file),
             name=name,
             allowed_images=image or None,
+            environments=environment or None,
             max_active=max_active,
             expires_at=datetime.now(UTC) + timedelta(days=expires_days) if expires_days else None,
             may_name_user=may_name_user,
@@ -125,9 +135,13 @@ def _keys_file(given: Path | None) -> Path:
     return path
 
 
+def _listed(names: "Sequence[str] | None") -> str:
+    return ", ".join(names or ())
+
+
 def _table(found: "Sequence[ApiKey]") -> Generator[str]:
     """Yield a heading, then one line per key."""
-    rows = [("NAME", "CREATED", "EXPIRES", "MAX ACTIVE", "RIGHTS", "IMAGES")]
+    rows = [("NAME", "CREATED", "EXPIRES", "MAX ACTIVE", "RIGHTS", "ENVIRONMENTS", "IMAGES")]
     for key in found:
         rights = [right for right, has in (("names users", key.may_name_user), ("admin", key.is_admin)) if has]
         rows.append(
@@ -137,7 +151,8 @@ def _table(found: "Sequence[ApiKey]") -> Generator[str]:
                 f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never",
                 str(key.max_active or "no limit"),
                 ", ".join(rights) or "-",
-                ", ".join(key.allowed_images) if key.allowed_images is not None else "the service's",
+                _listed(key.environments) or ("the service's" if key.allowed_images is None else "by image"),
+                _listed(key.allowed_images) or ("the service's" if key.environments is None else "-"),
             )
         )
     return aligned(rows)

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from hublaunch.files.json_file import JsonFile
 from hublaunch.files.watched import FileFault, WatchedFile
+from hublaunch.launch.rules.catalogue import NAME_MAX
 from hublaunch.launch.rules.image import ImagePattern
 
 KEY_PREFIX = "hl_"
@@ -48,6 +49,9 @@ class ApiKey(BaseModel):
     expires_at: AwareDatetime | None = None
     allowed_images: tuple[Annotated[str, AfterValidator(_image_pattern)], ...] | None = None
     """Image patterns that replace LAUNCHER_ALLOWED_IMAGES."""
+    environments: tuple[Annotated[str, Field(pattern=rf"^[a-z0-9][a-z0-9._-]{{0,{NAME_MAX - 1}}}$")], ...] | None = None
+    """The environments of the catalogue that the key may launch. A key that lists some and has no image patterns may
+    launch no other image."""
     max_active: Annotated[int, Field(ge=1)] | None = None
     """Most launches in progress or ready at once."""
     may_name_user: bool = False

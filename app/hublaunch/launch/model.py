@@ -73,6 +73,8 @@ class Caller:
     """The Hub user's groups at the Hub."""
     allowed_images: tuple[str, ...] | None = field(default=None, compare=False)
     """The image patterns of an API key; None uses the service's."""
+    environments: tuple[str, ...] | None = field(default=None, compare=False)
+    """The environments of the catalogue that an API key may launch; None if the key does not list any."""
     max_active: int | None = field(default=None, compare=False)
     """Launches that may be active at once, under the API key's own quota; None means no quota."""
     may_name_user: bool = field(default=False, compare=False)
@@ -86,6 +88,7 @@ class LaunchRequest:
     """A request for a launch, checked by `rules/request.py`. Its image and repository are parsed once, when needed."""
 
     image: str
+    """`""` while an environment was not looked up in the catalogue (`rules/catalogue.py`)."""
     repo_url: str = ""
     """A label for names, logs and the spawner; never fetched. `""` without a repository."""
     ref: str = ""
@@ -98,6 +101,18 @@ class LaunchRequest:
     """The named server to start on an existing account; `""` lets hublaunch choose."""
     path: str = ""
     """The path that `open_url` opens, relative to the server's root; `""` is the root. Checked by `path.py`."""
+    environment: str = ""
+    """The environment of the catalogue that the image comes from; `""` if the request named the image itself."""
+    size: str = ""
+    """The size of the server; `""` if the spawner decides."""
+    size_options: Mapping[str, Any] = field(default_factory=dict)
+    """The size's `user_options`, which no `extra_args` replace."""
+
+    @property
+    def user_options(self) -> Mapping[str, Any]:
+        """The `user_options` that the spawner gets."""
+        named = {"image": self.image, "repo_url": self.repo_url, **({"ref": self.ref} if self.ref else {})}
+        return {**self.extra_args, **self.size_options, **named}
 
     @cached_property
     def image_reference(self) -> ImageReference:

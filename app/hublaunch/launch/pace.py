@@ -60,8 +60,8 @@ class Pace:
     """How often the reaper asks the Hub whether the server of a ready launch still exists."""
     poll_log_s: float = 5.0
     """How often the feed checks for events of other processes whose notification was lost."""
-    limits_file_s: float = 5.0
-    """How often the limits file is checked for changes."""
+    read_files_s: float = 5.0
+    """How often the files of limits and of the catalogue are checked for changes."""
     check_space_s: float = 2.0
     """The least time between two checks of the free disk space."""
     heartbeat_s: float = 15.0

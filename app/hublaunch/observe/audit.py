@@ -155,6 +155,8 @@ def _of(launch: Launch) -> dict[str, str | None]:
     return {
         "launch_id": launch.id,
         "image": launch.request.image,
+        "environment": launch.request.environment or None,
+        "size": launch.request.size or None,
         "image_digest": launch.image_digest,
         "repo_url": launch.request.repo_url,
         "ref": launch.request.ref or None,

@@ -14,7 +14,7 @@ from prometheus_client.process_collector import ProcessCollector
 from ulid import ULID
 
 from hublaunch.launch.errors import Displaced
-from hublaunch.launch.model import Event, Status
+from hublaunch.launch.model import Event, LaunchRequest, Status
 from hublaunch.launch.news import Accepted, Adopted, Cleaned, DigestFound, News, Stopped
 from hublaunch.launch.ports import Capacity
 from hublaunch.launch.rules.guard import GuardState
@@ -27,7 +27,9 @@ QUEUE_BUCKETS_S = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1200, 3600)
 HUB_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45)
 
 OTHER = "other"
-"""Label for a code that this release does not know, as a newer replica may write one."""
+"""Label for a code that this release does not know, as a newer replica may write one; and for further environments."""
+_ENVIRONMENTS_MAX = 1000
+"""Pairs of environment and size that have a series of their own."""
 _DISPLACED = "displaced"
 """The outcome of a launch that gave up its place in a full queue. Its event is a failure with its own code."""
 _NAN = float("nan")
@@ -95,6 +97,15 @@ class Metrics:
             if event.phase is Status.READY and event.attempt == 1:
                 self._ready_first.inc()
 
+    def _count_environment(self, request: LaunchRequest) -> None:
+        """Count a launch of an environment. Names come from the catalogue, which may be replaced without end."""
+        if not request.environment:
+            return
+        names = request.environment, request.size
+        if len(self._environments) < _ENVIRONMENTS_MAX:
+            self._environments.add(names)
+        self._of_environment.labels(*(names if names in self._environments else (OTHER, OTHER))).inc()
+
     def _count_end(self, event: Event) -> None:
         if event.is_displacement:  # not a failure: it never reached the Hub
             self._ended.labels(_DISPLACED, "").inc()
@@ -109,6 +120,7 @@ class Metrics:
                 self._on_event(news)
             case Accepted(launch=launch):
                 self._accepted.inc()
+                self._count_environment(launch.request)
                 if launch.image_digest is not None:
                     self._digests["at_once"].inc()
             case DigestFound():
@@ -169,6 +181,13 @@ class Metrics:
 
     def _count_launches(self) -> None:
         self._accepted = self._counter("launches_accepted", "Launches accepted.")
+        self._environments: set[tuple[str, str]] = set()
+        self._of_environment = self._counter(
+            "environment_launches",
+            "Launches accepted of an environment of the catalogue, by its name and size.",
+            "environment",
+            "size",
+        )
         self._ended = self._counter(
             "launches_ended",
             "Launches ended, by outcome (ready, failed, cancelled or displaced), and by cause if failed.",

@@ -25,7 +25,11 @@ UPDATE_ATTEMPT = update(launch_attempts).where(
     launch_attempts.c.launch_id == bindparam("of_launch"), launch_attempts.c.number == bindparam("of_number")
 )
 MAKE_DUE = UPDATE_ATTEMPT.where(launch_attempts.c.cleaned_at.is_(None))
-FORGET_ARGS = update(launches).where(launches.c.id.in_(bindparam("launch_ids", expanding=True))).values(extra_args={})
+FORGET_ARGS = (
+    update(launches)
+    .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
+    .values(extra_args={}, size_options=None)
+)
 """The spawner's arguments, up to 16 KiB, are not needed once a launch has ended."""
 _ENDS = (
     select(

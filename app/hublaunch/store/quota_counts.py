@@ -9,6 +9,7 @@ _NAME = {
     Scope.CALLER: launches.c.caller_name,
     Scope.REPOSITORY: launches.c.repo_name,
     Scope.IMAGE: launches.c.image_name,
+    Scope.SIZE: launches.c.size,
 }
 _ALL = select(func.count()).where(IS_ACTIVE)
 _OF_NAME = {

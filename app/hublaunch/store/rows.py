@@ -51,6 +51,9 @@ def launch_row(launch: Launch) -> dict[str, Any]:
         "history_of": None if launch.caller.kind == "key" else groups_of(names[Scope.CALLER])[-1].name,
         "path": launch.request.path,
         "ref": launch.request.ref,
+        "environment": launch.request.environment or None,
+        "size": names.get(Scope.SIZE),
+        "size_options": dict(launch.request.size_options) or None,
         "image_digest": launch.image_digest,
         "is_pinned": launch.is_pinned,
         "fence": launch.fence,
@@ -102,9 +105,7 @@ def launch_of(row: Row[Any]) -> Launch:
     return Launch(
         id=row.id,
         caller=Caller(kind=row.caller_kind, key=row.caller_key),
-        request=LaunchRequest(
-            image=row.image, repo_url=row.repo_url, ref=row.ref, extra_args=row.extra_args, path=row.path
-        ),
+        request=_request_of(row),
         status=Status(row.status),
         created_at=row.created_at,
         deadline_at=row.deadline_at,
@@ -122,6 +123,19 @@ def launch_of(row: Row[Any]) -> Launch:
         cleaned_at=row.attempt_cleaned_at,
         image_digest=row.image_digest,
         is_pinned=row.is_pinned,
+    )
+
+
+def _request_of(row: Row[Any]) -> LaunchRequest:
+    return LaunchRequest(
+        image=row.image,
+        repo_url=row.repo_url,
+        ref=row.ref,
+        extra_args=row.extra_args,
+        path=row.path,
+        environment=row.environment or "",
+        size=row.size or "",
+        size_options=row.size_options or {},
     )
 
 

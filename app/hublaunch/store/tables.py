@@ -95,6 +95,9 @@ launches = Table(
     Column("has_pulled", Boolean, nullable=False, server_default=false()),  # its image, since it was admitted
     Column("estimate", JSON(none_as_null=True)),  # of when it will be ready; NULL while in the queue
     Column("ref", Text, nullable=False, server_default=text("''")),
+    Column("environment", Text),  # NULL if the request named the image
+    Column("size", Text),  # NULL if the spawner decides
+    Column("size_options", JSON(none_as_null=True)),
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )
@@ -106,6 +109,7 @@ _partial("ix_launches_active_of_caller", launches.c.caller_kind, launches.c.call
 _partial("ix_launches_active_caller_name", launches.c.caller_name, where=IS_ACTIVE)
 _partial("ix_launches_active_repo_name", launches.c.repo_name, where=IS_ACTIVE)
 _partial("ix_launches_active_image_name", launches.c.image_name, where=IS_ACTIVE)
+_partial("ix_launches_active_size", launches.c.size, where=IS_ACTIVE)
 
 IS_READY = launches.c.status == literal_column("'ready'")
 """With a literal, as above."""

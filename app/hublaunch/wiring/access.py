@@ -93,10 +93,14 @@ class _Keys:
         found = self._keys.find(key)
         if found is None:
             return None
+        allowed_images = found.allowed_images
+        if allowed_images is None and found.environments is not None:
+            allowed_images = ()
         return Caller(
             kind="key",
             key=found.name,
-            allowed_images=found.allowed_images,
+            allowed_images=allowed_images,
+            environments=found.environments,
             max_active=found.max_active,
             may_name_user=found.may_name_user,
             is_admin=found.is_admin,

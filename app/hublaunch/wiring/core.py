@@ -77,6 +77,7 @@ async def open_core(
     ):
         existing = ExistingLaunches(launch_log=store.log, reaper=reaper)
         checks = Checks(
+            catalogue=parts.files.catalogue,
             policy=policy,
             accounts=Accounts(hub, create_user=settings.create_user, limits=server_limits_of(settings)),
             existing=existing,

@@ -19,7 +19,6 @@ from hublaunch.api.middleware.access_log import RequestListener
 from hublaunch.api.pace import WebPace
 from hublaunch.api.status import LaunchLimits, StatusReport
 from hublaunch.api.views import Views
-from hublaunch.files.limits import LimitsFile
 from hublaunch.hub.address import HubPace
 from hublaunch.hub.check import HubCheck, needed_scopes
 from hublaunch.launch.pace import Pace
@@ -56,22 +55,18 @@ async def open_service(
     """Open the service. Raises SettingsFault, StoreError or FileFault if it cannot start."""
     check_access(settings)
     policy, binder_images = policy_of(settings), binder_images_of(settings)
-    limits_file = LimitsFile(settings.limits_file) if settings.limits_file is not None else None
     secret_keys = secret_keys_of(settings)
     sealer, secrets = Sealer(secret_keys, purpose="stored tokens"), LaunchSecrets(secret_keys)
     async with AsyncExitStack() as stack:
         opening = open_parts(settings, sealer, hub_transport=hub_transport, pace=pace)
         parts, observers = await stack.enter_async_context(opening)
         background = parts.background
-        if limits_file is not None:
-            watching = partial(limits_file.run, every_s=pace.limits_file_s)
-            await stack.enter_async_context(background.running("limits", watching))
         check = _hub_check(settings, parts)
         opening_core = open_core(
             settings,
             parts,
             policy=policy,
-            quotas=quotas_of(settings, limits_file),
+            quotas=quotas_of(settings, parts.files),
             new_id=secrets.new_id,
             hub_version=check.version,
             settled_s=settings.lease_s + HubPace().longest_call_s,
@@ -82,7 +77,7 @@ async def open_service(
         for name, loop in (("reaper", core.reaper.run), ("hub_check", check.run), ("rate_limits", limiter.run)):
             await stack.enter_async_context(background.running(name, loop))
         unnamed_proxy = UnnamedProxy(asyncio.get_running_loop().time)
-        health = _health(parts, check, limits_file, unnamed_proxy)
+        health = _health(parts, check, unnamed_proxy)
         stack.enter_context(on_stop_signals(health.stop, core.service.stop, parts.feed.end))
         log.info(
             "Hub API at %s, servers under %s, launches in %s",
@@ -91,7 +86,7 @@ async def open_service(
             described(settings.database_url),
         )
         warn_about(settings)
-        access = open_access(settings, parts.hub, secret_keys, limiter, unnamed_proxy.note, parts.api_keys)
+        access = open_access(settings, parts.hub, secret_keys, limiter, unnamed_proxy.note, parts.files.api_keys)
         web = Web(
             service=core.service,
             feed=parts.feed,
@@ -103,6 +98,7 @@ async def open_service(
             status=_status(settings, parts, health, check, kept_s=web_pace.status_kept_s),
             address=access.address,
             policy=policy,
+            catalogue=parts.files.catalogue,
             access=settings.access,
             allowed_extra_args=frozenset(settings.allowed_extra_args),
             binder_images=binder_images,
@@ -121,13 +117,13 @@ def _hub_check(settings: Settings, parts: Parts) -> HubCheck:
     return HubCheck(parts.hub, needed=needed, seen=note)
 
 
-def _health(parts: Parts, check: HubCheck, limits_file: LimitsFile | None, unnamed_proxy: UnnamedProxy) -> Health:
+def _health(parts: Parts, check: HubCheck, unnamed_proxy: UnnamedProxy) -> Health:
     return Health(
         store_is_healthy=parts.store.is_healthy,
         space=parts.store.space.report,
         background=parts.background,
         hub=check,
-        limits=limits_file,
+        files={"limits": parts.files.limits, "catalogue": parts.files.catalogue_file},
         unnamed_proxy=unnamed_proxy.report,
     )
 

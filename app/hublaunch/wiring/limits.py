@@ -4,23 +4,23 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from hublaunch.files.limits import LimitsFile
 from hublaunch.launch.acceptance.rate_limiter import MemoryRateCounts, RateLimiter, Rates
 from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import QuotaRules, Rule
 from hublaunch.launch.rules.rate_limit import Rate
 from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.wiring.files import Files
 
 
-def quotas_of(settings: Settings, file: LimitsFile | None) -> Callable[[], QuotaRules]:
-    """Return a function that returns the current quotas: those of the file, then the one for anonymous callers."""
+def quotas_of(settings: Settings, files: Files) -> Callable[[], QuotaRules]:
+    """Return a function that returns the current quotas: the file's, the one for anonymous callers, those of sizes."""
     most = settings.anonymous_quota
     last = ((Scope.CALLER, Rule.parse(Scope.CALLER, "anonymous:*", most=most)),) if most else ()
 
     def quotas() -> QuotaRules:
-        of_file = file.content if file is not None else QuotaRules()
-        return replace(of_file, rules=of_file.rules + last)
+        of_file = files.limits.content if files.limits is not None else QuotaRules()
+        return replace(of_file, rules=(*of_file.rules, *last, *files.catalogue().quota_rules))
 
     return quotas
 

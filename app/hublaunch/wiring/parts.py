@@ -7,7 +7,6 @@ from functools import partial
 
 import httpx
 
-from hublaunch.files.keys import ApiKeys
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
 from hublaunch.launch.course.lease import LeaseClock
@@ -19,6 +18,7 @@ from hublaunch.sealing import Sealer
 from hublaunch.settings import Settings
 from hublaunch.store.database import is_shared, secret_key
 from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.wiring.files import Files, read_files, watching
 from hublaunch.wiring.observing import Observers, observing
 from hublaunch.wiring.registry import open_registry
 from hublaunch.wiring.tasks import Background
@@ -34,15 +34,9 @@ class Parts:
     guard: Guard
     clock: LeaseClock
     background: Background
-    api_keys: ApiKeys | None
-    """None if API keys may not launch."""
+    files: Files
     registry: Registry | None
     """None if pre-flight is off."""
-
-
-def _api_keys(settings: Settings) -> ApiKeys | None:
-    """Return the API keys, if they may launch. Raises KeysFault if their file cannot be used."""
-    return ApiKeys(settings.api_keys_file) if settings.api_keys_file and "key" in settings.access else None
 
 
 def secret_keys_of(settings: Settings) -> Sequence[str]:
@@ -66,7 +60,7 @@ async def open_parts(
 
     Raises SettingsFault or FileFault for files and ports that cannot be used, and StoreError for the database.
     """
-    api_keys = _api_keys(settings)
+    files = read_files(settings)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             SqlLaunchStore(
@@ -95,6 +89,7 @@ async def open_parts(
         if shared:
             await stack.enter_async_context(background.running("notices", store.listen))
             await stack.enter_async_context(background.running("feed", partial(feed.poll, every_s=pace.poll_log_s)))
+        await stack.enter_async_context(watching(files, background, every_s=pace.read_files_s))
         parts = Parts(
             store=store,
             hub=hub,
@@ -102,7 +97,7 @@ async def open_parts(
             guard=guard,
             clock=clock,
             background=background,
-            api_keys=api_keys,
-            registry=await stack.enter_async_context(open_registry(settings, api_keys, observers.of_registries)),
+            files=files,
+            registry=await stack.enter_async_context(open_registry(settings, files, observers.of_registries)),
         )
         yield parts, observers

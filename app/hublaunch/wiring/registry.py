@@ -1,17 +1,17 @@
-"""The registries of the service: those that the operator's image patterns name."""
+"""The registries of the service: those that the operator's image patterns and catalogue name."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
-from hublaunch.files.keys import ApiKeys
 from hublaunch.registry.connect import connect_registries
 from hublaunch.registry.lookup import LookListener, RegistryLooks
 from hublaunch.settings import Settings
+from hublaunch.wiring.files import Files
 
 
 @asynccontextmanager
 async def open_registry(
-    settings: Settings, api_keys: ApiKeys | None, listeners: Sequence[LookListener]
+    settings: Settings, files: Files, listeners: Sequence[LookListener]
 ) -> AsyncGenerator[RegistryLooks | None]:
     """Open the registries, or yield None if pre-flight is off. Raises RegistryConfigFault."""
     if settings.preflight == "off":
@@ -19,7 +19,11 @@ async def open_registry(
         return
     of_settings = image_patterns(settings)
     connecting = connect_registries(
-        patterns=lambda: (*of_settings, *(api_keys.image_patterns if api_keys is not None else ())),
+        patterns=lambda: (
+            *of_settings,
+            *(files.api_keys.image_patterns if files.api_keys is not None else ()),
+            *(environment.image for environment in files.catalogue().environments),
+        ),
         config=settings.registry_config,
         platforms=settings.platforms,
     )

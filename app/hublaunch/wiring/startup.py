@@ -26,7 +26,7 @@ def settings_or_exit() -> Settings:
 
 def warn_about(settings: Settings) -> None:
     """Log a warning for each valid setting that an operator probably does not want."""
-    if not settings.allowed_images and not settings.group_allowed_images:
+    if not (settings.allowed_images or settings.group_allowed_images or settings.catalogue_file):
         log.warning("LAUNCHER_ALLOWED_IMAGES is empty: every launch will be refused")
     if settings.token_mode == "user_options":
         log.warning(

@@ -56,7 +56,7 @@ class Acceptance:
         Raise a RequestRefused or PreflightRefused, or a HubError if the Hub could not be asked about the account.
         """
         checked = await self.checks.check(launch_id, request, caller, only_one=only_one)
-        launch = self._new_launch(request, caller, checked)
+        launch = self._new_launch(caller, checked)
         with self.admission.expecting(launch_id):
             accepted = await self._store_within_quotas(launch, key, checked.unless)
         if accepted.id != launch_id:
@@ -90,12 +90,12 @@ class Acceptance:
                 if not await self.reclaim.freed(refusal.quota):
                     used_up.add(refusal.quota)
 
-    def _new_launch(self, request: LaunchRequest, caller: Caller, checked: Checked) -> Launch:
+    def _new_launch(self, caller: Caller, checked: Checked) -> Launch:
         launch_id, now = checked.first.launch_id, datetime.now(UTC)
         return Launch(
             id=launch_id,
             caller=caller,
-            request=request,
+            request=checked.request,
             status=Status.WAITING,
             created_at=now,
             deadline_at=now + timedelta(seconds=self.terms.max_wait_s),

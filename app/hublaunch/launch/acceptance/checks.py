@@ -1,5 +1,6 @@
 """Checks: everything that can refuse a launch before it is stored."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hublaunch.launch.acceptance.account import Accounts
@@ -10,6 +11,7 @@ from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Attempt, Caller, LaunchRequest
 from hublaunch.launch.ports import Unless
+from hublaunch.launch.rules.catalogue import Catalogue
 from hublaunch.launch.rules.policy import Policy
 
 
@@ -17,6 +19,8 @@ from hublaunch.launch.rules.policy import Policy
 class Checked:
     """What the checks of a launch found out."""
 
+    request: LaunchRequest
+    """The request with the image, the size and the path of its environment."""
     first: Attempt
     """The first attempt, with its names at the Hub."""
     unless: Unless | None
@@ -29,8 +33,10 @@ class Checked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checks:
-    """Applies the operator's policy, the Hub guard, pre-flight, the caller's account at the Hub, and the hook."""
+    """Applies the operator's catalogue and policy, the Hub guard, pre-flight, the caller's account, and the hook."""
 
+    catalogue: Callable[[], Catalogue]
+    """Returns the current catalogue, which the operator may change while the service runs."""
     policy: Policy
     accounts: Accounts
     existing: ExistingLaunches
@@ -43,6 +49,7 @@ class Checks:
 
         Raise a RequestRefused, a PreflightRefused, or a HubError if the Hub could not be asked about the account.
         """
+        request = self.catalogue().resolve(request, caller)
         self.policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
         username = self.accounts.existing_user(request, caller)
         unless = await self.existing.check(request, caller, username=username) if only_one else None
@@ -57,4 +64,5 @@ class Checks:
         await self.existing.mark_replaced(ready, first)
         if self.hook is not None:
             await self.hook.check(request.image, first.username, first.server_name, request.repo_url)
-        return Checked(first=first, unless=unless, image_digest=digest, is_pinned=digest is not None and pins)
+        is_pinned = digest is not None and pins
+        return Checked(request=request, first=first, unless=unless, image_digest=digest, is_pinned=is_pinned)

@@ -12,7 +12,7 @@ from hublaunch.launch.model import Caller, LaunchRequest
 
 FIELD = "Idempotency-Key"
 KEY_MAX = 255
-_ADDED = frozenset({"path", "ref"})
+_ADDED = frozenset({"path", "ref", "environment", "size", "size_options"})
 """Fields of a request that the first release did not have."""
 ANONYMOUS_KEY_MIN = 22
 """128 random bits in base64url. The key alone identifies an anonymous caller, so it must be hard to guess."""
@@ -44,7 +44,10 @@ def idempotency_key(sent: str, caller: Caller, request: LaunchRequest) -> Idempo
 
 
 def _content(request: LaunchRequest) -> dict[str, object]:
-    """Return the fields to digest. Fields added later are left out when empty, so that stored digests stay valid."""
+    """Return the fields to digest, as they were sent: an environment counts by its name.
+
+    Fields added later are left out when empty, so that stored digests stay valid.
+    """
     return {name: value for name, value in asdict(request).items() if value or name not in _ADDED}
 
 

@@ -24,7 +24,9 @@ class ExistingLaunches:
         self._reaper = reaper
 
     async def check(self, request: LaunchRequest, caller: Caller, *, username: str | None) -> Unless | None:
-        """Raise AlreadyRunning if the caller has a launch of this image, repository and ref, in progress or ready.
+        """Raise AlreadyRunning if the caller has a launch like this one, in progress or ready.
+
+        It has the same image, repository and ref, and the same environment and size if the request names them.
 
         `username` is the account that the new launch will be on; None for a temporary user. A ready launch counts only
         if the Hub still has its server. Raises HubError if the Hub cannot be asked.
@@ -95,10 +97,11 @@ class ExistingLaunches:
 
 
 def _is_of(launch: Launch, request: LaunchRequest, username: str | None) -> bool:
-    """Return whether the launch has the request's image, repository, ref, account and, if named, server."""
+    """Return whether the launch has the request's image, repository, ref, size, account and, if named, server."""
     attempt = launch.attempt
     return (
-        launch.request.image_reference == request.image_reference
+        (launch.request.environment, launch.request.size) == (request.environment, request.size)
+        and launch.request.image_reference == request.image_reference
         and launch.request.repo_name == request.repo_name
         and launch.request.ref == request.ref
         and request.server_name in ("", attempt.server_name)

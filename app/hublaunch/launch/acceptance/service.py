@@ -65,7 +65,7 @@ class LaunchService:
         launch_id = self.new_id()
         launch = await self.acceptance.accept(launch_id, request, caller, key=sent_before, only_one=only_one)
         if launch.id == launch_id:
-            log.info("launch %s accepted: %s", launch.id, request.image)
+            log.info("launch %s accepted: %s", launch.id, launch.request.image)
             self.leases.begin(launch)
         return launch
 

@@ -74,9 +74,7 @@ async def run(
         wait_in_queue=wait_in_queue or partial(wait_without_queue, record=record, pace=pace),
         hub_answers_in_s=hub_answers_in_s,
     )
-    user_options = {**request.extra_args, "image": request.image, "repo_url": request.repo_url}
-    if request.ref:
-        user_options["ref"] = request.ref
+    user_options = request.user_options
     if entry.token_mode == "hub":
         credential, url = await together(_mint(attempt, hub, entry, traces), lambda _: start(user_options))
     elif entry.token_mode == "user_options":

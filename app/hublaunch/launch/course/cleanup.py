@@ -79,9 +79,14 @@ async def clean_up(attempt: Attempt, request: LaunchRequest, hub: Hub, *, traces
 
 
 def matches_request(server: Server, request: LaunchRequest) -> bool:
-    """Return whether a server was started with the request's image and repository; False if the Hub hides it."""
+    """Return whether a server was started with the request's image, repository, ref and size.
+
+    False if the Hub hides how the server was started.
+    """
     options = server.user_options or {}
-    return (options.get("image"), options.get("repo_url")) == (request.image, request.repo_url)
+    named = {"image": request.image, "repo_url": request.repo_url, "ref": request.ref or None}
+    wanted = {**request.size_options, **named}
+    return all(options.get(name) == value for name, value in wanted.items())
 
 
 async def _stop_own(attempt: Attempt, request: LaunchRequest, hub: Hub, traces: Traces) -> bool:

@@ -31,7 +31,7 @@ class Policy:
         self._images = tuple(allowed_images)
         self._group_images = {group: tuple(patterns) for group, patterns in (group_allowed_images or {}).items()}
         for patterns in (self._images, *self._group_images.values()):
-            _image_patterns(patterns)
+            image_patterns(patterns)
         self._allowed_repos = [RepoPattern.parse(pattern) for pattern in allowed_repos]
         self._banned_repos = [RepoPattern.parse(pattern) for pattern in banned_repos]
         self._require_digest = require_digest
@@ -41,14 +41,17 @@ class Policy:
     ) -> None:
         """Raise RepoNotAllowed, DigestRequired or ImageNotAllowed if the request is not allowed.
 
-        `allowed_images`: an API key's own patterns, which replace the service's. Raises ValueError if one is invalid.
-        Each of the caller's Hub `groups` adds its patterns.
+        The catalogue allows the image of an environment, and has decided who may launch it. `allowed_images`: an API
+        key's own patterns, which replace the service's. Raises ValueError if one is invalid. Each of the caller's Hub
+        `groups` adds its patterns.
         """
         self._check_repos(request)
         image = request.image_reference
         if self._require_digest and image.digest is None:
             raise DigestRequired
-        patterns = _image_patterns(self.allowed(allowed_images=allowed_images, groups=groups))
+        if request.environment:
+            return
+        patterns = image_patterns(self.allowed(allowed_images=allowed_images, groups=groups))
         if not any(pattern.matches(image) for pattern in patterns):
             raise ImageNotAllowed(any_allowed=bool(patterns) or allowed_images is not None)
 
@@ -91,6 +94,6 @@ def _checked_name(address: str | None) -> str:
 
 
 @lru_cache(maxsize=256)
-def _image_patterns(patterns: tuple[str, ...]) -> tuple[ImagePattern, ...]:
+def image_patterns(patterns: tuple[str, ...]) -> tuple[ImagePattern, ...]:
     """Parse the patterns, once for all launches with the same ones."""
     return tuple(ImagePattern.parse(pattern) for pattern in patterns)

@@ -1,4 +1,4 @@
-"""A quota: how many active launches there may be of one caller, repository or image, or in total.
+"""A quota: how many active launches there may be of one caller, repository, image or size, or in total.
 
 A launch is active while it is in progress or ready.
 """
@@ -19,6 +19,7 @@ class Scope(StrEnum):
     CALLER = "caller"
     REPOSITORY = "repository"
     IMAGE = "image"
+    SIZE = "size"
     TOTAL = "total"
 
 
@@ -53,7 +54,7 @@ def matches(scope: Scope, pattern: str, name: str) -> bool:
         return _image_pattern(pattern).matches(image)
     if scope is Scope.REPOSITORY:
         return _repo_pattern(pattern).allows(name)
-    return _caller_pattern(pattern).matches(name)
+    return _glob(pattern).matches(name)
 
 
 @lru_cache(maxsize=4096)
@@ -70,5 +71,5 @@ def _repo_pattern(pattern: str) -> RepoPattern:
 
 
 @lru_cache(maxsize=4096)
-def _caller_pattern(pattern: str) -> Glob:
+def _glob(pattern: str) -> Glob:
     return Glob(pattern)

@@ -1,7 +1,7 @@
 """The operator's rules for quotas, and the quotas that follow from them for a launch.
 
-Launches are counted by name: by the caller's name in the queue, by the repository in lower case, and by the image
-without tag and digest.
+Launches are counted by name: by the caller's name in the queue, by the repository in lower case, by the image
+without tag and digest, and by the size.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,12 @@ _EXAMPLE = "example.org/a"
 
 
 def counted_as(caller: Caller, request: LaunchRequest) -> Mapping[Scope, str]:
-    """Return the names by which a launch is counted. Without a repository, it counts for none."""
+    """Return the names by which a launch is counted. Without a repository or a size, it counts for none."""
     names = {Scope.CALLER: caller_name(caller.kind, caller.key), Scope.IMAGE: request.image_reference.name}
     if request.repo_url:
         names[Scope.REPOSITORY] = request.repo_name.lower()
+    if request.size:
+        names[Scope.SIZE] = request.size
     return names
 
 

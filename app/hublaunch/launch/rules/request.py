@@ -24,7 +24,7 @@ reads a body with `user_options` or `display_name` differently)."""
 
 def launch_request(
     *,
-    image: str,
+    image: str = "",
     repo_url: str,
     extra_args: Mapping[str, Any],
     allowed_extra_args: Collection[str],
@@ -32,11 +32,20 @@ def launch_request(
     username: str = "",
     server_name: str = "",
     path: str = "",
+    environment: str = "",
+    size: str = "",
 ) -> LaunchRequest:
     """Return a checked request; InvalidRequest names the first invalid field, without repeating its value.
 
-    `account.py` checks the names of the user and the server, which depend on the caller.
+    `account.py` checks the names of the user and the server, and `catalogue.py` those of the environment and the size,
+    because they depend on the caller.
     """
+    if image and environment:
+        raise InvalidRequest("environment", "must not be sent together with `image`")
+    if not image and not environment:
+        raise InvalidRequest("image", "is required, unless `environment` names an environment of the catalogue")
+    if size and not environment:
+        raise InvalidRequest("size", "can only be chosen together with `environment`")
     request = LaunchRequest(
         image=image,
         repo_url=repo_url,
@@ -45,9 +54,12 @@ def launch_request(
         username=username,
         server_name=server_name,
         path=path.lstrip("/"),  # as BinderHub does with its urlpath
+        environment=environment,
+        size=size,
     )
     with _naming("image"):
-        _ = request.image_reference  # parsed here once; the request keeps it
+        if image:
+            _ = request.image_reference  # parsed here once; the request keeps it
     with _naming("repo_url"):
         if repo_url:
             check_repo_url(repo_url)

@@ -1,6 +1,7 @@
 """Settings of the images and repositories that may be launched."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ImportString
@@ -18,10 +19,10 @@ BINDERHUB_EXTRA_ARGS = (
 
 
 class ImageSettings(Topic):
-    """Images and repositories: docs/access.md."""
+    """Images and repositories: docs/access.md, docs/catalogue.md."""
 
     allowed_images: Words = Field((), examples=["quay.io/jupyter/*"])
-    """Glob patterns of the images that may be launched. Empty allows none."""
+    """Glob patterns of the images that may be launched. Empty allows none, except those of the catalogue."""
     group_allowed_images: WordsByName = Field({}, examples=['{"gpu": ["quay.io/org/gpu-*"]}'])
     """Additional image patterns for the members of Hub groups, as a JSON object."""
     require_digest: bool = False
@@ -35,6 +36,10 @@ class ImageSettings(Topic):
     binder_images: TextByName = Field({}, examples=['{"gh/org/*/*": "quay.io/org/{1}:{2}"}'])
     """Images for BinderHub's clients, as a JSON object from patterns of provider/spec to images (docs/binderhub.md).
     Empty turns GET /build off.
+    """
+    catalogue_file: Path | None = Field(None, examples=["catalogue.yaml"])
+    """YAML or JSON file of the environments that callers launch by name, and of the sizes of their servers
+    (docs/catalogue.md). It is read again when it changes.
     """
     allowed_extra_args: Words = BINDERHUB_EXTRA_ARGS
     """Keys that a request's extra_args may have. They reach the spawner as user_options."""
