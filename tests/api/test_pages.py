@@ -70,7 +70,7 @@ async def test_browsers_get_problem_pages(settings_of_a_service: Settings, path:
     assert (answer.status_code, for_program.status_code) == (status, status)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     policy = answer.headers["Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'; style-src 'self'; img-src 'self'; ")
+    assert policy.startswith("default-src 'none'; style-src 'self'; img-src 'self' data:; ")
     assert "script-src" not in policy
     assert "unsafe" not in policy
     assert not re.search(r"<script|<style|\sstyle=|\son\w+=", answer.text)
@@ -93,6 +93,34 @@ async def test_an_unexpected_error_is_a_page_in_a_browser(settings: Settings, mo
     assert (answer.status_code, answer.headers["Content-Type"]) == (500, "text/html; charset=utf-8")
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'; ")
     assert "words for the log" not in answer.text
+
+
+@pytest.mark.parametrize("page", [*PAGES, "/nothing"])
+async def test_every_page_shows_what_the_operator_has_set(settings_of_a_service: Settings, page: str) -> None:
+    shown = {
+        "site_name": "Jupyter <at> Example",
+        "site_logo": "https://cdn.example.org/logo.svg?a=1&b=2",
+        "site_banner": "Maintenance & more",
+        "site_help": "mailto:help@example.org",
+        "site_terms": "https://www.example.org/terms",
+    }
+    async with serve(settings_of_a_service.model_copy(update=shown)) as service:
+        answer = await service.http.get(page, headers={"Accept": "text/html"})
+
+    assert ">Jupyter &lt;at&gt; Example</a>" in answer.text
+    assert '<img src="https://cdn.example.org/logo.svg?a=1&amp;b=2" alt=""' in answer.text
+    assert ">Maintenance &amp; more</aside>" in answer.text
+    assert '<a href="mailto:help@example.org">Help</a><a href="https://www.example.org/terms">' in answer.text
+    assert "; img-src 'self' data: https://cdn.example.org; " in answer.headers["Content-Security-Policy"]
+    assert "hublaunch</a>" not in answer.text
+
+
+async def test_a_page_without_settings_of_the_operator_has_neither_banner_nor_empty_links(service: Service) -> None:
+    answer = await service.http.get("/")
+
+    assert ">hublaunch</a>" in answer.text
+    assert "<aside" not in answer.text
+    assert answer.text.count("<footer><a href=") == 1
 
 
 @pytest.mark.parametrize("page", PAGES)

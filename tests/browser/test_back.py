@@ -23,6 +23,7 @@ END_SESSION = f"async () => (await fetch('{PREFIX}/session', {{method: 'DELETE'}
 
 async def test_the_back_button_restores_the_form(page: Page, stage: Stage) -> None:
     await page.goto(stage.link("left"))
+    await page.get_by_role("button", name="Change").click()
     await page.get_by_label("Repository").fill(repo("changed"))
 
     await page.evaluate(LEAVE)

@@ -27,7 +27,7 @@ PULLING = 'Pulling image "quay.io/jupyter/scipy-notebook:latest"'
 STARTED = "Started container notebook"
 STARTING = "67 %, Starting your server"
 ACCENT = "rgb(31, 91, 216)"
-STATES = ("form", "waiting", "launching", "ready", "failed")
+STATES = ("link", "form", "waiting", "launching", "ready", "failed")
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,20 @@ class Show:
     async def bring(self, page: Page, state: str) -> None:
         """Bring the page into this state."""
         repo_url = LONG_REPO if state == "failed" else REPO
-        query = {"image": IMAGE, "repo_url": repo_url, "path": "lab/tree/index.ipynb" if state == "form" else ""}
+        query = {
+            "image": IMAGE,
+            "repo_url": repo_url,
+            "path": "lab/tree/index.ipynb" if state in ("link", "form") else "",
+        }
         if state == "waiting":
             for n in range(2):
                 await self.service.launch(image=IMAGE, repo_url=f"https://github.com/org/before-{n}")
         await page.goto(f"{self.url}?{urlencode(query)}")
+        if state == "link":
+            await expect(page.get_by_role("button", name="Change")).to_be_visible()
+            return
         if state == "form":
+            await page.get_by_role("button", name="Change").click()
             await page.get_by_text("Share this").click()
             return
         await page.get_by_role("button", name="Launch", exact=True).click()
@@ -98,6 +106,28 @@ async def test_each_state_is_accessible_in_light_and_dark_and_fits_every_width(
     async with show(tmp_path) as shown:
         await shown.bring(page, state)
         await assert_looks(page, state, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("query", "changed"),
+    [
+        ({"repo_url": REPO, "path": "lab/tree/index.ipynb"}, {}),
+        ({"repo_url": f"{LONG_REPO}{'-and-longer' * 100}", "path": "lab/tree/" + "folder/" * 200}, {}),
+        ({"repo_url": LONG_REPO}, {"site_name": "Jupyter at Example University", "site_banner": "Maintenance " * 8}),
+    ],
+)
+async def test_the_button_of_a_launch_link_is_on_a_phones_first_screen(
+    page: Page, tmp_path: Path, query: dict[str, str], changed: dict[str, str]
+) -> None:
+    await page.set_viewport_size(ViewportSize(width=360, height=740))
+    async with show(tmp_path, **changed) as shown:
+        await page.goto(f"{shown.url}?{urlencode({'image': IMAGE, **query})}")
+
+        box = await page.get_by_role("button", name="Launch", exact=True).bounding_box()
+
+    assert box
+    assert box["y"] + box["height"] <= 740
+    assert await page.evaluate("scrollY") == 0
 
 
 async def test_the_progress_bar_does_not_animate_with_reduced_motion(page: Page, tmp_path: Path) -> None:

@@ -71,15 +71,17 @@ async def demo_url(demo: asyncio.subprocess.Process) -> str:
     return served[1]
 
 
-async def test_a_link_fills_in_the_form_and_starts_nothing_without_a_click(page: Page, stage: Stage) -> None:
+async def test_a_link_shows_everything_that_it_launches_and_starts_nothing_without_a_click(
+    page: Page, stage: Stage
+) -> None:
     requests = requests_of(page)
 
     await page.goto(stage.link("consent", path="lab/tree/x.ipynb"))
 
-    await expect(page.get_by_label("Image")).to_have_value(GATED_IMAGE)
-    await expect(page.get_by_label("Repository")).to_have_value(repo("consent"))
-    await expect(page.get_by_role("textbox", name="Open")).to_have_value("lab/tree/x.ipynb")
-    await expect(page.get_by_text("A link has filled in this form.")).to_be_visible()
+    await expect(page.get_by_role("heading", name="tests/consent")).to_be_visible()
+    await expect(page.get_by_role("definition")).to_have_text([GATED_IMAGE, repo("consent"), "lab/tree/x.ipynb"])
+    await expect(page.get_by_text("Nothing has started yet.").first).to_be_visible()
+    await expect(page.get_by_role("textbox")).to_have_count(0)
     await page.wait_for_load_state("networkidle")
     assert await stage.users("consent") == []
     assert set(requests) == {("GET", stage.url.rstrip("/"))}
@@ -88,6 +90,28 @@ async def test_a_link_fills_in_the_form_and_starts_nothing_without_a_click(page:
     user = await stage.spawning("consent")
     stage.hub.open_gate(user)
     await expect(page).to_have_url(re.compile(rf"/user/{user}/lab/tree/x\.ipynb\?token="))
+
+
+async def test_the_visitor_may_change_what_a_link_asks_for(page: Page, stage: Stage) -> None:
+    await page.goto(stage.link("asked"))
+
+    await page.get_by_role("button", name="Change").click()
+
+    await expect(page.get_by_label("Image")).to_be_focused()
+    await expect(page.get_by_label("Image")).to_have_value(GATED_IMAGE)
+    await expect(page.get_by_text("A link has filled in this form.")).to_be_visible()
+    await page.get_by_label("Repository").fill(repo("changed"))
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    await expect(page).to_have_url(VIEW)
+    stage.hub.open_gate(await stage.spawning("changed"))
+    assert await stage.users("asked") == []
+
+
+async def test_a_link_without_an_image_opens_the_form(page: Page, stage: Stage) -> None:
+    await page.goto(f"{stage.url}?repo_url={repo('no-image')}")
+
+    await expect(page.get_by_label("Repository")).to_have_value(repo("no-image"))
+    await expect(page.get_by_text("A link has filled in this form.")).to_be_visible()
 
 
 async def test_a_reload_during_a_launch_resumes_it_and_opens_the_server(page: Page, stage: Stage) -> None:
@@ -266,7 +290,7 @@ async def test_a_refused_launch_says_what_to_do_and_keeps_the_form(page: Page, s
     await expect(page).to_have_url(VIEW)
 
 
-async def test_the_shared_link_and_badge_lead_back_to_the_filled_form(page: Page, stage: Stage) -> None:
+async def test_the_shared_link_and_badge_lead_to_the_launch(page: Page, stage: Stage) -> None:
     await page.goto(stage.url)
     await page.get_by_label("Image").fill(GATED_IMAGE)
     await page.get_by_label("Repository").fill(repo("badge"))
@@ -280,4 +304,4 @@ async def test_the_shared_link_and_badge_lead_back_to_the_filled_form(page: Page
     assert link[2] == await page.get_by_label("Link", exact=True).input_value()
     assert await page.locator("img[src='badge.svg']").evaluate("(image) => image.naturalWidth") == 114
     await page.goto(link[2])
-    await expect(page.get_by_label("Repository")).to_have_value(repo("badge"))
+    await expect(page.get_by_role("definition")).to_have_text([GATED_IMAGE, repo("badge")])

@@ -16,6 +16,7 @@ from hublaunch.api.health import Health
 from hublaunch.api.launch_counter import LaunchCounter
 from hublaunch.api.launch_secrets import LaunchSecrets
 from hublaunch.api.pace import WebPace
+from hublaunch.api.site import Site
 from hublaunch.api.status import StatusReport
 from hublaunch.api.views import Views
 from hublaunch.api.visibility import Visibility, visibility_of
@@ -50,6 +51,8 @@ class Web:
     allowed_extra_args: frozenset[str]
     prefix: str
     """The path under which the API is served; `""` at the root."""
+    site: Site
+    """What every page shows of the operator."""
     pace: WebPace
 
 

@@ -1,6 +1,6 @@
 """The page at `/`, a page for each launch, the badge, `/docs`, and the files that they and `<hub-launch>` load.
 
-These files are the same for everybody. The browser gets the facts of launches from the API.
+The pages are the same for everybody. The browser gets the facts of launches from the API.
 """
 
 import hashlib
@@ -15,7 +15,9 @@ from fastapi import APIRouter, Header, HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from hublaunch.api.dependencies import WebDep
 from hublaunch.api.parameters import LaunchId
+from hublaunch.api.site import Site
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,10 +32,6 @@ _TYPES: Mapping[str, str] = {
 """Set here, because some systems guess another type from the name, and browsers then refuse to run the script."""
 _LOADED = frozenset(
     path.relative_to(_WEB).as_posix() for path in _WEB.rglob("*.*") if path.suffix in _TYPES and path.suffix != ".html"
-)
-_PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'"
 )
 _SWAGGER_UI = Path(fastapi_swagger.__file__).parent / "resources"
 """The package is used only for these files; its own page has an inline script, which the policy forbids."""
@@ -52,44 +50,55 @@ class _File:
     etag: str
     media_type: str
 
+    @classmethod
+    def of(cls, content: bytes, name: str) -> "_File":
+        etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        return cls(content, etag, _TYPES[Path(name).suffix])
+
 
 @cache
 def _file(name: str) -> _File:
-    content = (_WEB / name).read_bytes()
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    return _File(content, etag, _TYPES[Path(name).suffix])
+    return _File.of((_WEB / name).read_bytes(), name)
 
 
-def _answer(name: str, if_none_match: str | None, **headers: str) -> Response:
+@cache
+def _page(name: str, root: str, site: Site) -> _File:
+    return _File.of(site.page(name, root=root).encode(), name)
+
+
+def _answer(file: _File, if_none_match: str | None, **headers: str) -> Response:
     """Return the file, or 304 if the browser has it. Browsers ask each time, so a new release shows immediately."""
-    file = _file(name)
     sent = {"ETag": file.etag, "Cache-Control": "no-cache", **headers}
     if file.etag in (if_none_match or ""):
         return Response(status_code=304, headers=sent)
     return Response(file.content, headers=sent, media_type=file.media_type)
 
 
-def _page(name: str, if_none_match: str | None) -> Response:
-    return _answer(name, if_none_match, **{"Content-Security-Policy": _PAGE_POLICY})
+def _page_answer(name: str, if_none_match: str | None, site: Site, *, root: str) -> Response:
+    policy = (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {site.image_sources}; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return _answer(_page(name, root, site), if_none_match, **{"Content-Security-Policy": policy})
 
 
 @router.get("/")
-async def home(if_none_match: IfNoneMatch = None) -> Response:
-    """The page to launch from. A link can fill in the form with its query, but starts nothing."""
-    return _page("page/home.html", if_none_match)
+async def home(web: WebDep, if_none_match: IfNoneMatch = None) -> Response:
+    """The page to launch from. A link can ask for a launch with its query, but starts nothing."""
+    return _page_answer("home.html", if_none_match, web.site, root=".")
 
 
 @router.get("/launch/{launch_id}/view")
-async def view(launch_id: LaunchId, if_none_match: IfNoneMatch = None) -> Response:  # noqa: ARG001 - it is validated
+async def view(launch_id: LaunchId, web: WebDep, if_none_match: IfNoneMatch = None) -> Response:  # noqa: ARG001 - it is validated
     """The page to watch one launch. It contains nothing of the launch itself."""
-    return _page("page/view.html", if_none_match)
+    return _page_answer("view.html", if_none_match, web.site, root="../..")
 
 
 @router.get("/badge.svg")
 @router.get("/badge_logo.svg")  # BinderHub's name, which READMEs link to
 async def badge(if_none_match: IfNoneMatch = None) -> Response:
     """The image of a launch link in a README, for pages of any site."""
-    return _answer("page/badge.svg", if_none_match, **{"Cross-Origin-Resource-Policy": "cross-origin"})
+    return _answer(_file("page/badge.svg"), if_none_match, **{"Cross-Origin-Resource-Policy": "cross-origin"})
 
 
 @router.get("/static/{name:path}")
@@ -97,13 +106,13 @@ async def static(name: str, if_none_match: IfNoneMatch = None) -> Response:
     """`hub-launch.js`, and the files that it and the pages load. CORS decides which origins may use it."""
     if name not in _LOADED:
         raise HTTPException(404)
-    return _answer(name, if_none_match, Vary="Origin")
+    return _answer(_file(name), if_none_match, Vary="Origin")
 
 
 @router.get("/docs")
-async def docs(if_none_match: IfNoneMatch = None) -> Response:
+async def docs(web: WebDep, if_none_match: IfNoneMatch = None) -> Response:
     """The page to read and try out the API, with Swagger UI."""
-    return _page("page/docs.html", if_none_match)
+    return _page_answer("docs.html", if_none_match, web.site, root=".")
 
 
 @router.get("/docs/{name}")

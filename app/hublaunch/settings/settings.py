@@ -17,6 +17,7 @@ from hublaunch.settings.topics.limits import LimitSettings
 from hublaunch.settings.topics.observing import ObservingSettings
 from hublaunch.settings.topics.preflight import PreflightSettings
 from hublaunch.settings.topics.queue import QueueSettings
+from hublaunch.settings.topics.site import SiteSettings
 from hublaunch.settings.topics.web import WebSettings
 
 PREFIX = "LAUNCHER_"
@@ -25,6 +26,7 @@ ENV_FILE = ".env"
 
 class Settings(
     ObservingSettings,
+    SiteSettings,
     WebSettings,
     DatabaseSettings,
     LimitSettings,

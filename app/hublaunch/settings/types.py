@@ -49,6 +49,26 @@ def _http_url(value: str) -> str:
     return value
 
 
+def _link(value: str) -> str:
+    """Check the target of a link on a page, and return it unchanged."""
+    url = urlsplit(value)
+    if not (url.scheme in ("http", "https") and url.hostname) and not (url.scheme == "mailto" and "@" in url.path):
+        raise ValueError("must be a URL such as https://www.example.org/help, or mailto: with an address")
+    return value
+
+
+def _logo(value: str) -> str:
+    """Check the address of an image, whose origin goes into the Content-Security-Policy, and return it unchanged."""
+    url = urlsplit(value)
+    is_http = _ORIGIN.fullmatch(f"{url.scheme}://{url.netloc}".lower()) is not None
+    if not is_http and not _IMAGE.fullmatch(value):
+        raise ValueError("must be a URL such as https://www.example.org/logo.svg, or data:image/…;base64,…")
+    return value
+
+
+_IMAGE = re.compile(r"data:image/[a-z+]+;base64,[A-Za-z0-9+/]+=*")
+
+
 def _url_prefix(value: str) -> str:
     """Return a percent-encoded path that begins with `/` and does not end with it; `""` for the root."""
     path = quote(value.strip("/"), safe=_UNQUOTED)
@@ -147,6 +167,8 @@ AS_WORDS = BeforeValidator(_words)
 """Parses a list, in JSON or separated by commas. Needs `NoDecode`."""
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Link = Annotated[str, AfterValidator(_link)]
+Logo = Annotated[str, AfterValidator(_logo)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 Words = Annotated[tuple[str, ...], NoDecode, AS_WORDS]
 WordsByName = Annotated[Mapping[str, tuple[str, ...]], NoDecode, BeforeValidator(_object)]

@@ -17,6 +17,7 @@ from hublaunch.api.launch_counter import LaunchCounter
 from hublaunch.api.launch_secrets import LaunchSecrets
 from hublaunch.api.middleware.access_log import RequestListener
 from hublaunch.api.pace import WebPace
+from hublaunch.api.site import Site
 from hublaunch.api.status import LaunchLimits, StatusReport
 from hublaunch.api.views import Views
 from hublaunch.hub.address import HubPace
@@ -103,9 +104,20 @@ async def open_service(
             allowed_extra_args=frozenset(settings.allowed_extra_args),
             binder_images=binder_images,
             prefix=settings.prefix,
+            site=_site(settings),
             pace=web_pace,
         )
         yield State(web=web, request_listeners=observers.of_requests, metrics=observers.metrics, oauth=access.oauth)
+
+
+def _site(settings: Settings) -> Site:
+    return Site(
+        name=settings.site_name,
+        logo=settings.site_logo,
+        banner=settings.site_banner,
+        help=settings.site_help,
+        terms=settings.site_terms,
+    )
 
 
 def _hub_check(settings: Settings, parts: Parts) -> HubCheck:

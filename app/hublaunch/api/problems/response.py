@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from hublaunch.api.problems.page import POLICY, problem_page, wants_page
+from hublaunch.api.problems.page import policy_of, problem_page, wants_page
 from hublaunch.api.problems.types import HTTP_PROBLEMS, STATUS, problem_body
+from hublaunch.api.site import Site
 from hublaunch.launch import errors
 from hublaunch.launch.model import Problem
 
@@ -53,9 +54,9 @@ class ProblemResponse(JSONResponse):
         if not wants_page(scope):
             await super().__call__(scope, receive, send)
             return
-        prefix = state["web"].prefix if "web" in state else ""
-        page = problem_page(self._problem, self.status_code, prefix=prefix)
-        policy = self._given.get("Content-Security-Policy", _NOTHING).replace(_NOTHING, POLICY)
+        site, prefix = (state["web"].site, state["web"].prefix) if "web" in state else (Site(), "")
+        page = problem_page(self._problem, self.status_code, site=site, prefix=prefix)
+        policy = self._given.get("Content-Security-Policy", _NOTHING).replace(_NOTHING, policy_of(site))
         headers = {"Cache-Control": "no-store", **self._given, "Content-Security-Policy": policy}
         await HTMLResponse(page, self.status_code, headers)(scope, receive, send)
 

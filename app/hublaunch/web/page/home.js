@@ -1,16 +1,18 @@
-// The page at `/`: a form, filled in by a link or by hand, and recent launches.
+// The page at `/`: what a link asks to launch, or a form, and recent launches.
 
 import "../hub-launch.js";
 import { isShared } from "../element/storage.js";
 import { SERVICE, account, element, loginUrl } from "./account.js";
 import { Recent } from "./recent.js";
-import { showLaunches, viewUrl } from "./launches.js";
+import { breakable, factsOf, nameOf, showLaunches, viewUrl } from "./launches.js";
 
 const FIELDS = ["image", "repo_url", "ref", "path"];
 const WILDCARD = /[*?[]/;
 const CHIPS = 6;
+const TITLE = document.title;
 const find = (id) => document.getElementById(id);
 const recent = new Recent();
+let isOffered = false; // a link asks for a launch, and the visitor has not chosen to change it
 
 /** The values of the form. */
 function asked() {
@@ -34,6 +36,20 @@ function fillIn(query) {
   const given = FIELDS.filter((name) => query.get(name));
   for (const name of given) find(name).value = query.get(name);
   find("consent").hidden = given.length === 0;
+  isOffered = given.length > 0;
+}
+
+/** Show what the link asks for on one card; the form, if that is not enough to launch, or the visitor may not launch. */
+function showOffer({ mayLaunch }) {
+  const target = asked();
+  const isShown = mayLaunch && isOffered && target.image !== "";
+  const name = nameOf(target);
+  find("title").replaceChildren(...(isShown ? breakable(name) : [TITLE]));
+  document.title = isShown ? `Launch ${name}` : TITLE;
+  find("offer-facts").replaceChildren(...factsOf(target));
+  find("offer").hidden = find("offer-lead").hidden = !isShown;
+  find("lead").hidden = isShown;
+  find("form").hidden = !mayLaunch || isShown;
 }
 
 /** A button that chooses an image: a datalist shows itself only while typing. */
@@ -104,11 +120,17 @@ function listen() {
     launch();
   });
   find("form").addEventListener("input", share);
+  find("accept").addEventListener("click", launch);
+  find("change").addEventListener("click", () => {
+    isOffered = false;
+    showOffer({ mayLaunch: true });
+    find("image").focus();
+  });
   find("share").addEventListener("click", ({ target }) => target.dataset.copies && copy(target));
   find("forget").addEventListener("click", () => {
     recent.clear();
     showLaunches({ recent, isKnown: false });
-    find("image").focus();
+    find(find("form").hidden ? "accept" : "image").focus();
   });
   // Restored from the bfcache, the page shows current launches to the current visitor.
   window.addEventListener("pageshow", ({ persisted }) => persisted && start());
@@ -128,7 +150,6 @@ async function start() {
   }
   find("problem").hidden = !session.problem;
   const mayLaunch = isKnown || session.access?.includes("anonymous");
-  find("form").hidden = !mayLaunch;
   find("login").hidden = mayLaunch || !session.access?.includes("hub");
   find("login-link").href = loginUrl();
   if (!mayLaunch && session.access && !session.access.includes("hub")) {
@@ -137,6 +158,7 @@ async function start() {
   }
   if (session.isAnother) find("launcher").replaceChildren();
   suggest(session.images ?? []);
+  showOffer({ mayLaunch });
   share();
   await showLaunches({ recent, isKnown });
 }

@@ -25,6 +25,18 @@ export function nameOf({ image, repoUrl }) {
   return image ? image.replace(/@.*/, "").split("/").slice(-2).join("/") : "A launch";
 }
 
+/** A name that may break after its slashes. */
+export function breakable(name) {
+  return name.split(/(?<=\/)/).flatMap((piece, n) => (n ? [element("wbr"), piece] : [piece]));
+}
+
+/** The rows of a list of facts about a launch: what it runs, then `more`, without those that are empty. */
+export function factsOf({ image, repoUrl, repoRef, path }, ...more) {
+  return [["Image", image], ["Repository", repoUrl], ["Branch, tag or commit", repoRef], ["Opens", path], ...more]
+    .filter(([, value]) => value)
+    .flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, ...breakable(value))]);
+}
+
 export function viewUrl(id) {
   return new URL(`launch/${id}/view`, SERVICE).href;
 }

@@ -3,7 +3,7 @@
 import { TEXTS, phaseName } from "../element/texts.js";
 import "../hub-launch.js";
 import { account, ask, element } from "./account.js";
-import { nameOf, viewUrl } from "./launches.js";
+import { breakable, factsOf, nameOf, viewUrl } from "./launches.js";
 import { Recent } from "./recent.js";
 
 const OVER = new Set(["failed", "cancelled", "stopped"]);
@@ -19,25 +19,10 @@ async function seen(secret) {
 
 function describe({ image, repoUrl, repoRef, path, createdAt }) {
   find("name").replaceChildren(...breakable(nameOf({ image, repoUrl })));
-  const facts = [
-    ["Image", image],
-    ["Repository", repoUrl],
-    ["Branch, tag or commit", repoRef],
-    ["Opens", path],
-    ["Requested", createdAt && new Date(createdAt).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" })],
-  ].filter(([, value]) => value);
-  find("facts").replaceChildren(
-    ...facts.flatMap(([name, value]) => [
-      element("dt", { textContent: name }),
-      element("dd", { textContent: value }),
-    ]),
-  );
+  const requested = createdAt && new Date(createdAt).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
+  const facts = factsOf({ image, repoUrl, repoRef, path }, ["Requested", requested]);
+  find("facts").replaceChildren(...facts);
   find("facts").hidden = facts.length === 0;
-}
-
-/** A name that may break after its slashes. */
-function breakable(name) {
-  return name.split(/(?<=\/)/).flatMap((piece, n) => (n ? [element("wbr"), piece] : [piece]));
 }
 
 /** The tab's title shows the progress to visitors who work in another tab. */
