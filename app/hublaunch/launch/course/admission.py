@@ -25,7 +25,7 @@ _RECENT_MIN = 3
 _HELD_BACK = "servers have failed to start recently, so new images are admitted only a few at a time"
 _ALL_HELD_BACK = "too many servers have failed to start, so no launch is admitted until the operator has checked"
 _PROVEN_ONLY = (
-    "After one more failed spawn JupyterHub may exit. Only proven images (ready within the last hour) are launched, "
+    "One more failed spawn would pause all launches. Only proven images (ready within the last hour) are launched, "
     "one at a time, until one is ready again. Run `hublaunch guard` for more."
 )
 _PAUSED = (
