@@ -1,14 +1,19 @@
 """`hublaunch.binderhub.Launcher`: the parts that BinderHub's code needs and its docs do not name."""
 
 import asyncio
+import gc
 import subprocess
 import sys
+import weakref
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from tornado.web import HTTPError
 
 from hublaunch.binderhub import Launcher
+from hublaunch.binderhub.launcher import _close
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.pace import QUICK
 
@@ -174,3 +179,31 @@ def test_a_process_that_never_closes_its_loop_ends_without_a_word() -> None:
 
     assert done.stdout == "500\n"
     assert "Unclosed" not in done.stderr
+
+
+async def test_connections_are_closed_even_if_garbage_is_collected_meanwhile() -> None:
+    answers: list[weakref.ref[asyncio.Event]] = []
+    closes, closed = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def connected() -> AsyncGenerator[None]:
+        yield
+        answer = asyncio.Event()  # known only to the task that waits for it
+        answers.append(weakref.ref(answer))
+        closes.set()
+        await answer.wait()
+        closed.set()
+
+    context: Any = connected()
+    await context.__aenter__()
+    _close(asyncio.get_running_loop(), context)
+    await closes.wait()
+    del context
+
+    gc.collect()
+
+    answer = answers[0]()
+    assert answer is not None
+    answer.set()
+    async with asyncio.timeout(10):
+        await closed.wait()

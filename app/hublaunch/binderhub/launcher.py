@@ -10,7 +10,7 @@ import inspect
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +51,9 @@ _API_URL = "JUPYTERHUB_API_URL"
 
 _NO_TOKEN_OF_THE_HUB = Entry(token_mode="none", token_lifetime_s=0)
 """The visitor's token is in `user_options` instead."""
+
+_closing: set[asyncio.Task[bool | None]] = set()
+"""Tasks that close connections. An event loop alone does not keep a task from being garbage-collected."""
 
 
 class LaunchTimedOut(HTTPError, TimeoutError):
@@ -253,9 +256,15 @@ def _close(loop: asyncio.AbstractEventLoop, context: AbstractAsyncContextManager
         return
     closing = context.__aexit__(None, None, None)
     if loop.is_running():
-        loop.call_soon_threadsafe(loop.create_task, closing)
+        loop.call_soon_threadsafe(_close_in_task, loop, closing)
     else:
         loop.run_until_complete(closing)
+
+
+def _close_in_task(loop: asyncio.AbstractEventLoop, closing: Coroutine[Any, Any, bool | None]) -> None:
+    task = loop.create_task(closing)
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
 
 
 class _Events:
