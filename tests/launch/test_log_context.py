@@ -91,6 +91,6 @@ async def test_lines_on_lost_launches_name_them(
         store.ownership.lease = replace(store.ownership.lease, owner="somebody else")
         await store.ownership.adopt(limit=9)
 
-        await core.leases._drop_lost({})
+        await core.leases._drop_lost([])
 
     assert lines.launches_of("another process has adopted it") == {launch.id for launch in launches}

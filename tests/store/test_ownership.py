@@ -2,18 +2,34 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
+from sqlalchemy.event import listens_for
 
+from hublaunch.hub.client import HubClient
+from hublaunch.launch.course.lease import READ_MAX
 from hublaunch.launch.model import Status
 from hublaunch.launch.news import LogGrew
 from hublaunch.launch.ports import LeaseLost
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import launch_owners
+from tests.fakes.hub import FakeHub
 from tests.store.databases import postgresql_only, sqlite_only
-from tests.store.launches import CANCELLED, FAILED, PULLING, READY, accepted, listening, ready_launch, second_attempt
+from tests.store.launches import (
+    CANCELLED,
+    FAILED,
+    PULLING,
+    READY,
+    accepted,
+    listening,
+    new_launch,
+    ready_launch,
+    second_attempt,
+)
+from tests.support.launching import launching
 
 LONG_S, GONE_S = 600, 0
 """A lease that lasts for the test, and a lease that runs out immediately."""
@@ -182,3 +198,35 @@ async def test_finding_the_launches_of_a_process_reads_no_history(store: SqlLaun
     read = [line for line in plan if line.startswith(("SCAN", "SEARCH")) and any(index in line for index in indexes)]
     assert len(read) == 3
     assert not [line for line in plan if line.startswith("SCAN") and "ix_" not in line]
+
+
+async def test_launches_without_a_task_are_read_together(
+    store: SqlLaunchStore, hub: FakeHub, client: HubClient
+) -> None:
+    """A process that was frozen or busy has hundreds of them, and must continue them within a lease."""
+    launches = [await accepted(store) for _ in range(2 * READ_MAX + 1)]
+    reads: list[str] = []
+
+    @listens_for(store.database.reading, "before_cursor_execute")
+    def note(*given: Any) -> None:
+        if "JOIN launch_attempts" in given[2]:
+            reads.append(given[2])
+
+    async with asyncio.timeout(60), launching(hub, client, store, max_concurrent_spawns=0) as core:
+        while len(core.leases._runs) < len(launches):  # noqa: ASYNC110 - no event says so
+            await asyncio.sleep(0)
+
+    assert len(reads) == 3
+
+
+async def test_many_launches_are_read_at_once_without_unknown_ones(store: SqlLaunchStore) -> None:
+    launches = [await accepted(store) for _ in range(3)]
+    await store.log.append(launches[1], PULLING)
+
+    found = await store.log.get_many([launches[2].id, launches[1].id, new_launch().id])
+
+    assert {launch_id: launch.status for launch_id, launch in found.items()} == {
+        launches[1].id: Status.LAUNCHING,
+        launches[2].id: Status.WAITING,
+    }
+    assert await store.log.get_many([]) == {}

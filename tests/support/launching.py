@@ -10,7 +10,8 @@ from ulid import ULID
 from hublaunch.hub.client import HubClient
 from hublaunch.launch.acceptance.service import LaunchService
 from hublaunch.launch.course.admission import Admission
-from hublaunch.launch.course.lease import LeaseClock, Leases
+from hublaunch.launch.course.lease import Leases
+from hublaunch.launch.course.lease_clock import LeaseClock
 from hublaunch.launch.course.reaper import Reaper
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Caller, Launch, LaunchRequest
@@ -81,6 +82,7 @@ async def launching(
     named: bool = False,
     attempts_max: int = 1,
     lease_s: float = 15,
+    clock: LeaseClock | None = None,
     settled_s: float = 60,
     max_concurrent_spawns: int = 50,
     max_wait_s: float = 20,
@@ -116,7 +118,7 @@ async def launching(
         hub=client,
         feed=feed,
         guard=guard,
-        clock=LeaseClock(lease_s),
+        clock=clock or LeaseClock(lease_s),
         background=Background(),
         files=Files(),
         registry=None,

@@ -51,6 +51,9 @@ class Pace:
     """The least time that an adopted attempt gets, even if its launch timeout has passed."""
     retry_launch_s: float = 15.0
     """How long a launch is left alone after an error that was not its own, such as a silent database."""
+    drop_s: float = 5.0
+    """How long the task of a dropped launch may take to end before the log names it, and how long a stop waits for
+    it."""
 
     admission_s: float = 1.0
     """Between two checks of the queue."""

@@ -33,6 +33,9 @@ class SqlLog:
     async def get(self, launch_id: str) -> Launch | None:
         return await self._sql.read(reads.get, launch_id)
 
+    async def get_many(self, launch_ids: Collection[str]) -> Mapping[str, Launch]:
+        return {launch.id: launch for launch in await self._sql.read(reads.of_ids, launch_ids)}
+
     async def find(self, key: IdempotencyKey) -> Launch | None:
         return await self._sql.read(reads.find, key, datetime.now(UTC) - timedelta(seconds=self._key_kept_s))
 

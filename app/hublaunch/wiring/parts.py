@@ -9,7 +9,8 @@ import httpx
 
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
-from hublaunch.launch.course.lease import LeaseClock
+from hublaunch.launch.course.launch_run import check_not_dropped
+from hublaunch.launch.course.lease_clock import LeaseClock
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Registry
@@ -82,7 +83,9 @@ async def open_parts(
             connect_hub(
                 settings,
                 transport=hub_transport,
-                check_lease=clock.check if shared else None,  # no other process can adopt launches from a file
+                check_lease=clock.check
+                if shared
+                else check_not_dropped,  # no other process adopts launches from a file
                 listeners=observers.of_hub,
             )
         )

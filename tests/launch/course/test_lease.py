@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from hublaunch.hub.connect import connect_hub
-from hublaunch.launch.course.lease import LeaseClock
+from hublaunch.launch.course.lease_clock import LeaseClock
 from hublaunch.launch.model import Caller, LaunchRequest, Status
 from hublaunch.launch.ports import LeaseLost
 from hublaunch.settings import Settings

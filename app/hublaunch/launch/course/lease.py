@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypeVar
 
 from hublaunch.launch.course.admission import Admission
+from hublaunch.launch.course.launch_run import LaunchRun
+from hublaunch.launch.course.lease_clock import LeaseClock
 from hublaunch.launch.course.runner import Runner
 from hublaunch.launch.errors import Displaced, LaunchError
 from hublaunch.launch.log_context import current_attempt, working_on
@@ -19,63 +19,26 @@ from hublaunch.launch.ports import Held, LaunchLog, LeaseLost, Ownership
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 ADOPT_MAX = 100
 """Launches adopted in one transaction, so that no other write waits long."""
+READ_MAX = 100
+"""Launches read with one statement, so that the first of a thousand continue before the last are read."""
 _RENEWALS_PER_LEASE = 3
 _STORE_TIMEOUT_S = 5.0
-"""The shortest timeout of a round of renewing and adopting, however short the lease, and the timeout of releasing the
-lease."""
-
-
-class LeaseClock:
-    """How long this process may act for its launches, by its own clock.
-
-    A process that was frozen resumes with the next action, even if its lease has run out meanwhile. So it asks this
-    clock before each change at the Hub. The database would answer too late.
-    """
-
-    def __init__(self, lease_s: float, *, now: Callable[[], float] = time.monotonic) -> None:
-        """`now` returns seconds of a clock that never goes back."""
-        self.lease_s = lease_s
-        self.now = now
-        self._until = 0.0
-
-    def renewed(self, asked_at: float) -> None:
-        """Note that the lease was renewed by a request made at `asked_at`, by this clock."""
-        self._until = asked_at + self.lease_s
-
-    @property
-    def has_run_out(self) -> bool:
-        return self.now() > self._until
-
-    def check(self) -> None:
-        """Raise LeaseLost if the lease has run out."""
-        if self.has_run_out:
-            raise LeaseLost("this process has not renewed its lease in time")
-
-
-@dataclass(eq=False)
-class _Run:
-    """The task of one launch."""
-
-    launch: Launch
-    cancel_requested: bool
-    task: asyncio.Task[None] = field(init=False)
-
-    def cancel(self) -> None:
-        """Interrupt the task, which then carries out the cancellation. Only the first call has an effect."""
-        if not self.cancel_requested:
-            self.cancel_requested = True
-            self.task.cancel()
+"""The shortest timeout of renewing the lease and of a round of adopting, however short the lease, and the timeout of
+releasing the lease."""
 
 
 class Leases:
     """Runs this process's launches, one task each, while it holds the lease.
 
     These are the launches accepted here, and those adopted because no living process has them. Use it as a context
-    manager, and have `run` running within it. Leaving it ends every task without writing anything about the launches or
-    stopping anything at the Hub. The lease is given up, and the next process continues. A process that dies keeps its
-    launches for one lease time; on SQLite, where a file lock shows that it is dead, until the next process starts.
+    manager, and have `run` running within it. Leaving it drops every launch, without writing anything about it or
+    stopping anything at the Hub, and waits for the tasks for `Pace.drop_s` at most. The lease is given up, and the next
+    process continues. A process that dies keeps its launches for one lease time; on SQLite, where a file lock shows
+    that it is dead, until the next process starts.
     """
 
     def __init__(
@@ -93,9 +56,13 @@ class Leases:
         self._runner = runner
         self._admission = admission
         self._clock = clock
-        self._retry_s = pace.retry_launch_s
-        self._runs: dict[str, _Run] = {}
+        self._pace = pace
+        self._round_s = max(clock.lease_s, _STORE_TIMEOUT_S)
+        self._runs: dict[str, LaunchRun] = {}
         self._left_alone_until: dict[str, float] = {}
+        self._held: Sequence[Held] = ()
+        """The launches of this process at the last heartbeat."""
+        self._has_renewed = asyncio.Event()
         self._work = asyncio.Event()
         self._stopping = False
 
@@ -106,7 +73,10 @@ class Leases:
 
     async def __aexit__(self, *exc: object) -> None:
         self._stopping = True
-        await self._drop(list(self._runs.values()))
+        self._drop_all()
+        if self._runs:
+            await asyncio.wait([run.task for run in self._runs.values()], timeout=self._pace.drop_s)
+        self._insist(after_s=0)
         try:
             async with asyncio.timeout(_STORE_TIMEOUT_S):
                 await self._ownership.release()
@@ -136,56 +106,83 @@ class Leases:
     # --- the lease ----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Renew the lease before it runs out, and keep a task for each launch of this process, until cancelled."""
+        """Renew the lease before it runs out, and keep a task for each launch of this process, until cancelled.
+
+        These are two loops, so that nothing that launches need delays the heartbeat.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_lease())
+            group.create_task(self._keep_tasks())
+
+    async def _keep_lease(self) -> None:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._clock.lease_s / _RENEWALS_PER_LEASE):
                     await self._work.wait()
             self._work.clear()
             try:
-                async with asyncio.timeout(max(self._clock.lease_s, _STORE_TIMEOUT_S)):
-                    await self._carry_on(await self._renew())
-                    await self._adopt()
+                async with asyncio.timeout(self._round_s):
+                    self._held = await self._renew()
+                self._has_renewed.set()
             except Exception:
                 log.exception("This process could not renew its lease")
             if self._clock.has_run_out:
-                await self._drop(list(self._runs.values()))
+                self._drop_all()
+            self._insist(after_s=self._pace.drop_s)
+
+    async def _keep_tasks(self) -> None:
+        while True:
+            await self._has_renewed.wait()
+            self._has_renewed.clear()
+            try:
+                async with asyncio.timeout(self._round_s):
+                    await self._carry_on(self._held)
+                    await self._adopt()
+            except Exception:
+                log.exception("Some launches could not be continued. This process tries again at its next heartbeat")
 
     async def _renew(self) -> Sequence[Held]:
         """Renew the lease. Lost launches are dropped before this process may change the Hub again."""
         asked_at = self._clock.now()
         held = await self._ownership.renew()
-        await self._drop_lost({one.launch_id: one.fence for one in held})
+        await self._drop_lost(held)
         self._clock.renewed(asked_at)
         return held
 
-    async def _drop_lost(self, held: Mapping[str, int]) -> None:
-        """Drop the tasks of lost launches, all at once, because the lease is not renewed until this returns."""
-        runs = [run for run in self._runs.values() if held.get(run.launch.id) != run.launch.fence]
-        launches = await asyncio.gather(*(self._log.get(run.launch.id) for run in runs))
-        lost = []
-        for run, current in zip(runs, launches, strict=True):
-            if current is None or current.fence != run.launch.fence:
-                lost.append(run)
-            elif current.is_displaced:  # by the process that accepted the other launch
-                self._admission.end_displaced(current.id)
-        for run in lost:
+    async def _drop_lost(self, held: Sequence[Held]) -> None:
+        """Drop the launches that another process has adopted, without waiting for their tasks."""
+        fences = {one.launch_id: one.fence for one in held}
+        for batch in _batches([run for run in self._runs.values() if fences.get(run.launch.id) != run.launch.fence]):
+            launches = await self._log.get_many([run.launch.id for run in batch])
+            for run in batch:
+                current = launches.get(run.launch.id)
+                if current is None or current.fence != run.launch.fence:
+                    self._drop_one_lost(run)
+                elif current.is_displaced:  # by the process that accepted the other launch
+                    self._admission.end_displaced(current.id)
+
+    def _drop_one_lost(self, run: LaunchRun) -> None:
+        if not run.is_lost:
+            run.is_lost = True
             with working_on(run.launch.attempt):
                 log.warning("launch %s is dropped: another process has adopted it", run.launch.id)
-        await self._drop(lost)
-        await asyncio.gather(*(self._clean_up_again(run.launch.id) for run in lost))
+        run.drop()
 
     async def _carry_on(self, held: Sequence[Held]) -> None:
         """Have a task for each launch of this process, and tell it of its admission or cancellation."""
         self._admission.resume(one.admitted for one in held if one.admitted is not None)
+        without_task = []
         for one in held:
             if run := self._runs.get(one.launch_id):
                 if one.cancel_requested:
                     run.cancel()
-            elif self._is_left_alone(one.launch_id):
-                continue
-            elif (launch := await self._log.get(one.launch_id)) and launch.fence == one.fence:
-                self._begin(launch, self._runner.resume)
+            elif not self._is_left_alone(one.launch_id):
+                without_task.append(one)
+        for batch in _batches(without_task):
+            launches = await self._log.get_many([one.launch_id for one in batch])
+            for one in batch:
+                if (launch := launches.get(one.launch_id)) and launch.fence == one.fence:
+                    self._begin(launch, self._runner.resume)
 
     async def _adopt(self) -> None:
         while True:
@@ -202,16 +199,26 @@ class Leases:
     def _begin(self, launch: Launch, work: Callable[[Launch], Awaitable[None]]) -> None:
         if launch.id in self._runs or self._stopping:
             return
-        run = _Run(launch, cancel_requested=launch.cancel_requested_at is not None)
+        run = LaunchRun(launch, cancel_requested=launch.cancel_requested_at is not None)
         run.task = asyncio.create_task(self._finish(run, work), name=f"launch {launch.id}")
         self._runs[launch.id] = run
-        run.task.add_done_callback(lambda _: self._runs.pop(launch.id))
+        run.task.add_done_callback(lambda _: self._forget(run))
 
-    async def _finish(self, run: _Run, work: Callable[[Launch], Awaitable[None]]) -> None:
+    def _forget(self, run: LaunchRun) -> None:
+        del self._runs[run.launch.id]
+        if run.is_dropped:
+            self.wake()  # the launch may be this process's again
+
+    async def _finish(self, run: LaunchRun, work: Callable[[Launch], Awaitable[None]]) -> None:
         """Run a launch, carry out its cancellation if that is requested, and log every error."""
+        run.enter()
         current_attempt.set(run.launch.attempt)
         try:
             await self._cancellable(run, work)
+        except asyncio.CancelledError:
+            if run.is_lost:
+                await self._clean_up_again(run.launch.id)
+            raise
         except LeaseLost as lost:
             log.warning("launch %s is dropped: %s", run.launch.id, lost)
             await self._clean_up_again(run.launch.id)
@@ -221,22 +228,24 @@ class Leases:
             log.warning("launch %s cannot be cleaned up yet. This process will try again: %s", run.launch.id, error)
             self._leave_alone(run.launch.id)
         except Exception:
-            log.exception("launch %s was interrupted; it continues in %d seconds", run.launch.id, self._retry_s)
+            log.exception(
+                "launch %s was interrupted; it continues in %d seconds", run.launch.id, self._pace.retry_launch_s
+            )
             self._leave_alone(run.launch.id)
 
     def _leave_alone(self, launch_id: str) -> None:
         now = asyncio.get_running_loop().time()
         self._left_alone_until = {known: at for known, at in self._left_alone_until.items() if at > now}
-        self._left_alone_until[launch_id] = now + self._retry_s
+        self._left_alone_until[launch_id] = now + self._pace.retry_launch_s
 
     def _is_left_alone(self, launch_id: str) -> bool:
         return self._left_alone_until.get(launch_id, 0) > asyncio.get_running_loop().time()
 
-    async def _cancellable(self, run: _Run, work: Callable[[Launch], Awaitable[None]]) -> None:
+    async def _cancellable(self, run: LaunchRun, work: Callable[[Launch], Awaitable[None]]) -> None:
         try:
             await work(run.launch)
         except asyncio.CancelledError:
-            if self._stopping or not run.cancel_requested:
+            if not run.cancel_requested:
                 raise
             run.task.uncancel()
         if run.cancel_requested:
@@ -250,8 +259,15 @@ class Leases:
             log.exception("launch %s may have left something at the Hub", launch_id)
         self.wake()
 
-    async def _drop(self, runs: Sequence[_Run]) -> None:
-        for run in runs:
-            run.cancel_requested = False
-            run.task.cancel()
-        await asyncio.gather(*(run.task for run in runs), return_exceptions=True)
+    def _drop_all(self) -> None:
+        for run in self._runs.values():
+            run.drop()
+
+    def _insist(self, *, after_s: float) -> None:
+        for run in self._runs.values():
+            run.insist(after_s=after_s)
+
+
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for first in range(0, len(items), READ_MAX):
+        yield items[first : first + READ_MAX]

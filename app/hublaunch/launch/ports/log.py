@@ -44,6 +44,9 @@ class LaunchLog(Protocol):
     async def get(self, launch_id: str) -> Launch | None:
         """Return the launch with everything stored so far, or None if the id is unknown."""
 
+    async def get_many(self, launch_ids: Collection[str]) -> Mapping[str, Launch]:
+        """Return these launches by id, read together. Unknown ids are left out."""
+
     async def find(self, key: IdempotencyKey) -> Launch | None:
         """Return the launch accepted with this key, while the key is kept.
 
