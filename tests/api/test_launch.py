@@ -3,8 +3,10 @@
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,19 @@ from hublaunch.launch.pace import Pace
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import BODY, IMAGE, REPO, Service, read_events, serve
+
+
+async def events_until(
+    service: Service, accepted: dict[str, Any], message: str, *, then: Callable[[], None]
+) -> list[dict[str, Any]]:
+    """Return all events of a launch, and call `then` once an event has this message."""
+    events = []
+    async with service.http.stream("GET", accepted["events_url"]) as stream:
+        async for event in read_events(stream):
+            events.append(event)
+            if event["message"] == message:
+                then()
+    return events
 
 
 async def test_an_accepted_launch_has_a_location_a_secret_and_a_stream(service: Service) -> None:
@@ -28,10 +43,10 @@ async def test_an_accepted_launch_has_a_location_a_secret_and_a_stream(service: 
 
 
 async def test_the_stream_has_all_events_from_waiting_to_ready(service: Service, hub: FakeHub) -> None:
-    hub.spawn_plan(None, SpawnPlan(messages=["Pulling", "Starting"], seconds=0.2))
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling", "Starting"], never=True))
     accepted = await service.launch()
 
-    events = await service.events(accepted["events_url"])
+    events = await events_until(service, accepted, "Starting", then=lambda: hub.release(next(iter(hub.users))))
 
     phases = [event["phase"] for event in events]
     assert phases[0] == "waiting"
@@ -238,9 +253,13 @@ async def test_a_failed_launch_has_a_problem_and_is_cleaned_up(service: Service,
 async def test_a_timeout_is_explained_by_the_spawners_earlier_messages(service: Service, hub: FakeHub) -> None:
     not_found = 'Failed to pull image "a/b:9": rpc error: code = NotFound desc = docker.io/a/b:9: not found'
     told = [f"2026-01-31T10:20:30Z [Warning] {message}" for message in (not_found, "Error: ErrImagePull")]
-    hub.spawn_plan(None, SpawnPlan(seconds=0.2, messages=told, fails="pod hub/ada did not start in 300 seconds!"))
+    hub.spawn_plan(None, SpawnPlan(messages=told, never=True))
+    accepted = await service.launch()
 
-    failed = (await service.events((await service.launch())["events_url"]))[-1]
+    def give_up() -> None:
+        hub.fail_spawn(next(iter(hub.users)), "pod hub/ada did not start in 300 seconds!")
+
+    failed = (await events_until(service, accepted, "Error: ErrImagePull", then=give_up))[-1]
 
     assert failed["phase"] == "failed"
     assert failed["message"] == failed["problem"]["title"] == "The image does not exist, or access to it is denied"

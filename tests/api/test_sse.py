@@ -121,16 +121,23 @@ async def test_an_error_in_a_stream_is_raised_unchanged() -> None:
 @pytest.mark.parametrize("path", ["events", "build"])
 async def test_every_block_of_a_stream_has_data_that_is_json(settings: Settings, hub: FakeHub, path: str) -> None:
     """httpx-sse reads a block without data, such as `retry:` or a comment alone, as an event."""
-    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], seconds=0.5))
+    hub.spawn_plan(None, SpawnPlan(messages=["Pulling"], never=True))
+    sign = "event: heartbeat" if path == "events" else ":keepalive"
+    text = ""
     served = settings.model_copy(update={"binder_images": {"gh/org/*/*": IMAGE}})
     async with serve(served, pace=Pace(heartbeat_s=0.05), web_pace=WebPace(build_linger_s=0)) as service:
         url = (await service.launch())["events_url"] if path == "events" else "/build/gh/org/repo/main"
-        answer = await service.http.get(url, headers={"Accept": "text/event-stream"})
+        async with service.http.stream("GET", url, headers={"Accept": "text/event-stream"}) as stream:
+            async for part in stream.aiter_text():
+                text += part
+                for user in hub.users if sign in text else ():
+                    if hub.is_spawning(user):
+                        hub.release(user)
 
-    *blocks, rest = answer.text.split("\n\n")
+    *blocks, rest = text.split("\n\n")
     assert rest == ""
     assert blocks[0].startswith("retry: ")
     for block in blocks:
         (data,) = [line[6:] for line in block.split("\n") if line.startswith("data: ")]
         assert json.loads(data) is not None
-    assert ("event: heartbeat" if path == "events" else ":keepalive") in answer.text
+    assert sign in text

@@ -6,7 +6,6 @@ It also acts as the proxy in front of the Hub, and answers `/user/NAME/[SERVER/]
 import asyncio
 import contextlib
 import json
-import math
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -141,14 +140,15 @@ class HubApp:
                 self.server.drop(exchange.scope)
                 await until_disconnected(exchange.receive)
             case "hang":
-                try:
-                    async with asyncio.timeout(None if math.isinf(fault.hangs_s) else fault.hangs_s):
-                        await until_disconnected(exchange.receive)
-                except TimeoutError:
+                gone = asyncio.create_task(until_disconnected(exchange.receive))
+                over = asyncio.create_task(fault.wait())
+                await asyncio.wait({gone, over}, return_when=asyncio.FIRST_COMPLETED)
+                over.cancel()
+                if not gone.done():
                     self.server.drop(exchange.scope)
-                    await until_disconnected(exchange.receive)
+                    await gone
             case "late":
-                await asyncio.sleep(fault.hangs_s)
+                await fault.wait()
                 await self._send(await self._answer(call), exchange)
         self._state.notice()
 

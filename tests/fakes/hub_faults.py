@@ -1,5 +1,6 @@
 """Faults that a test orders: wrong answers, missing answers, and progress streams that break."""
 
+import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,11 +50,22 @@ class Fault:
     """The Hub carries out the request before the fault hides its answer."""
     hangs_s: float = math.inf
     """With "hang", the time until the fake Hub closes the connection; with "late", until it handles the request."""
+    until: asyncio.Event | None = None
+    """With "hang" and "late": what the fake Hub waits for, instead of a time."""
     times: float = 1
     """`math.inf`: every time."""
 
     def hits(self, operation: Operation, username: str | None) -> bool:
         return self.times > 0 and self.operation == operation and self.username in (None, username)
+
+    async def wait(self) -> None:
+        """Wait for the time or the event after which "hang" and "late" go on."""
+        if self.until is not None:
+            await self.until.wait()
+        elif math.isinf(self.hangs_s):
+            await asyncio.get_running_loop().create_future()
+        else:
+            await asyncio.sleep(self.hangs_s)
 
     def content(self) -> tuple[bytes, bytes]:
         """Return content type and body, if the fault is an answer."""

@@ -117,7 +117,7 @@ async def test_the_text_of_tornados_error_is_formatted(error: HTTPError, words: 
 
 async def test_hooks_that_hang_use_only_their_own_threads() -> None:
     let_go = threading.Event()
-    hanging = PreLaunchHook(lambda *_: let_go.wait(60), "the launcher", timeout_s=0.3, threads_max=40)
+    hanging = PreLaunchHook(lambda *_: let_go.wait(60), "the launcher", timeout_s=1, threads_max=40)
 
     try:
         verdicts = await asyncio.gather(*(hanging.check(*ARGUMENTS) for _ in range(60)), return_exceptions=True)

@@ -133,10 +133,12 @@ async def test_a_cancelled_request_leaves_the_search_to_the_next_one(hub: FakeHu
 async def test_what_another_process_has_freed_is_used_without_another_search(hub: FakeHub, core: Launching) -> None:
     launches = await three_ready(core, KEY)
     before = len(hub.asked("get_user"))
-    hub.fail_on("get_user", how="hang", hangs_s=0.2)
+    freed = asyncio.Event()
+    hub.fail_on("get_user", how="hang", until=freed)
     asking = asyncio.create_task(core.service.start(REQUEST, KEY))
     await hub.until(lambda: len(hub.asked("get_user")) > before)
 
     await core.reaper.mark_gone(launches[2])
+    freed.set()
 
     assert (await asking).status is Status.WAITING

@@ -82,13 +82,15 @@ async def test_a_cancellation_at_the_very_end_is_carried_out(hub: FakeHub, core:
 
 async def test_progress_stored_during_a_cancellation_stays(hub: FakeHub, core: Launching, store: GatedStore) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
-    hub.fail_on("stop_server", how="hang", hangs_s=0.05)
+    stored = asyncio.Event()
+    hub.fail_on("stop_server", how="hang", until=stored)
     launch = await core.service.start(LaunchRequest(image="a/b"), CALLER)
     await hub.until(lambda: hub.open_streams)
     await core.service.cancel(launch.id)
     await hub.until(lambda: hub.asked("stop_server"))
 
     await store.log.append(launch, Step(phase=Status.LAUNCHING, progress=70, message="on its way before"))
+    stored.set()
     await core.idle()
 
     last = (await core.service.get(launch.id)).last_event

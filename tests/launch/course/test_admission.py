@@ -290,9 +290,9 @@ async def test_a_queued_launch_stays_queued_in_a_new_attempt(hub: FakeHub, clien
 async def test_none_of_many_launches_accepted_at_once_misses_its_admission(hub: FakeHub, open_core: OpenCore) -> None:
     """Any check of the queue may admit a launch, even before its own task has begun."""
     async with (
-        open_core() as core,
-        asyncio.timeout(4),
-    ):  # the next renewal of the lease, after 5 s, would resume it
+        open_core(lease_s=600) as core,
+        asyncio.timeout(25),
+    ):  # the next renewal of the lease would resume it
         await asyncio.gather(*(core.service.start(REQUEST, ADA) for _ in range(30)))
         await core.idle()
 

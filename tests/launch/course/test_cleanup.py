@@ -1,5 +1,6 @@
 """The deletion of everything that an attempt may have created."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -81,9 +82,12 @@ async def test_clean_up_continues_through_connection_errors(hub: FakeHub, client
 async def test_clean_up_waits_for_a_hub_before_5_1_to_finish_the_spawn(client: HubClient, hub: FakeHub) -> None:
     hub.version = "4.1.6"
     hub.create_user("alice")
-    hub.spawn_plan("alice", SpawnPlan(seconds=0.3))
+    hub.spawn_plan("alice", SpawnPlan(never=True))
     await hub.start_server("alice", "", {})
 
-    await clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING, pace=QUICK)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(clean_up(ATTEMPT, REQUEST, client, traces=EVERYTHING, pace=QUICK))
+        await hub.until(lambda: len(hub.asked("stop_server")) > 1)
+        hub.release("alice")
 
     assert hub.users == {}

@@ -210,10 +210,13 @@ async def test_the_token_is_revoked_even_if_the_server_was_not_the_attempts(hub:
     hub.create_user("ada")
     await hub.start_server("ada", "", OPTIONS)
     await hub.until(lambda: hub.count("server_ready"))
-    hub.fail_on("start_server", how="late", hangs_s=0.2)
-    async with client_of(hub) as client:
-        _, traces = await failed(hub, client, OWN, token_mode="hub")
-        assert hub.count("token_minted") == 1
+    minted = asyncio.Event()
+    hub.fail_on("start_server", how="late", until=minted)
+    async with client_of(hub) as client, asyncio.TaskGroup() as group:
+        failing = group.create_task(failed(hub, client, OWN, token_mode="hub"))
+        await hub.until(lambda: hub.count("token_minted"))
+        minted.set()
+        _, traces = await failing
         await clean_up(OWN, REQUEST, client, traces=traces, pace=QUICK)
 
     assert hub.active_servers == {("ada", "")}

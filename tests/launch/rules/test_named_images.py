@@ -1,23 +1,22 @@
 """Detecting that Kubernetes does not run the image that the launch asked for."""
 
+import asyncio
 import logging
 
 import pytest
 
 from hublaunch.hub.client import HubClient
-from hublaunch.launch.course.attempt import Entry, run
-from hublaunch.launch.course.cleanup import Traces
 from hublaunch.launch.errors import ImageNotFound
-from hublaunch.launch.model import Attempt, LaunchRequest, Step
+from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.named_images import other_image
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.attempted import Attempted
 from tests.support.told import steps_of
 
 ASKED = "quay.io/org/image:1.0"
 DEFAULT = "quay.io/jupyterhub/k8s-singleuser-sample:4.2.0"
 TOOLS = "quay.io/jupyterhub/k8s-network-tools:4.2.0"
 DIGEST = f"sha256:{'0' * 64}"
-ATTEMPT = Attempt(launch_id="01JDB9Z3N8Q4V7R2M5X6C1T0YK", number=1, username="alice")
 NEVER_STARTED = "pod jhub/jupyter-a did not start in 300 seconds!"
 TOLD = f"JupyterHub runs the image {DEFAULT}, not the image that this launch asked for"
 
@@ -58,26 +57,27 @@ def test_another_image_is_noticed_if_no_event_names_the_asked_one(
     assert other_image(asked, steps_of(told)) == other
 
 
-async def steps(hub: FakeHub, client: HubClient) -> list[str]:
-    told: list[str] = []
-
-    async def record(step: Step) -> None:
-        told.append(step.message)
-
-    entry = Entry(token_mode="none", token_lifetime_s=60)
-    try:
-        await run(ATTEMPT, LaunchRequest(image=ASKED), hub=client, entry=entry, record=record, traces=Traces())
-    except ImageNotFound:
-        told.append("failed")
-    return told
+async def messages(hub: FakeHub, client: HubClient, *reports: str, fails: str | None = None) -> list[str]:
+    """Return the messages of a launch whose spawn ends once the last of these reports is recorded."""
+    hub.spawn_plan("alice", SpawnPlan(messages=reports, never=True))
+    attempted = Attempted(hub, client)
+    running = asyncio.create_task(attempted.run(request=LaunchRequest(image=ASKED)))
+    await attempted.until_recorded(reports[-1].partition("] ")[2])
+    if fails is None:
+        hub.release("alice")
+        await running
+    else:
+        hub.fail_spawn("alice", fails)
+        with pytest.raises(ImageNotFound):
+            await running
+    return attempted.messages
 
 
 async def test_a_launch_reports_that_the_hub_runs_another_image(
     hub: FakeHub, client: HubClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hub.spawn_plan("alice", SpawnPlan(messages=[pulling(DEFAULT)], seconds=0.5))
     with caplog.at_level(logging.WARNING):
-        told = await steps(hub, client)
+        told = await messages(hub, client, pulling(DEFAULT))
 
     assert told[-2:] == [TOLD, "The server is ready"]
     assert f"JupyterHub runs the image {DEFAULT} for a launch of {ASKED}" in caplog.text
@@ -85,12 +85,11 @@ async def test_a_launch_reports_that_the_hub_runs_another_image(
 
 async def test_a_failed_launch_reports_it_too(hub: FakeHub, client: HubClient) -> None:
     failed = f'2026-11-30T07:00:00Z [Warning] Failed to pull image "{DEFAULT}": rpc error: manifest unknown'
-    hub.spawn_plan("alice", SpawnPlan(messages=[failed], seconds=0.5, fails=NEVER_STARTED))
 
-    assert (await steps(hub, client))[-2:] == [TOLD, "failed"]
+    assert (await messages(hub, client, failed, fails=NEVER_STARTED))[-1] == TOLD
 
 
 async def test_a_launch_of_the_requested_image_reports_nothing(hub: FakeHub, client: HubClient) -> None:
-    hub.spawn_plan("alice", SpawnPlan(messages=[pulling(TOOLS), pulling(ASKED)], seconds=0.5))
+    told = await messages(hub, client, pulling(TOOLS), pulling(ASKED))
 
-    assert not any("runs the image" in message for message in await steps(hub, client))
+    assert not any("runs the image" in message for message in told)
