@@ -1,12 +1,23 @@
 """The Hub's progress events as steps of an attempt."""
 
+from datetime import UTC, datetime
+
+import pytest
+
 from hublaunch.launch.course.progress import EVENTS_MAX, ProgressFilter
-from hublaunch.launch.model import Stage, Step
+from hublaunch.launch.model import Event, Stage, Step
 from hublaunch.launch.ports import Progress
 
 
 def progress_and_messages(steps: list[Step | None]) -> list[tuple[int | None, str]]:
     return [(step.progress, step.message) for step in steps if step]
+
+
+def event_of(step: Step, seq: int) -> Event:
+    at = datetime(2026, 11, 30, tzinfo=UTC)
+    return Event(
+        launch_id="one", seq=seq, at=at, attempt=1, phase=step.phase, progress=step.progress or 0, message=step.message
+    )
 
 
 def test_a_reopened_stream_repeats_nothing() -> None:
@@ -22,13 +33,53 @@ def test_a_reopened_stream_repeats_nothing() -> None:
     assert progress_and_messages(after) == [(60, "Pulled")]
 
 
-def test_a_message_sent_twice_in_one_stream_makes_two_steps() -> None:
+def test_a_message_that_follows_itself_makes_one_step_unless_the_progress_rises() -> None:
     hub = ProgressFilter()
     hub.begin_stream()
 
-    steps = [hub.step(Progress(progress=10, message="still waiting")) for _ in range(2)]
+    sent = [
+        (10, "Pending in queue..."),
+        (10, "Pending in queue..."),
+        (None, "Pending in queue..."),
+        (20, "Pending in queue..."),
+    ]
+    steps = [hub.step(Progress(progress=progress, message=message)) for progress, message in sent]
 
-    assert progress_and_messages(steps) == [(10, "still waiting")] * 2
+    assert progress_and_messages(steps) == [(10, "Pending in queue..."), (20, "Pending in queue...")]
+
+
+def test_a_message_of_kubernetes_that_follows_itself_at_a_later_time_makes_one_step() -> None:
+    hub = ProgressFilter()
+    hub.begin_stream()
+
+    steps = [hub.step(Progress(message=f"2026-01-31T10:20:{second}Z [Warning] No room")) for second in (30, 40)]
+
+    assert progress_and_messages(steps) == [(0, "No room")]
+
+
+def test_a_message_that_comes_again_after_another_makes_a_step() -> None:
+    hub = ProgressFilter()
+    hub.begin_stream()
+
+    steps = [hub.step(Progress(message=message)) for message in ("Pulling", "Back-off", "Pulling")]
+
+    assert progress_and_messages(steps) == [(0, "Pulling"), (0, "Back-off"), (0, "Pulling")]
+
+
+@pytest.mark.parametrize("by", ["reopening", "adoption"])
+def test_a_stream_that_repeats_a_repeated_message_makes_no_step(by: str) -> None:
+    said = [*[Progress(message="Pending in queue...")] * 50, Progress(message="Running"), Progress(message="Waiting")]
+    hub = ProgressFilter()
+    hub.begin_stream()
+    stored = [step for event in said if (step := hub.step(event))]
+
+    if by == "adoption":
+        hub = ProgressFilter([event_of(step, seq) for seq, step in enumerate(stored, 1)])
+    hub.begin_stream()
+    again = [hub.step(event) for event in [*said, Progress(message="Running"), Progress(message="Up")]]
+
+    assert progress_and_messages(list(stored)) == [(0, "Pending in queue..."), (0, "Running"), (0, "Waiting")]
+    assert progress_and_messages(again) == [(0, "Running"), (0, "Up")]
 
 
 def test_progress_never_falls() -> None:

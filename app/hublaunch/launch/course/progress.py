@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
 
 from hublaunch.launch.errors import LaunchError
 from hublaunch.launch.model import Event, Stage, Status, Step
@@ -94,12 +95,15 @@ class ProgressFilter:
     """Turns the Hub's progress streams of one attempt into steps without repetition.
 
     The Hub sends every reader the whole spawn from its beginning, so a reopened stream repeats old messages: as many
-    copies of each message are skipped as were seen before. Progress never falls.
+    copies of each message are skipped as were seen before. A message that follows itself counts once: batchspawner
+    repeats `Pending in queue...` every second, and Kubernetes its events. Progress never falls.
     """
 
     def __init__(self, past_events: Sequence[Event] = ()) -> None:
         """`past_events`: the attempt's stored events, if another process began it."""
-        self._seen = Counter(event.message for event in past_events)
+        self._seen = Counter(message for message, _ in groupby(event.message for event in past_events))
+        self._heard = ""
+        """The last message of this stream."""
         self._repeated: Counter[str] = Counter()
         self._progress = max((event.progress for event in past_events), default=0)
         self._steps = len(past_events)
@@ -120,6 +124,7 @@ class ProgressFilter:
     def begin_stream(self) -> None:
         """Expect everything seen so far to be repeated."""
         self._repeated = self._seen.copy()
+        self._heard = ""
 
     def step(self, event: Progress) -> Step | None:
         """Return the step for an event, or None if the event says nothing new.
@@ -128,12 +133,16 @@ class ProgressFilter:
         """
         message, raw = raw_event.read(event.message, event.raw_event)
         rises = event.progress is not None and event.progress > self._progress
-        if message:
+        is_same = message == self._heard
+        self._heard = message or self._heard
+        if is_same and not rises:
+            return None
+        if message and not is_same:
             if self._repeated[message]:
                 self._repeated[message] -= 1
                 return None
             self._seen[message] += 1
-            self._last = message
+        self._last = message or self._last
         if not rises and (self._steps >= EVENTS_MAX or not message):
             return None
         self._steps += 1
