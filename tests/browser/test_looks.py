@@ -17,6 +17,7 @@ from tests.browser.looks import assert_looks
 from tests.browser.stage import Stage, watch
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import Service, serve
+from tests.support.stalled import WATCHFUL, silent_since
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 
@@ -27,7 +28,9 @@ PULLING = 'Pulling image "quay.io/jupyter/scipy-notebook:latest"'
 STARTED = "Started container notebook"
 STARTING = "67 %, Starting your server"
 ACCENT = "rgb(31, 91, 216)"
-STATES = ("link", "form", "waiting", "launching", "ready", "failed")
+SCALE_UP = "pod triggered scale-up: [{pool 1->2 (max: 9)}]"
+STALLED = "No news for 3 min · The cluster is adding a machine"
+STATES = ("link", "form", "waiting", "launching", "stalled", "ready", "failed")
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,11 @@ class Show:
             return
         await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuetext", STARTING)
         user = next(user for user, _ in self.hub.active_servers)
+        if state == "stalled":
+            self.hub.report(user, of_kubernetes(SCALE_UP))
+            await expect(page.get_by_role("group").get_by_text("Finding a machine for the server")).to_be_visible()
+            await silent_since(self.service, await self.launch_id(page))
+            await expect(page.get_by_text(STALLED, exact=True).first).to_be_visible()
         if state == "failed":
             self.hub.fail_spawn(user, 'Failed to pull image "quay.io/jupyter/scipy-notebook:latest": manifest unknown')
             await expect(page.get_by_role("button", name="Try again")).to_be_visible()
@@ -74,6 +82,11 @@ class Show:
             self.hub.release(user)
             await expect(page.get_by_role("link", name="Open server")).to_be_visible()
         await page.get_by_text("Details").click()
+
+    async def launch_id(self, page: Page) -> str:
+        """Return the id of the launch that the page shows."""
+        text = await page.locator("hub-launch [part=id]").text_content()
+        return str(text).removeprefix("Launch ")
 
 
 def of_kubernetes(words: str) -> str:
@@ -94,7 +107,7 @@ async def show(tmp_path: Path, **changed: Any) -> AsyncGenerator[Show]:
             retries=1,
             database_url=f"sqlite:///{tmp_path}/hublaunch.sqlite",
         )
-        async with serve(settings.model_copy(update=changed)) as service:
+        async with serve(settings.model_copy(update=changed), pace=WATCHFUL) as service:
             yield Show(hub, service)
 
 

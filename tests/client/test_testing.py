@@ -140,6 +140,34 @@ async def test_a_launch_says_when_it_will_probably_be_ready_once_a_test_lets_it_
     ]
 
 
+async def test_a_launch_is_stalled_until_its_next_event() -> None:
+    def play(launch: FakeLaunch) -> None:
+        launch.report("No room", stage="scheduling", progress=20)
+        launch.stall("Waiting for a machine for 3 minutes.", reason="no_machine")
+
+    fake = FakeHublaunch(play=play)
+    async with LaunchClient(fake.url, transport=fake.transport) as client:
+        launch = await client.launch(IMAGE)
+        stalled = await client.get(launch.id)
+        fake.launches[0].ready()
+        *_, news, told, last = await followed(client, launch.id)
+        ready = await client.get(launch.id)
+
+    assert (stalled.stalled_since, stalled.stalled_reason) == (told.stalled_since, told.stalled_reason)
+    assert (told.stalled_since, told.stalled_reason) == (news.at, "no_machine")
+    assert (told.message, told.stage, told.progress) == ("Waiting for a machine for 3 minutes.", "scheduling", 20)
+    assert news.stalled_since is last.stalled_since is ready.stalled_since is None
+
+
+async def test_only_a_launch_at_the_hub_stalls() -> None:
+    fake = FakeHublaunch(play=lambda launch: launch.queue(1, 2))
+    async with LaunchClient(fake.url, transport=fake.transport) as client:
+        await client.launch(IMAGE)
+
+    with pytest.raises(ValueError, match="Only a launch at JupyterHub can stall: it is waiting"):
+        fake.launches[0].stall()
+
+
 async def test_clients_pass_on_a_stage_that_a_later_service_adds() -> None:
     def play(launch: FakeLaunch) -> None:
         launch.report("Up", stage="levitating")

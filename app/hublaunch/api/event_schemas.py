@@ -22,6 +22,10 @@ class LaunchEvent(BaseModel):
     message: str
     progress: int = Field(ge=0, le=100)
     attempt: int
+    stalled_since: Timestamp | None = Field(
+        None, description="Only if the event says that the launch is stalled: when JupyterHub last said something new."
+    )
+    stalled_reason: str | None = Field(None, description="With `stalled_since`, as in the launch.")
     problem: ProblemBody | None = None
     url: str | None = None
     open_url: str | None = None

@@ -128,6 +128,8 @@ _LAUNCH: JsonDict = {
     "stage": "starting",
     "progress": 50,
     "message": "Spawning server...",
+    "stalled_since": None,
+    "stalled_reason": None,
     "attempt": 1,
     "created_at": "2026-11-23T08:00:00.000Z",
     "ended_at": None,
@@ -167,6 +169,13 @@ class LaunchBase(BaseModel):
     stage: str | None = Field(description="The stage of the last event, as in its data.", examples=["starting"])
     progress: int = Field(ge=0, le=100)
     message: str
+    stalled_since: Timestamp | None = Field(
+        description="When JupyterHub last said something new about it, if that is unusually long ago. Else null."
+    )
+    stalled_reason: str | None = Field(
+        description="With `stalled_since`, the reason if it is known: adding_machine, no_machine, batch_queue, "
+        "storage, pull_failed or restarting. Later releases may add reasons."
+    )
     attempt: int = Field(description="The number of the attempt, from 1.")
     created_at: Timestamp = Field(examples=["2026-11-23T08:00:00.000Z"])
     ended_at: Timestamp | None = Field(description="When it became ready, failed or was cancelled.")

@@ -56,6 +56,8 @@ class Views:
             "stage": last.stage,
             "progress": last.progress,
             "message": last.message if private else _PUBLIC_MESSAGES[last.phase],
+            "stalled_since": rfc3339(last.stalled_since),
+            "stalled_reason": last.stalled_reason,
             "attempt": launch.attempt.number,
             "created_at": rfc3339(launch.created_at),
             "ended_at": rfc3339(launch.ended_at),
@@ -93,6 +95,8 @@ class Views:
             shown |= _expected(event.estimate, event.at)
         if event.problem:
             shown["problem"] = _problem(event.problem, visibility)
+        if event.stalled_since:
+            shown |= {"stalled_since": rfc3339(event.stalled_since), "stalled_reason": event.stalled_reason}
         if private and event.raw_event and event.raw_event.image_bytes is not None:
             shown["image_bytes"] = event.raw_event.image_bytes
         if private and event.phase is Status.READY:

@@ -50,7 +50,8 @@ def table(launches: Sequence[Launch]) -> Generator[str]:
     rows: list[Sequence[str]] = [("ID", "STATUS", "AGE", "IMAGE", "REPOSITORY")]
     for launch in launches:
         repository = " ".join(filter(None, (launch.repo_url, launch.ref))) or "-"
-        shown = launch.id, launch.status, age(launch.created_at), launch.image or "-", repository
+        status = f"{launch.status} (stalled)" if launch.stalled_since else launch.status
+        shown = launch.id, status, age(launch.created_at), launch.image or "-", repository
         rows.append((shown[0], *map(printable, shown[1:])))
     return aligned(rows)
 

@@ -107,6 +107,10 @@ class Launch(_Shown):
     """When it became ready, failed or was cancelled."""
     stopped_at: datetime | None = None
     stopped_by: str | None = None
+    stalled_since: datetime | None = None
+    """When the Hub last said something new about the launch, if that is unusually long ago; otherwise None."""
+    stalled_reason: str | None = None
+    """With `stalled_since`, the reason if it is known: see docs/events.md. Later releases may add reasons."""
     expected_ready_at: datetime | None = None
     """When it will probably be ready. None in the queue, once it takes longer than usual, and if nothing is known."""
     expected_basis: ExpectedBasis | None = None
@@ -168,6 +172,10 @@ class LaunchEvent(_Shown):
     """With `ready`: the address to open in a browser, usually with the token in it."""
     token: str | None = field(default=None, repr=False)
     token_expires_at: datetime | None = None
+    stalled_since: datetime | None = None
+    """Set if the event says that the launch is stalled: when the Hub last said something new."""
+    stalled_reason: str | None = None
+    """As in `Launch.stalled_reason`."""
 
     @property
     def is_last(self) -> bool:

@@ -62,6 +62,17 @@ class Stage(StrEnum):
         return {Status.WAITING: cls.QUEUED, Status.LAUNCHING: cls.STARTING}.get(phase)
 
 
+class StallReason(StrEnum):
+    """Why the Hub says nothing new about a launch. Later releases may add reasons."""
+
+    ADDING_MACHINE = "adding_machine"  # the cluster is adding a machine
+    NO_MACHINE = "no_machine"  # no machine has room for the server
+    BATCH_QUEUE = "batch_queue"  # the server waits in the queue of a batch system
+    STORAGE = "storage"  # the server's storage is not ready
+    PULL_FAILED = "pull_failed"  # a pull has failed, and the cluster will try again
+    RESTARTING = "restarting"  # the server has ended, and the cluster starts it again
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
     """The caller of a request, and their rights. Only kind and key identify a caller, and are stored."""
@@ -190,6 +201,10 @@ class Step:
     """With `launching`; None if it is not known."""
     raw_event: RawEvent | None = field(default=None, repr=False)
     """The event of Kubernetes that the message is about, if there is one."""
+    stalled_since: datetime | None = None
+    """Set if the step says that the launch is stalled: when the Hub last said something new."""
+    stalled_reason: StallReason | None = None
+    """With `stalled_since`, the reason if it is known."""
     url: str | None = None
     """With `ready`: the server's root, absolute, ending in `/`, without a query."""
     token: str | None = field(default=None, repr=False)
@@ -207,7 +222,8 @@ class Step:
     @property
     def is_pull(self) -> bool:
         """Whether it says that the server's image is being pulled, rather than that of a container beside it."""
-        return self.stage is Stage.PULLING and (self.raw_event is None or self.raw_event.is_of_server)
+        of_server = self.raw_event.is_of_server if self.raw_event else self.stalled_since is None
+        return self.stage is Stage.PULLING and of_server
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)
@@ -225,7 +241,10 @@ class Event:
     stage: Stage | None = None
     """None once the launch has ended, and in events of an earlier release."""
     raw_event: RawEvent | None = field(default=None, repr=False)
-    """See `Step.raw_event`. Only the causes of failures are read from it."""
+    """See `Step.raw_event`. Only causes and reasons are read from it."""
+    stalled_since: datetime | None = None
+    """See `Step.stalled_since`. The launch is stalled while this event is its last."""
+    stalled_reason: StallReason | None = None
     url: str | None = None
     sealed_token: bytes | None = field(default=None, repr=False)
     """The encrypted token; only the service's secret key opens it."""

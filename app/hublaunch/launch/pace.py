@@ -55,6 +55,13 @@ class Pace:
     """How long the task of a dropped launch may take to end before the log names it, and how long a stop waits for
     it."""
 
+    stalls_s: float = 10.0
+    """Between two checks for launches that the Hub says nothing new about."""
+    stalled_least_s: float = 60.0
+    """The shortest silence after which a launch counts as stalled."""
+    stalled_default_s: float = 180.0
+    """The silence after which a launch counts as stalled while too few launches are known to go by."""
+
     admission_s: float = 1.0
     """Between two checks of the queue."""
     reaper_s: float = 15.0

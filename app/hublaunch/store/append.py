@@ -36,8 +36,8 @@ _ENDS = (
         launches.c.id.label("launch_id"),
         launches.c.last_seq.label("seq"),
         *(launches.c[name] for name in ("status", "attempt", "fence", "owner", "launching_at", "admitted_at")),
-        *(launches.c[name] for name in ("image", "image_digest", "has_pulled")),
-        *(launch_events.c[name] for name in ("at", "progress")),
+        *(launches.c[name] for name in ("image", "image_digest", "has_pulled", "silence_s")),
+        *(launch_events.c[name] for name in ("at", "progress", "stalled_since")),
     )
     .join(launch_events, IS_LAST)
     .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
@@ -117,8 +117,10 @@ class LogEnd:
     image: str
     image_digest: str | None
     has_pulled: bool
+    silence_s: float
     at: datetime
     progress: int
+    stalled_since: datetime | None
     ended_at: datetime | None = None
     has_turned: bool = False
     """Whether the launch itself changes, and not only the end of its log."""
@@ -148,7 +150,10 @@ class LogEnd:
             new = estimate(starts[self.kept_as], admitted_at=self.admitted_at, is_pulling=self.has_pulled)
             self.estimate = new
         self.has_turned = self.has_turned or new is not None or step.phase is not self.status
-        self.status, self.seq, self.at = step.phase, self.seq + 1, max(self.at, datetime.now(UTC))
+        at = max(self.at, datetime.now(UTC))
+        if self.status is Status.LAUNCHING:
+            self.silence_s = max(self.silence_s, (at - (self.stalled_since or self.at)).total_seconds())
+        self.status, self.seq, self.at, self.stalled_since = step.phase, self.seq + 1, at, step.stalled_since
         self.ended_at = self.at if self.status.ends_stream else None
         self.progress = self.progress if step.progress is None else step.progress
         if self.status is Status.LAUNCHING and self.launching_at is None:
@@ -165,6 +170,8 @@ class LogEnd:
             message=step.message,
             stage=step.stage or Stage.of(step.phase),
             raw_event=step.raw_event,
+            stalled_since=step.stalled_since,
+            stalled_reason=step.stalled_reason,
             url=step.url,
             sealed_token=append.sealed_token,
             token_expires_at=step.token_expires_at,
@@ -173,7 +180,7 @@ class LogEnd:
         )
 
     def grown_row(self) -> dict[str, Any]:
-        return {"of_launch": self.launch_id, "last_seq": self.seq}
+        return {"of_launch": self.launch_id, "last_seq": self.seq, "silence_s": self.silence_s}
 
     def turned_row(self) -> dict[str, Any]:
         return self.grown_row() | {
@@ -196,6 +203,7 @@ class LogEnd:
             "ready_at": at,
             "seconds": max(0.0, (at - self.admitted_at).total_seconds()),
             "pulled": self.has_pulled,
+            "silence_s": self.silence_s,
         }
 
     def attempt_key(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from hublaunch.launch.rules.queue_order import FairQueue, Turns, Waiting, Weight
 from hublaunch.store import spawn_history
 from hublaunch.store.append import UPDATE_LAUNCH, Append, append
 from hublaunch.store.coordination import WORK, notify, now
-from hublaunch.store.tables import IS_READY, Instant, admission, launches, queue_turns
+from hublaunch.store.tables import IS_LAST, IS_READY, Instant, admission, launch_events, launches, queue_turns
 from hublaunch.store.transactions import Transactions
 
 _LOCK = "admission"
@@ -52,6 +52,16 @@ _COUNTED = select(
     .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None))
     .scalar_subquery()
     .label("waiting_since"),
+    select(func.count())
+    .select_from(launches)
+    .join(launch_events, IS_LAST)
+    .where(
+        launches.c.ended_at.is_(None),
+        launches.c.admitted_at.is_not(None),
+        launch_events.c.stalled_since.is_not(None),
+    )
+    .scalar_subquery()
+    .label("stalled"),
     select(func.count()).where(IS_READY).scalar_subquery().label("ready"),
 )
 _LATELY = select(func.count()).where(launches.c.admitted_at > bindparam("since", type_=Instant))
@@ -163,6 +173,7 @@ def capacity(connection: Connection, guard: Guard, most: int) -> Capacity:
     is_off = guard.mode == "off"
     return Capacity(
         launching=counted.launching,
+        stalled=counted.stalled,
         waiting=counted.waiting,
         waiting_since=counted.waiting_since,
         ready=counted.ready,

@@ -10,7 +10,7 @@ from hublaunch.launch.errors import IdempotencyKeyReused
 from hublaunch.launch.model import Event, Launch, Status
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.store.rows import EVENT_COLUMNS, LAUNCH_COLUMNS, event_of, launch_of
-from hublaunch.store.tables import IS_ACTIVE, IS_LAST, IS_LATEST, launch_attempts, launch_events, launches
+from hublaunch.store.tables import IS_ACTIVE, IS_LAST, IS_LATEST, Instant, launch_attempts, launch_events, launches
 
 _LAUNCHES = select(*LAUNCH_COLUMNS).join(launch_attempts, IS_LATEST).join(launch_events, IS_LAST)
 _LAUNCH = _LAUNCHES.where(launches.c.id == bindparam("launch_id"))
@@ -21,6 +21,15 @@ _EVENTS = (
     .order_by(launch_events.c.seq)
 )
 
+_SILENT = _LAUNCHES.where(
+    launches.c.ended_at.is_(None),
+    launches.c.status == Status.LAUNCHING.value,
+    launches.c.owner == bindparam("owner"),
+    launches.c.cancel_requested_at.is_(None),
+    launch_events.c.attempt == launches.c.attempt,  # this attempt has asked the Hub
+    launch_events.c.stalled_since.is_(None),
+    launch_events.c.at <= bindparam("heard_before", type_=Instant),
+).order_by(launches.c.id)
 _OF_IDS = _LAUNCHES.where(launches.c.id.in_(bindparam("launch_ids", expanding=True))).order_by(launches.c.id)
 _ENDS = select(launches.c.id, launches.c.last_seq).where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
 
@@ -79,3 +88,9 @@ def events(connection: Connection, launch_id: str, after: int) -> Sequence[Event
 def ends(connection: Connection, launch_ids: Collection[str]) -> Mapping[str, int]:
     """Return the last `seq` of each of these launches."""
     return {row.id: row.last_seq for row in connection.execute(_ENDS, {"launch_ids": list(launch_ids)})}
+
+
+def silent(connection: Connection, owner: str, heard_before: datetime) -> Sequence[Launch]:
+    """Return the owner's launches at the Hub whose last event is older, and says nothing of a stall."""
+    key = {"owner": owner, "heard_before": heard_before}
+    return [launch_of(row) for row in connection.execute(_SILENT, key)]

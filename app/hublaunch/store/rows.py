@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Row
 
-from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Stage, Status
+from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Stage, StallReason, Status
 from hublaunch.launch.rules.estimate import Estimate
 from hublaunch.launch.rules.networks import groups_of
 from hublaunch.launch.rules.quota import Scope
@@ -20,6 +20,7 @@ _EVENT_FIELDS = tuple(field.name for field in fields(Event))
 """The fields of attempts and events have the names of their columns."""
 
 T = TypeVar("T", RawEvent, Problem)
+E = TypeVar("E", Stage, StallReason)
 
 
 def launch_row(launch: Launch) -> dict[str, Any]:
@@ -72,6 +73,7 @@ def event_row(event: Event) -> dict[str, Any]:
     return row | {
         "phase": event.phase.value,
         "stage": event.stage.value if event.stage else None,
+        "stalled_reason": event.stalled_reason.value if event.stalled_reason else None,
         "raw_event": asdict(event.raw_event) if event.raw_event else None,
         "problem": asdict(event.problem) if event.problem else None,
         "estimate": estimate_column(event.estimate),
@@ -146,7 +148,8 @@ def event_of(row: Row[Any]) -> Event:
         **found
         | {
             "phase": Status(row.event_phase),
-            "stage": _stage_of(row.event_stage),
+            "stage": _known(Stage, row.event_stage),
+            "stalled_reason": _known(StallReason, row.event_stalled_reason),
             "raw_event": _from_json(RawEvent, row.event_raw_event),
             "problem": _from_json(Problem, row.event_problem),
             "estimate": _estimate_of(row.event_estimate),
@@ -159,9 +162,9 @@ def attempt_of(row: Row[Any]) -> Attempt:
     return Attempt(**{name: getattr(row, f"attempt_{name}") for name in _ATTEMPT_FIELDS})
 
 
-def _stage_of(stage: str | None) -> Stage | None:
-    """Return a stored stage; None for one of a later release."""
-    return next((known for known in Stage if known.value == stage), None)
+def _known(kind: type[E], stored: str | None) -> E | None:
+    """Return a stored word; None for a word of a later release."""
+    return next((known for known in kind if known.value == stored), None)
 
 
 def _estimate_of(stored: Mapping[str, Any] | None) -> Estimate | None:

@@ -1,4 +1,4 @@
-"""How long the last starts of each image took, from the admission until the server was ready."""
+"""How long the last starts took, from the admission until the server was ready, and how long the Hub was silent."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from hublaunch.launch.rules.estimate import STARTS_MAX, Start
 from hublaunch.launch.rules.guard import known_as
 from hublaunch.launch.rules.image import ImageReference
+from hublaunch.launch.rules.stall import SILENCES_MAX
 from hublaunch.store.tables import start_times
 
 _INSERT = insert(start_times)
@@ -20,6 +21,13 @@ LAST = (
     .limit(STARTS_MAX)
 )
 """The last starts of an image. An index has them in this order, so no others are read."""
+SILENCES = (
+    select(start_times.c.silence_s)
+    .where(start_times.c.silence_s.is_not(None))
+    .order_by(start_times.c.ready_at.desc())
+    .limit(SILENCES_MAX)
+)
+"""The longest silences of the last starts of all images. An index has them in this order, too."""
 
 
 @lru_cache(maxsize=4096)
@@ -38,3 +46,8 @@ def record(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 def last(connection: Connection, images: Collection[str]) -> Mapping[str, Sequence[Start]]:
     """Return the last starts of each of these images, newest first."""
     return {image: connection.execute(LAST, {"of_image": image}).all() for image in images}
+
+
+def silences(connection: Connection) -> Sequence[float]:
+    """Return the longest silences of the last starts, newest first."""
+    return connection.execute(SILENCES).scalars().all()

@@ -98,6 +98,7 @@ launches = Table(
     Column("environment", Text),  # NULL if the request named the image
     Column("size", Text),  # NULL if the spawner decides
     Column("size_options", JSON(none_as_null=True)),
+    Column("silence_s", Float, nullable=False, server_default="0"),  # the longest time at the Hub without an event
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )
@@ -205,6 +206,8 @@ launch_events = Table(
     Column("stage", Text),
     Column("raw_event", JSON(none_as_null=True)),  # of Kubernetes; never shown
     Column("estimate", JSON(none_as_null=True)),  # if it changes with this event
+    Column("stalled_since", Instant),
+    Column("stalled_reason", Text),
     sqlite_with_rowid=False,  # one tree in the order in which a log is read, instead of a table and an index
 )
 start_times = Table(
@@ -215,7 +218,9 @@ start_times = Table(
     Column("ready_at", Instant, nullable=False),
     Column("seconds", Float, nullable=False),  # since the admission
     Column("pulled", Boolean, nullable=False),
+    Column("silence_s", Float),  # the longest time without an event; NULL if unknown
     Index("ix_start_times_of_image", "image", "ready_at", "launch_id", "seconds", "pulled"),  # all that a read needs
+    Index("ix_start_times_ready_at", "ready_at", "silence_s"),
     sqlite_with_rowid=False,
 )
 

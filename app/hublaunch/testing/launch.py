@@ -79,6 +79,14 @@ class FakeLaunch:
         expected, self._has_news = self._expected(now) if self._has_news else {}, False
         self._add("launching", message, progress, stage=stage, **expected)
 
+    def stall(self, message: str = "Starting the server for 3 minutes.", *, reason: str | None = None) -> None:
+        """Say that JupyterHub has said nothing new for longer than usual. The next event ends that."""
+        if self.phase != "launching":
+            raise ValueError(f"Only a launch at JupyterHub can stall: it is {self.status}.")
+        last = self.events[-1]
+        stalled = {"stalled_since": last["at"], "stalled_reason": reason}
+        self._add("launching", message, last["progress"], stage=last["stage"], **stalled)
+
     def ready(self) -> None:
         """Let the server become ready."""
         token = secrets.token_hex(16)
@@ -116,6 +124,7 @@ class FakeLaunch:
             "id": self.id,
             "status": self.status,
             **{name: last[name] for name in ("phase", "stage", "progress", "message", "attempt")},
+            **{name: last.get(name) for name in ("stalled_since", "stalled_reason")},
             "created_at": self.events[0]["at"],
             "ended_at": ended_at,
             "stopped_at": ended_at if self.is_stopped else None,

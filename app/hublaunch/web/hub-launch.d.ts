@@ -15,6 +15,15 @@ export type LaunchPhase =
 /** What a launch in progress waits for. */
 export type LaunchStage = "queued" | "scheduling" | "pulling" | "starting" | "opening";
 
+/** Why JupyterHub says nothing new about a launch. */
+export type StalledReason =
+  | "adding_machine"
+  | "no_machine"
+  | "batch_queue"
+  | "storage"
+  | "pull_failed"
+  | "restarting";
+
 /** Why something was refused or failed (RFC 9457). `unreachable` is the element's own code, and has no other fields. */
 export interface Problem {
   code: string;
@@ -70,6 +79,10 @@ export interface LaunchEvent {
   /** The size of the image, once it has been pulled and is known. */
   image_bytes?: number;
   repo_url?: string;
+  /** Only if the event says that the launch is stalled: when JupyterHub last said something new. */
+  stalled_since?: string;
+  /** With `stalled_since`; later releases may add reasons. */
+  stalled_reason?: StalledReason | (string & {}) | null;
 }
 
 /** A launch, as `POST /launch` returns it. There may be more fields. */
@@ -100,6 +113,15 @@ export interface LaunchTexts {
   opening: string;
   /** With {size}. */
   imageSize: string;
+  /** While the launch is stalled. With {time}, which is `inMinutes`. */
+  stalled: string;
+  /** Shown after `stalled`, by the reason that the service gives. */
+  stalledAddingMachine: string;
+  stalledNoMachine: string;
+  stalledBatchQueue: string;
+  stalledStorage: string;
+  stalledPullFailed: string;
+  stalledRestarting: string;
   /** How long such a start usually takes. With {time}, which is `inSeconds` or `inMinutes`. */
   usually: string;
   /** In place of `usually` once the start takes longer than nine of ten. With {time}. */

@@ -15,6 +15,7 @@ from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.course.lease import Leases
 from hublaunch.launch.course.reaper import Reaper, Retention
 from hublaunch.launch.course.runner import Runner, Terms
+from hublaunch.launch.course.stalls import Stalls
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules.policy import Policy
 from hublaunch.launch.rules.preflight import PreflightTerms
@@ -74,6 +75,7 @@ async def open_core(
         leases,
         parts.background.running("leases", leases.run),
         parts.background.running("admission", admission.run),
+        parts.background.running("stalls", Stalls(silences=store.silences, launch_log=store.log, pace=pace).run),
     ):
         existing = ExistingLaunches(launch_log=store.log, reaper=reaper)
         checks = Checks(

@@ -166,7 +166,7 @@ class Runner:
         attempt = launch.attempt
         server = await find_server(self.hub, attempt, pace=self.pace)
         events = await from_store(self.launch_log.events(launch.id, after=0))
-        past_events = [event for event in events if event.attempt == attempt.number]
+        past_events = [each for each in events if each.attempt == attempt.number and each.stalled_since is None]
         if server is None and (failure := await find_failure(self.hub, attempt, past_events)):
             raise failure
         if server is None or server.pending == "stop":

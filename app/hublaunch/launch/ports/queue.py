@@ -47,6 +47,8 @@ class Capacity:
 
     launching: int
     """Launches at the Hub."""
+    stalled: int
+    """Launches at the Hub that it has said nothing new about for unusually long."""
     waiting: int
     waiting_since: datetime | None
     """When the oldest launch in the queue was accepted; None if the queue is empty."""

@@ -182,14 +182,13 @@ def _mark(passed: Hurdle | None, stage: Stage, *words: str, reasons: tuple[str, 
     return Mark(passed, stage, re.compile("|".join(words)), reasons)
 
 
+SCALE_UP = _mark(None, Stage.SCHEDULING, r"pod triggered scale-up: ", reasons=("TriggeredScaleUp", "Nominated"))
+"""The cluster adds a machine. Karpenter says `Nominated`."""
+BATCH_QUEUE = _mark(None, Stage.SCHEDULING, r"Pending in queue\b")
+"""The words of batchspawner."""
 MARKS = (
-    _mark(
-        None,
-        Stage.SCHEDULING,
-        r"pod triggered scale-up: ",
-        r"Pending in queue\b",  # batchspawner
-        reasons=("TriggeredScaleUp", "Nominated"),
-    ),
+    SCALE_UP,
+    BATCH_QUEUE,
     _mark(
         Hurdle.PLACE,
         Stage.STARTING,
@@ -207,7 +206,7 @@ MARKS = (
         reasons=("Pulled", "Created", "Started"),
     ),
 )
-"""In the words of batchspawner and Kubernetes, and Kubernetes' reasons. Karpenter says `Nominated`."""
+"""In the words of batchspawner and Kubernetes, and Kubernetes' reasons."""
 
 _SIGN_BY_REASON = {reason: sign for sign in SIGNS for reason in sign.reasons}
 _MARK_BY_REASON = {reason: mark for mark in MARKS for reason in mark.reasons}

@@ -2,7 +2,7 @@
 
 import { isInProgress, isLasting } from "./state.js";
 import { STYLE } from "./style.js";
-import { adviceOn, clock, filled, phaseName, place, size, usually } from "./texts.js";
+import { adviceOn, clock, filled, phaseName, place, size, stall, usually } from "./texts.js";
 import { isLong, percent } from "./usual.js";
 
 const SAID_EVERY_MS = 4000;
@@ -42,6 +42,7 @@ export class Panel {
   #isBlocked = false;
   #shownEvents = [];
   #shown = { attempt: 0, progress: 0 };
+  #stallSaid = { at: null, text: "" };
 
   /** `on` has the buttons' actions: launch, cancel, retry and another. `now()` returns the service's time. */
   constructor(root, { on, now }) {
@@ -70,6 +71,7 @@ export class Panel {
     this.fill = part("div", "fill");
     this.bar = part("div", "bar", { role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, this.fill);
     this.place = part("p", "position");
+    this.stalled = part("p", "stalled");
     this.message = part("p", "message");
     this.note = part("p", "note");
     this.detail = part("p", "problem");
@@ -89,7 +91,7 @@ export class Panel {
       { role: "group", "aria-labelledby": "title" },
       part("div", "head", {}, this.icon, this.title, this.time),
       this.bar,
-      part("div", "words", {}, this.place, this.message, this.detail, this.advice, this.note),
+      part("div", "words", {}, this.place, this.stalled, this.message, this.detail, this.advice, this.note),
       part("div", "actions", {}, this.open, this.retry, this.another, this.cancel),
       this.details,
     );
@@ -119,6 +121,7 @@ export class Panel {
   /** Show what changes with time. */
   tick() {
     this.#showTime();
+    this.#showStall(this.#state);
     this.#showMessage(this.#state);
     this.#showBar(this.#state);
     this.#say();
@@ -131,6 +134,13 @@ export class Panel {
     const passed = clock((endedAt ?? this.#now()) - startedAt);
     this.time.textContent = this.#state.phase === "ready" ? filled(this.#texts.took, { time: passed }) : passed;
     this.time.setAttribute("aria-label", `${this.#texts.elapsed}: ${passed}`);
+  }
+
+  #showStall({ phase, isCancelling, stalledAt, stalledReason }) {
+    const at = phase === "launching" && !isCancelling ? stalledAt : null;
+    write(this.stalled, at === null ? "" : stall(this.#now() - at, stalledReason, this.#texts));
+    // A screen reader says it once, and not again at every minute.
+    if (this.#stallSaid.at !== at) this.#stallSaid = { at, text: this.stalled.textContent };
   }
 
   #showMessage({ phase, attempt, imageBytes, usual }) {
@@ -238,8 +248,9 @@ export class Panel {
   /** Announce changes to screen readers, no more often than a listener can follow; the end immediately. */
   #say() {
     const isOver = !isInProgress(this.#state);
-    const words = [this.title, this.place, this.message, this.detail, this.advice, this.note];
-    const text = this.panel.hidden ? "" : words.map((one) => one.textContent).filter(Boolean).join(". ");
+    const [first, ...rest] = [this.title, this.place, this.message, this.detail, this.advice, this.note];
+    const words = [first.textContent, this.#stallSaid.text, ...rest.map((one) => one.textContent)];
+    const text = this.panel.hidden ? "" : words.filter(Boolean).join(". ");
     if (text === this.#saying.text) return;
     this.#saying.text = text;
     clearTimeout(this.#saying.timer);

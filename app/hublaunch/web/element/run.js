@@ -189,8 +189,10 @@ export class LaunchRun {
     if (phase === "waiting" || phase === "launching") {
       const isWaiting = phase === "waiting";
       const usual = isWaiting ? null : usualOf(told, this.state.usual);
+      const stalledAt = told.stalled_since ? Date.parse(told.stalled_since) : null;
+      const stalled = { stalledAt, stalledReason: told.stalled_reason ?? null };
       const position = isWaiting ? this.state.position : null;
-      this.#set({ phase, stage, progress, attempt, imageBytes, usual, position });
+      this.#set({ phase, stage, progress, attempt, imageBytes, usual, position, ...stalled });
       this.#tell("progress", told);
     } else if (phase !== "ready" || !this.state.isCancelling) {
       this.#remember(phase);

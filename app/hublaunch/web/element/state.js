@@ -14,6 +14,10 @@ export const IDLE = Object.freeze({
   imageBytes: null,
   /** How long such a start usually takes (usual.js); null if that is not known. */
   usual: null,
+  /** When JupyterHub last said something new, if that is unusually long ago; otherwise null. */
+  stalledAt: null,
+  /** The service's word for why; null if the reason is unknown. */
+  stalledReason: null,
   position: null,
   startedAt: null,
   endedAt: null,

@@ -95,6 +95,10 @@ p { margin: 0; overflow-wrap: anywhere; }
 [part="words"]:not(:has(> :not([hidden]))) { display: none; }
 [part="position"] { font-variant-numeric: tabular-nums; }
 [part="message"] { color: var(--muted); }
+[part="stalled"] {
+  padding: 0.7rem 0.9rem; border-inline-start: 0.25rem solid var(--accent); border-radius: calc(var(--radius) * 0.4);
+  background: color-mix(in srgb, var(--accent) 8%, transparent); font-size: 0.95em;
+}
 [part="problem"] {
   padding: 0.7rem 0.9rem; border-radius: calc(var(--radius) * 0.6);
   background: color-mix(in srgb, var(--danger) 9%, transparent);

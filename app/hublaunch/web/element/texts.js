@@ -13,6 +13,13 @@ export const TEXTS = Object.freeze({
   pulling: "Pulling the image",
   opening: "Waiting for the server to answer",
   imageSize: "Image size: {size}",
+  stalled: "No news for {time}",
+  stalledAddingMachine: "The cluster is adding a machine",
+  stalledNoMachine: "No machine has room for the server yet",
+  stalledBatchQueue: "The server is in the cluster's queue",
+  stalledStorage: "The server's storage is not ready yet",
+  stalledPullFailed: "The last try failed, and the cluster will try again",
+  stalledRestarting: "The server has ended, and the cluster starts it again",
   usually: "Usually {time}",
   longer: "Longer than usual; usually {time}",
   inSeconds: "{count} s",
@@ -66,8 +73,20 @@ export function phaseName({ phase, stage, isOwn }, texts) {
 
 /** The advice on a problem. Some of the service's advice is for programs: the texts replace it. */
 export function adviceOn({ code = "", advice = "" }, texts) {
-  const name = code.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
-  return texts[`${name}Advice`] ?? advice;
+  return texts[`${joined(code)}Advice`] ?? advice;
+}
+
+/** For how long JupyterHub has said nothing new, and the reason if it is known. */
+export function stall(milliseconds, reason, texts) {
+  const count = Math.max(1, Math.floor(milliseconds / 60_000));
+  const words = filled(texts.stalled, { time: filled(texts.inMinutes, { count }) });
+  const known = reason ? texts[joined(`stalled_${reason}`)] : undefined;
+  return known ? `${words} · ${known}` : words;
+}
+
+/** The service's `two_words` as `twoWords`. */
+function joined(word) {
+  return word.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 }
 
 /** The size of an image as registries show it. */

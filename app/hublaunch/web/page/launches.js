@@ -69,14 +69,15 @@ async function refreshed(launch, recent) {
     return null;
   }
   if (!answer.ok) return launch;
-  const { status } = await answer.json();
+  const { status, stalled_since } = await answer.json();
   if (OVER.has(status) && launch.secret) recent.forgetSecret(launch.id);
-  return { ...launch, status };
+  return { ...launch, status, stalled_since };
 }
 
 function item(launch) {
   const what = [launch.repoUrl ? launch.image : "", ago(launch.at)].filter(Boolean).join(" · ");
   const status = element("span", { className: "status", textContent: STATUS[launch.status] ?? "" });
+  if (launch.stalled_since) status.textContent += ", no news";
   status.dataset.status = launch.status ?? "";
   status.hidden = !launch.status;
   return element(
