@@ -184,6 +184,18 @@ def test_keys_with_images_need_no_setting_and_broken_keys_are_a_fault(settings: 
     assert [(each.check, each.state) for each in without] == [("API keys", "fault"), ("settings", "fault")]
 
 
+def test_a_catalogue_needs_no_allowed_images_and_a_broken_one_is_a_fault(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.yaml"
+    file.write_text("environments: {course: {title: Course, image: quay.io/org/course}}")
+    given = settings.model_copy(update={"catalogue_file": file, "allowed_images": ()})
+    [with_catalogue] = examine_configuration(given)
+    file.write_text("environments: 5")
+    [broken] = examine_configuration(given)
+
+    assert (with_catalogue.check, with_catalogue.state) == ("settings", "ok")
+    assert (broken.check, broken.state) == ("catalogue", "fault")
+
+
 async def test_a_misspelled_setting_is_a_fault_and_an_unknown_one_a_warning(doctor: Doctor) -> None:
     slip = await in_thread("doctor", **doctor.variables, LAUNCHER_TRUSTED_PROXY="10.0.0.1")
     stranger = await in_thread("doctor", **doctor.variables, LAUNCHER_COLOUR="blue")

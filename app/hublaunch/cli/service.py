@@ -28,7 +28,8 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
     """Serve the API beside a JupyterHub.
 
     Settings come from the environment and from .env. LAUNCHER_HUB_URL and LAUNCHER_HUB_API_TOKEN are
-    required. Until LAUNCHER_ALLOWED_IMAGES is set, every launch is refused. .env.example lists all settings.
+    required. Until you allow images (LAUNCHER_ALLOWED_IMAGES), every launch is refused. .env.example lists all
+    settings.
 
     SIGTERM and Ctrl-C close open streams cleanly and exit with 0 within LAUNCHER_DRAIN_S. Launches continue in the
     other replicas, or after the next start. Exits with 1 for an invalid setting, and with 3 if it cannot start for
