@@ -77,6 +77,7 @@ def test_the_client_and_the_command_line_work_without_the_server_extra(project: 
         (["doctor"], "server"),
         (["guard"], "server"),
         (["keys", "list"], "server"),
+        (["show", "ID"], "server"),
     ],
 )
 def test_a_command_that_lacks_its_extra_names_it(project: Path, command: list[str], extra: str) -> None:
@@ -126,7 +127,7 @@ def test_binderhubs_api_needs_neither_tornado_nor_traitlets() -> None:
 
 HELP = """
 from hublaunch.cli import cli
-for command in ("launch", "watch", "list", "cancel", "serve", "demo", "doctor", "guard", "keys"):
+for command in ("launch", "watch", "list", "cancel", "serve", "demo", "doctor", "guard", "keys", "show"):
     try:
         cli([command, "--help"])
     except SystemExit as end:

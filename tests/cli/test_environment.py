@@ -114,7 +114,7 @@ async def test_an_argument_that_is_not_utf_8_is_wrong_usage(shell: CommandLine) 
     assert "An argument contains bytes that are not UTF-8." in done.err
 
 
-@pytest.mark.parametrize("command", [("serve",), ("doctor",), ("keys", "list"), ("guard",)])
+@pytest.mark.parametrize("command", [("serve",), ("doctor",), ("keys", "list"), ("guard",), ("show", "ID")])
 async def test_an_unreadable_settings_file_is_named(
     shell: CommandLine, command: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hublaunch.cli import doctor, guard, image, keys, launches, service
+from hublaunch.cli import doctor, guard, image, keys, launches, service, show
 from hublaunch.cli.exits import EXITS, INTERRUPTED, USAGE
 
 
@@ -57,6 +57,7 @@ cli.command("cancel", rich_help_panel=_CALLERS)(launches.cancel)
 cli.command("serve", rich_help_panel=_OPERATORS)(service.serve)
 cli.command("demo", rich_help_panel=_OPERATORS)(service.demo)
 cli.command("doctor", rich_help_panel=_OPERATORS)(doctor.doctor)
+cli.command("show", rich_help_panel=_OPERATORS)(show.show)
 cli.add_typer(guard.guard, rich_help_panel=_OPERATORS)
 cli.add_typer(image.image, rich_help_panel=_OPERATORS)
 cli.add_typer(keys.keys, rich_help_panel=_OPERATORS)
