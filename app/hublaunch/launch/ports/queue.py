@@ -48,7 +48,7 @@ class Capacity:
     launching: int
     """Launches at the Hub."""
     stalled: int
-    """Launches at the Hub that it has said nothing new about for unusually long."""
+    """Launches at the Hub without news for unusually long."""
     waiting: int
     waiting_since: datetime | None
     """When the oldest launch in the queue was accepted; None if the queue is empty."""
