@@ -1,4 +1,4 @@
-"""The generated files of the chart: the schema of the settings, the Hub's check of images, the README's table.
+"""The generated files of the chart: the schema of the values, the Hub's check of images, the README's table.
 
 `make chart` writes them; a test compares them with the code.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from helm.wall import wall
+from hublaunch.files.catalogue import catalogue_schema
 from hublaunch.settings import PREFIX, Settings
 
 CHART = Path(__file__).parent
@@ -62,6 +63,9 @@ def _schema(text: str) -> str:
             public[name] = _value(name, told)
     schema["properties"]["settings"]["properties"] = public
     schema["properties"]["secretSettings"]["properties"] = secret
+    catalogue = catalogue_schema()
+    schema["$defs"] = catalogue.pop("$defs")
+    schema["properties"]["catalogue"] = {key: told for key, told in catalogue.items() if key not in ("$schema", "$id")}
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

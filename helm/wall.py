@@ -37,15 +37,29 @@ def hublaunch_matches(pattern, reference):
     return pattern.matches(reference)
 
 
+def hublaunch_has_size(override, groups):
+    """Return whether a member of these groups may have a server with exactly this override."""
+    return any(override == of_size and (not of or groups.intersection(of)) for of_size, of in HUBLAUNCH_SIZES)
+
+
 def apply_launch_options(spawner, options):
-    """Run the image of a launch, if the server's user may run it."""
+    """Run the image of a launch in its size, if the server's user may have both."""
     from tornado import web
 
+    groups = {group.name for group in spawner.user.groups}
     image = options.get("image")
     if image is not None:
-        if not (isinstance(image, str) and hublaunch_allows(image, {group.name for group in spawner.user.groups})):
+        if not (isinstance(image, str) and hublaunch_allows(image, groups)):
             raise web.HTTPError(400, "image not allowed")
         spawner.image = image
+    override = options.get("spawner_override")
+    if override is not None:
+        if not hublaunch_has_size(override, groups):
+            raise web.HTTPError(400, "size not allowed")
+        for name, value in override.items():
+            if isinstance(value, dict):
+                value = {**getattr(spawner, name), **value}
+            setattr(spawner, name, value)
     if isinstance(options.get("repo_url"), str):
         spawner.environment = {**spawner.environment, "LAUNCH_REPO_URL": options["repo_url"]}
 
@@ -58,7 +72,8 @@ c.Spawner.apply_user_options = apply_launch_options
 def wall() -> str:
     """Return the text, for Python 3.11.
 
-    It reads HUBLAUNCH_IMAGES, HUBLAUNCH_GROUP_IMAGES, HUBLAUNCH_REQUIRE_DIGEST and HUBLAUNCH_PIN_DIGEST.
+    It reads HUBLAUNCH_IMAGES, HUBLAUNCH_GROUP_IMAGES, HUBLAUNCH_SIZES, HUBLAUNCH_REQUIRE_DIGEST and
+    HUBLAUNCH_PIN_DIGEST.
     """
     constants = [
         *_constants(glob, "_PIECES", "_ADDRESS"),

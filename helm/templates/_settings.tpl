@@ -28,6 +28,9 @@
 {{- $_ := set $given "hub_url_local" (printf "http://%s:8081%s/" $hub $path) -}}
 {{- end -}}
 {{- if not $given.limits_file }}{{ $_ := set $given "limits_file" "/etc/hublaunch/files/limits.yaml" }}{{ end -}}
+{{- if and .Values.catalogue (not $given.catalogue_file) -}}
+{{- $_ := set $given "catalogue_file" "/etc/hublaunch/files/catalogue.yaml" -}}
+{{- end -}}
 {{- if and .Values.apiKeys.existingSecret (not $given.api_keys_file) -}}
 {{- $_ := set $given "api_keys_file" "/etc/hublaunch/api-keys/api-keys.json" -}}
 {{- end -}}
@@ -58,6 +61,7 @@
 {{- $ports = list 443 -}}
 {{- $patterns := $settings.allowed_images | default list -}}
 {{- range $_, $more := $settings.group_allowed_images | default dict }}{{ $patterns = concat $patterns $more }}{{ end -}}
+{{- range $_, $environment := .Values.catalogue.environments }}{{ $patterns = append $patterns $environment.image }}{{ end -}}
 {{- range $patterns -}}
 {{- $port := regexFind "^[^/@]+:[0-9]+/" . | trimSuffix "/" | splitList ":" | last -}}
 {{- if $port }}{{ $ports = append $ports (int $port) }}{{ end -}}

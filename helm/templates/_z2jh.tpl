@@ -18,6 +18,34 @@
 {{ toJson $scopes }}
 {{- end }}
 
+{{/* The images that the Hub allows, as JSON: for everybody, and for members of groups. Environments count by their images. */}}
+{{- define "hublaunch.hubImages" -}}
+{{- $settings := include "hublaunch.settings" . | fromYaml -}}
+{{- $images := $settings.allowed_images | default list -}}
+{{- $groups := deepCopy ($settings.group_allowed_images | default dict) -}}
+{{- range $_, $environment := .Values.catalogue.environments -}}
+{{- $image := $environment.image -}}
+{{/* As a pattern, an image without a tag would stand for all of its tags. */}}
+{{- if not (regexMatch "[:@]" ($image | splitList "/" | last)) }}{{ $image = printf "%s:latest" $image }}{{ end -}}
+{{- range $environment.groups }}{{ $_ := set $groups . (append (get $groups . | default list) $image) }}{{ end -}}
+{{- if not $environment.groups }}{{ $images = append $images $image }}{{ end -}}
+{{- end -}}
+{{ toRawJson (dict "images" (uniq $images) "groups" $groups) }}
+{{- end }}
+
+{{/* The spawner_override of each size that has one, and the size's groups, as JSON. */}}
+{{- define "hublaunch.sizes" -}}
+{{- $sizes := list -}}
+{{- range $_, $size := .Values.catalogue.sizes -}}
+{{- with $size.user_options -}}
+{{- with .spawner_override -}}
+{{- $sizes = append $sizes (list . ($size.groups | default list)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{ toRawJson $sizes }}
+{{- end }}
+
 {{- define "hublaunch.z2jh" -}}
 {{- $settings := include "hublaunch.settings" . | fromYaml -}}
 {{- $service := $settings.service_name -}}
@@ -49,8 +77,12 @@ hub:
     {{- end }}
   extraConfig:
     hublaunch: |
-      HUBLAUNCH_IMAGES = {{ $settings.allowed_images | default list | toRawJson }}
-      HUBLAUNCH_GROUP_IMAGES = {{ $settings.group_allowed_images | default dict | toRawJson }}
+      import json
+
+      {{- $allowed := include "hublaunch.hubImages" . | fromJson }}
+      HUBLAUNCH_IMAGES = {{ $allowed.images | toRawJson }}
+      HUBLAUNCH_GROUP_IMAGES = {{ $allowed.groups | toRawJson }}
+      HUBLAUNCH_SIZES = json.loads({{ include "hublaunch.sizes" . | toRawJson }})
       HUBLAUNCH_REQUIRE_DIGEST = {{ ternary "True" "False" (eq (toString $settings.require_digest) "true") }}
       HUBLAUNCH_PIN_DIGEST = {{ ternary "True" "False" (eq (toString $settings.pin_digest) "true") }}
 

@@ -1,6 +1,7 @@
 """Launches with exactly the variables and the role that the chart renders, in each of its shapes."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,72 @@ async def test_a_launch_gets_its_image_and_other_servers_get_their_profiles(
 
     assert told[-1]["phase"] == "ready", release.hub.log_path.read_text()[-3000:]
     assert images == [IMAGE, "quay.io/org/profile:1"]
+
+
+async def test_sizes_reach_kubespawner_as_profiles_and_as_overrides(helms: dict[str, Helm], tmp_path: Path) -> None:
+    profiles = [
+        {"display_name": "Default", "default": True, "kubespawner_override": {"cpu_limit": 0.5}},
+        {
+            "display_name": "Large",
+            "slug": "large",
+            "kubespawner_override": {"cpu_limit": 4},
+            "profile_options": {
+                "memory": {
+                    "display_name": "Memory",
+                    "choices": {
+                        "little": {
+                            "display_name": "Little",
+                            "default": True,
+                            "kubespawner_override": {"mem_limit": "2G"},
+                        },
+                        "much": {"display_name": "Much", "kubespawner_override": {"mem_limit": "16G"}},
+                    },
+                }
+            },
+        },
+    ]
+    catalogue = {
+        "environments": {
+            "scipy": {"title": "SciPy", "image": "quay.io/org/scipy:1", "sizes": ["large", "tiny"]},
+            "plain": {"title": "Plain", "image": "quay.io/org/plain:1"},
+        },
+        "sizes": {
+            "large": {"title": "Large", "user_options": {"profile": "large", "memory": "much"}},
+            "tiny": {
+                "title": "Tiny",
+                "user_options": {"spawner_override": {"cpu_limit": 0.1, "node_selector": {"a": "b"}}},
+            },
+        },
+    }
+    given = ("--set-json", f"catalogue={json.dumps(catalogue)}", "--set", "settings.preflight=off")
+    state = tmp_path / "hub"
+    state.mkdir()
+    pods: dict[str, Any] = {}
+    asked = [{"environment": "scipy"}, {"environment": "scipy", "size": "tiny"}, {"environment": "plain"}]
+    async with (
+        running_cluster() as cluster,
+        released(helms["4"], cluster, state, *given, also={}, singleuser={"profileList": profiles}) as release,
+        release.hub,
+        release.hublaunch(tmp_path) as http,
+    ):
+        for body in asked:
+            told = await events(http, image="", **body)
+            assert told[-1]["phase"] == "ready", release.hub.log_path.read_text()[-3000:]
+            [name] = {pod["metadata"]["name"] for pod in cluster.objects("pods")} - set(pods)
+            pods[name] = next(pod for pod in cluster.objects("pods") if pod["metadata"]["name"] == name)
+        refused = await http.post("/launch", json={"environment": "scipy", "size": "medium"})
+
+    shown = [
+        (container["image"], container["resources"]["limits"], pod["spec"].get("nodeSelector"))
+        for pod in pods.values()
+        for container in pod["spec"]["containers"]
+    ]
+    assert shown == [
+        ("quay.io/org/scipy:1", {"cpu": 4, "memory": 16 * 1024**3}, None),
+        ("quay.io/org/scipy:1", {"cpu": 0.1}, {"a": "b"}),
+        ("quay.io/org/plain:1", {}, None),
+    ]
+    assert refused.status_code == 422
 
 
 async def token_of_new_user(release: Release, name: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from helm.generate import secret_settings
+from hublaunch.files.catalogue import read_catalogue
 from hublaunch.files.limits import read_limits
 from hublaunch.hub.check import needed_scopes
 from hublaunch.settings import PREFIX, Settings, load_settings
@@ -41,6 +42,7 @@ SAMPLES = {
     "rate_limit_credentials": "off",
     "rate_limits": {"key:course-*": "100/10"},
     "limits_file": "/limits/limits.yaml",
+    "catalogue_file": "/catalogue/catalogue.yaml",
     "retention": 31536000,
     "secret_key": "0123456789abcdef0123456789abcdef",
     "old_secret_keys": ["fedcba9876543210fedcba9876543210"],
@@ -114,6 +116,27 @@ def test_hublaunch_reads_the_limits_in_the_values(helm: Helm, monkeypatch: pytes
     rules = [rule for _, rule in limits.rules]
     assert [rule.most for rule in rules] == [200, 300, 100]
     assert [rule.until is not None for rule in rules] == [True, True, False]
+
+
+def test_hublaunch_reads_the_catalogue_in_the_values(helm: Helm, tmp_path: Path) -> None:
+    rendered = helm.rendered("--values", str(HERE.with_name("values") / "replicas.yaml"))
+    name = PurePath(rendered.environment["LAUNCHER_CATALOGUE_FILE"])
+    file = tmp_path / name.name
+    file.write_text(rendered.named("ConfigMap", "hublaunch-files")["data"][name.name])
+
+    catalogue = read_catalogue(file)
+
+    sizes = {each.name: [size.name for size in each.sizes] for each in catalogue.environments}
+    assert sizes == {"gpu": ["large"], "scipy": ["small", "large"]}
+    large = next(size for size in catalogue.sizes if size.name == "large")
+    assert (large.user_options, large.most) == ({"spawner_override": {"cpu_limit": 4, "mem_limit": "16G"}}, 1_000_000)
+
+
+def test_without_a_catalogue_hublaunch_gets_no_file_of_one(helm: Helm) -> None:
+    rendered = helm.rendered("--set", "settings.hub_url=https://h/")
+
+    assert "LAUNCHER_CATALOGUE_FILE" not in rendered.environment
+    assert set(rendered.named("ConfigMap", "hublaunch-files")["data"]) == {"limits.yaml"}
 
 
 def test_a_file_in_the_values_arrives_unchanged(helm: Helm, tmp_path: Path) -> None:

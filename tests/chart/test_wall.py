@@ -20,6 +20,8 @@ from tests.chart.helm import Helm
 DIGEST = "sha256:" + "0a" * 32
 WALL = compile(wall(), "hub.extraConfig", "exec")
 
+SIZES = [[{"cpu_limit": 1}, []], [{"cpu_limit": 8, "node_selector": {"gpu": "yes"}}, ["gpu"]]]
+
 registries = st.sampled_from(
     [
         "",
@@ -65,6 +67,7 @@ def walls_of(
     return hub(
         HUBLAUNCH_IMAGES=images,
         HUBLAUNCH_GROUP_IMAGES=group_images,
+        HUBLAUNCH_SIZES=SIZES,
         HUBLAUNCH_REQUIRE_DIGEST=require_digest,
         HUBLAUNCH_PIN_DIGEST=pin_digest,
     )
@@ -122,7 +125,8 @@ def test_where_digests_are_pinned_an_allowed_tag_may_come_as_its_digest(image: s
 
 def spawner_of(*groups: str) -> SimpleNamespace:
     user = SimpleNamespace(groups=[SimpleNamespace(name=name) for name in groups])
-    return SimpleNamespace(user=user, image="the Hub's own", environment={"A": "1"})
+    chosen = {"image": "the Hub's own", "environment": {"A": "1"}, "node_selector": {"disk": "ssd"}, "cpu_limit": 0.5}
+    return SimpleNamespace(user=user, **chosen)
 
 
 def test_a_server_gets_only_an_image_that_its_users_groups_allow() -> None:
@@ -142,6 +146,53 @@ def test_a_server_gets_only_an_image_that_its_users_groups_allow() -> None:
         with pytest.raises(HTTPError, match="400"):
             apply(other, {"image": image})
     assert other.image == "the Hub's own"
+
+
+def test_a_server_gets_exactly_a_size_of_the_catalogue_that_its_users_groups_allow() -> None:
+    apply = walls_of(["python"], {}, require_digest=False)["c"].Spawner.apply_user_options
+    member, other = spawner_of("gpu"), spawner_of()
+    large = {"cpu_limit": 8, "node_selector": {"gpu": "yes"}}
+
+    apply(member, {"image": "python", "spawner_override": large})
+    apply(other, {"image": "python", "spawner_override": {"cpu_limit": 1}})
+
+    assert (member.cpu_limit, member.node_selector) == (8, {"disk": "ssd", "gpu": "yes"})
+    assert (other.cpu_limit, other.node_selector) == (1, {"disk": "ssd"})
+    for override in (large, {"cpu_limit": 2}, {"cpu_limit": 1, "cmd": ["sh"]}, {}, "cpu_limit", [1], {"cmd": ["sh"]}):
+        with pytest.raises(HTTPError, match="size not allowed"):
+            apply(other, {"spawner_override": override})
+    assert other.cpu_limit == 1
+
+
+def test_the_chart_passes_the_catalogue_to_the_hub(helm: Helm) -> None:
+    catalogue = {
+        "environments": {
+            "scipy": {"title": "SciPy", "image": "quay.io/org/scipy"},
+            "pinned": {"title": "Pinned", "image": f"quay.io/org/pinned@{DIGEST}"},
+            "gpu": {"title": "GPU", "image": "localhost:5000/gpu:1", "groups": ["gpu", "staff"]},
+        },
+        "sizes": {
+            "small": {"title": "Small", "user_options": {"spawner_override": {"cpu_limit": 1, "privileged": False}}},
+            "large": {"title": "Large", "user_options": {"spawner_override": {"mem_limit": "64G"}}, "groups": ["gpu"]},
+            "other": {"title": "Other", "user_options": {"profile": "other"}},
+            "plain": {"title": "Plain"},
+        },
+    }
+    settings = {"hub_url": "https://h/", "group_allowed_images": {"gpu": ["quay.io/gpu/*"]}}
+    given = ("--set-json", f"settings={json.dumps(settings)}", "--set-json", f"catalogue={json.dumps(catalogue)}")
+
+    read = hub(helm.rendered(*given).z2jh["hub"]["extraConfig"]["hublaunch"])
+
+    assert read["HUBLAUNCH_IMAGES"] == [f"quay.io/org/pinned@{DIGEST}", "quay.io/org/scipy:latest"]
+    assert read["HUBLAUNCH_GROUP_IMAGES"] == {
+        "gpu": ["quay.io/gpu/*", "localhost:5000/gpu:1"],
+        "staff": ["localhost:5000/gpu:1"],
+    }
+    assert read["HUBLAUNCH_SIZES"] == [[{"mem_limit": "64G"}, ["gpu"]], [{"cpu_limit": 1, "privileged": False}, []]]
+    allows = read["hublaunch_allows"]
+    assert [allows(image, set()) for image in ("quay.io/org/scipy", "quay.io/org/scipy:2", "localhost:5000/gpu:1")] == [
+        *(True, False, False)
+    ]
 
 
 def test_the_chart_passes_its_settings_to_the_hub(helm: Helm) -> None:
