@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,8 +26,16 @@ def doctor(
     port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port on which the service listens on this machine.")
     ] = 8083,
+    z2jh_values: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Values of z2jh, as `helm get values` prints them: check that the sizes of the catalogue fit its "
+            "profiles.",
+        ),
+    ] = None,
 ) -> None:
-    """Check the settings, the Hub, its clock, the token and its scopes, the database, and proxies.
+    """Check the settings, the catalogue, the Hub, its clock, the token and its scopes, the database, and proxies.
 
     Each finding says what to do. Run it where the service gets its settings (LAUNCHER_…, .env); the service may be
     running or not. It launches nothing and changes nothing. Exits with 1 if it finds a fault.
@@ -40,7 +49,7 @@ def doctor(
 
     async def findings() -> Sequence[Finding]:
         found = []
-        async for finding in examine(settings, port=port):
+        async for finding in examine(settings, port=port, z2jh_values=z2jh_values):
             _tell(finding, as_json=as_json)
             found.append(finding)
         return found
