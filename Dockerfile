@@ -38,7 +38,7 @@ USER 1000
 WORKDIR /data
 VOLUME /data
 EXPOSE 8083
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8083/healthz', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=20s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8083/healthz', timeout=5)"]
 ENTRYPOINT ["hublaunch"]
 CMD ["serve", "--host", "0.0.0.0"]
