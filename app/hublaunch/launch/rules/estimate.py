@@ -78,11 +78,13 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     The next value is equally likely to fall into each of the n + 1 gaps around the n known ones, so it is below the
     k-th of them with probability k / (n + 1). Beyond the known values, the nearest of them is returned.
     """
-    place = share * (len(ordered) + 1)
-    lower = min(max(int(place), 1), len(ordered))
-    upper = min(lower + 1, len(ordered))
-    weight = min(max(place - lower, 0.0), 1.0)
-    return ordered[lower - 1] + weight * (ordered[upper - 1] - ordered[lower - 1])
+    place = share * (len(ordered) + 1) - 1
+    if place <= 0:
+        return ordered[0]
+    below = int(place)
+    if below + 1 >= len(ordered):
+        return ordered[-1]
+    return ordered[below] + (place - below) * (ordered[below + 1] - ordered[below])
 
 
 def _between(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
