@@ -25,15 +25,17 @@ PULLING_A_SIDECAR = replace(PULLING, raw_event=RawEvent(message="Pulling image",
 DIGEST, OTHER_DIGEST = f"sha256:{'4b' * 32}", f"sha256:{'5c' * 32}"
 
 
-async def admitted(store: SqlLaunchStore, image: str = "image") -> Launch:
-    launch = await accepted(store, request=LaunchRequest(image=image), time_left_s=600)
+async def admitted(store: SqlLaunchStore, image: str = "image", size: str = "") -> Launch:
+    launch = await accepted(store, request=LaunchRequest(image=image, size=size), time_left_s=600)
     await store.queue.admit(most=10_000, weight=lambda _: 1.0, guard=OFF)
     return await read_back(store, launch)
 
 
-async def started(store: SqlLaunchStore, *steps: Step, image: str = "image", minutes: float = 0) -> Launch:
+async def started(
+    store: SqlLaunchStore, *steps: Step, image: str = "image", size: str = "", minutes: float = 0
+) -> Launch:
     """Launch an image, which then takes these minutes to be ready."""
-    launch = await admitted(store, image)
+    launch = await admitted(store, image, size)
     assert launch.admitted_at is not None
     at = launch.admitted_at - timedelta(minutes=minutes)
     move = update(launches).where(launches.c.id == launch.id).values(admitted_at=at)
@@ -44,9 +46,9 @@ async def started(store: SqlLaunchStore, *steps: Step, image: str = "image", min
 
 
 async def last_starts(store: SqlLaunchStore, launch: Launch) -> Sequence[Start]:
-    """Return the last starts of a launch's image, newest first."""
-    image = start_times.kept_as(launch.request.image, launch.image_digest)
-    return (await store.sql.read(start_times.last, {image}))[image]
+    """Return the last starts of a launch's image and size, newest first."""
+    kind = start_times.kept_as(launch.request.image, launch.image_digest), launch.request.size
+    return (await store.sql.read(start_times.last, {kind}))[kind]
 
 
 async def taken(store: SqlLaunchStore, launch: Launch) -> list[float]:
@@ -67,6 +69,14 @@ async def test_a_launch_that_is_ready_tells_how_long_its_start_took(store: SqlLa
 
     assert await taken(store, first) == await taken(store, second) == [20, 40]
     assert await taken(store, other) == [7]
+
+
+async def test_starts_count_for_launches_of_their_size(store: SqlLaunchStore) -> None:
+    small = await started(store, size="small", minutes=2)
+    large = await started(store, size="large", minutes=9)
+    neither = await started(store, minutes=4)
+
+    assert [await taken(store, launch) for launch in (small, large, neither)] == [[2], [9], [4]]
 
 
 @pytest.mark.parametrize("end", [FAILED, CANCELLED])
@@ -203,11 +213,11 @@ async def test_processes_count_each_others_starts(store: SqlLaunchStore, other: 
 def test_starts_of_other_images_and_older_starts_are_not_read(sqlite_url: str) -> None:
     with transaction_beside_service(sqlite_url, writes=False) as connection:
         compiled = start_times.LAST.compile(connection)
-        values = compiled.construct_params({"of_image": "image"})
+        values = compiled.construct_params({"of_image": "image", "of_size": ""})
         in_order = tuple(values[name] for name in compiled.positiontup or ())
         plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", in_order)]
 
-    assert plan == ["SEARCH start_times USING COVERING INDEX ix_start_times_of_image (image=?)"]
+    assert plan == ["SEARCH start_times USING COVERING INDEX ix_start_times_of_image (image=? AND size=?)"]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ _ENDS = (
         launches.c.id.label("launch_id"),
         launches.c.last_seq.label("seq"),
         *(launches.c[name] for name in ("status", "attempt", "fence", "owner", "launching_at", "admitted_at")),
-        *(launches.c[name] for name in ("image", "image_digest", "has_pulled", "silence_s")),
+        *(launches.c[name] for name in ("image", "image_digest", "size", "has_pulled", "silence_s")),
         *(launch_events.c[name] for name in ("at", "progress", "stalled_since")),
     )
     .join(launch_events, IS_LAST)
@@ -59,8 +59,8 @@ class Append:
 def append(connection: Connection, appends: Sequence[Append]) -> Sequence[Event]:
     """Store steps as events. Raises LaunchNotFound, LeaseLost, or ValueError if a step's phase may not come next."""
     ends = _lock_ends(connection, {append.launch_id for append in appends})
-    images = {end.kept_as for append in appends if (end := ends[append.launch_id]).changes_estimate(append.step)}
-    starts = start_times.last(connection, images)
+    kinds = {end.kind for append in appends if (end := ends[append.launch_id]).changes_estimate(append.step)}
+    starts = start_times.last(connection, kinds)
     events = [ends[append.launch_id].append(append, starts) for append in appends]
     connection.execute(_INSERT_EVENT, [event_row(event) for event in events])
     if estimated := [end.estimated_row() for end in ends.values() if end.estimate]:
@@ -116,6 +116,7 @@ class LogEnd:
     admitted_at: datetime | None
     image: str
     image_digest: str | None
+    size: str | None
     has_pulled: bool
     silence_s: float
     at: datetime
@@ -128,9 +129,9 @@ class LogEnd:
     """The launch's new estimate, if the appended events change it."""
 
     @property
-    def kept_as(self) -> str:
-        """The name that the starts of its image are kept under."""
-        return start_times.kept_as(self.image, self.image_digest)
+    def kind(self) -> start_times.Kind:
+        """The kind of its start."""
+        return start_times.kept_as(self.image, self.image_digest), self.size or ""
 
     def changes_estimate(self, step: Step) -> bool:
         """Return whether the step is the first at the Hub since the admission, or the first pull of the image."""
@@ -138,8 +139,8 @@ class LogEnd:
             return False
         return self.status is Status.WAITING or (step.is_pull and not self.has_pulled)
 
-    def append(self, append: Append, starts: Mapping[str, Sequence[Start]]) -> Event:
-        """Return the step as the next event. `starts`: the last ones of the image if the estimate changes."""
+    def append(self, append: Append, starts: Mapping[start_times.Kind, Sequence[Start]]) -> Event:
+        """Return the step as the next event. `starts`: the last ones of its kind if the estimate changes."""
         check_fence(self.launch_id, append.fence, held=self.fence)
         step = append.step
         if step.phase is Status.STOPPED or not self.status.may_become(step.phase):
@@ -147,7 +148,7 @@ class LogEnd:
         new = None
         if self.admitted_at is not None and self.changes_estimate(step):
             self.has_pulled = self.has_pulled or step.is_pull
-            new = estimate(starts[self.kept_as], admitted_at=self.admitted_at, is_pulling=self.has_pulled)
+            new = estimate(starts[self.kind], admitted_at=self.admitted_at, is_pulling=self.has_pulled)
             self.estimate = new
         self.has_turned = self.has_turned or new is not None or step.phase is not self.status
         at = max(self.at, datetime.now(UTC))
@@ -197,9 +198,11 @@ class LogEnd:
         """Return how long the start took if the launch is ready. `at`: the time by the clock that admitted it."""
         if self.status is not Status.READY or self.admitted_at is None:
             return None
+        image, size = self.kind
         return {
             "launch_id": self.launch_id,
-            "image": self.kept_as,
+            "image": image,
+            "size": size,
             "ready_at": at,
             "seconds": max(0.0, (at - self.admitted_at).total_seconds()),
             "pulled": self.has_pulled,

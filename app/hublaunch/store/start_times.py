@@ -13,14 +13,17 @@ from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.stall import SILENCES_MAX
 from hublaunch.store.tables import start_times
 
+Kind = tuple[str, str]
+"""Starts of a kind are compared with each other: the name of their image (`kept_as`), and their size or `""`."""
+
 _INSERT = insert(start_times)
 LAST = (
     select(start_times.c.seconds, start_times.c.pulled)
-    .where(start_times.c.image == bindparam("of_image"))
+    .where(start_times.c.image == bindparam("of_image"), start_times.c.size == bindparam("of_size"))
     .order_by(start_times.c.ready_at.desc(), start_times.c.launch_id.desc())
     .limit(STARTS_MAX)
 )
-"""The last starts of an image. An index has them in this order, so no others are read."""
+"""The last starts of an image in one size. An index has them in this order, so no others are read."""
 SILENCES = (
     select(start_times.c.silence_s)
     .where(start_times.c.silence_s.is_not(None))
@@ -43,9 +46,9 @@ def record(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     connection.execute(_INSERT, rows)
 
 
-def last(connection: Connection, images: Collection[str]) -> Mapping[str, Sequence[Start]]:
-    """Return the last starts of each of these images, newest first."""
-    return {image: connection.execute(LAST, {"of_image": image}).all() for image in images}
+def last(connection: Connection, kinds: Collection[Kind]) -> Mapping[Kind, Sequence[Start]]:
+    """Return the last starts of each of these kinds, newest first."""
+    return {kind: connection.execute(LAST, {"of_image": kind[0], "of_size": kind[1]}).all() for kind in kinds}
 
 
 def silences(connection: Connection) -> Sequence[float]:

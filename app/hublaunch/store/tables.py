@@ -215,11 +215,14 @@ start_times = Table(
     metadata,
     Column("launch_id", ForeignKey(launches.c.id, ondelete="CASCADE"), primary_key=True),
     Column("image", Text, nullable=False),  # with the digest where it was known
+    Column("size", Text, nullable=False, server_default=text("''")),
     Column("ready_at", Instant, nullable=False),
     Column("seconds", Float, nullable=False),  # since the admission
     Column("pulled", Boolean, nullable=False),
     Column("silence_s", Float),  # the longest time without an event; NULL if unknown
-    Index("ix_start_times_of_image", "image", "ready_at", "launch_id", "seconds", "pulled"),  # all that a read needs
+    Index(
+        "ix_start_times_of_image", "image", "size", "ready_at", "launch_id", "seconds", "pulled"
+    ),  # all that a read needs
     Index("ix_start_times_ready_at", "ready_at", "silence_s"),
     sqlite_with_rowid=False,
 )

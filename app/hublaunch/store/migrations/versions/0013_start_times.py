@@ -16,6 +16,7 @@ def upgrade() -> None:
         "start_times",
         sa.Column("launch_id", sa.Text, nullable=False),
         sa.Column("image", sa.Text, nullable=False),
+        sa.Column("size", sa.Text, nullable=False, server_default=sa.text("''")),
         sa.Column("ready_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seconds", sa.Float, nullable=False),
         sa.Column("pulled", sa.Boolean, nullable=False),
@@ -23,4 +24,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("launch_id", name="pk_start_times"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_start_times_of_image", "start_times", ["image", "ready_at", "launch_id", "seconds", "pulled"])
+    of_image = ["image", "size", "ready_at", "launch_id", "seconds", "pulled"]
+    op.create_index("ix_start_times_of_image", "start_times", of_image)
