@@ -1,7 +1,7 @@
 """Launches that a process drops, while a fault keeps their tasks from ending."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -13,10 +13,12 @@ from hublaunch.hub.connect import connect_hub
 from hublaunch.launch.course.lease_clock import LeaseClock
 from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
 from hublaunch.settings import Settings
+from hublaunch.store.log import SqlLog
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub
+from tests.store.launches import new_launch
 from tests.support.clock import Clock
-from tests.support.launching import Launching, launching
+from tests.support.launching import SEALER, Launching, launching
 from tests.support.pace import QUICK
 
 ANYBODY = Caller(kind="anonymous", key="192.0.2.7")
@@ -168,3 +170,41 @@ async def test_a_stop_does_not_wait_for_a_task_that_does_not_end(
 async def adopted_by_another(store: SqlLaunchStore) -> list[Launch]:
     store.ownership.lease = replace(store.ownership.lease, owner="somebody else")
     return list(await store.ownership.adopt(limit=9))
+
+
+class SlowLog(SqlLog):
+    """A log whose answers for several launches come late."""
+
+    has_read: asyncio.Event
+    may_answer: asyncio.Event
+
+    async def get_many(self, launch_ids: Collection[str]) -> Mapping[str, Launch]:
+        launches = await super().get_many(launch_ids)
+        self.has_read.set()
+        await self.may_answer.wait()
+        return launches
+
+
+async def test_a_launch_that_was_lost_while_it_was_read_is_not_continued(
+    hub: FakeHub,
+    client: HubClient,
+    store: SqlLaunchStore,
+    now: SkippingClock,
+    clock: LeaseClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    launch = await store.intake.accept(new_launch())
+    store.log = slow = SlowLog(store.sql, store.news, SEALER)
+    slow.has_read, slow.may_answer = asyncio.Event(), asyncio.Event()
+    async with launching(hub, client, store, clock=clock) as core:
+        await slow.has_read.wait()
+        await lose_all(store)
+        now.now += 2 * LEASE_S
+        core.leases.wake()
+        await until_lease(clock, has_run_out=False)
+
+        slow.may_answer.set()
+        other = await core.service.start(REQUEST, ANYBODY)
+        assert (await core.ended(other)).status is Status.READY
+
+    assert f"launch {launch.id} is dropped" not in caplog.text

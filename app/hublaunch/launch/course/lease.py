@@ -179,20 +179,31 @@ class Leases:
             elif not self._is_left_alone(one.launch_id):
                 without_task.append(one)
         for batch in _batches(without_task):
+            lapses = self._clock.lapses
             launches = await self._log.get_many([one.launch_id for one in batch])
-            for one in batch:
-                if (launch := launches.get(one.launch_id)) and launch.fence == one.fence:
-                    self._begin(launch, self._runner.resume)
+            current = [launches.get(one.launch_id) for one in batch]
+            own = [launch for launch, one in zip(current, batch, strict=True) if launch and launch.fence == one.fence]
+            self._resume(own, lapses)
 
     async def _adopt(self) -> None:
         while True:
+            lapses = self._clock.lapses
             launches = await self._ownership.adopt(limit=ADOPT_MAX)
             for launch in launches:
                 with working_on(launch.attempt):
                     log.info("launch %s is adopted", launch.id)
-                self._begin(launch, self._runner.resume)
+            self._resume(launches, lapses)
             if len(launches) < ADOPT_MAX:
                 return
+
+    def _resume(self, launches: Sequence[Launch], lapses: int) -> None:
+        """Resume launches that were this process's when the lease had run out `lapses` times.
+
+        If it has run out since, other processes may have them, and the next heartbeat tells which are left.
+        """
+        if self._clock.lapses == lapses and not self._clock.has_run_out:
+            for launch in launches:
+                self._begin(launch, self._runner.resume)
 
     # --- tasks --------------------------------------------------------------------------------------------------------
 

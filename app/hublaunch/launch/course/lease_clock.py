@@ -18,10 +18,14 @@ class LeaseClock:
         """`now` returns seconds of a clock that never goes back."""
         self.lease_s = lease_s
         self.now = now
+        self.lapses = 0
+        """How many times the lease had run out when it was renewed."""
         self._until = 0.0
 
     def renewed(self, asked_at: float) -> None:
         """Note that the lease was renewed by a request made at `asked_at`, by this clock."""
+        if self.has_run_out:
+            self.lapses += 1
         self._until = asked_at + self.lease_s
 
     @property
