@@ -15,7 +15,7 @@ import httpx
 from hublaunch import client
 from hublaunch.client.launch_client import SILENCE_S
 from hublaunch.client.loop_thread import LoopThread
-from hublaunch.client.model import Launch, LaunchEvent, Position, Session
+from hublaunch.client.model import Catalogue, Launch, LaunchEvent, Position, Session
 
 T = TypeVar("T")
 
@@ -69,8 +69,10 @@ class LaunchClient:
 
     def launch(
         self,
-        image: str,
+        image: str = "",
         *,
+        environment: str = "",
+        size: str = "",
         repo_url: str = "",
         ref: str = "",
         path: str = "",
@@ -84,6 +86,8 @@ class LaunchClient:
         return self._run(
             self._client.launch(
                 image,
+                environment=environment,
+                size=size,
                 repo_url=repo_url,
                 ref=ref,
                 path=path,
@@ -123,6 +127,10 @@ class LaunchClient:
     def session(self) -> Session:
         """Return who this caller is to the service."""
         return self._run(self._client.session())
+
+    def catalogue(self, *, language: str = "") -> Catalogue:
+        """Return the environments and images that this caller may launch, with texts in the `language` if possible."""
+        return self._run(self._client.catalogue(language=language))
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         if self._thread is None:

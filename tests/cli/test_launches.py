@@ -12,6 +12,7 @@ from hublaunch.settings import Settings
 from tests.cli.commands import CommandLine, ended, interrupt
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.fakes.wire import WireConnection, WireServer
+from tests.support.catalogue import catalogue_in
 from tests.support.served import IMAGE, REPO, serve
 
 
@@ -52,6 +53,36 @@ async def test_with_json_each_line_is_an_event_as_the_service_sends_it(shell: Co
     assert events[-1]["token"] in events[-1]["open_url"]
 
 
+async def test_the_catalogue_is_listed_and_launched_by_name(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
+    changed = {"catalogue_file": catalogue_in(tmp_path), "allowed_images": ("quay.io/jupyter/*",)}
+    async with serve(settings.model_copy(update=changed)) as service:
+        shell = CommandLine(str(service.http.base_url), tmp_path / "state")
+
+        listed = await shell.run("catalogue")
+        as_json = await shell.run("catalogue", "--json")
+        launched = await shell.run("launch", "scipy", "--size", "large", "--no-wait", "--json")
+        misspelt = await shell.run("launch", "scypi")
+
+    assert listed.out.splitlines() == [
+        "NAME   SIZES         TITLE",
+        "scipy  small, large  SciPy",
+        "Images: quay.io/jupyter/*",
+    ]
+    assert [one["name"] for one in as_json.objects()[0]["environments"]] == ["scipy"]
+    (launch,) = launched.objects()
+    assert (launch["environment"], launch["size"], launch["image"]) == ("scipy", "large", "quay.io/org/scipy")
+    assert misspelt.status == 3
+    assert "Did you mean scipy?" in misspelt.err
+    assert "write scypi:latest" in misspelt.err
+
+
+async def test_a_service_without_a_catalogue_lists_its_images_alone(shell: CommandLine) -> None:
+    listed = await shell.run("catalogue")
+
+    assert (listed.status, listed.err) == (0, f"No environments at {shell.url}/.\n")
+    assert listed.out.startswith("Images: ")
+
+
 async def test_a_failed_launch_says_why_and_exits_with_1(shell: CommandLine, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="\x1b[31mimage pull failed"))
 
@@ -90,7 +121,7 @@ async def test_the_position_in_the_queue_is_printed_until_admission(
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("launch", "No Image"), 3, "image: must be an image reference"),
+        (("launch", "No/Image"), 3, "image: must be an image reference"),
         (("launch", IMAGE, "--path", "../x"), 3, "path: must have no .."),
         (("watch", str(ULID())), 3, "Launch not found"),
         (("cancel", str(ULID())), 3, "Launch not found"),
@@ -114,7 +145,7 @@ async def test_refusals_exit_with_3_and_wrong_usage_with_2(
 
 
 async def test_with_json_a_refusal_is_json(shell: CommandLine) -> None:
-    done = await shell.run("launch", "No Image", "--json")
+    done = await shell.run("launch", "No/Image", "--json")
 
     assert done.status == 3
     assert [refusal["code"] for refusal in done.objects()] == ["invalid_request"]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -67,6 +68,38 @@ async def test_the_client_keeps_the_secret_and_sees_private_fields(client: Clien
     assert seen.token
     assert private == seen
     assert (public.status, public.token, public.image) == ("ready", None, None)
+
+
+async def test_an_environment_and_a_size_are_launched_by_name(client: Client) -> None:
+    offered = await client.catalogue()
+    (scipy,) = offered.environments
+
+    by_default = await client.launch(environment="scipy", repo_url=REPO)
+    large = await client.launch(environment="scipy", size="large", repo_url=REPO)
+
+    assert (scipy.name, [size.name for size in scipy.sizes]) == ("scipy", ["small", "large"])
+    assert scipy.sizes[1].title == "Large"
+    assert (by_default.environment, by_default.size, by_default.image) == ("scipy", "small", scipy.image)
+    assert (large.environment, large.size) == ("scipy", "large")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"environment": "scypi"}, r"environment: .* Did you mean scipy\?"),
+        ({"environment": "scipy", "size": "smal"}, r"size: .* Did you mean small\?"),
+        ({"environment": "scipy", "image": IMAGE}, "environment: .* together"),
+        ({"image": IMAGE, "size": "small"}, "size: .* together"),
+        ({}, "image: "),
+    ],
+)
+async def test_a_name_that_the_catalogue_lacks_is_refused_with_the_nearest_one(
+    client: Client, asked: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=words) as refusal:
+        await client.launch(**asked)
+
+    assert refusal.value.problem.errors[0]["field"] in words
 
 
 async def test_no_repr_contains_a_secret(client: Client) -> None:

@@ -39,6 +39,8 @@ async def conversation(world: World) -> Sequence[Shape]:
                 shown += [events[0].shown, first_at_hub.shown, events[-1].shown, (await caller.get(launch.id)).shown]
             shown.append(launch.shown)
         shown.append((await client.session()).shown)
+        shown += [environment.shown for environment in (await client.catalogue()).environments]
+        shown.append((await client.launch(environment="scipy")).shown)
         for refused in (client.launch("No Image"), client.get("01FAKE"), stranger.cancel(launch.id)):
             with pytest.raises(Refused) as refusal:
                 await refused

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 import httpx
 
 from hublaunch import sync
-from hublaunch.client import Launch, LaunchClient, LaunchEvent, Position, Session
+from hublaunch.client import Catalogue, Launch, LaunchClient, LaunchEvent, Position, Session
 from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from hublaunch.testing import FakeHublaunch, FakeLaunch
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.catalogue import catalogue_in
 from tests.support.relay import Relay
 from tests.support.served import serve
 
@@ -96,7 +97,7 @@ class FakeWorld:
     token = "a-token-of-ada"
 
     def __init__(self) -> None:
-        self.fake = FakeHublaunch(tokens={self.token: "ada"})
+        self.fake = FakeHublaunch(tokens={self.token: "ada"}, environments={"scipy": ["small", "large"]})
         self.url, self.transport = self.fake.url, self.fake.transport
 
     def plan(self, *, messages: tuple[str, ...] = (), fails: str = "", holds: bool = False) -> None:
@@ -137,8 +138,13 @@ class FakeWorld:
 @asynccontextmanager
 async def real_world(settings: Settings, hub: FakeHub, directory: Path) -> AsyncGenerator[RealWorld]:
     _, token = add_key(directory / "keys.json", name="ada")
-    access = {"access": ("anonymous", "key"), "api_keys_file": directory / "keys.json", "max_concurrent_spawns": 1}
-    async with serve(settings.model_copy(update=access)) as service, Relay(str(service.http.base_url)) as relay:
+    changed = {
+        "access": ("anonymous", "key"),
+        "api_keys_file": directory / "keys.json",
+        "catalogue_file": catalogue_in(directory),
+        "max_concurrent_spawns": 1,
+    }
+    async with serve(settings.model_copy(update=changed)) as service, Relay(str(service.http.base_url)) as relay:
         yield RealWorld(hub, relay, token, str(service.http.base_url))
 
 
@@ -149,8 +155,11 @@ class SyncInThread:
         self._client = client
         self.url = client.url
 
-    async def launch(self, image: str, **options: Any) -> Launch:
+    async def launch(self, image: str = "", **options: Any) -> Launch:
         return await asyncio.to_thread(self._client.launch, image, **options)
+
+    async def catalogue(self, **options: Any) -> Catalogue:
+        return await asyncio.to_thread(self._client.catalogue, **options)
 
     async def get(self, launch_id: str) -> Launch:
         return await asyncio.to_thread(self._client.get, launch_id)

@@ -1,7 +1,6 @@
 """`hublaunch`: the command line.
 
-Each command imports what it needs when it runs, so that `launch`, `watch`, `list` and `cancel` work without
-`hublaunch[server]`.
+Each command imports what it needs when it runs, so that the commands of callers work without `hublaunch[server]`.
 """
 
 import sys
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hublaunch.cli import doctor, guard, image, keys, launches, service, show
+from hublaunch.cli import catalogue, doctor, guard, image, keys, launches, service, show
 from hublaunch.cli.exits import EXITS, INTERRUPTED, USAGE
 
 
@@ -38,9 +37,9 @@ cli = typer.Typer(
     name="hublaunch",
     cls=_Commands,
     help=(
-        "Launch Jupyter servers on a JupyterHub: name an image and a repository, and get the address of a ready "
-        "server.\n\n`launch`, `watch`, `list` and `cancel` call a running service (HUBLAUNCH_URL). The other commands "
-        "are for operators and need `pip install 'hublaunch[server]'`."
+        "Launch Jupyter servers on a JupyterHub: name an image or an environment, and a repository, and get the "
+        "address of a ready server.\n\n`launch`, `catalogue`, `watch`, `list` and `cancel` call a running service "
+        "(HUBLAUNCH_URL). The other commands are for operators and need `pip install 'hublaunch[server]'`."
     ),
     epilog=EXITS,
     no_args_is_help=True,
@@ -51,6 +50,7 @@ cli = typer.Typer(
 _CALLERS, _OPERATORS = "Launching", "Running the service"
 
 cli.command("launch", rich_help_panel=_CALLERS, epilog=EXITS)(launches.launch)
+cli.command("catalogue", rich_help_panel=_CALLERS)(catalogue.catalogue)
 cli.command("watch", rich_help_panel=_CALLERS, epilog=EXITS)(launches.watch)
 cli.command("list", rich_help_panel=_CALLERS)(launches.list_launches)
 cli.command("cancel", rich_help_panel=_CALLERS)(launches.cancel)

@@ -28,9 +28,15 @@ LaunchId = Annotated[str, typer.Argument(metavar="ID", help="Id of the launch.",
 
 
 def launch(
-    image: Annotated[
-        str, typer.Argument(metavar="IMAGE", help="Image of the server, such as quay.io/jupyter/base-notebook:latest.")
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="IMAGE|ENVIRONMENT",
+            help="Image of the server, such as quay.io/jupyter/base-notebook:latest, or the name of an environment "
+            "from `hublaunch catalogue`. A word without `/`, `:` and `@` is a name.",
+        ),
     ],
+    size: Annotated[str, typer.Option(help="Size of the server, for an environment; its first one by default.")] = "",
     repo: Annotated[
         str, typer.Option(help="Repository URL. The name of the server comes from it, and the spawner gets it.")
     ] = "",
@@ -60,17 +66,29 @@ def launch(
     Needs a running service (--url), and a token unless the service accepts anonymous callers. For example:
 
         hublaunch launch quay.io/jupyter/base-notebook --repo https://github.com/org/repo --open
+        hublaunch launch scipy --size small
     """
     from hublaunch.cli.following import follow_to_the_end  # noqa: PLC0415 - --help needs no httpx
+    from hublaunch.client import InvalidRequest  # noqa: PLC0415
 
     if open_it and not wait:
         raise typer.BadParameter("needs --wait: a server can only be opened once it is ready.", param_hint="--open")
     connection = Connection.of(url, token_file)
 
+    is_image = any(mark in target for mark in "/:@")
+
     async def ask() -> "Launch":
         async with connection.client({}) as client:
             return await client.launch(
-                image, repo_url=repo, ref=ref, path=path, username=user, server_name=server_name, if_running=if_running
+                image=target if is_image else "",
+                environment="" if is_image else target,
+                size=size,
+                repo_url=repo,
+                ref=ref,
+                path=path,
+                username=user,
+                server_name=server_name,
+                if_running=if_running,
             )
 
     with reported_faults(as_json=as_json):
@@ -78,6 +96,12 @@ def launch(
             accepted = asyncio.run(ask())
         except KeyboardInterrupt:
             typer.echo("Interrupted before the service answered. It may have accepted the launch.", err=True)
+            raise
+        except InvalidRequest:
+            if not is_image:
+                typer.echo(
+                    f"For an image called {target}, write {target}:latest. `hublaunch catalogue` lists names.", err=True
+                )
             raise
     secret = accepted.secret or ""
     _remember(accepted, secret, connection.url)

@@ -20,11 +20,23 @@ from hublaunch.client.errors import (
     Unreachable,
 )
 from hublaunch.client.launch_client import LaunchClient
-from hublaunch.client.model import ExpectedBasis, Launch, LaunchEvent, Position, Problem, Session
+from hublaunch.client.model import (
+    Catalogue,
+    Environment,
+    ExpectedBasis,
+    Launch,
+    LaunchEvent,
+    Position,
+    Problem,
+    Session,
+    Size,
+)
 
 __all__ = [
     "AccessDenied",
+    "Catalogue",
     "Conflict",
+    "Environment",
     "ExpectedBasis",
     "InvalidRequest",
     "Launch",
@@ -37,6 +49,7 @@ __all__ = [
     "Refused",
     "ServiceUnavailable",
     "Session",
+    "Size",
     "TooManyLaunches",
     "Unauthenticated",
     "UnexpectedAnswer",

@@ -12,12 +12,12 @@ import httpx
 from hublaunch.client.errors import UnexpectedAnswer, retry_after_s
 from hublaunch.client.exchange import Exchange
 from hublaunch.client.follow import follow
-from hublaunch.client.model import Launch, LaunchEvent, Position, Session
+from hublaunch.client.model import Catalogue, Launch, LaunchEvent, Position, Session
 
 SILENCE_S = 45.0
 """The service sends a heartbeat every 15 s, so a stream that is silent for this long is dead."""
 
-Shown = TypeVar("Shown", Launch, Session)
+Shown = TypeVar("Shown", Catalogue, Launch, Session)
 
 
 class LaunchClient:
@@ -58,8 +58,10 @@ class LaunchClient:
 
     async def launch(
         self,
-        image: str,
+        image: str = "",
         *,
+        environment: str = "",
+        size: str = "",
         repo_url: str = "",
         ref: str = "",
         path: str = "",
@@ -71,14 +73,26 @@ class LaunchClient:
     ) -> Launch:
         """Request a server, and return the launch with its `secret` once the service has accepted it.
 
+        Name either an image, or an `environment` of the catalogue and one of its sizes. Without a `size`, it is the
+        first one that the caller may have.
+
         Retries never make a second launch. A call with the `idempotency_key` of an earlier call returns that call's
         launch; such a key must be random. `if_running` says what to do if the caller already has a launch of this
-        image, repository and ref: return it (`reuse`), start another (`new`), or raise a Conflict (`refuse`).
+        environment, size, image, repository and ref: return it (`reuse`), start another (`new`), or raise a Conflict
+        (`refuse`).
         """
-        asked = {"repo_url": repo_url, "ref": ref, "path": path, "username": username, "server_name": server_name}
-        if if_running != "new":
-            asked["if_running"] = if_running
-        body: dict[str, Any] = {"image": image, **{name: value for name, value in asked.items() if value}}
+        asked = {
+            "image": image,
+            "environment": environment,
+            "size": size,
+            "repo_url": repo_url,
+            "ref": ref,
+            "path": path,
+            "username": username,
+            "server_name": server_name,
+            "if_running": "" if if_running == "new" else if_running,
+        }
+        body: dict[str, Any] = {name: value for name, value in asked.items() if value}
         if extra_args:
             body["extra_args"] = dict(extra_args)
         headers = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(24), "Accept": "application/json"}
@@ -142,6 +156,14 @@ class LaunchClient:
     async def session(self) -> Session:
         """Return who this caller is to the service."""
         return self._read(Session, await self._exchange.answer("GET", "session"))
+
+    async def catalogue(self, *, language: str = "") -> Catalogue:
+        """Return the environments and images that this caller may launch.
+
+        Titles and descriptions are in the `language`, a tag such as `de`, where the catalogue has it.
+        """
+        headers = {"Accept-Language": language} if language else {}
+        return self._read(Catalogue, await self._exchange.answer("GET", "catalogue", headers=headers))
 
     def _secret_header(self, launch_id: str) -> dict[str, str]:
         secret = self._secrets.get(launch_id)

@@ -41,6 +41,8 @@ def _value(name: str, kind: Any, shown: Any) -> Any:
         value = float(shown)
     elif isinstance(shown, str) and kind in (datetime, datetime | None):
         value = datetime.fromisoformat(shown)
+    elif isinstance(shown, list) and kind in (list[Environment], list[Size]):
+        value = [kind.__args__[0].of(one) for one in shown]
     if isinstance(kind, GenericAlias):
         kind = kind.__origin__
     if not isinstance(value, kind):
@@ -117,6 +119,10 @@ class Launch(_Shown):
     """What the estimate is based on. None if there is no estimate."""
     problem: Problem | None = None
     image: str | None = None
+    environment: str | None = None
+    """The environment of the catalogue that the launch was requested for."""
+    size: str | None = None
+    """The size of the server; None if the spawner decides."""
     image_digest: str | None = None
     """The digest that the registry had for the image before JupyterHub was asked, if it is known."""
     repo_url: str | None = None
@@ -201,3 +207,36 @@ class Session(_Shown):
     """`anonymous`, `hub` or `key`."""
     name: str | None = None
     is_admin: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Size(_Shown):
+    """A size of server that the caller may have."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment(_Shown):
+    """An environment that the caller may launch by its name."""
+
+    name: str
+    title: str
+    description: str = ""
+    image: str
+    content: str = "none"
+    """How the files of `repo_url` get into the server: by `nbgitpuller`, by the `spawner`, or not at all (`none`)."""
+    open: str = ""
+    """The path that opens if a launch has none."""
+    sizes: list[Size] = field(default_factory=list)
+    """The first is the default. Empty: the spawner decides."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalogue(_Shown):
+    """What the caller may launch."""
+
+    environments: list[Environment] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    """The patterns of the images that the caller may launch."""

@@ -31,7 +31,7 @@ class FakeLaunch:
         self.id = launch_id
         self.secret = secrets.token_urlsafe(32)
         self.request = request
-        """The body of the request: `image`, and any other fields that the caller sent."""
+        """The body of the request: `image`, or that of the `environment`, and any other fields that the caller sent."""
         self.caller = caller
         """The name of the caller; None without a token."""
         self.is_stopped = False
@@ -141,6 +141,7 @@ class FakeLaunch:
                 name: self.request.get(name, "")
                 for name in ("image", "repo_url", "ref", "username", "server_name", "path")
             }
+            shown |= {name: self.request.get(name) or None for name in ("environment", "size")}
             shown["image_digest"] = None  # as where no registry is asked
         return shown
 

@@ -2,14 +2,17 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
 
 from hublaunch.testing.bell import Bell
+from hublaunch.testing.catalogue import InvalidField, catalogue_json, resolved
 from hublaunch.testing.launch import FakeLaunch, problem_json
 
+_REUSED = ("environment", "size", "image", "repo_url", "ref")
+"""The fields in which a launch must agree with a request to be reused for it."""
 _LAUNCH_PATH = re.compile(r"/launch/([^/%]+)(/events)?")
 
 
@@ -18,16 +21,21 @@ class FakeHublaunch:
 
     `play` is called with each accepted launch and decides how it goes; by default the server is ready immediately. A
     test can also act on `launches` later. `tokens` maps the tokens of callers to their names; callers without a token
-    are anonymous.
+    are anonymous. `environments` is the catalogue: the names of environments, each with the names of its sizes.
     """
 
     url = "http://hublaunch.test/"
 
     def __init__(
-        self, *, play: Callable[[FakeLaunch], object] = FakeLaunch.ready, tokens: Mapping[str, str] | None = None
+        self,
+        *,
+        play: Callable[[FakeLaunch], object] = FakeLaunch.ready,
+        tokens: Mapping[str, str] | None = None,
+        environments: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.play = play
         self.tokens = dict(tokens or {})
+        self.environments = dict(environments or {})
         self.launches: list[FakeLaunch] = []
         """The accepted launches, oldest first."""
         self.requests: list[httpx.Request] = []
@@ -78,10 +86,9 @@ class FakeHublaunch:
             return _refusal(401, problem_json("unauthenticated", advice="Send a token that the fake knows."))
         caller = self.tokens.get(token)
         match request.method, request.url.raw_path.decode().partition("?")[0]:
-            case "GET", "/session":
-                kind = "key" if caller else "anonymous"
-                session = {"kind": kind, "name": caller, "is_admin": False, "access": [kind], "images": ["*"]}
-                return httpx.Response(200, json=session)
+            case "GET", "/session" | "/catalogue" as path:
+                shown = _session(caller) if path == "/session" else catalogue_json(self.environments)
+                return httpx.Response(200, json=shown)
             case "POST", "/launch":
                 return self._launch(request, caller)
             case "GET", "/launch":
@@ -91,12 +98,11 @@ class FakeHublaunch:
         return _refusal(404, problem_json("not_found"))
 
     def _launch(self, request: httpx.Request, caller: str | None) -> httpx.Response:
-        body = json.loads(request.content)
-        if not re.fullmatch(r"[^\s]+", body.get("image", "")):
-            error = {"field": "image", "reason": "must be an image reference"}
-            return _refusal(
-                422, problem_json("invalid_request", detail="image: must be an image reference", errors=[error])
-            )
+        try:
+            body = resolved(json.loads(request.content), self.environments)
+        except InvalidField as fault:
+            error = {"field": fault.field, "reason": fault.reason}
+            return _refusal(422, problem_json("invalid_request", detail=str(fault), errors=[error]))
         key = request.headers.get("Idempotency-Key", "")
         if (known := self._by_key.get(key)) is not None:
             return _accepted(202, known)
@@ -114,13 +120,13 @@ class FakeHublaunch:
         return response
 
     def _running(self, body: Mapping[str, Any], caller: str) -> FakeLaunch | None:
-        """Return the caller's active launch of this image, repository and ref."""
-        wanted = caller, body["image"], body.get("repo_url", ""), body.get("ref", "")
+        """Return the caller's active launch of this environment, size, image, repository and ref."""
+        wanted = caller, *(body.get(name, "") for name in _REUSED)
         active = [launch for launch in self.launches if launch.status in ("waiting", "launching", "ready")]
         same = (
             launch
             for launch in reversed(active)
-            if wanted == (launch.caller, *(launch.request.get(name, "") for name in ("image", "repo_url", "ref")))
+            if wanted == (launch.caller, *(launch.request.get(name, "") for name in _REUSED))
         )
         return next(same, None)
 
@@ -186,6 +192,11 @@ class FakeHublaunch:
                 await rung()
                 if self._cuts != cuts:
                     raise httpx.ReadError("The fake service cut the stream.")
+
+
+def _session(caller: str | None) -> dict[str, Any]:
+    kind = "key" if caller else "anonymous"
+    return {"kind": kind, "name": caller, "is_admin": False, "access": [kind], "images": ["*"]}
 
 
 def _accepted(status: int, launch: FakeLaunch) -> httpx.Response:

@@ -93,6 +93,8 @@ export interface Launch {
   status: "waiting" | "launching" | "ready" | "failed" | "cancelled" | "stopped";
   created_at: string;
   image?: string;
+  environment?: string | null;
+  size?: string | null;
   repo_url?: string;
   ref?: string;
 }
@@ -179,6 +181,8 @@ export interface LaunchTexts {
 /** Properties of the element that a framework may set. */
 export interface HubLaunchProps {
   image?: string;
+  environment?: string;
+  size?: string;
   repoUrl?: string;
   repoRef?: string;
   path?: string;
@@ -204,6 +208,10 @@ export interface HubLaunchEventMap {
 
 export class HubLaunch extends HTMLElement {
   image: string;
+  /** An environment of the catalogue, in place of an image. */
+  environment: string;
+  /** A size of the environment. By default its first one. */
+  size: string;
   repoUrl: string;
   /** The branch, tag or commit of the repository. */
   repoRef: string;

@@ -1,4 +1,5 @@
 // <hub-launch image="…" repo-url="…" repo-ref="…" path="…">Launch</hub-launch>
+// <hub-launch environment="…" size="…" repo-url="…">Launch</hub-launch>
 //
 // A button that launches a Jupyter server, shows its progress, and opens the server when it is ready. Load the module
 // from hublaunch itself: <script type="module" src="https://hub.example.org/services/launch/static/hub-launch.js">
@@ -13,8 +14,11 @@ import { session } from "./element/storage.js";
 import { TEXTS, attributeOf } from "./element/texts.js";
 
 const ASKED_HERE = "hub-launch asked ";
-const TARGET = ["image", "repo-url", "repo-ref", "path", "service", "launch-id"];
-const PROPERTIES = ["image", "repoUrl", "repoRef", "path", "service", "open", "launchId", "secret", "texts"];
+const TARGET = ["image", "environment", "size", "repo-url", "repo-ref", "path", "service", "launch-id"];
+const PROPERTIES = [
+  ...["image", "environment", "size", "repoUrl", "repoRef", "path"],
+  ...["service", "open", "launchId", "secret", "texts"],
+];
 const TEXT_NAMES = new Map(Object.keys(TEXTS).map((name) => [attributeOf(name), name]));
 
 /** Without a document, as on a server that renders pages, the module loads and does nothing. */
@@ -74,6 +78,24 @@ export class HubLaunch extends Base {
 
   set image(value) {
     this.setAttribute("image", value);
+  }
+
+  /** An environment of the catalogue, in place of an image. */
+  get environment() {
+    return this.getAttribute("environment") ?? "";
+  }
+
+  set environment(value) {
+    this.setAttribute("environment", value);
+  }
+
+  /** A size of the environment. By default its first one. */
+  get size() {
+    return this.getAttribute("size") ?? "";
+  }
+
+  set size(value) {
+    this.setAttribute("size", value);
   }
 
   get repoUrl() {
@@ -156,7 +178,7 @@ export class HubLaunch extends Base {
 
   /** Do what a click does: launch, or resume the remembered launch. `another` makes a new launch. */
   async launch({ another = false } = {}) {
-    if (!this.image) throw new Error("<hub-launch> has no image to launch.");
+    if (!this.#hasTarget) throw new Error("<hub-launch> has no image and no environment to launch.");
     const launched = this.#run.launch({ another });
     this.#panel.focus();
     await launched;
@@ -174,9 +196,14 @@ export class HubLaunch extends Base {
     this[name] = value;
   }
 
+  get #hasTarget() {
+    return this.image !== "" || this.environment !== "";
+  }
+
   #begin() {
     this.#run?.close();
-    const target = { image: this.image, repoUrl: this.repoUrl, repoRef: this.repoRef, path: this.path };
+    const { environment, size, repoUrl, repoRef, path } = this;
+    const target = { image: environment ? "" : this.image, environment, size, repoUrl, repoRef, path };
     this.#service = new Service(this.service);
     this.#memory = new Memory(this.service, target);
     this.#run = new LaunchRun({
@@ -188,7 +215,7 @@ export class HubLaunch extends Base {
     });
     this.#show();
     if (this.launchId) this.#run.watch(this.launchId, this.secret);
-    else if (this.image) this.#run.resume();
+    else if (this.#hasTarget) this.#run.resume();
   }
 
   #listen({ signal }) {
@@ -212,7 +239,7 @@ export class HubLaunch extends Base {
     this.#panel.show(state, {
       texts: this.texts,
       openIn: this.open === "new" ? "_blank" : "_self",
-      canLaunch: this.image !== "",
+      canLaunch: this.#hasTarget,
       hasLabel: this.childElementCount > 0 || this.textContent.trim() !== "",
     });
     clearInterval(this.#ticking);

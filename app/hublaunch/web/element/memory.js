@@ -1,6 +1,6 @@
 // This browser's memory of a launch, so that no click, reload, back button or second tab starts a second launch.
 //
-// One entry of localStorage for each service, image, repository, path and ref:
+// One entry of localStorage for each service, image or environment, size, repository, path and ref:
 //
 //   {key, at, isAnother}   requested with this Idempotency-Key, no answer yet; `isAnother`: a further launch
 //   {…, isPaused}          no clear answer came: a click asks again, a reload does not
@@ -23,8 +23,9 @@ export class Memory {
   #endAnnouncement = () => {};
 
   /** `service` is the service's address. */
-  constructor(service, { image, repoUrl, repoRef, path }) {
-    this.#name = PREFIX + JSON.stringify([String(service), image, repoUrl, path, ...(repoRef ? [repoRef] : [])]);
+  constructor(service, { image, environment, size, repoUrl, repoRef, path }) {
+    const more = [repoRef, environment && { environment, size }].filter(Boolean);
+    this.#name = PREFIX + JSON.stringify([String(service), image, repoUrl, path, ...more]);
   }
 
   get name() {

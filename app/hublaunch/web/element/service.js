@@ -36,8 +36,9 @@ export class Service {
    * Launch. A repeated key returns the same launch. With `mayReuse` a Hub user gets the launch that they already have,
    * wherever they launched it; but not if a path is named, because that launch may open another path.
    */
-  launch({ image, repoUrl, repoRef, path }, { key, mayReuse, signal }) {
-    const body = { image, ...(repoUrl && { repo_url: repoUrl }), ...(repoRef && { ref: repoRef }), ...(path && { path }) };
+  launch({ image, environment, size, repoUrl, repoRef, path }, { key, mayReuse, signal }) {
+    const asked = { image, environment, size, repo_url: repoUrl, ref: repoRef, path };
+    const body = Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
     if (mayReuse && !path) body.if_running = "reuse";
     return this.#call("POST", "launch", { body, key, signal });
   }
