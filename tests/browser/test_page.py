@@ -39,7 +39,8 @@ async def test_in_the_demo_a_visitor_launches_watches_opens_jupyterlab_and_runs_
         url = await demo_url(demo)
         try:
             await page.goto(url)
-            await page.get_by_label("Image").fill("quay.io/jupyter/minimal-notebook:latest")
+            await page.get_by_role("radio", name="Scientific Python").check()
+            await page.get_by_role("radio", name="1 CPU, 2 GB").check()
             await page.get_by_label("Repository").fill("https://github.com/binder-examples/requirements")
             await page.get_by_role("button", name="Launch", exact=True).click()
             await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile(r"\d+"))

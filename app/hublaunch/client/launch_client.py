@@ -73,8 +73,8 @@ class LaunchClient:
     ) -> Launch:
         """Request a server, and return the launch with its `secret` once the service has accepted it.
 
-        Name either an image, or an `environment` of the catalogue and one of its sizes. Without a `size`, it is the
-        first one that the caller may have.
+        Name either an image, or an `environment` of the catalogue and one of its sizes. The default is the first size
+        that the caller may have.
 
         Retries never make a second launch. A call with the `idempotency_key` of an earlier call returns that call's
         launch; such a key must be random. `if_running` says what to do if the caller already has a launch of this

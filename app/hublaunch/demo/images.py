@@ -28,6 +28,8 @@ class SimulatedImage:
     """An image whose start the demo simulates for `seconds`; then the server starts, or the spawn fails."""
 
     name: str
+    title: str
+    """Its title in the catalogue."""
     shows: str
     """A line about the image's behaviour, for the welcome text."""
     events: Sequence[PodEvent]
@@ -50,6 +52,7 @@ _NOT_FOUND = (
 SIMULATED_IMAGES = (
     SimulatedImage(
         name="slow",
+        title="A slow start",
         shows="starts after 30 seconds",
         seconds=30,
         fails=False,
@@ -68,6 +71,7 @@ SIMULATED_IMAGES = (
     ),
     SimulatedImage(
         name="missing",
+        title="A missing image",
         shows="does not exist; after two failures hublaunch refuses it for up to 10 minutes",
         seconds=6,
         fails=True,
@@ -82,6 +86,7 @@ SIMULATED_IMAGES = (
     ),
     SimulatedImage(
         name="no-room",
+        title="A full cluster",
         shows="fits on no node of the cluster",
         seconds=6,
         fails=True,

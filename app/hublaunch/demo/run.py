@@ -175,7 +175,11 @@ or use the API, and open the open_url of the event `ready`:
        -d '{body}' \\
        "${{HUBLAUNCH_URL}}launch"
 
-Servers run from the local Python environment, whichever image you name. These images show a slow start and failures:
+or launch an environment of the catalogue by its name ({command} catalogue lists them):
+
+  {command} launch scipy --size small --open
+
+Servers run from the local Python environment, whatever you choose. These images show a slow start and failures:
 
 {simulated}
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from hublaunch.demo.catalogue import write_catalogue
 from hublaunch.demo.check import CHECK_BODY
 from hublaunch.demo.errors import DemoError
 from hublaunch.demo.images import SIMULATED_IMAGES
@@ -42,6 +43,7 @@ def demo_settings(hub: HubProcess, *, origins: Sequence[str], spawns: int) -> De
         hub_api_token=hub.token,
         database_url=f"sqlite:///{hub.state}/hublaunch.sqlite",
         allowed_images=(CHECK_BODY["image"], *(simulated.image for simulated in SIMULATED_IMAGES), "*"),
+        catalogue_file=write_catalogue(hub.state),
         cors_origins=tuple(origins),
         max_concurrent_spawns=spawns,
         hub_failure_limit=_NEVER_PAUSES,

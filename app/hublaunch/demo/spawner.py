@@ -45,7 +45,9 @@ class DemoSpawner(SimpleLocalProcessSpawner):  # type: ignore[misc]  # JupyterHu
             if simulated
             else "the server runs from the local Python environment"
         )
-        yield {"progress": 20, "message": f"Demo: {runs}; the image {self.user_options.get('image')} is not used"}
+        size = self.user_options.get("profile")
+        unused = f"the image {self.user_options.get('image')}" + (f" and the size {size} are" if size else " is")
+        yield {"progress": 20, "message": f"Demo: {runs}; {unused} not used"}
         if simulated:
             async for event in self._simulated_events(simulated):
                 yield event

@@ -2,7 +2,8 @@
 
 import "../hub-launch.js";
 import { isShared } from "../element/storage.js";
-import { SERVICE, account, element, loginUrl } from "./account.js";
+import { SERVICE, account, ask, element, loginUrl } from "./account.js";
+import { Choices } from "./choices.js";
 import { Recent } from "./recent.js";
 import { breakable, factsOf, nameOf, showLaunches, viewUrl } from "./launches.js";
 
@@ -12,37 +13,44 @@ const CHIPS = 6;
 const TITLE = document.title;
 const find = (id) => document.getElementById(id);
 const recent = new Recent();
+const query = new URLSearchParams(location.search);
+const choices = new Choices({
+  changed: () => {
+    hasChosen = true;
+    share();
+  },
+});
+let hasChosen = false;
 let isOffered = false; // a link asks for a launch, and the visitor has not chosen to change it
 
 /** The values of the form. */
 function asked() {
   const [image, repoUrl, repoRef, path] = FIELDS.map((name) => find(name).value.trim());
-  return { image, repoUrl, repoRef, path };
+  const { environment, size } = choices.names;
+  return { image: environment ? "" : image, environment, size, repoUrl, repoRef, path };
 }
 
 /** The link that fills in the form as it is now. */
 function launchLink() {
   const link = new URL(SERVICE);
-  for (const name of FIELDS) {
-    const value = find(name).value.trim();
-    if (value) link.searchParams.set(name, value);
-  }
+  const { image, environment, size, repoUrl, repoRef, path } = asked();
+  const named = { image, environment, size, repo_url: repoUrl, ref: repoRef, path };
+  for (const [name, value] of Object.entries(named)) if (value) link.searchParams.set(name, value);
   // Readable where possible. Characters that would end a link in Markdown stay encoded.
   link.search = link.searchParams.toString().replaceAll("%2F", "/").replaceAll("%3A", ":");
   return link.href;
 }
 
-function fillIn(query) {
-  const given = FIELDS.filter((name) => query.get(name));
-  for (const name of given) find(name).value = query.get(name);
-  find("consent").hidden = given.length === 0;
-  isOffered = given.length > 0;
+function fillIn() {
+  for (const name of FIELDS) if (query.get(name)) find(name).value = query.get(name);
+  isOffered = [...FIELDS, "environment"].some((name) => query.get(name));
+  find("consent").hidden = !isOffered;
 }
 
 /** Show what the link asks for on one card; the form, if that is not enough to launch, or the visitor may not launch. */
 function showOffer({ mayLaunch }) {
-  const target = asked();
-  const isShown = mayLaunch && isOffered && target.image !== "";
+  const target = { ...asked(), ...choices.titles };
+  const isShown = mayLaunch && isOffered && (target.image || target.environment) !== "";
   const name = nameOf(target);
   find("title").replaceChildren(...(isShown ? breakable(name) : [TITLE]));
   document.title = isShown ? `Launch ${name}` : TITLE;
@@ -114,6 +122,25 @@ function launch() {
   launcher.launch();
 }
 
+/** The field with which the form begins: the chosen environment, or the image. */
+function firstField() {
+  return document.querySelector("input[name=environment]:checked") ?? find("image");
+}
+
+/** Show what this visitor may launch, with the visitor's last choice chosen, or what the link asks for. */
+async function offer(session) {
+  const answer = await ask("catalogue").catch(() => null);
+  const offered = answer?.ok ? await answer.json() : { environments: [], images: session.images ?? [] };
+  suggest(offered.images);
+  const linked = { environment: query.get("environment") ?? "", size: query.get("size") ?? "" };
+  const { environment, size } = hasChosen ? choices.names : linked;
+  choices.show(offered, { environment, size, image: find("image").value });
+  if (environment === "" || choices.names.environment === environment) return;
+  isOffered = false;
+  find("problem").textContent = `You cannot launch the environment ${environment} here. Choose another one.`;
+  find("problem").hidden = false;
+}
+
 function listen() {
   find("form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -124,13 +151,13 @@ function listen() {
   find("change").addEventListener("click", () => {
     isOffered = false;
     showOffer({ mayLaunch: true });
-    find("image").focus();
+    firstField().focus();
   });
   find("share").addEventListener("click", ({ target }) => target.dataset.copies && copy(target));
   find("forget").addEventListener("click", () => {
     recent.clear();
     showLaunches({ recent, isKnown: false });
-    find(find("form").hidden ? "accept" : "image").focus();
+    (find("form").hidden ? find("accept") : firstField()).focus();
   });
   // Restored from the bfcache, the page shows current launches to the current visitor.
   window.addEventListener("pageshow", ({ persisted }) => persisted && start());
@@ -157,12 +184,12 @@ async function start() {
     find("problem").hidden = false;
   }
   if (session.isAnother) find("launcher").replaceChildren();
-  suggest(session.images ?? []);
+  if (mayLaunch) await offer(session);
   showOffer({ mayLaunch });
   share();
   await showLaunches({ recent, isKnown });
 }
 
 listen();
-fillIn(new URLSearchParams(location.search));
+fillIn();
 start();

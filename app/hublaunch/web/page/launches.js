@@ -18,10 +18,11 @@ const UNITS = [
   ["minute", 60_000],
 ];
 
-/** The name of a launch: the repository's `org/repo`, or else the image without its registry. */
-export function nameOf({ image, repoUrl }) {
+/** The name of a launch: the repository's `org/repo`, or else the environment, or the image without its registry. */
+export function nameOf({ image, environment, repoUrl }) {
   const parts = (repoUrl || "").replace(/\/+$/, "").replace(/\.git$/, "").split(/[/:]+/);
   if (repoUrl) return parts.slice(-2).join("/");
+  if (environment) return environment;
   return image ? image.replace(/@.*/, "").split("/").slice(-2).join("/") : "A launch";
 }
 
@@ -31,8 +32,9 @@ export function breakable(name) {
 }
 
 /** The rows of a list of facts about a launch: what it runs, then `more`, without those that are empty. */
-export function factsOf({ image, repoUrl, repoRef, path }, ...more) {
-  return [["Image", image], ["Repository", repoUrl], ["Branch, tag or commit", repoRef], ["Opens", path], ...more]
+export function factsOf({ image, environment, size, repoUrl, repoRef, path }, ...more) {
+  const what = [["Environment", environment], ["Size", size], ["Image", image]];
+  return [...what, ["Repository", repoUrl], ["Branch, tag or commit", repoRef], ["Opens", path], ...more]
     .filter(([, value]) => value)
     .flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, ...breakable(value))]);
 }

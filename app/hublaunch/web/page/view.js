@@ -17,10 +17,10 @@ async function seen(secret) {
   return answer?.ok ? await answer.json().catch(() => ({})) : {};
 }
 
-function describe({ image, repoUrl, repoRef, path, createdAt }) {
-  find("name").replaceChildren(...breakable(nameOf({ image, repoUrl })));
+function describe({ createdAt, ...target }) {
+  find("name").replaceChildren(...breakable(nameOf(target)));
   const requested = createdAt && new Date(createdAt).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
-  const facts = factsOf({ image, repoUrl, repoRef, path }, ["Requested", requested]);
+  const facts = factsOf(target, ["Requested", requested]);
   find("facts").replaceChildren(...facts);
   find("facts").hidden = facts.length === 0;
 }
@@ -51,12 +51,14 @@ async function start() {
   const launch = await seen(remembered?.secret);
   const target = {
     image: launch.image ?? remembered?.image ?? "",
+    environment: launch.environment ?? remembered?.environment ?? "",
+    size: launch.size ?? remembered?.size ?? "",
     repoUrl: launch.repo_url ?? remembered?.repoUrl ?? "",
     repoRef: launch.ref ?? remembered?.repoRef ?? "",
-    path: launch.path ?? remembered?.path ?? "",
+    path: remembered?.path ?? launch.path ?? "", // as requested: an environment may open a path of its own
   };
   describe({ ...target, createdAt: launch.created_at });
-  const isOwn = target.image !== "";
+  const isOwn = (target.image || target.environment) !== "";
   find("lead").hidden = isOwn || !launch.status || OVER.has(launch.status);
   const launcher = element("hub-launch", { launchId: id, secret: remembered?.secret ?? null, ...target });
   for (const phase of OVER) {

@@ -1,0 +1,69 @@
+// The cards from which a visitor chooses an environment of the catalogue, and its size; or an image of their own.
+
+import { element } from "./account.js";
+
+const find = (id) => document.getElementById(id);
+
+export class Choices {
+  #environments = [];
+
+  /** `changed()` is called when the visitor has chosen. */
+  constructor({ changed }) {
+    find("environments").addEventListener("change", () => {
+      this.#showSizes("");
+      changed();
+    });
+    find("sizes").addEventListener("change", changed);
+  }
+
+  /**
+   * Show what the visitor may launch, with `wanted` chosen if it is offered; otherwise the first environment. With an
+   * image in `wanted`, or without environments, the visitor names an image.
+   */
+  show({ environments, images }, wanted) {
+    this.#environments = environments;
+    const own = { name: "", title: "Another image", description: "Name a container image yourself." };
+    const shown = images.length ? [...environments, own] : environments;
+    const isKnown = environments.some(({ name }) => name === wanted.environment);
+    const chosen = isKnown ? wanted.environment : wanted.image && images.length ? "" : environments[0]?.name;
+    find("environments").hidden = environments.length === 0;
+    find("environment-cards").replaceChildren(...shown.map((one) => card("environment", one, one.name === chosen)));
+    this.#showSizes(isKnown ? wanted.size : "");
+  }
+
+  /** The names of the environment and the size; `""` for an image of the visitor's own, and where there is no choice. */
+  get names() {
+    return { environment: chosenIn("environment"), size: chosenIn("size") };
+  }
+
+  /** The titles of the environment and the size, as `names` has them. */
+  get titles() {
+    const environment = this.#chosen;
+    const size = environment?.sizes.find(({ name }) => name === this.names.size);
+    return { environment: environment?.title ?? "", size: size?.title ?? "" };
+  }
+
+  get #chosen() {
+    return this.#environments.find(({ name }) => name === this.names.environment);
+  }
+
+  #showSizes(wanted) {
+    const sizes = this.#chosen?.sizes ?? [];
+    const chosen = sizes.some(({ name }) => name === wanted) ? wanted : sizes[0]?.name;
+    find("sizes").hidden = sizes.length === 0;
+    find("size-cards").replaceChildren(...sizes.map((one) => card("size", one, one.name === chosen)));
+    const isOwn = this.#chosen === undefined;
+    find("image-field").hidden = !isOwn;
+    find("image").required = isOwn;
+  }
+}
+
+function card(group, { name, title, description }, isChosen) {
+  const choice = element("input", { type: "radio", name: group, value: name, checked: isChosen });
+  const hint = description ? [element("span", { className: "hint", textContent: description })] : [];
+  return element("label", { className: "choice" }, choice, element("span", { textContent: title }), ...hint);
+}
+
+function chosenIn(group) {
+  return document.querySelector(`input[name=${group}]:checked`)?.value ?? "";
+}
