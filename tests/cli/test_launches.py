@@ -72,7 +72,7 @@ async def test_the_catalogue_is_listed_and_launched_by_name(settings: Settings, 
     (launch,) = launched.objects()
     assert (launch["environment"], launch["size"], launch["image"]) == ("scipy", "large", "quay.io/org/scipy")
     assert misspelt.status == 3
-    assert "Did you mean scipy?" in misspelt.err
+    assert "Did you mean scipy? Correct" in misspelt.err
     assert "write scypi:latest" in misspelt.err
 
 

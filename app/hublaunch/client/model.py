@@ -69,7 +69,9 @@ class Problem(_Shown):
     def __str__(self) -> str:
         for_operator = f"For operators: {self.operator_advice}" if self.operator_advice else ""
         sentences = (self.title, self.detail, self.advice, for_operator)
-        return " ".join(sentence if sentence.endswith(".") else f"{sentence}." for sentence in sentences if sentence)
+        return " ".join(
+            sentence if sentence.endswith((".", "?")) else f"{sentence}." for sentence in sentences if sentence
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
