@@ -73,7 +73,7 @@ async def test_a_screen_reader_says_a_stall_once_while_its_time_goes_on(page: Pa
     await expect(shown).to_be_hidden()
 
 
-async def test_news_end_what_a_page_says_about_a_stall(page: Page, tmp_path: Path) -> None:
+async def test_news_ends_what_a_page_says_about_a_stall(page: Page, tmp_path: Path) -> None:
     async with show(tmp_path) as shown:
         await shown.bring(page, "stalled")
         words = page.get_by_role("group").get_by_text(STALLED, exact=True)

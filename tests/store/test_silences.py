@@ -172,7 +172,7 @@ async def test_a_silence_during_the_pull_of_a_sidecar_is_no_pull_of_the_image(st
     assert not found.of_pulls
 
 
-async def test_news_in_the_meantime_keep_a_launch_from_being_stalled(store: SqlLaunchStore) -> None:
+async def test_news_in_the_meantime_keeps_a_launch_from_being_stalled(store: SqlLaunchStore) -> None:
     launch = await at_hub(store)
     await store.log.append(launch, SCHEDULING)
     heard = heard_events(store)

@@ -39,7 +39,7 @@ _SHARED_GAUGES: Mapping[str, tuple[str, Callable[[Capacity], float]]] = {
     "queue_size": ("Launches in the queue.", lambda now: now.waiting),
     "queue_oldest_seconds": ("Age of the oldest launch in the queue.", lambda now: _age_s(now.waiting_since)),
     "launches_launching": ("Launches admitted to the Hub and not yet ready.", lambda now: now.launching),
-    "launches_stalled": ("Launches at the Hub without news for unusually long.", lambda now: now.stalled),
+    "launches_stalled": ("Launches at the Hub without news for longer than usual.", lambda now: now.stalled),
     "launches_ready": ("Launches whose servers are up, as last seen.", lambda now: now.ready),
     "hub_busy_seconds": ("Time until the Hub accepts spawns again after a 429.", lambda now: now.hub_busy_for_s or 0),
     "guard_failures": ("Upper bound of the spawns that failed in a row at the Hub.", lambda now: now.failures),

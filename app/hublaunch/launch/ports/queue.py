@@ -48,7 +48,7 @@ class Capacity:
     launching: int
     """Launches at the Hub."""
     stalled: int
-    """Launches at the Hub without news for unusually long."""
+    """Launches about which the Hub has said nothing new for longer than usual."""
     waiting: int
     waiting_since: datetime | None
     """When the oldest launch in the queue was accepted; None if the queue is empty."""

@@ -1,4 +1,4 @@
-"""The store's role for stalls: launches that the Hub says nothing new about, and how long that is usual."""
+"""The store's role for stalls: launches that the Hub says nothing new about, and how long such silences usually are."""
 
 from collections.abc import Sequence
 from typing import Protocol

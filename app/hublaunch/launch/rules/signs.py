@@ -206,7 +206,7 @@ MARKS = (
         reasons=("Pulled", "Created", "Started"),
     ),
 )
-"""In the words of batchspawner and Kubernetes, and Kubernetes' reasons."""
+"""Signs of progress: words of batchspawner and Kubernetes, and Kubernetes' reasons."""
 
 _SIGN_BY_REASON = {reason: sign for sign in SIGNS for reason in sign.reasons}
 _MARK_BY_REASON = {reason: mark for mark in MARKS for reason in mark.reasons}

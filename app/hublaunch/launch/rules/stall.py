@@ -1,4 +1,4 @@
-"""Stalls: when a launch has been silent for unusually long, and what an event says about it then."""
+"""Stalls: when a launch has been silent for longer than usual, and what an event then says about it."""
 
 import re
 from collections.abc import Mapping, Sequence
