@@ -30,8 +30,8 @@ def doctor(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Values of z2jh, as `helm get values` prints them: check that the sizes of the catalogue fit its "
-            "profiles.",
+            help="Values of z2jh, as `helm get values` prints them: check that the sizes of the catalogue fit "
+            "z2jh's profiles.",
         ),
     ] = None,
 ) -> None:

@@ -16,9 +16,9 @@ from hublaunch.store.database import transaction_beside_service
 from hublaunch.store.record import LaunchRecord, StoredAttempt, record_of
 
 Row = tuple[str, str]
-"""A heading, `""` if the row goes on with the one before it, and its text."""
+"""A heading and its text. The heading is `""` if the row continues the previous one."""
 Due = tuple[str, datetime | None]
-"""Something that hublaunch will do, and when; None as soon as it can."""
+"""Something that hublaunch will do, and when; None stands for as soon as possible."""
 
 _STATUSES = {
     Status.WAITING: "waiting in the queue",
