@@ -209,7 +209,7 @@ async def test_launches_without_a_task_are_read_together(
 
     @listens_for(store.database.reading, "before_cursor_execute")
     def note(*given: Any) -> None:
-        if "JOIN launch_attempts" in given[2]:
+        if "WHERE launches.id " in given[2]:
             reads.append(given[2])
 
     async with asyncio.timeout(60), launching(hub, client, store, max_concurrent_spawns=0) as core:
