@@ -36,8 +36,14 @@ def generated() -> dict[Path, str]:
         readme: _readme(readme.read_text(), (CHART / "values.yaml").read_text()),
         CHART / "files" / "secret-settings.json": secret,
         CHART / "files" / "hub-wall.txt": wall(),
+        CHART / "files" / "hub-content.txt": _hub_content(),
         **copies,
     }
+
+
+def _hub_content() -> str:
+    """Return the Hub's part of content without the notes for this repository's linter."""
+    return re.sub(r"  # noqa: .*", "", (CHART / "hub_content.py").read_text())
 
 
 def secret_settings() -> frozenset[str]:

@@ -46,6 +46,13 @@
 {{ toRawJson $sizes }}
 {{- end }}
 
+{{/* "true" if an environment has `content: spawner`, or may have it in a file of the operator's own. */}}
+{{- define "hublaunch.fetches" -}}
+{{- $settings := include "hublaunch.settings" . | fromYaml -}}
+{{- if and $settings.catalogue_file (not .Values.catalogue) }}true{{ end -}}
+{{- range .Values.catalogue.environments }}{{ if eq (.content | default "none") "spawner" }}true{{ end }}{{ end -}}
+{{- end }}
+
 {{- define "hublaunch.z2jh" -}}
 {{- $settings := include "hublaunch.settings" . | fromYaml -}}
 {{- $service := $settings.service_name -}}
@@ -106,6 +113,13 @@ hub:
 
       if hublaunch_profiles:
           c.KubeSpawner.profile_list = profiles_of
+    {{- if include "hublaunch.fetches" . }}
+    hublaunch-content: |
+      {{- .Files.Get "files/hub-content.txt" | nindent 6 }}
+      c.KubeSpawner.modify_pod_hook = hublaunch_fetch_in_pod(
+          {{ .Values.content.gitImage | quote }}, {{ .Values.content.home | quote }}, c.KubeSpawner.get("modify_pod_hook")
+      )
+    {{- end }}
   {{- if eq .Values.shape "extra-container" }}
   extraContainers:
     - {{- include "hublaunch.container" . | nindent 6 }}

@@ -27,6 +27,8 @@ c.JupyterHub.services = [
 ]
 c.JupyterHub.load_roles = [{"name": name, **role} for name, role in values["hub"]["loadRoles"].items()]
 c.Spawner.apply_user_options = {}
+if "initContainers" in values.get("singleuser", {}):
+    c.KubeSpawner.init_containers = values["singleuser"]["initContainers"]
 if "profileList" in values.get("singleuser", {}):
     c.KubeSpawner.profile_list = values["singleuser"]["profileList"]
 for text in values["hub"]["extraConfig"].values():

@@ -1,6 +1,7 @@
 """The ASGI side of the fake Hub: it records requests, applies the faults that a test ordered, and sends answers.
 
-It also acts as the proxy in front of the Hub, and answers `/user/NAME/[SERVER/]api` for the servers.
+It also acts as the proxy in front of the Hub, and answers for the servers: `/user/NAME/[SERVER/]api`, and with a token
+the pages of `HubSettings.pages`.
 """
 
 import asyncio
@@ -80,16 +81,29 @@ class HubApp:
             return parse_call(method, path, query=query, body=body, authorization=authorization)
         if raw_path == f"{self._state.base_url}hub/error/404":
             return Call(operation="show_page", query=query, body=b"", authorization="")
-        parts = [unquote(part) for part in raw_path.removeprefix(f"{self._state.base_url}user/").split("/")]
-        known = raw_path.startswith(f"{self._state.base_url}user/")
-        name = parts[1] if len(parts) > 2 else ""
-        operation: Operation = "reach_server" if known else "unknown"
-        return Call(operation=operation, username=parts[0], name=name, query=query, body=b"", authorization="")
+        prefix = f"{self._state.base_url}user/"
+        if not raw_path.startswith(prefix):
+            return Call(operation="unknown", query=query, body=b"", authorization="")
+        username, *below = [unquote(part) for part in raw_path.removeprefix(prefix).split("/")]
+        user = self._state.users.get(username)
+        name = (
+            below.pop(0)
+            if len(below) > 1 and (user is None or below[0] in user.servers or below[1:] == ["api"])
+            else ""
+        )
+        path = "/".join(below)
+        operation: Operation = "reach_server" if path == "api" else "read_server"
+        body = path.encode()
+        return Call(
+            operation=operation, username=username, name=name, query=query, body=body, authorization=authorization
+        )
 
     async def _answer(self, call: Call) -> Reply:
         try:
             if call.operation == "reach_server":
                 return self._reach(call)
+            if call.operation == "read_server":
+                return self._read(call)
             if call.operation == "show_page":
                 return Reply(status=200, page=f'<script>require.config({{urlArgs: "v={self._state.starts}"}})</script>')
             return await self._api.answer(call)
@@ -112,6 +126,17 @@ class HubApp:
             return Reply(status=404, content={"message": "Not Found", "reason": None})
         path = self.requests[-1].raw_path.removeprefix(self._state.base_url)
         return Reply(status=302, headers={"Location": f"{self._state.base_url}hub/{path}"})
+
+    def _read(self, call: Call) -> Reply:
+        """Answer as a Jupyter server to a request for a page: 403 without a token for this server."""
+        reached = self._reach(call)
+        if reached.status != 200:
+            return reached
+        token = self._state.tokens.find(call.authorization.removeprefix("token "))
+        if token is None or f"access:servers!server={call.username}/{call.name}" not in token.scopes:
+            return Reply(status=403, content={"message": "Forbidden"})
+        status, content = self._state.pages.get(call.body.decode(), (404, {"message": "Not Found"}))
+        return Reply(status=status, content=content)
 
     # --- faults -------------------------------------------------------------------------------------------------------
 

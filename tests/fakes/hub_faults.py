@@ -19,6 +19,7 @@ Operation = Literal[
     "list_tokens",
     "revoke_token",
     "reach_server",
+    "read_server",
     "exchange_code",
     "show_page",
     "unknown",

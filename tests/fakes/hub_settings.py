@@ -87,6 +87,8 @@ class HubSettings:
         """The duration of a stop whose plan names none; `math.inf`: until `release`."""
         self.interrupt_s = 0.0
         """How long a DELETE lets a cancelled spawn look ready before stopping it: 1 s at the real Hub."""
+        self.pages: dict[str, tuple[int, object]] = {}
+        """The answers of every server to requests with a token: status and JSON, by the path below its root."""
         self.journal: list[Happening] = []
         self._changed = asyncio.Event()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hublaunch.api.schemas import ExpectedBasis, ProblemBody, Timestamp
+from hublaunch.api.schemas import CONTENT_FAULT, ExpectedBasis, ProblemBody, Timestamp
 from hublaunch.launch.model import Status
 
 
@@ -31,6 +31,7 @@ class LaunchEvent(BaseModel):
     open_url: str | None = None
     token: str | None = None
     token_expires_at: Timestamp | None = None
+    content_fault: str | None = Field(None, description=CONTENT_FAULT)
     expected_ready_at: Timestamp | None = Field(
         None,
         description="When the launch will probably be ready, in the first event after its admission and at the first "

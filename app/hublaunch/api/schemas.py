@@ -147,6 +147,10 @@ _LAUNCH: JsonDict = {
     "path": "lab/tree/index.ipynb",
     "image_digest": f"sha256:{'4b' * 32}",
 }
+CONTENT_FAULT = (
+    "When ready: why the files of the repository are not in the server, although the environment fetches them. "
+    "`open_url` then opens the server without them. Otherwise null."
+)
 _SECRET = "mfGb7o-BZGjbG6_boCxm_VutszIuuawCP2_a5HuT6uY"
 
 
@@ -207,6 +211,7 @@ class LaunchBase(BaseModel):
     open_url: str | None = Field(None, description="When ready, for browsers: `url`, `path`, and the token as query.")
     token: str | None = Field(None, description="When ready: gives access to this server only.")
     token_expires_at: Timestamp | None = None
+    content_fault: str | None = Field(None, description=CONTENT_FAULT)
 
 
 class AcceptedLaunch(LaunchBase):

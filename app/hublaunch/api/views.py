@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from hublaunch.api.problems.types import problem_body
 from hublaunch.api.visibility import Visibility
 from hublaunch.launch.model import Event, Launch, Problem, Status
+from hublaunch.launch.rules.content import opened_path
 from hublaunch.launch.rules.estimate import Estimate
 from hublaunch.launch.rules.path import opened_at
 
@@ -134,7 +135,12 @@ class Views:
         token = self._unseal(event.sealed_token) if event.sealed_token is not None else None
         return {
             "url": url,
-            "open_url": opened_at(url, launch.request.path, token=token if self._token_in_url else None),
+            "open_url": opened_at(
+                url,
+                opened_path(launch.request, fault=event.content_fault),
+                token=token if self._token_in_url else None,
+            ),
+            "content_fault": event.content_fault,
             "token": token,
             "token_expires_at": rfc3339(event.token_expires_at),
         }

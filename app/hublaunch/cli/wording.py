@@ -43,7 +43,7 @@ def problem_text(problem: Problem) -> str:
 def event_text(event: LaunchEvent) -> str:
     """Return an event's message on one line; the last event also says what to do next."""
     if event.phase == "ready" and event.open_url:
-        return printable(f"{event.message}: {event.open_url}")
+        return printable(f"{event.message.removesuffix('.')}: {event.open_url}")
     if event.problem:
         return printable(problem_text(event.problem))
     return printable(event.message)

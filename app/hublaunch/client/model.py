@@ -139,6 +139,8 @@ class Launch(_Shown):
     """When ready: the address to open in a browser, usually with the token in it."""
     token: str | None = field(default=None, repr=False)
     token_expires_at: datetime | None = None
+    content_fault: str | None = None
+    """When ready: why the files of the repository are not in the server; None if they are, or were not wanted."""
     secret: str | None = field(default=None, repr=False)
     """Set by `launch` only: it gives access to the private fields, and cancels the launch. The client keeps it too."""
 
@@ -184,6 +186,8 @@ class LaunchEvent(_Shown):
     """Set if the event says that the launch is stalled: when the Hub last said something new."""
     stalled_reason: str | None = None
     """As in `Launch.stalled_reason`."""
+    content_fault: str | None = None
+    """When ready: why the files of the repository are not in the server; None if they are, or were not wanted."""
 
     @property
     def is_last(self) -> bool:

@@ -11,6 +11,7 @@ _ENVIRONMENTS: dict[str, Any] = {
         "title": "Scientific Python",
         "description": "NumPy, SciPy, pandas and Matplotlib in JupyterLab",
         "image": "quay.io/jupyter/scipy-notebook:latest",
+        "content": "nbgitpuller",
         "open": "lab",
         "sizes": ["small", "large"],
     },
@@ -18,6 +19,7 @@ _ENVIRONMENTS: dict[str, Any] = {
         "title": "Plain Python",
         "description": "JupyterLab and nothing else",
         "image": "quay.io/jupyter/minimal-notebook:latest",
+        "content": "nbgitpuller",
         "open": "lab",
     },
 }

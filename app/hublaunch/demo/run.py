@@ -68,7 +68,7 @@ async def _run(state: Path, *, port: int, check: bool, cors: Sequence[str], spaw
 
 
 def _require_jupyter() -> None:
-    if not all(map(importlib.util.find_spec, ("jupyterhub", "jupyterlab", "ipykernel"))):
+    if not all(map(importlib.util.find_spec, ("jupyterhub", "jupyterlab", "ipykernel", "nbgitpuller"))):
         raise DemoError("The demo needs JupyterHub and JupyterLab: pip install 'hublaunch[demo]'")
 
 

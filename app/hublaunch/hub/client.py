@@ -47,7 +47,7 @@ from hublaunch.launch.errors import (
     TokenRefused,
     UserExists,
 )
-from hublaunch.launch.ports import Progress, Reached, Token, User
+from hublaunch.launch.ports import Progress, Reached, ServerAnswer, Token, User
 from hublaunch.wire.peer import Answer
 
 _CLOCK_SLACK_S = 2.0
@@ -253,6 +253,11 @@ class HubClient:
 
     async def reach_server(self, username: str, server_name: str, url: str) -> Reached:
         return await self._probe.reach(username, server_name, url)
+
+    async def read_server(
+        self, username: str, server_name: str, url: str, path: str, *, token: str
+    ) -> ServerAnswer | None:
+        return await self._probe.read(username, server_name, url, path, token=token)
 
     # --- tokens -------------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ class Operation(StrEnum):
     LIST_TOKENS = "list tokens"
     REVOKE_TOKEN = "revoke the token"
     REACH_SERVER = "reach the server"
+    READ_SERVER = "read from the server"
 
     @property
     def kind(self) -> str:

@@ -4,6 +4,7 @@ Which answers prove a server, and why others do not: `docs/decisions/0017-is-it-
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urljoin, urlsplit
@@ -16,8 +17,8 @@ from hublaunch.hub.operations import Operation
 from hublaunch.hub.paths import quoted
 from hublaunch.hub.refusals import NOT_SENT, describe
 from hublaunch.hub.wire import VersionModel
-from hublaunch.launch.ports import Reach, Reached
-from hublaunch.wire.peer import Answer, AnswerTooLarge, Peer, Timeouts
+from hublaunch.launch.ports import Reach, Reached, ServerAnswer
+from hublaunch.wire.peer import Answer, AnswerTooLarge, Header, Peer, Timeouts
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,22 @@ class ServerProbe:
         except httpx.HTTPError:
             return Reached(Reach.ABSENT)
 
+    async def read(self, username: str, server_name: str, url: str, path: str, *, token: str) -> ServerAnswer | None:
+        """Return the answer of the server to `GET {url}{path}` with this token.
+
+        None without one, and where `reach` could not tell whether the server answers: the token goes to no other host.
+        """
+        server = ServerAddress.of(url, username, server_name)
+        connect_to = self._proxy_url or url
+        if server is None or (connect_to == url and not self._is_of_the_hub(urlsplit(url))):
+            return None
+        peer, headers = self._peer(server, url, connect_to), [(b"Authorization", f"token {token}".encode())]
+        try:
+            answer = await self._get(peer, f"{server.path}{path}", Operation.READ_SERVER, headers)
+        except httpx.HTTPError:
+            return None
+        return None if answer.status >= 500 else ServerAnswer(answer.status, answer.content)
+
     async def _ask(self, server: ServerAddress, connect_to: str) -> Reached:
         is_public = connect_to == server.url
         if is_public and not self._is_of_the_hub(urlsplit(server.url)):
@@ -120,10 +137,17 @@ class ServerProbe:
                 return Reached(Reach.FOREIGN, answer.status)
         return Reached(Reach.ABSENT, answer.status)
 
-    async def _get(self, peer: Peer, path: str) -> Answer:
-        """Send a GET and read at most the size of a version. A longer body counts as empty."""
-        kind = Operation.REACH_SERVER.kind
-        request = peer.request("GET", path.removeprefix("/"), timeouts=self._timeouts, kind=kind)
+    async def _get(
+        self,
+        peer: Peer,
+        path: str,
+        operation: Operation = Operation.REACH_SERVER,
+        headers: Sequence[Header] = (),
+    ) -> Answer:
+        """Send a GET and read at most 16 KiB. A longer body counts as empty."""
+        request = peer.request(
+            "GET", path.removeprefix("/"), timeouts=self._timeouts, kind=operation.kind, headers=headers
+        )
         try:
             return await peer.send(request, bytes_max=_ANSWER_BYTES_MAX)
         except AnswerTooLarge as error:

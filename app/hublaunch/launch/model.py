@@ -11,7 +11,7 @@ from hublaunch.launch.errors import Displaced, LaunchError
 from hublaunch.launch.rules.estimate import Estimate
 from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.raw_event import RawEvent
-from hublaunch.launch.rules.repo import repo_name
+from hublaunch.launch.rules.repo import folder_of, repo_name
 
 DEFAULT_SERVER = ""
 """JupyterHub's name for a user's default server."""
@@ -73,6 +73,13 @@ class StallReason(StrEnum):
     RESTARTING = "restarting"  # the server has ended, and the cluster starts it again
 
 
+class Content(StrEnum):
+    """The program that fetches the files of a launch's repository."""
+
+    NBGITPULLER = "nbgitpuller"  # in the server, when the visitor opens it
+    SPAWNER = "spawner"  # at the Hub's side, before the server starts
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
     """The caller of a request, and their rights. Only kind and key identify a caller, and are stored."""
@@ -101,7 +108,7 @@ class LaunchRequest:
     image: str
     """`""` while an environment was not looked up in the catalogue (`rules/catalogue.py`)."""
     repo_url: str = ""
-    """A label for names, logs and the spawner; never fetched. `""` without a repository."""
+    """A label for names, logs and the spawner, which hublaunch never fetches. `""` without a repository."""
     ref: str = ""
     """The branch, tag or commit of the repository; `""` is its default branch. Checked by `ref.py`."""
     extra_args: Mapping[str, Any] = field(default_factory=dict)
@@ -111,18 +118,25 @@ class LaunchRequest:
     server_name: str = ""
     """The named server to start on an existing account; `""` lets hublaunch choose."""
     path: str = ""
-    """The path that `open_url` opens, relative to the server's root; `""` is the root. Checked by `path.py`."""
+    """The path that `open_url` opens. It is relative to the server's root, or with `content` to the repository; `""` is
+    the root of either. Checked by `path.py`."""
     environment: str = ""
     """The environment of the catalogue that the image comes from; `""` if the request named the image itself."""
     size: str = ""
     """The size of the server; `""` if the spawner decides."""
     size_options: Mapping[str, Any] = field(default_factory=dict)
     """The size's `user_options`, which no `extra_args` replace."""
+    content: Content | None = None
+    """The program that fetches the repository; None if its URL is only a label."""
+    opens: str = ""
+    """With `content`: the interface of the environment that shows the repository, such as `lab`."""
 
     @property
     def user_options(self) -> Mapping[str, Any]:
-        """The `user_options` that the spawner gets."""
+        """The `user_options` that the spawner gets. With `content_dir` it fetches the repository into this folder."""
         named = {"image": self.image, "repo_url": self.repo_url, **({"ref": self.ref} if self.ref else {})}
+        if self.content is Content.SPAWNER:
+            named["content_dir"] = self.folder
         return {**self.extra_args, **self.size_options, **named}
 
     @cached_property
@@ -134,6 +148,11 @@ class LaunchRequest:
     def repo_name(self) -> str:
         """The repository as `host/path`, the same for all spellings of its URL; `""` without a repository."""
         return repo_name(self.repo_url)
+
+    @property
+    def folder(self) -> str:
+        """The folder for the repository's files, below the home directory of the server."""
+        return folder_of(self.repo_name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,6 +229,8 @@ class Step:
     token: str | None = field(default=None, repr=False)
     """With `ready`: the visitor's token, in clear text."""
     token_expires_at: datetime | None = None
+    content_fault: str | None = None
+    """With `ready`: why the repository's files are not in the server, in words for its visitor."""
     server_started_at: datetime | None = None
     """With `ready`: see `Attempt.server_started_at`."""
     problem: Problem | None = None
@@ -249,6 +270,8 @@ class Event:
     sealed_token: bytes | None = field(default=None, repr=False)
     """The encrypted token; only the service's secret key opens it."""
     token_expires_at: datetime | None = None
+    content_fault: str | None = None
+    """See `Step.content_fault`."""
     problem: Problem | None = None
     estimate: Estimate | None = None
     """With `launching`: the estimate that holds from this event on; None if this event changes nothing."""

@@ -176,6 +176,7 @@ class LogEnd:
             url=step.url,
             sealed_token=append.sealed_token,
             token_expires_at=step.token_expires_at,
+            content_fault=step.content_fault,
             problem=step.problem,
             estimate=new,
         )

@@ -7,7 +7,18 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Row
 
-from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Stage, StallReason, Status
+from hublaunch.launch.model import (
+    Attempt,
+    Caller,
+    Content,
+    Event,
+    Launch,
+    LaunchRequest,
+    Problem,
+    Stage,
+    StallReason,
+    Status,
+)
 from hublaunch.launch.rules.estimate import Estimate
 from hublaunch.launch.rules.networks import groups_of
 from hublaunch.launch.rules.quota import Scope
@@ -55,6 +66,8 @@ def launch_row(launch: Launch) -> dict[str, Any]:
         "environment": launch.request.environment or None,
         "size": names.get(Scope.SIZE),
         "size_options": dict(launch.request.size_options) or None,
+        "content": launch.request.content,
+        "opens": launch.request.opens,
         "image_digest": launch.image_digest,
         "is_pinned": launch.is_pinned,
         "fence": launch.fence,
@@ -138,6 +151,8 @@ def _request_of(row: Row[Any]) -> LaunchRequest:
         environment=row.environment or "",
         size=row.size or "",
         size_options=row.size_options or {},
+        content=Content(row.content) if row.content else None,
+        opens=row.opens,
     )
 
 

@@ -99,6 +99,8 @@ launches = Table(
     Column("size", Text),  # NULL if the spawner decides
     Column("size_options", JSON(none_as_null=True)),
     Column("silence_s", Float, nullable=False, server_default="0"),  # the longest time at the Hub without an event
+    Column("content", Text),  # the program that fetches the repository; NULL if none does
+    Column("opens", Text, nullable=False, server_default=text("''")),
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )
@@ -208,6 +210,7 @@ launch_events = Table(
     Column("estimate", JSON(none_as_null=True)),  # if it changes with this event
     Column("stalled_since", Instant),
     Column("stalled_reason", Text),
+    Column("content_fault", Text),
     sqlite_with_rowid=False,  # one tree in the order in which a log is read, instead of a table and an index
 )
 start_times = Table(

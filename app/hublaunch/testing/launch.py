@@ -12,7 +12,7 @@ _PUBLIC_MESSAGES = {
     "failed": "The launch failed",
     "cancelled": "Cancelled",
 }
-_PRIVATE = ("image", "repo_url", "url", "open_url", "token", "token_expires_at")
+_PRIVATE = ("image", "repo_url", "url", "open_url", "token", "token_expires_at", "content_fault")
 _ENDINGS = ("ready", "failed", "cancelled")
 
 
@@ -87,8 +87,8 @@ class FakeLaunch:
         stalled = {"stalled_since": last["at"], "stalled_reason": reason}
         self._add("launching", message, last["progress"], stage=last["stage"], **stalled)
 
-    def ready(self) -> None:
-        """Let the server become ready."""
+    def ready(self, *, content_fault: str | None = None) -> None:
+        """Let the server become ready; `content_fault` says why the files of the repository are not in it."""
         token = secrets.token_hex(16)
         path = str(self.request.get("path", "")).lstrip("/")
         link = "&" if "?" in path else "?"
@@ -102,6 +102,7 @@ class FakeLaunch:
             open_url=f"{self._server_url}{path}{link}token={token}",
             token=token,
             token_expires_at=_at(datetime.now(UTC) + timedelta(days=1)),
+            content_fault=content_fault,
         )
 
     def fail(self, code: str, *, title: str = "", detail: str = "", advice: str = "") -> None:
@@ -134,7 +135,9 @@ class FakeLaunch:
             **self._expected(datetime.now(UTC)),
         }
         shown |= {
-            name: last[name] for name in ("problem", "url", "open_url", "token", "token_expires_at") if name in last
+            name: last[name]
+            for name in ("problem", "url", "open_url", "token", "token_expires_at", "content_fault")
+            if name in last
         }
         if private:
             shown |= {

@@ -75,6 +75,8 @@ export interface LaunchEvent {
   open_url?: string;
   token?: string | null;
   token_expires_at?: string | null;
+  /** With `ready`: why the files of the repository are not in the server. */
+  content_fault?: string | null;
   image?: string;
   /** The size of the image, once it has been pulled and is known. */
   image_bytes?: number;

@@ -254,12 +254,15 @@ export class HubLaunch extends Base {
     if (name === "ready" && isLeftToUs) this.#openOnce();
   }
 
-  /** Open the server once, in the tab that launched it. A visitor who comes back to this page is not sent away. */
+  /**
+   * Open the server once, in the tab that launched it. A visitor who comes back to this page is not sent away. Without
+   * the files of the repository the visitor first reads why.
+   */
   #openOnce() {
-    const { id, openUrl } = this.#run.state;
+    const { id, openUrl, contentFault } = this.#run.state;
     const isAskedHere = session.getItem(ASKED_HERE + id) !== null;
     session.removeItem(ASKED_HERE + id);
-    if (!isAskedHere || this.open === "none" || openUrl === null) return;
+    if (!isAskedHere || this.open === "none" || openUrl === null || contentFault !== null) return;
     if (this.open === "same") {
       window.location.assign(openUrl);
       return;

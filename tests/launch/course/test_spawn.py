@@ -27,7 +27,7 @@ from hublaunch.launch.rules.raw_event import RawEvent
 from hublaunch.settings import Settings
 from tests.fakes.front import front
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.attempted import ATTEMPT, Attempted
+from tests.support.attempted import ATTEMPT, REQUEST, Attempted
 from tests.support.pace import QUICK
 
 FULL = "0/3 nodes are available: 3 Insufficient memory."
@@ -120,6 +120,7 @@ async def test_stored_events_explain_the_failure(hub: FakeHub, client: HubClient
     with pytest.raises(NoRoom):
         await resume(
             ATTEMPT,
+            REQUEST,
             Server(name="", ready=False, pending="spawn", url=""),
             [told],
             hub=client,

@@ -12,6 +12,7 @@ from hublaunch.launch.errors import (
 )
 from hublaunch.launch.model import DEFAULT_SERVER, Attempt, Caller, LaunchRequest
 from hublaunch.launch.ports import Hub
+from hublaunch.launch.rules.content import path_elsewhere
 from hublaunch.launch.rules.names import unique_name_from_repo, unique_server_name
 from hublaunch.launch.rules.path import opened_at
 
@@ -50,7 +51,7 @@ class Accounts:
         if username is None:
             return temporary_user(launch_id, 1, request)
         server_name = self._server_name(request)
-        await check_room(self._hub, username, server_name, self._limits, path=request.path)
+        await check_room(self._hub, username, server_name, self._limits, path=path_elsewhere(request))
         return Attempt(launch_id=launch_id, number=1, username=username, server_name=server_name, creates_user=False)
 
     def existing_user(self, request: LaunchRequest, caller: Caller) -> str | None:

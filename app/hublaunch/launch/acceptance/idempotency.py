@@ -12,7 +12,7 @@ from hublaunch.launch.model import Caller, LaunchRequest
 
 FIELD = "Idempotency-Key"
 KEY_MAX = 255
-_ADDED = frozenset({"path", "ref", "environment", "size", "size_options"})
+_ADDED = frozenset({"path", "ref", "environment", "size", "size_options", "content", "opens"})
 """Fields of a request that the first release did not have."""
 ANONYMOUS_KEY_MIN = 22
 """128 random bits in base64url. The key alone identifies an anonymous caller, so it must be hard to guess."""

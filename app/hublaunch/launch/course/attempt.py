@@ -13,6 +13,7 @@ from functools import partial
 from typing import Literal
 
 from hublaunch.launch.course.cleanup import Traces
+from hublaunch.launch.course.content import content_fault
 from hublaunch.launch.course.progress import Record, SpawnLog
 from hublaunch.launch.course.requeue import wait_without_queue
 from hublaunch.launch.course.spawn import Spawn, WaitInQueue
@@ -82,11 +83,13 @@ async def run(
         url = await start({**user_options, "token": credential.token})
     else:
         credential, url = _Credential(), await start(user_options)
-    await _record_ready(attempt, spawn, url, credential, record=record)
+    fault = await content_fault(attempt, request, url, credential.token, hub=hub)
+    await _record_ready(attempt, spawn, url, credential, record=record, fault=fault)
 
 
 async def resume(
     attempt: Attempt,
+    request: LaunchRequest,
     server: Server,
     past_events: Sequence[Event],
     *,
@@ -110,18 +113,22 @@ async def resume(
         # As with BinderHub, the Hub keeps the token among the options that the server was started with.
         token = options.get("token") if entry.token_mode == "user_options" else None
         credential, url = _Credential(token=token), await spawn.follow()
-    await _record_ready(attempt, spawn, url, credential, record=record)
+    fault = await content_fault(attempt, request, url, credential.token, hub=hub)
+    await _record_ready(attempt, spawn, url, credential, record=record, fault=fault)
 
 
-async def _record_ready(attempt: Attempt, spawn: Spawn, url: str, credential: _Credential, *, record: Record) -> None:
+async def _record_ready(
+    attempt: Attempt, spawn: Spawn, url: str, credential: _Credential, *, record: Record, fault: str | None
+) -> None:
     await record(
         Step(
             phase=Status.READY,
             progress=100,
-            message="The server is ready",
+            message=f"The server is ready, but without the repository. {fault}" if fault else "The server is ready",
             url=url,
             token=credential.token,
             token_expires_at=credential.expires_at,
+            content_fault=fault,
             server_started_at=None if attempt.creates_user else await spawn.started_at(),
             hub_event=spawn.ready_event,
         )

@@ -180,6 +180,7 @@ class Runner:
         log.info("launch %s continues with attempt %d", launch.id, attempt.number)
         await attempts.resume(
             attempt,
+            launch.request,
             server,
             past_events,
             hub=self.hub,

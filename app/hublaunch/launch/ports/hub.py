@@ -106,6 +106,15 @@ class Reached:
     """The HTTP status; None without an answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServerAnswer:
+    """A server's answer to a request with the visitor's token."""
+
+    status: int
+    content: bytes = field(repr=False)
+    """The body; empty if it is longer than 16 KiB."""
+
+
 class Hub(Protocol):
     """JupyterHub's REST API.
 
@@ -162,3 +171,12 @@ class Hub(Protocol):
 
     async def reach_server(self, username: str, server_name: str, url: str) -> Reached:
         """Ask the server itself through the proxy, without a token: `GET {url}api`, where `url` is `Server.url`."""
+
+    async def read_server(
+        self, username: str, server_name: str, url: str, path: str, *, token: str
+    ) -> ServerAnswer | None:
+        """Ask the server itself through the proxy with the visitor's token: `GET {url}{path}`.
+
+        None if no answer of the server comes in time, or if the server cannot be reached from here. `path` is
+        percent-encoded.
+        """

@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from hublaunch.launch.errors import InvalidRequest
-from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.model import Caller, Content, LaunchRequest
+from hublaunch.launch.rules.content import check_content
 from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.policy import image_patterns
 from hublaunch.launch.rules.quota import Scope
@@ -99,7 +100,7 @@ class Catalogue:
         ]
 
     def resolve(self, request: LaunchRequest, caller: Caller) -> LaunchRequest:
-        """Return the request with the image, size and path that its environment stands for.
+        """Return the request with the image, the size, the content and the path that its environment stands for.
 
         A request for an image is returned unchanged. Raises InvalidRequest. An environment or a size that the caller
         may not have is refused like an unknown one, so that the answer does not reveal it.
@@ -110,13 +111,17 @@ class Catalogue:
             return request
         environment = self._environment(request.environment, caller)
         size = _size(request.size, environment)
-        return replace(
+        resolved = replace(
             request,
             image=environment.image,
             size=size.name if size else "",
             size_options=size.user_options if size else {},
-            path=request.path or environment.open,
         )
+        if environment.content == "none" or not request.repo_url:
+            return replace(resolved, path=request.path or environment.open)
+        resolved = replace(resolved, content=Content(environment.content), opens=environment.open)
+        check_content(resolved)
+        return resolved
 
     def _environment(self, name: str, caller: Caller) -> Environment:
         if not self.environments:

@@ -13,6 +13,9 @@ from hublaunch.launch.rules.percent import decoded
 
 _DEFAULT_PORTS = frozenset({"", "443", "80", "22", "9418"})
 _ADDRESS = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>.*))?", re.DOTALL)
+FOLDER_MAX = 64
+"""Characters."""
+_NOT_IN_FOLDER = re.compile(r"[^A-Za-z0-9._-]+")
 _SUFFIX_BACKWARDS = re.compile(r"(?:tig\./?)+(?=[^./])", re.IGNORECASE)
 """`.git` and `/.git` at the end of a path, matched backwards, because forwards each `.git` in it would be tried."""
 
@@ -28,6 +31,15 @@ def repo_name(repo_url: str) -> str:
     host, port = _host_and_port(address)
     host, port = _one_spelling(host.lower().rstrip(".")), port.lstrip("0")
     return (host if port in _DEFAULT_PORTS else f"{host}:{port}") + _without_git_suffix(_resolved(path))
+
+
+def folder_of(name: str) -> str:
+    """Return the folder for the files of the repository with this name: its last part, as `git clone` would choose it.
+
+    It has 1 to 64 letters, digits, dots, hyphens and underscores, and begins with neither a dot nor a hyphen.
+    """
+    last = _NOT_IN_FOLDER.sub("-", name.rpartition("/")[2])
+    return last.lstrip(".-")[:FOLDER_MAX] or "repository"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

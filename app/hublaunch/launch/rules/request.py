@@ -16,7 +16,7 @@ from hublaunch.launch.rules.strict_json import json_fault
 EXTRA_ARGS_MAX_BYTES = 16_384
 
 RESERVED_EXTRA_ARGS = frozenset(
-    {"image", "repo_url", "ref", "token", "url", "open_url", "display_name", "user_options"}
+    {"image", "repo_url", "ref", "content_dir", "token", "url", "open_url", "display_name", "user_options"}
 )
 """Keys that already have a meaning: to hublaunch, to clients that read the `ready` event, or to the Hub (JupyterHub 6
 reads a body with `user_options` or `display_name` differently)."""

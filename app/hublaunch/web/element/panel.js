@@ -151,7 +151,7 @@ export class Panel {
     write(this.message, phase === "launching" ? [tried, pulled, takes].filter(Boolean).join(" · ") : "");
   }
 
-  #showWords({ phase, stage, position, isCancelling, isOwn, problem }) {
+  #showWords({ phase, stage, position, isCancelling, isOwn, problem, contentFault }) {
     const texts = this.#texts;
     this.label.textContent = texts.launch;
     this.start.hidden = phase !== "idle";
@@ -160,7 +160,7 @@ export class Panel {
     write(this.title, isCancelling ? texts.cancelling : (title ?? phaseName({ phase, stage, isOwn }, texts)));
     this.icon.querySelector("path").setAttribute("d", ICONS[phase] ?? "");
     write(this.place, phase === "waiting" && position ? place(position, texts) : "");
-    write(this.detail, problem?.detail ?? "");
+    write(this.detail, problem?.detail ?? contentFault ?? "");
     write(this.advice, adviceOn(problem ?? {}, texts));
     this.cancel.textContent = texts.cancel;
     this.retry.textContent = phase === "failed" ? texts.retry : texts.again;

@@ -199,7 +199,8 @@ export class LaunchRun {
       const at = told.at ?? told.ended_at;
       const endedAt = at ? Date.parse(at) : this.#now();
       const openUrl = webUrl(told.open_url);
-      this.#end({ phase, progress, attempt, endedAt, openUrl, problem: told.problem ?? null }, told);
+      const contentFault = told.content_fault ?? null;
+      this.#end({ phase, progress, attempt, endedAt, openUrl, contentFault, problem: told.problem ?? null }, told);
     }
   }
 

@@ -27,6 +27,8 @@ export const IDLE = Object.freeze({
   isOwn: false,
   problem: null,
   openUrl: null,
+  /** Once it is ready: why the files of the repository are not in the server. */
+  contentFault: null,
   events: [],
 });
 
