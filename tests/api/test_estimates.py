@@ -57,18 +57,20 @@ async def test_a_launch_at_the_hub_shows_when_it_will_be_ready_and_why(service: 
 
 
 async def test_the_usual_times_are_those_that_the_last_launches_took(service: Service, hub: FakeHub) -> None:
-    took = []
+    durations = []
     for seconds in (0.0, 0.8, 0.1, 0.6, 0.3):
         hub.spawn_plan(None, SpawnPlan(seconds=seconds))
         accepted = await service.launch()
         await service.events(accepted["events_url"])
-        took.append((await shown(service, accepted))["durations"]["spawning_s"])
+        durations.append((await shown(service, accepted))["durations"])
     async with at_hub(service, hub) as accepted:
         basis = (await shown(service, accepted))["expected_basis"]
 
     assert (basis["count"], basis["of_pulls"]) == (5, False)
-    assert basis["p50_s"] == pytest.approx(sorted(took)[2], abs=0.1)
-    assert basis["p90_s"] == pytest.approx(max(took), abs=0.1)
+    shortest, longest = (sorted(one[name] for one in durations) for name in ("spawning_s", "total_s"))
+    for name, place in (("p50_s", 2), ("p90_s", 4)):
+        # A start begins between the launch and its first event at the Hub, and is stored soon after its end.
+        assert shortest[place] - 0.1 <= basis[name] <= longest[place] + 2
 
 
 async def test_the_first_event_at_the_hub_and_the_first_pull_say_when_the_launch_will_be_ready(
