@@ -16,7 +16,9 @@ from tests.store.databases import sqlite_only
 from tests.store.launches import CANCELLED, FAILED, PULLING, READY, new_launch, read_back
 
 ARGS = {"binder_request": "x" * 16_000}
-LARGE = LaunchRequest(image="a/b", repo_url="https://h/" + 1900 * "a", path=1900 * "b", extra_args=ARGS)
+LARGE = LaunchRequest(
+    image="a/b", repo_url="https://h/" + 1900 * "a", path=1900 * "b", extra_args=ARGS, size="s", size_options=ARGS
+)
 
 
 def at(address: str) -> Caller:
@@ -51,6 +53,7 @@ def make_older(store: SqlLaunchStore, launch: Launch, **ago: float) -> None:
 async def arguments(store: SqlLaunchStore, launch: Launch) -> object:
     now = await read_back(store, launch)
     assert (now.request.image, now.request.repo_url, now.request.path) == (LARGE.image, LARGE.repo_url, LARGE.path)
+    assert now.request.size_options == now.request.extra_args
     return now.request.extra_args
 
 
