@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def catalogue(url: Url = None, token_file: TokenFile = None, *, as_json: AsJson = False) -> None:
-    """List the environments that you may launch by name, with their sizes, and the images.
+    """List the environments that you may launch by name, with their sizes, and the patterns of other images.
 
-    The first size is the default. For example:
+    The first size of an environment is the default. Needs a running service (--url), and a token unless the service
+    accepts anonymous callers. For example:
 
         hublaunch catalogue
         hublaunch launch scipy --size small

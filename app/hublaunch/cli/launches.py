@@ -33,10 +33,10 @@ def launch(
         typer.Argument(
             metavar="IMAGE|ENVIRONMENT",
             help="Image of the server, such as quay.io/jupyter/base-notebook:latest, or the name of an environment "
-            "from `hublaunch catalogue`. A word without `/`, `:` and `@` is a name.",
+            "from `hublaunch catalogue`. A word without `/`, `:` or `@` is a name.",
         ),
     ],
-    size: Annotated[str, typer.Option(help="Size of the server, for an environment; its first one by default.")] = "",
+    size: Annotated[str, typer.Option(help="Size of the environment's server; the first one by default.")] = "",
     repo: Annotated[
         str, typer.Option(help="Repository URL. The name of the server comes from it, and the spawner gets it.")
     ] = "",

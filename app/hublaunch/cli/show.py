@@ -18,8 +18,8 @@ def show(
     """Show everything about one launch: its request, caller, attempts, events and cause, and what is still to be done.
 
     It reads the database, so run it where the service gets its settings (LAUNCHER_…, .env). The service need not be
-    running. Tokens and the values of extra arguments are not shown, so you can forward the output. It names the caller
-    and the repository.
+    running. Tokens and the values of extra arguments are not shown, so you can forward the output. But it names the
+    caller and the repository.
 
     Needs `pip install 'hublaunch[server]'`. For example:
 

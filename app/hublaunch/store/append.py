@@ -140,7 +140,7 @@ class LogEnd:
         return self.status is Status.WAITING or (step.is_pull and not self.has_pulled)
 
     def append(self, append: Append, starts: Mapping[start_times.Kind, Sequence[Start]]) -> Event:
-        """Return the step as the next event. `starts`: the last ones of its kind if the estimate changes."""
+        """Return the step as the next event. `starts`: the last starts of its kind, if the estimate changes."""
         check_fence(self.launch_id, append.fence, held=self.fence)
         step = append.step
         if step.phase is Status.STOPPED or not self.status.may_become(step.phase):

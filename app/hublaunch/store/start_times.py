@@ -14,7 +14,7 @@ from hublaunch.launch.rules.stall import SILENCES_MAX
 from hublaunch.store.tables import start_times
 
 Kind = tuple[str, str]
-"""Starts of a kind are compared with each other: the name of their image (`kept_as`), and their size or `""`."""
+"""A kind of start: the name of the image (`kept_as`), and the size or `""`. Only starts of one kind are compared."""
 
 _INSERT = insert(start_times)
 LAST = (

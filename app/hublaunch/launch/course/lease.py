@@ -197,9 +197,9 @@ class Leases:
                 return
 
     def _resume(self, launches: Sequence[Launch], lapses: int) -> None:
-        """Resume launches that were this process's when the lease had run out `lapses` times.
+        """Resume launches that this process owned when its lease had run out `lapses` times.
 
-        If it has run out since, other processes may have them, and the next heartbeat tells which are left.
+        If the lease has run out since, other processes may own them. The next heartbeat finds out which are left.
         """
         if self._clock.lapses == lapses and not self._clock.has_run_out:
             for launch in launches:
