@@ -75,7 +75,7 @@ async def test_an_environment_without_sizes_shows_none(page: Page, tmp_path: Pat
     async with with_catalogue(tmp_path) as shown:
         await page.goto(shown.url)
 
-        await page.get_by_role("radio", name="R", exact=False).nth(1).check()
+        await page.get_by_role("radio", name="R", exact=True).check()
         await expect(page.get_by_role("group", name="Size")).to_be_hidden()
         await page.get_by_role("button", name="Launch", exact=True).click()
         asked = await options(shown)

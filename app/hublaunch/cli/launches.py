@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -69,40 +69,13 @@ def launch(
         hublaunch launch scipy --size small
     """
     from hublaunch.cli.following import follow_to_the_end  # noqa: PLC0415 - --help needs no httpx
-    from hublaunch.client import InvalidRequest  # noqa: PLC0415
 
     if open_it and not wait:
         raise typer.BadParameter("needs --wait: a server can only be opened once it is ready.", param_hint="--open")
     connection = Connection.of(url, token_file)
-
-    is_image = any(mark in target for mark in "/:@")
-
-    async def ask() -> "Launch":
-        async with connection.client({}) as client:
-            return await client.launch(
-                image=target if is_image else "",
-                environment="" if is_image else target,
-                size=size,
-                repo_url=repo,
-                ref=ref,
-                path=path,
-                username=user,
-                server_name=server_name,
-                if_running=if_running,
-            )
-
+    names = {**_named(target), "size": size, "username": user, "server_name": server_name}
     with reported_faults(as_json=as_json):
-        try:
-            accepted = asyncio.run(ask())
-        except KeyboardInterrupt:
-            typer.echo("Interrupted before the service answered. It may have accepted the launch.", err=True)
-            raise
-        except InvalidRequest:
-            if not is_image:
-                typer.echo(
-                    f"For an image called {target}, write {target}:latest. `hublaunch catalogue` lists names.", err=True
-                )
-            raise
+        accepted = _accepted(connection, **names, repo_url=repo, ref=ref, path=path, if_running=if_running)
     secret = accepted.secret or ""
     _remember(accepted, secret, connection.url)
     if wait:
@@ -112,6 +85,32 @@ def launch(
     typer.echo(f"Accepted. To watch it: {connection.watch_command(accepted.id)}", err=True)
     with reported_faults(as_json=False):
         typer.echo(json.dumps(accepted.shown) if as_json else accepted.id)
+
+
+def _named(target: str) -> dict[str, str]:
+    """Return the target as an image or, if it is a word without `/`, `:` and `@`, as an environment."""
+    is_image = any(mark in target for mark in "/:@")
+    return {"image": target} if is_image else {"environment": target}
+
+
+def _accepted(connection: Connection, **asked: Any) -> "Launch":
+    """Return the accepted launch. If it is refused or not known to be accepted, say what the caller should know."""
+    from hublaunch.client import InvalidRequest  # noqa: PLC0415 - as above
+
+    async def ask() -> "Launch":
+        async with connection.client({}) as client:
+            return await client.launch(**asked)
+
+    try:
+        return asyncio.run(ask())
+    except KeyboardInterrupt:
+        typer.echo("Interrupted before the service answered. It may have accepted the launch.", err=True)
+        raise
+    except InvalidRequest as refusal:
+        if any(error["field"] == "environment" for error in refusal.problem.errors):
+            name = asked["environment"]
+            typer.echo(f"For an image called {name}, write {name}:latest. `hublaunch catalogue` lists names.", err=True)
+        raise
 
 
 def watch(

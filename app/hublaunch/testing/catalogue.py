@@ -9,7 +9,7 @@ _Environments = Mapping[str, Sequence[str]]
 """The names of the sizes, by the name of their environment."""
 
 
-class InvalidField(Exception):
+class UnusableField(Exception):
     """A field of a request is not valid."""
 
     def __init__(self, field: str, reason: str) -> None:
@@ -38,23 +38,23 @@ def catalogue_json(environments: _Environments) -> dict[str, Any]:
 
 
 def resolved(body: Mapping[str, Any], environments: _Environments) -> Mapping[str, Any]:
-    """Return the body of a request with the image and the size of its environment. Raises InvalidField."""
+    """Return the body of a request with the image and the size of its environment. Raises UnusableField."""
     image, environment, size = (body.get(name, "") for name in ("image", "environment", "size"))
     if image and environment:
-        raise InvalidField("environment", "must not be sent together with `image`")
+        raise UnusableField("environment", "must not be sent together with `image`")
     if size and not environment:
-        raise InvalidField("size", "can only be chosen together with `environment`")
+        raise UnusableField("size", "can only be chosen together with `environment`")
     if not environment:
         if not re.fullmatch(r"[^\s]+", image):
-            raise InvalidField("image", "must be an image reference")
+            raise UnusableField("image", "must be an image reference")
         return body
     if environment not in environments:
-        raise InvalidField(
+        raise UnusableField(
             "environment", f"you may launch no environment of this name{_meant(environment, environments)}"
         )
     sizes = environments[environment]
     if size and size not in sizes:
-        raise InvalidField("size", f"this environment offers you no size of this name{_meant(size, sizes)}")
+        raise UnusableField("size", f"this environment offers you no size of this name{_meant(size, sizes)}")
     return {**body, "image": _image_of(environment), "size": size or next(iter(sizes), "")}
 
 

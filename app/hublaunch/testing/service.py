@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from hublaunch.testing.bell import Bell
-from hublaunch.testing.catalogue import InvalidField, catalogue_json, resolved
+from hublaunch.testing.catalogue import UnusableField, catalogue_json, resolved
 from hublaunch.testing.launch import FakeLaunch, problem_json
 
 _REUSED = ("environment", "size", "image", "repo_url", "ref")
@@ -100,7 +100,7 @@ class FakeHublaunch:
     def _launch(self, request: httpx.Request, caller: str | None) -> httpx.Response:
         try:
             body = resolved(json.loads(request.content), self.environments)
-        except InvalidField as fault:
+        except UnusableField as fault:
             error = {"field": fault.field, "reason": fault.reason}
             return _refusal(422, problem_json("invalid_request", detail=str(fault), errors=[error]))
         key = request.headers.get("Idempotency-Key", "")

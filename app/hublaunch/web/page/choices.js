@@ -23,7 +23,7 @@ export class Choices {
   show({ environments, images }, wanted) {
     this.#environments = environments;
     const own = { name: "", title: "Another image", description: "Name a container image yourself." };
-    const shown = images.length ? [...environments, own] : environments;
+    const shown = environments.length && images.length ? [...environments, own] : environments;
     const isKnown = environments.some(({ name }) => name === wanted.environment);
     const chosen = isKnown ? wanted.environment : wanted.image && images.length ? "" : environments[0]?.name;
     find("environments").hidden = environments.length === 0;
@@ -60,8 +60,14 @@ export class Choices {
 
 function card(group, { name, title, description }, isChosen) {
   const choice = element("input", { type: "radio", name: group, value: name, checked: isChosen });
-  const hint = description ? [element("span", { className: "hint", textContent: description })] : [];
-  return element("label", { className: "choice" }, choice, element("span", { textContent: title }), ...hint);
+  const id = `${group}-${name}`;
+  const words = [element("span", { id, textContent: title })];
+  choice.setAttribute("aria-labelledby", id);
+  if (description) {
+    words.push(element("span", { id: `${id}-hint`, className: "hint", textContent: description }));
+    choice.setAttribute("aria-describedby", `${id}-hint`);
+  }
+  return element("label", { className: "choice" }, choice, ...words);
 }
 
 function chosenIn(group) {
