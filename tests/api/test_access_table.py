@@ -57,6 +57,9 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("GET", "/launch/{launch_id}/events"): (
         *(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401),
     ),
+    ("POST", "/launch/{launch_id}/extend"): (
+        *(403, 401, 401, 403, 403, 409, 403, 409, 409, 403, 409, 403, 401, 403, 403, 403, 409, 401),
+    ),
     ("DELETE", "/launch/{launch_id}"): (
         *(403, 401, 401, 403, 403, 202, 403, 202, 202, 403, 202, 403, 401, 403, 403, 403, 202, 401),
     ),
@@ -87,7 +90,8 @@ SESSIONS = ("session of the owner", "that session, by a page elsewhere")
 KEYS = ("key", "key that may name users", "key for other images", "admin key")
 WITHOUT_CREDENTIALS = ("nobody", "secret", "wrong secret")
 EVERYBODYS = ("GET", "/launch?everybody=true")
-LAUNCHES = [route for route in TABLE if route[0] == "POST" or route[1] == BUILD]
+EXTEND = ("POST", "/launch/{launch_id}/extend")
+LAUNCHES = [route for route in TABLE if (route[0] == "POST" or route[1] == BUILD) and route != EXTEND]
 CHECKS_CREDENTIALS = [
     route
     for route in TABLE
@@ -157,7 +161,7 @@ WAYS = {
 async def _ask(service: Service, route: tuple[str, str], launch_id: str, headers: Mapping[str, str]) -> int:
     method, path = route
     path, _, way = path.partition(" ")
-    body = BODY | WAYS[way] if method == "POST" else None
+    body = {"seconds": 60} if route == EXTEND else BODY | WAYS[way] if method == "POST" else None
     path = path.format(launch_id=launch_id)
     service.http.cookies.clear()  # the next caller must not continue this login
     async with service.http.stream(method, path, json=body, headers={**headers, **_ACCEPT.get(path, {})}) as answer:

@@ -85,6 +85,7 @@ LOOPS = {
     "leases": "hublaunch.launch.course.lease.Leases.run",
     "admission": "hublaunch.launch.course.admission.Admission.run",
     "reaper": "hublaunch.launch.course.reaper.Reaper.run",
+    "session_ends": "hublaunch.launch.course.session_watch.SessionWatch.run",
     "hub_check": "hublaunch.hub.check.HubCheck.run",
     "rate_limits": "hublaunch.launch.acceptance.rate_limiter.RateLimiter.run",
     "limits": "hublaunch.files.watched.WatchedFile.run",

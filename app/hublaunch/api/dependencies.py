@@ -21,7 +21,9 @@ from hublaunch.api.status import StatusReport
 from hublaunch.api.views import Views
 from hublaunch.api.visibility import Visibility, visibility_of
 from hublaunch.binderhub.images import BinderImages
+from hublaunch.launch.acceptance.extension import Extensions
 from hublaunch.launch.acceptance.service import LaunchService
+from hublaunch.launch.errors import SecretRequired
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Caller, Launch
 from hublaunch.launch.rules.catalogue import Catalogue
@@ -33,6 +35,7 @@ class Web:
     """The services and facts that routes use, as `request.state.web`."""
 
     service: LaunchService
+    extensions: Extensions
     feed: Feed
     views: Views
     secrets: LaunchSecrets
@@ -109,6 +112,13 @@ class Reader:
     def visibility(self, launch: Launch) -> Visibility:
         """Return the parts of this launch that the reader sees."""
         return visibility_of(launch, caller=self.caller, has_secret=self.web.secrets.opens(launch.id, self.secret))
+
+    def in_control(self, launch: Launch) -> Visibility:
+        """Return the same for a reader who may cancel or extend this launch. Raises SecretRequired for any other."""
+        visibility = self.visibility(launch)
+        if visibility is Visibility.PUBLIC:
+            raise SecretRequired
+        return visibility
 
 
 async def _reader(

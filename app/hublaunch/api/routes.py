@@ -24,7 +24,7 @@ from hublaunch.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, Launch
 from hublaunch.api.sse import EventStreamResponse, event_blocks, wants_stream
 from hublaunch.api.visibility import Visibility, visibility_of
 from hublaunch.launch.acceptance.account import NAME_MAX
-from hublaunch.launch.errors import AccessDenied, AlreadyRunning, SecretRequired, Unauthenticated
+from hublaunch.launch.errors import AccessDenied, AlreadyRunning, Unauthenticated
 from hublaunch.launch.model import Launch, Status
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.image import IMAGE_MAX
@@ -233,9 +233,7 @@ async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> 
     Allowed for the launch's caller, for requests with its secret, and for admins.
     """
     launch = await web.service.get(launch_id)
-    visibility = reader.visibility(launch)
-    if visibility is Visibility.PUBLIC:
-        raise SecretRequired
+    visibility = reader.in_control(launch)
     if await web.service.cancel(launch_id, by=reader.caller or reader.anonymous):
         return Response(status_code=204)
     shown = web.views.launch(launch, visibility=visibility)

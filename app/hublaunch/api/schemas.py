@@ -67,6 +67,18 @@ class LaunchBody(BaseModel):
     )
 
 
+class ExtensionBody(BaseModel):
+    """How much longer the server may run."""
+
+    model_config = ConfigDict(
+        title="ExtensionRequest", extra="forbid", json_schema_extra={"examples": [{"seconds": 3600}]}
+    )
+
+    seconds: int = Field(
+        strict=True, ge=60, le=31_536_000, description="How much later than `will_end_at` the server will be stopped."
+    )
+
+
 class UsedUp(BaseModel):
     """A quota that is used up."""
 
@@ -137,6 +149,9 @@ _LAUNCH: JsonDict = {
     "stopped_by": None,
     "durations": {"waiting_s": 0.004, "spawning_s": None, "total_s": None},
     "events_url": f"/launch/{_LAUNCH_ID}/events",
+    "will_end_at": None,
+    "extendable_until": None,
+    "is_temporary": True,
     "image": "quay.io/jupyter/minimal-notebook:latest",
     "environment": None,
     "size": None,
@@ -163,7 +178,7 @@ class Durations(BaseModel):
 
 
 class LaunchBase(BaseModel):
-    """A launch's current state. The fields from `image` on are private."""
+    """A launch's current state. The fields from `will_end_at` on are private."""
 
     model_config = ConfigDict(title="Launch", json_schema_extra={"examples": [_LAUNCH]})
 
@@ -184,7 +199,10 @@ class LaunchBase(BaseModel):
     created_at: Timestamp = Field(examples=["2026-11-23T08:00:00.000Z"])
     ended_at: Timestamp | None = Field(description="When it became ready, failed or was cancelled.")
     stopped_at: Timestamp | None
-    stopped_by: str | None
+    stopped_by: str | None = Field(
+        description="`caller` (cancelled), `hub` (its server was gone) or `session_end` (its time was over). Later "
+        "releases may add values."
+    )
     durations: Durations
     events_url: str = Field(examples=[f"/launch/{_LAUNCH_ID}/events"])
     expected_ready_at: Timestamp | None = Field(
@@ -196,6 +214,17 @@ class LaunchBase(BaseModel):
         None, description="What the estimate is based on. Null if there is no estimate."
     )
     problem: ProblemBody | None = None
+    will_end_at: Timestamp | None = Field(
+        None,
+        description="When ready: when the server will be stopped; null if no limit is set. In the past while it is "
+        "being stopped.",
+    )
+    extendable_until: Timestamp | None = Field(
+        None, description="When ready: the latest `will_end_at` that extensions can reach; null if there is none."
+    )
+    is_temporary: bool | None = Field(
+        None, description="Whether the user of the server, and usually their files, are deleted once it has stopped."
+    )
     image: str | None = None
     environment: str | None = Field(None, description="The environment of the catalogue; null if none was named.")
     size: str | None = Field(None, description="The size of the server; null if the spawner decides.")
@@ -229,7 +258,7 @@ class AcceptedLaunch(LaunchBase):
     )
 
     secret: str = Field(
-        description="Store it: it gives access to the launch's private fields, and can cancel the launch."
+        description="Store it: it gives access to the launch's private fields, and can cancel or extend the launch."
     )
     events_url: str = Field(
         description="The events, including private fields.", examples=[f"/launch/{_LAUNCH_ID}/events?secret=…"]

@@ -13,6 +13,7 @@ from hublaunch.launch.model import Event, Launch, Problem, Status
 from hublaunch.launch.rules.content import opened_path
 from hublaunch.launch.rules.estimate import Estimate
 from hublaunch.launch.rules.path import opened_at
+from hublaunch.launch.rules.session import SessionTerms
 
 _PUBLIC_MESSAGES = {
     Status.WAITING: "Waiting",
@@ -34,10 +35,11 @@ def rfc3339(at: datetime | None) -> str | None:
 class Views:
     """Renders launches and their events."""
 
-    def __init__(self, *, unseal: Callable[[bytes], str], token_in_url: bool, prefix: str) -> None:
+    def __init__(self, *, unseal: Callable[[bytes], str], token_in_url: bool, prefix: str, terms: SessionTerms) -> None:
         self._unseal = unseal
         self._token_in_url = token_in_url
         self._prefix = prefix
+        self._terms = terms
         self._encoded: defaultdict[Visibility, WeakKeyDictionary[Event, tuple[str, bytes]]] = defaultdict(
             WeakKeyDictionary
         )
@@ -71,6 +73,7 @@ class Views:
         if last.problem:
             shown["problem"] = _problem(last.problem, visibility)
         if private:
+            shown |= self._session(launch)
             shown |= {"image": launch.request.image, "repo_url": launch.request.repo_url, "ref": launch.request.ref}
             shown |= {"username": launch.attempt.username, "server_name": launch.attempt.server_name}
             shown |= {"path": launch.request.path, "image_digest": launch.image_digest}
@@ -128,6 +131,14 @@ class Views:
             block = f"id: {event.seq}\ndata: {data}\n\n".encode()
             encoded[event] = launch.request.path, block
         return block
+
+    def _session(self, launch: Launch) -> dict[str, Any]:
+        """Return when the server will be stopped, and what becomes of its user then."""
+        return {
+            "will_end_at": rfc3339(launch.will_end_at) if launch.status is Status.READY else None,
+            "extendable_until": rfc3339(self._terms.extendable_until(launch)),
+            "is_temporary": launch.attempt.creates_user,
+        }
 
     def _entry(self, event: Event, launch: Launch) -> dict[str, Any]:
         """Return the server's URLs and token. `open_url` is made here, because its token is never stored in clear."""

@@ -233,6 +233,8 @@ class Step:
     """With `ready`: why the repository's files are not in the server, in words for its visitor."""
     server_started_at: datetime | None = None
     """With `ready`: see `Attempt.server_started_at`."""
+    session_s: float | None = None
+    """With `ready`: how many seconds the server may run; None means no limit."""
     problem: Problem | None = None
     """With `failed`."""
     failed_spawn: FailedSpawn | None = None
@@ -310,8 +312,11 @@ class Launch:
     cancel_requested_at: datetime | None = None
     ended_at: datetime | None = None
     """When it became ready, failed or was cancelled."""
+    will_end_at: datetime | None = None
+    """When the server of a ready launch will be stopped, or should have been; None means never."""
     stopped_at: datetime | None = None
     stopped_by: str | None = None
+    """`caller`, `hub`, `session_end`, or a later release's own."""
     cleaned_at: datetime | None = None
     """When everything that its latest attempt created at the Hub was deleted."""
     image_digest: str | None = None
@@ -331,6 +336,12 @@ class Launch:
     def has_asked_hub(self) -> bool:
         """Whether the latest attempt may have sent requests to the Hub. This is stored before the first request."""
         return self.launching_at is not None and self.last_event.attempt == self.attempt.number
+
+    @property
+    def has_outlived_session(self) -> bool:
+        """Whether its server is to be stopped because its time was over, and not because somebody cancelled earlier."""
+        stopping_since, end = self.cancel_requested_at, self.will_end_at
+        return stopping_since is not None and end is not None and stopping_since >= end
 
     @property
     def remaining_s(self) -> float:

@@ -6,6 +6,7 @@ Followers and loops use these news as hints and read the store; metrics, traces 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from hublaunch.launch.model import Attempt, Caller, Event, Launch
 
@@ -37,6 +38,31 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SessionWarned:
+    """A ready launch whose server will be stopped soon."""
+
+    launch_id: str
+    will_end_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionEnded:
+    """A ready launch whose time is over. Its server is still to be stopped."""
+
+    launch_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionExtended:
+    """A ready launch whose server may run longer."""
+
+    launch_id: str
+    seconds: int
+    will_end_at: datetime
+    by: Caller
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Adopted:
     """Launches without a living owner that this process has taken over."""
 
@@ -58,7 +84,7 @@ class Stopped:
 
     launch_id: str
     stopped_by: str
-    """`caller` or `hub`."""
+    """As in `Launch.stopped_by`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +101,20 @@ class WorkLeft:
     """A hint that another process has left a launch to cancel or to adopt. It may come late, twice or never."""
 
 
-News = Event | Accepted | DigestFound | CancelRequested | Adopted | Cleaned | Stopped | LogGrew | WorkLeft
+News = (
+    Event
+    | Accepted
+    | DigestFound
+    | CancelRequested
+    | SessionWarned
+    | SessionEnded
+    | SessionExtended
+    | Adopted
+    | Cleaned
+    | Stopped
+    | LogGrew
+    | WorkLeft
+)
 """All kinds of news. A process publishes an `Event` only if it stored the event itself."""
 
 

@@ -68,6 +68,10 @@ class Pace:
     """Between two rounds of the reaper."""
     check_ready_s: float = 300.0
     """How often the reaper asks the Hub whether the server of a ready launch still exists."""
+    check_sessions_s: float = 15.0
+    """The longest time between two checks of the ends of sessions. Only a session shorter than this ends late."""
+    warn_session_s: float = 600.0
+    """How long before the end of a session the warning comes."""
     poll_log_s: float = 5.0
     """How often the feed checks for events of other processes whose notification was lost."""
     read_files_s: float = 5.0

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hublaunch.launch.model import Caller, Event, Launch
-from hublaunch.launch.news import Accepted, CancelRequested, DigestFound, News, Stopped
+from hublaunch.launch.news import (
+    Accepted,
+    CancelRequested,
+    DigestFound,
+    News,
+    SessionEnded,
+    SessionExtended,
+    SessionWarned,
+    Stopped,
+)
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +35,9 @@ Action = Literal[
     "launch_accepted",
     "launch_digest_found",
     "launch_cancel_requested",
+    "launch_session_extended",
+    "launch_session_warned",
+    "launch_session_ended",
     "launch_ended",
     "launch_stopped",
     "key_added",
@@ -58,7 +70,7 @@ class AuditLog:
     def write(self, action: Action, actor: dict[str, str], **facts: Any) -> None:
         """Append an event. Facts that are None are left out."""
         event = {
-            "__timestamp__": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "__timestamp__": _instant(datetime.now(UTC)),
             "__schema__": SCHEMA,
             "__schema_version__": SCHEMA_VERSION,
             "__metadata_version__": 1,
@@ -131,6 +143,13 @@ class LaunchAudit:
             case CancelRequested(launch_id=launch_id, by=by):
                 actor = _UNKNOWN if by is None else _actor(by)
                 self._audit.write("launch_cancel_requested", actor, **self._request(), launch_id=launch_id)
+            case SessionExtended(launch_id=launch_id, seconds=seconds, will_end_at=at, by=by):
+                facts = {**self._request(), "seconds": seconds, "will_end_at": _instant(at)}
+                self._audit.write("launch_session_extended", _actor(by), launch_id=launch_id, **facts)
+            case SessionWarned(launch_id=launch_id, will_end_at=at):
+                self._audit.write("launch_session_warned", _SERVICE, launch_id=launch_id, will_end_at=_instant(at))
+            case SessionEnded(launch_id=launch_id):
+                self._audit.write("launch_session_ended", _SERVICE, launch_id=launch_id)
             case Stopped(launch_id=launch_id, stopped_by=stopped_by):
                 actor = _HUB if stopped_by == "hub" else _SERVICE
                 self._audit.write("launch_stopped", actor, launch_id=launch_id)
@@ -145,6 +164,10 @@ def operator() -> dict[str, str]:
         return {"kind": "operator", "name": getpass.getuser()}
     except (KeyError, OSError):  # a user without a name, as in many containers
         return {"kind": "operator", "name": str(os.getuid())}
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _actor(caller: Caller) -> dict[str, str]:

@@ -15,7 +15,17 @@ from ulid import ULID
 
 from hublaunch.launch.errors import Displaced
 from hublaunch.launch.model import Event, LaunchRequest, Status
-from hublaunch.launch.news import Accepted, Adopted, Cleaned, DigestFound, News, Stopped
+from hublaunch.launch.news import (
+    Accepted,
+    Adopted,
+    Cleaned,
+    DigestFound,
+    News,
+    SessionEnded,
+    SessionExtended,
+    SessionWarned,
+    Stopped,
+)
 from hublaunch.launch.ports import Capacity
 from hublaunch.launch.rules.guard import GuardState
 from hublaunch.launch.rules.preflight import RegistryOutcome
@@ -126,6 +136,8 @@ class Metrics:
                     self._digests["at_once"].inc()
             case DigestFound():
                 self._digests["later"].inc()
+            case SessionWarned() | SessionExtended() | SessionEnded():
+                self._sessions[type(news)].inc()
             case Adopted(launches=launches):
                 orphans = sum(not launch.is_in_progress for launch in launches)
                 self._orphans_found.inc(orphans)
@@ -259,10 +271,20 @@ class Metrics:
             "orphans_cleaned_up", "Orphans that are gone, as confirmed by the Hub."
         )
         self._stopped = self._counter(
-            "launches_stopped", "Ready launches whose servers are gone, by who stopped them (caller or hub).", "by"
+            "launches_stopped",
+            "Ready launches whose servers are gone, by what stopped them (caller, hub or session_end).",
+            "by",
         )
-        for by in ("caller", "hub"):
+        for by in ("caller", "hub", "session_end"):
             self._stopped.labels(by)
+        sessions = self._counter(
+            "sessions", "Sessions of ready launches that were warned of their end, extended, or ended.", "step"
+        )
+        self._sessions: Mapping[type, Counter] = {
+            SessionWarned: sessions.labels("warned"),
+            SessionExtended: sessions.labels("extended"),
+            SessionEnded: sessions.labels("ended"),
+        }
 
     def _measure_replicas(self) -> None:
         self._following = self._gauge("followers", "Open streams that follow launches in this process.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -123,6 +123,7 @@ class LogEnd:
     progress: int
     stalled_since: datetime | None
     ended_at: datetime | None = None
+    will_end_at: datetime | None = None
     has_turned: bool = False
     """Whether the launch itself changes, and not only the end of its log."""
     estimate: Estimate | None = None
@@ -156,6 +157,7 @@ class LogEnd:
             self.silence_s = max(self.silence_s, (at - (self.stalled_since or self.at)).total_seconds())
         self.status, self.seq, self.at, self.stalled_since = step.phase, self.seq + 1, at, step.stalled_since
         self.ended_at = self.at if self.status.ends_stream else None
+        self.will_end_at = None if step.session_s is None else self.at + timedelta(seconds=step.session_s)
         self.progress = self.progress if step.progress is None else step.progress
         if self.status is Status.LAUNCHING and self.launching_at is None:
             self.launching_at = self.at
@@ -190,6 +192,7 @@ class LogEnd:
             "owner": self.owner,
             "launching_at": self.launching_at,
             "ended_at": self.ended_at,
+            "will_end_at": self.will_end_at,
         }
 
     def estimated_row(self) -> dict[str, Any]:

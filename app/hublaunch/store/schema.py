@@ -5,7 +5,7 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table, updat
 from hublaunch.store.coordination import lock, unlimit
 from hublaunch.store.errors import SchemaUnknown
 
-HEAD = "0017"
+HEAD = "0018"
 """The version that this release reads and writes: the newest in `migrations/versions`."""
 
 _VERSION = table("alembic_version", column("version_num"))

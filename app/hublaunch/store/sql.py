@@ -16,6 +16,7 @@ from hublaunch.store.log import KEY_KEPT_S, SqlLog
 from hublaunch.store.ownership import Lease, SqlOwnership
 from hublaunch.store.queue import SqlQueue
 from hublaunch.store.rate_counts import SqlRateCounts
+from hublaunch.store.session_ends import SqlSessionEnds
 from hublaunch.store.silences import SqlSilences
 from hublaunch.store.space import Space
 from hublaunch.store.transactions import READERS, Transactions
@@ -58,6 +59,7 @@ class SqlLaunchStore:
         self.queue = SqlQueue(sql, news, owner=lease.owner)
         self.ownership = SqlOwnership(sql, news, lease)
         self.upkeep = SqlUpkeep(sql, news)
+        self.session_ends = SqlSessionEnds(sql, news)
         self.history = SqlHistory(sql, key_kept_s=key_kept_s)
         self.silences = SqlSilences(sql, news, owner=lease.owner)
         self.rate_counts = SqlRateCounts(sql)

@@ -101,6 +101,8 @@ launches = Table(
     Column("silence_s", Float, nullable=False, server_default="0"),  # the longest time at the Hub without an event
     Column("content", Text),  # the program that fetches the repository; NULL if none does
     Column("opens", Text, nullable=False, server_default=text("''")),
+    Column("will_end_at", Instant),  # when the server of a ready launch is to be stopped
+    Column("end_warned_at", Instant),  # when the warning of that end was published; NULL again after an extension
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )
@@ -117,6 +119,8 @@ _partial("ix_launches_active_size", launches.c.size, where=IS_ACTIVE)
 IS_READY = launches.c.status == literal_column("'ready'")
 """With a literal, as above."""
 _partial("ix_launches_ready", launches.c.looked_up_at, where=IS_READY)
+
+_partial("ix_launches_will_end", launches.c.will_end_at, where=IS_READY & launches.c.will_end_at.is_not(None))
 
 HAS_ENDED = launches.c.status.in_([literal_column(f"'{name}'") for name in ("failed", "cancelled", "stopped")])
 """Ended for good: no other status follows. With literals, as above."""
@@ -228,6 +232,14 @@ start_times = Table(
     ),  # all that a read needs
     Index("ix_start_times_ready_at", "ready_at", "silence_s"),
     sqlite_with_rowid=False,
+)
+
+launch_extensions = Table(
+    "launch_extensions",
+    metadata,
+    Column("launch_id", ForeignKey(launches.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("key", Text, primary_key=True),  # SHA-256 of the Idempotency-Key
+    Column("seconds", Integer, nullable=False),
 )
 
 IS_LATEST = (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt)

@@ -15,6 +15,7 @@ from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.course.lease import Leases
 from hublaunch.launch.course.reaper import Reaper, Retention
 from hublaunch.launch.course.runner import Runner, Terms
+from hublaunch.launch.course.session_watch import SessionWatch
 from hublaunch.launch.course.stalls import Stalls
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules.policy import Policy
@@ -76,6 +77,7 @@ async def open_core(
         parts.background.running("leases", leases.run),
         parts.background.running("admission", admission.run),
         parts.background.running("stalls", Stalls(silences=store.silences, launch_log=store.log, pace=pace).run),
+        parts.background.running("session_ends", SessionWatch(store.session_ends, pace=pace).run),
     ):
         existing = ExistingLaunches(launch_log=store.log, reaper=reaper)
         checks = Checks(
@@ -105,6 +107,7 @@ def _terms(settings: Settings, settled_s: float, hub_version: Callable[[], str |
         launch_timeout_s=settings.launch_timeout,
         attempts_max=settings.retries,
         entry=entry_of(settings),
+        session_s=settings.max_session_s,
         settled_s=settled_s,
         hub_version=hub_version,
     )

@@ -22,6 +22,7 @@ from hublaunch.api.status import LaunchLimits, StatusReport
 from hublaunch.api.views import Views
 from hublaunch.hub.address import HubPace
 from hublaunch.hub.check import HubCheck, needed_scopes
+from hublaunch.launch.acceptance.extension import Extensions
 from hublaunch.launch.pace import Pace
 from hublaunch.sealing import Sealer
 from hublaunch.settings import Settings
@@ -30,7 +31,7 @@ from hublaunch.wiring.access import check_access, makes_temporary_users, open_ac
 from hublaunch.wiring.core import open_core
 from hublaunch.wiring.limits import open_limiter, quotas_of
 from hublaunch.wiring.parts import Parts, open_parts, secret_keys_of
-from hublaunch.wiring.rules import binder_images_of, policy_of
+from hublaunch.wiring.rules import binder_images_of, policy_of, session_terms_of
 from hublaunch.wiring.startup import warn_about
 from hublaunch.wiring.tasks import on_stop_signals
 
@@ -56,7 +57,7 @@ async def open_service(
     """Open the service. Raises SettingsFault, StoreError or FileFault if it cannot start."""
     check_access(settings)
     policy, binder_images = policy_of(settings), binder_images_of(settings)
-    secret_keys = secret_keys_of(settings)
+    secret_keys, terms = secret_keys_of(settings), session_terms_of(settings)
     sealer, secrets = Sealer(secret_keys, purpose="stored tokens"), LaunchSecrets(secret_keys)
     async with AsyncExitStack() as stack:
         opening = open_parts(settings, sealer, hub_transport=hub_transport, pace=pace)
@@ -90,8 +91,9 @@ async def open_service(
         access = open_access(settings, parts.hub, secret_keys, limiter, unnamed_proxy.note, parts.files.api_keys)
         web = Web(
             service=core.service,
+            extensions=Extensions(parts.store.session_ends, terms=terms),
             feed=parts.feed,
-            views=Views(unseal=sealer.open, token_in_url=settings.token_in_url, prefix=settings.prefix),
+            views=Views(unseal=sealer.open, token_in_url=settings.token_in_url, prefix=settings.prefix, terms=terms),
             secrets=secrets,
             callers=access.callers,
             health=health,

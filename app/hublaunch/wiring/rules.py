@@ -1,5 +1,6 @@
 """The rules for launches, read from the settings."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ from hublaunch.launch.course.attempt import Entry
 from hublaunch.launch.rules.image import ImagePattern
 from hublaunch.launch.rules.policy import Policy
 from hublaunch.launch.rules.repo import RepoPattern
+from hublaunch.launch.rules.session import SessionTerms
 from hublaunch.settings import Settings, SettingsFault
 
 T = TypeVar("T")
@@ -53,8 +55,19 @@ def server_limits_of(settings: Settings) -> ServerLimits:
 
 
 def entry_of(settings: Settings) -> Entry:
-    """Return how visitors get into their servers."""
-    return Entry(token_mode=settings.token_mode, token_lifetime_s=settings.token_lifetime_s)
+    """Return how visitors get into their servers.
+
+    A token outlives the longest session. It is created while the server starts, and the launch may be requeued then.
+    """
+    longest_s = session_terms_of(settings).longest_s
+    until_ready_s = settings.launch_timeout + settings.max_wait_s
+    needed_s = math.ceil(longest_s + until_ready_s) if longest_s else 0
+    return Entry(token_mode=settings.token_mode, token_lifetime_s=max(settings.token_lifetime_s, needed_s))
+
+
+def session_terms_of(settings: Settings) -> SessionTerms:
+    """Return how long servers may run."""
+    return SessionTerms(most_s=settings.max_session_s, most_extended_s=settings.max_extended_session_s)
 
 
 def _faults(where: str, patterns: Sequence[T], parse: Callable[[T], object]) -> list[str]:

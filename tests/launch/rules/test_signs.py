@@ -16,6 +16,7 @@ from hublaunch.launch.errors import SpawnFailed
 from hublaunch.launch.model import Event, Problem, Stage, Status, Step
 from hublaunch.launch.rules.causes import cause_of
 from hublaunch.launch.rules.raw_event import RawEvent
+from hublaunch.launch.rules.session import SessionTerms
 from hublaunch.launch.rules.signs import MARKS, SIGNS
 from tests.store.launches import new_launch
 from tests.support.told import steps_of
@@ -224,7 +225,7 @@ def test_no_text_for_visitors_has_a_field_of_a_raw_event_except_its_message(raw_
 
 def shown_to_all(step: Step, seq: int) -> str:
     """Return everything that the API shows of a step to a reader who may see all, with the launch that it ends."""
-    views = Views(unseal=bytes.decode, token_in_url=True, prefix="")
+    views = Views(unseal=bytes.decode, token_in_url=True, prefix="", terms=SessionTerms())
     launch = new_launch()
     event = Event(
         launch_id=launch.id,

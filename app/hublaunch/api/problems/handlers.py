@@ -6,19 +6,20 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from hublaunch.api.problems.response import STANDALONE_HEADERS, ProblemResponse, http_problem, launch_problem
 from hublaunch.api.rate_headers import rate_headers
-from hublaunch.api.schemas import LaunchBody
+from hublaunch.api.schemas import ExtensionBody, LaunchBody
 from hublaunch.api.visibility import is_for_operator
 from hublaunch.launch import errors
 from hublaunch.launch.model import Problem
 from hublaunch.launch.rules.messages import clean
 
 _LAUNCHING = "POST"
-"""The method of requests for a launch. `GET /build`, which launches too, handles its own errors."""
+"""The method of requests for a launch or an extension. `GET /build`, which launches too, handles its own errors."""
 _FAULTS_MAX = 5
 """Faults of one request that are reported. A body of 64 KiB can have thousands."""
 _NAME_SHOWN_MAX = 40
@@ -47,7 +48,8 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return http_problem(400)
-    found = [_field_fault(fault) for fault in faults[:_FAULTS_MAX]]
+    body = ExtensionBody if request.scope["path"].endswith("/extend") else LaunchBody
+    found = [_field_fault(fault, body) for fault in faults[:_FAULTS_MAX]]
     problem = Problem(
         code=errors.InvalidRequest.code,
         title=errors.InvalidRequest.title,
@@ -57,16 +59,16 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     return ProblemResponse(422, problem, rate_headers(request), errors=found)
 
 
-def _field_fault(fault: Mapping[str, Any]) -> dict[str, str]:
+def _field_fault(fault: Mapping[str, Any], body: type[BaseModel]) -> dict[str, str]:
     if fault["type"] == "extra_forbidden":
-        return _unknown_field(clean(str(fault["loc"][-1]))[:_NAME_SHOWN_MAX])
+        return _unknown_field(clean(str(fault["loc"][-1]))[:_NAME_SHOWN_MAX], body)
     path = ".".join(str(part) for part in fault["loc"][1:]) or "body"
     return {"field": path, "reason": fault["msg"]}
 
 
-def _unknown_field(name: str) -> dict[str, str]:
+def _unknown_field(name: str, body: type[BaseModel]) -> dict[str, str]:
     """Return the fault with the field's name and its nearest known one, so that a typo is found."""
-    near = get_close_matches(name.lower(), LaunchBody.model_fields, n=1, cutoff=0.5)
+    near = get_close_matches(name.lower(), body.model_fields, n=1, cutoff=0.5)
     return {"field": name, "reason": "is not a field of this request" + (f"; did you mean {near[0]}?" if near else "")}
 
 

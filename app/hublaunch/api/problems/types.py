@@ -33,6 +33,8 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.QueueFull: 503,
     errors.StorageFull: 503,
     errors.IdempotencyKeyReused: 422,
+    errors.NothingToExtend: 409,
+    errors.SessionLimitReached: 409,
     errors.SecretRequired: 403,
     errors.ServiceStopping: 503,
     errors.Interrupted: 503,

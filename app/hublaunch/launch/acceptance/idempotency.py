@@ -31,16 +31,24 @@ class IdempotencyKey:
 def idempotency_key(sent: str, caller: Caller, request: LaunchRequest) -> IdempotencyKey:
     """Return the key of a request. Raises InvalidRequest if the header is not a valid key.
 
-    A key in quotes, as the draft writes it, equals the key without quotes. All anonymous callers share one space of
-    keys, because an address does not identify a person.
+    All anonymous callers share one space of keys, because an address does not identify a person.
     """
-    key = sent[1:-1] if len(sent) > 1 and sent[0] == sent[-1] == '"' else sent
-    if not key or len(key) > KEY_MAX or not key.isascii() or not key.isprintable():
-        raise InvalidRequest(FIELD, f"must be 1 to {KEY_MAX} printable ASCII characters")
+    key = checked_key(sent)
     if caller.kind == "anonymous" and len(key) < ANONYMOUS_KEY_MIN:
         raise InvalidRequest(FIELD, f"must have at least {ANONYMOUS_KEY_MIN} random characters")
     owner = "" if caller.kind == "anonymous" else caller.key
     return IdempotencyKey(scope=_digest([caller.kind, owner, key]), request=_digest(_content(request)))
+
+
+def checked_key(sent: str) -> str:
+    """Return the key in the header. Raises InvalidRequest if it is not a valid one.
+
+    A key in quotes, as the draft writes it, equals the key without quotes.
+    """
+    key = sent[1:-1] if len(sent) > 1 and sent[0] == sent[-1] == '"' else sent
+    if not key or len(key) > KEY_MAX or not key.isascii() or not key.isprintable():
+        raise InvalidRequest(FIELD, f"must be 1 to {KEY_MAX} printable ASCII characters")
+    return key
 
 
 def _content(request: LaunchRequest) -> dict[str, object]:

@@ -13,7 +13,7 @@ from hublaunch.launch.course.runner import Runner
 from hublaunch.launch.errors import Displaced, LaunchError
 from hublaunch.launch.log_context import current_attempt, working_on
 from hublaunch.launch.model import Caller, Launch
-from hublaunch.launch.news import News, WorkLeft
+from hublaunch.launch.news import News, SessionEnded, WorkLeft
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Held, LaunchLog, LeaseLost, Ownership
 
@@ -99,8 +99,8 @@ class Leases:
         self._work.set()
 
     def on_news(self, news: News) -> None:
-        """Receive the store's news: other processes leave launches to adopt or to cancel."""
-        if isinstance(news, WorkLeft):
+        """Receive the store's news: there are launches to adopt or to cancel."""
+        if isinstance(news, WorkLeft | SessionEnded):
             self.wake()
 
     # --- the lease ----------------------------------------------------------------------------------------------------

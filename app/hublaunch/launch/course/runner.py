@@ -51,6 +51,8 @@ class Terms:
     settled_s: float
     """How long a request may still be on its way to the Hub after it was interrupted, or after its process lost the
     launch: one lease and one call."""
+    session_s: float | None = None
+    """How long a ready server may run without an extension; None means no limit."""
     hub_version: Callable[[], str | None] = lambda: None
     """Returns the Hub's version, None before it is known."""
 
@@ -100,7 +102,8 @@ class Runner:
             step = Step(phase=Status.CANCELLED, progress=None, message="Cancelled", failed_spawn=failed)
             await self.launch_log.append(launch, step)
         elif launch.status is Status.READY:
-            await self.upkeep.mark_stopped(launch, stopped_by="caller", clean_in_s=None)
+            stopped_by = "session_end" if launch.has_outlived_session else "caller"
+            await self.upkeep.mark_stopped(launch, stopped_by=stopped_by, clean_in_s=None)
 
     # --- attempts -----------------------------------------------------------------------------------------------------
 
@@ -216,7 +219,8 @@ class Runner:
         if step.phase is not Status.READY:
             await from_store(self.launch_log.append(launch, step))
             return
-        storing = asyncio.create_task(self.launch_log.append(launch, step))
+        ready = replace(step, session_s=self.terms.session_s)
+        storing = asyncio.create_task(self.launch_log.append(launch, ready))
         try:
             await from_store(asyncio.shield(storing))
         except asyncio.CancelledError:

@@ -26,6 +26,8 @@
     │   ├── LaunchNotFound             there is no launch with this id
     │   ├── LaunchGone                 the launch is older than LAUNCHER_RETENTION, and expired
     │   ├── ServerStopped              the server of the launch to continue has stopped
+    │   ├── NothingToExtend            the launch has no running server, or its server has no time limit
+    │   ├── SessionLimitReached        the server would run longer than LAUNCHER_MAX_EXTENDED_SESSION_S
     │   ├── SecretRequired             the launch's secret is missing or wrong
     │   └── ServiceStopping            this process accepts no more launches
     ├── HubError                     the Hub did not do what it was asked to do

@@ -1,5 +1,7 @@
 """Refusals before a launch is accepted: nothing was created, and the caller can change the request."""
 
+from datetime import UTC, datetime
+
 from hublaunch.launch.errors.base import LaunchError
 from hublaunch.launch.rules.quota import Quota, Scope
 
@@ -271,6 +273,39 @@ class ServerStopped(RequestRefused):
     title = "The server of this launch has stopped"
     sentence = "The launch was ready, but its server has stopped since."
     advice = "Launch again. If you sent a `build_token`, use a new one."
+
+
+class NothingToExtend(RequestRefused):
+    """The launch is not ready, its server is being stopped, or LAUNCHER_MAX_SESSION_S set no end for it."""
+
+    code = "nothing_to_extend"
+    title = "There is nothing to extend"
+    advice = "Get the launch: only a ready launch with `will_end_at` can be extended, and only before that time."
+
+    def __init__(self, *, is_ready: bool) -> None:
+        super().__init__(
+            "The server of this launch runs without a time limit."
+            if is_ready
+            else "The server of this launch is not running, or is being stopped."
+        )
+
+
+class SessionLimitReached(RequestRefused):
+    """The server would run longer than LAUNCHER_MAX_EXTENDED_SESSION_S allows. Nothing was extended."""
+
+    code = "session_limit_reached"
+    title = "The server cannot run that long"
+    advice = "Ask for a shorter extension if the launch has `extendable_until`. Save your work before the server ends."
+    operator_advice = "LAUNCHER_MAX_EXTENDED_SESSION_S is the longest time that a server may run with all extensions."
+
+    def __init__(self, latest: datetime | None) -> None:
+        """`latest`: the latest end that an extension can reach; None if it cannot be extended at all."""
+        until = None if latest is None else latest.astimezone(UTC)
+        super().__init__(
+            "This server cannot be extended."
+            if until is None
+            else f"This server must end by {until:%Y-%m-%d %H:%M:%S} UTC."
+        )
 
 
 class IdempotencyKeyReused(RequestRefused):

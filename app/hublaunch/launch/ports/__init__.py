@@ -8,5 +8,6 @@ from hublaunch.launch.ports.log import *
 from hublaunch.launch.ports.ownership import *
 from hublaunch.launch.ports.queue import *
 from hublaunch.launch.ports.registry import *
+from hublaunch.launch.ports.session_ends import *
 from hublaunch.launch.ports.silences import *
 from hublaunch.launch.ports.upkeep import *

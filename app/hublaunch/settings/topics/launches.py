@@ -2,9 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from hublaunch.settings.topics import Topic
+
+_YEAR_S = 31_536_000
 
 
 class LaunchSettings(Topic):
@@ -29,8 +31,29 @@ class LaunchSettings(Topic):
     a spawner with its mixin).
     """
     token_lifetime_s: int = Field(86400, gt=0)
-    """Seconds that a visitor's token is valid. This is the longest session."""
+    """Seconds that a visitor's token is valid. With LAUNCHER_MAX_SESSION_S, it is valid for at least the longest
+    session.
+    """
     token_in_url: bool = True
     """Put the token into open_url. Turn it off if the servers refuse tokens in URLs (JUPYTERHUB_ALLOW_TOKEN_IN_URL)."""
     cull_after_s: float = Field(3600, ge=0)
     """Seconds that a temporary user is kept after their server has stopped."""
+    max_session_s: float | None = Field(None, ge=60, le=_YEAR_S, examples=[14400])
+    """Seconds after which a ready server is stopped, with everything in it that is not stored elsewhere. Without it,
+    hublaunch stops no server by itself. At most a year.
+    """
+    max_extended_session_s: float | None = Field(None, ge=60, le=_YEAR_S, examples=[28800])
+    """Seconds that a server may run if visitors extend its session. Without it, no session can be extended. It needs
+    LAUNCHER_MAX_SESSION_S.
+    """
+
+    @field_validator("max_extended_session_s")
+    @classmethod
+    def _max_extended_session_s(cls, value: float | None, known: ValidationInfo) -> float | None:
+        if value is None or "max_session_s" not in known.data:
+            return value
+        if (most_s := known.data["max_session_s"]) is None:
+            raise ValueError("needs LAUNCHER_MAX_SESSION_S: without it, a session has no end to extend")
+        if value < most_s:
+            raise ValueError("must not be shorter than LAUNCHER_MAX_SESSION_S")
+        return value
