@@ -120,6 +120,10 @@ class LaunchClient:
         """Cancel a launch, or stop its server. Return whether the Hub confirmed that within `patience_s`."""
         return self._run(self._client.cancel(launch_id))
 
+    def extend(self, launch_id: str, seconds: int, *, idempotency_key: str | None = None) -> Launch:
+        """Have the server of a ready launch stopped this much later, at least 60 s. Return the launch."""
+        return self._run(self._client.extend(launch_id, seconds, idempotency_key=idempotency_key))
+
     def launches(self, **filters: str) -> Generator[Launch]:
         """Yield the caller's launches, newest first, filtered as `hublaunch.client.LaunchClient.launches` does."""
         yield from self._iterated(self._client.launches(**filters))

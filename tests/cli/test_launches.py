@@ -1,12 +1,14 @@
-"""`hublaunch launch`, `watch`, `list` and `cancel` in pipes, as scripts use them."""
+"""`hublaunch launch`, `watch`, `extend`, `list` and `cancel` in pipes, as scripts use them."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from ulid import ULID
 
+from hublaunch.cli.duration import seconds_of
 from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.cli.commands import CommandLine, ended, interrupt
@@ -294,6 +296,41 @@ async def test_a_shell_completes_commands_and_launch_ids(shell: CommandLine, hub
     assert "launch" in (await completed("hublaunch", "la")).split()
     assert (await completed("hublaunch", "watch", launch_id[:6])).split() == [launch_id]
     hub.release(next(iter(hub.users)))
+
+
+async def test_a_ready_launch_is_extended_and_the_list_shows_its_end(settings: Settings, tmp_path: Path) -> None:
+    limits = {"max_session_s": 3600, "max_extended_session_s": 7 * 3600}
+    async with serve(settings.model_copy(update=limits)) as service:
+        shell = CommandLine(str(service.http.base_url), tmp_path / "state")
+        await shell.run("launch", IMAGE)
+        (listed,) = (await shell.run("list", "--json")).objects()
+
+        before = (await shell.run("list")).out.splitlines()
+        done = await shell.run("extend", listed["id"], "--by", "1h30m")
+        after = (await shell.run("list")).out.splitlines()
+        beyond = await shell.run("extend", listed["id"], "--by", "1d")
+        printed = await shell.run("extend", listed["id"], "--by", "2h", "--json")
+
+    column = before[0].index("ENDS")
+    assert (before[1][column:].split("  ")[0], after[1][column:].split("  ")[0]) == ("in 59 min", "in 2 h")
+    assert (done.status, done.err) == (0, "")
+    assert re.fullmatch(r"The server will be stopped at \d{4}-\d\d-\d\d \d\d:\d\d \(in 2 h\)\.", done.out.strip())
+    assert (beyond.status, beyond.err.startswith("The server cannot run that long.")) == (3, True)
+    assert printed.objects()[0]["will_end_at"] > listed["will_end_at"]
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"), [("90", 90), ("30m", 1800), ("1h", 3600), ("1h30m", 5400), ("2 d", 172_800), ("5MIN", 300)]
+)
+def test_times_are_read_as_people_write_them(time: str, seconds: int) -> None:
+    assert seconds_of(time) == seconds
+
+
+@pytest.mark.parametrize("time", ["", "h", "-1h", "1.5h", "30m1h", "tomorrow", "99999999999"])
+async def test_other_times_are_refused(shell: CommandLine, time: str) -> None:
+    done = await shell.run("extend", "01JDB9Z3N8Q4V7R2M5X6C1T0YK", "--by", time)
+
+    assert (done.status, "must be a time such as 30m, 1h or 1h30m" in done.err) == (2, True)
 
 
 async def test_help_lists_the_exit_statuses(shell: CommandLine) -> None:

@@ -65,7 +65,16 @@ async def test_the_fake_shows_the_same_fields_as_the_real_service(
 def test_the_problems_of_the_fake_are_those_of_the_service() -> None:
     codes = {each.code for each in vars(errors).values() if hasattr(each, "code")}
 
-    assert {"already_running", "invalid_request", "launch_not_found", "secret_required", "unauthenticated"} <= codes
+    assert {
+        "already_running",
+        "idempotency_key_reused",
+        "invalid_request",
+        "launch_not_found",
+        "nothing_to_extend",
+        "secret_required",
+        "session_limit_reached",
+        "unauthenticated",
+    } <= codes
 
 
 @pytest.mark.parametrize(
@@ -192,3 +201,18 @@ async def test_a_launch_that_has_ended_takes_no_more_events() -> None:
 
     with pytest.raises(ValueError, match="The launch has ended: it is ready"):
         fake.launches[0].report("Pulling")
+
+
+async def test_a_test_stops_the_server_of_a_ready_launch() -> None:
+    fake = FakeHublaunch(play=lambda launch: launch.ready(session_s=60))
+
+    async with LaunchClient(fake.url, transport=fake.transport) as client:
+        launch = await client.launch(IMAGE)
+        before = await client.get(launch.id)
+        fake.launches[0].stop()
+        after = await client.get(launch.id)
+
+    assert (before.status, before.will_end_at is None) == ("ready", False)
+    assert (after.status, after.stopped_by, after.will_end_at) == ("stopped", "session_end", None)
+    with pytest.raises(ValueError, match="it is stopped"):
+        fake.launches[0].stop("hub")

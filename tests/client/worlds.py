@@ -18,6 +18,9 @@ from tests.support.catalogue import catalogue_in
 from tests.support.relay import Relay
 from tests.support.served import serve
 
+SESSION_S, EXTENDED_SESSION_S = 3600, 7200
+"""How long servers may run in either world, without an extension and with all of them."""
+
 
 class World(Protocol):
     """A service whose launches, and whose connections, do what a test says."""
@@ -108,7 +111,7 @@ class FakeWorld:
             if fails:
                 launch.fail("spawn_failed", detail=fails, advice="Check the image.")
             elif not holds:
-                launch.ready()
+                launch.ready(session_s=SESSION_S, extended_session_s=EXTENDED_SESSION_S)
 
         self.fake.play = play
 
@@ -143,6 +146,8 @@ async def real_world(settings: Settings, hub: FakeHub, directory: Path) -> Async
         "api_keys_file": directory / "keys.json",
         "catalogue_file": catalogue_in(directory),
         "max_concurrent_spawns": 1,
+        "max_session_s": SESSION_S,
+        "max_extended_session_s": EXTENDED_SESSION_S,
     }
     async with serve(settings.model_copy(update=changed)) as service, Relay(str(service.http.base_url)) as relay:
         yield RealWorld(hub, relay, token, str(service.http.base_url))
@@ -166,6 +171,9 @@ class SyncInThread:
 
     async def cancel(self, launch_id: str) -> bool:
         return await asyncio.to_thread(self._client.cancel, launch_id)
+
+    async def extend(self, launch_id: str, seconds: int, **options: Any) -> Launch:
+        return await asyncio.to_thread(self._client.extend, launch_id, seconds, **options)
 
     async def session(self) -> Session:
         return await asyncio.to_thread(self._client.session)

@@ -38,8 +38,8 @@ cli = typer.Typer(
     cls=_Commands,
     help=(
         "Launch Jupyter servers on a JupyterHub: name an image or an environment, and a repository, and get the "
-        "address of a ready server.\n\n`launch`, `catalogue`, `watch`, `list` and `cancel` call a running service "
-        "(HUBLAUNCH_URL). The other commands are for operators and need `pip install 'hublaunch[server]'`."
+        "address of a ready server.\n\n`launch`, `catalogue`, `watch`, `extend`, `list` and `cancel` call a running "
+        "service (HUBLAUNCH_URL). The other commands are for operators and need `pip install 'hublaunch[server]'`."
     ),
     epilog=EXITS,
     no_args_is_help=True,
@@ -52,6 +52,7 @@ _CALLERS, _OPERATORS = "Launching", "Running the service"
 cli.command("launch", rich_help_panel=_CALLERS, epilog=EXITS)(launches.launch)
 cli.command("catalogue", rich_help_panel=_CALLERS)(catalogue.catalogue)
 cli.command("watch", rich_help_panel=_CALLERS, epilog=EXITS)(launches.watch)
+cli.command("extend", rich_help_panel=_CALLERS)(launches.extend)
 cli.command("list", rich_help_panel=_CALLERS)(launches.list_launches)
 cli.command("cancel", rich_help_panel=_CALLERS)(launches.cancel)
 cli.command("serve", rich_help_panel=_OPERATORS)(service.serve)

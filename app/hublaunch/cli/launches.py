@@ -1,4 +1,4 @@
-"""`hublaunch launch`, `watch`, `list` and `cancel`: the commands of callers."""
+"""`hublaunch launch`, `watch`, `extend`, `list` and `cancel`: the commands of callers."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hublaunch.cli.connection import Connection, TokenFile, Url
+from hublaunch.cli.duration import seconds_of
 from hublaunch.cli.exits import FAILED, reported_faults
 from hublaunch.cli.remembered import CannotRemember, RememberedLaunch, remember, remembered, secrets_for
 
@@ -25,6 +26,13 @@ def _known_ids(incomplete: str) -> list[str]:
 
 
 LaunchId = Annotated[str, typer.Argument(metavar="ID", help="Id of the launch.", autocompletion=_known_ids)]
+
+
+def _duration(text: str) -> int:
+    try:
+        return seconds_of(text)
+    except ValueError as fault:
+        raise typer.BadParameter(str(fault)) from None
 
 
 def launch(
@@ -153,6 +161,36 @@ def cancel(launch_id: LaunchId, url: Url = None, token_file: TokenFile = None) -
         raise typer.Exit(FAILED)
 
 
+def extend(
+    launch_id: LaunchId,
+    by: Annotated[
+        int,
+        typer.Option(parser=_duration, metavar="TIME", help="How much longer the server may run, such as 30m or 1h."),
+    ],
+    url: Url = None,
+    token_file: TokenFile = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Let a ready server run longer, and print when it will be stopped.
+
+    The service stops servers at their time if its operator has set a limit; `hublaunch list` shows which ones. Run it
+    on the machine that started the launch, or with the token of the launch's caller. For example:
+
+        hublaunch extend 01JDB9Z3N8Q4V7R2M5X6C1T0YK --by 1h
+    """
+    known = _remembered()
+    connection = Connection.of(url or _service_of(launch_id, known), token_file)
+
+    async def ask() -> "Launch":
+        async with connection.client(secrets_for(connection.url, known)) as client:
+            return await client.extend(launch_id, by)
+
+    with reported_faults(as_json=as_json):
+        extended = asyncio.run(ask())
+        typer.echo(json.dumps(extended.shown) if as_json else _ends(extended))
+
+
 def list_launches(
     url: Url = None,
     token_file: TokenFile = None,
@@ -189,6 +227,15 @@ def list_launches(
         else:
             for row in listing.table(found):
                 typer.echo(row)
+
+
+def _ends(launch: "Launch") -> str:
+    from hublaunch.cli.listing import time_left  # noqa: PLC0415 - as above
+
+    if launch.will_end_at is None:  # a repeated request found it stopped
+        return f"Launch {launch.id} is {launch.status}."
+    at = launch.will_end_at.astimezone()
+    return f"The server will be stopped at {at:%Y-%m-%d %H:%M} ({time_left(launch.will_end_at)})."
 
 
 def _remember(accepted: "Launch", secret: str, url: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 
+from hublaunch.cli.duration import rough
 from hublaunch.cli.output import aligned, printable
 from hublaunch.cli.remembered import CannotRemember, forget
 from hublaunch.client import Launch, LaunchClient, LaunchNotFound
@@ -47,19 +48,22 @@ async def of_this_machine(
 
 def table(launches: Sequence[Launch]) -> Generator[str]:
     """Yield a heading, then one line per launch."""
-    rows: list[Sequence[str]] = [("ID", "STATUS", "AGE", "IMAGE", "REPOSITORY")]
+    rows: list[Sequence[str]] = [("ID", "STATUS", "AGE", "ENDS", "IMAGE", "REPOSITORY")]
     for launch in launches:
+        ends = time_left(launch.will_end_at) if launch.will_end_at else "-"
         repository = " ".join(filter(None, (launch.repo_url, launch.ref))) or "-"
         status = f"{launch.status} (stalled)" if launch.stalled_since else launch.status
-        shown = launch.id, status, age(launch.created_at), launch.image or "-", repository
+        shown = launch.id, status, age(launch.created_at), ends, launch.image or "-", repository
         rows.append((shown[0], *map(printable, shown[1:])))
     return aligned(rows)
 
 
 def age(at: datetime) -> str:
-    """Return the time since `at` as `5 s`, `12 min`, `3 h` or `4 d`."""
-    passed = max(datetime.now(UTC) - at, timedelta())
-    for unit, length in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1))):
-        if passed >= length:
-            return f"{passed // length} {unit}"
-    return f"{passed.seconds} s"
+    """Return the time since `at`."""
+    return rough(max(datetime.now(UTC) - at, timedelta()))
+
+
+def time_left(at: datetime) -> str:
+    """Return the time until `at` as `in 12 min`; `now` once it has passed."""
+    left = at - datetime.now(UTC)
+    return f"in {rough(left)}" if left > timedelta() else "now"

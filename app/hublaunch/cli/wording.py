@@ -18,6 +18,8 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
         "detail": "",
         "advice": f"Run this on the machine that started the launch, or pass its caller's token with {_CREDENTIALS}.",
     },
+    "nothing_to_extend": {"advice": "`hublaunch list` shows which of your servers will be stopped, and when."},
+    "session_limit_reached": {"advice": "Ask for less, and save your work before the server is stopped."},
     "already_launching": {"advice": "Wait for that launch to end; `hublaunch list` shows yours."},
     "already_running": {"advice": "Watch or cancel that launch, or use its server with --if-running reuse."},
     "quota_reached": {

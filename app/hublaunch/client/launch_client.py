@@ -1,4 +1,4 @@
-"""LaunchClient: launch, follow and cancel over HTTP."""
+"""LaunchClient: launch, follow, extend and cancel over HTTP."""
 
 import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -138,6 +138,18 @@ class LaunchClient:
                 return True
             if not await patience.pause(retry_after_s(answer)):
                 return False
+
+    async def extend(self, launch_id: str, seconds: int, *, idempotency_key: str | None = None) -> Launch:
+        """Have the server of a ready launch stopped this much later, at least 60 s. Return the launch.
+
+        Retries never extend twice, and neither does another call with the same `idempotency_key`. Raises a Conflict
+        with the code `session_limit_reached` beyond the launch's `extendable_until`, or `nothing_to_extend`.
+        """
+        key = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(24)}
+        headers, body = {**self._secret_header(launch_id), **key}, {"seconds": seconds}
+        return self._read(
+            Launch, await self._exchange.answer("POST", f"{_path(launch_id)}/extend", headers=headers, body=body)
+        )
 
     async def launches(self, **filters: str) -> AsyncGenerator[Launch]:
         """Yield the caller's launches, newest first. Needs a token.

@@ -92,7 +92,7 @@ class ExpectedBasis(_Shown):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Launch(_Shown):
-    """The current state of a launch. The fields from `image` on are None for readers who may not see them."""
+    """The current state of a launch. The fields from `will_end_at` on are None for readers who may not see them."""
 
     id: str
     status: str
@@ -111,6 +111,7 @@ class Launch(_Shown):
     """When it became ready, failed or was cancelled."""
     stopped_at: datetime | None = None
     stopped_by: str | None = None
+    """`caller`, `hub`, `session_end`, or a later release's own."""
     stalled_since: datetime | None = None
     """When the Hub last said something new about the launch, if that is unusually long ago; otherwise None."""
     stalled_reason: str | None = None
@@ -120,6 +121,12 @@ class Launch(_Shown):
     expected_basis: ExpectedBasis | None = None
     """What the estimate is based on. None if there is no estimate."""
     problem: Problem | None = None
+    will_end_at: datetime | None = None
+    """When ready: when the server will be stopped; None if no limit is set."""
+    extendable_until: datetime | None = None
+    """When ready: the latest `will_end_at` that `extend` can reach; None if the server cannot be extended."""
+    is_temporary: bool | None = None
+    """Whether the user of the server, and usually their files, are deleted once it has stopped."""
     image: str | None = None
     environment: str | None = None
     """The environment of the catalogue that the launch was requested for."""

@@ -34,7 +34,12 @@ class FakeLaunch:
         """The body of the request: `image`, or that of the `environment`, and any other fields that the caller sent."""
         self.caller = caller
         """The name of the caller; None without a token."""
-        self.is_stopped = False
+        self.stopped_by: str | None = None
+        """What stopped the server, as the service says it; None while it runs or before it is ready."""
+        self.will_end_at: datetime | None = None
+        """When the server will be stopped; the fake does not stop it by itself."""
+        self.extendable_until: datetime | None = None
+        """The latest end that extensions can reach."""
         self.position: Mapping[str, Any] | None = None
         """The last position in the queue, as it is sent; None if the launch was never queued."""
         self.events: list[Mapping[str, Any]] = []
@@ -44,6 +49,7 @@ class FakeLaunch:
         self._basis: Mapping[str, Any] | None = None
         self._has_news = True
         self._admitted_at: datetime | None = None
+        self._extensions: dict[str, int] = {}
         self._add("waiting", "Accepted", 0)
 
     @property
@@ -53,7 +59,7 @@ class FakeLaunch:
 
     @property
     def status(self) -> str:
-        return "stopped" if self.is_stopped else self.phase
+        return "stopped" if self.stopped_by else self.phase
 
     @property
     def has_ended(self) -> bool:
@@ -87,8 +93,22 @@ class FakeLaunch:
         stalled = {"stalled_since": last["at"], "stalled_reason": reason}
         self._add("launching", message, last["progress"], stage=last["stage"], **stalled)
 
-    def ready(self, *, content_fault: str | None = None) -> None:
-        """Let the server become ready; `content_fault` says why the files of the repository are not in it."""
+    def ready(
+        self,
+        *,
+        content_fault: str | None = None,
+        session_s: float | None = None,
+        extended_session_s: float | None = None,
+    ) -> None:
+        """Let the server become ready; `content_fault` says why the files of the repository are not in it.
+
+        It may run for `session_s`, and with extensions for `extended_session_s`; both None without a limit.
+        """
+        now = datetime.now(UTC)
+        if session_s is not None:
+            self.will_end_at = now + timedelta(seconds=session_s)
+        if extended_session_s is not None:
+            self.extendable_until = now + timedelta(seconds=extended_session_s)
         token = secrets.token_hex(16)
         path = str(self.request.get("path", "")).lstrip("/")
         link = "&" if "?" in path else "?"
@@ -101,9 +121,29 @@ class FakeLaunch:
             url=self._server_url,
             open_url=f"{self._server_url}{path}{link}token={token}",
             token=token,
-            token_expires_at=_at(datetime.now(UTC) + timedelta(days=1)),
+            token_expires_at=_at(now + timedelta(days=1)),
             content_fault=content_fault,
         )
+
+    def extend(self, seconds: int, *, key: str = "") -> str:
+        """Extend the session as a caller can, once for each `key`. Return the code of the refusal, or `""`."""
+        if key in self._extensions:
+            return "" if self._extensions[key] == seconds else "idempotency_key_reused"
+        if self.status != "ready" or self.will_end_at is None:
+            return "nothing_to_extend"
+        will_end_at = self.will_end_at + timedelta(seconds=seconds)
+        if self.extendable_until is None or will_end_at > self.extendable_until:
+            return "session_limit_reached"
+        self.will_end_at = will_end_at
+        if key:
+            self._extensions[key] = seconds
+        return ""
+
+    def stop(self, by: str = "session_end") -> None:
+        """Stop the server of a ready launch, as at the end of its session, or `by="hub"` as when it was culled."""
+        if self.status != "ready":
+            raise ValueError(f"The launch has no running server: it is {self.status}.")
+        self.stopped_by = by
 
     def fail(self, code: str, *, title: str = "", detail: str = "", advice: str = "") -> None:
         """End the launch with the problem `code`; docs/failures.md lists them."""
@@ -112,8 +152,8 @@ class FakeLaunch:
 
     def cancel(self) -> None:
         """Cancel the launch, or stop its server, as a caller can; without effect on a launch that has ended."""
-        if self.phase == "ready":
-            self.is_stopped = True
+        if self.status == "ready":
+            self.stop("caller")
         elif not self.has_ended:
             self._add("cancelled", _PUBLIC_MESSAGES["cancelled"], self.events[-1]["progress"])
 
@@ -128,8 +168,8 @@ class FakeLaunch:
             **{name: last.get(name) for name in ("stalled_since", "stalled_reason")},
             "created_at": self.events[0]["at"],
             "ended_at": ended_at,
-            "stopped_at": ended_at if self.is_stopped else None,
-            "stopped_by": "caller" if self.is_stopped else None,
+            "stopped_at": ended_at if self.stopped_by else None,
+            "stopped_by": self.stopped_by,
             "durations": {"waiting_s": None, "spawning_s": None, "total_s": None},
             "events_url": f"/launch/{self.id}/events",
             **self._expected(datetime.now(UTC)),
@@ -146,6 +186,7 @@ class FakeLaunch:
             }
             shown |= {name: self.request.get(name) or None for name in ("environment", "size")}
             shown["image_digest"] = None  # as where no registry is asked
+            shown |= self._session()
         return shown
 
     def events_after(self, number: int, *, private: bool) -> Sequence[dict[str, Any]]:
@@ -160,6 +201,16 @@ class FakeLaunch:
         expected_s = next((self._basis[name] for name in ("p50_s", "p90_s") if passed_s < self._basis[name]), None)
         ready_at = None if expected_s is None else _at(self._admitted_at + timedelta(seconds=expected_s))
         return {"expected_ready_at": ready_at, "expected_basis": {**self._basis, "passed_s": round(passed_s, 1)}}
+
+    def _session(self) -> dict[str, Any]:
+        end = self.will_end_at if self.status == "ready" else None
+        latest = self.extendable_until
+        is_extendable = end is not None and latest is not None and latest > end
+        return {
+            "will_end_at": _at(end) if end else None,
+            "extendable_until": _at(latest) if is_extendable and latest else None,
+            "is_temporary": True,
+        }
 
     def _place(self, position: int, queue_size: int, eta_s: int | None) -> None:
         self.position = {"position": position, "queue_size": queue_size, "eta_s": eta_s, "eta_basis": None}

@@ -13,7 +13,7 @@ from hublaunch.testing.launch import FakeLaunch, problem_json
 
 _REUSED = ("environment", "size", "image", "repo_url", "ref")
 """The fields in which a launch must agree with a request to be reused for it."""
-_LAUNCH_PATH = re.compile(r"/launch/([^/%]+)(/events)?")
+_LAUNCH_PATH = re.compile(r"/launch/([^/%]+)(/events|/extend)?")
 
 
 class FakeHublaunch:
@@ -94,7 +94,7 @@ class FakeHublaunch:
             case "GET", "/launch":
                 return self._page(request, caller)
             case method, path if found := _LAUNCH_PATH.fullmatch(path):
-                return self._one(request, method, found[1], caller, events=bool(found[2]))
+                return self._one(request, f"{method} {found[2] or ''}".rstrip(), found[1], caller)
         return _refusal(404, problem_json("not_found"))
 
     def _launch(self, request: httpx.Request, caller: str | None) -> httpx.Response:
@@ -144,24 +144,21 @@ class FakeHublaunch:
             200, json={"launches": [one.json(private=True) for one in mine[:limit]], "next": following}
         )
 
-    def _one(
-        self, request: httpx.Request, method: str, launch_id: str, caller: str | None, *, events: bool
-    ) -> httpx.Response:
+    def _one(self, request: httpx.Request, action: str, launch_id: str, caller: str | None) -> httpx.Response:
         launch = next((one for one in self.launches if one.id == launch_id), None)
         if launch is None:
             return _refusal(404, problem_json("launch_not_found"))
         secret = request.headers.get("X-Launch-Secret") or request.url.params.get("secret")
         private = secret == launch.secret or (caller is not None and caller == launch.caller)
-        match method, events:
-            case "GET", True:
+        match action:
+            case "GET /events":
                 return self._events(request, launch, private=private)
-            case "GET", False:
+            case "GET":
                 return httpx.Response(200, json=launch.json(private=private))
-            case "DELETE", False if private:
-                launch.cancel()
-                return httpx.Response(204)
-            case "DELETE", False:
+            case "DELETE" | "POST /extend" if not private:
                 return _refusal(403, problem_json("secret_required"))
+            case "DELETE" | "POST /extend":
+                return _cancelled(launch) if action == "DELETE" else _extended(request, launch)
         return _refusal(405, problem_json("method_not_allowed"))
 
     def _events(self, request: httpx.Request, launch: FakeLaunch, *, private: bool) -> httpx.Response:
@@ -204,6 +201,21 @@ def _accepted(status: int, launch: FakeLaunch) -> httpx.Response:
     events_url = f"{shown['events_url']}?secret={launch.secret}"
     headers = {"Location": f"/launch/{launch.id}", "X-Launch-Secret": launch.secret}
     return httpx.Response(status, headers=headers, json=shown | {"events_url": events_url, "secret": launch.secret})
+
+
+def _cancelled(launch: FakeLaunch) -> httpx.Response:
+    launch.cancel()
+    return httpx.Response(204)
+
+
+def _extended(request: httpx.Request, launch: FakeLaunch) -> httpx.Response:
+    seconds = json.loads(request.content)["seconds"]
+    if seconds < 60:
+        error = {"field": "seconds", "reason": "Input should be greater than or equal to 60"}
+        return _refusal(422, problem_json("invalid_request", errors=[error]))
+    if code := launch.extend(seconds, key=request.headers.get("Idempotency-Key", "")):
+        return _refusal(422 if code == "idempotency_key_reused" else 409, problem_json(code))
+    return httpx.Response(200, json=launch.json(private=True))
 
 
 def _refusal(status: int, problem: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> httpx.Response:
