@@ -13,12 +13,13 @@ from tests.support.node import PACKAGES
 
 WIDTHS = (360, 768, 1280)
 
-# Text and controls are compared with each other, in the page and in the element's shadow; hidden ones have no box.
+# Text and controls are compared with each other, in the page and in the element's shadow, if they are visible.
 LAYOUT = """() => {
     const all = (root) => [...root.querySelectorAll("*")].flatMap(
         (one) => [one, ...(one.shadowRoot ? all(one.shadowRoot) : [])]);
     const controls = all(document).filter((one) => one.matches("button, input, a, summary, h1, [part=title]"));
-    const boxes = controls.map((one) => [one.textContent.trim() || one.id, one.getBoundingClientRect()])
+    const boxes = controls.filter((one) => one.checkVisibility())
+        .map((one) => [one.textContent.trim() || one.id, one.getBoundingClientRect()])
         .filter(([, box]) => box.width > 1 && box.height > 1);
     const overlaps = [];
     for (const [n, [first, a]] of boxes.entries()) {

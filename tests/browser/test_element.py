@@ -94,11 +94,13 @@ async def test_the_keyboard_is_enough_and_the_focus_is_never_lost(page: Page, el
     await expect(page.get_by_text("Your server is ready").first).to_be_visible()
     assert await page.evaluate(focused) == "button open"  # the Cancel button, which had the focus, is gone
     await press("Tab")
+    assert await page.evaluate(focused) == "button stop"
+    await press("Tab")
     await press("Tab")
     assert await page.evaluate(focused) == "details"
     await press("Enter")
     await expect(page.get_by_role("list", name="Events so far")).to_be_visible()
-    for _ in range(2):
+    for _ in range(3):
         await press("Shift+Tab")
     await press("Enter")
     await expect(page).to_have_url(re.compile(rf"/user/{user}/"))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -107,7 +107,7 @@ async def show(tmp_path: Path, **changed: Any) -> AsyncGenerator[Show]:
             retries=1,
             database_url=f"sqlite:///{tmp_path}/hublaunch.sqlite",
         )
-        async with serve(settings.model_copy(update=changed), pace=WATCHFUL) as service:
+        async with serve(settings.model_copy(update=changed), pace=replace(WATCHFUL, check_sessions_s=0.05)) as service:
             yield Show(hub, service)
 
 

@@ -94,6 +94,12 @@ export interface Launch {
   secret: string;
   status: "waiting" | "launching" | "ready" | "failed" | "cancelled" | "stopped";
   created_at: string;
+  /** When ready: when the server will be stopped. */
+  will_end_at?: string | null;
+  /** When ready: the latest `will_end_at` that an extension can reach. */
+  extendable_until?: string | null;
+  /** What stopped the server: `caller`, `hub`, `session_end`; later releases may add more. */
+  stopped_by?: string | null;
   image?: string;
   environment?: string | null;
   size?: string | null;
@@ -134,12 +140,29 @@ export interface LaunchTexts {
   inSeconds: string;
   /** With {count}. */
   inMinutes: string;
+  temporary: string;
+  /** With {time} and {left}, which is one of the texts that begin with "left". */
+  endsAt: string;
+  /** Announced ten minutes before the end. With {time}. */
+  endsSoon: string;
+  ending: string;
+  leftSoon: string;
+  leftMinute: string;
+  /** With {count}. */
+  leftMinutes: string;
+  /** With {count}. */
+  leftHours: string;
+  /** With {count}. */
+  leftDays: string;
   ready: string;
   readyElsewhere: string;
   failed: string;
   cancelling: string;
   cancelled: string;
+  stopping: string;
   stopped: string;
+  /** In place of `stopped` if the service stopped the server at its time. */
+  stoppedAtEnd: string;
   next: string;
   /** With {position} and {size}. */
   position: string;
@@ -171,6 +194,16 @@ export interface LaunchTexts {
   open: string;
   openHint: string;
   cancel: string;
+  /** With {time}, which is `inMinutes`. */
+  extend: string;
+  stop: string;
+  stopQuestion: string;
+  /** The consequence, where files are temporary. */
+  stopTemporary: string;
+  /** The consequence elsewhere. */
+  stopRunning: string;
+  stopConfirm: string;
+  keep: string;
   retry: string;
   again: string;
   another: string;
@@ -233,6 +266,10 @@ export class HubLaunch extends HTMLElement {
   /** Do what a click does. With `another`, make a new launch even if the earlier one still exists. */
   launch(options?: { another?: boolean }): Promise<void>;
   cancel(): Promise<void>;
+  /** Stop the ready server. The button asks first; this does not. */
+  stop(): Promise<void>;
+  /** Let the ready server run an hour longer, or as long as the service allows. */
+  extend(): Promise<void>;
   addEventListener<K extends keyof HubLaunchEventMap>(
     type: K,
     listener: (this: HubLaunch, event: HubLaunchEventMap[K]) => unknown,

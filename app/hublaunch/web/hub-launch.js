@@ -46,6 +46,8 @@ export class HubLaunch extends Base {
         cancel: () => this.cancel(),
         retry: () => this.launch(),
         another: () => this.launch({ another: true }),
+        stop: () => this.stop(),
+        extend: () => this.extend(),
       },
     });
     this.#leaving = new AbortController();
@@ -188,6 +190,16 @@ export class HubLaunch extends Base {
     await this.#run.cancel();
   }
 
+  /** Stop the ready server, without the question that the button asks. */
+  async stop() {
+    await this.#run.stop();
+  }
+
+  /** Let the ready server run an hour longer, or as long as the service allows. */
+  async extend() {
+    await this.#run.extend();
+  }
+
   /** A value that a page set before this module loaded hides the property of the same name. */
   #takeOver(name) {
     if (!Object.hasOwn(this, name)) return;
@@ -244,7 +256,7 @@ export class HubLaunch extends Base {
     });
     clearInterval(this.#ticking);
     this.#ticking = 0;
-    if (isInProgress) this.#ticking = setInterval(() => this.#panel.tick(), 1000);
+    if (isInProgress || state.endsAt !== null) this.#ticking = setInterval(() => this.#panel.tick(), 1000);
   }
 
   #tell(name, detail) {

@@ -105,7 +105,7 @@ function isFresh({ at, id, endedAt }) {
 }
 
 /** 256 random bits. An anonymous caller has only the key to show that a launch is theirs. */
-function randomKey() {
+export function randomKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(32));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,5 +1,7 @@
 // The view of <hub-launch>: a button, then the progress of the launch in its place. Built once, then updated.
 
+import { AfterReady } from "./after-ready.js";
+import { button, isHidden, part, write } from "./parts.js";
 import { isInProgress, isLasting } from "./state.js";
 import { STYLE } from "./style.js";
 import { adviceOn, clock, filled, phaseName, place, size, stall, usually } from "./texts.js";
@@ -13,15 +15,6 @@ const ICONS = {
   cancelled: "M7.5 12h9",
   stopped: "M7.5 12h9",
 };
-
-/** An element with a part name, so that pages can style it. */
-function part(tag, name, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  if (name) made.setAttribute("part", name);
-  for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
-  made.append(...children);
-  return made;
-}
 
 function icon() {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -44,7 +37,7 @@ export class Panel {
   #shown = { attempt: 0, progress: 0 };
   #stallSaid = { at: null, text: "" };
 
-  /** `on` has the buttons' actions: launch, cancel, retry and another. `now()` returns the service's time. */
+  /** `on` has the buttons' actions: launch, cancel, retry, another, stop and extend. `now()` returns the service's time. */
   constructor(root, { on, now }) {
     this.#root = root;
     this.#now = now;
@@ -55,11 +48,6 @@ export class Panel {
   }
 
   #build(on) {
-    const button = (name, act) => {
-      const made = part("button", `button ${name}`, { type: "button" });
-      made.addEventListener("click", act);
-      return made;
-    };
     this.label = document.createElement("slot");
     this.start = button("launch", on.launch);
     this.start.classList.add("primary");
@@ -80,6 +68,7 @@ export class Panel {
     this.cancel = button("cancel", on.cancel);
     this.retry = button("retry", on.retry);
     this.another = button("another", on.another);
+    this.after = new AfterReady({ on });
     this.summary = part("summary", "details");
     this.log = part("ol", "log", { tabindex: "0" });
     this.id = part("p", "id");
@@ -91,8 +80,9 @@ export class Panel {
       { role: "group", "aria-labelledby": "title" },
       part("div", "head", {}, this.icon, this.title, this.time),
       this.bar,
-      part("div", "words", {}, this.place, this.stalled, this.message, this.detail, this.advice, this.note),
-      part("div", "actions", {}, this.open, this.retry, this.another, this.cancel),
+      part("div", "words", {}, this.place, this.stalled, this.message, this.detail, this.advice, ...this.after.words, this.note),
+      part("div", "actions", {}, this.open, this.retry, ...this.after.buttons, this.another, this.cancel),
+      this.after.confirmation,
       this.details,
     );
     this.#root.append(this.start, this.panel, this.said);
@@ -107,6 +97,7 @@ export class Panel {
     this.label.name = hasLabel ? "" : "none"; // white space alone would count as a label
     this.#showWords(state);
     this.#showActions(state, { openIn, canLaunch });
+    this.after.show(state, texts);
     this.#showLog(state.events);
     this.#showNote(state);
     this.tick();
@@ -124,6 +115,7 @@ export class Panel {
     this.#showStall(this.#state);
     this.#showMessage(this.#state);
     this.#showBar(this.#state);
+    this.after.tick(this.#now());
     this.#say();
   }
 
@@ -151,13 +143,14 @@ export class Panel {
     write(this.message, phase === "launching" ? [tried, pulled, takes].filter(Boolean).join(" · ") : "");
   }
 
-  #showWords({ phase, stage, position, isCancelling, isOwn, problem, contentFault }) {
+  #showWords({ phase, stage, position, isCancelling, isStopping, isOwn, stoppedBy, problem, contentFault }) {
     const texts = this.#texts;
     this.label.textContent = texts.launch;
     this.start.hidden = phase !== "idle";
     this.panel.hidden = phase === "idle";
     const title = problem?.code === "unreachable" ? texts.unreachable : problem?.title;
-    write(this.title, isCancelling ? texts.cancelling : (title ?? phaseName({ phase, stage, isOwn }, texts)));
+    const ending = (isCancelling && texts.cancelling) || (isStopping && texts.stopping);
+    write(this.title, ending || (title ?? phaseName({ phase, stage, isOwn, stoppedBy }, texts)));
     this.icon.querySelector("path").setAttribute("d", ICONS[phase] ?? "");
     write(this.place, phase === "waiting" && position ? place(position, texts) : "");
     write(this.detail, problem?.detail ?? contentFault ?? "");
@@ -187,13 +180,14 @@ export class Panel {
     this.bar.setAttribute("aria-valuetext", isKnown ? `${progress} %, ${said}` : said);
   }
 
-  #showActions({ phase, isOwn, isCancelling, openUrl, problem }, { openIn, canLaunch }) {
+  #showActions({ phase, isOwn, isCancelling, isStopping, openUrl: knownUrl, problem }, { openIn, canLaunch }) {
+    const openUrl = isStopping ? null : knownUrl;
     const isOver = ["failed", "cancelled", "stopped"].includes(phase);
     this.cancel.hidden = !isOwn || isOver || phase === "ready" || phase === "resuming";
     this.cancel.setAttribute("aria-disabled", isCancelling); // disabled, it would lose the focus
     this.retry.hidden = !isOver || !canLaunch;
     this.retry.classList.toggle("primary", !isLasting(problem));
-    this.another.hidden = phase !== "ready" || !canLaunch;
+    this.another.hidden = phase !== "ready" || isStopping || !canLaunch;
     this.open.hidden = openUrl === null;
     if (openUrl === null) this.open.removeAttribute("href");
     else this.open.href = openUrl;
@@ -249,7 +243,8 @@ export class Panel {
   #say() {
     const isOver = !isInProgress(this.#state);
     const [first, ...rest] = [this.title, this.place, this.message, this.detail, this.advice, this.note];
-    const words = [first.textContent, this.#stallSaid.text, ...rest.map((one) => one.textContent)];
+    const said = rest.map((one) => one.textContent);
+    const words = [first.textContent, this.#stallSaid.text, ...said, ...this.after.said];
     const text = this.panel.hidden ? "" : words.filter(Boolean).join(". ");
     if (text === this.#saying.text) return;
     this.#saying.text = text;
@@ -260,13 +255,4 @@ export class Panel {
       this.said.textContent = text;
     }, wait);
   }
-}
-
-function write(element, text) {
-  element.hidden = text === "";
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function isHidden(element) {
-  return element.closest("[hidden]") !== null;
 }

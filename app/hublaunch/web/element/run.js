@@ -3,6 +3,7 @@
 import { Following } from "./following.js";
 import { pause, untilReached } from "./patience.js";
 import { Refused } from "./service.js";
+import { Session } from "./session.js";
 import { IDLE, isInProgress, webUrl } from "./state.js";
 import { usualOf } from "./usual.js";
 
@@ -20,6 +21,8 @@ export class LaunchRun {
   #entry = null;
   #secret = null;
   #following = null;
+  #session = null;
+  #isClosed = false;
   #calls = new AbortController();
 
   /**
@@ -38,10 +41,17 @@ export class LaunchRun {
     return isInProgress(this.state);
   }
 
-  /** Stop following the launch. The launch continues. */
+  /** Stop following the launch, for good. The launch continues. */
   close() {
+    this.#isClosed = true;
+    this.#leave();
+  }
+
+  #leave() {
     this.#calls.abort();
     this.#following?.close();
+    this.#session?.close();
+    this.#session = null;
   }
 
   /** Launch, or resume this browser's launch. `another` makes a new launch. */
@@ -105,6 +115,16 @@ export class LaunchRun {
       this.#memory.keep({ ...this.#entry, isPaused: true });
       this.#begin({});
     }
+  }
+
+  /** Stop the ready server, if it is this visitor's. */
+  async stop() {
+    await this.#session?.stop();
+  }
+
+  /** Let the ready server run longer, if it is this visitor's and the operator allows it. */
+  async extend() {
+    await this.#session?.extend();
   }
 
   async #ask(entry) {
@@ -201,12 +221,31 @@ export class LaunchRun {
       const openUrl = webUrl(told.open_url);
       const contentFault = told.content_fault ?? null;
       this.#end({ phase, progress, attempt, endedAt, openUrl, contentFault, problem: told.problem ?? null }, told);
+      this.#followSession();
     }
+  }
+
+  /** Learn until when the server of this visitor runs. A listener may have removed the element. */
+  #followSession() {
+    if (this.#isClosed || this.state.phase !== "ready" || !this.state.isOwn) return;
+    this.#session = new Session({
+      service: this.#service,
+      id: this.state.id,
+      secret: this.#secret,
+      now: () => this.#now(),
+      on: { state: (changes) => this.#set(changes), stopped: (launch) => this.#stopped(launch) },
+    });
   }
 
   #stopped(launch) {
     this.#remember("stopped");
-    this.#begin({ phase: "stopped", id: launch.id, isOwn: "image" in launch, startedAt: Date.parse(launch.created_at) });
+    this.#begin({
+      phase: "stopped",
+      id: launch.id,
+      isOwn: "image" in launch,
+      startedAt: Date.parse(launch.created_at),
+      stoppedBy: launch.stopped_by ?? null,
+    });
     this.#tell("stopped", launch);
   }
 
@@ -240,7 +279,7 @@ export class LaunchRun {
   }
 
   #begin(state) {
-    this.close();
+    this.#leave();
     this.#calls = new AbortController();
     this.state = IDLE;
     this.#set(state);
@@ -252,7 +291,7 @@ export class LaunchRun {
   }
 
   #end(changes, told = null) {
-    this.close();
+    this.#leave();
     this.#set({ endedAt: this.#now(), ...changes, isConnected: true, isCancelling: false, position: null });
     this.#tell(this.state.phase, told ?? { problem: this.state.problem });
   }

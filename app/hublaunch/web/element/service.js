@@ -52,6 +52,11 @@ export class Service {
     return this.#call("DELETE", `launch/${id}`, { secret, signal });
   }
 
+  /** Let the server run longer. A repeated key extends once. Return the launch. */
+  extend(id, { seconds, key, secret, signal }) {
+    return this.#call("POST", `launch/${id}/extend`, { body: { seconds }, key, secret, signal });
+  }
+
   events(id, { secret, after }) {
     const url = this.url(`launch/${id}/events`);
     if (secret) url.searchParams.set("secret", secret);

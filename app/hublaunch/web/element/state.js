@@ -29,6 +29,17 @@ export const IDLE = Object.freeze({
   openUrl: null,
   /** Once it is ready: why the files of the repository are not in the server. */
   contentFault: null,
+  /** Of a ready server: when it will be stopped, and the latest end that an extension can reach; or null. */
+  endsAt: null,
+  extendableUntil: null,
+  /** Whether its files are deleted once it has stopped. */
+  isTemporary: false,
+  isExtending: false,
+  isStopping: false,
+  /** Why the last wish to stop or extend it was refused. */
+  sessionProblem: null,
+  /** What stopped it: the service's word. */
+  stoppedBy: null,
   events: [],
 });
 

@@ -94,7 +94,9 @@ p { margin: 0; overflow-wrap: anywhere; }
 [part="words"] { display: grid; gap: 0.45rem; }
 [part="words"]:not(:has(> :not([hidden]))) { display: none; }
 [part="position"] { font-variant-numeric: tabular-nums; }
-[part="message"] { color: var(--muted); }
+[part="ends"] { font-variant-numeric: tabular-nums; }
+[part="ends"].soon { color: var(--danger); font-weight: 600; }
+[part="message"], [part="temporary"] { color: var(--muted); }
 [part="stalled"] {
   padding: 0.7rem 0.9rem; border-inline-start: 0.25rem solid var(--accent); border-radius: calc(var(--radius) * 0.4);
   background: color-mix(in srgb, var(--accent) 8%, transparent); font-size: 0.95em;
@@ -109,6 +111,15 @@ p { margin: 0; overflow-wrap: anywhere; }
 
 [part="actions"] { display: flex; flex-wrap: wrap; gap: 0.6rem; }
 [part="actions"]:not(:has(> :not([hidden]))) { display: none; }
+
+[part="confirmation"] {
+  display: grid; gap: 0.35rem; padding: 0.9rem 1rem;
+  border: 1px solid var(--border); border-radius: calc(var(--radius) * 0.6);
+  background: color-mix(in srgb, var(--track) 35%, transparent);
+}
+[part="confirmation"] [part="actions"] { margin-block-start: 0.5rem; }
+[part="question"] { font-weight: 650; }
+[part~="confirm"] { border-color: var(--danger); color: var(--danger); }
 
 details { border-block-start: 1px solid var(--border); padding-block-start: 0.7rem; color: var(--muted); font-size: 0.9em; }
 summary { inline-size: fit-content; padding: 0.3rem 0.2rem; border-radius: 6px; cursor: pointer; }

@@ -24,12 +24,23 @@ export const TEXTS = Object.freeze({
   longer: "Longer than usual; usually {time}",
   inSeconds: "{count} s",
   inMinutes: "{count} min",
+  temporary: "Files here are temporary: they are deleted when the server stops.",
+  endsAt: "Ends at {time} ({left})",
+  endsSoon: "The server ends at {time}. Save what you want to keep.",
+  ending: "Time is up: the server is being stopped.",
+  leftSoon: "in less than a minute",
+  leftMinute: "in a minute",
+  leftMinutes: "in {count} minutes",
+  leftHours: "in {count} hours",
+  leftDays: "in {count} days",
   ready: "Your server is ready",
   readyElsewhere: "The server is ready",
   failed: "The launch failed",
   cancelling: "Cancelling",
   cancelled: "The launch was cancelled",
+  stopping: "Stopping your server",
   stopped: "This server has stopped",
+  stoppedAtEnd: "Time is up: this server has stopped",
   next: "You are next in the queue",
   position: "Number {position} of {size} in the queue",
   soon: "less than a minute to go",
@@ -54,6 +65,13 @@ export const TEXTS = Object.freeze({
   open: "Open server",
   openHint: "Opens in a new tab",
   cancel: "Cancel",
+  extend: "Extend by {time}",
+  stop: "Stop server",
+  stopQuestion: "Stop this server?",
+  stopTemporary: "Its files are deleted. Download what you want to keep first.",
+  stopRunning: "Everything that runs in it ends.",
+  stopConfirm: "Stop it",
+  keep: "Keep it running",
   retry: "Try again",
   again: "Launch again",
   another: "Start another",
@@ -65,8 +83,9 @@ export const TEXTS = Object.freeze({
 /** The stages with a text of their own. All others, including those of later releases, are shown as the phase. */
 const STAGES = new Set(["scheduling", "pulling", "opening"]);
 
-/** The name of the phase or, while the server starts, of the stage, as the owner or as another visitor reads it. */
-export function phaseName({ phase, stage, isOwn }, texts) {
+/** The name of the phase, of the stage while the server starts, or of the reason why it stopped, as the owner or as another visitor reads it. */
+export function phaseName({ phase, stage, isOwn, stoppedBy }, texts) {
+  if (phase === "stopped" && stoppedBy === "session_end") return texts.stoppedAtEnd;
   const name = phase === "launching" && STAGES.has(stage) ? stage : phase;
   return (isOwn ? null : texts[`${name}Elsewhere`]) ?? texts[name] ?? "";
 }
@@ -103,6 +122,29 @@ export function usually(milliseconds, { isLong }, texts) {
 function roundTime(seconds, texts) {
   if (seconds >= 90) return filled(texts.inMinutes, { count: Math.round(seconds / 60) });
   return filled(texts.inSeconds, { count: seconds < 10 ? Math.max(1, Math.round(seconds)) : Math.round(seconds / 5) * 5 });
+}
+
+/** When the server ends: the time of day, and what is `left` of it in milliseconds. */
+export function ends(at, left, texts) {
+  if (left <= 0) return texts.ending;
+  return filled(texts.endsAt, { time: timeOfDay(at), left: timeLeft(left / 1000, texts) });
+}
+
+/** The time in the visitor's own notation, with the day unless it is today. */
+export function timeOfDay(at) {
+  const [then, now] = [new Date(at), new Date()];
+  const isToday = then.toDateString() === now.toDateString();
+  const isThisWeek = then - now < 6 * 86_400_000;
+  const day = isToday ? {} : isThisWeek ? { weekday: "long" } : { day: "numeric", month: "short" };
+  return then.toLocaleString([], { ...day, hour: "numeric", minute: "2-digit" });
+}
+
+function timeLeft(seconds, texts) {
+  const [minutes, hours] = [Math.round(seconds / 60), Math.round(seconds / 3600)];
+  if (seconds < 60) return texts.leftSoon;
+  if (minutes < 90) return minutes === 1 ? texts.leftMinute : filled(texts.leftMinutes, { count: minutes });
+  if (hours < 48) return filled(texts.leftHours, { count: hours });
+  return filled(texts.leftDays, { count: Math.round(hours / 24) });
 }
 
 /** The text with each `{name}` replaced. */

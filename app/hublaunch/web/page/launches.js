@@ -1,6 +1,7 @@
 // The list of recent launches: from the service for a known caller, otherwise from this browser's memory.
 
 import { SERVICE, ask, element } from "./account.js";
+import { mayStop, stopper } from "./stop.js";
 
 const SHOWN = 10;
 const STATUS = {
@@ -48,7 +49,12 @@ export async function showLaunches({ recent, isKnown }) {
   document.getElementById("recent").hidden = launches.length === 0;
   document.getElementById("forget").hidden = isKnown;
   document.getElementById("recent-hint").textContent = isKnown ? "" : "Only this browser remembers these launches, for a day.";
-  document.getElementById("launches").replaceChildren(...launches.map(item));
+  const again = async (id) => {
+    await showLaunches({ recent, isKnown });
+    document.querySelector(`#launches a[href="${viewUrl(id)}"]`)?.focus();
+  };
+  const items = launches.map((launch) => item(launch, { isKnown, stopped: () => again(launch.id) }));
+  document.getElementById("launches").replaceChildren(...items);
 }
 
 async function listed() {
@@ -71,13 +77,15 @@ async function refreshed(launch, recent) {
     return null;
   }
   if (!answer.ok) return launch;
-  const { status, stalled_since } = await answer.json();
+  const { status, stalled_since, will_end_at, is_temporary } = await answer.json();
   if (OVER.has(status) && launch.secret) recent.forgetSecret(launch.id);
-  return { ...launch, status, stalled_since };
+  return { ...launch, status, stalled_since, will_end_at, is_temporary };
 }
 
-function item(launch) {
-  const what = [launch.repoUrl ? launch.image : "", ago(launch.at)].filter(Boolean).join(" · ");
+function item(launch, { isKnown, stopped }) {
+  const end = launch.will_end_at ? `ends ${relative(Date.parse(launch.will_end_at))}` : "";
+  const what = [end, launch.repoUrl ? launch.image : "", relative(launch.at)].filter(Boolean).join(" · ");
+  const name = nameOf(launch);
   const status = element("span", { className: "status", textContent: STATUS[launch.status] ?? "" });
   if (launch.stalled_since) status.textContent += ", no news";
   status.dataset.status = launch.status ?? "";
@@ -85,15 +93,17 @@ function item(launch) {
   return element(
     "li",
     {},
-    element("a", { href: viewUrl(launch.id), textContent: nameOf(launch) }),
+    element("a", { href: viewUrl(launch.id), textContent: name }),
     element("span", { className: "what", textContent: what }),
     status,
+    ...(mayStop(launch, { isKnown }) ? [stopper(launch, { name, stopped })] : []),
   );
 }
 
-function ago(at) {
+function relative(at) {
   const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
-  const passed = Date.now() - at;
-  const [unit, length] = UNITS.find(([, milliseconds]) => passed >= milliseconds) ?? [];
-  return unit ? words.format(-Math.floor(passed / length), unit) : "just now";
+  const ahead = at - Date.now();
+  const [unit, length] = UNITS.find(([, milliseconds]) => Math.abs(ahead) >= milliseconds) ?? [];
+  if (unit) return words.format(Math.trunc(ahead / length), unit);
+  return ahead > 0 ? "in less than a minute" : "just now";
 }
