@@ -41,17 +41,9 @@ from tests.support.sqlite import migrated
 
 async def test_an_accepted_launch_is_read_back_unchanged(store: SqlLaunchStore) -> None:
     extra_args = {"binder_request": "v2/gh/ä\x00", "n": [1, None]}
-    request = LaunchRequest(
-        image="i",
-        repo_url="",
-        extra_args=extra_args,
-        path="lab/tree/ä.ipynb?x#y",
-        ref="grün/1",
-        environment="scipy",
-        size="large",
-        size_options={"profile": "large", "zone": [1, None]},
-    )
-    launch = new_launch(request=request)
+    request = LaunchRequest(image="i", repo_url="", extra_args=extra_args, path="lab/tree/ä.ipynb?x#y", ref="grün/1")
+    of_size = replace(request, environment="scipy", size="large", size_options={"profile": "large", "zone": [1, None]})
+    launch = new_launch(request=of_size)
 
     await store.intake.accept(launch)
 
