@@ -62,7 +62,8 @@ class LaunchBody(BaseModel):
     )
     path: str = Field(
         "",
-        description="The path that `open_url` opens, relative to the server's root. May have a query and a fragment.",
+        description="The path that `open_url` opens, relative to the server's root, or to the repository if the "
+        "environment fetches it. May have a query and a fragment.",
         examples=["lab/tree/index.ipynb"],
     )
 
@@ -235,9 +236,11 @@ class LaunchBase(BaseModel):
     ref: str | None = Field(None, description="The branch, tag or commit that was asked for; empty if none was.")
     username: str | None = None
     server_name: str | None = None
-    path: str | None = Field(None, description="The path that `open_url` opens, relative to the server's root.")
+    path: str | None = Field(None, description="The path that `open_url` opens, as in the request.")
     url: str | None = Field(None, description="When ready: the server's root, absolute, ending in `/`.")
-    open_url: str | None = Field(None, description="When ready, for browsers: `url`, `path`, and the token as query.")
+    open_url: str | None = Field(
+        None, description="When ready, for browsers: the address that opens `path`, with the token as query."
+    )
     token: str | None = Field(None, description="When ready: gives access to this server only.")
     token_expires_at: Timestamp | None = None
     content_fault: str | None = Field(None, description=CONTENT_FAULT)

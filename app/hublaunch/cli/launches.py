@@ -49,7 +49,9 @@ def launch(
         str, typer.Option(help="Repository URL. The name of the server comes from it, and the spawner gets it.")
     ] = "",
     ref: Annotated[str, typer.Option(help="Branch, tag or commit of the repository.")] = "",
-    path: Annotated[str, typer.Option(help="Path to open in the server, such as lab/tree/index.ipynb.")] = "",
+    path: Annotated[
+        str, typer.Option(help="Path to open in the server, or in the repository if the environment fetches it.")
+    ] = "",
     user: Annotated[str, typer.Option(help="Hub user to launch for, if you may launch for others.")] = "",
     server_name: Annotated[str, typer.Option(help="Named server to start on an existing account.")] = "",
     if_running: Annotated[

@@ -250,7 +250,7 @@ export class HubLaunch extends HTMLElement {
   repoUrl: string;
   /** The branch, tag or commit of the repository. */
   repoRef: string;
-  /** A path inside the server to open. */
+  /** The path to open: in the server, or in the repository if the environment fetches it. */
   path: string;
   /** The base URL of hublaunch. By default the one that the module was loaded from. */
   service: string;

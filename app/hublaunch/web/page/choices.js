@@ -10,7 +10,7 @@ export class Choices {
   /** `changed()` is called when the visitor has chosen. */
   constructor({ changed }) {
     find("environments").addEventListener("change", () => {
-      this.#showSizes("");
+      this.#showFields("");
       changed();
     });
     find("sizes").addEventListener("change", changed);
@@ -28,7 +28,7 @@ export class Choices {
     const chosen = isKnown ? wanted.environment : wanted.image && images.length ? "" : environments[0]?.name;
     find("environments").hidden = environments.length === 0;
     find("environment-cards").replaceChildren(...shown.map((one) => card("environment", one, one.name === chosen)));
-    this.#showSizes(isKnown ? wanted.size : "");
+    this.#showFields(isKnown ? wanted.size : "");
   }
 
   /** The names of the environment and the size; `""` for an image of the visitor's own, and where there is no choice. */
@@ -47,11 +47,15 @@ export class Choices {
     return this.#environments.find(({ name }) => name === this.names.environment);
   }
 
-  #showSizes(wanted) {
+  /** Show what the chosen environment needs: its sizes with `wanted` chosen, the hint of a path, or the field of an image. */
+  #showFields(wanted) {
     const sizes = this.#chosen?.sizes ?? [];
     const chosen = sizes.some(({ name }) => name === wanted) ? wanted : sizes[0]?.name;
     find("sizes").hidden = sizes.length === 0;
     find("size-cards").replaceChildren(...sizes.map((one) => card("size", one, one.name === chosen)));
+    const isFetched = ["nbgitpuller", "spawner"].includes(this.#chosen?.content);
+    find("path").placeholder = isFetched ? "index.ipynb" : "lab/tree/index.ipynb";
+    find("path-hint").textContent = isFetched ? "A path in the repository." : "A path inside the server.";
     const isOwn = this.#chosen === undefined;
     find("image-field").hidden = !isOwn;
     find("image").required = isOwn;
