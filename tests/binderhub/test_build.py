@@ -1,6 +1,7 @@
 """`GET /build`: launches as BinderHub's clients see them."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,10 @@ from hublaunch.launch.pace import Pace
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.binder import ACCEPT, IMAGE, SPEC, build, ended
+from tests.support.catalogue import catalogue_in
 from tests.support.served import PREFIXES, Service, serve
+
+SCIPY = "quay.io/org/scipy"
 
 
 async def test_a_launch_is_streamed_in_binderhubs_format(service: Service, hub: FakeHub) -> None:
@@ -44,6 +48,32 @@ async def test_build_is_served_below_the_prefix(settings: Settings, prefix: str)
         ready = (await ended(service))[-1][1]
 
     assert ready["image"] == IMAGE
+
+
+async def test_a_repository_can_be_mapped_to_an_environment_of_the_catalogue(
+    settings: Settings, hub: FakeHub, tmp_path: Path
+) -> None:
+    changed = {"binder_images": {"gh/org/*/*": "scipy"}, "catalogue_file": catalogue_in(tmp_path)}
+    async with serve(settings.model_copy(update=changed)) as service:
+        told = [data for _, data in await ended(service)]
+        exists = (await ended(service, f"{SPEC}?build_only=true"))[-1][1]
+
+    (user,) = hub.users
+    options = hub.users[user].servers[""].user_options or {}
+    assert (told[-1]["phase"], told[-1]["image"], told[1]["imageName"]) == ("ready", SCIPY, SCIPY)
+    assert (options["image"], options["profile"]) == (SCIPY, "small")
+    assert exists["imageName"] == SCIPY
+
+
+async def test_a_mapping_to_an_environment_that_the_catalogue_lacks_is_refused(
+    settings: Settings, tmp_path: Path
+) -> None:
+    changed = {"binder_images": {"gh/org/*/*": "scypi"}, "catalogue_file": catalogue_in(tmp_path)}
+    async with serve(settings.model_copy(update=changed)) as service:
+        failed = [(await ended(service, url))[-1][1] for url in (SPEC, f"{SPEC}?build_only=true")]
+
+    assert {one["problem"]["code"] for one in failed} == {"invalid_request"}
+    assert all("Did you mean scipy?" in one["message"] for one in failed)
 
 
 async def test_a_failed_event_has_the_cause_and_advice(service: Service, hub: FakeHub) -> None:

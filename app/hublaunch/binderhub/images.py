@@ -13,6 +13,8 @@ from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.ref import HEAD
 from hublaunch.launch.rules.request import launch_request
 
+_IMAGE_MARKS = "/:@"
+"""A template without any of these characters is the name of an environment of the catalogue."""
 _GROUP = re.compile(r"\{([1-9][0-9]?)\}")
 _IN_NAME = re.compile(r"[a-z0-9._/-]+")
 _NOT_IN_TAG = re.compile(r"[^A-Za-z0-9_.-]")
@@ -47,7 +49,7 @@ class _Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageMapping:
-    """Maps the specs that match a pattern to an image.
+    """Maps the specs that match a pattern to an image, or to an environment of the catalogue.
 
     A pattern is written like an address, for example `gh/org/*/*`. Each `*` matches text within one part, and the last
     part matches the rest of the spec. `{1}` in the template is the text that the first `*` matches. In the image's name
@@ -73,8 +75,16 @@ class ImageMapping:
             raise ValueError(f"must result in a valid image: it {error}") from None
         return mapping
 
+    @property
+    def field(self) -> str:
+        """The field of a launch request that the mapping sets: `image` or `environment`."""
+        return "image" if any(mark in self.template for mark in _IMAGE_MARKS) else "environment"
+
     def image(self, spec: BinderSpec) -> str | None:
-        """Return the spec's image; None if the pattern does not match. Raises InvalidRequest if that is no image."""
+        """Return the spec's image or environment; None if the pattern does not match.
+
+        Raises InvalidRequest if the spec has characters that a name cannot have.
+        """
         groups = self._match(spec)
         if groups is None:
             return None
@@ -123,8 +133,9 @@ class BinderImages:
 
         It includes the extra arguments of BinderHub that this service knows and the settings allow.
         """
-        image = next((image for mapping in self._mappings if (image := mapping.image(spec))), None)
-        if image is None:
+        found = ({mapping.field: name} for mapping in self._mappings if (name := mapping.image(spec)))
+        target = next(found, None)
+        if target is None:
             raise SpecNotMapped
         source = spec.source()
         known = {"binder_request": f"v2/{spec.written}"}
@@ -133,7 +144,7 @@ class BinderImages:
         if _COMMIT.fullmatch(source.ref):
             known["binder_persistent_request"] = known["binder_request"]
         return launch_request(
-            image=image,
+            **target,
             repo_url=source.repo_url,
             ref="" if source.ref == HEAD else source.ref,
             extra_args={name: value for name, value in known.items() if name in self._allowed_extra_args},

@@ -92,6 +92,7 @@ async def get_build(
     try:
         wanted = web.binder_images.request(_spec(request, web.prefix))
         if build_only:
+            wanted = web.catalogue().resolve(wanted, known or Caller(kind="anonymous", key=""))
             return EventStreamResponse(built_blocks(web.feed, wanted, linger_s=web.pace.build_linger_s), headers={})
         launch = await _launched(request, web, wanted, known or await web.callers.caller(request), build_token)
     except Unauthenticated:

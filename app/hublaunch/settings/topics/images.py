@@ -34,8 +34,8 @@ class ImageSettings(Topic):
     banned_repos: Words = Field((), examples=["github.com/org/secret-*"])
     """Glob patterns (host/path) of repositories that are always refused, even if LAUNCHER_ALLOWED_REPOS allows them."""
     binder_images: TextByName = Field({}, examples=['{"gh/org/*/*": "quay.io/org/{1}:{2}"}'])
-    """Images for BinderHub's clients, as a JSON object from patterns of provider/spec to images (docs/binderhub.md).
-    Empty turns GET /build off.
+    """Images for BinderHub's clients, as a JSON object from patterns of provider/spec to images, or to environments of
+    the catalogue (docs/binderhub.md). Empty turns GET /build off.
     """
     catalogue_file: Path | None = Field(None, examples=["catalogue.yaml"])
     """YAML or JSON file of the environments that callers launch by name, and of the sizes of their servers
