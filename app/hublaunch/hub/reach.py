@@ -101,7 +101,8 @@ class ServerProbe:
     async def read(self, username: str, server_name: str, url: str, path: str, *, token: str) -> ServerAnswer | None:
         """Return the answer of the server to `GET {url}{path}` with this token.
 
-        None without one, and where `reach` could not tell whether the server answers: the token goes to no other host.
+        None if there is no answer, or if `reach` could not tell whether the server answers: the token goes to no other
+        host.
         """
         server = ServerAddress.of(url, username, server_name)
         connect_to = self._proxy_url or url
