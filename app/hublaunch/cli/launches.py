@@ -98,7 +98,7 @@ def launch(
 
 
 def _named(target: str) -> dict[str, str]:
-    """Return the target as an image or, if it is a word without `/`, `:` and `@`, as an environment."""
+    """Return the target as an image or, if it is a word without `/`, `:` or `@`, as an environment."""
     is_image = any(mark in target for mark in "/:@")
     return {"image": target} if is_image else {"environment": target}
 
@@ -176,7 +176,7 @@ def extend(
 ) -> None:
     """Let a ready server run longer, and print when it will be stopped.
 
-    The service stops servers at their time if its operator has set a limit; `hublaunch list` shows which ones. Run it
+    The service stops servers after a set time if its operator has set a limit; `hublaunch list` shows when. Run it
     on the machine that started the launch, or with the token of the launch's caller. For example:
 
         hublaunch extend 01JDB9Z3N8Q4V7R2M5X6C1T0YK --by 1h
