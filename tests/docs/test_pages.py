@@ -92,6 +92,14 @@ def test_the_page_of_the_api_names_every_method_and_path() -> None:
     assert not {one for one in asked if one not in told}
 
 
+def test_the_page_of_generated_clients_names_every_function() -> None:
+    document = json.loads((DOCS / "openapi.json").read_text())
+    page = (DOCS / "generated-clients.md").read_text()
+    functions = {operation["operationId"] for methods in document["paths"].values() for operation in methods.values()}
+
+    assert functions <= set(re.findall(r"`(\w+)`", page))
+
+
 def test_the_page_of_events_names_every_field() -> None:
     told = set(re.findall(r"`(\w+)`", (DOCS / "events.md").read_text()))
 
