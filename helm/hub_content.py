@@ -74,7 +74,7 @@ def hublaunch_fetch(options: Mapping[str, Any]) -> list[str] | None:
 def hublaunch_fetch_before_server(spawner: Any) -> None:
     """Fetch the repository in the server's own process, before the server starts: a `pre_spawn_hook`.
 
-    git must be installed where the server runs, and `spawner.cmd` be set. DockerSpawner's is not.
+    git must be installed where the server runs, and `spawner.cmd` must be set. DockerSpawner's is not by default.
     """
     from tornado import web  # noqa: PLC0415 - a Hub has it
 
