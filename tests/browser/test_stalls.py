@@ -47,8 +47,10 @@ async def test_a_screen_reader_says_a_stall_once_while_its_time_goes_on(page: Pa
             const {Panel} = await import(at("panel"));
             const {TEXTS} = await import(at("texts"));
             const {IDLE} = await import(at("state"));
-            document.body.innerHTML = "<div id=host></div>";
-            const root = document.getElementById("host").attachShadow({mode: "open"});
+            const host = document.createElement("div");
+            host.id = "host";
+            document.body.append(host);  // the page's own scripts may still fill the page
+            const root = host.attachShadow({mode: "open"});
             const panel = new Panel(root, {on: {}, now: () => Date.now()});
             const state = {...IDLE, phase: "launching", stage: "scheduling", id: "one", isOwn: true};
             window.stall = (stalledAt) =>
