@@ -122,7 +122,7 @@ async def test_a_reader_without_the_secret_does_not_see_the_environment(service:
         ({"environment": "scypi"}, "environment", "you may launch no environment of this name. Did you mean scipy?"),
         ({"environment": "staff"}, "environment", "you may launch no environment of this name"),
         (
-            {"environment": "scipy", "size": "larg"},
+            {"environment": "scipy", "size": "largee"},
             "size",
             "this environment offers you no size of this name. Did you mean large?",
         ),

@@ -87,7 +87,7 @@ async def test_an_environment_and_a_size_are_launched_by_name(client: Client) ->
     ("asked", "words"),
     [
         ({"environment": "scypi"}, r"environment: .* Did you mean scipy\?"),
-        ({"environment": "scipy", "size": "smal"}, r"size: .* Did you mean small\?"),
+        ({"environment": "scipy", "size": "smaal"}, r"size: .* Did you mean small\?"),
         ({"environment": "scipy", "image": IMAGE}, "environment: .* together"),
         ({"image": IMAGE, "size": "small"}, "size: .* together"),
         ({}, "image: "),

@@ -85,9 +85,9 @@ def test_a_request_for_an_image_is_left_alone() -> None:
         ("Plain", "", "environment: you may launch no environment of this name. Did you mean plain?"),
         ("staff-onyl", "", "environment: you may launch no environment of this name"),
         ("x" * 100_000, "", "environment: you may launch no environment of this name"),
-        ("scipy", "smal", "size: this environment offers you no size of this name. Did you mean small?"),
+        ("scipy", "smaal", "size: this environment offers you no size of this name. Did you mean small?"),
         ("scipy", "large", "size: this environment offers you no size of this name"),
-        ("scipy", "larg", "size: this environment offers you no size of this name"),
+        ("scipy", "largee", "size: this environment offers you no size of this name"),
         ("plain", "small", "size: cannot be chosen for this environment, which has no sizes"),
     ],
 )
