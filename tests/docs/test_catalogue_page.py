@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from tornado.web import HTTPError
+from traitlets.config import Config
 
 from hublaunch.doctor.profiles import examine_profiles
 from hublaunch.files.catalogue import read_catalogue
@@ -44,7 +45,7 @@ def spawner(*groups: str) -> Any:
 
 
 def test_the_hubs_check_allows_exactly_the_overrides_of_the_users_groups() -> None:
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = {"c": Config()}
     exec(CONFIGURATION, names)
     apply_size = names["apply_size"]
     anybody, member = spawner(), spawner("staff")

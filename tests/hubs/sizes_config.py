@@ -10,7 +10,7 @@ from tests.docs.pages import DOCS, blocks
 load_subconfig(str(CONFIG))  # type: ignore[name-defined]  # noqa: F821 - JupyterHub puts it there
 c = get_config()  # type: ignore[name-defined]  # noqa: F821 - as above
 
-guide: dict[str, object] = {}
+guide: dict[str, object] = {"c": c}
 exec(next(block.text for block in blocks(DOCS / "catalogue.md") if block.language == "python"), guide)
 
 
