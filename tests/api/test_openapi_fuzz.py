@@ -1,6 +1,7 @@
 """The API against its OpenAPI document: random requests get only documented answers."""
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -16,10 +17,27 @@ pytestmark = pytest.mark.thorough
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
-async def schemathesis(service: Service, *arguments: str) -> tuple[int, str]:
+async def document_without_schemas_of_streams(service: Service) -> str:
+    """Return the document with `itemSchema` alone for streams.
+
+    Generators of clients read `schema` as the type of one event. Schemathesis reads it as that of the list of all.
+    """
+    document = (await service.http.get("/openapi.json")).json()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for answer in operation["responses"].values():
+                for media_type in answer.get("content", {}).values():
+                    if "itemSchema" in media_type:
+                        del media_type["schema"]
+    return json.dumps(document)
+
+
+async def schemathesis(service: Service, document: Path, *arguments: str) -> tuple[int, str]:
     """Run schemathesis as a process, and return its exit status and output."""
+    text = await document_without_schemas_of_streams(service)
+    await asyncio.to_thread(document.write_text, text)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "schemathesis.cli", "run", f"{str(service.http.base_url).rstrip('/')}/openapi.json"),
+        *(sys.executable, "-m", "schemathesis.cli", "run", str(document), "--url", str(service.http.base_url)),
         *("--checks", CHECKS, "--max-examples", "20", "--seed", "1", "--no-shrink", "--request-timeout", "10"),
         *("--phases", "examples,coverage,fuzzing", "--no-color", "--generation-database", "none"),
         *("--warnings", "off", *arguments),
@@ -41,7 +59,7 @@ async def test_random_requests_get_documented_answers(
     credentials["key"] = ("-H", f"Authorization:Bearer {key}")
     changed = {"access": (kind,), "api_keys_file": tmp_path / "keys.json"}
     async with serve(settings.model_copy(update=changed)) as service:
-        status, said = await schemathesis(service, *credentials[kind])
+        status, said = await schemathesis(service, tmp_path / "openapi.json", *credentials[kind])
 
     assert status == 0, said
     assert hub.asked("start_server"), "no request was accepted as a launch"

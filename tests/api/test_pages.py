@@ -24,9 +24,9 @@ def settings_of_a_service(settings: Settings) -> Settings:
 
 
 def loaded_by(text: str) -> set[str]:
-    """Return the addresses that a page or a script loads, as written there."""
+    """Return the addresses that a page or a script loads, as written there. `[href="…"]` selects an element."""
     text = re.sub(r"^//.*$|<a [^>]*>", "", text, flags=re.MULTILINE)  # comments, and links to other pages
-    found = re.findall(r"""(?:src|href)="([^"]+)"|from "([^"]+)"|import "([^"]+)";""", text)
+    found = re.findall(r"""(?<!\[)(?:src|href)="([^"]+)"|from "([^"]+)"|import "([^"]+)";""", text)
     return {next(filter(None, match)) for match in found}
 
 

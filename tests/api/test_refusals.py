@@ -151,6 +151,7 @@ async def test_the_openapi_document_shows_each_status_with_an_example(service: S
         "/launch",
         "/launch/{launch_id}",
         "/launch/{launch_id}/events",
+        "/launch/{launch_id}/extend",
         "/build/{provider}/{spec}",
         "/catalogue",
         "/session",

@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -37,14 +38,19 @@ class LoopThread:
             tasks[0].add_done_callback(ended.set_result)
 
         def cancel() -> None:
-            tasks[0].cancel()
+            if tasks:
+                tasks[0].cancel()
+            else:
+                coroutine.close()
+                ended.cancel()
 
-        self._loop.call_soon_threadsafe(start)
         try:
+            self._loop.call_soon_threadsafe(start)
             task = ended.result()
         except BaseException:
-            self._loop.call_soon_threadsafe(cancel)  # runs after start()
-            ended.result()
+            self._loop.call_soon_threadsafe(cancel)  # runs after start(), or instead of it
+            with suppress(CancelledError):
+                ended.result()
             raise
         return task.result()
 

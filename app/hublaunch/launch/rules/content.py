@@ -4,7 +4,6 @@ A spawner that fetches them, and nbgitpuller in the server, both put them into a
 https://nbgitpuller.readthedocs.io/en/latest/topic/url-options.html
 """
 
-import re
 from ipaddress import ip_address
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -16,7 +15,8 @@ from hublaunch.launch.rules.ref import is_commit, short_name
 LAB = "lab"
 NOTE = "CONTENT-FAILED.md"
 """The file in the folder in which a spawner says why it has not fetched the repository."""
-_OPENS_FOLDERS = re.compile(r"(?:.*/)?(?:tree|notebooks|edit|render)")
+_OPENS_FOLDERS = frozenset({"tree", "notebooks", "edit", "render"})
+"""The last parts of addresses below which an interface opens files and folders."""
 _WITH_TREE = frozenset({"lab", "doc", "retro", "nbclassic"})
 """Interfaces that open a file below their address and `/tree`."""
 
@@ -62,7 +62,7 @@ def _shown(name: str, path: str, *, opens: str) -> str:
     interface = opens.strip("/") or LAB
     if interface in _WITH_TREE:
         interface += "/tree"
-    if not _OPENS_FOLDERS.fullmatch(interface):
+    if interface.rpartition("/")[2] not in _OPENS_FOLDERS:
         return encoded(opens.lstrip("/"))
     return encoded(f"{interface}/{name}/{path}".removesuffix("/") if path else f"{interface}/{name}")
 
