@@ -1,6 +1,7 @@
 """The page at `/` and the page of a launch in a real browser, on a real Hub."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -11,10 +12,26 @@ from playwright.async_api import BrowserContext, Page, Route, expect
 
 from tests.browser.stage import HELD, Stage, repo, requests_of, watch
 from tests.hubs.quick_server import GATED_IMAGE
+from tests.support.git import commit, git_server
 from tests.support.processes import free_port, started
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 
+NOTEBOOK = {
+    "cells": [
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": "answer",
+            "metadata": {},
+            "outputs": [],
+            "source": "print(6 * 7)",
+        }
+    ],
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}},
+    "nbformat": 4,
+    "nbformat_minor": 5,
+}
 VIEW = re.compile(r"/launch/[0-9A-Z]{26}/view$")
 
 
@@ -32,27 +49,25 @@ async def launch_by_link(page: Page, stage: Stage, name: str) -> str:
     return user
 
 
-async def test_in_the_demo_a_visitor_launches_watches_opens_jupyterlab_and_runs_a_cell(
-    page: Page, tmp_path: Path
-) -> None:
-    async with started("hublaunch.cli", "demo", "--state", str(tmp_path / "demo"), "--port", str(free_port())) as demo:
+async def test_in_the_demo_a_visitor_launches_a_repository_and_runs_its_notebook(page: Page, tmp_path: Path) -> None:
+    commit(tmp_path / "served" / "course", {"answer.ipynb": json.dumps(NOTEBOOK)})
+    async with (
+        git_server(tmp_path / "served") as repositories,
+        started("hublaunch.cli", "demo", "--state", str(tmp_path / "demo"), "--port", str(free_port())) as demo,
+    ):
         url = await demo_url(demo)
         try:
             await page.goto(url)
             await page.get_by_role("radio", name="Scientific Python").check()
             await page.get_by_role("radio", name="1 CPU, 2 GB").check()
-            await page.get_by_label("Repository").fill("https://github.com/binder-examples/requirements")
+            await page.get_by_label("Repository").fill(f"{repositories}/course")
+            await page.get_by_label(re.compile("^Open")).fill("answer.ipynb")
             await page.get_by_role("button", name="Launch", exact=True).click()
             await expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile(r"\d+"))
-            await expect(page).to_have_url(re.compile(r"/user/binder-examples-requirements-\w+/lab"), timeout=60_000)
+            await expect(page).to_have_url(re.compile(r"/user/course-\w+/lab/tree/course/answer.ipynb"), timeout=60_000)
 
-            await page.get_by_title("Python 3 (ipykernel)").first.click(timeout=60_000)
             await expect(page.get_by_role("button", name="Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
-            cell = page.locator(".jp-Notebook .cm-content").first
-            await cell.click()
-            await expect(cell).to_be_focused()
-            await page.keyboard.type("print(6 * 7)")
-            await expect(cell).to_contain_text("print(6 * 7)")
+            await page.locator(".jp-Notebook .cm-content").first.click()
             await page.keyboard.press("Shift+Enter")
             await expect(page.locator(".jp-OutputArea-output").get_by_text("42")).to_be_visible(timeout=60_000)
         finally:
