@@ -3,8 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import CancelledError, Future
-from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -30,28 +29,31 @@ class LoopThread:
         if self.is_closed:
             coroutine.close()
             raise RuntimeError("The client is closed.")
-        ended: Future[asyncio.Task[T]] = Future()
+        # An interrupt inside a Future's wait can leave its lock held. This queue waits without Python code.
+        ended: SimpleQueue[asyncio.Task[T] | None] = SimpleQueue()
         tasks: list[asyncio.Task[T]] = []
 
         def start() -> None:
             tasks.append(self._loop.create_task(coroutine))
-            tasks[0].add_done_callback(ended.set_result)
+            tasks[0].add_done_callback(ended.put)
 
         def cancel() -> None:
-            if tasks:
-                tasks[0].cancel()
-            else:
+            if not tasks:
                 coroutine.close()
-                ended.cancel()
+                ended.put(None)
+            elif tasks[0].done():
+                ended.put(tasks[0])  # the interrupt may have come after the first was taken
+            else:
+                tasks[0].cancel()
 
         try:
             self._loop.call_soon_threadsafe(start)
-            task = ended.result()
+            task = ended.get()
         except BaseException:
             self._loop.call_soon_threadsafe(cancel)  # runs after start(), or instead of it
-            with suppress(CancelledError):
-                ended.result()
+            ended.get()
             raise
+        assert task is not None
         return task.result()
 
     def close(self) -> None:
