@@ -31,7 +31,7 @@ install: .venv/.installed ## Create .venv with everything that the commands belo
 demo: install ## Run a real JupyterHub with hublaunch beside it (ARGS=--check launches once by itself)
 	$(BIN)/hublaunch demo $(ARGS)
 
-quick: install ## Run the tests of the core, the store and the calls to the Hub, in less than a minute: ARGS=tests/api
+quick: install ## Run the tests of the core and of the calls to the Hub, in about a minute: ARGS=tests/api
 	@echo "Needs nothing besides .venv."
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not postgresql and not thorough" $(or $(ARGS),$(QUICK))
 
