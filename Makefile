@@ -6,7 +6,7 @@ JOBS ?= 2
 # Tests start hundreds of Python processes. Without bytecode each of them compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 # Without other processes, PostgreSQL or a real Hub.
-QUICK = tests/launch tests/store tests/hub tests/wire tests/fakes tests/files tests/api/test_launch.py tests/api/test_policy.py tests/test_architecture.py
+QUICK = tests/launch tests/hub tests/wire tests/fakes tests/api/test_launch.py tests/api/test_policy.py tests/test_architecture.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo quick test test-prometheus test-registry test-browser test-hubs image-test chart chart-test cluster-test proxy-test docs bench chaos storm check format lock clean
