@@ -19,7 +19,7 @@ from helm.generate import secret_settings
 from hublaunch.api.problems.types import HTTP_PROBLEMS, STATUS
 from hublaunch.files.catalogue import catalogue_schema
 from hublaunch.launch.errors import HubError, LaunchError, SpawnError
-from hublaunch.launch.model import Problem
+from hublaunch.launch.problem import Problem
 from hublaunch.main import create_app
 from hublaunch.settings import HUB_VARIABLES, PREFIX, TOPICS, Settings
 

@@ -72,7 +72,7 @@ def browser() -> httpx.AsyncClient:
 
 
 async def content_of(event: LaunchEvent, path: str) -> Any:
-    """Return the content of a file in the server, or its status if there is none."""
+    """Return the content of a file in the server, or the HTTP status of the refusal."""
     async with browser() as http:
         headers = {"Authorization": f"token {event.token}"}
         answer = await http.get(f"{event.url}api/contents/{path}", headers=headers)

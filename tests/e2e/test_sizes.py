@@ -31,7 +31,7 @@ def variables_of(pid: int) -> dict[str, str]:
 
 
 def limits_in(state: Path) -> list[tuple[str, str]]:
-    """Return the limits that each running server was told."""
+    """Return the limits in the environment of each running server."""
     found = map(variables_of, marked_processes(state))
     return [(each["CPU_LIMIT"], each["MEM_LIMIT"]) for each in found if "MEM_LIMIT" in each]
 

@@ -12,9 +12,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hublaunch.launch.errors import LaunchError
-from hublaunch.launch.model import LaunchRequest, Problem
+from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.news import Accepted
 from hublaunch.launch.ports import Capacity
+from hublaunch.launch.problem import Problem
 from hublaunch.observe.metrics import Metrics
 from hublaunch.observe.scrape import exposition
 from hublaunch.settings import Settings, SettingsFault

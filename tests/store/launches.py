@@ -8,8 +8,9 @@ from typing import Any
 
 from ulid import ULID
 
-from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Problem, Status, Step
+from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Status, Step
 from hublaunch.launch.news import LogGrew
+from hublaunch.launch.problem import Problem
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.wiring.tasks import Background

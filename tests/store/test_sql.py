@@ -15,7 +15,8 @@ from sqlalchemy.event import listen
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from hublaunch.launch.errors import LaunchNotFound
-from hublaunch.launch.model import LaunchRequest, Problem, Stage, Status, Step
+from hublaunch.launch.model import LaunchRequest, Stage, Status, Step
+from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.raw_event import RawEvent
 from hublaunch.sealing import Sealer
 from hublaunch.store.append import Append, append

@@ -32,7 +32,7 @@ def git(directory: Path, *arguments: str) -> str:
 
 
 def commit(repository: Path, files: Mapping[str, str]) -> str:
-    """Write and commit these files, in a new repository if there is none. Return the hash of the commit."""
+    """Write and commit these files, in a new repository if the folder is missing. Return the hash of the commit."""
     if not repository.exists():
         repository.mkdir(parents=True)
         git(repository, "init", "--quiet", "--initial-branch", "main")

@@ -34,7 +34,7 @@ class OfferedEnvironment(BaseModel):
 
     name: str = Field(description="The `environment` of a request.")
     title: str
-    description: str = Field(description="A sentence about it; empty if there is none.")
+    description: str = Field(description="A sentence about the environment, or an empty text.")
     image: str
     content: ContentMode = Field(
         description="How the files of `repo_url` get into the server: by `nbgitpuller`, by the `spawner`, or not at "

@@ -221,7 +221,8 @@ class LaunchBase(BaseModel):
         "being stopped.",
     )
     extendable_until: Timestamp | None = Field(
-        None, description="When ready: the latest `will_end_at` that extensions can reach; null if there is none."
+        None,
+        description="When ready: the latest `will_end_at` that extensions can reach; null if none is allowed.",
     )
     is_temporary: bool | None = Field(
         None, description="Whether the user of the server, and usually their files, are deleted once it has stopped."

@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 
 from hublaunch.api.problems.types import problem_body
 from hublaunch.api.visibility import Visibility
-from hublaunch.launch.model import Event, Launch, Problem, Status
+from hublaunch.launch.model import Event, Launch, Status
+from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.content import opened_path
 from hublaunch.launch.rules.estimate import Estimate
 from hublaunch.launch.rules.path import opened_at

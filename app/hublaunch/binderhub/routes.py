@@ -29,7 +29,8 @@ from hublaunch.launch.errors import (
     SpecNotMapped,
     Unauthenticated,
 )
-from hublaunch.launch.model import Caller, Launch, LaunchRequest, Problem, Status
+from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.binder_spec import BinderSpec
 
 PATH = "/build/"

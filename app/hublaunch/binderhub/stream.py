@@ -14,7 +14,8 @@ from hublaunch.api.views import Views
 from hublaunch.api.visibility import Visibility
 from hublaunch.launch.course.admission import Position
 from hublaunch.launch.feed import Feed
-from hublaunch.launch.model import Event, Launch, LaunchRequest, Problem, Status
+from hublaunch.launch.model import Event, Launch, LaunchRequest, Status
+from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.binder_spec import DOI
 
 REFUSED = "refused"

@@ -7,7 +7,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal
 
-from hublaunch.launch.errors import Displaced, LaunchError
+from hublaunch.launch.errors import Displaced
+from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.estimate import Estimate
 from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.raw_event import RawEvent
@@ -153,30 +154,6 @@ class LaunchRequest:
     def folder(self) -> str:
         """The folder for the repository's files, below the home directory of the server."""
         return folder_of(self.repo_name)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
-    """Why a request was refused or a launch failed, for people and for programs (RFC 9457)."""
-
-    code: str
-    """Stable and machine-readable; the problem's `type` is derived from it."""
-    title: str
-    detail: str
-    advice: str
-    """Advice for the caller."""
-    operator_advice: str = ""
-    """Advice for the operator. Only admins and the log get it."""
-
-    @classmethod
-    def of(cls, error: LaunchError) -> "Problem":
-        return cls(
-            code=error.code,
-            title=error.title,
-            detail=str(error),
-            advice=error.advice,
-            operator_advice=error.operator_advice,
-        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

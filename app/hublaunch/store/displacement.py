@@ -6,7 +6,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from hublaunch.launch.errors import Displaced
-from hublaunch.launch.model import Event, Launch, Problem, Status, Step
+from hublaunch.launch.model import Event, Launch, Status, Step
+from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.displacement import Crowd
 from hublaunch.launch.rules.networks import caller_name
 from hublaunch.launch.rules.queue_order import Weight

@@ -25,7 +25,7 @@ _OWNER = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredAttempt:
-    """An attempt, and what is left of it at the Hub."""
+    """An attempt, and whether it is cleaned up at the Hub."""
 
     attempt: Attempt
     started_at: datetime

@@ -267,8 +267,8 @@ export class HubLaunch extends Base {
   }
 
   /**
-   * Open the server once, in the tab that launched it. A visitor who comes back to this page is not sent away. Without
-   * the files of the repository the visitor first reads why.
+   * Open the server once, in the tab that launched it. A visitor who comes back to this page stays here. If the files
+   * of the repository are missing, the visitor first reads why, and then opens the server.
    */
   #openOnce() {
     const { id, openUrl, contentFault } = this.#run.state;

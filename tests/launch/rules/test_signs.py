@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hublaunch.api.views import Views
 from hublaunch.api.visibility import Visibility
 from hublaunch.launch.errors import SpawnFailed
-from hublaunch.launch.model import Event, Problem, Stage, Status, Step
+from hublaunch.launch.model import Event, Stage, Status, Step
+from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.causes import cause_of
 from hublaunch.launch.rules.raw_event import RawEvent
 from hublaunch.launch.rules.session import SessionTerms

@@ -22,7 +22,7 @@ def kubernetes(reason: str, message: str, *, container: str = "") -> RawEvent:
 
 
 def events(*said: str | RawEvent, every_s: float = 1.0) -> Sequence[Event]:
-    """Return the stored events of a launch that was told this by the Hub, one each second, each with its stage."""
+    """Return the stored events of a launch for these messages of the Hub, one each second, each with its stage."""
     stored: list[Event] = []
     for message in ("Asking JupyterHub for a server", *said):
         raw = message if isinstance(message, RawEvent) else None

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hublaunch.launch.errors import InternalError
 from hublaunch.launch.log_context import current_attempt
-from hublaunch.launch.model import Problem
+from hublaunch.launch.problem import Problem
 
 log = logging.getLogger("hublaunch.access")
 

@@ -15,7 +15,7 @@ from hublaunch.api.rate_headers import rate_headers
 from hublaunch.api.schemas import ExtensionBody, LaunchBody
 from hublaunch.api.visibility import is_for_operator
 from hublaunch.launch import errors
-from hublaunch.launch.model import Problem
+from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.messages import clean
 
 _LAUNCHING = "POST"

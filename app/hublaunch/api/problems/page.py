@@ -5,7 +5,7 @@ from starlette.types import Scope
 
 from hublaunch.api.accept import names_type
 from hublaunch.api.site import Site
-from hublaunch.launch.model import Problem
+from hublaunch.launch.problem import Problem
 
 
 def wants_page(scope: Scope) -> bool:

@@ -11,7 +11,7 @@ from hublaunch.api.problems.page import policy_of, problem_page, wants_page
 from hublaunch.api.problems.types import HTTP_PROBLEMS, STATUS, problem_body
 from hublaunch.api.site import Site
 from hublaunch.launch import errors
-from hublaunch.launch.model import Problem
+from hublaunch.launch.problem import Problem
 
 _NOTHING = "default-src 'none'"
 _RETRY_AFTER_S = 5

@@ -6,7 +6,7 @@ This is the only list of them. The OpenAPI document and the tables of docs/failu
 from collections.abc import Mapping
 
 from hublaunch.launch import errors
-from hublaunch.launch.model import Problem
+from hublaunch.launch.problem import Problem
 
 PROBLEM_TYPE = "urn:hublaunch:problem:"
 

@@ -24,9 +24,10 @@ from hublaunch.launch.errors import (
     SpawnTimedOut,
 )
 from hublaunch.launch.log_context import current_attempt
-from hublaunch.launch.model import Attempt, Launch, Problem, Status, Step
+from hublaunch.launch.model import Attempt, Launch, Status, Step
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Hub, LaunchLog, LeaseLost, StoreFault, Upkeep
+from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.guard import abandoned_spawn, failed_spawn
 
 log = logging.getLogger(__name__)
