@@ -1,7 +1,10 @@
 """`/healthz`: the process is alive. `/readyz`: it can accept launches."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from fastapi import APIRouter, Request
@@ -9,6 +12,16 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from hublaunch.api.problems.openapi import documented
+from hublaunch.api.problems.types import problem_body
+from hublaunch.api.schemas import Timestamp
+from hublaunch.api.views import rfc3339
+from hublaunch.launch.errors import ServiceDraining
+from hublaunch.launch.problem import Problem
+
+log = logging.getLogger(__name__)
+
+_READ_S = 2.0
+"""The longest time that a probe waits for the database."""
 
 
 class Loops(Protocol):
@@ -30,7 +43,8 @@ class Report(Protocol):
 class Health:
     """The readiness of this process: its database is writable, background tasks run, and it is not stopping.
 
-    The Hub does not affect readiness, because launches wait while it is down. A broken file of limits or of the
+    The Hub does not affect readiness, because launches wait while it is down. A service that an operator drains stays
+    ready, so that its launches can be followed and cancelled. A broken file of limits or of the
     catalogue does not either, because the previous content stays in force.
     """
 
@@ -42,6 +56,8 @@ class Health:
     files: Mapping[str, Report | None]
     """The operator's files, by their names in the report; None for a file that is not set."""
     unnamed_proxy: Callable[[], str | None]
+    draining_since: Callable[[], Awaitable[datetime | None]]
+    """Returns since when an operator has new launches refused."""
     _stopping: bool = field(default=False, init=False)
 
     def stop(self) -> None:
@@ -57,10 +73,22 @@ class Health:
             "space": await self.space() if store else None,
             "background_down": down,
             "stopping": self._stopping,
+            "draining": await self._draining() if store else None,
             "hub": self.hub.report(),
             **{name: file.report() if file else None for name, file in self.files.items()},
             "unnamed_proxy": self.unnamed_proxy(),
         }
+
+    async def _draining(self) -> dict[str, Any] | None:
+        try:
+            async with asyncio.timeout(_READ_S):
+                since = await self.draining_since()
+        except Exception:
+            log.exception("The database could not be read for /readyz")
+            return None
+        if since is None:
+            return None
+        return {"since": rfc3339(since), **problem_body(Problem.of(ServiceDraining()), for_operator=False)}
 
 
 router = APIRouter(tags=["health"], responses=documented())
@@ -89,6 +117,17 @@ class HubReport(BaseModel):
     fault: str | None = Field(description="Why the Hub cannot be used; null while it can.")
 
 
+class DrainReport(BaseModel):
+    """The refusal of new launches by an operator (`hublaunch drain`): its start, and the problem of the answers."""
+
+    since: Timestamp
+    type: str
+    title: str
+    detail: str
+    code: Literal["service_draining"]
+    advice: str
+
+
 class LimitsReport(BaseModel):
     """The file of limits."""
 
@@ -112,6 +151,7 @@ class Readiness(BaseModel):
     space: DiskSpace | None
     background_down: list[str] = Field(description="The background tasks that are down.")
     stopping: bool
+    draining: DrainReport | None = Field(description="Why new launches are refused; null while they are accepted.")
     hub: HubReport
     limits: LimitsReport | None = Field(description="null without a file of limits.")
     catalogue: CatalogueReport | None = Field(description="null without a catalogue.")
@@ -134,10 +174,10 @@ async def healthz() -> Liveness:
 async def readyz(request: Request) -> JSONResponse:
     """200 if the database is writable, all background tasks run and the process is not stopping; otherwise 503.
 
-    A full disk (`space`) leaves the process ready: launches can still be followed and cancelled, and a request for a
-    new one gets a 503 that says why. The Hub's state, the limits on launches and the catalogue are reported too.
-    `unnamed_proxy` is the address of a proxy that is missing from LAUNCHER_TRUSTED_PROXIES, so that all its callers
-    count as one address.
+    A full disk (`space`) and `hublaunch drain` (`draining`) leave the process ready: launches can still be followed and
+    cancelled, and a request for a new one gets a 503 that says why. The Hub's state, the limits on launches and the
+    catalogue are reported too. `unnamed_proxy` is the address of a proxy that is missing from LAUNCHER_TRUSTED_PROXIES,
+    so that all its callers count as one address.
     """
     report = await request.state.web.health.report()
     return JSONResponse(report, 200 if report["ready"] else 503, {"Cache-Control": "no-store"})

@@ -201,8 +201,8 @@ class LaunchBase(BaseModel):
     ended_at: Timestamp | None = Field(description="When it became ready, failed or was cancelled.")
     stopped_at: Timestamp | None
     stopped_by: str | None = Field(
-        description="`caller` (cancelled), `hub` (its server was gone) or `session_end` (its time was over). Later "
-        "releases may add values."
+        description="`caller` (cancelled), `hub` (its server was gone), `session_end` (its time was over) or "
+        "`operator` (the service was drained). Later releases may add values."
     )
     durations: Durations
     events_url: str = Field(examples=[f"/launch/{_LAUNCH_ID}/events"])

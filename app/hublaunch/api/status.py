@@ -104,6 +104,7 @@ class StatusReport:
         if capacity is not None:
             in_progress = capacity.launching + capacity.waiting
             red += [
+                (capacity.is_draining, "The operator has paused new launches."),
                 (capacity.guard == "paused", "Too many servers in a row failed to start. The operator must act."),
                 (in_progress >= self.limits.max_concurrent_spawns + self.limits.max_queue, "The queue is full."),
             ]

@@ -66,7 +66,7 @@ class Views:
             "created_at": rfc3339(launch.created_at),
             "ended_at": rfc3339(launch.ended_at),
             "stopped_at": rfc3339(launch.stopped_at),
-            "stopped_by": launch.stopped_by,
+            "stopped_by": launch.stopped_by if launch.stopped_at else None,
             "durations": _durations(launch),
             "events_url": f"{self.location(launch.id)}/events",
         }

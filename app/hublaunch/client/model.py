@@ -111,7 +111,7 @@ class Launch(_Shown):
     """When it became ready, failed or was cancelled."""
     stopped_at: datetime | None = None
     stopped_by: str | None = None
-    """`caller`, `hub`, `session_end`, or a later release's own."""
+    """`caller`, `hub`, `session_end`, `operator`, or a later release's own."""
     stalled_since: datetime | None = None
     """When the Hub last said something new about the launch, if that is unusually long ago; otherwise None."""
     stalled_reason: str | None = None

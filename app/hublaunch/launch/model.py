@@ -293,7 +293,7 @@ class Launch:
     """When the server of a ready launch will be stopped, or should have been; None means never."""
     stopped_at: datetime | None = None
     stopped_by: str | None = None
-    """`caller`, `hub`, `session_end`, or a later release's own."""
+    """`caller`, `hub`, `session_end`, `operator` (set before the server stops), or a later release's own."""
     cleaned_at: datetime | None = None
     """When everything that its latest attempt created at the Hub was deleted."""
     image_digest: str | None = None

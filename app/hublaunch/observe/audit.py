@@ -43,6 +43,10 @@ Action = Literal[
     "key_added",
     "key_revoked",
     "guard_cleared",
+    "drain_started",
+    "drain_ended",
+    "database_backed_up",
+    "database_copied",
 ]
 _SERVICE = {"kind": "service", "name": "hublaunch"}
 _HUB = {"kind": "service", "name": "jupyterhub"}

@@ -52,6 +52,7 @@ _SHARED_GAUGES: Mapping[str, tuple[str, Callable[[Capacity], float]]] = {
     "launches_stalled": ("Launches at the Hub without news for longer than usual.", lambda now: now.stalled),
     "launches_ready": ("Launches whose servers are up, as last seen.", lambda now: now.ready),
     "hub_busy_seconds": ("Time until the Hub accepts spawns again after a 429.", lambda now: now.hub_busy_for_s or 0),
+    "draining": ("1 while an operator has new launches refused, else 0.", lambda now: now.is_draining),
     "guard_failures": ("Upper bound of the spawns that failed in a row at the Hub.", lambda now: now.failures),
     "guard_window": (
         "Launches of unproven images allowed at the same time; NaN while the guard is off.",
@@ -272,10 +273,10 @@ class Metrics:
         )
         self._stopped = self._counter(
             "launches_stopped",
-            "Ready launches whose servers are gone, by what stopped them (caller, hub or session_end).",
+            "Ready launches whose servers are gone, by what stopped them (caller, hub, session_end or operator).",
             "by",
         )
-        for by in ("caller", "hub", "session_end"):
+        for by in ("caller", "hub", "session_end", "operator"):
             self._stopped.labels(by)
         sessions = self._counter(
             "sessions", "Sessions of ready launches that were warned of their end, extended, or ended.", "step"

@@ -15,6 +15,7 @@ WORK = ""
 """The notice that there is a launch to adopt or to cancel."""
 
 _LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name"), 0)))
+_TRY_LOCK = select(func.pg_try_advisory_xact_lock(func.hashtextextended(bindparam("name"), 0)))
 _NOTIFY = select(func.pg_notify(CHANNEL, func.unnest(bindparam("notices", type_=ARRAY(String)))))
 _NOW = select(func.now())
 
@@ -44,6 +45,11 @@ def lock(connection: Connection, names: Collection[str]) -> None:
     if is_shared(connection):
         for name in sorted(names):
             connection.execute(_LOCK, {"name": name})
+
+
+def try_lock(connection: Connection, name: str) -> bool:
+    """Take the lock of this name until this transaction ends. Return False if another process has it."""
+    return not is_shared(connection) or bool(connection.execute(_TRY_LOCK, {"name": name}).scalar_one())
 
 
 def notify(connection: Connection, notices: Collection[str]) -> None:

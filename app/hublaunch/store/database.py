@@ -1,8 +1,9 @@
 """The database of LAUNCHER_DATABASE_URL: SQLite or PostgreSQL."""
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import URL, Connection, Engine, make_url
@@ -36,6 +37,13 @@ class Database(Protocol):
 
     def close(self) -> None:
         """Close every connection. Blocks."""
+
+    def alone(self, *, migrates: bool) -> AbstractContextManager[Connection]:
+        """Open a transaction in a database that no process uses. None can start on it until the transaction ends.
+
+        `migrates`: bring the tables up to date first. Blocks. Raises CopyRefused if a process uses the database, or
+        another StoreError. Leaving closes every connection.
+        """
 
     def free_bytes(self) -> int | None:
         """Return how much can still be stored; None if the database does not say. Blocks."""
@@ -103,6 +111,12 @@ def described(database_url: str) -> str:
 def shown(url: URL) -> str:
     """Return a URL without its password, wherever it has one."""
     return url.set(query={}).render_as_string(hide_password=True)
+
+
+def database_file(database_url: str) -> Path | None:
+    """Return the file of a SQLite database; None for PostgreSQL. Raises DatabaseNotSupported."""
+    url = _url(database_url)
+    return sqlite_path(url) if url.drivername == "sqlite" else None
 
 
 def is_shared(database_url: str) -> bool:

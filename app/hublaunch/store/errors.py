@@ -8,7 +8,9 @@
     ├── TablesMissing          the database has no tables of this release
     ├── SchemaUnknown          a newer hublaunch, or another program, made the tables
     ├── SecretKeyMissing       processes that share a database must share the key
-    └── SecretKeyUnusable      the secret key's file cannot be created, read or trusted
+    ├── SecretKeyUnusable      the secret key's file cannot be created, read or trusted
+    ├── CopyRefused            the database must not be copied, or not into this one
+    └── BackupRefused          the database cannot be backed up, or not to this file
 
 `str()` of each is one line that says what to do. None contains a credential, or a database URL, which may contain one.
 """
@@ -76,3 +78,11 @@ class SecretKeyMissing(StoreError):
 class SecretKeyUnusable(StoreError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"The secret key in {path} cannot be used: {reason}. Or set LAUNCHER_SECRET_KEY instead.")
+
+
+class CopyRefused(StoreError):
+    """The reason and the advice are its text."""
+
+
+class BackupRefused(StoreError):
+    """As above."""

@@ -16,6 +16,7 @@ from hublaunch.launch.errors import (
     IdempotencyKeyReused,
     QueueFull,
     QuotaReached,
+    ServiceDraining,
     StorageFull,
 )
 from hublaunch.launch.model import Event, Launch
@@ -23,16 +24,13 @@ from hublaunch.launch.news import Accepted, NewsStream
 from hublaunch.launch.ports import Unless
 from hublaunch.launch.rules.queue_order import Weight, equal
 from hublaunch.launch.rules.quota import Quota
-from hublaunch.store import reads
+from hublaunch.store import drain, reads
 from hublaunch.store.displacement import displace
 from hublaunch.store.quota_counts import active
 from hublaunch.store.rows import attempt_row, event_row, launch_row
 from hublaunch.store.space import Space, says_full
 from hublaunch.store.tables import IS_LATEST, Instant, launch_attempts, launch_events, launches
 from hublaunch.store.transactions import Transactions
-
-_LOCK = "acceptance"
-"""Serializes acceptance across processes, so that a transaction's counts stay true until it commits."""
 
 _INSERT_LAUNCH = insert(launches)
 _INSERT_IF_KEY_IS_NEW = {  # returns the row, because psycopg does not report the number of inserted rows
@@ -135,7 +133,7 @@ class SqlIntake:
         await self._space.check()
         while True:
             try:
-                answer = await self._sql.writer.write(_accept, accept, on_stored=publish, lock=_LOCK)
+                answer = await self._sql.writer.write(_accept, accept, on_stored=publish, lock=drain.ACCEPTANCE)
             except DBAPIError as error:
                 if says_full(error):
                     raise StorageFull from error
@@ -153,6 +151,8 @@ def _accept(connection: Connection, accepts: Sequence[_Accept]) -> Sequence[_Ans
         connection.execute(_INSERT_LAUNCH, unkeyed)
     new = [accept for accept, answer in zip(accepts, answers, strict=True) if answer.event is not None]
     if new:
+        if drain.draining_since(connection) is not None:
+            raise ServiceDraining
         stored = [accept.launch for accept in new]
         attempts = [attempt_row(launch.attempt, launch.created_at, launch.cleaned_at) for launch in stored]
         connection.execute(_INSERT_ATTEMPT, attempts)

@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import psycopg
-from sqlalchemy import URL, Engine, create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, create_engine, func, select
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from hublaunch.store.coordination import CHANNEL, WORK
-from hublaunch.store.errors import DatabaseUnreachable
-from hublaunch.store.schema import migrate
+from hublaunch.store.coordination import CHANNEL, WORK, try_lock, unlimit
+from hublaunch.store.errors import CopyRefused, DatabaseUnreachable
+from hublaunch.store.schema import TABLES, migrate, version_of
+from hublaunch.store.tables import launch_owners
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ _CONNECT = {
 }
 _SESSION = {"timezone": "UTC", "lock_timeout": "10s", "statement_timeout": "20s"}
 _RECONNECT_S = 2.0
+_LIVING_OWNERS = select(func.count()).where(launch_owners.c.leased_until > func.now())
 
 
 class PostgresDatabase:
@@ -56,6 +59,33 @@ class PostgresDatabase:
         except BaseException:
             self.close()
             raise
+
+    @contextmanager
+    def alone(self, *, migrates: bool) -> Generator[Connection]:
+        if migrates:
+            self.open()
+        try:
+            with self.writing.connect() as connected:
+                connection = connected.execution_options(isolation_level="REPEATABLE READ")
+                with connection.begin():
+                    self._keep_out(connection)
+                    yield connection
+        except OperationalError as error:
+            raise DatabaseUnreachable(self._shown, _reason(error)) from error
+        finally:
+            self.close()
+
+    def _keep_out(self, connection: Connection) -> None:
+        """Keep processes from starting. Raises CopyRefused if one has a lease, or is starting."""
+        unlimit(connection)
+        is_used = not try_lock(connection, TABLES)  # waiting would make the snapshot old
+        if not is_used and version_of(connection) is not None:
+            is_used = bool(connection.execute(_LIVING_OWNERS).scalar_one())
+        if is_used:
+            raise CopyRefused(
+                f"A running hublaunch uses {self._shown}. Stop every replica first. A replica that was killed counts "
+                "until its lease expires (LAUNCHER_LEASE_S)."
+            )
 
     def close(self) -> None:
         """Close every connection."""

@@ -15,11 +15,9 @@ from hublaunch.launch.rules.queue_order import FairQueue, Turns, Waiting, Weight
 from hublaunch.store import spawn_history
 from hublaunch.store.append import UPDATE_LAUNCH, Append, append
 from hublaunch.store.coordination import WORK, notify, now
+from hublaunch.store.drain import ADMISSION, draining_since
 from hublaunch.store.tables import IS_LAST, IS_READY, Instant, admission, launch_events, launches, queue_turns
 from hublaunch.store.transactions import Transactions
-
-_LOCK = "admission"
-"""Serializes admission across processes."""
 
 _NOTHING = cast(null(), Text)
 _WAITING_AND_TURNS = union_all(
@@ -93,7 +91,7 @@ class SqlQueue:
         self._owner = owner
 
     async def admit(self, *, most: int, weight: Weight, guard: Guard) -> AdmissionRound:
-        return await self._sql.writer.run(_admit, self._owner, most, weight, guard, lock=_LOCK)
+        return await self._sql.writer.run(_admit, self._owner, most, weight, guard, lock=ADMISSION)
 
     async def requeue(
         self, launch: Launch, step: Step, *, time_left_s: float, waits_until: datetime, pause_s: float
@@ -113,6 +111,9 @@ class SqlQueue:
     async def is_proven(self, image: str) -> bool:
         return bool(await self._sql.read(spawn_history.proven, {known_as(image)}))
 
+    async def draining_since(self) -> datetime | None:
+        return await self._sql.read(draining_since)
+
     async def note_hub(self, hub: str, *, before_s: float) -> bool:
         return await self._sql.writer.run(spawn_history.note_hub, hub, before_s)
 
@@ -131,7 +132,7 @@ def _admit(connection: Connection, owner: str, most: int, weight: Weight, guard:
     room = Headroom(guard, history, most=most, at_hub=at_hub)
     chosen: list[str] = []
     hub_is_busy = run.paused_until is not None and run.paused_until > at
-    if waiting and room.free and not hub_is_busy:
+    if waiting and room.free and not hub_is_busy and not run.is_draining:
         queue = FairQueue(waiting, turns, weight=weight, may_go=lambda one: room.take(one.image))
         while room.free and (one := queue.take()):
             chosen.append(one.launch_id)
@@ -142,6 +143,7 @@ def _admit(connection: Connection, owner: str, most: int, weight: Weight, guard:
         admitted=_mark_admitted(connection, chosen, at, owner=owner),
         refused=refused,
         guard=guard.state(failures=run.failures),
+        is_draining=run.is_draining,
         holds_back=bool(room.free) and not hub_is_busy and len(chosen) + len(refused) < len(waiting),
     )
 
@@ -182,6 +184,7 @@ def capacity(connection: Connection, guard: Guard, most: int) -> Capacity:
         failures=run.failures,
         window=None if is_off else min(most, guard.window(failures=run.failures, grown=run.grown)),
         failing_images=len(spawn_history.failing(connection, guard)),
+        is_draining=run.is_draining,
     )
 
 

@@ -5,8 +5,11 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table, updat
 from hublaunch.store.coordination import lock, unlimit
 from hublaunch.store.errors import SchemaUnknown
 
-HEAD = "0018"
+HEAD = "0019"
 """The version that this release reads and writes: the newest in `migrations/versions`."""
+
+TABLES = "hublaunch's tables"
+"""The lock of a process that changes the tables."""
 
 _VERSION = table("alembic_version", column("version_num"))
 
@@ -19,7 +22,7 @@ def migrate(engine: Engine) -> None:
     """
     with engine.begin() as connection:
         unlimit(connection)
-        lock(connection, ["hublaunch's tables"])
+        lock(connection, [TABLES])
         version = version_of(connection)
         if version == HEAD:
             return

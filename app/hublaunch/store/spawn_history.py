@@ -52,6 +52,7 @@ _TRUST = _upsert_image(sound_since=_AT)
 
 _RUN = select(
     admission.c.paused_until,
+    admission.c.draining_since,
     admission.c.grown,
     select(func.count())
     .where(admission.c.sound_since.is_(None) | (spawn_failures.c.at > admission.c.sound_since))
@@ -103,11 +104,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The most failures in a row that the Hub can have counted, and the end of the pause that it asked for."""
+    """The most failures in a row that the Hub can have counted, and why nothing may be admitted."""
 
     failures: int
     grown: int
     paused_until: datetime | None
+    """The end of the pause that the Hub asked for."""
+    is_draining: bool
+    """Whether an operator has the queue held."""
 
 
 def record(connection: Connection, outcomes: Sequence[Outcome], at: datetime) -> None:
@@ -139,7 +143,12 @@ def record(connection: Connection, outcomes: Sequence[Outcome], at: datetime) ->
 def run(connection: Connection) -> Run:
     """Return the current run of failures."""
     row = connection.execute(_RUN).one()
-    return Run(failures=row.failures, grown=row.grown, paused_until=row.paused_until)
+    return Run(
+        failures=row.failures,
+        grown=row.grown,
+        paused_until=row.paused_until,
+        is_draining=row.draining_since is not None,
+    )
 
 
 def proven(connection: Connection, of_images: Collection[str]) -> set[str]:

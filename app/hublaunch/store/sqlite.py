@@ -3,17 +3,17 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncGenerator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, delete, event
+from sqlalchemy import URL, Connection, Engine, create_engine, delete, event
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DatabaseError
 
-from hublaunch.store.errors import DatabaseInUse, DatabaseNotSupported, DatabaseUnusable
+from hublaunch.store.errors import CopyRefused, DatabaseInUse, DatabaseNotSupported, DatabaseUnusable
 from hublaunch.store.schema import migrate
 from hublaunch.store.tables import launch_owners
 
@@ -98,6 +98,20 @@ class SqliteDatabase:
                     delete(launch_owners)
                 )  # this process has the file to itself, so no other owner lives
             undo.pop_all()
+
+    @contextmanager
+    def alone(self, *, migrates: bool) -> Generator[Connection]:
+        try:
+            self._take()
+        except DatabaseInUse:
+            raise CopyRefused(f"A running hublaunch uses {self._path}. Stop it first.") from None
+        try:
+            if migrates:
+                self._migrate()
+            with self.writing.begin() as connection:
+                yield connection
+        finally:
+            self.close()
 
     def free_bytes(self) -> int:
         """Return the free bytes of the volume and of the file, which reuses free pages before it grows."""

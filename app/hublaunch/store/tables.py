@@ -140,6 +140,7 @@ admission = Table(
     Column("grown", Integer, nullable=False, server_default="0"),  # spawns that succeeded since the last failed one
     Column("sound_since", Instant),  # the Hub counts no earlier failure
     Column("hub", Text),  # a name that changes with each start of the Hub
+    Column("draining_since", Instant),  # new launches are refused, and the queue is held; NULL otherwise
 )
 
 spawn_failures = Table(

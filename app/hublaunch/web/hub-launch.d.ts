@@ -98,7 +98,7 @@ export interface Launch {
   will_end_at?: string | null;
   /** When ready: the latest `will_end_at` that an extension can reach. */
   extendable_until?: string | null;
-  /** What stopped the server: `caller`, `hub`, `session_end`; later releases may add more. */
+  /** What stopped the server: `caller`, `hub`, `session_end`, `operator`; later releases may add more. */
   stopped_by?: string | null;
   image?: string;
   environment?: string | null;

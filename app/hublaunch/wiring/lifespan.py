@@ -139,6 +139,7 @@ def _health(parts: Parts, check: HubCheck, unnamed_proxy: UnnamedProxy) -> Healt
         hub=check,
         files={"limits": parts.files.limits, "catalogue": parts.files.catalogue_file},
         unnamed_proxy=unnamed_proxy.report,
+        draining_since=parts.store.queue.draining_since,
     )
 
 

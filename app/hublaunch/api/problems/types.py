@@ -36,6 +36,7 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.NothingToExtend: 409,
     errors.SessionLimitReached: 409,
     errors.SecretRequired: 403,
+    errors.ServiceDraining: 503,
     errors.ServiceStopping: 503,
     errors.Interrupted: 503,
     errors.InternalError: 500,

@@ -23,6 +23,7 @@ _RECENT_MIN = 3
 """The fewest admissions in that time from which a waiting time can be estimated."""
 
 _HELD_BACK = "servers have failed to start recently, so new images are admitted only a few at a time"
+_DRAINING = "the operator has paused launches"
 _ALL_HELD_BACK = "too many servers have failed to start, so no launch is admitted until the operator has checked"
 _PROVEN_ONLY = (
     "One more failed spawn would pause all launches. Only proven images (ready within the last hour) are launched, "
@@ -236,4 +237,6 @@ def _held_back(outcome: AdmissionRound) -> str | None:
     """Return why launches wait although the Hub has room, or None if it has none."""
     if not outcome.holds_back:
         return None
+    if outcome.is_draining:
+        return _DRAINING
     return _ALL_HELD_BACK if outcome.guard == "paused" else _HELD_BACK

@@ -103,7 +103,7 @@ class Runner:
             step = Step(phase=Status.CANCELLED, progress=None, message="Cancelled", failed_spawn=failed)
             await self.launch_log.append(launch, step)
         elif launch.status is Status.READY:
-            stopped_by = "session_end" if launch.has_outlived_session else "caller"
+            stopped_by = launch.stopped_by or ("session_end" if launch.has_outlived_session else "caller")
             await self.upkeep.mark_stopped(launch, stopped_by=stopped_by, clean_in_s=None)
 
     # --- attempts -----------------------------------------------------------------------------------------------------

@@ -329,6 +329,17 @@ class SecretRequired(RequestRefused):
     )
 
 
+class ServiceDraining(RequestRefused):
+    """An operator ran `hublaunch drain`. No replica accepts a launch until `hublaunch drain --undo`."""
+
+    code = "service_draining"
+    title = "This service accepts no new launches at the moment"
+    sentence = "The operator of this service has paused new launches."
+    advice = "Try again later, or ask the operator of this service."
+    operator_advice = "`hublaunch drain --undo` lets new launches in again."
+    retry_after_s = 60
+
+
 class ServiceStopping(RequestRefused):
     code = "service_stopping"
     title = "This service is stopping"

@@ -41,7 +41,8 @@ class Intake(Protocol):
         Raises IdempotencyKeyReused if the key came with a different request, AlreadyRunning if `unless` forbids the
         launch, AlreadyLaunching if another launch in progress uses the same server, QuotaReached for the first of
         `quotas` that is used up, QueueFull if `in_progress_max` launches are in progress and none of them makes room
-        (`rules/displacement.py`), or StorageFull if the disk has too little space left.
+        (`rules/displacement.py`), StorageFull if the disk has too little space left, or ServiceDraining if an operator
+        has new launches refused.
 
         A launch that makes room ends with Displaced in the same transaction: its last event is stored, and nothing is
         left to clean up.

@@ -27,8 +27,10 @@ class AdmissionRound:
     refused: Mapping[str, Failing]
     """Launches, by id, whose images are refused for now."""
     guard: GuardState
+    is_draining: bool
+    """Whether an operator has the queue held, so that nothing is admitted."""
     holds_back: bool
-    """Whether launches wait although the Hub has room, because the guard does not admit them."""
+    """Whether launches wait although the Hub has room, because the guard or the operator does not admit them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +64,8 @@ class Capacity:
     window: int | None
     """The guard's limit of launches at once; None if the guard is off."""
     failing_images: int
+    is_draining: bool
+    """Whether an operator has new launches refused and the queue held."""
 
 
 class LaunchQueue(Protocol):
@@ -92,6 +96,9 @@ class LaunchQueue(Protocol):
 
     async def is_proven(self, image: str) -> bool:
         """Return whether a server of this image was ready within the last hour."""
+
+    async def draining_since(self) -> datetime | None:
+        """Return since when an operator has new launches refused and the queue held; None if nobody has."""
 
     async def note_hub(self, hub: str, *, before_s: float) -> bool:
         """Note the Hub's name, which changes with each of its starts. Return whether the Hub was restarted.
