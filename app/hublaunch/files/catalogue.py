@@ -17,11 +17,15 @@ from hublaunch.launch.errors import InvalidRequest
 from hublaunch.launch.rules.catalogue import NAME_MAX, Catalogue, ContentMode, Environment, Size, Texts
 from hublaunch.launch.rules.image import IMAGE_MAX, ImageReference
 from hublaunch.launch.rules.path import PATH_MAX, check_path
+from hublaunch.launch.rules.pool import pools_of
 from hublaunch.launch.rules.request import EXTRA_ARGS_MAX_BYTES, RESERVED_EXTRA_ARGS
 from hublaunch.launch.rules.strict_json import json_fault
+from hublaunch.launch.rules.warm import CRON_MAX, Warm, Window, check_cron, check_timezone
 
 SCHEMA_ID = "urn:hublaunch:catalogue"
-_ENVIRONMENTS_MAX, _SIZES_MAX, _GROUPS_MAX = 200, 50, 100
+_ENVIRONMENTS_MAX, _SIZES_MAX, _GROUPS_MAX, _WINDOWS_MAX = 200, 50, 100, 20
+_KEEP_MAX = 10_000
+_MINUTE_S, _WEEK_S = 60, 604_800
 _NAME = rf"^[a-z0-9][a-z0-9._-]{{0,{NAME_MAX - 1}}}$"
 _LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 
@@ -82,11 +86,23 @@ def _options(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
+def _cron(cron: str) -> str:
+    check_cron(cron)
+    return cron
+
+
+def _timezone(timezone: str) -> str:
+    check_timezone(timezone)
+    return timezone
+
+
 _Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": _NAME})]
 _Group = Annotated[str, Field(min_length=1, max_length=255)]
 _Groups = Annotated[tuple[_Group, ...], Field(max_length=_GROUPS_MAX)]
 _Title = Annotated[Texts, *_texts_up_to(100)]
 _Description = Annotated[Texts, *_texts_up_to(1000)]
+_Count = Annotated[int, Field(ge=0, le=_KEEP_MAX, strict=True)]
+_Duration = Annotated[int, Field(ge=_MINUTE_S, le=_WEEK_S, strict=True)]
 
 
 class _Entry(BaseModel):
@@ -106,6 +122,34 @@ class SizeEntry(_Entry):
     """The most active launches of this size, of all callers together."""
 
 
+class WindowEntry(_Entry):
+    """A time in which more servers are kept ready, such as before each session of a course."""
+
+    cron: Annotated[str, Field(max_length=CRON_MAX), AfterValidator(_cron)]
+    """When it opens: a cron expression of five fields, such as 45 8 * * mon. By then the servers are ready."""
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    """The time zone of the expression, such as Europe/Oslo."""
+    for_s: _Duration
+    """How many seconds it is open."""
+    keep: _Count
+    """How many servers are kept ready meanwhile, in each size."""
+
+
+class WarmEntry(_Entry):
+    """Servers that are kept ready before anybody asks for them."""
+
+    keep: _Count
+    """How many are kept ready, in each size. 0 keeps servers only in windows; without windows, none."""
+    most: _Count | None = None
+    """How many are kept ready at most when many launches arrive. Without it, demand raises nothing."""
+    max_age_s: _Duration = 3600
+    """Seconds after its start at which a server that nobody took is replaced."""
+    sizes: Annotated[tuple[_Name, ...], Field(max_length=_SIZES_MAX)] = ()
+    """The sizes that are kept ready. Empty: the first size without groups."""
+    windows: Annotated[tuple[WindowEntry, ...], Field(max_length=_WINDOWS_MAX)] = ()
+    """Times in which more servers are kept ready."""
+
+
 class EnvironmentEntry(_Entry):
     """An image under a name."""
 
@@ -123,6 +167,8 @@ class EnvironmentEntry(_Entry):
     """Names of sizes to choose from; the first is the default. Empty: the spawner decides."""
     groups: _Groups = ()
     """Hub groups whose members may launch it. Empty: everybody who may launch here."""
+    warm: WarmEntry | None = None
+    """Servers that are kept ready before anybody asks for them."""
 
 
 class _Content(_Entry):
@@ -185,7 +231,21 @@ def _catalogue_of(given: Any) -> Catalogue:
     content = _Content.model_validate(given)
     sizes = {name: _size_of(name, size) for name, size in content.sizes.items()}
     environments = [_environment_of(name, each, sizes) for name, each in content.environments.items()]
-    return Catalogue(environments=tuple(environments), sizes=tuple(sizes.values()))
+    catalogue = Catalogue(environments=tuple(environments), sizes=tuple(sizes.values()))
+    _check_pools(catalogue)
+    return catalogue
+
+
+def _check_pools(catalogue: Catalogue) -> None:
+    """Raise InvalidValue if two environments keep the same servers ready: one could take the other's."""
+    first = {}
+    for pool in pools_of(catalogue):
+        other = first.setdefault(pool.key, pool.environment)
+        if other != pool.environment:
+            raise InvalidValue(
+                ("environments", pool.environment, "warm"),
+                f"must not keep the servers of {other}, which has the same image and size. Its warm servers serve both",
+            )
 
 
 def _size_of(name: str, size: SizeEntry) -> Size:
@@ -214,4 +274,34 @@ def _environment_of(name: str, given: EnvironmentEntry, sizes: Mapping[str, Size
         open=given.open,
         sizes=tuple(sizes[size] for size in given.sizes),
         groups=frozenset(given.groups),
+        warm=_warm_of(name, given, sizes),
+    )
+
+
+def _warm_of(name: str, given: EnvironmentEntry, sizes: Mapping[str, Size]) -> Warm | None:
+    if given.warm is None:
+        return None
+    place, warm = ("environments", name, "warm"), given.warm
+    if given.content == "spawner":
+        raise InvalidValue(
+            place, "must not be set with content: spawner, which fetches the repository before a server starts"
+        )
+    if warm.most is not None and warm.most < warm.keep:
+        raise InvalidValue((*place, "most"), "must not be below keep")
+    for number, size in enumerate(warm.sizes):
+        if size not in given.sizes or warm.sizes.index(size) < number:
+            raise InvalidValue((*place, "sizes", number), "must be one of the environment's sizes, and there once")
+        if sizes[size].groups:
+            raise InvalidValue((*place, "sizes", number), "must be a size without groups: nobody has the server yet")
+    for_all = [size for size in given.sizes if not sizes[size].groups]
+    if given.sizes and not for_all:
+        raise InvalidValue(place, "needs a size without groups in this environment: nobody has the server yet")
+    return Warm(
+        keep=warm.keep,
+        most=warm.keep if warm.most is None else warm.most,
+        max_age_s=warm.max_age_s,
+        sizes=warm.sizes or tuple(for_all[:1]),
+        windows=tuple(
+            Window(cron=each.cron, timezone=each.timezone, for_s=each.for_s, keep=each.keep) for each in warm.windows
+        ),
     )

@@ -12,6 +12,7 @@ from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.policy import image_patterns
 from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import Rule
+from hublaunch.launch.rules.warm import Warm
 
 ContentMode = Literal["nbgitpuller", "spawner", "none"]
 """How the files of the repository get into the server: by nbgitpuller, by the spawner, or not at all."""
@@ -55,6 +56,8 @@ class Environment:
     """The sizes to choose from. Without any, the spawner decides."""
     groups: frozenset[str] = frozenset()
     """The Hub groups whose members may launch it; empty for everybody."""
+    warm: Warm | None = None
+    """The servers that are kept ready for it; None for none."""
 
     def for_caller(self, caller: Caller) -> "Environment | None":
         """Return the environment with the sizes that the caller may have; None if they may not launch it at all.
