@@ -96,8 +96,8 @@ IN_SCHEMA_TOO = [
     ("environments:\n  a:\n    title: A\n", "line 2: environments.a.image: Field required"),
     ("environments:\n  a:\n    image: python\n", "line 2: environments.a.title: Field required"),
     (
-        "environments:\n  a:\n    title: A\n    image: python\n    warm: {keep: 2}\n",
-        "line 5: environments.a.warm: Extra",
+        "environments:\n  a:\n    title: A\n    image: python\n    cold: true\n",
+        "line 5: environments.a.cold: Extra",
     ),
     (
         "environments:\n  A: {title: A, image: python}",
