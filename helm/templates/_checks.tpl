@@ -36,6 +36,22 @@
 {{- if and (has "anonymous" $settings.access) (eq (toString $settings.create_user) "false") -}}
 {{- fail "settings.access contains anonymous, which needs temporary users: set settings.create_user to true, or remove anonymous." -}}
 {{- end -}}
+{{- range $name, $environment := .Values.catalogue.environments -}}
+{{- if $environment.warm -}}
+{{- if $environment.groups -}}
+{{- fail (printf "catalogue.environments.%s.warm keeps servers of temporary users, which are in no group, so the Hub's own check would refuse them: remove warm or groups." $name) -}}
+{{- end -}}
+{{- if not (include "hublaunch.makesUsers" $) -}}
+{{- fail (printf "catalogue.environments.%s.warm needs temporary users: set settings.create_user to true and add anonymous or key to settings.access, or remove warm." $name) -}}
+{{- end -}}
+{{- if eq ($settings.token_mode | default "hub") "user_options" -}}
+{{- fail (printf "catalogue.environments.%s.warm and settings.token_mode=user_options exclude each other: a server that nobody has yet has no visitor's token. Remove one of them." $name) -}}
+{{- end -}}
+{{- if $settings.pre_launch_hook -}}
+{{- fail (printf "catalogue.environments.%s.warm and settings.pre_launch_hook exclude each other: the hook must see each launch before its server starts. Remove one of them." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.service.nodePort (eq .Values.service.type "ClusterIP") -}}
 {{- fail "service.nodePort is set, and service.type is ClusterIP: set service.type to NodePort, or remove the port." -}}
 {{- end -}}

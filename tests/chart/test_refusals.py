@@ -5,6 +5,8 @@ import pytest
 from tests.chart.helm import Helm
 
 HUB = "settings.hub_url=https://hub.example.org/"
+_A = "catalogue.environments.a"
+WARM = f"{HUB},{_A}.title=A,{_A}.image=python,{_A}.warm.keep=1"
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,10 @@ HUB = "settings.hub_url=https://hub.example.org/"
         (f"{HUB},ingress.enabled=true", "ingress.hosts is empty"),
         (f"{HUB},httpRoute.enabled=true", "httpRoute.parentRefs is empty"),
         (f"{HUB},metrics.serviceMonitor.enabled=true", "set settings.metrics_port"),
+        (f"{WARM},catalogue.environments.a.groups={{staff}}", "a.warm keeps servers of temporary users"),
+        (f"{WARM},settings.access={{hub}}", "catalogue.environments.a.warm needs temporary users"),
+        (f"{WARM},settings.token_mode=user_options", "settings.token_mode=user_options exclude each other"),
+        (f"{WARM},settings.pre_launch_hook=a.b", "settings.pre_launch_hook exclude each other"),
         (
             f"{HUB},shape=extra-container,replicas=2,database.type=postgresql,existingSecret=a",
             "An extra container runs in the Hub's only pod",
@@ -51,6 +57,7 @@ def test_conflicting_values_are_refused_with_advice(helms: dict[str, Helm], give
         ("database.type=mysql", "type", "postgresql"),
         ("limits.repositries[0].match=a", "limits", "repositries"),
         ("limits.images[0].match=a", "images", "most"),
+        (f"{_A}.title=A,{_A}.image=python,{_A}.warm.most=1", "warm", "keep"),
         ("secretSettings.secret_key=short", "secret_key", "32"),
     ],
 )

@@ -1,7 +1,7 @@
 """`hublaunch doctor` and the catalogue: its file, its images at their registries, and KubeSpawner's profiles."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,48 @@ def test_settings_and_keys_that_contradict_the_catalogue_are_found(settings: Set
     assert args.message == "Sizes set profile, so no request may have them in extra_args."
     assert key.message == "The API key ci lists environments that the catalogue lacks: gone."
     assert [each.state for each in (digests, args, key)] == ["fault", "warning", "warning"]
+
+
+WARM = {
+    "course": {"title": "Course", "image": "python:3", "warm": {"keep": 2}},
+    "cold": {"title": "Cold", "image": "python:4"},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"create_user": False, "access": ("hub", "key")}, "LAUNCHER_CREATE_USER is false"),
+        ({"access": ("hub",)}, "LAUNCHER_ACCESS is hub, so every launch is on its caller's own account."),
+        ({"token_mode": "user_options"}, "LAUNCHER_TOKEN_MODE is user_options"),
+        ({"pre_launch_hook": print}, "LAUNCHER_PRE_LAUNCH_HOOK must see the request"),
+    ],
+)
+def test_a_setting_that_leaves_warm_servers_to_nobody_is_named(
+    settings: Settings, tmp_path: Path, changes: Mapping[str, object], words: str
+) -> None:
+    path, keys = written(tmp_path, {"environments": WARM}), tmp_path / "keys.json"
+    add_key(keys, name="ci")
+    given = settings.model_copy(update={"catalogue_file": path, "api_keys_file": keys, **changes})
+
+    [warning] = [each for each in examine_configuration(given) if each.state != "ok"]
+
+    assert (warning.check, warning.state) == ("catalogue", "warning")
+    assert warning.message.startswith(f"No server is kept warm for these environments: course. {words}")
+
+
+def test_a_warm_environment_with_groups_needs_a_key_that_lists_it(settings: Settings, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    add_key(keys, name="ci", environments=["listed"])
+    warm = {"title": "A", "warm": {"keep": 1}, "groups": ["staff"]}
+    environments = {"listed": {**warm, "image": "python:3"}, "other": {**warm, "image": "python:4"}}
+    path = written(tmp_path, {"environments": environments})
+    changes = {"catalogue_file": path, "access": ("hub", "key"), "api_keys_file": keys}
+
+    [warning] = [each for each in examine_configuration(settings.model_copy(update=changes)) if each.state != "ok"]
+
+    assert (warning.check, warning.state) == ("catalogue", "warning")
+    assert warning.message.startswith("Nobody can get the warm servers of these environments: other.")
 
 
 # --- the images -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.preflight import RegistryOutcome
 from hublaunch.registry.credentials import RegistryConfigFault
 from hublaunch.settings import Settings
+from hublaunch.wiring.rules import warm_obstacles
 
 _CHECK = "catalogue"
 
@@ -44,6 +45,30 @@ def _contradictions(settings: Settings, catalogue: Catalogue, keys: Sequence[Api
         if unknown := sorted(set(key.environments or ()) - known):
             message = f"The API key {key.name} lists environments that the catalogue lacks: {', '.join(unknown)}."
             yield Finding(check=_CHECK, state="warning", message=message, advice="Correct the key or the catalogue.")
+    yield from _warm_for_nobody(settings, catalogue, keys)
+
+
+def _warm_for_nobody(settings: Settings, catalogue: Catalogue, keys: Sequence[ApiKey]) -> Generator[Finding]:
+    """Yield a warning for each environment that keeps servers warm which no launch can get."""
+    warm = [each for each in catalogue.environments if each.warm is not None]
+    obstacles = warm_obstacles(settings) if warm else ()
+    if obstacles:
+        names = ", ".join(each.name for each in warm)
+        yield Finding(
+            check=_CHECK,
+            state="warning",
+            message=f"No server is kept warm for these environments: {names}. {' '.join(obstacles)}",
+            advice="Change the setting, or remove `warm` from the catalogue. See docs/warm-pool.md.",
+        )
+        return
+    listed = {name for key in keys for name in key.environments or ()}
+    if unreachable := [each.name for each in warm if each.groups and each.name not in listed]:
+        message = (
+            f"Nobody can get the warm servers of these environments: {', '.join(unreachable)}. Members of their groups "
+            "launch on their own accounts, and no API key lists them."
+        )
+        advice = "Remove `warm`, or the groups, or list the environments in an API key."
+        yield Finding(check=_CHECK, state="warning", message=message, advice=advice)
 
 
 async def examine_catalogue_images(settings: Settings) -> AsyncGenerator[Finding]:

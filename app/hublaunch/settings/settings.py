@@ -15,6 +15,7 @@ from hublaunch.settings.topics.images import ImageSettings
 from hublaunch.settings.topics.launches import LaunchSettings
 from hublaunch.settings.topics.limits import LimitSettings
 from hublaunch.settings.topics.observing import ObservingSettings
+from hublaunch.settings.topics.pool import PoolSettings
 from hublaunch.settings.topics.preflight import PreflightSettings
 from hublaunch.settings.topics.queue import QueueSettings
 from hublaunch.settings.topics.site import SiteSettings
@@ -30,6 +31,7 @@ class Settings(
     WebSettings,
     DatabaseSettings,
     LimitSettings,
+    PoolSettings,
     QueueSettings,
     LaunchSettings,
     PreflightSettings,

@@ -87,7 +87,7 @@ async def open_service(
             settings.hub_url,
             described(settings.database_url),
         )
-        warn_about(settings)
+        warn_about(settings, parts.files.catalogue())
         access = open_access(settings, parts.hub, secret_keys, limiter, unnamed_proxy.note, parts.files.api_keys)
         web = Web(
             service=core.service,

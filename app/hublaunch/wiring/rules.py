@@ -70,6 +70,25 @@ def session_terms_of(settings: Settings) -> SessionTerms:
     return SessionTerms(most_s=settings.max_session_s, most_extended_s=settings.max_extended_session_s)
 
 
+def warm_obstacles(settings: Settings) -> Sequence[str]:
+    """Return why no server can be kept ready with these settings, in sentences that name them; empty if nothing is.
+
+    A server that nobody has yet has a temporary user, no visitor's token, and a name that the operator's hook never
+    saw.
+    """
+    found = {
+        "LAUNCHER_CREATE_USER is false, so launches get no temporary users.": not settings.create_user,
+        "LAUNCHER_ACCESS is hub, so every launch is on its caller's own account.": set(settings.access) == {"hub"},
+        "LAUNCHER_TOKEN_MODE is user_options, so a server needs its visitor's token when it starts.": (
+            settings.token_mode == "user_options"
+        ),
+        "LAUNCHER_PRE_LAUNCH_HOOK must see the request of each launch before its server starts.": (
+            settings.pre_launch_hook is not None
+        ),
+    }
+    return [sentence for sentence, is_so in found.items() if is_so]
+
+
 def _faults(where: str, patterns: Sequence[T], parse: Callable[[T], object]) -> list[str]:
     faults = []
     for number, pattern in enumerate(patterns, start=1):

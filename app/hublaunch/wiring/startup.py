@@ -3,8 +3,10 @@
 import logging
 import sys
 
+from hublaunch.launch.rules.catalogue import Catalogue
 from hublaunch.settings import Settings, SettingsFault, load_settings, unknown_variables
 from hublaunch.wiring.logs import configure_logging
+from hublaunch.wiring.rules import warm_obstacles
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ def settings_or_exit() -> Settings:
     return settings
 
 
-def warn_about(settings: Settings) -> None:
+def warn_about(settings: Settings, catalogue: Catalogue) -> None:
     """Log a warning for each valid setting that an operator probably does not want."""
     if not (settings.allowed_images or settings.group_allowed_images or settings.catalogue_file):
         log.warning("LAUNCHER_ALLOWED_IMAGES is empty: every launch will be refused")
@@ -33,3 +35,6 @@ def warn_about(settings: Settings) -> None:
             "LAUNCHER_TOKEN_MODE=user_options: JupyterHub keeps each visitor's token in clear, and the server has it "
             "in its arguments. LAUNCHER_TOKEN_MODE=hub avoids both."
         )
+    if any(environment.warm for environment in catalogue.environments):
+        for obstacle in warm_obstacles(settings):
+            log.warning("%s So no server is kept warm, although the catalogue asks for it", obstacle)

@@ -60,6 +60,7 @@ def test_the_catalogue_has_a_pool_for_each_size_that_an_environment_keeps_warm()
     pools = pools_of(CATALOGUE)
 
     assert [(pool.environment, pool.size) for pool in pools] == [("scipy", "small"), ("plain", "")]
+    assert [pool.name for pool in pools] == ["scipy/small", "plain"]
     assert pools[0].request == ASKED
     assert pools[1].request == LaunchRequest(image="python", environment="plain")
 

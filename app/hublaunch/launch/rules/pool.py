@@ -80,6 +80,11 @@ class Pool:
     """The request of its members."""
     warm: Warm
 
+    @property
+    def name(self) -> str:
+        """Its name for operators: the environment, and the size if it has one."""
+        return f"{self.environment}/{self.size}" if self.size else self.environment
+
 
 def pools_of(catalogue: Catalogue) -> Sequence[Pool]:
     """Return the pools that the catalogue asks for, also those that keep no server at present."""
