@@ -24,7 +24,7 @@ from hublaunch.files.warm import WarmEntry, warm_of
 from hublaunch.files.watched import FileFault, WatchedFile
 from hublaunch.files.yaml_file import InvalidValue, read_yaml
 from hublaunch.launch.rules.catalogue import Catalogue, ContentMode, Environment, Size
-from hublaunch.launch.rules.pool import pools_of
+from hublaunch.launch.rules.pool import PoolKey, pools_of
 
 SCHEMA_ID = "urn:hublaunch:catalogue"
 _ENVIRONMENTS_MAX = 200
@@ -135,7 +135,7 @@ def _catalogue_of(given: Any) -> Catalogue:
 
 def _check_pools(catalogue: Catalogue) -> None:
     """Raise InvalidValue if two environments keep the same servers ready: one could take the other's."""
-    first = {}
+    first: dict[PoolKey, str] = {}
     for pool in pools_of(catalogue):
         other = first.setdefault(pool.key, pool.environment)
         if other != pool.environment:

@@ -156,7 +156,7 @@ class Demand:
         return self._left(at) * math.log(2) / HALF_LIFE_S
 
     def _left(self, at: datetime) -> float:
-        return self.count * 0.5 ** (max(0.0, (at - self.at).total_seconds()) / HALF_LIFE_S)
+        return self.count * math.exp2(-max(0.0, (at - self.at).total_seconds()) / HALF_LIFE_S)
 
 
 def wanted(warm: Warm, *, at: datetime, arrivals_per_s: float, start_s: float, refill_most: int) -> int:
@@ -254,4 +254,4 @@ def backoff_s(failures: int) -> float:
     """Return the seconds until a pool may start a member again, after this many failed starts in a row."""
     if failures <= 0:
         return 0.0
-    return min(_BACKOFF_MOST_S, _BACKOFF_LEAST_S * 2 ** min(failures - 1, 10))
+    return min(_BACKOFF_MOST_S, math.ldexp(_BACKOFF_LEAST_S, min(failures - 1, 10)))
