@@ -61,17 +61,13 @@ def test_every_metric_in_a_panel_or_a_rule_is_exported() -> None:
     assert not unknown
 
 
-def test_the_metrics_page_describes_every_metric_and_every_alert() -> None:
+def test_the_metrics_page_describes_every_metric() -> None:
     page = (DOCS / "metrics.md").read_text()
     families = {name.removesuffix("_bucket") for name in names() if name.startswith("hublaunch_")}
 
     missing = {name for name in families if not name.endswith(("_count", "_sum")) and f"`{name}`" not in page}
 
     assert not missing
-    for rule in rules():
-        if "alert" in rule:
-            assert f"\n### {rule['alert']}\n" in page
-            assert rule["annotations"]["runbook"] == f"docs/metrics.md#{rule['alert'].lower()}"
 
 
 @pytest.mark.prometheus
