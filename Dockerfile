@@ -2,7 +2,7 @@
 #
 # Small: it adds 143 MB to its base. It installs wheels only, into a venv without pip, and adds no compiler, cache or
 # Debian package. Half of the size is compiled code: cryptography, uvloop, SQLAlchemy, pydantic, libpq.
-# Reproducible: every package, also the build backend, is pinned by hash, and compiled files contain no timestamp (-f:
+# Reproducible: every package, including the build backend, is pinned by hash, and compiled files contain no timestamp (-f:
 # pip has already imported, and so compiled, some of them).
 
 ARG PYTHON_VERSION=3.12

@@ -4,7 +4,7 @@
     python -m benchmarks library --rounds 9            # one goal, measured more often
     python -m benchmarks --json figures.json
 
-Drivers and the fake Hub are separate processes, all on loopback. Things that are compared are measured by turns, in
+Drivers and the fake Hub are separate processes, all on loopback. Things that are compared are measured in turn, in
 another order each round. A bar is missed only if even the lower end of the interval is above it; then the exit code is
 1. `docs/performance.md` explains each figure and gives its last values.
 """

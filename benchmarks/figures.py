@@ -1,4 +1,4 @@
-"""Figures: values measured by turns, with an interval and a bar to stay below."""
+"""Figures: values measured in turn, with an interval and a bar to stay below."""
 
 import math
 import statistics

@@ -51,7 +51,7 @@ STEPS = (
     Step(words="Server: loads its extensions, listens", color=_SERVER, ends=r"Jupyter Server \S+ is running at"),
     Step(words="JupyterHub: sees that it answers", color=_JUPYTERHUB, ends=r"User \S+ took"),
     Step(words="Proxy: a route to it", color=_PROXY, ends=r"Server \S+ is ready"),
-    Step(words="hublaunch: asks the server, tells that it is ready", color=_OURS, ends=None),
+    Step(words="hublaunch: asks the server, says that it is ready", color=_OURS, ends=None),
 )
 
 
@@ -116,7 +116,7 @@ async def _launch(hub: HubProcess, session: aiohttp.ClientSession) -> Mapping[st
 
 
 def _moments(lines: Sequence[str]) -> Sequence[float]:
-    """Return when each step but the last ended. If a line tells how long its request took, return when that began."""
+    """Return when each step but the last ended. If a line says how long its request took, return when that began."""
     moments, rest = [], iter(lines)
     for step in STEPS[:-1]:
         found = next(found for line in rest if (found := re.match(f"{_STAMP}{step.ends}", line)))

@@ -21,7 +21,7 @@ DOCS = CHART.parent / "docs"
 COPIED = ("alerts.yaml", "grafana.json")
 """Files of `docs/` of which the chart needs a copy of its own."""
 _SECRET_IN_PART = frozenset({"database_url"})
-"""Settings that are no secrets themselves, but can contain one."""
+"""Settings that are not secrets themselves, but can contain one."""
 _LEFT_OUT = frozenset({"default", "description", "examples", "format", "title", "writeOnly"})
 _BEGIN, _END = "<!-- values: `make chart` writes what follows -->", "<!-- end of the values -->"
 
@@ -47,7 +47,7 @@ def _hub_content() -> str:
 
 
 def secret_settings() -> frozenset[str]:
-    """Return the names of the settings that belong into a Secret."""
+    """Return the names of the settings that belong in a Secret."""
     return frozenset(name for name, told in _settings() if name in _SECRET_IN_PART or "writeOnly" in json.dumps(told))
 
 

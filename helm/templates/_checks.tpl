@@ -4,7 +4,7 @@
 {{- $sqlite := eq .Values.database.type "sqlite" -}}
 {{- range .Files.Get "files/secret-settings.json" | fromJsonArray -}}
 {{- if hasKey $settings . -}}
-{{- fail (printf "settings.%s is secret: move it to secretSettings.%s, or as LAUNCHER_%s into your existingSecret." . . (upper .)) -}}
+{{- fail (printf "settings.%s is secret: move it to secretSettings.%s, or, as LAUNCHER_%s, to your existingSecret." . . (upper .)) -}}
 {{- end -}}
 {{- end -}}
 {{- if not $settings.hub_url -}}

@@ -24,7 +24,7 @@ def _weight_of(entry: str, media_type: str) -> float:
 
 
 def _weighted(entry: str) -> tuple[str, float]:
-    """Return what one entry names, and its weight: 1 by default, 0 if the weight is no number."""
+    """Return what one entry names, and its weight: 1 by default, 0 if the weight is not a number."""
     named, *parameters = (part.strip() for part in entry.split(";"))
     for parameter in parameters:
         name, _, value = parameter.partition("=")

@@ -114,7 +114,7 @@ class Reader:
         return visibility_of(launch, caller=self.caller, has_secret=self.web.secrets.opens(launch.id, self.secret))
 
     def in_control(self, launch: Launch) -> Visibility:
-        """Return the same for a reader who may cancel or extend this launch. Raises SecretRequired for any other."""
+        """Return the parts for a reader who may cancel or extend this launch. Raises SecretRequired for any other."""
         visibility = self.visibility(launch)
         if visibility is Visibility.PUBLIC:
             raise SecretRequired

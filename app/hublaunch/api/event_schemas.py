@@ -35,7 +35,7 @@ class LaunchEvent(BaseModel):
     expected_ready_at: Timestamp | None = Field(
         None,
         description="When the launch will probably be ready, in the first event after its admission and at the first "
-        "pull of its image. Null if fewer than 5 comparable launches have been ready here.",
+        "pull of its image. Null if fewer than 5 comparable launches have become ready here.",
     )
     expected_basis: ExpectedBasis | None = Field(
         None, description="What the estimate is based on, in the same events. Null if there is no estimate."

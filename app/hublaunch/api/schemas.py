@@ -209,7 +209,7 @@ class LaunchBase(BaseModel):
     expected_ready_at: Timestamp | None = Field(
         None,
         description="When the launch will probably be ready. Null in the queue, once it takes longer than usual, "
-        "and if fewer than 5 comparable launches have been ready here.",
+        "and if fewer than 5 comparable launches have become ready here.",
     )
     expected_basis: ExpectedBasis | None = Field(
         None, description="What the estimate is based on. Null if there is no estimate."

@@ -76,7 +76,7 @@ class Launcher(LoggingConfigurable):
     allow_named_servers = traitlets.Bool(
         help="Whether users who are logged in can have named servers. Each of their launches then starts a new one."
     ).tag(config=True)
-    named_server_limit_per_user = traitlets.Integer(help="The most named servers of a user; 0 is no limit.").tag(
+    named_server_limit_per_user = traitlets.Integer(help="Maximum number of named servers per user; 0: no limit.").tag(
         config=True
     )
     retries = traitlets.Integer(4, help="How many times a request to the Hub's API is tried.").tag(config=True)
@@ -130,7 +130,7 @@ class Launcher(LoggingConfigurable):
         return await fetch(request, pace=HubPace(tries=self.retries, retry_delay_s=self.retry_delay))
 
     async def get_user_data(self, username: str) -> dict[str, Any]:
-        """Return the Hub's user model. `username` is percent-encoded. HTTPClientError 404 for an unknown user."""
+        """Return the Hub's user model. `username` is percent-encoded. Raises HTTPClientError 404 for unknown users."""
         response = await self.api_request(f"users/{username}")
         data: dict[str, Any] = json.loads(response.body)
         return data

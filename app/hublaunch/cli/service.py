@@ -46,7 +46,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8083) -> None:
 
     settings = settings_or_exit()
     server = ServiceServer(server_config(create_app(settings), settings, host=host, port=port))
-    # At its end, uvicorn raises once more the signal that stopped it. A clean stop is no failure, so ignore that signal
+    # At its end, uvicorn raises once more the signal that stopped it. A clean stop is not a failure: ignore that signal
     # and exit with 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -66,7 +66,7 @@ def demo(
     Servers are local processes of this Python environment, whichever image you name. The demo lists images that show a
     slow start and failures. Of the settings it reads only LAUNCHER_CORS_ORIGINS, in addition to --cors.
 
-    Needs `pip install 'hublaunch[demo]'`, and Node.js, which `pip install 'hublaunch[node]'` brings. For example:
+    Needs `pip install 'hublaunch[demo]'`, and Node.js, which `pip install 'hublaunch[node]'` installs. For example:
 
         hublaunch demo --port 8083 --cors http://localhost:5500
     """

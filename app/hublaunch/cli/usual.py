@@ -14,9 +14,9 @@ SETTLED_S = 0.3
 
 
 class UsualTime:
-    """Prints the usual time when the service tells it, and again once the launch takes longer.
+    """Prints the usual time when the service sends it, and again once the launch takes longer.
 
-    Within `async with`. Leaving it ends the task in the background, so that nothing is printed after the last event.
+    Use it with `async with`. Leaving the block ends the background task, so nothing is printed after the last event.
     """
 
     def __init__(self, display: Display) -> None:

@@ -24,8 +24,8 @@ class LaunchClient:
     """One caller of the service at `url`, to be used in an `async with` statement.
 
     `token` is a Hub user's token or an API key. A request is retried for `patience_s` while the service is unreachable
-    or asks to wait; a repeated request never launches twice. `launch_secrets` maps the ids of earlier launches to their
-    secrets; the client adds those of its own launches. All methods raise a LaunchClientError.
+    or asks the client to wait; a repeated request never launches twice. `launch_secrets` maps the ids of earlier
+    launches to their secrets; the client adds those of its own launches. All methods raise a LaunchClientError.
     """
 
     def __init__(

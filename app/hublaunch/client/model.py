@@ -181,7 +181,7 @@ class LaunchEvent(_Shown):
     """Only with `failed`."""
     image: str | None = None
     image_bytes: int | None = None
-    """The size of the image, once it has been pulled and if the spawner tells."""
+    """The size of the image, once it has been pulled, if the spawner reports it."""
     repo_url: str | None = None
     url: str | None = None
     """With `ready`: the server's root, absolute, ending in `/`."""

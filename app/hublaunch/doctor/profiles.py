@@ -107,7 +107,7 @@ def _of_size(size: Size, profiles: Mapping[str, _Profile]) -> Generator[Finding]
     for name in _OF_LAUNCHES:
         if name in profile.profile_options:
             message = f"Size {size.name}: the profile {slug} has an option {name}, so every launch of this size fails."
-            yield _fault(message, "Rename the option: KubeSpawner takes the launch's own value for a choice.")
+            yield _fault(message, "Rename the option: KubeSpawner mistakes the launch's own value for a choice.")
     for name, value in size.user_options.items():
         option = profile.profile_options.get(name)
         if option is not None and str(value) not in option.choices:

@@ -1,7 +1,7 @@
 """`hublaunch show`: everything that the database has on one launch, as JSON and in words.
 
 No token is shown: the database has tokens only in sealed form, and they stay sealed. The values of `extra_args` are not
-shown either, because they may contain credentials of the caller's.
+shown either, because they may contain the caller's credentials.
 """
 
 from collections.abc import Iterator, Sequence

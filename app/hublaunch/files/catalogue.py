@@ -44,7 +44,7 @@ class SizeEntry(Entry):
     groups: Groups = ()
     """Hub groups whose members may have this size. Empty: everybody."""
     most: Annotated[int, Field(ge=0, le=1_000_000_000, strict=True)] | None = None
-    """The most active launches of this size, of all callers together."""
+    """The maximum number of active launches of this size, over all callers."""
 
 
 class EnvironmentEntry(Entry):

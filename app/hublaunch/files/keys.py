@@ -53,7 +53,7 @@ class ApiKey(BaseModel):
     """The environments of the catalogue that the key may launch. A key that lists some and has no image patterns may
     launch no other image."""
     max_active: Annotated[int, Field(ge=1)] | None = None
-    """Most launches in progress or ready at once."""
+    """The maximum number of launches in progress or ready at once."""
     may_name_user: bool = False
     """Whether a request may name the Hub user to launch for."""
     is_admin: bool = False

@@ -182,7 +182,7 @@ class HubClient:
         operation, path = Operation.START_SERVER, server_path(username, server_name)
 
         async def ask() -> Answer:
-            # Options at the top level suit every Hub; Hub 4 and 5 would take a wrapper for the options themselves.
+            # Options at the top level suit every Hub; Hub 4 and 5 would mistake a wrapper for the options.
             return await self._rest.call("POST", path, operation, body=user_options, timeouts=self._slow)
 
         async def exists() -> bool:

@@ -80,7 +80,7 @@ def _message(event: dict[str, Any]) -> str:
 
 
 def _text(value: Any) -> str | None:
-    """Return the string so that it can be encoded: JSON may hold half a surrogate pair. None if it is no string."""
+    """Return the string so that it can be encoded: JSON may hold half a surrogate pair. None if it is not a string."""
     return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else None
 
 

@@ -71,7 +71,7 @@ class StallReason(StrEnum):
     BATCH_QUEUE = "batch_queue"  # the server waits in the queue of a batch system
     STORAGE = "storage"  # the server's storage is not ready
     PULL_FAILED = "pull_failed"  # a pull has failed, and the cluster will try again
-    RESTARTING = "restarting"  # the server has ended, and the cluster starts it again
+    RESTARTING = "restarting"  # the server has ended, and the cluster is starting it again
 
 
 class Content(StrEnum):
@@ -87,7 +87,7 @@ class Caller:
 
     kind: Literal["anonymous", "hub", "key"]
     key: str
-    """The network address of an anonymous caller, the name of a Hub user, the name of an API key."""
+    """The network address of an anonymous caller, or the name of a Hub user or of an API key."""
     groups: frozenset[str] = field(default=frozenset(), compare=False)
     """The Hub user's groups at the Hub."""
     allowed_images: tuple[str, ...] | None = field(default=None, compare=False)
@@ -142,7 +142,7 @@ class LaunchRequest:
 
     @cached_property
     def image_reference(self) -> ImageReference:
-        """The image by its full name. Raises ValueError if `image` is no reference, which checked requests rule out."""
+        """The image by its full name. Raises ValueError if `image` is invalid, which checked requests rule out."""
         return ImageReference.parse(self.image)
 
     @cached_property

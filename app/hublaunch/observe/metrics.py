@@ -37,7 +37,7 @@ QUEUE_BUCKETS_S = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1200, 3600)
 HUB_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45)
 
 OTHER = "other"
-"""Label for a code that this release does not know, as a newer replica may write one; and for further environments."""
+"""Label for a code that only a newer release knows, and for environments beyond the limit below."""
 _ENVIRONMENTS_MAX = 1000
 """Pairs of environment and size that have a series of their own."""
 _DISPLACED = "displaced"

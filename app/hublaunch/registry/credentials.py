@@ -63,7 +63,7 @@ class RegistryConfig:
             read_config,
             describe=lambda found: f"credentials for {len(found)} registries",
             while_unusable=lambda before: before,
-            consequence="Until this is fixed, the credentials from before apply.",
+            consequence="Until this is fixed, the previous credentials apply.",
         )
 
     def of(self, image: ImageReference) -> bytes | None:

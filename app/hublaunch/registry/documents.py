@@ -19,7 +19,7 @@ ACCEPT = ", ".join((*_INDEXES, *_MANIFESTS)).encode()
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _ABSENT = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN"})
 _UNKNOWN_PLATFORM = "unknown/unknown"
-"""The platform that buildx gives an attestation, which is no image."""
+"""The platform that buildx gives an attestation, which is not an image."""
 
 
 class _Platform(BaseModel):

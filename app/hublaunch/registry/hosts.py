@@ -10,7 +10,7 @@ from hublaunch.launch.rules.image import ImageReference, registry_of
 
 DOCKER_HUB = "docker.io"
 _WILDCARD = re.compile(r"[*?]|\[(?![0-9a-fA-F]*:)")
-"""What makes a registry a pattern: `*`, `?`, and a bracket that is not an IPv6 address's."""
+"""The characters that make a registry a pattern: `*`, `?`, and a bracket that is not an IPv6 address's."""
 _FIXED_END = re.compile(r"\.([^*?\[\]]+)")
 """The end of a pattern in which no wildcard is left, from its first dot."""
 _COUNTRY = 2

@@ -1,4 +1,4 @@
-"""The ends of sessions in SQL. A partial index holds just the ready launches that have an end, in its order."""
+"""The ends of sessions in SQL. A partial index holds just the ready launches with an end, in order of their ends."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

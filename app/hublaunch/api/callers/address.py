@@ -29,7 +29,7 @@ class ClientAddress:
         self._warnings = Warnings(log)
 
     def __call__(self, request: Request) -> str:
-        """Return the address, IPv4 in IPv6 as IPv4; a host that is not an address is returned unchanged."""
+        """Return the address, with IPv4 in IPv6 as IPv4. A host that is not an address is returned unchanged."""
         host = request.client.host if request.client else ""
         address = _address(host)
         if address is None:
@@ -75,7 +75,7 @@ def is_within(host: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
 
 
 def place_of(host: str) -> str:
-    """Return the address that a host counts as: the /64 of an IPv6 address; IPv4 in IPv6 as IPv4."""
+    """Return the address that a host counts as: the /64 of an IPv6 address; for IPv4 in IPv6, the IPv4 address."""
     address = _address(host)
     return network(host if address is None else str(address))
 

@@ -11,9 +11,9 @@ from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import counted_as
 
 _ACTIVE_MAX = 200
-"""Active launches of one caller, image and repository that are checked, newest first."""
+"""How many active launches of one caller, image and repository are checked, newest first."""
 _RECENT_MAX = 20
-"""Launches of one caller and identical request that are checked, newest first."""
+"""How many launches of one caller and identical request are checked, newest first."""
 
 
 class ExistingLaunches:

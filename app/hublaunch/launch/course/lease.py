@@ -27,8 +27,8 @@ READ_MAX = 100
 """Launches read with one statement, so that the first of a thousand continue before the last are read."""
 _RENEWALS_PER_LEASE = 3
 _STORE_TIMEOUT_S = 5.0
-"""The shortest timeout of renewing the lease and of a round of adopting, however short the lease, and the timeout of
-releasing the lease."""
+"""The shortest timeout for renewing the lease and for a round of adoption, however short the lease is. Also the timeout
+for releasing it."""
 
 
 class Leases:

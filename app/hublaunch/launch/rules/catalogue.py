@@ -34,7 +34,7 @@ class Size:
     groups: frozenset[str] = frozenset()
     """The Hub groups whose members may have this size; empty for everybody."""
     most: int | None = None
-    """The most active launches of this size, of all callers; None for no limit."""
+    """The maximum number of active launches of this size, over all callers; None for no limit."""
 
     def is_for(self, caller: Caller) -> bool:
         """Return whether the caller may have this size."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 STARTS_MAX = 50
-"""The starts of an image that count: the last ones."""
+"""How many of an image's last starts count."""
 STARTS_NEEDED = 5
 """The fewest starts that allow an estimate."""
 

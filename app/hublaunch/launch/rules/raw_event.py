@@ -33,7 +33,7 @@ class RawEvent:
 
     @property
     def image_bytes(self) -> int | None:
-        """The size of the server's image, as recent kubelets tell it after a pull; None in every other event."""
+        """The size of the server's image, as recent kubelets report it after a pull; None in every other event."""
         size = _PULLED.match(self.message) if self.is_of_server else None
         return int(size[1]) if size else None
 

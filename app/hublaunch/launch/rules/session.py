@@ -8,7 +8,7 @@ from hublaunch.launch.model import Launch, Status
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionTerms:
-    """The operator's limits on the time that a server runs, in seconds since it was ready."""
+    """The operator's limits on the time that a server runs, in seconds since it became ready."""
 
     most_s: float | None = None
     """Without an extension; None means no limit."""

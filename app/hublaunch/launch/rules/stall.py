@@ -19,7 +19,7 @@ from hublaunch.launch.rules import signs
 from hublaunch.launch.rules.estimate import quantile
 
 SILENCES_MAX = 1000
-"""The launches whose longest silences count: the last ones that became ready."""
+"""How many of the last launches that became ready count, each by its longest silence."""
 SILENCES_NEEDED = 100
 """The fewest launches that have a 99th percentile."""
 
@@ -35,7 +35,7 @@ _REASONS: Mapping[StallReason, str] = {
     StallReason.BATCH_QUEUE: "The server is in the cluster's queue.",
     StallReason.STORAGE: "The server's storage is not ready yet.",
     StallReason.PULL_FAILED: "The last try failed, and the cluster will try again.",
-    StallReason.RESTARTING: "The server has ended, and the cluster starts it again.",
+    StallReason.RESTARTING: "The server has ended, and the cluster is starting it again.",
 }
 _OF_CAUSE: Mapping[type[SpawnFailed], StallReason] = {
     NoRoom: StallReason.NO_MACHINE,

@@ -14,11 +14,11 @@ class PreflightSettings(Topic):
 
     preflight: Literal["off", "auto", "require"] = "auto"
     """Whether the image's registry is asked before the Hub: auto refuses images that the registry does not have,
-    require also refuses images that could not be checked, off asks nobody. Only registries that patterns of allowed
-    images name are asked.
+    require also refuses images that could not be checked, off asks no registry. Only registries that patterns of
+    allowed images name are asked.
     """
     registry_config: Path | None = Field(None, examples=["/etc/hublaunch/registry/config.json"])
-    """Docker config.json with the credentials to ask registries with. It is read again when it changes."""
+    """Docker config.json with credentials for registries. It is read again when it changes."""
     registry_config_pulls: bool = False
     """The spawner pulls with the credentials of LAUNCHER_REGISTRY_CONFIG. So an image that these credentials cannot
     see is refused.

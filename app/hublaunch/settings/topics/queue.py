@@ -23,7 +23,7 @@ class QueueSettings(Topic):
     """Seconds that a launch may wait in the queue."""
     caller_weights: Weights = Field({}, examples=['{"key:course-*": 5, "hub:*": 2}'])
     """How often a caller is admitted compared with others, as a JSON object from glob patterns to numbers above 0. A
-    caller without a pattern has 1.
+    caller that matches no pattern has weight 1.
     """
     hub_guard: Literal["normal", "strict", "off"] = "normal"
     """How carefully hublaunch launches unproven images. A Hub exits after too many failed spawns in a row. In the mode

@@ -225,7 +225,7 @@ export class LaunchRun {
     }
   }
 
-  /** Learn until when the server of this visitor runs. A listener may have removed the element. */
+  /** Learn how long the server of this visitor runs. A listener may have removed the element. */
   #followSession() {
     if (this.#isClosed || this.state.phase !== "ready" || !this.state.isOwn) return;
     this.#session = new Session({

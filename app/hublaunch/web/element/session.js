@@ -1,4 +1,4 @@
-// The session of a ready server: until when it runs, and how a visitor ends or extends it. The stream of events has
+// The session of a ready server: how long it runs, and how a visitor ends or extends it. The stream of events has
 // ended by then, so the service is asked now and then.
 
 import { randomKey } from "./memory.js";

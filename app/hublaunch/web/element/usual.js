@@ -1,4 +1,4 @@
-// How long a start usually takes, according to the service, and how far this one is by that.
+// How long a start usually takes, according to the service, and how far along this one is.
 
 const PERCENT_AT_P50 = 80;
 const PERCENT_AT_P90 = 95;

@@ -23,7 +23,7 @@ export function stopper(launch, { name, stopped }) {
     plain.focus();
   };
   const open = () => {
-    const question = isReady ? `Stop this server?${launch.is_temporary ? " Its files are deleted." : ""}` : "Cancel this launch?";
+    const question = isReady ? `Stop this server?${launch.is_temporary ? " Its files will be deleted." : ""}` : "Cancel this launch?";
     const keep = action(isReady ? "Keep it" : "Go on", close);
     const group = element("div", { className: "question" }, element("span", { textContent: question }), keep, action(`${verb} it`, stop));
     group.setAttribute("role", "group");
