@@ -18,7 +18,7 @@ from tests.support.postgres import Postgres, running_postgres
 from tests.support.served import Service, serve
 from tests.support.sqlite import migrated
 
-# A machine with other work to do is no fault of an example.
+# If the machine is busy, that is not the example's fault.
 hypothesis.settings.register_profile("hublaunch", deadline=None)
 hypothesis.settings.load_profile("hublaunch")
 

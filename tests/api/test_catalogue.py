@@ -320,7 +320,9 @@ async def test_a_key_launches_the_environments_that_it_lists_or_whose_images_it_
 # --- the file ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_catalogue_broken_in_mid_run_changes_nothing_and_is_named(settings: Settings, path: Path) -> None:
+async def test_a_catalogue_that_breaks_during_a_run_changes_nothing_and_is_reported(
+    settings: Settings, path: Path
+) -> None:
     async with serve(settings, catalogue_file=path, pace=QUICK) as service:
         before = (await service.http.get("/catalogue")).json()
         write(path, {"environments": {"scipy": {"title": "SciPy"}}})

@@ -20,7 +20,7 @@ def chromium() -> Path:
     """Return `CHROMIUM_PATH` if it is set, else Playwright's own browser, else Debian's. Raises Missing."""
     if given := os.environ.get("CHROMIUM_PATH"):
         if not os.access(given, os.X_OK):
-            raise Missing(f"CHROMIUM_PATH is {given}, which is no program.")
+            raise Missing(f"CHROMIUM_PATH is {given}, which is not a program.")
         return Path(given)
     with sync_playwright() as playwright:
         own = Path(playwright.chromium.executable_path)

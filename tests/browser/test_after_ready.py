@@ -94,7 +94,7 @@ async def test_stopping_asks_first_and_needs_only_the_keyboard(page: Page, tmp_p
         await stop.focus()
         await page.keyboard.press("Enter")
         await expect(keep).to_be_focused()
-        await expect(panel(page, "Its files are deleted.")).to_be_visible()
+        await expect(panel(page, "Its files will be deleted.")).to_be_visible()
 
         await page.keyboard.press("Escape")
         await expect(stop).to_be_focused()

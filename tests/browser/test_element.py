@@ -46,7 +46,7 @@ async def element_events(page: Page) -> list[tuple[str, dict[str, Any]]]:
     return [(name, detail) for name, detail in json.loads(await page.evaluate("JSON.stringify(window.told)"))]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", ELSEWHERE])  # the second is no secure context: there are no Web Locks
+@pytest.mark.parametrize("host", ["127.0.0.1", ELSEWHERE])  # the second is not a secure context: there are no Web Locks
 async def test_a_page_of_another_origin_launches_follows_and_opens_the_server(
     page: Page, elsewhere: Origin, stage: Stage, host: str
 ) -> None:

@@ -31,7 +31,7 @@ WORDS = {
 
 @asynccontextmanager
 async def launching(page: Page, tmp_path: Path, *, starts: float, pulls: float = 0) -> AsyncGenerator[Show]:
-    """A page that launches an image whose starts took so many seconds, and its pulls too, if there were any."""
+    """A page that launches an image whose starts, and pulls if there were any, took this many seconds."""
     async with show(tmp_path) as shown:
         shown.hub.spawn_plan(None, SpawnPlan(seconds=0))
         await ready_before(shown.service, *[starts] * 6, image=IMAGE)

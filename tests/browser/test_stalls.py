@@ -18,7 +18,7 @@ WORDS = {
     (180_000, "batch_queue"): "No news for 3 min · The server is in the cluster's queue",
     (180_000, "storage"): "No news for 3 min · The server's storage is not ready yet",
     (180_000, "pull_failed"): "No news for 3 min · The last try failed, and the cluster will try again",
-    (3_600_000, "restarting"): "No news for 60 min · The server has ended, and the cluster starts it again",
+    (3_600_000, "restarting"): "No news for 60 min · The server has ended, and the cluster is starting it again",
     (180_000, "levitating"): "No news for 3 min",
     (180_000, "launch"): "No news for 3 min",
 }
@@ -38,7 +38,7 @@ async def test_a_stall_says_for_how_long_and_why_as_far_as_it_is_known(page: Pag
     assert told == list(WORDS.values())
 
 
-async def test_a_screen_reader_says_a_stall_once_while_its_time_goes_on(page: Page, stage: Stage) -> None:
+async def test_a_screen_reader_announces_a_stall_once_while_its_time_goes_on(page: Page, stage: Stage) -> None:
     await page.clock.install()
     await page.goto(stage.url)
     await page.evaluate(

@@ -286,7 +286,7 @@ def faults_of_log(events: Sequence[Seen]) -> Iterator[tuple[str, str]]:
             continue
         step, before = int(found[1]), steps[attempt]
         if step in before:
-            yield "events repeated", f"event {seen.seq} tells step {step} once more, after {before}"
+            yield "events repeated", f"event {seen.seq} repeats step {step} after {before}"
         elif before and step < before[-1]:
-            yield "out of order", f"event {seen.seq} tells step {step} after {before}"
+            yield "out of order", f"event {seen.seq} has step {step} after {before}"
         before.append(step)

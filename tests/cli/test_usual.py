@@ -89,7 +89,7 @@ def stored(phase: str, **more: object) -> LaunchEvent:
     return LaunchEvent.of({**facts, "progress": 5, **more})
 
 
-async def test_the_usual_time_of_a_launch_that_has_ended_is_not_told_any_more() -> None:
+async def test_the_usual_time_of_a_launch_that_has_ended_is_not_printed() -> None:
     basis = {"count": 5, "p50_s": 40, "p90_s": 90, "of_pulls": False, "passed_s": 0}
     notes = Notes()
 

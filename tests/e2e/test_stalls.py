@@ -18,7 +18,7 @@ TWO_SECONDS = Pace(stalls_s=0.1, stalled_least_s=2, stalled_default_s=2)
 PENDING = "Pending in queue..."
 
 
-async def test_a_spawner_that_repeats_itself_fills_no_log_and_its_silence_is_told(tmp_path: Path) -> None:
+async def test_a_spawner_that_repeats_itself_fills_no_log_and_its_silence_is_reported(tmp_path: Path) -> None:
     told: list[dict[str, Any]] = []
     with RealHub() as hub:
         settings = Settings(

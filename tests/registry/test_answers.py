@@ -171,7 +171,7 @@ async def test_a_registry_that_sends_a_byte_at_a_time_is_slow(monkeypatch: pytes
     assert any(request.startswith(b"GET") for request in server.requests)
 
 
-async def test_of_a_manifest_of_100_mb_only_the_first_megabyte_is_read() -> None:
+async def test_only_the_first_megabyte_of_a_manifest_of_100_mb_is_read() -> None:
     flood = Flood(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n")
     async with WireServer(after_head(flood)) as server, client_of(f"{name_of(server)}/*") as client:
         told = await ask(client, f"{name_of(server)}/org/image:1")

@@ -24,7 +24,7 @@ REALM = "https://a/t"
         ("", []),
     ],
 )
-def test_a_challenge(header: str, parsed: list[tuple[str, dict[str, str]]]) -> None:
+def test_a_challenge_is_parsed(header: str, parsed: list[tuple[str, dict[str, str]]]) -> None:
     assert [(one.scheme, dict(one.parameters)) for one in challenges([header])] == parsed
 
 

@@ -69,7 +69,7 @@ def test_an_entry_that_cannot_be_used_is_logged_without_its_content(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"auths": {"quay.io": "hunter2"}}', "\udcff"])
-def test_a_file_that_is_no_config_is_a_fault_that_does_not_repeat_it(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_config_is_a_fault_that_does_not_repeat_it(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
 

@@ -127,7 +127,7 @@ def test_the_addresses_where_clouds_keep_credentials_are_never_connected_to(addr
         ("::1", "::1"),
     ],
 )
-def test_the_registrable_domain_of_a_host(host: str, domain: str) -> None:
+def test_a_host_has_a_registrable_domain(host: str, domain: str) -> None:
     assert domain_of(host) == domain
 
 

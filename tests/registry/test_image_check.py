@@ -62,7 +62,7 @@ async def test_an_unknown_outcome_is_printed_with_its_reason_also_as_json() -> N
     }
 
 
-async def test_a_text_that_is_no_image_gets_an_error_in_one_sentence() -> None:
+async def test_a_text_that_is_not_an_image_gets_an_error_in_one_sentence() -> None:
     shown = await check("Not An Image")
 
     assert shown.exit_code == 1

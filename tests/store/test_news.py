@@ -116,7 +116,7 @@ async def test_subscribers_are_called_in_the_callers_context(store: SqlLaunchSto
     assert heard == ["this test", "this test"]
 
 
-async def test_capacity_counts_the_queue_and_tells_since_when_the_oldest_waits(store: SqlLaunchStore) -> None:
+async def test_capacity_counts_the_queue_and_says_since_when_the_oldest_waits(store: SqlLaunchStore) -> None:
     empty = await store.queue.capacity(guard=UNGUARDED, most=50)
     waiting, admitted, ended = new_launch(), new_launch(), new_launch()
     for launch in (admitted, waiting, ended):

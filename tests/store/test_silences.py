@@ -42,7 +42,7 @@ async def longest(store: SqlLaunchStore) -> Sequence[int]:
     return [int(seconds // 10) * 10 for seconds in await store.silences.longest()]
 
 
-async def test_a_ready_launch_tells_its_longest_silence(store: SqlLaunchStore) -> None:
+async def test_the_longest_silence_of_a_ready_launch_is_kept(store: SqlLaunchStore) -> None:
     launch = await at_hub(store)
     for seconds in (20, 70, 30):
         await silent_for(store, launch, seconds)
@@ -60,7 +60,7 @@ async def test_the_time_before_the_server_is_ready_is_a_silence_too(store: SqlLa
     assert await longest(store) == [40]
 
 
-async def test_the_queue_is_no_silence_of_the_hub(store: SqlLaunchStore) -> None:
+async def test_time_in_the_queue_is_not_a_silence_of_the_hub(store: SqlLaunchStore) -> None:
     launch = await silent_for(store, await accepted(store, time_left_s=600), 500)
     await store.queue.admit(most=10, weight=lambda _: 1.0, guard=OFF)
 
@@ -142,7 +142,7 @@ async def test_an_attempt_that_has_not_asked_the_hub_is_not_silent(store: SqlLau
     assert await ids(store, for_s=0) == []
 
 
-async def test_a_launch_is_told_to_be_stalled_once_until_there_is_news(store: SqlLaunchStore) -> None:
+async def test_a_launch_is_reported_as_stalled_once_until_there_is_news(store: SqlLaunchStore) -> None:
     launch = await at_hub(store)
     heard = heard_events(store)
 
@@ -161,7 +161,7 @@ async def test_a_launch_is_told_to_be_stalled_once_until_there_is_news(store: Sq
     assert [event.message for event in heard] == ["Waiting for a machine for 3 minutes.", "No room"]
 
 
-async def test_a_silence_during_the_pull_of_a_sidecar_is_no_pull_of_the_image(store: SqlLaunchStore) -> None:
+async def test_a_stall_during_the_pull_of_a_sidecar_is_not_a_pull_of_the_image(store: SqlLaunchStore) -> None:
     sidecar = RawEvent(message="Pulling image", reason="Pulling", container="proxy")
     launch = await at_hub(store, replace(SCHEDULING, stage=Stage.PULLING, raw_event=sidecar))
 

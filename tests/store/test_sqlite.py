@@ -119,14 +119,14 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     assert_unusable(tmp_path / "missing" / "x.sqlite", "its directory does not exist")
 
 
-def test_a_directory_is_no_database(tmp_path: Path) -> None:
+def test_a_directory_is_not_a_database(tmp_path: Path) -> None:
     directory = tmp_path / "directory"
     directory.mkdir()
 
     assert_unusable(directory, "Is a directory")
 
 
-def test_a_path_below_a_file_is_no_database(tmp_path: Path) -> None:
+def test_a_path_below_a_file_is_not_a_database(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     assert_unusable(tmp_path / "file" / "x.sqlite", "Not a directory")

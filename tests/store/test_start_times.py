@@ -62,7 +62,7 @@ def told(event: Event | Launch) -> tuple[int, bool, float | None] | None:
     return None if found is None else (found.count, found.of_pulls, round(found.p50_s / 60) if found.is_known else None)
 
 
-async def test_a_launch_that_is_ready_tells_how_long_its_start_took(store: SqlLaunchStore) -> None:
+async def test_a_ready_launch_records_how_long_its_start_took(store: SqlLaunchStore) -> None:
     first = await started(store, minutes=40)
     second = await started(store, image="docker.io/library/image:latest", minutes=20)
     other = await started(store, image="other", minutes=7)

@@ -1,4 +1,4 @@
-"""A database written by an earlier version in mid-launch is upgraded, and its launches continue."""
+"""A database of an earlier version with launches in progress is upgraded, and its launches continue."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -24,7 +24,7 @@ _QUIET = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 @asynccontextmanager
 async def running(script: str, *arguments: str, flags: tuple[str, ...] = ()) -> AsyncGenerator[asyncio.StreamReader]:
     """Run a script of `tests/npm` and yield its output. It is killed on leaving if it still runs."""
-    assert (PACKAGES / "node_modules").is_dir(), "`make install` brings the packages from npm"
+    assert (PACKAGES / "node_modules").is_dir(), "`make install` installs the packages from npm"
     node, _ = node_and_npm()
     process = await asyncio.create_subprocess_exec(
         node, *flags, str(PACKAGES / script), *arguments, stdout=asyncio.subprocess.PIPE, stderr=None

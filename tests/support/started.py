@@ -7,7 +7,7 @@ from tests.support.served import Service
 
 
 async def ready_before(service: Service, *seconds: float, pulled: bool = False, **body: object) -> None:
-    """Launch once for each of these times, and note that the start took so long. The Hub's servers must start."""
+    """Launch once for each of these times, and note that the start took that long. The Hub's servers must start."""
     store = service.state["web"].service.launch_log
     for one in seconds:
         accepted = await service.launch(**body)

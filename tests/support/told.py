@@ -1,4 +1,4 @@
-"""What the Hub tells about a spawn, as the steps that hublaunch stores of it."""
+"""The Hub's reports on a spawn, as the steps that hublaunch stores."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -79,7 +79,7 @@ async def test_the_spawners_note_says_why_the_files_are_missing(hub: FakeHub, at
 
 
 @pytest.mark.parametrize("page", [[], {}, {"content": None}, {"content": ""}, {"content": [1]}, "x" * 20_000])
-async def test_an_unreadable_note_is_no_fault(hub: FakeHub, attempted: Attempted, page: object) -> None:
+async def test_an_unreadable_note_is_not_a_fault(hub: FakeHub, attempted: Attempted, page: object) -> None:
     hub.pages[NOTE] = (200, page)
 
     assert await fault_of(attempted, FETCHED) is None

@@ -65,7 +65,7 @@ async def test_a_stalled_launch_says_so_once(core: Launching, hub: FakeHub) -> N
     assert (told.phase, told.stage, told.progress) == (last.phase, last.stage, last.progress)
 
 
-async def test_news_ends_the_stall_and_a_later_silence_is_told_again(core: Launching, hub: FakeHub) -> None:
+async def test_news_ends_the_stall_and_a_later_silence_is_reported_again(core: Launching, hub: FakeHub) -> None:
     async with waiting_for_a_machine(core, hub) as launch:
         await stalls(core.store).check()
         hub.report(launch.attempt.username, "Successfully assigned a to b", progress=30)
@@ -77,7 +77,7 @@ async def test_news_ends_the_stall_and_a_later_silence_is_told_again(core: Launc
     assert told.message == "Starting the server for 1 minute."
 
 
-async def test_a_repetition_is_no_news(core: Launching, hub: FakeHub) -> None:
+async def test_a_repetition_is_not_news(core: Launching, hub: FakeHub) -> None:
     async with waiting_for_a_machine(core, hub) as launch:
         await stalls(core.store).check()
         hub.report(launch.attempt.username, "0/3 nodes are available: 3 Insufficient memory.", progress=20)

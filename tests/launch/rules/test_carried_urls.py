@@ -187,7 +187,7 @@ def test_without_rules_for_repositories_every_address_is_allowed() -> None:
         f"git-pull?repo={REPO}&urlpath=git-pull%3Frepo%3D{{}}",
     ],
 )
-def test_without_rules_too_a_link_pulls_only_what_repo_url_may_name(link: str, repo: str) -> None:
+def test_even_without_rules_a_link_pulls_only_what_repo_url_may_name(link: str, repo: str) -> None:
     written = quote(repo, safe="%") if "%3F" in link else repo
 
     with pytest.raises(InvalidRequest, match=r"^path: ") as refusal:

@@ -128,7 +128,7 @@ class Cluster:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("replaced", [0, 0.1, 0.4, 1], ids=lambda share: f"{share:.0%}-of-machines-replaced")
-def test_of_a_thousand_launches_half_are_ready_before_the_median_told_at_admission_and_nine_of_ten_before_the_p90(
+def test_of_a_thousand_launches_half_are_ready_before_the_median_given_at_admission_and_nine_of_ten_before_the_p90(
     replaced: float, seed: int
 ) -> None:
     random, at, at_hub = Random(seed), 0.0, list[tuple[float, Start, Estimate]]()

@@ -164,7 +164,7 @@ def test_a_warning_that_explains_nothing_is_shown_in_kubernetes_words() -> None:
         (["2026-01-31T10:20:30Z [Normal] pod triggered scale-up: [{a 1->2}]"], ["scheduling"]),
     ],
 )
-def test_the_words_of_other_spawners_tell_the_stage_where_they_allow(told: list[str], stages: list[str | None]) -> None:
+def test_the_words_of_other_spawners_give_the_stage_where_they_can(told: list[str], stages: list[str | None]) -> None:
     assert [step.stage for step in steps_of(told)] == stages
 
 
@@ -183,7 +183,7 @@ def test_the_words_of_other_spawners_tell_the_stage_where_they_allow(told: list[
         ("Image size: 7 bytes", "notebook", None),
     ],
 )
-def test_a_pull_tells_the_size_of_the_servers_image(message: str, container: str, size: int | None) -> None:
+def test_a_pull_reports_the_size_of_the_servers_image(message: str, container: str, size: int | None) -> None:
     assert RawEvent(message=message, container=container).image_bytes == size
 
 

@@ -133,7 +133,7 @@ def test_with_fewer_than_100_launches_three_minutes_are_unusual() -> None:
         ),
         (
             [kubernetes("BackOff", "Back-off restarting failed container")],
-            "Starting the server for 3 minutes. The server has ended, and the cluster starts it again.",
+            "Starting the server for 3 minutes. The server has ended, and the cluster is starting it again.",
             "restarting",
         ),
         (

@@ -33,7 +33,7 @@ def test_valid_json_has_no_fault(value: object) -> None:
         ("a\0", "NUL"),
         ("\ud83e", "surrogate"),
         ({"\udc00": 1}, "surrogate"),
-        ({1: "a key that is no text"}, "keys"),
+        ({1: "a key that is not text"}, "keys"),
         (b"bytes", "JSON"),
         ({1, 2}, "JSON"),
         (nested(DEPTH_MAX + 1), "deeper"),
