@@ -9,11 +9,14 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hublaunch.store.database import POSTGRES
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.callers import bearer
 from tests.support.catalogue import catalogue_in
+from tests.support.invitations import invited, revoke
 from tests.support.postgres import Postgres
 from tests.support.processes import Replica, events, launch, replica
 from tests.support.served import BODY, read_events
@@ -253,3 +256,39 @@ async def test_the_most_of_a_size_is_exact_while_three_replicas_race(
     assert {answer.json()["limit"]["scope"] for answer in answers if answer.status_code == 429} == {"size"}
     assert Counter(answer.status_code for answer in again) == {202: 1, 429: 2}
     assert (small.status_code, small.json()["size"]) == (202, "small")
+
+
+async def test_the_most_of_an_invitation_is_exact_and_its_revocation_immediate_on_three_replicas(
+    hub: FakeHub, database_url: str, tmp_path: Path
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    variables = {"LAUNCHER_CATALOGUE_FILE": str(catalogue_in(tmp_path)), "LAUNCHER_ACCESS": "hub,invitation"}
+    body = {"environment": "scipy"}
+    async with (
+        replica(hub, database_url, **variables) as one,
+        replica(hub, database_url, **variables) as two,
+        replica(hub, database_url, **variables) as three,
+    ):
+        headers = bearer(await asyncio.to_thread(invited, database_url, most=50))
+
+        async def ask(at: Replica) -> httpx.Response:
+            return await at.http.post("/launch", json=body, headers=headers)
+
+        replicas = (one, two, three)
+        answers = await asyncio.gather(*(ask(replicas[n % 3]) for n in range(200)))
+        first = next(answer.json() for answer in answers if answer.status_code == 202)
+        secret = {"X-Launch-Secret": first["secret"]}
+        async with asyncio.timeout(20):
+            while (await two.http.delete(f"/launch/{first['id']}", headers=secret)).status_code != 204:
+                pass
+        again = await asyncio.gather(*map(ask, replicas))
+
+        await asyncio.to_thread(revoke, database_url)
+        async with asyncio.timeout(1):
+            refused = await asyncio.gather(*map(ask, replicas))
+
+    assert Counter(answer.status_code for answer in answers) == {202: 50, 429: 150}
+    told = {answer.json()["detail"] for answer in answers if answer.status_code == 429}
+    assert told == {"50 of its 50 servers are in use."}
+    assert Counter(answer.status_code for answer in again) == {202: 1, 429: 2}
+    assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(403, "invitation_ended")}

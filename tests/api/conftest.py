@@ -8,15 +8,17 @@ import pytest
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 from tests.support.callers import ROOT, CallerWorld, Credentials, add_callers, headers_of, launch_of_ada, session_of_ada
+from tests.support.catalogue import catalogue_in
 from tests.support.login import PREFIX
 from tests.support.served import IMAGE, Service, serve
 
 
 @pytest.fixture
 def settings_of_all(settings: Settings, hub: FakeHub, tmp_path: Path) -> Settings:
-    """Return settings that accept all three kinds of callers."""
+    """Return settings that accept all kinds of callers."""
     changed = {
-        "access": ("anonymous", "hub", "key"),
+        "access": ("anonymous", "hub", "invitation", "key"),
+        "catalogue_file": catalogue_in(tmp_path),
         "admins": (ROOT,),
         "api_keys_file": tmp_path / "keys.json",
         "oauth_client_id": f"service-{hub.service}",
@@ -26,8 +28,8 @@ def settings_of_all(settings: Settings, hub: FakeHub, tmp_path: Path) -> Setting
 
 
 @pytest.fixture
-async def credentials(hub: FakeHub, tmp_path: Path) -> Credentials:
-    return add_callers(hub, tmp_path / "keys.json")
+async def credentials(settings: Settings, hub: FakeHub, tmp_path: Path) -> Credentials:
+    return add_callers(hub, tmp_path / "keys.json", settings.database_url)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ async def test_the_session_lists_the_callers_allowed_images(world: CallerWorld, 
     session = (await world.service.http.get("/session", headers=world.headers[caller])).json()
 
     assert session["images"] == images
-    assert session["access"] == ["anonymous", "hub", "key"]
+    assert session["access"] == ["anonymous", "hub", "invitation", "key"]
 
 
 async def test_the_session_lists_no_images_where_a_login_is_required(settings_of_all: Settings) -> None:

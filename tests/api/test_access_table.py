@@ -34,42 +34,56 @@ CALLERS = (
     "key for other images",
     "admin key",
     "wrong key",
+    "invitation",
+    "ended invitation",
+    "wrong invitation",
 )
 TABLE: dict[tuple[str, str], tuple[int, ...]] = {
-    # nob wtok schm nosc serv ownr othr admn sess else secr wsec w+rs key  name narr akey wkey
+    # nob wtok schm nosc serv ownr othr admn sess else secr wsec w+rs key  name narr akey wkey invi over winv
     ("POST", "/launch reusing"): (
-        *(202, 401, 401, 403, 403, 200, 202, 202, 200, 403, 202, 202, 401, 202, 202, 403, 202, 401),
+        *(202, 401, 401, 403, 403, 200, 202, 202, 200, 403, 202, 202, 401, 202, 202, 403, 202, 401, 403, 403, 401),
     ),
     ("POST", "/launch refusing"): (
-        *(202, 401, 401, 403, 403, 409, 409, 409, 409, 403, 202, 202, 401, 409, 409, 403, 409, 401),
+        *(202, 401, 401, 403, 403, 409, 409, 409, 409, 403, 202, 202, 401, 409, 409, 403, 409, 401, 403, 403, 401),
     ),
-    ("POST", "/launch"): (*(202, 401, 401, 403, 403, 202, 202, 202, 202, 403, 202, 202, 401, 202, 202, 403, 202, 401),),
+    ("POST", "/launch"): (
+        *(202, 401, 401, 403, 403, 202, 202, 202, 202, 403, 202, 202, 401, 202, 202, 403, 202, 401, 403, 403, 401),
+    ),
+    ("POST", "/launch of SciPy"): (
+        *(202, 401, 401, 403, 403, 202, 202, 202, 202, 403, 202, 202, 401, 202, 202, 422, 202, 401, 202, 403, 401),
+    ),
     ("POST", "/launch as bob"): (
-        *(403, 401, 401, 403, 403, 403, 202, 403, 403, 403, 403, 403, 401, 403, 202, 403, 403, 401),
+        *(403, 401, 401, 403, 403, 403, 202, 403, 403, 403, 403, 403, 401, 403, 202, 403, 403, 401, 403, 403, 401),
     ),
-    ("GET", "/launch"): (*(401, 401, 401, 403, 403, 200, 200, 200, 200, 401, 401, 401, 401, 200, 200, 200, 200, 401),),
+    ("GET", "/launch"): (
+        *(401, 401, 401, 403, 403, 200, 200, 200, 200, 401, 401, 401, 401, 200, 200, 200, 200, 401, 401, 403, 401),
+    ),
     ("GET", "/launch?everybody=true"): (
-        *(401, 401, 401, 403, 403, 403, 403, 200, 403, 401, 401, 401, 401, 403, 403, 403, 200, 401),
+        *(401, 401, 401, 403, 403, 403, 403, 200, 403, 401, 401, 401, 401, 403, 403, 403, 200, 401, 401, 403, 401),
     ),
     ("GET", "/launch/{launch_id}"): (
-        *(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401),
+        *(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401, 200, 403, 401),
     ),
     ("GET", "/launch/{launch_id}/events"): (
-        *(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401),
+        *(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401, 200, 403, 401),
     ),
     ("POST", "/launch/{launch_id}/extend"): (
-        *(403, 401, 401, 403, 403, 409, 403, 409, 409, 403, 409, 403, 401, 403, 403, 403, 409, 401),
+        *(403, 401, 401, 403, 403, 409, 403, 409, 409, 403, 409, 403, 401, 403, 403, 403, 409, 401, 403, 403, 401),
     ),
     ("DELETE", "/launch/{launch_id}"): (
-        *(403, 401, 401, 403, 403, 202, 403, 202, 202, 403, 202, 403, 401, 403, 403, 403, 202, 401),
+        *(403, 401, 401, 403, 403, 202, 403, 202, 202, 403, 202, 403, 401, 403, 403, 403, 202, 401, 403, 403, 401),
     ),
-    ("GET", BUILD): (*(200, 401, 401, 403, 403, 200, 200, 200, 200, 403, 200, 200, 401, 200, 200, 200, 200, 401),),
+    ("GET", BUILD): (
+        *(200, 401, 401, 403, 403, 200, 200, 200, 200, 403, 200, 200, 401, 200, 200, 200, 200, 401, 200, 403, 401),
+    ),
     ("GET", "/catalogue"): (
-        *(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401),
+        *(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401, 200, 403, 401),
     ),
-    ("GET", "/session"): (*(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401),),
+    ("GET", "/session"): (
+        *(200, 401, 401, 403, 403, 200, 200, 200, 200, 200, 200, 200, 401, 200, 200, 200, 200, 401, 200, 403, 401),
+    ),
     ("DELETE", "/session"): (
-        *(204, 204, 204, 204, 204, 204, 204, 204, 204, 403, 204, 204, 204, 204, 204, 204, 204, 204),
+        *(204, 204, 204, 204, 204, 204, 204, 204, 204, 403, 204, 204, 204, 204, 204, 204, 204, 204, 204, 204, 204),
     ),
     ("GET", "/oauth_login"): (302,) * len(CALLERS),
     ("GET", "/oauth_callback"): (401,) * len(CALLERS),
@@ -83,11 +97,12 @@ TABLE: dict[tuple[str, str], tuple[int, ...]] = {
         )
     },
 }
-"""The answers of a service that accepts all three kinds of callers, about a launch of Ada's."""
+"""The answers of a service that accepts all kinds of callers, about a launch of Ada's."""
 
 HUB_USERS = ("no scope", "the Hub's service", "owner", "other user", "admin")
 SESSIONS = ("session of the owner", "that session, by a page elsewhere")
 KEYS = ("key", "key that may name users", "key for other images", "admin key")
+INVITED = ("invitation", "ended invitation")
 WITHOUT_CREDENTIALS = ("nobody", "secret", "wrong secret")
 EVERYBODYS = ("GET", "/launch?everybody=true")
 EXTEND = ("POST", "/launch/{launch_id}/extend")
@@ -106,13 +121,15 @@ def expected(route: tuple[str, str], caller: str, access: tuple[str, ...]) -> in
         known = route == ("DELETE", "/session")  # with the method GET
         return 403 if known and caller == SESSIONS[1] else 405 if known else 404
     if route in CHECKS_CREDENTIALS:
-        if ("hub" not in access and caller in HUB_USERS) or ("key" not in access and caller in KEYS):
+        kinds = {"hub": HUB_USERS, "key": KEYS, "invitation": INVITED}
+        if any(kind not in access and caller in of_kind for kind, of_kind in kinds.items()):
             return 401
         if "hub" not in access and caller == SESSIONS[0]:
             caller = "nobody"
         if "anonymous" not in access and caller in WITHOUT_CREDENTIALS and route in LAUNCHES:
             return 401
-        if access == ("anonymous",) and route == EVERYBODYS and caller in (*WITHOUT_CREDENTIALS, *SESSIONS):
+        strangers = (*WITHOUT_CREDENTIALS, *SESSIONS, "invitation")
+        if not {"hub", "key"} & set(access) and route == EVERYBODYS and caller in strangers:
             return 403  # nobody can be an admin here
     return TABLE[route][CALLERS.index(caller)]
 
@@ -125,6 +142,10 @@ MODES = [
     ("anonymous", "key"),
     ("hub", "key"),
     ("anonymous", "hub", "key"),
+    ("invitation",),
+    ("anonymous", "invitation"),
+    ("hub", "invitation"),
+    ("anonymous", "hub", "invitation", "key"),
 ]
 
 
@@ -151,6 +172,7 @@ async def test_each_route_answers_each_caller_as_in_the_table(
 _ACCEPT = {BUILD: {"Accept": "text/event-stream"}}
 WAYS = {
     "": {},
+    "of SciPy": {"image": "", "environment": "scipy"},
     "as bob": {"username": BOB},
     "reusing": {"if_running": "reuse"},
     "refusing": {"if_running": "refuse"},
@@ -172,6 +194,12 @@ async def _ask(service: Service, route: tuple[str, str], launch_id: str, headers
     if answer.status_code >= 400:
         assert answer.headers["Content-Type"] == "application/problem+json"
     return answer.status_code
+
+
+def test_an_invitation_opens_no_route_that_a_key_cannot_open() -> None:
+    holder, key = CALLERS.index("invitation"), CALLERS.index("key")
+
+    assert [route for route, answers in TABLE.items() if answers[holder] < 400 <= answers[key]] == []
 
 
 async def test_the_table_has_every_route(world: CallerWorld) -> None:

@@ -10,6 +10,8 @@ import pytest
 from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
+from tests.support.catalogue import catalogue_in
+from tests.support.invitations import invited
 from tests.support.served import Service, serve
 
 pytestmark = pytest.mark.thorough
@@ -23,6 +25,7 @@ async def document_without_schemas_of_streams(service: Service) -> str:
     Generators of clients read `schema` as the type of one event. Schemathesis reads it as that of the list of all.
     """
     document = (await service.http.get("/openapi.json")).json()
+    document["components"]["schemas"]["LaunchRequest"]["examples"].append({"environment": "scipy"})
     for operations in document["paths"].values():
         for operation in operations.values():
             for answer in operation["responses"].values():
@@ -49,7 +52,7 @@ async def schemathesis(service: Service, document: Path, *arguments: str) -> tup
     return process.returncode, said.decode()
 
 
-@pytest.mark.parametrize("kind", ["anonymous", "hub", "key"])
+@pytest.mark.parametrize("kind", ["anonymous", "hub", "invitation", "key"])
 async def test_random_requests_get_documented_answers(
     settings: Settings, hub: FakeHub, tmp_path: Path, kind: str
 ) -> None:
@@ -57,7 +60,9 @@ async def test_random_requests_get_documented_answers(
     _, key = add_key(tmp_path / "keys.json", name="ci", may_name_user=True, is_admin=True)
     credentials = {"anonymous": (), "hub": ("-H", f"Authorization:Bearer {token}")}
     credentials["key"] = ("-H", f"Authorization:Bearer {key}")
-    changed = {"access": (kind,), "api_keys_file": tmp_path / "keys.json"}
+    credentials["invitation"] = ("-H", f"Authorization:Bearer {invited(settings.database_url)}")
+    files = {"api_keys_file": tmp_path / "keys.json", "catalogue_file": catalogue_in(tmp_path)}
+    changed = {"access": (kind,), **files}
     async with serve(settings.model_copy(update=changed)) as service:
         status, said = await schemathesis(service, tmp_path / "openapi.json", *credentials[kind])
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from hublaunch.api.callers.sessions import SESSION_COOKIE
 from hublaunch.files.keys import add_key
 from tests.fakes.hub import FakeHub
+from tests.support.invitations import ended, invited
 from tests.support.served import BODY, Service
 
 SCOPE = "access:services!service=hublaunch"
@@ -30,8 +31,8 @@ def bearer(credential: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {credential}"}
 
 
-def add_callers(hub: FakeHub, keys: Path) -> Credentials:
-    """Add users to the Hub and keys to the file; return the credentials of each caller."""
+def add_callers(hub: FakeHub, keys: Path, database_url: str) -> Credentials:
+    """Add users to the Hub, keys to the file and invitations to the database; return the credentials of each caller."""
     return {
         "owner": hub.token_of(ADA),
         "other user": hub.token_of(BOB),
@@ -44,6 +45,9 @@ def add_callers(hub: FakeHub, keys: Path) -> Credentials:
         "key for other images": add_key(keys, name="narrow", allowed_images=["example.org/*"])[1],
         "admin key": add_key(keys, name="admin", is_admin=True)[1],
         "wrong key": "hl_" + "x" * 43,
+        "invitation": invited(database_url),
+        "ended invitation": ended(database_url),
+        "wrong invitation": "hli_" + "x" * 32,
     }
 
 

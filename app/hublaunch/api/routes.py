@@ -22,12 +22,14 @@ from hublaunch.api.problems.openapi import DOCUMENTED_EVERYWHERE, documented
 from hublaunch.api.rate_headers import DOCUMENTED_RATES, rate_headers
 from hublaunch.api.schemas import AcceptedLaunch, LaunchBase, LaunchBody, LaunchPage, Session
 from hublaunch.api.sse import EventStreamResponse, event_blocks, wants_stream
+from hublaunch.api.views import rfc3339
 from hublaunch.api.visibility import Visibility, visibility_of
 from hublaunch.launch.acceptance.account import NAME_MAX
 from hublaunch.launch.errors import AccessDenied, AlreadyRunning, Unauthenticated
-from hublaunch.launch.model import Launch, Status
+from hublaunch.launch.model import Caller, Launch, Status
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.image import IMAGE_MAX
+from hublaunch.launch.rules.invitation import Invitation
 from hublaunch.launch.rules.repo_url import REPO_URL_MAX
 from hublaunch.launch.rules.request import launch_request
 
@@ -140,21 +142,30 @@ async def get_launches(
     since: Annotated[Since | None, Query(description="Only launches accepted since then.")] = None,
     cursor: Annotated[str | None, Query(pattern=f"^{ULID}$", description="Continue after this launch.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    invitation: Annotated[
+        Text | None,
+        Query(max_length=NAME_MAX, description="The launches of everybody who holds this invitation. Only for admins."),
+    ] = None,
     *,
     everybody: Annotated[bool, Query(description="List everybody's launches. Only for admins.")] = False,
 ) -> Response:
     """List the caller's launches, newest first. New launches do not affect the pages that `next` leads to."""
-    if caller is None and everybody and tuple(web.access) == ("anonymous",):
+    of_others = everybody or invitation is not None
+    if of_others and (caller is None or caller.is_shared) and not {"hub", "key"} & set(web.access):
         raise AccessDenied(
             "Only admins can list everybody's launches, and this service has no admins.",
             operator_advice="To list them, add `hub` or `key` to LAUNCHER_ACCESS, and name an admin.",
         )
-    if caller is None:
+    if caller is None or caller.is_shared:
         raise Unauthenticated("Only Hub users and API keys can list their launches.")
-    if everybody and not caller.is_admin:
+    if of_others and not caller.is_admin:
         raise AccessDenied("Only admins can list everybody's launches.")
+    if invitation is not None:
+        selected: Caller | None = Caller(kind="invitation", key=invitation)
+    else:
+        selected = None if everybody else caller
     wanted = LaunchFilter(
-        caller=None if everybody else caller,
+        caller=selected,
         status=status,
         repo_url=repo_url,
         image=image,
@@ -250,15 +261,24 @@ async def delete_launch(launch_id: LaunchId, web: WebDep, reader: ReaderDep) -> 
 async def get_session(web: WebDep, caller: KnownCallerDep) -> Response:
     """Return the current caller, and the images that they may launch.
 
-    The caller is the Hub user or API key whose credentials the request carries, or `anonymous` without credentials.
+    The caller is the Hub user, API key or invitation whose credentials the request carries, or `anonymous` without
+    credentials.
     """
     shown: dict[str, Any] = {"kind": "anonymous", "name": None, "is_admin": False, "access": web.access, "images": []}
+    shown["invitation"] = None
     if caller is not None:
         shown |= {"kind": caller.kind, "name": caller.key, "is_admin": caller.is_admin}
         shown["images"] = web.policy.allowed(allowed_images=caller.allowed_images, groups=caller.groups)
+        shown["invitation"] = _invitation(caller.invitation) if caller.invitation is not None else None
     elif "anonymous" in web.access:
         shown["images"] = web.policy.allowed()
     return JSONResponse(shown, 200, {"Cache-Control": "no-store"})
+
+
+def _invitation(invitation: Invitation) -> dict[str, Any]:
+    """Return what the holder of an invitation sees of it."""
+    fixed = {"repo_url": invitation.repo_url, "ref": invitation.ref, "path": invitation.path}
+    return {"name": invitation.name, "until": rfc3339(invitation.until), **fixed}
 
 
 def _with_path(launch: Launch, path: str) -> Launch:

@@ -83,7 +83,9 @@ class ExtensionBody(BaseModel):
 class UsedUp(BaseModel):
     """A quota that is used up."""
 
-    scope: str = Field(description="What launches are counted by: caller, repository, image, size or total.")
+    scope: str = Field(
+        description="What launches are counted by: caller, invitation, repository, image, size or total."
+    )
     together: bool = Field(description="Whether all launches that match the rule are counted together.")
     most: int = Field(description="How many launches may be active at the same time.")
     active: int = Field(description="How many are active now.")
@@ -116,7 +118,9 @@ class ProblemBody(BaseModel):
         alias="violated-policies",
         description="With `rate_limited`: the names from `RateLimit-Policy` of the limits that are exceeded.",
     )
-    limit: UsedUp | None = Field(None, description="With `quota_reached`: the quota that is used up.")
+    limit: UsedUp | None = Field(
+        None, description="With `quota_reached` and `invitation_full`: the quota that is used up."
+    )
     launch_id: str | None = Field(None, description="With `already_running`: the launch that you already have.")
 
 
@@ -156,6 +160,7 @@ _LAUNCH: JsonDict = {
     "image": "quay.io/jupyter/minimal-notebook:latest",
     "environment": None,
     "size": None,
+    "invitation": None,
     "repo_url": "https://github.com/binder-examples/requirements",
     "ref": "",
     "username": "binder-examples-requirements-1a2b3c4d",
@@ -230,6 +235,7 @@ class LaunchBase(BaseModel):
     image: str | None = None
     environment: str | None = Field(None, description="The environment of the catalogue; null if none was named.")
     size: str | None = Field(None, description="The size of the server; null if the spawner decides.")
+    invitation: str | None = Field(None, description="The name of the invitation that it was launched with, if any.")
     image_digest: str | None = Field(
         None, description="The digest that the registry had for the image before JupyterHub was asked, if it is known."
     )
@@ -278,6 +284,18 @@ class LaunchPage(BaseModel):
     next: str | None = Field(description="The query of the next page; null on the last one.")
 
 
+class HeldInvitation(BaseModel):
+    """The invitation that the caller holds."""
+
+    model_config = ConfigDict(title="Invitation")
+
+    name: str
+    until: Timestamp = Field(description="When it ends.")
+    repo_url: str = Field(description="The repository that its launches open; empty if you may choose one.")
+    ref: str = Field(description="The branch, tag or commit of `repo_url`.")
+    path: str = Field(description="The path that its launches open, if `repo_url` is not empty.")
+
+
 class Session(BaseModel):
     """The current caller."""
 
@@ -290,13 +308,17 @@ class Session(BaseModel):
                     "is_admin": False,
                     "access": ["anonymous", "hub"],
                     "images": ["quay.io/jupyter/minimal-notebook:*"],
+                    "invitation": None,
                 }
             ]
         }
     )
 
-    kind: str = Field(description="anonymous, hub or key.")
-    name: str | None = Field(description="The name of the Hub user or the API key.")
+    kind: str = Field(description="anonymous, hub, key or invitation.")
+    name: str | None = Field(description="The name of the Hub user, the API key or the invitation.")
     is_admin: bool = Field(description="Whether this caller may see and cancel everybody's launches.")
-    access: list[str] = Field(description="The kinds of callers that may launch here: anonymous, hub, key.")
+    access: list[str] = Field(description="The kinds of callers that may launch here: anonymous, hub, key, invitation.")
     images: list[str] = Field(description="The patterns of the images that this caller may launch.")
+    invitation: HeldInvitation | None = Field(
+        None, description="With the code of an invitation as credentials: the invitation."
+    )

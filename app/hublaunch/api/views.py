@@ -79,6 +79,7 @@ class Views:
             shown |= {"username": launch.attempt.username, "server_name": launch.attempt.server_name}
             shown |= {"path": launch.request.path, "image_digest": launch.image_digest}
             shown |= {"environment": launch.request.environment or None, "size": launch.request.size or None}
+            shown["invitation"] = launch.caller.key if launch.caller.kind == "invitation" else None
         if Visibility.ENTRY in visibility and launch.status is Status.READY:
             shown |= self._entry(last, launch)
         return shown

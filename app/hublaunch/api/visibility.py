@@ -20,9 +20,12 @@ class Visibility(Flag):
 
 
 def visibility_of(launch: Launch, *, caller: Caller | None, has_secret: bool) -> Visibility:
-    """Return the parts of the launch that a reader sees; `caller` is None unless the reader is known."""
+    """Return the parts of the launch that a reader sees; `caller` is None unless the reader is known.
+
+    Holders of one invitation are strangers to each other: only the secret shows that a launch is theirs.
+    """
     visibility = Visibility.PUBLIC
-    if has_secret or launch.caller == caller:
+    if has_secret or (launch.caller == caller and not launch.caller.is_shared):
         visibility |= Visibility.PRIVATE | Visibility.ENTRY
     if caller is not None and caller.is_admin:
         visibility |= Visibility.PRIVATE | Visibility.OPERATOR

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hublaunch.cli import catalogue, database, doctor, drain, guard, image, keys, launches, service, show
+from hublaunch.cli import catalogue, database, doctor, drain, guard, image, invite, keys, launches, service, show
 from hublaunch.cli.exits import EXITS, INTERRUPTED, USAGE
 
 
@@ -63,6 +63,7 @@ cli.command("drain", rich_help_panel=_OPERATORS)(drain.drain)
 cli.add_typer(database.database, rich_help_panel=_OPERATORS)
 cli.add_typer(guard.guard, rich_help_panel=_OPERATORS)
 cli.add_typer(image.image, rich_help_panel=_OPERATORS)
+cli.add_typer(invite.invite, rich_help_panel=_OPERATORS)
 cli.add_typer(keys.keys, rich_help_panel=_OPERATORS)
 
 

@@ -27,7 +27,7 @@ Url = Annotated[
     typer.Option(
         "--url",
         envvar="HUBLAUNCH_URL",
-        help=f"Address of the service, with its path; {DEFAULT_URL} by default.",
+        help=f"Address of the service, with its path, or the link of an invitation; {DEFAULT_URL} by default.",
     ),
 ]
 TokenFile = Annotated[
@@ -35,7 +35,7 @@ TokenFile = Annotated[
     typer.Option(
         "--token-file",
         envvar="HUBLAUNCH_TOKEN_FILE",
-        help=f"File with a JupyterHub token or an API key. Or set {TOKEN_VARIABLE} to the token itself.",
+        help=f"File with a JupyterHub token, an API key or an invitation's code. Or set {TOKEN_VARIABLE} to the token.",
     ),
 ]
 """There is no option for the token itself: everybody on the machine can read arguments."""
@@ -55,7 +55,18 @@ class Connection:
     @classmethod
     def of(cls, url: str | None, token_file: Path | None) -> Self:
         """Return the connection that options and environment name. Ends the command if they cannot be used."""
-        connection = cls(url or DEFAULT_URL, _token(token_file))
+        from hublaunch.client.invitation import split_link  # noqa: PLC0415 - --help needs no httpx
+
+        address, code = split_link(url or DEFAULT_URL)
+        token = _token(token_file)
+        if code is not None and token is not None:
+            typer.echo(
+                f"The address is the link of an invitation, so {TOKEN_VARIABLE} and --token-file cannot be used. Leave "
+                "out one of them.",
+                err=True,
+            )
+            raise typer.Exit(USAGE)
+        connection = cls(address, code or token)
         try:
             return replace(connection, url=connection.client({}).url)
         except ValueError as fault:

@@ -8,6 +8,7 @@ import httpx
 
 from hublaunch.client.environment import way_to
 from hublaunch.client.errors import LaunchClientError, Unreachable, refusal
+from hublaunch.client.invitation import is_code
 from hublaunch.client.patience import Patience
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -31,13 +32,13 @@ class Exchange:
         if token is not None and not (token.isascii() and token.isprintable() and token and " " not in token):
             raise ValueError("The token must be printable ASCII without spaces.")
         self.url = _checked(url)
+        self._token = token
         self._patience_s = patience_s
         self._stream_timeout = httpx.Timeout(_CONNECT_TIMEOUT_S, read=silence_s)
         way = way_to(self.url)
         self._proxy_variable = way.proxy_variable
         self.http = httpx.AsyncClient(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=httpx.Timeout(_CONNECT_TIMEOUT_S, read=_ANSWER_TIMEOUT_S),
             limits=httpx.Limits(max_connections=None),  # each followed launch holds a connection
             verify=way.tls,
@@ -58,7 +59,7 @@ class Exchange:
         while True:
             fault: LaunchClientError
             try:
-                response = await self.http.request(method, path, headers=headers, json=body)
+                response = await self.http.request(method, path, headers=self._sent(path, headers), json=body)
             except httpx.RequestError as error:
                 fault = self._unreachable(error)
             else:
@@ -72,13 +73,23 @@ class Exchange:
     async def stream(self, path: str, *, headers: Mapping[str, str]) -> AsyncGenerator[httpx.Response]:
         """Open a streamed answer, without retries. Raises a LaunchClientError, also while the body is read."""
         try:
-            async with self.http.stream("GET", path, headers=headers, timeout=self._stream_timeout) as response:
+            sent = self._sent(path, headers)
+            async with self.http.stream("GET", path, headers=sent, timeout=self._stream_timeout) as response:
                 if not response.is_success:
                     await response.aread()
                     raise refusal(self.url, response)
                 yield response
         except httpx.RequestError as error:
             raise self._unreachable(error) from None
+
+    def _sent(self, path: str, headers: Mapping[str, str] | None) -> Mapping[str, str]:
+        """Return the headers with the token.
+
+        The code of an invitation is left out of requests about a launch: the launch's secret suffices for them, and
+        the launch may outlive the invitation.
+        """
+        is_needed = self._token and not (is_code(self._token) and path.startswith("launch/"))
+        return {**({"Authorization": f"Bearer {self._token}"} if is_needed else {}), **(headers or {})}
 
     def _unreachable(self, error: httpx.RequestError) -> Unreachable:
         """Describe the error in words; httpx's own can be empty."""

@@ -12,6 +12,7 @@ import httpx
 from hublaunch.client.errors import UnexpectedAnswer, retry_after_s
 from hublaunch.client.exchange import Exchange
 from hublaunch.client.follow import follow
+from hublaunch.client.invitation import split_link
 from hublaunch.client.model import Catalogue, Launch, LaunchEvent, Position, Session
 
 SILENCE_S = 45.0
@@ -23,9 +24,10 @@ Shown = TypeVar("Shown", Catalogue, Launch, Session)
 class LaunchClient:
     """One caller of the service at `url`, to be used in an `async with` statement.
 
-    `token` is a Hub user's token or an API key. A request is retried for `patience_s` while the service is unreachable
-    or asks the client to wait; a repeated request never launches twice. `launch_secrets` maps the ids of earlier
-    launches to their secrets; the client adds those of its own launches. All methods raise a LaunchClientError.
+    `token` is a Hub user's token, an API key or the code of an invitation. In place of both, `url` may be the link of
+    an invitation. A request is retried for `patience_s` while the service is unreachable or asks the client to wait; a
+    repeated request never launches twice. `launch_secrets` maps the ids of earlier launches to their secrets; the
+    client adds those of its own launches. All methods raise a LaunchClientError.
     """
 
     def __init__(
@@ -39,7 +41,14 @@ class LaunchClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Raise a ValueError if `url`, `token` or a variable such as `HTTPS_PROXY` cannot be used."""
-        self._exchange = Exchange(url, token=token, patience_s=patience_s, silence_s=silence_s, transport=transport)
+        url, code = split_link(url)
+        if code is not None and token is not None:
+            raise ValueError(
+                "The address is the link of an invitation, so a token cannot be used. Leave out one of them."
+            )
+        self._exchange = Exchange(
+            url, token=code or token, patience_s=patience_s, silence_s=silence_s, transport=transport
+        )
         self._secrets = dict(launch_secrets or {})
 
     async def __aenter__(self) -> Self:

@@ -132,6 +132,8 @@ class Launch(_Shown):
     """The environment of the catalogue that the launch was requested for."""
     size: str | None = None
     """The size of the server; None if the spawner decides."""
+    invitation: str | None = None
+    """The name of the invitation that it was launched with."""
     image_digest: str | None = None
     """The digest that the registry had for the image before JupyterHub was asked, if it is known."""
     repo_url: str | None = None
@@ -217,7 +219,7 @@ class Session(_Shown):
     """The caller, as the service knows them."""
 
     kind: str
-    """`anonymous`, `hub` or `key`."""
+    """`anonymous`, `hub`, `key` or `invitation`."""
     name: str | None = None
     is_admin: bool = False
 

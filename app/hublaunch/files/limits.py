@@ -18,7 +18,7 @@ class LimitsFault(FileFault):
     """The limits file cannot be used."""
 
 
-def _until(value: object) -> datetime | None:
+def until_of(value: object) -> datetime | None:
     """Return the instant; a date means the end of that day in UTC."""
     if isinstance(value, str):
         try:
@@ -44,7 +44,7 @@ class _Rule(BaseModel):
     match: Annotated[str, Field(strict=True)]
     most: _Number
     together: Annotated[bool, Field(strict=True)] = False
-    until: Annotated[datetime | None, BeforeValidator(_until)] = None
+    until: Annotated[datetime | None, BeforeValidator(until_of)] = None
 
 
 _Rules = Annotated[tuple[_Rule, ...], Field(max_length=_RULES_MAX)]

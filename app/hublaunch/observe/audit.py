@@ -47,6 +47,9 @@ Action = Literal[
     "drain_ended",
     "database_backed_up",
     "database_copied",
+    "invitation_added",
+    "invitation_changed",
+    "invitation_revoked",
 ]
 _SERVICE = {"kind": "service", "name": "hublaunch"}
 _HUB = {"kind": "service", "name": "jupyterhub"}

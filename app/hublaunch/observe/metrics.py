@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from typing import get_args
@@ -28,7 +28,9 @@ from hublaunch.launch.news import (
 )
 from hublaunch.launch.ports import Capacity
 from hublaunch.launch.rules.guard import GuardState
+from hublaunch.launch.rules.invitation import InvitationUse
 from hublaunch.launch.rules.preflight import RegistryOutcome
+from hublaunch.observe.invitation_metrics import InvitationMetrics
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +69,8 @@ class Metrics:
     """Counters, histograms and gauges in their own registry. Every label has a fixed set of values.
 
     `codes` are the codes of all problems, `kinds` the kinds of requests to the Hub. Each scrape calls `capacity` once
-    and reads `followers` and `loops` (for each background task, whether it runs).
+    and reads `followers` and `loops` (for each background task, whether it runs). `invitations` reads the use of
+    invitations; None if this service accepts none.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Metrics:
         capacity: Callable[[], Awaitable[Capacity]],
         followers: Callable[[], int],
         loops: Callable[[], Mapping[str, bool]],
+        invitations: Callable[[int], Awaitable[Sequence[InvitationUse]]] | None = None,
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series, and nobody reads them
         self.registry = CollectorRegistry()
@@ -85,6 +89,7 @@ class Metrics:
         self._capacity = capacity
         self._followers = followers
         self._loops = loops
+        self._invitations = InvitationMetrics(self.registry, invitations) if invitations is not None else None
         self._count_launches()
         self._count_hub_requests(kinds)
         self._count_looks()
@@ -133,6 +138,8 @@ class Metrics:
             case Accepted(launch=launch):
                 self._accepted.inc()
                 self._count_environment(launch.request)
+                if self._invitations is not None:
+                    self._invitations.count(launch.caller)
                 if launch.image_digest is not None:
                     self._digests["at_once"].inc()
             case DigestFound():
@@ -177,6 +184,8 @@ class Metrics:
         for name, is_up in self._loops().items():
             self._loop_up.labels(name).set(is_up)
             self._loop_ends.labels(name)  # start at 0, so that the first end counts as an increase
+        if self._invitations is not None:
+            await self._invitations.refresh()
         try:
             capacity: Capacity | None = await self._capacity()
         except Exception:

@@ -83,6 +83,12 @@ class Settings(
         return self.oauth_callback_url or f"{self.prefix}/oauth_callback"
 
     @cached_property
+    def page_url(self) -> str:
+        """The URL of this service's page as browsers reach it, ending in `/`: at the Hub's host unless set."""
+        hub = urlsplit(self.hub_url)
+        return self.public_url or f"{hub.scheme}://{hub.netloc}{self.prefix}/"
+
+    @cached_property
     def known_hosts(self) -> frozenset[str]:
         """The host names, in lower case and without port, under which callers may reach this service."""
         hub = _host(self.hub_url)

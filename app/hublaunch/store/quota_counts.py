@@ -7,6 +7,7 @@ from hublaunch.store.tables import IS_ACTIVE, launches
 
 _NAME = {
     Scope.CALLER: launches.c.caller_name,
+    Scope.INVITATION: launches.c.caller_name,  # its holders are counted as one caller
     Scope.REPOSITORY: launches.c.repo_name,
     Scope.IMAGE: launches.c.image_name,
     Scope.SIZE: launches.c.size,

@@ -12,6 +12,7 @@ from hublaunch.store import schema
 from hublaunch.store.database import database
 from hublaunch.store.history import SqlHistory
 from hublaunch.store.intake import SqlIntake
+from hublaunch.store.invitations import SqlInvitations
 from hublaunch.store.log import KEY_KEPT_S, SqlLog
 from hublaunch.store.ownership import Lease, SqlOwnership
 from hublaunch.store.queue import SqlQueue
@@ -63,6 +64,7 @@ class SqlLaunchStore:
         self.history = SqlHistory(sql, key_kept_s=key_kept_s)
         self.silences = SqlSilences(sql, news, owner=lease.owner)
         self.rate_counts = SqlRateCounts(sql)
+        self.invitations = SqlInvitations(sql)
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self.database.open)

@@ -1,4 +1,4 @@
-"""The tables: launches with their attempts and events, their owners, the queue, and rate limits."""
+"""The tables: launches with their attempts and events, their owners, the queue, rate limits, and invitations."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -241,6 +241,23 @@ launch_extensions = Table(
     Column("launch_id", ForeignKey(launches.c.id, ondelete="CASCADE"), primary_key=True),
     Column("key", Text, primary_key=True),  # SHA-256 of the Idempotency-Key
     Column("seconds", Integer, nullable=False),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),  # of the code, which is not stored
+    Column("environments", JSON, nullable=False),
+    Column("sizes", JSON, nullable=False),
+    Column("most", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("repo_url", Text, nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("revoked_at", Instant),
+    Index("ux_invitations_sha256", "sha256", unique=True),
 )
 
 IS_LATEST = (launch_attempts.c.launch_id == launches.c.id) & (launch_attempts.c.number == launches.c.attempt)

@@ -185,6 +185,7 @@ class FakeLaunch:
                 for name in ("image", "repo_url", "ref", "username", "server_name", "path")
             }
             shown |= {name: self.request.get(name) or None for name in ("environment", "size")}
+            shown["invitation"] = None
             shown["image_digest"] = None  # as where no registry is asked
             shown |= self._session()
         return shown

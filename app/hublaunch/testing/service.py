@@ -193,7 +193,7 @@ class FakeHublaunch:
 
 def _session(caller: str | None) -> dict[str, Any]:
     kind = "key" if caller else "anonymous"
-    return {"kind": kind, "name": caller, "is_admin": False, "access": [kind], "images": ["*"]}
+    return {"kind": kind, "name": caller, "is_admin": False, "access": [kind], "images": ["*"], "invitation": None}
 
 
 def _accepted(status: int, launch: FakeLaunch) -> httpx.Response:

@@ -225,6 +225,7 @@ export interface HubLaunchProps {
   open?: "same" | "new" | "none";
   launchId?: string | null;
   secret?: string | null;
+  invitation?: string;
   texts?: Partial<LaunchTexts>;
 }
 
@@ -259,6 +260,8 @@ export class HubLaunch extends HTMLElement {
   launchId: string | null;
   /** The secret of that launch. */
   secret: string | null;
+  /** The code of an invitation to launch with. */
+  invitation: string;
   /** All texts. Assign an object with the texts to replace; the others stay English. */
   get texts(): LaunchTexts;
   set texts(texts: Partial<LaunchTexts>);

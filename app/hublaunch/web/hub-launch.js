@@ -14,10 +14,10 @@ import { session } from "./element/storage.js";
 import { TEXTS, attributeOf } from "./element/texts.js";
 
 const ASKED_HERE = "hub-launch asked ";
-const TARGET = ["image", "environment", "size", "repo-url", "repo-ref", "path", "service", "launch-id"];
+const TARGET = ["image", "environment", "size", "repo-url", "repo-ref", "path", "service", "launch-id", "invitation"];
 const PROPERTIES = [
   ...["image", "environment", "size", "repoUrl", "repoRef", "path"],
-  ...["service", "open", "launchId", "secret", "texts"],
+  ...["service", "open", "launchId", "secret", "invitation", "texts"],
 ];
 const TEXT_NAMES = new Map(Object.keys(TEXTS).map((name) => [attributeOf(name), name]));
 
@@ -162,6 +162,15 @@ export class HubLaunch extends Base {
     this.#secret = value;
   }
 
+  /** The code of an invitation to launch with. Everybody who can read the page can read it, too. */
+  get invitation() {
+    return this.getAttribute("invitation") ?? "";
+  }
+
+  set invitation(value) {
+    this.setAttribute("invitation", value);
+  }
+
   /** Texts that replace this element's English ones. */
   get texts() {
     const given = Array.from(TEXT_NAMES, ([attribute, name]) => [name, this.getAttribute(attribute)]);
@@ -216,7 +225,7 @@ export class HubLaunch extends Base {
     this.#run?.close();
     const { environment, size, repoUrl, repoRef, path } = this;
     const target = { image: environment ? "" : this.image, environment, size, repoUrl, repoRef, path };
-    this.#service = new Service(this.service);
+    this.#service = new Service(this.service, { invitation: this.invitation });
     this.#memory = new Memory(this.service, target);
     this.#run = new LaunchRun({
       service: this.#service,

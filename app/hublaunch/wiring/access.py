@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from hublaunch.api.callers.address import ClientAddress
-from hublaunch.api.callers.auth import Callers
+from hublaunch.api.callers.auth import UNKNOWN, Callers
 from hublaunch.api.callers.credential_throttle import CredentialThrottle
 from hublaunch.api.callers.hub_users import HubUsers
 from hublaunch.api.callers.oauth import OAuth
@@ -16,9 +16,12 @@ from hublaunch.api.callers.sessions import Sessions
 from hublaunch.files.keys import ApiKeys
 from hublaunch.hub.client import HubClient
 from hublaunch.launch.acceptance.rate_limiter import RateLimiter
+from hublaunch.launch.errors import InvitationUnknown, Unauthenticated
 from hublaunch.launch.model import Caller
+from hublaunch.launch.rules.invitation import CODE_PREFIX
 from hublaunch.sealing import SealedWithAnotherKey, Sealer
 from hublaunch.settings import Settings, SettingsFault
+from hublaunch.store.invitations import KIND, SqlInvitations
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,13 @@ def check_access(settings: Settings) -> None:
     if "key" in settings.access and settings.api_keys_file is None:
         sentence = "LAUNCHER_API_KEYS_FILE is not set, but LAUNCHER_ACCESS includes key. Set it to the file that"
         raise SettingsFault([f"{sentence} `hublaunch keys add` writes."])
-    if "anonymous" in settings.access and not settings.create_user:
-        sentence = (
-            "LAUNCHER_ACCESS includes anonymous, but LAUNCHER_CREATE_USER is false. Anonymous callers need temporary"
-        )
-        raise SettingsFault([f"{sentence} users: set it to true, or remove anonymous."])
+    for kind, callers in (("anonymous", "Anonymous callers"), ("invitation", "Holders of invitations")):
+        if kind in settings.access and not settings.create_user:
+            sentence = f"LAUNCHER_ACCESS includes {kind}, but LAUNCHER_CREATE_USER is false. {callers} need temporary"
+            raise SettingsFault([f"{sentence} users: set it to true, or remove {kind}."])
+    if "invitation" in settings.access and settings.catalogue_file is None:
+        sentence = "LAUNCHER_ACCESS includes invitation, but LAUNCHER_CATALOGUE_FILE is not set. Invitations are for"
+        raise SettingsFault([f"{sentence} environments of the catalogue."])
 
 
 def makes_temporary_users(settings: Settings) -> bool:
@@ -55,7 +60,7 @@ def open_access(
     secret_keys: Sequence[str],
     limiter: RateLimiter,
     unnamed_proxy: Callable[[str], None],
-    api_keys: ApiKeys | None,
+    issued: "IssuedCredentials",
 ) -> Access:
     """Return the callers that these settings admit. `unnamed_proxy` gets the address of each unknown proxy."""
     hub_users, oauth = None, None
@@ -74,7 +79,7 @@ def open_access(
             anonymous="anonymous" in settings.access,
             hub_users=hub_users,
             sessions=oauth.sessions if oauth else None,
-            keys=_Keys(api_keys) if api_keys is not None else None,
+            issued=issued,
             throttle=throttle,
             address=address,
         ),
@@ -83,16 +88,35 @@ def open_access(
     )
 
 
-class _Keys:
-    """API keys as callers."""
+class IssuedCredentials:
+    """API keys and invitations as callers. None turns a kind off."""
 
-    def __init__(self, keys: ApiKeys) -> None:
+    def __init__(self, *, keys: ApiKeys | None, invitations: SqlInvitations | None) -> None:
         self._keys = keys
+        self._invitations = invitations
 
-    def caller(self, key: str) -> Caller | None:
-        found = self._keys.find(key)
+    async def caller(self, credential: str) -> Caller:
+        if credential.startswith(CODE_PREFIX):
+            return await self._holder(credential)
+        return self._application(credential)
+
+    async def _holder(self, code: str) -> Caller:
+        if self._invitations is None:
+            raise InvitationUnknown
+        invitation = await self._invitations.find(code)
+        return Caller(
+            kind=KIND,
+            key=invitation.name,
+            allowed_images=(),
+            environments=invitation.environments,
+            max_active=invitation.most,
+            invitation=invitation,
+        )
+
+    def _application(self, key: str) -> Caller:
+        found = self._keys.find(key) if self._keys is not None else None
         if found is None:
-            return None
+            raise Unauthenticated(UNKNOWN)
         allowed_images = found.allowed_images
         if allowed_images is None and found.environments is not None:
             allowed_images = ()

@@ -27,7 +27,7 @@ from hublaunch.launch.pace import Pace
 from hublaunch.sealing import Sealer
 from hublaunch.settings import Settings
 from hublaunch.store.database import described
-from hublaunch.wiring.access import check_access, makes_temporary_users, open_access
+from hublaunch.wiring.access import IssuedCredentials, check_access, makes_temporary_users, open_access
 from hublaunch.wiring.core import open_core
 from hublaunch.wiring.limits import open_limiter, quotas_of
 from hublaunch.wiring.parts import Parts, open_parts, secret_keys_of
@@ -88,7 +88,7 @@ async def open_service(
             described(settings.database_url),
         )
         warn_about(settings, parts.files.catalogue())
-        access = open_access(settings, parts.hub, secret_keys, limiter, unnamed_proxy.note, parts.files.api_keys)
+        access = open_access(settings, parts.hub, secret_keys, limiter, unnamed_proxy.note, _issued(settings, parts))
         web = Web(
             service=core.service,
             extensions=Extensions(parts.store.session_ends, terms=terms),
@@ -110,6 +110,11 @@ async def open_service(
             pace=web_pace,
         )
         yield State(web=web, request_listeners=observers.of_requests, metrics=observers.metrics, oauth=access.oauth)
+
+
+def _issued(settings: Settings, parts: Parts) -> IssuedCredentials:
+    invitations = parts.store.invitations if "invitation" in settings.access else None
+    return IssuedCredentials(keys=parts.files.api_keys, invitations=invitations)
 
 
 def _site(settings: Settings) -> Site:

@@ -116,6 +116,7 @@ async def _metrics(
         capacity=capacity,
         followers=lambda: feed.followers,
         loops=lambda: background.is_up,
+        invitations=store.invitations.in_use if "invitation" in settings.access else None,
     )
     background.on_end(metrics.on_loop_end)
     store.news.subscribe(metrics.on_news)

@@ -1,4 +1,4 @@
-"""The caller of a request: anonymous, a Hub user, or a backend with an API key."""
+"""The caller of a request: anonymous, a Hub user, a backend with an API key, or the holder of an invitation."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -13,16 +13,17 @@ from hublaunch.api.visibility import note_caller
 from hublaunch.files.keys import KEY_PREFIX
 from hublaunch.launch.errors import Unauthenticated
 from hublaunch.launch.model import Caller
+from hublaunch.launch.rules.invitation import CODE_PREFIX
 
 CREDENTIAL_MAX = 512
-_UNKNOWN = "This service does not know this token or key."
+UNKNOWN = "This service does not know this token or key."
 
 
-class Keys(Protocol):
-    """The API keys, however they are stored."""
+class Issued(Protocol):
+    """The credentials that this service issues: API keys and the codes of invitations, however they are stored."""
 
-    def caller(self, key: str) -> Caller | None:
-        """Return the caller with this key; None for an unknown key."""
+    async def caller(self, credential: str) -> Caller:
+        """Return the caller with this key or code. Raises Unauthenticated, or InvitationEnded."""
 
 
 class Callers:
@@ -34,14 +35,14 @@ class Callers:
         anonymous: bool,
         hub_users: HubUsers | None,
         sessions: Sessions | None,
-        keys: Keys | None,
+        issued: Issued,
         throttle: CredentialThrottle,
         address: Callable[[Request], str],
     ) -> None:
         self._allows_anonymous = anonymous
         self._hub_users = hub_users
         self._sessions = sessions
-        self._keys = keys
+        self._issued = issued
         self._throttle = throttle
         self._address = address
 
@@ -62,7 +63,7 @@ class Callers:
         return Caller(kind="anonymous", key=self._address(request))
 
     async def known(self, request: Request) -> Caller | None:
-        """Return the Hub user or API key whose credentials the request carries; None without credentials.
+        """Return the Hub user, API key or holder of an invitation whose credentials the request carries, or None.
 
         Afterwards `is_for_operator` knows whether the caller is an admin. Raises Unauthenticated for unknown
         credentials, which never count as missing, RateLimited after too many of them, AccessDenied, or a HubError if
@@ -85,13 +86,11 @@ class Callers:
         return None
 
     async def _by_credential(self, credential: str) -> Caller:
-        if credential.startswith(KEY_PREFIX):  # never sent to the Hub, not even if unknown
-            caller = self._keys.caller(credential) if self._keys is not None else None
-            if caller is not None:
-                return caller
-        elif self._hub_users is not None:
+        if credential.startswith((KEY_PREFIX, CODE_PREFIX)):  # never sent to the Hub, not even if unknown
+            return await self._issued.caller(credential)
+        if self._hub_users is not None:
             return await self._hub_users.caller(credential)
-        raise Unauthenticated(_UNKNOWN)
+        raise Unauthenticated(UNKNOWN)
 
 
 def _credential(authorization: str) -> str:
@@ -101,5 +100,5 @@ def _credential(authorization: str) -> str:
     if scheme.lower() not in ("token", "bearer"):
         raise Unauthenticated("The Authorization header must be `Bearer` and a token or key.")
     if not credential.isascii() or not credential.isprintable() or not 0 < len(credential) <= CREDENTIAL_MAX:
-        raise Unauthenticated(_UNKNOWN)
+        raise Unauthenticated(UNKNOWN)
     return credential

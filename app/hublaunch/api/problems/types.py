@@ -13,7 +13,9 @@ PROBLEM_TYPE = "urn:hublaunch:problem:"
 STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.InvalidRequest: 422,
     errors.Unauthenticated: 401,
+    errors.InvitationUnknown: 401,
     errors.AccessDenied: 403,
+    errors.InvitationEnded: 403,
     errors.ImageNotAllowed: 403,
     errors.DigestRequired: 403,
     errors.RepoNotAllowed: 403,
@@ -25,6 +27,7 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.AlreadyRunning: 409,
     errors.NamedServerLimitReached: 409,
     errors.QuotaReached: 429,
+    errors.InvitationFull: 429,
     errors.RateLimited: 429,
     errors.SpecNotMapped: 404,
     errors.LaunchNotFound: 404,

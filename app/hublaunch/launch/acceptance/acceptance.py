@@ -9,11 +9,11 @@ from hublaunch.launch.acceptance.checks import Checked, Checks
 from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.acceptance.quota_reclaim import QuotaReclaim
 from hublaunch.launch.course.admission import Admission
-from hublaunch.launch.errors import QuotaReached
+from hublaunch.launch.errors import InvitationFull, QuotaReached
 from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Stage, Status
 from hublaunch.launch.ports import Intake, Unless
 from hublaunch.launch.rules.queue_order import Weight
-from hublaunch.launch.rules.quota import Quota
+from hublaunch.launch.rules.quota import Quota, Scope
 from hublaunch.launch.rules.quota_rules import QuotaRules
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,8 @@ class Acceptance:
                 if refusal.quota in used_up:
                     quota = refusal.quota
                     log.info("Refused: %s (%s)", refusal, quota.pattern or quota.name or quota.scope)
+                    if quota.scope is Scope.INVITATION:
+                        raise InvitationFull(quota, active=refusal.active) from None
                     raise
                 if not await self.reclaim.freed(refusal.quota):
                     used_up.add(refusal.quota)

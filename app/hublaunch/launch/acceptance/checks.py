@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from hublaunch.launch.acceptance.account import Accounts
 from hublaunch.launch.acceptance.hook import PreLaunchHook
+from hublaunch.launch.acceptance.invited import as_invited
 from hublaunch.launch.acceptance.preflight import Preflight
 from hublaunch.launch.acceptance.reuse import ExistingLaunches
 from hublaunch.launch.course.admission import Admission
@@ -49,7 +50,7 @@ class Checks:
 
         Raise a RequestRefused, a PreflightRefused, or a HubError if the Hub could not be asked about the account.
         """
-        request = self.catalogue().resolve(request, caller)
+        request = self.catalogue().resolve(as_invited(request, caller), caller)
         self.policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
         username = self.accounts.existing_user(request, caller)
         unless = await self.existing.check(request, caller, username=username) if only_one else None

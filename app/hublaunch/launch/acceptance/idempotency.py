@@ -15,7 +15,7 @@ KEY_MAX = 255
 _ADDED = frozenset({"path", "ref", "environment", "size", "size_options", "content", "opens"})
 """Fields of a request that the first release did not have."""
 ANONYMOUS_KEY_MIN = 22
-"""128 random bits in base64url. The key alone identifies an anonymous caller, so it must be hard to guess."""
+"""128 random bits in base64url. The key alone identifies a shared caller, so it must be hard to guess."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,10 +31,11 @@ class IdempotencyKey:
 def idempotency_key(sent: str, caller: Caller, request: LaunchRequest) -> IdempotencyKey:
     """Return the key of a request. Raises InvalidRequest if the header is not a valid key.
 
-    All anonymous callers share one space of keys, because an address does not identify a person.
+    All anonymous callers share one space of keys, because an address does not identify a person. So do all holders of
+    an invitation.
     """
     key = checked_key(sent)
-    if caller.kind == "anonymous" and len(key) < ANONYMOUS_KEY_MIN:
+    if caller.is_shared and len(key) < ANONYMOUS_KEY_MIN:
         raise InvalidRequest(FIELD, f"must have at least {ANONYMOUS_KEY_MIN} random characters")
     owner = "" if caller.kind == "anonymous" else caller.key
     return IdempotencyKey(scope=_digest([caller.kind, owner, key]), request=_digest(_content(request)))

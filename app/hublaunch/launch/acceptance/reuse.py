@@ -32,10 +32,10 @@ class ExistingLaunches:
         if the Hub still has its server. Raises HubError if the Hub cannot be asked.
 
         Return the condition that the store must check again when it accepts the launch, as others may be accepted
-        meanwhile. Return None for anonymous callers: many people may share an address, so their launches are never
-        reused.
+        meanwhile. Return None for anonymous callers and holders of invitations: many people may share an address or an
+        invitation, so their launches are never reused.
         """
-        if caller.kind == "anonymous":
+        if caller.is_shared:
             return None
         names = counted_as(caller, request)
         wanted = LaunchFilter(

@@ -6,7 +6,9 @@
     ├── RequestRefused               before acceptance; nothing was created
     │   ├── InvalidRequest             a field of the request is invalid
     │   ├── Unauthenticated            the caller is unknown, and this needs a known one
+    │   │   └── InvitationUnknown        no invitation has this code
     │   ├── AccessDenied               the caller is known, and lacks the right
+    │   │   └── InvitationEnded          the invitation's time is over, or it was revoked
     │   ├── ImageNotAllowed            LAUNCHER_ALLOWED_IMAGES has no pattern for the image
     │   ├── DigestRequired             the image is named by a tag, and must be named by its digest
     │   ├── RepoNotAllowed             the repository is not allowed, or it is banned
@@ -18,6 +20,7 @@
     │   ├── AlreadyRunning             the caller has a launch of the same image, and wanted no second one
     │   ├── NamedServerLimitReached    the user has as many named servers as allowed
     │   ├── QuotaReached               as many launches are active as a quota allows
+    │   │   └── InvitationFull           as many launches are active as the invitation allows
     │   ├── RateLimited                too many requests in too short a time
     │   ├── IdempotencyKeyReused       the key was sent with a different request before
     │   ├── QueueFull                  the queue is full, and no other caller's launch makes room
@@ -78,6 +81,7 @@ writes from the facts. No sentence repeats the caller's input, names a setting, 
 
 from hublaunch.launch.errors.base import *
 from hublaunch.launch.errors.hub import *
+from hublaunch.launch.errors.invitations import *
 from hublaunch.launch.errors.preflight import *
 from hublaunch.launch.errors.refusals import *
 from hublaunch.launch.errors.spawn import *

@@ -179,8 +179,9 @@ class QuotaReached(RequestRefused):
     advice = "Cancel a launch that you no longer need, or send the request again in a minute."
     retry_after_s = 60
 
-    def __init__(self, quota: Quota, *, active: int) -> None:
-        super().__init__(f"Launches {_counted(quota)} that are in progress or ready: {active} of at most {quota.most}.")
+    def __init__(self, quota: Quota, *, active: int, sentence: str = "") -> None:
+        counted = f"Launches {_counted(quota)} that are in progress or ready: {active} of at most {quota.most}."
+        super().__init__(sentence or counted)
         self.quota = quota
         self.active = active
 

@@ -37,7 +37,10 @@ class Size:
     """The maximum number of active launches of this size, over all callers; None for no limit."""
 
     def is_for(self, caller: Caller) -> bool:
-        """Return whether the caller may have this size."""
+        """Return whether the caller may have this size. An invitation that names sizes allows no others."""
+        named = caller.invitation.sizes if caller.invitation is not None else ()
+        if named and self.name not in named:
+            return False
         return not self.groups or not self.groups.isdisjoint(caller.groups)
 
 
@@ -62,8 +65,9 @@ class Environment:
     def for_caller(self, caller: Caller) -> "Environment | None":
         """Return the environment with the sizes that the caller may have; None if they may not launch it at all.
 
-        An API key that lists environments may launch just these. One with image patterns may launch the environments
-        whose images match. Groups are for Hub users; a key gets into an environment with groups by listing its name.
+        An API key that lists environments may launch just these, and so may an invitation. A key with image patterns
+        may launch the environments whose images match. Groups are for Hub users; a key or an invitation gets into an
+        environment with groups by listing its name.
         """
         if not self._is_for(caller):
             return None

@@ -17,6 +17,7 @@ class Scope(StrEnum):
     """The property by which a quota counts launches."""
 
     CALLER = "caller"
+    INVITATION = "invitation"
     REPOSITORY = "repository"
     IMAGE = "image"
     SIZE = "size"

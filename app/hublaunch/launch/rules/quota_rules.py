@@ -57,10 +57,11 @@ class QuotaRules:
     rules: tuple[tuple[Scope, Rule], ...] = ()
 
     def quotas(self, caller: Caller, request: LaunchRequest, *, at: datetime) -> tuple[Quota, ...]:
-        """Return the quotas for a launch at this time, including the API key's own."""
+        """Return the quotas for a launch at this time, including those of the API key or the invitation."""
         names, quotas = counted_as(caller, request), []
         if caller.max_active is not None:
-            quotas.append(Quota(scope=Scope.CALLER, most=caller.max_active, name=names[Scope.CALLER]))
+            own = Scope.CALLER if caller.invitation is None else Scope.INVITATION
+            quotas.append(Quota(scope=own, most=caller.max_active, name=names[Scope.CALLER]))
         for scope, name in names.items():
             rule = self._rule(scope, name, at)
             if rule is not None and rule.together:

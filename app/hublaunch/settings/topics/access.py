@@ -13,11 +13,11 @@ from hublaunch.settings.types import AS_WORDS, Words
 class AccessSettings(Topic):
     """Callers: docs/access.md."""
 
-    access: Annotated[tuple[Literal["anonymous", "hub", "key"], ...], NoDecode, AS_WORDS] = Field(
+    access: Annotated[tuple[Literal["anonymous", "hub", "invitation", "key"], ...], NoDecode, AS_WORDS] = Field(
         ("anonymous",), min_length=1
     )
     """Who may launch, as a list: anonymous (anybody, with temporary users), hub (Hub users, on their own accounts), key
-    (applications with an API key).
+    (applications with an API key), invitation (holders of a link from `hublaunch invite add`, with temporary users).
     """
     api_keys_file: Path | None = Field(None, examples=["api-keys.json"])
     """File of the API keys, written by `hublaunch keys add`. LAUNCHER_ACCESS=key requires it."""

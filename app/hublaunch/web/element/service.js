@@ -20,12 +20,14 @@ export class Refused extends Error {
 
 export class Service {
   #base;
+  #invitation;
   /** Milliseconds by which this machine's clock is behind the service's. */
   skewMs = 0;
 
-  /** `base` is the base URL of hublaunch, ending in a slash. */
-  constructor(base) {
+  /** `base` is the base URL of hublaunch, ending in a slash; `invitation` the code to launch with, or `""`. */
+  constructor(base, { invitation = "" } = {}) {
     this.#base = base;
+    this.#invitation = invitation;
   }
 
   url(path) {
@@ -40,7 +42,7 @@ export class Service {
     const asked = { image, environment, size, repo_url: repoUrl, ref: repoRef, path };
     const body = Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
     if (mayReuse && !path) body.if_running = "reuse";
-    return this.#call("POST", "launch", { body, key, signal });
+    return this.#call("POST", "launch", { body, key, signal, code: this.#invitation });
   }
 
   get(id, { secret, signal } = {}) {
@@ -64,11 +66,12 @@ export class Service {
     return new EventSource(url);
   }
 
-  async #call(method, path, { body, key, secret, signal }) {
+  async #call(method, path, { body, key, secret, signal, code }) {
     const headers = { Accept: "application/json" };
     if (body) headers["Content-Type"] = "application/json";
     if (key) headers["Idempotency-Key"] = key;
     if (secret) headers["X-Launch-Secret"] = secret;
+    if (code) headers.Authorization = `Bearer ${code}`;
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
     let answer;
     let content = null;

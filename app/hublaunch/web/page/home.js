@@ -4,12 +4,14 @@ import "../hub-launch.js";
 import { isShared } from "../element/storage.js";
 import { SERVICE, account, ask, element, loginUrl } from "./account.js";
 import { Choices } from "./choices.js";
+import { invitation, takeInvitation } from "./invitation.js";
 import { Recent } from "./recent.js";
 import { breakable, factsOf, nameOf, showLaunches, viewUrl } from "./launches.js";
 
 const FIELDS = ["image", "repo_url", "ref", "path"];
 const WILDCARD = /[*?[]/;
 const CHIPS = 6;
+const REFUSED = ["unauthenticated", "invitation_unknown", "invitation_ended"];
 const TITLE = document.title;
 const find = (id) => document.getElementById(id);
 const recent = new Recent();
@@ -22,6 +24,7 @@ const choices = new Choices({
 });
 let hasChosen = false;
 let isOffered = false; // a link asks for a launch, and the visitor has not chosen to change it
+let invited = null; // the visitor's invitation, as the service shows it
 
 /** The values of the form. */
 function asked() {
@@ -55,7 +58,9 @@ function showOffer({ mayLaunch }) {
   find("title").replaceChildren(...(isShown ? breakable(name) : [TITLE]));
   document.title = isShown ? `Launch ${name}` : TITLE;
   find("offer-facts").replaceChildren(...factsOf(target));
-  find("offer").hidden = find("offer-lead").hidden = !isShown;
+  find("offer").hidden = !isShown;
+  find("offer-lead").hidden = !isShown || invited !== null;
+  find("invited-lead").hidden = !isShown || invited === null;
   find("lead").hidden = isShown;
   find("form").hidden = !mayLaunch || isShown;
 }
@@ -103,18 +108,34 @@ async function copy(button) {
   setTimeout(() => (button.textContent = "Copy"), 2000);
 }
 
+/** Fill in what the invitation decides, and hide these fields. */
+function invite() {
+  const isFixed = invited.repo_url !== "";
+  for (const name of ["repo_url", "ref", "path"]) {
+    if (isFixed) find(name).value = invited[name];
+    find(name).closest(".field").hidden = isFixed;
+  }
+  find("share").hidden = true; // such a link has no invitation
+  const last = new Date(Date.parse(invited.until) - 60_000); // a date ends at midnight
+  const day = last.toLocaleString("en", { dateStyle: "long", timeStyle: "short" });
+  find("invited-until").textContent = `The invitation ends on ${day}.`;
+  find("invited-until").hidden = false;
+}
+
 /** Launch, and go to the launch's own page. Stay here if storage cannot pass the launch on to that page. */
 function launch() {
   const target = asked();
-  const launcher = element("hub-launch", { ...target, open: isShared ? "none" : "same" });
+  const isInvited = invited !== null;
+  const code = isInvited ? invitation() : "";
+  const launcher = element("hub-launch", { ...target, invitation: code, open: isShared ? "none" : "same" });
   launcher.addEventListener("launch", ({ detail }) => {
     if (!isShared) return;
-    recent.add({ id: detail.id, secret: detail.secret, ...target, at: Date.now() });
+    recent.add({ id: detail.id, secret: detail.secret, ...target, isInvited, at: Date.now() });
     launcher.remove(); // the launch's page follows the launch
     location.assign(viewUrl(detail.id));
   });
   launcher.addEventListener("failed", ({ detail }) => {
-    if (detail.problem?.code !== "unauthenticated") return;
+    if (!REFUSED.includes(detail.problem?.code)) return;
     launcher.remove();
     start();
   });
@@ -127,14 +148,20 @@ function firstField() {
   return document.querySelector("input[name=environment]:checked") ?? find("image");
 }
 
+/** Whether the invitation leaves the visitor anything to choose. */
+function leavesChoice({ environments }) {
+  return invited.repo_url === "" || environments.length > 1 || environments.some(({ sizes }) => sizes.length > 1);
+}
+
 /** Show what this visitor may launch, with the visitor's last choice chosen, or what the link asks for. */
 async function offer(session) {
-  const answer = await ask("catalogue").catch(() => null);
+  const answer = await ask("catalogue", { code: invited ? invitation() : "" }).catch(() => null);
   const offered = answer?.ok ? await answer.json() : { environments: [], images: session.images ?? [] };
   suggest(offered.images);
   const linked = { environment: query.get("environment") ?? "", size: query.get("size") ?? "" };
   const { environment, size } = hasChosen ? choices.names : linked;
   choices.show(offered, { environment, size, image: find("image").value });
+  find("change").hidden = invited !== null && !leavesChoice(offered);
   if (environment === "" || choices.names.environment === environment) return;
   isOffered = false;
   find("problem").textContent = `You cannot launch the environment ${environment} here. Choose another one.`;
@@ -159,6 +186,7 @@ function listen() {
     showLaunches({ recent, isKnown: false });
     (find("form").hidden ? find("accept") : firstField()).focus();
   });
+  window.addEventListener("hashchange", () => takeInvitation() && location.reload());
   // Restored from the bfcache, the page shows current launches to the current visitor.
   window.addEventListener("pageshow", ({ persisted }) => persisted && start());
   // WebKit resets fields without autocomplete some time after pageshow.
@@ -168,7 +196,10 @@ function listen() {
 async function start() {
   find("recent").hidden = true;
   const session = await account(find("account"), { recent });
-  const isKnown = !session.problem && session.kind !== "anonymous";
+  const isKnown = !session.problem && !["anonymous", "invitation"].includes(session.kind);
+  const isInvitedNow = invited === null && session.invitation != null;
+  invited = session.invitation ?? null;
+  if (isInvitedNow) isOffered = true;
   if (session.problem) {
     find("problem").replaceChildren(
       element("strong", { textContent: session.problem.title }),
@@ -176,20 +207,24 @@ async function start() {
     );
   }
   find("problem").hidden = !session.problem;
-  const mayLaunch = isKnown || session.access?.includes("anonymous");
+  const mayLaunch = isKnown || invited !== null || session.access?.includes("anonymous");
   find("login").hidden = mayLaunch || !session.access?.includes("hub");
   find("login-link").href = loginUrl();
   if (!mayLaunch && session.access && !session.access.includes("hub")) {
-    find("problem").textContent = "Only applications with an API key can launch here.";
+    find("problem").textContent = session.access.includes("invitation")
+      ? "To launch here, open the link of your invitation."
+      : "Only applications with an API key can launch here.";
     find("problem").hidden = false;
   }
   if (session.isAnother) find("launcher").replaceChildren();
+  if (invited) invite();
   if (mayLaunch) await offer(session);
   showOffer({ mayLaunch });
   share();
   await showLaunches({ recent, isKnown });
 }
 
+takeInvitation();
 listen();
 fillIn();
 start();

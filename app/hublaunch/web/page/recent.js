@@ -9,7 +9,7 @@ const MOST = 10;
 const KEPT_MS = 24 * 60 * 60_000;
 
 export class Recent {
-  /** `{id, secret, image, environment, size, repoUrl, repoRef, path, at}`, the newest first. */
+  /** `{id, secret, image, environment, size, repoUrl, repoRef, path, isInvited, at}`, the newest first. */
   all() {
     let kept = [];
     try {

@@ -3,6 +3,7 @@
 import { TEXTS, phaseName } from "../element/texts.js";
 import "../hub-launch.js";
 import { account, ask, element } from "./account.js";
+import { invitation } from "./invitation.js";
 import { breakable, factsOf, nameOf, viewUrl } from "./launches.js";
 import { Recent } from "./recent.js";
 
@@ -60,7 +61,10 @@ async function start() {
   describe({ ...target, createdAt: launch.created_at });
   const isOwn = (target.image || target.environment) !== "";
   find("lead").hidden = isOwn || !launch.status || OVER.has(launch.status);
-  const launcher = element("hub-launch", { launchId: id, secret: remembered?.secret ?? null, ...target });
+  const isInvited = remembered?.isInvited ?? false;
+  const code = isInvited ? invitation() : "";
+  const secret = remembered?.secret ?? null;
+  const launcher = element("hub-launch", { launchId: id, secret, invitation: code, ...target });
   for (const phase of OVER) {
     launcher.addEventListener(phase, () => {
       recent.forgetSecret(id);
@@ -68,7 +72,7 @@ async function start() {
     });
   }
   launcher.addEventListener("launch", ({ detail }) => {
-    recent.add({ id: detail.id, secret: detail.secret, ...target, at: Date.now() });
+    recent.add({ id: detail.id, secret: detail.secret, ...target, isInvited, at: Date.now() });
     location.assign(viewUrl(detail.id));
   });
   entitle(launcher, { isOwn });
