@@ -45,10 +45,10 @@
 {{- fail (printf "catalogue.environments.%s.warm needs temporary users: set settings.create_user to true and add anonymous or key to settings.access, or remove warm." $name) -}}
 {{- end -}}
 {{- if eq ($settings.token_mode | default "hub") "user_options" -}}
-{{- fail (printf "catalogue.environments.%s.warm and settings.token_mode=user_options exclude each other: a server that nobody has yet has no visitor's token. Remove one of them." $name) -}}
+{{- fail (printf "catalogue.environments.%s.warm and settings.token_mode=user_options cannot be used together: a server without a visitor has no visitor's token. Remove one of them." $name) -}}
 {{- end -}}
 {{- if $settings.pre_launch_hook -}}
-{{- fail (printf "catalogue.environments.%s.warm and settings.pre_launch_hook exclude each other: the hook must see each launch before its server starts. Remove one of them." $name) -}}
+{{- fail (printf "catalogue.environments.%s.warm and settings.pre_launch_hook cannot be used together: the hook must see each launch before its server starts. Remove one of them." $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

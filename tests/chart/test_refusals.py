@@ -29,8 +29,8 @@ WARM = f"{HUB},{_A}.title=A,{_A}.image=python,{_A}.warm.keep=1"
         (f"{HUB},metrics.serviceMonitor.enabled=true", "set settings.metrics_port"),
         (f"{WARM},catalogue.environments.a.groups={{staff}}", "a.warm keeps servers of temporary users"),
         (f"{WARM},settings.access={{hub}}", "catalogue.environments.a.warm needs temporary users"),
-        (f"{WARM},settings.token_mode=user_options", "settings.token_mode=user_options exclude each other"),
-        (f"{WARM},settings.pre_launch_hook=a.b", "settings.pre_launch_hook exclude each other"),
+        (f"{WARM},settings.token_mode=user_options", "settings.token_mode=user_options cannot be used together"),
+        (f"{WARM},settings.pre_launch_hook=a.b", "settings.pre_launch_hook cannot be used together"),
         (
             f"{HUB},shape=extra-container,replicas=2,database.type=postgresql,existingSecret=a",
             "An extra container runs in the Hub's only pod",

@@ -125,7 +125,10 @@ async def test_a_drain_alone_holds_the_queue_and_leaves_servers_and_undo_admits_
 
     undone, words = await drain("--undo", **variables)
 
-    assert (process.returncode, said[-1]) == (0, "No server is starting. The queue waits, and ready servers run on.")
+    assert (process.returncode, said[-1]) == (
+        0,
+        "No server is starting. The queue waits, and ready servers keep running.",
+    )
     assert (status["waiting"], status["ready"], status["status"]) == (1, 3, "red")
     assert "The operator has paused new launches." in status["reasons"]
     assert (undone, words) == (0, ["New launches are accepted again."])

@@ -57,7 +57,7 @@ class Health:
     """The operator's files, by their names in the report; None for a file that is not set."""
     unnamed_proxy: Callable[[], str | None]
     draining_since: Callable[[], Awaitable[datetime | None]]
-    """Returns since when an operator has new launches refused."""
+    """Returns since when an operator has been refusing new launches."""
     _stopping: bool = field(default=False, init=False)
 
     def stop(self) -> None:

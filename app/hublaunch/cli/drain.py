@@ -27,7 +27,7 @@ def drain(
 ) -> None:
     """Refuse new launches and hold the queue, on all replicas, until `--undo`. Returns once no server is starting.
 
-    Ready servers run on. With `--all`, they are stopped, and everything that hublaunch created at JupyterHub is
+    Ready servers keep running. With `--all`, they are stopped, and everything that hublaunch created at JupyterHub is
     deleted: use it before you uninstall. Files of temporary users are lost then.
 
     Run it where the service gets its settings (LAUNCHER_…, .env), while the service runs: the service does the work.
@@ -115,4 +115,4 @@ def _line(left: "Left", *, stops_servers: bool) -> str:
 def _done(*, stops_servers: bool) -> str:
     if stops_servers:
         return "Nothing that hublaunch started is left at JupyterHub."
-    return "No server is starting. The queue waits, and ready servers run on."
+    return "No server is starting. The queue waits, and ready servers keep running."

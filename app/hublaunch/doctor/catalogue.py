@@ -49,7 +49,7 @@ def _contradictions(settings: Settings, catalogue: Catalogue, keys: Sequence[Api
 
 
 def _warm_for_nobody(settings: Settings, catalogue: Catalogue, keys: Sequence[ApiKey]) -> Generator[Finding]:
-    """Yield a warning for each environment that keeps servers warm which no launch can get."""
+    """Yield a warning for each environment that keeps warm servers that no launch can get."""
     warm = [each for each in catalogue.environments if each.warm is not None]
     obstacles = warm_obstacles(settings) if warm else ()
     if obstacles:

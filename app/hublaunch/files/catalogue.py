@@ -141,7 +141,7 @@ def _check_pools(catalogue: Catalogue) -> None:
         if other != pool.environment:
             raise InvalidValue(
                 ("environments", pool.environment, "warm"),
-                f"must not keep the servers of {other}, which has the same image and size. Its warm servers serve both",
+                f"must not keep the servers of {other}, of the same image and size: warm servers of one serve both",
             )
 
 

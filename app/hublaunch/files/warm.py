@@ -47,7 +47,7 @@ class WarmEntry(Entry):
     keep: _Count
     """How many are kept ready, in each size. 0 keeps servers only in windows; without windows, none."""
     most: _Count | None = None
-    """How many are kept ready at most when many launches arrive. Without it, demand raises nothing."""
+    """The maximum number kept ready when many launches arrive. Without it, demand does not raise the number."""
     max_age_s: _Duration = 3600
     """Seconds after its start at which a server that nobody took is replaced."""
     sizes: SizeNames = ()
@@ -73,10 +73,12 @@ def warm_of(environment: str, warm: WarmEntry, *, content: ContentMode, sizes: S
         if size not in by_name:
             raise InvalidValue((*place, "sizes", number), "must be one of the sizes of this environment")
         if by_name[size].groups:
-            raise InvalidValue((*place, "sizes", number), "must be a size without groups, because its user is in none")
+            raise InvalidValue(
+                (*place, "sizes", number), "must be a size without groups: a warm server's user has none"
+            )
     for_everybody = tuple(size.name for size in sizes if not size.groups)
     if sizes and not for_everybody:
-        raise InvalidValue(place, "needs a size without groups in this environment, because its users are in none")
+        raise InvalidValue(place, "needs a size without groups here: a warm server's user has none")
     return Warm(
         keep=warm.keep,
         most=warm.keep if warm.most is None else warm.most,

@@ -54,7 +54,7 @@ _SHARED_GAUGES: Mapping[str, tuple[str, Callable[[Capacity], float]]] = {
     "launches_stalled": ("Launches at the Hub without news for longer than usual.", lambda now: now.stalled),
     "launches_ready": ("Launches whose servers are up, as last seen.", lambda now: now.ready),
     "hub_busy_seconds": ("Time until the Hub accepts spawns again after a 429.", lambda now: now.hub_busy_for_s or 0),
-    "draining": ("1 while an operator has new launches refused, else 0.", lambda now: now.is_draining),
+    "draining": ("1 while an operator is refusing new launches, else 0.", lambda now: now.is_draining),
     "guard_failures": ("Upper bound of the spawns that failed in a row at the Hub.", lambda now: now.failures),
     "guard_window": (
         "Launches of unproven images allowed at the same time; NaN while the guard is off.",

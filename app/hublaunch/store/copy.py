@@ -25,7 +25,7 @@ _NEWEST_TOKEN = (
 )
 
 Tell = Callable[[int, int], None]
-"""Receives the number of rows that are copied, and of all rows."""
+"""Receives the number of rows copied so far, and the total."""
 
 
 def copy_database(source_url: str, target_url: str, *, sealer: Sealer, tell: Tell) -> Mapping[str, int]:

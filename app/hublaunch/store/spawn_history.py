@@ -111,7 +111,7 @@ class Run:
     paused_until: datetime | None
     """The end of the pause that the Hub asked for."""
     is_draining: bool
-    """Whether an operator has the queue held."""
+    """Whether an operator is holding the queue."""
 
 
 def record(connection: Connection, outcomes: Sequence[Outcome], at: datetime) -> None:

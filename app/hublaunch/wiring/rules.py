@@ -71,10 +71,10 @@ def session_terms_of(settings: Settings) -> SessionTerms:
 
 
 def warm_obstacles(settings: Settings) -> Sequence[str]:
-    """Return why no server can be kept ready with these settings, in sentences that name them; empty if nothing is.
+    """Return why no server can be kept ready with these settings, in sentences that name them; empty if they allow it.
 
-    A server that nobody has yet has a temporary user, no visitor's token, and a name that the operator's hook never
-    saw.
+    A server that nobody has taken yet has a temporary user, no visitor's token, and a name that the operator's hook
+    never saw.
     """
     found = {
         "LAUNCHER_CREATE_USER is false, so launches get no temporary users.": not settings.create_user,

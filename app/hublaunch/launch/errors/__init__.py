@@ -32,7 +32,7 @@
     │   ├── NothingToExtend            the launch has no running server, or its server has no time limit
     │   ├── SessionLimitReached        the server would run longer than LAUNCHER_MAX_EXTENDED_SESSION_S
     │   ├── SecretRequired             the launch's secret is missing or wrong
-    │   ├── ServiceDraining            an operator has new launches refused
+    │   ├── ServiceDraining            an operator is refusing new launches
     │   └── ServiceStopping            this process accepts no more launches
     ├── HubError                     the Hub did not do what it was asked to do
     │   ├── HubUnavailable             no answer, an incomplete one, or a 5xx; the Hub may have acted

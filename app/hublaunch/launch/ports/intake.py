@@ -42,7 +42,7 @@ class Intake(Protocol):
         launch, AlreadyLaunching if another launch in progress uses the same server, QuotaReached for the first of
         `quotas` that is used up, QueueFull if `in_progress_max` launches are in progress and none of them makes room
         (`rules/displacement.py`), StorageFull if the disk has too little space left, or ServiceDraining if an operator
-        has new launches refused.
+        is refusing new launches.
 
         A launch that makes room ends with Displaced in the same transaction: its last event is stored, and nothing is
         left to clean up.

@@ -28,7 +28,7 @@ class AdmissionRound:
     """Launches, by id, whose images are refused for now."""
     guard: GuardState
     is_draining: bool
-    """Whether an operator has the queue held, so that nothing is admitted."""
+    """Whether an operator is holding the queue, so that nothing is admitted."""
     holds_back: bool
     """Whether launches wait although the Hub has room, because the guard or the operator does not admit them."""
 
@@ -65,7 +65,7 @@ class Capacity:
     """The guard's limit of launches at once; None if the guard is off."""
     failing_images: int
     is_draining: bool
-    """Whether an operator has new launches refused and the queue held."""
+    """Whether an operator is refusing new launches and holding the queue."""
 
 
 class LaunchQueue(Protocol):
@@ -98,7 +98,7 @@ class LaunchQueue(Protocol):
         """Return whether a server of this image was ready within the last hour."""
 
     async def draining_since(self) -> datetime | None:
-        """Return since when an operator has new launches refused and the queue held; None if nobody has."""
+        """Return since when an operator has been refusing new launches and holding the queue; None if nobody is."""
 
     async def note_hub(self, hub: str, *, before_s: float) -> bool:
         """Note the Hub's name, which changes with each of its starts. Return whether the Hub was restarted.

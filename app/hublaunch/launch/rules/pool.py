@@ -17,12 +17,12 @@ from hublaunch.launch.rules.warm import Warm
 HALF_LIFE_S = 900.0
 """The time after which an arrival counts half."""
 START_UNKNOWN_S = 60.0
-"""The start that is assumed while too few are known for an estimate."""
+"""The duration of a start that is assumed while too few are known for an estimate."""
 _BACKOFF_LEAST_S, _BACKOFF_MOST_S = 10.0, 600.0
 _SHARE_OF_SPAWNS = 4
 """Refill uses at most one of this many places at the Hub."""
 _REPLACED_FROM, _REPLACED_BY = 0.5, 0.9
-"""The parts of its longest life at which a member's replacement starts: at the earliest, and at the latest."""
+"""The fractions of its maximum age at which a member's replacement starts: earliest and latest."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -43,7 +43,7 @@ class Miss(StrEnum):
 class PoolKey:
     """Everything that a server's start fixes: members of a pool serve exactly the launches with the pool's key.
 
-    Digests are compared besides (`may_serve`), because a launch's digest may be unknown.
+    Digests are compared separately (`may_serve`), because a launch's digest may be unknown.
     """
 
     image: str
@@ -132,7 +132,7 @@ def match(
 
 
 def may_serve(member_digest: str | None, launch_digest: str | None) -> bool:
-    """Return whether a member runs the image that a launch of the same key means. An unknown digest is any."""
+    """Return whether a member runs the image that a launch of the same key means. An unknown digest matches any."""
     return None in (member_digest, launch_digest) or member_digest == launch_digest
 
 
@@ -145,14 +145,14 @@ class Demand:
 
     count: float = 0.0
     at: datetime
-    """When the count held. It halves with each half-life since then."""
+    """When the count was taken. It halves with each half-life since then."""
 
     def arrived(self, at: datetime, launches: int = 1) -> Self:
         """Return the demand with these arrivals."""
         return type(self)(count=self._left(at) + launches, at=max(at, self.at))
 
     def per_s(self, at: datetime) -> float:
-        """Return the arrivals a second lately. After a long constant rate, it is that rate."""
+        """Return the recent arrivals per second. After a long constant rate, it is that rate."""
         return self._left(at) * math.log(2) / HALF_LIFE_S
 
     def _left(self, at: datetime) -> float:
@@ -162,8 +162,8 @@ class Demand:
 def wanted(warm: Warm, *, at: datetime, arrivals_per_s: float, start_s: float, refill_most: int) -> int:
     """Return how many members a pool should have at this time.
 
-    `start_s`: the start that nine of ten servers keep to. `refill_most`: see there. Demand raises the number while a
-    window is open or `keep` is above 0: so that `keep: 0` empties a pool.
+    `start_s`: the time within which nine of ten servers start. `refill_most`: the result of that function.
+    Demand raises the number only while a window is open or `keep` is above 0, so `keep: 0` empties a pool.
     """
     floor = warm.floor(at, fill_s=lambda count: fill_s(count, start_s=start_s, refill_most=refill_most))
     if floor == 0:
@@ -225,9 +225,9 @@ class Plan:
 def plan(members: Collection[Member], *, wanted: int, max_age_s: float, at: datetime, start_s: float) -> Plan:
     """Return which members to start and to retire, so that `wanted` are ready and none waits past `max_age_s`.
 
-    A member that gets old is replaced first: it stays until enough younger ones are ready, or until its time is up. Of
-    more ready members than are wanted, the oldest go at once. A start is only given up if no member is wanted: before
-    JupyterHub 5.1, such a start may count as failed.
+    A member that gets old is replaced first: it stays until enough younger ones are ready, or until its time is up. If
+    more members are ready than are wanted, the oldest go at once. A start is only given up if no member is wanted:
+    before JupyterHub 5.1, such a start may count as failed.
     """
     in_order = sorted(members, key=lambda each: (each.started_at, each.launch_id))
     if wanted <= 0:

@@ -43,7 +43,7 @@ class Warm:
     most: int
     """The largest number that demand can raise it to."""
     max_age_s: float
-    """The oldest that a waiting server gets, in seconds since its start."""
+    """The maximum age of a waiting server, in seconds since its start."""
     sizes: tuple[str, ...] = ()
     """The names of the sizes, each of which has a pool of its own. Empty if the environment has no sizes."""
     windows: tuple[Window, ...] = ()

@@ -1,4 +1,4 @@
-"""Whether an operator has the service drained."""
+"""Whether an operator is draining the service."""
 
 import sqlalchemy as sa
 from alembic import op
