@@ -289,6 +289,6 @@ async def test_the_most_of_an_invitation_is_exact_and_its_revocation_immediate_o
 
     assert Counter(answer.status_code for answer in answers) == {202: 50, 429: 150}
     told = {answer.json()["detail"] for answer in answers if answer.status_code == 429}
-    assert told == {"50 of its 50 servers are in use."}
+    assert told == {"Servers in use: 50 of 50."}
     assert Counter(answer.status_code for answer in again) == {202: 1, 429: 2}
     assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(403, "invitation_ended")}

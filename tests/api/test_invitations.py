@@ -143,7 +143,7 @@ async def test_the_most_of_an_invitation_counts_active_launches(service: Service
     problem = full.json()
     assert (full.status_code, problem["code"], problem["detail"]) == (
         *(429, "invitation_full"),
-        "2 of its 2 servers are in use.",
+        "Servers in use: 2 of 2.",
     )
     assert problem["limit"] == {"scope": "invitation", "together": False, "most": 2, "active": 2}
     assert full.headers["Retry-After"] == "60"

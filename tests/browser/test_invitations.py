@@ -133,7 +133,7 @@ async def test_a_full_invitation_says_how_many_servers_are_in_use(
         await page.get_by_role("button", name=LAUNCH, exact=True).click()
 
         await expect(page.get_by_text("This invitation is full").first).to_be_visible()
-        await expect(page.get_by_text("1 of its 1 servers are in use.").first).to_be_visible()
+        await expect(page.get_by_text("Servers in use: 1 of 1.").first).to_be_visible()
         await expect(page.get_by_role("listitem")).to_have_count(0)
 
 

@@ -67,7 +67,7 @@ async def test_a_wrong_link_and_a_full_invitation_are_refused_in_words(service: 
             await client.launch(environment="scipy")
     async with LaunchClient(f"{url_of(service)}#invitation={code}", patience_s=0) as client:
         await client.launch(environment="scipy")
-        with pytest.raises(Refused, match=r"1 of its 1 servers are in use\."):
+        with pytest.raises(Refused, match=r"Servers in use: 1 of 1\."):
             await client.launch(environment="scipy")
 
 
@@ -76,7 +76,7 @@ def test_a_link_and_a_token_contradict_each_other() -> None:
         LaunchClient("http://127.0.0.1:8083/#invitation=hli_x", token="hl_x")
 
 
-def test_another_fragment_is_no_link_of_an_invitation() -> None:
+def test_another_fragment_is_not_the_link_of_an_invitation() -> None:
     with pytest.raises(ValueError, match="must not contain credentials, a query or a fragment"):
         LaunchClient("http://127.0.0.1:8083/#top")
 

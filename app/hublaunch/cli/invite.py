@@ -127,7 +127,7 @@ def invite_change(
 ) -> None:
     """Change how many launches an invitation allows, or when it ends. Its link stays the same.
 
-    It holds for the next request at every replica. Launches that exist continue. For example:
+    The change takes effect with the next request at every replica. Launches that exist continue. For example:
 
         hublaunch invite change pycon --most 300 --until 2027-05-21
     """

@@ -38,7 +38,7 @@ class InvitationFull(QuotaReached):
 
     code = "invitation_full"
     title = "This invitation is full"
-    advice = "Try again in a few minutes: a place is free when a server of this invitation has stopped."
+    advice = "Try again in a few minutes: a place becomes free when a server of this invitation stops."
 
     def __init__(self, quota: Quota, *, active: int) -> None:
-        super().__init__(quota, active=active, sentence=f"{active} of its {quota.most} servers are in use.")
+        super().__init__(quota, active=active, sentence=f"Servers in use: {active} of {quota.most}.")

@@ -18,7 +18,11 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** Return the service's answer, never from a cache; with `code`, as to the holder of that invitation. Throws a TypeError or a DOMException if none arrives in time. */
+/**
+ * Return the service's answer, never from a cache; with `code`, the answer to the holder of that invitation.
+ *
+ * Throws a TypeError or a DOMException if none arrives in time.
+ */
 export function ask(path, { method = "GET", secret, code } = {}) {
   const headers = secret ? { "X-Launch-Secret": secret } : {};
   if (code) headers.Authorization = `Bearer ${code}`;

@@ -11,7 +11,7 @@ export function takeInvitation() {
   const code = new URLSearchParams(location.hash.slice(1)).get("invitation");
   if (code === null) return false;
   history.replaceState(history.state, "", location.pathname + location.search);
-  // Nothing else goes into the header: a link must not log its visitors in with a token of its author's.
+  // Nothing else goes into the header: a link must not log its visitors in with its author's token.
   session.setItem(NAME, CODE.test(code) ? code : NO_CODE);
   return true;
 }
