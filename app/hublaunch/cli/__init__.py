@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hublaunch.cli import catalogue, database, doctor, drain, guard, image, invite, keys, launches, service, show
+from hublaunch.cli import catalogue, database, doctor, drain, guard, image, invite, keys, launches, service, show, top
 from hublaunch.cli.exits import EXITS, INTERRUPTED, USAGE
 
 
@@ -59,6 +59,7 @@ cli.command("serve", rich_help_panel=_OPERATORS)(service.serve)
 cli.command("demo", rich_help_panel=_OPERATORS)(service.demo)
 cli.command("doctor", rich_help_panel=_OPERATORS)(doctor.doctor)
 cli.command("show", rich_help_panel=_OPERATORS)(show.show)
+cli.command("top", rich_help_panel=_OPERATORS)(top.top)
 cli.command("drain", rich_help_panel=_OPERATORS)(drain.drain)
 cli.add_typer(database.database, rich_help_panel=_OPERATORS)
 cli.add_typer(guard.guard, rich_help_panel=_OPERATORS)

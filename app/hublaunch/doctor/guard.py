@@ -8,12 +8,13 @@ from hublaunch.store import spawn_history
 from hublaunch.store.database import transaction_beside_service
 from hublaunch.store.queue import capacity
 
-_STATES: dict[GuardState, str] = {
+STATES: dict[GuardState, str] = {
     "open": "launches are admitted",
     "proven_only": "only proven images (ready within the last hour) are launched, one at a time, until one is ready",
     "paused": "nothing is launched until JupyterHub is restarted or you run `hublaunch guard clear`",
     "off": "launches are admitted, even after failures",
 }
+"""The states of the guard in words."""
 
 
 def guard_lines() -> Sequence[str]:
@@ -27,7 +28,7 @@ def guard_state(settings: Settings) -> tuple[GuardState, Sequence[str]]:
     with transaction_beside_service(settings.database_url, writes=False) as connection:
         now = capacity(connection, guard, settings.max_concurrent_spawns)
         failing = spawn_history.failing(connection, guard)
-    lines = [f"Guard       {guard.mode}: {_STATES[now.guard]}"]
+    lines = [f"Guard       {guard.mode}: {STATES[now.guard]}"]
     if now.window is not None:
         lines += [
             f"Failures    at most {now.failures} in a row; launches pause at {guard.failure_limit}",

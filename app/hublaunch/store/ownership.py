@@ -62,6 +62,7 @@ _BURY = delete(launch_owners).where(
     )
 )
 _REQUEST_CANCEL = UPDATE_LAUNCH.where(launches.c.cancel_requested_at.is_(None)).values(cancel_requested_at=_NOW)
+_CANCEL_IN_PROGRESS = _REQUEST_CANCEL.where(launches.c.ended_at.is_(None))
 _EXISTS = select(launches.c.id).where(launches.c.id == bindparam("launch_id"))
 
 
@@ -181,3 +182,13 @@ def _request_cancel(connection: Connection, launch_id: str) -> bool:
         raise LaunchNotFound
     notify(connection, [WORK])
     return is_first
+
+
+def cancel_in_progress(connection: Connection, launch_id: str) -> bool:
+    """Request that a launch in progress be cancelled by its owner, on behalf of an operator.
+
+    Return False, and change nothing, if it is ready or has ended, or if its cancellation was requested earlier.
+    """
+    noted = connection.execute(_CANCEL_IN_PROGRESS, {"of_launch": launch_id, "now": now(connection)})
+    notify(connection, [WORK])
+    return noted.rowcount == 1

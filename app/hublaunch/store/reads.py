@@ -30,6 +30,11 @@ _SILENT = _LAUNCHES.where(
     launch_events.c.stalled_since.is_(None),
     launch_events.c.at <= bindparam("heard_before", type_=Instant),
 ).order_by(launches.c.id)
+_IN_PROGRESS = (
+    _LAUNCHES.where(launches.c.ended_at.is_(None))
+    .order_by(launches.c.admitted_at.is_(None), launches.c.id)
+    .limit(bindparam("most"))
+)
 _OF_IDS = _LAUNCHES.where(launches.c.id.in_(bindparam("launch_ids", expanding=True))).order_by(launches.c.id)
 _ENDS = select(launches.c.id, launches.c.last_seq).where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
 
@@ -43,6 +48,11 @@ def get(connection: Connection, launch_id: str) -> Launch | None:
 def of_ids(connection: Connection, launch_ids: Collection[str]) -> Sequence[Launch]:
     """Return these launches, oldest first."""
     return [launch_of(row) for row in connection.execute(_OF_IDS, {"launch_ids": list(launch_ids)})]
+
+
+def in_progress(connection: Connection, most: int) -> Sequence[Launch]:
+    """Return launches in progress: first those at the Hub, then the queue, the oldest of each first."""
+    return [launch_of(row) for row in connection.execute(_IN_PROGRESS, {"most": most})]
 
 
 def find(connection: Connection, key: IdempotencyKey, kept_since: datetime) -> Launch | None:

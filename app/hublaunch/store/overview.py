@@ -1,0 +1,88 @@
+"""The launches, ready servers and processes of a service, for `hublaunch top`.
+
+Each statement reads a small partial index and a bounded number of rows, so the length of the history does not matter.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from hublaunch.launch.model import Launch
+from hublaunch.launch.ports import Capacity
+from hublaunch.launch.rules.guard import Failing, Guard
+from hublaunch.store import spawn_history
+from hublaunch.store.coordination import now
+from hublaunch.store.queue import capacity
+from hublaunch.store.reads import in_progress
+from hublaunch.store.tables import IS_READY, launch_owners, launches
+
+_READY = (
+    select(launches.c.environment, launches.c.image, func.count().label("servers"))
+    .where(IS_READY)
+    .group_by(launches.c.environment, launches.c.image)
+    .order_by(func.count().desc(), launches.c.environment, launches.c.image)
+    .limit(bindparam("most"))
+)
+_PROCESSES = (
+    select(launch_owners.c.id, launch_owners.c.leased_until, func.count(launches.c.id).label("launches"))
+    .outerjoin(launches, (launches.c.owner == launch_owners.c.id) & launches.c.ended_at.is_(None))
+    .group_by(launch_owners.c.id, launch_owners.c.leased_until)
+    .order_by(launch_owners.c.id)
+    .limit(bindparam("most"))
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadyServers:
+    """Ready servers of one image."""
+
+    environment: str
+    """`""` for launches that named the image themselves."""
+    image: str
+    servers: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Process:
+    """A process of hublaunch."""
+
+    id: str
+    leased_until: datetime
+    launches: int
+    """Launches in progress that it runs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overview:
+    """What a service does at one time."""
+
+    at: datetime
+    """By the clock of the database."""
+    capacity: Capacity
+    launches: Sequence[Launch]
+    """In progress: first those at the Hub, then the queue, the oldest of each first."""
+    ready: Sequence[ReadyServers]
+    """The most frequent first."""
+    refused: Mapping[str, Failing]
+    """Images that the guard refuses."""
+    processes: Sequence[Process]
+
+
+def overview(connection: Connection, guard: Guard, *, spawns: int, most: int) -> Overview:
+    """Read what the service does. `spawns`: LAUNCHER_MAX_CONCURRENT_SPAWNS. `most`: the longest list."""
+    return Overview(
+        at=now(connection),
+        capacity=capacity(connection, guard, spawns),
+        launches=in_progress(connection, most),
+        ready=[
+            ReadyServers(environment=row.environment or "", image=row.image, servers=row.servers)
+            for row in connection.execute(_READY, {"most": most})
+        ],
+        refused=spawn_history.failing(connection, guard),
+        processes=[
+            Process(id=row.id, leased_until=row.leased_until, launches=row.launches)
+            for row in connection.execute(_PROCESSES, {"most": most})
+        ],
+    )
