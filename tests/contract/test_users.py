@@ -1,6 +1,6 @@
 """Users: created once, and deleted only when no server of theirs prevents it."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
@@ -104,3 +104,14 @@ async def test_deleting_a_user_waits_no_longer_than_a_stop(hub: ContractHub, use
     for answer in answers:
         assert error(answer) == (400, f"{user}'s server is in the process of stopping, please wait.")
     assert (await hub.user(user))["pending"] == "stop"
+
+
+async def test_activity_that_is_reported_shows_in_the_user(hub: ContractHub, user: str) -> None:
+    at = datetime.now(UTC).isoformat()
+
+    noted = await hub.api.post(
+        f"users/{user}/activity", json={"last_activity": at, "servers": {"": {"last_activity": at}}}
+    )
+    unknown = await hub.api.post(f"users/{user}-x/activity", json={"last_activity": at})
+
+    assert (noted.status_code, unknown.status_code) == (200, 404)

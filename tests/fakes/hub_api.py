@@ -21,6 +21,7 @@ _OPERATIONS: dict[str, dict[str, Operation]] = {
     f"users/{_NAME}": {"POST": "create_user", "GET": "get_user", "DELETE": "delete_user"},
     _SERVER: {"POST": "start_server", "DELETE": "stop_server"},
     f"{_SERVER}/progress": {"GET": "progress"},
+    f"users/{_NAME}/activity": {"POST": "note_activity"},
     f"users/{_NAME}/tokens": {"POST": "mint_token", "GET": "list_tokens"},
     f"users/{_NAME}/tokens/([^/]*)": {"DELETE": "revoke_token"},
 }
@@ -168,6 +169,12 @@ class HubApi:
             raise Refusal(404 if self._state.version_info >= (5, 4, 5) else 500)
         remove = bool((_json_body(call) or {}).get("remove", False))
         return Reply(status=await self._state.stop_server(call.username, call.name, remove=remove))
+
+    async def _note_activity(self, call: Call) -> Reply:
+        self._require(call, "users:activity")
+        self._state.user(call.username)
+        self._state.note_activity(call.username, list((_json_body(call) or {}).get("servers", {})))
+        return Reply(status=200)
 
     async def _mint_token(self, call: Call) -> Reply:
         owner = self._owner(call)

@@ -14,6 +14,7 @@ Operation = Literal[
     "delete_user",
     "start_server",
     "stop_server",
+    "note_activity",
     "progress",
     "mint_token",
     "list_tokens",

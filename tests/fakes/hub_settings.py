@@ -15,6 +15,7 @@ What = Literal[
     "spawn_lost",
     "server_stopped",
     "server_removed",
+    "activity_noted",
     "token_minted",
     "token_revoked",
     "hub_killed",

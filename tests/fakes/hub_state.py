@@ -6,7 +6,7 @@ import math
 import random
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -257,6 +257,12 @@ class HubState(HubSettings):
     def _remove(self, server: Server) -> None:
         del self.users[server.username].servers[server.name]
         self._happened("server_removed", server.username, server.name)
+
+    def note_activity(self, username: str, names: Sequence[str]) -> None:
+        """Note that these servers of a user are in use. The Hub ignores servers that it does not have."""
+        for name in names:
+            if name in self.user(username).servers:
+                self._happened("activity_noted", username, name)
 
     # --- tokens -------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ulid import ULID
 
+from hublaunch.files.catalogue import CatalogueFile
 from hublaunch.hub.client import HubClient
 from hublaunch.launch.acceptance.service import LaunchService
 from hublaunch.launch.course.admission import Admission
@@ -91,6 +92,8 @@ async def launching(
     guard: Guard = UNGUARDED,
     cull_after_s: float = 3600,
     retention_s: float = 86400,
+    session_s: float | None = None,
+    catalogue: CatalogueFile | None = None,
     pace: Pace = QUICK,
 ) -> AsyncGenerator[Launching]:
     """Yield the core of an open store, as `wiring` builds it.
@@ -108,6 +111,7 @@ async def launching(
             "max_queue": max_queue,
             "cull_after_s": cull_after_s,
             "retention": retention_s,
+            "max_session_s": session_s,
             "token_lifetime_s": 60,
         }
     )
@@ -120,7 +124,7 @@ async def launching(
         guard=guard,
         clock=clock or LeaseClock(lease_s),
         background=Background(),
-        files=Files(),
+        files=Files(catalogue_file=catalogue),
         registry=None,
     )
     async with open_core(

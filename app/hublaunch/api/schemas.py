@@ -148,6 +148,7 @@ _LAUNCH: JsonDict = {
     "stalled_since": None,
     "stalled_reason": None,
     "attempt": 1,
+    "warm": False,
     "created_at": "2026-11-23T08:00:00.000Z",
     "ended_at": None,
     "stopped_at": None,
@@ -202,6 +203,7 @@ class LaunchBase(BaseModel):
         "storage, pull_failed or restarting. Later releases may add reasons."
     )
     attempt: int = Field(description="The number of the attempt, from 1.")
+    warm: bool = Field(description="Whether it got a server that was ready before it was asked for.")
     created_at: Timestamp = Field(examples=["2026-11-23T08:00:00.000Z"])
     ended_at: Timestamp | None = Field(description="When it became ready, failed or was cancelled.")
     stopped_at: Timestamp | None

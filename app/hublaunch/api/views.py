@@ -63,6 +63,7 @@ class Views:
             "stalled_since": rfc3339(last.stalled_since),
             "stalled_reason": last.stalled_reason,
             "attempt": launch.attempt.number,
+            "warm": launch.claimed_from is not None,
             "created_at": rfc3339(launch.created_at),
             "ended_at": rfc3339(launch.ended_at),
             "stopped_at": rfc3339(launch.stopped_at),

@@ -116,6 +116,10 @@ class ImageMapping:
         return _GROUP.sub(fill, self.template)
 
 
+INFORMATIONAL = frozenset({"binder_request", "binder_ref_url", "binder_persistent_request"})
+"""The extra arguments of BinderHub that only inform: a server with and without them is the same."""
+
+
 class BinderImages:
     """The operator's mappings. The first that matches is used."""
 

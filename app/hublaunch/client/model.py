@@ -106,6 +106,8 @@ class Launch(_Shown):
     message: str
     attempt: int
     """From 1."""
+    warm: bool = False
+    """Whether it got a server that was ready before it was asked for."""
     created_at: datetime
     ended_at: datetime | None = None
     """When it became ready, failed or was cancelled."""

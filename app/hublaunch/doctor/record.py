@@ -147,7 +147,7 @@ def record_rows(record: LaunchRecord, settings: Settings) -> Iterator[Row]:
 
 
 def _caller(caller: Caller) -> str:
-    known = {"anonymous": "anonymous, at", "hub": "the Hub user", "key": "the API key"}
+    known = {"anonymous": "anonymous, at", "hub": "the Hub user", "key": "the API key", "pool": "the warm pool"}
     known["invitation"] = "a holder of the invitation"
     return f"{known[caller.kind]} {caller.key}"
 

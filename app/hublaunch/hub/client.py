@@ -230,6 +230,18 @@ class HubClient:
 
         return await self._rest.repeat(ask)
 
+    async def note_activity(self, username: str, server_name: str) -> None:
+        at = datetime.now(UTC).isoformat()
+        body = {"last_activity": at, "servers": {server_name: {"last_activity": at}}}
+
+        async def ask() -> None:
+            try:
+                await self._rest.call("POST", f"{user_path(username)}/activity", Operation.NOTE_ACTIVITY, body=body)
+            except HubRefused as refusal:
+                raise_unless_absent(refusal)
+
+        await self._rest.repeat(ask)
+
     async def progress(self, username: str, server_name: str) -> AsyncGenerator[Progress]:
         operation, path = Operation.PROGRESS, f"{server_path(username, server_name)}/progress"
         try:

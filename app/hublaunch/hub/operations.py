@@ -15,6 +15,7 @@ class Operation(StrEnum):
     DELETE_USER = "delete the user"
     START_SERVER = "start the server"
     STOP_SERVER = "stop the server"
+    NOTE_ACTIVITY = "note the activity of the server"
     PROGRESS = "report the progress of the spawn"
     MINT_TOKEN = "mint a token"
     LIST_TOKENS = "list tokens"

@@ -86,9 +86,10 @@ class Content(StrEnum):
 class Caller:
     """The caller of a request, and their rights. Only kind and key identify a caller, and are stored."""
 
-    kind: Literal["anonymous", "hub", "invitation", "key"]
+    kind: Literal["anonymous", "hub", "invitation", "key", "pool"]
+    """`pool` is this service itself, which starts the members of warm pools."""
     key: str
-    """The network address of an anonymous caller, or the name of a Hub user, an invitation or an API key."""
+    """The network address of an anonymous caller, or the name of a Hub user, an invitation, an API key or a pool."""
     groups: frozenset[str] = field(default=frozenset(), compare=False)
     """The Hub user's groups at the Hub."""
     allowed_images: tuple[str, ...] | None = field(default=None, compare=False)
@@ -301,13 +302,30 @@ class Launch:
     """When the server of a ready launch will be stopped, or should have been; None means never."""
     stopped_at: datetime | None = None
     stopped_by: str | None = None
-    """`caller`, `hub`, `session_end`, `operator` (set before the server stops), or a later release's own."""
+    """`caller`, `hub`, `session_end`, `operator` (set before the server stops), or a later release's own. Of members of
+    warm pools also `claim` (its server is another launch's now) and `pool` (it was retired)."""
     cleaned_at: datetime | None = None
     """When everything that its latest attempt created at the Hub was deleted."""
     image_digest: str | None = None
     """The digest that the registry had for the image before the Hub was asked; None if that is unknown."""
     is_pinned: bool = False
     """Whether the spawner gets the image by `image_digest` instead of its tag."""
+    pool: str | None = None
+    """The key of the warm pool that it is a member of, or could have a server from (`rules/pool.py`)."""
+    pool_miss: str | None = None
+    """Why it has no server from that pool; None for a member, and with a server from there."""
+    claimed_from: str | None = None
+    """The id of the member whose server it claimed; None if its server is started for it."""
+
+    @property
+    def is_member(self) -> bool:
+        """Whether it is a member of a warm pool: a server that is started before anybody asks for it."""
+        return self.caller.kind == "pool"
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether it is in progress with a server that it claimed. It was never admitted, and asks for no spawn."""
+        return self.claimed_from is not None and self.status is Status.LAUNCHING
 
     @property
     def spawned(self) -> LaunchRequest:

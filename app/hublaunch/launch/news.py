@@ -29,6 +29,13 @@ class DigestFound:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ClaimFailed:
+    """A launch whose warm servers did not answer, so that a server is started for it."""
+
+    launch_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CancelRequested:
     """The first request to cancel a launch."""
 
@@ -104,6 +111,7 @@ class WorkLeft:
 News = (
     Event
     | Accepted
+    | ClaimFailed
     | DigestFound
     | CancelRequested
     | SessionWarned

@@ -68,6 +68,13 @@ class Pace:
     """Between two rounds of the reaper."""
     check_ready_s: float = 300.0
     """How often the reaper asks the Hub whether the server of a ready launch still exists."""
+    refill_s: float = 2.0
+    """Between two rounds of the refill of warm pools."""
+    check_members_s: float = 60.0
+    """How often a ready member of a warm pool is looked at, and reported to the Hub as active. A culler must be slower
+    than this, and a claim takes only members that were seen within a few of these (`store/pool_claims.py`)."""
+    claim_answers_s: float = 2.0
+    """How long a claimed server may take to answer before another one is claimed."""
     check_sessions_s: float = 15.0
     """The longest time between two checks of the ends of sessions. Only a session shorter than this ends late."""
     warn_session_s: float = 600.0

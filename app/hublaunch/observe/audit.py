@@ -188,6 +188,7 @@ def _of(launch: Launch) -> dict[str, str | None]:
         "environment": launch.request.environment or None,
         "size": launch.request.size or None,
         "image_digest": launch.image_digest,
+        "claimed_from": launch.claimed_from,
         "repo_url": launch.request.repo_url,
         "ref": launch.request.ref or None,
         "username": launch.attempt.username,

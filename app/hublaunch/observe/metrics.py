@@ -14,10 +14,11 @@ from prometheus_client.process_collector import ProcessCollector
 from ulid import ULID
 
 from hublaunch.launch.errors import Displaced
-from hublaunch.launch.model import Event, LaunchRequest, Status
+from hublaunch.launch.model import Event, Launch, LaunchRequest, Status
 from hublaunch.launch.news import (
     Accepted,
     Adopted,
+    ClaimFailed,
     Cleaned,
     DigestFound,
     News,
@@ -29,6 +30,7 @@ from hublaunch.launch.news import (
 from hublaunch.launch.ports import Capacity
 from hublaunch.launch.rules.guard import GuardState
 from hublaunch.launch.rules.invitation import InvitationUse
+from hublaunch.launch.rules.pool import Miss
 from hublaunch.launch.rules.preflight import RegistryOutcome
 from hublaunch.observe.invitation_metrics import InvitationMetrics
 
@@ -103,8 +105,12 @@ class Metrics:
     # --- listeners ----------------------------------------------------------------------------------------------------
 
     def _on_event(self, event: Event) -> None:
-        """Count a stored event of a launch."""
+        """Count a stored event of a launch. Nobody waits for a member of a warm pool, so it is not measured."""
         self._events[event.phase].inc()
+        if event.launch_id in self._members:
+            if event.phase.ends_stream:
+                self._members.discard(event.launch_id)
+            return
         if event.seq == 2:  # the event after acceptance ends the wait in the queue
             self._queue_s.observe(_since_acceptance_s(event))
         if event.phase is Status.WAITING and event.seq > 1:
@@ -113,6 +119,31 @@ class Metrics:
             self._count_end(event)
             if event.phase is Status.READY and event.attempt == 1:
                 self._ready_first.inc()
+
+    def _on_accepted(self, launch: Launch) -> None:
+        if launch.is_member:
+            self._members.add(launch.id)
+            return
+        self._accepted.inc()
+        self._count_claim(launch)
+        self._count_environment(launch.request)
+        if self._invitations is not None:
+            self._invitations.count(launch.caller)
+        if launch.image_digest is not None:
+            self._digests["at_once"].inc()
+
+    def _on_adopted(self, launches: Sequence[Launch]) -> None:
+        self._members.update(launch.id for launch in launches if launch.is_member and launch.is_in_progress)
+        orphans = sum(not launch.is_in_progress for launch in launches)
+        self._orphans_found.inc(orphans)
+        self._adopted.inc(len(launches) - orphans)
+
+    def _count_claim(self, launch: Launch) -> None:
+        """Count whether a warm pool served the launch, if one has its image."""
+        if launch.claimed_from is not None:
+            self._hits.inc()
+        elif launch.pool_miss is not None:
+            self._misses[Miss(launch.pool_miss)].inc()
 
     def _count_environment(self, request: LaunchRequest) -> None:
         """Count a launch of an environment. Names come from the catalogue, which may be replaced without end."""
@@ -136,20 +167,15 @@ class Metrics:
             case Event():
                 self._on_event(news)
             case Accepted(launch=launch):
-                self._accepted.inc()
-                self._count_environment(launch.request)
-                if self._invitations is not None:
-                    self._invitations.count(launch.caller)
-                if launch.image_digest is not None:
-                    self._digests["at_once"].inc()
+                self._on_accepted(launch)
+            case ClaimFailed():
+                self._misses[Miss.UNANSWERED].inc()
             case DigestFound():
                 self._digests["later"].inc()
             case SessionWarned() | SessionExtended() | SessionEnded():
                 self._sessions[type(news)].inc()
             case Adopted(launches=launches):
-                orphans = sum(not launch.is_in_progress for launch in launches)
-                self._orphans_found.inc(orphans)
-                self._adopted.inc(len(launches) - orphans)
+                self._on_adopted(launches)
             case Cleaned(is_late=True):
                 self._orphans_cleaned_up.inc()
             case Stopped(stopped_by=stopped_by):
@@ -211,6 +237,16 @@ class Metrics:
             "environment",
             "size",
         )
+        self._members: set[str] = set()
+        """The members of warm pools that this process starts."""
+        self._hits = self._counter("pool_hits", "Launches that took over a warm server.")
+        misses = self._counter(
+            "pool_misses",
+            "Launches of an image with a warm pool that got no warm server, by the reason. A launch whose warm server "
+            "did not answer counts as a hit and as unanswered.",
+            "reason",
+        )
+        self._misses: Mapping[Miss, Counter] = {reason: misses.labels(reason) for reason in Miss}
         self._ended = self._counter(
             "launches_ended",
             "Launches ended, by outcome (ready, failed, cancelled or displaced), and by cause if failed.",

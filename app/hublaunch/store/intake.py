@@ -20,16 +20,16 @@ from hublaunch.launch.errors import (
     StorageFull,
 )
 from hublaunch.launch.model import Event, Launch
-from hublaunch.launch.news import Accepted, NewsStream
+from hublaunch.launch.news import Accepted, NewsStream, WorkLeft
 from hublaunch.launch.ports import Unless
 from hublaunch.launch.rules.queue_order import Weight, equal
-from hublaunch.launch.rules.quota import Quota
-from hublaunch.store import drain, reads
+from hublaunch.launch.rules.quota import Quota, Scope
+from hublaunch.store import drain, pool_claims, pool_members, reads
 from hublaunch.store.displacement import displace
 from hublaunch.store.quota_counts import active
 from hublaunch.store.rows import attempt_row, event_row, launch_row
 from hublaunch.store.space import Space, says_full
-from hublaunch.store.tables import IS_LATEST, Instant, launch_attempts, launch_events, launches
+from hublaunch.store.tables import IS_LATEST, IS_MEMBER, Instant, launch_attempts, launch_events, launches
 from hublaunch.store.transactions import Transactions
 
 _INSERT_LAUNCH = insert(launches)
@@ -52,7 +52,10 @@ _FORGET_KEY = (
     .values(key_scope=None, key_request=None)
 )
 _OF_KEY = select(launches.c.id, launches.c.key_request).where(launches.c.key_scope == bindparam("of_key"))
-_COUNT_IN_PROGRESS = select(func.count()).where(launches.c.ended_at.is_(None))
+_COUNT_IN_PROGRESS = select(func.count()).where(
+    launches.c.ended_at.is_(None), ~IS_MEMBER, launches.c.claimed_from.is_(None)
+)
+"""Neither members of warm pools nor launches that have claimed one need a place in the queue."""
 _IN_PROGRESS_FOR = (
     select(launches.c.id)
     .join(launch_attempts, IS_LATEST)
@@ -93,12 +96,16 @@ class _Accept:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """The new launch with its first event, or the launch accepted earlier with the same key, without an event."""
+    """The new launch with its first events, or the launch accepted earlier with the same key, without events."""
 
     launch_id: str
-    event: Event | None
+    launch: Launch | None = None
+    """The new launch, with the server that it has claimed if there was one."""
+    events: Sequence[Event] = ()
     displaced: Event | None = None
     """The last event of the launch that made room, if one did."""
+    retired: int = 0
+    """How many members of warm pools make room in the quota of all launches."""
 
 
 class SqlIntake:
@@ -123,25 +130,28 @@ class SqlIntake:
     ) -> Launch:
         accept = _Accept(launch, self._owner, key, self._key_kept_s, unless, quotas, in_progress_max, weight)
 
-        def publish(answer: _Answer) -> None:
-            if answer.event is not None:
-                self._news.publish(answer.event)
-                self._news.publish(Accepted(launch=launch))
-            if answer.displaced is not None:
-                self._news.publish(answer.displaced)
-
         await self._space.check()
         while True:
             try:
-                answer = await self._sql.writer.write(_accept, accept, on_stored=publish, lock=drain.ACCEPTANCE)
+                answer = await self._sql.writer.write(_accept, accept, on_stored=self._publish, lock=drain.ACCEPTANCE)
             except DBAPIError as error:
                 if says_full(error):
                     raise StorageFull from error
                 raise
-            if answer.launch_id == launch.id:
-                return launch
+            if answer.launch is not None:
+                return answer.launch
             if earlier := await self._sql.read(reads.get, answer.launch_id):  # or it was removed in between
                 return earlier
+
+    def _publish(self, answer: _Answer) -> None:
+        for event in answer.events:
+            self._news.publish(event)
+        if answer.launch is not None:
+            self._news.publish(Accepted(launch=answer.launch))
+        if answer.displaced is not None:
+            self._news.publish(answer.displaced)
+        if answer.retired:
+            self._news.publish(WorkLeft())
 
 
 def _accept(connection: Connection, accepts: Sequence[_Accept]) -> Sequence[_Answer]:
@@ -149,24 +159,33 @@ def _accept(connection: Connection, accepts: Sequence[_Accept]) -> Sequence[_Ans
     answers = [_insert_keyed(connection, accept) if accept.key else _accepted(accept) for accept in accepts]
     if unkeyed := [_row(accept) for accept in accepts if accept.key is None]:
         connection.execute(_INSERT_LAUNCH, unkeyed)
-    new = [accept for accept, answer in zip(accepts, answers, strict=True) if answer.event is not None]
+    new = [accept for accept, answer in zip(accepts, answers, strict=True) if answer.launch is not None]
     if new:
         if drain.draining_since(connection) is not None:
             raise ServiceDraining
-        stored = [accept.launch for accept in new]
+        started = pool_claims.claim(connection, [accept.launch for accept in new])
+        stored = [launch for launch, _ in started.values()]
         attempts = [attempt_row(launch.attempt, launch.created_at, launch.cleaned_at) for launch in stored]
         connection.execute(_INSERT_ATTEMPT, attempts)
-        connection.execute(_INSERT_EVENT, [event_row(launch.last_event) for launch in stored])
+        connection.execute(_INSERT_EVENT, [event_row(event) for _, events in started.values() for event in events])
         _check_unless(connection, new)
         _check_servers(connection, stored)
-        displaced = _make_room(connection, new)
-        _check_quotas(connection, new)
-        answers = [replace(answer, displaced=displaced.get(answer.launch_id)) for answer in answers]
+        displaced = _make_room(connection, [one for one in new if started[one.launch.id][0].claimed_from is None])
+        retired = _check_quotas(connection, new)
+        answers = [_with(answer, started, displaced, retired) for answer in answers]
     return answers
 
 
 def _accepted(accept: _Accept) -> _Answer:
-    return _Answer(accept.launch.id, accept.launch.last_event)
+    return _Answer(accept.launch.id, accept.launch)
+
+
+def _with(answer: _Answer, started: pool_claims.Started, displaced: Mapping[str, Event], retired: int) -> _Answer:
+    """Return the answer for a new launch with everything that its acceptance changed."""
+    if answer.launch is None:
+        return answer
+    launch, events = started[answer.launch_id]
+    return replace(answer, launch=launch, events=events, displaced=displaced.get(launch.id), retired=retired)
 
 
 def _row(accept: _Accept) -> dict[str, Any]:
@@ -190,7 +209,7 @@ def _insert_keyed(connection: Connection, accept: _Accept) -> _Answer:
     earlier = connection.execute(_OF_KEY, {"of_key": accept.key.scope}).one()
     if earlier.key_request != accept.key.request:
         raise IdempotencyKeyReused
-    return _Answer(earlier.id, None)
+    return _Answer(earlier.id)
 
 
 def _check_unless(connection: Connection, accepts: Sequence[_Accept]) -> None:
@@ -213,15 +232,24 @@ def _check_servers(connection: Connection, accepted: Sequence[Launch]) -> None:
             raise AlreadyLaunching
 
 
-def _check_quotas(connection: Connection, accepts: Sequence[_Accept]) -> None:
+def _check_quotas(connection: Connection, accepts: Sequence[_Accept]) -> int:
+    """Raise QuotaReached if a quota is exceeded. Return how many members of warm pools are retired to keep to one."""
+    retired = 0
     for quota in dict.fromkeys(quota for accept in accepts for quota in accept.quotas):
         count = active(connection, quota)
+        if count > quota.most and quota.scope is Scope.TOTAL:
+            made_room = pool_members.give_up(connection, count - quota.most)
+            retired, count = retired + made_room, count - made_room
         if count > quota.most:
             raise QuotaReached(quota, active=count - 1)  # a refused launch is retried alone, so it counts itself
+    return retired
 
 
 def _make_room(connection: Connection, accepts: Sequence[_Accept]) -> Mapping[str, Event]:
-    """End as many launches as exceed the limit. Return their last events, by the new launch's id. Raises QueueFull."""
+    """End as many launches as exceed the limit. Return their last events, by the new launch's id. Raises QueueFull.
+
+    `accepts`: the new launches that need a place in the queue.
+    """
     most = min((accept.in_progress_max for accept in accepts if accept.in_progress_max is not None), default=None)
     if most is None:
         return {}

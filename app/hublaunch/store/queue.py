@@ -1,22 +1,32 @@
 """The queue in SQL."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Float, Text, bindparam, cast, delete, func, insert, null, select, union_all, update
 
 from hublaunch.launch.model import Event, Launch, Step
-from hublaunch.launch.news import NewsStream
+from hublaunch.launch.news import NewsStream, WorkLeft
 from hublaunch.launch.ports import AdmissionRound, Admitted, Capacity, Positions
-from hublaunch.launch.rules.guard import Failing, Guard, Headroom, SpawnHistory, known_as
+from hublaunch.launch.rules.guard import Failing, Guard, known_as
 from hublaunch.launch.rules.networks import caller_name
 from hublaunch.launch.rules.queue_order import FairQueue, Turns, Waiting, Weight
-from hublaunch.store import spawn_history
+from hublaunch.store import pool_members, spawn_history
 from hublaunch.store.append import UPDATE_LAUNCH, Append, append
 from hublaunch.store.coordination import WORK, notify, now
 from hublaunch.store.drain import ADMISSION, draining_since
-from hublaunch.store.tables import IS_LAST, IS_READY, Instant, admission, launch_events, launches, queue_turns
+from hublaunch.store.hub_room import HubRoom
+from hublaunch.store.tables import (
+    IS_LAST,
+    IS_MEMBER,
+    IS_QUEUED,
+    IS_READY,
+    Instant,
+    admission,
+    launch_events,
+    launches,
+    queue_turns,
+)
 from hublaunch.store.transactions import Transactions
 
 _NOTHING = cast(null(), Text)
@@ -28,28 +38,17 @@ _WAITING_AND_TURNS = union_all(
         launches.c.repo_url,
         launches.c.image,
         cast(null(), Float),
-    ).where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None)),
+    ).where(IS_QUEUED),
     select(queue_turns.c.name, _NOTHING, _NOTHING, _NOTHING, _NOTHING, queue_turns.c.turn),
 ).order_by("id")
 """The queued launches and the callers' turns. An admission changes both, so one statement reads both."""
-_AT_HUB = (
-    select(launches.c.image, func.count().label("launches"))
-    .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_not(None))
-    .group_by(launches.c.image)
-)
 _COUNTED = select(
     select(func.count())
     .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_not(None))
     .scalar_subquery()
     .label("launching"),
-    select(func.count())
-    .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None))
-    .scalar_subquery()
-    .label("waiting"),
-    select(func.min(launches.c.created_at))
-    .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_(None))
-    .scalar_subquery()
-    .label("waiting_since"),
+    select(func.count()).where(IS_QUEUED).scalar_subquery().label("waiting"),
+    select(func.min(launches.c.created_at)).where(IS_QUEUED).scalar_subquery().label("waiting_since"),
     select(func.count())
     .select_from(launches)
     .join(launch_events, IS_LAST)
@@ -60,16 +59,15 @@ _COUNTED = select(
     )
     .scalar_subquery()
     .label("stalled"),
-    select(func.count()).where(IS_READY).scalar_subquery().label("ready"),
+    select(func.count()).where(IS_READY, ~IS_MEMBER).scalar_subquery().label("ready"),
 )
-_LATELY = select(func.count()).where(launches.c.admitted_at > bindparam("since", type_=Instant))
+_LATELY = select(func.count()).where(launches.c.admitted_at > bindparam("since", type_=Instant), ~IS_MEMBER)
 
 _STILL_WAITING = (
     select(launches.c.id, launches.c.owner, launches.c.time_left_s)
     .where(
         launches.c.id.in_(bindparam("launch_ids", expanding=True)),
-        launches.c.ended_at.is_(None),
-        launches.c.admitted_at.is_(None),
+        IS_QUEUED,
     )
     .order_by(launches.c.id)
     .with_for_update()
@@ -91,7 +89,11 @@ class SqlQueue:
         self._owner = owner
 
     async def admit(self, *, most: int, weight: Weight, guard: Guard) -> AdmissionRound:
-        return await self._sql.writer.run(_admit, self._owner, most, weight, guard, lock=ADMISSION)
+        def publish(outcome: AdmissionRound) -> None:
+            if outcome.gave_way:
+                self._news.publish(WorkLeft())
+
+        return await self._sql.writer.run(_admit, self._owner, most, weight, guard, lock=ADMISSION, on_stored=publish)
 
     async def requeue(
         self, launch: Launch, step: Step, *, time_left_s: float, waits_until: datetime, pause_s: float
@@ -120,16 +122,10 @@ class SqlQueue:
 
 def _admit(connection: Connection, owner: str, most: int, weight: Weight, guard: Guard) -> AdmissionRound:
     (waiting, turns), at = _waiting_and_turns(connection), now(connection)
-    # Launches at the Hub are read before spawn outcomes: a spawn that ends in between counts twice rather than never.
-    at_hub = Counter[str]()
-    for row in connection.execute(_AT_HUB):
-        at_hub[known_as(row.image)] += row.launches
-    blamed, run = spawn_history.blamed(connection), spawn_history.run(connection)
-    of_interest = {one.image for one in waiting} | at_hub.keys() | {failure.image for failure in blamed}
-    proven = spawn_history.proven(connection, of_interest)
-    failing = guard.failing(blamed, proven=proven)
-    history = SpawnHistory(proven=proven, blamed=blamed, failing=failing, failures=run.failures, grown=run.grown)
-    room = Headroom(guard, history, most=most, at_hub=at_hub)
+    hub = HubRoom.read(connection, guard, {one.image for one in waiting})
+    failing, run = hub.failing, hub.run
+    # Members of warm pools give way to launches, so their places are free. The guard still counts them.
+    room = hub.headroom(guard, most=most + hub.members)
     chosen: list[str] = []
     hub_is_busy = run.paused_until is not None and run.paused_until > at
     if waiting and room.free and not hub_is_busy and not run.is_draining:
@@ -138,6 +134,8 @@ def _admit(connection: Connection, owner: str, most: int, weight: Weight, guard:
             chosen.append(one.launch_id)
         if chosen:
             _keep_turns(connection, queue.turns)
+    excess = min(hub.launches + len(chosen) - most, hub.members)
+    gave_way = pool_members.give_way(connection, excess) if chosen and excess > 0 else 0
     refused = {one.launch_id: failing[one.image] for one in waiting if one.image in failing}
     return AdmissionRound(
         admitted=_mark_admitted(connection, chosen, at, owner=owner),
@@ -145,6 +143,7 @@ def _admit(connection: Connection, owner: str, most: int, weight: Weight, guard:
         guard=guard.state(failures=run.failures),
         is_draining=run.is_draining,
         holds_back=bool(room.free) and not hub_is_busy and len(chosen) + len(refused) < len(waiting),
+        gave_way=gave_way,
     )
 
 

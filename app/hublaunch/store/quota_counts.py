@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, true
 
 from hublaunch.launch.rules.quota import Quota, Scope
-from hublaunch.store.tables import IS_ACTIVE, launches
+from hublaunch.store.tables import IS_ACTIVE, IS_MEMBER, launches
 
 _NAME = {
     Scope.CALLER: launches.c.caller_name,
@@ -12,20 +12,24 @@ _NAME = {
     Scope.IMAGE: launches.c.image_name,
     Scope.SIZE: launches.c.size,
 }
-_ALL = select(func.count()).where(IS_ACTIVE)
+_ALL = select(func.count()).where(IS_ACTIVE, ~(IS_MEMBER & launches.c.cancel_requested_at.is_not(None)))
 _OF_NAME = {
-    scope: select(func.count()).where(IS_ACTIVE, column == bindparam("name")) for scope, column in _NAME.items()
+    scope: select(func.count()).where(IS_ACTIVE, ~IS_MEMBER, column == bindparam("name"))
+    for scope, column in _NAME.items()
 }
 _OF_NAMES = {
     scope: select(column.label("name"), func.count().label("number"))
-    .where(IS_ACTIVE, column.is_not(None))
+    .where(IS_ACTIVE, ~IS_MEMBER, column.is_not(None))
     .group_by(column)
     for scope, column in _NAME.items()
 }
 
 
 def active(connection: Connection, quota: Quota) -> int:
-    """Count the active launches of a quota. Partial indexes hold just these, so the history is not read."""
+    """Count the active launches of a quota. Partial indexes hold just these, so the history is not read.
+
+    Members of warm pools count in total alone, and no longer once they are being retired.
+    """
     if quota.name is not None:
         return int(connection.execute(_OF_NAME[quota.scope], {"name": quota.name}).scalar_one())
     if quota.is_of_several:

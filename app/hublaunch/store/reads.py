@@ -10,7 +10,16 @@ from hublaunch.launch.errors import IdempotencyKeyReused
 from hublaunch.launch.model import Event, Launch, Status
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.store.rows import EVENT_COLUMNS, LAUNCH_COLUMNS, event_of, launch_of
-from hublaunch.store.tables import IS_ACTIVE, IS_LAST, IS_LATEST, Instant, launch_attempts, launch_events, launches
+from hublaunch.store.tables import (
+    IS_ACTIVE,
+    IS_LAST,
+    IS_LATEST,
+    IS_MEMBER,
+    Instant,
+    launch_attempts,
+    launch_events,
+    launches,
+)
 
 _LAUNCHES = select(*LAUNCH_COLUMNS).join(launch_attempts, IS_LATEST).join(launch_events, IS_LAST)
 _LAUNCH = _LAUNCHES.where(launches.c.id == bindparam("launch_id"))
@@ -66,7 +75,7 @@ def find(connection: Connection, key: IdempotencyKey, kept_since: datetime) -> L
 
 
 def page(connection: Connection, selected: LaunchFilter, limit: int | None) -> Sequence[Launch]:
-    """Return the selected launches, newest first."""
+    """Return the selected launches, newest first, without members of warm pools."""
     equal = [
         (launches.c.status, selected.status and selected.status.value),
         (launches.c.repo_url, selected.repo_url),
@@ -75,6 +84,7 @@ def page(connection: Connection, selected: LaunchFilter, limit: int | None) -> S
         (launch_attempts.c.username, selected.username),
     ]
     query = _NEWEST_FIRST.limit(limit).where(*(column == value for column, value in equal if value is not None))
+    query = query.where(~IS_MEMBER)
     if selected.caller is not None:
         query = query.where(
             launches.c.caller_kind == selected.caller.kind, launches.c.caller_key == selected.caller.key

@@ -61,6 +61,9 @@ def launch_row(launch: Launch) -> dict[str, Any]:
         "opens": launch.request.opens,
         "image_digest": launch.image_digest,
         "is_pinned": launch.is_pinned,
+        "pool": launch.pool,
+        "pool_miss": launch.pool_miss,
+        "claimed_from": launch.claimed_from,
         "fence": launch.fence,
     }
 
@@ -130,6 +133,9 @@ def launch_of(row: Row[Any]) -> Launch:
         cleaned_at=row.attempt_cleaned_at,
         image_digest=row.image_digest,
         is_pinned=row.is_pinned,
+        pool=row.pool,
+        pool_miss=row.pool_miss,
+        claimed_from=row.claimed_from,
     )
 
 

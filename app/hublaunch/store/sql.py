@@ -15,6 +15,7 @@ from hublaunch.store.intake import SqlIntake
 from hublaunch.store.invitations import SqlInvitations
 from hublaunch.store.log import KEY_KEPT_S, SqlLog
 from hublaunch.store.ownership import Lease, SqlOwnership
+from hublaunch.store.pools import SqlPools
 from hublaunch.store.queue import SqlQueue
 from hublaunch.store.rate_counts import SqlRateCounts
 from hublaunch.store.session_ends import SqlSessionEnds
@@ -60,6 +61,7 @@ class SqlLaunchStore:
         self.queue = SqlQueue(sql, news, owner=lease.owner)
         self.ownership = SqlOwnership(sql, news, lease)
         self.upkeep = SqlUpkeep(sql, news)
+        self.pools = SqlPools(sql, news, owner=lease.owner)
         self.session_ends = SqlSessionEnds(sql, news)
         self.history = SqlHistory(sql, key_kept_s=key_kept_s)
         self.silences = SqlSilences(sql, news, owner=lease.owner)

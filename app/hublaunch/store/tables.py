@@ -103,6 +103,9 @@ launches = Table(
     Column("opens", Text, nullable=False, server_default=text("''")),
     Column("will_end_at", Instant),  # when the server of a ready launch is to be stopped
     Column("end_warned_at", Instant),  # when the warning of that end was published; NULL again after an extension
+    Column("pool", Text),  # the key of the warm pool; NULL if no pool could have served it
+    Column("pool_miss", Text),  # why the pool did not serve it
+    Column("claimed_from", Text),  # the member whose server it has
     Index("ix_launches_of_caller", "caller_kind", "caller_key", "id"),
     Index("ux_launches_key_scope", "key_scope", unique=True),
 )
@@ -122,9 +125,21 @@ _partial("ix_launches_ready", launches.c.looked_up_at, where=IS_READY)
 
 _partial("ix_launches_will_end", launches.c.will_end_at, where=IS_READY & launches.c.will_end_at.is_not(None))
 
+IS_MEMBER = launches.c.caller_kind == literal_column("'pool'")
+"""A member of a warm pool. With a literal, as above."""
+_partial("ix_launches_members", launches.c.pool, launches.c.id, where=IS_MEMBER & IS_ACTIVE)
+_partial("ix_launches_of_pool", launches.c.pool, launches.c.id, where=launches.c.pool.is_not(None))
+
 HAS_ENDED = launches.c.status.in_([literal_column(f"'{name}'") for name in ("failed", "cancelled", "stopped")])
 """Ended for good: no other status follows. With literals, as above."""
 _partial("ix_launches_history", launches.c.history_of, launches.c.id, where=HAS_ENDED)
+
+IS_QUEUED = (
+    launches.c.ended_at.is_(None)
+    & launches.c.admitted_at.is_(None)
+    & (launches.c.status == literal_column("'waiting'"))  # a launch with a warm server was never admitted either
+)
+"""In the queue."""
 
 NEVER_ASKED = launches.c.launching_at.is_(None) & launches.c.ended_at.is_not(None)
 """Ended in the queue, before the first request to the Hub."""
@@ -158,6 +173,22 @@ images = Table(
     Column("image", Text, primary_key=True),
     Column("ready_at", Instant),
     Column("sound_since", Instant, nullable=False),  # no earlier failure counts against it
+)
+
+pool_demand = Table(
+    "pool_demand",
+    metadata,
+    Column("pool", Text, primary_key=True),
+    Column("count", Float, nullable=False),  # of launches that the pool served or should have served, which decays
+    Column("at", Instant, nullable=False),  # when the count held
+)
+
+pool_orders = Table(
+    "pool_orders",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("is_drained", Boolean, nullable=False),
+    Column("at", Instant, nullable=False),  # failed starts before then no longer count
 )
 
 queue_turns = Table(

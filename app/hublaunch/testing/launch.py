@@ -40,6 +40,8 @@ class FakeLaunch:
         """When the server will be stopped; the fake does not stop it by itself."""
         self.extendable_until: datetime | None = None
         """The latest end that extensions can reach."""
+        self.is_warm = False
+        """Whether it got a server that was ready before it was asked for."""
         self.position: Mapping[str, Any] | None = None
         """The last position in the queue, as it is sent; None if the launch was never queued."""
         self.events: list[Mapping[str, Any]] = []
@@ -77,6 +79,11 @@ class FakeLaunch:
         """Tell with the next report how long starts like this one took. Without it, nothing is known."""
         self._basis = {"count": count, "p50_s": p50_s, "p90_s": p90_s, "of_pulls": of_pulls}
         self._has_news = True
+
+    def claim(self) -> None:
+        """Give the launch a warm server, as where a pool has one ready. Call `ready` next."""
+        self.is_warm = True
+        self._add("launching", "A warm server was waiting", 90, stage="opening")
 
     def report(self, message: str, *, progress: int = 50, stage: str = "starting") -> None:
         """Add an event of the Hub or its spawner, such as `Pulling the image` with the stage `pulling`."""
@@ -166,6 +173,7 @@ class FakeLaunch:
             "status": self.status,
             **{name: last[name] for name in ("phase", "stage", "progress", "message", "attempt")},
             **{name: last.get(name) for name in ("stalled_since", "stalled_reason")},
+            "warm": self.is_warm,
             "created_at": self.events[0]["at"],
             "ended_at": ended_at,
             "stopped_at": ended_at if self.stopped_by else None,

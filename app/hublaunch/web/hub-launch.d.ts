@@ -93,6 +93,8 @@ export interface Launch {
   /** Gives access to the launch's private fields, and cancels the launch. */
   secret: string;
   status: "waiting" | "launching" | "ready" | "failed" | "cancelled" | "stopped";
+  /** Whether it got a server that was ready before it was asked for. */
+  warm?: boolean;
   created_at: string;
   /** When ready: when the server will be stopped. */
   will_end_at?: string | null;

@@ -26,6 +26,7 @@ from hublaunch.launcher import Launcher
 from hublaunch.settings import Settings
 from hublaunch.wiring.parts import Parts
 from hublaunch.wiring.rules import entry_of, server_limits_of
+from hublaunch.wiring.warm import keeping_pools, warm_servers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,13 +60,12 @@ async def open_core(
     admission = _admission(settings, parts, pace)
     preflight = _preflight(settings, parts)
     terms = _terms(settings, settled_s, hub_version)
-    runner = _runner(parts, terms, admission=admission, preflight=preflight, pace=pace)
     retention = Retention(cull_after_s=settings.cull_after_s, retention_s=settings.retention)
     reaper = Reaper(upkeep=store.upkeep, history=store.history, hub=hub, retention=retention, pace=pace)
     leases = Leases(
         ownership=store.ownership,
         launch_log=store.log,
-        runner=runner,
+        runner=_runner(parts, terms, admission=admission, preflight=preflight, pace=pace),
         admission=admission,
         clock=parts.clock,
         pace=pace,
@@ -78,6 +78,7 @@ async def open_core(
         parts.background.running("admission", admission.run),
         parts.background.running("stalls", Stalls(silences=store.silences, launch_log=store.log, pace=pace).run),
         parts.background.running("session_ends", SessionWatch(store.session_ends, pace=pace).run),
+        keeping_pools(settings, parts, leases=leases, reaper=reaper, quotas=quotas, new_id=new_id, pace=pace),
     ):
         existing = ExistingLaunches(launch_log=store.log, reaper=reaper)
         checks = Checks(
@@ -86,13 +87,13 @@ async def open_core(
             accounts=Accounts(hub, create_user=settings.create_user, limits=server_limits_of(settings)),
             existing=existing,
             admission=admission,
+            warm=warm_servers(settings, parts),
             hook=Launcher(settings, hub=hub).hook,
             preflight=preflight,
         )
-        acceptance = _acceptance(settings, parts, checks=checks, quotas=quotas, reaper=reaper)
         service = LaunchService(
             launch_log=store.log,
-            acceptance=acceptance,
+            acceptance=_acceptance(settings, parts, checks=checks, quotas=quotas, reaper=reaper),
             existing=existing,
             leases=leases,
             retention_s=settings.retention,
@@ -128,6 +129,7 @@ def _runner(parts: Parts, terms: Terms, *, admission: Admission, preflight: Pref
     return Runner(
         launch_log=parts.store.log,
         upkeep=parts.store.upkeep,
+        pools=parts.store.pools,
         hub=parts.hub,
         admission=admission,
         terms=terms,

@@ -59,7 +59,7 @@ class Acceptance:
         launch = self._new_launch(caller, checked)
         with self.admission.expecting(launch_id):
             accepted = await self._store_within_quotas(launch, key, checked.unless)
-        if accepted.id != launch_id:
+        if accepted.id != launch_id or accepted.is_claim:
             self.admission.forget(launch_id)
         return accepted
 
@@ -105,6 +105,8 @@ class Acceptance:
             attempt=checked.first,
             image_digest=checked.image_digest,
             is_pinned=checked.is_pinned,
+            pool=checked.warm.pool,
+            pool_miss=checked.warm.miss,
             last_event=Event(
                 launch_id=launch_id,
                 seq=1,

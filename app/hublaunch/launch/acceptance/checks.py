@@ -8,6 +8,7 @@ from hublaunch.launch.acceptance.hook import PreLaunchHook
 from hublaunch.launch.acceptance.invited import as_invited
 from hublaunch.launch.acceptance.preflight import Preflight
 from hublaunch.launch.acceptance.reuse import ExistingLaunches
+from hublaunch.launch.acceptance.warm import WarmLook, WarmServers
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Attempt, Caller, LaunchRequest
@@ -30,6 +31,8 @@ class Checked:
     """The digest of the image, if its registry has answered by now."""
     is_pinned: bool
     """Whether the spawner gets the digest."""
+    warm: WarmLook
+    """The warm pool that could serve the launch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +45,7 @@ class Checks:
     accounts: Accounts
     existing: ExistingLaunches
     admission: Admission
+    warm: WarmServers
     hook: PreLaunchHook | None = None
     preflight: Preflight | None = None
 
@@ -55,8 +59,9 @@ class Checks:
         username = self.accounts.existing_user(request, caller)
         unless = await self.existing.check(request, caller, username=username) if only_one else None
         await self.admission.check_image(request.image)
+        warm = await self.warm.look(request, creates_user=username is None)
         digest, pins = None, False
-        if self.preflight is not None:
+        if self.preflight is not None and not warm.has_free:  # a warm server has proved that its image exists
             digest, pins = await self.preflight.digest(request), self.preflight.pins_images
         # Read before the Hub is asked, so that a launch that becomes ready meanwhile is not marked as replaced.
         ready = await self.existing.ready_on(username, caller) if username is not None else ()
@@ -66,4 +71,4 @@ class Checks:
         if self.hook is not None:
             await self.hook.check(request.image, first.username, first.server_name, request.repo_url)
         is_pinned = digest is not None and pins
-        return Checked(request=request, first=first, unless=unless, image_digest=digest, is_pinned=is_pinned)
+        return Checked(request=request, first=first, unless=unless, image_digest=digest, is_pinned=is_pinned, warm=warm)

@@ -65,7 +65,8 @@ class LaunchService:
         launch_id = self.new_id()
         launch = await self.acceptance.accept(launch_id, request, caller, key=sent_before, only_one=only_one)
         if launch.id == launch_id:
-            log.info("launch %s accepted: %s", launch.id, launch.request.image)
+            with_server = ", with a warm server" if launch.is_claim else ""
+            log.info("launch %s accepted%s: %s", launch.id, with_server, launch.request.image)
             self.leases.begin(launch)
         return launch
 

@@ -7,7 +7,7 @@ says, `cleanup.py` deletes what a failed attempt has created. `runner.py` decide
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Literal
@@ -18,6 +18,7 @@ from hublaunch.launch.course.progress import Record, SpawnLog
 from hublaunch.launch.course.requeue import wait_without_queue
 from hublaunch.launch.course.spawn import Spawn, WaitInQueue
 from hublaunch.launch.course.together import together
+from hublaunch.launch.course.warm import find_warm
 from hublaunch.launch.model import Attempt, Event, LaunchRequest, Status, Step
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Hub, Server
@@ -117,21 +118,42 @@ async def resume(
     await _record_ready(attempt, spawn, url, credential, record=record, fault=fault)
 
 
+async def claim(
+    attempt: Attempt, request: LaunchRequest, *, hub: Hub, entry: Entry, record: Record, traces: Traces, pace: Pace
+) -> None:
+    """Enter the warm server that this attempt has claimed, and record `ready`.
+
+    The visitor's token is the first one for this server. `traces` says whether one may have been made already, by a
+    process that has lost the launch; then it is revoked. Raises a LaunchError if the server is gone, is being stopped,
+    or does not answer: its user is then of no use. Waits for a Hub that is down, without a limit.
+    """
+    minting = _mint_again if traces.token else _mint
+    if entry.token_mode == "hub":
+        credential, url = await together(
+            minting(attempt, hub, entry, traces), lambda _: find_warm(hub, attempt, pace=pace)
+        )
+    else:
+        credential, url = _Credential(), await find_warm(hub, attempt, pace=pace)
+    fault = await content_fault(attempt, request, url, credential.token, hub=hub)
+    await record(_ready(url, credential, fault))
+
+
 async def _record_ready(
     attempt: Attempt, spawn: Spawn, url: str, credential: _Credential, *, record: Record, fault: str | None
 ) -> None:
-    await record(
-        Step(
-            phase=Status.READY,
-            progress=100,
-            message=f"The server is ready, but without the repository. {fault}" if fault else "The server is ready",
-            url=url,
-            token=credential.token,
-            token_expires_at=credential.expires_at,
-            content_fault=fault,
-            server_started_at=None if attempt.creates_user else await spawn.started_at(),
-            hub_event=spawn.ready_event,
-        )
+    started_at = None if attempt.creates_user else await spawn.started_at()
+    await record(replace(_ready(url, credential, fault), server_started_at=started_at, hub_event=spawn.ready_event))
+
+
+def _ready(url: str, credential: _Credential, fault: str | None) -> Step:
+    return Step(
+        phase=Status.READY,
+        progress=100,
+        message=f"The server is ready, but without the repository. {fault}" if fault else "The server is ready",
+        url=url,
+        token=credential.token,
+        token_expires_at=credential.expires_at,
+        content_fault=fault,
     )
 
 

@@ -81,10 +81,9 @@ class Reaper:
     async def mark_gone(self, launch: Launch, *, user_exists: bool = True) -> None:
         """Store that the server of a ready launch is gone. A server of the same name is the user's own then."""
         leaves_user = launch.attempt.creates_user and user_exists
-        with suppress(ValueError, LeaseLost):  # the launch was cancelled meanwhile
-            await self._upkeep.mark_stopped(
-                launch, stopped_by="hub", clean_in_s=self._retention.cull_after_s if leaves_user else None
-            )
+        kept_s = 0 if launch.is_member else self._retention.cull_after_s
+        with suppress(ValueError, LeaseLost):  # the launch was cancelled or claimed meanwhile
+            await self._upkeep.mark_stopped(launch, stopped_by="hub", clean_in_s=kept_s if leaves_user else None)
 
     async def _check_ready_launches(self) -> None:
         errors = 0

@@ -14,6 +14,8 @@ from hublaunch.launch.course.cleanup import Traces, clean_up, matches_request
 from hublaunch.launch.course.inspection import find_failure, find_server
 from hublaunch.launch.course.requeue import Requeue, from_store
 from hublaunch.launch.errors import (
+    HubBusy,
+    HubUnavailable,
     InternalError,
     Interrupted,
     LaunchError,
@@ -26,11 +28,14 @@ from hublaunch.launch.errors import (
 from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Attempt, Launch, Status, Step
 from hublaunch.launch.pace import Pace
-from hublaunch.launch.ports import Hub, LaunchLog, LeaseLost, StoreFault, Upkeep
+from hublaunch.launch.ports import Hub, LaunchLog, LeaseLost, Pools, StoreFault, Upkeep
 from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.guard import abandoned_spawn, failed_spawn
 
 log = logging.getLogger(__name__)
+
+_CLAIMS_MAX = 3
+"""The most warm servers that a launch tries before a server is started for it."""
 
 _Try = Callable[[Launch, Traces], Awaitable[LaunchError | None]]
 """Makes one attempt, and notes in the traces everything that it creates. Returns None once the server is ready, else
@@ -68,6 +73,7 @@ class Runner:
 
     launch_log: LaunchLog
     upkeep: Upkeep
+    pools: Pools
     hub: Hub
     admission: Admission
     terms: Terms
@@ -75,19 +81,27 @@ class Runner:
     pace: Pace = Pace()
 
     async def run(self, launch: Launch) -> None:
-        """Wait for admission, then make attempts until one is ready or no other can help."""
-        await self._attempts(launch, self._run, Traces())
+        """Wait for admission, then make attempts until one is ready or no other can help.
+
+        A launch that has claimed a warm server enters that one instead, if it answers.
+        """
+        if launch.is_claim:
+            await self._claims(launch, Traces(user=True, server=True))
+        else:
+            await self._attempts(launch, self._run, Traces())
 
     async def resume(self, launch: Launch) -> None:
         """Continue a launch that another process had: inspect the Hub, go on from there, and clean up due attempts."""
         if launch.cancel_requested_at is not None and (launch.is_in_progress or launch.status is Status.READY):
             await self.cancel(launch)
+        elif launch.is_claim:
+            await self._claims(launch, self._unknown(launch))
         elif launch.is_in_progress and not launch.has_asked_hub:
             await self.run(launch)  # no request reached the Hub, and the last owner can send none now
         elif launch.is_in_progress:
-            await self._attempts(launch, self._resume, self._unknown(launch.attempt))
+            await self._attempts(launch, self._resume, self._unknown(launch))
         for attempt in await self.upkeep.due(launch.id):
-            await self._clean_up(launch, attempt, self._unknown(attempt))
+            await self._clean_up(launch, attempt, self._unknown(launch, attempt))
 
     async def cancel(self, launch: Launch) -> None:
         """Stop the spawn or the server, delete everything that the launch created, then store that it was cancelled."""
@@ -95,7 +109,7 @@ class Runner:
         if not (launch.is_in_progress or launch.status is Status.READY):
             return
         if launch.cleaned_at is None:
-            traces = self._unknown(launch.attempt) if launch.has_asked_hub else Traces()
+            traces = self._unknown(launch) if launch.has_asked_hub else Traces()
             await self._clean_up(launch, launch.attempt, traces, may_be_on_its_way=launch.is_in_progress)
         launch = await self._current(launch)  # the interrupted attempt may still have stored a step
         if launch.is_in_progress:
@@ -103,8 +117,56 @@ class Runner:
             step = Step(phase=Status.CANCELLED, progress=None, message="Cancelled", failed_spawn=failed)
             await self.launch_log.append(launch, step)
         elif launch.status is Status.READY:
-            stopped_by = launch.stopped_by or ("session_end" if launch.has_outlived_session else "caller")
+            by = "pool" if launch.is_member else "session_end" if launch.has_outlived_session else "caller"
+            stopped_by = launch.stopped_by or by
             await self.upkeep.mark_stopped(launch, stopped_by=stopped_by, clean_in_s=None)
+
+    # --- a warm server ------------------------------------------------------------------------------------------------
+
+    async def _claims(self, launch: Launch, traces: Traces) -> None:
+        """Enter the claimed server. If it does not answer, claim others, and at last start a server for the launch.
+
+        The Hub counts none of this as a spawn, and the member whose server was given up deletes its user.
+        """
+        while launch.is_claim:
+            error = await self._claim(launch, traces)
+            if error is None:
+                log.info("launch %s is ready, with a warm server", launch.id)
+                return
+            reason = f"{error} {error.operator_advice}".rstrip()
+            log.warning("launch %s cannot use its warm server: %s", launch.id, reason)
+            launch = await self._current(launch)
+            if not launch.is_claim:
+                return  # it timed out while `ready` was being stored
+            cold = following_attempt(launch.attempt, launch.request)
+            may_claim = launch.attempt.number < _CLAIMS_MAX
+            with self.admission.expecting(launch.id):
+                await self.pools.claim_next(launch, may_claim=may_claim, cold=cold)
+            launch, traces = await self._current(launch), Traces(user=True, server=True)
+            current_attempt.set(launch.attempt)
+        await self._attempts(launch, self._run, Traces())
+
+    async def _claim(self, launch: Launch, traces: Traces) -> LaunchError | None:
+        """Enter the claimed server within the launch's time. Return None once it is ready, else the error."""
+        return await self._within(launch.remaining_s, launch, lambda _: self._enter(launch, traces))
+
+    async def _enter(self, launch: Launch, traces: Traces) -> None:
+        """Enter the claimed server. A Hub that does not answer says nothing about the server, so it is asked again."""
+        for pause_s in self.pace.ask_again_s.pauses():
+            try:
+                await attempts.claim(
+                    launch.attempt,
+                    launch.request,
+                    hub=self.hub,
+                    entry=self._entry(launch),
+                    record=lambda step: self._record(launch, step),
+                    traces=traces,
+                    pace=self.pace,
+                )
+            except HubUnavailable:
+                await asyncio.sleep(pause_s)
+            else:
+                return
 
     # --- attempts -----------------------------------------------------------------------------------------------------
 
@@ -115,7 +177,7 @@ class Runner:
             reason = f"{error} {error.operator_advice}".rstrip()
             log.info("launch %s attempt %d failed: %s", launch.id, launch.attempt.number, reason)
             failures += not isinstance(error, Interrupted)
-            may_retry = error.retryable and failures < self.terms.attempts_max
+            may_retry = error.retryable and failures < self.terms.attempts_max and not launch.is_member
             launch = await self._current(launch)  # with the deadline of its last admission
             if launch.status is Status.READY:
                 break  # the launch timed out while `ready` was being stored
@@ -153,10 +215,10 @@ class Runner:
                 launch.attempt,
                 launch.spawned,
                 hub=self.hub,
-                entry=self._entry(launch.attempt),
+                entry=self._entry(launch),
                 record=lambda step: self._record(launch, step),
                 traces=traces,
-                wait_in_queue=lambda busy, turn: requeue.wait(busy, turn, limit),
+                wait_in_queue=lambda busy, turn: _wait(launch, requeue, busy, turn, limit),
                 pace=self.pace,
             ),
         )
@@ -188,7 +250,7 @@ class Runner:
             server,
             past_events,
             hub=self.hub,
-            entry=self._entry(attempt),
+            entry=self._entry(launch),
             record=lambda step: self._record(launch, step),
             traces=traces,
             pace=self.pace,
@@ -220,7 +282,7 @@ class Runner:
         if step.phase is not Status.READY:
             await from_store(self.launch_log.append(launch, step))
             return
-        ready = replace(step, session_s=self.terms.session_s)
+        ready = replace(step, session_s=None if launch.is_member else self.terms.session_s)
         storing = asyncio.create_task(self.launch_log.append(launch, ready))
         try:
             await from_store(asyncio.shield(storing))
@@ -237,8 +299,10 @@ class Runner:
         await self.launch_log.begin_attempt(launch, following)
         return await self._current(launch)
 
-    def _entry(self, attempt: Attempt) -> Entry:
-        return self.terms.entry if attempt.creates_user else replace(self.terms.entry, token_mode="none")
+    def _entry(self, launch: Launch) -> Entry:
+        """Return how the visitor gets in. Nobody gets into the server of a pool's member before a launch claims it."""
+        is_entered = launch.attempt.creates_user and not launch.is_member
+        return self.terms.entry if is_entered else replace(self.terms.entry, token_mode="none")
 
     # --- endings ------------------------------------------------------------------------------------------------------
 
@@ -258,8 +322,10 @@ class Runner:
         # A Hub that has reported a failed spawn has answered every request before.
         await self._clean_up(launch, launch.attempt, traces, may_be_on_its_way=not isinstance(error, SpawnFailed))
 
-    def _unknown(self, attempt: Attempt) -> Traces:
-        return Traces.unknown(mints_token=self._entry(attempt).token_mode == "hub")
+    def _unknown(self, launch: Launch, attempt: Attempt | None = None) -> Traces:
+        """Return every trace that an attempt may have left; that is the latest one if none is given."""
+        of_attempt = launch if attempt is None else replace(launch, attempt=attempt)
+        return Traces.unknown(mints_token=self._entry(of_attempt).token_mode == "hub")
 
     async def _fail(self, launch: Launch, error: LaunchError) -> None:
         await self.launch_log.append(
@@ -281,6 +347,13 @@ class Runner:
         if current is None or current.fence != launch.fence:
             raise LeaseLost(f"launch {launch.id} belongs to another process now")
         return current
+
+
+async def _wait(launch: Launch, requeue: Requeue, busy: HubBusy, turn: int, limit: asyncio.Timeout) -> None:
+    """Wait in the queue after a 429. A member of a warm pool never does: launches that people wait for are there."""
+    if launch.is_member:
+        raise busy
+    await requeue.wait(busy, turn, limit)
 
 
 def _has_succeeded(cleaning: asyncio.Task[None]) -> bool:

@@ -6,6 +6,7 @@ from hublaunch.launch.ports.hub import *
 from hublaunch.launch.ports.intake import *
 from hublaunch.launch.ports.log import *
 from hublaunch.launch.ports.ownership import *
+from hublaunch.launch.ports.pool import *
 from hublaunch.launch.ports.queue import *
 from hublaunch.launch.ports.registry import *
 from hublaunch.launch.ports.session_ends import *

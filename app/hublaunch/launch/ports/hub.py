@@ -153,6 +153,12 @@ class Hub(Protocol):
         the spawn.
         """
 
+    async def note_activity(self, username: str, server_name: str) -> None:
+        """`POST /users/{name}/activity`, scope `users:activity`, part of `admin:users`: the server is in use now.
+
+        Nothing happens if the Hub has no such user. A server that the Hub does not have is ignored.
+        """
+
     def progress(self, username: str, server_name: str) -> AsyncGenerator[Progress]:
         """`GET …/progress`, scope `servers`: yield the spawn's events from the first to `ready` or `failed`.
 

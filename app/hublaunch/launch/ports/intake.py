@@ -36,6 +36,9 @@ class Intake(Protocol):
     ) -> Launch:
         """Store a new launch with its first attempt and first event. This process owns it, and it joins the queue.
 
+        A launch with a `pool` and no `pool_miss` takes over the server of a ready member of that pool instead, if there
+        is one. The member is stopped in the same transaction, so that no other launch gets its server.
+
         Return the new launch, or the launch already accepted with this key; in that case nothing is stored.
 
         Raises IdempotencyKeyReused if the key came with a different request, AlreadyRunning if `unless` forbids the

@@ -31,6 +31,8 @@ class AdmissionRound:
     """Whether an operator is holding the queue, so that nothing is admitted."""
     holds_back: bool
     """Whether launches wait although the Hub has room, because the guard or the operator does not admit them."""
+    gave_way: int = 0
+    """How many members of warm pools that were starting are stopped, because launches need their places."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

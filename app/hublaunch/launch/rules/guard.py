@@ -181,6 +181,15 @@ class Headroom:
         self._at_hub[image] += 1
         return True
 
+    def take_spare(self, image: str) -> bool:
+        """Count one more launch as `take` does, unless the guard would have to hold back the next unproven image."""
+        is_certain = self._guard.mode == "normal" and image in self._proven
+        if self._state not in ("open", "off"):
+            return False
+        if self._state == "open" and not is_certain and self._at_stake + 1 >= self._window:
+            return False
+        return self.take(image)
+
     def _has_room(self, image: str) -> bool:
         if not self.free:
             return False
@@ -195,11 +204,16 @@ class Headroom:
             case "proven_only":
                 return is_proven and everything == 0
             case "open":
-                at_stake = everything if self._guard.mode == "strict" else everything - self._proven_at_hub
                 return (is_proven and self._guard.mode == "normal") or (
-                    at_stake < self._window
+                    self._at_stake < self._window
                     and (is_proven or self._at_hub[image] + (image in self._blamed) < _UNPROVEN_OF_AN_IMAGE)
                 )
+
+    @property
+    def _at_stake(self) -> int:
+        """The launches at the Hub whose failures the guard counts with."""
+        everything = self._at_hub.total()
+        return everything if self._guard.mode == "strict" else everything - self._proven_at_hub
 
     @property
     def _proven_at_hub(self) -> int:

@@ -1,0 +1,164 @@
+"""Refill of warm pools in SQL: one transaction decides what to start and what to retire, whichever process runs it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from hublaunch.launch.model import Launch, Status
+from hublaunch.launch.ports import Refilled, RefillTerms
+from hublaunch.launch.rules.estimate import STARTS_NEEDED, quantile
+from hublaunch.launch.rules.guard import known_as
+from hublaunch.launch.rules.pool import (
+    START_UNKNOWN_S,
+    Member,
+    Plan,
+    Pool,
+    plan,
+    refill_most,
+    refill_room,
+    share,
+    wanted,
+)
+from hublaunch.launch.rules.quota import Quota, Scope
+from hublaunch.store import pool_members, quota_counts, start_times
+from hublaunch.store.coordination import now
+from hublaunch.store.drain import draining_since
+from hublaunch.store.hub_room import HubRoom
+from hublaunch.store.pool_states import ORDERS, failures_in_a_row
+from hublaunch.store.rows import attempt_row, event_row, launch_row
+from hublaunch.store.tables import IS_QUEUED, launch_attempts, launch_events, launches
+
+_START_SHARE = 0.9
+"""The share of starts that the time of a start is to cover."""
+
+_QUEUED = select(func.count()).where(IS_QUEUED)
+
+
+@dataclass(frozen=True, slots=True)
+class Refill:
+    """A round of refill: the pools that the catalogue asks for, the operator's limits, and the owner of new members."""
+
+    pools: Sequence[Pool]
+    terms: RefillTerms
+    new_member: Callable[[Pool, datetime], Launch]
+    """Returns a new member that was admitted at this time."""
+    owner: str
+
+
+def refill(connection: Connection, order: Refill) -> Refilled:
+    """Start and retire members. Call this under the lock of admission, so that one process at a time decides."""
+    members = pool_members.active(connection)
+    if not (order.pools or members):
+        return Refilled()
+    at = now(connection)
+    pools = _Pools(connection, order, members, at)
+    plans = pools.plans()
+    unwanted = [row.id for row in pools.staying if row.pool not in plans]
+    retired = pool_members.retire(connection, [*unwanted, *(each for steps in plans.values() for each in steps.retire)])
+    started: list[Launch] = []
+    if missing := {key: steps.start for key, steps in plans.items() if steps.start and pools.may_start(key)}:
+        room = _Room(connection, order, at)
+        for key, number in missing.items():
+            pool = pools.by_key[key]
+            started += [order.new_member(pool, at) for _ in range(room.take(pool, number))]
+    if started:
+        _insert(connection, started, order.owner)
+    return Refilled(started=started, retired=len(retired), has_members=bool(members or started))
+
+
+class _Pools:
+    """The pools of the catalogue by their keys, with their members. Of those with the same key, the first counts."""
+
+    def __init__(self, connection: Connection, order: Refill, members: Sequence[Row[Any]], at: datetime) -> None:
+        self._connection = connection
+        self._terms = order.terms
+        self._members = members
+        self._at = at
+        self._is_draining = draining_since(connection) is not None
+        self._orders = {row.name: row for row in connection.execute(ORDERS)}
+        self.by_key = {str(pool.key): pool for pool in reversed(order.pools)}
+        self.staying = [row for row in members if row.cancel_requested_at is None]
+
+    def plans(self) -> Mapping[str, Plan]:
+        """Return the plan of each pool."""
+        start_s = {key: self._start_s(key) for key in self.by_key}
+        wants = {key: self._wanted(key, start_s[key]) for key in self.by_key}
+        shares = share(wants, most=self._terms.members_most)
+        return {
+            key: plan(
+                [_member(row) for row in self.staying if row.pool == key],
+                wanted=shares[key],
+                max_age_s=pool.warm.max_age_s,
+                at=self._at,
+                start_s=start_s[key],
+            )
+            for key, pool in self.by_key.items()
+        }
+
+    def may_start(self, key: str) -> bool:
+        """Return whether no pause after failed starts is in the way."""
+        order = self._order(key)
+        failures = failures_in_a_row(self._connection, key, since=order.at if order else None)
+        return failures.retry_at is None or failures.retry_at <= self._at
+
+    def _wanted(self, key: str, start_s: float) -> int:
+        order = self._order(key)
+        if self._is_draining or (order is not None and order.is_drained):
+            return 0
+        return wanted(
+            self.by_key[key].warm,
+            at=self._at,
+            arrivals_per_s=pool_members.demand(self._connection, key).per_s(self._at),
+            start_s=start_s,
+            refill_most=refill_most(self._terms.spawns_most),
+        )
+
+    def _order(self, key: str) -> Any:
+        """Return the operator's last order for the pool."""
+        return self._orders.get(self.by_key[key].name)
+
+    def _start_s(self, key: str) -> float:
+        """Return the time in which nine of ten of the pool's last starts were ready."""
+        pool = self.by_key[key]
+        digest = next((row.image_digest for row in reversed(self._members) if row.pool == key), None)
+        kind = start_times.kept_as(pool.request.image, digest), pool.size
+        seconds = sorted(took_s for took_s, _ in start_times.last(self._connection, {kind})[kind])
+        return quantile(seconds, _START_SHARE) if len(seconds) >= STARTS_NEEDED else START_UNKNOWN_S
+
+
+class _Room:
+    """The places at the Hub that members may take now: none that a person waits for, or that the guard needs."""
+
+    def __init__(self, connection: Connection, order: Refill, at: datetime) -> None:
+        terms = order.terms
+        hub = HubRoom.read(connection, terms.guard, {known_as(pool.request.image) for pool in order.pools})
+        self._headroom = hub.headroom(terms.guard, most=terms.spawns_most)
+        waiting = connection.execute(_QUEUED).scalar_one()
+        self._left = refill_room(refill_most=refill_most(terms.spawns_most), starting=hub.members, waiting=waiting)
+        if hub.run.paused_until is not None and hub.run.paused_until > at:
+            self._left = 0
+        if terms.total is not None:
+            all_launches = Quota(scope=Scope.TOTAL, most=terms.total)
+            self._left = min(self._left, max(0, terms.total - quota_counts.active(connection, all_launches)))
+
+    def take(self, pool: Pool, number: int) -> int:
+        """Take at most this many places, and return how many."""
+        taken = 0
+        while taken < number and self._left > 0 and self._headroom.take_spare(known_as(pool.request.image)):
+            taken, self._left = taken + 1, self._left - 1
+        return taken
+
+
+def _member(row: Row[Any]) -> Member:
+    return Member(launch_id=row.id, started_at=row.created_at, is_ready=row.status == Status.READY.value)
+
+
+def _insert(connection: Connection, members: Sequence[Launch], owner: str) -> None:
+    """Store new members, which are admitted already."""
+    without_key = {"owner": owner, "key_scope": None, "key_request": None}
+    connection.execute(insert(launches), [{**launch_row(member), **without_key} for member in members])
+    connection.execute(insert(launch_attempts), [attempt_row(one.attempt, one.created_at) for one in members])
+    connection.execute(insert(launch_events), [event_row(member.last_event) for member in members])

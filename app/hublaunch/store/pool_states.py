@@ -1,0 +1,138 @@
+"""The state of warm pools in SQL: their members, the launches that they served or not, and failed starts."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, select
+from ulid import ULID
+
+from hublaunch.launch.model import Status
+from hublaunch.launch.ports import PoolState
+from hublaunch.launch.rules.pool import backoff_s
+from hublaunch.store import pool_members
+from hublaunch.store.coordination import now
+from hublaunch.store.pool_members import name_of
+from hublaunch.store.tables import IS_MEMBER, launches, pool_orders
+
+_FAILURES_MAX = 12
+"""The members that are looked at for failed starts in a row. The pause is the longest long before."""
+_FAILURES_WITHIN = timedelta(hours=1)
+"""Older failures count no more. The longest pause is shorter."""
+
+_SINCE = launches.c.id > bindparam("since_id")
+_LAST_MEMBERS = (
+    select(launches.c.status, launches.c.ended_at)
+    .where(launches.c.pool == bindparam("of_pool"), IS_MEMBER, _SINCE)
+    .order_by(launches.c.id.desc())
+    .limit(_FAILURES_MAX)
+)
+_LAUNCHES = (
+    select(
+        launches.c.pool,
+        launches.c.pool_miss,
+        launches.c.claimed_from.is_not(None).label("is_hit"),
+        func.count().label("launches"),
+    )
+    .where(launches.c.pool.is_not(None), ~IS_MEMBER, _SINCE)
+    .group_by(launches.c.pool, launches.c.pool_miss, launches.c.claimed_from.is_not(None))
+)
+_UNCLAIMED = select(
+    *(launches.c[name] for name in ("pool", "environment", "size", "stopped_by", "ended_at", "stopped_at"))
+).where(IS_MEMBER, launches.c.status == Status.STOPPED.value, launches.c.stopped_by != "claim", _SINCE)
+_NAMES = (
+    select(launches.c.pool, launches.c.environment, launches.c.size)
+    .where(IS_MEMBER, launches.c.pool.is_not(None))
+    .distinct()
+)
+ORDERS = select(pool_orders.c.name, pool_orders.c.is_drained, pool_orders.c.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failed starts of a pool's members in a row."""
+
+    count: int
+    retry_at: datetime | None
+    """When the next member may be started; None without failures."""
+
+
+def failures_in_a_row(connection: Connection, pool: str, *, since: datetime | None) -> Failures:
+    """Return the last failed starts of a pool, by its key. Those before `since` do not count."""
+    failed_at: list[datetime] = []
+    key = {"of_pool": pool, "since_id": _first_id(now(connection) - _FAILURES_WITHIN)}
+    for row in connection.execute(_LAST_MEMBERS, key):
+        if row.ended_at is None or row.status == Status.CANCELLED.value:
+            continue
+        if row.status != Status.FAILED.value or (since is not None and row.ended_at < since):
+            break
+        failed_at.append(row.ended_at)
+    pause = timedelta(seconds=backoff_s(len(failed_at)))
+    return Failures(len(failed_at), max(failed_at) + pause if failed_at else None)
+
+
+_NO_FAILURES = Failures(0, None)
+
+
+@dataclass(slots=True)
+class _Counts:
+    members: list[Row[Any]] = field(default_factory=list)
+    hits: int = 0
+    misses: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    wasted_s: float = 0.0
+    failures: Failures = _NO_FAILURES
+
+
+def states(connection: Connection, within_s: float) -> Sequence[PoolState]:
+    """Return the pools that have had members, and those with orders, by name."""
+    at = now(connection)
+    key = {"since_id": _first_id(at - timedelta(seconds=within_s))}
+    names = {row.pool: name_of(row.environment, row.size) for row in connection.execute(_NAMES)}
+    orders = {row.name: row for row in connection.execute(ORDERS)}
+    counts: defaultdict[str, _Counts] = defaultdict(_Counts)
+    for row in pool_members.active(connection):
+        counts[name_of(row.environment, row.size)].members.append(row)
+    for row in connection.execute(_LAUNCHES, key):
+        of_pool = counts[names.get(row.pool, row.pool)]
+        if row.is_hit:
+            of_pool.hits += row.launches
+        elif row.pool_miss:
+            of_pool.misses[row.pool_miss] += row.launches
+    for row in connection.execute(_UNCLAIMED, key):
+        of_pool = counts[name_of(row.environment, row.size)]
+        of_pool.lost += row.stopped_by == "hub"
+        of_pool.wasted_s += max(0.0, (row.stopped_at - row.ended_at).total_seconds())
+    for pool, name in names.items():
+        order = orders.get(name)
+        found = failures_in_a_row(connection, pool, since=order.at if order else None)
+        counts[name].failures = max(counts[name].failures, found, key=lambda failures: failures.count)
+    for name in orders:
+        counts[name]  # a pool that was drained before it had any member
+    return [_state(name, counts[name], orders.get(name)) for name in sorted(counts)]
+
+
+def _state(name: str, counts: _Counts, order: Any) -> PoolState:
+    staying = [row for row in counts.members if row.cancel_requested_at is None]
+    ready = [row for row in staying if row.status == Status.READY.value]
+    return PoolState(
+        name=name,
+        starting=len(staying) - len(ready),
+        ready=len(ready),
+        retiring=len(counts.members) - len(staying),
+        oldest_since=min((row.created_at for row in ready), default=None),
+        hits=counts.hits,
+        misses=dict(counts.misses),
+        lost=counts.lost,
+        wasted_s=counts.wasted_s,
+        failures=counts.failures.count,
+        retry_at=counts.failures.retry_at,
+        is_drained=order is not None and order.is_drained,
+    )
+
+
+def _first_id(at: datetime) -> str:
+    """Return the smallest id of a launch that was accepted at this time or later."""
+    return str(ULID.from_timestamp(at.timestamp()))[:10] + "0" * 16

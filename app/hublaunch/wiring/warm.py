@@ -1,0 +1,65 @@
+"""The warm pools of one process: which launches they can serve, and the keeper of their members."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from hublaunch.binderhub.images import INFORMATIONAL
+from hublaunch.launch.acceptance.warm import WarmServers
+from hublaunch.launch.course.lease import Leases
+from hublaunch.launch.course.pool_keeper import PoolKeeper, PoolTerms
+from hublaunch.launch.course.reaper import Reaper
+from hublaunch.launch.pace import Pace
+from hublaunch.launch.ports import RefillTerms
+from hublaunch.launch.rules.catalogue import Catalogue
+from hublaunch.launch.rules.pool import Pool, pools_of
+from hublaunch.launch.rules.quota_rules import QuotaRules
+from hublaunch.settings import Settings
+from hublaunch.wiring.parts import Parts
+from hublaunch.wiring.rules import warm_obstacles
+
+
+def pools_wanted(settings: Settings, catalogue: Catalogue) -> Sequence[Pool]:
+    """Return the warm pools that the catalogue asks for; none if the settings turn them off or make them useless."""
+    is_off = settings.max_warm_servers == 0 or warm_obstacles(settings)
+    return () if is_off else pools_of(catalogue)
+
+
+def warm_servers(settings: Settings, parts: Parts) -> WarmServers:
+    """Return the part of acceptance that finds the pool for a request."""
+    return WarmServers(
+        keys=lambda: [pool.key for pool in pools_wanted(settings, parts.files.catalogue())],
+        pools=parts.store.pools,
+        informational=INFORMATIONAL,
+    )
+
+
+@asynccontextmanager
+async def keeping_pools(
+    settings: Settings,
+    parts: Parts,
+    *,
+    leases: Leases,
+    reaper: Reaper,
+    quotas: Callable[[], QuotaRules],
+    new_id: Callable[[], str],
+    pace: Pace,
+) -> AsyncGenerator[None]:
+    """Keep the warm pools until the context is left."""
+    terms = PoolTerms(
+        wanted=lambda: pools_wanted(settings, parts.files.catalogue()),
+        refill=lambda: RefillTerms(
+            guard=parts.guard,
+            spawns_most=settings.max_concurrent_spawns,
+            members_most=settings.max_warm_servers,
+            total=quotas().total,
+        ),
+        launch_timeout_s=settings.launch_timeout,
+        new_id=new_id,
+    )
+    keeper = PoolKeeper(pools=parts.store.pools, hub=parts.hub, leases=leases, reaper=reaper, terms=terms, pace=pace)
+    parts.store.news.subscribe(keeper.on_news)
+    async with (
+        parts.background.running("pools", keeper.refill),
+        parts.background.running("pool_members", keeper.look_after),
+    ):
+        yield

@@ -1,0 +1,352 @@
+"""Warm pools in SQL: which member a launch gets, which members are started and retired, and what operators see."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text, update
+
+from hublaunch.launch.acceptance.account import following_attempt
+from hublaunch.launch.errors import QuotaReached
+from hublaunch.launch.model import Caller, Launch, Status, Step
+from hublaunch.launch.ports import LaunchFilter, LeaseLost
+from hublaunch.launch.rules.guard import Guard
+from hublaunch.launch.rules.queue_order import equal
+from hublaunch.launch.rules.quota import Quota, Scope
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.tables import launches
+from tests.store.databases import postgresql_only
+from tests.store.launches import FAILED, accepted, new_launch, read_back
+from tests.support.warm import POOL_KEY, REQUEST, TERMS, make_ready, pool_of, ready_members, refill
+
+UNGUARDED = Guard(mode="off", failure_limit=4)
+
+
+def wanting(**changes: Any) -> Launch:
+    """Return a launch that a member can serve."""
+    return new_launch(request=REQUEST, pool=POOL_KEY, **changes)
+
+
+async def change(store: SqlLaunchStore, launch: Launch, **columns: object) -> None:
+    """Change the launch behind the back of the store."""
+    with store.database.writing.begin() as connection:
+        connection.execute(update(launches).where(launches.c.id == launch.id).values(**columns))
+
+
+# --- claims -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_launch_takes_over_the_oldest_member_in_the_transaction_that_accepts_it(store: SqlLaunchStore) -> None:
+    oldest, _ = await ready_members(store, 2)
+
+    launch = await store.intake.accept(wanting())
+
+    assert (launch.claimed_from, launch.attempt.username) == (oldest.id, oldest.attempt.username)
+    assert (launch.status, launch.attempt.launch_id, launch.attempt.number) == (Status.LAUNCHING, launch.id, 1)
+    stored = await read_back(store, launch)
+    assert (stored.status, stored.attempt, stored.claimed_from) == (launch.status, launch.attempt, oldest.id)
+    member = await read_back(store, oldest)
+    assert (member.status, member.stopped_by, member.attempt.creates_user) == (Status.STOPPED, "claim", False)
+    assert member.fence > oldest.fence
+
+
+async def test_launches_accepted_together_take_over_different_members(store: SqlLaunchStore) -> None:
+    members = await ready_members(store, 3)
+
+    launched = await asyncio.gather(*(store.intake.accept(wanting()) for _ in range(5)))
+
+    assert sorted(launch.claimed_from for launch in launched if launch.claimed_from) == sorted(
+        one.id for one in members
+    )
+    assert [launch.pool_miss for launch in launched].count("empty") == 2
+
+
+@postgresql_only
+async def test_replicas_never_take_over_the_same_member(store: SqlLaunchStore, other: SqlLaunchStore) -> None:
+    members = await ready_members(store, 10)
+
+    launched = await asyncio.gather(*(each.intake.accept(wanting()) for _ in range(8) for each in (store, other)))
+
+    claimed = [launch.claimed_from for launch in launched if launch.claimed_from]
+    assert sorted(claimed) == sorted(member.id for member in members)
+
+
+async def test_a_member_that_is_being_retired_is_never_taken_over(store: SqlLaunchStore) -> None:
+    await ready_members(store, 1)
+    assert (await refill(store, 0)).retired == 1
+
+    launch = await store.intake.accept(wanting())
+
+    assert (launch.claimed_from, launch.pool_miss, launch.status) == (None, "empty", Status.WAITING)
+
+
+async def test_a_member_that_is_not_ready_or_was_not_seen_lately_is_never_taken_over(store: SqlLaunchStore) -> None:
+    (unseen,) = await ready_members(store, 1)
+    await change(store, unseen, ended_at=datetime.now(UTC) - timedelta(minutes=10))
+    assert len((await refill(store, 2)).started) == 1
+
+    launch = await store.intake.accept(wanting())
+
+    assert launch.claimed_from is None
+
+
+async def test_a_member_of_another_image_than_the_launch_means_is_not_taken_over(store: SqlLaunchStore) -> None:
+    (member,) = await ready_members(store, 1)
+    await change(store, member, image_digest="sha256:old")
+
+    moved = await store.intake.accept(wanting(image_digest="sha256:new"))
+    unknown = await store.intake.accept(wanting())
+
+    assert (moved.claimed_from, moved.pool_miss) == (None, "digest")
+    assert (unknown.claimed_from, unknown.image_digest) == (member.id, "sha256:old")
+
+
+async def test_the_last_owner_of_a_claimed_member_can_delete_nothing(store: SqlLaunchStore) -> None:
+    (member,) = await ready_members(store, 1)
+    launch = await store.intake.accept(wanting())
+
+    await store.ownership.clean_up_again(member.id)
+    with pytest.raises(LeaseLost):
+        await store.upkeep.mark_stopped(member, stopped_by="hub", clean_in_s=0)
+
+    assert await store.upkeep.due(member.id) == []
+    assert await store.upkeep.due(launch.id) == []
+
+
+async def test_a_launch_with_a_warm_server_is_never_in_the_queue(store: SqlLaunchStore) -> None:
+    await ready_members(store, 1)
+    await store.intake.accept(wanting())
+
+    outcome = await store.queue.admit(most=10, weight=equal, guard=UNGUARDED)
+    capacity = await store.queue.capacity(guard=UNGUARDED, most=10)
+
+    assert outcome.admitted == []
+    assert (capacity.waiting, capacity.launching, capacity.ready) == (0, 0, 0)
+    assert (await store.queue.positions(weight=equal, lately_s=300)).launch_ids == ()
+
+
+async def test_a_full_queue_refuses_no_launch_that_gets_a_warm_server(store: SqlLaunchStore) -> None:
+    await ready_members(store, 1)
+    await accepted(store)
+
+    launch = await store.intake.accept(wanting(), in_progress_max=1)
+
+    assert launch.claimed_from is not None
+
+
+async def test_a_claim_records_neither_a_spawn_nor_a_start(store: SqlLaunchStore) -> None:
+    (member,) = await ready_members(store, 1)
+    launch = await store.intake.accept(wanting())
+
+    await store.log.append(launch, Step(phase=Status.READY, progress=100, message="The server is ready"))
+
+    with store.database.reading.connect() as connection:
+        starts = connection.execute(text("SELECT launch_id FROM start_times")).scalars().all()
+        grown = connection.execute(text("SELECT grown FROM admission")).scalar_one()
+    assert (starts, grown) == ([member.id], 1)
+
+
+async def test_members_are_in_no_list(store: SqlLaunchStore) -> None:
+    (member,) = await ready_members(store, 1)
+    launch = await store.intake.accept(wanting())
+
+    assert [one.id for one in await store.log.launches(LaunchFilter(), limit=9)] == [launch.id]
+    assert await store.log.launches(LaunchFilter(caller=member.caller), limit=9) == []
+
+
+# --- a member that does not answer ------------------------------------------------------------------------------------
+
+
+async def test_a_launch_whose_warm_server_does_not_answer_claims_another(store: SqlLaunchStore) -> None:
+    dead, living = await ready_members(store, 2)
+    launch = await store.intake.accept(wanting())
+
+    await store.pools.claim_next(launch, may_claim=True, cold=following_attempt(launch.attempt, launch.request))
+
+    current = await read_back(store, launch)
+    assert (current.claimed_from, current.attempt.username) == (living.id, living.attempt.username)
+    assert (current.status, current.attempt.number, current.has_asked_hub) == (Status.LAUNCHING, 2, True)
+    assert [attempt.username for attempt in await store.upkeep.due(dead.id)] == [dead.attempt.username]
+    assert (await read_back(store, dead)).stopped_by == "hub"
+    assert await store.upkeep.due(launch.id) == []
+
+
+async def test_a_launch_that_can_claim_no_other_server_joins_the_queue(store: SqlLaunchStore) -> None:
+    await ready_members(store, 1)
+    launch = await store.intake.accept(wanting(time_left_s=60))
+    cold = following_attempt(launch.attempt, launch.request)
+
+    await store.pools.claim_next(launch, may_claim=True, cold=cold)
+
+    current = await read_back(store, launch)
+    assert (current.status, current.claimed_from, current.pool_miss) == (Status.WAITING, None, "unanswered")
+    assert (current.attempt, current.has_asked_hub, current.last_event.message) == (
+        cold,
+        False,
+        "The warm server did not answer, so a new server will be started",
+    )
+    (admitted,) = (await store.queue.admit(most=10, weight=equal, guard=UNGUARDED)).admitted
+    assert admitted.launch_id == launch.id
+
+
+# --- quotas -----------------------------------------------------------------------------------------------------------
+
+
+async def test_members_count_in_the_total_alone_and_not_twice_when_they_are_claimed(store: SqlLaunchStore) -> None:
+    await ready_members(store, 2)
+    of_image = Quota(scope=Scope.IMAGE, most=1, name="quay.io/org/scipy")
+
+    launch = await store.intake.accept(wanting(), quotas=[of_image, Quota(scope=Scope.TOTAL, most=2)])
+
+    assert launch.claimed_from is not None
+    assert (await pool_of(store)).ready == 1
+
+
+async def test_members_make_room_in_the_total_for_a_launch_that_they_cannot_serve(store: SqlLaunchStore) -> None:
+    await ready_members(store, 2)
+    total = Quota(scope=Scope.TOTAL, most=2)
+
+    await store.intake.accept(new_launch(), quotas=[total])
+    await store.intake.accept(new_launch(), quotas=[total])
+    with pytest.raises(QuotaReached):
+        await store.intake.accept(new_launch(), quotas=[total])
+
+    assert ((await pool_of(store)).ready, (await pool_of(store)).retiring) == (0, 2)
+
+
+# --- refill -----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_missing_members_are_started_once(store: SqlLaunchStore) -> None:
+    assert len((await refill(store, 3)).started) == 3
+    assert len((await refill(store, 3)).started) == 0
+    assert (await pool_of(store)).starting == 3
+
+
+@postgresql_only
+async def test_one_replica_at_a_time_decides_what_is_missing(store: SqlLaunchStore, other: SqlLaunchStore) -> None:
+    rounds = await asyncio.gather(*(refill(each, 5) for _ in range(4) for each in (store, other)))
+
+    assert sum(len(one.started) for one in rounds) == 5
+
+
+async def test_no_member_is_started_while_a_launch_waits_in_the_queue(store: SqlLaunchStore) -> None:
+    await accepted(store)
+
+    assert (await refill(store, 1)).started == []
+
+    await store.queue.admit(most=10, weight=equal, guard=UNGUARDED)
+    assert len((await refill(store, 1)).started) == 1
+
+
+async def test_members_use_at_most_a_quarter_of_the_spawns(store: SqlLaunchStore) -> None:
+    terms = replace(TERMS, spawns_most=8)
+
+    assert len((await refill(store, 5, terms=terms)).started) == 2
+    assert len((await refill(store, 5, terms=terms)).started) == 0
+
+
+async def test_a_starting_member_gives_its_place_at_the_hub_to_a_launch(store: SqlLaunchStore) -> None:
+    await refill(store, 1, terms=replace(TERMS, spawns_most=1))
+    first, second = await accepted(store), await accepted(store)
+
+    outcome = await store.queue.admit(most=1, weight=equal, guard=UNGUARDED)
+
+    assert [one.launch_id for one in outcome.admitted] == [first.id]
+    assert outcome.gave_way == 1
+    assert ((await pool_of(store)).starting, (await pool_of(store)).retiring) == (0, 1)
+    assert second.id not in [
+        one.launch_id for one in (await store.queue.admit(most=1, weight=equal, guard=UNGUARDED)).admitted
+    ]
+
+
+async def test_members_leave_the_last_place_of_the_guard_to_a_launch(store: SqlLaunchStore) -> None:
+    guarded = replace(TERMS, guard=Guard(mode="normal", failure_limit=2))
+
+    assert len((await refill(store, 3, terms=guarded)).started) == 1
+
+
+async def test_members_stay_within_the_quota_of_all_launches(store: SqlLaunchStore) -> None:
+    assert len((await refill(store, 5, terms=replace(TERMS, total=2))).started) == 2
+
+
+async def test_a_pool_whose_members_fail_to_start_is_left_alone_for_a_while(store: SqlLaunchStore) -> None:
+    (member,) = (await refill(store, 1)).started
+    await store.log.append(member, FAILED)
+
+    assert (await refill(store, 1)).started == []
+    state = await pool_of(store)
+    assert (state.failures, state.retry_at is not None) == (1, True)
+
+    await store.pools.fill("scipy")
+    assert len((await refill(store, 1)).started) == 1
+
+
+async def test_a_member_that_is_too_old_is_retired_and_replaced(store: SqlLaunchStore) -> None:
+    (old,) = await ready_members(store, 1)
+
+    refilled = await refill(store, 1, max_age_s=0.0)
+
+    assert (refilled.retired, len(refilled.started)) == (1, 1)
+    assert (await read_back(store, old)).cancel_requested_at is not None
+
+
+async def test_a_drained_pool_has_no_members_until_it_is_filled(store: SqlLaunchStore) -> None:
+    await ready_members(store, 2)
+
+    assert await store.pools.drain("scipy") == 2
+    assert (await refill(store, 2)).started == []
+    state = await pool_of(store)
+    assert (state.ready, state.retiring, state.is_drained) == (0, 2, True)
+
+    await store.pools.fill("scipy")
+    assert len((await refill(store, 2)).started) == 2
+
+
+async def test_members_of_a_pool_that_the_catalogue_no_longer_has_are_retired(store: SqlLaunchStore) -> None:
+    await ready_members(store, 2)
+
+    async def nothing() -> int:
+        refilled = await store.pools.refill([], TERMS, new_member=lambda *_: new_launch())
+        return refilled.retired
+
+    assert await nothing() == 2
+
+
+async def test_the_state_of_a_pool_counts_hits_misses_and_waste(store: SqlLaunchStore) -> None:
+    lost, _ = await ready_members(store, 2)
+    await store.upkeep.mark_stopped(await read_back(store, lost), stopped_by="hub", clean_in_s=0)
+    await refill(store, 2)
+    await store.intake.accept(wanting())
+    await store.intake.accept(wanting())
+    await store.intake.accept(wanting(pool_miss="options"))
+
+    state = await pool_of(store)
+
+    assert (state.name, state.hits, dict(state.misses)) == ("scipy", 1, {"empty": 1, "options": 1})
+    assert (state.starting, state.ready, state.lost, state.wasted_s >= 0) == (1, 0, 1, True)
+
+
+async def test_ready_members_are_looked_at_in_turn(store: SqlLaunchStore) -> None:
+    members = await ready_members(store, 2)
+
+    first = await store.pools.to_check(every_s=0, limit=9)
+    assert sorted(one.id for one in first) == sorted(one.id for one in members)
+    assert await store.pools.to_check(every_s=60, limit=9) == []
+
+
+async def test_demand_keeps_more_members_than_the_floor(store: SqlLaunchStore) -> None:
+    for _ in range(30):
+        await store.intake.accept(wanting())
+        await store.ownership.renew()
+    with store.database.writing.begin() as connection:
+        connection.execute(text("UPDATE launches SET ended_at = created_at, status = 'failed'"))
+
+    started = (await refill(store, 1, most=5)).started
+
+    assert len(started) > 1
+    for member in started:
+        await make_ready(store, member)
+    assert Caller(kind="pool", key="scipy") == started[0].caller
