@@ -302,8 +302,8 @@ class Launch:
     """When the server of a ready launch will be stopped, or should have been; None means never."""
     stopped_at: datetime | None = None
     stopped_by: str | None = None
-    """`caller`, `hub`, `session_end`, `operator` (set before the server stops), or a later release's own. Of members of
-    warm pools also `claim` (its server is another launch's now) and `pool` (it was retired)."""
+    """`caller`, `hub`, `session_end`, `operator` (set before the server stops), or a later release's own. For members
+    of warm pools also `claim` (its server is another launch's now) and `pool` (it was retired)."""
     cleaned_at: datetime | None = None
     """When everything that its latest attempt created at the Hub was deleted."""
     image_digest: str | None = None

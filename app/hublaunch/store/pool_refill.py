@@ -32,7 +32,7 @@ from hublaunch.store.rows import attempt_row, event_row, launch_row
 from hublaunch.store.tables import IS_QUEUED, launch_attempts, launch_events, launches
 
 _START_SHARE = 0.9
-"""The share of starts that the time of a start is to cover."""
+"""The share of starts that the assumed time of a start must cover."""
 
 _QUEUED = select(func.count()).where(IS_QUEUED)
 
@@ -99,7 +99,7 @@ class _Pools:
         }
 
     def may_start(self, key: str) -> bool:
-        """Return whether no pause after failed starts is in the way."""
+        """Return whether no pause after failed starts is in effect."""
         order = self._order(key)
         failures = failures_in_a_row(self._connection, key, since=order.at if order else None)
         return failures.retry_at is None or failures.retry_at <= self._at

@@ -18,9 +18,9 @@ from hublaunch.store.pool_members import name_of
 from hublaunch.store.tables import IS_MEMBER, launches, pool_orders
 
 _FAILURES_MAX = 12
-"""The members that are looked at for failed starts in a row. The pause is the longest long before."""
+"""How many members are examined for failed starts in a row. The pause reaches its maximum long before that."""
 _FAILURES_WITHIN = timedelta(hours=1)
-"""Older failures count no more. The longest pause is shorter."""
+"""Older failures no longer count. The longest pause is shorter than this."""
 
 _SINCE = launches.c.id > bindparam("since_id")
 _LAST_MEMBERS = (

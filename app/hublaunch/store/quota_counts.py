@@ -28,7 +28,7 @@ _OF_NAMES = {
 def active(connection: Connection, quota: Quota) -> int:
     """Count the active launches of a quota. Partial indexes hold just these, so the history is not read.
 
-    Members of warm pools count in total alone, and no longer once they are being retired.
+    Members of warm pools count only in the total, and no longer once they are being retired.
     """
     if quota.name is not None:
         return int(connection.execute(_OF_NAME[quota.scope], {"name": quota.name}).scalar_one())

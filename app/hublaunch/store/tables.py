@@ -180,7 +180,7 @@ pool_demand = Table(
     metadata,
     Column("pool", Text, primary_key=True),
     Column("count", Float, nullable=False),  # of launches that the pool served or should have served, which decays
-    Column("at", Instant, nullable=False),  # when the count held
+    Column("at", Instant, nullable=False),  # when the count was taken
 )
 
 pool_orders = Table(

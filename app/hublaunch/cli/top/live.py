@@ -24,7 +24,7 @@ _WAIT_S = 0.2
 
 
 def run(source: Source, interval_s: float) -> None:
-    """Show the screen until the user quits. The terminal is as before afterwards, also after Ctrl-C and SIGTERM."""
+    """Show the screen until the user quits. Afterwards the terminal is as it was, even after Ctrl-C or SIGTERM."""
     reader, view = Reader(source, interval_s), View()
     reader.start()
     console = Console(highlight=False)

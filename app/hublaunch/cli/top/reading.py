@@ -1,4 +1,4 @@
-"""What `hublaunch top` shows: read from the database, and from the service where it answers."""
+"""The content of `hublaunch top`: read from the database, and from the service if it answers."""
 
 import threading
 from collections.abc import Mapping

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _CHECKS_MAX = 50
 """Members looked at in one batch."""
 _CHECKS_PER_PERIOD = 6
-"""How often members are looked for within `Pace.check_members_s`."""
+"""How many times members are looked for in each `Pace.check_members_s`."""
 _ERRORS_MAX = 3
 """After this many errors in a row the fault is the Hub's, and the round ends."""
 
@@ -93,7 +93,7 @@ class PoolKeeper:
             await asyncio.sleep(self._pace.check_members_s / _CHECKS_PER_PERIOD)
 
     async def look_once(self) -> None:
-        """Look at the members that were not seen lately. A member whose server is gone is a member no more."""
+        """Look at the members that were not seen lately. A member whose server is gone is no longer a member."""
         errors = 0
         while members := await self._pools.to_check(every_s=self._pace.check_members_s, limit=_CHECKS_MAX):
             for member in members:

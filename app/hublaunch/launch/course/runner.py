@@ -124,7 +124,7 @@ class Runner:
     # --- a warm server ------------------------------------------------------------------------------------------------
 
     async def _claims(self, launch: Launch, traces: Traces) -> None:
-        """Enter the claimed server. If it does not answer, claim others, and at last start a server for the launch.
+        """Enter the claimed server. If it does not answer, claim others, and finally start a server for the launch.
 
         The Hub counts none of this as a spawn, and the member whose server was given up deletes its user.
         """
@@ -350,7 +350,7 @@ class Runner:
 
 
 async def _wait(launch: Launch, requeue: Requeue, busy: HubBusy, turn: int, limit: asyncio.Timeout) -> None:
-    """Wait in the queue after a 429. A member of a warm pool never does: launches that people wait for are there."""
+    """Wait in the queue after a 429. A member of a warm pool never does: the queue is for people who wait."""
     if launch.is_member:
         raise busy
     await requeue.wait(busy, turn, limit)
