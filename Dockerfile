@@ -31,6 +31,8 @@ ENV PATH=/opt/hublaunch/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     LAUNCHER_DATABASE_URL=sqlite:////data/hublaunch.sqlite
+# useradd stores the day of the account's last change.
+ARG SOURCE_DATE_EPOCH
 RUN useradd --uid 1000 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin hublaunch \
     && install -d -o hublaunch -g hublaunch /data
 COPY --from=build /opt/hublaunch /opt/hublaunch

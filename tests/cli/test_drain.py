@@ -85,6 +85,7 @@ async def test_a_drain_of_everything_stops_servers_and_ends_queued_and_starting_
     assert said.startswith("New launches are refused, and the queue is held, until `hublaunch drain --undo`.\n")
     assert hub.users == {}
     assert {(one.status_code, one.json()["code"]) for one in refused} == {(503, "service_draining")}
+    assert {one.headers["Retry-After"] for one in refused} == {"60"}
     assert {one.status_code for one in probes} == {200}
     assert {one.json()["draining"]["type"] for one in probes} == {"urn:hublaunch:problem:service_draining"}
     assert [(one["action"], one["stops_servers"]) for one in audited] == [("drain_started", True)]

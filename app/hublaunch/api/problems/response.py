@@ -109,7 +109,10 @@ def _field_fault(error: errors.LaunchError) -> dict[str, str] | None:
 
 def _retry_after_s(error: errors.LaunchError, status: int) -> int | None:
     """Return the seconds after which the same request may succeed; None if waiting does not help."""
-    if isinstance(error, errors.QuotaReached | errors.QueueFull | errors.StorageFull | errors.RateLimited):
+    if isinstance(
+        error,
+        errors.QuotaReached | errors.QueueFull | errors.StorageFull | errors.RateLimited | errors.ServiceDraining,
+    ):
         return error.retry_after_s
     if isinstance(error, errors.ImageFailing):
         return max(1, math.ceil((error.until - datetime.now(UTC)).total_seconds()))
