@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from hublaunch.api.health import Health
+from hublaunch.api.pool_status import PoolStatus, pools_report
 from hublaunch.api.problems.openapi import documented
-from hublaunch.launch.ports import Capacity
+from hublaunch.launch.ports import Capacity, PoolState
 from hublaunch.launch.rules.guard import Guard, GuardMode, GuardState
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,9 @@ class StatusReport:
     """The body of `/status`. It is read at most every `kept_s` seconds, however often it is requested."""
 
     read: Callable[[], Awaitable[Capacity]]
+    read_pools: Callable[[], Awaitable[Sequence[PoolState]]]
+    shown_pools: Callable[[], Collection[str]]
+    """The names of the pools that everybody may know."""
     guard: Guard
     limits: LaunchLimits
     health: Health
@@ -56,11 +60,12 @@ class StatusReport:
     async def _inspect(self) -> dict[str, Any]:
         health = await self.health.report()
         hub = dict(self.hub.pulse())
-        capacity = await self._capacity() if health["store"] == "ok" else None
+        read = await self._read() if health["store"] == "ok" else None
+        capacity = read[0] if read is not None else None
         light, reasons = self._light(health, hub, capacity)
         shown: dict[str, Any] = {"status": light, "reasons": reasons, "hub": hub}
         limits = self.limits.model_dump()
-        if capacity is None:
+        if read is None or capacity is None:
             return {**shown, "limits": limits}
         return {
             **shown,
@@ -77,11 +82,12 @@ class StatusReport:
                 "window": capacity.window,
                 "failing_images": capacity.failing_images,
             },
+            "pools": pools_report(read[1], capacity, self.shown_pools()),
         }
 
-    async def _capacity(self) -> Capacity | None:
+    async def _read(self) -> tuple[Capacity, Sequence[PoolState]] | None:
         try:
-            return await self.read()
+            return await self.read(), await self.read_pools()
         except Exception:
             log.exception("The database could not be read for /status")
             return None
@@ -151,6 +157,9 @@ class ServiceStatus(BaseModel):
     waiting: int | None = Field(None, description="Launches in the queue.")
     ready: int | None = Field(None, description="Launches whose servers run, as far as is known.")
     guard: GuardStatus | None = None
+    pools: list[PoolStatus] | None = Field(
+        None, description="The warm pools of the environments without groups, by name."
+    )
 
 
 router = APIRouter(tags=["health"], responses=documented())

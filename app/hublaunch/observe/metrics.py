@@ -18,7 +18,6 @@ from hublaunch.launch.model import Event, Launch, LaunchRequest, Status
 from hublaunch.launch.news import (
     Accepted,
     Adopted,
-    ClaimFailed,
     Cleaned,
     DigestFound,
     News,
@@ -30,9 +29,9 @@ from hublaunch.launch.news import (
 from hublaunch.launch.ports import Capacity
 from hublaunch.launch.rules.guard import GuardState
 from hublaunch.launch.rules.invitation import InvitationUse
-from hublaunch.launch.rules.pool import Miss
 from hublaunch.launch.rules.preflight import RegistryOutcome
 from hublaunch.observe.invitation_metrics import InvitationMetrics
+from hublaunch.observe.pool_metrics import PoolMetrics
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +88,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._codes = frozenset(codes)
         self._capacity = capacity
+        self._pools: PoolMetrics | None = None
         self._followers = followers
         self._loops = loops
         self._invitations = InvitationMetrics(self.registry, invitations) if invitations is not None else None
@@ -101,6 +101,10 @@ class Metrics:
             self._refusals.labels(code)
             if code != Displaced.code:
                 self._ended.labels(Status.FAILED, code)
+
+    def include(self, pools: PoolMetrics) -> None:
+        """Update the metrics of the warm pools with each scrape too. They are in `registry`."""
+        self._pools = pools
 
     # --- listeners ----------------------------------------------------------------------------------------------------
 
@@ -125,7 +129,6 @@ class Metrics:
             self._members.add(launch.id)
             return
         self._accepted.inc()
-        self._count_claim(launch)
         self._count_environment(launch.request)
         if self._invitations is not None:
             self._invitations.count(launch.caller)
@@ -137,13 +140,6 @@ class Metrics:
         orphans = sum(not launch.is_in_progress for launch in launches)
         self._orphans_found.inc(orphans)
         self._adopted.inc(len(launches) - orphans)
-
-    def _count_claim(self, launch: Launch) -> None:
-        """Count whether a warm pool served the launch, if one has its image."""
-        if launch.claimed_from is not None:
-            self._hits.inc()
-        elif launch.pool_miss is not None:
-            self._misses[Miss(launch.pool_miss)].inc()
 
     def _count_environment(self, request: LaunchRequest) -> None:
         """Count a launch of an environment. Names come from the catalogue, which may be replaced without end."""
@@ -168,8 +164,6 @@ class Metrics:
                 self._on_event(news)
             case Accepted(launch=launch):
                 self._on_accepted(launch)
-            case ClaimFailed():
-                self._misses[Miss.UNANSWERED].inc()
             case DigestFound():
                 self._digests["later"].inc()
             case SessionWarned() | SessionExtended() | SessionEnded():
@@ -217,6 +211,8 @@ class Metrics:
         except Exception:
             log.exception("The database did not answer while Prometheus scraped the metrics")
             capacity = None
+        if self._pools is not None:
+            await self._pools.refresh(can_read=capacity is not None)
         self._database_up.set(capacity is not None)
         for gauge, read in self._shared.items():
             gauge.set(_NAN if capacity is None else read(capacity))
@@ -239,14 +235,6 @@ class Metrics:
         )
         self._members: set[str] = set()
         """The members of warm pools that this process starts."""
-        self._hits = self._counter("pool_hits", "Launches that took over a warm server.")
-        misses = self._counter(
-            "pool_misses",
-            "Launches of an image with a warm pool that got no warm server, by the reason. A launch whose warm server "
-            "did not answer counts as a hit and as unanswered.",
-            "reason",
-        )
-        self._misses: Mapping[Miss, Counter] = {reason: misses.labels(reason) for reason in Miss}
         self._ended = self._counter(
             "launches_ended",
             "Launches ended, by outcome (ready, failed, cancelled or displaced), and by cause if failed.",

@@ -1,14 +1,14 @@
 """Refill of warm pools in SQL: one transaction decides what to start and what to retire, whichever process runs it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
 from hublaunch.launch.model import Launch, Status
-from hublaunch.launch.ports import Refilled, RefillTerms
+from hublaunch.launch.ports import PoolState, Refilled, RefillTerms
 from hublaunch.launch.rules.estimate import STARTS_NEEDED, quantile
 from hublaunch.launch.rules.guard import known_as
 from hublaunch.launch.rules.pool import (
@@ -27,7 +27,7 @@ from hublaunch.store import pool_members, quota_counts, start_times
 from hublaunch.store.coordination import now
 from hublaunch.store.drain import draining_since
 from hublaunch.store.hub_room import HubRoom
-from hublaunch.store.pool_states import ORDERS, failures_in_a_row
+from hublaunch.store.pool_states import ORDERS, failures_in_a_row, states
 from hublaunch.store.rows import attempt_row, event_row, launch_row
 from hublaunch.store.tables import IS_QUEUED, launch_attempts, launch_events, launches
 
@@ -54,7 +54,7 @@ def refill(connection: Connection, order: Refill) -> Refilled:
     if not (order.pools or members):
         return Refilled()
     at = now(connection)
-    pools = _Pools(connection, order, members, at)
+    pools = _Pools(connection, order.pools, order.terms, members, at)
     plans = pools.plans()
     unwanted = [row.id for row in pools.staying if row.pool not in plans]
     retired = pool_members.retire(connection, [*unwanted, *(each for steps in plans.values() for each in steps.retire)])
@@ -69,34 +69,53 @@ def refill(connection: Connection, order: Refill) -> Refilled:
     return Refilled(started=started, retired=len(retired), has_members=bool(members or started))
 
 
+def overview(connection: Connection, pools: Sequence[Pool], terms: RefillTerms, within_s: float) -> Sequence[PoolState]:
+    """Return the states of these pools and of all others that have had members, by name, with the wanted members."""
+    found = {state.name: state for state in states(connection, within_s)}
+    wants = _Pools(connection, pools, terms, pool_members.active(connection), now(connection)).shares()
+    for pool in pools:
+        state = found.get(pool.name, PoolState(name=pool.name))
+        found[pool.name] = replace(state, wanted=wants[str(pool.key)])
+    return [found[name] for name in sorted(found)]
+
+
 class _Pools:
     """The pools of the catalogue by their keys, with their members. Of those with the same key, the first counts."""
 
-    def __init__(self, connection: Connection, order: Refill, members: Sequence[Row[Any]], at: datetime) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        pools: Sequence[Pool],
+        terms: RefillTerms,
+        members: Sequence[Row[Any]],
+        at: datetime,
+    ) -> None:
         self._connection = connection
-        self._terms = order.terms
+        self._terms = terms
         self._members = members
         self._at = at
         self._is_draining = draining_since(connection) is not None
         self._orders = {row.name: row for row in connection.execute(ORDERS)}
-        self.by_key = {str(pool.key): pool for pool in reversed(order.pools)}
+        self.by_key = {str(pool.key): pool for pool in reversed(pools)}
         self.staying = [row for row in members if row.cancel_requested_at is None]
 
     def plans(self) -> Mapping[str, Plan]:
         """Return the plan of each pool."""
-        start_s = {key: self._start_s(key) for key in self.by_key}
-        wants = {key: self._wanted(key, start_s[key]) for key in self.by_key}
-        shares = share(wants, most=self._terms.members_most)
+        shares = self.shares()
         return {
             key: plan(
                 [_member(row) for row in self.staying if row.pool == key],
                 wanted=shares[key],
                 max_age_s=pool.warm.max_age_s,
                 at=self._at,
-                start_s=start_s[key],
+                start_s=self._start_s(key),
             )
             for key, pool in self.by_key.items()
         }
+
+    def shares(self) -> Mapping[str, int]:
+        """Return how many members each pool should have."""
+        return share({key: self._wanted(key) for key in self.by_key}, most=self._terms.members_most)
 
     def may_start(self, key: str) -> bool:
         """Return whether no pause after failed starts is in effect."""
@@ -104,7 +123,7 @@ class _Pools:
         failures = failures_in_a_row(self._connection, key, since=order.at if order else None)
         return failures.retry_at is None or failures.retry_at <= self._at
 
-    def _wanted(self, key: str, start_s: float) -> int:
+    def _wanted(self, key: str) -> int:
         order = self._order(key)
         if self._is_draining or (order is not None and order.is_drained):
             return 0
@@ -112,7 +131,7 @@ class _Pools:
             self.by_key[key].warm,
             at=self._at,
             arrivals_per_s=pool_members.demand(self._connection, key).per_s(self._at),
-            start_s=start_s,
+            start_s=self._start_s(key),
             refill_most=refill_most(self._terms.spawns_most),
         )
 

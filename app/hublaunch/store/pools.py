@@ -7,7 +7,7 @@ from hublaunch.launch.model import Attempt, Event, Launch, Status
 from hublaunch.launch.news import Accepted, ClaimFailed, NewsStream, WorkLeft
 from hublaunch.launch.ports import PoolState, Refilled, RefillTerms
 from hublaunch.launch.rules.pool import Pool
-from hublaunch.store import pool_claims, pool_members, pool_states
+from hublaunch.store import pool_claims, pool_members, pool_refill, pool_states
 from hublaunch.store.drain import ADMISSION
 from hublaunch.store.pool_claims import NextClaim
 from hublaunch.store.pool_refill import Refill, refill
@@ -51,6 +51,9 @@ class SqlPools:
 
     async def states(self, *, within_s: float) -> Sequence[PoolState]:
         return await self._sql.read(pool_states.states, within_s)
+
+    async def overview(self, pools: Sequence[Pool], terms: RefillTerms, *, within_s: float) -> Sequence[PoolState]:
+        return await self._sql.read(pool_refill.overview, pools, terms, within_s)
 
     async def drain(self, name: str) -> int:
         def publish(_: int) -> None:

@@ -31,6 +31,7 @@ from hublaunch.wiring.access import IssuedCredentials, check_access, makes_tempo
 from hublaunch.wiring.core import open_core
 from hublaunch.wiring.limits import open_limiter, quotas_of
 from hublaunch.wiring.parts import Parts, open_parts, secret_keys_of
+from hublaunch.wiring.pools import known_pools, read_pools
 from hublaunch.wiring.rules import binder_images_of, policy_of, session_terms_of
 from hublaunch.wiring.startup import warn_about
 from hublaunch.wiring.tasks import on_stop_signals
@@ -151,6 +152,8 @@ def _health(parts: Parts, check: HubCheck, unnamed_proxy: UnnamedProxy) -> Healt
 def _status(settings: Settings, parts: Parts, health: Health, check: HubCheck, *, kept_s: float) -> StatusReport:
     return StatusReport(
         read=partial(parts.store.queue.capacity, guard=parts.guard, most=settings.max_concurrent_spawns),
+        read_pools=partial(read_pools, settings, parts.store, parts.files.catalogue),
+        shown_pools=lambda: known_pools(parts.files.catalogue()),
         guard=parts.guard,
         limits=LaunchLimits(max_concurrent_spawns=settings.max_concurrent_spawns, max_queue=settings.max_queue),
         health=health,

@@ -16,10 +16,12 @@ from hublaunch.api.problems.types import codes
 from hublaunch.hub.observed import CallListener
 from hublaunch.hub.operations import OTHER, Operation
 from hublaunch.launch.feed import Feed
-from hublaunch.launch.rules.guard import Guard
 from hublaunch.registry.lookup import LookListener
 from hublaunch.settings import Settings, SettingsFault
 from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.wiring.files import Files
+from hublaunch.wiring.pools import read_pools
+from hublaunch.wiring.rules import guard_of
 from hublaunch.wiring.tasks import Background
 
 if TYPE_CHECKING:
@@ -41,13 +43,13 @@ class Observers:
 
 @asynccontextmanager
 async def observing(
-    settings: Settings, store: SqlLaunchStore, feed: Feed, guard: Guard, background: Background
+    settings: Settings, store: SqlLaunchStore, feed: Feed, files: Files, background: Background
 ) -> AsyncGenerator[Observers]:
     """Start the observers. Raises SettingsFault if a port or a file cannot be used, or an extra is missing."""
     async with AsyncExitStack() as stack:
         observers = Observers()
         if settings.metrics_port is not None or settings.metrics_public:
-            observers.metrics = await stack.enter_async_context(_metrics(settings, store, feed, guard, background))
+            observers.metrics = await stack.enter_async_context(_metrics(settings, store, feed, files, background))
             observers.of_requests.append(refusals_to(observers.metrics.on_refusal))
             observers.of_hub.append(observers.metrics.on_hub_request)
             observers.of_registries.append(observers.metrics.on_look)
@@ -102,14 +104,15 @@ async def show_metrics(request: Request) -> Response:
 
 @asynccontextmanager
 async def _metrics(
-    settings: Settings, store: SqlLaunchStore, feed: Feed, guard: Guard, background: Background
+    settings: Settings, store: SqlLaunchStore, feed: Feed, files: Files, background: Background
 ) -> "AsyncGenerator[Metrics]":
     """Collect metrics, and serve them on their port if it is set."""
     from hublaunch.observe.metrics import Metrics  # noqa: PLC0415
+    from hublaunch.observe.pool_metrics import PoolMetrics  # noqa: PLC0415
     from hublaunch.observe.scrape import scrape_port  # noqa: PLC0415
 
     kinds = [*(operation.kind for operation in Operation), OTHER]
-    capacity = partial(store.queue.capacity, guard=guard, most=settings.max_concurrent_spawns)
+    capacity = partial(store.queue.capacity, guard=guard_of(settings), most=settings.max_concurrent_spawns)
     metrics = Metrics(
         codes=codes(),
         kinds=kinds,
@@ -120,6 +123,9 @@ async def _metrics(
     )
     background.on_end(metrics.on_loop_end)
     store.news.subscribe(metrics.on_news)
+    pools = PoolMetrics(metrics.registry, read=partial(read_pools, settings, store, files.catalogue))
+    store.news.subscribe(pools.on_news)
+    metrics.include(pools)
     async with AsyncExitStack() as stack:
         if settings.metrics_port is not None:
             place = f"{settings.metrics_host}:{settings.metrics_port}"

@@ -22,6 +22,7 @@ from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.wiring.files import Files, read_files, watching
 from hublaunch.wiring.observing import Observers, observing
 from hublaunch.wiring.registry import open_registry
+from hublaunch.wiring.rules import guard_of
 from hublaunch.wiring.tasks import Background
 
 
@@ -75,9 +76,8 @@ async def open_parts(
         )
         feed = Feed(store.log, idle_s=pace.heartbeat_s)
         store.news.subscribe(feed.on_news)
-        guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
         background = Background()
-        observers = await stack.enter_async_context(observing(settings, store, feed, guard, background))
+        observers = await stack.enter_async_context(observing(settings, store, feed, files, background))
         clock, shared = LeaseClock(settings.lease_s), is_shared(settings.database_url)
         hub = await stack.enter_async_context(
             connect_hub(
@@ -97,7 +97,7 @@ async def open_parts(
             store=store,
             hub=hub,
             feed=feed,
-            guard=guard,
+            guard=guard_of(settings),
             clock=clock,
             background=background,
             files=files,

@@ -7,6 +7,7 @@ from typing import TypeVar
 from hublaunch.binderhub.images import BinderImages, ImageMapping
 from hublaunch.launch.acceptance.account import ServerLimits
 from hublaunch.launch.course.attempt import Entry
+from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.image import ImagePattern
 from hublaunch.launch.rules.policy import Policy
 from hublaunch.launch.rules.repo import RepoPattern
@@ -63,6 +64,11 @@ def entry_of(settings: Settings) -> Entry:
     until_ready_s = settings.launch_timeout + settings.max_wait_s
     needed_s = math.ceil(longest_s + until_ready_s) if longest_s else 0
     return Entry(token_mode=settings.token_mode, token_lifetime_s=max(settings.token_lifetime_s, needed_s))
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Return the Hub guard."""
+    return Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
 
 
 def session_terms_of(settings: Settings) -> SessionTerms:

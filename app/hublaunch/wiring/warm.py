@@ -1,6 +1,6 @@
 """The warm pools of one process: which launches they can serve, and the keeper of their members."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from hublaunch.binderhub.images import INFORMATIONAL
@@ -9,19 +9,10 @@ from hublaunch.launch.course.lease import Leases
 from hublaunch.launch.course.pool_keeper import PoolKeeper, PoolTerms
 from hublaunch.launch.course.reaper import Reaper
 from hublaunch.launch.pace import Pace
-from hublaunch.launch.ports import RefillTerms
-from hublaunch.launch.rules.catalogue import Catalogue
-from hublaunch.launch.rules.pool import Pool, pools_of
 from hublaunch.launch.rules.quota_rules import QuotaRules
 from hublaunch.settings import Settings
 from hublaunch.wiring.parts import Parts
-from hublaunch.wiring.rules import warm_obstacles
-
-
-def pools_wanted(settings: Settings, catalogue: Catalogue) -> Sequence[Pool]:
-    """Return the warm pools that the catalogue asks for; none if the settings turn them off or make them useless."""
-    is_off = settings.max_warm_servers == 0 or warm_obstacles(settings)
-    return () if is_off else pools_of(catalogue)
+from hublaunch.wiring.pools import pools_wanted, refill_terms
 
 
 def warm_servers(settings: Settings, parts: Parts) -> WarmServers:
@@ -47,12 +38,7 @@ async def keeping_pools(
     """Keep the warm pools until the context is left."""
     terms = PoolTerms(
         wanted=lambda: pools_wanted(settings, parts.files.catalogue()),
-        refill=lambda: RefillTerms(
-            guard=parts.guard,
-            spawns_most=settings.max_concurrent_spawns,
-            members_most=settings.max_warm_servers,
-            total=quotas().total,
-        ),
+        refill=lambda: refill_terms(settings, total=quotas().total),
         launch_timeout_s=settings.launch_timeout,
         new_id=new_id,
     )

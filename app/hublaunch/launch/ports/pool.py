@@ -16,6 +16,8 @@ class PoolState:
 
     name: str
     """The environment of the catalogue, and its size if it has one: `scipy`, `scipy/small`."""
+    wanted: int = 0
+    """Members that it should have now; 0 once the catalogue does not have it any more. Filled by `overview`."""
     starting: int = 0
     """Members whose servers are being started."""
     ready: int = 0
@@ -94,6 +96,9 @@ class Pools(Protocol):
 
     async def states(self, *, within_s: float) -> Sequence[PoolState]:
         """Return the pools that have had members or orders, by name. Counts are of the last `within_s`."""
+
+    async def overview(self, pools: Sequence[Pool], terms: RefillTerms, *, within_s: float) -> Sequence[PoolState]:
+        """Return the states, with the wanted members, of these pools and of all others that have had members."""
 
     async def drain(self, name: str) -> int:
         """Retire every member of a pool, and start no other until `fill`. Return how many members are retired now."""

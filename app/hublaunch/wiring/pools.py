@@ -1,0 +1,43 @@
+"""The warm pools that the catalogue and the settings ask for, and their limits."""
+
+from collections.abc import Callable, Collection, Sequence
+
+from hublaunch.launch.ports import PoolState, RefillTerms
+from hublaunch.launch.rules.catalogue import Catalogue
+from hublaunch.launch.rules.pool import Pool, pools_of
+from hublaunch.settings import Settings
+from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.wiring.rules import guard_of, warm_obstacles
+
+WITHIN_S = 3600.0
+"""The time over which hits, misses and losses are counted for operators."""
+
+
+def pools_wanted(settings: Settings, catalogue: Catalogue) -> Sequence[Pool]:
+    """Return the pools that the catalogue asks for; none if the settings turn them off or leave them to nobody."""
+    is_off = settings.max_warm_servers == 0 or warm_obstacles(settings)
+    return () if is_off else pools_of(catalogue)
+
+
+def refill_terms(settings: Settings, *, total: int | None) -> RefillTerms:
+    """Return the limits within which members are started. `total`: the quota of all active launches."""
+    return RefillTerms(
+        guard=guard_of(settings),
+        spawns_most=settings.max_concurrent_spawns,
+        members_most=settings.max_warm_servers,
+        total=total,
+    )
+
+
+async def read_pools(
+    settings: Settings, store: SqlLaunchStore, catalogue: Callable[[], Catalogue]
+) -> Sequence[PoolState]:
+    """Return the pools as operators see them, with the counts of the last hour."""
+    pools, terms = pools_wanted(settings, catalogue()), refill_terms(settings, total=None)
+    return await store.pools.overview(pools, terms, within_s=WITHIN_S)
+
+
+def known_pools(catalogue: Catalogue) -> Collection[str]:
+    """Return the names of the pools whose environments everybody may know."""
+    hidden = {each.name for each in catalogue.environments if each.groups}
+    return {pool.name for pool in pools_of(catalogue) if pool.environment not in hidden}
