@@ -1,7 +1,9 @@
 """`GET /status`: load and capacity."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +56,7 @@ async def test_an_idle_service_is_green_and_counts_its_ready_servers(service: Se
             "window": 4,
             "failing_images": 0,
         },
+        "pools": [],
     }
     accepted = await service.launch()
     await service.events(accepted["events_url"])
@@ -115,3 +118,26 @@ async def test_a_service_that_cannot_read_its_database_is_red(service: Service, 
 
     assert told["reasons"] == ["The database cannot be read or written."]
     assert "guard" not in told
+
+
+async def test_warm_pools_are_shown_except_those_of_groups(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.yaml"
+    warm = {"title": "A", "warm": {"keep": 1}}
+    environments = {
+        "scipy": {**warm, "image": "quay.io/org/scipy:1"},
+        "secret": {**warm, "image": "quay.io/org/secret:1", "groups": ["staff"]},
+    }
+    path.write_text(json.dumps({"environments": environments}))
+    changes = {"catalogue_file": path}
+    async with serve(settings.model_copy(update=changes), web_pace=WebPace(status_kept_s=0)) as service:
+        async with asyncio.timeout(10):
+            while not (await status(service))["pools"][0]["ready"]:
+                pass
+        accepted = (await service.http.post("/launch", json={"environment": "scipy"})).json()
+        await service.events(accepted["events_url"])
+
+        [pool] = (await status(service))["pools"]
+
+    assert (pool["pool"], pool["wanted"], pool["hits"], pool["misses"]) == ("scipy", 1, 1, {})
+    assert pool["ready"] + pool["starting"] <= 1
+    assert pool["waits_for"] in (None, "places")

@@ -1,5 +1,6 @@
 """docs/alerts.yaml, docs/grafana.json and docs/metrics.md use existing metrics, in queries that Prometheus accepts."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
-from hublaunch.launch.ports import Capacity
+from hublaunch.launch.ports import Capacity, PoolState
 from hublaunch.observe.metrics import Metrics
 from tests.docs.debians_prometheus import program
 from tests.docs.pages import DOCS
@@ -41,7 +42,18 @@ def registry() -> CollectorRegistry:
     async def capacity() -> Capacity:
         raise NotImplementedError
 
-    metrics = Metrics(codes=("spawn_failed",), kinds=("get_user",), capacity=capacity, followers=lambda: 0, loops=dict)
+    async def pools() -> list[PoolState]:
+        return [PoolState(name="scipy")]
+
+    metrics = Metrics(
+        codes=("spawn_failed",),
+        kinds=("get_user",),
+        capacity=capacity,
+        pools=pools,
+        followers=lambda: 0,
+        loops=dict,
+    )
+    asyncio.run(metrics.pools.refresh(can_read=True))
     metrics.on_loop_end("reaper")
     metrics.on_hub_request("get_user", None)("failed")
     return metrics.registry

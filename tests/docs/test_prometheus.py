@@ -18,6 +18,7 @@ from tests.docs.test_alerts import dashboard_queries
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.processes import free_port
 from tests.support.served import Service, serve
+from tests.support.warm import write_warm
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(180)]
 
@@ -28,16 +29,17 @@ def port() -> int:
 
 
 @pytest.fixture
-async def service(settings: Settings, hub: FakeHub, port: int) -> AsyncGenerator[Service]:
+async def service(settings: Settings, hub: FakeHub, port: int, tmp_path: Path) -> AsyncGenerator[Service]:
     """A hublaunch with metrics on this port, which has data for every query."""
-    more = {"metrics_port": port, "retries": 2}
+    more = {"metrics_port": port, "retries": 2, "catalogue_file": tmp_path / "catalogue.yaml"}
+    write_warm(tmp_path / "catalogue.yaml", "{keep: 2}")
     async with serve(settings.model_copy(update=more)) as service:
         await act(service, hub)
         yield service
 
 
 async def act(service: Service, hub: FakeHub) -> None:
-    """Launch with and without retries and with a failure, and send a request that is refused."""
+    """Launch with and without retries, with a failure and with a warm server, and send a request that is refused."""
     hub.fail_on("start_server", status=503)
     hub.fail_on("create_user", how="reset")
     hub.spawn_plan(None, SpawnPlan(seconds=0.3))
@@ -46,6 +48,12 @@ async def act(service: Service, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails="boom"))
     await service.events((await service.launch())["events_url"])
     await service.http.post("/launch", json={"image": "!"})
+    hub.spawn_plan(None, SpawnPlan())
+    async with asyncio.timeout(60):  # a member may have failed, and is started again after 10 s
+        while not (await service.http.get("/status")).json()["pools"][0]["ready"]:
+            pass
+    warm = (await service.http.post("/launch", json={"environment": "scipy"})).json()
+    await service.events(warm["events_url"])
 
 
 @asynccontextmanager

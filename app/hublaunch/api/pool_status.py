@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from hublaunch.launch.ports import Capacity, PoolState
 from hublaunch.launch.rules.pool import Miss
-from hublaunch.launch.rules.refill_wait import RefillWait, refill_wait
+from hublaunch.launch.rules.refill_wait import RefillWait
 
 
 class PoolStatus(BaseModel):
@@ -34,22 +34,10 @@ def pools_report(pools: Sequence[PoolState], capacity: Capacity, shown: Collecti
             "ready": pool.ready,
             "starting": pool.starting,
             "retiring": pool.retiring,
-            "waits_for": wait_of(pool, capacity, now=datetime.now(UTC)),
+            "waits_for": pool.waits_for(capacity, now=datetime.now(UTC)),
             "hits": pool.hits,
             "misses": dict(pool.misses),
         }
         for pool in pools
         if pool.name in shown
     ]
-
-
-def wait_of(pool: PoolState, capacity: Capacity, *, now: datetime) -> RefillWait | None:
-    """Return what the pool waits for before it starts more members."""
-    return refill_wait(
-        missing=pool.wanted - pool.ready - pool.starting,
-        is_stopped=pool.is_drained or capacity.is_draining,
-        is_paused=pool.retry_at is not None and pool.retry_at > now,
-        waiting=capacity.waiting,
-        hub_is_busy=capacity.hub_busy_for_s is not None,
-        guard=capacity.guard,
-    )

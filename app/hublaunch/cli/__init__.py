@@ -10,7 +10,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hublaunch.cli import catalogue, database, doctor, drain, guard, image, invite, keys, launches, service, show, top
+from hublaunch.cli import (
+    catalogue,
+    database,
+    doctor,
+    drain,
+    guard,
+    image,
+    invite,
+    keys,
+    launches,
+    pool,
+    service,
+    show,
+    top,
+)
 from hublaunch.cli.exits import EXITS, INTERRUPTED, USAGE
 
 
@@ -66,6 +80,7 @@ cli.add_typer(guard.guard, rich_help_panel=_OPERATORS)
 cli.add_typer(image.image, rich_help_panel=_OPERATORS)
 cli.add_typer(invite.invite, rich_help_panel=_OPERATORS)
 cli.add_typer(keys.keys, rich_help_panel=_OPERATORS)
+cli.add_typer(pool.pool, rich_help_panel=_OPERATORS)
 
 
 def _show_version(asked: bool) -> None:

@@ -50,6 +50,8 @@ Action = Literal[
     "invitation_added",
     "invitation_changed",
     "invitation_revoked",
+    "pool_drained",
+    "pool_filled",
 ]
 _SERVICE = {"kind": "service", "name": "hublaunch"}
 _HUB = {"kind": "service", "name": "jupyterhub"}

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Protocol
 
 from hublaunch.launch.model import Attempt, Launch
+from hublaunch.launch.ports.queue import Capacity
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.pool import Pool
+from hublaunch.launch.rules.refill_wait import RefillWait, refill_wait
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +42,17 @@ class PoolState:
     """When the next member may be started after those failures; None without failures."""
     is_drained: bool = False
     """Whether an operator has drained the pool, so that no member is started until it is filled again."""
+
+    def waits_for(self, capacity: Capacity, *, now: datetime) -> RefillWait | None:
+        """Return what the pool waits for before it starts more members; None if it lacks none."""
+        return refill_wait(
+            missing=self.wanted - self.ready - self.starting,
+            is_stopped=self.is_drained or capacity.is_draining,
+            is_paused=self.retry_at is not None and self.retry_at > now,
+            waiting=capacity.waiting,
+            hub_is_busy=capacity.hub_busy_for_s is not None,
+            guard=capacity.guard,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
