@@ -11,6 +11,7 @@ from hublaunch.doctor import Finding
 from hublaunch.doctor.catalogue import examine_catalogue_images
 from hublaunch.doctor.configuration import examine_configuration
 from hublaunch.doctor.profiles import examine_profiles
+from hublaunch.doctor.warm import examine_warm
 from hublaunch.files.keys import add_key
 from hublaunch.settings import Settings
 from tests.cli.commands import in_thread
@@ -230,3 +231,60 @@ async def test_the_values_are_named_on_the_command_line(hub: FakeHub, tmp_path: 
     [finding] = [each for each in done.objects() if each["check"] == "profiles"]
     assert done.status == 1
     assert finding["message"].startswith(f"The values in {values} are invalid: line 1: singleuser.profileList")
+
+
+# --- warm servers -----------------------------------------------------------------------------------------------------
+
+
+def warm_findings(settings: Settings, directory: Path, values: object, **changes: object) -> Sequence[Finding]:
+    """Return the findings for a pool of up to 20 servers, beside a z2jh with these values."""
+    block = {"keep": 2, "windows": [{"cron": "45 8 * * mon", "for_s": 900, "keep": 20}], "max_age_s": 3600}
+    catalogue = written(directory, {"environments": {"a": {"title": "A", "image": "python", "warm": block}}})
+    path = None if values is None else directory / "values.yaml"
+    if path is not None:
+        path.write_text(json.dumps(values))
+    return [*examine_warm(settings.model_copy(update={"catalogue_file": catalogue, **changes}), path)]
+
+
+def test_the_doctor_names_what_the_hub_does_not_show_about_warm_servers(settings: Settings, tmp_path: Path) -> None:
+    [unknown] = warm_findings(settings, tmp_path, None)
+
+    assert unknown.state == "unknown"
+    assert unknown.message.startswith("The pools keep up to 20 servers ready. The Hub's API does not show")
+
+
+@pytest.mark.parametrize(
+    ("values", "changes", "words"),
+    [
+        ({"hub": {"activeServerLimit": 20}}, {}, "hub.activeServerLimit is 20, so none is left for people"),
+        ({"hub": {"concurrentSpawnLimit": 60}}, {}, "up to 62 servers start at once for a moment"),
+        ({"cull": {"timeout": 60}}, {}, "cull.timeout is 60 s, so the culler stops warm servers"),
+        ({"cull": {"maxAge": 7200}}, {"max_session_s": 7200}, "for up to 10800 s, so the culler can stop it"),
+        ({"cull": {"maxAge": 3000}}, {}, "for up to 3600 s, so the culler can stop it"),
+    ],
+)
+def test_the_values_of_z2jh_that_leave_no_room_or_time_are_named(
+    settings: Settings, tmp_path: Path, values: object, changes: Mapping[str, object], words: str
+) -> None:
+    [warning] = warm_findings(settings, tmp_path, values, max_concurrent_spawns=50, **changes)
+
+    assert warning.state == "warning"
+    assert words in warning.message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"hub": {"activeServerLimit": 21, "concurrentSpawnLimit": 0}},
+        {"cull": {"enabled": False, "timeout": 5, "maxAge": 60}},
+    ],
+)
+def test_values_of_z2jh_that_fit_warm_servers_are_sound(settings: Settings, tmp_path: Path, values: object) -> None:
+    found = warm_findings(settings, tmp_path, values, max_concurrent_spawns=50)
+
+    assert said(found) == [("warm servers", "ok")]
+
+
+def test_without_warm_servers_nothing_is_said_about_them(settings: Settings, tmp_path: Path) -> None:
+    assert warm_findings(settings, tmp_path, {}, max_warm_servers=0) == []

@@ -11,6 +11,7 @@ from hublaunch.doctor.finding import Finding
 from hublaunch.doctor.hub import examine_hub
 from hublaunch.doctor.profiles import examine_profiles
 from hublaunch.doctor.service import examine_proxies
+from hublaunch.doctor.warm import examine_warm
 from hublaunch.hub.connect import connect_hub
 from hublaunch.settings import Settings, SettingsFault
 
@@ -21,7 +22,8 @@ async def examine(settings: Settings, *, port: int, z2jh_values: Path | None = N
     """Yield the findings one by one. Nothing is launched, created or changed.
 
     `port`: the port on which the service listens on this machine, if it runs. `z2jh_values`: a file with the values of
-    z2jh, whose profiles are checked.
+    z2jh, whose profiles and limits are
+    checked.
     """
     for finding in examine_configuration(settings):
         yield finding
@@ -30,6 +32,8 @@ async def examine(settings: Settings, *, port: int, z2jh_values: Path | None = N
     if z2jh_values is not None:
         for finding in examine_profiles(settings, z2jh_values):
             yield finding
+    for finding in examine_warm(settings, z2jh_values):
+        yield finding
     try:
         # Without retries: operators want to read about a fault, not to wait for it to pass.
         async with connect_hub(settings.model_copy(update={"retries": 1})) as hub:
