@@ -21,7 +21,7 @@ from tests.fakes.hub import FakeHub
 
 
 async def refused(state: Path, capsys: pytest.CaptureFixture[str], *, cors: Sequence[str] = ()) -> str:
-    assert await run_demo(state=state, port=0, check=True, cors=cors, spawns=1) == 1
+    assert await run_demo(state=state, port=0, check=True, cors=cors, spawns=1, warm=0) == 1
     said = capsys.readouterr()
     assert said.out == ""
     return said.err
@@ -90,7 +90,7 @@ def process_at(hub: FakeHub, state: Path) -> HubProcess:
 
 
 def settings_at(hub: FakeHub, state: Path, *, origins: Sequence[str] = ()) -> DemoSettings:
-    return demo_settings(process_at(hub, state), origins=origins, spawns=1)
+    return demo_settings(process_at(hub, state), origins=origins, spawns=1, warm=0)
 
 
 async def test_the_simulated_images_are_served_to_the_named_origins_until_the_context_ends(
@@ -162,9 +162,9 @@ async def test_the_demo_answers_only_below_its_random_path(
     assert (asked["with "], asked["with session"], asked["with POST"]) == (200, 200, 202)
 
 
-def welcome(state: Path, *, origins: Sequence[str] = ()) -> str:
+def welcome(state: Path, *, origins: Sequence[str] = (), warm: int = 0) -> str:
     process = HubProcess(state=state, proxy_command=[])
-    return run._welcome("http://127.0.0.1:8083", process, demo_settings(process, origins=origins, spawns=1))
+    return run._welcome("http://127.0.0.1:8083", process, demo_settings(process, origins=origins, spawns=1, warm=warm))
 
 
 def test_the_demo_explains_how_to_see_failures_the_queue_and_other_origins(tmp_path: Path) -> None:
@@ -172,6 +172,8 @@ def test_the_demo_explains_how_to_see_failures_the_queue_and_other_origins(tmp_p
 
     assert all(f"{simulated.image:32}  {simulated.shows}\n" in said for simulated in SIMULATED_IMAGES)
     assert "demo --spawns 1" in said
+    assert "demo --warm 1" in said
+    assert "demo --warm 0" in welcome(tmp_path, warm=1)
     assert "demo --cors http://localhost:5500" in said
     assert "Pages of these origins may launch: https://a.example, http://localhost:5500." in welcome(
         tmp_path, origins=["https://a.example", "http://localhost:5500"]

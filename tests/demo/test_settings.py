@@ -14,7 +14,7 @@ ORIGIN = "https://book.example.org"
 @pytest.fixture
 def guard(tmp_path: Path) -> Guard:
     hub = HubProcess(state=tmp_path, proxy_command=["unused"])
-    settings = demo_settings(hub, origins=(), spawns=1)
+    settings = demo_settings(hub, origins=(), spawns=1, warm=0)
     return Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
 
 

@@ -56,7 +56,7 @@ async def launching(directory: Path, *, config: str = "") -> AsyncGenerator[Laun
     state, configured = directory / "state", directory / "jupyterhub_config.py"
     hub = HubProcess(state=state, proxy_command=proxy_command(proxy_directory(state)), config=configured)
     async with hub:
-        settings = demo_settings(hub, origins=(), spawns=2)
+        settings = demo_settings(hub, origins=(), spawns=2, warm=0)
         settings = settings.model_copy(update={"catalogue_file": directory / "catalogue.json"})
         port = free_port()
         url = f"http://127.0.0.1:{port}{settings.prefix}/"

@@ -134,7 +134,7 @@ async def test_simulated_images_fail_as_on_kubernetes_or_are_cancelled_and_leave
     tmp_path: Path,
 ) -> None:
     async with hub_running(tmp_path / "state") as hub, api_of(hub) as api:
-        settings, port = demo_settings(hub, origins=(), spawns=2), free_port()
+        settings, port = demo_settings(hub, origins=(), spawns=2, warm=0), free_port()
         async with _served(settings, port), LaunchClient(f"http://127.0.0.1:{port}{settings.prefix}/") as client:
             missing, no_room = await asyncio.gather(failure_of(client, "missing"), failure_of(client, "no-room"))
             launch = await client.launch(f"{REGISTRY}/slow")

@@ -21,6 +21,10 @@ Cors = Annotated[
 Spawns = Annotated[
     int, typer.Option(min=1, help="Launches that JupyterHub spawns at the same time; others wait in the queue.")
 ]
+Warm = Annotated[
+    int,
+    typer.Option(min=0, max=20, help="Servers that are ready before you ask for them, as a warm pool; 0 turns it off."),
+]
 Check = Annotated[bool, typer.Option("--check", help="Launch once, run 1+1 in a kernel, clean up and exit.")]
 
 
@@ -58,6 +62,7 @@ def demo(
     port: Port = 8083,
     cors: Cors = None,
     spawns: Spawns = 9,
+    warm: Warm = 1,
     *,
     check: Check = False,
 ) -> None:
@@ -72,4 +77,5 @@ def demo(
     """
     from hublaunch.demo.run import run_demo  # noqa: PLC0415
 
-    sys.exit(asyncio.run(run_demo(state=state, port=port, check=check, cors=cors or (), spawns=spawns)))
+    kept = 0 if check else warm  # the check is over before a warm server is ready
+    sys.exit(asyncio.run(run_demo(state=state, port=port, check=check, cors=cors or (), spawns=spawns, warm=kept)))

@@ -6,8 +6,10 @@ from typing import Any
 
 from hublaunch.demo.images import SIMULATED_IMAGES
 
+_WARM = "scipy"
+"""The environment with warm servers: the first one on the page."""
 _ENVIRONMENTS: dict[str, Any] = {
-    "scipy": {
+    _WARM: {
         "title": "Scientific Python",
         "description": "NumPy, SciPy, pandas and Matplotlib in JupyterLab",
         "image": "quay.io/jupyter/scipy-notebook:latest",
@@ -29,12 +31,13 @@ _SIZES = {
 }
 
 
-def write_catalogue(state: Path) -> Path:
-    """Write the catalogue into the demo's directory, and return its path."""
+def write_catalogue(state: Path, *, warm: int) -> Path:
+    """Write the catalogue into the demo's directory, and return its path. `warm`: servers that are kept ready."""
     simulated = {
         each.name: {"title": each.title, "description": f"{each.shows[0].upper()}{each.shows[1:]}", "image": each.image}
         for each in SIMULATED_IMAGES
     }
+    environments = {**_ENVIRONMENTS, _WARM: _ENVIRONMENTS[_WARM] | {"warm": {"keep": warm}}, **simulated}
     path = state / "catalogue.json"
-    path.write_text(json.dumps({"environments": {**_ENVIRONMENTS, **simulated}, "sizes": _SIZES}, indent=2))
+    path.write_text(json.dumps({"environments": environments, "sizes": _SIZES}, indent=2))
     return path

@@ -32,16 +32,16 @@ _LOOPBACK = "127.0.0.1"
 _LOCK = "demo.lock"
 
 
-async def run_demo(*, state: Path, port: int, check: bool, cors: Sequence[str], spawns: int) -> int:
+async def run_demo(*, state: Path, port: int, check: bool, cors: Sequence[str], spawns: int, warm: int) -> int:
     """Run until Ctrl-C or SIGTERM, or with `check` until one launch has been tried. Return the exit status.
 
     `cors`: origins whose pages may launch, in addition to LAUNCHER_CORS_ORIGINS. `spawns`: most launches at the Hub at
-    once.
+    once. `warm`: servers that are kept ready.
 
     All files are below `state`, which one demo uses at a time; its launches are kept for the next run. No process is
     left behind. A second Ctrl-C kills the servers instead of waiting for them.
     """
-    work = asyncio.create_task(_run(state, port=port, check=check, cors=cors, spawns=spawns))
+    work = asyncio.create_task(_run(state, port=port, check=check, cors=cors, spawns=spawns, warm=warm))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, work.cancel)
@@ -55,7 +55,7 @@ async def run_demo(*, state: Path, port: int, check: bool, cors: Sequence[str], 
         return 1
 
 
-async def _run(state: Path, *, port: int, check: bool, cors: Sequence[str], spawns: int) -> int:
+async def _run(state: Path, *, port: int, check: bool, cors: Sequence[str], spawns: int, warm: int) -> int:
     _require_jupyter()
     origins = allowed_origins(cors)
     with _sole_user(state):
@@ -63,7 +63,7 @@ async def _run(state: Path, *, port: int, check: bool, cors: Sequence[str], spaw
         print("Starting JupyterHub ...", flush=True)
         proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
         async with HubProcess(state=state, proxy_command=proxy) as hub:
-            settings = demo_settings(hub, origins=origins, spawns=spawns)
+            settings = demo_settings(hub, origins=origins, spawns=spawns, warm=warm)
             return await _serve(hub, settings, port=free_port(port), check=check)
 
 
@@ -146,6 +146,14 @@ async def _served(settings: DemoSettings, port: int) -> AsyncGenerator[asyncio.T
         await serving
 
 
+def _warm(command: str, settings: DemoSettings) -> str:
+    if not settings.max_warm_servers:
+        return f"To keep a server of scipy ready, so that it opens at once: {command} demo --warm 1"
+    return (
+        f"A server of scipy in this size is kept ready, so it opens at once. To turn that off: {command} demo --warm 0"
+    )
+
+
 def _welcome(url: str, hub: HubProcess, settings: DemoSettings) -> str:
     body = json.dumps(CHECK_BODY)
     command = (
@@ -178,6 +186,8 @@ or use the API, and open the open_url of the event `ready`:
 or launch an environment of the catalogue by its name ({command} catalogue lists them):
 
   {command} launch scipy --size small --open
+
+{_warm(command, settings)}
 
 Servers run from the local Python environment, whatever you choose. These images show a slow start and failures:
 

@@ -35,17 +35,21 @@ class DemoSettings(Settings):
         return (init_settings,)
 
 
-def demo_settings(hub: HubProcess, *, origins: Sequence[str], spawns: int) -> DemoSettings:
-    """Return the settings for this Hub, with a new random prefix. `spawns`: launches at the Hub at once."""
+def demo_settings(hub: HubProcess, *, origins: Sequence[str], spawns: int, warm: int) -> DemoSettings:
+    """Return the settings for this Hub, with a new random prefix.
+
+    `spawns`: launches at the Hub at once. `warm`: servers that are kept ready.
+    """
     return DemoSettings(
         hub_url=hub.public_url,
         hub_url_local=hub.api_url.removesuffix("hub/api/"),
         hub_api_token=hub.token,
         database_url=f"sqlite:///{hub.state}/hublaunch.sqlite",
         allowed_images=(CHECK_BODY["image"], *(simulated.image for simulated in SIMULATED_IMAGES), "*"),
-        catalogue_file=write_catalogue(hub.state),
+        catalogue_file=write_catalogue(hub.state, warm=warm),
         cors_origins=tuple(origins),
         max_concurrent_spawns=spawns,
+        max_warm_servers=warm,
         hub_failure_limit=_NEVER_PAUSES,
         preflight="off",  # its spawner simulates the images
         prefix=f"/{secrets.token_urlsafe(24)}",
