@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from hublaunch.launch.ports import Capacity, PoolState
 from hublaunch.observe.metrics import Metrics
+from hublaunch.observe.pool_metrics import PoolMetrics
 from tests.docs.debians_prometheus import program
 from tests.docs.pages import DOCS
 
@@ -45,15 +46,8 @@ def registry() -> CollectorRegistry:
     async def pools() -> list[PoolState]:
         return [PoolState(name="scipy")]
 
-    metrics = Metrics(
-        codes=("spawn_failed",),
-        kinds=("get_user",),
-        capacity=capacity,
-        pools=pools,
-        followers=lambda: 0,
-        loops=dict,
-    )
-    asyncio.run(metrics.pools.refresh(can_read=True))
+    metrics = Metrics(codes=("spawn_failed",), kinds=("get_user",), capacity=capacity, followers=lambda: 0, loops=dict)
+    asyncio.run(PoolMetrics(metrics.registry, read=pools).refresh(can_read=True))
     metrics.on_loop_end("reaper")
     metrics.on_hub_request("get_user", None)("failed")
     return metrics.registry

@@ -88,7 +88,7 @@ async def test_launches_by_name_are_counted_by_environment_and_size(settings: Se
 
 async def test_environments_beyond_the_limit_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hublaunch.observe.metrics._ENVIRONMENTS_MAX", 2)
-    metrics = Metrics(codes=(), kinds=(), capacity=nothing, pools=nothing, followers=lambda: 0, loops=dict)
+    metrics = Metrics(codes=(), kinds=(), capacity=nothing, followers=lambda: 0, loops=dict)
     for name in ("a", "b", "c", "d", "a"):
         launch = new_launch(request=LaunchRequest(image="python", environment=name))
         metrics.on_news(Accepted(launch=launch))
@@ -326,7 +326,7 @@ async def test_a_database_that_does_not_answer_does_not_fail_the_scrape() -> Non
     async def broken() -> Capacity:
         raise OSError("the database is gone")
 
-    metrics = Metrics(codes=(), kinds=(), capacity=broken, pools=broken, followers=lambda: 0, loops=dict)
+    metrics = Metrics(codes=(), kinds=(), capacity=broken, followers=lambda: 0, loops=dict)
 
     await exposition(metrics, "")
 

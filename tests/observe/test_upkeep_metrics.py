@@ -26,7 +26,6 @@ async def process(path: Path) -> AsyncGenerator[tuple[SqlLaunchStore, Metrics]]:
             codes=(),
             kinds=(),
             capacity=partial(store.queue.capacity, guard=UNGUARDED, most=50),
-            pools=partial(store.pools.states, within_s=3600),
             followers=lambda: 0,
             loops=dict,
         )
