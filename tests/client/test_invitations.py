@@ -115,9 +115,11 @@ async def test_the_command_line_launches_with_a_link(service: Service, settings:
     catalogue = await shell.run("catalogue")
     launched = await shell.run("launch", "scipy", "--no-wait")
     watched = await shell.run("watch", launched.out.strip(), "--json")
+    listed = await shell.run("list", "--json")
     both = await shell.run("launch", "scipy", HUBLAUNCH_TOKEN="hl_x")
 
     assert "scipy" in catalogue.out
     assert (launched.status, watched.objects()[-1]["phase"]) == (0, "ready")
+    assert [launch["id"] for launch in listed.objects()] == [launched.out.strip()]
     assert both.status == 2
-    assert code not in f"{catalogue}{launched}{watched}{both}"
+    assert code not in f"{catalogue}{launched}{watched}{listed}{both}"

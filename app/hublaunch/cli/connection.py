@@ -48,6 +48,13 @@ class Connection:
     url: str
     token: str | None = field(repr=False)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether the service cannot tell this caller from others: there is no token, or only an invitation."""
+        from hublaunch.client.invitation import is_code  # noqa: PLC0415 - --help needs no httpx
+
+        return self.token is None or is_code(self.token)
+
     def watch_command(self, launch_id: str) -> str:
         """Return the command that watches a launch of this service in any shell."""
         return f"hublaunch watch {launch_id}{'' if self.url == DEFAULT_URL else f' --url {self.url}'}"

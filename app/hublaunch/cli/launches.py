@@ -204,7 +204,8 @@ def list_launches(
 ) -> None:
     """List your launches, newest first.
 
-    With a token, the service lists all your launches. Without a token, the list has those started on this machine.
+    With a token, the service lists all your launches. Without a token or with an invitation, the list has those started
+    on this machine.
     For example:
 
         hublaunch list --status ready
@@ -214,7 +215,7 @@ def list_launches(
     connection = Connection.of(url, token_file)
     mine = secrets_for(connection.url, _remembered())
     with reported_faults(as_json=as_json):
-        if connection.token is None and not everybody:
+        if connection.is_shared and not everybody:
             found = asyncio.run(
                 listing.of_this_machine(connection.client(mine), list(mine), status=status, limit=limit)
             )
