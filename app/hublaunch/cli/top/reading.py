@@ -25,7 +25,7 @@ class Seen:
     """The last reading."""
 
     overview: Overview | None = None
-    """The last one that succeeded; None before."""
+    """The last successful one; None before the first."""
     fault: str = ""
     """Why the database cannot be read now."""
     fault_since: datetime | None = None
