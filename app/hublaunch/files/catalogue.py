@@ -11,7 +11,7 @@ from pydantic_core.core_schema import DictSchema
 from hublaunch.files.catalogue_fields import (
     SIZES_MAX,
     Description,
-    Entry,
+    FilePart,
     Groups,
     Image,
     Name,
@@ -34,7 +34,7 @@ class CatalogueFault(FileFault):
     """The file of the catalogue cannot be used."""
 
 
-class SizeEntry(Entry):
+class SizeEntry(FilePart):
     """A size of server: a named set of user_options for the spawner."""
 
     title: Title
@@ -47,7 +47,7 @@ class SizeEntry(Entry):
     """The maximum number of active launches of this size, over all callers."""
 
 
-class EnvironmentEntry(Entry):
+class EnvironmentEntry(FilePart):
     """An image under a name."""
 
     title: Title
@@ -68,7 +68,7 @@ class EnvironmentEntry(Entry):
     """Servers that are kept ready before anybody asks for them."""
 
 
-class _Content(Entry):
+class _Content(FilePart):
     """The catalogue of hublaunch: the environments that callers launch by name, and the sizes of their servers."""
 
     model_config = ConfigDict(title="Catalogue of hublaunch")

@@ -20,7 +20,7 @@ _NAME = rf"^[a-z0-9][a-z0-9._-]{{0,{NAME_MAX - 1}}}$"
 _LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 
 
-class Entry(BaseModel):
+class FilePart(BaseModel):
     """A part of the file, with these fields and no others."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from hublaunch.files.catalogue_fields import Entry, SizeNames
+from hublaunch.files.catalogue_fields import FilePart, SizeNames
 from hublaunch.files.yaml_file import InvalidValue
 from hublaunch.launch.rules.catalogue import ContentMode, Size
 from hublaunch.launch.rules.warm import CRON_MAX, Warm, Window, check_cron, check_timezone
@@ -28,7 +28,7 @@ _Count = Annotated[int, Field(ge=0, le=_KEEP_MAX, strict=True)]
 _Duration = Annotated[int, Field(ge=_MINUTE_S, le=_WEEK_S, strict=True)]
 
 
-class WindowEntry(Entry):
+class WindowEntry(FilePart):
     """A time in which more servers are kept ready, such as before each session of a course."""
 
     cron: Annotated[str, Field(max_length=CRON_MAX), AfterValidator(_cron)]
@@ -41,7 +41,7 @@ class WindowEntry(Entry):
     """How many servers are kept ready meanwhile, in each size."""
 
 
-class WarmEntry(Entry):
+class WarmEntry(FilePart):
     """Servers that are kept ready before anybody asks for them."""
 
     keep: _Count
