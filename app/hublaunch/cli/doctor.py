@@ -2,14 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hublaunch.cli.exits import FAILED
+from hublaunch.cli.connection import Connection, TokenFile, Url
+from hublaunch.cli.exits import FAILED, USAGE
 from hublaunch.cli.output import printable
 
 if TYPE_CHECKING:
@@ -34,39 +35,60 @@ def doctor(
             "z2jh's profiles.",
         ),
     ] = None,
+    launch: Annotated[
+        str, typer.Option(metavar="IMAGE", help="Also launch this image, run 1+1 in a kernel, and stop the server.")
+    ] = "",
+    environment: Annotated[
+        str, typer.Option(metavar="NAME", help="As --launch, for an environment of the catalogue.")
+    ] = "",
+    url: Url = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Check the settings, the catalogue, the Hub, its clock, the token and its scopes, the database, and proxies.
 
     Each finding says what to do. Run it where the service gets its settings (LAUNCHER_…, .env); the service may be
-    running or not. It launches nothing and changes nothing. Exits with 1 if it finds a fault.
+    running or not. It launches nothing and changes nothing, unless you ask for a launch: then it launches through the
+    service at `--url`, as a caller does. Exits with 1 if it finds a fault.
 
     Needs `pip install 'hublaunch[server]'`. For example:
 
-        hublaunch doctor --json
+        hublaunch doctor --launch quay.io/jupyter/minimal-notebook:latest --url https://hub.example.org/services/hublaunch/
     """
-    from hublaunch.doctor import Finding, examine  # noqa: PLC0415 - needs the server extra
+    if launch and environment:
+        typer.echo("Use --launch or --environment, not both.", err=True)
+        raise typer.Exit(USAGE)
+    from hublaunch.doctor import examine  # noqa: PLC0415 - needs the server extra
+    from hublaunch.doctor.trial import examine_launch  # noqa: PLC0415 - as above
     from hublaunch.settings import SettingsFault, load_settings  # noqa: PLC0415
 
-    async def findings() -> Sequence[Finding]:
-        found = []
-        async for finding in examine(settings, port=port, z2jh_values=z2jh_values):
-            _tell(finding, as_json=as_json)
-            found.append(finding)
-        return found
-
+    caller = Connection.of(url, token_file) if launch or environment else None
     try:
         settings = load_settings()
     except SettingsFault as fault:
-        found: Sequence[Finding] = [
-            Finding(check="settings", state="fault", message=sentence, advice="See .env.example.")
-            for sentence in fault.sentences
-        ]
-        for finding in found:
-            _tell(finding, as_json=as_json)
+        examinations = [_of_settings(fault.sentences)]
     else:
-        found = asyncio.run(findings())
-    if any(finding.state == "fault" for finding in found):
+        examinations = [examine(settings, port=port, z2jh_values=z2jh_values)]
+        if caller:
+            examinations.append(examine_launch(caller.client({}), image=launch, environment=environment))
+    if asyncio.run(_faults(examinations, as_json=as_json)):
         raise typer.Exit(FAILED)
+
+
+async def _of_settings(sentences: Sequence[str]) -> AsyncGenerator["Finding"]:
+    from hublaunch.doctor import Finding  # noqa: PLC0415 - needs the server extra
+
+    for sentence in sentences:
+        yield Finding(check="settings", state="fault", message=sentence, advice="See .env.example.")
+
+
+async def _faults(examinations: Sequence[AsyncGenerator["Finding"]], *, as_json: bool) -> int:
+    """Print the findings of one examination after the other. Return the number of faults."""
+    faults = 0
+    for examination in examinations:
+        async for finding in examination:
+            _tell(finding, as_json=as_json)
+            faults += finding.state == "fault"
+    return faults
 
 
 def _tell(finding: "Finding", *, as_json: bool) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-import uuid
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -11,6 +10,7 @@ import aiohttp
 
 from hublaunch.demo.errors import DemoError
 from hublaunch.demo.process import HubProcess
+from hublaunch.doctor.kernel import run_in_kernel
 
 CHECK_TIMEOUT_S = 180.0
 CHECK_BODY = {
@@ -63,50 +63,10 @@ async def _open(http: aiohttp.ClientSession, open_url: str) -> None:
 
 
 async def _calculate(http: aiohttp.ClientSession, url: str, token: str) -> None:
-    result = await _run(http, url, token, "1+1")
+    result = await run_in_kernel(http, url, token, "1+1")
     if result != "2":
         raise DemoError(f"1+1 gave {result!r}.")
     print("kernel     1+1 = 2", flush=True)
-
-
-async def _run(http: aiohttp.ClientSession, url: str, token: str, code: str) -> str | None:
-    """Run the code in a new kernel, and return the value of its last expression."""
-    headers = {"Authorization": f"token {token}"}
-    async with http.post(f"{url}api/kernels", json={}, headers=headers) as created:
-        created.raise_for_status()
-        kernel = (await created.json())["id"]
-    async with http.ws_connect(f"{url}api/kernels/{kernel}/channels", headers=headers) as socket:
-        await socket.send_json(_execute_request(code))
-        async for message in socket:
-            told = message.json()
-            if told["msg_type"] == "execute_result":
-                return str(told["content"]["data"]["text/plain"])
-            if told["msg_type"] == "error":
-                return str(told["content"]["evalue"])
-    return None
-
-
-def _execute_request(code: str) -> dict[str, Any]:
-    """Return an `execute_request` of https://jupyter-client.readthedocs.io/en/stable/messaging.html ."""
-    return {
-        "channel": "shell",
-        "header": {
-            "msg_id": uuid.uuid4().hex,
-            "msg_type": "execute_request",
-            "session": uuid.uuid4().hex,
-            "username": "",
-            "version": "5.3",
-        },
-        "parent_header": {},
-        "metadata": {},
-        "content": {
-            "code": code,
-            "silent": False,
-            "store_history": False,
-            "user_expressions": {},
-            "allow_stdin": False,
-        },
-    }
 
 
 async def _cancel(http: aiohttp.ClientSession, launch_url: str, secret: str) -> None:

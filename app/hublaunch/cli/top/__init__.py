@@ -13,7 +13,7 @@ from hublaunch.cli.exits import FAILED
 from hublaunch.cli.output import is_terminal, printable
 
 if TYPE_CHECKING:
-    from hublaunch.cli.top.reading import Source
+    from hublaunch.cli.top.reading import TopSource
 
 _INTERVAL_S = 2.0
 
@@ -43,10 +43,10 @@ def top(
         hublaunch top --interval 1
     """
     with reported_faults():
-        from hublaunch.cli.top.reading import Source  # noqa: PLC0415 - needs the server extra
+        from hublaunch.cli.top.reading import TopSource  # noqa: PLC0415 - needs the server extra
         from hublaunch.settings import load_settings  # noqa: PLC0415 - as above
 
-        source = Source(load_settings(), Connection.of(url, None).url)
+        source = TopSource(load_settings(), Connection.of(url, None).url)
         if once or as_json or not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
             _print(source, as_json_lines=as_json, interval_s=None if once else interval)
         else:
@@ -55,7 +55,7 @@ def top(
             run(source, interval or _INTERVAL_S)
 
 
-def _print(source: "Source", *, as_json_lines: bool, interval_s: float | None) -> None:
+def _print(source: "TopSource", *, as_json_lines: bool, interval_s: float | None) -> None:
     """Print a reading, and another one every `interval_s`. Exits with a failure if a single one finds no database."""
     from hublaunch.cli.top.reading import Seen  # noqa: PLC0415 - needs the server extra
     from hublaunch.cli.top.words import as_json, plain  # noqa: PLC0415 - as above

@@ -12,7 +12,7 @@ from rich.live import Live
 
 from hublaunch.cli.audited import audited
 from hublaunch.cli.top.keyboard import Keyboard
-from hublaunch.cli.top.reading import Reader, Seen, Source
+from hublaunch.cli.top.reading import BackgroundReader, Seen, TopSource
 from hublaunch.cli.top.screen import screen
 from hublaunch.cli.top.view import Action, View
 from hublaunch.store.database import transaction_beside_service
@@ -23,9 +23,9 @@ _WAIT_S = 0.2
 """How long a new reading or a new size of the terminal may wait to be drawn."""
 
 
-def run(source: Source, interval_s: float) -> None:
+def run(source: TopSource, interval_s: float) -> None:
     """Show the screen until the user quits. Afterwards the terminal is as it was, even after Ctrl-C or SIGTERM."""
-    reader, view = Reader(source, interval_s), View()
+    reader, view = BackgroundReader(source, interval_s), View()
     reader.start()
     console = Console(highlight=False)
     with (
@@ -54,7 +54,7 @@ def run(source: Source, interval_s: float) -> None:
                         reader.read_soon()
 
 
-def cancelled(source: Source, launch_id: str) -> str:
+def cancelled(source: TopSource, launch_id: str) -> str:
     """Request the cancellation of a launch in progress, as an operator. Return what happened, in a sentence.
 
     The owner of the launch carries it out. Ends the command if the audit log cannot be written.

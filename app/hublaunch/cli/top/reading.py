@@ -33,7 +33,7 @@ class Seen:
     """The service's `/status`; None if the service does not answer."""
 
 
-class Source:
+class TopSource:
     """Reads one database and one service."""
 
     def __init__(self, settings: Settings, url: str) -> None:
@@ -69,10 +69,10 @@ class Source:
         return status if is_status else None
 
 
-class Reader:
+class BackgroundReader:
     """Reads a source in a thread every `interval_s`, so that keys work while the database is slow."""
 
-    def __init__(self, source: Source, interval_s: float) -> None:
+    def __init__(self, source: TopSource, interval_s: float) -> None:
         self.seen = Seen()
         self._source = source
         self._interval_s = interval_s

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from hublaunch.cli.output import printable
 from hublaunch.cli.top import words
-from hublaunch.cli.top.reading import Seen, Source
+from hublaunch.cli.top.reading import Seen, TopSource
 from hublaunch.cli.top.view import Mode, Shown, View
 from hublaunch.launch.model import Launch
 from hublaunch.store.overview import Overview
@@ -35,7 +35,7 @@ _COLOURS = {"green": "green", "yellow": "yellow", "red": "red"}
 _LEAST_ROWS = 1
 
 
-def screen(seen: Seen, source: Source, view: View, *, columns: int, lines: int) -> RenderableType:
+def screen(seen: Seen, source: TopSource, view: View, *, columns: int, lines: int) -> RenderableType:
     """Return everything that fits. No line is wrapped."""
     top = list(_top(seen, source))
     bottom = list(_bottom(seen, view))
@@ -53,7 +53,7 @@ def _line(text: str | Text, style: str = "") -> Text:
     return line
 
 
-def _top(seen: Seen, source: Source) -> Iterator[Text]:
+def _top(seen: Seen, source: TopSource) -> Iterator[Text]:
     light = str((seen.status or {}).get("status"))
     for heading, text in words.summary(seen, source):
         line = Text.assemble((f"{heading:<11}", "bold"), printable(text))
@@ -91,7 +91,7 @@ def _selected(launch: Launch, seen: Overview) -> Iterator[Text]:
     yield _line(launch.last_event.message)
 
 
-def _middle(seen: Seen, source: Source, view: View, *, is_wide: bool, rows: int) -> Table:
+def _middle(seen: Seen, source: TopSource, view: View, *, is_wide: bool, rows: int) -> Table:
     """Return the help or a list, with at most so many rows."""
     if view.mode is Mode.HELP:
         return _table(("KEY", "EFFECT"), _HELP[:rows])

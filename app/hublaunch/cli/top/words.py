@@ -7,7 +7,7 @@ from typing import Any
 from hublaunch.api.views import rfc3339
 from hublaunch.cli.duration import rough
 from hublaunch.cli.output import aligned, printable
-from hublaunch.cli.top.reading import Seen, Source
+from hublaunch.cli.top.reading import Seen, TopSource
 from hublaunch.doctor.guard import STATES
 from hublaunch.launch.model import Caller, Launch
 from hublaunch.store.database import described
@@ -33,8 +33,8 @@ def stage(launch: Launch) -> str:
 
 
 def caller(of: Caller) -> str:
-    """Return the address or the name of a caller, after `key` or `invitation` if it is the name of one."""
-    return f"{of.kind} {of.key}" if of.kind in ("key", "invitation") else of.key
+    """Return an address or the name of a Hub user; for others the kind and the name, as in `key course`."""
+    return of.key if of.kind in ("anonymous", "hub") else f"{of.kind} {of.key}"
 
 
 def named(launch: Launch) -> str:
@@ -59,7 +59,7 @@ def _since(passed: timedelta) -> str:
 # --- the summary ------------------------------------------------------------------------------------------------------
 
 
-def summary(seen: Seen, source: Source) -> Iterator[tuple[str, str]]:
+def summary(seen: Seen, source: TopSource) -> Iterator[tuple[str, str]]:
     """Yield headings and texts about the whole service, each one line."""
     yield "Database", _database(seen, source)
     yield "Service", _service(seen, source)
@@ -72,14 +72,14 @@ def summary(seen: Seen, source: Source) -> Iterator[tuple[str, str]]:
     yield "Ready", _ready(seen.overview)
 
 
-def _database(seen: Seen, source: Source) -> str:
+def _database(seen: Seen, source: TopSource) -> str:
     if seen.fault:
         since = f"since {seen.fault_since:%H:%M:%S} UTC" if seen.fault_since else ""
         return f"cannot be read {since}. {seen.fault}"
     return described(source.settings.database_url)
 
 
-def _service(seen: Seen, source: Source) -> str:
+def _service(seen: Seen, source: TopSource) -> str:
     if seen.status is None:
         return f"no hublaunch answers at {source.url}"
     reasons = " ".join(map(str, seen.status.get("reasons") or ()))
@@ -105,7 +105,7 @@ def _launches(seen: Overview) -> str:
     return f"{said}; draining: new launches are refused" if counted.is_draining else said
 
 
-def _guard(seen: Overview, source: Source) -> str:
+def _guard(seen: Overview, source: TopSource) -> str:
     counted = seen.capacity
     said = f"{source.guard.mode}: {STATES[counted.guard]}"
     if counted.window is not None:
@@ -113,12 +113,12 @@ def _guard(seen: Overview, source: Source) -> str:
     return f"{said}; images refused: {len(seen.refused)}" if seen.refused else said
 
 
-def heartbeat_s(process: Process, seen: Overview, source: Source) -> float:
+def heartbeat_s(process: Process, seen: Overview, source: TopSource) -> float:
     """Return the seconds since the process last renewed its lease, if it has this machine's LAUNCHER_LEASE_S."""
     return source.settings.lease_s - (process.leased_until - seen.at).total_seconds()
 
 
-def _processes(seen: Overview, source: Source) -> str:
+def _processes(seen: Overview, source: TopSource) -> str:
     if not seen.processes:
         return "none runs on this database"
     latest = max(heartbeat_s(one, seen, source) for one in seen.processes)
@@ -146,7 +146,7 @@ def ready_rows(seen: Overview) -> Sequence[Row]:
     return [(str(one.servers), one.environment or "-", one.image) for one in seen.ready]
 
 
-def process_rows(seen: Overview, source: Source) -> Sequence[Row]:
+def process_rows(seen: Overview, source: TopSource) -> Sequence[Row]:
     """Return the cells of PROCESS_HEADINGS."""
     return [
         (
@@ -164,7 +164,7 @@ def refused_rows(seen: Overview) -> Sequence[Row]:
     return [(f"{failed.until:%H:%M:%S} UTC", image, failed.cause) for image, failed in seen.refused.items()]
 
 
-def plain(seen: Seen, source: Source) -> Iterator[str]:
+def plain(seen: Seen, source: TopSource) -> Iterator[str]:
     """Yield the lines of everything, as tables without colours."""
     yield from aligned([(heading, printable(text)) for heading, text in summary(seen, source)])
     if seen.overview is None:
@@ -184,7 +184,7 @@ def plain(seen: Seen, source: Source) -> Iterator[str]:
 # --- as JSON ----------------------------------------------------------------------------------------------------------
 
 
-def as_json(seen: Seen, source: Source) -> dict[str, Any]:
+def as_json(seen: Seen, source: TopSource) -> dict[str, Any]:
     """Return everything as one object. Times are RFC 3339 in UTC. Lists are null while the database cannot be read."""
     status = seen.status or {}
     found = {
