@@ -14,7 +14,7 @@ WITHIN_S = 3600.0
 
 
 def pools_wanted(settings: Settings, catalogue: Catalogue) -> Sequence[Pool]:
-    """Return the pools that the catalogue asks for; none if the settings turn them off or leave them to nobody."""
+    """Return the pools that the catalogue asks for; none if the settings turn them off or make them useless."""
     is_off = settings.max_warm_servers == 0 or warm_obstacles(settings)
     return () if is_off else pools_of(catalogue)
 
