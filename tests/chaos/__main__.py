@@ -6,7 +6,7 @@ The run has a fake Hub with planned faults, a TCP proxy that cuts and delays con
 SQLite or several on one PostgreSQL. The processes are killed, frozen, stopped and restarted. The clients disconnect,
 resume, repeat requests and cancel. The seed determines all of it. The exit status is 1 unless every column defined in
 `tests/chaos/verdict.py` is 0, a fifth of the launches met a fault, and five processes were killed. With `--mutant
-fence` the run must fail.
+fence`, and with `--warm 10 --mutant claim`, the run must fail.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tests.chaos.report import findings, is_good, stories, table
 from tests.chaos.run import Run, run
 from tests.support.programs import new_database, run_to_end
 
-_MUTANTS = {None: "hublaunch.cli", "fence": "tests.chaos.mutant"}
+_MUTANTS = {None: "hublaunch.cli", "fence": "tests.chaos.mutant", "claim": "tests.chaos.mutant_claim"}
 
 
 def main() -> int:
@@ -30,9 +30,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="random if not given")
     parser.add_argument("--launches", type=int, default=Scale.launches)
     parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
-    parser.add_argument("--mutant", choices=["fence"], help="run a hublaunch without this safeguard")
+    parser.add_argument("--mutant", choices=["fence", "claim"], help="run a hublaunch without this safeguard")
+    parser.add_argument("--warm", type=int, default=Scale.warm, help="the servers that a warm pool keeps ready")
     options = parser.parse_args()
-    scale = Scale(launches=options.launches)
+    scale = Scale(launches=options.launches, warm=options.warm)
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
     outcome = _run(seed, scale, options.database, _MUTANTS[options.mutant])
     print(table(outcome, scale))

@@ -12,6 +12,8 @@ from tests.chaos.notes import Notes, Pass, Seen, event_of
 from tests.chaos.plan import LaunchPlan
 
 IMAGE = "quay.io/jupyter/base-notebook:latest"
+WARM = "warm"
+"""The environment that has a warm pool."""
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=5)
 _ENDINGS = ("ready", "failed", "cancelled")
 _TRANSIENT = (409, 429, 500, 502, 503, 504)
@@ -31,11 +33,8 @@ class Client:
         self._numbers = numbers
         self._key = f"chaos-{plan.number}-{numbers.getrandbits(128):032x}"
         self._cuts = list(plan.cuts_after_bytes)
-        self._body = {
-            "image": IMAGE,
-            "repo_url": plan.repo_url,
-            "extra_args": {"test_spawn": plan.spawn},
-        }
+        self._body: dict[str, Any] = {"repo_url": plan.repo_url}
+        self._body |= {"environment": WARM} if plan.warm else {"image": IMAGE, "extra_args": {"test_spawn": plan.spawn}}
 
     async def run(self) -> None:
         """Act from the first POST until the launch has ended and any planned cancellation is confirmed."""

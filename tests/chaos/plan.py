@@ -31,12 +31,19 @@ class Scale:
     lease_s: float = 2.0
     launch_timeout_s: float = 120.0
     max_concurrent_spawns: int = 16
+    warm: int = 0
+    """The servers that the warm pool keeps ready. With a pool, most launches want one of them."""
     settle_s: float = 120.0
     """How long to wait, once everything is quiet, for the Hub to be cleaned up."""
     least_kills: int = 5
     least_hit_share: float = 0.2
     long_faults: bool = True
     """Whether faults include hangs that only a timeout ends, and a 429 without `Retry-After`."""
+
+    @property
+    def pending_most(self) -> int:
+        """The most spawns that may be pending. Members of a pool that give way still are for a moment."""
+        return self.max_concurrent_spawns + (self.max_concurrent_spawns // 4 if self.warm else 0)
 
     @property
     def window_s(self) -> float:
@@ -52,6 +59,8 @@ class LaunchPlan:
     at_s: float
     spawn: Mapping[str, Any]
     """A SpawnPlan in the form that `user_options` carry."""
+    warm: bool
+    """Whether it wants a warm server, which any launch of its environment can have."""
     posts_stream: bool
     """Whether the client follows on the POST's own stream while it lasts, rather than by GET."""
     repeats_after_s: Sequence[float]
@@ -141,6 +150,7 @@ def _launch(seed: int, number: int, scale: Scale) -> LaunchPlan:
         number=number,
         at_s=numbers.uniform(0, scale.window_s),
         spawn=_spawn(numbers),
+        warm=scale.warm > 0 and stream(seed, f"warm/{number}").random() < 0.7,
         posts_stream=numbers.random() < 0.4,
         repeats_after_s=[numbers.expovariate(1.5) for _ in range(numbers.choice([0, 0, 1, 1, 2, 4]))],
         misuses_key=numbers.random() < 0.05,

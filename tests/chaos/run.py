@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.chaos.clients import Client, Final, ask_final, session
+from tests.chaos.clients import WARM, Client, Final, ask_final, session
 from tests.chaos.hub import ChaosHub
 from tests.chaos.notes import Notes
 from tests.chaos.plan import Scale, draw_plan, stream
@@ -20,6 +20,11 @@ from tests.chaos.replicas import Replicas
 from tests.chaos.verdict import Evidence, Verdict, judge
 from tests.fakes.hub import FakeHub
 
+_CATALOGUE = """
+environments:
+  %s: {title: Warm, image: quay.io/chaos/warm:1, content: nbgitpuller, warm: {keep: %d, max_age_s: 60}}
+"""
+"""Members of the pool are retired all the time, as they get old soon."""
 _GRACE_S = 60.0
 """How long a client waits for the end of its launch, beyond the launch timeout."""
 
@@ -38,19 +43,24 @@ class Run:
 async def run(seed: int, scale: Scale, *, database_url: str, module: str, directory: Path) -> Run:
     """Run the plan. Processes log into `directory`. Everything started has ended on return, even when cancelled."""
     plan, begin = draw_plan(seed, scale), time.monotonic()
+    catalogue = directory / "catalogue.yaml"
+    catalogue.write_text(_CATALOGUE % (WARM, scale.warm))
     async with (
         FakeHub() as hub,
         ChaosProxy(hub.url, stream=partial(stream, seed)) as proxy,
         Replicas(
             1 if database_url.startswith("sqlite") else scale.replicas,
             module=module,
-            environment=_environment(scale, database_url, proxy, hub),
+            environment=_environment(scale, database_url, proxy, hub)
+            | ({"LAUNCHER_CATALOGUE_FILE": str(catalogue)} if scale.warm else {}),
             directory=directory,
         ) as replicas,
         session() as http,
     ):
         chaos = ChaosHub(hub, plan)
         await replicas.until_ready(http)
+        if scale.warm:
+            await hub.until(lambda: hub.count("server_ready") >= scale.warm, timeout=scale.settle_s)
         urls = [replica.url for replica in replicas.each]
         clients = [
             Client(launch, http=http, urls=urls, numbers=stream(seed, f"client/{launch.number}"))
@@ -68,6 +78,7 @@ async def run(seed: int, scale: Scale, *, database_url: str, module: str, direct
         )
         chaos.heal()
         proxy.calm = True
+        catalogue.write_text(_CATALOGUE % (WARM, 0))  # which empties the pool
         await replicas.until_ready(http)
         finals = await _finals(http, urls, [client.notes for client in clients])
         await _settle(hub, chaos, finals, scale.settle_s)
@@ -80,7 +91,7 @@ async def run(seed: int, scale: Scale, *, database_url: str, module: str, direct
             foreign=set(chaos.foreign),
             hits=chaos.hits,
             kills=replicas.kills,
-            max_concurrent_spawns=scale.max_concurrent_spawns,
+            max_concurrent_spawns=scale.pending_most,
             surprises=replicas.surprises,
         )
         done = {

@@ -52,6 +52,19 @@ async def test_launches_survive_every_fault(database: str, tmp_path: Path, reque
     assert outcome.verdict.hit_share >= 0.2
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+async def test_warm_servers_survive_every_fault(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    url = f"sqlite:///{tmp_path}/hublaunch.sqlite"
+    if database == "postgresql":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        url = postgres.database()
+
+    outcome = await run(SEED, replace(SMALL, warm=6), database_url=url, module="hublaunch.cli", directory=tmp_path)
+
+    assert not list(findings(outcome.verdict.bad)), stories(outcome)
+    assert outcome.verdict.counts["with a warm server"] > 0
+
+
 def test_a_seed_always_draws_the_same_plan() -> None:
     assert draw_plan(7, SMALL) == draw_plan(7, SMALL)
     assert draw_plan(7, SMALL) != draw_plan(8, SMALL)
@@ -79,6 +92,8 @@ class Case:
         self.happened("server_ready", at=2.0)
         self.users = {"u", "foreign"}
         self.servers = {("u", ""), ("foreign", "")}
+        self.others: list[tuple[Notes, Final]] = []
+        """Further launches, with the answers for them."""
 
     def happened(self, what: What, username: str = "u", *, at: float = 0.0) -> None:
         options = {"repo_url": self.notes.plan.repo_url} if what == "spawn_started" else None
@@ -87,8 +102,8 @@ class Case:
     def verdict(self) -> Verdict:
         return judge(
             Evidence(
-                notes=[self.notes],
-                finals={self.notes.plan.number: self.final},
+                notes=[self.notes, *(notes for notes, _ in self.others)],
+                finals={self.notes.plan.number: self.final, **{one.plan.number: final for one, final in self.others}},
                 journal=self.journal,
                 users=self.users,
                 servers=self.servers,
@@ -157,6 +172,25 @@ def test_a_server_started_after_another_has_gone_is_a_second_attempt(end: What) 
 
     assert not list(findings(verdict.bad))
     assert verdict.counts["second attempts"] == 1
+
+
+def test_a_server_of_two_launches_is_noticed() -> None:
+    case = Case()
+    other = Notes(replace(PLAN, number=PLAN.number + 1), secrets={"01B": "secret"}, ended="ready")
+    case.others = [(other, case.final)]
+
+    assert case.faults()["two holders"] == 1
+
+
+def test_a_member_that_is_started_twice_handed_out_early_or_given_a_token_early_is_noticed() -> None:
+    case = Case()
+    case.journal = []
+    for what in ("spawn_started", "token_minted", "server_ready", "spawn_started"):
+        options = {"repo_url": ""} if what == "spawn_started" else None
+        case.journal.append(Happening(what=what, username="u", at=9.5, user_options=options))
+    case.final = Final(200, {**case.final.launch, "warm": True}, case.final.events)
+
+    assert case.faults() == {"credentials before a claim": 1, "reused members": 1, "unready handed out": 1}
 
 
 def test_a_user_or_server_of_no_ready_launch_is_an_orphan() -> None:

@@ -19,13 +19,19 @@ events missed, repeated, out of order, changed
 pending above the limit
     Spawns beyond LAUNCHER_MAX_CONCURRENT_SPAWNS that were pending at the Hub at one instant. They count for all
     processes together, and include launches that were adopted, retried or cleaned up.
+two holders, reused members
+    Users of servers that two launches were given, and members of a warm pool whose server was started twice.
+unready handed out, credentials before a claim
+    Launches that were ready with a warm server before the Hub had it ready, and visitors' tokens made for a member
+    before its server was ready, when nobody can have claimed it.
 broken promises
     Answers that the API does not promise, clients that never got a launch, and processes that ended by themselves.
 """
 
 import json
+import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -47,6 +53,10 @@ BAD = (
     "out of order",
     "events changed",
     "pending above the limit",
+    "two holders",
+    "reused members",
+    "unready handed out",
+    "credentials before a claim",
     "broken promises",
 )
 
@@ -113,6 +123,7 @@ def judge(evidence: Evidence) -> Verdict:
         "failed, and not by plan": sum(
             phase == "failed" and not notes.plan.fails for notes, phase in zip(accepted, phases, strict=True)
         ),
+        "with a warm server": sum(bool(final.launch.get("warm")) for final in evidence.finals.values()),
         "second attempts": _second_attempts(evidence.journal),
         "hit by a fault": sum(bool(evidence.hits.get(notes.plan.number)) for notes in accepted),
         "kills": evidence.kills,
@@ -125,6 +136,7 @@ def judge(evidence: Evidence) -> Verdict:
     _judge_starts(evidence, verdict)
     _judge_pending(evidence, verdict)
     _judge_leftovers(evidence, verdict)
+    _judge_warm(evidence, verdict)
     for surprise in evidence.surprises:
         verdict.blame("broken promises", surprise)
     return verdict
@@ -213,6 +225,39 @@ def _most_pending(evidence: Evidence) -> int:
 def _judge_pending(evidence: Evidence, verdict: Verdict) -> None:
     for pending in range(evidence.max_concurrent_spawns + 1, _most_pending(evidence) + 1):
         verdict.blame("pending above the limit", f"{pending} were pending, and {evidence.max_concurrent_spawns} may be")
+
+
+def _judge_warm(evidence: Evidence, verdict: Verdict) -> None:
+    """Judge the servers that were started before anybody asked: their spawns have no repository."""
+    members, ready_at = Counter[str](), dict[str, float]()
+    for line in evidence.journal:
+        if line.what == "spawn_started" and (line.user_options or {}).get("repo_url") == "":
+            members[line.username] += 1
+        elif line.what == "server_ready":
+            ready_at.setdefault(line.username, line.at)
+        elif line.what == "token_minted" and line.username in members and line.username not in ready_at:
+            verdict.blame("credentials before a claim", line.username)
+    for username, starts in members.items():
+        if starts > 1:
+            verdict.blame("reused members", f"{username} was started {starts} times")
+    _judge_holders(evidence, verdict, ready_at)
+
+
+def _judge_holders(evidence: Evidence, verdict: Verdict, ready_at: Mapping[str, float]) -> None:
+    """Judge who got which server. `ready_at`: when the server of each user was ready at the Hub."""
+    holders = defaultdict[str, list[int]](list)
+    for notes in evidence.notes:
+        final = evidence.finals.get(notes.plan.number)
+        username = str(final.launch.get("username", "")) if final is not None else ""
+        if final is None or not username:
+            continue
+        holders[username].append(notes.plan.number)
+        is_unready = notes.ready_at is not None and ready_at.get(username, math.inf) > notes.ready_at
+        if final.launch.get("warm") and is_unready:
+            verdict.blame("unready handed out", username, notes.plan.number)
+    for username, numbers in holders.items():
+        if len(numbers) > 1:
+            verdict.blame("two holders", f"{username} of {numbers}")
 
 
 def _judge_leftovers(evidence: Evidence, verdict: Verdict) -> None:
