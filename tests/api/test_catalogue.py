@@ -93,6 +93,21 @@ async def test_an_environment_launches_its_image_with_the_options_of_its_size(se
     assert events[-1]["open_url"].startswith(f"{events[-1]['url']}lab?token=")
 
 
+async def test_launches_are_listed_by_their_environment(settings: Settings, path: Path) -> None:
+    async with with_keys(settings, path, course={}) as (service, headers):
+        ids = [
+            (await service.http.post("/launch", json=body, headers=headers["course"])).json()["id"]
+            for body in ({"environment": "scipy"}, BODY)
+        ]
+
+        found = [
+            (await service.http.get("/launch", params={"environment": name}, headers=headers["course"])).json()
+            for name in ("scipy", "staff")
+        ]
+
+    assert [[launch["id"] for launch in page["launches"]] for page in found] == [ids[:1], []]
+
+
 async def test_the_first_size_is_the_default(service: Service) -> None:
     assert (await accepted(service, environment="scipy"))["size"] == "small"
 

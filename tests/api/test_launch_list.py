@@ -25,6 +25,7 @@ FILTERS: list[tuple[dict[str, str], bool]] = [
     ({"repo_url": BODY["repo_url"], "image": BODY["image"], "username": ADA}, True),
     ({"repo_url": "https://example.org/other"}, False),
     ({"image": "other"}, False),
+    ({"environment": "scipy"}, False),
     ({"username": "nobody"}, False),
     ({"since": "2026-01-01T00:00:00+01:00"}, True),
     ({"since": "2126-01-01T00:00:00Z"}, False),

@@ -65,7 +65,8 @@ async def test_a_visitor_chooses_an_environment_and_a_size_with_the_keyboard(pag
         await page.keyboard.press("Enter")
 
         await expect(page).to_have_url(VIEW)
-        await expect(page.get_by_role("definition").filter(has_text=re.compile("^scipy$"))).to_be_visible()
+        for title in ("Scientific Python", "4 CPUs, 16 GB"):
+            await expect(page.get_by_role("definition").filter(has_text=re.compile(f"^{title}$"))).to_be_visible()
         asked = await options(shown)
 
     assert (asked["image"], asked["profile"], asked["repo_url"]) == (SCIPY, "large", REPO)

@@ -64,6 +64,7 @@ async def test_the_catalogue_is_listed_and_launched_by_name(settings: Settings, 
         as_json = await shell.run("catalogue", "--json")
         launched = await shell.run("launch", "scipy", "--size", "large", "--no-wait", "--json")
         misspelt = await shell.run("launch", "scypi")
+        of_scipy, of_another = [await shell.run("list", "--environment", name, "--json") for name in ("scipy", "r")]
 
     assert listed.out.splitlines() == [
         "NAME   SIZES         TITLE",
@@ -76,6 +77,8 @@ async def test_the_catalogue_is_listed_and_launched_by_name(settings: Settings, 
     assert misspelt.status == 3
     assert "Did you mean scipy? Correct" in misspelt.err
     assert "write scypi:latest" in misspelt.err
+    assert [one["id"] for one in of_scipy.objects()] == [launch["id"]]
+    assert (of_another.out, of_another.err) == ("", f"No launches of r at {shell.url}/.\n")
 
 
 async def test_a_service_without_a_catalogue_lists_its_images_alone(shell: CommandLine) -> None:
@@ -257,12 +260,14 @@ async def test_a_caller_with_a_key_lists_the_launches_of_the_service(
         again = await shell.run("launch", IMAGE, "--if-running", "reuse", "--json", HUBLAUNCH_TOKEN=key)
         refused = await shell.run("launch", IMAGE, "--if-running", "refuse", HUBLAUNCH_TOKEN=key)
         listed = await elsewhere.run("list", "--token-file", str(key_file))
+        of_scipy = await elsewhere.run("list", "--token-file", str(key_file), "--environment", "scipy")
         nobody = await elsewhere.run("launch", IMAGE)
         wrong = await elsewhere.run("list", HUBLAUNCH_TOKEN="hunter2hunter2")
 
     assert (launched.status, again.status, refused.status) == (0, 0, 3)
     assert "already" in refused.err
     assert [line.split()[1] for line in listed.out.splitlines()] == ["STATUS", "ready"]
+    assert (of_scipy.out, of_scipy.err) == ("", f"No launches of scipy at {shell.url}/.\n")
     assert (nobody.status, wrong.status) == (3, 3)
     assert "hunter2" not in wrong.err + wrong.out
 

@@ -171,7 +171,7 @@ def test_the_demo_explains_how_to_see_failures_the_queue_and_other_origins(tmp_p
     said = welcome(tmp_path)
 
     assert all(f"{simulated.image:32}  {simulated.shows}\n" in said for simulated in SIMULATED_IMAGES)
-    assert "demo --spawns 1" in said
+    assert "demo --queue 3" in said
     assert "demo --warm 1" in said
     assert "demo --warm 0" in welcome(tmp_path, warm=1)
     assert "demo --cors http://localhost:5500" in said

@@ -153,10 +153,10 @@ async def test_simulated_images_fail_as_on_kubernetes_or_are_cancelled_and_leave
 
 
 @asynccontextmanager
-async def demo_running(state: Path) -> AsyncGenerator[asyncio.subprocess.Process]:
+async def demo_running(state: Path, *options: str) -> AsyncGenerator[asyncio.subprocess.Process]:
     """Run `hublaunch demo`, and yield it once it has reported that everything answers."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hublaunch.cli", "demo", "--state", str(state)),
+        *(sys.executable, "-m", "hublaunch.cli", "demo", "--state", str(state), *options),
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -172,8 +172,8 @@ async def demo_running(state: Path) -> AsyncGenerator[asyncio.subprocess.Process
         await process.communicate()
 
 
-async def test_ctrl_c_ends_the_demo_with_0_and_leaves_no_process(tmp_path: Path) -> None:
-    async with demo_running(tmp_path) as demo:
+async def test_ctrl_c_ends_the_demo_and_its_queue_with_0_and_leaves_no_process(tmp_path: Path) -> None:
+    async with demo_running(tmp_path, "--queue", "2") as demo:
         demo.send_signal(signal.SIGINT)
         said, _ = await demo.communicate()
 

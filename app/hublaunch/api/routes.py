@@ -138,6 +138,9 @@ async def get_launches(
     status: Annotated[Status | None, Query(description="Only with this status.")] = None,
     repo_url: Annotated[Text | None, Query(max_length=REPO_URL_MAX, description="Only of this repository.")] = None,
     image: Annotated[Text | None, Query(max_length=IMAGE_MAX, description="Only of this image.")] = None,
+    environment: Annotated[
+        Text | None, Query(max_length=NAME_MAX, description="Only of this environment of the catalogue, by its name.")
+    ] = None,
     username: Annotated[Text | None, Query(max_length=NAME_MAX, description="Only for this Hub user.")] = None,
     since: Annotated[Since | None, Query(description="Only launches accepted since then.")] = None,
     cursor: Annotated[str | None, Query(pattern=f"^{ULID}$", description="Continue after this launch.")] = None,
@@ -169,6 +172,7 @@ async def get_launches(
         status=status,
         repo_url=repo_url,
         image=image,
+        environment=environment,
         username=username,
         since=since,
         before=cursor,

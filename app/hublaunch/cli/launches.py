@@ -197,6 +197,9 @@ def list_launches(
     url: Url = None,
     token_file: TokenFile = None,
     status: Annotated[Status | None, typer.Option(help="Show only launches with this status.")] = None,
+    environment: Annotated[
+        str | None, typer.Option(help="Show only launches of this environment of the catalogue.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Show at most this many launches.")] = 50,
     *,
     everybody: Annotated[bool, typer.Option("--everybody", help="Show everybody's launches; for admins.")] = False,
@@ -216,14 +219,17 @@ def list_launches(
     mine = secrets_for(connection.url, _remembered())
     with reported_faults(as_json=as_json):
         if connection.is_shared and not everybody:
-            found = asyncio.run(
-                listing.of_this_machine(connection.client(mine), list(mine), status=status, limit=limit)
+            listed = listing.of_this_machine(
+                connection.client(mine), list(mine), status=status, environment=environment, limit=limit
             )
         else:
-            client = connection.client({})
-            found = asyncio.run(listing.of_the_caller(client, status=status, everybody=everybody, limit=limit))
+            listed = listing.of_the_caller(
+                connection.client({}), status=status, environment=environment, everybody=everybody, limit=limit
+            )
+        found = asyncio.run(listed)
         if not found:
-            typer.echo(f"No {f'{status} launches' if status else 'launches'} at {connection.url}.", err=True)
+            words = f"{f'{status} ' if status else ''}launches{f' of {environment}' if environment else ''}"
+            typer.echo(f"No {words} at {connection.url}.", err=True)
         elif as_json:
             for one in found:
                 typer.echo(json.dumps(one.shown))

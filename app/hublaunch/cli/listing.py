@@ -10,11 +10,15 @@ from hublaunch.cli.remembered import CannotRemember, forget
 from hublaunch.client import Launch, LaunchClient, LaunchNotFound
 
 
-async def of_the_caller(client: LaunchClient, *, status: str | None, everybody: bool, limit: int) -> Sequence[Launch]:
+async def of_the_caller(
+    client: LaunchClient, *, status: str | None, environment: str | None, everybody: bool, limit: int
+) -> Sequence[Launch]:
     """Return the caller's launches from the service. Raises a LaunchClientError."""
     filters = {"limit": str(min(limit, 200))}
     if status:
         filters["status"] = status
+    if environment is not None:
+        filters["environment"] = environment
     if everybody:
         filters["everybody"] = "true"
     found: list[Launch] = []
@@ -27,7 +31,7 @@ async def of_the_caller(client: LaunchClient, *, status: str | None, everybody: 
 
 
 async def of_this_machine(
-    client: LaunchClient, launch_ids: Sequence[str], *, status: str | None, limit: int
+    client: LaunchClient, launch_ids: Sequence[str], *, status: str | None, environment: str | None, limit: int
 ) -> Sequence[Launch]:
     """Return these launches, newest first, and forget those that the service no longer keeps."""
     found: list[Launch] = []
@@ -39,7 +43,7 @@ async def of_this_machine(
                 with suppress(CannotRemember):  # then the next list asks for it again
                     forget([launch_id])
                 continue
-            if not status or launch.status == status:
+            if status in (None, launch.status) and environment in (None, launch.environment):
                 found.append(launch)
             if len(found) == limit:
                 break

@@ -19,11 +19,24 @@ Cors = Annotated[
     ),
 ]
 Spawns = Annotated[
-    int, typer.Option(min=1, help="Launches that JupyterHub spawns at the same time; others wait in the queue.")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Launches that JupyterHub spawns at the same time; others wait in the queue. By default 9, or 1 with "
+        "--queue.",
+    ),
+]
+Queue = Annotated[
+    int,
+    typer.Option(
+        min=0, max=20, help="Put each launch into the queue at this position, behind launches of a slow image."
+    ),
 ]
 Warm = Annotated[
     int,
-    typer.Option(min=0, max=20, help="Servers that are ready before you ask for them, as a warm pool; 0 turns it off."),
+    typer.Option(
+        min=0, max=20, help="Servers that are ready before you ask for them, as a warm pool; 0 and --queue turn it off."
+    ),
 ]
 Check = Annotated[bool, typer.Option("--check", help="Launch once, run 1+1 in a kernel, clean up and exit.")]
 
@@ -61,7 +74,8 @@ def demo(
     state: State = Path(".demo"),
     port: Port = 8083,
     cors: Cors = None,
-    spawns: Spawns = 9,
+    spawns: Spawns = None,
+    queue: Queue = 0,
     warm: Warm = 1,
     *,
     check: Check = False,
@@ -77,5 +91,7 @@ def demo(
     """
     from hublaunch.demo.run import run_demo  # noqa: PLC0415
 
-    kept = 0 if check else warm  # the check is over before a warm server is ready
-    sys.exit(asyncio.run(run_demo(state=state, port=port, check=check, cors=cors or (), spawns=spawns, warm=kept)))
+    kept = 0 if check or queue else warm  # the check is over before a warm server is ready; nobody waits for a warm one
+    spawns = spawns or (1 if queue else 9)
+    running = run_demo(state=state, port=port, check=check, cors=cors or (), spawns=spawns, warm=kept, queue=queue)
+    sys.exit(asyncio.run(running))

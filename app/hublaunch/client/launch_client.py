@@ -163,7 +163,8 @@ class LaunchClient:
     async def launches(self, **filters: str) -> AsyncGenerator[Launch]:
         """Yield the caller's launches, newest first. Needs a token.
 
-        The filters are `status`, `repo_url`, `image`, `username` and `since`; admins may add `everybody="true"`.
+        The filters are `status`, `repo_url`, `image`, `environment`, `username` and `since`; admins may add
+        `everybody="true"`.
         """
         query: str | None = str(httpx.QueryParams(filters))
         while query is not None:

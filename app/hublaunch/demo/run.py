@@ -18,6 +18,7 @@ from hublaunch.demo.errors import DemoError
 from hublaunch.demo.images import SIMULATED_IMAGES
 from hublaunch.demo.process import HubProcess, free_port
 from hublaunch.demo.proxy import proxy_command, proxy_directory
+from hublaunch.demo.queue import launches_ahead
 from hublaunch.demo.settings import DemoSettings, allowed_origins, demo_settings
 from hublaunch.main import create_app
 from hublaunch.serving.server import ServiceServer, server_config
@@ -32,16 +33,20 @@ _LOOPBACK = "127.0.0.1"
 _LOCK = "demo.lock"
 
 
-async def run_demo(*, state: Path, port: int, check: bool, cors: Sequence[str], spawns: int, warm: int) -> int:
+async def run_demo(
+    *, state: Path, port: int, check: bool, cors: Sequence[str], spawns: int, warm: int, queue: int = 0
+) -> int:
     """Run until Ctrl-C or SIGTERM, or with `check` until one launch has been tried. Return the exit status.
 
     `cors`: origins whose pages may launch, in addition to LAUNCHER_CORS_ORIGINS. `spawns`: most launches at the Hub at
-    once. `warm`: servers that are kept ready.
+    once. `warm`: servers that are kept ready. `queue`: the position in the queue at which each launch begins to wait, or
+    0 for no queue.
 
     All files are below `state`, which one demo uses at a time; its launches are kept for the next run. No process is
     left behind. A second Ctrl-C kills the servers instead of waiting for them.
     """
-    work = asyncio.create_task(_run(state, port=port, check=check, cors=cors, spawns=spawns, warm=warm))
+    running = _run(state, port=port, check=check, cors=cors, spawns=spawns, warm=warm, queue=queue)
+    work = asyncio.create_task(running)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, work.cancel)
@@ -55,7 +60,7 @@ async def run_demo(*, state: Path, port: int, check: bool, cors: Sequence[str], 
         return 1
 
 
-async def _run(state: Path, *, port: int, check: bool, cors: Sequence[str], spawns: int, warm: int) -> int:
+async def _run(state: Path, *, port: int, check: bool, cors: Sequence[str], spawns: int, warm: int, queue: int) -> int:
     _require_jupyter()
     origins = allowed_origins(cors)
     with _sole_user(state):
@@ -64,7 +69,7 @@ async def _run(state: Path, *, port: int, check: bool, cors: Sequence[str], spaw
         proxy = await asyncio.to_thread(proxy_command, proxy_directory(state))
         async with HubProcess(state=state, proxy_command=proxy) as hub:
             settings = demo_settings(hub, origins=origins, spawns=spawns, warm=warm)
-            return await _serve(hub, settings, port=free_port(port), check=check)
+            return await _serve(hub, settings, port=free_port(port), check=check, queue=queue)
 
 
 def _require_jupyter() -> None:
@@ -95,10 +100,11 @@ def _require_own(state: Path) -> None:
         raise DemoError(f"{state} contains files that are not the demo's. Name a new or empty directory with --state.")
 
 
-async def _serve(hub: HubProcess, settings: DemoSettings, *, port: int, check: bool) -> int:
+async def _serve(hub: HubProcess, settings: DemoSettings, *, port: int, check: bool, queue: int = 0) -> int:
     log.warning("Demo: every image is allowed, but servers run from the local Python environment")
     url = f"http://{_LOOPBACK}:{port}{settings.prefix}"
-    async with _served(settings, port) as serving:
+    ahead = settings.max_concurrent_spawns - 1 + queue if queue else 0
+    async with _served(settings, port) as serving, launches_ahead(url, count=ahead):
         if check:
             return await check_launch(url, hub)
         print(_welcome(url, hub, settings), flush=True)
@@ -193,7 +199,7 @@ Servers run from the local Python environment, whatever you choose. These images
 
 {simulated}
 
-To see the queue, allow one launch at a time, and launch the slow image twice: {command} demo --spawns 1
+To see every launch wait in the queue, here at position 3: {command} demo --queue 3
 {origins}
 
 Ctrl-C ends everything.

@@ -80,6 +80,7 @@ def page(connection: Connection, selected: LaunchFilter, limit: int | None) -> S
         (launches.c.status, selected.status and selected.status.value),
         (launches.c.repo_url, selected.repo_url),
         (launches.c.image, selected.image),
+        (launches.c.environment, selected.environment),
         (launches.c.image_name, selected.image_name),
         (launch_attempts.c.username, selected.username),
     ]

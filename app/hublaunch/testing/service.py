@@ -136,7 +136,7 @@ class FakeHublaunch:
         query = request.url.params
         limit, cursor = int(query.get("limit", 50)), query.get("cursor", "~")
         mine = [launch for launch in reversed(self.launches) if launch.caller == caller and launch.id < cursor]
-        for name in ("image", "repo_url", "username"):
+        for name in ("image", "environment", "repo_url", "username"):
             mine = [each for each in mine if query.get(name, each.request.get(name, "")) == each.request.get(name, "")]
         mine = [launch for launch in mine if query.get("status", launch.status) == launch.status]
         following = f"?{query.set('cursor', mine[limit - 1].id)}" if len(mine) > limit else None

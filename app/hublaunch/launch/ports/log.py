@@ -17,6 +17,7 @@ class LaunchFilter:
     status: Status | None = None
     repo_url: str | None = None
     image: str | None = None
+    environment: str | None = None
     image_name: str | None = None
     """The name under which quotas count the image (`rules/quota_rules.py`)."""
     repo_name: str | None = None

@@ -2,6 +2,7 @@
 
 import { SERVICE, ask, element } from "./account.js";
 import { mayStop, stopper } from "./stop.js";
+import { withTitles } from "./titles.js";
 
 const SHOWN = 10;
 const STATUS = {
@@ -45,7 +46,7 @@ export function viewUrl(id) {
 }
 
 export async function showLaunches({ recent, isKnown }) {
-  const launches = isKnown ? await listed() : await remembered(recent);
+  const launches = await withTitles(isKnown ? await listed() : await remembered(recent));
   document.getElementById("recent").hidden = launches.length === 0;
   document.getElementById("forget").hidden = isKnown;
   document.getElementById("recent-hint").textContent = isKnown ? "" : "Only this browser remembers these launches, for a day.";
@@ -85,7 +86,7 @@ async function refreshed(launch, recent) {
 function item(launch, { isKnown, stopped }) {
   const end = launch.will_end_at ? `ends ${relative(Date.parse(launch.will_end_at))}` : "";
   const what = [end, launch.repoUrl ? launch.image : "", relative(launch.at)].filter(Boolean).join(" · ");
-  const name = nameOf(launch);
+  const name = nameOf({ ...launch, ...launch.titles });
   const status = element("span", { className: "status", textContent: STATUS[launch.status] ?? "" });
   if (launch.stalled_since) status.textContent += ", no news";
   status.dataset.status = launch.status ?? "";

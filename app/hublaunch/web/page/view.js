@@ -6,6 +6,7 @@ import { account, ask, element } from "./account.js";
 import { invitation } from "./invitation.js";
 import { breakable, factsOf, nameOf, viewUrl } from "./launches.js";
 import { Recent } from "./recent.js";
+import { withTitles } from "./titles.js";
 
 const OVER = new Set(["failed", "cancelled", "stopped"]);
 const find = (id) => document.getElementById(id);
@@ -58,7 +59,8 @@ async function start() {
     repoRef: launch.ref ?? remembered?.repoRef ?? "",
     path: remembered?.path ?? launch.path ?? "", // as requested: an environment may open a path of its own
   };
-  describe({ ...target, createdAt: launch.created_at });
+  const [{ titles }] = await withTitles([target]);
+  describe({ ...target, ...titles, createdAt: launch.created_at });
   const isOwn = (target.image || target.environment) !== "";
   find("lead").hidden = isOwn || !launch.status || OVER.has(launch.status);
   const isInvited = remembered?.isInvited ?? false;

@@ -1,0 +1,58 @@
+"""`hublaunch demo --queue N`: launches of the demo's own, so that every other launch waits in the queue."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+
+from hublaunch.client import LaunchClient, LaunchClientError
+from hublaunch.demo.images import SIMULATED_IMAGES
+
+log = logging.getLogger(__name__)
+
+_SLOW = next(simulated.image for simulated in SIMULATED_IMAGES if simulated.name == "slow")
+_PATIENCE_S = 5.0
+
+
+@asynccontextmanager
+async def launches_ahead(url: str, *, count: int) -> AsyncGenerator[None]:
+    """Keep this many launches of the slow image in progress at the service `url`, and cancel them at the end.
+
+    As soon as such a launch is ready, its server is stopped, and another launch joins the end of the queue.
+    """
+    ending = asyncio.Event()
+    async with LaunchClient(url, patience_s=_PATIENCE_S) as client:
+        keepers = [
+            asyncio.create_task(_keep_one(client, f"https://example.org/queue/{n}", ending)) for n in range(count)
+        ]
+        try:
+            yield
+        finally:
+            ending.set()  # a keeper that is cancelled while it launches would leave that launch behind
+            if keepers:
+                await asyncio.wait(keepers)
+
+
+async def _keep_one(client: LaunchClient, repo_url: str, ending: asyncio.Event) -> None:
+    try:
+        while not ending.is_set():
+            launch = await client.launch(_SLOW, repo_url=repo_url)
+            await _over_or_ending(client, launch.id, ending)
+            await client.cancel(launch.id)
+    except LaunchClientError as error:
+        log.warning("The demo's queue is shorter from now on: %s", error)
+
+
+async def _over_or_ending(client: LaunchClient, launch_id: str, ending: asyncio.Event) -> None:
+    over = asyncio.create_task(_over(client, launch_id))
+    ended = asyncio.create_task(ending.wait())
+    await asyncio.wait({over, ended}, return_when=asyncio.FIRST_COMPLETED)
+    ended.cancel()
+    if not over.cancel():
+        over.result()  # raises the error of a launch that cannot be followed
+
+
+async def _over(client: LaunchClient, launch_id: str) -> None:
+    async with aclosing(client.follow(launch_id)) as events:
+        async for _ in events:
+            pass
