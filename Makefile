@@ -40,8 +40,10 @@ test: install ## Run all tests but those in a browser: ARGS="tests/cli -k keys",
 	$(BIN)/python -m tests.cli.terminal
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=term) $(ARGS)
 
-test-browser: install .venv-docs/.installed ## Run the tests in a real Chromium: that of CHROMIUM_PATH, Playwright's, or the system's
+test-browser: install .venv-docs/.installed ## Run the tests in a real Chromium and Firefox: those of CHROMIUM_PATH and FIREFOX_PATH, or the system's
+	@echo "Needs Chromium and Firefox (as root on Debian they are installed now)."
 	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m tests.browser.firefox
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m browser tests/browser $(ARGS)
 
 test-prometheus: install ## Run docs/alerts.yaml and the queries of docs/grafana.json in a real Prometheus

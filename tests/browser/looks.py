@@ -11,6 +11,7 @@ from playwright.async_api import Page, ViewportSize
 
 from tests.support.node import PACKAGES
 
+ROOT = Path(__file__).parents[2]
 WIDTHS = (360, 768, 1280)
 
 # Text and controls are compared with each other, in the page and in the element's shadow, if they are visible.
@@ -59,7 +60,7 @@ async def assert_looks(page: Page, name: str, directory: Path) -> None:
 
 def _pictures(directory: Path) -> Path:
     kept = os.environ.get("SCREENSHOTS")
-    pictures = Path(kept) if kept else directory
+    pictures = ROOT / kept if kept else directory  # a test runs in a directory of its own
     pictures.mkdir(parents=True, exist_ok=True)
     return pictures
 

@@ -27,7 +27,14 @@ for (const name of ["launch", "progress", "ready", "failed", "cancelled", "stopp
 
 
 def embed(
-    elsewhere: Origin, stage: Stage, name: str, *, host: str = "127.0.0.1", attributes: str = "", style: str = ""
+    elsewhere: Origin,
+    stage: Stage,
+    name: str,
+    *,
+    host: str = "127.0.0.1",
+    attributes: str = "",
+    style: str = "",
+    after: str = "",
 ) -> str:
     """Serve a page with the element. Return its URL."""
     elsewhere.put("/events.js", NOTE_EVENTS, kind="text/javascript")
@@ -37,7 +44,7 @@ def embed(
         <script src="/events.js"></script>
         <script type="module" src="{stage.url}static/hub-launch.js"></script>
         <h1>A book</h1>
-        <hub-launch image="{GATED_IMAGE}" repo-url="{repo(name)}" {attributes}>Run this chapter</hub-launch>""",
+        <hub-launch image="{GATED_IMAGE}" repo-url="{repo(name)}" {attributes}>Run this chapter</hub-launch>{after}""",
     )
     return f"http://{host}:{elsewhere.port}/{name}"
 
@@ -310,3 +317,97 @@ async def test_a_launch_that_is_hidden_for_now_is_not_forgotten(page: Page, else
     stage.hub.open_gate(user)
     await expect(page.get_by_text("Your server is ready").first).to_be_visible()
     assert await stage.users("hidden") == [user]
+
+
+STRANGER = "stranger.localhost"
+"""A host whose pages may not launch at the stage."""
+
+
+async def test_where_the_origin_is_not_allowed_the_visitor_gets_a_link_and_the_developer_the_setting(
+    context: BrowserContext, elsewhere: Origin, stage: Stage
+) -> None:
+    page = await context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    await page.goto(embed(elsewhere, stage, "stranger", host=STRANGER, attributes='path="lab/tree/x.ipynb"'))
+
+    await page.get_by_role("button", name="Run this chapter").click()
+
+    await expect(page.get_by_text("This page cannot launch servers").first).to_be_visible()
+    [explained] = [text for text in said if text.startswith("<hub-launch>")]
+    assert f"add http://{STRANGER}:{elsewhere.port} to LAUNCHER_CORS_ORIGINS" in explained
+    assert [detail["problem"]["code"] for _, detail in await element_events(page)] == ["origin_not_allowed"]
+    await page.get_by_role("link", name="Go to that page").click()
+    await page.get_by_role("button", name="Launch", exact=True).click()
+    user = await stage.spawning("stranger")
+    stage.hub.open_gate(user)
+    await expect(page).to_have_url(re.compile(rf"/user/{user}/lab/tree/x\.ipynb"))
+    assert await stage.users("stranger") == [user]
+
+
+async def test_where_the_origin_is_not_allowed_a_named_launch_is_linked(
+    context: BrowserContext, elsewhere: Origin, stage: Stage
+) -> None:
+    page = await context.new_page()
+    launch_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+    await page.goto(embed(elsewhere, stage, "named", host=STRANGER, attributes=f'launch-id="{launch_id}"'))
+
+    link = page.get_by_role("link", name="Go to that page")
+    await expect(link).to_have_attribute("href", f"{stage.url}launch/{launch_id}/view")
+
+
+async def test_the_theme_is_light_dark_or_that_of_the_system(page: Page, elsewhere: Origin, stage: Stage) -> None:
+    background = "(element) => getComputedStyle(element.shadowRoot.querySelector('[part~=launch]')).backgroundColor"
+    await page.emulate_media(reduced_motion="reduce")  # colours change immediately
+    await page.goto(embed(elsewhere, stage, "theme"))
+    element = page.locator("hub-launch")
+    shown: dict[str, list[str]] = {}
+
+    for theme in ("light", "dark", "auto"):
+        await element.evaluate("(element, theme) => (element.theme = theme)", theme)
+        shown[theme] = []
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            shown[theme].append(await element.evaluate(background))
+
+    light, dark = "rgb(31, 91, 216)", "rgb(138, 180, 255)"
+    assert shown == {"light": [light, light], "dark": [dark, dark], "auto": [light, dark]}
+
+
+NOTE_SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const {value, hadRecentInput} of list.getEntries()) if (!hadRecentInput) window.shifts.push(value);
+}).observe({type: "layout-shift", buffered: true});
+"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_nothing_on_the_page_moves_from_the_insertion_until_the_server_is_ready(
+    page: Page, elsewhere: Origin, stage: Stage, width: int
+) -> None:
+    name = f"still-{width}"
+    style = "hub-launch:not(:defined) { display: block; min-block-size: 2.75rem; }"
+    await page.set_viewport_size({"width": width, "height": 800})
+    await page.add_init_script(NOTE_SHIFTS)
+    await page.goto(
+        embed(elsewhere, stage, name, style=style, attributes='open="none"', after="<p>The next paragraph</p>")
+    )
+    tops = []
+
+    async def note() -> None:
+        tops.append(await page.get_by_text("The next paragraph").evaluate("(next) => next.offsetTop"))
+
+    await page.get_by_role("button", name="Run this chapter").click()
+    await note()
+    user = await stage.spawning(name)
+    await expect(page.get_by_text(HELD).first).to_be_visible()
+    await note()
+    stage.hub.open_gate(user)
+    await expect(page.get_by_role("button", name="Stop server")).to_be_visible()
+    await expect(page.get_by_text("Files here are temporary").first).to_be_visible()
+    await note()
+
+    assert len(set(tops)) == 1
+    assert await page.evaluate("window.shifts") == []

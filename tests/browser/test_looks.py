@@ -18,6 +18,7 @@ from tests.browser.stage import Stage, watch
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import Service, serve
 from tests.support.stalled import WATCHFUL, silent_since
+from tests.support.started import ready_before
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="session")]
 
@@ -43,6 +44,12 @@ class Show:
     @property
     def url(self) -> str:
         return f"{str(self.service.http.base_url).rstrip('/')}/"
+
+    async def have_started_in(self, seconds: float) -> None:
+        """Let the service know enough starts of the image to estimate the next one."""
+        self.hub.spawn_plan(None, SpawnPlan(seconds=0))
+        await ready_before(self.service, *[seconds] * 6, pulled=True, image=IMAGE)
+        self.hub.spawn_plan(None, STARTS)
 
     async def bring(self, page: Page, state: str) -> None:
         """Bring the page into this state."""
@@ -94,11 +101,14 @@ def of_kubernetes(words: str) -> str:
     return f"2026-11-30T09:41:27.123456Z [Normal] {words}"
 
 
+STARTS = SpawnPlan(messages=[of_kubernetes(PULLING), of_kubernetes(STARTED)], never=True)
+
+
 @asynccontextmanager
 async def show(tmp_path: Path, **changed: Any) -> AsyncGenerator[Show]:
     async with FakeHub() as hub:
         hub.slow_spawn_timeout = 0
-        hub.spawn_plan(None, SpawnPlan(messages=[of_kubernetes(PULLING), of_kubernetes(STARTED)], never=True))
+        hub.spawn_plan(None, STARTS)
         settings = Settings(
             hub_url=hub.url,
             hub_api_token=hub.api_token,
@@ -117,6 +127,8 @@ async def test_each_state_is_accessible_in_light_and_dark_and_fits_every_width(
 ) -> None:
     await page.emulate_media(reduced_motion="reduce")
     async with show(tmp_path) as shown:
+        if state == "launching":
+            await shown.have_started_in(40)
         await shown.bring(page, state)
         await assert_looks(page, state, tmp_path)
 

@@ -1,6 +1,7 @@
 """`hublaunch demo --queue N`."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from hublaunch.client import LaunchClient, Position
@@ -11,6 +12,10 @@ from hublaunch.demo.settings import demo_settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 
 IMAGE = "quay.io/jupyter/minimal-notebook:latest"
+
+
+def is_gone(hub: FakeHub, user: str) -> bool:
+    return user not in hub.users
 
 
 async def position_of(client: LaunchClient) -> int:
@@ -40,7 +45,7 @@ async def test_each_launch_waits_behind_launches_that_come_back_and_are_cancelle
                 await hub.until(lambda: hub.active_servers)
                 [(user, _)] = hub.active_servers
                 hub.release(user)
-                await hub.until(lambda user=user: user not in hub.users)
+                await hub.until(partial(is_gone, hub, user))
         await hub.until(lambda: all("queue" not in user for user in hub.users))
 
     assert position == 3

@@ -103,10 +103,13 @@ async def badge(if_none_match: IfNoneMatch = None) -> Response:
 
 @router.get("/static/{name:path}")
 async def static(name: str, if_none_match: IfNoneMatch = None) -> Response:
-    """`hub-launch.js`, and the files that it and the pages load. CORS decides which origins may use it."""
+    """`hub-launch.js`, and the files that it and the pages load.
+
+    Pages of every origin may load them. On a page that may not launch, the element then says so.
+    """
     if name not in _LOADED:
         raise HTTPException(404)
-    return _answer(_file(name), if_none_match, Vary="Origin")
+    return _answer(_file(name), if_none_match, **{"Access-Control-Allow-Origin": "*", "Vary": "Origin"})
 
 
 @router.get("/docs")

@@ -39,8 +39,8 @@ async def run_demo(
     """Run until Ctrl-C or SIGTERM, or with `check` until one launch has been tried. Return the exit status.
 
     `cors`: origins whose pages may launch, in addition to LAUNCHER_CORS_ORIGINS. `spawns`: most launches at the Hub at
-    once. `warm`: servers that are kept ready. `queue`: the position in the queue at which each launch begins to wait, or
-    0 for no queue.
+    once. `warm`: servers that are kept ready. `queue`: the position in the queue at which each launch begins to wait,
+    or 0 for no queue.
 
     All files are below `state`, which one demo uses at a time; its launches are kept for the next run. No process is
     left behind. A second Ctrl-C kills the servers instead of waiting for them.

@@ -24,7 +24,7 @@ export type StalledReason =
   | "pull_failed"
   | "restarting";
 
-/** Why something was refused or failed (RFC 9457). `unreachable` is the element's own code, and has no other fields. */
+/** Why something was refused or failed (RFC 9457). `unreachable` and `origin_not_allowed` are the element's own codes, and have no other fields. */
 export interface Problem {
   code: string;
   type?: string;
@@ -187,6 +187,10 @@ export interface LaunchTexts {
   offlineInProgress: string;
   unreachable: string;
   unreachableAdvice: string;
+  /** Shown where the service does not let this page launch, above a link to its own page. */
+  originNotAllowed: string;
+  originNotAllowedAdvice: string;
+  launchPage: string;
   /** Shown with the problem `already_launching`. All texts that end in "Advice" belong to a problem code. */
   alreadyLaunchingAdvice: string;
   launchNotFoundAdvice: string;
@@ -225,6 +229,7 @@ export interface HubLaunchProps {
   path?: string;
   service?: string;
   open?: "same" | "new" | "none";
+  theme?: "light" | "dark" | "auto" | "";
   launchId?: string | null;
   secret?: string | null;
   invitation?: string;
@@ -258,6 +263,8 @@ export class HubLaunch extends HTMLElement {
   /** The base URL of hublaunch. By default the one that the module was loaded from. */
   service: string;
   open: "same" | "new" | "none";
+  /** `auto` follows the visitor's system. Empty, the `color-scheme` of the page decides. */
+  theme: "light" | "dark" | "auto" | "";
   /** The id of a launch to show, wherever it was launched. */
   launchId: string | null;
   /** The secret of that launch. */

@@ -17,7 +17,7 @@ const ASKED_HERE = "hub-launch asked ";
 const TARGET = ["image", "environment", "size", "repo-url", "repo-ref", "path", "service", "launch-id", "invitation"];
 const PROPERTIES = [
   ...["image", "environment", "size", "repoUrl", "repoRef", "path"],
-  ...["service", "open", "launchId", "secret", "invitation", "texts"],
+  ...["service", "open", "theme", "launchId", "secret", "invitation", "texts"],
 ];
 const TEXT_NAMES = new Map(Object.keys(TEXTS).map((name) => [attributeOf(name), name]));
 
@@ -143,6 +143,15 @@ export class HubLaunch extends Base {
 
   set open(value) {
     this.setAttribute("open", value);
+  }
+
+  /** `light`, `dark`, or `auto` as the visitor's system. By default the `color-scheme` of the page decides. */
+  get theme() {
+    return this.getAttribute("theme") ?? "";
+  }
+
+  set theme(value) {
+    this.setAttribute("theme", value);
   }
 
   get launchId() {

@@ -41,10 +41,6 @@ export class AfterReady {
     return [this.temporary, this.ends, this.refusal];
   }
 
-  get buttons() {
-    return [this.extend, this.stop];
-  }
-
   /** The words to announce when they change. The countdown itself would never stop talking. */
   get said() {
     const warning = this.#isSoon ? filled(this.#texts.endsSoon, { time: timeOfDay(this.#state.endsAt) }) : "";

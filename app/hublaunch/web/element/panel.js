@@ -2,6 +2,7 @@
 
 import { AfterReady } from "./after-ready.js";
 import { button, isHidden, part, write } from "./parts.js";
+import { ORIGIN_NOT_ALLOWED } from "./patience.js";
 import { isInProgress, isLasting } from "./state.js";
 import { STYLE } from "./style.js";
 import { adviceOn, clock, filled, phaseName, place, size, stall, usually } from "./texts.js";
@@ -80,10 +81,15 @@ export class Panel {
       { role: "group", "aria-labelledby": "title" },
       part("div", "head", {}, this.icon, this.title, this.time),
       this.bar,
-      part("div", "words", {}, this.place, this.stalled, this.message, this.detail, this.advice, ...this.after.words, this.note),
-      part("div", "actions", {}, this.open, this.retry, ...this.after.buttons, this.another, this.cancel),
-      this.after.confirmation,
-      this.details,
+      part("div", "words", {}, this.place, this.message, this.stalled, this.detail, this.advice, ...this.after.words, this.note),
+      part(
+        "div",
+        "",
+        { class: "foot" },
+        part("div", "actions", {}, this.open, this.retry, this.after.stop, this.another, this.cancel, this.after.extend),
+        this.after.confirmation,
+        this.details,
+      ),
     );
     this.#root.append(this.start, this.panel, this.said);
   }
@@ -143,12 +149,12 @@ export class Panel {
     write(this.message, phase === "launching" ? [tried, pulled, takes].filter(Boolean).join(" · ") : "");
   }
 
-  #showWords({ phase, stage, position, isCancelling, isStopping, isOwn, stoppedBy, problem, contentFault }) {
+  #showWords({ phase, stage, position, isCancelling, isStopping, isOwn, stoppedBy, problem, contentFault, launchPage }) {
     const texts = this.#texts;
     this.label.textContent = texts.launch;
     this.start.hidden = phase !== "idle";
     this.panel.hidden = phase === "idle";
-    const title = problem?.code === "unreachable" ? texts.unreachable : problem?.title;
+    const title = { unreachable: texts.unreachable, [ORIGIN_NOT_ALLOWED]: texts.originNotAllowed }[problem?.code] ?? problem?.title;
     const ending = (isCancelling && texts.cancelling) || (isStopping && texts.stopping);
     write(this.title, ending || (title ?? phaseName({ phase, stage, isOwn, stoppedBy }, texts)));
     this.icon.querySelector("path").setAttribute("d", ICONS[phase] ?? "");
@@ -158,7 +164,7 @@ export class Panel {
     this.cancel.textContent = texts.cancel;
     this.retry.textContent = phase === "failed" ? texts.retry : texts.again;
     this.another.textContent = texts.another;
-    this.open.textContent = texts.open;
+    this.open.textContent = launchPage ? texts.launchPage : texts.open;
     this.summary.textContent = texts.details;
     this.log.setAttribute("aria-label", texts.log);
     this.bar.setAttribute("aria-label", texts.progress);
@@ -180,20 +186,20 @@ export class Panel {
     this.bar.setAttribute("aria-valuetext", isKnown ? `${progress} %, ${said}` : said);
   }
 
-  #showActions({ phase, isOwn, isCancelling, isStopping, openUrl: knownUrl, problem }, { openIn, canLaunch }) {
-    const openUrl = isStopping ? null : knownUrl;
+  #showActions({ phase, isOwn, isCancelling, isStopping, openUrl: knownUrl, launchPage, problem }, { openIn, canLaunch }) {
+    const openUrl = isStopping ? null : (launchPage ?? knownUrl);
     const isOver = ["failed", "cancelled", "stopped"].includes(phase);
     this.cancel.hidden = !isOwn || isOver || phase === "ready" || phase === "resuming";
     this.cancel.setAttribute("aria-disabled", isCancelling); // disabled, it would lose the focus
     this.retry.hidden = !isOver || !canLaunch;
-    this.retry.classList.toggle("primary", !isLasting(problem));
+    this.retry.classList.toggle("primary", !isLasting(problem) && launchPage === null);
     this.another.hidden = phase !== "ready" || isStopping || !canLaunch;
     this.open.hidden = openUrl === null;
     if (openUrl === null) this.open.removeAttribute("href");
     else this.open.href = openUrl;
     this.open.target = openIn;
     this.open.title = openIn === "_blank" ? this.#texts.openHint : "";
-    this.details.hidden = this.#state.id === null;
+    this.details.inert = this.#state.id === null; // its place is kept
     write(this.id, this.#state.id ? filled(this.#texts.id, { id: this.#state.id }) : "");
   }
 

@@ -1,17 +1,20 @@
 // Repeats a call until the service answers.
 
-import { Unreachable } from "./service.js";
+import { Refused, Unreachable } from "./service.js";
 
 const PAUSE_MAX_MS = 5000;
+/** The code of the element's own problem: the service answers, but not to pages of this origin. */
+export const ORIGIN_NOT_ALLOWED = "origin_not_allowed";
 
 /**
  * Return the result of `call(signal)`, repeated until the service is reached; undefined once `signal` is aborted.
  *
  * Throws Refused, and Unreachable after `giveUpMs` without an answer while online. Calls `lost()` after each attempt
- * without an answer.
+ * without an answer, and then `refusesOrigin(signal)`: if it says so twice in a row, the service refuses this page.
  */
-export async function untilReached(call, { signal, lost, giveUpMs = Infinity }) {
+export async function untilReached(call, { signal, lost, refusesOrigin, giveUpMs = Infinity }) {
   const begunAt = Date.now();
+  let refusals = 0;
   for (let failures = 0; !signal.aborted; failures++) {
     try {
       return await call(signal);
@@ -20,6 +23,8 @@ export async function untilReached(call, { signal, lost, giveUpMs = Infinity }) 
       const isOver = navigator.onLine && Date.now() - begunAt > giveUpMs;
       if (!(error instanceof Unreachable) || isOver) throw error;
     }
+    refusals = (await refusesOrigin(signal)) ? refusals + 1 : 0;
+    if (refusals === 2) throw new Refused({ code: ORIGIN_NOT_ALLOWED });
     lost();
     await pause(pauseMs(failures), signal);
   }

@@ -1,7 +1,7 @@
 // One launch in a browser, from the click to its end. Knows nothing of the element or the page.
 
 import { Following } from "./following.js";
-import { pause, untilReached } from "./patience.js";
+import { ORIGIN_NOT_ALLOWED, pause, untilReached } from "./patience.js";
 import { Refused } from "./service.js";
 import { Session } from "./session.js";
 import { IDLE, isInProgress, webUrl } from "./state.js";
@@ -141,7 +141,7 @@ export class LaunchRun {
         // After a fault of the service the launch may exist nevertheless: the same key finds it.
         if (error.problem.code === "internal_error") this.#memory.keep({ ...this.#entry, isPaused: true });
         else this.#memory.forget(entry.key);
-        this.#end({ phase: "failed", problem: error.problem, openUrl: webUrl(error.problem.open_url) });
+        this.#refused(error.problem);
       } else {
         // Keep the key, as the service may have acted. A reload does not resume it by itself.
         this.#memory.keep({ ...this.#entry, isPaused: true });
@@ -162,6 +162,7 @@ export class LaunchRun {
     return untilReached(call, {
       signal: this.#calls.signal,
       lost: () => this.#set({ isConnected: false }),
+      refusesOrigin: (signal) => this.#service.refusesOrigin(signal),
       ...options,
     });
   }
@@ -249,9 +250,12 @@ export class LaunchRun {
     this.#tell("stopped", launch);
   }
 
-  /** The launch is hidden for now. Keep it in memory: a login may show it again. */
+  /** The launch is hidden for now, or was refused. What is hidden stays in memory: a login may show it again. */
   #refused(problem) {
-    this.#end({ phase: "failed", problem });
+    const isPage = problem.code === ORIGIN_NOT_ALLOWED;
+    if (isPage) this.#service.explainOrigin();
+    const launchPage = isPage ? this.#service.pageOf(this.#target, this.state.id) : null;
+    this.#end({ phase: "failed", problem, openUrl: webUrl(problem.open_url), launchPage });
   }
 
   #remember(phase) {

@@ -94,6 +94,44 @@ export class Service {
     throw isUnclear(method, answer, content) ? new Unreachable() : new Refused(content ?? { title: `HTTP ${answer.status}` });
   }
 
+  /** The service's own page that shows the launch, or asks the visitor whether to launch this. */
+  pageOf({ image, environment, size, repoUrl, repoRef, path }, id) {
+    if (id) return this.url(`launch/${id}/view`).href;
+    const url = this.url("");
+    const asked = { image, environment, size, repo_url: repoUrl, ref: repoRef, path };
+    for (const [name, value] of Object.entries(asked)) if (value) url.searchParams.set(name, value);
+    return url.href;
+  }
+
+  /** Tell the page's developer in the console what the operator has to change. */
+  explainOrigin() {
+    const { origin } = location;
+    const remedy =
+      origin === "null"
+        ? "This page has no origin, as a file or a sandboxed frame. Serve it from a web server whose origin the operator can add to LAUNCHER_CORS_ORIGINS."
+        : `Ask its operator to add ${origin} to LAUNCHER_CORS_ORIGINS. In the demo: hublaunch demo --cors ${origin}`;
+    console.error(`<hub-launch>: the service at ${this.#base} does not let pages of ${origin} launch. ${remedy}`);
+  }
+
+  /**
+   * Whether the service answers, but not to pages of this origin. The browser hides why a call fails. So ask for a file
+   * that pages of every origin may read, then for an answer that needs the operator's permission.
+   */
+  async refusesOrigin(signal) {
+    if (new URL(this.#base).origin === location.origin) return false;
+    return (await this.#answers("static/hub-launch.js", signal)) && !(await this.#answers("session", signal));
+  }
+
+  async #answers(path, signal) {
+    const given = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+    try {
+      await fetch(this.url(path), { signal: given, cache: "no-store", credentials: "omit" });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   #learnClock(answer) {
     const at = Date.parse(answer.headers.get("Date"));
     // The header counts whole seconds: within a second, the clocks agree.

@@ -27,6 +27,8 @@ export const IDLE = Object.freeze({
   isOwn: false,
   problem: null,
   openUrl: null,
+  /** If this page may not launch: the service's own page for it. */
+  launchPage: null,
   /** Once it is ready: why the files of the repository are not in the server. */
   contentFault: null,
   /** Of a ready server: when it will be stopped, and the latest end that an extension can reach; or null. */

@@ -14,6 +14,7 @@ export const STYLE = `
   --success: var(--hub-launch-success, light-dark(#15784a, #6fdba6));
   --danger: var(--hub-launch-danger, light-dark(#b3261e, #ffa198));
   --radius: var(--hub-launch-radius, 14px);
+  --height: var(--hub-launch-height, 20rem);
   display: block;
   max-inline-size: var(--hub-launch-width, 40rem);
   color: var(--text);
@@ -22,6 +23,7 @@ export const STYLE = `
 }
 :host([theme="light"]) { color-scheme: light; }
 :host([theme="dark"]) { color-scheme: dark; }
+:host([theme="auto"]) { color-scheme: light dark; }
 :host([hidden]), [hidden] { display: none !important; }
 *, ::before, ::after { box-sizing: border-box; }
 
@@ -46,8 +48,9 @@ button[aria-disabled="true"] { color: var(--muted); cursor: default; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
 [part="title"]:focus-visible { outline: none; }
 
+/* As high from the click on as a ready server needs, so that nothing below it moves. */
 [part="panel"] {
-  display: grid; gap: 1.1rem;
+  display: flex; flex-direction: column; gap: 1.1rem; min-block-size: var(--height);
   padding: clamp(1.1rem, 4vw, 1.6rem);
   border: 1px solid var(--border); border-radius: var(--radius);
   background: var(--surface);
@@ -56,7 +59,7 @@ button[aria-disabled="true"] { color: var(--muted); cursor: default; }
 [part="head"] { display: flex; align-items: flex-start; gap: 0.7rem; }
 p { margin: 0; overflow-wrap: anywhere; }
 [part="title"] { flex: 1; min-inline-size: 0; font-size: 1.1em; font-weight: 650; line-height: 1.35; letter-spacing: -0.005em; }
-[part="elapsed"] { flex: none; padding-block-start: 0.1em; color: var(--muted); font-size: 0.9em; font-variant-numeric: tabular-nums; }
+[part="elapsed"] { flex: none; min-inline-size: 6em; text-align: end; padding-block-start: 0.1em; color: var(--muted); font-size: 0.9em; font-variant-numeric: tabular-nums; }
 
 [part="icon"] {
   flex: none; display: grid; place-items: center; inline-size: 1.5em; block-size: 1.5em;
@@ -109,6 +112,7 @@ p { margin: 0; overflow-wrap: anywhere; }
 [part="problem"] + [part="advice"] { margin-block-start: 0.35rem; }
 [part="note"] { color: var(--muted); font-size: 0.92em; }
 
+.foot { display: grid; gap: 1.1rem; margin-block-start: auto; }
 [part="actions"] { display: flex; flex-wrap: wrap; gap: 0.6rem; }
 [part="actions"]:not(:has(> :not([hidden]))) { display: none; }
 
@@ -124,6 +128,7 @@ p { margin: 0; overflow-wrap: anywhere; }
 details { border-block-start: 1px solid var(--border); padding-block-start: 0.7rem; color: var(--muted); font-size: 0.9em; }
 summary { inline-size: fit-content; padding: 0.3rem 0.2rem; border-radius: 6px; cursor: pointer; }
 summary:hover { color: var(--text); }
+details[inert] { visibility: hidden; }
 ol {
   display: grid; gap: 0.3rem; max-block-size: 15rem; overflow: auto;
   margin: 0.5rem 0; padding: 0.75rem 0.9rem; list-style: none;
@@ -139,8 +144,12 @@ li { display: grid; grid-template-columns: 2.8em minmax(0, 1fr); gap: 0.6rem; }
 @keyframes arrive { from { transform: scale(0.6); } }
 @keyframes turn { to { transform: rotate(1turn); } }
 @keyframes sheen { from { background-position: -12rem 0; } to { background-position: calc(100% + 12rem) 0; } }
-@keyframes wander { from { inset-inline-start: 0; } to { inset-inline-start: 70%; } }
+@keyframes wander { from { transform: none; } to { transform: translateX(233%); } }
 
+@media (max-width: 30rem) {
+  :host { --height: var(--hub-launch-height, 25rem); }
+  [part="head"] { min-block-size: 3rem; } /* two lines of the title */
+}
 @media (prefers-reduced-motion: reduce) {
   *, ::before, ::after { animation: none !important; transition: none !important; }
   .unknown [part="fill"] {

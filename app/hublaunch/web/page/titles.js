@@ -1,6 +1,7 @@
 // The titles of environments and sizes, by which visitors know them.
 
 import { ask } from "./account.js";
+import { invitation } from "./invitation.js";
 
 /**
  * Return these launches, each with `titles`: those of its environment and size as the catalogue has them now. A name
@@ -8,7 +9,7 @@ import { ask } from "./account.js";
  */
 export async function withTitles(launches) {
   if (!launches.some(({ environment }) => environment)) return launches.map((launch) => ({ ...launch, titles: {} }));
-  const answer = await ask("catalogue").catch(() => null);
+  const answer = await ask("catalogue", { code: invitation() }).catch(() => null);
   const environments = answer?.ok ? (await answer.json()).environments : [];
   return launches.map((launch) => ({ ...launch, titles: titlesOf(launch, environments) }));
 }
