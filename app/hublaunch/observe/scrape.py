@@ -1,10 +1,9 @@
-"""The metrics in Prometheus's formats, and the separate port that serves them."""
+"""The metrics in Prometheus's formats, and the app that serves them on a separate port."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
-from aiohttp import web
 from prometheus_client.exposition import choose_encoder
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hublaunch.observe.metrics import Metrics
 
@@ -16,27 +15,20 @@ async def exposition(metrics: Metrics, accept: str) -> tuple[bytes, str]:
     return encode(metrics.registry), content_type
 
 
-@asynccontextmanager
-async def scrape_port(metrics: Metrics, *, host: str, port: int) -> AsyncGenerator[int]:
-    """Serve `GET /metrics`, and nothing else, on a separate port and yield its number. 0 takes a free one.
+def scrape_app(metrics: Metrics) -> ASGIApp:
+    """Return an app that answers `GET /metrics`, and nothing else."""
 
-    Uses aiohttp's server, which comes with its client: a second uvicorn would take over signals and logs. Raises
-    OSError if the port cannot be opened.
-    """
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await _answer(Request(scope), metrics)
+        await answer(scope, receive, send)
 
-    async def answer(request: web.BaseRequest) -> web.Response:
-        if request.path != "/metrics":
-            return web.Response(status=404)
-        if request.method != "GET":
-            return web.Response(status=405, headers={"Allow": "GET"})
-        body, content_type = await exposition(metrics, request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+    return app
 
-    runner = web.ServerRunner(web.Server(answer, access_log=None), shutdown_timeout=1)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+
+async def _answer(request: Request, metrics: Metrics) -> Response:
+    if request.url.path != "/metrics":
+        return Response(status_code=404)
+    if request.method != "GET":
+        return Response(status_code=405, headers={"Allow": "GET"})
+    body, content_type = await exposition(metrics, request.headers.get("Accept", ""))
+    return Response(body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})

@@ -109,7 +109,8 @@ async def _metrics(
     """Collect metrics, and serve them on their port if it is set."""
     from hublaunch.observe.metrics import Metrics  # noqa: PLC0415
     from hublaunch.observe.pool_metrics import PoolMetrics  # noqa: PLC0415
-    from hublaunch.observe.scrape import scrape_port  # noqa: PLC0415
+    from hublaunch.observe.scrape import scrape_app  # noqa: PLC0415
+    from hublaunch.serving.second_port import second_port  # noqa: PLC0415
 
     kinds = [*(operation.kind for operation in Operation), OTHER]
     capacity = partial(store.queue.capacity, guard=guard_of(settings), most=settings.max_concurrent_spawns)
@@ -130,7 +131,7 @@ async def _metrics(
         if settings.metrics_port is not None:
             place = f"{settings.metrics_host}:{settings.metrics_port}"
             try:
-                serving = scrape_port(metrics, host=settings.metrics_host, port=settings.metrics_port)
+                serving = second_port(scrape_app(metrics), host=settings.metrics_host, port=settings.metrics_port)
                 port = await stack.enter_async_context(serving)
             except OSError as error:
                 raise SettingsFault([f"LAUNCHER_METRICS_PORT: cannot listen on {place} ({error.strerror})."]) from error
