@@ -14,7 +14,7 @@ import hublaunch
 
 ROOT = Path(__file__).parents[1]
 SERVER = (
-    *("aiohttp", "alembic", "cryptography", "fastapi", "fastapi_swagger", "prometheus_client"),
+    *("alembic", "cryptography", "fastapi", "fastapi_swagger", "httptools", "prometheus_client"),
     *("pydantic_settings", "sqlalchemy", "sse_starlette", "starlette", "structlog", "ulid", "uvicorn", "yaml"),
 )
 """Modules that `hublaunch[server]` installs. It installs pydantic too, but so does typer."""
@@ -97,7 +97,7 @@ def test_the_launcher_that_lacks_its_extra_names_it(project: Path) -> None:
     assert last.endswith("Run: pip install 'hublaunch[server]'")
 
 
-@pytest.mark.parametrize("missing", ["tornado", "traitlets", "aiohttp"])
+@pytest.mark.parametrize("missing", ["tornado", "traitlets", "httptools"])
 def test_binderhubs_launcher_that_lacks_its_extra_names_it(project: Path, missing: str) -> None:
     (project / "sitecustomize.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
 
@@ -109,7 +109,7 @@ def test_binderhubs_launcher_that_lacks_its_extra_names_it(project: Path, missin
 
 
 def test_binderhubs_launcher_needs_only_its_extra(project: Path) -> None:
-    without = set(SERVER) - {"aiohttp", "pydantic_settings", "ulid"}
+    without = set(SERVER) - {"httptools", "pydantic_settings", "ulid"}
     (project / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({without}))\n")
 
     done = run(project, "-c", "from hublaunch.binderhub import Launcher; print(Launcher().retries)")

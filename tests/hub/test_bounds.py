@@ -10,7 +10,7 @@ from hublaunch.hub.address import HubAddress, HubPace
 from hublaunch.hub.client import HubClient
 from hublaunch.launch.errors import HubUnavailable
 from hublaunch.wire.peer import ANSWER_BYTES_MAX
-from hublaunch.wire.transport import AiohttpTransport
+from hublaunch.wire.transport import WireTransport
 from tests.fakes.wire import Flood, Script, WireServer, dripping
 
 _SENT_MOST = ANSWER_BYTES_MAX + 16_777_216
@@ -22,7 +22,7 @@ ONE_TRY = HubPace(tries=1)
 
 @asynccontextmanager
 async def client_of(script: Script, *, pace: HubPace = ONE_TRY) -> AsyncGenerator[HubClient]:
-    async with WireServer(script) as server, AiohttpTransport() as transport:
+    async with WireServer(script) as server, WireTransport() as transport:
         url = f"{server.url}/"
         yield HubClient(transport, HubAddress(api_url=f"{url}hub/api/", hub_url=url), token="t" * 32, pace=pace)
 

@@ -9,7 +9,7 @@ import pytest
 from hublaunch.hub.address import HubAddress
 from hublaunch.hub.reach import ServerProbe, public_url
 from hublaunch.launch.ports import Reach, Reached
-from hublaunch.wire.transport import AiohttpTransport
+from hublaunch.wire.transport import WireTransport
 from tests.fakes.front import NOT_FOUND, front, http, redirect
 from tests.fakes.wire import Flood, WireServer, dripping
 
@@ -35,7 +35,7 @@ async def reach(
 ) -> Reached:
     address = HubAddress(api_url=f"{hub_url}hub/api/", hub_url=hub_url, proxy_url=proxy_url)
     timeouts = {"connect": timeout_s, "write": timeout_s, "read": timeout_s}
-    async with AiohttpTransport() as transport:
+    async with WireTransport() as transport:
         return await ServerProbe(transport, address, timeouts=timeouts).reach(username, server_name, url)
 
 

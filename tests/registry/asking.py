@@ -1,17 +1,15 @@
 """A client of registries, whose names lead where a test wants, and registries that answer with given bytes."""
 
 import json
-import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.preflight import RegistryAnswer
 from hublaunch.registry.client import RegistryClient
 from hublaunch.registry.connect import connect_registries
+from hublaunch.wire.addresses import Resolve, system_addresses
 from tests.fakes.wire import WireConnection, WireServer
 
 DIGEST = f"sha256:{'ab' * 32}"
@@ -22,33 +20,25 @@ Respond = Callable[[str, str, dict[str, str]], bytes]
 """Takes the method, the target and the headers (in lower case) of a request; returns the bytes of the answer."""
 
 
-class Names(AbstractResolver):
+class Names:
     """Resolves the names that it is given, each to its addresses."""
 
     def __init__(self, **addresses: Sequence[str]) -> None:
         self.addresses = {name.replace("_", "."): found for name, found in addresses.items()}
         self.asked: list[str] = []
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
+    async def __call__(self, host: str) -> Sequence[str]:
         self.asked.append(host)
         if host not in self.addresses:
             raise OSError("no such host")
-        return [
-            ResolveResult(hostname=host, host=one, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST)
-            for one in self.addresses[host]
-        ]
-
-    async def close(self) -> None:
-        pass
+        return self.addresses[host]
 
 
 @asynccontextmanager
 async def client_of(
-    *patterns: str, names: Names | None = None, config: Path | None = None, platforms: Sequence[str] = ()
+    *patterns: str, names: Resolve = system_addresses, config: Path | None = None, platforms: Sequence[str] = ()
 ) -> AsyncGenerator[RegistryClient]:
-    connecting = connect_registries(patterns=lambda: patterns, config=config, platforms=platforms, resolver=names)
+    connecting = connect_registries(patterns=lambda: patterns, config=config, platforms=platforms, resolve=names)
     async with connecting as client:
         yield client
 

@@ -13,7 +13,7 @@ from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.preflight import RegistryAnswer
 from hublaunch.registry.client import RegistryClient
 from hublaunch.registry.hosts import NamedHosts
-from hublaunch.wire.transport import AiohttpTransport
+from hublaunch.wire.transport import WireTransport
 
 REGISTRY = "registry.example.org"
 TEXT = st.text('ab/:@?#[]%. ,="\\\t\x7fä', max_size=12)
@@ -83,7 +83,7 @@ async def test_whatever_a_registry_says_a_look_ends_and_asks_nobody_else(
 
 @pytest.mark.parametrize("registry", ["xn--a.example.org", f"{'a' * 70}.example.org", "a.example.org:99999"])
 async def test_a_registry_with_an_impossible_name_gives_an_answer_too(registry: str) -> None:
-    async with AiohttpTransport() as transport:
+    async with WireTransport() as transport:
         client = replace(client_over(transport), named=lambda: NamedHosts([f"{registry}/*"]))
         told = await client.look(ImageReference.parse(f"{registry}/org/image:1"))
 

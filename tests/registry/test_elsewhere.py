@@ -1,10 +1,9 @@
 """A registry, a name or a caller that wants this service to connect to somewhere else."""
 
-import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from aiohttp.abc import ResolveResult
 
 from hublaunch.launch.rules.preflight import RegistryOutcome
 from tests.fakes.certificates import server_context, write_certificate
@@ -122,10 +121,8 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(trusted: tup
     """A name whose answer changes between two lookups is looked up once for each connection, and checked then."""
 
     class Rebinding(Names):
-        async def resolve(
-            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-        ) -> list[ResolveResult]:
-            found = await super().resolve(host, port, family)
+        async def __call__(self, host: str) -> Sequence[str]:
+            found = await super().__call__(host)
             self.addresses[REGISTRY] = ["10.0.0.7"]
             return found
 

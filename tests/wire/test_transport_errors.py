@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hublaunch.wire.transport import AiohttpTransport
+from hublaunch.wire.transport import WireTransport
 from tests.fakes.certificates import server_context, write_certificate
 from tests.fakes.wire import Script, WireConnection, WireServer
 
@@ -26,7 +26,7 @@ def trusted_context() -> ssl.SSLContext:
 
 @pytest.fixture
 async def http(trusted_context: ssl.SSLContext) -> AsyncGenerator[httpx.AsyncClient]:
-    transport, headers = AiohttpTransport(ssl_context=trusted_context), {"Authorization": f"token {TOKEN}"}
+    transport, headers = WireTransport(ssl_context=trusted_context), {"Authorization": f"token {TOKEN}"}
     timeout = httpx.Timeout(10, read=0.2)
     async with httpx.AsyncClient(transport=transport, headers=headers, timeout=timeout, trust_env=False) as client:
         yield client

@@ -12,7 +12,7 @@ from hublaunch.hub.address import HubAddress, HubPace
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.observed import CallListener, ObservedTransport
 from hublaunch.settings import Settings, SettingsFault
-from hublaunch.wire.transport import AiohttpTransport
+from hublaunch.wire.transport import WireTransport
 
 _WEB_TIMEOUT_S = 10.0
 
@@ -31,7 +31,7 @@ async def connect_hub(
     `listeners` are called for every request to the Hub. The retries of `pace` come from the settings. Raises
     SettingsFault if the TLS files cannot be used. `HTTP_PROXY` and its like are ignored, because the Hub is close by.
     """
-    transport = transport or AiohttpTransport(ssl_context=_ssl_context(settings))
+    transport = transport or WireTransport(ssl_context=_ssl_context(settings))
     if listeners:
         transport = ObservedTransport(transport, listeners)
     async with transport:
@@ -47,7 +47,7 @@ async def connect_hub(
 @asynccontextmanager
 async def connect_web(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
     """Yield a client without credentials, for addresses that may not be the Hub's. Errors as in `connect_hub`."""
-    transport = AiohttpTransport(ssl_context=_ssl_context(settings))
+    transport = WireTransport(ssl_context=_ssl_context(settings))
     async with httpx.AsyncClient(transport=transport, timeout=_WEB_TIMEOUT_S, trust_env=False) as web:
         yield web
 

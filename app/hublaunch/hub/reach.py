@@ -18,7 +18,8 @@ from hublaunch.hub.paths import quoted
 from hublaunch.hub.refusals import NOT_SENT, describe
 from hublaunch.hub.wire import VersionModel
 from hublaunch.launch.ports import Reach, Reached, ServerAnswer
-from hublaunch.wire.peer import Answer, AnswerTooLarge, Header, Peer, Timeouts
+from hublaunch.wire.headers import Header
+from hublaunch.wire.peer import Answer, AnswerTooLarge, Peer, Timeouts
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from hublaunch.hub.address import HubPace
 from hublaunch.hub.operations import kind_of
 from hublaunch.hub.refusals import refusal_of, unavailable
 from hublaunch.launch.errors import HubBusy, HubError, HubFailed, HubRefused, HubUnavailable, NameTaken, NotTheHub
-from hublaunch.wire.peer import Answer, Header, Peer, Timeouts
+from hublaunch.wire.headers import Header
+from hublaunch.wire.peer import Answer, Peer, Timeouts
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from hublaunch.registry.hosts import (
     registry_name,
 )
 from hublaunch.registry.resolver import ForbiddenAddress
-from hublaunch.wire.peer import Answer, AnswerTooLarge, Header, Peer
+from hublaunch.wire.headers import Header
+from hublaunch.wire.peer import Answer, AnswerTooLarge, Peer
 
 LOOK_S = 3.0
 """How long a look may take, with all of its requests."""
@@ -203,5 +204,5 @@ def _outcome(status: int) -> RegistryOutcome:
 
 
 def _unreachable(error: httpx.HTTPError) -> RegistryOutcome:
-    is_forbidden = isinstance(getattr(error.__cause__, "os_error", None), ForbiddenAddress)
+    is_forbidden = isinstance(error.__cause__, ForbiddenAddress)
     return RegistryOutcome.FORBIDDEN_ADDRESS if is_forbidden else RegistryOutcome.UNREACHABLE

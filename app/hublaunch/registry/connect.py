@@ -6,13 +6,12 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from aiohttp.abc import AbstractResolver
-
 from hublaunch.registry.client import CredentialsOf, RegistryClient
 from hublaunch.registry.credentials import RegistryConfig
 from hublaunch.registry.hosts import NamedHosts, named_hosts
-from hublaunch.registry.resolver import GuardedResolver
-from hublaunch.wire.transport import AiohttpTransport
+from hublaunch.registry.resolver import guarded
+from hublaunch.wire.addresses import Resolve, system_addresses
+from hublaunch.wire.transport import WireTransport
 
 
 @asynccontextmanager
@@ -21,7 +20,7 @@ async def connect_registries(
     patterns: Callable[[], Sequence[str]],
     config: Path | None,
     platforms: Sequence[str],
-    resolver: AbstractResolver | None = None,
+    resolve: Resolve = system_addresses,
 ) -> AsyncGenerator[RegistryClient]:
     """Yield a client of the registries that the image patterns name. Raises RegistryConfigFault.
 
@@ -33,6 +32,5 @@ async def connect_registries(
         return named_hosts(tuple(patterns()))
 
     context = await asyncio.to_thread(ssl.create_default_context)
-    transport = AiohttpTransport(ssl_context=context, resolver=GuardedResolver(named, resolver=resolver))
-    async with transport:
+    async with WireTransport(ssl_context=context, resolve=guarded(named, resolve)) as transport:
         yield RegistryClient(transport=transport, named=named, credentials=credentials, platforms=platforms)

@@ -1,1 +1,1 @@
-"""HTTP over aiohttp: the connections and requests to JupyterHub and to registries."""
+"""HTTP/1.1 over asyncio and httptools: the connections and requests to JupyterHub and to registries."""

@@ -2,15 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
 
-Timeouts = Mapping[str, float]
-"""Seconds for `connect`, `write` and `read`, as httpx has them in the extensions of a request."""
+from hublaunch.wire.headers import Header, field_of, headers_of
 
-Header = tuple[bytes, bytes]
+Timeouts = Mapping[str, float]
+"""Seconds for `connect`, `write` and `read`, as httpx has them in the extensions of a request, and perhaps `total`."""
 
 ANSWER_BYTES_MAX = 16_777_216
 """Far above any expected answer: the largest is a user with all servers, a few kilobytes each."""
@@ -56,7 +56,8 @@ class Peer:
         """`host` is the Host header if it differs from the URL's host, as for a proxy that routes by it."""
         self.base_url = httpx.URL(base_url)
         self._transport = transport
-        self._own_headers = [(b"Host", host or self.base_url.netloc), (b"Accept-Encoding", b"identity")]
+        own = [(b"Host", host or self.base_url.netloc), (b"Accept-Encoding", b"identity")]
+        self._own_fields = [field_of(header) for header in own]
 
     def request(
         self,
@@ -76,45 +77,39 @@ class Peer:
         target = self.base_url.raw_path + path.encode()
         if not _QUOTED.fullmatch(path):
             target = httpx.URL(f"{self.base_url}{path}").raw_path
-        given = [*self._own_headers, *headers]
+        fields = [*self._own_fields, *map(field_of, headers)]
         if method not in ("GET", "HEAD"):
-            given += [(b"Content-Type", content_type), (b"Content-Length", b"%d" % len(content))]
+            fields.append((b"Content-Type", b"content-type", content_type))
+            fields.append((b"Content-Length", b"content-length", b"%d" % len(content)))
         return httpx.Request(
             method,
             self.base_url,
-            headers=given,
+            headers=headers_of(fields),
             stream=httpx.ByteStream(content),
             extensions={"target": target, "timeout": timeouts, "kind": kind},
         )
 
-    def send(self, request: httpx.Request, *, bytes_max: int = ANSWER_BYTES_MAX) -> Awaitable[Answer]:
+    async def send(self, request: httpx.Request, *, bytes_max: int = ANSWER_BYTES_MAX) -> Answer:
         """Send the request and return the complete answer.
 
-        Errors of the transport pass through. Raises AnswerTooLarge beyond `bytes_max`. Raises ReadTimeout if the call
-        takes longer than the sum of the request's timeouts, because a peer that sends single bytes would never exceed
-        one of them.
+        Errors of the transport pass through. Raises AnswerTooLarge beyond `bytes_max`. The whole call may take as long
+        as the sum of the request's timeouts, because a peer that sends single bytes would never exceed one of them.
         """
-        return _answer(request, self._transport.handle_async_request(request), bytes_max)
+        timeouts = request.extensions["timeout"]
+        request.extensions["timeout"] = {**timeouts, "total": sum(timeouts.values())}
+        return await _read(await self._transport.handle_async_request(request), bytes_max)
 
     async def open(self, request: httpx.Request) -> httpx.Response:
         """Send the request and return the head of the answer. Pass it to `finish` or close it with `aclose`."""
         return await self._transport.handle_async_request(request)
 
-    def finish(self, request: httpx.Request, response: httpx.Response) -> Awaitable[Answer]:
-        """Read the rest of an open answer. Errors as in `send`."""
-        return _answer(request, _opened(response), ANSWER_BYTES_MAX)
-
-
-async def _answer(request: httpx.Request, opening: Awaitable[httpx.Response], bytes_max: int) -> Answer:
-    try:
-        async with asyncio.timeout(sum(request.extensions["timeout"].values())):
-            return await _read(await opening, bytes_max)
-    except TimeoutError as error:
-        raise httpx.ReadTimeout("the answer was not complete in time") from error
-
-
-async def _opened(response: httpx.Response) -> httpx.Response:
-    return response
+    async def finish(self, request: httpx.Request, response: httpx.Response) -> Answer:
+        """Read the rest of an open answer, in the time that `send` gives a whole call. Errors as in `send`."""
+        try:
+            async with asyncio.timeout(sum(request.extensions["timeout"].values())):
+                return await _read(response, ANSWER_BYTES_MAX)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("the answer was not complete in time") from error
 
 
 async def _read(response: httpx.Response, bytes_max: int) -> Answer:

@@ -17,7 +17,7 @@ from hublaunch.launch.course.cleanup import Traces, clean_up
 from hublaunch.launch.errors import HubUnavailable, LaunchError, NamedServersOff, UserExists
 from hublaunch.launch.model import Attempt, Caller, LaunchRequest, Status, Step
 from hublaunch.store.sql import SqlLaunchStore
-from hublaunch.wire.transport import AiohttpTransport
+from hublaunch.wire.transport import WireTransport
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.launching import OpenCore
 from tests.support.pace import QUICK
@@ -44,7 +44,7 @@ class Unreachable(httpx.AsyncBaseTransport):
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
-        self._inner = AiohttpTransport()
+        self._inner = WireTransport()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.extensions["kind"] == self._kind:

@@ -1,0 +1,108 @@
+"""A connection to a server, with at most one request at a time."""
+
+import asyncio
+import select
+from typing import Protocol, cast
+
+from hublaunch.wire.incoming import IncomingAnswer
+from hublaunch.wire.origin import Origin
+
+
+class Owner(Protocol):
+    """The pool that a connection belongs to."""
+
+    def opened(self, connection: "Connection") -> None:
+        """Take note that the connection is made."""
+
+    def freed(self, connection: "Connection") -> None:
+        """Take note that the connection can take the next request."""
+
+    def lost(self, connection: "Connection") -> None:
+        """Take note that the connection has ended."""
+
+
+class Connection(asyncio.Protocol):
+    """An HTTP/1.1 connection to one origin."""
+
+    def __init__(self, owner: Owner, origin: Origin, loop: asyncio.AbstractEventLoop) -> None:
+        self.origin = origin
+        self.loop = loop
+        self.idle_since = 0.0
+        """When its last answer ended, by the event loop's clock."""
+        self.is_sending = False
+        self._owner = owner
+        self._transport: asyncio.Transport | None = None
+        self._answer: IncomingAnswer | None = None
+        self._arrived = select.poll()
+        self._is_paused = False
+        self._is_aborted = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request can be sent: the server has neither closed this idle connection nor sent anything.
+
+        It asks the system, because the event loop may not have seen the server's last packet yet. A request on a
+        connection that the server has closed would be lost, and nobody could tell whether the server had acted.
+        """
+        return self._transport is not None and not self._transport.is_closing() and not self._arrived.poll(0)
+
+    def send(self, request: bytes, answer: IncomingAnswer) -> None:
+        """Send a request, and give `answer` what arrives."""
+        if self._transport is None:
+            answer.lost(None, by_us=self._is_aborted)
+            return
+        self._answer = answer
+        self._transport.write(request)
+
+    def pause(self) -> None:
+        if not self._is_paused and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._is_paused and self._transport is not None:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        self._is_aborted = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._arrived.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        self._owner.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None:
+            self.abort()  # nobody asked for it
+            return
+        answer.feed(data)
+        if answer.is_complete:
+            self._finish(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.lost(exc, by_us=self._is_aborted)
+        self._owner.lost(self)
+
+    def pause_writing(self) -> None:
+        self.is_sending = True
+
+    def resume_writing(self) -> None:
+        self.is_sending = False
+        if self._answer is not None:
+            self._answer.wake()
+
+    def _finish(self, answer: IncomingAnswer) -> None:
+        assert self._transport is not None
+        self._answer = None
+        if answer.is_reusable and not self._transport.get_write_buffer_size():
+            self.resume()
+            self._owner.freed(self)
+        else:
+            self.abort()

@@ -1,0 +1,358 @@
+"""The connections of the transport: where they lead, how long they are kept, and what closes them."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+import uvloop
+
+from hublaunch.wire import pool
+from hublaunch.wire.transport import WireTransport
+from tests.fakes.wire import Flood, WireConnection, WireServer
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture
+async def transport() -> AsyncGenerator[WireTransport]:
+    async with WireTransport() as transport:
+        yield transport
+
+
+async def answer_all(connection: WireConnection) -> None:
+    while await connection.read_request():
+        await connection.send(OK)
+
+
+async def ask(
+    transport: WireTransport, url: str, *, method: str = "GET", content: bytes = b"", **timeouts: float
+) -> httpx.Response:
+    """Return the answer, read to its end."""
+    request = httpx.Request(method, url, content=content or None, extensions={"timeout": timeouts})
+    response = await transport.handle_async_request(request)
+    await response.aread()
+    return response
+
+
+# --- where they lead --------------------------------------------------------------------------------------------------
+
+
+def resolving(*addresses: str, asked: list[str] | None = None) -> WireTransport:
+    """Return a transport for which every name has these addresses."""
+
+    async def resolve(host: str) -> Sequence[str]:
+        if asked is not None:
+            asked.append(host)
+        await asyncio.sleep(0)
+        return addresses
+
+    return WireTransport(resolve=resolve)
+
+
+def named(server: WireServer) -> str:
+    return server.url.replace("127.0.0.1", "hub.example.org")
+
+
+async def test_an_ipv6_address_is_connected_to(transport: WireTransport) -> None:
+    received: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(OK)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "::1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        response = await ask(transport, f"http://[::1]:{port}/")
+
+    assert response.text == "ok"
+    assert f"Host: [::1]:{port}".encode() in received[0]
+
+
+async def test_a_unix_socket_is_connected_to_whatever_the_url_says(tmp_path: Path) -> None:
+    received: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(OK)
+        writer.close()
+
+    path = tmp_path / "hub.sock"
+    async with await asyncio.start_unix_server(answer, path), WireTransport(uds=path) as transport:
+        response = await ask(transport, "http://hub.example.org/hub/api/")
+
+    assert response.text == "ok"
+    assert received[0].startswith(b"GET /hub/api/ HTTP/1.1\r\nHost: hub.example.org\r\n")
+
+
+async def test_the_next_address_is_tried_if_the_first_refuses() -> None:
+    async with WireServer(answer_all) as server, resolving("127.0.0.2", "127.0.0.1") as transport:
+        response = await ask(transport, named(server), connect=5)
+
+    assert response.text == "ok"
+
+
+async def test_the_next_address_is_tried_if_the_first_does_not_answer() -> None:
+    async with WireServer(answer_all) as server, resolving("127.0.0.2", "127.0.0.1") as transport:
+        port = int(server.url.rpartition(":")[2])
+        with socket.create_server(("127.0.0.2", port), backlog=0) as hangs:
+            waiting = [socket.socket() for _ in range(3)]
+            for each in waiting:  # Linux lets the rest wait without an answer
+                each.setblocking(False)
+                each.connect_ex(hangs.getsockname())
+            response = await ask(transport, named(server), connect=5)
+            for each in waiting:
+                each.close()
+
+    assert response.text == "ok"
+
+
+async def test_a_name_without_a_working_address_is_a_connect_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        port = closed_soon.getsockname()[1]
+
+    async with resolving("127.0.0.2", "127.0.0.1") as transport:
+        with pytest.raises(httpx.ConnectError):
+            await ask(transport, f"http://hub.example.org:{port}/", connect=5)
+
+
+async def test_requests_at_the_same_time_share_one_lookup_and_later_ones_its_result() -> None:
+    asked: list[str] = []
+    async with WireServer(answer_all) as server, resolving("127.0.0.1", asked=asked) as transport:
+        await asyncio.gather(*(ask(transport, named(server)) for _ in range(20)))
+        await ask(transport, named(server))
+
+    assert asked == ["hub.example.org"]
+
+
+async def test_a_request_that_gives_up_does_not_end_the_lookup_of_another() -> None:
+    release = asyncio.Event()
+
+    async def resolve(host: str) -> Sequence[str]:
+        await release.wait()
+        return ["127.0.0.1"]
+
+    async with WireServer(answer_all) as server, WireTransport(resolve=resolve) as transport:
+        impatient = asyncio.create_task(ask(transport, named(server)))
+        patient = asyncio.create_task(ask(transport, named(server)))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await asyncio.gather(impatient, return_exceptions=True)
+        release.set()
+
+        assert (await patient).text == "ok"
+
+
+async def test_a_failed_lookup_is_not_remembered() -> None:
+    answers: list[Sequence[str]] = [["127.0.0.1"], []]
+
+    async def resolve(host: str) -> Sequence[str]:
+        return answers.pop()
+
+    async with WireServer(answer_all) as server, WireTransport(resolve=resolve) as transport:
+        with pytest.raises(httpx.ConnectError):
+            await ask(transport, named(server))
+        assert (await ask(transport, named(server))).text == "ok"
+
+
+# --- how long they are kept -------------------------------------------------------------------------------------------
+
+
+async def test_an_idle_connection_is_closed_after_a_while(
+    transport: WireTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "IDLE_S", 0.05)
+
+    async def answer_until_closed(connection: WireConnection) -> None:
+        await answer_all(connection)
+        closed.release()
+
+    closed = asyncio.Semaphore(0)
+    async with WireServer(answer_until_closed) as server:
+        await asyncio.gather(*(ask(transport, server.url) for _ in range(3)))
+        for _ in range(3):
+            await closed.acquire()
+        await ask(transport, server.url)
+
+    assert server.connections == 4
+
+
+async def test_a_connection_that_the_server_closed_a_moment_ago_gets_no_request(transport: WireTransport) -> None:
+    """The event loop has not seen yet that the server has closed it."""
+    closing, closed = threading.Event(), threading.Event()
+    received: list[bytes] = []
+
+    def serve(listening: socket.socket) -> None:
+        first, _ = listening.accept()
+        with first:
+            first.recv(65_536)
+            first.sendall(OK)
+            closing.wait(10)
+        closed.set()
+        second, _ = listening.accept()
+        with second:
+            received.append(second.recv(65_536))
+            second.sendall(OK)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = threading.Thread(target=serve, args=(listening,))
+        serving.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        await ask(transport, url)
+
+        closing.set()
+        closed.wait(10)
+        response = await ask(transport, url, method="POST", content=b"{}")
+        serving.join()
+
+    assert response.text == "ok"
+    assert len(received) == 1
+
+
+async def test_a_connection_on_which_more_arrived_than_the_answer_is_not_reused(transport: WireTransport) -> None:
+    async def answer_twice(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(OK)
+        await more.wait()
+        await connection.send(OK.replace(b"ok", b"no"))
+        await connection.until_closed()
+
+    more = asyncio.Event()
+    async with WireServer(answer_twice) as server:
+        await ask(transport, server.url)
+        more.set()
+        await server.closed_by_client.wait()
+        assert (await ask(transport, server.url)).text == "ok"
+
+    assert server.connections == 2
+
+
+async def test_a_connection_takes_requests_after_an_answer_to_head(transport: WireTransport) -> None:
+    async def answer_by_method(connection: WireConnection) -> None:
+        while await connection.read_request():
+            is_head = connection._server.requests[-1].startswith(b"HEAD")
+            await connection.send(OK.removesuffix(b"ok") if is_head else OK)
+
+    async with WireServer(answer_by_method) as server:
+        answers = [await ask(transport, server.url, method=method) for method in ("HEAD", "HEAD", "GET")]
+
+    assert [answer.text for answer in answers] == ["", "", "ok"]
+    assert server.connections == 1
+
+
+async def test_an_answer_before_the_request_was_read_is_given_and_its_connection_closed(
+    transport: WireTransport,
+) -> None:
+    async def refuse(connection: WireConnection) -> None:
+        await connection._reader.readuntil(b"\r\n\r\n")
+        await connection.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
+        await answered.wait()
+
+    answered = asyncio.Event()
+    async with WireServer(refuse) as server:
+        answer = await ask(transport, server.url, method="POST", content=b"x" * 16_000_000, write=5)
+        answered.set()
+        await ask(transport, server.url)
+
+    assert answer.status_code == 413
+    assert server.connections == 2
+
+
+# --- what closes them -------------------------------------------------------------------------------------------------
+
+
+async def test_a_head_that_never_ends_is_a_read_timeout(transport: WireTransport) -> None:
+    async def drip(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(b"HTTP/1.1 200 OK\r\nX: ")
+        while True:
+            await connection.send(b"x")
+            await asyncio.sleep(0.02)
+
+    async with WireServer(drip) as server:
+        with pytest.raises(httpx.ReadTimeout):
+            await ask(transport, server.url, read=0.2)
+
+
+async def test_a_body_that_never_ends_is_a_read_timeout_after_the_total_time(transport: WireTransport) -> None:
+    async def drip(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            await connection.send(b"x")
+            await asyncio.sleep(0.02)
+
+    async with WireServer(drip) as server:
+        with pytest.raises(httpx.ReadTimeout):
+            await ask(transport, server.url, read=5, total=0.3)
+
+
+async def test_a_body_that_nobody_reads_stays_with_the_server(transport: WireTransport) -> None:
+    flood = Flood(b"HTTP/1.1 200 OK\r\n\r\n")
+    async with WireServer(flood) as server:
+        response = await transport.handle_async_request(httpx.Request("GET", server.url))
+        before = -1
+        while flood.sent != before:
+            before = flood.sent
+            await asyncio.sleep(0.1)
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        held = len(await anext(aiter(response.stream)))
+        await response.stream.aclose()
+
+    assert held < 2**20
+    assert flood.sent < 32 * 2**20  # what the system's buffers hold
+
+
+async def test_a_closed_transport_sends_nothing() -> None:
+    async with WireServer(answer_all) as server:
+        async with WireTransport() as transport:
+            await ask(transport, server.url)
+
+        with pytest.raises(httpx.ConnectError):
+            await ask(transport, server.url)
+
+    assert len(server.requests) == 1
+
+
+def test_everything_works_on_uvloop_too() -> None:
+    async def slow(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(b"HTTP/1.1 200 OK\r\n\r\none")
+        arrived.set()
+        await connection.until_closed()
+
+    async def unread(connection: WireConnection) -> None:
+        await release.wait()
+
+    async def work() -> None:
+        async with WireTransport() as transport:
+            async with WireServer(answer_all) as server:
+                for _ in range(3):
+                    assert (await ask(transport, server.url, method="POST", content=b"{}")).text == "ok"
+                assert server.connections == 1
+            async with WireServer(slow) as server:
+                response = await transport.handle_async_request(httpx.Request("GET", server.url))
+                assert isinstance(response.stream, httpx.AsyncByteStream)
+                assert await anext(aiter(response.stream)) == b"one"
+                await response.stream.aclose()
+                await server.closed_by_client.wait()
+            async with WireServer(slow) as server:
+                call = asyncio.create_task(ask(transport, server.url))
+                arrived.clear()
+                await arrived.wait()
+                call.cancel()
+                await asyncio.gather(call, return_exceptions=True)
+                await server.closed_by_client.wait()
+            async with WireServer(unread) as server:
+                with pytest.raises((httpx.WriteTimeout, httpx.ReadTimeout)):
+                    await ask(transport, server.url, method="POST", content=b"x" * 16_000_000, write=0.2, read=0.2)
+                release.set()
+
+    arrived, release = asyncio.Event(), asyncio.Event()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())
