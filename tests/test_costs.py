@@ -1,8 +1,8 @@
 """A guard on the cost of a launch: calls of Python functions, as a ratio to bare aiohttp's in the same run.
 
-Calls vary far less than seconds do: 2.0 and 4.75 on a quiet machine, 2.1 and 5.0 on a busy one, where events arrive in
-more and smaller reads. The limits are a little above. Raise them if you make a launch more expensive on purpose.
-`make bench` measures the time that the calls take.
+Calls vary far less than seconds do. The library had 1.35 on a very busy machine, where events arrive in more and
+smaller reads. The service had 4.75 to 5.0 before its calls to the Hub left aiohttp. The limits are a little above.
+Raise them if you make a launch more expensive on purpose. `make bench` measures the time that the calls take.
 """
 
 import cProfile
@@ -48,10 +48,10 @@ async def calls_in_the_service(tmp_path: Path) -> float:
     return calls(profile) / LAUNCHES
 
 
-async def test_a_launch_by_the_library_makes_about_twice_as_many_calls_as_bare_aiohttp() -> None:
+async def test_a_launch_by_the_library_makes_few_more_calls_than_bare_aiohttp() -> None:
     ratio = await calls_by("library") / await calls_by("aiohttp")
 
-    assert ratio < 2.3
+    assert ratio < 1.55
 
 
 async def test_a_launch_by_the_service_makes_only_a_few_times_as_many_calls_as_bare_aiohttp(tmp_path: Path) -> None:
