@@ -14,7 +14,7 @@ import hublaunch
 
 ROOT = Path(__file__).parents[1]
 SERVER = (
-    *("alembic", "cryptography", "fastapi", "fastapi_swagger", "httptools", "prometheus_client"),
+    *("aiohttp", "alembic", "cryptography", "fastapi", "fastapi_swagger", "httptools", "prometheus_client"),
     *("pydantic_settings", "sqlalchemy", "sse_starlette", "starlette", "structlog", "ulid", "uvicorn", "yaml"),
 )
 """Modules that `hublaunch[server]` installs. It installs pydantic too, but so does typer."""

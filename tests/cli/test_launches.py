@@ -281,7 +281,7 @@ for arguments in (["launch", "a/b"], ["list"]):
         cli(arguments)
     except SystemExit as end:
         assert end.code == 0, end.code
-print({"alembic", "fastapi", "httptools", "sqlalchemy", "starlette", "hublaunch.settings"} & set(sys.modules))
+print({"aiohttp", "alembic", "fastapi", "httptools", "sqlalchemy", "hublaunch.settings"} & set(sys.modules))
 """
 
     done = await ended(await shell.begin(command=(sys.executable, "-c", program)))

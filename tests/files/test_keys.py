@@ -293,7 +293,7 @@ def test_the_command_imports_no_web_or_sql(path: Path) -> None:
     ).stderr
 
     assert " hublaunch.files.keys\n" in imported
-    for heavy in ("fastapi", "starlette", "sqlalchemy", "httptools", "httpx", "rich.table"):
+    for heavy in ("fastapi", "starlette", "sqlalchemy", "aiohttp", "httptools", "httpx", "rich.table"):
         assert f" {heavy}\n" not in imported
 
 
