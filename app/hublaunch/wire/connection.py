@@ -11,17 +11,17 @@ from hublaunch.wire.origin import Origin
 class Owner(Protocol):
     """The pool that a connection belongs to."""
 
-    def opened(self, connection: "Connection") -> None:
+    def opened(self, connection: "ServerConnection") -> None:
         """Take note that the connection is made."""
 
-    def freed(self, connection: "Connection") -> None:
+    def freed(self, connection: "ServerConnection") -> None:
         """Take note that the connection can take the next request."""
 
-    def lost(self, connection: "Connection") -> None:
+    def lost(self, connection: "ServerConnection") -> None:
         """Take note that the connection has ended."""
 
 
-class Connection(asyncio.Protocol):
+class ServerConnection(asyncio.Protocol):
     """An HTTP/1.1 connection to one origin."""
 
     def __init__(self, owner: Owner, origin: Origin, loop: asyncio.AbstractEventLoop) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 
 from hublaunch.wire.addresses import Addresses, Resolve, system_addresses
-from hublaunch.wire.connection import Connection
+from hublaunch.wire.connection import ServerConnection
 from hublaunch.wire.origin import Origin
 
 NEXT_ADDRESS_AFTER_S = 0.25
 """The Connection Attempt Delay of RFC 8305, section 5."""
 
-NewConnection = Callable[[], Connection]
+NewConnection = Callable[[], ServerConnection]
 
 
 class Connector:
@@ -26,7 +26,7 @@ class Connector:
         self._addresses = Addresses(resolve or system_addresses)
         self._uds = uds
 
-    async def connect(self, origin: Origin, new: NewConnection, *, timeout_s: float | None) -> Connection:
+    async def connect(self, origin: Origin, new: NewConnection, *, timeout_s: float | None) -> ServerConnection:
         """Return a connected connection that `new` made. Raises ConnectTimeout or ConnectError.
 
         `timeout_s` covers the lookup, TCP and TLS.
@@ -56,15 +56,15 @@ class Connector:
 
     async def _connect_first(
         self, addresses: Sequence[str], port: int, new: NewConnection, tls: dict[str, Any]
-    ) -> Connection:
+    ) -> ServerConnection:
         """Return a connection to the first address that accepts one. Raises the last address's OSError if none does.
 
         An address is tried when those before it have failed, or NEXT_ADDRESS_AFTER_S later.
         """
         if len(addresses) == 1:
             return await _connect(addresses[0], port, new, tls)
-        tasks: list[asyncio.Task[Connection]] = []
-        pending: set[asyncio.Task[Connection]] = set()
+        tasks: list[asyncio.Task[ServerConnection]] = []
+        pending: set[asyncio.Task[ServerConnection]] = set()
         try:
             while True:
                 if len(tasks) < len(addresses):
@@ -83,18 +83,18 @@ class Connector:
                 task.cancel()
                 task.add_done_callback(_abort)
 
-    async def _connect_unix(self, path: Path, new: NewConnection, tls: dict[str, Any]) -> Connection:
+    async def _connect_unix(self, path: Path, new: NewConnection, tls: dict[str, Any]) -> ServerConnection:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_unix_connection(new, str(path), **tls)
         return connection
 
 
-async def _connect(address: str, port: int, new: NewConnection, tls: dict[str, Any]) -> Connection:
+async def _connect(address: str, port: int, new: NewConnection, tls: dict[str, Any]) -> ServerConnection:
     _, connection = await asyncio.get_running_loop().create_connection(new, address, port, **tls)
     return connection
 
 
-def _abort(task: asyncio.Task[Connection]) -> None:
+def _abort(task: asyncio.Task[ServerConnection]) -> None:
     """Close the connection that came too late."""
     if not task.cancelled() and task.exception() is None:
         task.result().abort()

@@ -2,14 +2,14 @@
 
 import asyncio
 
-from hublaunch.wire.connection import Connection
+from hublaunch.wire.connection import ServerConnection
 from hublaunch.wire.origin import Origin
 
 IDLE_S = 4.0
 """How long a connection is kept without a request. Node.js, which JupyterHub's proxy runs on, closes it after 5 s."""
 
 
-class Pool:
+class ConnectionPool:
     """The connections of a transport. Each takes one request at a time; the newest idle one is used first.
 
     There may be as many connections as there are requests at once.
@@ -17,12 +17,12 @@ class Pool:
 
     def __init__(self) -> None:
         self.is_closed = False
-        self._open: set[Connection] = set()
-        self._idle: dict[Origin, list[Connection]] = {}
+        self._open: set[ServerConnection] = set()
+        self._idle: dict[Origin, list[ServerConnection]] = {}
         """Per origin, the connection that has been idle longest comes first."""
         self._sweep: asyncio.TimerHandle | None = None
 
-    def take(self, origin: Origin) -> Connection | None:
+    def take(self, origin: Origin) -> ServerConnection | None:
         """Return an idle connection that is open, if there is one."""
         idle = self._idle.get(origin)
         while idle:
@@ -41,16 +41,16 @@ class Pool:
         for connection in tuple(self._open):
             connection.abort()
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: ServerConnection) -> None:
         self._open.add(connection)
 
-    def freed(self, connection: Connection) -> None:
+    def freed(self, connection: ServerConnection) -> None:
         connection.idle_since = connection.loop.time()
         self._idle.setdefault(connection.origin, []).append(connection)
         if self._sweep is None:
             self._sweep = connection.loop.call_later(IDLE_S, self._close_idle)
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: ServerConnection) -> None:
         self._open.discard(connection)
 
     def _close_idle(self) -> None:

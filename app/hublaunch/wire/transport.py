@@ -11,13 +11,13 @@ from pathlib import Path
 import httpx
 
 from hublaunch.wire.addresses import Resolve
-from hublaunch.wire.connection import Connection
+from hublaunch.wire.connection import ServerConnection
 from hublaunch.wire.connector import Connector
 from hublaunch.wire.headers import headers_of
 from hublaunch.wire.incoming import IncomingAnswer
 from hublaunch.wire.origin import Origin
 from hublaunch.wire.outgoing import written
-from hublaunch.wire.pool import Pool
+from hublaunch.wire.pool import ConnectionPool
 
 
 class WireTransport(httpx.AsyncBaseTransport):
@@ -46,7 +46,7 @@ class WireTransport(httpx.AsyncBaseTransport):
         uds: Path | None = None,
     ) -> None:
         self._connector = Connector(ssl_context=ssl_context, resolve=resolve, uds=uds)
-        self._pool = Pool()
+        self._pool = ConnectionPool()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request and return the response once its head has arrived."""
@@ -73,9 +73,11 @@ class WireTransport(httpx.AsyncBaseTransport):
         self._pool.close()
         await asyncio.sleep(0)  # asyncio closes the sockets in the next turn of its loop
 
-    async def _connect(self, origin: Origin, loop: asyncio.AbstractEventLoop, timeout_s: float | None) -> Connection:
+    async def _connect(
+        self, origin: Origin, loop: asyncio.AbstractEventLoop, timeout_s: float | None
+    ) -> ServerConnection:
         connection = await self._connector.connect(
-            origin, lambda: Connection(self._pool, origin, loop), timeout_s=timeout_s
+            origin, lambda: ServerConnection(self._pool, origin, loop), timeout_s=timeout_s
         )
         if self._pool.is_closed:
             connection.abort()
