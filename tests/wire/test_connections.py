@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -12,7 +13,7 @@ import uvloop
 
 from hublaunch.wire import pool
 from hublaunch.wire.transport import WireTransport
-from tests.fakes.wire import Flood, WireConnection, WireServer
+from tests.fakes.wire import Flood, WireConnection, WireServer, dripping
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -36,6 +37,21 @@ async def ask(
     response = await transport.handle_async_request(request)
     await response.aread()
     return response
+
+
+@contextmanager
+def full(address: str, port: int = 0) -> Iterator[int]:
+    """Listen at an address where nobody accepts connections, and no more can wait. Yield its port."""
+    with socket.create_server((address, port), backlog=0) as listening:
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:  # Linux lets the rest wait without an answer
+            each.setblocking(False)
+            each.connect_ex(listening.getsockname())
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            for each in waiting:
+                each.close()
 
 
 # --- where they lead --------------------------------------------------------------------------------------------------
@@ -99,15 +115,8 @@ async def test_the_next_address_is_tried_if_the_first_refuses() -> None:
 
 async def test_the_next_address_is_tried_if_the_first_does_not_answer() -> None:
     async with WireServer(answer_all) as server, resolving("127.0.0.2", "127.0.0.1") as transport:
-        port = int(server.url.rpartition(":")[2])
-        with socket.create_server(("127.0.0.2", port), backlog=0) as hangs:
-            waiting = [socket.socket() for _ in range(3)]
-            for each in waiting:  # Linux lets the rest wait without an answer
-                each.setblocking(False)
-                each.connect_ex(hangs.getsockname())
+        with full("127.0.0.2", int(server.url.rpartition(":")[2])):
             response = await ask(transport, named(server), connect=5)
-            for each in waiting:
-                each.close()
 
     assert response.text == "ok"
 
@@ -290,6 +299,19 @@ async def test_a_body_that_never_ends_is_a_read_timeout_after_the_total_time(tra
     async with WireServer(drip) as server:
         with pytest.raises(httpx.ReadTimeout):
             await ask(transport, server.url, read=5, total=0.3)
+
+
+async def test_a_trailer_that_never_ends_is_a_read_timeout(transport: WireTransport) -> None:
+    async with WireServer(dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ")) as server:
+        with pytest.raises(httpx.ReadTimeout):
+            await ask(transport, server.url, read=0.2, total=5)
+
+
+async def test_the_total_time_covers_the_connection(transport: WireTransport) -> None:
+    with full("127.0.0.1") as port:
+        async with asyncio.timeout(5):
+            with pytest.raises(httpx.ConnectTimeout):
+                await ask(transport, f"http://127.0.0.1:{port}/", total=0.1)
 
 
 async def test_a_body_that_nobody_reads_stays_with_the_server(transport: WireTransport) -> None:

@@ -87,12 +87,13 @@ class IncomingAnswer(httpx.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         """Return what has arrived of the body. Raises ReadTimeout, ReadError or RemoteProtocolError."""
+        until = self._loop.time() + self._read_s
         while not self._pieces:
             if self.is_complete:
                 raise StopAsyncIteration
             if self._failure is not None:
                 raise self._failure
-            await self._wait(self._loop.time() + self._read_s, httpx.ReadTimeout)
+            await self._wait(until, httpx.ReadTimeout)
         content = b"".join(self._pieces)
         self._pieces.clear()
         self._buffered = 0

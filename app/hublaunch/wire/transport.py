@@ -59,7 +59,8 @@ class WireTransport(httpx.AsyncBaseTransport):
             content = await written(request)
             connection = self._pool.take(origin)
             if connection is None:
-                connection = await self._connect(origin, loop, timeouts.get("connect"))
+                limits_s = [limit_s for limit_s in (timeouts.get("connect"), total_s) if limit_s is not None]
+                connection = await self._connect(origin, loop, min(limits_s, default=None))
         except httpx.RequestError as error:
             error.request = request
             raise
