@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -121,6 +121,25 @@ async def test_the_next_address_is_tried_if_the_first_does_not_answer() -> None:
     assert response.text == "ok"
 
 
+async def test_an_address_that_answers_is_used_though_another_fails_at_the_same_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    create_connection, both = loop.create_connection, asyncio.Barrier(2)
+
+    async def create_at_the_same_moment(new: Callable[[], asyncio.Protocol], address: str, port: int) -> object:
+        made = await create_connection(new, address, port) if address == "127.0.0.1" else None
+        await both.wait()
+        if made is None:
+            raise OSError("no route to host")
+        return made
+
+    monkeypatch.setattr(loop, "create_connection", create_at_the_same_moment)
+    for _ in range(10):  # a set of tasks has another order each time
+        async with WireServer(answer_all) as server, resolving("127.0.0.2", "127.0.0.1") as transport:
+            assert (await ask(transport, named(server), connect=5)).text == "ok"
+
+
 async def test_a_name_without_a_working_address_is_a_connect_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         port = closed_soon.getsockname()[1]
@@ -128,6 +147,12 @@ async def test_a_name_without_a_working_address_is_a_connect_error() -> None:
     async with resolving("127.0.0.2", "127.0.0.1") as transport:
         with pytest.raises(httpx.ConnectError):
             await ask(transport, f"http://hub.example.org:{port}/", connect=5)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:0/", "http://127.0.0.1:65536/", "ftp://127.0.0.1/", "http:///"])
+async def test_a_url_that_cannot_be_connected_to_is_an_unsupported_protocol(transport: WireTransport, url: str) -> None:
+    with pytest.raises(httpx.UnsupportedProtocol):
+        await ask(transport, url)
 
 
 async def test_requests_at_the_same_time_share_one_lookup_and_later_ones_its_result() -> None:

@@ -118,6 +118,7 @@ SMUGGLED = {
     "chunked-twice": OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "a-coding-inside-chunks": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "a-coding-outside-chunks": OK + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    "a-coding-with-a-tab": OK + b"Transfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n",
     "an-unknown-coding": OK + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     "a-folded-header": OK + b"X: a\r\n b\r\nContent-Length: 2\r\n\r\nok",
     "bare-line-feeds": b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
@@ -184,6 +185,13 @@ async def test_an_answer_without_a_body_ends_at_its_head(name: str) -> None:
     answer = await fed(ANSWERS[name])
 
     assert [chunk async for chunk in answer] == []
+
+
+async def test_spaces_around_a_header_are_not_part_of_it() -> None:
+    answer = await fed(OK + b"Retry-After:  5  \r\nTransfer-Encoding: chunked \r\n\r\n0\r\n\r\n")
+
+    assert headers_of(answer.headers)["Retry-After"] == "5"
+    assert answer.is_complete
 
 
 async def test_the_answer_to_head_ends_at_its_head() -> None:

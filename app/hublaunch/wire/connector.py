@@ -74,7 +74,7 @@ class Connector:
                 done, pending = await asyncio.wait(
                     pending, timeout=None if is_last else NEXT_ADDRESS_AFTER_S, return_when=asyncio.FIRST_COMPLETED
                 )
-                for task in done:
+                for task in sorted(done, key=lambda task: task.exception() is not None):
                     if task.exception() is None or (is_last and not pending):
                         tasks.remove(task)
                         return task.result()

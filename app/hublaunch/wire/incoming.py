@@ -163,7 +163,7 @@ class IncomingAnswer(httpx.AsyncByteStream):
         if self._header_bytes > HEAD_BYTES_MAX:
             raise ValueError("the head is too large")
         if not self.status:
-            self.headers.append((name, name.lower(), value))
+            self.headers.append((name, name.lower(), value.rstrip(b" ")))  # llhttp strips only the spaces before it
 
     def on_headers_complete(self) -> None:
         assert self._parser is not None
