@@ -58,6 +58,10 @@ class WireConnection:
             pass
         self._server.closed_by_client.set()
 
+    def cut(self) -> None:
+        """End the connection as it is. Under TLS there is no close_notify."""
+        self._writer.transport.abort()
+
     def reset(self) -> None:
         """Break the connection (RST) instead of closing it."""
         reset(self._writer.transport)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +14,11 @@ import uvloop
 
 from hublaunch.wire import pool
 from hublaunch.wire.transport import WireTransport
+from tests.fakes.certificates import server_context, write_certificate
 from tests.fakes.wire import Flood, WireConnection, WireServer, dripping
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
 
 @pytest.fixture
@@ -52,6 +55,12 @@ def full(address: str, port: int = 0) -> Iterator[int]:
         finally:
             for each in waiting:
                 each.close()
+
+
+def tls_of(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return the contexts of a server and of the clients that trust it."""
+    certificate, key = write_certificate(directory, "hub")
+    return server_context(certificate, key), ssl.create_default_context(cafile=certificate)
 
 
 # --- where they lead --------------------------------------------------------------------------------------------------
@@ -279,8 +288,9 @@ async def test_a_connection_takes_requests_after_an_answer_to_head(transport: Wi
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("has_tls", [False, True], ids=["plain", "tls"])
 async def test_an_answer_before_the_request_was_read_is_given_and_its_connection_closed(
-    transport: WireTransport,
+    has_tls: bool, tmp_path: Path
 ) -> None:
     async def refuse(connection: WireConnection) -> None:
         await connection._reader.readuntil(b"\r\n\r\n")
@@ -288,7 +298,11 @@ async def test_an_answer_before_the_request_was_read_is_given_and_its_connection
         await answered.wait()
 
     answered = asyncio.Event()
-    async with WireServer(refuse) as server:
+    of_server, of_client = tls_of(tmp_path)
+    async with (
+        WireServer(refuse, ssl_context=of_server if has_tls else None) as server,
+        WireTransport(ssl_context=of_client) as transport,
+    ):
         answer = await ask(transport, server.url, method="POST", content=b"x" * 16_000_000, write=5)
         answered.set()
         await ask(transport, server.url)
@@ -337,6 +351,32 @@ async def test_the_total_time_covers_the_connection(transport: WireTransport) ->
         async with asyncio.timeout(5):
             with pytest.raises(httpx.ConnectTimeout):
                 await ask(transport, f"http://127.0.0.1:{port}/", total=0.1)
+
+
+@pytest.mark.parametrize("loop_factory", LOOPS, ids=["asyncio", "uvloop"])
+def test_a_body_until_the_connection_ends_is_whole_only_with_the_end_of_tls(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path
+) -> None:
+    async def end(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(b"HTTP/1.1 200 OK\r\n\r\nwhole")
+
+    async def cut(connection: WireConnection) -> None:
+        await connection.read_request()
+        await connection.send(b"HTTP/1.1 200 OK\r\n\r\nhal")
+        connection.cut()
+
+    async def work() -> None:
+        of_server, of_client = tls_of(tmp_path)
+        async with WireTransport(ssl_context=of_client) as transport:
+            async with WireServer(end, ssl_context=of_server) as server:
+                assert (await ask(transport, server.url)).text == "whole"
+            async with WireServer(cut, ssl_context=of_server) as server:
+                with pytest.raises(httpx.RemoteProtocolError):
+                    await ask(transport, server.url)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(work())
 
 
 async def test_a_body_that_nobody_reads_stays_with_the_server(transport: WireTransport) -> None:

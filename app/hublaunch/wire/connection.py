@@ -2,10 +2,14 @@
 
 import asyncio
 import select
+import ssl
 from typing import Protocol, cast
 
 from hublaunch.wire.incoming import IncomingAnswer
 from hublaunch.wire.origin import Origin
+
+SENT_AT_ONCE_BYTES = 8192
+"""A request of this size always fits into the system's buffer. Under TLS, asyncio does not say how much has not."""
 
 
 class Owner(Protocol):
@@ -36,6 +40,8 @@ class ServerConnection(asyncio.Protocol):
         self._arrived = select.poll()
         self._is_paused = False
         self._is_aborted = False
+        self._is_at_end = False
+        self._may_be_sending = False
 
     @property
     def is_open(self) -> bool:
@@ -52,6 +58,7 @@ class ServerConnection(asyncio.Protocol):
             answer.lost(None, by_us=self._is_aborted)
             return
         self._answer = answer
+        self._may_be_sending = self.origin.scheme == "https" and len(request) > SENT_AT_ONCE_BYTES
         self._transport.write(request)
 
     def pause(self) -> None:
@@ -83,10 +90,21 @@ class ServerConnection(asyncio.Protocol):
         if answer.is_complete:
             self._finish(answer)
 
+    def eof_received(self) -> None:
+        """Take note that the server sends nothing more.
+
+        TLS has an end of its own. Without it somebody else may have cut the answer (RFC 9112, section 9.8).
+        """
+        assert self._transport is not None
+        tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        self._is_at_end = tls is None or _has_end(tls)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         answer, self._answer = self._answer, None
         if answer is not None:
+            if exc is None and not self._is_at_end and not self._is_aborted:
+                exc = ConnectionResetError("the connection ended without the end of TLS")
             answer.lost(exc, by_us=self._is_aborted)
         self._owner.lost(self)
 
@@ -101,8 +119,16 @@ class ServerConnection(asyncio.Protocol):
     def _finish(self, answer: IncomingAnswer) -> None:
         assert self._transport is not None
         self._answer = None
-        if answer.is_reusable and not self._transport.get_write_buffer_size():
+        if answer.is_reusable and not self._may_be_sending and not self._transport.get_write_buffer_size():
             self.resume()
             self._owner.freed(self)
         else:
             self.abort()
+
+
+def _has_end(tls: ssl.SSLObject) -> bool:
+    """Return whether the server has sent its close_notify (RFC 8446, section 6.1)."""
+    try:
+        return tls.read(1) == b""
+    except ssl.SSLError:  # more would have to arrive
+        return False

@@ -32,10 +32,12 @@ class WireTransport(httpx.AsyncBaseTransport):
     error the server may have acted. No error's text contains a header or a body.
 
     Of httpx's timeouts, `connect` covers DNS to TLS, `write` the whole request, and `read` the whole head and then each
-    piece of the body; `pool` is ignored. One more, `total`, covers everything to the end of the body.
+    piece of the body; `pool` is ignored. One more, `total`, covers everything to the end of the body. With TLS, `read`
+    covers the request too and `write` is ignored, because asyncio does not say when a request has left.
 
     A cancelled call, or a response closed before its end, closes its connection. A response that arrived to its end
-    leaves the connection for the next request. A body without length or chunks ends where its connection ends.
+    leaves the connection for the next request. A body without length or chunks ends where its connection ends, and with
+    TLS it is complete only if the server ended TLS too.
     """
 
     def __init__(
