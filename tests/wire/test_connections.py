@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -164,6 +165,29 @@ async def test_a_url_that_cannot_be_connected_to_is_an_unsupported_protocol(tran
         await ask(transport, url)
 
 
+async def test_a_connection_that_the_server_closed_before_the_request_is_a_connect_error(
+    transport: WireTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    create_connection = loop.create_connection
+
+    async def create_and_wait(*given: Any) -> tuple[asyncio.Transport, asyncio.Protocol]:
+        made = await create_connection(*given)
+        while not made[0].is_closing():  # noqa: ASYNC110 - asyncio has no event for it
+            await asyncio.sleep(0)
+        return made
+
+    async def close(connection: WireConnection) -> None:
+        """Close the connection by ending the script."""
+
+    monkeypatch.setattr(loop, "create_connection", create_and_wait)
+    async with WireServer(close) as server:
+        with pytest.raises(httpx.ConnectError):
+            await ask(transport, server.url, method="POST", content=b"{}")
+
+    assert server.connections == 1
+
+
 async def test_requests_at_the_same_time_share_one_lookup_and_later_ones_its_result() -> None:
     asked: list[str] = []
     async with WireServer(answer_all) as server, resolving("127.0.0.1", asked=asked) as transport:
@@ -223,6 +247,18 @@ async def test_an_idle_connection_is_closed_after_a_while(
         await ask(transport, server.url)
 
     assert server.connections == 4
+
+
+async def test_a_connection_gets_no_request_after_its_time_even_if_it_is_not_closed_yet(
+    transport: WireTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "IDLE_S", 0)
+
+    async with WireServer(answer_all) as server:
+        for _ in range(2):
+            await ask(transport, server.url)
+
+    assert server.connections == 2
 
 
 async def test_a_connection_that_the_server_closed_a_moment_ago_gets_no_request(transport: WireTransport) -> None:
@@ -393,6 +429,32 @@ async def test_a_body_that_nobody_reads_stays_with_the_server(transport: WireTra
 
     assert held < 2**20
     assert flood.sent < 32 * 2**20  # what the system's buffers hold
+
+
+@pytest.mark.parametrize("loop_factory", LOOPS, ids=["asyncio", "uvloop"])
+def test_a_call_cancelled_at_any_moment_leaves_no_connection(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def hang(connection: WireConnection) -> None:
+        await connection.until_closed()
+
+    async def work() -> None:
+        async with WireServer(hang) as server:
+            async with WireTransport() as transport:
+                for turns in range(30):
+                    call = asyncio.create_task(ask(transport, server.url))
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                    call.cancel()
+                    await asyncio.gather(call, return_exceptions=True)
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        assert server.connections
+        assert not transport._pool._open
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(work())
 
 
 async def test_a_closed_transport_sends_nothing() -> None:

@@ -122,11 +122,15 @@ async def test_a_fault_after_the_request_arrived_is_not_a_connect_error(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("script", [close_immediately, reset_immediately])
+@pytest.mark.parametrize("ending", [close_immediately, reset_immediately])
 async def test_a_connection_lost_while_sending_is_not_a_connect_error(
-    http: httpx.AsyncClient, method: str, script: Script
+    http: httpx.AsyncClient, method: str, ending: Script
 ) -> None:
-    async with WireServer(script) as server:
+    async def end_in_the_request(connection: WireConnection) -> None:
+        await connection._reader.readexactly(1)
+        await ending(connection)
+
+    async with WireServer(end_in_the_request) as server:
         with pytest.raises((httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)) as raised:
             await http.request(method, server.url, content=b"{}")
 

@@ -15,9 +15,6 @@ SENT_AT_ONCE_BYTES = 8192
 class Owner(Protocol):
     """The pool that a connection belongs to."""
 
-    def opened(self, connection: "ServerConnection") -> None:
-        """Take note that the connection is made."""
-
     def freed(self, connection: "ServerConnection") -> None:
         """Take note that the connection can take the next request."""
 
@@ -44,19 +41,22 @@ class ServerConnection(asyncio.Protocol):
         self._may_be_sending = False
 
     @property
+    def is_connected(self) -> bool:
+        """Whether a request can be sent, as far as the event loop knows."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
     def is_open(self) -> bool:
-        """Whether a request can be sent: the server has neither closed this idle connection nor sent anything.
+        """Whether the server has neither closed this idle connection nor sent anything.
 
         It asks the system, because the event loop may not have seen the server's last packet yet. A request on a
         connection that the server has closed would be lost, and nobody could tell whether the server had acted.
         """
-        return self._transport is not None and not self._transport.is_closing() and not self._arrived.poll(0)
+        return self.is_connected and not self._arrived.poll(0)
 
     def send(self, request: bytes, answer: IncomingAnswer) -> None:
         """Send a request, and give `answer` what arrives."""
-        if self._transport is None:
-            answer.lost(None, by_us=self._is_aborted)
-            return
+        assert self._transport is not None
         self._answer = answer
         self._may_be_sending = self.origin.scheme == "https" and len(request) > SENT_AT_ONCE_BYTES
         self._transport.write(request)
@@ -79,7 +79,6 @@ class ServerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._arrived.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-        self._owner.opened(self)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer

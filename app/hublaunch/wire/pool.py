@@ -27,7 +27,7 @@ class ConnectionPool:
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
-            if connection.is_open:
+            if connection.is_open and connection.idle_since > connection.loop.time() - IDLE_S:
                 return connection
             connection.abort()
         return None
@@ -41,7 +41,8 @@ class ConnectionPool:
         for connection in tuple(self._open):
             connection.abort()
 
-    def opened(self, connection: ServerConnection) -> None:
+    def add(self, connection: ServerConnection) -> None:
+        """Take over a connection that is made. uvloop may close one before that without a word to its protocol."""
         self._open.add(connection)
 
     def freed(self, connection: ServerConnection) -> None:

@@ -85,4 +85,7 @@ class WireTransport(httpx.AsyncBaseTransport):
         if self._pool.is_closed:
             connection.abort()
             raise httpx.ConnectError("the transport is closed")
+        if not connection.is_connected:
+            raise httpx.ConnectError("the server closed the connection before the request was sent")
+        self._pool.add(connection)
         return connection
