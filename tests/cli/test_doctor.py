@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from hublaunch.doctor import addresses
 from hublaunch.doctor.configuration import examine_configuration
 from hublaunch.doctor.finding import ahead_s, clock
 from hublaunch.files.keys import add_key
@@ -18,6 +19,7 @@ from hublaunch.store.sqlite import SqliteDatabase
 from hublaunch.store.tables import spawn_failures
 from tests.cli.commands import CommandLine, ended, in_thread
 from tests.fakes.hub import FakeHub
+from tests.fakes.wire import WireServer, dripping
 from tests.support.postgres import Postgres
 from tests.support.served import serve
 from tests.support.web import running
@@ -220,6 +222,17 @@ async def test_addresses_at_another_web_server_are_a_fault_and_unreachable_ones_
     assert "redirects to https://hub.example.org/" in elsewhere[1]["proxy URL"]["message"]
     assert "secret" not in elsewhere[1]["proxy URL"]["message"]
     assert (away[0], away[1]["Hub URL"]["state"], away[1]["proxy URL"]["state"]) == (0, "warning", "ok")
+
+
+async def test_an_address_whose_answer_never_ends_is_a_warning(
+    doctor: Doctor, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "_TIMEOUTS", {"connect": 0.1, "write": 0.1, "read": 0.1})
+
+    async with WireServer(dripping(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
+        status, findings = await doctor(LAUNCHER_HUB_URL_LOCAL=hub.url, LAUNCHER_HUB_URL=f"{server.url}/")
+
+    assert (status, findings["Hub URL"]["state"]) == (0, "warning")
 
 
 @asynccontextmanager

@@ -6,9 +6,12 @@ import httpx
 
 from hublaunch.doctor.finding import Finding
 from hublaunch.hub.connect import connect_web
+from hublaunch.hub.operations import Operation
 from hublaunch.settings import Settings
+from hublaunch.wire.peer import Answer, AnswerTooLarge, Peer, Timeouts
 
 _ANSWER_BYTES_MAX = 65_536
+_TIMEOUTS: Timeouts = {"connect": 10, "write": 10, "read": 10}
 
 
 async def examine_addresses(settings: Settings) -> AsyncGenerator[Finding]:
@@ -20,10 +23,10 @@ async def examine_addresses(settings: Settings) -> AsyncGenerator[Finding]:
                 yield await _examine(web, variable, url)
 
 
-async def _examine(web: httpx.AsyncClient, variable: str, url: str) -> Finding:
+async def _examine(web: httpx.AsyncBaseTransport, variable: str, url: str) -> Finding:
     check = {"LAUNCHER_HUB_URL": "Hub URL", "LAUNCHER_PROXY_URL": "proxy URL"}[variable]
     try:
-        status, location, body = await _answer(web, f"{url}hub/api/")
+        answer = await _answer(web, url)
     except httpx.HTTPError:
         message = f"{variable} ({url}) cannot be reached from here, so it could not be checked."
         advice = (
@@ -31,9 +34,10 @@ async def _examine(web: httpx.AsyncClient, variable: str, url: str) -> Finding:
             "LAUNCHER_HUB_URL."
         )
         return Finding(check=check, state="warning", message=message, advice=advice)
-    if status == 200 and b'"version"' in body:
+    if answer.status == 200 and b'"version"' in answer.content:
         return Finding(check=check, state="ok", message=f"JupyterHub answers at {url}.")
-    what = f"redirects to {location}" if location else f"answers {status}, which is not JupyterHub's answer"
+    location = answer.headers.get("Location", "").partition("?")[0][:200]
+    what = f"redirects to {location}" if location else f"answers {answer.status}, which is not JupyterHub's answer"
     message = f"{variable} is {url}, but {url}hub/api/ {what}. Launches would fail, or lead nowhere."
     advice = (
         f"Set {variable} to the address of the Hub's proxy, including the Hub's base_url. If z2jh's own proxy "
@@ -42,12 +46,11 @@ async def _examine(web: httpx.AsyncClient, variable: str, url: str) -> Finding:
     return Finding(check=check, state="fault", message=message, advice=advice)
 
 
-async def _answer(web: httpx.AsyncClient, url: str) -> tuple[int, str, bytes]:
-    """Return the status, the Location without its query, and the beginning of the body."""
-    async with web.stream("GET", url) as response:
-        body = b""
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > _ANSWER_BYTES_MAX:
-                break
-        return response.status_code, response.headers.get("Location", "").partition("?")[0][:200], body
+async def _answer(web: httpx.AsyncBaseTransport, url: str) -> Answer:
+    """Ask the Hub that would be at this URL for its version. A longer body counts as empty."""
+    peer = Peer(web, url)
+    try:
+        request = peer.request("GET", "hub/api/", timeouts=_TIMEOUTS, kind=Operation.GET_VERSION.kind)
+        return await peer.send(request, bytes_max=_ANSWER_BYTES_MAX)
+    except AnswerTooLarge as error:
+        return error.head

@@ -14,8 +14,6 @@ from hublaunch.hub.observed import CallListener, ObservedTransport
 from hublaunch.settings import Settings, SettingsFault
 from hublaunch.wire.transport import WireTransport
 
-_WEB_TIMEOUT_S = 10.0
-
 
 @asynccontextmanager
 async def connect_hub(
@@ -45,10 +43,9 @@ async def connect_hub(
 
 
 @asynccontextmanager
-async def connect_web(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
-    """Yield a client without credentials, for addresses that may not be the Hub's. Errors as in `connect_hub`."""
-    transport = WireTransport(ssl_context=_ssl_context(settings))
-    async with httpx.AsyncClient(transport=transport, timeout=_WEB_TIMEOUT_S, trust_env=False) as web:
+async def connect_web(settings: Settings) -> AsyncGenerator[httpx.AsyncBaseTransport]:
+    """Yield a transport for addresses that may not be the Hub's. Errors as in `connect_hub`."""
+    async with WireTransport(ssl_context=_ssl_context(settings)) as web:
         yield web
 
 
