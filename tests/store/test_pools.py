@@ -173,6 +173,34 @@ async def test_a_launch_whose_warm_server_does_not_answer_claims_another(store: 
     assert await store.upkeep.due(launch.id) == []
 
 
+async def test_the_next_member_that_a_launch_claims_runs_the_same_digest(store: SqlLaunchStore) -> None:
+    dead, other, same = await ready_members(store, 3)
+    for member, digest in ((dead, "sha256:new"), (other, "sha256:old"), (same, "sha256:new")):
+        await change(store, member, image_digest=digest)
+    launch = await store.intake.accept(wanting(image_digest="sha256:new"))
+    assert launch.claimed_from == dead.id
+
+    await store.pools.claim_next(launch, may_claim=True, cold=following_attempt(launch.attempt, launch.request))
+
+    current = await read_back(store, launch)
+    assert (current.claimed_from, current.image_digest) == (same.id, "sha256:new")
+
+
+async def test_the_user_of_a_member_that_was_removed_is_deleted_by_the_launch_that_gave_it_up(
+    store: SqlLaunchStore,
+) -> None:
+    (member,) = await ready_members(store, 1)
+    launch = await store.intake.accept(wanting())
+    assert await store.history.remove_old(older_than_s=-60, limit=9) == 1
+    cold = following_attempt(launch.attempt, launch.request)
+
+    await store.pools.claim_next(launch, may_claim=True, cold=cold)
+
+    assert (await read_back(store, launch)).attempt == cold
+    (due,) = await store.upkeep.due(launch.id)
+    assert (due.username, due.creates_user) == (member.attempt.username, True)
+
+
 async def test_a_launch_that_can_claim_no_other_server_joins_the_queue(store: SqlLaunchStore) -> None:
     await ready_members(store, 1)
     launch = await store.intake.accept(wanting(time_left_s=60))

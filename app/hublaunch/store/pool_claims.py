@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Text, bindparam, func, insert, select, update
 from hublaunch.launch.model import Attempt, Event, Launch, Stage, Status, Step
 from hublaunch.launch.rules.pool import Miss
 from hublaunch.store import pool_members
-from hublaunch.store.append import FORGET_ARGS, UPDATE_ATTEMPT, UPDATE_LAUNCH, Append, append, lock_end
+from hublaunch.store.append import FORGET_ARGS, MAKE_DUE, UPDATE_ATTEMPT, UPDATE_LAUNCH, Append, append, lock_end
 from hublaunch.store.coordination import WORK, notify, now
 from hublaunch.store.rows import attempt_row
 from hublaunch.store.tables import IS_LATEST, IS_MEMBER, IS_READY, Instant, launch_attempts, launches
@@ -181,15 +181,15 @@ class NextClaim:
 def claim_next(connection: Connection, order: NextClaim) -> Event:
     """Give up the claimed server, and claim another member or put the launch into the queue. Return the event.
 
-    The user of the given-up server goes back to its member, which is due for clean-up. Raises LaunchNotFound,
-    LeaseLost, or ValueError if the launch has no claim in progress.
+    The user of the given-up server goes back to its member, which is due for clean-up. The next server runs the same
+    digest of the image. Raises LaunchNotFound, LeaseLost, or ValueError if the launch has no claim in progress.
     """
     launch, at = order.launch, now(connection)
     end = lock_end(connection, launch.id, launch.fence)
     if end.status is not Status.LAUNCHING or launch.claimed_from is None:
         raise ValueError(f"launch {launch.id} is {end.status}, and cannot claim another server")
     _give_back(connection, launch, at)
-    members = take(connection, launch.pool or "", 1) if order.may_claim else []
+    members = take(connection, launch.pool or "", 1, digest=launch.image_digest) if order.may_claim else []
     if not members:
         step = Step(phase=Status.WAITING, progress=0, message=COLD)
         (event,) = append(connection, [Append(launch.id, launch.fence, step, None)])
@@ -206,9 +206,17 @@ def claim_next(connection: Connection, order: NextClaim) -> Event:
 
 
 def _give_back(connection: Connection, launch: Launch, at: datetime) -> None:
-    """Make the member delete its user again, and the claiming launch's attempt delete nothing."""
+    """Make the member delete its user again, and the claiming launch's attempt delete nothing.
+
+    A member may be removed once its retention is over. The claiming launch then deletes the user.
+    """
+    number = connection.execute(_ATTEMPT_OF, {"launch_id": launch.claimed_from}).scalar_one_or_none()
+    if number is None:
+        clean_at = {"of_launch": launch.id, "of_number": launch.attempt.number, "clean_at": at}
+        connection.execute(MAKE_DUE, clean_at)
+        notify(connection, [WORK])
+        return
     connection.execute(_HAND_OVER, {"of_launch": launch.id, "of_number": launch.attempt.number, "now": at})
-    number = connection.execute(_ATTEMPT_OF, {"launch_id": launch.claimed_from}).scalar_one()
     connection.execute(_TAKE_BACK, {"of_launch": launch.claimed_from, "of_number": number, "now": at})
     connection.execute(_MARK_LOST, {"of_launch": launch.claimed_from})
     notify(connection, [WORK])

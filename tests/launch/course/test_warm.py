@@ -111,6 +111,7 @@ async def test_a_member_that_cannot_be_entered_is_cleaned_up_and_the_next_one_is
         )
         assert hub.count("spawn_started", ready.attempt.username) == 1
         assert ready.attempt.username in hub.users
+        assert core.admission._waiting == {}, "nothing in the queue, so the database is left alone"
 
 
 async def test_a_launch_whose_warm_servers_are_all_gone_gets_a_new_server(

@@ -217,6 +217,7 @@ class Leases:
 
     def _forget(self, run: LaunchRun) -> None:
         del self._runs[run.launch.id]
+        self._admission.forget(run.launch.id)  # expected when it was stored, but it may have ended before it waited
         if run.is_dropped:
             self.wake()  # the launch may be this process's again
 
