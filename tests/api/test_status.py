@@ -140,4 +140,4 @@ async def test_warm_pools_are_shown_except_those_of_groups(settings: Settings, t
 
     assert (pool["pool"], pool["wanted"], pool["hits"], pool["misses"]) == ("scipy", 1, 1, {})
     assert pool["ready"] + pool["starting"] <= 1
-    assert pool["waits_for"] in (None, "places")
+    assert pool["waits_for"] is None

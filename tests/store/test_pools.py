@@ -6,20 +6,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import delete, insert, select, text, update
+from ulid import ULID
 
 from hublaunch.launch.acceptance.account import following_attempt
 from hublaunch.launch.errors import QuotaReached
 from hublaunch.launch.model import Caller, Launch, Status, Step
-from hublaunch.launch.ports import LaunchFilter, LeaseLost
+from hublaunch.launch.ports import LaunchFilter, LeaseLost, RefillTerms
 from hublaunch.launch.rules.guard import Guard
+from hublaunch.launch.rules.pool import PoolKey
 from hublaunch.launch.rules.queue_order import equal
 from hublaunch.launch.rules.quota import Quota, Scope
+from hublaunch.launch.rules.refill_wait import RefillWait
 from hublaunch.store.sql import SqlLaunchStore
-from hublaunch.store.tables import launches
+from hublaunch.store.tables import launch_attempts, launch_events, launches
 from tests.store.databases import postgresql_only
 from tests.store.launches import FAILED, accepted, new_launch, read_back
-from tests.support.warm import POOL_KEY, REQUEST, TERMS, make_ready, pool_of, ready_members, refill
+from tests.support.warm import POOL_KEY, REQUEST, TERMS, make_ready, new_member, pool, pool_of, ready_members, refill
 
 UNGUARDED = Guard(mode="off", failure_limit=4)
 
@@ -33,6 +36,17 @@ async def change(store: SqlLaunchStore, launch: Launch, **columns: object) -> No
     """Change the launch behind the back of the store."""
     with store.database.writing.begin() as connection:
         connection.execute(update(launches).where(launches.c.id == launch.id).values(**columns))
+
+
+async def rename(store: SqlLaunchStore, launch: Launch, launch_id: str) -> None:
+    """Give the launch another id, and so another time of acceptance."""
+    with store.database.writing.begin() as connection:
+        row = dict(connection.execute(select(launches).where(launches.c.id == launch.id)).one()._mapping)
+        connection.execute(insert(launches).values(row | {"id": launch_id}))
+        for table in (launch_attempts, launch_events):
+            moved = update(table).where(table.c.launch_id == launch.id).values(launch_id=launch_id)
+            connection.execute(moved)
+        connection.execute(delete(launches).where(launches.c.id == launch.id))
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------
@@ -355,6 +369,63 @@ async def test_the_state_of_a_pool_counts_hits_misses_and_waste(store: SqlLaunch
 
     assert (state.name, state.hits, dict(state.misses)) == ("scipy", 1, {"empty": 1, "options": 1})
     assert (state.starting, state.ready, state.lost, state.wasted_s >= 0) == (1, 0, 1, True)
+
+
+async def test_members_that_stopped_lately_count_as_waste_however_old_they_were(store: SqlLaunchStore) -> None:
+    old, lost = await ready_members(store, 2)
+    day_before = datetime.now(UTC) - timedelta(days=1)
+    ids = {old.id: str(ULID.from_datetime(day_before)), lost.id: str(ULID.from_datetime(day_before))}
+    for member in (old, lost):
+        await rename(store, member, ids[member.id])
+        await change(store, replace(member, id=ids[member.id]), ended_at=day_before)
+    for member, by in ((old, "pool"), (lost, "hub")):
+        current = await read_back(store, replace(member, id=ids[member.id]))
+        await store.upkeep.mark_stopped(current, stopped_by=by, clean_in_s=0)
+
+    state = await pool_of(store)
+
+    assert (state.lost, round(state.wasted_s / 3600)) == (1, 48)
+
+
+async def test_launches_of_a_pool_that_never_had_a_member_count_under_its_name(store: SqlLaunchStore) -> None:
+    await store.intake.accept(wanting())
+
+    (state,) = await store.pools.overview([pool(0)], TERMS, within_s=3600)
+
+    assert (state.name, dict(state.misses)) == ("scipy", {"empty": 1})
+
+
+async def test_of_two_pools_with_the_same_servers_only_the_first_wants_any(store: SqlLaunchStore) -> None:
+    first, second = pool(2), replace(pool(2), environment="twin")
+    await store.pools.refill([first, second], TERMS, new_member=new_member)
+
+    states = await store.pools.overview([first, second], TERMS, within_s=3600)
+
+    assert [(state.name, state.wanted, state.starting) for state in states] == [("scipy", 2, 2), ("twin", 0, 0)]
+
+
+async def test_a_pool_waits_for_places_only_while_no_member_could_be_started(store: SqlLaunchStore) -> None:
+    capacity = await store.queue.capacity(guard=UNGUARDED, most=8)
+
+    async def waits_for(terms: RefillTerms) -> RefillWait | None:
+        (state,) = await store.pools.overview([pool(3)], terms, within_s=3600)
+        return state.waits_for(capacity, now=datetime.now(UTC))
+
+    assert await waits_for(replace(TERMS, spawns_most=8)) is None, "the next round starts two"
+    assert await waits_for(replace(TERMS, total=0)) is RefillWait.PLACES
+    await refill(store, 3, terms=replace(TERMS, spawns_most=8))
+    assert await waits_for(replace(TERMS, spawns_most=8)) is RefillWait.PLACES
+
+
+async def test_a_pool_that_always_lacks_members_keeps_no_other_pool_empty(store: SqlLaunchStore) -> None:
+    of_other = replace(REQUEST, image="quay.io/org/other:1", environment="other")
+    other = replace(pool(9), environment="other", key=PoolKey.of(of_other), request=of_other)
+    for pools in ([pool(9), other], [other, pool(9)]):
+        started = (await store.pools.refill(pools, replace(TERMS, spawns_most=8), new_member=new_member)).started
+
+        assert sorted(member.caller.key for member in started) == ["other", "scipy"]
+        for member in started:
+            await make_ready(store, member)
 
 
 async def test_ready_members_are_looked_at_in_turn(store: SqlLaunchStore) -> None:

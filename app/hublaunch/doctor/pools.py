@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from hublaunch.files.catalogue import read_catalogue
+from hublaunch.files.limits import read_limits
 from hublaunch.launch.errors import InvalidRequest
 from hublaunch.launch.ports import PoolState
 from hublaunch.launch.rules.catalogue import Catalogue
@@ -42,7 +43,8 @@ class PoolView:
 def read_pools() -> Sequence[PoolView]:
     """Return the warm pools, by name. Raises SettingsFault, FileFault or StoreError."""
     settings = load_settings()
-    pools, terms = pools_wanted(settings, _catalogue(settings)), refill_terms(settings, total=None)
+    total = None if settings.limits_file is None else read_limits(settings.limits_file).total
+    pools, terms = pools_wanted(settings, _catalogue(settings)), refill_terms(settings, total=total)
     with transaction_beside_service(settings.database_url, writes=False) as connection:
         states = pool_refill.overview(connection, pools, terms, WITHIN_S)
         now = capacity(connection, guard_of(settings), settings.max_concurrent_spawns)
@@ -69,7 +71,7 @@ def fill_pool(name: str) -> None:
 
 def _known(connection: Connection, settings: Settings, name: str) -> str:
     known = {pool.name for pool in pools_wanted(settings, _catalogue(settings))}
-    known.update(state.name for state in pool_states.states(connection, 0))
+    known.update(state.name for state in pool_states.states(connection, 0, {}))
     if name not in known:
         there = ", ".join(sorted(known)) or "none"
         raise InvalidRequest("pool", f"there is no warm pool of this name. The pools are: {there}")

@@ -1,5 +1,6 @@
 """Refill of warm pools in SQL: one transaction decides what to start and what to retire, whichever process runs it."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -60,22 +61,54 @@ def refill(connection: Connection, order: Refill) -> Refilled:
     retired = pool_members.retire(connection, [*unwanted, *(each for steps in plans.values() for each in steps.retire)])
     started: list[Launch] = []
     if missing := {key: steps.start for key, steps in plans.items() if steps.start and pools.may_start(key)}:
-        room = _Room(connection, order, at)
-        for key, number in missing.items():
-            pool = pools.by_key[key]
-            started += [order.new_member(pool, at) for _ in range(room.take(pool, number))]
+        room = _Room(connection, order.pools, order.terms, at)
+        chosen = _in_turn(missing, room, pools)
+        started += [order.new_member(pools.by_key[key], at) for key in chosen]
     if started:
         _insert(connection, started, order.owner)
     return Refilled(started=started, retired=len(retired), has_members=bool(members or started))
 
 
+def _in_turn(missing: Mapping[str, int], room: "_Room", pools: "_Pools") -> Sequence[str]:
+    """Return the keys of the pools that each start one member, as far as there is room.
+
+    The next one is always the pool with the fewest members, so that a pool whose members are taken as fast as they
+    start keeps no other pool empty.
+    """
+    have = Counter(row.pool for row in pools.staying)
+    left, chosen = dict(missing), list[str]()
+    while left:
+        key = min(left, key=lambda key: have[key])
+        if room.take(pools.by_key[key]):
+            chosen.append(key)
+            have[key] += 1
+            left[key] -= 1
+        else:
+            left[key] = 0
+        if not left[key]:
+            del left[key]
+    return chosen
+
+
 def overview(connection: Connection, pools: Sequence[Pool], terms: RefillTerms, within_s: float) -> Sequence[PoolState]:
-    """Return the states of these pools and of all others that have had members, by name, with the wanted members."""
-    found = {state.name: state for state in states(connection, within_s)}
-    wants = _Pools(connection, pools, terms, pool_members.active(connection), now(connection)).shares()
+    """Return the states of these pools and of all others that had members or launches lately, by name.
+
+    With the wanted members, and whether another one fits now.
+    """
+    at = now(connection)
+    of = _Pools(connection, pools, terms, pool_members.active(connection), at)
+    named = {key: pool.name for key, pool in of.by_key.items()}
+    found = {state.name: state for state in states(connection, within_s, named)}
+    wants = of.shares()
+    room: _Room | None = None
     for pool in pools:
         state = found.get(pool.name, PoolState(name=pool.name))
-        found[pool.name] = replace(state, wanted=wants[str(pool.key)])
+        if of.by_key[str(pool.key)] is pool:
+            state = replace(state, wanted=wants[str(pool.key)])
+        if state.wanted > state.ready + state.starting:
+            room = room or _Room(connection, pools, terms, at)
+            state = replace(state, has_room=room.take(pool))
+        found[pool.name] = state
     return [found[name] for name in sorted(found)]
 
 
@@ -151,9 +184,8 @@ class _Pools:
 class _Room:
     """The places at the Hub that members may take now: none that a person waits for, or that the guard needs."""
 
-    def __init__(self, connection: Connection, order: Refill, at: datetime) -> None:
-        terms = order.terms
-        hub = HubRoom.read(connection, terms.guard, {known_as(pool.request.image) for pool in order.pools})
+    def __init__(self, connection: Connection, pools: Sequence[Pool], terms: RefillTerms, at: datetime) -> None:
+        hub = HubRoom.read(connection, terms.guard, {known_as(pool.request.image) for pool in pools})
         self._headroom = hub.headroom(terms.guard, most=terms.spawns_most)
         waiting = connection.execute(_QUEUED).scalar_one()
         self._left = refill_room(refill_most=refill_most(terms.spawns_most), starting=hub.members, waiting=waiting)
@@ -163,12 +195,11 @@ class _Room:
             all_launches = Quota(scope=Scope.TOTAL, most=terms.total)
             self._left = min(self._left, max(0, terms.total - quota_counts.active(connection, all_launches)))
 
-    def take(self, pool: Pool, number: int) -> int:
-        """Take at most this many places, and return how many."""
-        taken = 0
-        while taken < number and self._left > 0 and self._headroom.take_spare(known_as(pool.request.image)):
-            taken, self._left = taken + 1, self._left - 1
-        return taken
+    def take(self, pool: Pool) -> bool:
+        """Take a place for a member of the pool. Return whether there was one."""
+        has_taken = self._left > 0 and self._headroom.take_spare(known_as(pool.request.image))
+        self._left -= has_taken
+        return has_taken
 
 
 def _member(row: Row[Any]) -> Member:

@@ -1,7 +1,7 @@
 """The state of warm pools in SQL: their members, the launches that they served or not, and failed starts."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from hublaunch.launch.rules.pool import backoff_s
 from hublaunch.store import pool_members
 from hublaunch.store.coordination import now
 from hublaunch.store.pool_members import name_of
-from hublaunch.store.tables import IS_MEMBER, launches, pool_orders
+from hublaunch.store.tables import IS_MEMBER, Instant, launches, pool_orders
 
 _FAILURES_MAX = 12
 """How many members are examined for failed starts in a row. The pause reaches its maximum long before that."""
@@ -23,6 +23,7 @@ _FAILURES_WITHIN = timedelta(hours=1)
 """Older failures no longer count. The longest pause is shorter than this."""
 
 _SINCE = launches.c.id > bindparam("since_id")
+_CLAIMED = launches.alias("claimed")
 _LAST_MEMBERS = (
     select(launches.c.status, launches.c.ended_at)
     .where(launches.c.pool == bindparam("of_pool"), IS_MEMBER, _SINCE)
@@ -33,20 +34,31 @@ _LAUNCHES = (
     select(
         launches.c.pool,
         launches.c.pool_miss,
+        _CLAIMED.c.environment,
+        _CLAIMED.c.size,
         launches.c.claimed_from.is_not(None).label("is_hit"),
         func.count().label("launches"),
     )
-    .where(launches.c.pool.is_not(None), ~IS_MEMBER, _SINCE)
-    .group_by(launches.c.pool, launches.c.pool_miss, launches.c.claimed_from.is_not(None))
+    .outerjoin(_CLAIMED, _CLAIMED.c.id == launches.c.claimed_from)
+    .where(func.coalesce(launches.c.pool, "") != "", ~IS_MEMBER, _SINCE)  # by id: the index of pools has all history
+    .group_by(
+        launches.c.pool,
+        launches.c.pool_miss,
+        _CLAIMED.c.environment,
+        _CLAIMED.c.size,
+        launches.c.claimed_from.is_not(None),
+    )
 )
 _UNCLAIMED = select(
-    *(launches.c[name] for name in ("pool", "environment", "size", "stopped_by", "ended_at", "stopped_at"))
-).where(IS_MEMBER, launches.c.status == Status.STOPPED.value, launches.c.stopped_by != "claim", _SINCE)
-_NAMES = (
-    select(launches.c.pool, launches.c.environment, launches.c.size)
-    .where(IS_MEMBER, launches.c.pool.is_not(None))
-    .distinct()
+    *(launches.c[name] for name in ("environment", "size", "stopped_by", "ended_at", "stopped_at"))
+).where(
+    IS_MEMBER,
+    launches.c.status == Status.STOPPED.value,
+    launches.c.stopped_by != "claim",
+    launches.c.stopped_at > bindparam("stopped_since", type_=Instant),
 )
+"""Members that were stopped lately, however old they were."""
+_NAMES = select(launches.c.pool, launches.c.environment, launches.c.size).where(IS_MEMBER, _SINCE).distinct()
 ORDERS = select(pool_orders.c.name, pool_orders.c.is_drained, pool_orders.c.at)
 
 
@@ -86,26 +98,33 @@ class _Counts:
     failures: Failures = _NO_FAILURES
 
 
-def states(connection: Connection, within_s: float) -> Sequence[PoolState]:
-    """Return the pools that have had members, and those with orders, by name."""
-    at = now(connection)
-    key = {"since_id": _first_id(at - timedelta(seconds=within_s))}
-    names = {row.pool: name_of(row.environment, row.size) for row in connection.execute(_NAMES)}
+def states(connection: Connection, within_s: float, named: Mapping[str, str]) -> Sequence[PoolState]:
+    """Return the pools with members, launches or failed starts within this time, and those with orders, by name.
+
+    `named`: the names of the catalogue's pools, by their keys.
+    """
+    at, members = now(connection), pool_members.active(connection)
+    since = at - timedelta(seconds=within_s)
+    tried = connection.execute(_NAMES, {"since_id": _first_id(at - _FAILURES_WITHIN)}).all()
+    names = {row.pool: name_of(row.environment, row.size) for row in (*tried, *members)} | dict(named)
     orders = {row.name: row for row in connection.execute(ORDERS)}
     counts: defaultdict[str, _Counts] = defaultdict(_Counts)
-    for row in pool_members.active(connection):
+    for row in members:
         counts[name_of(row.environment, row.size)].members.append(row)
-    for row in connection.execute(_LAUNCHES, key):
-        of_pool = counts[names.get(row.pool, row.pool)]
+    for row in connection.execute(_LAUNCHES, {"since_id": _first_id(since)}):
+        name = name_of(row.environment, row.size) or names.get(row.pool)
+        if name is None:
+            continue  # the catalogue has the pool no more
         if row.is_hit:
-            of_pool.hits += row.launches
+            counts[name].hits += row.launches
         elif row.pool_miss:
-            of_pool.misses[row.pool_miss] += row.launches
-    for row in connection.execute(_UNCLAIMED, key):
+            counts[name].misses[row.pool_miss] += row.launches
+    for row in connection.execute(_UNCLAIMED, {"stopped_since": since}):
         of_pool = counts[name_of(row.environment, row.size)]
         of_pool.lost += row.stopped_by == "hub"
         of_pool.wasted_s += max(0.0, (row.stopped_at - row.ended_at).total_seconds())
-    for pool, name in names.items():
+    for pool in {row.pool for row in tried}:
+        name = names[pool]
         order = orders.get(name)
         found = failures_in_a_row(connection, pool, since=order.at if order else None)
         counts[name].failures = max(counts[name].failures, found, key=lambda failures: failures.count)

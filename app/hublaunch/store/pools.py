@@ -50,7 +50,7 @@ class SqlPools:
         return await self._sql.writer.run(pool_members.to_check, every_s, limit)
 
     async def states(self, *, within_s: float) -> Sequence[PoolState]:
-        return await self._sql.read(pool_states.states, within_s)
+        return await self._sql.read(pool_states.states, within_s, {})
 
     async def overview(self, pools: Sequence[Pool], terms: RefillTerms, *, within_s: float) -> Sequence[PoolState]:
         return await self._sql.read(pool_refill.overview, pools, terms, within_s)

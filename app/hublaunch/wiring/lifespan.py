@@ -152,7 +152,7 @@ def _health(parts: Parts, check: HubCheck, unnamed_proxy: UnnamedProxy) -> Healt
 def _status(settings: Settings, parts: Parts, health: Health, check: HubCheck, *, kept_s: float) -> StatusReport:
     return StatusReport(
         read=partial(parts.store.queue.capacity, guard=parts.guard, most=settings.max_concurrent_spawns),
-        read_pools=partial(read_pools, settings, parts.store, parts.files.catalogue),
+        read_pools=partial(read_pools, settings, parts.store, parts.files),
         shown_pools=lambda: known_pools(parts.files.catalogue()),
         guard=parts.guard,
         limits=LaunchLimits(max_concurrent_spawns=settings.max_concurrent_spawns, max_queue=settings.max_queue),

@@ -124,7 +124,7 @@ async def _metrics(
     )
     background.on_end(metrics.on_loop_end)
     store.news.subscribe(metrics.on_news)
-    pools = PoolMetrics(metrics.registry, read=partial(read_pools, settings, store, files.catalogue))
+    pools = PoolMetrics(metrics.registry, read=partial(read_pools, settings, store, files))
     store.news.subscribe(pools.on_news)
     metrics.include(pools)
     async with AsyncExitStack() as stack:

@@ -1,12 +1,14 @@
 """The warm pools that the catalogue and the settings ask for, and their limits."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from hublaunch.launch.ports import PoolState, RefillTerms
 from hublaunch.launch.rules.catalogue import Catalogue
 from hublaunch.launch.rules.pool import Pool, pools_of
 from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.wiring.files import Files
+from hublaunch.wiring.limits import quotas_of
 from hublaunch.wiring.rules import guard_of, warm_obstacles
 
 WITHIN_S = 3600.0
@@ -29,11 +31,10 @@ def refill_terms(settings: Settings, *, total: int | None) -> RefillTerms:
     )
 
 
-async def read_pools(
-    settings: Settings, store: SqlLaunchStore, catalogue: Callable[[], Catalogue]
-) -> Sequence[PoolState]:
+async def read_pools(settings: Settings, store: SqlLaunchStore, files: Files) -> Sequence[PoolState]:
     """Return the pools as operators see them, with the counts of the last hour."""
-    pools, terms = pools_wanted(settings, catalogue()), refill_terms(settings, total=None)
+    total = quotas_of(settings, files)().total
+    pools, terms = pools_wanted(settings, files.catalogue()), refill_terms(settings, total=total)
     return await store.pools.overview(pools, terms, within_s=WITHIN_S)
 
 

@@ -13,6 +13,7 @@ FREE: dict[str, Any] = {
     "waiting": 0,
     "hub_is_busy": False,
     "guard": "open",
+    "has_room": False,
 }
 
 
@@ -29,6 +30,8 @@ FREE: dict[str, Any] = {
         ({"guard": "proven_only"}, RefillWait.GUARD),
         ({"guard": "off"}, RefillWait.PLACES),
         ({}, RefillWait.PLACES),
+        ({"has_room": True}, None),
+        ({"has_room": True, "waiting": 5}, RefillWait.QUEUE),
     ],
 )
 def test_a_pool_that_lacks_members_names_the_first_thing_in_its_way(

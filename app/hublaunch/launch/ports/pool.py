@@ -42,9 +42,11 @@ class PoolState:
     """When the next member may be started after those failures; None without failures."""
     is_drained: bool = False
     """Whether an operator has drained the pool, so that no member is started until it is filled again."""
+    has_room: bool = False
+    """Whether one more member could be started now. Filled by `overview` if the pool lacks members."""
 
     def waits_for(self, capacity: Capacity, *, now: datetime) -> RefillWait | None:
-        """Return what the pool waits for before it starts more members; None if it lacks none."""
+        """Return what the pool waits for before it starts more members; None if nothing is in the way."""
         return refill_wait(
             missing=self.wanted - self.ready - self.starting,
             is_stopped=self.is_drained or capacity.is_draining,
@@ -52,6 +54,7 @@ class PoolState:
             waiting=capacity.waiting,
             hub_is_busy=capacity.hub_busy_for_s is not None,
             guard=capacity.guard,
+            has_room=self.has_room,
         )
 
 
@@ -108,10 +111,10 @@ class Pools(Protocol):
         """
 
     async def states(self, *, within_s: float) -> Sequence[PoolState]:
-        """Return the pools that have had members or orders, by name. Counts are of the last `within_s`."""
+        """Return the pools with orders, or lately with members, by name. Counts are of the last `within_s`."""
 
     async def overview(self, pools: Sequence[Pool], terms: RefillTerms, *, within_s: float) -> Sequence[PoolState]:
-        """Return the states, with the wanted members, of these pools and of all others that have had members."""
+        """Return the states, with the wanted members, of these pools and of all others that lately had members."""
 
     async def drain(self, name: str) -> int:
         """Retire every member of a pool, and start no other until `fill`. Return how many members are retired now."""

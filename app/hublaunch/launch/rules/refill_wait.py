@@ -17,12 +17,19 @@ class RefillWait(StrEnum):
 
 
 def refill_wait(
-    *, missing: int, is_stopped: bool, is_paused: bool, waiting: int, hub_is_busy: bool, guard: GuardState
+    *,
+    missing: int,
+    is_stopped: bool,
+    is_paused: bool,
+    waiting: int,
+    hub_is_busy: bool,
+    guard: GuardState,
+    has_room: bool,
 ) -> RefillWait | None:
-    """Return what a pool waits for before it starts more members; None if it lacks none.
+    """Return what a pool waits for before it starts more members; None if nothing is in the way.
 
     `missing`: members that are wanted and neither ready nor starting. `is_stopped`: by an operator. `is_paused`: after
-    failed starts. `waiting`: launches in the queue.
+    failed starts. `waiting`: launches in the queue. `has_room`: the next round can start a member.
     """
     if is_stopped:
         return RefillWait.OPERATOR
@@ -33,5 +40,6 @@ def refill_wait(
         RefillWait.QUEUE: waiting > 0,
         RefillWait.HUB: hub_is_busy,
         RefillWait.GUARD: guard in ("proven_only", "paused"),
+        RefillWait.PLACES: not has_room,
     }
-    return next((reason for reason, is_so in reasons.items() if is_so), RefillWait.PLACES)
+    return next((reason for reason, is_so in reasons.items() if is_so), None)
