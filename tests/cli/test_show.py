@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from hublaunch.api.pace import WebPace
 from hublaunch.cli import cli
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import IMAGE, REPO, Service, serve
+from tests.support.warm import write_warm
 
 MISSING = 'Failed to pull image "a/b:9": manifest unknown'
 
@@ -118,6 +121,28 @@ async def test_a_stopped_launch_says_why_it_stopped_and_when_its_record_goes(ser
     assert told["Status"].startswith("stopped: it was ready, and its server is gone. ")
     assert told["Stopped"].endswith(" UTC: cancelled")
     assert told["Due"].startswith("the removal of this record, at the latest: ")
+
+
+async def test_a_launch_and_its_warm_server_name_each_other(settings: Settings, tmp_path: Path) -> None:
+    write_warm(tmp_path / "catalogue.yaml", "{keep: 1}")
+    changes = {"catalogue_file": tmp_path / "catalogue.yaml"}
+    async with serve(settings.model_copy(update=changes), web_pace=WebPace(status_kept_s=0)) as service:
+        async with asyncio.timeout(10):
+            while not (await service.http.get("/status")).json()["pools"][0]["ready"]:
+                pass
+        accepted = (await service.http.post("/launch", json={"environment": "scipy"})).json()
+        await service.events(accepted["events_url"])
+
+    record = await shown(accepted["id"])
+    told, member = lines(await show(accepted["id"])), await show(record["claimed_from"])
+    of_member = lines(member)
+
+    assert told["Warm server"] == f"taken over from {record['claimed_from']}"
+    assert of_member["Status"].startswith("stopped: it was ready, and a launch took over its server. ")
+    assert of_member["Stopped"].endswith(" UTC: a launch took over its server")
+    assert f"temporary user {record['attempts'][0]['username']}" in of_member["Attempt 1"]
+    assert "another launch deletes the user" in member.stdout
+    assert "nothing of it is left at JupyterHub" not in member.stdout
 
 
 async def test_an_unknown_id_is_reported(service: Service) -> None:

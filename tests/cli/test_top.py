@@ -5,15 +5,19 @@ import os
 import re
 import signal
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hublaunch.cli.top.words import stage
+from hublaunch.launch.model import Stage, Status
 from hublaunch.settings import Settings
 from tests.cli.commands import COMMAND, CommandLine, in_thread
 from tests.cli.terminal import Terminal, terminal
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.store.launches import new_launch
 from tests.support.served import IMAGE, Service, serve
 
 TOP = (*COMMAND, "top", "--interval", "0.3")
@@ -91,6 +95,14 @@ async def test_json_has_the_same_and_no_secret(service: Service, hub: FakeHub, v
     assert [one["launches"] for one in told["processes"]] == [3]
     assert told["hub"]["latency_ms"] > 0
     assert not any(one["secret"] in line for one in launches)
+
+
+def test_a_launch_with_a_warm_server_is_not_queued() -> None:
+    accepted = new_launch()
+    opening = replace(accepted.last_event, phase=Status.LAUNCHING, stage=Stage.OPENING)
+
+    assert stage(accepted) == "queued"
+    assert stage(replace(accepted, status=Status.LAUNCHING, claimed_from="member", last_event=opening)) == "opening"
 
 
 async def test_without_an_answer_of_the_service_the_database_is_still_shown(

@@ -4,12 +4,13 @@ from sqlalchemy import Connection, Engine, event
 
 from hublaunch.launch.model import Launch
 from hublaunch.store.database import transaction_beside_service
-from hublaunch.store.overview import Overview, ReadyServers, overview
+from hublaunch.store.overview import Overview, ReadyServers, WarmMembers, overview
 from hublaunch.store.ownership import cancel_in_progress
 from hublaunch.store.sql import SqlLaunchStore
 from tests.store.databases import postgresql_only
 from tests.store.launches import accepted, read_back, ready_launch
 from tests.support.launching import UNGUARDED
+from tests.support.warm import ready_members, refill
 
 
 async def seen(store: SqlLaunchStore, most: int = 50) -> Overview:
@@ -41,6 +42,16 @@ async def test_launches_at_the_hub_come_before_the_queue_and_ready_servers_are_c
     assert all(isinstance(one, ReadyServers) for one in found.ready)
     assert [process.launches for process in found.processes] == [3]
     assert found.processes[0].leased_until > found.at
+
+
+async def test_members_of_warm_pools_are_no_launches(store: SqlLaunchStore) -> None:
+    await ready_members(store, 2)
+    await refill(store, 3)
+
+    found = await seen(store)
+
+    assert (found.capacity.launching, found.capacity.ready, found.ready) == (0, 0, [])
+    assert found.warm == [WarmMembers(pool="scipy", ready=2, starting=1)]
 
 
 async def test_no_list_is_longer_than_asked_for(store: SqlLaunchStore) -> None:

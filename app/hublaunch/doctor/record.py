@@ -28,6 +28,14 @@ _STATUSES = {
     Status.CANCELLED: "cancelled",
     Status.STOPPED: "stopped: it was ready, and its server is gone",
 }
+_STOPPED_BY = {
+    "caller": "cancelled",
+    "hub": "JupyterHub no longer has the server",
+    "session_end": "its time was over",
+    "operator": "an operator stopped all servers",
+    "claim": "a launch took over its server",
+    "pool": "nobody needed it in the warm pool any more",
+}
 
 
 def read_record(settings: Settings, launch_id: str) -> LaunchRecord | None:
@@ -47,7 +55,8 @@ def due(record: LaunchRecord, settings: Settings, now: datetime) -> Sequence[Due
             found.append((f"the clean-up of attempt {one.attempt.number}", one.clean_at))
     if launch.is_in_progress:
         end = "the end of the wait in the queue" if launch.admitted_at is None else "the launch timeout"
-        found.append((end, launch.deadline_at))
+        if not launch.is_claim:
+            found.append((end, launch.deadline_at))
         if record.leased_until is None or record.leased_until <= now:
             found.append(("the adoption by another process", None))
     if not found and not is_active:
@@ -83,6 +92,8 @@ def record_json(record: LaunchRecord, settings: Settings) -> dict[str, Any]:
         "ended_at": rfc3339(launch.ended_at),
         "stopped_at": rfc3339(launch.stopped_at),
         "stopped_by": launch.stopped_by,
+        "claimed_from": launch.claimed_from,
+        "pool_miss": launch.pool_miss,
         "problem": asdict(launch.last_event.problem) if launch.last_event.problem else None,
         "owner": record.owner,
         "leased_until": rfc3339(record.leased_until),
@@ -124,7 +135,9 @@ def record_rows(record: LaunchRecord, settings: Settings) -> Iterator[Row]:
     """Yield the record in words, with the events last."""
     launch = record.launch
     yield "Launch", launch.id
-    yield "Status", f"{_STATUSES[launch.status]}. Last message: {launch.last_event.message}"
+    handed_over = launch.is_member and launch.stopped_by == "claim"
+    status = "stopped: it was ready, and a launch took over its server" if handed_over else _STATUSES[launch.status]
+    yield "Status", f"{status}. Last message: {launch.last_event.message}"
     if problem := launch.last_event.problem:
         yield "Problem", f"{problem.title} ({problem.code})"
         yield from (("", text) for text in (problem.detail,) if text and text != problem.title)
@@ -132,10 +145,14 @@ def record_rows(record: LaunchRecord, settings: Settings) -> Iterator[Row]:
         yield from (("", f"For the operator: {text}") for text in (problem.operator_advice,) if text)
     yield "Caller", _caller(launch.caller)
     yield from _request_rows(launch)
+    if launch.claimed_from is not None:
+        yield "Warm server", f"taken over from {launch.claimed_from}"
+    elif launch.pool_miss is not None:
+        yield "Warm server", f"none: {launch.pool_miss}"
     yield from _time_rows(launch)
     yield "Process", _process(record)
     for one in record.attempts:
-        yield from _attempt_rows(one)
+        yield from _attempt_rows(one, launch)
     heading = "Due"
     for what, at in due(record, settings, datetime.now(UTC)):
         yield heading, f"{what}: {_time(at) if at else 'as soon as possible'}"
@@ -176,7 +193,7 @@ def _time_rows(launch: Launch) -> Iterator[Row]:
         if at is not None:
             yield heading, f"{_time(at)}, {_after(launch, at)} after acceptance"
     if launch.stopped_at is not None:
-        reason = "cancelled" if launch.stopped_by == "caller" else "JupyterHub no longer has the server"
+        reason = _STOPPED_BY.get(launch.stopped_by or "hub", launch.stopped_by)
         yield "Stopped", f"{_time(launch.stopped_at)}: {reason}"
 
 
@@ -188,12 +205,15 @@ def _process(record: LaunchRecord) -> str:
     return f"{record.owner}, whose lease runs until {_time(record.leased_until)}"
 
 
-def _attempt_rows(one: StoredAttempt) -> Iterator[Row]:
+def _attempt_rows(one: StoredAttempt, launch: Launch) -> Iterator[Row]:
     attempt = one.attempt
-    user = "temporary user" if attempt.creates_user else "existing user"
+    was_handed_over = not attempt.creates_user and (launch.is_member or launch.attempt.creates_user)
+    user = "temporary user" if attempt.creates_user or was_handed_over else "existing user"
     server = f"named server {attempt.server_name}" if attempt.server_name else "default server"
     yield f"Attempt {attempt.number}", f"began {_time(one.started_at)}: {user} {attempt.username}, {server}"
-    if one.cleaned_at is not None:
+    if was_handed_over:
+        yield "", f"handed over {_time(one.cleaned_at or one.started_at)}: another launch deletes the user"
+    elif one.cleaned_at is not None:
         yield "", f"cleaned up {_time(one.cleaned_at)}: nothing of it is left at JupyterHub"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, case, func, select
 
 from hublaunch.launch.model import Launch
 from hublaunch.launch.ports import Capacity
@@ -16,13 +16,24 @@ from hublaunch.store import spawn_history
 from hublaunch.store.coordination import now
 from hublaunch.store.queue import capacity
 from hublaunch.store.reads import in_progress
-from hublaunch.store.tables import IS_READY, launch_owners, launches
+from hublaunch.store.tables import IS_ACTIVE, IS_MEMBER, IS_READY, launch_owners, launches
 
 _READY = (
     select(launches.c.environment, launches.c.image, func.count().label("servers"))
-    .where(IS_READY)
+    .where(IS_READY, ~IS_MEMBER)
     .group_by(launches.c.environment, launches.c.image)
     .order_by(func.count().desc(), launches.c.environment, launches.c.image)
+    .limit(bindparam("most"))
+)
+_WARM = (
+    select(
+        launches.c.caller_key.label("pool"),
+        func.sum(case((IS_READY, 1), else_=0)).label("ready"),
+        func.sum(case((IS_READY, 0), else_=1)).label("starting"),
+    )
+    .where(IS_MEMBER, IS_ACTIVE, launches.c.cancel_requested_at.is_(None))
+    .group_by(launches.c.caller_key)
+    .order_by(launches.c.caller_key)
     .limit(bindparam("most"))
 )
 _PROCESSES = (
@@ -45,6 +56,15 @@ class ReadyServers:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WarmMembers:
+    """The servers of a warm pool that nobody has taken, without those that are being stopped."""
+
+    pool: str
+    ready: int
+    starting: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Process:
     """A process of hublaunch."""
 
@@ -64,7 +84,9 @@ class Overview:
     launches: Sequence[Launch]
     """In progress: first those at the Hub, then the queue, the oldest of each first."""
     ready: Sequence[ReadyServers]
-    """The most frequent first."""
+    """The most frequent first, without those of warm pools."""
+    warm: Sequence[WarmMembers]
+    """By the names of the pools."""
     refused: Mapping[str, Failing]
     """Images that the guard refuses."""
     processes: Sequence[Process]
@@ -79,6 +101,10 @@ def overview(connection: Connection, guard: Guard, *, spawns: int, most: int) ->
         ready=[
             ReadyServers(environment=row.environment or "", image=row.image, servers=row.servers)
             for row in connection.execute(_READY, {"most": most})
+        ],
+        warm=[
+            WarmMembers(pool=row.pool, ready=row.ready, starting=row.starting)
+            for row in connection.execute(_WARM, {"most": most})
         ],
         refused=spawn_history.failing(connection, guard),
         processes=[

@@ -44,7 +44,7 @@ _WAITING_AND_TURNS = union_all(
 """The queued launches and the callers' turns. An admission changes both, so one statement reads both."""
 _COUNTED = select(
     select(func.count())
-    .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_not(None))
+    .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_not(None), ~IS_MEMBER)
     .scalar_subquery()
     .label("launching"),
     select(func.count()).where(IS_QUEUED).scalar_subquery().label("waiting"),
@@ -56,6 +56,7 @@ _COUNTED = select(
         launches.c.ended_at.is_(None),
         launches.c.admitted_at.is_not(None),
         launch_events.c.stalled_since.is_not(None),
+        ~IS_MEMBER,
     )
     .scalar_subquery()
     .label("stalled"),

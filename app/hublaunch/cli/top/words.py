@@ -20,7 +20,7 @@ PROCESS_HEADINGS = ("PROCESS", "LAUNCHES", "HEARTBEAT", "LEASE ENDS")
 REFUSED_HEADINGS = ("UNTIL", "IMAGE", "CAUSE")
 LAUNCH_HEADINGS = ("ID", "STAGE", "AGE", "SILENT", "CALLER", "IMAGE", "REPOSITORY", "MESSAGE")
 _READY_IN_SUMMARY = 4
-_FROM_DATABASE = ("at", "counts", "is_draining", "hub_busy_for_s", "guard", "launches", "ready", "processes")
+_FROM_DATABASE = ("at", "counts", "is_draining", "hub_busy_for_s", "guard", "launches", "ready", "warm", "processes")
 
 
 def stage(launch: Launch) -> str:
@@ -28,7 +28,8 @@ def stage(launch: Launch) -> str:
     if launch.cancel_requested_at is not None:
         return "cancelling"
     last = launch.last_event
-    waits_for = "queued" if launch.admitted_at is None else str(last.stage or launch.status)
+    is_queued = launch.admitted_at is None and not launch.is_claim
+    waits_for = "queued" if is_queued else str(last.stage or launch.status)
     return f"{waits_for} (stalled)" if last.stalled_since is not None else waits_for
 
 
@@ -70,6 +71,8 @@ def summary(seen: Seen, source: TopSource) -> Iterator[tuple[str, str]]:
     yield "Guard", _guard(seen.overview, source)
     yield "Processes", _processes(seen.overview, source)
     yield "Ready", _ready(seen.overview)
+    if seen.overview.warm:
+        yield "Warm", ", ".join(f"{one.pool}: {one.ready} ready, {one.starting} starting" for one in seen.overview.warm)
 
 
 def _database(seen: Seen, source: TopSource) -> str:
@@ -220,6 +223,7 @@ def as_json(seen: Seen, source: TopSource) -> dict[str, Any]:
         "ready": [
             {"environment": one.environment or None, "image": one.image, "servers": one.servers} for one in now.ready
         ],
+        "warm": [{"pool": one.pool, "ready": one.ready, "starting": one.starting} for one in now.warm],
         "processes": [
             {"id": one.id, "leased_until": rfc3339(one.leased_until), "launches": one.launches} for one in now.processes
         ],
