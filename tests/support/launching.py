@@ -113,6 +113,8 @@ async def launching(
             "retention": retention_s,
             "max_session_s": session_s,
             "token_lifetime_s": 60,
+            "hub_guard": guard.mode,
+            "hub_failure_limit": guard.failure_limit,
         }
     )
     feed = Feed(store.log, idle_s=60)

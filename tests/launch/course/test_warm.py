@@ -144,6 +144,27 @@ async def test_a_hub_that_is_down_costs_no_member(
         assert (ready.attempt.number, ready.claimed_from is not None) == (1, True)
 
 
+async def test_a_launch_whose_time_is_over_before_the_hub_answers_fails_and_costs_no_other_member(
+    hub: FakeHub, open_core: OpenCore, store: SqlLaunchStore, tmp_path: Path
+) -> None:
+    async with open_core(
+        catalogue=warm_catalogue(tmp_path, "{keep: 2}"), pace=RARELY, launch_timeout_s=1, max_wait_s=60
+    ) as core:
+        await until_ready(store, 2)
+        users = set(hub.users)
+        await hub.kill()
+
+        launch = await core.service.start(REQUEST, ANYBODY)
+        failed = await until(core, launch, Status.FAILED)
+        await hub.start_again()
+        await core.idle()
+
+        assert failed.last_event.problem is not None
+        assert (failed.last_event.problem.code, failed.attempt.number) == ("launch_timeout", 1)
+        assert (await pool_of(store)).ready == 1
+        assert set(hub.users) == users - {failed.attempt.username}
+
+
 @pytest.mark.parametrize("operation", ["mint_token", "get_user", "reach_server"])
 @pytest.mark.parametrize("act", [True, False])
 async def test_a_claim_continues_after_its_process_ends_at_any_step(

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from hublaunch.launch.acceptance.account import following_attempt
 from hublaunch.launch.acceptance.preflight import Preflight
@@ -95,7 +96,7 @@ class Runner:
         if launch.cancel_requested_at is not None and (launch.is_in_progress or launch.status is Status.READY):
             await self.cancel(launch)
         elif launch.is_claim:
-            await self._claims(launch, self._unknown(launch))
+            await self._claims(launch, self._unknown(launch), least_s=self.pace.finish_s)
         elif launch.is_in_progress and not launch.has_asked_hub:
             await self.run(launch)  # no request reached the Hub, and the last owner can send none now
         elif launch.is_in_progress:
@@ -123,13 +124,14 @@ class Runner:
 
     # --- a warm server ------------------------------------------------------------------------------------------------
 
-    async def _claims(self, launch: Launch, traces: Traces) -> None:
+    async def _claims(self, launch: Launch, traces: Traces, *, least_s: float = 0) -> None:
         """Enter the claimed server. If it does not answer, claim others, and finally start a server for the launch.
 
-        The Hub counts none of this as a spawn, and the member whose server was given up deletes its user.
+        The Hub counts none of this as a spawn, and the member whose server was given up deletes its user. A launch that
+        the Hub does not answer in all of the launch's time has failed, as that says nothing about other members.
         """
         while launch.is_claim:
-            error = await self._claim(launch, traces)
+            error = await self._claim(launch, traces, least_s=least_s)
             if error is None:
                 log.info("launch %s is ready, with a warm server", launch.id)
                 return
@@ -138,6 +140,9 @@ class Runner:
             launch = await self._current(launch)
             if not launch.is_claim:
                 return  # it timed out while `ready` was being stored
+            if isinstance(error, SpawnTimedOut):
+                await self._may_go_on(launch, error, traces, may_retry=False)
+                return
             cold = following_attempt(launch.attempt, launch.request)
             may_claim = launch.attempt.number < _CLAIMS_MAX
             with self.admission.expecting(launch.id):
@@ -146,9 +151,14 @@ class Runner:
             current_attempt.set(launch.attempt)
         await self._attempts(launch, self._run, Traces())
 
-    async def _claim(self, launch: Launch, traces: Traces) -> LaunchError | None:
-        """Enter the claimed server within the launch's time. Return None once it is ready, else the error."""
-        return await self._within(launch.remaining_s, launch, lambda _: self._enter(launch, traces))
+    async def _claim(self, launch: Launch, traces: Traces, *, least_s: float) -> LaunchError | None:
+        """Enter the claimed server within the launch's time. Return None once it is ready, else the error.
+
+        The time counts from the acceptance, which a claim is part of. `least_s`: the time that it gets in any case.
+        """
+        passed_s = (datetime.now(UTC) - launch.created_at).total_seconds()
+        seconds = max(launch.time_left_s - passed_s, least_s)
+        return await self._within(seconds, launch, lambda _: self._enter(launch, traces))
 
     async def _enter(self, launch: Launch, traces: Traces) -> None:
         """Enter the claimed server. A Hub that does not answer says nothing about the server, so it is asked again."""
@@ -181,19 +191,25 @@ class Runner:
             launch = await self._current(launch)  # with the deadline of its last admission
             if launch.status is Status.READY:
                 break  # the launch timed out while `ready` was being stored
-            cleaning = asyncio.create_task(self._clean_up_after(launch, error, traces))
-            try:
-                patience_s = launch.remaining_s if may_retry else self.pace.clean_up_grace_s
-                await asyncio.wait({cleaning}, timeout=patience_s)
-                if not (may_retry and _has_succeeded(cleaning)):
-                    await self._fail(launch, error)
-                    await cleaning
-                    return
-            finally:
-                cleaning.cancel()
+            if not await self._may_go_on(launch, error, traces, may_retry=may_retry):
+                return
             launch, attempt, traces = await self._next_attempt(launch, str(error)), self._run, Traces()
             current_attempt.set(launch.attempt)
         log.info("launch %s is ready", launch.id)
+
+    async def _may_go_on(self, launch: Launch, error: LaunchError, traces: Traces, *, may_retry: bool) -> bool:
+        """Clean up after a failed attempt. Return whether another may follow; if not, the launch has failed."""
+        cleaning = asyncio.create_task(self._clean_up_after(launch, error, traces))
+        try:
+            patience_s = launch.remaining_s if may_retry else self.pace.clean_up_grace_s
+            await asyncio.wait({cleaning}, timeout=patience_s)
+            if may_retry and _has_succeeded(cleaning):
+                return True
+            await self._fail(launch, error)
+            await cleaning
+            return False
+        finally:
+            cleaning.cancel()
 
     async def _run(self, launch: Launch, traces: Traces) -> LaunchError | None:
         """Make a new attempt once the launch is admitted, unless the image's registry does not have the image."""
