@@ -38,6 +38,14 @@ async def change(store: SqlLaunchStore, launch: Launch, **columns: object) -> No
         connection.execute(update(launches).where(launches.c.id == launch.id).values(**columns))
 
 
+async def end_pause(store: SqlLaunchStore) -> None:
+    """Let a minute pass for the members that have failed."""
+    with store.database.writing.begin() as connection:
+        for row in connection.execute(select(launches.c.id, launches.c.created_at, launches.c.ended_at)).all():
+            earlier = {name: getattr(row, name) - timedelta(minutes=1) for name in ("created_at", "ended_at")}
+            connection.execute(update(launches).where(launches.c.id == row.id).values(**earlier))
+
+
 async def rename(store: SqlLaunchStore, launch: Launch, launch_id: str) -> None:
     """Give the launch another id, and so another time of acceptance."""
     with store.database.writing.begin() as connection:
@@ -324,6 +332,17 @@ async def test_a_pool_whose_members_fail_to_start_is_left_alone_for_a_while(stor
 
     await store.pools.fill("scipy")
     assert len((await refill(store, 1)).started) == 1
+
+
+async def test_members_that_fail_together_pause_their_pool_as_one_does(store: SqlLaunchStore) -> None:
+    for failures, pause_s in ((4, 10), (8, 20)):
+        for member in (await refill(store, 4)).started:
+            failed = await store.log.append(member, FAILED)
+
+        state = await pool_of(store)
+
+        assert (state.failures, state.retry_at) == (failures, failed.at + timedelta(seconds=pause_s))
+        await end_pause(store)
 
 
 async def test_a_member_that_is_too_old_is_retired_and_replaced(store: SqlLaunchStore) -> None:

@@ -25,7 +25,7 @@ _FAILURES_WITHIN = timedelta(hours=1)
 _SINCE = launches.c.id > bindparam("since_id")
 _CLAIMED = launches.alias("claimed")
 _LAST_MEMBERS = (
-    select(launches.c.status, launches.c.ended_at)
+    select(launches.c.status, launches.c.created_at, launches.c.ended_at)
     .where(launches.c.pool == bindparam("of_pool"), IS_MEMBER, _SINCE)
     .order_by(launches.c.id.desc())
     .limit(_FAILURES_MAX)
@@ -72,8 +72,12 @@ class Failures:
 
 
 def failures_in_a_row(connection: Connection, pool: str, *, since: datetime | None) -> Failures:
-    """Return the last failed starts of a pool, by its key. Those before `since` do not count."""
-    failed_at: list[datetime] = []
+    """Return the last failed starts of a pool, by its key. Those before `since` do not count.
+
+    Members that were starting at the same time lengthen the pause once, because they may have one cause, such as a
+    restart of the Hub.
+    """
+    failed_at, rounds, next_started_at = list[datetime](), 0, None
     key = {"of_pool": pool, "since_id": _first_id(now(connection) - _FAILURES_WITHIN)}
     for row in connection.execute(_LAST_MEMBERS, key):
         if row.ended_at is None or row.status == Status.CANCELLED.value:
@@ -81,7 +85,9 @@ def failures_in_a_row(connection: Connection, pool: str, *, since: datetime | No
         if row.status != Status.FAILED.value or (since is not None and row.ended_at < since):
             break
         failed_at.append(row.ended_at)
-    pause = timedelta(seconds=backoff_s(len(failed_at)))
+        if next_started_at is None or row.ended_at <= next_started_at:
+            rounds, next_started_at = rounds + 1, row.created_at
+    pause = timedelta(seconds=backoff_s(rounds))
     return Failures(len(failed_at), max(failed_at) + pause if failed_at else None)
 
 
