@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from hublaunch.launch.ports import PoolState
+from hublaunch.launch.model import Caller
+from hublaunch.launch.news import Accepted
+from hublaunch.launch.ports import Capacity, PoolState
+from hublaunch.observe.metrics import Metrics
 from hublaunch.observe.pool_metrics import PoolMetrics
 from hublaunch.settings import Settings
 from tests.observe.test_metrics import scrape, value
+from tests.store.launches import new_launch
 from tests.support.served import Service, serve
 from tests.support.warm import write_warm
 
@@ -60,6 +64,27 @@ async def test_a_pool_that_is_gone_and_a_silent_database_leave_no_values_behind(
     assert found() == [2, 1, None]
     await metrics.refresh(can_read=False)
     assert found() == [None, None, None]
+
+
+def test_members_and_claims_that_another_process_adopts_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hublaunch.observe.metrics._MEMBERS_MAX", 2)
+    monkeypatch.setattr("hublaunch.observe.pool_metrics._CLAIMS_MAX", 2)
+    metrics = Metrics(codes=(), kinds=(), capacity=nothing, followers=lambda: 0, loops=dict)
+    pools = PoolMetrics(metrics.registry, read=no_pools)
+
+    for _ in range(5):
+        metrics.on_news(Accepted(launch=new_launch(caller=Caller(kind="pool", key="scipy"))))
+        pools.on_news(Accepted(launch=new_launch(claimed_from="a member")))
+
+    assert (len(metrics._members), len(pools._claims)) == (2, 2)
+
+
+async def nothing() -> Capacity:
+    raise AssertionError("not read")
+
+
+async def no_pools() -> list[PoolState]:
+    return []
 
 
 async def test_pools_that_cannot_be_read_fail_no_scrape(caplog: pytest.LogCaptureFixture) -> None:

@@ -43,6 +43,8 @@ OTHER = "other"
 """Label for a code that only a newer release knows, and for environments beyond the limit below."""
 _ENVIRONMENTS_MAX = 1000
 """Pairs of environment and size that have a series of their own."""
+_MEMBERS_MAX = 10_000
+"""Members of warm pools that are known to be starting."""
 _DISPLACED = "displaced"
 """The outcome of a launch that gave up its place in a full queue. Its event is a failure with its own code."""
 _NAN = float("nan")
@@ -113,7 +115,7 @@ class Metrics:
         self._events[event.phase].inc()
         if event.launch_id in self._members:
             if event.phase.ends_stream:
-                self._members.discard(event.launch_id)
+                self._members.pop(event.launch_id, None)
             return
         if event.seq == 2:  # the event after acceptance ends the wait in the queue
             self._queue_s.observe(_since_acceptance_s(event))
@@ -126,7 +128,7 @@ class Metrics:
 
     def _on_accepted(self, launch: Launch) -> None:
         if launch.is_member:
-            self._members.add(launch.id)
+            self._note_member(launch)
             return
         self._accepted.inc()
         self._count_environment(launch.request)
@@ -136,10 +138,17 @@ class Metrics:
             self._digests["at_once"].inc()
 
     def _on_adopted(self, launches: Sequence[Launch]) -> None:
-        self._members.update(launch.id for launch in launches if launch.is_member and launch.is_in_progress)
+        for launch in launches:
+            if launch.is_member and launch.is_in_progress:
+                self._note_member(launch)
         orphans = sum(not launch.is_in_progress for launch in launches)
         self._orphans_found.inc(orphans)
         self._adopted.inc(len(launches) - orphans)
+
+    def _note_member(self, member: Launch) -> None:
+        self._members[member.id] = None
+        if len(self._members) > _MEMBERS_MAX:  # those that other processes have adopted end there
+            del self._members[next(iter(self._members))]
 
     def _count_environment(self, request: LaunchRequest) -> None:
         """Count a launch of an environment. Names come from the catalogue, which may be replaced without end."""
@@ -233,8 +242,8 @@ class Metrics:
             "environment",
             "size",
         )
-        self._members: set[str] = set()
-        """The members of warm pools that this process starts."""
+        self._members: dict[str, None] = {}
+        """The members of warm pools that this process starts, oldest first."""
         self._ended = self._counter(
             "launches_ended",
             "Launches ended, by outcome (ready, failed, cancelled or displaced), and by cause if failed.",

@@ -14,6 +14,7 @@ from hublaunch.launch.rules.pool import Miss
 log = logging.getLogger(__name__)
 
 CLAIM_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10)
+_CLAIMS_MAX = 10_000
 _SHARED = "Same on all replicas: use max(), not sum()."
 
 _GAUGES: Mapping[str, tuple[str, Callable[[PoolState], float]]] = {
@@ -39,8 +40,8 @@ class PoolMetrics:
     def __init__(self, registry: CollectorRegistry, *, read: Callable[[], Awaitable[Sequence[PoolState]]]) -> None:
         """`read` returns the pools with their counts of the last hour. Each `refresh` calls it once."""
         self._read = read
-        self._claims: set[str] = set()
-        """The launches of this process that have a warm server and are not ready yet."""
+        self._claims: dict[str, None] = {}
+        """The launches of this process that have a warm server and are not ready yet, oldest first."""
         self._hits = Counter(
             "pool_hits", "Launches that took over a warm server.", namespace="hublaunch", registry=registry
         )
@@ -78,10 +79,10 @@ class PoolMetrics:
             case Accepted(launch=launch) if not launch.is_member:
                 self._count(launch)
             case ClaimFailed(launch_id=launch_id):
-                self._claims.discard(launch_id)
+                self._claims.pop(launch_id, None)
                 self._misses[Miss.UNANSWERED].inc()
             case Event() if news.phase.ends_stream and news.launch_id in self._claims:
-                self._claims.discard(news.launch_id)
+                self._claims.pop(news.launch_id, None)
                 if news.phase is Status.READY:
                     since_s = news.at.timestamp() - ULID.from_str(news.launch_id).timestamp
                     self._claim_s.observe(max(0.0, since_s))
@@ -89,7 +90,9 @@ class PoolMetrics:
     def _count(self, launch: Launch) -> None:
         if launch.claimed_from is not None:
             self._hits.inc()
-            self._claims.add(launch.id)
+            self._claims[launch.id] = None
+            if len(self._claims) > _CLAIMS_MAX:  # those that other processes have adopted end there
+                del self._claims[next(iter(self._claims))]
         elif launch.pool_miss is not None:
             self._misses[Miss(launch.pool_miss)].inc()
 
