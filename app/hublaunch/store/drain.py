@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from hublaunch.store.coordination import WORK, lock, notify, now
-from hublaunch.store.tables import IS_READY, Instant, admission, launch_attempts, launch_owners, launches
+from hublaunch.store.tables import IS_AT_HUB, IS_READY, Instant, admission, launch_attempts, launch_owners, launches
 
 ACCEPTANCE, ADMISSION = "acceptance", "admission"
 """The locks that serialize acceptance and admission across processes."""
@@ -21,7 +21,7 @@ _START = update(admission).where(admission.c.draining_since.is_(None)).values(dr
 _END = update(admission).where(admission.c.draining_since.is_not(None)).values(draining_since=None)
 
 _IN_PROGRESS = launches.c.ended_at.is_(None)
-_AT_HUB = (_IN_PROGRESS & launches.c.admitted_at.is_not(None)) | IS_READY
+_AT_HUB = IS_AT_HUB | IS_READY
 _UNCLEAN = launch_attempts.c.clean_at.is_not(None)
 _STOP_QUEUED = (
     update(launches)
@@ -51,7 +51,7 @@ _CLEAN_UP_NOW = (
 
 _LEFT = select(
     select(func.count()).where(_IN_PROGRESS, launches.c.admitted_at.is_(None)).scalar_subquery().label("waiting"),
-    select(func.count()).where(_IN_PROGRESS, launches.c.admitted_at.is_not(None)).scalar_subquery().label("launching"),
+    select(func.count()).where(IS_AT_HUB).scalar_subquery().label("launching"),
     select(func.count()).where(IS_READY).scalar_subquery().label("ready"),
     select(func.count(launch_attempts.c.launch_id.distinct())).where(_UNCLEAN).scalar_subquery().label("to_clean_up"),
     select(func.count()).where(launch_owners.c.leased_until > _NOW).scalar_subquery().label("processes"),

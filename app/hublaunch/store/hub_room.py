@@ -8,11 +8,11 @@ from sqlalchemy import Connection, func, select
 
 from hublaunch.launch.rules.guard import Failing, Guard, Headroom, SpawnHistory, known_as
 from hublaunch.store import spawn_history
-from hublaunch.store.tables import IS_MEMBER, launches
+from hublaunch.store.tables import IS_AT_HUB, IS_MEMBER, launches
 
 _AT_HUB = (
     select(launches.c.image, IS_MEMBER.label("is_member"), func.count().label("launches"))
-    .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_not(None))
+    .where(IS_AT_HUB)
     .group_by(launches.c.image, IS_MEMBER)
 )
 

@@ -14,7 +14,7 @@ from hublaunch.store import pool_members
 from hublaunch.store.append import FORGET_ARGS, MAKE_DUE, UPDATE_ATTEMPT, UPDATE_LAUNCH, Append, append, lock_end
 from hublaunch.store.coordination import WORK, notify, now
 from hublaunch.store.rows import attempt_row
-from hublaunch.store.tables import IS_LATEST, IS_MEMBER, IS_READY, Instant, launch_attempts, launches
+from hublaunch.store.tables import IS_ACTIVE, IS_LATEST, IS_MEMBER, IS_READY, Instant, launch_attempts, launches
 
 SEEN_WITHIN = timedelta(minutes=3)
 """How recently the Hub must have had a member's server. The pool's keeper looks more often (`pool_keeper.py`)."""
@@ -25,7 +25,8 @@ COLD = "The warm server did not answer, so a new server will be started"
 _NOW = bindparam("now", type_=Instant)
 _DIGEST = bindparam("of_digest", type_=Text)
 """The digest that a launch means; None if it is unknown, and any will do."""
-_IS_FREE = IS_MEMBER & IS_READY & launches.c.cancel_requested_at.is_(None)
+_IS_FREE = IS_MEMBER & IS_ACTIVE & IS_READY & launches.c.cancel_requested_at.is_(None)
+"""Active as well, so that the index of members holds all these rows."""
 _FREE = (
     select(
         launches.c.id,
@@ -38,7 +39,8 @@ _FREE = (
     .join(launch_attempts, IS_LATEST)
     .where(
         _IS_FREE,
-        launches.c.pool == bindparam("of_pool"),
+        # With =, SQLite would use the index that holds a pool's whole history.
+        launches.c.pool.is_not_distinct_from(bindparam("of_pool", type_=Text)),
         launches.c.image_digest.is_(None)
         | (func.coalesce(_DIGEST, launches.c.image_digest) == launches.c.image_digest),
         func.coalesce(launches.c.looked_up_at, launches.c.ended_at) > bindparam("seen_since", type_=Instant),

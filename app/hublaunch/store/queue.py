@@ -17,6 +17,7 @@ from hublaunch.store.coordination import WORK, notify, now
 from hublaunch.store.drain import ADMISSION, draining_since
 from hublaunch.store.hub_room import HubRoom
 from hublaunch.store.tables import (
+    IS_AT_HUB,
     IS_LAST,
     IS_MEMBER,
     IS_QUEUED,
@@ -43,21 +44,13 @@ _WAITING_AND_TURNS = union_all(
 ).order_by("id")
 """The queued launches and the callers' turns. An admission changes both, so one statement reads both."""
 _COUNTED = select(
-    select(func.count())
-    .where(launches.c.ended_at.is_(None), launches.c.admitted_at.is_not(None), ~IS_MEMBER)
-    .scalar_subquery()
-    .label("launching"),
+    select(func.count()).where(IS_AT_HUB, ~IS_MEMBER).scalar_subquery().label("launching"),
     select(func.count()).where(IS_QUEUED).scalar_subquery().label("waiting"),
     select(func.min(launches.c.created_at)).where(IS_QUEUED).scalar_subquery().label("waiting_since"),
     select(func.count())
     .select_from(launches)
     .join(launch_events, IS_LAST)
-    .where(
-        launches.c.ended_at.is_(None),
-        launches.c.admitted_at.is_not(None),
-        launch_events.c.stalled_since.is_not(None),
-        ~IS_MEMBER,
-    )
+    .where(IS_AT_HUB, launch_events.c.stalled_since.is_not(None), ~IS_MEMBER)
     .scalar_subquery()
     .label("stalled"),
     select(func.count()).where(IS_READY, ~IS_MEMBER).scalar_subquery().label("ready"),

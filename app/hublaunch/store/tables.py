@@ -141,6 +141,9 @@ IS_QUEUED = (
 )
 """In the queue."""
 
+IS_AT_HUB = launches.c.ended_at.is_(None) & (launches.c.admitted_at.is_(None) == false())
+"""Admitted and in progress. With IS NOT NULL, SQLite would use the index of admissions, which has the whole history."""
+
 NEVER_ASKED = launches.c.launching_at.is_(None) & launches.c.ended_at.is_not(None)
 """Ended in the queue, before the first request to the Hub."""
 _partial("ix_launches_never_asked", launches.c.ended_at, where=NEVER_ASKED)
