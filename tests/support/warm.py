@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import update
 from ulid import ULID
 
 from hublaunch.files.catalogue import CatalogueFile
@@ -17,6 +18,8 @@ from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.pool import Pool, PoolKey
 from hublaunch.launch.rules.warm import Warm
 from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.tables import launches
+from tests.store.launches import new_launch
 
 IMAGE = "quay.io/org/scipy:1"
 _TEXT = """
@@ -56,6 +59,17 @@ def new_member(of_pool: Pool, at: datetime) -> Launch:
         last_event=first,
         pool=str(of_pool.key),
     )
+
+
+def wanting(**changes: Any) -> Launch:
+    """Return a launch that a member can serve."""
+    return new_launch(request=REQUEST, pool=POOL_KEY, **changes)
+
+
+async def change(store: SqlLaunchStore, launch: Launch, **columns: object) -> None:
+    """Change the launch behind the back of the store."""
+    with store.database.writing.begin() as connection:
+        connection.execute(update(launches).where(launches.c.id == launch.id).values(**columns))
 
 
 async def refill(store: SqlLaunchStore, keep: int, *, terms: RefillTerms = TERMS, **changes: Any) -> Refilled:
