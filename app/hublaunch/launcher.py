@@ -97,7 +97,7 @@ class Launcher:
         running default server or, if there is a `server_name`, fewer named servers than the limit. `event_callback` is
         awaited with each progress event, in the Hub's order; an exception from it ends the launch.
 
-        Raises a LaunchError. If the launch ends before it is ready, also by cancellation, everything that it created
+        Raises a LaunchError. If the launch ends before it is ready, even by cancellation, everything that it created
         is deleted before this returns, within 60 s. Nothing else is touched.
         """
         args = dict(extra_args or {})

@@ -146,7 +146,7 @@ async def test_tables_of_another_version_are_not_copied(url: str, target: str, s
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0018'")
     opened.close()
 
-    with pytest.raises(CopyRefused, match="has tables of version 0018, and this release copies version"):
+    with pytest.raises(CopyRefused, match="has tables of version 0018, but this release copies only version"):
         await copy(url, target, sealer)
 
 

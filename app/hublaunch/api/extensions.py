@@ -12,7 +12,10 @@ from hublaunch.api.schemas import ExtensionBody, LaunchBase
 
 router = APIRouter(tags=["launch"], dependencies=[DOCUMENTED_CREDENTIALS], responses=DOCUMENTED_EVERYWHERE)
 
-_KEY = "Requests with the same key extend the launch once, however often they are sent. Without a key, each one does."
+_KEY = (
+    "Requests with the same key extend the launch once, however often they are sent. Without a key, each request "
+    "extends it."
+)
 
 
 @router.post(

@@ -283,7 +283,7 @@ class LaunchPage(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"launches": [_LAUNCH], "next": None}]})
 
     launches: list[LaunchBase]
-    next: str | None = Field(description="The query of the next page; null on the last one.")
+    next: str | None = Field(description="The query for the next page; null on the last page.")
 
 
 class HeldInvitation(BaseModel):

@@ -157,7 +157,7 @@ class Launcher(LoggingConfigurable):
         each event of the Hub in the Hub's order, and with messages of hublaunch while the Hub has none.
 
         Raises tornado's HTTPError with a message for the visitor, LaunchTimedOut after `launch_timeout`, and the errors
-        of `pre_launch_hook` and `event_callback` unchanged. If the launch ends before it is ready, also by
+        of `pre_launch_hook` and `event_callback` unchanged. If the launch ends before it is ready, even by
         cancellation, everything that it created is deleted before this returns, within 60 s.
         """
         try:

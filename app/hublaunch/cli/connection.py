@@ -18,7 +18,7 @@ DEFAULT_URL = "http://127.0.0.1:8083/"
 ASKING_S = 10.0
 """Seconds to retry a request while somebody waits at the terminal."""
 FOLLOWING_S = 300.0
-"""Seconds to retry while following a launch, which goes on meanwhile."""
+"""Seconds to retry while following a launch, which continues all the while."""
 TOKEN_VARIABLE = "HUBLAUNCH_TOKEN"
 _TOKEN_MAX = 16_384
 

@@ -68,7 +68,7 @@ def show_version() -> None:
 def back_up(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The new file, such as backup.sqlite.")],
 ) -> None:
-    """Back up a SQLite database and its secret key to a new file, while the service runs or not.
+    """Back up a SQLite database and its secret key to a new file, whether or not the service is running.
 
     The key goes to a second file beside it, unless you configure LAUNCHER_SECRET_KEY. Both have the mode 0600. Keep
     them as safe as the originals. For PostgreSQL, use pg_dump. For example:

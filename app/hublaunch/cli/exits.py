@@ -38,7 +38,7 @@ def reported_faults(*, as_json: bool) -> Generator[None]:
         typer.echo("An argument contains bytes that are not UTF-8.", err=True)
         raise typer.Exit(USAGE) from None
     except OSError as error:  # of the output: network errors are LaunchClientErrors
-        if error.errno == errno.EPIPE:  # nobody reads the output any more; Click ends quietly
+        if error.errno == errno.EPIPE:  # nobody reads the output anymore; Click ends quietly
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python fails again at exit
         typer.echo(f"The output cannot be written: {error.strerror}.", err=True)

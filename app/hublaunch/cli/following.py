@@ -1,4 +1,4 @@
-"""Follow one launch to its end, and handle Ctrl-C meanwhile."""
+"""Follow one launch to its end, and handle Ctrl-C along the way."""
 
 import asyncio
 import sys

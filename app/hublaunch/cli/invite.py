@@ -1,4 +1,4 @@
-"""`hublaunch invite`: invitations, the links with which visitors without an account launch."""
+"""`hublaunch invite`: invitations, the links with which visitors launch without an account."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 invite = typer.Typer(
     name="invite",
     help=(
-        "Add, list, change and revoke invitations: links with which visitors without an account launch "
+        "Add, list, change and revoke invitations: links with which visitors launch without an account "
         "(LAUNCHER_ACCESS=invitation).\n\n"
         "Run it where the service gets its settings (LAUNCHER_…, .env): it reads and writes the database. The service "
         "need not be running. Needs `pip install 'hublaunch[server]'`."
@@ -47,7 +47,9 @@ def invite_add(
     until: Annotated[str, typer.Option(help=_UNTIL)],
     size: Annotated[
         list[str] | None,
-        typer.Option("--size", help="Size that holders may choose; repeatable. All that are for everybody by default."),
+        typer.Option(
+            "--size", help="Size that holders may choose; repeatable. By default, all that everybody may have."
+        ),
     ] = None,
     repo: Annotated[str, typer.Option(help="Repository to open. Without it, holders may choose one.")] = "",
     ref: Annotated[str, typer.Option(help="Branch, tag or commit of the repository.")] = "",
@@ -56,7 +58,7 @@ def invite_add(
         Path | None, typer.Option(help="Also write the QR code into this file: .svg or .png.", dir_okay=False)
     ] = None,
 ) -> None:
-    """Create an invitation, and print its link and the QR code of the link. It will not be shown again.
+    """Create an invitation, and print its link and the QR code of the link. The link will not be shown again.
 
     Everybody who has the link can launch, so send it like a password. The database has only its SHA-256. For example:
 
@@ -127,7 +129,7 @@ def invite_change(
 ) -> None:
     """Change how many launches an invitation allows, or when it ends. Its link stays the same.
 
-    The change takes effect with the next request at every replica. Launches that exist continue. For example:
+    The change takes effect at the next request to every replica. Existing launches continue. For example:
 
         hublaunch invite change pycon --most 300 --until 2027-05-21
     """
@@ -144,7 +146,7 @@ def invite_change(
 
 @invite.command("revoke")
 def invite_revoke(name: Name) -> None:
-    """Revoke an invitation. Every replica refuses its next request. Launches that exist continue."""
+    """Revoke an invitation. Every replica refuses the next request with it. Existing launches continue."""
     from hublaunch.doctor.invitations import revoke_invitation  # noqa: PLC0415
 
     with reported_faults(), audited() as audit:

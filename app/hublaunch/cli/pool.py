@@ -32,8 +32,8 @@ def list_pools(
     """List the warm pools: the servers that are wanted, ready, starting and retiring, and why the refill waits.
 
     HITS are the launches of the last hour that took a warm server, and MISSES those that could not, by the reason.
-    LOST are servers that JupyterHub stopped, such as by a culler. WASTED are the seconds for which servers were ready
-    and then stopped unused. For example:
+    LOST are servers that JupyterHub or a culler stopped. WASTED are the ready seconds of servers that were stopped
+    unused. For example:
 
         hublaunch pool list --json
     """

@@ -33,7 +33,7 @@ class UsualTime:
         await self._stop()
 
     async def event(self, event: LaunchEvent) -> None:
-        """Note an event that was shown. Raises OSError if nobody reads the output any more."""
+        """Note an event that was shown. Raises OSError if nobody reads the output anymore."""
         changes = "expected_basis" in event.shown
         if changes or event.phase != "launching":
             await self._stop()

@@ -71,7 +71,7 @@ class EventStream:
 
 
 class _Lines:
-    """Splits chunks at LF, CR LF and CR, also where one chunk ends in CR and the next begins with LF."""
+    """Splits chunks at LF, CR LF and CR, even where one chunk ends in CR and the next begins with LF."""
 
     def __init__(self) -> None:
         self._pending = bytearray()

@@ -71,7 +71,7 @@ class Exchange:
 
     @asynccontextmanager
     async def stream(self, path: str, *, headers: Mapping[str, str]) -> AsyncGenerator[httpx.Response]:
-        """Open a streamed answer, without retries. Raises a LaunchClientError, also while the body is read."""
+        """Open a streamed answer, without retries. Raises a LaunchClientError, even while the body is being read."""
         try:
             sent = self._sent(path, headers)
             async with self.http.stream("GET", path, headers=sent, timeout=self._stream_timeout) as response:

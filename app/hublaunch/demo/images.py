@@ -31,7 +31,7 @@ class SimulatedImage:
     title: str
     """Its title in the catalogue."""
     shows: str
-    """A line about the image's behaviour, for the welcome text."""
+    """A line about the image's behavior, for the welcome text."""
     events: Sequence[PodEvent]
     seconds: float
     fails: bool

@@ -18,7 +18,7 @@ _PATIENCE_S = 5.0
 async def launches_ahead(url: str, *, count: int) -> AsyncGenerator[None]:
     """Keep this many launches of the slow image in progress at the service `url`, and cancel them at the end.
 
-    As soon as such a launch is ready, its server is stopped, and another launch joins the end of the queue.
+    As soon as one of them is ready, its server is stopped, and another launch joins the end of the queue.
     """
     ending = asyncio.Event()
     async with LaunchClient(url, patience_s=_PATIENCE_S) as client:

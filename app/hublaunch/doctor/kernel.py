@@ -1,4 +1,4 @@
-"""Code run in a new kernel of a Jupyter server, by the REST and websocket API of Jupyter Server."""
+"""Code run in a new kernel of a Jupyter server, through Jupyter Server's REST and websocket API."""
 
 import uuid
 from typing import Any
@@ -7,7 +7,7 @@ import aiohttp
 
 
 async def run_in_kernel(http: aiohttp.ClientSession, url: str, token: str, code: str) -> str | None:
-    """Run the code in a new kernel, and return the value of its last expression; None if the kernel ends before.
+    """Run the code in a new kernel, and return the value of its last expression; None if the kernel ends first.
 
     `url`: the server's root, ending in `/`. Raises aiohttp.ClientError, or ValueError, KeyError or TypeError if the
     answers are not a Jupyter server's. The kernel runs until the server stops.

@@ -73,7 +73,8 @@ class Trial:
     async def calculate(self) -> str:
         """Run 1+1 in a kernel."""
         ready = self._server()
-        async with _session(ready.url or "") as http, asyncio.timeout(_STEP_TIMEOUT_S):  # websockets have no total
+        # a websocket has no total timeout
+        async with _session(ready.url or "") as http, asyncio.timeout(_STEP_TIMEOUT_S):
             result = await run_in_kernel(http, ready.url or "", ready.token or "", "1+1")
         if result is None or result.split()[-1:] != ["2"]:
             raise TrialFault(f"1+1 gave {result!r}", "Check the image: its default kernel does not work.")
@@ -110,7 +111,7 @@ class Trial:
 async def examine_launch(client: LaunchClient, *, image: str, environment: str) -> AsyncGenerator[Finding]:
     """Launch, enter, calculate and stop. Yield a finding per step, with its time. Stop after the first fault.
 
-    Whatever fails, the launch is cancelled, also if the generator's task is. Opens and closes `client`.
+    Whatever fails, the launch is cancelled, even if the generator's task is cancelled. Opens and closes `client`.
     """
     trial = Trial(client, image=image, environment=environment)
     async with client:
@@ -170,7 +171,7 @@ def _said(error: Exception) -> str:
 
 
 def _session(url: str) -> aiohttp.ClientSession:
-    """Return a session for the server at `url`, by the proxy and the certificates that the environment names."""
+    """Return a session for the server at `url`, with the proxy and the certificates that the environment names."""
     way = way_to(url)
     connector, timeout = aiohttp.TCPConnector(ssl=way.tls), aiohttp.ClientTimeout(total=_STEP_TIMEOUT_S)
     return aiohttp.ClientSession(connector=connector, proxy=way.proxy, timeout=timeout)

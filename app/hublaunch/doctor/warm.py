@@ -67,7 +67,7 @@ def _most(settings: Settings, pools: Sequence[Pool]) -> int:
 def _not_revealed(settings: Settings, pools: Sequence[Pool]) -> Finding:
     message = (
         f"The pools keep up to {_most(settings, pools)} servers ready. The Hub's API does not show whether "
-        "active_server_limit leaves room for them, and when a culler would stop them."
+        "active_server_limit leaves room for them, or when a culler would stop them."
     )
     advice = (
         "Check c.JupyterHub.active_server_limit, c.JupyterHub.concurrent_spawn_limit and the settings of "

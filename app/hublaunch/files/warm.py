@@ -36,9 +36,9 @@ class WindowEntry(FilePart):
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     """The time zone of the expression, such as Europe/Oslo."""
     for_s: _Duration
-    """How many seconds it is open."""
+    """How many seconds it stays open."""
     keep: _Count
-    """How many servers are kept ready meanwhile, in each size."""
+    """How many servers are kept ready while it is open, in each size."""
 
 
 class WarmEntry(FilePart):

@@ -98,7 +98,7 @@ class _Tail:
         self._settle(True)
 
     def close(self) -> None:
-        """Stop the timer and the read of a tail that nobody follows any more."""
+        """Stop the timer and the read of a tail that nobody follows anymore."""
         self._idle.cancel()
         if self.reading is not None:
             self.reading.cancel()

@@ -71,8 +71,8 @@ class Pace:
     refill_s: float = 2.0
     """Between two rounds of the refill of warm pools."""
     check_members_s: float = 60.0
-    """How often a ready member of a warm pool is looked at, and reported to the Hub as active. A culler must be slower
-    than this, and a claim takes only members that were seen within a few of these (`store/pool_claims.py`)."""
+    """How often a ready member of a warm pool is checked, and reported to the Hub as active. A culler must be slower
+    than this, and a claim takes only members that were seen within a few such intervals (`store/pool_claims.py`)."""
     claim_answers_s: float = 2.0
     """How long a claimed server may take to answer before another one is claimed."""
     check_sessions_s: float = 15.0

@@ -293,7 +293,7 @@ class Metrics:
     def _count_looks(self) -> None:
         took_s = self._histogram(
             "registry_look_seconds",
-            "Time of a look at a registry, with all of its requests, by outcome.",
+            "Time of a check at a registry, with all of its requests, by outcome.",
             HUB_BUCKETS_S,
             "outcome",
         )
@@ -339,7 +339,7 @@ class Metrics:
         self._shared = {self._gauge(name, f"{what} {_SHARED}"): read for name, (what, read) in _SHARED_GAUGES.items()}
         guard = self._gauge("guard_state", f"1 for the current state of the Hub guard, else 0. {_SHARED}", "state")
         self._guard: Mapping[GuardState, Gauge] = {state: guard.labels(state) for state in get_args(GuardState)}
-        self._gauge("build_info", "Always 1, labelled with the version.", "version").labels(version("hublaunch")).set(1)
+        self._gauge("build_info", "Always 1, labeled with the version.", "version").labels(version("hublaunch")).set(1)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
 

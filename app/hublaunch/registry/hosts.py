@@ -102,7 +102,7 @@ def may_issue_tokens(realm_host: str, registry_host: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Return whether anybody on the internet can reach the address, also as it is seen through NAT64 and 6to4."""
+    """Return whether anybody on the internet can reach the address, including as seen through NAT64 and 6to4."""
     found = _reached(address)
     return found.is_global and not found.is_multicast and found not in _NAT64_OF_A_SITE
 

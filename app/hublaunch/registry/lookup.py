@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 FOUND_S = 300.0
 ABSENT_S = 30.0
 UNKNOWN_S = 10.0
-"""How long an answer is repeated, also if it says nothing: a registry that is down must not delay each launch."""
+"""How long an answer is repeated, even if it says nothing: a registry that is down must not delay each launch."""
 KEPT_MAX = 2000
 AT_ONCE = 8
 """Looks at the registries of one domain at once. Further looks are not queued: they end as TOO_MANY."""

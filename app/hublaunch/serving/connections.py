@@ -82,11 +82,11 @@ class _Peer:
 class Connections:
     """The open connections of this process.
 
-    A connection is idle while no request of it is being answered: also before its first request is complete. Beyond
-    `most`, each new connection closes the longest idle one; beyond `most_per_address`, the longest idle one of its own
-    address. An IPv6 /64 counts as one address. The bytes of unfinished heads are bounded as well, by address and in
-    total. Proxies in `trusted_proxies` bring everybody's connections, so the limits of one address do not apply to
-    them.
+    A connection is idle while no request on it is being answered. That includes the time before its first request is
+    complete. Beyond `most`, each new connection closes the longest idle one; beyond `most_per_address`, the longest
+    idle one of its own address. An IPv6 /64 counts as one address. The bytes of unfinished heads are bounded as well,
+    by address and in total. Proxies in `trusted_proxies` bring everybody's connections, so the limits of one address
+    do not apply to them.
     """
 
     def __init__(

@@ -212,7 +212,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _has_left(transport: asyncio.Transport) -> bool:
-    """Return whether the client has closed its side of the connection, also if the event loop has not read that yet.
+    """Return whether the client has closed its side of the connection, even if the event loop has not read that yet.
 
     This asks the system, for about 4 µs. A turn of the event loop costs as much, and comes before everything that has
     arrived in the meantime.

@@ -15,7 +15,7 @@ def back_up(database_url: str, to: Path) -> tuple[Path, ...]:
     """Write the database to the new file `to` as it is at one moment, and its key beside it. Return the new files.
 
     The files have the mode 0600. There is no second file if LAUNCHER_SECRET_KEY is configured instead. Blocks; the
-    service can write meanwhile. Raises BackupRefused, also for PostgreSQL, which has its own programs for this.
+    service can write meanwhile. Raises BackupRefused. That includes PostgreSQL, which has its own programs for this.
     """
     source = database_file(database_url)
     if source is None:

@@ -15,7 +15,7 @@ from hublaunch.store.tables import admission, launch_events, launch_owners, meta
 _BATCH = 500
 """Rows in memory at once."""
 _COPIED = [table for table in metadata.sorted_tables if table is not launch_owners]
-"""All tables but the leases: no process owns a launch in the new database, so the next one to start adopts them all."""
+"""All tables but the leases: no process owns a launch in the new database, so the next process adopts them all."""
 
 _NEWEST_TOKEN = (
     select(launch_events.c.sealed_token)
@@ -61,8 +61,8 @@ def _check_source(source: Connection, shown: str, sealer: Sealer) -> None:
         raise TablesMissing(shown)
     if version != HEAD:
         raise CopyRefused(
-            f"{shown} has tables of version {version}, and this release copies version {HEAD}. Start this release on "
-            "it once, which upgrades the tables, and stop it again."
+            f"{shown} has tables of version {version}, but this release copies only version {HEAD}. Start this release "
+            "on it once, which upgrades the tables, and stop it again."
         )
     token = source.execute(_NEWEST_TOKEN).scalar_one_or_none()
     try:

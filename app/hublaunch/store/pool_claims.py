@@ -17,7 +17,7 @@ from hublaunch.store.rows import attempt_row
 from hublaunch.store.tables import IS_ACTIVE, IS_LATEST, IS_MEMBER, IS_READY, Instant, launch_attempts, launches
 
 SEEN_WITHIN = timedelta(minutes=3)
-"""How recently the Hub must have had a member's server. The pool's keeper looks more often (`pool_keeper.py`)."""
+"""How recently the Hub must have had a member's server. The pool's keeper checks more often (`pool_keeper.py`)."""
 CLAIMED = "A warm server was waiting"
 ANOTHER = "The warm server did not answer. Another one was waiting"
 COLD = "The warm server did not answer, so a new server will be started"
@@ -48,7 +48,7 @@ _FREE = (
     .order_by(launches.c.id)
     .limit(bindparam("most"))
 )
-_LOCK_FREE = _FREE.with_for_update(of=launches, skip_locked=True)  # another replica claims or retires the others
+_LOCK_FREE = _FREE.with_for_update(of=launches, skip_locked=True)  # not those that a replica claims or retires now
 _TAKE = (
     update(launches)
     .where(launches.c.id.in_(bindparam("member_ids", expanding=True)), _IS_FREE)
@@ -61,7 +61,7 @@ _TAKE = (
     .returning(launches.c.id)
 )
 _HAND_OVER = UPDATE_ATTEMPT.values(creates_user=False, cleaned_at=_NOW, clean_at=None)
-"""The attempt of a claimed member deletes nothing any more: its user belongs to the claiming launch."""
+"""The attempt of a claimed member no longer deletes anything: its user belongs to the claiming launch."""
 _TAKE_BACK = UPDATE_ATTEMPT.values(creates_user=True, cleaned_at=None, clean_at=_NOW)
 _MARK_LOST = UPDATE_LAUNCH.values(stopped_by="hub")
 _ATTEMPT_OF = select(launches.c.attempt).where(launches.c.id == bindparam("launch_id"))

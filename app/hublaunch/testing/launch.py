@@ -76,7 +76,7 @@ class FakeLaunch:
         self._place(position, queue_size, eta_s)
 
     def expect(self, p50_s: float, p90_s: float, *, count: int = 50, of_pulls: bool = False) -> None:
-        """Tell with the next report how long starts like this one took. Without it, nothing is known."""
+        """Say in the next report how long starts like this one took. Otherwise, nothing is known."""
         self._basis = {"count": count, "p50_s": p50_s, "p90_s": p90_s, "of_pulls": of_pulls}
         self._has_news = True
 

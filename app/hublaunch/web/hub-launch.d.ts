@@ -163,7 +163,7 @@ export interface LaunchTexts {
   cancelled: string;
   stopping: string;
   stopped: string;
-  /** In place of `stopped` if the service stopped the server at its time. */
+  /** In place of `stopped` if the service stopped the server because its time was up. */
   stoppedAtEnd: string;
   next: string;
   /** With {position} and {size}. */

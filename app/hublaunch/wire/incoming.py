@@ -13,7 +13,7 @@ from hublaunch.wire.headers import Field
 HEAD_BYTES_MAX = 65_536
 """The most bytes of an answer's headers and trailers, and of anything else that arrives without a piece of the body."""
 HEADER_BYTES_LEAST = 512
-"""What a header counts at least in HEAD_BYTES_MAX, so that there are at most 128."""
+"""The least that a header counts toward HEAD_BYTES_MAX, so that there are at most 128 headers."""
 BUFFER_BYTES_MAX = 65_536
 """Bytes of a body that wait for their reader. When there are more, nothing is read from the connection."""
 
@@ -123,7 +123,10 @@ class IncomingAnswer(httpx.AsyncByteStream):
         self.wake()
 
     def lost(self, error: Exception | None, *, by_us: bool) -> None:
-        """Take the end of the connection. A body without length and chunks ends with it, unless this side closed it."""
+        """Take the end of the connection.
+
+        It is also the end of a body with neither a length nor chunks, unless this side closed the connection.
+        """
         if self._ends_with_connection and error is None and not by_us:
             self.is_complete = True
             self._parser = None

@@ -8,14 +8,14 @@ _METHOD = re.compile(r"[A-Z]+")
 _TARGET = re.compile(rb"[!-~]+")
 _LENGTH = re.compile(rb"^content-length:", re.IGNORECASE | re.MULTILINE)
 _FORBIDDEN = re.compile(rb"[^\t\n -~]")
-"""All bytes but tabs, spaces and visible ASCII. A line feed ends each header here, so their number shows one more."""
+"""Every byte except tabs, line feeds, spaces and visible ASCII. One line feed ends each header, so they are counted."""
 
 
 async def written(request: httpx.Request) -> bytes:
     """Return the request as HTTP/1.1, its body whole, with httpx's headers in their order.
 
     A body has a Content-Length, never chunks. The extension `target` replaces the path of the URL. Raises
-    LocalProtocolError for characters that HTTP does not allow, without them: they may be part of a secret.
+    LocalProtocolError for characters that HTTP does not allow. Its text leaves them out: they may be part of a secret.
     """
     headers, stream = request.headers.raw, request.stream
     if isinstance(stream, httpx.ByteStream):

@@ -54,7 +54,7 @@ async def open_core(
     """Run launches until the context is left; then no launch has a task, and the lease is released.
 
     `new_id` makes the ULID of a launch. `settled_s`: seconds after which a Hub request by a process that lost its
-    lease can have no effect any more.
+    lease can no longer have an effect.
     """
     store, hub = parts.store, parts.hub
     admission = _admission(settings, parts, pace)

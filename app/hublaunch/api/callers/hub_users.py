@@ -84,6 +84,6 @@ class HubUsers:
 
 
 def _retrieve_error(asking: asyncio.Task[Identity | None]) -> None:
-    """Keep asyncio from logging an error that nobody waits for any more."""
+    """Keep asyncio from logging an error that nobody waits for anymore."""
     if not asking.cancelled():
         asking.exception()

@@ -56,7 +56,10 @@ def top(
 
 
 def _print(source: "TopSource", *, as_json_lines: bool, interval_s: float | None) -> None:
-    """Print a reading, and another one every `interval_s`. Exits with a failure if a single one finds no database."""
+    """Print a reading, and another one every `interval_s`.
+
+    Exits with a failure if it prints only one reading, and the database cannot be read.
+    """
     from hublaunch.cli.top.reading import Seen  # noqa: PLC0415 - needs the server extra
     from hublaunch.cli.top.words import as_json, plain  # noqa: PLC0415 - as above
 

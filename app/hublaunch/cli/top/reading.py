@@ -16,7 +16,7 @@ from hublaunch.store.errors import StoreError
 from hublaunch.store.overview import Overview, overview
 
 MOST = 500
-"""The launches, images and processes that are read and listed at most."""
+"""The maximum number of launches, images and processes that are read and listed."""
 _SERVICE_TIMEOUT_S = 2.0
 
 

@@ -31,7 +31,7 @@ _WIDE_COLUMNS = 150
 """The width from which on all columns are shown."""
 _NARROW = ("STAGE", "AGE", "CALLER", "IMAGE", "MESSAGE")
 _NARROW_WIDTHS = _WIDTHS | {"CALLER": 15, "IMAGE": 20}
-_COLOURS = {"green": "green", "yellow": "yellow", "red": "red"}
+_COLORS = {"green": "green", "yellow": "yellow", "red": "red"}
 _LEAST_ROWS = 1
 
 
@@ -58,8 +58,8 @@ def _top(seen: Seen, source: TopSource) -> Iterator[Text]:
     for heading, text in words.summary(seen, source):
         line = Text.assemble((f"{heading:<11}", "bold"), printable(text))
         is_fault = heading == "Database" and seen.fault
-        colour = "red" if is_fault else _COLOURS.get(light, "") if heading == "Service" else ""
-        yield _line(line, colour)
+        color = "red" if is_fault else _COLORS.get(light, "") if heading == "Service" else ""
+        yield _line(line, color)
     yield _line("")
 
 

@@ -168,7 +168,7 @@ def refused_rows(seen: Overview) -> Sequence[Row]:
 
 
 def plain(seen: Seen, source: TopSource) -> Iterator[str]:
-    """Yield the lines of everything, as tables without colours."""
+    """Yield the lines of everything, as tables without colors."""
     yield from aligned([(heading, printable(text)) for heading, text in summary(seen, source)])
     if seen.overview is None:
         return

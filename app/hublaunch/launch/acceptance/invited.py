@@ -10,7 +10,7 @@ from hublaunch.launch.model import Caller, LaunchRequest
 def as_invited(request: LaunchRequest, caller: Caller) -> LaunchRequest:
     """Return the request with the repository, ref and path of the caller's invitation, if it fixes a repository.
 
-    Raise InvalidRequest if the request names other ones.
+    Raise InvalidRequest if the request names others.
     """
     invitation = caller.invitation
     if invitation is None or not invitation.repo_url:

@@ -29,7 +29,7 @@ async def launch_alone(
 ) -> None:
     """Get a ready server from the Hub, and pass each step to `record`. The last step is `ready`.
 
-    Raises a LaunchError, or the error that `record` raises. If the launch ends before it is ready, also by
+    Raises a LaunchError, or the error that `record` raises. If the launch ends before it is ready, even by
     cancellation, everything that it created is deleted before this returns, within 60 s. Nothing else is touched.
     """
     traces = Traces()

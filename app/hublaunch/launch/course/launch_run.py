@@ -32,7 +32,7 @@ class LaunchRun:
     wait for that: without a heartbeat, the process would lose all its other launches. So a task that was dropped but
     still runs must be harmless, for three reasons:
 
-    - It cannot change the Hub. From `drop` on, `check_not_dropped` refuses every request that would, also in tasks that
+    - It cannot change the Hub. From `drop` on, `check_not_dropped` refuses every request that would, even in tasks that
       it has started. A request that is on its way already may still arrive: for those, the next owner of the launch
       cleans up a second time (`Terms.settled_s`).
     - It cannot write to the launch once another process has adopted it, because the store refuses its fence.

@@ -21,9 +21,9 @@ from hublaunch.launch.rules.pool import Pool
 log = logging.getLogger(__name__)
 
 _CHECKS_MAX = 50
-"""Members looked at in one batch."""
+"""Members checked in one batch."""
 _CHECKS_PER_PERIOD = 6
-"""How many times members are looked for in each `Pace.check_members_s`."""
+"""How many times the keeper looks for members to check in each `Pace.check_members_s`."""
 _ERRORS_MAX = 3
 """After this many errors in a row the fault is the Hub's, and the round ends."""
 
@@ -43,7 +43,7 @@ class PoolTerms:
 
 
 class PoolKeeper:
-    """Keeps the warm pools as large as the catalogue and the demand ask. Every process has a keeper.
+    """Keeps the warm pools as large as the catalogue and the demand require. Every process has a keeper.
 
     One transaction decides each round, whichever process makes it, so that no member is started twice. The members are
     launches of the process that started them. A keeper without pools and members asks neither the store nor the Hub.
@@ -57,7 +57,7 @@ class PoolKeeper:
         self._terms = terms
         self._pace = pace
         self._may_have_members = True
-        """An earlier process may have left some."""
+        """Whether there may be members. At first there may: an earlier process may have left some."""
         self._changed = asyncio.Event()
 
     def on_news(self, news: News) -> None:
@@ -86,14 +86,14 @@ class PoolKeeper:
             self._leases.begin(member)
 
     async def look_after(self) -> None:
-        """Look at the ready members, and report them to the Hub as active, until cancelled."""
+        """Check the ready members, and report them to the Hub as active, until cancelled."""
         while True:
             if self._may_have_members:
                 await self.look_once()
             await asyncio.sleep(self._pace.check_members_s / _CHECKS_PER_PERIOD)
 
     async def look_once(self) -> None:
-        """Look at the members that were not seen lately. A member whose server is gone is no longer a member."""
+        """Check the members that have not been seen lately. A member whose server is gone is no longer a member."""
         errors = 0
         while members := await self._pools.to_check(every_s=self._pace.check_members_s, limit=_CHECKS_MAX):
             for member in members:
@@ -103,7 +103,7 @@ class PoolKeeper:
                 except HubError as error:
                     errors += 1
                     with working_on(member.attempt):
-                        log.info("launch %s, a member of a warm pool, could not be looked at: %s", member.id, error)
+                        log.info("launch %s, a member of a warm pool, could not be checked: %s", member.id, error)
                 if errors >= _ERRORS_MAX:
                     return
 

@@ -75,6 +75,6 @@ class LaunchLog(Protocol):
     async def append(self, launch: Launch, step: Step) -> Event:
         """Store a step as the launch's next event. Its phase becomes the launch's status; its token is sealed.
 
-        A ready launch has no owner any more. A failed or cancelled launch's attempt becomes due for clean-up unless
+        A ready launch no longer has an owner. A failed or cancelled launch's attempt becomes due for clean-up unless
         that is done already. Raises ValueError if the launch's status may not become that phase.
         """

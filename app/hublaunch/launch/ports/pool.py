@@ -19,7 +19,7 @@ class PoolState:
     name: str
     """The environment of the catalogue, and its size if it has one: `scipy`, `scipy/small`."""
     wanted: int = 0
-    """Members that it should have now; 0 once the catalogue does not have it any more. Filled by `overview`."""
+    """Members that it should have now; 0 once the catalogue no longer has it. Filled by `overview`."""
     starting: int = 0
     """Members whose servers are being started."""
     ready: int = 0
@@ -33,7 +33,7 @@ class PoolState:
     misses: Mapping[str, int] = field(default_factory=dict)
     """Launches of the pool's environment that could not claim a member, by the reason, in the same time."""
     lost: int = 0
-    """Ready members whose servers were found gone, such as by a culler, in the same time."""
+    """Ready members whose servers were found gone, for example stopped by a culler, in the same time."""
     wasted_s: float = 0.0
     """The seconds that members were ready before they were retired or lost without a claim, in the same time."""
     failures: int = 0
@@ -68,7 +68,7 @@ class RefillTerms:
     members_most: int
     """Members of all pools together."""
     total: int | None
-    """The quota of all active launches, in which members count; None for no limit."""
+    """The quota of all active launches, toward which members count; None for no limit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +91,7 @@ class Pools(Protocol):
         """Start the members that are missing, and retire those that are too old or not wanted, over all processes.
 
         None is started while a launch waits in the queue, or while the guard or the Hub holds launches back.
-        `new_member` returns a member admitted at a time.
+        `new_member` returns a member that was admitted at the given time.
         """
 
     async def has_free(self, pool: str) -> bool:

@@ -211,7 +211,7 @@ class Headroom:
 
     @property
     def _at_stake(self) -> int:
-        """The launches at the Hub whose failures the guard counts with."""
+        """The launches at the Hub whose failures the guard must expect."""
         everything = self._at_hub.total()
         return everything if self._guard.mode == "strict" else everything - self._proven_at_hub
 

@@ -1,4 +1,4 @@
-"""Invitations: links with which visitors without an account launch certain environments, until a certain time."""
+"""Invitations: links with which visitors launch certain environments without an account, until a certain time."""
 
 import hashlib
 import secrets

@@ -14,12 +14,12 @@ _USERINFO = re.compile(r"(?<!ssh)://[^/?#&]*@|://[^/?#&:]*:[^/?#&]*@", re.IGNORE
 
 
 def check_path(path: str) -> None:
-    """Raise InvalidRequest unless this is `""`, or a path relative to the server's root, maybe with query and fragment.
+    """Raise InvalidRequest unless this is `""`, or a path relative to the server's root.
 
-    Browsers and servers resolve `..`, `//` and backslashes differently, and decode a different number of times. So a
-    path with any of these, however encoded, is refused, even if it would stay inside the server. In the query, which
-    the server reads, only credentials are refused: they must not be stored in clear text, nor replace the visitor's
-    token.
+    The path may have a query and a fragment. Browsers and servers resolve `..`, `//` and backslashes differently, and
+    decode a different number of times. So a path with any of these, however encoded, is refused, even if it would stay
+    inside the server. In the query, which the server reads, only credentials are refused: they must not be stored in
+    clear text, nor replace the visitor's token.
     """
     if not path.isprintable() or "\\" in path:
         raise _refused("must have no control characters and no backslash")

@@ -3,7 +3,7 @@
 from urllib.parse import quote, unquote
 
 TIMES_MAX = 10
-"""How many times text is decoded at most: more times than all its readers together decode it, but still bounded."""
+"""The maximum number of times that text is decoded: more than all its readers together decode it, but still bounded."""
 
 _LEFT_ALONE = "%/:?#@!$&'()*+,;="
 """The characters besides letters and digits that a path, query or fragment may contain unencoded."""
@@ -30,7 +30,7 @@ def decoded(text: str) -> str:
 def is_read_alike(path: str) -> bool:
     """Return whether git, browsers and servers all read this path in the same way, however it is encoded.
 
-    They differ on backslashes, control characters, `..` (also as `..;x`), bytes that are not UTF-8, and text that is
+    They differ on backslashes, control characters, `..` (even as `..;x`), bytes that are not UTF-8, and text that is
     encoded more than 10 times over.
     """
     plain = decoded(path)

@@ -87,7 +87,7 @@ class Pool:
 
 
 def pools_of(catalogue: Catalogue) -> Sequence[Pool]:
-    """Return the pools that the catalogue asks for, also those that keep no server at present."""
+    """Return the pools that the catalogue asks for, including those that keep no server at present."""
     pools = []
     for environment in catalogue.environments:
         if environment.warm is None:

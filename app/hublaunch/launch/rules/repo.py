@@ -52,7 +52,7 @@ class RepoPattern:
 
     @classmethod
     def parse(cls, pattern: str) -> Self:
-        """Parse a pattern, also with a scheme or in the form `git@host:path`. Raises ValueError with a reason."""
+        """Parse a pattern, which may have a scheme or the form `git@host:path`. Raises ValueError with a reason."""
         name = repo_name(pattern)
         host, slash, path = name.partition("/")
         if not slash and host.strip("*"):

@@ -25,7 +25,7 @@ class SessionTerms:
         return None if self.most_extended_s is None else ready_at + timedelta(seconds=self.most_extended_s)
 
     def extendable_until(self, launch: Launch) -> datetime | None:
-        """Return the latest end that extensions of this launch can reach; None if it cannot be extended any more."""
+        """Return the latest end that extensions of this launch can reach; None if it can no longer be extended."""
         if launch.status is not Status.READY or launch.will_end_at is None or launch.ended_at is None:
             return None
         latest = self.latest_end(launch.ended_at)

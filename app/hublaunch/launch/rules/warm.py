@@ -19,9 +19,9 @@ class Window:
     timezone: str
     """The time zone of the expression: a name of the IANA database, checked by `check_timezone`."""
     for_s: float
-    """How many seconds it is open."""
+    """How many seconds it stays open."""
     keep: int
-    """How many servers the pool keeps meanwhile."""
+    """How many servers the pool keeps while it is open."""
 
     def is_open(self, at: datetime, *, early_s: float = 0) -> bool:
         """Return whether it is open at this time, or opens within `early_s`.

@@ -1,4 +1,4 @@
-"""Settings of pre-flight: the look at an image's registry before the Hub is asked."""
+"""Settings of pre-flight: the check at an image's registry before the Hub is asked."""
 
 from pathlib import Path
 from typing import Literal

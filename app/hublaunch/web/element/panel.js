@@ -137,7 +137,7 @@ export class Panel {
   #showStall({ phase, isCancelling, stalledAt, stalledReason }) {
     const at = phase === "launching" && !isCancelling ? stalledAt : null;
     write(this.stalled, at === null ? "" : stall(this.#now() - at, stalledReason, this.#texts));
-    // A screen reader says it once, and not again at every minute.
+    // A screen reader says it once, and not again every minute.
     if (this.#stallSaid.at !== at) this.#stallSaid = { at, text: this.stalled.textContent };
   }
 

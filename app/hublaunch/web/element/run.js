@@ -138,7 +138,7 @@ export class LaunchRun {
       if (launch) this.#accepted(launch);
     } catch (error) {
       if (error instanceof Refused) {
-        // After a fault of the service the launch may exist nevertheless: the same key finds it.
+        // After a fault of the service, the launch may still exist: the same key finds it.
         if (error.problem.code === "internal_error") this.#memory.keep({ ...this.#entry, isPaused: true });
         else this.#memory.forget(entry.key);
         this.#refused(error.problem);

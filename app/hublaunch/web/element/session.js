@@ -21,7 +21,7 @@ export function extensionOf({ endsAt, extendableUntil }) {
 /**
  * Asks for the launch immediately, every minute while the page is visible, and at the end of its session:
  *
- *   on.state(changes)    changes of the visible state (state.js)
+ *   on.state(changes)    changes to the visible state (state.js)
  *   on.stopped(launch)   the server has stopped
  */
 export class Session {

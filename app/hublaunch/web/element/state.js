@@ -38,7 +38,7 @@ export const IDLE = Object.freeze({
   isTemporary: false,
   isExtending: false,
   isStopping: false,
-  /** Why the last wish to stop or extend it was refused. */
+  /** Why the last request to stop or extend it was refused. */
   sessionProblem: null,
   /** What stopped it: the service's word. */
   stoppedBy: null,

@@ -1,6 +1,6 @@
 // The style of <hub-launch>. Pages change it with custom properties and ::part.
 //
-// Colours follow the page's `color-scheme`: on a page without a dark one, the element stays light.
+// Colors follow the page's `color-scheme`: on a page without a dark one, the element stays light.
 
 export const STYLE = `
 :host {

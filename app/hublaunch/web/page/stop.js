@@ -24,7 +24,7 @@ export function stopper(launch, { name, stopped }) {
   };
   const open = () => {
     const question = isReady ? `Stop this server?${launch.is_temporary ? " Its files will be deleted." : ""}` : "Cancel this launch?";
-    const keep = action(isReady ? "Keep it" : "Go on", close);
+    const keep = action(isReady ? "Keep it" : "Keep waiting", close);
     const group = element("div", { className: "question" }, element("span", { textContent: question }), keep, action(`${verb} it`, stop));
     group.setAttribute("role", "group");
     group.setAttribute("aria-label", question);
