@@ -216,7 +216,7 @@ async def test_the_table_has_every_route(world: CallerWorld) -> None:
 
 
 def _routes(app: Any) -> set[tuple[str, str]]:
-    """Return each method and path, also those of included routers."""
+    """Return each method and path, including those of included routers."""
     found = set()
     waiting = list(app.routes)
     while waiting:

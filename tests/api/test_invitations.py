@@ -242,7 +242,7 @@ async def test_an_invitation_may_decide_which_repository_its_launches_open(
     assert {name: session["invitation"][name] for name in fixed} == fixed
 
 
-async def test_the_policy_of_repositories_holds_for_holders(inviting: Settings) -> None:
+async def test_the_lists_of_repositories_apply_to_holders(inviting: Settings) -> None:
     async with serve(inviting, banned_repos=("github.com/org/*",)) as service:
         code = invited(inviting.database_url)
         refused = await ask(service, code, repo_url=REPO)

@@ -182,7 +182,7 @@ async def test_an_extension_is_a_whole_number_of_seconds_within_reason(service: 
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "seconds")
 
 
-async def test_a_misspelt_field_is_named_with_the_nearest_one(service: Service) -> None:
+async def test_a_misspelled_field_is_named_with_the_nearest_one(service: Service) -> None:
     accepted = await service.launch()
 
     answer = await service.http.post(

@@ -17,7 +17,7 @@ def firefox() -> Path:
     """Return `FIREFOX_PATH` if it is set, else the `firefox-esr` or `firefox` on PATH. Raises Missing."""
     if given := os.environ.get("FIREFOX_PATH"):
         if not os.access(given, os.X_OK):
-            raise Missing(f"FIREFOX_PATH is {given}, which is no program.")
+            raise Missing(f"FIREFOX_PATH is {given}, which is not a program.")
         return Path(given)
     for name in ("firefox-esr", "firefox"):
         if found := shutil.which(name):

@@ -83,11 +83,11 @@ async def test_the_sidebar_lists_the_pages_and_marks_the_current_one(site: Site,
     await expect(sidebar.locator("a.current", has_text="Limits")).to_be_visible()
 
 
-async def test_code_is_coloured(site: Site, reader: Page) -> None:
+async def test_code_is_colored(site: Site, reader: Page) -> None:
     await reader.goto(f"{site.origin}/client.html")
 
-    colours = await reader.locator("pre span").evaluate_all(
+    colors = await reader.locator("pre span").evaluate_all(
         "spans => [...new Set(spans.map((span) => getComputedStyle(span).color))]"
     )
 
-    assert len(colours) > 2
+    assert len(colors) > 2

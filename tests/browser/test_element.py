@@ -153,7 +153,7 @@ async def test_a_page_chooses_the_texts_and_the_style(page: Page, elsewhere: Ori
     await page.goto(embed(elsewhere, stage, "words", attributes=attributes, style=style))
     button = page.get_by_role("button", name="Run this chapter")
 
-    colour = await button.evaluate("(button) => getComputedStyle(button).backgroundColor")
+    color = await button.evaluate("(button) => getComputedStyle(button).backgroundColor")
     weight = await button.evaluate("(button) => getComputedStyle(button).fontWeight")
     await page.evaluate("document.querySelector('hub-launch').texts = {details: 'Einzelheiten', cancel: 'Halt'}")
     await button.click()
@@ -163,7 +163,7 @@ async def test_a_page_chooses_the_texts_and_the_style(page: Page, elsewhere: Ori
     await expect(page.get_by_text("Einzelheiten")).to_be_visible()
     await page.get_by_role("button", name="Abbrechen").click()  # an attribute wins over the dictionary
     await expect(page.get_by_text("The launch was cancelled").first).to_be_visible()
-    assert (colour, weight) == ("rgb(1, 2, 3)", "300")
+    assert (color, weight) == ("rgb(1, 2, 3)", "300")
 
 
 async def test_inside_react_the_element_is_typed_rendered_twice_and_launches_once(
@@ -359,7 +359,7 @@ async def test_where_the_origin_is_not_allowed_a_named_launch_is_linked(
 
 async def test_the_theme_is_light_dark_or_that_of_the_system(page: Page, elsewhere: Origin, stage: Stage) -> None:
     background = "(element) => getComputedStyle(element.shadowRoot.querySelector('[part~=launch]')).backgroundColor"
-    await page.emulate_media(reduced_motion="reduce")  # colours change immediately
+    await page.emulate_media(reduced_motion="reduce")  # colors change immediately
     await page.goto(embed(elsewhere, stage, "theme"))
     element = page.locator("hub-launch")
     shown: dict[str, list[str]] = {}

@@ -291,14 +291,14 @@ async def test_a_stage_that_this_page_does_not_know_is_shown_as_starting(
 async def test_try_again_is_prominent_only_if_it_can_help(
     page: Page, tmp_path: Path, said: str, can_be_helped: bool
 ) -> None:
-    colour = "(button) => getComputedStyle(button).backgroundColor"
+    color = "(button) => getComputedStyle(button).backgroundColor"
     async with show(tmp_path) as shown:
         await shown.bring(page, "launching")
         shown.hub.fail_spawn(next(user for user, _ in shown.hub.active_servers), said)
 
         button = page.get_by_role("button", name="Try again")
         await expect(button).to_be_visible()
-        assert (await button.evaluate(colour) == ACCENT) is can_be_helped
+        assert (await button.evaluate(color) == ACCENT) is can_be_helped
 
 
 async def test_a_service_for_backends_alone_says_so_and_shows_no_form(page: Page, tmp_path: Path) -> None:

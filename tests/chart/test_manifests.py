@@ -63,7 +63,7 @@ def test_checkov_finds_only_faults_that_are_explained(helms: dict[str, Helm], tm
 
     found = {check["check_id"]: check["check_name"] for check in failed(done.stdout)}
     assert {number: name for number, name in found.items() if number not in SKIPPED} == {}
-    assert set(found) == set(SKIPPED), "a reason for a check that nothing fails any more"
+    assert set(found) == set(SKIPPED), "a reason for a check that nothing fails anymore"
 
 
 def test_checkov_finds_no_fault_in_the_dockerfile() -> None:

@@ -288,7 +288,7 @@ def test_a_wrong_clock_is_a_warning(date: str | None, state: str, words: str) ->
 
 
 def _break(path: Path) -> None:
-    path.write_text("this is no database, and never was one")
+    path.write_text("this is not a database, and never was one")
 
 
 def _from_the_future(path: Path) -> None:

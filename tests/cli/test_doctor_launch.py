@@ -137,7 +137,7 @@ async def doctor(settings: Settings, service: Service, *arguments: str) -> tuple
     return done.status, {finding["check"]: finding for finding in done.objects()}
 
 
-async def test_a_failed_launch_is_told_in_the_words_of_its_problem(settings: Settings, hub: FakeHub) -> None:
+async def test_a_failed_launch_is_reported_in_the_words_of_its_problem(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(fails='Failed to pull image "a/b:9": manifest unknown'))
     async with serve(settings) as service:
         status, found = await doctor(settings, service, "--launch", IMAGE)
@@ -150,7 +150,7 @@ async def test_a_failed_launch_is_told_in_the_words_of_its_problem(settings: Set
     assert "hublaunch show " in fault["advice"]
 
 
-async def test_a_refused_launch_is_told_in_the_words_of_its_problem(settings: Settings, hub: FakeHub) -> None:
+async def test_a_refused_launch_is_reported_in_the_words_of_its_problem(settings: Settings, hub: FakeHub) -> None:
     async with serve(settings) as service:
         status, found = await doctor(settings, service, "--environment", "no-such-environment")
 

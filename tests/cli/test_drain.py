@@ -109,7 +109,7 @@ async def test_an_interrupted_drain_is_continued_by_the_next_call(
     assert hub.users == {}
 
 
-async def test_a_drain_alone_holds_the_queue_and_leaves_servers_and_undo_admits_it(
+async def test_a_drain_alone_leaves_servers_and_holds_the_queue_until_undo(
     hub: FakeHub, replicas: list[Replica], variables: dict[str, str]
 ) -> None:
     await ready(replicas[0])

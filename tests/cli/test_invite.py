@@ -115,7 +115,7 @@ sizes:
     assert "size: the environment scipy has no such size for everybody" in refused.output
 
 
-def test_a_service_that_takes_no_invitations_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_operator_learns_that_the_service_accepts_no_invitations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAUNCHER_ACCESS", "hub")
 
     added = add()

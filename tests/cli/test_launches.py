@@ -63,7 +63,7 @@ async def test_the_catalogue_is_listed_and_launched_by_name(settings: Settings, 
         listed = await shell.run("catalogue")
         as_json = await shell.run("catalogue", "--json")
         launched = await shell.run("launch", "scipy", "--size", "large", "--no-wait", "--json")
-        misspelt = await shell.run("launch", "scypi")
+        misspelled = await shell.run("launch", "scypi")
         of_scipy, of_another = [await shell.run("list", "--environment", name, "--json") for name in ("scipy", "r")]
 
     assert listed.out.splitlines() == [
@@ -74,9 +74,9 @@ async def test_the_catalogue_is_listed_and_launched_by_name(settings: Settings, 
     assert [one["name"] for one in as_json.objects()[0]["environments"]] == ["scipy"]
     (launch,) = launched.objects()
     assert (launch["environment"], launch["size"], launch["image"]) == ("scipy", "large", "quay.io/org/scipy")
-    assert misspelt.status == 3
-    assert "Did you mean scipy? Correct" in misspelt.err
-    assert "write scypi:latest" in misspelt.err
+    assert misspelled.status == 3
+    assert "Did you mean scipy? Correct" in misspelled.err
+    assert "write scypi:latest" in misspelled.err
     assert [one["id"] for one in of_scipy.objects()] == [launch["id"]]
     assert (of_another.out, of_another.err) == ("", f"No launches of r at {shell.url}/.\n")
 

@@ -1,4 +1,4 @@
-"""Settings, commands and limits on the pages are valid: nothing is misspelt or has been renamed since."""
+"""Settings, commands and limits on the pages are valid: nothing is misspelled or has been renamed since."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""docs/security.md promises only behaviour that a test checks."""
+"""docs/security.md promises only behavior that a test checks."""
 
 import ast
 import re

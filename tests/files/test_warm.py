@@ -51,7 +51,7 @@ def test_everything_can_be_set(path: Path) -> None:
     assert warm == Warm(keep=2, most=10, max_age_s=1800, sizes=("large", "small"), windows=(mondays,))
 
 
-def test_keep_is_enough_and_demand_then_raises_nothing(path: Path) -> None:
+def test_keep_alone_is_enough_and_demand_does_not_raise_it(path: Path) -> None:
     assert warm_in(path, text("{keep: 2}")) == Warm(keep=2, most=2, max_age_s=3600, sizes=("small",))
     assert warm_in(path, text("{keep: 0}", sizes="[]")) == Warm(keep=0, most=0, max_age_s=3600)
 
@@ -103,7 +103,7 @@ def test_a_repository_that_the_spawner_fetches_cannot_be_in_a_server_that_runs_a
         warm_in(path, text("{keep: 1}", content="spawner"))
 
 
-def test_a_size_of_a_group_is_kept_for_nobody(path: Path) -> None:
+def test_a_size_of_a_group_cannot_be_kept_warm(path: Path) -> None:
     with pytest.raises(CatalogueFault, match=r"course.warm: needs a size without groups"):
         warm_in(path, text("{keep: 1}", sizes="[staff]"))
 

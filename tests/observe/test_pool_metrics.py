@@ -87,7 +87,7 @@ async def no_pools() -> list[PoolState]:
     return []
 
 
-async def test_pools_that_cannot_be_read_fail_no_scrape(caplog: pytest.LogCaptureFixture) -> None:
+async def test_pools_that_cannot_be_read_do_not_fail_a_scrape(caplog: pytest.LogCaptureFixture) -> None:
     async def broken() -> list[PoolState]:
         raise RuntimeError("no database")
 

@@ -46,7 +46,7 @@ async def test_an_absent_image_is_refused() -> None:
     assert "LAUNCHER_PREFLIGHT=auto refuses it." in shown.output
 
 
-async def test_an_unknown_outcome_is_printed_with_its_reason_also_as_json() -> None:
+async def test_an_unknown_outcome_is_printed_with_its_reason_even_as_json() -> None:
     async with WireServer(answering(lambda *_: response(429))) as server:
         image = f"{name_of(server)}/org/image:1"
         shown = await check(image, "--json")

@@ -25,7 +25,7 @@ def appender(sqlite_url: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def acknowledged(appender: subprocess.Popen[str], number: int) -> dict[str, int]:
-    """Read this many acknowledgements; the last of each launch."""
+    """Read this many acknowledgments; the last of each launch."""
     assert appender.stdout is not None
     last: dict[str, int] = {}
     for _ in range(number):

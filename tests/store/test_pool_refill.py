@@ -230,7 +230,7 @@ async def test_a_pool_that_always_lacks_members_keeps_no_other_pool_empty(store:
             await make_ready(store, member)
 
 
-async def test_ready_members_are_looked_at_in_turn(store: SqlLaunchStore) -> None:
+async def test_ready_members_are_checked_in_turn(store: SqlLaunchStore) -> None:
     members = await ready_members(store, 2)
 
     first = await store.pools.to_check(every_s=0, limit=9)

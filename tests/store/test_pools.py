@@ -84,7 +84,7 @@ async def test_a_member_that_is_not_ready_or_was_not_seen_lately_is_never_taken_
     assert launch.claimed_from is None
 
 
-async def test_a_member_of_another_image_than_the_launch_means_is_not_taken_over(store: SqlLaunchStore) -> None:
+async def test_a_member_of_an_image_other_than_the_launch_means_is_not_taken_over(store: SqlLaunchStore) -> None:
     (member,) = await ready_members(store, 1)
     await change(store, member, image_digest="sha256:old")
 
@@ -214,7 +214,7 @@ async def test_a_launch_that_can_claim_no_other_server_joins_the_queue(store: Sq
 # --- quotas -----------------------------------------------------------------------------------------------------------
 
 
-async def test_members_count_in_the_total_alone_and_not_twice_when_they_are_claimed(store: SqlLaunchStore) -> None:
+async def test_members_count_toward_the_total_alone_and_not_twice_when_they_are_claimed(store: SqlLaunchStore) -> None:
     await ready_members(store, 2)
     of_image = Quota(scope=Scope.IMAGE, most=1, name="quay.io/org/scipy")
 

@@ -115,7 +115,7 @@ async def test_a_step_keeps_its_stage_and_the_event_of_kubernetes(store: SqlLaun
 async def test_a_stage_and_fields_of_a_later_release_are_read(store: SqlLaunchStore) -> None:
     launch = new_launch()
     await store.intake.accept(launch)
-    later = {"stage": "levitating", "raw_event": {"message": "a", "reason": "B", "colour": "blue"}}
+    later = {"stage": "levitating", "raw_event": {"message": "a", "reason": "B", "color": "blue"}}
     await store.sql.writer.run(lambda connection: connection.execute(launch_events.update().values(**later)))
 
     (event,) = await store.log.events(launch.id, after=0)

@@ -56,7 +56,7 @@ class Outcome:
 
 
 async def run(directory: Path, *, guard: str, images: Sequence[str]) -> Outcome:
-    """Launch these images at once on a new Hub. Return the outcome once nothing happens any more."""
+    """Launch these images at once on a new Hub. Return the outcome once nothing more happens."""
     async with _frail_hub(directory) as hub:
         started_at = time.monotonic() - _age_s(hub.pid)
         settings = {"LAUNCHER_HUB_GUARD": guard, "LAUNCHER_HUB_URL_LOCAL": hub.local_url, "LAUNCHER_RETRIES": "1"}

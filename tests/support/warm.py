@@ -106,7 +106,7 @@ def warm_catalogue(directory: Path, warm: str = "{keep: 1}") -> CatalogueFile:
 
 
 async def pool_of(store: SqlLaunchStore) -> PoolState:
-    """Return the state of the pool, also before it has had any member."""
+    """Return the state of the pool, even before it has had any member."""
     found = await store.pools.states(within_s=3600)
     return found[0] if found else PoolState(name="scipy")
 

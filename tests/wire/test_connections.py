@@ -283,9 +283,7 @@ async def test_a_connection_takes_requests_after_an_answer_to_head(transport: Wi
 
 
 @pytest.mark.parametrize("has_tls", [False, True], ids=["plain", "tls"])
-async def test_an_answer_before_the_request_was_read_is_given_and_its_connection_closed(
-    has_tls: bool, tmp_path: Path
-) -> None:
+async def test_an_answer_that_comes_before_the_request_was_read_is_returned(has_tls: bool, tmp_path: Path) -> None:
     async def refuse(connection: WireConnection) -> None:
         await connection._reader.readuntil(b"\r\n\r\n")
         await connection.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")

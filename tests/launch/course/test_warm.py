@@ -1,4 +1,4 @@
-"""Warm servers: members of a pool, launches that claim one, and everything that may go wrong between."""
+"""Warm servers: members of a pool, launches that claim one, and everything that may go wrong in between."""
 
 import asyncio
 import math
@@ -248,7 +248,7 @@ async def test_members_are_active_for_the_hub_until_they_are_claimed(
         assert hub.count("activity_noted", user) <= noted + 1  # one may have been on its way
 
 
-async def test_a_pool_that_keeps_nothing_any_more_is_emptied(
+async def test_a_pool_that_no_longer_keeps_anything_is_emptied(
     hub: FakeHub, open_core: OpenCore, store: SqlLaunchStore, tmp_path: Path
 ) -> None:
     catalogue = warm_catalogue(tmp_path)

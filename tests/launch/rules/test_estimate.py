@@ -70,7 +70,7 @@ def test_past_the_cached_starts_a_launch_is_expected_to_take_as_long_as_those_th
     assert [expected_s(found, passed_s) for passed_s in (0, 4, 30)] == [5, 5, 300]
 
 
-def test_past_nine_of_ten_nothing_is_expected_any_more() -> None:
+def test_past_nine_of_ten_nothing_more_is_expected() -> None:
     found = estimate(starts(10, 20, 30, 40, 50), admitted_at=NOON, is_pulling=False)
 
     assert (found.p50_s, found.p90_s, expected_s(found, 50)) == (30, 50, None)

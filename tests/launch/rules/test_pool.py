@@ -188,7 +188,7 @@ def test_a_constant_rate_is_recognized() -> None:
     assert demand.per_s(at) == pytest.approx(0.1, rel=0.02)
 
 
-def test_a_clock_that_is_set_back_raises_no_demand() -> None:
+def test_a_clock_that_is_set_back_does_not_raise_demand() -> None:
     demand = Demand(at=NOON).arrived(NOON, 3)
 
     assert demand.arrived(NOON - timedelta(hours=1)).count == 4
