@@ -49,6 +49,10 @@ STUMBLES = (
     r"(?<!there )\b(?-i:is none)\b",
     r"\b(?:back|place|stands?|waits?) in line\b",
     r"\bsee[ns]? to it that\b",
+    r"\b(?:misspelt|learnt|whilst|towards)\b",
+    r"\bsuch as by\b",
+    r"\bmoment in which\b",
+    r", also (?:if|when|where|while|by|before|after|those)\b",
     r"(?:^|[.:;] )Who (?:has|shows|sends|asks|launches|follows|knows|wants|watches|gets)\b",
 )
 """Each can be said more plainly, and none has another common use here."""
