@@ -1,7 +1,7 @@
 """Draining in SQL: new launches are refused, the queue is held, and launches that are active can be stopped.
 
 `hublaunch drain` writes here while the service runs. The transactions that accept and admit launches read
-`draining_since`, so the change holds for all processes at once. The owners of the launches do the rest.
+`draining_since`, so the change applies to all processes at once. The owners of the launches do the rest.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Invitations in SQL. Every replica reads them for each request, so a change holds everywhere at once."""
+"""Invitations in SQL. Every replica reads them for each request, so a change applies everywhere at once."""
 
 import hmac
 from collections.abc import Sequence
