@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from hublaunch.cli.audited import audited, reported_faults
 from hublaunch.cli.exits import USAGE
@@ -130,6 +128,9 @@ def _check_no_password(*urls: str) -> None:
 
 
 def _copy(source: str, target: str, settings: "Settings") -> dict[str, int]:
+    from rich.console import Console  # noqa: PLC0415 - the other commands need no rich
+    from rich.progress import Progress  # noqa: PLC0415 - as above
+
     from hublaunch.sealing import Sealer  # noqa: PLC0415 - needs the server extra
     from hublaunch.store.copied_key import carry_key, keys_of_copy  # noqa: PLC0415 - as above
     from hublaunch.store.copy import copy_database  # noqa: PLC0415 - as above
