@@ -65,7 +65,14 @@ async def test_a_completed_login_starts_a_session_and_opens_the_page(users_servi
 
     session = (await users_service.http.get("/session")).json()
     assert (answer.status_code, answer.headers["Location"]) == (303, f"{PREFIX}/docs?x=1")
-    assert session == {"kind": "hub", "name": "ada", "is_admin": False, "access": ["hub"], "images": ["*"]}
+    assert session == {
+        "kind": "hub",
+        "name": "ada",
+        "is_admin": False,
+        "access": ["hub"],
+        "images": ["*"],
+        "invitation": None,
+    }
 
 
 @pytest.mark.parametrize(

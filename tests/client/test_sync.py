@@ -25,6 +25,18 @@ with LaunchClient(fake.url, transport=fake.transport) as client:
     for event in client.follow(client.launch("a/b").id):
         print(event.message, flush=True)
 """
+INTERRUPTED_IN_ANOTHER_THREAD = (
+    """
+import signal, threading
+
+def interrupt():
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+"""
+    + INTERRUPTED
+    + """        if event.message == "Pulling":
+            threading.Timer(0.5, interrupt).start()
+"""
+)
 
 
 def methods(kind: type) -> dict[str, list[inspect.Parameter]]:
@@ -121,6 +133,21 @@ def test_ctrl_c_ends_a_loop_over_events_immediately(tmp_path: Path) -> None:
     assert err.splitlines()[-1] == "KeyboardInterrupt"
     assert "never retrieved" not in err
     assert "never awaited" not in err
+
+
+def test_an_interrupt_ends_the_loop_whichever_thread_receives_it(tmp_path: Path) -> None:
+    """Python raises KeyboardInterrupt in the main thread, which does not wake up for another thread's signal."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IN_ANOTHER_THREAD],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
 
 
 def test_a_client_outside_its_with_block_says_so() -> None:

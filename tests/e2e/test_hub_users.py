@@ -131,7 +131,14 @@ async def test_an_admin_sees_everything_except_urls_and_token_and_may_cancel(man
         listed = (await http.get("launch", params={"everybody": True})).json()
         await cancel(http, accepted["id"])
 
-    assert session == {"kind": "hub", "name": ADMIN, "is_admin": True, "access": ["hub"], "images": ["*"]}
+    assert session == {
+        "kind": "hub",
+        "name": ADMIN,
+        "is_admin": True,
+        "access": ["hub"],
+        "images": ["*"],
+        "invitation": None,
+    }
     assert (shown["username"], shown["image"]) == (accepted["username"], IMAGE)
     assert {"token", "open_url", "url"}.isdisjoint(shown)
     assert accepted["id"] in [launch["id"] for launch in listed["launches"]]

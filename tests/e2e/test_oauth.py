@@ -17,8 +17,15 @@ from tests.hubs.managed import GROUP, IMAGE, LOGINS, PASSWORD, SECRET_KEY, SHORT
 pytestmark = [pytest.mark.real_hub, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
 
 ALICE = LOGINS[0]
-NOBODY = {"kind": "anonymous", "name": None, "is_admin": False, "access": ["hub"], "images": []}
-SESSION_OF_ALICE = {"kind": "hub", "name": ALICE, "is_admin": False, "access": ["hub"], "images": ["*"]}
+NOBODY = {"kind": "anonymous", "name": None, "is_admin": False, "access": ["hub"], "images": [], "invitation": None}
+SESSION_OF_ALICE = {
+    "kind": "hub",
+    "name": ALICE,
+    "is_admin": False,
+    "access": ["hub"],
+    "images": ["*"],
+    "invitation": None,
+}
 
 
 @asynccontextmanager

@@ -3,10 +3,14 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_LOOK_S = 0.5
+"""How often a waiting thread looks for an interrupt. One that comes just as the wait begins does not end it."""
 
 
 class LoopThread:
@@ -48,10 +52,10 @@ class LoopThread:
 
         try:
             self._loop.call_soon_threadsafe(start)
-            task = ended.get()
+            task = _wait(ended)
         except BaseException:
             self._loop.call_soon_threadsafe(cancel)  # runs after start(), or instead of it
-            ended.get()
+            _wait(ended)
             raise
         assert task is not None
         return task.result()
@@ -62,3 +66,10 @@ class LoopThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+def _wait(ended: SimpleQueue[T]) -> T:
+    """Return the next item, or raise KeyboardInterrupt soon after an interrupt, whichever thread has received it."""
+    while True:
+        with suppress(Empty):
+            return ended.get(timeout=_LOOK_S)
