@@ -159,6 +159,22 @@ async def test_without_a_running_service_the_command_says_so_and_a_later_call_co
     assert hub.users == {}
 
 
+async def test_a_drain_that_somebody_else_ends_stops_nothing_more(
+    hub: FakeHub, replicas: list[Replica], variables: dict[str, str]
+) -> None:
+    await ready(replicas[0])
+    hub.fail_on("stop_server", how="hang")
+    async with asyncio.timeout(60), started("hublaunch.cli", "drain", "--all", **variables) as process:
+        assert process.stdout
+        await process.stdout.readline()
+
+        undone, _ = await drain("--undo", **variables)
+        said = (await process.communicate())[0].decode()
+
+    assert (undone, process.returncode) == (0, 1)
+    assert "Somebody has ended the drain" in said
+
+
 async def test_undo_and_all_exclude_each_other() -> None:
     ended = await asyncio.to_thread(CliRunner().invoke, cli, ["drain", "--all", "--undo"])
 

@@ -12,6 +12,7 @@ from hublaunch.store.sql import SqlLaunchStore
 from tests.store.databases import postgresql_only
 from tests.store.launches import accepted, new_launch, read_back, ready_launch
 from tests.support.launching import UNGUARDED
+from tests.support.warm import POOL_KEY, REQUEST, ready_members
 
 KEY = IdempotencyKey(scope="a" * 64, request="b" * 64)
 
@@ -105,13 +106,39 @@ async def test_what_is_left_is_counted(store: SqlLaunchStore) -> None:
     await store.upkeep.mark_stopped(gone, stopped_by="hub", clean_in_s=3600)
     await ready_launch(store)
 
-    assert await left(store) == Left(waiting=1, launching=1, ready=1, to_clean_up=1, processes=1)
+    assert await left(store) == Left(draining_since=None, waiting=1, launching=1, ready=1, to_clean_up=1, processes=1)
+
+
+async def test_a_launch_that_enters_a_warm_server_is_starting_and_stopped_by_the_operator(
+    store: SqlLaunchStore,
+) -> None:
+    await ready_members(store, 1)
+    entering = await store.intake.accept(new_launch(request=REQUEST, pool=POOL_KEY))
+    await begin(store)
+    counted = await left(store)
+
+    await stop(store)
+
+    assert (counted.waiting, counted.launching, counted.ready) == (0, 1, 0)
+    assert (await read_back(store, entering)).stopped_by == "operator"
+
+
+async def test_once_a_drain_has_ended_nothing_more_is_stopped(store: SqlLaunchStore) -> None:
+    await begin(store)
+    await store.sql.writer.run(drain.end)
+    launch = await ready_launch(store)
+
+    await stop(store)
+
+    assert not await is_cancelled(store, launch)
+    assert (await left(store)).draining_since is None
 
 
 async def test_users_of_servers_that_are_gone_are_cleaned_up_at_once(store: SqlLaunchStore, sealer: Sealer) -> None:
     gone = await ready_launch(store)
     await store.upkeep.mark_stopped(gone, stopped_by="hub", clean_in_s=3600)
     assert await store.upkeep.due(gone.id) == []
+    await begin(store)
 
     await stop(store)
 
@@ -122,6 +149,7 @@ async def test_a_second_clean_up_keeps_its_time(store: SqlLaunchStore) -> None:
     launch = await ready_launch(store)
     await store.upkeep.mark_stopped(launch, stopped_by="caller", clean_in_s=0)
     await store.upkeep.mark_cleaned(launch, launch.attempt, again_in_s=80)
+    await begin(store)
 
     await stop(store)
 

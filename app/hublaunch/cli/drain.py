@@ -32,7 +32,8 @@ def drain(
 
     Run it where the service gets its settings (LAUNCHER_…, .env), while the service runs: the service does the work.
     If you interrupt the command, new launches stay refused, and the next call continues. Exits with 0 when nothing is
-    left, and with 1 if no process of hublaunch runs. Needs `pip install 'hublaunch[server]'`. For example:
+    left, and with 1 if no process of hublaunch runs or somebody runs `--undo` meanwhile. Needs
+    `pip install 'hublaunch[server]'`. For example:
 
         hublaunch drain --all
     """
@@ -72,6 +73,13 @@ def _drain(settings: "Settings", *, stops_servers: bool) -> None:
     typer.echo("New launches are refused, and the queue is held, until `hublaunch drain --undo`.")
     said, seen_at = "", time.monotonic()
     for left in _rounds(settings, stops_servers=stops_servers):
+        if left.draining_since is None:
+            typer.echo(
+                "Somebody has ended the drain with `hublaunch drain --undo`. New launches are accepted, and this command "
+                "stops nothing more.",
+                err=True,
+            )
+            raise typer.Exit(FAILED)
         if (line := _line(left, stops_servers=stops_servers)) != said:
             typer.echo(line)
             said = line

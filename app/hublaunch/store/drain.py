@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from hublaunch.store.coordination import WORK, lock, notify, now
-from hublaunch.store.tables import IS_AT_HUB, IS_READY, Instant, admission, launch_attempts, launch_owners, launches
+from hublaunch.store.tables import IS_QUEUED, IS_READY, Instant, admission, launch_attempts, launch_owners, launches
 
 ACCEPTANCE, ADMISSION = "acceptance", "admission"
 """The locks that serialize acceptance and admission across processes."""
@@ -20,13 +20,11 @@ _SINCE = select(admission.c.draining_since)
 _START = update(admission).where(admission.c.draining_since.is_(None)).values(draining_since=_NOW)
 _END = update(admission).where(admission.c.draining_since.is_not(None)).values(draining_since=None)
 
-_IN_PROGRESS = launches.c.ended_at.is_(None)
-_AT_HUB = IS_AT_HUB | IS_READY
+_STARTING = launches.c.ended_at.is_(None) & ~IS_QUEUED  # also with a warm server, which was never admitted
+_AT_HUB = _STARTING | IS_READY
 _UNCLEAN = launch_attempts.c.clean_at.is_not(None)
 _STOP_QUEUED = (
-    update(launches)
-    .where(_IN_PROGRESS, launches.c.admitted_at.is_(None), launches.c.cancel_requested_at.is_(None))
-    .values(cancel_requested_at=_NOW)
+    update(launches).where(IS_QUEUED, launches.c.cancel_requested_at.is_(None)).values(cancel_requested_at=_NOW)
 )
 _BEING_STOPPED = select(func.count()).where(_AT_HUB, launches.c.cancel_requested_at.is_not(None))
 _TO_STOP = (
@@ -50,8 +48,9 @@ _CLEAN_UP_NOW = (
 
 
 _LEFT = select(
-    select(func.count()).where(_IN_PROGRESS, launches.c.admitted_at.is_(None)).scalar_subquery().label("waiting"),
-    select(func.count()).where(IS_AT_HUB).scalar_subquery().label("launching"),
+    _SINCE.scalar_subquery().label("draining_since"),
+    select(func.count()).where(IS_QUEUED).scalar_subquery().label("waiting"),
+    select(func.count()).where(_STARTING).scalar_subquery().label("launching"),
     select(func.count()).where(IS_READY).scalar_subquery().label("ready"),
     select(func.count(launch_attempts.c.launch_id.distinct())).where(_UNCLEAN).scalar_subquery().label("to_clean_up"),
     select(func.count()).where(launch_owners.c.leased_until > _NOW).scalar_subquery().label("processes"),
@@ -62,6 +61,8 @@ _LEFT = select(
 class Left:
     """What is left of the launches of a service."""
 
+    draining_since: datetime | None
+    """Since when new launches are refused; None once somebody has ended the drain."""
     waiting: int
     launching: int
     """Launches at the Hub."""
@@ -95,7 +96,11 @@ def stop_active(connection: Connection, *, most: int) -> None:
     """Request that active launches be cancelled: all in the queue, and of the others `most` at the same time.
 
     Their owners stop the servers, and then delete the temporary users. Users of servers that are gone are due now.
+    Does nothing once the drain has ended, so that no launch that was accepted afterwards is stopped.
     """
+    lock(connection, [ACCEPTANCE])
+    if draining_since(connection) is None:
+        return
     at = now(connection)
     connection.execute(_STOP_QUEUED, {"now": at})
     connection.execute(_CLEAN_UP_NOW, {"now": at})
