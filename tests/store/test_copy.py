@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, event, select
+from sqlalchemy.exc import OperationalError
 
 from hublaunch.launch.model import Status
 from hublaunch.launch.ports import LaunchFilter
@@ -18,12 +20,12 @@ from hublaunch.store.coordination import try_lock
 from hublaunch.store.copied_key import carry_key, keys_of_copy
 from hublaunch.store.copy import copy_database
 from hublaunch.store.database import database, database_file
-from hublaunch.store.errors import BackupRefused, CopyRefused, TablesMissing
+from hublaunch.store.errors import BackupRefused, CopyRefused, DatabaseUnusable, TablesMissing
 from hublaunch.store.schema import TABLES
 from hublaunch.store.secret_key import key_file, read_key, write_key
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.sqlite import FileLock
-from hublaunch.store.tables import launch_owners, metadata
+from hublaunch.store.tables import launch_owners, launches, metadata
 from tests.store.launches import FAILED, PULLING, accepted, new_launch, ready_launch
 from tests.support.launching import UNGUARDED
 
@@ -39,8 +41,14 @@ def target(request: pytest.FixtureRequest, url: str, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'target.sqlite'}"
 
 
-async def copy(source: str, target: str, sealer: Sealer, tell: Callable[[int, int], None] = lambda *_: None) -> Any:
-    return await asyncio.to_thread(copy_database, source, target, sealer=sealer, tell=tell)
+async def copy(
+    source: str,
+    target: str,
+    sealer: Sealer,
+    tell: Callable[[int, int], None] = lambda *_: None,
+    carry_key: Callable[[], None] = lambda: None,
+) -> Any:
+    return await asyncio.to_thread(copy_database, source, target, sealer=sealer, tell=tell, carry_key=carry_key)
 
 
 def content(url: str) -> dict[str, list[str]]:
@@ -56,6 +64,14 @@ def content(url: str) -> dict[str, list[str]]:
         }
     opened.close()
     return rows
+
+
+def have_no_patience(connection: Any, _record: object) -> None:
+    """Have a connection wait for no lock."""
+    is_sqlite = isinstance(connection, sqlite3.Connection)
+    connection.execute("PRAGMA busy_timeout = 0" if is_sqlite else "SET lock_timeout = '50ms'")
+    if not is_sqlite:
+        connection.commit()
 
 
 async def write(url: str, sealer: Sealer) -> None:
@@ -130,6 +146,52 @@ async def test_no_process_starts_on_either_database_during_a_copy(url: str, targ
     await copy(url, target, sealer, look)
 
     assert may_start == {url: False, target: False}
+
+
+async def test_a_replica_that_was_frozen_can_write_to_neither_database_during_a_copy(
+    url: str, target: str, sealer: Sealer
+) -> None:
+    await write(url, sealer)
+    refused = set[str]()
+
+    def thaw(copied: int, most: int) -> None:
+        if copied < most:
+            return
+        for one in (url, target):
+            opened = database(one, readers=1, lease_s=15)
+            event.listen(opened.writing, "connect", have_no_patience)
+            try:
+                with opened.writing.begin() as connection:
+                    connection.execute(delete(launches))
+            except OperationalError:
+                refused.add(one)
+            finally:
+                opened.close()
+
+    await copy(url, target, sealer, thaw)
+
+    assert refused == {url, target}
+    assert content(target) == content(url)
+
+
+async def test_rows_are_stored_only_once_their_key_is_beside_them(url: str, target: str, sealer: Sealer) -> None:
+    await write(url, sealer)
+
+    def fail() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await copy(url, target, sealer, carry_key=fail)
+
+    assert {name for name, rows in content(target).items() if rows} == {"admission"}
+
+
+async def test_a_file_that_is_no_database_is_not_copied(target: str, sealer: Sealer, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.sqlite"
+    junk.write_bytes(b"not a database" * 1000)
+
+    with pytest.raises(DatabaseUnusable, match="file is not a database"):
+        await copy(f"sqlite:///{junk}", target, sealer)
 
 
 async def test_nothing_is_copied_into_a_database_with_launches(url: str, target: str, sealer: Sealer) -> None:

@@ -118,7 +118,7 @@ def _check_no_password(*urls: str) -> None:
             parts = make_url(url)
         except ArgumentError:
             continue  # the copy says so
-        if parts.password or "password" in parts.query:
+        if parts.password or any("password" in name for name in parts.query):
             typer.echo(
                 "An argument has a password, which every user of this machine can read. Leave it out, and set "
                 "PGPASSWORD, or leave out TO and set LAUNCHER_DATABASE_URL.",
@@ -137,6 +137,11 @@ def _copy(source: str, target: str, settings: "Settings") -> dict[str, int]:
 
     secrets = (*([settings.secret_key] if settings.secret_key else []), *settings.old_secret_keys)
     keys = keys_of_copy(source, target, [key.get_secret_value() for key in secrets])
+
+    def carry() -> None:
+        if written := carry_key(target, keys):
+            typer.echo(f"The secret key is in {written}.")
+
     console = Console(stderr=True)
     with Progress(console=console, disable=not is_terminal(sys.stderr), transient=True) as progress:
         task = progress.add_task("Copying", total=None)
@@ -145,7 +150,6 @@ def _copy(source: str, target: str, settings: "Settings") -> dict[str, int]:
             target,
             sealer=Sealer(keys, purpose="stored tokens"),
             tell=lambda copied, most: progress.update(task, completed=copied, total=most),
+            carry_key=carry,
         )
-    if written := carry_key(target, keys):
-        typer.echo(f"The secret key is in {written}.")
     return dict(counts)

@@ -75,8 +75,8 @@ def _drain(settings: "Settings", *, stops_servers: bool) -> None:
     for left in _rounds(settings, stops_servers=stops_servers):
         if left.draining_since is None:
             typer.echo(
-                "Somebody has ended the drain with `hublaunch drain --undo`. New launches are accepted, and this command "
-                "stops nothing more.",
+                "Somebody has ended the drain with `hublaunch drain --undo`. New launches are accepted, and this "
+                "command stops nothing more.",
                 err=True,
             )
             raise typer.Exit(FAILED)

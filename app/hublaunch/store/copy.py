@@ -28,11 +28,15 @@ Tell = Callable[[int, int], None]
 """Receives the number of rows copied so far, and the total."""
 
 
-def copy_database(source_url: str, target_url: str, *, sealer: Sealer, tell: Tell) -> Mapping[str, int]:
+def copy_database(
+    source_url: str, target_url: str, *, sealer: Sealer, tell: Tell, carry_key: Callable[[], None]
+) -> Mapping[str, int]:
     """Copy all rows in one transaction of the target. Return the number of rows by table. Blocks.
 
-    `sealer`: with the secret keys that the service will have on the target. The source stays as it is. No process of
-    hublaunch can start on either database meanwhile. If anything fails, the target has empty tables, or none.
+    `sealer`: with the secret keys that the service will have on the target. `carry_key` writes the key beside the
+    target, just before the rows are stored there: a service that found rows without their key would make another one.
+    The source stays as it is. No process of hublaunch can start or write on either database meanwhile. If anything
+    fails, the target has empty tables, or none.
 
     Raises CopyRefused if a process uses one of the databases, if the source has tables of another release, if the
     target has rows, if the keys do not open the newest token, or if the counts differ at the end. Raises another
@@ -49,10 +53,12 @@ def copy_database(source_url: str, target_url: str, *, sealer: Sealer, tell: Tel
         target = stack.enter_context(database(target_url, readers=1, lease_s=15).alone(migrates=True))
         _check_target(target, described(target_url))
         try:
-            return _copy_rows(source, target, tell)
+            counts = _copy_rows(source, target, tell)
         except DBAPIError as error:
             reason = str(error.orig).strip().partition("\n")[0]
             raise CopyRefused(f"The copy failed, and nothing is stored in {described(target_url)}: {reason}") from error
+        carry_key()
+        return counts
 
 
 def _check_source(source: Connection, shown: str, sealer: Sealer) -> None:

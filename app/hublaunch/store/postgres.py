@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, func, select
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from hublaunch.store.coordination import CHANNEL, WORK, try_lock, unlimit
 from hublaunch.store.errors import CopyRefused, DatabaseUnreachable
-from hublaunch.store.schema import TABLES, migrate, version_of
-from hublaunch.store.tables import launch_owners
+from hublaunch.store.schema import TABLES, is_up_to_date, migrate, version_of
+from hublaunch.store.tables import launch_owners, metadata
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ _CONNECT = {
 }
 _SESSION = {"timezone": "UTC", "lock_timeout": "10s", "statement_timeout": "20s"}
 _RECONNECT_S = 2.0
+_KEEP_WRITERS_OUT = f"LOCK TABLE {', '.join(metadata.tables)} IN SHARE ROW EXCLUSIVE MODE"
+"""Without this, a replica that was frozen for longer than its lease could continue, and write what nobody copies."""
 _LIVING_OWNERS = select(func.count()).where(launch_owners.c.leased_until > func.now())
 
 
@@ -66,18 +68,22 @@ class PostgresDatabase:
             self.open()
         try:
             with self.writing.connect() as connected:
+                has_tables = is_up_to_date(connected)
+                connected.rollback()
                 connection = connected.execution_options(isolation_level="REPEATABLE READ")
                 with connection.begin():
+                    unlimit(connection)
+                    if has_tables:
+                        connection.exec_driver_sql(_KEEP_WRITERS_OUT)  # before the first query takes the snapshot
                     self._keep_out(connection)
                     yield connection
-        except OperationalError as error:
+        except DBAPIError as error:
             raise DatabaseUnreachable(self._shown, _reason(error)) from error
         finally:
             self.close()
 
     def _keep_out(self, connection: Connection) -> None:
         """Keep processes from starting. Raises CopyRefused if one has a lease, or is starting."""
-        unlimit(connection)
         is_used = not try_lock(connection, TABLES)  # waiting would make the snapshot old
         if not is_used and version_of(connection) is not None:
             is_used = bool(connection.execute(_LIVING_OWNERS).scalar_one())

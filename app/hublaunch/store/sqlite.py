@@ -110,6 +110,8 @@ class SqliteDatabase:
                 self._migrate()
             with self.writing.begin() as connection:
                 yield connection
+        except DatabaseError as error:
+            raise DatabaseUnusable(self._path, str(error.orig)) from error
         finally:
             self.close()
 
