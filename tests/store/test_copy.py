@@ -328,6 +328,31 @@ def test_a_backup_replaces_no_file(sqlite_url: str, tmp_path: Path) -> None:
     assert not (tmp_path / "backup.sqlite").exists()
 
 
+def test_a_backup_gets_its_name_once_it_is_whole_and_has_its_key(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_key(tmp_path / "hublaunch.secret-key", KEY)
+    present = list[bool]()
+
+    def fail(*_: object) -> None:
+        present.append((tmp_path / "backup.sqlite").exists())
+        raise InterruptedError
+
+    monkeypatch.setattr("hublaunch.store.backup.write_key", fail)
+    with pytest.raises(BackupRefused):
+        back_up(sqlite_url, tmp_path / "backup.sqlite")
+
+    assert present == [False]
+    assert list(tmp_path.glob("backup.*")) == []
+
+
+def test_a_backup_is_not_written_to_the_name_of_its_key(sqlite_url: str, tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused, match=r"the name for a key\. Choose another one .* such as backup\.sqlite"):
+        back_up(sqlite_url, tmp_path / "backup.secret-key")
+
+    assert not (tmp_path / "backup.secret-key").exists()
+
+
 def test_postgresql_is_backed_up_by_its_own_programs(tmp_path: Path) -> None:
     with pytest.raises(BackupRefused, match="pg_dump"):
         back_up("postgresql+psycopg://db/hublaunch", tmp_path / "backup.sqlite")

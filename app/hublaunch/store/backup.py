@@ -4,6 +4,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from tempfile import mkstemp
 from urllib.parse import quote
 
 from hublaunch.store.database import database_file
@@ -14,8 +15,10 @@ from hublaunch.store.secret_key import key_file, read_key, write_key
 def back_up(database_url: str, to: Path) -> tuple[Path, ...]:
     """Write the database to the new file `to` as it is at one moment, and its key beside it. Return the new files.
 
-    The files have the mode 0600. There is no second file if LAUNCHER_SECRET_KEY is configured instead. Blocks; the
-    service can write meanwhile. Raises BackupRefused. That includes PostgreSQL, which has its own programs for this.
+    The files have the mode 0600. There is no second file if LAUNCHER_SECRET_KEY is configured instead. The database is
+    written under another name, checked, and then gets its own, after the key. So `to` is a whole backup, or does not
+    exist. If this process is killed, a file whose name begins with that of `to` stays. Blocks; the service can write
+    meanwhile. Raises BackupRefused. That includes PostgreSQL, which has its own programs for this.
     """
     source = database_file(database_url)
     if source is None:
@@ -23,22 +26,29 @@ def back_up(database_url: str, to: Path) -> tuple[Path, ...]:
     if not source.exists():
         raise BackupRefused(f"{source} does not exist.")
     keys = (key_file(source), key_file(to))
+    if keys[1] == to:
+        raise BackupRefused(
+            f"{to} is the name for a key. Choose another one for the database, such as {to.stem}.sqlite."
+        )
     for path in (to, keys[1]):
         if path.exists():
             raise BackupRefused(f"{path} exists already. A backup replaces no file.")
+    draft = None
     try:
-        os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        try:
-            _copy(source, to)
-        except BaseException:
-            to.unlink()
-            raise
+        descriptor, name = mkstemp(dir=to.parent, prefix=f"{to.name}.")  # mode 0600
+        os.close(descriptor)
+        draft = Path(name)
+        _copy(source, draft)
+        key = read_key(keys[0]) if keys[0].exists() else None
+        if key is not None:
+            write_key(keys[1], key)
+        draft = draft.rename(to)
     except (OSError, sqlite3.Error) as error:
         raise BackupRefused(f"{to} could not be written: {error}") from error
-    if not keys[0].exists():
-        return (to,)
-    write_key(keys[1], read_key(keys[0]))
-    return (to, keys[1])
+    finally:
+        if draft is not None and draft != to:
+            draft.unlink()
+    return (to,) if key is None else (to, keys[1])
 
 
 def _copy(source: Path, to: Path) -> None:
