@@ -322,9 +322,16 @@ async def test_a_postgresql_database_is_checked_with_its_clock(doctor: Doctor, p
     assert (away[0], away[1]["database"]["state"]) == (1, "fault")
 
 
-@pytest.mark.parametrize(("failures", "state"), [(0, "ok"), (3, "warning"), (4, "fault")])
+@pytest.mark.parametrize(
+    ("failures", "state", "words"),
+    [
+        (0, "ok", "Auto: launches are admitted."),
+        (3, "warning", "Auto: only proven images"),
+        (4, "fault", "Auto: nothing is launched until JupyterHub is restarted"),
+    ],
+)
 async def test_a_guard_that_holds_launches_back_is_found_in_a_database_in_use(
-    doctor: Doctor, tmp_path: Path, failures: int, state: str
+    doctor: Doctor, tmp_path: Path, failures: int, state: str, words: str
 ) -> None:
     database = SqliteDatabase(tmp_path / "hublaunch.sqlite", readers=1)
     database.open()
@@ -338,3 +345,4 @@ async def test_a_guard_that_holds_launches_back_is_found_in_a_database_in_use(
     database.close()
     assert (findings["database"]["state"], findings["Hub guard"]["state"]) == ("ok", state)
     assert ("consecutiveFailureLimit" in findings["Hub guard"]["advice"]) is (failures > 0)
+    assert findings["Hub guard"]["message"].startswith(words)

@@ -13,6 +13,7 @@ from hublaunch.cli import cli
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.served import IMAGE, REPO, Service, serve
+from tests.support.sqlite import execute
 from tests.support.warm import write_warm
 
 MISSING = 'Failed to pull image "a/b:9": manifest unknown'
@@ -143,6 +144,42 @@ async def test_a_launch_and_its_warm_server_name_each_other(settings: Settings, 
     assert f"temporary user {record['attempts'][0]['username']}" in of_member["Attempt 1"]
     assert "another launch deletes the user" in member.stdout
     assert "nothing of it is left at JupyterHub" not in member.stdout
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "words"),
+    [
+        ("hub", "JupyterHub no longer has the server"),
+        ("session_end", "its time was over"),
+        ("operator", "an operator stopped all servers"),
+        ("claim", "a launch took over its server"),
+        ("pool", "nobody needed it in the warm pool any more"),
+        ("a_later_release", "a_later_release"),
+    ],
+)
+async def test_a_stopped_launch_names_what_stopped_it(
+    service: Service, settings: Settings, stopped_by: str, words: str
+) -> None:
+    accepted = await service.launch()
+    await service.events(accepted["events_url"])
+    await service.cancel(accepted)
+    execute(settings.database_url, f"UPDATE launches SET stopped_by = '{stopped_by}'")
+
+    told = lines(await show(accepted["id"]))
+
+    assert told["Stopped"].endswith(f" UTC: {words}")
+
+
+async def test_a_launch_whose_session_is_over_was_not_cancelled(service: Service, settings: Settings) -> None:
+    accepted = await service.launch()
+    await service.events(accepted["events_url"])
+    await service.cancel(accepted)
+    execute(settings.database_url, "UPDATE launches SET will_end_at = cancel_requested_at")
+
+    told = lines(await show(accepted["id"]))
+
+    assert "Session over" in told
+    assert "Cancelled" not in told
 
 
 async def test_an_unknown_id_is_reported(service: Service) -> None:

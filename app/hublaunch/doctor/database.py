@@ -48,7 +48,8 @@ def _guard(settings: Settings) -> Finding | None:
         state, lines = guard_state(settings)
     except StoreError:
         return None
-    message = f"{lines[0].removeprefix('Guard').strip().capitalize()}."
+    sentence = lines[0].removeprefix("Guard").strip()
+    message = f"{sentence[0].upper()}{sentence[1:]}."
     if state in ("open", "off"):
         return Finding(check="Hub guard", state="ok", message=message)
     advice = (

@@ -186,7 +186,7 @@ def _time_rows(launch: Launch) -> Iterator[Row]:
     yield "Accepted", _time(launch.created_at)
     times = {
         "Admitted": launch.admitted_at,
-        "Cancelled": launch.cancel_requested_at,
+        "Session over" if launch.has_outlived_session else "Cancelled": launch.cancel_requested_at,
         "Ended": launch.ended_at,
     }
     for heading, at in times.items():
