@@ -171,6 +171,21 @@ async def test_every_origin_may_load_the_element(settings_of_a_service: Settings
     assert "Origin" in other.headers["Vary"]
 
 
+async def test_pages_of_other_origins_read_only_the_files_of_the_release(settings_of_a_service: Settings) -> None:
+    other = {"Origin": "https://evil.example"}
+    with_cookie = {**other, "Cookie": "hublaunch-session=abc"}
+    private = ["/", "/session", "/catalogue", "/status", "/readyz", "/docs", "/openapi.json", "/static/nothing.js"]
+    async with serve(settings_of_a_service) as service:
+        file = await service.http.get("/static/hub-launch.js", headers=other)
+        again = await service.http.get("/static/hub-launch.js", headers=with_cookie)
+        answers = [await service.http.get(path, headers=other) for path in [*private, f"/launch/{LAUNCH_ID}"]]
+
+    assert file.headers["Access-Control-Allow-Origin"] == "*"
+    assert again.content == file.content
+    assert not {"set-cookie", "access-control-allow-credentials"} & {*again.headers}
+    assert [str(one.url) for one in answers if "Access-Control-Allow-Origin" in one.headers] == []
+
+
 async def test_any_site_may_show_the_badge(service: Service) -> None:
     answer = await service.http.get("/badge.svg")
 
