@@ -115,6 +115,41 @@ sizes:
     assert "size: the environment scipy has no such size for everybody" in refused.output
 
 
+def test_a_repository_that_no_holder_could_open_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "fetched.yaml"
+    path.write_text("environments: {scipy: {title: SciPy, image: quay.io/org/scipy, content: nbgitpuller}}")
+    monkeypatch.setenv("LAUNCHER_CATALOGUE_FILE", str(path))
+    monkeypatch.setenv("LAUNCHER_BANNED_REPOS", '["github.com/evil/*"]')
+
+    banned = add("pycon", "--repo", "https://github.com/evil/repo")
+    not_fetched = add("pycon", "--repo", "git@github.com:org/repo.git")
+    commit = add("pycon", "--repo", "https://github.com/org/repo", "--ref", "a" * 40)
+    allowed = add("pycon", "--repo", "https://github.com/org/repo")
+
+    assert "repo_url: This service does not launch this repository. LAUNCHER_ALLOWED_REPOS" in banned.output
+    assert "repo_url: must begin with https:// here" in not_fetched.output
+    assert "ref: must be a branch or a tag here" in commit.output
+    assert [one.exit_code for one in (banned, not_fetched, commit, allowed)] == [1, 1, 1, 0]
+
+
+def test_an_environment_that_does_not_fetch_the_repository_is_named() -> None:
+    label = add("pycon", "--repo", "https://github.com/org/repo")
+    link = add("other", "--repo", "https://github.com/org/repo", "--path", "git-pull?repo=https://github.com/org/repo")
+
+    assert (label.exit_code, link.exit_code) == (0, 0)
+    assert "Servers of the environment scipy will not have the files of the repository" in label.stderr
+    assert "will not have the files" not in link.stderr
+
+
+def test_an_environment_without_the_digest_that_the_service_requires_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAUNCHER_REQUIRE_DIGEST", "true")
+
+    refused = add("pycon", "--repo", "https://github.com/org/repo")
+
+    assert refused.exit_code == 1
+    assert "environment: " in refused.output
+
+
 def test_the_operator_learns_that_the_service_accepts_no_invitations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAUNCHER_ACCESS", "hub")
 

@@ -12,7 +12,7 @@ from hublaunch.store.sql import SqlLaunchStore
 from tests.store.databases import postgresql_only
 from tests.store.launches import accepted, new_launch, read_back, ready_launch
 from tests.support.launching import UNGUARDED
-from tests.support.warm import POOL_KEY, REQUEST, ready_members
+from tests.support.warm import POOL_KEY, REQUEST, ready_members, refill
 
 KEY = IdempotencyKey(scope="a" * 64, request="b" * 64)
 
@@ -121,6 +121,15 @@ async def test_a_launch_that_enters_a_warm_server_is_starting_and_stopped_by_the
 
     assert (counted.waiting, counted.launching, counted.ready) == (0, 1, 0)
     assert (await read_back(store, entering)).stopped_by == "operator"
+
+
+async def test_a_drain_empties_the_warm_pools_and_starts_no_member(store: SqlLaunchStore) -> None:
+    await ready_members(store, 2)
+    await begin(store)
+
+    round_ = await refill(store, 3)
+
+    assert (len(round_.started), round_.retired) == (0, 2)
 
 
 async def test_once_a_drain_has_ended_nothing_more_is_stopped(store: SqlLaunchStore) -> None:

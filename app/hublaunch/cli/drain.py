@@ -27,8 +27,9 @@ def drain(
 ) -> None:
     """Refuse new launches and hold the queue, on all replicas, until `--undo`. Returns once no server is starting.
 
-    Ready servers keep running. With `--all`, they are stopped, and everything that hublaunch created at JupyterHub is
-    deleted: use it before you uninstall. Files of temporary users are lost then.
+    Ready servers keep running, except those of warm pools that nobody has taken. With `--all`, all servers are
+    stopped, and everything that hublaunch created at JupyterHub is deleted: use it before you uninstall. Files of
+    temporary users are lost then.
 
     Run it where the service gets its settings (LAUNCHER_…, .env), while the service runs: the service does the work.
     If you interrupt the command, new launches stay refused, and the next call continues. Exits with 0 when nothing is

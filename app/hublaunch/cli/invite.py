@@ -88,8 +88,8 @@ def invite_add(
         )
         audit("invitation_added", invitation=name, rights=_rights(added.invitation))
     typer.echo(f"Invitation {name}. Its link will not be shown again.", err=True)
-    if added.warning:
-        typer.echo(added.warning, err=True)
+    for warning in added.warnings:
+        typer.echo(warning, err=True)
     typer.echo(added.link)
     _draw(added.link, qr)
 

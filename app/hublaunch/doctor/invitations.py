@@ -1,22 +1,24 @@
 """`hublaunch invite`: add, show, change and revoke invitations, beside the service or without it."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from pathlib import Path
 
 from hublaunch.files.catalogue import read_catalogue
 from hublaunch.files.limits import until_of
-from hublaunch.launch.errors import InvalidRequest
-from hublaunch.launch.model import Caller
+from hublaunch.launch.acceptance.invited import as_invited
+from hublaunch.launch.errors import DigestRequired, InvalidRequest, RepoNotAllowed
+from hublaunch.launch.model import Caller, LaunchRequest
 from hublaunch.launch.rules.catalogue import Catalogue
 from hublaunch.launch.rules.invitation import Invitation, InvitationUse, check_content, new_code
+from hublaunch.launch.rules.policy import Policy
 from hublaunch.settings import Settings, load_settings
 from hublaunch.store import invitations
 from hublaunch.store.database import transaction_beside_service
 from hublaunch.store.invitations import KIND
+from hublaunch.wiring.rules import policy_of
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 FRAGMENT = "invitation"
@@ -29,8 +31,8 @@ class Added:
 
     invitation: Invitation
     link: str = field(repr=False)
-    warning: str
-    """Why the service does not accept it yet; `""` if it does."""
+    warnings: Sequence[str]
+    """Why the service does not accept it yet, and why its servers will not have the files of its repository."""
 
 
 def add_invitation(wanted: Invitation) -> Added:
@@ -44,20 +46,32 @@ def add_invitation(wanted: Invitation) -> Added:
     if wanted.until <= wanted.created_at:
         raise InvalidRequest("until", "must be in the future")
     check_content(wanted.repo_url, wanted.ref, wanted.path)
-    _check_offer(wanted, settings.catalogue_file)
+    if settings.catalogue_file is None:
+        raise InvalidRequest("environment", "needs a catalogue, which LAUNCHER_CATALOGUE_FILE names")
+    catalogue = read_catalogue(settings.catalogue_file)
+    _check_offer(wanted, catalogue)
+    if wanted.repo_url:
+        _check_launches(wanted, catalogue, policy_of(settings))
+    warnings = tuple(_warnings(wanted, settings, catalogue))
     code = new_code()
     with transaction_beside_service(settings.database_url, writes=True) as connection:
         invitations.add(connection, wanted, code)
-    return Added(invitation=wanted, link=f"{settings.page_url}#{FRAGMENT}={code}", warning=_warning(settings))
+    return Added(invitation=wanted, link=f"{settings.page_url}#{FRAGMENT}={code}", warnings=warnings)
 
 
-def _warning(settings: Settings) -> str:
-    if KIND in settings.access:
-        return ""
-    return (
-        "The service refuses this invitation, because LAUNCHER_ACCESS does not include invitation. Add it there, and "
-        "restart the service."
-    )
+def _warnings(wanted: Invitation, settings: Settings, catalogue: Catalogue) -> Generator[str]:
+    if KIND not in settings.access:
+        yield (
+            "The service refuses this invitation, because LAUNCHER_ACCESS does not include invitation. Add it there, "
+            "and restart the service."
+        )
+    for environment in catalogue.environments:
+        is_empty = environment.content == "none" and "git-pull" not in wanted.path
+        if wanted.repo_url and environment.name in wanted.environments and is_empty:
+            yield (
+                f"Servers of the environment {environment.name} will not have the files of the repository, because its "
+                "`content` in the catalogue is `none`. Set it to nbgitpuller or spawner."
+            )
 
 
 def list_invitations() -> Sequence[InvitationUse]:
@@ -96,11 +110,8 @@ def end_of(until: str) -> datetime:
     return at
 
 
-def _check_offer(wanted: Invitation, catalogue_file: Path | None) -> None:
+def _check_offer(wanted: Invitation, catalogue: Catalogue) -> None:
     """Raise InvalidRequest unless holders get each environment, and each size in at least one of them."""
-    if catalogue_file is None:
-        raise InvalidRequest("environment", "needs a catalogue, which LAUNCHER_CATALOGUE_FILE names")
-    catalogue = read_catalogue(catalogue_file)
     _check_names("environment", wanted.environments, [each.name for each in catalogue.environments])
     _check_names("size", wanted.sizes, [size.name for size in catalogue.sizes])
     offered = {each.name: [size.name for size in each.sizes] for each in catalogue.offered(_holder(wanted))}
@@ -110,6 +121,18 @@ def _check_offer(wanted: Invitation, catalogue_file: Path | None) -> None:
     for size in wanted.sizes:
         if not any(size in sizes for sizes in offered.values()):
             raise InvalidRequest("size", f"none of the environments has the size {size} for everybody")
+
+
+def _check_launches(wanted: Invitation, catalogue: Catalogue, policy: Policy) -> None:
+    """Raise InvalidRequest unless holders may launch each environment with the repository of their invitation."""
+    holder = _holder(wanted)
+    for name in wanted.environments:
+        request = catalogue.resolve(as_invited(LaunchRequest(image="", environment=name), holder), holder)
+        try:
+            policy.check(request)
+        except (DigestRequired, RepoNotAllowed) as refusal:
+            what = "repo_url" if isinstance(refusal, RepoNotAllowed) else "environment"
+            raise InvalidRequest(what, f"{refusal} {refusal.operator_advice}") from None
 
 
 def _holder(invitation: Invitation) -> Caller:
