@@ -72,7 +72,10 @@ def _web_of(request: Request) -> Web:
 WebDep = Annotated[Web, Depends(_web)]
 
 DOCUMENTED_CREDENTIALS = Security(
-    HTTPBearer(auto_error=False, description="A token of your JupyterHub user, or an API key of this service.")
+    HTTPBearer(
+        auto_error=False,
+        description="A token of your JupyterHub user, an API key of this service, or the code of an invitation.",
+    )
 )
 """Puts the header into the OpenAPI document; `Callers` reads it."""
 
