@@ -15,14 +15,13 @@ from hublaunch.launch.model import Status
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.sealing import Sealer
 from hublaunch.store import copy as copying
-from hublaunch.store.backup import back_up
 from hublaunch.store.coordination import try_lock
 from hublaunch.store.copied_key import carry_key, keys_of_copy
 from hublaunch.store.copy import copy_database
 from hublaunch.store.database import database, database_file
-from hublaunch.store.errors import BackupRefused, CopyRefused, DatabaseUnusable, TablesMissing
+from hublaunch.store.errors import CopyRefused, DatabaseUnusable, TablesMissing
 from hublaunch.store.schema import TABLES
-from hublaunch.store.secret_key import key_file, read_key, write_key
+from hublaunch.store.secret_key import read_key, write_key
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.sqlite import FileLock
 from hublaunch.store.tables import launch_owners, launches, metadata
@@ -295,77 +294,3 @@ def test_the_key_of_another_service_stays(tmp_path: Path) -> None:
 
     with pytest.raises(CopyRefused, match="another service's"):
         keys_of_copy("postgresql+psycopg://db/hublaunch", f"sqlite:///{tmp_path}/b.sqlite", [KEY])
-
-
-@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-async def test_a_backup_of_a_running_service_has_its_launches_and_its_key(
-    url: str, sealer: Sealer, tmp_path: Path
-) -> None:
-    source = database_file(url)
-    assert source is not None
-    write_key(key_file(source), KEY)
-    backup = tmp_path / "backup.sqlite"
-    async with SqlLaunchStore(url, sealer=sealer) as store:
-        ready = await ready_launch(store)
-
-        written = back_up(url, backup)
-
-        await accepted(store)  # after the backup
-
-    async with SqlLaunchStore(f"sqlite:///{backup}", sealer=sealer) as restored:
-        assert [one.id for one in await restored.log.launches(LaunchFilter(), limit=9)] == [ready.id]
-    assert written == (backup, tmp_path / "backup.secret-key")
-    assert {path.stat().st_mode & 0o777 for path in written} == {0o600}
-    assert read_key(written[1]) == KEY
-
-
-def test_a_backup_replaces_no_file(sqlite_url: str, tmp_path: Path) -> None:
-    (tmp_path / "backup.secret-key").write_text("another")
-
-    with pytest.raises(BackupRefused, match="exists already"):
-        back_up(sqlite_url, tmp_path / "backup.sqlite")
-
-    assert not (tmp_path / "backup.sqlite").exists()
-
-
-def test_a_backup_gets_its_name_once_it_is_whole_and_has_its_key(
-    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_key(tmp_path / "hublaunch.secret-key", KEY)
-    present = list[bool]()
-
-    def fail(*_: object) -> None:
-        present.append((tmp_path / "backup.sqlite").exists())
-        raise InterruptedError
-
-    monkeypatch.setattr("hublaunch.store.backup.write_key", fail)
-    with pytest.raises(BackupRefused):
-        back_up(sqlite_url, tmp_path / "backup.sqlite")
-
-    assert present == [False]
-    assert list(tmp_path.glob("backup.*")) == []
-
-
-def test_a_backup_is_not_written_to_the_name_of_its_key(sqlite_url: str, tmp_path: Path) -> None:
-    with pytest.raises(BackupRefused, match=r"the name for a key\. Choose another one .* such as backup\.sqlite"):
-        back_up(sqlite_url, tmp_path / "backup.secret-key")
-
-    assert not (tmp_path / "backup.secret-key").exists()
-
-
-def test_postgresql_is_backed_up_by_its_own_programs(tmp_path: Path) -> None:
-    with pytest.raises(BackupRefused, match="pg_dump"):
-        back_up("postgresql+psycopg://db/hublaunch", tmp_path / "backup.sqlite")
-
-
-def test_a_damaged_database_is_not_called_a_backup(sqlite_url: str, tmp_path: Path) -> None:
-    source = database_file(sqlite_url)
-    assert source is not None
-    content = bytearray(source.read_bytes())
-    content[4096:8192] = b"\xff" * 4096
-    source.write_bytes(content)
-
-    with pytest.raises(BackupRefused):
-        back_up(sqlite_url, tmp_path / "backup.sqlite")
-
-    assert not (tmp_path / "backup.sqlite").exists()

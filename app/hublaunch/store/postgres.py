@@ -68,8 +68,9 @@ class PostgresDatabase:
             self.open()
         try:
             with self.writing.connect() as connected:
-                has_tables = is_up_to_date(connected)
-                connected.rollback()
+                with connected.begin():
+                    self._keep_out(connected)  # before the locks, for which a running service would wait
+                    has_tables = is_up_to_date(connected)
                 connection = connected.execution_options(isolation_level="REPEATABLE READ")
                 with connection.begin():
                     unlimit(connection)
