@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from hublaunch.cli import cli
 from hublaunch.settings import Settings
+from hublaunch.store.database import transaction_beside_service
+from hublaunch.store.drain import end
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.processes import Replica, launch, replica, started
 from tests.support.served import BODY, serve
@@ -159,19 +161,24 @@ async def test_without_a_running_service_the_command_says_so_and_a_later_call_co
     assert hub.users == {}
 
 
-async def test_a_drain_that_somebody_else_ends_stops_nothing_more(
-    hub: FakeHub, replicas: list[Replica], variables: dict[str, str]
-) -> None:
-    await ready(replicas[0])
-    hub.fail_on("stop_server", how="hang")
+async def test_a_drain_that_somebody_else_ends_stops_nothing_more(settings: Settings) -> None:
+    async with serve(settings) as service:
+        accepted = await service.launch()
+        await service.events(accepted["events_url"])
+    variables = {
+        "LAUNCHER_HUB_URL": settings.hub_url,
+        "LAUNCHER_HUB_API_TOKEN": settings.hub_api_token.get_secret_value(),
+        "LAUNCHER_DATABASE_URL": settings.database_url,
+    }
     async with asyncio.timeout(60), started("hublaunch.cli", "drain", "--all", **variables) as process:
         assert process.stdout
-        await process.stdout.readline()
+        await process.stdout.readline()  # from here on, launches are refused
 
-        undone, _ = await drain("--undo", **variables)
+        with transaction_beside_service(settings.database_url, writes=True) as connection:
+            end(connection)
         said = (await process.communicate())[0].decode()
 
-    assert (undone, process.returncode) == (0, 1)
+    assert process.returncode == 1
     assert "Somebody has ended the drain" in said
 
 
