@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _LOOK_S = 0.5
-"""How often a waiting thread looks for an interrupt. One that comes just as the wait begins does not end it."""
+"""How often a waiting thread looks for an interrupt, because an interrupt just before the wait does not end it."""
 
 
 class LoopThread:
