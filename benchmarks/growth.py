@@ -15,8 +15,9 @@ from ulid import ULID
 
 from benchmarks.figures import Figure, by_turns
 from benchmarks.launches import service
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.feed import Feed
-from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Status, Step
+from hublaunch.launch.model import Attempt, Event, Launch, LaunchRequest, Status, Step
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.guard import Guard

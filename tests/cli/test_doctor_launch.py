@@ -15,12 +15,12 @@ from hublaunch.doctor.trial import examine_launch
 from hublaunch.settings import Settings
 from tests.cli.commands import in_thread
 from tests.fakes.hub import FakeHub, SpawnPlan
+from tests.support.kernel import Kernels
 from tests.support.served import IMAGE, Service, serve
 from tests.support.web import running
 
 ACCEPTED = {"id": "1", "status": "waiting", "phase": "waiting", "progress": 0, "message": "Accepted", "attempt": 1}
 EVENT = {"launch_id": "1", "seq": 1, "at": "2026-12-01T02:00:00Z", "attempt": 1, "progress": 0}
-RESULT = {"msg_type": "execute_result", "content": {"data": {"text/plain": "2"}}}
 
 
 @dataclass
@@ -28,8 +28,7 @@ class Parts:
     """A service that launches at once, and the server that it started, on one socket."""
 
     page: web.Response = field(default_factory=lambda: web.Response(text="JupyterLab"))
-    kernels_status: int = 201
-    kernel_says: list[dict[str, Any]] = field(default_factory=lambda: [{"msg_type": "status"}, RESULT])
+    kernels: Kernels = field(default_factory=lambda: Kernels("a-token"))
     token: str | None = "a-token"
     cancelled: int = 0
     url: str = ""
@@ -44,8 +43,7 @@ class Parts:
                 web.delete("/launch/1", self._cancel),
                 web.get("/user/a/lab", self._page),
                 web.get("/hub/login", self._login),
-                web.post("/user/a/api/kernels", self._kernel),
-                web.get("/user/a/api/kernels/k/channels", self._channels),
+                *self.kernels.routes("/user/a/"),
             ]
         )
         async with running(app) as port:
@@ -69,18 +67,6 @@ class Parts:
 
     async def _login(self, request: web.Request) -> web.Response:
         return web.Response(text="Sign in")
-
-    async def _kernel(self, request: web.Request) -> web.Response:
-        return web.json_response({"id": "k"}, status=self.kernels_status)
-
-    async def _channels(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        await socket.receive_json()
-        for message in self.kernel_says:
-            await socket.send_json(message)
-        await socket.close()
-        return socket
 
 
 async def examined(parts: Parts) -> Mapping[str, Finding]:
@@ -107,8 +93,8 @@ async def test_every_step_is_timed_and_the_server_is_stopped() -> None:
     [
         (Parts(page=web.Response(status=503)), "entry", "answered with 503"),
         (Parts(page=web.Response(status=302, headers={"Location": "/hub/login"})), "entry", "asks for a login"),
-        (Parts(kernels_status=403), "kernel", "403"),
-        (Parts(kernel_says=[]), "kernel", "1+1 gave None"),
+        (Parts(kernels=Kernels("a-token", status=403)), "kernel", "403"),
+        (Parts(kernels=Kernels("a-token", says=[])), "kernel", "1+1 gave None"),
         (Parts(token=None), "entry", "no token"),
     ],
 )

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from typer.testing import CliRunner, Result
 
 from hublaunch.cli import cli
-from hublaunch.launch.model import Caller
+from hublaunch.launch.caller import Caller
 from hublaunch.settings import Settings
 from hublaunch.store import invitations
 from hublaunch.store.database import transaction_beside_service

@@ -12,12 +12,12 @@ from aiohttp import web
 
 from hublaunch.demo.check import check_launch
 from hublaunch.demo.process import HubProcess
+from tests.support.kernel import RESULT, Kernels
 from tests.support.web import running
 
 READY = {"launch_id": "1", "phase": "ready", "progress": 100, "message": "Ready", "token": "t"}
 WAITING = {"launch_id": "1", "phase": "waiting", "progress": 0, "message": "Accepted"}
 FAILED = {"launch_id": "1", "phase": "failed", "progress": 50, "message": "Failed"}
-RESULT = {"msg_type": "execute_result", "content": {"data": {"text/plain": "2"}}}
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Demo:
     events: list[dict[str, Any]] = field(default_factory=lambda: [WAITING, READY])
     launch_status: int = 200
     page: str = "<script id=jupyter-config-data>"
-    kernel_says: list[dict[str, Any]] = field(default_factory=lambda: [{"msg_type": "status"}, RESULT])
+    kernels: Kernels = field(default_factory=lambda: Kernels("t"))
     cancel_statuses: list[int] = field(default_factory=lambda: [202, 204])
     user_status: int = 404
     url: str = ""
@@ -40,8 +40,7 @@ class Demo:
                 web.post("/launch", self._launch),
                 web.delete("/launch/1", self._cancel),
                 web.get("/user/a/lab", self._page),
-                web.post("/user/a/api/kernels", self._kernel),
-                web.get("/user/a/api/kernels/k/channels", self._channels),
+                *self.kernels.routes("/user/a/"),
                 web.get("/hub/api/users/a", self._user),
             ]
         )
@@ -63,19 +62,6 @@ class Demo:
 
     async def _page(self, request: web.Request) -> web.Response:
         return web.Response(text=self.page, content_type="text/html")
-
-    async def _kernel(self, request: web.Request) -> web.Response:
-        assert request.headers["Authorization"] == "token t"
-        return web.json_response({"id": "k"})
-
-    async def _channels(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        assert (await socket.receive_json())["content"]["code"] == "1+1"
-        for message in self.kernel_says:
-            await socket.send_json(message)
-        await socket.close()
-        return socket
 
     async def _user(self, request: web.Request) -> web.Response:
         return web.Response(status=self.user_status)
@@ -106,9 +92,9 @@ async def test_a_working_demo_passes_and_prints_each_step(tmp_path: Path, capsys
         (Demo(events=[WAITING, FAILED | {"phase": "cancelled", "message": "Cancelled"}]), "Cancelled"),
         (Demo(events=[WAITING]), "the stream ended before the launch did."),
         (Demo(page="<h1>Please log in</h1>"), "the server's page answered 200 and is not JupyterLab."),
-        (Demo(kernel_says=[RESULT | {"content": {"data": {"text/plain": "3"}}}]), "1+1 gave '3'."),
-        (Demo(kernel_says=[{"msg_type": "error", "content": {"evalue": "boom"}}]), "1+1 gave 'boom'."),
-        (Demo(kernel_says=[]), "1+1 gave None."),
+        (Demo(kernels=Kernels("t", says=[RESULT | {"content": {"data": {"text/plain": "3"}}}])), "1+1 gave '3'."),
+        (Demo(kernels=Kernels("t", says=[{"msg_type": "error", "content": {"evalue": "boom"}}])), "1+1 gave 'boom'."),
+        (Demo(kernels=Kernels("t", says=[])), "1+1 gave None."),
         (Demo(cancel_statuses=[500]), "500"),
         (Demo(user_status=200), "the Hub still has the user."),
     ],

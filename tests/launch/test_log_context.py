@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from hublaunch.hub.client import HubClient
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.log_context import current_attempt
-from hublaunch.launch.model import Caller, Launch, LaunchRequest
+from hublaunch.launch.model import Launch, LaunchRequest
 from hublaunch.store.sql import SqlLaunchStore
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.launching import SEALER, Launching, OpenCore, launching

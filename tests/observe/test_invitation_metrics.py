@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hublaunch.launch.model import Caller
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.news import Accepted
 from hublaunch.launch.rules.invitation import InvitationUse
 from hublaunch.observe.metrics import Metrics

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from hublaunch.launch.model import Caller
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.news import Accepted
 from hublaunch.launch.ports import Capacity, PoolState
 from hublaunch.observe.metrics import Metrics

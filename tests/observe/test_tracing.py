@@ -19,7 +19,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from ulid import ULID
 
 from hublaunch.hub.connect import connect_hub
-from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import LaunchRequest
 from hublaunch.observe.tracing import Tracing
 from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from hublaunch.hub.client import HubClient
-from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.observe.metrics import Metrics
 from hublaunch.store.sql import SqlLaunchStore

@@ -8,7 +8,8 @@ from typing import Any
 
 from ulid import ULID
 
-from hublaunch.launch.model import Attempt, Caller, Event, Launch, LaunchRequest, Status, Step
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import Attempt, Event, Launch, LaunchRequest, Status, Step
 from hublaunch.launch.news import LogGrew
 from hublaunch.launch.problem import Problem
 from hublaunch.sealing import Sealer

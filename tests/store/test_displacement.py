@@ -5,8 +5,9 @@ from collections import Counter
 
 import pytest
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import QueueFull, QuotaReached
-from hublaunch.launch.model import Caller, Launch, Status, Step
+from hublaunch.launch.model import Launch, Status, Step
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.queue_order import Waiting, equal
 from hublaunch.launch.rules.quota import Quota, Scope

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import text, update
 
 from hublaunch.launch.acceptance.idempotency import IdempotencyKey
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import StorageFull
-from hublaunch.launch.model import Caller, Launch, LaunchRequest, Step
+from hublaunch.launch.model import Launch, LaunchRequest, Step
 from hublaunch.sealing import Sealer
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import launches

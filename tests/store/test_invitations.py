@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import InvalidRequest, InvitationEnded, InvitationUnknown, QuotaReached
-from hublaunch.launch.model import Caller, Launch
+from hublaunch.launch.model import Launch
 from hublaunch.launch.rules.quota_rules import QuotaRules
 from hublaunch.store import invitations
 from hublaunch.store.database import transaction_beside_service

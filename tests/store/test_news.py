@@ -6,8 +6,9 @@ from contextvars import ContextVar
 import pytest
 
 from hublaunch.launch.acceptance.idempotency import IdempotencyKey
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import LaunchNotFound, QueueFull
-from hublaunch.launch.model import Caller, Event
+from hublaunch.launch.model import Event
 from hublaunch.launch.news import Accepted, Adopted, CancelRequested, Cleaned, News, Stopped
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.sealing import Sealer

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, insert, select, text, update
 from ulid import ULID
 
-from hublaunch.launch.model import Caller, Launch
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import Launch
 from hublaunch.launch.ports import RefillTerms
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.pool import PoolKey

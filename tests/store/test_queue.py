@@ -8,7 +8,8 @@ from string import ascii_letters
 import pytest
 from sqlalchemy import event
 
-from hublaunch.launch.model import Caller, LaunchRequest, Status, Step
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import LaunchRequest, Status, Step
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.repo_url import REPO_URL_MAX, check_repo_url
 from hublaunch.store.sql import SqlLaunchStore

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, create_engine, text, update
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import QueueFull, QuotaReached
-from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.launch.model import Launch, LaunchRequest, Status
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.quota import Quota, Scope
 from hublaunch.launch.rules.quota_rules import QuotaRules, Rule, counted_as

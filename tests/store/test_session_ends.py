@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import IdempotencyKeyReused, LaunchNotFound, NothingToExtend, SessionLimitReached
-from hublaunch.launch.model import Caller, Launch, Status
+from hublaunch.launch.model import Launch, Status
 from hublaunch.launch.news import News, SessionEnded, SessionExtended, SessionWarned
 from hublaunch.launch.ports import Extension
 from hublaunch.launch.rules.session import SessionTerms

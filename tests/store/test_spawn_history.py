@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from hublaunch.launch.model import Caller, FailedSpawn, Launch, LaunchRequest, Step
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import FailedSpawn, Launch, LaunchRequest, Step
 from hublaunch.launch.ports import AdmissionRound
 from hublaunch.launch.rules.guard import FAILING_FOR, PROVEN_FOR, Guard, known_as
 from hublaunch.sealing import Sealer

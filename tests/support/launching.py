@@ -10,12 +10,13 @@ from ulid import ULID
 from hublaunch.files.catalogue import CatalogueFile
 from hublaunch.hub.client import HubClient
 from hublaunch.launch.acceptance.service import LaunchService
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.course.lease import Leases
 from hublaunch.launch.course.lease_clock import LeaseClock
 from hublaunch.launch.course.reaper import Reaper
 from hublaunch.launch.feed import Feed
-from hublaunch.launch.model import Caller, Launch, LaunchRequest
+from hublaunch.launch.model import Launch, LaunchRequest
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.policy import Policy

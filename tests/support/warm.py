@@ -12,7 +12,8 @@ from ulid import ULID
 
 from hublaunch.files.catalogue import CatalogueFile
 from hublaunch.launch.acceptance.account import temporary_user
-from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import Event, Launch, LaunchRequest, Status, Step
 from hublaunch.launch.ports import PoolState, Refilled, RefillTerms
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.pool import Pool, PoolKey

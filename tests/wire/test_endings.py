@@ -20,27 +20,13 @@ async def transport() -> AsyncGenerator[WireTransport]:
 
 
 async def test_a_head_that_never_ends_is_a_read_timeout(transport: WireTransport) -> None:
-    async def drip(connection: WireConnection) -> None:
-        await connection.read_request()
-        await connection.send(b"HTTP/1.1 200 OK\r\nX: ")
-        while True:
-            await connection.send(b"x")
-            await asyncio.sleep(0.02)
-
-    async with WireServer(drip) as server:
+    async with WireServer(dripping(b"HTTP/1.1 200 OK\r\nX: ")) as server:
         with pytest.raises(httpx.ReadTimeout):
             await ask(transport, server.url, read=0.2)
 
 
 async def test_a_body_that_never_ends_is_a_read_timeout_after_the_total_time(transport: WireTransport) -> None:
-    async def drip(connection: WireConnection) -> None:
-        await connection.read_request()
-        await connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
-        while True:
-            await connection.send(b"x")
-            await asyncio.sleep(0.02)
-
-    async with WireServer(drip) as server:
+    async with WireServer(dripping(b"HTTP/1.1 200 OK\r\n\r\n")) as server:
         with pytest.raises(httpx.ReadTimeout):
             await ask(transport, server.url, read=5, total=0.3)
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hublaunch.api.accept import languages_of
 from hublaunch.api.dependencies import DOCUMENTED_CREDENTIALS, KnownCallerDep, Web, WebDep
 from hublaunch.api.problems.openapi import DOCUMENTED_EVERYWHERE, documented
-from hublaunch.launch.model import Caller
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.rules.catalogue import ContentMode, Environment, in_language
 
 router = APIRouter(tags=["launch"], dependencies=[DOCUMENTED_CREDENTIALS], responses=DOCUMENTED_EVERYWHERE)

@@ -23,9 +23,10 @@ from hublaunch.api.visibility import Visibility, visibility_of
 from hublaunch.binderhub.images import BinderImages
 from hublaunch.launch.acceptance.extension import Extensions
 from hublaunch.launch.acceptance.service import LaunchService
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import SecretRequired
 from hublaunch.launch.feed import Feed
-from hublaunch.launch.model import Caller, Launch
+from hublaunch.launch.model import Launch
 from hublaunch.launch.rules.catalogue import Catalogue
 from hublaunch.launch.rules.policy import Policy
 

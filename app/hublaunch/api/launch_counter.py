@@ -7,8 +7,8 @@ from starlette.requests import Request
 from hublaunch.api.rate_headers import is_counted, note_verdict
 from hublaunch.api.visibility import known_caller
 from hublaunch.launch.acceptance.rate_limiter import RateLimiter
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import RateLimited
-from hublaunch.launch.model import Caller
 
 
 class LaunchCounter:

@@ -25,8 +25,9 @@ from hublaunch.api.sse import EventStreamResponse, event_blocks, wants_stream
 from hublaunch.api.views import rfc3339
 from hublaunch.api.visibility import Visibility, visibility_of
 from hublaunch.launch.acceptance.account import NAME_MAX
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import AccessDenied, AlreadyRunning, Unauthenticated
-from hublaunch.launch.model import Caller, Launch, Status
+from hublaunch.launch.model import Launch, Status
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.image import IMAGE_MAX
 from hublaunch.launch.rules.invitation import Invitation

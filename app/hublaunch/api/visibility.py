@@ -4,7 +4,8 @@ from enum import Flag, auto
 
 from starlette.requests import Request
 
-from hublaunch.launch.model import Caller, Launch
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import Launch
 
 
 class Visibility(Flag):

@@ -20,6 +20,7 @@ from hublaunch.api.rate_headers import rate_headers
 from hublaunch.api.sse import EventStreamResponse, wants_stream
 from hublaunch.binderhub.schemas import DOCUMENTED_BUILD
 from hublaunch.binderhub.stream import REFUSED, BinderEvents, built_blocks, launch_blocks, refused_blocks
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import (
     AlreadyLaunching,
     InvalidRequest,
@@ -29,7 +30,7 @@ from hublaunch.launch.errors import (
     SpecNotMapped,
     Unauthenticated,
 )
-from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.launch.model import Launch, LaunchRequest, Status
 from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.binder_spec import BinderSpec
 

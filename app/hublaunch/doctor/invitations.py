@@ -9,8 +9,9 @@ from difflib import get_close_matches
 from hublaunch.files.catalogue import read_catalogue
 from hublaunch.files.limits import until_of
 from hublaunch.launch.acceptance.invited import as_invited
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import DigestRequired, InvalidRequest, RepoNotAllowed
-from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.catalogue import Catalogue
 from hublaunch.launch.rules.invitation import Invitation, InvitationUse, check_content, new_code
 from hublaunch.launch.rules.policy import Policy
@@ -81,7 +82,7 @@ def list_invitations() -> Sequence[InvitationUse]:
 
 
 def show_invitation(name: str) -> InvitationUse:
-    """Return the invitation of this name. Raises InvalidRequest if there is none, SettingsFault or StoreError."""
+    """Return the invitation of this name. Raises InvalidRequest for an unknown name, SettingsFault or StoreError."""
     with transaction_beside_service(load_settings().database_url, writes=False) as connection:
         return invitations.use_of(connection, name)
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hublaunch.api.views import rfc3339
-from hublaunch.launch.model import Caller, Event, Launch, Status
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import Event, Launch, Status
 from hublaunch.settings import Settings
 from hublaunch.store.database import transaction_beside_service
 from hublaunch.store.record import LaunchRecord, StoredAttempt, record_of

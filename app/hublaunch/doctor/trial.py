@@ -86,7 +86,7 @@ class Trial:
         began = time.monotonic()
         while not await self.client.cancel(launch_id):
             if time.monotonic() - began >= _STEP_TIMEOUT_S:
-                advice = f"hublaunch keeps trying. Run `hublaunch show {launch_id}` to see what is left."
+                advice = f"hublaunch keeps trying. Run `hublaunch show {launch_id}` to see what it still has to delete."
                 raise TrialFault("JupyterHub has not confirmed yet that the server stopped", advice)
         return "The server is stopped" if self._is_ready else "The launch has ended, and hublaunch cleans up after it"
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from hublaunch.launch.model import Attempt, Caller, Event, Launch
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import Attempt, Event, Launch
 
 log = logging.getLogger(__name__)
 

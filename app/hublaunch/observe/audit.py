@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from hublaunch.launch.model import Caller, Event, Launch
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import Event, Launch
 from hublaunch.launch.news import (
     Accepted,
     CancelRequested,

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from hublaunch.launch.model import Caller
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.rules.invitation import InvitationUse
 
 log = logging.getLogger(__name__)

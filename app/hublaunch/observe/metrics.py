@@ -3,9 +3,7 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from datetime import datetime
 from importlib.metadata import version
-from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
@@ -27,9 +25,9 @@ from hublaunch.launch.news import (
     Stopped,
 )
 from hublaunch.launch.ports import Capacity
-from hublaunch.launch.rules.guard import GuardState
 from hublaunch.launch.rules.invitation import InvitationUse
 from hublaunch.launch.rules.preflight import RegistryOutcome
+from hublaunch.observe.capacity_metrics import CapacityMetrics
 from hublaunch.observe.invitation_metrics import InvitationMetrics
 from hublaunch.observe.pool_metrics import PoolMetrics
 
@@ -47,25 +45,6 @@ _MEMBERS_MAX = 10_000
 """Members of warm pools that are known to be starting."""
 _DISPLACED = "displaced"
 """The outcome of a launch that gave up its place in a full queue. Its event is a failure with its own code."""
-_NAN = float("nan")
-_SHARED = "Same on all replicas: use max(), not sum()."
-
-_SHARED_GAUGES: Mapping[str, tuple[str, Callable[[Capacity], float]]] = {
-    "queue_size": ("Launches in the queue.", lambda now: now.waiting),
-    "queue_oldest_seconds": ("Age of the oldest launch in the queue.", lambda now: _age_s(now.waiting_since)),
-    "launches_launching": ("Launches admitted to the Hub and not yet ready.", lambda now: now.launching),
-    "launches_stalled": ("Launches at the Hub without news for longer than usual.", lambda now: now.stalled),
-    "launches_ready": ("Launches whose servers are up, as last seen.", lambda now: now.ready),
-    "hub_busy_seconds": ("Time until the Hub accepts spawns again after a 429.", lambda now: now.hub_busy_for_s or 0),
-    "draining": ("1 while an operator is refusing new launches, else 0.", lambda now: now.is_draining),
-    "guard_failures": ("Upper bound of the spawns that failed in a row at the Hub.", lambda now: now.failures),
-    "guard_window": (
-        "Launches of unproven images allowed at the same time; NaN while the guard is off.",
-        lambda now: _NAN if now.window is None else now.window,
-    ),
-    "guard_failing_images": ("Images refused because they keep failing.", lambda now: now.failing_images),
-}
-"""Gauges read from the database: name, help text, value."""
 
 
 class Metrics:
@@ -223,10 +202,7 @@ class Metrics:
         if self._pools is not None:
             await self._pools.refresh(can_read=capacity is not None)
         self._database_up.set(capacity is not None)
-        for gauge, read in self._shared.items():
-            gauge.set(_NAN if capacity is None else read(capacity))
-        for state, gauge in self._guard.items():
-            gauge.set(_NAN if capacity is None else capacity.guard == state)
+        self._shared.set(capacity)
 
     def _known(self, code: str) -> str:
         return code if code in self._codes else OTHER
@@ -336,9 +312,7 @@ class Metrics:
             "background_task_ends", "Times the background task ended with an error and was restarted.", "task"
         )
         self._database_up = self._gauge("database_up", "1 if the database answered this scrape, else 0.")
-        self._shared = {self._gauge(name, f"{what} {_SHARED}"): read for name, (what, read) in _SHARED_GAUGES.items()}
-        guard = self._gauge("guard_state", f"1 for the current state of the Hub guard, else 0. {_SHARED}", "state")
-        self._guard: Mapping[GuardState, Gauge] = {state: guard.labels(state) for state in get_args(GuardState)}
+        self._shared = CapacityMetrics(self.registry)
         self._gauge("build_info", "Always 1, labeled with the version.", "version").labels(version("hublaunch")).set(1)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -356,7 +330,3 @@ class Metrics:
 def _since_acceptance_s(event: Event) -> float:
     """Return the time since acceptance, computed from the id, so that launches of other processes work too."""
     return max(0.0, event.at.timestamp() - ULID.from_str(event.launch_id).timestamp)
-
-
-def _age_s(since: datetime | None) -> float:
-    return 0.0 if since is None else max(0.0, time.time() - since.timestamp())

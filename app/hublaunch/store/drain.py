@@ -112,5 +112,5 @@ def stop_active(connection: Connection, *, most: int) -> None:
 
 
 def left(connection: Connection) -> Left:
-    """Count what is left, over all processes."""
+    """Count what remains, over all processes."""
     return Left(**connection.execute(_LEFT, {"now": now(connection)}).one()._asdict())

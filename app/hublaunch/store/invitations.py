@@ -57,7 +57,7 @@ def uses(connection: Connection, *, limit: int | None = None) -> Sequence[Invita
 
 
 def use_of(connection: Connection, name: str) -> InvitationUse:
-    """Return the invitation of this name with its use. Raises InvalidRequest if there is none."""
+    """Return the invitation of this name with its use. Raises InvalidRequest for an unknown name."""
     found = next((use for use in uses(connection) if use.invitation.name == name), None)
     if found is None:
         raise _missing()
@@ -78,12 +78,12 @@ def add(connection: Connection, invitation: Invitation, code: str) -> None:
 
 
 def revoke(connection: Connection, name: str) -> InvitationUse:
-    """Refuse the invitation from now on. Return its use. Raises InvalidRequest if it is over, or there is none."""
+    """Refuse the invitation from now on. Return its use. Raises InvalidRequest if it is over or unknown."""
     return _changed(connection, name, revoked_at=now(connection))
 
 
 def change(connection: Connection, name: str, *, most: int | None, until: datetime | None) -> InvitationUse:
-    """Change the limits of an invitation. Return its use. Raises InvalidRequest if it was revoked, or there is none.
+    """Change the limits of an invitation. Return its use. Raises InvalidRequest if it was revoked or is unknown.
 
     An invitation whose time is over can be used again.
     """

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, ScalarSelect, bindparam, delete, insert, select, union, update
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import LaunchNotFound
-from hublaunch.launch.model import Caller, Launch, Status
+from hublaunch.launch.model import Launch, Status
 from hublaunch.launch.news import Adopted, CancelRequested, NewsStream
 from hublaunch.launch.ports import Admitted, Held
 from hublaunch.store.append import UPDATE_LAUNCH

@@ -1,15 +1,14 @@
 """Members of warm pools in SQL: who they are, which are retired, and how many launches want one."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from hublaunch.launch.model import Launch
 from hublaunch.launch.rules.pool import Demand
 from hublaunch.store.coordination import WORK, notify, now
-from hublaunch.store.reads import of_ids
+from hublaunch.store.server_checks import unchecked
 from hublaunch.store.tables import IS_ACTIVE, IS_MEMBER, IS_READY, Instant, launches, pool_demand, pool_orders
 
 _STAYING = IS_MEMBER & IS_ACTIVE & launches.c.cancel_requested_at.is_(None)
@@ -35,22 +34,6 @@ _RETIRE = (
     update(launches)
     .where(launches.c.id.in_(bindparam("member_ids", expanding=True)))
     .values(cancel_requested_at=bindparam("now", type_=Instant))
-)
-_UNCHECKED = (
-    select(launches.c.id)
-    .where(
-        _STAYING,
-        IS_READY,
-        func.coalesce(launches.c.looked_up_at, launches.c.ended_at) < bindparam("unseen_since", type_=Instant),
-    )
-    .order_by(launches.c.looked_up_at)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
-_MARK_CHECKED = (
-    update(launches)
-    .where(launches.c.id.in_(bindparam("member_ids", expanding=True)))
-    .values(looked_up_at=bindparam("now", type_=Instant))
 )
 _SET_ORDER = (
     update(pool_orders)
@@ -122,13 +105,7 @@ def note_demand(connection: Connection, arrivals: Mapping[str, int]) -> None:
 
 def to_check(connection: Connection, every_s: float, limit: int) -> Sequence[Launch]:
     """Return ready members that were not checked in the last `every_s`. They count as checked from now on."""
-    at = now(connection)
-    key = {"unseen_since": at - timedelta(seconds=every_s), "most": limit}
-    member_ids = connection.execute(_UNCHECKED, key).scalars().all()
-    if not member_ids:
-        return []
-    connection.execute(_MARK_CHECKED, {"member_ids": list(member_ids), "now": at})
-    return of_ids(connection, member_ids)
+    return unchecked(connection, _STAYING & IS_READY, every_s=every_s, limit=limit)
 
 
 def drain(connection: Connection, name: str) -> int:

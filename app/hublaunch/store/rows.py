@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Row
 
-from hublaunch.launch.model import Attempt, Caller, Content, Event, Launch, LaunchRequest, Stage, StallReason, Status
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import Attempt, Content, Event, Launch, LaunchRequest, Stage, StallReason, Status
 from hublaunch.launch.problem import Problem
 from hublaunch.launch.rules.estimate import Estimate
 from hublaunch.launch.rules.networks import groups_of

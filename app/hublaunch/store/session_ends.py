@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import IdempotencyKeyReused, LaunchNotFound, NothingToExtend, SessionLimitReached
-from hublaunch.launch.model import Caller, Status
+from hublaunch.launch.model import Status
 from hublaunch.launch.news import NewsStream, SessionEnded, SessionExtended, SessionWarned
 from hublaunch.launch.ports import Extension
 from hublaunch.launch.rules.session import SessionTerms

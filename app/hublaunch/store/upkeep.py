@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Executable, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select
 
 from hublaunch.launch.errors import LaunchNotFound
 from hublaunch.launch.model import Attempt, Launch, Status
@@ -13,8 +12,8 @@ from hublaunch.launch.rules.quota import Quota
 from hublaunch.store.append import FORGET_ARGS, MAKE_DUE, UPDATE_ATTEMPT, UPDATE_LAUNCH, lock_end
 from hublaunch.store.coordination import now
 from hublaunch.store.quota_counts import is_counted
-from hublaunch.store.reads import of_ids
 from hublaunch.store.rows import ATTEMPT_COLUMNS, attempt_of
+from hublaunch.store.server_checks import check, unchecked
 from hublaunch.store.tables import IS_ACTIVE, IS_READY, Instant, launch_attempts, launches
 from hublaunch.store.transactions import Transactions
 
@@ -24,21 +23,6 @@ _DUE_OF_LAUNCH = (
     select(*ATTEMPT_COLUMNS)
     .where(launch_attempts.c.launch_id == bindparam("of_launch"), launch_attempts.c.clean_at <= _NOW)
     .order_by(launch_attempts.c.number)
-)
-_UNCHECKED = (
-    select(launches.c.id)
-    .where(
-        IS_READY,
-        func.coalesce(launches.c.looked_up_at, launches.c.ended_at) < bindparam("unseen_since", type_=Instant),
-    )
-    .order_by(launches.c.looked_up_at)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
-_MARK_CHECKED = (
-    update(launches)
-    .where(launches.c.id.in_(bindparam("launch_ids", expanding=True)))
-    .values(looked_up_at=bindparam("now", type_=Instant))
 )
 _HOLDERS = (
     select(launches.c.id)
@@ -119,8 +103,7 @@ def _after(at: datetime, seconds: float | None) -> datetime | None:
 
 
 def _ready_to_check(connection: Connection, every_s: float, limit: int) -> Sequence[Launch]:
-    at = now(connection)
-    return _check(connection, _UNCHECKED, {"unseen_since": at - timedelta(seconds=every_s), "most": limit}, at)
+    return unchecked(connection, IS_READY, every_s=every_s, limit=limit)
 
 
 def _holders(
@@ -128,13 +111,4 @@ def _holders(
 ) -> Sequence[Launch]:
     at = now(connection)
     key = {"seen_before": at - timedelta(seconds=every_s), "but": list(but), "most": limit}
-    return _check(connection, _HOLDERS.where(is_counted(connection, quota)), key, at)
-
-
-def _check(connection: Connection, chosen: Executable, key: dict[str, Any], at: datetime) -> Sequence[Launch]:
-    """Return the chosen launches, which count as checked from now on."""
-    launch_ids = [row.id for row in connection.execute(chosen, key)]
-    if not launch_ids:
-        return []
-    connection.execute(_MARK_CHECKED, {"launch_ids": launch_ids, "now": at})
-    return of_ids(connection, launch_ids)
+    return check(connection, _HOLDERS.where(is_counted(connection, quota)), key, at)

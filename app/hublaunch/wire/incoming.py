@@ -41,8 +41,8 @@ class IncomingAnswer(httpx.AsyncByteStream):
     The connection calls `feed` with each piece of the answer, and `lost` if it ends first. A call that is cancelled, or
     takes too long, closes the connection. So does `aclose` before the answer's end.
 
-    Each answer has a parser of its own, because llhttp cannot be told that the answer to HEAD has no body. The stream
-    is not a generator, because the event loop keeps a list of those, and every request has an answer.
+    Each answer has a parser of its own, because llhttp does not know that an answer to HEAD has no body. The stream is
+    not a generator, because the event loop keeps a list of those, and every request has an answer.
     """
 
     def __init__(self, line: Line, request: httpx.Request, *, read_s: float | None, ends_at: float) -> None:

@@ -16,8 +16,8 @@ from hublaunch.api.callers.sessions import Sessions
 from hublaunch.files.keys import ApiKeys
 from hublaunch.hub.client import HubClient
 from hublaunch.launch.acceptance.rate_limiter import RateLimiter
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import InvitationUnknown, Unauthenticated
-from hublaunch.launch.model import Caller
 from hublaunch.launch.rules.invitation import CODE_PREFIX
 from hublaunch.sealing import SealedWithAnotherKey, Sealer
 from hublaunch.settings import Settings, SettingsFault

@@ -14,9 +14,10 @@ from hublaunch.launch.acceptance.service import LaunchService
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.course.lease import Leases
 from hublaunch.launch.course.reaper import Reaper, Retention
-from hublaunch.launch.course.runner import Runner, Terms
+from hublaunch.launch.course.runner import Runner
 from hublaunch.launch.course.session_watch import SessionWatch
 from hublaunch.launch.course.stalls import Stalls
+from hublaunch.launch.course.terms import Terms
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules.policy import Policy
 from hublaunch.launch.rules.preflight import PreflightTerms

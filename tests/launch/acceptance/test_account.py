@@ -4,6 +4,7 @@ import pytest
 
 from hublaunch.hub.client import HubClient
 from hublaunch.launch.acceptance.account import Accounts, ServerLimits, following_attempt
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import (
     AccessDenied,
     InvalidRequest,
@@ -12,7 +13,7 @@ from hublaunch.launch.errors import (
     ServerAlreadyRunning,
     ServerNameTaken,
 )
-from hublaunch.launch.model import Attempt, Caller, LaunchRequest
+from hublaunch.launch.model import Attempt, LaunchRequest
 from tests.fakes.hub import FakeHub
 
 ID = "01JDB9Z3N8Q4V7R2M5X6C1T0YK"

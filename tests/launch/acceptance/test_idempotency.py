@@ -3,7 +3,8 @@
 import pytest
 
 from hublaunch.launch.acceptance.idempotency import idempotency_key
-from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import LaunchRequest
 
 CALLER = Caller(kind="key", key="ci")
 

@@ -2,8 +2,9 @@
 
 import asyncio
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import AlreadyLaunching, ServerAlreadyRunning
-from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.launch.model import Launch, LaunchRequest, Status
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.launching import Launching, OpenCore
 

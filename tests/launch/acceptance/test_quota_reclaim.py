@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import HubUnavailable, QuotaReached
-from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.launch.model import Launch, LaunchRequest, Status
 from hublaunch.launch.ports import LaunchFilter
 from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import QuotaRules, Rule

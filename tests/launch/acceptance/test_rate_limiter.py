@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 
 from hublaunch.launch.acceptance.rate_limiter import KEYS_MAX, MemoryRateCounts, RateLimiter, Rates
-from hublaunch.launch.model import Caller
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.rules.rate_limit import Limit, Rate
 from tests.support.clock import Clock
 

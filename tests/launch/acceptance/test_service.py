@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import ImageNotAllowed
-from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
+from hublaunch.launch.model import Event, Launch, LaunchRequest, Status, Step
 from hublaunch.launch.rules.policy import Policy
 from hublaunch.store.log import SqlLog
 from hublaunch.store.ownership import SqlOwnership

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from hublaunch.hub.client import HubClient
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.progress import EVENTS_MAX
 from hublaunch.launch.course.requeue import REQUEUES_MAX, pause_after
 from hublaunch.launch.errors import HubBusy, QueueFull
-from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status, Step
+from hublaunch.launch.model import Launch, LaunchRequest, Status, Step
 from hublaunch.launch.rules.guard import Failing, Guard
 from hublaunch.store.queue import SqlQueue
 from hublaunch.store.sql import SqlLaunchStore

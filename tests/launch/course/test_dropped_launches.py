@@ -10,8 +10,9 @@ import pytest
 
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.lease_clock import LeaseClock
-from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.launch.model import Launch, LaunchRequest, Status
 from hublaunch.settings import Settings
 from hublaunch.store.log import SqlLog
 from hublaunch.store.sql import SqlLaunchStore

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import AlreadyLaunching
 from hublaunch.launch.feed import Feed
-from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Status, Step
+from hublaunch.launch.model import Event, Launch, LaunchRequest, Status, Step
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.store.log import SqlLog
 from hublaunch.store.queue import SqlQueue

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from hublaunch.hub.connect import connect_hub
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.lease_clock import LeaseClock
-from hublaunch.launch.model import Caller, LaunchRequest, Status
+from hublaunch.launch.model import LaunchRequest, Status
 from hublaunch.launch.ports import LeaseLost
 from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore

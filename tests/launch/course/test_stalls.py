@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.stalls import Stalls
-from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, StallReason, Status
+from hublaunch.launch.model import Event, Launch, LaunchRequest, StallReason, Status
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules.stall import SILENCES_NEEDED
 from hublaunch.store.sql import SqlLaunchStore

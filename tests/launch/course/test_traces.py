@@ -12,10 +12,11 @@ import pytest
 
 from hublaunch.hub.address import HubAddress, HubPace
 from hublaunch.hub.client import HubClient
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.attempt import Entry, run
 from hublaunch.launch.course.cleanup import Traces, clean_up
 from hublaunch.launch.errors import HubUnavailable, LaunchError, NamedServersOff, UserExists
-from hublaunch.launch.model import Attempt, Caller, LaunchRequest, Status, Step
+from hublaunch.launch.model import Attempt, LaunchRequest, Status, Step
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.wire.transport import WireTransport
 from tests.fakes.hub import FakeHub, SpawnPlan

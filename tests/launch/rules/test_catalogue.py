@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import InvalidRequest
-from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.catalogue import Catalogue, Environment, Size, in_language
 from hublaunch.launch.rules.quota import Scope
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.quota import Quota, Scope
 from hublaunch.launch.rules.quota_rules import QuotaRules, Rule, counted_as
 

@@ -11,8 +11,8 @@ from hublaunch.api.callers.sessions import Sessions
 from hublaunch.api.middleware.origin import is_own_origin
 from hublaunch.api.visibility import note_caller
 from hublaunch.files.keys import KEY_PREFIX
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import Unauthenticated
-from hublaunch.launch.model import Caller
 from hublaunch.launch.rules.invitation import CODE_PREFIX
 
 CREDENTIAL_MAX = 512

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import AccessDenied, Unauthenticated
-from hublaunch.launch.model import Caller
 from hublaunch.launch.ports import Identity
 
 LIFETIME_S = 30.0

@@ -9,7 +9,8 @@ from hublaunch.cli.duration import rough
 from hublaunch.cli.output import aligned, printable
 from hublaunch.cli.top.reading import Seen, TopSource
 from hublaunch.doctor.guard import STATES
-from hublaunch.launch.model import Caller, Launch
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import Launch
 from hublaunch.store.database import described
 from hublaunch.store.overview import Overview, Process
 

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from hublaunch.launch.acceptance.checks import Checked, Checks
 from hublaunch.launch.acceptance.idempotency import IdempotencyKey
 from hublaunch.launch.acceptance.quota_reclaim import QuotaReclaim
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.errors import InvitationFull, QuotaReached
-from hublaunch.launch.model import Caller, Event, Launch, LaunchRequest, Stage, Status
+from hublaunch.launch.model import Event, Launch, LaunchRequest, Stage, Status
 from hublaunch.launch.ports import Intake, Unless
 from hublaunch.launch.rules.queue_order import Weight
 from hublaunch.launch.rules.quota import Quota, Scope

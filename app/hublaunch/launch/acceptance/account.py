@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import (
     AccessDenied,
     InvalidRequest,
@@ -10,7 +11,7 @@ from hublaunch.launch.errors import (
     ServerAlreadyRunning,
     ServerNameTaken,
 )
-from hublaunch.launch.model import DEFAULT_SERVER, Attempt, Caller, LaunchRequest
+from hublaunch.launch.model import DEFAULT_SERVER, Attempt, LaunchRequest
 from hublaunch.launch.ports import Hub
 from hublaunch.launch.rules.content import path_elsewhere
 from hublaunch.launch.rules.names import unique_name_from_repo, unique_server_name

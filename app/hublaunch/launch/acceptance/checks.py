@@ -9,9 +9,10 @@ from hublaunch.launch.acceptance.invited import as_invited
 from hublaunch.launch.acceptance.preflight import Preflight
 from hublaunch.launch.acceptance.reuse import ExistingLaunches
 from hublaunch.launch.acceptance.warm import WarmLook, WarmServers
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.log_context import current_attempt
-from hublaunch.launch.model import Attempt, Caller, LaunchRequest
+from hublaunch.launch.model import Attempt, LaunchRequest
 from hublaunch.launch.ports import Unless
 from hublaunch.launch.rules.catalogue import Catalogue
 from hublaunch.launch.rules.policy import Policy

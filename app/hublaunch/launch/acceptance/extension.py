@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 from hublaunch.launch.acceptance.idempotency import checked_key
-from hublaunch.launch.model import Caller
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.ports import Extension, SessionEnds
 from hublaunch.launch.rules.session import SessionTerms
 

@@ -7,8 +7,9 @@ import json
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import InvalidRequest
-from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.model import LaunchRequest
 
 FIELD = "Idempotency-Key"
 KEY_MAX = 255

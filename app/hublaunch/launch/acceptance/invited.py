@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import InvalidRequest
-from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.model import LaunchRequest
 
 
 def as_invited(request: LaunchRequest, caller: Caller) -> LaunchRequest:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
-from hublaunch.launch.model import Caller
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.ports import RateCounts
 from hublaunch.launch.rules.networks import groups_of, network
 from hublaunch.launch.rules.rate_limit import Levels, Limit, Rate, Verdict, inspect, owe, take

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.reaper import Reaper
 from hublaunch.launch.errors import AlreadyRunning
-from hublaunch.launch.model import Attempt, Caller, Launch, LaunchRequest, Status
+from hublaunch.launch.model import Attempt, Launch, LaunchRequest, Status
 from hublaunch.launch.ports import LaunchFilter, LaunchLog, Unless
 from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import counted_as

@@ -10,9 +10,10 @@ from ulid import ULID
 from hublaunch.launch.acceptance.acceptance import Acceptance, Count
 from hublaunch.launch.acceptance.idempotency import idempotency_key
 from hublaunch.launch.acceptance.reuse import ExistingLaunches
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.lease import Leases
 from hublaunch.launch.errors import LaunchGone, LaunchNotFound, ServiceStopping
-from hublaunch.launch.model import Caller, Launch, LaunchRequest, Status
+from hublaunch.launch.model import Launch, LaunchRequest, Status
 from hublaunch.launch.ports import LaunchFilter, LaunchLog
 
 log = logging.getLogger(__name__)

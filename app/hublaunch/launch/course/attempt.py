@@ -19,6 +19,7 @@ from hublaunch.launch.course.requeue import wait_without_queue
 from hublaunch.launch.course.spawn import Spawn, WaitInQueue
 from hublaunch.launch.course.together import together
 from hublaunch.launch.course.warm import find_warm
+from hublaunch.launch.errors import HubUnavailable
 from hublaunch.launch.model import Attempt, Event, LaunchRequest, Status, Step
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Hub, Server
@@ -127,15 +128,25 @@ async def claim(
     process that has lost the launch; then it is revoked. Raises a LaunchError if the server is gone, is being stopped,
     or does not answer: its user is then of no use. Waits for a Hub that is down, without a limit.
     """
+    for pause_s in pace.ask_again_s.pauses():
+        try:
+            credential, url = await _enter_warm(attempt, hub=hub, entry=entry, traces=traces, pace=pace)
+            fault = await content_fault(attempt, request, url, credential.token, hub=hub)
+        except HubUnavailable:  # which says nothing about the server
+            await asyncio.sleep(pause_s)
+        else:
+            await record(_ready(url, credential, fault))
+            return
+
+
+async def _enter_warm(
+    attempt: Attempt, *, hub: Hub, entry: Entry, traces: Traces, pace: Pace
+) -> tuple[_Credential, str]:
+    """Return the visitor's credential for the attempt's warm server, and its URL."""
+    if entry.token_mode != "hub":
+        return _Credential(), await find_warm(hub, attempt, pace=pace)
     minting = _mint_again if traces.token else _mint
-    if entry.token_mode == "hub":
-        credential, url = await together(
-            minting(attempt, hub, entry, traces), lambda _: find_warm(hub, attempt, pace=pace)
-        )
-    else:
-        credential, url = _Credential(), await find_warm(hub, attempt, pace=pace)
-    fault = await content_fault(attempt, request, url, credential.token, hub=hub)
-    await record(_ready(url, credential, fault))
+    return await together(minting(attempt, hub, entry, traces), lambda _: find_warm(hub, attempt, pace=pace))
 
 
 async def _record_ready(

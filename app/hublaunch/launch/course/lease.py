@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Self, TypeVar
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.admission import Admission
 from hublaunch.launch.course.launch_run import LaunchRun
 from hublaunch.launch.course.lease_clock import LeaseClock
 from hublaunch.launch.course.runner import Runner
 from hublaunch.launch.errors import Displaced, LaunchError
 from hublaunch.launch.log_context import current_attempt, working_on
-from hublaunch.launch.model import Caller, Launch
+from hublaunch.launch.model import Launch
 from hublaunch.launch.news import News, SessionEnded, WorkLeft
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Held, LaunchLog, LeaseLost, Ownership

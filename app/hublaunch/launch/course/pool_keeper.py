@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hublaunch.launch.acceptance.account import temporary_user
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.lease import Leases
 from hublaunch.launch.course.reaper import Reaper
 from hublaunch.launch.errors import HubError
 from hublaunch.launch.log_context import working_on
-from hublaunch.launch.model import Caller, Event, Launch, Stage, Status
+from hublaunch.launch.model import Event, Launch, Stage, Status
 from hublaunch.launch.news import Accepted, News
 from hublaunch.launch.pace import Pace
 from hublaunch.launch.ports import Hub, Pools, RefillTerms

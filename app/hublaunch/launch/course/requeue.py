@@ -52,8 +52,11 @@ class Requeue:
     async def wait(self, busy: HubBusy, turn: int, limit: asyncio.Timeout) -> None:
         """Return once the launch is admitted again. Until then `limit`, its launch timeout, is suspended.
 
-        Raises QueueTimedOut or ImageFailing if the launch is not admitted, StoreFault if the store does not answer.
+        A member of a warm pool never waits, as the queue is for people. Raises the HubBusy for it, QueueTimedOut or
+        ImageFailing if the launch is not admitted, StoreFault if the store does not answer.
         """
+        if self._launch.is_member:
+            raise busy
         loop, ends_at = asyncio.get_running_loop(), limit.when()
         assert ends_at is not None, "an attempt has a limit"
         limit.reschedule(None)

@@ -14,9 +14,8 @@ from hublaunch.launch.course.attempt import Entry
 from hublaunch.launch.course.cleanup import Traces, clean_up, matches_request
 from hublaunch.launch.course.inspection import find_failure, find_server
 from hublaunch.launch.course.requeue import Requeue, from_store
+from hublaunch.launch.course.terms import Terms
 from hublaunch.launch.errors import (
-    HubBusy,
-    HubUnavailable,
     InternalError,
     Interrupted,
     LaunchError,
@@ -41,27 +40,6 @@ _CLAIMS_MAX = 3
 _Try = Callable[[Launch, Traces], Awaitable[LaunchError | None]]
 """Makes one attempt, and notes in the traces everything that it creates. Returns None once the server is ready, else
 the error."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Terms:
-    """The operator's terms for every launch."""
-
-    launch_timeout_s: float
-    """How long a launch may take at the Hub, all attempts together."""
-    max_wait_s: float
-    """How long a launch may wait in the queue before its admission, and again after the Hub's 429."""
-    attempts_max: int
-    """The most attempts of a launch, not counting those that a restart of this service interrupted."""
-    entry: Entry
-    """How the visitor of a temporary user gets in. Other users log in at the Hub."""
-    settled_s: float
-    """How long a request may still be on its way to the Hub after it was interrupted, or after its process lost the
-    launch: one lease and one call."""
-    session_s: float | None = None
-    """How long a ready server may run without an extension; None means no limit."""
-    hub_version: Callable[[], str | None] = lambda: None
-    """Returns the Hub's version, None before it is known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,25 +136,19 @@ class Runner:
         """
         passed_s = (datetime.now(UTC) - launch.created_at).total_seconds()
         seconds = max(launch.time_left_s - passed_s, least_s)
-        return await self._within(seconds, launch, lambda _: self._enter(launch, traces))
-
-    async def _enter(self, launch: Launch, traces: Traces) -> None:
-        """Enter the claimed server. A Hub that does not answer says nothing about the server, so it is asked again."""
-        for pause_s in self.pace.ask_again_s.pauses():
-            try:
-                await attempts.claim(
-                    launch.attempt,
-                    launch.request,
-                    hub=self.hub,
-                    entry=self._entry(launch),
-                    record=lambda step: self._record(launch, step),
-                    traces=traces,
-                    pace=self.pace,
-                )
-            except HubUnavailable:
-                await asyncio.sleep(pause_s)
-            else:
-                return
+        return await self._within(
+            seconds,
+            launch,
+            lambda _: attempts.claim(
+                launch.attempt,
+                launch.request,
+                hub=self.hub,
+                entry=self._entry(launch),
+                record=lambda step: self._record(launch, step),
+                traces=traces,
+                pace=self.pace,
+            ),
+        )
 
     # --- attempts -----------------------------------------------------------------------------------------------------
 
@@ -234,7 +206,7 @@ class Runner:
                 entry=self._entry(launch),
                 record=lambda step: self._record(launch, step),
                 traces=traces,
-                wait_in_queue=lambda busy, turn: _wait(launch, requeue, busy, turn, limit),
+                wait_in_queue=lambda busy, turn: requeue.wait(busy, turn, limit),
                 pace=self.pace,
             ),
         )
@@ -363,13 +335,6 @@ class Runner:
         if current is None or current.fence != launch.fence:
             raise LeaseLost(f"launch {launch.id} belongs to another process now")
         return current
-
-
-async def _wait(launch: Launch, requeue: Requeue, busy: HubBusy, turn: int, limit: asyncio.Timeout) -> None:
-    """Wait in the queue after a 429. A member of a warm pool never does: the queue is for people who wait."""
-    if launch.is_member:
-        raise busy
-    await requeue.wait(busy, turn, limit)
 
 
 def _has_succeeded(cleaning: asyncio.Task[None]) -> bool:

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Protocol
 
 from hublaunch.launch.acceptance.idempotency import IdempotencyKey
-from hublaunch.launch.model import Attempt, Caller, Event, Launch, Status, Step
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import Attempt, Event, Launch, Status, Step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

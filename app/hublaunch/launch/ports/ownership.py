@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hublaunch.launch.model import Caller, Launch
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import Launch
 from hublaunch.launch.ports.queue import Admitted
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Literal
 
+from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import InvalidRequest
-from hublaunch.launch.model import Caller, Content, LaunchRequest
+from hublaunch.launch.model import Content, LaunchRequest
 from hublaunch.launch.rules.content import check_content
 from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.policy import image_patterns

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.networks import caller_name, groups_of
 from hublaunch.launch.rules.quota import Quota, Scope, matches
 

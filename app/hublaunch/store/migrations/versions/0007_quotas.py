@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-from hublaunch.launch.model import Caller, LaunchRequest
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.quota import Scope
 from hublaunch.launch.rules.quota_rules import counted_as
 
