@@ -325,9 +325,9 @@ async def test_a_postgresql_database_is_checked_with_its_clock(doctor: Doctor, p
 @pytest.mark.parametrize(
     ("failures", "state", "words"),
     [
-        (0, "ok", "Auto: launches are admitted."),
-        (3, "warning", "Auto: only proven images"),
-        (4, "fault", "Auto: nothing is launched until JupyterHub is restarted"),
+        (0, "ok", "Normal: launches are admitted."),
+        (3, "warning", "Normal: only proven images"),
+        (4, "fault", "Normal: nothing is launched until JupyterHub is restarted"),
     ],
 )
 async def test_a_guard_that_holds_launches_back_is_found_in_a_database_in_use(
