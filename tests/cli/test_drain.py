@@ -145,13 +145,14 @@ async def test_without_a_running_service_the_command_says_so_and_a_later_call_co
     async with serve(settings) as service:
         accepted = await service.launch()
         await service.events(accepted["events_url"])
-    monkeypatch.setattr("hublaunch.cli.drain._ALONE_S", 0)
     monkeypatch.setattr("hublaunch.cli.drain._EVERY_S", 0.01)
     monkeypatch.setenv("LAUNCHER_HUB_URL", settings.hub_url)
     monkeypatch.setenv("LAUNCHER_HUB_API_TOKEN", settings.hub_api_token.get_secret_value())
     monkeypatch.setenv("LAUNCHER_DATABASE_URL", settings.database_url)
 
-    alone = await asyncio.to_thread(CliRunner().invoke, cli, ["drain", "--all"])
+    with monkeypatch.context() as impatience:
+        impatience.setattr("hublaunch.cli.drain._ALONE_S", 0)
+        alone = await asyncio.to_thread(CliRunner().invoke, cli, ["drain", "--all"])
     async with serve(settings):
         served = await asyncio.to_thread(CliRunner().invoke, cli, ["drain", "--all"])
 

@@ -49,6 +49,7 @@ async def service(hub: MortalHub, limits: Path, tmp_path: Path) -> AsyncGenerato
         "LAUNCHER_ACCESS": "key",
         "LAUNCHER_API_KEYS_FILE": str(keys),
         "LAUNCHER_LIMITS_FILE": str(limits),
+        "LAUNCHER_RATE_LIMIT_STORE": "off",
     }
     async with replica(hub, f"sqlite:///{tmp_path}/hublaunch.sqlite", **variables) as service:
         service.http.headers["Authorization"] = f"Bearer {key}"
