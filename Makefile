@@ -1,8 +1,8 @@
 # The commands of this project. `make` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
-# The number of processes that run tests. They spend half of their time waiting.
-JOBS ?= 2
+# The number of processes that run tests. On two cores, three: they spend much of their time waiting.
+JOBS ?= 3
 # Tests start hundreds of Python processes. Without bytecode each of them compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 # Without other processes, PostgreSQL or a real Hub.

@@ -79,7 +79,10 @@ async def _demo() -> AsyncGenerator[aiohttp.ClientSession]:
         command = await asyncio.to_thread(proxy_command, proxy_directory(state))
         async with HubProcess(state=state / "hub", proxy_command=command, public_port=0) as hub:
             address = {"url": hub.public_url, "token": hub.token}
-            settings = {"LAUNCHER_HUB_API_URL": hub.api_url, "LAUNCHER_CATALOGUE_FILE": str(_catalogue(state, keep=1))}
+            settings = {
+                "LAUNCHER_HUB_URL_LOCAL": hub.local_url,
+                "LAUNCHER_CATALOGUE_FILE": str(_catalogue(state, keep=1)),
+            }
             async with serve(address, state, **settings) as (url, _), aiohttp.ClientSession(url) as http:
                 yield http
 

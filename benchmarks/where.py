@@ -87,7 +87,7 @@ async def _demo() -> AsyncGenerator[tuple[HubProcess, aiohttp.ClientSession]]:
         async with HubProcess(state=state / "hub", proxy_command=command, public_port=0) as hub:
             address = {"url": hub.public_url, "token": hub.token}
             async with (
-                serve(address, state, LAUNCHER_HUB_API_URL=hub.api_url) as (url, _),
+                serve(address, state, LAUNCHER_HUB_URL_LOCAL=hub.local_url) as (url, _),
                 aiohttp.ClientSession(url) as session,
             ):
                 yield hub, session

@@ -65,7 +65,7 @@ async def service(origin: str, tmp_path: Path) -> AsyncGenerator[Service]:
         (state / "jupyter" / "jupyter_server_config.json").write_text(json.dumps(allowing))
         settings = Settings(
             hub_url=hub.public_url,
-            hub_url_local=hub.api_url.removesuffix("hub/api/"),
+            hub_url_local=hub.local_url,
             hub_api_token=hub.token,
             database_url=f"sqlite:///{tmp_path}/hublaunch.sqlite",
             allowed_images=("*",),

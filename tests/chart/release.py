@@ -88,7 +88,7 @@ async def released(
     hub = HubProcess(state=state, proxy_command=proxy, public_port=0, config=CONFIG)
     addresses = {
         "settings.hub_url": hub.public_url,
-        "settings.hub_url_local": hub.api_url.removesuffix("hub/api/"),
+        "settings.hub_url_local": hub.local_url,
         "settings.proxy_url": hub.public_url,
     }
     sets = [word for path, value in addresses.items() for word in ("--set", f"{path}={value}")]

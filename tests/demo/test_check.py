@@ -70,7 +70,7 @@ class Demo:
 async def check_of(demo: Demo, state: Path, *, timeout_s: float = 60) -> int:
     async with demo.running():
         hub = HubProcess(state=state, proxy_command=["unused"])
-        hub.api_url = f"{demo.url}/hub/api/"
+        hub.local_url = f"{demo.url}/"
         return await check_launch(demo.url, hub, timeout_s=timeout_s)
 
 

@@ -33,7 +33,7 @@ async def test_each_launch_waits_behind_launches_that_come_back_and_are_cancelle
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     process = HubProcess(state=tmp_path, proxy_command=["unused"])
-    process.public_url, process.token, process.api_url = hub.url, hub.api_token, f"{hub.url}hub/api/"
+    process.public_url, process.token, process.local_url = hub.url, hub.api_token, hub.url
     settings, port = demo_settings(process, origins=(), spawns=1, warm=0), free_port()
     url = f"http://127.0.0.1:{port}{settings.prefix}/"
 

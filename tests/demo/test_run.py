@@ -85,7 +85,7 @@ async def test_an_invalid_cors_option_stops_the_demo_before_anything_is_created(
 def process_at(hub: FakeHub, state: Path) -> HubProcess:
     """Return the demo's Hub process, with the fake Hub's addresses."""
     process = HubProcess(state=state, proxy_command=["unused"])
-    process.public_url, process.token, process.api_url = hub.url, hub.api_token, f"{hub.url}hub/api/"
+    process.public_url, process.token, process.local_url = hub.url, hub.api_token, hub.url
     return process
 
 

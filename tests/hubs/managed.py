@@ -61,7 +61,7 @@ class ManagedHub:
 
     async def identify(self, token: str) -> Identity | None:
         """Return the owner of the token, asked the way hublaunch asks."""
-        settings = Settings(hub_url=self.process.api_url.removesuffix("hub/api/"), hub_api_token=self.process.token)
+        settings = Settings(hub_url=self.process.local_url, hub_api_token=self.process.token)
         async with connect_hub(settings) as hub:
             return await hub.logins.identify(token)
 

@@ -60,11 +60,6 @@ class MortalHub(HubProcess):
         return self.public_url
 
     @property
-    def local_url(self) -> str:
-        """The API, not through the proxy, which keeps streams open after the Hub was killed."""
-        return self._hub_url
-
-    @property
     def api_token(self) -> str:
         return self.token
 

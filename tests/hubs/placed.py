@@ -26,8 +26,7 @@ class PlacedHub(HubProcess):
         super().__init__(state=state, proxy_command=proxy_command, public_port=0, config=config)
         self.proxy_url = self.public_url
         self.public_url = f"{self.proxy_url.rstrip('/')}{base_url}"
-        self.api_url = f"{self._hub_url.rstrip('/')}{base_url}hub/api/"
-        self.local_url = self.api_url.removesuffix("hub/api/")
+        self.local_url = f"{self._hub_url.rstrip('/')}{base_url}"
         port = urlsplit(self.proxy_url).port
         self.subdomain_host = f"http://{DOMAIN}:{port}" if subdomains else ""
         self.url = f"{self.subdomain_host}{base_url}" if subdomains else self.public_url

@@ -47,12 +47,17 @@ class HubProcess:
         self.public_url = f"http://127.0.0.1:{free_port(public_port)}/"
         self._hub_url = f"http://127.0.0.1:{free_port()}/"
         self._proxy_api_url = f"http://127.0.0.1:{free_port()}/"
-        self.api_url = f"{self._hub_url}hub/api/"
+        self.local_url = self._hub_url
         self._proxy_command = proxy_command
         self._config = config
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def api_url(self) -> str:
+        """The API, without the proxy."""
+        return f"{self.local_url}hub/api/"
 
     async def __aenter__(self) -> Self:
         self._prepare()

@@ -42,7 +42,7 @@ def demo_settings(hub: HubProcess, *, origins: Sequence[str], spawns: int, warm:
     """
     return DemoSettings(
         hub_url=hub.public_url,
-        hub_url_local=hub.api_url.removesuffix("hub/api/"),
+        hub_url_local=hub.local_url,
         hub_api_token=hub.token,
         database_url=f"sqlite:///{hub.state}/hublaunch.sqlite",
         allowed_images=(CHECK_BODY["image"], *(simulated.image for simulated in SIMULATED_IMAGES), "*"),
