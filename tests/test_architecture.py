@@ -1,4 +1,4 @@
-"""The directions of imports: api -> launch <- hub, store. Only main may import everything."""
+"""The directions of imports, such as api -> launch <- hub, store: the contracts in pyproject.toml."""
 
 import subprocess
 import sys

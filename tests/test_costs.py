@@ -1,7 +1,7 @@
 """A guard on the cost of a launch: calls of Python functions, as a ratio to bare aiohttp's in the same run.
 
 Calls vary far less than seconds do. The library had 1.35 on a very busy machine, where events arrive in more and
-smaller reads. The service had 4.75 to 5.0 before its calls to the Hub left aiohttp. The limits are a little above.
+smaller reads. The service had 4.75 to 5.0 while it called the Hub through aiohttp. The limits are a little above.
 Raise them if you make a launch more expensive on purpose. `make bench` measures the time that the calls take.
 """
 

@@ -42,7 +42,7 @@
 {{- fail (printf "catalogue.environments.%s.warm keeps servers of temporary users, which are in no group, so the Hub's own check would refuse them: remove warm or groups." $name) -}}
 {{- end -}}
 {{- if not (include "hublaunch.makesUsers" $) -}}
-{{- fail (printf "catalogue.environments.%s.warm needs temporary users: set settings.create_user to true and add anonymous or key to settings.access, or remove warm." $name) -}}
+{{- fail (printf "catalogue.environments.%s.warm needs temporary users: set settings.create_user to true and add anonymous, key or invitation to settings.access, or remove warm." $name) -}}
 {{- end -}}
 {{- if eq ($settings.token_mode | default "hub") "user_options" -}}
 {{- fail (printf "catalogue.environments.%s.warm and settings.token_mode=user_options cannot be used together: a server without a visitor has no visitor's token. Remove one of them." $name) -}}

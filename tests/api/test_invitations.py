@@ -1,4 +1,4 @@
-"""Invitations: who may launch with one, what, how often, and until when."""
+"""Invitations: who may launch with one, what, how many at the same time, and until when."""
 
 import asyncio
 import logging

@@ -22,7 +22,8 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 async def document_without_schemas_of_streams(service: Service) -> str:
     """Return the document with `itemSchema` alone for streams.
 
-    Generators of clients read `schema` as the type of one event. Schemathesis reads it as that of the list of all.
+    Generators of clients read `schema` as the type of one event. Schemathesis reads it as the type of the list of all
+    events.
     """
     document = (await service.http.get("/openapi.json")).json()
     document["components"]["schemas"]["LaunchRequest"]["examples"].append({"environment": "scipy"})

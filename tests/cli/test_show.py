@@ -153,7 +153,7 @@ async def test_a_launch_and_its_warm_server_name_each_other(settings: Settings, 
         ("session_end", "its time was over"),
         ("operator", "an operator stopped all servers"),
         ("claim", "a launch took over its server"),
-        ("pool", "nobody needed it in the warm pool any more"),
+        ("pool", "nobody needed it in the warm pool anymore"),
         ("a_later_release", "a_later_release"),
     ],
 )

@@ -74,5 +74,5 @@ def assert_unusable(path: Path, reason: str) -> None:
     with pytest.raises(SecretKeyUnusable) as refusal:
         load_secret_key(path)
 
-    expected = f"The secret key in {key_file(path)} cannot be used: {reason}. Or set LAUNCHER_SECRET_KEY instead."
+    expected = f"The secret key in {key_file(path)} cannot be used: {reason}. You can set LAUNCHER_SECRET_KEY instead."
     assert str(refusal.value) == expected

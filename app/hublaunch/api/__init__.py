@@ -1,1 +1,1 @@
-"""The web: what callers see."""
+"""The HTTP API: what callers see."""

@@ -45,7 +45,7 @@ class Health:
 
     The Hub does not affect readiness, because launches wait while it is down. A service that an operator drains stays
     ready, so that its launches can be followed and cancelled. A broken file of limits or of the
-    catalogue does not either, because the previous content stays in force.
+    catalogue does not affect readiness either, because the previous content stays in force.
     """
 
     store_is_healthy: Callable[[], Awaitable[bool]]

@@ -22,7 +22,9 @@ class PoolStatus(BaseModel):
         "or places. Null if nothing is in the way. Later releases may add reasons."
     )
     hits: int = Field(description="Launches of the last hour that took a warm server.")
-    misses: Mapping[Miss, int] = Field(description="Launches of the last hour that could not, by the reason.")
+    misses: Mapping[Miss, int] = Field(
+        description="Launches of the last hour that could not take a warm server, by the reason."
+    )
 
 
 def pools_report(pools: Sequence[PoolState], capacity: Capacity, shown: Collection[str]) -> Sequence[Mapping[str, Any]]:

@@ -56,7 +56,7 @@ _KEY = (
             + " With any other `Accept` and `if_running: reuse`: the launch that you already have.",
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/AcceptedLaunch"}},
-                # Clients merge the types of an answer: without a schema for this one, they would know neither.
+                # Generated clients merge the two types. Without a schema for this one, they would know neither.
                 "text/event-stream": {
                     **DOCUMENTED_STREAM["content"]["text/event-stream"],
                     "schema": {"type": "string"},

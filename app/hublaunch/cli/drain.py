@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _EVERY_S = 1.0
 _ALONE_S = 20.0
-"""The longest time without a process that a rollout or a restart takes."""
+"""The longest time for which a rollout or a restart leaves the database without a process."""
 
 
 def drain(

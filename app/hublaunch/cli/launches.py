@@ -104,7 +104,7 @@ def _named(target: str) -> dict[str, str]:
 
 
 def _accepted(connection: Connection, **asked: Any) -> "Launch":
-    """Return the accepted launch. If it is refused or not known to be accepted, say what the caller should know."""
+    """Return the accepted launch. Print a hint if the environment is refused, or if Ctrl-C comes before the answer."""
     from hublaunch.client import InvalidRequest  # noqa: PLC0415 - as above
 
     async def ask() -> "Launch":

@@ -43,7 +43,7 @@ def _disk(free_mib: int, *, least_mib: int) -> Finding:
 
 
 def _guard(settings: Settings) -> Finding | None:
-    """Return whether the guard holds launches back; None without a database."""
+    """Return the finding on whether the guard holds launches back; None without a database."""
     try:
         state, lines = guard_state(settings)
     except StoreError:

@@ -87,7 +87,7 @@ def _scopes(settings: Settings, scopes: frozenset[str]) -> Finding:
 
 
 async def _named_servers(settings: Settings, hub: HubClient) -> Finding:
-    """Return whether the Hub allows named servers.
+    """Return the finding on whether the Hub allows named servers.
 
     Its API reveals that only in answers about a named server of an existing user. So this asks to remove a server that
     cannot exist, which changes nothing.

@@ -35,7 +35,7 @@ _STOPPED_BY = {
     "session_end": "its time was over",
     "operator": "an operator stopped all servers",
     "claim": "a launch took over its server",
-    "pool": "nobody needed it in the warm pool any more",
+    "pool": "nobody needed it in the warm pool anymore",
 }
 
 

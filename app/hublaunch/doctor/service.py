@@ -8,7 +8,7 @@ SERVICE_TIMEOUT_S = 5.0
 
 
 async def examine_proxies(port: int) -> Finding:
-    """Return whether a proxy that LAUNCHER_TRUSTED_PROXIES does not name forwards requests to the service."""
+    """Return the finding on whether a proxy that LAUNCHER_TRUSTED_PROXIES does not name forwards requests."""
     check, url = "proxies", f"http://127.0.0.1:{port}/readyz"
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=SERVICE_TIMEOUT_S) as http:

@@ -1,1 +1,1 @@
-"""Files that change while the service runs, API keys and limits, and the code that they share."""
+"""Files that hublaunch reads again when they change (API keys, limits, the catalogue), and the code that they share."""

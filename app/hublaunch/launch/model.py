@@ -87,7 +87,7 @@ class LaunchRequest:
     """A request for a launch, checked by `rules/request.py`. Its image and repository are parsed once, when needed."""
 
     image: str
-    """`""` while an environment was not looked up in the catalogue (`rules/catalogue.py`)."""
+    """`""` until the environment has been looked up in the catalogue (`rules/catalogue.py`)."""
     repo_url: str = ""
     """A label for names, logs and the spawner, which hublaunch never fetches. `""` without a repository."""
     ref: str = ""
@@ -326,7 +326,7 @@ class Launch:
 
     @property
     def is_displaced(self) -> bool:
-        """Whether it made room for another caller's launch. The transaction that accepted that one ended this one."""
+        """Whether it made room for another caller's launch, in the transaction that accepted the other launch."""
         return self.last_event.is_displacement
 
     @property

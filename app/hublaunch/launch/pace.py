@@ -60,7 +60,7 @@ class Pace:
     stalled_least_s: float = 60.0
     """The shortest silence after which a launch counts as stalled."""
     stalled_default_s: float = 180.0
-    """The silence after which a launch counts as stalled while too few launches are known to go by."""
+    """The silence after which a launch counts as stalled until enough launches have shown what is usual."""
 
     admission_s: float = 1.0
     """Between two checks of the queue."""

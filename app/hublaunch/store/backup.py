@@ -16,9 +16,9 @@ def back_up(database_url: str, to: Path) -> tuple[Path, ...]:
     """Write the database to the new file `to` as it is at one moment, and its key beside it. Return the new files.
 
     The files have the mode 0600. There is no second file if LAUNCHER_SECRET_KEY is configured instead. The database is
-    written under another name, checked, and then gets its own, after the key. So `to` is a whole backup, or does not
-    exist. If this process is killed, a file whose name begins with that of `to` stays. Blocks; the service can write
-    meanwhile. Raises BackupRefused. That includes PostgreSQL, which has its own programs for this.
+    written under another name and checked. It gets the name `to` once the key is written. So `to` is a whole backup, or
+    does not exist. If this process is killed, a file whose name begins with that of `to` stays. Blocks; the service can
+    write meanwhile. Raises BackupRefused. That includes PostgreSQL, which has its own programs for this.
     """
     source = database_file(database_url)
     if source is None:

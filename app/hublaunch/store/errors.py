@@ -77,7 +77,7 @@ class SecretKeyMissing(StoreError):
 
 class SecretKeyUnusable(StoreError):
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"The secret key in {path} cannot be used: {reason}. Or set LAUNCHER_SECRET_KEY instead.")
+        super().__init__(f"The secret key in {path} cannot be used: {reason}. You can set LAUNCHER_SECRET_KEY instead.")
 
 
 class CopyRefused(StoreError):

@@ -233,7 +233,7 @@ def _check_servers(connection: Connection, accepted: Sequence[Launch]) -> None:
 
 
 def _check_quotas(connection: Connection, accepts: Sequence[_Accept]) -> int:
-    """Raise QuotaReached if a quota is exceeded. Return how many members of warm pools are retired to keep to one."""
+    """Raise QuotaReached if a quota is exceeded. Return how many members of warm pools are retired to keep it."""
     retired = 0
     for quota in dict.fromkeys(quota for accept in accepts for quota in accept.quotas):
         count = active(connection, quota)

@@ -65,7 +65,7 @@ def use_of(connection: Connection, name: str) -> InvitationUse:
 
 
 def add(connection: Connection, invitation: Invitation, code: str) -> None:
-    """Store an invitation with the digest of its code. It takes the place of one of this name that is over.
+    """Store an invitation with the digest of its code. It replaces an invitation of this name that is over.
 
     Raises InvalidRequest if an invitation of this name can still be used.
     """

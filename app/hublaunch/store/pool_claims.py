@@ -118,7 +118,7 @@ def has_free(connection: Connection, pool: str) -> bool:
 
 
 def claim(connection: Connection, new: Sequence[Launch]) -> Started:
-    """Give members to those of these new launches that want one, in the order of the launches.
+    """Give a member to each of these new launches that wants one, in the order of the launches.
 
     The launches are stored already, but neither their attempts nor their events.
     """

@@ -93,7 +93,7 @@ def _in_turn(missing: Mapping[str, int], room: "_Room", pools: "_Pools") -> Sequ
 def overview(connection: Connection, pools: Sequence[Pool], terms: RefillTerms, within_s: float) -> Sequence[PoolState]:
     """Return the states of these pools and of all others that had members or launches lately, by name.
 
-    With the wanted members, and whether another one fits now.
+    Each state has the wanted members, and whether another one fits now.
     """
     at = now(connection)
     of = _Pools(connection, pools, terms, pool_members.active(connection), at)

@@ -120,7 +120,7 @@ def states(connection: Connection, within_s: float, named: Mapping[str, str]) ->
     for row in connection.execute(_LAUNCHES, {"since_id": _first_id(since)}):
         name = name_of(row.environment, row.size) or names.get(row.pool)
         if name is None:
-            continue  # the catalogue has the pool no more
+            continue  # the catalogue no longer has the pool
         if row.is_hit:
             counts[name].hits += row.launches
         elif row.pool_miss:

@@ -106,7 +106,7 @@ class PostgresDatabase:
     async def notices(self) -> AsyncGenerator[str]:
         """Yield the notices of the processes on this database, including this one.
 
-        A notice may be lost with its connection. So after each connect comes one WORK.
+        A notice may be lost with its connection. So each new connection first yields WORK.
         """
         is_listening = True
         while True:

@@ -112,6 +112,6 @@ def ends(connection: Connection, launch_ids: Collection[str]) -> Mapping[str, in
 
 
 def silent(connection: Connection, owner: str, heard_before: datetime) -> Sequence[Launch]:
-    """Return the owner's launches at the Hub whose last event is older, and says nothing of a stall."""
+    """Return the owner's launches at the Hub whose last event came before `heard_before`, and reports no stall."""
     key = {"owner": owner, "heard_before": heard_before}
     return [launch_of(row) for row in connection.execute(_SILENT, key)]

@@ -152,7 +152,7 @@ def run(connection: Connection) -> Run:
 
 
 def proven(connection: Connection, of_images: Collection[str]) -> set[str]:
-    """Return those of these images that were ready recently."""
+    """Return the given images that were ready recently."""
     key = {"since": now(connection) - PROVEN_FOR, "of_images": list(of_images)}
     return {row.image for row in connection.execute(_PROVEN, key)}
 

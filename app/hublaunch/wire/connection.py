@@ -9,7 +9,7 @@ from hublaunch.wire.incoming import IncomingAnswer
 from hublaunch.wire.origin import Origin
 
 SENT_AT_ONCE_BYTES = 8192
-"""A request of this size always fits into the system's buffer. Under TLS, asyncio does not say how much has not."""
+"""A request of this size always fits into the system's buffer. Under TLS, asyncio hides how much is still unsent."""
 
 
 class Owner(Protocol):

@@ -34,7 +34,7 @@ class Preflight:
             return None
 
     async def settle(self, launch: Launch) -> Launch:
-        """Wait for the answer that acceptance did not wait for, and store its digest; within a few seconds.
+        """Wait a few seconds at most for the answer that acceptance did not wait for, and store its digest.
 
         Raise a PreflightRefused if the launch must not go to the Hub. Call this before the first request to the Hub.
         """

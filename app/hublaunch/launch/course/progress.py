@@ -22,7 +22,7 @@ Record = Callable[[Step], Awaitable[object]]
 """Stores a step. Everything that depends on the step waits until this has returned."""
 
 EVENTS_MAX = 500
-"""The events stored of one attempt. Beyond these, only events that raise the progress and the last event are stored."""
+"""The most events of one attempt. Beyond these, only the last one and those that raise the progress are stored."""
 
 _NO_WORDS = "The server is starting"
 

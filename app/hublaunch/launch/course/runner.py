@@ -105,8 +105,8 @@ class Runner:
     async def _claims(self, launch: Launch, traces: Traces, *, least_s: float = 0) -> None:
         """Enter the claimed server. If it does not answer, claim others, and finally start a server for the launch.
 
-        The Hub counts none of this as a spawn, and the member whose server was given up deletes its user. A launch that
-        the Hub does not answer in all of the launch's time has failed, as that says nothing about other members.
+        The Hub counts none of this as a spawn, and the member whose server was given up deletes its user. If the
+        Hub does not answer in the launch's time, the launch fails, and costs no other member.
         """
         while launch.is_claim:
             error = await self._claim(launch, traces, least_s=least_s)
@@ -311,7 +311,7 @@ class Runner:
         await self._clean_up(launch, launch.attempt, traces, may_be_on_its_way=not isinstance(error, SpawnFailed))
 
     def _unknown(self, launch: Launch, attempt: Attempt | None = None) -> Traces:
-        """Return every trace that an attempt may have left; that is the latest one if none is given."""
+        """Return every trace that the attempt, or without one the latest attempt, may have left."""
         of_attempt = launch if attempt is None else replace(launch, attempt=attempt)
         return Traces.unknown(mints_token=self._entry(of_attempt).token_mode == "hub")
 

@@ -1,4 +1,4 @@
-"""The watch over sessions: it warns of their ends, and has the servers stopped whose time is over."""
+"""The watch over sessions: it warns of their ends, and has each server stopped when its time is over."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ class SessionWatch:
     """Looks for the next end in the store, and sleeps until then. Every process has one, and each end is found once.
 
     It asks the Hub nothing. A launch whose time is over is cancelled as by a caller: the process that adopts it
-    (`lease.py`) stops its server, however long the Hub does not answer.
+    (`lease.py`) stops its server, even if the Hub is down for a long time.
     """
 
     def __init__(self, session_ends: SessionEnds, *, pace: Pace = Pace()) -> None:

@@ -12,8 +12,8 @@ async def together(beside: Coroutine[Any, Any, A], work: Callable[[asyncio.Task[
     """Run `beside` in a task, and `work` with that task as its argument. Return both results.
 
     The first error of either cancels the other, and is raised unchanged. If the caller is cancelled at the moment when
-    a part fails, CancelledError is raised. A TaskGroup alone raises only the error before Python 3.13: a retry of it
-    would then continue a launch that must stop.
+    a part fails, CancelledError is raised. Before Python 3.13, a TaskGroup alone raises only the part's error: a
+    retry would then continue a launch that must stop.
     """
     try:
         async with asyncio.TaskGroup() as group:

@@ -111,7 +111,7 @@ class Pools(Protocol):
         """
 
     async def states(self, *, within_s: float) -> Sequence[PoolState]:
-        """Return the pools with orders, or lately with members, by name. Counts are of the last `within_s`."""
+        """Return, by name, the pools that have orders or lately had members. Counts are of the last `within_s`."""
 
     async def overview(self, pools: Sequence[Pool], terms: RefillTerms, *, within_s: float) -> Sequence[PoolState]:
         """Return the states, with the wanted members, of these pools and of all others that lately had members."""

@@ -10,7 +10,7 @@ class Registry(Protocol):
     """The registries that images are in."""
 
     async def look(self, image: ImageReference) -> RegistryAnswer:
-        """Ask the image's registry for its manifest, as the OCI distribution spec has it; within a few seconds.
+        """Ask the image's registry for the image's manifest (OCI distribution spec). This takes a few seconds at most.
 
         Recent answers are repeated, and simultaneous calls for one image share one look, which continues if a call is
         cancelled. Faults of the registry are answers too.

@@ -22,7 +22,7 @@ Texts = Mapping[str, str]
 
 NAME_MAX = 64
 _ALIKE = 0.6
-"""The least similarity, up to 1, of a name that a misspelled one may mean."""
+"""The least similarity, up to 1, at which a known name is suggested for a misspelled one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,7 +157,7 @@ def _size(name: str, environment: Environment) -> Size | None:
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    """Return a question with the name that this one may misspell; `""` if none is similar."""
+    """Return a question that suggests the most similar known name; `""` if none is similar."""
     found = get_close_matches(name[:NAME_MAX], list(known), n=1, cutoff=_ALIKE)
     return f". Did you mean {found[0]}?" if found else ""
 

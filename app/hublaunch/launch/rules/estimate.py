@@ -50,7 +50,7 @@ class Estimate:
     def ready_at(self, now: datetime) -> datetime | None:
         """Return when the launch will probably be ready; None if nothing is known, or it takes longer than usual.
 
-        Past the median, that is the median of the starts that took longer than this one has taken already.
+        Past the median, the estimate is the median of the starts that took longer than this one has taken already.
         """
         passed_s = self.passed_s(now)
         if not self.is_known or passed_s >= self.p90_s:

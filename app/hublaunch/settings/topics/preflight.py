@@ -20,8 +20,8 @@ class PreflightSettings(Topic):
     registry_config: Path | None = Field(None, examples=["/etc/hublaunch/registry/config.json"])
     """Docker config.json with credentials for registries. It is read again when it changes."""
     registry_config_pulls: bool = False
-    """The spawner pulls with the credentials of LAUNCHER_REGISTRY_CONFIG. So an image that these credentials cannot
-    see is refused.
+    """Whether the spawner pulls with the credentials of LAUNCHER_REGISTRY_CONFIG. If it does, an image that these
+    credentials cannot see is refused.
     """
     pin_digest: bool = False
     """Give the spawner the digest that the registry has for the image, instead of the tag."""

@@ -48,7 +48,7 @@ button[aria-disabled="true"] { color: var(--muted); cursor: default; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
 [part="title"]:focus-visible { outline: none; }
 
-/* As high from the click on as a ready server needs, so that nothing below it moves. */
+/* From the click on, as high as a ready server needs, so that nothing below the panel moves. */
 [part="panel"] {
   display: flex; flex-direction: column; gap: 1.1rem; min-block-size: var(--height);
   padding: clamp(1.1rem, 4vw, 1.6rem);
