@@ -99,7 +99,7 @@ async def get_catalogue(
 ) -> Response:
     """Return the environments that the caller may launch, with their sizes, and the patterns of other images.
 
-    Callers without credentials get the offer for them, which is empty where they may not launch.
+    Callers without credentials get what they may launch, which is nothing if anonymous callers may not launch.
     """
     body = json.dumps(_offer(web, caller, languages_of(accept_language or "")), ensure_ascii=False).encode()
     etag = f'"{sha256(body).hexdigest()[:32]}"'

@@ -46,7 +46,7 @@ class LaunchEvent(BaseModel):
 
 
 class QueuePosition(BaseModel):
-    """The data of the event `position`, which a launch in the queue gets whenever it changes."""
+    """The data of the event `position`, which tells followers that a launch has moved in the queue."""
 
     position: int = Field(ge=0, description="1 is the next launch. 0 comes once: the launch has been admitted.")
     queue_size: int = Field(ge=0, description="Launches in the queue.")

@@ -118,7 +118,7 @@ class HubReport(BaseModel):
 
 
 class DrainReport(BaseModel):
-    """The refusal of new launches by an operator (`hublaunch drain`): its start, and the problem of the answers."""
+    """An operator's refusal of new launches (`hublaunch drain`): when it began, and the problem that callers get."""
 
     since: Timestamp
     type: str

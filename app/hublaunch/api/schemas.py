@@ -58,7 +58,7 @@ class LaunchBody(BaseModel):
         "new",
         description="What to do if you already have an active launch of this image, repository and ref, and of this "
         "environment and size: `reuse` answers 200 with that launch, `refuse` answers 409, `new` (the default) "
-        "launches another. Callers without credentials never have an active launch in this sense.",
+        "launches another. Anonymous callers and holders of an invitation never have an active launch in this sense.",
     )
     path: str = Field(
         "",

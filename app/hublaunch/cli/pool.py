@@ -31,7 +31,7 @@ def list_pools(
 ) -> None:
     """List the warm pools: the servers that are wanted, ready, starting and retiring, and why the refill waits.
 
-    HITS are the launches of the last hour that took a warm server, and MISSES those that could not, by the reason.
+    HITS are the launches of the last hour that took a warm server, and MISSES those that got none, by reason.
     LOST are servers that JupyterHub or a culler stopped. WASTED are the ready seconds of servers that were stopped
     unused. For example:
 

@@ -22,7 +22,7 @@ _GAUGES: Mapping[str, tuple[str, Callable[[PoolState], float]]] = {
     "pool_failures": ("Members that failed to start, in a row.", lambda pool: pool.failures),
     "pool_lost": ("Ready members whose servers were found gone, in the last hour.", lambda pool: pool.lost),
     "pool_wasted_seconds": (
-        "Seconds for which members had been ready that were stopped without a claim in the last hour.",
+        "Seconds for which members were ready before they were stopped without a claim in the last hour.",
         lambda pool: pool.wasted_s,
     ),
 }

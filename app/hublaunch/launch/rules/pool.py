@@ -28,7 +28,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Miss(StrEnum):
-    """Why no warm server served a launch whose image a pool keeps. Each is a value of a metric's label."""
+    """Why a launch of an image with a warm pool got no warm server. Each is a value of a metric's label."""
 
     EMPTY = "empty"  # no member was ready
     ACCOUNT = "account"  # the launch is on an existing account

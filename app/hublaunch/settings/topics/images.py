@@ -28,7 +28,7 @@ class ImageSettings(Topic):
     require_digest: bool = False
     """Refuse images that are named without a digest."""
     allowed_repos: Words = Field((), examples=["github.com/org/*"])
-    """Glob patterns (host/path) of the repositories that may be launched. Empty allows every repository, and launches
+    """Glob patterns (host/path) of the repositories that may be launched. Empty allows every repository, and requests
     without one.
     """
     banned_repos: Words = Field((), examples=["github.com/org/secret-*"])
