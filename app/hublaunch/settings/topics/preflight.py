@@ -15,7 +15,7 @@ class PreflightSettings(Topic):
     preflight: Literal["off", "auto", "require"] = "auto"
     """Whether the image's registry is asked before the Hub: auto refuses images that the registry does not have,
     require also refuses images that could not be checked, off asks no registry. Only registries that patterns of
-    allowed images name are asked.
+    allowed images or the catalogue name are asked.
     """
     registry_config: Path | None = Field(None, examples=["/etc/hublaunch/registry/config.json"])
     """Docker config.json with credentials for registries. It is read again when it changes."""
