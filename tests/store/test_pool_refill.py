@@ -9,10 +9,11 @@ from ulid import ULID
 
 from hublaunch.launch.caller import Caller
 from hublaunch.launch.model import Launch
-from hublaunch.launch.ports import RefillTerms
+from hublaunch.launch.ports import Refilled, RefillTerms
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.pool import PoolKey
 from hublaunch.launch.rules.queue_order import equal
+from hublaunch.launch.rules.quota import Quota, Scope
 from hublaunch.launch.rules.refill_wait import RefillWait
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import launch_attempts, launch_events, launches
@@ -231,12 +232,39 @@ async def test_a_pool_that_always_lacks_members_keeps_no_other_pool_empty(store:
             await make_ready(store, member)
 
 
-async def test_ready_members_are_checked_in_turn(store: SqlLaunchStore) -> None:
+@postgresql_only
+async def test_the_newest_replica_decides_what_another_catalogue_means(
+    store: SqlLaunchStore, other: SqlLaunchStore
+) -> None:
+    (member,) = await ready_members(other, 1)
+
+    assert await refill(store, 0) == Refilled(has_members=True)
+    assert await store.pools.to_check(every_s=0, limit=9) == []
+    assert (await pool_of(store)).ready == 1
+    await other.ownership.release()
+
+    assert (await refill(store, 0)).retired == 1
+    assert (await read_back(store, member)).cancel_requested_at is not None
+
+
+async def test_members_that_were_not_seen_lately_are_checked_the_longest_unseen_first(store: SqlLaunchStore) -> None:
     members = await ready_members(store, 2)
 
-    first = await store.pools.to_check(every_s=0, limit=9)
-    assert sorted(one.id for one in first) == sorted(one.id for one in members)
+    first, second = members
+    assert [one.id for one in await store.pools.to_check(every_s=0, limit=9)] == [first.id, second.id]
+    assert [one.id for one in await store.pools.to_check(every_s=0, limit=1)] == [first.id]
+    await store.pools.note_seen([first])
+    assert [one.id for one in await store.pools.to_check(every_s=0, limit=1)] == [second.id]
     assert await store.pools.to_check(every_s=60, limit=9) == []
+
+
+async def test_only_the_keeper_of_the_pools_checks_members(store: SqlLaunchStore) -> None:
+    (member,) = await ready_members(store, 1)
+    await change(store, member, ended_at=datetime.now(UTC) - timedelta(hours=1))
+
+    assert await store.upkeep.ready_to_check(every_s=0, limit=9) == []
+    total = Quota(scope=Scope.TOTAL, most=1)
+    assert await store.upkeep.holders(total, every_s=0, but=(), limit=9) == []
 
 
 async def test_demand_keeps_more_members_than_the_floor(store: SqlLaunchStore) -> None:

@@ -4,16 +4,17 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from hublaunch.launch.acceptance.account import following_attempt
 from hublaunch.launch.errors import QuotaReached
-from hublaunch.launch.model import Status, Step
+from hublaunch.launch.model import Launch, Status, Step
 from hublaunch.launch.ports import LaunchFilter, LeaseLost
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.queue_order import equal
 from hublaunch.launch.rules.quota import Quota, Scope
 from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.tables import launches
 from tests.store.databases import postgresql_only
 from tests.store.launches import accepted, new_launch, read_back
 from tests.support.warm import (
@@ -57,12 +58,34 @@ async def test_launches_accepted_together_take_over_different_members(store: Sql
 
 @postgresql_only
 async def test_replicas_never_take_over_the_same_member(store: SqlLaunchStore, other: SqlLaunchStore) -> None:
-    members = await ready_members(store, 10)
+    members = await ready_members(other, 10)
 
     launched = await asyncio.gather(*(each.intake.accept(wanting()) for _ in range(8) for each in (store, other)))
 
     claimed = [launch.claimed_from for launch in launched if launch.claimed_from]
     assert sorted(claimed) == sorted(member.id for member in members)
+
+
+@postgresql_only
+async def test_a_launch_waits_for_a_member_that_a_replica_has_locked_for_a_moment(
+    store: SqlLaunchStore, other: SqlLaunchStore
+) -> None:
+    (member,) = await ready_members(other, 1)
+    with other.database.writing.begin() as connection:
+        connection.execute(select(launches.c.id).where(launches.c.id == member.id).with_for_update())
+        accepting = asyncio.create_task(store.intake.accept(wanting()))
+        await until_it_waits_for_a_lock(store, accepting)
+
+    assert (await accepting).claimed_from == member.id
+
+
+async def until_it_waits_for_a_lock(store: SqlLaunchStore, task: asyncio.Task[Launch]) -> None:
+    """Return once a statement waits for a lock, or the task has ended."""
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    async with asyncio.timeout(10):
+        while not task.done():
+            if await store.sql.read(lambda connection: connection.execute(waiting).scalar_one()):
+                return
 
 
 async def test_a_member_that_is_being_retired_is_never_taken_over(store: SqlLaunchStore) -> None:

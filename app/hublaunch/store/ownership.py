@@ -27,6 +27,9 @@ _DUE = select(launch_attempts.c.launch_id).where(launch_attempts.c.clean_at <= _
 _UNFINISHED = launches.c.id.in_(union(_IN_PROGRESS, _READY_BUT_CANCELLED, _DUE))
 
 _OWNERS = select(launch_owners.c.id)
+_NEWER = select(launch_owners.c.id).where(
+    launch_owners.c.id > bindparam("owner_id"), launch_owners.c.leased_until > _NOW
+)
 _HELD = select(
     launches.c.id,
     launches.c.fence,
@@ -120,6 +123,11 @@ class SqlOwnership:
                 self._news.publish(CancelRequested(launch_id=launch_id, by=by))
 
         await self._sql.writer.run(_request_cancel, launch_id, on_stored=publish)
+
+
+def is_newest(connection: Connection, owner: str) -> bool:
+    """Return whether no living process has started after this one. The ids of processes are ULIDs."""
+    return connection.execute(_NEWER, {"owner_id": owner, "now": now(connection)}).first() is None
 
 
 def _renew(connection: Connection, lease: Lease) -> Sequence[Held]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Text, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Executable, Text, bindparam, func, insert, select, update
 
 from hublaunch.launch.model import Attempt, Event, Launch, Stage, Status, Step
 from hublaunch.launch.rules.pool import Miss
 from hublaunch.store import pool_members
 from hublaunch.store.append import FORGET_ARGS, MAKE_DUE, UPDATE_ATTEMPT, UPDATE_LAUNCH, Append, append, lock_end
-from hublaunch.store.coordination import WORK, notify, now
+from hublaunch.store.coordination import WORK, is_shared, notify, now
 from hublaunch.store.rows import attempt_row
 from hublaunch.store.tables import IS_ACTIVE, IS_LATEST, IS_MEMBER, IS_READY, Instant, launch_attempts, launches
 
@@ -48,7 +48,8 @@ _FREE = (
     .order_by(launches.c.id)
     .limit(bindparam("most"))
 )
-_LOCK_FREE = _FREE.with_for_update(of=launches, skip_locked=True)  # not those that a replica claims or retires now
+_LOCK_FREE = _FREE.with_for_update(of=launches, skip_locked=True)
+_AWAIT_FREE = _FREE.with_for_update(of=launches)
 _TAKE = (
     update(launches)
     .where(launches.c.id.in_(bindparam("member_ids", expanding=True)), _IS_FREE)
@@ -95,11 +96,21 @@ class TakenMember(NamedTuple):
 def take(connection: Connection, pool: str, most: int, *, digest: str | None = None) -> Sequence[TakenMember]:
     """Take the oldest members that are ready, at most this many. Each is stopped for the pool, and taken only once.
 
-    `digest`: of the image that they must run; None for any.
+    Members that another replica has locked come last, because their transactions must end first. Most such
+    transactions leave the member free. `digest`: of the image that the members must run; None for any.
     """
+    members = list(_take(connection, _LOCK_FREE, pool, most, digest))
+    if len(members) < most and is_shared(connection):
+        members += _take(connection, _AWAIT_FREE, pool, most - len(members), digest)
+    return members
+
+
+def _take(
+    connection: Connection, free_members: Executable, pool: str, most: int, digest: str | None
+) -> Sequence[TakenMember]:
     at = now(connection)
     key = {"of_pool": pool, "of_digest": digest, "seen_since": at - SEEN_WITHIN, "most": most}
-    free = [TakenMember(*row) for row in connection.execute(_LOCK_FREE, key)]
+    free = [TakenMember(*row) for row in connection.execute(free_members, key)]
     if not free:
         return []
     taken = set(connection.execute(_TAKE, {"member_ids": [member.id for member in free], "now": at}).scalars())

@@ -1,14 +1,16 @@
 """Members of warm pools in SQL: who they are, which are retired, and how many launches want one."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from hublaunch.launch.model import Launch
 from hublaunch.launch.rules.pool import Demand
 from hublaunch.store.coordination import WORK, notify, now
-from hublaunch.store.server_checks import unchecked
+from hublaunch.store.ownership import is_newest
+from hublaunch.store.reads import of_ids
 from hublaunch.store.tables import IS_ACTIVE, IS_MEMBER, IS_READY, Instant, launches, pool_demand, pool_orders
 
 _STAYING = IS_MEMBER & IS_ACTIVE & launches.c.cancel_requested_at.is_(None)
@@ -30,6 +32,21 @@ _THESE = (
     .where(_STAYING, launches.c.id.in_(bindparam("member_ids", expanding=True)))
     .with_for_update(skip_locked=True)
 )  # a launch is claiming the others
+_UNSEEN = (
+    select(launches.c.id)
+    .where(
+        _STAYING,
+        IS_READY,
+        func.coalesce(launches.c.looked_up_at, launches.c.ended_at) < bindparam("unseen_since", type_=Instant),
+    )
+    .order_by(func.coalesce(launches.c.looked_up_at, launches.c.ended_at), launches.c.id)
+    .limit(bindparam("most"))
+)
+_NOTE_SEEN = (
+    update(launches)
+    .where(launches.c.id.in_(bindparam("member_ids", expanding=True)))
+    .values(looked_up_at=bindparam("now", type_=Instant))
+)
 _RETIRE = (
     update(launches)
     .where(launches.c.id.in_(bindparam("member_ids", expanding=True)))
@@ -103,9 +120,17 @@ def note_demand(connection: Connection, arrivals: Mapping[str, int]) -> None:
             connection.execute(insert(pool_demand), {"pool": pool, "count": new.count, "at": new.at})
 
 
-def to_check(connection: Connection, every_s: float, limit: int) -> Sequence[Launch]:
-    """Return ready members that were not checked in the last `every_s`. They count as checked from now on."""
-    return unchecked(connection, _STAYING & IS_READY, every_s=every_s, limit=limit)
+def to_check(connection: Connection, owner: str, every_s: float, limit: int) -> Sequence[Launch]:
+    """Return ready members that were not seen in the last `every_s`, if this is the newest process."""
+    if not is_newest(connection, owner):
+        return []
+    key = {"unseen_since": now(connection) - timedelta(seconds=every_s), "most": limit}
+    return of_ids(connection, connection.execute(_UNSEEN, key).scalars().all())
+
+
+def note_seen(connection: Connection, member_ids: Collection[str]) -> None:
+    """Note that the Hub has the servers of these members now."""
+    connection.execute(_NOTE_SEEN, {"member_ids": list(member_ids), "now": now(connection)})
 
 
 def drain(connection: Connection, name: str) -> int:

@@ -28,6 +28,7 @@ from hublaunch.store import pool_members, quota_counts, start_times
 from hublaunch.store.coordination import now
 from hublaunch.store.drain import draining_since
 from hublaunch.store.hub_room import HubRoom
+from hublaunch.store.ownership import is_newest
 from hublaunch.store.pool_states import ORDERS, failures_in_a_row, states
 from hublaunch.store.rows import attempt_row, event_row, launch_row
 from hublaunch.store.tables import IS_QUEUED, launch_attempts, launch_events, launches
@@ -50,10 +51,14 @@ class Refill:
 
 
 def refill(connection: Connection, order: Refill) -> Refilled:
-    """Start and retire members. Call this under the lock of admission, so that one process at a time decides."""
+    """Start and retire members if this is the newest process. Call this under the lock of admission.
+
+    Processes may have different catalogues for a while, and would retire each other's members. The newest process has
+    the catalogue that the operator has rolled out last.
+    """
     members = pool_members.active(connection)
-    if not (order.pools or members):
-        return Refilled()
+    if not (order.pools or members) or not is_newest(connection, order.owner):
+        return Refilled(has_members=bool(members))
     at = now(connection)
     pools = _Pools(connection, order.pools, order.terms, members, at)
     plans = pools.plans()

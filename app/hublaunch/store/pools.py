@@ -1,6 +1,6 @@
 """Warm pools in SQL."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from hublaunch.launch.model import Attempt, Event, Launch, Status
@@ -47,7 +47,10 @@ class SqlPools:
         return await self._sql.read(pool_claims.has_free, pool)
 
     async def to_check(self, *, every_s: float, limit: int) -> Sequence[Launch]:
-        return await self._sql.writer.run(pool_members.to_check, every_s, limit)
+        return await self._sql.read(pool_members.to_check, self._owner, every_s, limit)
+
+    async def note_seen(self, members: Collection[Launch]) -> None:
+        await self._sql.writer.run(pool_members.note_seen, [member.id for member in members])
 
     async def states(self, *, within_s: float) -> Sequence[PoolState]:
         return await self._sql.read(pool_states.states, within_s, {})

@@ -14,7 +14,7 @@ from hublaunch.store.coordination import now
 from hublaunch.store.quota_counts import is_counted
 from hublaunch.store.rows import ATTEMPT_COLUMNS, attempt_of
 from hublaunch.store.server_checks import check, unchecked
-from hublaunch.store.tables import IS_ACTIVE, IS_READY, Instant, launch_attempts, launches
+from hublaunch.store.tables import IS_ACTIVE, IS_MEMBER, IS_READY, Instant, launch_attempts, launches
 from hublaunch.store.transactions import Transactions
 
 _NOW = bindparam("now", type_=Instant)
@@ -29,6 +29,7 @@ _HOLDERS = (
     .where(
         IS_ACTIVE,  # uses the indexes of active launches
         IS_READY,
+        ~IS_MEMBER,
         launches.c.looked_up_at.is_(None) | (launches.c.looked_up_at <= bindparam("seen_before", type_=Instant)),
         launches.c.id.not_in(bindparam("but", expanding=True)),
     )
@@ -103,7 +104,7 @@ def _after(at: datetime, seconds: float | None) -> datetime | None:
 
 
 def _ready_to_check(connection: Connection, every_s: float, limit: int) -> Sequence[Launch]:
-    return unchecked(connection, IS_READY, every_s=every_s, limit=limit)
+    return unchecked(connection, every_s=every_s, limit=limit)
 
 
 def _holders(

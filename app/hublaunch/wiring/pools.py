@@ -1,10 +1,11 @@
 """The warm pools that the catalogue and the settings ask for, and their limits."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 
 from hublaunch.launch.ports import PoolState, RefillTerms
 from hublaunch.launch.rules.catalogue import Catalogue
-from hublaunch.launch.rules.pool import Pool, pools_of
+from hublaunch.launch.rules.pool import Pool, PoolKey, pools_of
 from hublaunch.settings import Settings
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.wiring.files import Files
@@ -29,6 +30,23 @@ def refill_terms(settings: Settings, *, total: int | None) -> RefillTerms:
         members_most=settings.max_warm_servers,
         total=total,
     )
+
+
+@dataclass(slots=True)
+class PoolKeys:
+    """The keys of the current catalogue's pools, computed once for each version of it."""
+
+    settings: Settings
+    catalogue: Callable[[], Catalogue]
+    _of: Catalogue | None = field(default=None, init=False)
+    _keys: Collection[PoolKey] = field(default=(), init=False)
+
+    def keys(self) -> Collection[PoolKey]:
+        """Return the keys of the pools that `pools_wanted` returns."""
+        catalogue = self.catalogue()
+        if catalogue is not self._of:
+            self._of, self._keys = catalogue, frozenset(pool.key for pool in pools_wanted(self.settings, catalogue))
+        return self._keys
 
 
 async def read_pools(settings: Settings, store: SqlLaunchStore, files: Files) -> Sequence[PoolState]:

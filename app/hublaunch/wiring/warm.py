@@ -12,13 +12,13 @@ from hublaunch.launch.pace import Pace
 from hublaunch.launch.rules.quota_rules import QuotaRules
 from hublaunch.settings import Settings
 from hublaunch.wiring.parts import Parts
-from hublaunch.wiring.pools import pools_wanted, refill_terms
+from hublaunch.wiring.pools import PoolKeys, pools_wanted, refill_terms
 
 
 def warm_servers(settings: Settings, parts: Parts) -> WarmServers:
     """Return the part of acceptance that finds the pool for a request."""
     return WarmServers(
-        keys=lambda: [pool.key for pool in pools_wanted(settings, parts.files.catalogue())],
+        keys=PoolKeys(settings, parts.files.catalogue).keys,
         pools=parts.store.pools,
         informational=INFORMATIONAL,
     )

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from hublaunch.launch.caller import Caller
 from hublaunch.launch.model import Launch, LaunchRequest, Status
 from hublaunch.store.sql import SqlLaunchStore
+from hublaunch.store.tables import launches
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.fakes.hub_faults import Operation
 from tests.support.launching import Launching, OpenCore
@@ -231,6 +233,20 @@ async def test_a_member_that_lost_its_server_is_noticed_and_cleaned_up(
 
         state = await pool_of(store)
         assert (state.ready, state.lost) == (0, 1)
+
+
+async def test_a_member_that_the_hub_cannot_be_asked_about_still_counts_as_unseen(
+    hub: FakeHub, open_core: OpenCore, store: SqlLaunchStore, tmp_path: Path
+) -> None:
+    pace = replace(RARELY, check_members_s=0.05)
+    async with open_core(catalogue=warm_catalogue(tmp_path), pace=pace):
+        await until_ready(store, 1)
+        hub.fail_on("get_user", status=500, times=math.inf)
+        asked = len(hub.asked("get_user"))
+        await hub.until(lambda: len(hub.asked("get_user")) > asked + 10)
+        with store.database.reading.connect() as connection:
+            seen_at = connection.execute(select(launches.c.looked_up_at)).scalar_one()
+        assert seen_at is None
 
 
 async def test_members_are_active_for_the_hub_until_they_are_claimed(

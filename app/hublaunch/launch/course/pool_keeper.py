@@ -21,8 +21,8 @@ from hublaunch.launch.rules.pool import Pool
 
 log = logging.getLogger(__name__)
 
-_CHECKS_MAX = 50
-"""Members checked in one batch."""
+_CHECKS_MAX = 10
+"""Members checked in one batch, which counts as seen at its end."""
 _CHECKS_PER_PERIOD = 6
 """How many times the keeper looks for members to check in each `Pace.check_members_s`."""
 _ERRORS_MAX = 3
@@ -46,8 +46,9 @@ class PoolTerms:
 class PoolKeeper:
     """Keeps the warm pools as large as the catalogue and the demand require. Every process has a keeper.
 
-    One transaction decides each round, whichever process makes it, so that no member is started twice. The members are
-    launches of the process that started them. A keeper without pools and members asks neither the store nor the Hub.
+    The keeper of the newest process decides, in one transaction for each round, so that no member is started twice and
+    no two catalogues compete. The members are launches of the process that started them. A keeper without pools and
+    members asks neither the store nor the Hub.
     """
 
     def __init__(self, *, pools: Pools, hub: Hub, leases: Leases, reaper: Reaper, terms: PoolTerms, pace: Pace) -> None:
@@ -94,29 +95,39 @@ class PoolKeeper:
             await asyncio.sleep(self._pace.check_members_s / _CHECKS_PER_PERIOD)
 
     async def look_once(self) -> None:
-        """Check the members that have not been seen lately. A member whose server is gone is no longer a member."""
-        errors = 0
-        while members := await self._pools.to_check(every_s=self._pace.check_members_s, limit=_CHECKS_MAX):
+        """Check the members that have not been seen lately. A member whose server is gone is no longer a member.
+
+        A member that the Hub could not be asked about still counts as unseen.
+        """
+        errors, has_looked = 0, True
+        while has_looked and errors < _ERRORS_MAX:
+            members = await self._pools.to_check(every_s=self._pace.check_members_s, limit=_CHECKS_MAX)
+            seen, has_looked = [], False
             for member in members:
                 try:
-                    await self._look_at(member)
-                    errors = 0
+                    if await self._is_there(member):
+                        seen.append(member)
+                    errors, has_looked = 0, True
                 except HubError as error:
                     errors += 1
                     with working_on(member.attempt):
                         log.info("launch %s, a member of a warm pool, could not be checked: %s", member.id, error)
                 if errors >= _ERRORS_MAX:
-                    return
+                    break
+            if seen:
+                await self._pools.note_seen(seen)
 
-    async def _look_at(self, member: Launch) -> None:
+    async def _is_there(self, member: Launch) -> bool:
+        """Return whether the Hub has the server of a member, and report the server as active."""
         if await self._reaper.find_server(member) is None:
             with working_on(member.attempt):
                 log.warning(
                     "launch %s, a member of the warm pool %s, has lost its server", member.id, member.caller.key
                 )
             self._leases.wake()  # to delete its user
-            return
+            return False
         await self._hub.note_activity(member.attempt.username, member.attempt.server_name)
+        return True
 
     def _new_member(self, pool: Pool, at: datetime) -> Launch:
         """Return a new member. It never waits in the queue: it was admitted in the round that decided to start it."""

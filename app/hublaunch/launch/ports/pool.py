@@ -1,6 +1,6 @@
 """The store's role for warm pools: servers that are started before anybody asks for them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -90,6 +90,7 @@ class Pools(Protocol):
     ) -> Refilled:
         """Start the members that are missing, and retire those that are too old or not wanted, over all processes.
 
+        Only the living process that started last does so: its catalogue counts.
         None is started while a launch waits in the queue, or while the guard or the Hub holds launches back.
         `new_member` returns a member that was admitted at the given time.
         """
@@ -105,10 +106,13 @@ class Pools(Protocol):
         """
 
     async def to_check(self, *, every_s: float, limit: int) -> Sequence[Launch]:
-        """Return ready members that no process has checked in the last `every_s`, the longest unchecked first.
+        """Return ready members that were not seen in the last `every_s`, the longest unseen first.
 
-        They count as checked from now on.
+        None for a process other than the one that refills the pools.
         """
+
+    async def note_seen(self, members: Collection[Launch]) -> None:
+        """Note that the Hub has the servers of these members. Launches claim only members that were seen lately."""
 
     async def states(self, *, within_s: float) -> Sequence[PoolState]:
         """Return, by name, the pools that have orders or lately had members. Counts are of the last `within_s`."""
