@@ -230,6 +230,8 @@ async def test_a_launch_that_can_claim_no_other_server_joins_the_queue(store: Sq
         False,
         "The warm server did not answer, so a new server will be started",
     )
+    progress = [(event.attempt, event.progress) for event in await store.log.events(launch.id, after=0)]
+    assert progress == [(1, 0), (1, 90), (cold.number, 0)], "it never falls within an attempt"
     (admitted,) = (await store.queue.admit(most=10, weight=equal, guard=UNGUARDED)).admitted
     assert admitted.launch_id == launch.id
 

@@ -204,9 +204,9 @@ def claim_next(connection: Connection, order: NextClaim) -> Event:
     _give_back(connection, launch, at)
     members = take(connection, launch.pool or "", 1, digest=launch.image_digest) if order.may_claim else []
     if not members:
+        _begin(connection, order.cold, {**_NO_CLAIM, "pool_miss": Miss.UNANSWERED.value})
         step = Step(phase=Status.WAITING, progress=0, message=COLD)
         (event,) = append(connection, [Append(launch.id, launch.fence, step, None)])
-        _begin(connection, order.cold, {**_NO_CLAIM, "pool_miss": Miss.UNANSWERED.value})
         return event
     (member,) = members
     number = launch.attempt.number + 1
