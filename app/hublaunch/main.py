@@ -7,7 +7,7 @@ import httpx
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 
-from hublaunch.api import catalogue, extensions, health, pages, routes, status
+from hublaunch.api import admin, catalogue, extensions, health, pages, routes, status
 from hublaunch.api.callers import oauth
 from hublaunch.api.event_schemas import Heartbeat, LaunchEvent, QueuePosition
 from hublaunch.api.openapi import DescribedApp
@@ -69,7 +69,17 @@ def _routes(prefix: str, *, has_login: bool) -> tuple[BaseRoute, ...]:
     a process share them.
     """
     router = APIRouter()
-    for module in (routes, extensions, catalogue, binder, *([oauth] if has_login else []), health, status, pages):
+    for module in (
+        routes,
+        extensions,
+        catalogue,
+        binder,
+        *([oauth] if has_login else []),
+        health,
+        status,
+        admin,
+        pages,
+    ):
         router.include_router(module.router, prefix=prefix)
     if prefix:
         router.include_router(health.router, include_in_schema=False)

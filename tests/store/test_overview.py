@@ -3,8 +3,9 @@
 from sqlalchemy import Connection, Engine, event
 
 from hublaunch.launch.model import Launch
+from hublaunch.launch.ports import Overview, ReadyServers, WarmMembers
 from hublaunch.store.database import transaction_beside_service
-from hublaunch.store.overview import Overview, ReadyServers, WarmMembers, overview
+from hublaunch.store.overview import overview
 from hublaunch.store.ownership import cancel_in_progress
 from hublaunch.store.sql import SqlLaunchStore
 from tests.store.databases import postgresql_only
@@ -14,7 +15,7 @@ from tests.support.warm import ready_members, refill
 
 
 async def seen(store: SqlLaunchStore, most: int = 50) -> Overview:
-    return await store.sql.read(lambda connection: overview(connection, UNGUARDED, spawns=9, most=most))
+    return await store.sql.read(lambda connection: overview(connection, UNGUARDED, 9, most))
 
 
 async def cancel(store: SqlLaunchStore, launch: Launch) -> bool:
@@ -76,7 +77,7 @@ async def test_the_number_of_statements_does_not_grow_with_the_launches(store: S
             await accepted(store)
             statements.clear()
             with transaction_beside_service(url, writes=False) as connection:
-                overview(connection, UNGUARDED, spawns=9, most=50)
+                overview(connection, UNGUARDED, 9, 50)
             counts.append(len([one for one in statements if "PRAGMA" not in one]))
     finally:
         event.remove(Engine, "before_cursor_execute", note)

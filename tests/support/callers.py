@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from hublaunch.api.callers.sessions import SESSION_COOKIE
 from hublaunch.files.keys import add_key
 from tests.fakes.hub import FakeHub
+from tests.support.admin_links import admin_link
 from tests.support.invitations import ended, invited
 from tests.support.served import BODY, Service
 
@@ -48,6 +50,8 @@ def add_callers(hub: FakeHub, keys: Path, database_url: str) -> Credentials:
         "invitation": invited(database_url),
         "ended invitation": ended(database_url),
         "wrong invitation": "hli_" + "x" * 32,
+        "admin link": admin_link(database_url),
+        "ended admin link": admin_link(database_url, lasts=timedelta(0)),
     }
 
 

@@ -15,6 +15,7 @@ from hublaunch.api.callers.auth import Callers
 from hublaunch.api.health import Health
 from hublaunch.api.launch_counter import LaunchCounter
 from hublaunch.api.launch_secrets import LaunchSecrets
+from hublaunch.api.overview import OverviewFeed
 from hublaunch.api.pace import WebPace
 from hublaunch.api.site import Site
 from hublaunch.api.status import StatusReport
@@ -27,6 +28,7 @@ from hublaunch.launch.caller import Caller
 from hublaunch.launch.errors import SecretRequired
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Launch
+from hublaunch.launch.ports import Operation
 from hublaunch.launch.rules.catalogue import Catalogue
 from hublaunch.launch.rules.policy import Policy
 
@@ -44,6 +46,8 @@ class Web:
     counter: LaunchCounter
     health: Health
     status: StatusReport
+    overview: OverviewFeed
+    operation: Operation
     binder_images: BinderImages
     policy: Policy
     catalogue: Callable[[], Catalogue]
@@ -85,12 +89,13 @@ async def _caller(request: Request) -> Caller:
     return await _web_of(request).callers.caller(request)
 
 
-async def _known_caller(request: Request) -> Caller | None:
+async def known_caller_of(request: Request) -> Caller | None:
+    """Return the caller whose credentials the request carries, or None. Raises the errors of `Callers.known`."""
     return await _web_of(request).callers.known(request)
 
 
 CallerDep = Annotated[Caller, Depends(_caller)]
-KnownCallerDep = Annotated[Caller | None, Depends(_known_caller)]
+KnownCallerDep = Annotated[Caller | None, Depends(known_caller_of)]
 
 
 async def _count(request: Request, caller: CallerDep) -> Callable[[], Awaitable[None]]:

@@ -11,6 +11,8 @@ class WebPace:
     """A request's body must be complete by then."""
     status_kept_s: float = 1.0
     """How long an answer of `/status` is reused."""
+    overview_every_s: float = 1.0
+    """How often the page for admins gets what has changed."""
     build_linger_s: float = 10.0
     """How long a stream of `/build` stays open after `ready`, so that the client is the one to close it."""
     build_recent_s: float = 600.0

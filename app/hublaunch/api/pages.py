@@ -88,6 +88,12 @@ async def home(web: WebDep, if_none_match: IfNoneMatch = None) -> Response:
     return _page_answer("home.html", if_none_match, web.site, root=".")
 
 
+@router.get("/admin")
+async def admin(web: WebDep, if_none_match: IfNoneMatch = None) -> Response:
+    """The page for admins. It contains nothing of the service itself, and shows nothing to others."""
+    return _page_answer("admin.html", if_none_match, web.site, root=".")
+
+
 @router.get("/launch/{launch_id}/view")
 async def view(launch_id: LaunchId, web: WebDep, if_none_match: IfNoneMatch = None) -> Response:  # noqa: ARG001 - it is validated
     """The page to watch one launch. It contains nothing of the launch itself."""

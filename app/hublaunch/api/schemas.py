@@ -298,6 +298,14 @@ class HeldInvitation(BaseModel):
     path: str = Field(description="The path that its launches open, if `repo_url` is not empty.")
 
 
+class DrainBody(BaseModel):
+    """Whether new launches are to be refused."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"is_draining": True}]})
+
+    is_draining: bool
+
+
 class Session(BaseModel):
     """The current caller."""
 
@@ -316,8 +324,8 @@ class Session(BaseModel):
         }
     )
 
-    kind: str = Field(description="anonymous, hub, key or invitation.")
-    name: str | None = Field(description="The name of the Hub user, the API key or the invitation.")
+    kind: str = Field(description="anonymous, hub, key, invitation or admin_link.")
+    name: str | None = Field(description="The name of the Hub user, the API key, the invitation or the admin link.")
     is_admin: bool = Field(description="Whether this caller may see and cancel everybody's launches.")
     access: list[str] = Field(description="The kinds of callers that may launch here: anonymous, hub, key, invitation.")
     images: list[str] = Field(description="The patterns of the images that this caller may launch.")

@@ -21,7 +21,7 @@ from hublaunch.launch.course.admission import Position
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.model import Launch
 
-_HEARTBEAT = b"event: heartbeat\ndata: {}\n\n"
+HEARTBEAT = b"event: heartbeat\ndata: {}\n\n"
 """Named, so that a page can tell that the connection is alive; without an id, so that it moves no cursor."""
 
 
@@ -84,7 +84,7 @@ async def event_blocks(
             if isinstance(news, Position):
                 yield _position_block(news)
             else:
-                yield views.sse(news, launch, visibility=visibility) if news else _HEARTBEAT
+                yield views.sse(news, launch, visibility=visibility) if news else HEARTBEAT
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from hublaunch.cli import (
+    admin_link,
     catalogue,
     database,
     doctor,
@@ -75,6 +76,7 @@ cli.command("doctor", rich_help_panel=_OPERATORS)(doctor.doctor)
 cli.command("show", rich_help_panel=_OPERATORS)(show.show)
 cli.command("top", rich_help_panel=_OPERATORS)(top.top)
 cli.command("drain", rich_help_panel=_OPERATORS)(drain.drain)
+cli.command("admin-link", rich_help_panel=_OPERATORS)(admin_link.admin_link)
 cli.add_typer(database.database, rich_help_panel=_OPERATORS)
 cli.add_typer(guard.guard, rich_help_panel=_OPERATORS)
 cli.add_typer(image.image, rich_help_panel=_OPERATORS)

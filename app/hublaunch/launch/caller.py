@@ -10,10 +10,12 @@ from hublaunch.launch.rules.invitation import Invitation
 class Caller:
     """The caller of a request, and their rights. Only kind and key identify a caller, and are stored."""
 
-    kind: Literal["anonymous", "hub", "invitation", "key", "pool"]
-    """`pool` is this service itself, which starts the members of warm pools."""
+    kind: Literal["admin_link", "anonymous", "hub", "invitation", "key", "pool"]
+    """`admin_link` launches nothing. `pool` is this service itself, which starts the members of warm pools."""
     key: str
-    """The network address of an anonymous caller, or the name of a Hub user, an invitation, an API key or a pool."""
+    """The network address of an anonymous caller, or the name of a Hub user, an invitation, an admin
+    link, an API key or a pool.
+    """
     groups: frozenset[str] = field(default=frozenset(), compare=False)
     """The Hub user's groups at the Hub."""
     allowed_images: tuple[str, ...] | None = field(default=None, compare=False)

@@ -96,6 +96,29 @@ class Stopped:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DrainStarted:
+    """New launches are refused from now on."""
+
+    by: Caller
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrainEnded:
+    """New launches are accepted again."""
+
+    by: Caller
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuardCleared:
+    """Earlier failed spawns no longer count."""
+
+    image: str | None
+    """The image that is admitted again; None for all failures together."""
+    by: Caller
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LogGrew:
     """A hint that another process has stored events of a launch. It may come late, twice or never."""
 
@@ -121,6 +144,9 @@ News = (
     | Adopted
     | Cleaned
     | Stopped
+    | DrainStarted
+    | DrainEnded
+    | GuardCleared
     | LogGrew
     | WorkLeft
 )

@@ -19,6 +19,9 @@ from hublaunch.launch.news import (
     Accepted,
     CancelRequested,
     DigestFound,
+    DrainEnded,
+    DrainStarted,
+    GuardCleared,
     News,
     SessionEnded,
     SessionExtended,
@@ -46,6 +49,7 @@ Action = Literal[
     "guard_cleared",
     "drain_started",
     "drain_ended",
+    "admin_link_created",
     "database_backed_up",
     "database_copied",
     "invitation_added",
@@ -160,9 +164,22 @@ class LaunchAudit:
                 self._audit.write("launch_session_warned", _SERVICE, launch_id=launch_id, will_end_at=_instant(at))
             case SessionEnded(launch_id=launch_id):
                 self._audit.write("launch_session_ended", _SERVICE, launch_id=launch_id)
+            case DrainStarted() | DrainEnded() | GuardCleared():
+                self._on_switch(news)
             case Stopped(launch_id=launch_id, stopped_by=stopped_by):
                 actor = _HUB if stopped_by == "hub" else _SERVICE
                 self._audit.write("launch_stopped", actor, launch_id=launch_id)
+
+    def _on_switch(self, news: DrainStarted | DrainEnded | GuardCleared) -> None:
+        """Record what an admin changed of the whole service."""
+        actor, request = _actor(news.by), self._request()
+        match news:
+            case DrainStarted():
+                self._audit.write("drain_started", actor, **request)
+            case DrainEnded():
+                self._audit.write("drain_ended", actor, **request)
+            case GuardCleared(image=image):
+                self._audit.write("guard_cleared", actor, **request, image=image)
 
     def _request(self) -> dict[str, str | None]:
         return {"request_id": self._request_id()}

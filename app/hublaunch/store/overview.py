@@ -1,17 +1,13 @@
-"""The launches, ready servers and processes of a service, for `hublaunch top`.
+"""The launches, ready servers and processes of a service, for `hublaunch top` and the page for admins.
 
 Each statement reads a small partial index and a bounded number of rows, so the length of the history does not matter.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-
 from sqlalchemy import Connection, bindparam, case, func, select
 
-from hublaunch.launch.model import Launch
-from hublaunch.launch.ports import Capacity
-from hublaunch.launch.rules.guard import Failing, Guard
+from hublaunch.launch.caller import Caller
+from hublaunch.launch.ports import ActiveCaller, Overview, Process, ReadyServers, WarmMembers
+from hublaunch.launch.rules.guard import Guard
 from hublaunch.store import spawn_history
 from hublaunch.store.coordination import now
 from hublaunch.store.queue import capacity
@@ -23,6 +19,13 @@ _READY = (
     .where(IS_READY, ~IS_MEMBER)
     .group_by(launches.c.environment, launches.c.image)
     .order_by(func.count().desc(), launches.c.environment, launches.c.image)
+    .limit(bindparam("most"))
+)
+_CALLERS = (
+    select(launches.c.caller_kind, launches.c.caller_key, func.count().label("active"))
+    .where(IS_ACTIVE, ~IS_MEMBER)
+    .group_by(launches.c.caller_kind, launches.c.caller_key)
+    .order_by(func.count().desc(), launches.c.caller_kind, launches.c.caller_key)
     .limit(bindparam("most"))
 )
 _WARM = (
@@ -45,54 +48,7 @@ _PROCESSES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReadyServers:
-    """Ready servers of one image."""
-
-    environment: str
-    """`""` for launches that named the image themselves."""
-    image: str
-    servers: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WarmMembers:
-    """The servers of a warm pool that nobody has taken, without those that are being stopped."""
-
-    pool: str
-    ready: int
-    starting: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Process:
-    """A process of hublaunch."""
-
-    id: str
-    leased_until: datetime
-    launches: int
-    """Launches in progress that it runs."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Overview:
-    """What a service does at one time."""
-
-    at: datetime
-    """By the clock of the database."""
-    capacity: Capacity
-    launches: Sequence[Launch]
-    """In progress: first those at the Hub, then the queue, the oldest of each first."""
-    ready: Sequence[ReadyServers]
-    """The most frequent first, without those of warm pools."""
-    warm: Sequence[WarmMembers]
-    """By the names of the pools."""
-    refused: Mapping[str, Failing]
-    """Images that the guard refuses."""
-    processes: Sequence[Process]
-
-
-def overview(connection: Connection, guard: Guard, *, spawns: int, most: int) -> Overview:
+def overview(connection: Connection, guard: Guard, spawns: int, most: int) -> Overview:
     """Read what the service does. `spawns`: LAUNCHER_MAX_CONCURRENT_SPAWNS. `most`: the longest list."""
     return Overview(
         at=now(connection),
@@ -101,6 +57,10 @@ def overview(connection: Connection, guard: Guard, *, spawns: int, most: int) ->
         ready=[
             ReadyServers(environment=row.environment or "", image=row.image, servers=row.servers)
             for row in connection.execute(_READY, {"most": most})
+        ],
+        callers=[
+            ActiveCaller(caller=Caller(kind=row.caller_kind, key=row.caller_key), active=row.active)
+            for row in connection.execute(_CALLERS, {"most": most})
         ],
         warm=[
             WarmMembers(pool=row.pool, ready=row.ready, starting=row.starting)

@@ -14,6 +14,7 @@ from hublaunch.store.history import SqlHistory
 from hublaunch.store.intake import SqlIntake
 from hublaunch.store.invitations import SqlInvitations
 from hublaunch.store.log import KEY_KEPT_S, SqlLog
+from hublaunch.store.operation import SqlOperation
 from hublaunch.store.ownership import Lease, SqlOwnership
 from hublaunch.store.pools import SqlPools
 from hublaunch.store.queue import SqlQueue
@@ -67,6 +68,7 @@ class SqlLaunchStore:
         self.silences = SqlSilences(sql, news, owner=lease.owner)
         self.rate_counts = SqlRateCounts(sql)
         self.invitations = SqlInvitations(sql)
+        self.operation = SqlOperation(sql, news)
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self.database.open)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from hublaunch.api.callers.address import ClientAddress
+from hublaunch.api.callers.admin_links import LINK_PREFIX, AdminLinks
 from hublaunch.api.callers.auth import UNKNOWN, Callers
 from hublaunch.api.callers.credential_throttle import CredentialThrottle
 from hublaunch.api.callers.hub_users import HubUsers
@@ -89,15 +90,18 @@ def open_access(
 
 
 class IssuedCredentials:
-    """API keys and invitations as callers. None turns a kind off."""
+    """API keys, invitations and admin links as callers. None turns a kind off."""
 
-    def __init__(self, *, keys: ApiKeys | None, invitations: SqlInvitations | None) -> None:
+    def __init__(self, *, keys: ApiKeys | None, invitations: SqlInvitations | None, links: AdminLinks) -> None:
         self._keys = keys
         self._invitations = invitations
+        self._links = links
 
     async def caller(self, credential: str) -> Caller:
         if credential.startswith(CODE_PREFIX):
             return await self._holder(credential)
+        if credential.startswith(LINK_PREFIX):
+            return self._links.caller(credential)
         return self._application(credential)
 
     async def _holder(self, code: str) -> Caller:

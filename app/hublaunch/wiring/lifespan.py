@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import httpx
 
+from hublaunch.api.callers.admin_links import PURPOSE, AdminLinks
 from hublaunch.api.callers.oauth import OAuth
 from hublaunch.api.callers.unnamed_proxy import UnnamedProxy
 from hublaunch.api.dependencies import Web
@@ -16,6 +17,7 @@ from hublaunch.api.health import Health
 from hublaunch.api.launch_counter import LaunchCounter
 from hublaunch.api.launch_secrets import LaunchSecrets
 from hublaunch.api.middleware.access_log import RequestListener
+from hublaunch.api.overview import OverviewFeed
 from hublaunch.api.pace import WebPace
 from hublaunch.api.site import Site
 from hublaunch.api.status import LaunchLimits, StatusReport
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from hublaunch.observe.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+_OVERVIEW_MAX = 500
+"""The longest list of the page for admins."""
 
 
 class State(TypedDict):
@@ -81,7 +86,9 @@ async def open_service(
             await stack.enter_async_context(background.running(name, loop))
         unnamed_proxy = UnnamedProxy(asyncio.get_running_loop().time)
         health = _health(parts, check, unnamed_proxy)
-        stack.enter_context(on_stop_signals(health.stop, core.service.stop, parts.feed.end))
+        status = _status(settings, parts, health, check, kept_s=web_pace.status_kept_s)
+        overview = _overview(settings, parts, status, web_pace, heartbeat_s=pace.heartbeat_s)
+        stack.enter_context(on_stop_signals(health.stop, core.service.stop, parts.feed.end, overview.end))
         log.info(
             "Hub API at %s, servers under %s, launches in %s",
             settings.hub_api_url,
@@ -89,7 +96,9 @@ async def open_service(
             described(settings.database_url),
         )
         warn_about(settings, parts.files.catalogue())
-        access = open_access(settings, parts.hub, secret_keys, limiter, unnamed_proxy.note, _issued(settings, parts))
+        access = open_access(
+            settings, parts.hub, secret_keys, limiter, unnamed_proxy.note, _issued(settings, parts, secret_keys)
+        )
         web = Web(
             service=core.service,
             extensions=Extensions(parts.store.session_ends, terms=terms),
@@ -99,7 +108,9 @@ async def open_service(
             callers=access.callers,
             health=health,
             counter=LaunchCounter(limiter, address=access.address),
-            status=_status(settings, parts, health, check, kept_s=web_pace.status_kept_s),
+            status=status,
+            overview=overview,
+            operation=parts.store.operation,
             address=access.address,
             policy=policy,
             catalogue=parts.files.catalogue,
@@ -113,9 +124,12 @@ async def open_service(
         yield State(web=web, request_listeners=observers.of_requests, metrics=observers.metrics, oauth=access.oauth)
 
 
-def _issued(settings: Settings, parts: Parts) -> IssuedCredentials:
-    invitations = parts.store.invitations if "invitation" in settings.access else None
-    return IssuedCredentials(keys=parts.files.api_keys, invitations=invitations)
+def _issued(settings: Settings, parts: Parts, secret_keys: Sequence[str]) -> IssuedCredentials:
+    return IssuedCredentials(
+        keys=parts.files.api_keys,
+        invitations=parts.store.invitations if "invitation" in settings.access else None,
+        links=AdminLinks(Sealer(secret_keys[:1], purpose=PURPOSE)),
+    )
 
 
 def _site(settings: Settings) -> Site:
@@ -159,4 +173,21 @@ def _status(settings: Settings, parts: Parts, health: Health, check: HubCheck, *
         health=health,
         hub=check,
         kept_s=kept_s,
+    )
+
+
+def _overview(
+    settings: Settings, parts: Parts, status: StatusReport, web_pace: WebPace, *, heartbeat_s: float
+) -> OverviewFeed:
+    return OverviewFeed(
+        read=partial(
+            parts.store.operation.overview,
+            guard=parts.guard,
+            spawns=settings.max_concurrent_spawns,
+            most=_OVERVIEW_MAX,
+        ),
+        status=status,
+        guard=parts.guard,
+        every_s=web_pace.overview_every_s,
+        heartbeat_s=heartbeat_s,
     )

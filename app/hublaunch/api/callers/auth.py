@@ -1,10 +1,11 @@
-"""The caller of a request: anonymous, a Hub user, a backend with an API key, or the holder of an invitation."""
+"""The caller of a request: anonymous, a Hub user, a backend with an API key, or the holder of a link."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 from starlette.requests import Request
 
+from hublaunch.api.callers.admin_links import LINK_PREFIX
 from hublaunch.api.callers.credential_throttle import CredentialThrottle
 from hublaunch.api.callers.hub_users import HubUsers
 from hublaunch.api.callers.sessions import Sessions
@@ -20,10 +21,10 @@ UNKNOWN = "This service does not know this token or key."
 
 
 class Issued(Protocol):
-    """The credentials that this service issues: API keys and the codes of invitations, however they are stored."""
+    """The credentials that this service issues: API keys, the codes of invitations, and admin links."""
 
     async def caller(self, credential: str) -> Caller:
-        """Return the caller with this key or code. Raises Unauthenticated, or InvitationEnded."""
+        """Return the caller with this credential. Raises Unauthenticated, or InvitationEnded."""
 
 
 class Callers:
@@ -63,7 +64,7 @@ class Callers:
         return Caller(kind="anonymous", key=self._address(request))
 
     async def known(self, request: Request) -> Caller | None:
-        """Return the Hub user, API key or holder of an invitation whose credentials the request carries, or None.
+        """Return the Hub user, API key or holder of a link whose credentials the request carries, or None.
 
         Afterwards `is_for_operator` knows whether the caller is an admin. Raises Unauthenticated for unknown
         credentials, which never count as missing, RateLimited after too many of them, AccessDenied, or a HubError if
@@ -86,7 +87,7 @@ class Callers:
         return None
 
     async def _by_credential(self, credential: str) -> Caller:
-        if credential.startswith((KEY_PREFIX, CODE_PREFIX)):  # never sent to the Hub, not even if unknown
+        if credential.startswith((KEY_PREFIX, CODE_PREFIX, LINK_PREFIX)):  # never sent to the Hub, not even if unknown
             return await self._issued.caller(credential)
         if self._hub_users is not None:
             return await self._hub_users.caller(credential)

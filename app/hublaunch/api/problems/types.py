@@ -14,6 +14,7 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.InvalidRequest: 422,
     errors.Unauthenticated: 401,
     errors.InvitationUnknown: 401,
+    errors.AdminLinkEnded: 401,
     errors.AccessDenied: 403,
     errors.InvitationEnded: 403,
     errors.ImageNotAllowed: 403,

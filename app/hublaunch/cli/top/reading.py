@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 
 from hublaunch.client.environment import way_to
+from hublaunch.launch.ports import Overview
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.settings import Settings
 from hublaunch.store.database import transaction_beside_service
 from hublaunch.store.errors import StoreError
-from hublaunch.store.overview import Overview, overview
+from hublaunch.store.overview import overview
 
 MOST = 500
 """The maximum number of launches, images and processes that are read and listed."""
@@ -47,7 +48,7 @@ class TopSource:
         """Read once. Faults become part of the result. Blocks."""
         try:
             with transaction_beside_service(self.settings.database_url, writes=False) as connection:
-                found = overview(connection, self.guard, spawns=self.settings.max_concurrent_spawns, most=MOST)
+                found = overview(connection, self.guard, self.settings.max_concurrent_spawns, MOST)
         except StoreError as error:
             since = before.fault_since or datetime.now(UTC)
             return Seen(overview=before.overview, fault=str(error), fault_since=since, status=self._status())

@@ -12,7 +12,7 @@ from hublaunch.cli.top import words
 from hublaunch.cli.top.reading import Seen, TopSource
 from hublaunch.cli.top.view import Mode, Shown, View
 from hublaunch.launch.model import Launch
-from hublaunch.store.overview import Overview
+from hublaunch.launch.ports import Overview
 
 _KEYS = "↑↓ select  c cancel  / filter  s sort  r reverse  Tab list  ? help  q quit"
 _HELP = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from hublaunch.cli.top.words import caller, launch_row, named
 from hublaunch.launch.model import Launch
-from hublaunch.store.overview import Overview
+from hublaunch.launch.ports import Overview
 
 _FILTER_MOST = 100
 

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from hublaunch.api.views import rfc3339
+from hublaunch.api.overview import OVERVIEW_FIELDS, overview_json
 from hublaunch.cli.duration import rough
 from hublaunch.cli.output import aligned, printable
 from hublaunch.cli.top.reading import Seen, TopSource
 from hublaunch.doctor.guard import STATES
 from hublaunch.launch.caller import Caller
 from hublaunch.launch.model import Launch
+from hublaunch.launch.ports import Overview, Process
 from hublaunch.store.database import described
-from hublaunch.store.overview import Overview, Process
 
 Row = tuple[str, ...]
 
@@ -21,7 +21,6 @@ PROCESS_HEADINGS = ("PROCESS", "LAUNCHES", "HEARTBEAT", "LEASE ENDS")
 REFUSED_HEADINGS = ("UNTIL", "IMAGE", "CAUSE")
 LAUNCH_HEADINGS = ("ID", "STAGE", "AGE", "SILENT", "CALLER", "IMAGE", "REPOSITORY", "MESSAGE")
 _READY_IN_SUMMARY = 4
-_FROM_DATABASE = ("at", "counts", "is_draining", "hub_busy_for_s", "guard", "launches", "ready", "warm", "processes")
 
 
 def stage(launch: Launch) -> str:
@@ -198,53 +197,5 @@ def as_json(seen: Seen, source: TopSource) -> dict[str, Any]:
         "hub": {name: (status.get("hub") or {}).get(name) for name in ("version", "latency_ms")},
     }
     if seen.overview is None or seen.fault:
-        return found | dict.fromkeys(_FROM_DATABASE)
-    now, counted = seen.overview, seen.overview.capacity
-    return found | {
-        "at": rfc3339(now.at),
-        "counts": {
-            "waiting": counted.waiting,
-            "launching": counted.launching,
-            "stalled": counted.stalled,
-            "ready": counted.ready,
-        },
-        "is_draining": counted.is_draining,
-        "hub_busy_for_s": counted.hub_busy_for_s,
-        "guard": {
-            "mode": source.guard.mode,
-            "state": counted.guard,
-            "failures": counted.failures,
-            "failure_limit": source.guard.failure_limit,
-            "refused": [
-                {"image": image, "cause": failed.cause, "until": rfc3339(failed.until)}
-                for image, failed in now.refused.items()
-            ],
-        },
-        "launches": [_launch_json(launch) for launch in now.launches],
-        "ready": [
-            {"environment": one.environment or None, "image": one.image, "servers": one.servers} for one in now.ready
-        ],
-        "warm": [{"pool": one.pool, "ready": one.ready, "starting": one.starting} for one in now.warm],
-        "processes": [
-            {"id": one.id, "leased_until": rfc3339(one.leased_until), "launches": one.launches} for one in now.processes
-        ],
-    }
-
-
-def _launch_json(launch: Launch) -> dict[str, Any]:
-    return {
-        "id": launch.id,
-        "status": launch.status,
-        "stage": launch.last_event.stage,
-        "stalled_since": rfc3339(launch.last_event.stalled_since),
-        "caller": {"kind": launch.caller.kind, "key": launch.caller.key},
-        "image": launch.request.image,
-        "environment": launch.request.environment or None,
-        "repo_url": launch.request.repo_url,
-        "ref": launch.request.ref,
-        "created_at": rfc3339(launch.created_at),
-        "admitted_at": rfc3339(launch.admitted_at),
-        "cancel_requested_at": rfc3339(launch.cancel_requested_at),
-        "last_event_at": rfc3339(launch.last_event.at),
-        "message": launch.last_event.message,
-    }
+        return found | dict.fromkeys(OVERVIEW_FIELDS)
+    return found | overview_json(seen.overview, source.guard)

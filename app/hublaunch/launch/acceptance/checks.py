@@ -11,6 +11,7 @@ from hublaunch.launch.acceptance.reuse import ExistingLaunches
 from hublaunch.launch.acceptance.warm import WarmLook, WarmServers
 from hublaunch.launch.caller import Caller
 from hublaunch.launch.course.admission import Admission
+from hublaunch.launch.errors import AccessDenied
 from hublaunch.launch.log_context import current_attempt
 from hublaunch.launch.model import Attempt, LaunchRequest
 from hublaunch.launch.ports import Unless
@@ -55,6 +56,8 @@ class Checks:
 
         Raise a RequestRefused, a PreflightRefused, or a HubError if the Hub could not be asked about the account.
         """
+        if caller.kind == "admin_link":
+            raise AccessDenied("An admin link launches nothing.")
         request = self.catalogue().resolve(as_invited(request, caller), caller)
         self.policy.check(request, allowed_images=caller.allowed_images, groups=caller.groups)
         username = self.accounts.existing_user(request, caller)

@@ -6,6 +6,7 @@
     ├── RequestRefused               before acceptance; nothing was created
     │   ├── InvalidRequest             a field of the request is invalid
     │   ├── Unauthenticated            the caller is unknown, and this needs a known one
+    │   │   ├── AdminLinkEnded           the admin link is wrong, or its time is over
     │   │   └── InvitationUnknown        no invitation has this code
     │   ├── AccessDenied               the caller is known, and lacks the right
     │   │   └── InvitationEnded          the invitation's time is over, or it was revoked
@@ -79,6 +80,7 @@ writes from the facts. No sentence repeats the caller's input, names a setting, 
 `api/problems/types.py` decides how callers see an error.
 """
 
+from hublaunch.launch.errors.admin_links import *
 from hublaunch.launch.errors.base import *
 from hublaunch.launch.errors.hub import *
 from hublaunch.launch.errors.invitations import *

@@ -5,6 +5,7 @@ from hublaunch.launch.ports.faults import *
 from hublaunch.launch.ports.hub import *
 from hublaunch.launch.ports.intake import *
 from hublaunch.launch.ports.log import *
+from hublaunch.launch.ports.operation import *
 from hublaunch.launch.ports.ownership import *
 from hublaunch.launch.ports.pool import *
 from hublaunch.launch.ports.queue import *

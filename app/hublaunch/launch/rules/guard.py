@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 
-from hublaunch.launch.errors import LaunchError, SpawnFailed, SpawnRefused, SpawnTimedOut
+from hublaunch.launch.errors import InvalidRequest, LaunchError, SpawnFailed, SpawnRefused, SpawnTimedOut
 from hublaunch.launch.model import FailedSpawn
 from hublaunch.launch.rules.image import ImageReference
 
@@ -34,8 +34,14 @@ _ABANDONED_COUNT_BEFORE = (5, 1)
 
 @lru_cache(maxsize=4096)
 def known_as(image: str) -> str:
-    """Return the guard's name for an image, the same for all its spellings. Runtimes ignore a tag beside a digest."""
-    reference = ImageReference.parse(image)
+    """Return the guard's name for an image, the same for all its spellings. Runtimes ignore a tag beside a digest.
+
+    Raises InvalidRequest if it is not the name of an image.
+    """
+    try:
+        reference = ImageReference.parse(image)
+    except ValueError as error:
+        raise InvalidRequest("image", str(error)) from None
     return str(replace(reference, tag=None) if reference.digest else reference)
 
 

@@ -19,15 +19,16 @@ export function element(tag, properties = {}, ...children) {
 }
 
 /**
- * Return the service's answer, never from a cache; with `code`, the answer to the holder of that invitation.
+ * Return the service's answer, never from a cache; with `code`, the answer to the holder of that invitation or link.
  *
  * Throws a TypeError or a DOMException if none arrives in time.
  */
-export function ask(path, { method = "GET", secret, code } = {}) {
+export function ask(path, { method = "GET", secret, code, json } = {}) {
   const headers = secret ? { "X-Launch-Secret": secret } : {};
   if (code) headers.Authorization = `Bearer ${code}`;
+  if (json) headers["Content-Type"] = "application/json";
   const signal = AbortSignal.timeout(TIMEOUT_MS);
-  return fetch(new URL(path, SERVICE), { method, headers, signal, cache: "no-store" });
+  return fetch(new URL(path, SERVICE), { method, headers, body: JSON.stringify(json), signal, cache: "no-store" });
 }
 
 /** The login URL that leads back to this page. */

@@ -1,6 +1,7 @@
-// The button that stops a launch in the list, and the question that it asks first.
+// The button that stops a launch in a list, and the question that it asks first.
 
-import { ask, element } from "./account.js";
+import { ask } from "./account.js";
+import { asking } from "./question.js";
 
 const ACTIVE = new Set(["waiting", "launching", "ready"]);
 const PAUSE_MS = 1000;
@@ -14,45 +15,26 @@ export function mayStop({ status, secret }, { isKnown }) {
 export function stopper(launch, { name, stopped }) {
   const isReady = launch.status === "ready";
   const verb = isReady ? "Stop" : "Cancel";
-  const place = element("div", { className: "stop" });
-  const plain = action(verb, () => open());
-  plain.setAttribute("aria-label", `${verb} ${name}`);
-
-  const close = () => {
-    place.replaceChildren(plain);
-    plain.focus();
-  };
-  const open = () => {
-    const question = isReady ? `Stop this server?${launch.is_temporary ? " Its files will be deleted." : ""}` : "Cancel this launch?";
-    const keep = action(isReady ? "Keep it" : "Keep waiting", close);
-    const group = element("div", { className: "question" }, element("span", { textContent: question }), keep, action(`${verb} it`, stop));
-    group.setAttribute("role", "group");
-    group.setAttribute("aria-label", question);
-    group.addEventListener("keydown", ({ key }) => key === "Escape" && close());
-    place.replaceChildren(group);
-    keep.focus();
-  };
-  const stop = async () => {
-    const note = element("span", { textContent: isReady ? "Stopping…" : "Cancelling…" });
-    note.setAttribute("role", "status");
-    place.replaceChildren(note);
-    if (await isStopped(launch)) await stopped();
-    else note.textContent = "This did not work. Open the launch to see why.";
-  };
-  place.append(plain);
-  return place;
-}
-
-function action(textContent, act) {
-  const made = element("button", { type: "button", className: "link", textContent });
-  made.addEventListener("click", act);
-  return made;
+  return asking({
+    verb,
+    label: `${verb} ${name}`,
+    question: isReady ? `Stop this server?${launch.is_temporary ? " Its files will be deleted." : ""}` : "Cancel this launch?",
+    keep: isReady ? "Keep it" : "Keep waiting",
+    confirm: `${verb} it`,
+    doing: isReady ? "Stopping…" : "Cancelling…",
+    failed: "This did not work. Open the launch to see why.",
+    act: async () => {
+      const isDone = await isStopped(launch);
+      if (isDone) await stopped();
+      return isDone;
+    },
+  });
 }
 
 /** Ask the service until the Hub has confirmed. Return false if it refuses or does not answer. */
-async function isStopped({ id, secret }) {
+async function isStopped({ id, secret, code }) {
   for (;;) {
-    const answer = await ask(`launch/${id}`, { method: "DELETE", secret }).catch(() => null);
+    const answer = await ask(`launch/${id}`, { method: "DELETE", secret, code }).catch(() => null);
     if (answer?.status === 204) return true;
     if (answer?.status !== 202) return false;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
