@@ -19,6 +19,10 @@ pytestmark = pytest.mark.thorough
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
+DRAIN = "setDrain"
+"""Asked last, because a service that drains refuses every launch with 503."""
+
+
 async def document_without_schemas_of_streams(service: Service) -> str:
     """Return the document with `itemSchema` alone for streams.
 
@@ -65,7 +69,9 @@ async def test_random_requests_get_documented_answers(
     files = {"api_keys_file": tmp_path / "keys.json", "catalogue_file": catalogue_in(tmp_path)}
     changed = {"access": (kind,), **files}
     async with serve(settings.model_copy(update=changed)) as service:
-        status, said = await schemathesis(service, tmp_path / "openapi.json", *credentials[kind])
+        document = tmp_path / "openapi.json"
+        others = await schemathesis(service, document, *credentials[kind], "--exclude-operation-id", DRAIN)
+        drain = await schemathesis(service, document, *credentials[kind], "--include-operation-id", DRAIN)
 
-    assert status == 0, said
+    assert (others[0], drain[0]) == (0, 0), others[1] + drain[1]
     assert hub.asked("start_server"), "no request was accepted as a launch"

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from hublaunch.api.dependencies import DOCUMENTED_CREDENTIALS, WebDep, known_caller_of
-from hublaunch.api.event_schemas import DOCUMENTED_STREAM
 from hublaunch.api.parameters import Text
 from hublaunch.api.problems.openapi import DOCUMENTED_EVERYWHERE, documented
 from hublaunch.api.schemas import DrainBody
@@ -37,7 +36,13 @@ AdminDep = Annotated[Caller, Depends(_admin)]
     operation_id="followService",
     summary="Follow the service",
     response_class=Response,
-    responses={200: DOCUMENTED_STREAM, **documented(401, 403, 502, 503)},
+    responses={
+        200: {
+            "description": "The overviews, as they change, with heartbeats in between.",
+            "content": {"text/event-stream": {}},
+        },
+        **documented(401, 403, 502, 503),
+    },
 )
 async def get_overview(web: WebDep, admin: AdminDep) -> Response:  # noqa: ARG001 - checked
     """Stream what the service does, as `event: overview`: now, and whenever it changes, at most once a second.
