@@ -9,7 +9,7 @@ from tests.support.warm import POOL_KEY, warm_catalogue, write_warm
 
 def test_keys_are_computed_once_for_each_version_of_the_catalogue(tmp_path: Path) -> None:
     file = warm_catalogue(tmp_path)
-    keys = PoolKeys(Settings(hub_url="https://hub.example.org/", hub_api_token="t"), lambda: file.content).keys
+    keys = PoolKeys(Settings(hub_url="https://hub.example.org/", hub_api_token="t" * 32), lambda: file.content).keys
 
     first = keys()
     assert [str(key) for key in first] == [POOL_KEY]
