@@ -153,6 +153,9 @@ async def test_the_openapi_document_shows_each_status_with_an_example(service: S
         "/launch/{launch_id}/events",
         "/launch/{launch_id}/extend",
         "/build/{provider}/{spec}",
+        "/admin/events",
+        "/admin/drain",
+        "/admin/guard",
         "/catalogue",
         "/session",
     }

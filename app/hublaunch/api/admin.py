@@ -28,6 +28,7 @@ async def _admin(request: Request) -> Caller:
     return caller
 
 
+_EXAMPLE = 'event: overview\ndata: {"at":"2026-12-01T12:00:00.000Z","counts":{"waiting":3,"launching":20}}\n\n'
 AdminDep = Annotated[Caller, Depends(_admin)]
 
 
@@ -39,7 +40,7 @@ AdminDep = Annotated[Caller, Depends(_admin)]
     responses={
         200: {
             "description": "The overviews, as they change, with heartbeats in between.",
-            "content": {"text/event-stream": {}},
+            "content": {"text/event-stream": {"example": _EXAMPLE}},
         },
         **documented(401, 403, 502, 503),
     },

@@ -56,6 +56,8 @@ def get(connection: Connection, launch_id: str) -> Launch | None:
 
 def of_ids(connection: Connection, launch_ids: Collection[str]) -> Sequence[Launch]:
     """Return these launches, oldest first."""
+    if not launch_ids:
+        return []
     return [launch_of(row) for row in connection.execute(_OF_IDS, {"launch_ids": list(launch_ids)})]
 
 
