@@ -51,7 +51,7 @@ async def test_below_the_floor_no_launch_is_accepted_and_everything_says_why(set
     assert int(refused.headers["Retry-After"]) > 0
     assert "LAUNCHER" not in refused.text
     assert (ready.status_code, ready.json()["space"]) == (200, {"free_mib": 99, "least_mib": 100, "full": True})
-    assert (status["status"], "not enough disk space" in " ".join(status["reasons"])) == ("red", True)
+    assert (status["status"], status["reasons"]) == ("red", ["This service has no disk space left."])
     assert events[-1]["phase"] == "ready"
     assert after.status_code == 202
 

@@ -43,6 +43,7 @@ async def test_an_idle_service_is_green_and_counts_its_ready_servers(service: Se
     assert told == {
         "status": "green",
         "reasons": [],
+        "conditions": [],
         "hub": {"version": hub.version, "busy_for_s": None},
         "launching": 0,
         "waiting": 0,
@@ -81,7 +82,7 @@ async def test_a_service_whose_hub_does_not_answer_is_red(hub: FakeHub, settings
     async with serve(settings) as service:
         told = await status(service)
 
-    assert (told["status"], told["reasons"]) == ("red", ["JupyterHub does not answer."])
+    assert (told["status"], told["reasons"]) == ("red", ["JupyterHub is not available."])
     assert told["hub"]["latency_ms"] is None
 
 

@@ -112,7 +112,7 @@ async def test_missing_settings_are_named() -> None:
 @pytest.mark.parametrize(
     ("changes", "check", "words"),
     [
-        ({"LAUNCHER_HUB_API_TOKEN": "a-wrong-token"}, "token", "api_token that c.JupyterHub.services has"),
+        ({"LAUNCHER_HUB_API_TOKEN": "a-wrong-token"}, "token", "api_token that the Hub has"),
         ({"LAUNCHER_ACCESS": "key"}, "settings", "docs/settings.md"),
         ({"LAUNCHER_DATABASE_URL": "sqlite:////nowhere/x.sqlite"}, "database", "LAUNCHER_DATABASE_URL"),
         ({"LAUNCHER_DATABASE_URL": "mysql://u:hunter2@h/d"}, "database", "LAUNCHER_DATABASE_URL"),

@@ -133,7 +133,7 @@ async def test_a_drain_alone_leaves_servers_and_holds_the_queue_until_undo(
         "No server is starting. The queue waits, and ready servers keep running.",
     )
     assert (status["waiting"], status["ready"], status["status"]) == (1, 3, "red")
-    assert "The operator has paused new launches." in status["reasons"]
+    assert "service_draining" in status["conditions"]
     assert (undone, words) == (0, ["New launches are accepted again."])
     await hub.until(lambda: len(hub.users) == 4)
     assert len(waiting) == 3

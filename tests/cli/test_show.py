@@ -68,6 +68,22 @@ async def test_a_failed_launch_is_shown_with_its_cause_its_names_and_its_clean_u
     assert all(event["message"] in result.stdout for event in events)
 
 
+async def test_calls_to_the_hub_that_failed_are_shown_even_if_the_launch_went_on(
+    settings: Settings, hub: FakeHub
+) -> None:
+    hub.fail_on("create_user", status=502, times=2)
+    async with serve(settings) as service:
+        accepted = await service.launch()
+        events = await service.events(accepted["events_url"])
+
+    words, record = await show(accepted["id"]), await shown(accepted["id"])
+
+    assert events[-1]["phase"] == "ready"
+    noted = [(calls["attempt"], calls["kind"], calls["outcome"], calls["count"]) for calls in record["hub_calls"]]
+    assert noted == [(1, "create_user", "failed", 1), (2, "create_user", "failed", 1)]
+    assert "attempt 1, create_user: failed (5xx), once, after " in lines(words)["Hub calls"]
+
+
 async def test_the_json_has_everything_but_tokens_and_the_values_of_arguments(settings: Settings, hub: FakeHub) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
     async with serve(settings, allowed_extra_args=["password"]) as service:

@@ -7,6 +7,7 @@ the pages of `HubSettings.pages`.
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -182,7 +183,7 @@ class HubApp:
     async def _send(self, reply: Reply, exchange: "_Exchange") -> None:
         headers = {
             "Server": "TornadoServer/6.6.1",
-            "Date": formatdate(usegmt=True),
+            "Date": formatdate(time.time() + self._state.clock_ahead_s, usegmt=True),
             "X-Jupyterhub-Version": self._state.version,
             **reply.headers,
         }

@@ -86,6 +86,8 @@ class HubSettings:
         """The duration of a spawn whose plan names none."""
         self.stop_s = 0.0
         """The duration of a stop whose plan names none; `math.inf`: until `release`."""
+        self.clock_ahead_s = 0.0
+        """How far the clock of the Hub's answers is ahead of the machine's."""
         self.interrupt_s = 0.0
         """How long a DELETE lets a cancelled spawn look ready before stopping it: 1 s at the real Hub."""
         self.pages: dict[str, tuple[int, object]] = {}

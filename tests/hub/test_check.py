@@ -11,6 +11,7 @@ from hublaunch.hub.check import HubCheck, needed_scopes
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.connect import connect_hub
 from hublaunch.launch.pace import Backoff
+from hublaunch.launch.rules.condition import CLOCK_OFF_S, Condition
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub
 
@@ -42,7 +43,9 @@ async def test_a_hub_that_is_down_is_asked_until_it_answers_with_one_warning(
     warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     fault = "JupyterHub did not report its version: the connection broke before the answer was complete."
     assert warnings == [f"{fault} Launches are accepted, and wait for JupyterHub."]
-    assert check.report() == {
+    report = check.report()
+    assert -CLOCK_OFF_S < report.pop("clock_ahead_s") < CLOCK_OFF_S
+    assert report == {
         "version": hub.version,
         "missing_scopes": [],
         "needless_scopes": [],
@@ -69,7 +72,9 @@ async def test_a_wrong_token_is_reported_without_showing_it(hub: FakeHub, strang
     await hub.until(lambda: len(hub.asked("whoami")) == 2)
     running.cancel()
 
-    assert check.report()["fault"].endswith(" The token in LAUNCHER_HUB_API_TOKEN may be wrong.")
+    assert check.report()["fault"].endswith(
+        " Set LAUNCHER_HUB_API_TOKEN to the api_token that the Hub has for hublaunch, and restart hublaunch."
+    )
     assert "not-the-right-one" not in str(check.report())
 
 
@@ -121,3 +126,19 @@ async def test_the_pulse_has_the_response_time_while_the_hub_answers(hub: FakeHu
     assert before == {"version": None, "latency_ms": None}
     assert check.pulse()["version"] == hub.version
     assert check.pulse()["latency_ms"] > 0
+
+
+async def test_a_hub_whose_clock_differs_or_that_answers_slowly_is_reported(hub: FakeHub, client: HubClient) -> None:
+    check = check_of(client)
+    before = check.conditions()
+    hub.clock_ahead_s = 90
+    hub.fail_on("get_version", how="late", hangs_s=1.1)
+    await check.until_answered()
+    found, ahead_s = check.conditions(), check.report()["clock_ahead_s"]
+    hub.clock_ahead_s = 0
+    await check.until_answered()
+
+    assert before == [Condition.HUB_UNAVAILABLE]
+    assert found == [Condition.HUB_SLOW, Condition.CLOCK_OFF]
+    assert ahead_s == pytest.approx(89, abs=CLOCK_OFF_S)
+    assert check.conditions() == []

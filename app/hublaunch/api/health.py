@@ -112,6 +112,9 @@ class HubReport(BaseModel):
     """The Hub, and the scopes of this service's token there."""
 
     version: str | None
+    clock_ahead_s: float | None = Field(
+        description="How far the Hub's clock is ahead of this machine's; null if unknown."
+    )
     missing_scopes: list[str]
     needless_scopes: list[str]
     fault: str | None = Field(description="Why the Hub cannot be used; null while it can.")

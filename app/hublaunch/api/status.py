@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -14,11 +14,10 @@ from hublaunch.api.health import Health
 from hublaunch.api.pool_status import PoolStatus, pools_report
 from hublaunch.api.problems.openapi import documented
 from hublaunch.launch.ports import Capacity, PoolState
+from hublaunch.launch.rules.condition import Condition, Light
 from hublaunch.launch.rules.guard import Guard, GuardMode, GuardState
 
 log = logging.getLogger(__name__)
-
-Light = Literal["green", "yellow", "red"]
 
 
 class LaunchLimits(BaseModel):
@@ -27,9 +26,11 @@ class LaunchLimits(BaseModel):
 
 
 class HubPulse(Protocol):
-    """Reports whether and how fast the Hub answers."""
+    """Reports whether and how fast the Hub answers, and what is wrong with it."""
 
     def pulse(self) -> Mapping[str, Any]: ...
+
+    def conditions(self) -> Sequence[Condition]: ...
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -57,13 +58,23 @@ class StatusReport:
                 self._report, self._reported_at = await self._inspect(), now
         return self._report
 
+    async def conditions(self) -> Collection[str]:
+        """Return the codes of everything that keeps the service from working as usual."""
+        codes: Collection[str] = (await self.report())["conditions"]
+        return codes
+
     async def _inspect(self) -> dict[str, Any]:
         health = await self.health.report()
         hub = dict(self.hub.pulse())
         read = await self._read() if health["store"] == "ok" else None
         capacity = read[0] if read is not None else None
-        light, reasons = self._light(health, hub, capacity)
-        shown: dict[str, Any] = {"status": light, "reasons": reasons, "hub": hub}
+        found = self._conditions(health, capacity)
+        shown: dict[str, Any] = {
+            "status": _light(found),
+            "reasons": [f"{one.title}." for one in found],
+            "conditions": [one.code for one in found],
+            "hub": hub,
+        }
         limits = self.limits.model_dump()
         if read is None or capacity is None:
             return {**shown, "limits": limits}
@@ -92,39 +103,33 @@ class StatusReport:
             log.exception("The database could not be read for /status")
             return None
 
-    def _light(
-        self, health: Mapping[str, Any], hub: Mapping[str, Any], capacity: Capacity | None
-    ) -> tuple[Light, list[str]]:
-        """Return the light and its reasons.
-
-        Red: a new launch is refused, or waits until somebody acts. Yellow: it may have to wait.
-        """
-        red = [
-            (health["stopping"], "This process is stopping."),
-            (capacity is None, "The database cannot be read or written."),
-            (bool(health["space"] and health["space"]["full"]), "There is not enough disk space for new launches."),
-            (bool(health["background_down"]), "A background task of this service failed and is being restarted."),
-            (hub["latency_ms"] is None, "JupyterHub does not answer."),
-        ]
-        yellow: list[tuple[bool, str]] = []
+    def _conditions(self, health: Mapping[str, Any], capacity: Capacity | None) -> Sequence[Condition]:
+        """Return everything that applies, first what is red."""
+        applies = {
+            Condition.STOPPING: health["stopping"],
+            Condition.DATABASE_FAILING: capacity is None,
+            Condition.STORAGE_FULL: health["space"] and health["space"]["full"],
+            Condition.TASK_DOWN: health["background_down"],
+            Condition.LIMITS_UNUSABLE: health["limits"] and health["limits"]["fault"],
+            Condition.CATALOGUE_UNUSABLE: health["catalogue"] and health["catalogue"]["fault"],
+            **dict.fromkeys(self.hub.conditions(), True),
+        }
         if capacity is not None:
             in_progress = capacity.launching + capacity.waiting
-            red += [
-                (capacity.is_draining, "The operator has paused new launches."),
-                (capacity.guard == "paused", "Too many servers in a row failed to start. The operator must act."),
-                (in_progress >= self.limits.max_concurrent_spawns + self.limits.max_queue, "The queue is full."),
-            ]
-            yellow = [
-                (capacity.waiting > 0, "Launches are waiting in the queue."),
-                (capacity.hub_busy_for_s is not None, "JupyterHub is at its limit."),
-                (capacity.guard == "proven_only", "Several servers failed to start. Only proven images are launched."),
-            ]
-        reasons = {
-            light: [reason for applies, reason in found if applies]
-            for light, found in (("red", red), ("yellow", yellow))
-        }
-        light: Light = "red" if reasons["red"] else "yellow" if reasons["yellow"] else "green"
-        return light, reasons["red"] + reasons["yellow"]
+            applies |= {
+                Condition.DRAINING: capacity.is_draining,
+                Condition.GUARD_PAUSED: capacity.guard == "paused",
+                Condition.GUARD_CAREFUL: capacity.guard == "proven_only",
+                Condition.QUEUE_FULL: in_progress >= self.limits.max_concurrent_spawns + self.limits.max_queue,
+                Condition.QUEUE_WAITING: capacity.waiting > 0,
+                Condition.HUB_BUSY: capacity.hub_busy_for_s is not None,
+            }
+        return [condition for condition in Condition if applies.get(condition)]
+
+
+def _light(found: Sequence[Condition]) -> Light:
+    lights = {condition.light for condition in found}
+    return "red" if "red" in lights else "yellow" if lights else "green"
 
 
 class HubStatus(BaseModel):
@@ -151,6 +156,9 @@ class ServiceStatus(BaseModel):
 
     status: Light
     reasons: list[str] = Field(description="Why the status is not green, for people.")
+    conditions: list[str] = Field(
+        description="The same for programs, in the same order: see the runbook. Later releases may add conditions."
+    )
     hub: HubStatus
     limits: LaunchLimits
     launching: int | None = Field(None, description="Launches at JupyterHub.")

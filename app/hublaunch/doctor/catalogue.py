@@ -7,6 +7,7 @@ from hublaunch.doctor.image import ImageReport, check_images
 from hublaunch.files.catalogue import CatalogueFault, read_catalogue
 from hublaunch.files.keys import ApiKey
 from hublaunch.launch.rules.catalogue import Catalogue
+from hublaunch.launch.rules.condition import Condition
 from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.preflight import RegistryOutcome
 from hublaunch.registry.credentials import RegistryConfigFault
@@ -23,7 +24,8 @@ def examine_catalogue_file(settings: Settings, keys: Sequence[ApiKey]) -> Genera
     try:
         catalogue = read_catalogue(settings.catalogue_file)
     except CatalogueFault as fault:
-        yield Finding(check=_CHECK, state="fault", message=str(fault), advice="See docs/catalogue.md.")
+        message = f"{Condition.CATALOGUE_UNUSABLE.words}: {fault}"
+        yield Finding(check=_CHECK, state="fault", message=message, advice="See docs/catalogue.md.")
         return
     yield from _contradictions(settings, catalogue, keys)
 

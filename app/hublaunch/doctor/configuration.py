@@ -6,6 +6,7 @@ from hublaunch.doctor.catalogue import examine_catalogue_file
 from hublaunch.doctor.finding import Finding
 from hublaunch.files.keys import ApiKey, KeysFault, read_keys
 from hublaunch.files.limits import LimitsFault, read_limits
+from hublaunch.launch.rules.condition import Condition
 from hublaunch.registry.credentials import RegistryConfigFault, read_config
 from hublaunch.settings import Settings, SettingsFault, unknown_variables
 from hublaunch.wiring.access import check_access
@@ -61,7 +62,8 @@ def _unreadable_files(settings: Settings) -> Generator[Finding]:
         try:
             read_limits(settings.limits_file)
         except LimitsFault as fault:
-            yield Finding(check="limits", state="fault", message=str(fault), advice="See docs/quotas.md.")
+            message = f"{Condition.LIMITS_UNUSABLE.words}: {fault}"
+            yield Finding(check="limits", state="fault", message=message, advice="See docs/quotas.md.")
     if settings.registry_config is not None and settings.preflight != "off":
         try:
             read_config(settings.registry_config)

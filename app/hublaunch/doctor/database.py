@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 
 from hublaunch.doctor.finding import Finding, clock
 from hublaunch.doctor.guard import guard_state
+from hublaunch.launch.rules.condition import Condition
 from hublaunch.settings import Settings
 from hublaunch.store.errors import StoreError
 from hublaunch.store.inspect import inspect
@@ -23,7 +24,8 @@ async def _database(settings: Settings) -> AsyncGenerator[Finding]:
         found = await asyncio.to_thread(inspect, settings.database_url)
     except StoreError as error:
         advice = "Correct LAUNCHER_DATABASE_URL, or make the database usable."
-        yield Finding(check="database", state="fault", message=str(error), advice=advice)
+        message = f"{Condition.DATABASE_FAILING.words}: {error}"
+        yield Finding(check="database", state="fault", message=message, advice=advice)
         return
     tables = "the tables do not exist yet" if found.version is None else f"tables of version {found.version}"
     later = "" if found.is_current else "; the next start creates or upgrades them"
@@ -38,6 +40,7 @@ def _disk(free_mib: int, *, least_mib: int) -> Finding:
     message = f"The volume of the database has {free_mib} MiB of free disk space."
     if free_mib >= least_mib:
         return Finding(check="disk", state="ok", message=message)
+    message = f"{Condition.STORAGE_FULL.words}: the volume of the database has {free_mib} MiB of free disk space."
     advice = f"Below LAUNCHER_MIN_FREE_SPACE={least_mib}, no launch is accepted. Free space on the volume."
     return Finding(check="disk", state="fault", message=message, advice=advice)
 

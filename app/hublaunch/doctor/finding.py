@@ -5,8 +5,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
-CLOCK_OFF_S = 5.0
-"""The seconds by which clocks may differ. A `Date` header has whole seconds, and takes time to arrive."""
+from hublaunch.launch.rules.condition import of_clock
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,9 +23,11 @@ def clock(check: str, ahead: float | None) -> Finding:
     """Return the finding for a clock that is `ahead` seconds ahead of this machine's; None if unknown."""
     if ahead is None:
         return Finding(check=check, state="unknown", message="The time is unknown.")
-    if abs(ahead) <= CLOCK_OFF_S:
+    condition = of_clock(ahead)
+    if condition is None:
         return Finding(check=check, state="ok", message="It agrees with this machine's clock.")
-    message = f"It is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this machine's clock."
+    side = "ahead of" if ahead > 0 else "behind"
+    message = f"{condition.words}: it is {abs(ahead):.0f} s {side} this machine's clock."
     return Finding(check=check, state="warning", message=message, advice="Synchronize both clocks with NTP.")
 
 

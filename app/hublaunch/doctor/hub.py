@@ -11,6 +11,7 @@ from hublaunch.hub.check import missing_scopes, needed_scopes, needless_scopes
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.paths import quoted
 from hublaunch.launch.errors import HubError, HubRefused
+from hublaunch.launch.rules.condition import SLOW_S, Condition
 from hublaunch.settings import Settings
 from hublaunch.wiring.access import makes_temporary_users
 
@@ -24,7 +25,8 @@ async def examine_hub(settings: Settings, hub: HubClient) -> AsyncGenerator[Find
         answer = await hub.request("GET", "")
     except HubError as error:
         advice = "Check that the Hub runs, and that LAUNCHER_HUB_URL_LOCAL (or LAUNCHER_HUB_URL) is its address."
-        yield Finding(check="Hub", state="fault", message=f"{settings.hub_api_url}: {_sentence(error)}", advice=advice)
+        message = f"{_words(error)}: {settings.hub_api_url}: {_sentence(error)}"
+        yield Finding(check="Hub", state="fault", message=message, advice=advice)
         return
     version = _version(settings.hub_api_url, answer)
     yield version
@@ -34,15 +36,20 @@ async def examine_hub(settings: Settings, hub: HubClient) -> AsyncGenerator[Find
     try:
         info = await hub.info()
     except HubError as error:
-        is_unknown = isinstance(error, HubRefused) and error.status in (401, 403)
-        advice = "Set LAUNCHER_HUB_API_TOKEN to the api_token that c.JupyterHub.services has for hublaunch."
         yield Finding(
             check="token",
             state="fault",
-            message=_sentence(error),
-            advice=advice if is_unknown else error.operator_advice or error.advice,
+            message=f"{_words(error)}: {_sentence(error)}",
+            advice=error.operator_advice or error.advice,
         )
         return
+    if info.answered_in_s >= SLOW_S:
+        yield Finding(
+            check="Hub's speed",
+            state="warning",
+            message=f"{Condition.HUB_SLOW.words}: it took {info.answered_in_s:.1f} s to report its version.",
+            advice="Look at the load of the Hub's machine and of its database.",
+        )
     yield Finding(check="token", state="ok", message="The Hub accepts the token.")
     yield _scopes(settings, info.scopes)
     if settings.allow_named_servers:
@@ -72,7 +79,7 @@ def _version(hub_api_url: str, answer: httpx.Response) -> Finding:
 def _scopes(settings: Settings, scopes: frozenset[str]) -> Finding:
     needed = needed_scopes(temporary_users=makes_temporary_users(settings), mints_tokens=settings.token_mode == "hub")
     if missing := missing_scopes(scopes, needed):
-        message = f"Launches will fail, because the role is missing these scopes: {', '.join(missing)}."
+        message = f"{Condition.HUB_FORBIDDEN.words}: the role is missing these scopes: {', '.join(missing)}."
         return Finding(check="scopes", state="fault", message=message, advice="Add them in c.JupyterHub.load_roles.")
     if needless := needless_scopes(scopes, needed):
         message = f"The role has scopes that hublaunch does not need: {', '.join(needless)}."
@@ -157,6 +164,11 @@ def _unknown(check: str, hidden: str, message: str, advice: str) -> Finding:
     return Finding(
         check=check, state="unknown", message=f"The Hub's API does not show {hidden}. {message}", advice=advice
     )
+
+
+def _words(error: HubError) -> str:
+    """Return the error as the problem of a launch has it."""
+    return f"{error.title} ({error.code})"
 
 
 def _sentence(error: HubError) -> str:

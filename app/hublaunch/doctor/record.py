@@ -12,6 +12,8 @@ from typing import Any
 from hublaunch.api.views import rfc3339
 from hublaunch.launch.caller import Caller
 from hublaunch.launch.model import Event, Launch, Status
+from hublaunch.launch.ports import NotedCalls
+from hublaunch.launch.rules.condition import Condition
 from hublaunch.settings import Settings
 from hublaunch.store.database import transaction_beside_service
 from hublaunch.store.record import LaunchRecord, StoredAttempt, record_of
@@ -37,6 +39,16 @@ _STOPPED_BY = {
     "claim": "a launch took over its server",
     "pool": "nobody needed it in the warm pool anymore",
 }
+_OUTCOMES = {
+    "answered": Condition.HUB_SLOW.words,
+    "refused": "refused (4xx)",
+    "busy": "refused for now (429)",
+    "failed": "failed (5xx)",
+    "unreachable": "no connection",
+    "broken": "no complete answer",
+    "given_up": "no answer until hublaunch gave up",
+}
+"""What the outcomes of `hublaunch.hub.observed.CallOutcome` mean here: an answer is noted only if it was slow."""
 
 
 def read_record(settings: Settings, launch_id: str) -> LaunchRecord | None:
@@ -100,6 +112,7 @@ def record_json(record: LaunchRecord, settings: Settings) -> dict[str, Any]:
         "leased_until": rfc3339(record.leased_until),
         "attempts": [_attempt_json(one) for one in record.attempts],
         "events": [_event_json(event) for event in record.events],
+        "hub_calls": [_calls_json(noted) for noted in record.hub_calls],
         "due": [{"what": what, "at": rfc3339(at)} for what, at in due(record, settings, datetime.now(UTC))],
     }
 
@@ -129,11 +142,23 @@ def _event_json(event: Event) -> dict[str, Any]:
     }
 
 
+def _calls_json(noted: NotedCalls) -> dict[str, Any]:
+    return {
+        "attempt": noted.attempt,
+        "kind": noted.kind,
+        "outcome": noted.outcome,
+        "count": noted.count,
+        "first_at": rfc3339(noted.first_at),
+        "last_at": rfc3339(noted.last_at),
+        "slowest_s": round(noted.slowest_s, 3),
+    }
+
+
 # --- in words ---------------------------------------------------------------------------------------------------------
 
 
 def record_rows(record: LaunchRecord, settings: Settings) -> Iterator[Row]:
-    """Yield the record in words, with the events last."""
+    """Yield the record in words, with the events and the calls to the Hub last."""
     launch = record.launch
     yield "Launch", launch.id
     handed_over = launch.is_member and launch.stopped_by == "claim"
@@ -161,6 +186,10 @@ def record_rows(record: LaunchRecord, settings: Settings) -> Iterator[Row]:
     heading = "Events"
     for event in record.events:
         yield heading, f"{_time(event.at)}  {_after(launch, event.at):>8}  {event.phase:<9}  {event.message}"
+        heading = ""
+    heading = "Hub calls"
+    for noted in record.hub_calls:
+        yield heading, _calls(noted, launch)
         heading = ""
 
 
@@ -216,6 +245,17 @@ def _attempt_rows(one: StoredAttempt, launch: Launch) -> Iterator[Row]:
         yield "", f"handed over {_time(one.cleaned_at or one.started_at)}: another launch deletes the user"
     elif one.cleaned_at is not None:
         yield "", f"cleaned up {_time(one.cleaned_at)}: nothing of it is left at JupyterHub"
+
+
+def _calls(noted: NotedCalls, launch: Launch) -> str:
+    times, longest = "once", f"after {noted.slowest_s:.1f} s"
+    if noted.count > 1:
+        times, longest = (
+            f"{noted.count} times",
+            f"after {noted.slowest_s:.1f} s at most, the last time {_time(noted.last_at)}",
+        )
+    began = f"{_time(noted.first_at)}  {_after(launch, noted.first_at):>8}"
+    return f"{began}  attempt {noted.attempt}, {noted.kind}: {_OUTCOMES[noted.outcome]}, {times}, {longest}"
 
 
 def _time(at: datetime) -> str:

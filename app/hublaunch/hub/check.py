@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from hublaunch.hub.client import HubClient
 from hublaunch.hub.wire import HubInfo
-from hublaunch.launch.errors import HubError, HubRefused
+from hublaunch.launch.errors import HubError, HubTokenUnknown
 from hublaunch.launch.pace import Backoff
+from hublaunch.launch.rules.condition import SLOW_S, Condition, of_clock
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ _CONTAINED: Mapping[str, frozenset[str]] = {
 
 https://jupyterhub.readthedocs.io/en/stable/rbac/scopes.html
 """
+
+_FAILING = {one.code: one for one in (Condition.NOT_THE_HUB, Condition.HUB_TOKEN_UNKNOWN, Condition.HUB_FORBIDDEN)}
+"""The conditions by the codes of the errors that a check of the Hub may raise. Any other means that it is down."""
 
 
 async def _ignore(_mark: str, _before_s: float) -> None:
@@ -91,9 +95,11 @@ class HubCheck:
         self._backoff = backoff
         self._version: str | None = None
         self._answered_in_s: float | None = None
+        self._clock_ahead_s: float | None = None
         self._missing: list[str] = []
         self._needless: list[str] = []
         self._fault: str | None = "JupyterHub has not answered yet."
+        self._failing: Condition | None = Condition.HUB_UNAVAILABLE
         self._mark: str | None = None
         self._marked_at = 0.0
 
@@ -102,9 +108,10 @@ class HubCheck:
         return self._version
 
     def report(self) -> dict[str, Any]:
-        """Return the state for `/readyz`: version, missing and needless scopes, and a `fault` while the Hub fails."""
+        """Return the state for `/readyz`: version, clock, scopes, and a `fault` while the Hub fails."""
         return {
             "version": self._version,
+            "clock_ahead_s": None if self._clock_ahead_s is None else round(self._clock_ahead_s, 1),
             "missing_scopes": self._missing,
             "needless_scopes": self._needless,
             "fault": self._fault,
@@ -114,6 +121,18 @@ class HubCheck:
         """Return the state for `/status`: the version, and the response time, None while the Hub does not answer."""
         latency_ms = None if self._answered_in_s is None else round(self._answered_in_s * 1000, 1)
         return {"version": self._version, "latency_ms": None if self._fault else latency_ms}
+
+    def conditions(self) -> Sequence[Condition]:
+        """Return what is wrong with the Hub, as last seen."""
+        if self._failing is not None:
+            return [self._failing]
+        is_slow = self._answered_in_s is not None and self._answered_in_s >= SLOW_S
+        found = (
+            Condition.HUB_FORBIDDEN if self._missing else None,
+            Condition.HUB_SLOW if is_slow else None,
+            of_clock(self._clock_ahead_s),
+        )
+        return [condition for condition in found if condition is not None]
 
     async def run(self) -> None:
         """Check until cancelled."""
@@ -135,8 +154,8 @@ class HubCheck:
                 return
 
     def _learn(self, info: HubInfo) -> None:
-        answers_again, self._fault = self._fault is not None, None
-        self._answered_in_s = info.answered_in_s
+        answers_again, self._fault, self._failing = self._fault is not None, None, None
+        self._answered_in_s, self._clock_ahead_s = info.answered_in_s, info.clock_ahead_s
         if not answers_again and info.version == self._version:
             return
         self._version = info.version
@@ -168,10 +187,8 @@ class HubCheck:
         self._marked_at = now
 
     def _complain(self, error: HubError) -> None:
-        # The Hub gives no reason for a token that it does not know, so the error is not always a HubForbidden.
-        is_unknown = isinstance(error, HubRefused) and error.status == 403
-        advice = " The token in LAUNCHER_HUB_API_TOKEN may be wrong." if is_unknown else ""
+        advice = f" {error.operator_advice}" if isinstance(error, HubTokenUnknown) else ""
         sentence = f"{str(error).rstrip('.')}.{advice}"
         if sentence != self._fault:
             log.warning("%s Launches are accepted, and wait for JupyterHub.", sentence)
-        self._fault = sentence
+        self._fault, self._failing = sentence, _FAILING.get(error.code, Condition.HUB_UNAVAILABLE)

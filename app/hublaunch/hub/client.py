@@ -40,6 +40,7 @@ from hublaunch.launch.errors import (
     HubFailed,
     HubForbidden,
     HubRefused,
+    HubTokenUnknown,
     NamedServersOff,
     NotStarting,
     ServerExists,
@@ -89,16 +90,27 @@ class HubClient:
         asked_at = time.monotonic()
         answer = await self._rest.call("GET", "", Operation.GET_VERSION)
         version = parse(VersionModel, answer.content, Operation.GET_VERSION)
-        answered_in_s = time.monotonic() - asked_at
-        answer = await self._rest.call("GET", "user", Operation.IDENTIFY)
-        service = parse(SelfModel, answer.content, Operation.IDENTIFY)
+        answered_in_s, hub_now = time.monotonic() - asked_at, _date(answer)
+        clock_ahead_s = None if hub_now is None else (hub_now - datetime.now(UTC)).total_seconds()
+        service = await self._identify()
         page = await self._rest.page("error/404", Operation.GET_PAGE)
         return HubInfo(
             version=version.version,
             scopes=frozenset(service.scopes),
             answered_in_s=answered_in_s,
+            clock_ahead_s=clock_ahead_s,
             start_mark=start_mark(page),
         )
+
+    async def _identify(self) -> SelfModel:
+        """Return the owner of this service's token. Raises HubTokenUnknown."""
+        try:
+            answer = await self._rest.call("GET", "user", Operation.IDENTIFY)
+        except HubRefused as refusal:
+            if refusal.status == 403:  # the Hub gives no reason
+                raise as_kind(HubTokenUnknown, Operation.IDENTIFY, refusal) from refusal
+            raise
+        return parse(SelfModel, answer.content, Operation.IDENTIFY)
 
     async def request(self, method: str, path: str, *, body: object = None) -> httpx.Response:
         """Send any request to the Hub's API and return the response if it is a 2xx.

@@ -14,6 +14,7 @@ from hublaunch.launch.errors import (
     HubFailed,
     HubForbidden,
     HubRefused,
+    HubTokenUnknown,
     HubUnavailable,
     NotTheHub,
 )
@@ -28,7 +29,8 @@ NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.LocalProtocolError, 
 _TRANSIENT = (408, 425, 429)
 """The 4xx that a server in front of the Hub gives for a transient reason (RFC 9110, RFC 8470, RFC 6585)."""
 
-_SCOPE_WORDS = ("Missing or invalid credentials", "not authorized with current scopes", "no permissions")
+_TOKEN_WORDS = "Missing or invalid credentials"
+_SCOPE_WORDS = ("not authorized with current scopes", "no permissions")
 
 
 def refusal_of(answer: Answer, operation: str, *, bounds_s: tuple[float, float]) -> HubError:
@@ -42,9 +44,15 @@ def refusal_of(answer: Answer, operation: str, *, bounds_s: tuple[float, float])
         return HubUnavailable(operation, f"a server that is not JupyterHub answered {status}")
     if status >= 500:
         return HubFailed(operation, reason or f"it answered {status}")
-    if status == 403 and any(words in reason for words in _SCOPE_WORDS):
-        return HubForbidden(operation, status, reason)
-    return HubRefused(operation, status, reason or "no reason given")
+    kind = _kind_of_403(reason) if status == 403 else HubRefused
+    return kind(operation, status, reason or "no reason given")
+
+
+def _kind_of_403(reason: str) -> type[HubRefused]:
+    """Return what the Hub's own words mean. A spawner or a hook may answer 403 in other words."""
+    if _TOKEN_WORDS in reason:
+        return HubTokenUnknown
+    return HubForbidden if any(words in reason for words in _SCOPE_WORDS) else HubRefused
 
 
 def unavailable(operation: str, error: httpx.HTTPError) -> HubUnavailable:

@@ -144,6 +144,8 @@ class HubInfo:
     scopes: frozenset[str]
     answered_in_s: float
     """The response time of the first request."""
+    clock_ahead_s: float | None
+    """How far the Hub's clock is ahead of this machine's; None if its answer has no date."""
     start_mark: str | None
     """Changes with each start of the Hub; None if its pages do not show one."""
 

@@ -79,6 +79,8 @@ class Pace:
     """The longest time between two checks of the ends of sessions. Only a session shorter than this ends late."""
     warn_session_s: float = 600.0
     """How long before the end of a session the warning comes."""
+    note_calls_s: float = 1.0
+    """How long calls to the Hub that failed or were slow wait for others before they are stored."""
     poll_log_s: float = 5.0
     """How often the feed checks for events of other processes whose notification was lost."""
     read_files_s: float = 5.0

@@ -25,6 +25,7 @@ from hublaunch.launch.news import (
     Stopped,
 )
 from hublaunch.launch.ports import Capacity
+from hublaunch.launch.rules.condition import Condition
 from hublaunch.launch.rules.invitation import InvitationUse
 from hublaunch.launch.rules.preflight import RegistryOutcome
 from hublaunch.observe.capacity_metrics import CapacityMetrics
@@ -70,6 +71,7 @@ class Metrics:
         self._codes = frozenset(codes)
         self._capacity = capacity
         self._pools: PoolMetrics | None = None
+        self._conditions: Callable[[], Awaitable[Collection[str]]] | None = None
         self._followers = followers
         self._loops = loops
         self._invitations = InvitationMetrics(self.registry, invitations) if invitations is not None else None
@@ -86,6 +88,10 @@ class Metrics:
     def include(self, pools: PoolMetrics) -> None:
         """Update the metrics of the warm pools with each scrape too. They are in `registry`."""
         self._pools = pools
+
+    def watch(self, conditions: Callable[[], Awaitable[Collection[str]]]) -> None:
+        """Show with each scrape which conditions apply to the service. `conditions` returns their codes."""
+        self._conditions = conditions
 
     # --- listeners ----------------------------------------------------------------------------------------------------
 
@@ -201,6 +207,10 @@ class Metrics:
             capacity = None
         if self._pools is not None:
             await self._pools.refresh(can_read=capacity is not None)
+        if self._conditions is not None:
+            applying = await self._conditions()
+            for condition in Condition:
+                self._condition.labels(condition.code).set(condition.code in applying)
         self._database_up.set(capacity is not None)
         self._shared.set(capacity)
 
@@ -310,6 +320,11 @@ class Metrics:
         self._loop_up = self._gauge("background_task_up", "1 if the background task runs, else 0.", "task")
         self._loop_ends = self._counter(
             "background_task_ends", "Times the background task ended with an error and was restarted.", "task"
+        )
+        self._condition = self._gauge(
+            "service_condition",
+            "1 for each condition that keeps the service from working as usual, as in /status, else 0.",
+            "condition",
         )
         self._database_up = self._gauge("database_up", "1 if the database answered this scrape, else 0.")
         self._shared = CapacityMetrics(self.registry)

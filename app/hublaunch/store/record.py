@@ -7,6 +7,8 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, select
 
 from hublaunch.launch.model import Attempt, Event, Launch
+from hublaunch.launch.ports import NotedCalls
+from hublaunch.store import hub_calls
 from hublaunch.store.reads import events, get
 from hublaunch.store.rows import ATTEMPT_COLUMNS, attempt_of
 from hublaunch.store.tables import launch_attempts, launch_owners, launches
@@ -37,11 +39,13 @@ class StoredAttempt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaunchRecord:
-    """A launch with all its attempts and events."""
+    """A launch with all its attempts, events and notable calls to the Hub."""
 
     launch: Launch
     attempts: Sequence[StoredAttempt]
     events: Sequence[Event]
+    hub_calls: Sequence[NotedCalls]
+    """The calls to the Hub that failed or were slow, in the order in which the first of each kind ended."""
     owner: str | None
     """The process that has the launch, or had it last; None once the launch is ready."""
     leased_until: datetime | None
@@ -66,6 +70,7 @@ def record_of(connection: Connection, launch_id: str) -> LaunchRecord | None:
             for row in connection.execute(_ATTEMPTS, {"launch_id": launch_id})
         ],
         events=events(connection, launch_id, 0),
+        hub_calls=hub_calls.of_launch(connection, launch_id),
         owner=owner.owner,
         leased_until=owner.leased_until,
     )

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, Engine, column, inspect, select, table, updat
 from hublaunch.store.coordination import lock, unlimit
 from hublaunch.store.errors import SchemaUnknown
 
-HEAD = "0021"
+HEAD = "0022"
 """The version that this release reads and writes: the newest in `migrations/versions`."""
 
 TABLES = "hublaunch's tables"

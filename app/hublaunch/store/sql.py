@@ -11,6 +11,7 @@ from hublaunch.sealing import Sealer
 from hublaunch.store import schema
 from hublaunch.store.database import database
 from hublaunch.store.history import SqlHistory
+from hublaunch.store.hub_calls import SqlHubCalls
 from hublaunch.store.intake import SqlIntake
 from hublaunch.store.invitations import SqlInvitations
 from hublaunch.store.log import KEY_KEPT_S, SqlLog
@@ -69,6 +70,7 @@ class SqlLaunchStore:
         self.rate_counts = SqlRateCounts(sql)
         self.invitations = SqlInvitations(sql)
         self.operation = SqlOperation(sql, news)
+        self.hub_calls = SqlHubCalls(sql)
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self.database.open)

@@ -1,4 +1,4 @@
-"""The tables: launches with their attempts and events, their owners, the queue, rate limits, and invitations."""
+"""The tables: launches with their attempts, events and Hub calls, their owners, the queue, limits, and invitations."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -266,6 +266,20 @@ start_times = Table(
         "ix_start_times_of_image", "image", "size", "ready_at", "launch_id", "seconds", "pulled"
     ),  # all that a read needs
     Index("ix_start_times_ready_at", "ready_at", "silence_s"),
+    sqlite_with_rowid=False,
+)
+
+hub_calls = Table(
+    "hub_calls",
+    metadata,
+    Column("launch_id", ForeignKey(launches.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("first_at", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    Column("slowest_s", Float, nullable=False),
     sqlite_with_rowid=False,
 )
 

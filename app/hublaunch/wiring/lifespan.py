@@ -87,6 +87,8 @@ async def open_service(
         unnamed_proxy = UnnamedProxy(asyncio.get_running_loop().time)
         health = _health(parts, check, unnamed_proxy)
         status = _status(settings, parts, health, check, kept_s=web_pace.status_kept_s)
+        if observers.metrics is not None:
+            observers.metrics.watch(status.conditions)
         overview = _overview(settings, parts, status, web_pace, heartbeat_s=pace.heartbeat_s)
         stack.enter_context(on_stop_signals(health.stop, core.service.stop, parts.feed.end, overview.end))
         log.info(

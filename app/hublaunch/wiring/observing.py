@@ -16,6 +16,8 @@ from hublaunch.api.problems.types import codes
 from hublaunch.hub.observed import CallListener
 from hublaunch.hub.operations import OTHER, Operation
 from hublaunch.launch.feed import Feed
+from hublaunch.launch.pace import Pace
+from hublaunch.observe.hub_calls import HubCallNotes
 from hublaunch.registry.lookup import LookListener
 from hublaunch.settings import Settings, SettingsFault
 from hublaunch.store.sql import SqlLaunchStore
@@ -43,11 +45,13 @@ class Observers:
 
 @asynccontextmanager
 async def observing(
-    settings: Settings, store: SqlLaunchStore, feed: Feed, files: Files, background: Background
+    settings: Settings, store: SqlLaunchStore, feed: Feed, files: Files, background: Background, pace: Pace
 ) -> AsyncGenerator[Observers]:
     """Start the observers. Raises SettingsFault if a port or a file cannot be used, or an extra is missing."""
     async with AsyncExitStack() as stack:
         observers = Observers()
+        notes = await stack.enter_async_context(_noting(store, background, pace))
+        observers.of_hub.append(notes.on_hub_request)
         if settings.metrics_port is not None or settings.metrics_public:
             observers.metrics = await stack.enter_async_context(_metrics(settings, store, feed, files, background))
             observers.of_requests.append(refusals_to(observers.metrics.on_refusal))
@@ -60,6 +64,20 @@ async def observing(
         if settings.audit_log is not None:
             stack.enter_context(_audit(settings.audit_log, store))
         yield observers
+
+
+@asynccontextmanager
+async def _noting(store: SqlLaunchStore, background: Background, pace: Pace) -> AsyncGenerator[HubCallNotes]:
+    """Keep the calls to the Hub that failed or were slow beside their attempts."""
+    notes = HubCallNotes(store.hub_calls.add, every_s=pace.note_calls_s)
+    try:
+        async with background.running("hub_calls", notes.run):
+            yield notes
+    finally:
+        try:
+            await notes.store()
+        except Exception:
+            log.exception("Could not store the last calls to JupyterHub that failed or were slow")
 
 
 @contextmanager

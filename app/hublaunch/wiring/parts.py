@@ -77,7 +77,7 @@ async def open_parts(
         feed = Feed(store.log, idle_s=pace.heartbeat_s)
         store.news.subscribe(feed.on_news)
         background = Background()
-        observers = await stack.enter_async_context(observing(settings, store, feed, files, background))
+        observers = await stack.enter_async_context(observing(settings, store, feed, files, background, pace))
         clock, shared = LeaseClock(settings.lease_s), is_shared(settings.database_url)
         hub = await stack.enter_async_context(
             connect_hub(

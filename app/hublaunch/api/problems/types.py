@@ -50,6 +50,7 @@ STATUS: Mapping[type[errors.LaunchError], int] = {
     errors.HubBusy: 503,
     errors.HubRefused: 502,
     errors.HubForbidden: 502,
+    errors.HubTokenUnknown: 502,
     errors.SpawnRefused: 502,
     errors.NamedServersOff: 502,
     errors.UserExists: 502,

@@ -41,7 +41,8 @@
     │   │   └── NotTheHub                another web server answers at the Hub's address
     │   ├── HubBusy                    429: ask again after `retry_after_s`
     │   └── HubRefused                 any other 4xx
-    │       ├── HubForbidden             403: the token or its scopes are not sufficient
+    │       ├── HubForbidden             403: the scopes of the token are not sufficient
+    │       │   └── HubTokenUnknown        403: the Hub does not know the token
     │       ├── SpawnRefused             the spawner or a hook refused to start the server
     │       │   └── NamedServersOff        named servers are disabled at the Hub
     │       ├── NameTaken                the name belongs to somebody else, and must not be cleaned up

@@ -73,12 +73,22 @@ class HubRefused(HubError):
 
 
 class HubForbidden(HubRefused):
-    """403. Usually the service's role lacks a scope; a spawner may also send it."""
+    """403 in the Hub's own words: the service's role lacks a scope."""
 
     code = "hub_forbidden"
     title = "JupyterHub does not allow this service to do that"
     advice = "Tell the operator of this service: only they can fix this."
     operator_advice = "Compare this service's role at the Hub with the scopes in docs/hub-setup.md."
+
+
+class HubTokenUnknown(HubForbidden):
+    """403 for a token that the Hub does not know. A Hub whose database fails answers the same."""
+
+    code = "hub_token_unknown"
+    title = "JupyterHub does not know this service's token"
+    operator_advice = (
+        "Set LAUNCHER_HUB_API_TOKEN to the api_token that the Hub has for hublaunch, and restart hublaunch."
+    )
 
 
 class SpawnRefused(HubRefused):

@@ -3,6 +3,7 @@
 from hublaunch.launch.ports.counts import *
 from hublaunch.launch.ports.faults import *
 from hublaunch.launch.ports.hub import *
+from hublaunch.launch.ports.hub_calls import *
 from hublaunch.launch.ports.intake import *
 from hublaunch.launch.ports.log import *
 from hublaunch.launch.ports.operation import *

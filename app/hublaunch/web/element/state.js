@@ -54,6 +54,7 @@ const LASTING = new Set([
   "foreign_origin",
   "hub_forbidden",
   "hub_refused",
+  "hub_token_unknown",
   "idempotency_key_reused",
   "image_failing",
   "image_not_allowed",
