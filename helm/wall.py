@@ -8,8 +8,8 @@ from types import ModuleType
 from hublaunch.launch.rules import glob, image
 
 _BEGIN = '''
-# Written by `make chart` from app/hublaunch/launch, which checks images with it. A Hub user can ask the Hub for a
-# server without hublaunch, so the Hub checks the image again.
+# Written by `make chart` from app/hublaunch/launch, where hublaunch checks images with the same code. A Hub user can
+# ask the Hub for a server without hublaunch, so the Hub checks the image again.
 def hublaunch_image_rules():
     """The classes of images and of the patterns that allow them."""
     import re

@@ -121,7 +121,7 @@ class LaunchClient:
         return self._run(self._client.cancel(launch_id))
 
     def extend(self, launch_id: str, seconds: int, *, idempotency_key: str | None = None) -> Launch:
-        """Have the server of a ready launch stopped this much later, at least 60 s. Return the launch."""
+        """Let the server of a ready launch run this much longer; `seconds` is at least 60. Return the launch."""
         return self._run(self._client.extend(launch_id, seconds, idempotency_key=idempotency_key))
 
     def launches(self, **filters: str) -> Generator[Launch]:

@@ -8,7 +8,7 @@
 {{- end -}}
 {{- end -}}
 {{- if not $settings.hub_url -}}
-{{- fail "settings.hub_url is not set: set it to the URL under which browsers reach the Hub, such as https://hub.example.org/." -}}
+{{- fail "settings.hub_url is not set: set it to the URL at which browsers reach the Hub, such as https://hub.example.org/." -}}
 {{- end -}}
 {{- if and .Values.existingSecret .Values.secretSettings -}}
 {{- fail "existingSecret and secretSettings are both set: move all secrets into one of them." -}}

@@ -48,7 +48,7 @@ livenessProbe:
   periodSeconds: 10
   timeoutSeconds: 3
   failureThreshold: 3
-{{- /* In the Hub's pod, its readiness must not decide whether the Hub is reachable. */}}
+{{- /* In the Hub's pod, hublaunch's readiness must not decide whether the Hub is reachable. */}}
 {{- if include "hublaunch.hasDeployment" . }}
 readinessProbe:
   httpGet:
@@ -97,7 +97,7 @@ volumeMounts:
   {{- end }}
 {{- end }}
 
-{{/* Volumes beside that of the data. */}}
+{{/* Volumes other than the data volume. */}}
 {{- define "hublaunch.volumes" -}}
 - name: hublaunch-files
   configMap:

@@ -62,7 +62,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if ne .Values.shape "extra-container" }}true{{ end -}}
 {{- end }}
 
-{{/* The host under which browsers reach it, if it has one of its own. */}}
+{{/* The host at which browsers reach it, if it has one of its own. */}}
 {{- define "hublaunch.host" -}}
 {{- $hosts := list -}}
 {{- if .Values.ingress.enabled }}{{ $hosts = concat $hosts .Values.ingress.hosts }}{{ end -}}

@@ -195,7 +195,7 @@ async def test_the_digest_is_in_the_audit_log_and_the_metrics(world: Opens, tmp_
 
     assert json.loads(record.read_text().splitlines()[0])["image_digest"] == DIGEST
     assert 'hublaunch_launches_digest_total{found="at_once"} 1.0' in metrics
-    assert 'hublaunch_registry_look_seconds_count{outcome="found"} 1.0' in metrics
+    assert 'hublaunch_registry_lookup_seconds_count{outcome="found"} 1.0' in metrics
 
 
 async def test_the_patterns_of_a_key_name_registries_too_and_its_list_shows_the_digests(

@@ -87,7 +87,7 @@ async def test_without_one_of_the_scopes_readyz_and_the_doctor_name_it_and_launc
     said = await release.doctor(tmp_path, LAUNCHER_HUB_API_TOKEN=token)
 
     assert report["missing_scopes"] == [scope]
-    assert f"Launches will fail, because the role is missing these scopes: {scope}." in said
+    assert f"(hub_forbidden): the role is missing these scopes: {scope}." in said
     assert told[-1]["problem"]["code"] == code
 
 

@@ -12,7 +12,7 @@ WARM = f"{HUB},{_A}.title=A,{_A}.image=python,{_A}.warm.keep=1"
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ("shape=deployment", "settings.hub_url is not set: set it to the URL under which browsers reach the Hub"),
+        ("shape=deployment", "settings.hub_url is not set: set it to the URL at which browsers reach the Hub"),
         (f"{HUB},replicas=2", "More than one replica needs PostgreSQL"),
         (f"{HUB},autoscaling.enabled=true", "More than one replica needs PostgreSQL"),
         (f"{HUB},database.type=postgresql", "set secretSettings.database_url, or name an existingSecret"),

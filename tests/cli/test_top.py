@@ -237,8 +237,8 @@ async def test_a_database_that_goes_away_is_shown_and_recovered_from(
     async with terminal(TOP, variables | {"LAUNCHER_DATABASE_URL": f"sqlite:///{copy}"}, columns=200) as window:
         await window.until("2 at the Hub, 1 ready")
         copy.rename(moved / "away")
-        await window.until("cannot be read since", "2 at the Hub, 1 ready")
+        await window.until("has been unreadable since", "2 at the Hub, 1 ready")
         (moved / "away").rename(copy)
-        while "cannot be read" in "\n".join(await window.screen()):
+        while "unreadable" in "\n".join(await window.screen()):
             pass
         await window.until(str(copy), "2 at the Hub, 1 ready")

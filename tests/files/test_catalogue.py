@@ -128,7 +128,7 @@ IN_THE_FILE_ONLY = [
     ("sizes:\n  s: {title: A}\n  s: {title: B}", "line 2: s appears twice"),
     (
         "environments:\n  a: {title: {en: A, EN: B}, image: python}",
-        "line 2: environments.a.title: must have each language",
+        "line 2: environments.a.title: must not have a language twice",
     ),
     (
         "environments:\n  a:\n    title: A\n    image: python\n    sizes:\n    - s\n",
@@ -145,7 +145,7 @@ IN_THE_FILE_ONLY = [
     ("sizes:\n  s: &s {title: S, user_options: {a: *s}}", "sizes.s.user_options: must not be nested deeper"),
     (
         "environments:\n  a: {title: A, image: python, sizes: [s, s]}\nsizes: {s: {title: S}}",
-        "line 2: environments.a.sizes: must have each size once",
+        "line 2: environments.a.sizes: must not list a size twice",
     ),
     ("environments: [", "neither YAML nor JSON: line 1"),
     (2000 * "[", "nested too deeply"),

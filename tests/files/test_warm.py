@@ -77,7 +77,7 @@ def window(**changes: Any) -> str:
 IN_THE_FILE_ONLY = [
     ("{keep: 3, most: 2}", "line 8: environments.course.warm.most: must not be below keep"),
     ("{keep: 1, sizes: [tiny]}", "warm.sizes.0: must be one of the sizes of this environment"),
-    ("{keep: 1, sizes: [small, small]}", "warm.sizes: must have each size once"),
+    ("{keep: 1, sizes: [small, small]}", "warm.sizes: must not list a size twice"),
     ("{keep: 1, sizes: [small, staff]}", "warm.sizes.1: must be a size without groups"),
     (window(cron="45 8 * * monday"), "warm.windows.0.cron: must be a cron expression such as 45 8 * * mon"),
     (window(cron="@weekly"), "warm.windows.0.cron: must be a cron expression of five fields"),
@@ -112,7 +112,9 @@ def test_two_environments_do_not_keep_the_same_servers(path: Path) -> None:
     one = "{title: One, image: python, warm: {keep: 1}}"
     path.write_text(f"environments:\n  one: {one}\n  two: {one.replace('python', 'docker.io/library/python:latest')}")
 
-    with pytest.raises(CatalogueFault, match=r"line 3: environments.two.warm: must not keep the servers of one"):
+    with pytest.raises(
+        CatalogueFault, match=r"line 3: environments.two.warm: must not keep servers of the same image and size as one"
+    ):
         read_catalogue(path)
 
 

@@ -44,7 +44,7 @@ async def client_of(
 
 
 async def ask(client: RegistryClient, image: str) -> RegistryAnswer:
-    return await client.look(ImageReference.parse(image))
+    return await client.look_up(ImageReference.parse(image))
 
 
 def response(status: int, body: bytes = b"", **headers: str) -> bytes:

@@ -30,8 +30,8 @@ class RealRegistry:
     """The digest of the index."""
     log: Path
 
-    def looks(self) -> int:
-        """Return how often a manifest was asked for by HEAD, as hublaunch begins a look. skopeo asks by GET."""
+    def lookups(self) -> int:
+        """Return how often a manifest was asked for by HEAD, as hublaunch begins a lookup. skopeo asks by GET."""
         return self.log.read_text().count('"HEAD /v2/org/notebook/manifests/1 ')
 
     @property

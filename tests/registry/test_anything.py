@@ -1,4 +1,4 @@
-"""Whatever a registry says, and whatever image is asked for, a look ends with an answer."""
+"""Whatever a registry says, and whatever image is asked for, a lookup ends with an answer."""
 
 import json
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ async def test_whatever_a_registry_says_a_look_ends_and_asks_nobody_else(
 ) -> None:
     transport = Scripted(answers)
 
-    told = await client_over(transport, *platforms).look(ImageReference.parse(f"{REGISTRY}/org/image:1"))
+    told = await client_over(transport, *platforms).look_up(ImageReference.parse(f"{REGISTRY}/org/image:1"))
 
     assert isinstance(told, RegistryAnswer)
     assert {".".join(host.split(".")[-2:]) for host in transport.hosts} <= {"example.org"}
@@ -85,6 +85,6 @@ async def test_whatever_a_registry_says_a_look_ends_and_asks_nobody_else(
 async def test_a_registry_with_an_impossible_name_gives_an_answer_too(registry: str) -> None:
     async with WireTransport() as transport:
         client = replace(client_over(transport), named=lambda: NamedHosts([f"{registry}/*"]))
-        told = await client.look(ImageReference.parse(f"{registry}/org/image:1"))
+        told = await client.look_up(ImageReference.parse(f"{registry}/org/image:1"))
 
     assert told.outcome.is_unknown

@@ -1,4 +1,4 @@
-"""Looks are shared, kept for a while, and bounded."""
+"""Lookups are shared, kept for a while, and bounded."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ import pytest
 
 from hublaunch.launch.rules.image import ImageReference
 from hublaunch.launch.rules.preflight import RegistryAnswer, RegistryOutcome
-from hublaunch.registry.lookup import ABSENT_S, AT_ONCE, BURST, FOUND_S, KEPT_MAX, UNKNOWN_S, RegistryLooks
+from hublaunch.registry.lookup import ABSENT_S, AT_ONCE, BURST, FOUND_S, KEPT_MAX, UNKNOWN_S, RegistryLookups
 from tests.fakes.wire import WireConnection, WireServer
 from tests.registry.asking import UNKNOWN_MANIFEST, answering, client_of, found, name_of, response
 from tests.support.clock import Clock
@@ -17,15 +17,15 @@ from tests.support.clock import Clock
 
 @dataclass
 class House:
-    """Looks at a registry, on a clock that stands still."""
+    """Lookups at a registry, on a clock that stands still."""
 
-    looks: RegistryLooks
+    lookups: RegistryLookups
     server: WireServer
     clock: Clock
     heard: list[tuple[RegistryOutcome, float]] = field(default_factory=list)
 
-    async def look(self, image: str = "image:1") -> RegistryAnswer:
-        return await self.looks.look(ImageReference.parse(f"{name_of(self.server)}/org/{image}"))
+    async def look_up(self, image: str = "image:1") -> RegistryAnswer:
+        return await self.lookups.look_up(ImageReference.parse(f"{name_of(self.server)}/org/{image}"))
 
     @property
     def heads(self) -> int:
@@ -49,14 +49,14 @@ async def house(answer: bytes, *, released: asyncio.Event | None = None) -> Asyn
     async with (
         WireServer(script) as server,
         client_of(f"{name_of(server)}/*") as client,
-        aclosing(RegistryLooks(client=client, listeners=(hear,), now=clock)) as looks,
+        aclosing(RegistryLookups(client=client, listeners=(hear,), now=clock)) as lookups,
     ):
-        yield House(looks, server, clock, heard)
+        yield House(lookups, server, clock, heard)
 
 
 async def test_200_callers_at_once_share_one_look() -> None:
     async with house(found()) as at:
-        answers = await asyncio.gather(*(at.look() for _ in range(200)))
+        answers = await asyncio.gather(*(at.look_up() for _ in range(200)))
 
         assert len(at.server.requests) == 1
         assert {answer.outcome for answer in answers} == {RegistryOutcome.FOUND}
@@ -70,19 +70,19 @@ async def test_200_callers_at_once_share_one_look() -> None:
 )
 async def test_an_answer_is_repeated_for_a_while(answer: bytes, kept_s: float) -> None:
     async with house(answer) as at:
-        first = await at.look()
+        first = await at.look_up()
         at.clock.now += kept_s - 1
-        assert (await at.look(), at.heads) == (first, 1)
+        assert (await at.look_up(), at.heads) == (first, 1)
 
         at.clock.now += 1
-        assert (await at.look(), at.heads) == (first, 2)
+        assert (await at.look_up(), at.heads) == (first, 2)
 
 
 async def test_a_tag_beside_a_digest_does_not_make_another_look() -> None:
     digest = f"sha256:{'ab' * 32}"
     async with house(found(digest)) as at:
-        await at.look(f"image@{digest}")
-        await at.look(f"image:1@{digest}")
+        await at.look_up(f"image@{digest}")
+        await at.look_up(f"image:1@{digest}")
 
         assert at.heads == 1
 
@@ -92,9 +92,9 @@ async def test_a_caller_that_gives_up_leaves_the_look_to_the_others() -> None:
     async with house(found(), released=released) as at:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
-                await at.look()
+                await at.look_up()
         released.set()
-        answer = await at.look()
+        answer = await at.look_up()
 
         assert answer.outcome is RegistryOutcome.FOUND
         assert at.heads == 1
@@ -103,7 +103,7 @@ async def test_a_caller_that_gives_up_leaves_the_look_to_the_others() -> None:
 async def test_random_tags_are_looked_at_a_few_at_a_time() -> None:
     released = asyncio.Event()
     async with house(response(404, UNKNOWN_MANIFEST), released=released) as at:
-        asking = [asyncio.create_task(at.look(f"image:{number}")) for number in range(50)]
+        asking = [asyncio.create_task(at.look_up(f"image:{number}")) for number in range(50)]
         _, waiting = await asyncio.wait(asking, timeout=0.1)
         released.set()
         outcomes = [answer.outcome for answer in await asyncio.gather(*asking)]
@@ -115,9 +115,9 @@ async def test_random_tags_are_looked_at_a_few_at_a_time() -> None:
 
 async def test_random_tags_are_looked_at_once_a_second_in_the_long_run() -> None:
     async with house(response(404, UNKNOWN_MANIFEST)) as at:
-        outcomes = [(await at.look(f"image:{number}")).outcome for number in range(BURST + 5)]
+        outcomes = [(await at.look_up(f"image:{number}")).outcome for number in range(BURST + 5)]
         at.clock.now += 3
-        outcomes += [(await at.look(f"later:{number}")).outcome for number in range(5)]
+        outcomes += [(await at.look_up(f"later:{number}")).outcome for number in range(5)]
 
         absent, too_many = RegistryOutcome.ABSENT, RegistryOutcome.TOO_MANY
         assert outcomes == [absent] * BURST + [too_many] * 5 + [absent] * 3 + [too_many] * 2
@@ -128,25 +128,25 @@ async def test_answers_are_forgotten_beyond_a_number() -> None:
     async with house(found()) as at:
         for number in range(KEPT_MAX + 1):
             at.clock.now += 0.1
-            at.looks._keep(ImageReference.parse(f"x/{number}"), RegistryAnswer(outcome=RegistryOutcome.FOUND))
+            at.lookups._keep(ImageReference.parse(f"x/{number}"), RegistryAnswer(outcome=RegistryOutcome.FOUND))
 
-        assert len(at.looks._kept) == KEPT_MAX
+        assert len(at.lookups._kept) == KEPT_MAX
 
 
 async def test_closing_ends_the_looks_in_progress() -> None:
     async with house(found(), released=asyncio.Event()) as at:
-        asking = asyncio.create_task(at.look())
+        asking = asyncio.create_task(at.look_up())
         await asyncio.wait({asking}, timeout=0.05)
-        await at.looks.aclose()
+        await at.lookups.aclose()
         await asyncio.wait({asking})
 
         assert asking.cancelled()
-        assert at.looks._running == {}
+        assert at.lookups._running == {}
 
 
 async def test_a_registry_that_no_pattern_names_costs_nothing() -> None:
     async with house(found()) as at:
-        answer = await at.looks.look(ImageReference.parse("quay.io/org/image"))
+        answer = await at.lookups.look_up(ImageReference.parse("quay.io/org/image"))
 
         assert answer.outcome is RegistryOutcome.NOT_NAMED
-        assert (at.looks._kept, at.looks._bounds, at.heard) == ({}, {}, [])
+        assert (at.lookups._kept, at.lookups._bounds, at.heard) == ({}, {}, [])

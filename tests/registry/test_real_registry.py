@@ -63,14 +63,14 @@ async def test_19_of_20_absent_images_are_refused_within_600_ms(of_registry: Set
 async def test_200_launches_of_one_image_at_once_ask_the_registry_once(
     of_registry: Settings, registry: RealRegistry, hub: FakeHub
 ) -> None:
-    looks_before = registry.looks()
+    lookups_before = registry.lookups()
     body = {"image": registry.image()}
     async with serve(of_registry.model_copy(update={"max_concurrent_spawns": 200})) as service:
         answers = await asyncio.gather(*(service.http.post("/launch", json=body) for _ in range(200)))
 
     assert {answer.status_code for answer in answers} == {202}
     assert {answer.json()["image_digest"] for answer in answers} == {registry.digest}
-    assert registry.looks() - looks_before == 1
+    assert registry.lookups() - lookups_before == 1
 
 
 async def test_the_digest_of_an_image_is_stored_with_its_launch(of_registry: Settings, registry: RealRegistry) -> None:

@@ -69,7 +69,7 @@ async def _web(request: Request) -> Web:
 
 
 def _web_of(request: Request) -> Web:
-    """Return the services. Dependencies call this, as FastAPI takes long to resolve dependencies of dependencies."""
+    """Return the services. Dependencies call this, because FastAPI is slow to resolve dependencies of dependencies."""
     web: Web = request.state.web
     return web
 

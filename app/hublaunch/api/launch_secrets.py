@@ -25,7 +25,7 @@ class LaunchSecrets:
         self._last = 0
 
     def new_id(self) -> str:
-        """Return a new launch id, above all ids made here before: a ULID with the key's mark in its last 40 bits."""
+        """Return a new launch id, later in order than every id made here: a ULID with the key's mark at its end."""
         drawn = int.from_bytes(ULID().bytes[:_TIME_BYTES] + token_bytes(_RANDOM_BYTES))
         self._last = max(drawn, self._last + 1)
         head = self._last.to_bytes(_TIME_BYTES + _RANDOM_BYTES)

@@ -1,4 +1,4 @@
-"""What the service does now: for `hublaunch top --json`, and live for the page for admins."""
+"""What the service is doing now: for `hublaunch top --json`, and live for the page for admins."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ class OverviewFeed:
     _ended: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def end(self) -> None:
-        """End every stream because this process stops."""
+        """End every stream, because this process is stopping."""
         self._ended.set()
 
     async def blocks(self) -> AsyncGenerator[bytes]:
@@ -73,7 +73,7 @@ class OverviewFeed:
                     await self._ended.wait()
 
     async def _latest(self) -> bytes:
-        """Return the block of the last reading: the same object as long as only its time is another."""
+        """Return the block of the last reading: the same object as long as only its time differs."""
         async with self._reading:
             if asyncio.get_running_loop().time() - self._read_at < self.every_s:
                 return self._block

@@ -125,13 +125,13 @@ class ProblemBody(BaseModel):
 
 
 class ExpectedBasis(BaseModel):
-    """The basis of an estimate: how long the last launches of the image took here from their admission until ready."""
+    """The basis of an estimate: the time from admission to ready of the last launches of the image here."""
 
     count: int = Field(description="How many launches, 5 to 50.")
     p50_s: float = Field(description="Half of them took at most this many seconds.")
     p90_s: float = Field(description="Nine of ten took at most this many seconds.")
     of_pulls: bool = Field(
-        description="Whether only launches that pulled the image count, because this launch pulls it too."
+        description="Whether only launches that pulled the image are counted, because this launch pulls it too."
     )
     passed_s: float = Field(
         description="Seconds since this launch was admitted. Above `p90_s`, it takes longer than usual."
@@ -203,7 +203,7 @@ class LaunchBase(BaseModel):
         "storage, pull_failed or restarting. Later releases may add reasons."
     )
     attempt: int = Field(description="The number of the attempt, from 1.")
-    warm: bool = Field(description="Whether it got a server that was ready before it was asked for.")
+    warm: bool = Field(description="Whether the launch got a server that was already running before the request.")
     created_at: Timestamp = Field(examples=["2026-11-23T08:00:00.000Z"])
     ended_at: Timestamp | None = Field(description="When it became ready, failed or was cancelled.")
     stopped_at: Timestamp | None

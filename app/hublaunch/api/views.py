@@ -144,7 +144,7 @@ class Views:
         }
 
     def _entry(self, event: Event, launch: Launch) -> dict[str, Any]:
-        """Return the server's URLs and token. `open_url` is made here, because its token is never stored in clear."""
+        """Return the server's URLs and token. `open_url` is made here: its token is never stored in the clear."""
         url = event.url or ""
         token = self._unseal(event.sealed_token) if event.sealed_token is not None else None
         return {

@@ -57,7 +57,7 @@ _closing: set[asyncio.Task[bool | None]] = set()
 
 
 class LaunchTimedOut(HTTPError, TimeoutError):
-    """`launch_timeout` ran out: a TimeoutError, as in BinderHub's docs, and an HTTPError, as in BinderHub's code."""
+    """`launch_timeout` ran out. It is a TimeoutError, as BinderHub documents, and an HTTPError, as it really raises."""
 
 
 class Launcher(LoggingConfigurable):
@@ -70,7 +70,7 @@ class Launcher(LoggingConfigurable):
     hub_api_token = traitlets.Unicode(help="The token for requests to the Hub's API.")
     hub_url = traitlets.Unicode(help="The URL of the Hub as browsers reach it. The URL of each server begins with it.")
     hub_url_local = traitlets.Unicode(
-        help="The URL of the Hub for API requests, `hub_url` by default. JUPYTERHUB_API_URL comes before it."
+        help="The URL of the Hub for API requests, `hub_url` by default. JUPYTERHUB_API_URL takes precedence over it."
     )
     create_user = traitlets.Bool(True, help="Whether each launch creates a temporary user.")
     allow_named_servers = traitlets.Bool(

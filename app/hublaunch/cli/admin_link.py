@@ -13,11 +13,11 @@ def admin_link(
         float, typer.Option("--hours", min=0.1, max=24, metavar="HOURS", help="How long the link works.")
     ] = 1,
 ) -> None:
-    """Print a link to the page for admins, which works for an hour. Nobody needs an account for it.
+    """Print a link to the page for admins. It works for an hour, or for --hours. Nobody needs an account for it.
 
     Everybody who has the link sees all launches, and may cancel them and drain the service, so send it like a
-    password. It cannot be revoked by itself: another LAUNCHER_SECRET_KEY ends all links. Hub users and API keys who are
-    admins need no link; they open /admin.
+    password. You cannot revoke a single link: changing LAUNCHER_SECRET_KEY ends all links. Hub users and API keys who
+    are admins need no link; they open /admin.
 
     Run it where the service gets its settings (LAUNCHER_…, .env). Needs `pip install 'hublaunch[server]'`. For example:
 

@@ -68,8 +68,8 @@ class Connection:
         token = _token(token_file)
         if code is not None and token is not None:
             typer.echo(
-                f"The address is the link of an invitation, so {TOKEN_VARIABLE} and --token-file cannot be used. Leave "
-                "out one of them.",
+                f"The address is the link of an invitation, so it cannot be combined with {TOKEN_VARIABLE} or "
+                "--token-file. Leave out either the link or the token.",
                 err=True,
             )
             raise typer.Exit(USAGE)

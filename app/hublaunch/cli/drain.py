@@ -99,7 +99,7 @@ def _drain(settings: "Settings", *, stops_servers: bool) -> None:
 
 
 def _rounds(settings: "Settings", *, stops_servers: bool) -> Generator["Left"]:
-    """Yield the counts of what remains, once a second. Have servers stopped, as many at the same time as may start."""
+    """Stop as many servers at a time as may start, and yield the counts of what remains, once a second."""
     from hublaunch.store import drain as stored  # noqa: PLC0415 - needs the server extra
     from hublaunch.store.database import transaction_beside_service  # noqa: PLC0415 - as above
 

@@ -10,7 +10,7 @@ from hublaunch.cli.wording import usual_text
 from hublaunch.client import ExpectedBasis, LaunchEvent
 
 SETTLED_S = 0.3
-"""Time for the stored events of a launch to arrive, so that no estimate of the past is printed."""
+"""Time for the stored events of a launch to arrive, so that no outdated estimate is printed."""
 
 
 class UsualTime:

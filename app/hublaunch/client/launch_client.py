@@ -149,10 +149,11 @@ class LaunchClient:
                 return False
 
     async def extend(self, launch_id: str, seconds: int, *, idempotency_key: str | None = None) -> Launch:
-        """Have the server of a ready launch stopped this much later, at least 60 s. Return the launch.
+        """Let the server of a ready launch run this much longer; `seconds` is at least 60. Return the launch.
 
-        Retries never extend twice, and neither does another call with the same `idempotency_key`. Raises a Conflict
-        with the code `session_limit_reached` beyond the launch's `extendable_until`, or `nothing_to_extend`.
+        Retries never extend twice, and neither does another call with the same `idempotency_key`. Raises a Conflict:
+        `session_limit_reached` if the new end is beyond the launch's `extendable_until`, or `nothing_to_extend` if the
+        server has no end to move.
         """
         key = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(24)}
         headers, body = {**self._secret_header(launch_id), **key}, {"seconds": seconds}

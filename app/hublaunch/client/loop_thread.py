@@ -46,7 +46,7 @@ class LoopThread:
                 coroutine.close()
                 ended.put(None)
             elif tasks[0].done():
-                ended.put(tasks[0])  # the interrupt may have come after the first was taken
+                ended.put(tasks[0])  # the interrupt may have come after the first item was taken
             else:
                 tasks[0].cancel()
 

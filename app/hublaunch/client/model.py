@@ -85,7 +85,7 @@ class ExpectedBasis(_Shown):
     p90_s: float
     """Nine of ten took at most this many seconds."""
     of_pulls: bool
-    """Whether only launches that pulled the image count, because this launch pulls it too."""
+    """Whether only launches that pulled the image are counted, because this launch pulls it too."""
     passed_s: float
     """Seconds since this launch was admitted. Above `p90_s`, it takes longer than usual."""
 
@@ -107,13 +107,13 @@ class Launch(_Shown):
     attempt: int
     """From 1."""
     warm: bool = False
-    """Whether it got a server that was ready before it was asked for."""
+    """Whether the launch got a server that was already running before the request."""
     created_at: datetime
     ended_at: datetime | None = None
     """When it became ready, failed or was cancelled."""
     stopped_at: datetime | None = None
     stopped_by: str | None = None
-    """`caller`, `hub`, `session_end`, `operator`, or a later release's own."""
+    """`caller`, `hub`, `session_end`, `operator`, or a value that a later release adds."""
     stalled_since: datetime | None = None
     """When the Hub last said something new about the launch, if that is unusually long ago; otherwise None."""
     stalled_reason: str | None = None
@@ -153,7 +153,8 @@ class Launch(_Shown):
     content_fault: str | None = None
     """When ready: why the files of the repository are not in the server; None if they are, or were not wanted."""
     secret: str | None = field(default=None, repr=False)
-    """Set by `launch` only: it gives access to the private fields, and cancels the launch. The client keeps it too."""
+    """Set by `launch` only: it gives access to the private fields, and lets its holder cancel the launch. The client
+    keeps it too."""
 
     @property
     def has_ended(self) -> bool:
@@ -172,7 +173,8 @@ class LaunchEvent(_Shown):
     phase: str
     """`waiting`, `launching`, `ready`, `failed` or `cancelled`; the last three end the launch's events."""
     stage: str | None = None
-    """`queued`, `scheduling`, `pulling`, `starting`, `opening`, or a later release's own; None in the last event."""
+    """`queued`, `scheduling`, `pulling`, `starting`, `opening`, or a stage that a later release adds; None in the last
+    event."""
     message: str
     progress: int
     """0 to 100."""
@@ -210,7 +212,7 @@ class Position(_Shown):
     """The position of a launch in the queue, sent about once a second and not stored as an event."""
 
     position: int
-    """1 is next; 0, once, means the launch was admitted."""
+    """1 is next. 0 is sent once, when the launch is admitted."""
     queue_size: int
     eta_s: int | None = None
     """Estimated seconds until the launch is admitted; None without recent launches to judge by."""
@@ -221,7 +223,7 @@ class Session(_Shown):
     """The caller, as the service knows them."""
 
     kind: str
-    """`anonymous`, `hub`, `key` or `invitation`."""
+    """`anonymous`, `hub`, `key`, `invitation` or `admin_link`."""
     name: str | None = None
     is_admin: bool = False
 

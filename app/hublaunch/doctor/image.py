@@ -14,7 +14,7 @@ from hublaunch.wiring.registry import image_patterns
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageReport:
-    """The result of one look at a registry."""
+    """The result of one lookup at a registry."""
 
     image: str
     """By its full name."""
@@ -55,12 +55,12 @@ async def check_images(settings: Settings, images: Sequence[str]) -> Sequence[Im
     )
     places = asyncio.Semaphore(_LOOKS_MAX)
 
-    async def look(reference: ImageReference) -> ImageReport:
+    async def checked(reference: ImageReference) -> ImageReport:
         async with places:
-            return _report(settings, reference, await client.look(reference))
+            return _report(settings, reference, await client.look_up(reference))
 
     async with connecting as client:
-        return await asyncio.gather(*map(look, references))
+        return await asyncio.gather(*map(checked, references))
 
 
 def _report(settings: Settings, reference: ImageReference, answer: RegistryAnswer) -> ImageReport:

@@ -86,8 +86,8 @@ def _room(settings: Settings, hub: _Hub, pools: Sequence[Pool]) -> Generator[Fin
     spawns = settings.max_concurrent_spawns + refill_most(settings.max_concurrent_spawns)
     if hub.concurrent_spawn_limit and spawns > hub.concurrent_spawn_limit:
         message = (
-            f"With warm servers, up to {spawns} servers start at once for a moment, but hub.concurrentSpawnLimit is "
-            f"{hub.concurrent_spawn_limit}. JupyterHub may then refuse a launch, which waits in the queue again."
+            f"With warm servers, up to {spawns} servers may be starting at the same time, but hub.concurrentSpawnLimit "
+            f"is {hub.concurrent_spawn_limit}. JupyterHub may then refuse a launch, which waits in the queue again."
         )
         yield _warning(message, "Raise hub.concurrentSpawnLimit, or lower LAUNCHER_MAX_CONCURRENT_SPAWNS.")
 

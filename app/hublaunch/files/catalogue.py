@@ -107,7 +107,7 @@ def read_catalogue(path: Path) -> Catalogue:
 
 
 class _FileSchema(GenerateJsonSchema):
-    """Gives fields no titles, which would only repeat their names, and allows no other names of entries."""
+    """Gives fields no titles, which would only repeat their names, and entries no names but those of the pattern."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         return False
@@ -141,7 +141,7 @@ def _check_pools(catalogue: Catalogue) -> None:
         if other != pool.environment:
             raise InvalidValue(
                 ("environments", pool.environment, "warm"),
-                f"must not keep the servers of {other}, of the same image and size: warm servers of one serve both",
+                f"must not keep servers of the same image and size as {other}: the warm servers of either serve both",
             )
 
 
@@ -158,7 +158,7 @@ def _size_of(name: str, size: SizeEntry) -> Size:
 def _environment_of(name: str, given: EnvironmentEntry, sizes: Mapping[str, Size]) -> Environment:
     place = ("environments", name, "sizes")
     if len(set(given.sizes)) < len(given.sizes):
-        raise InvalidValue(place, "must have each size once")
+        raise InvalidValue(place, "must not list a size twice")
     for number, size in enumerate(given.sizes):
         if size not in sizes:
             raise InvalidValue((*place, number), "must be one of the sizes in this file")

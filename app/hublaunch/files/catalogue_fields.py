@@ -40,7 +40,7 @@ def _texts(value: object, *, longest: int) -> Texts:
     if not all(isinstance(tag, str) and (tag == "" or re.fullmatch(_LANGUAGE, tag)) for tag in texts):
         raise ValueError("must have language tags such as en and pt-BR")
     if len({tag.lower() for tag in texts}) < len(texts):
-        raise ValueError("must have each language once")
+        raise ValueError("must not have a language twice")
     lines = {tag: " ".join(text.split()) if isinstance(text, str) else "" for tag, text in texts.items()}
     if not all(0 < len(line) <= longest and line.isprintable() for line in lines.values()):
         raise ValueError(f"must have 1 to {longest} printable characters in each text")

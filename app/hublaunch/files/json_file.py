@@ -1,4 +1,4 @@
-"""A JSON file that several processes change. It needs the standard library only, as the command line uses it."""
+"""A JSON file that several processes change. The command line uses it, so it imports the standard library only."""
 
 import fcntl
 import json

@@ -1,6 +1,6 @@
 """The API keys of applications, in a file that `hublaunch keys` writes and the service reads.
 
-It imports no web framework and no SQL, so that the command line stays light.
+This module imports no web framework and no SQL, so that the command line stays light.
 """
 
 import hashlib

@@ -68,7 +68,7 @@ def warm_of(environment: str, warm: WarmEntry, *, content: ContentMode, sizes: S
     if warm.most is not None and warm.most < warm.keep:
         raise InvalidValue((*place, "most"), "must not be below keep")
     if len(set(warm.sizes)) < len(warm.sizes):
-        raise InvalidValue((*place, "sizes"), "must have each size once")
+        raise InvalidValue((*place, "sizes"), "must not list a size twice")
     for number, size in enumerate(warm.sizes):
         if size not in by_name:
             raise InvalidValue((*place, "sizes", number), "must be one of the sizes of this environment")

@@ -26,7 +26,7 @@ class InvalidValue(ValueError):
 
 
 def read_yaml(path: Path, convert: Callable[[Any], T], *, subject: str, fault: type[FileFault]) -> T:
-    """Return the content of the file as `convert` returns it, which may raise ValidationError or InvalidValue.
+    """Return the content of the file, converted by `convert`, which may raise ValidationError or InvalidValue.
 
     Raises the `fault`, with a sentence that begins with the `subject`, such as "The limits in limits.yaml are". A value
     that cannot be used is named with its line.

@@ -92,7 +92,10 @@ class HubRest:
             raise unavailable(operation, error) from error
 
     async def stream(self, path: str, operation: str) -> "HubStream":
-        """Send a GET and return the open body of its answer, which must be closed. Both raise the errors of `call`."""
+        """Send a GET and return the open body of its answer, which must be closed.
+
+        This and reading the body raise the errors of `call`.
+        """
         request = self._request("GET", path, operation, timeouts=self.pace.stream)
         try:
             response = await self._peer.open(request)
@@ -129,9 +132,9 @@ class HubRest:
     ) -> None:
         """Call `ask` to create something, and make sure that it is created only once.
 
-        If it is unclear whether the Hub acted, `exists` checks before the next request, and a later refusal that
-        `says_exists` counts as success. After a 5xx of the Hub itself there is no retry, because the Hub got the
-        request. HubBusy is raised immediately unless `waits_if_busy`. `may_have_acted` of the error covers all
+        If it is unclear whether the Hub acted, `exists` checks before the next request, and a later refusal counts as
+        success if `says_exists` is true for it. After a 5xx of the Hub itself there is no retry, because the Hub got
+        the request. HubBusy is raised immediately unless `waits_if_busy`. `may_have_acted` of the error covers all
         requests together.
         """
         attempt, unclear = 1, False

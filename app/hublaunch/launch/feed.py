@@ -82,7 +82,7 @@ class _Tail:
         self.wake()
 
     async def read(self, log_after: Callable[[int], Awaitable[Sequence[Event]]]) -> None:
-        """Read the rest of the log. If events known to be stored are missing then, the log is gone."""
+        """Read the rest of the log. If events that are known to be stored are still missing, the log is gone."""
         known, stored = len(self.events), self._stored
         self.extend(await log_after(known))
         self.is_gone = len(self.events) < stored
@@ -176,7 +176,7 @@ class Feed:
                     self.note(launch_id, seq)
 
     def end(self) -> None:
-        """End every stream because this process stops. Followers can resume at another process."""
+        """End every stream, because this process is stopping. Followers can resume at another process."""
         self._ended.set()
         for tail in self._tails.values():
             tail.wake()

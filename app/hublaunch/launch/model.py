@@ -89,7 +89,8 @@ class LaunchRequest:
     image: str
     """`""` until the environment has been looked up in the catalogue (`rules/catalogue.py`)."""
     repo_url: str = ""
-    """A label for names, logs and the spawner, which hublaunch never fetches. `""` without a repository."""
+    """The repository, used only as a label in names, logs and the spawner's options: hublaunch never fetches it. `""`
+    without a repository."""
     ref: str = ""
     """The branch, tag or commit of the repository; `""` is its default branch. Checked by `ref.py`."""
     extra_args: Mapping[str, Any] = field(default_factory=dict)
@@ -273,8 +274,8 @@ class Launch:
     """When the server of a ready launch will be stopped, or should have been; None means never."""
     stopped_at: datetime | None = None
     stopped_by: str | None = None
-    """`caller`, `hub`, `session_end`, `operator` (set before the server stops), or a later release's own. For members
-    of warm pools also `claim` (its server is another launch's now) and `pool` (it was retired)."""
+    """`caller`, `hub`, `session_end`, `operator` (set before the server stops), or a value that a later release adds.
+    For members of warm pools also `claim` (its server is another launch's now) and `pool` (it was retired)."""
     cleaned_at: datetime | None = None
     """When everything that its latest attempt created at the Hub was deleted."""
     image_digest: str | None = None

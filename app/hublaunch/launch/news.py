@@ -172,4 +172,4 @@ class NewsStream:
             try:
                 subscriber(news)
             except Exception:
-                log.exception("A subscriber failed at %s", type(news).__name__)
+                log.exception("A subscriber failed to handle %s", type(news).__name__)

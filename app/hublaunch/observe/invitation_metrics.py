@@ -44,7 +44,7 @@ class InvitationMetrics:
         self._launches.labels(caller.key if caller.key in self._names else _OTHER).inc()
 
     async def refresh(self) -> None:
-        """Read the use of invitations; without an answer of the database, none is shown."""
+        """Read the use of invitations; if the database does not answer, no invitation is shown."""
         try:
             uses = await self._read(SHOWN_MAX)
         except Exception:

@@ -180,9 +180,9 @@ class Metrics:
 
         return end
 
-    def on_look(self, outcome: RegistryOutcome, seconds: float) -> None:
-        """Count a look at a registry."""
-        self._looks_s[outcome].observe(seconds)
+    def on_lookup(self, outcome: RegistryOutcome, seconds: float) -> None:
+        """Count a lookup at a registry."""
+        self._lookups_s[outcome].observe(seconds)
 
     def on_refusal(self, code: str) -> None:
         """Count a request answered with a problem."""
@@ -278,12 +278,12 @@ class Metrics:
 
     def _count_looks(self) -> None:
         took_s = self._histogram(
-            "registry_look_seconds",
+            "registry_lookup_seconds",
             "Time of a check at a registry, with all of its requests, by outcome.",
             HUB_BUCKETS_S,
             "outcome",
         )
-        self._looks_s: Mapping[RegistryOutcome, Histogram] = {one: took_s.labels(one) for one in RegistryOutcome}
+        self._lookups_s: Mapping[RegistryOutcome, Histogram] = {one: took_s.labels(one) for one in RegistryOutcome}
         digests = self._counter(
             "launches_digest",
             "Launches whose image had a known digest before the Hub was asked, by whether it was known at acceptance.",

@@ -1,4 +1,4 @@
-"""RegistryClient: one look at one image's manifest."""
+"""RegistryClient: one lookup at one image's manifest."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ from hublaunch.wire.headers import Header
 from hublaunch.wire.peer import Answer, AnswerTooLarge, Peer
 
 LOOK_S = 3.0
-"""How long a look may take, with all of its requests."""
+"""How long a lookup may take, with all of its requests."""
 BYTES_MAX = 1_048_576
 """How much of an answer is read. Registries accept manifests of up to 4 MiB, but an index of images has a few KiB."""
 _REDIRECTS_MAX = 3
@@ -37,7 +37,7 @@ CredentialsOf = Callable[[ImageReference], bytes | None]
 
 
 class _Ends(Exception):
-    """The look ends with this outcome."""
+    """The lookup ends with this outcome."""
 
     def __init__(self, outcome: RegistryOutcome) -> None:
         super().__init__(outcome)
@@ -59,7 +59,7 @@ class RegistryClient:
         """Return whether a pattern names the image's registry."""
         return self.named().include(image.registry)
 
-    async def look(self, image: ImageReference) -> RegistryAnswer:
+    async def look_up(self, image: ImageReference) -> RegistryAnswer:
         """Ask the image's registry for the image's manifest, within LOOK_S. Every fault is an answer.
 
         Nothing but the registry, and a host for its tokens, is asked. Credentials are sent only after a challenge.
@@ -93,7 +93,7 @@ class RegistryClient:
 
 @dataclass(slots=True)
 class _Look:
-    """The requests of one look, and the authorization that they carry."""
+    """The requests of one lookup, and the authorization that they carry."""
 
     client: RegistryClient
     image: ImageReference

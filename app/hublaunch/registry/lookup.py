@@ -1,4 +1,4 @@
-"""Looks: the answers of registries, kept for a while, and limited, so that callers cannot flood a registry."""
+"""Lookups: the answers of registries, kept for a while, and limited, so that callers cannot flood a registry."""
 
 import asyncio
 import logging
@@ -20,12 +20,12 @@ UNKNOWN_S = 10.0
 """How long an answer is repeated, even if it says nothing: a registry that is down must not delay each launch."""
 KEPT_MAX = 2000
 AT_ONCE = 8
-"""Looks at the registries of one domain at once. Further looks are not queued: they end as TOO_MANY."""
+"""Lookups at the registries of one domain at once. Further lookups are not queued: they end as TOO_MANY."""
 BURST, EVERY_S = 60, 1.0
-"""Looks at the registries of one domain in quick succession, and the time after which one more is allowed."""
+"""Lookups at the registries of one domain in quick succession, and the time after which one more is allowed."""
 
-LookListener = Callable[[RegistryOutcome, float], None]
-"""Called after each look at a registry, with its outcome and the seconds that it took. It may not raise."""
+LookupListener = Callable[[RegistryOutcome, float], None]
+"""Called after each lookup at a registry, with its outcome and the seconds that it took. It may not raise."""
 
 _KEPT_S: Mapping[RegistryOutcome, float] = {
     RegistryOutcome.FOUND: FOUND_S,
@@ -44,7 +44,7 @@ class _Bound:
     at: float = 0.0
 
     def take(self, now: float) -> bool:
-        """Count one look, if it is allowed; return whether it is."""
+        """Count one lookup, if it is allowed; return whether it is."""
         self.level_s, self.at = max(0.0, self.level_s - (now - self.at)), now
         if self.at_once >= AT_ONCE or self.level_s + EVERY_S > BURST * EVERY_S:
             return False
@@ -60,17 +60,17 @@ class _Kept:
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
-class RegistryLooks:
-    """The Registry port over a client: one look for everybody who asks at once, and its answer for a while."""
+class RegistryLookups:
+    """The Registry port over a client: one lookup for everybody who asks at once, and its answer for a while."""
 
     client: RegistryClient
-    listeners: tuple[LookListener, ...] = ()
+    listeners: tuple[LookupListener, ...] = ()
     now: Callable[[], float] = time.monotonic
     _kept: OrderedDict[ImageReference, _Kept] = field(default_factory=OrderedDict)
     _running: dict[ImageReference, asyncio.Task[RegistryAnswer]] = field(default_factory=dict)
     _bounds: defaultdict[str, _Bound] = field(default_factory=lambda: defaultdict(_Bound))
 
-    async def look(self, image: ImageReference) -> RegistryAnswer:
+    async def look_up(self, image: ImageReference) -> RegistryAnswer:
         """Return what the registry says about the image, or said a short while ago."""
         key = replace(image, tag=None) if image.digest is not None else image
         kept = self._kept.get(key)
@@ -82,21 +82,21 @@ class RegistryLooks:
             bound = self._bounds[domain_of(host_of(key.registry))]
             if not bound.take(self.now()):
                 return RegistryAnswer(outcome=RegistryOutcome.TOO_MANY)
-            running = asyncio.create_task(self._look(key, bound), name=f"look at {key}")
+            running = asyncio.create_task(self._look_up(key, bound), name=f"look at {key}")
             self._running[key] = running
         return await asyncio.shield(running)
 
     async def aclose(self) -> None:
-        """End the looks in progress."""
+        """End the lookups in progress."""
         running = list(self._running.values())
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    async def _look(self, image: ImageReference, bound: _Bound) -> RegistryAnswer:
+    async def _look_up(self, image: ImageReference, bound: _Bound) -> RegistryAnswer:
         began_at = self.now()
         try:
-            answer = await self.client.look(image)
+            answer = await self.client.look_up(image)
         finally:
             bound.at_once -= 1
             del self._running[image]

@@ -1,4 +1,4 @@
-"""The limit on connections, and the choice of the one to close for a new one."""
+"""The limit on connections, and the choice of the connection to close when a new one arrives."""
 
 import logging
 import resource

@@ -32,8 +32,8 @@ class BoundedProtocol(HttpToolsProtocol):
     It limits the bytes, the number and the duration of headers and trailers, and pipelined requests. A client that
     reads nothing of a response for `send_timeout_s` is disconnected; a stream then ends as if its reader had left. The
     protocol tells `connections` when it is idle. The app never sees a request whose client has left before the app
-    could begin: after a pause of the process, these are most requests. A client that closes its side of the connection
-    has left, as uvicorn sees it too. None of this has a cost per event of a stream.
+    could begin: after a pause of the process, that is true of most requests. A client that closes its side of the
+    connection has left, as uvicorn sees it too. None of this has a cost per event of a stream.
     """
 
     def __init__(

@@ -20,8 +20,8 @@ SHUTDOWN_S = 1.0
 async def second_port(app: ASGIApp, *, host: str, port: int) -> AsyncGenerator[int]:
     """Serve the app on a port of its own and yield the port's number. 0 takes a free one.
 
-    It uses uvicorn's protocol without `uvicorn.Server`, because a second server would take over signals and logs. On
-    leaving, requests in progress get SHUTDOWN_S to finish. Raises OSError if the port cannot be opened.
+    It uses uvicorn's protocol without `uvicorn.Server`, because a second server would take over signals and logs. When
+    the context ends, requests in progress get SHUTDOWN_S to finish. Raises OSError if the port cannot be opened.
     """
     config = uvicorn.Config(
         app, lifespan="off", log_config=None, access_log=False, proxy_headers=False, server_header=False, ws="none"

@@ -79,7 +79,7 @@ class Settings(
 
     @cached_property
     def oauth_redirect_uri(self) -> str:
-        """The URL, or mostly the path, to which the Hub sends browsers after login."""
+        """The URL, or more often the path, to which the Hub sends browsers after login."""
         return self.oauth_callback_url or f"{self.prefix}/oauth_callback"
 
     @cached_property

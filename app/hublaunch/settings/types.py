@@ -17,7 +17,7 @@ def _base_url(value: str) -> str:
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("must be a URL such as https://hub.example.org/")
     if url.username is not None or url.query or url.fragment:
-        raise ValueError("must be a URL without credentials, query and fragment")
+        raise ValueError("must be a URL without credentials, a query or a fragment")
     if url.path.rstrip("/").endswith("/hub/api"):
         raise ValueError("must be the address above /hub/api, such as http://hub:8081/")
     return value.replace(url.netloc, _ascii(url.netloc), 1).rstrip("/") + "/"

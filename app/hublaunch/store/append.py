@@ -228,7 +228,7 @@ def _lock_ends(connection: Connection, launch_ids: Collection[str]) -> dict[str,
     rows = connection.execute(_ENDS, {"launch_ids": list(launch_ids)}).mappings().all()
     if len(rows) != len(launch_ids) and is_shared(connection):
         # The lock had to wait for another append. The statement sees the events from before that wait, so the last
-        # event is missing in its join; a second statement sees it.
+        # event is missing from its join; a second statement sees it.
         rows = connection.execute(_ENDS, {"launch_ids": list(launch_ids)}).mappings().all()
     ends = {row["launch_id"]: LogEnd(**{**row, "status": Status(row["status"])}) for row in rows}
     if len(ends) != len(launch_ids):

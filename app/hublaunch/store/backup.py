@@ -22,7 +22,10 @@ def back_up(database_url: str, to: Path) -> tuple[Path, ...]:
     """
     source = database_file(database_url)
     if source is None:
-        raise BackupRefused("The database is PostgreSQL's. Back it up with pg_dump, and LAUNCHER_SECRET_KEY with it.")
+        raise BackupRefused(
+            "This is a PostgreSQL database. Back it up with pg_dump, and keep a copy of LAUNCHER_SECRET_KEY with the "
+            "backup."
+        )
     if not source.exists():
         raise BackupRefused(f"{source} does not exist.")
     keys = (key_file(source), key_file(to))

@@ -62,7 +62,7 @@ class Left:
     """What is left of the launches of a service."""
 
     draining_since: datetime | None
-    """Since when new launches are refused; None once somebody has ended the drain."""
+    """When new launches began to be refused; None once somebody has ended the drain."""
     waiting: int
     launching: int
     """Launches at the Hub."""
@@ -74,7 +74,7 @@ class Left:
 
 
 def draining_since(connection: Connection) -> datetime | None:
-    """Return since when new launches are refused; None while they are accepted."""
+    """Return since when new launches have been refused; None while they are accepted."""
     since: datetime | None = connection.execute(_SINCE).scalar_one()
     return since
 

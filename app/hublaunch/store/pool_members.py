@@ -78,7 +78,8 @@ def active(connection: Connection) -> Sequence[Row[Any]]:
 
 
 def retire(connection: Connection, member_ids: Collection[str]) -> Sequence[str]:
-    """Have the servers of these members stopped, except those that a launch has claimed. Return their ids.
+    """Stop the servers of these members, except those that a launch has claimed. Return the ids of the members to be
+    stopped.
 
     As with every cancellation, the owner of a member or the process that adopts it carries it out.
     """

@@ -55,5 +55,5 @@ class Transactions:
         return await self.in_reader(run)
 
     async def in_reader(self, read: Callable[[], T]) -> T:
-        """Run a function that blocks in a reader's thread."""
+        """Run a blocking function in a reader's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, read)

@@ -41,7 +41,7 @@ class FakeLaunch:
         self.extendable_until: datetime | None = None
         """The latest end that extensions can reach."""
         self.is_warm = False
-        """Whether it got a server that was ready before it was asked for."""
+        """Whether the launch got a server that was already running before the request."""
         self.position: Mapping[str, Any] | None = None
         """The last position in the queue, as it is sent; None if the launch was never queued."""
         self.events: list[Mapping[str, Any]] = []
@@ -81,7 +81,7 @@ class FakeLaunch:
         self._has_news = True
 
     def claim(self) -> None:
-        """Give the launch a warm server, as where a pool has one ready. Call `ready` next."""
+        """Give the launch a warm server, as if a pool had one ready. Call `ready` next."""
         self.is_warm = True
         self._add("launching", "A warm server was waiting", 90, stage="opening")
 
@@ -147,7 +147,7 @@ class FakeLaunch:
         return ""
 
     def stop(self, by: str = "session_end") -> None:
-        """Stop the server of a ready launch, as at the end of its session, or `by="hub"` as when it was culled."""
+        """Stop the server of a ready launch, as at the end of its session. With `by="hub"`, it was culled."""
         if self.status != "ready":
             raise ValueError(f"The launch has no running server: it is {self.status}.")
         self.stopped_by = by

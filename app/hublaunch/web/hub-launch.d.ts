@@ -47,7 +47,7 @@ export interface ExpectedBasis {
   p50_s: number;
   /** Nine of ten took at most this many seconds. */
   p90_s: number;
-  /** Whether only launches that pulled the image count. */
+  /** Whether only launches that pulled the image are counted. */
   of_pulls: boolean;
   /** Seconds from the admission of this launch until the event. */
   passed_s: number;
@@ -90,10 +90,10 @@ export interface LaunchEvent {
 /** A launch, as `POST /launch` returns it. There may be more fields. */
 export interface Launch {
   id: string;
-  /** Gives access to the launch's private fields, and cancels the launch. */
+  /** Gives access to the launch's private fields, and lets its holder cancel the launch. */
   secret: string;
   status: "waiting" | "launching" | "ready" | "failed" | "cancelled" | "stopped";
-  /** Whether it got a server that was ready before it was asked for. */
+  /** Whether the launch got a server that was already running before the request. */
   warm?: boolean;
   created_at: string;
   /** When ready: when the server will be stopped. */
@@ -263,7 +263,7 @@ export class HubLaunch extends HTMLElement {
   /** The base URL of hublaunch. By default the one that the module was loaded from. */
   service: string;
   open: "same" | "new" | "none";
-  /** `auto` follows the visitor's system. Empty, the `color-scheme` of the page decides. */
+  /** `auto` follows the visitor's system. If it is empty, the `color-scheme` of the page decides. */
   theme: "light" | "dark" | "auto" | "";
   /** The id of a launch to show, wherever it was launched. */
   launchId: string | null;

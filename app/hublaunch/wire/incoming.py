@@ -117,7 +117,7 @@ class IncomingAnswer(httpx.AsyncByteStream):
             self.is_reusable = False
             self.fail(httpx.RemoteProtocolError("the response is not HTTP"), error)
         if self._bytes_without_body > HEAD_BYTES_MAX:
-            self.fail(httpx.RemoteProtocolError("the response has too many bytes beside its body"))
+            self.fail(httpx.RemoteProtocolError("the response has too many bytes outside its body"))
         if self.is_complete:
             self._parser = None
         self.wake()

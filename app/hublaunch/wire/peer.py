@@ -45,11 +45,11 @@ class Peer:
     """A web server, or the part of it below one URL.
 
     Requests go straight through the transport. The extras of `httpx.AsyncClient` (cookies, redirects, authentication)
-    are not wanted here, and would cost more than the request. Only the fields of `httpx.Request` and `httpx.Response`
-    are used: with every request httpx would parse the URL again, compute known headers again, and read the answer
-    through three generators. So the path is passed as the extension `target`. The headers come with a `stream`, to
-    which httpx adds none. The answer is read from its stream as it is, because only the encoding `identity` is
-    accepted.
+    are not wanted here, and would cost more than the request. Only the plain fields of `httpx.Request` and
+    `httpx.Response` are used. Otherwise, httpx would parse the URL again with every request, compute known headers
+    again, and read the answer through three generators. So the path is passed as the extension `target`. The headers
+    come with a `stream`; then httpx adds no headers of its own. The answer is read from its stream as it is, because
+    only the encoding `identity` is accepted.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport, base_url: str, *, host: bytes | None = None) -> None:

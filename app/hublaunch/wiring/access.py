@@ -27,7 +27,7 @@ from hublaunch.store.invitations import KIND, SqlInvitations
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The parts with which the web identifies callers."""
+    """The parts with which the web layer identifies callers."""
 
     callers: Callers
     address: Callable[[Request], str]
@@ -37,7 +37,7 @@ class Access:
 
 
 def check_access(settings: Settings) -> None:
-    """Raise SettingsFault if other settings make a kind of callers impossible."""
+    """Raise SettingsFault if other settings make a kind of caller impossible."""
     if "key" in settings.access and settings.api_keys_file is None:
         sentence = "LAUNCHER_API_KEYS_FILE is not set, but LAUNCHER_ACCESS includes key. Set it to the file that"
         raise SettingsFault([f"{sentence} `hublaunch keys add` writes."])

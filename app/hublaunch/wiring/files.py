@@ -20,7 +20,7 @@ class Files:
     """The operator's files; None for a file that the settings do not name."""
 
     api_keys: ApiKeys | None = None
-    """None too if API keys may not launch."""
+    """Also None if API keys may not launch."""
     limits: LimitsFile | None = None
     catalogue_file: CatalogueFile | None = None
 

@@ -18,7 +18,7 @@ from hublaunch.hub.operations import OTHER, Operation
 from hublaunch.launch.feed import Feed
 from hublaunch.launch.pace import Pace
 from hublaunch.observe.hub_calls import HubCallNotes
-from hublaunch.registry.lookup import LookListener
+from hublaunch.registry.lookup import LookupListener
 from hublaunch.settings import Settings, SettingsFault
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.wiring.files import Files
@@ -35,12 +35,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class Observers:
-    """The listeners for requests, Hub calls and looks at registries. Observers get the store's news by subscription."""
+    """Listeners for requests, Hub calls and registry lookups. Observers get the store's news by subscription."""
 
     metrics: "Metrics | None" = None
     of_requests: list[RequestListener] = field(default_factory=list)
     of_hub: list[CallListener] = field(default_factory=list)
-    of_registries: list[LookListener] = field(default_factory=list)
+    of_registries: list[LookupListener] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -56,7 +56,7 @@ async def observing(
             observers.metrics = await stack.enter_async_context(_metrics(settings, store, feed, files, background))
             observers.of_requests.append(refusals_to(observers.metrics.on_refusal))
             observers.of_hub.append(observers.metrics.on_hub_request)
-            observers.of_registries.append(observers.metrics.on_look)
+            observers.of_registries.append(observers.metrics.on_lookup)
         if settings.traces_url is not None:
             traces = stack.enter_context(_traces(settings.traces_url, store))
             observers.of_requests.append(spans_of(traces.begin_request))

@@ -4,15 +4,15 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 from hublaunch.registry.connect import connect_registries
-from hublaunch.registry.lookup import LookListener, RegistryLooks
+from hublaunch.registry.lookup import LookupListener, RegistryLookups
 from hublaunch.settings import Settings
 from hublaunch.wiring.files import Files
 
 
 @asynccontextmanager
 async def open_registry(
-    settings: Settings, files: Files, listeners: Sequence[LookListener]
-) -> AsyncGenerator[RegistryLooks | None]:
+    settings: Settings, files: Files, listeners: Sequence[LookupListener]
+) -> AsyncGenerator[RegistryLookups | None]:
     """Open the registries, or yield None if pre-flight is off. Raises RegistryConfigFault."""
     if settings.preflight == "off":
         yield None
@@ -27,8 +27,8 @@ async def open_registry(
         config=settings.registry_config,
         platforms=settings.platforms,
     )
-    async with connecting as client, aclosing(RegistryLooks(client=client, listeners=tuple(listeners))) as looks:
-        yield looks
+    async with connecting as client, aclosing(RegistryLookups(client=client, listeners=tuple(listeners))) as lookups:
+        yield lookups
 
 
 def image_patterns(settings: Settings) -> Sequence[str]:

@@ -32,8 +32,8 @@ def warn_about(settings: Settings, catalogue: Catalogue) -> None:
         log.warning("LAUNCHER_ALLOWED_IMAGES is empty: every launch will be refused")
     if settings.token_mode == "user_options":
         log.warning(
-            "LAUNCHER_TOKEN_MODE=user_options: JupyterHub keeps each visitor's token in clear, and the server has it "
-            "in its arguments. LAUNCHER_TOKEN_MODE=hub avoids both."
+            "LAUNCHER_TOKEN_MODE=user_options: JupyterHub keeps each visitor's token in the clear, and the server has "
+            "it in its arguments. LAUNCHER_TOKEN_MODE=hub avoids both."
         )
     if any(environment.warm for environment in catalogue.environments):
         for obstacle in warm_obstacles(settings):

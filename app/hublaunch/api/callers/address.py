@@ -29,7 +29,7 @@ class ClientAddress:
         self._warnings = Warnings(log)
 
     def __call__(self, request: Request) -> str:
-        """Return the address, with IPv4 in IPv6 as IPv4. A host that is not an address is returned unchanged."""
+        """Return the address, an IPv4-mapped IPv6 one as IPv4. A host that is no address is returned unchanged."""
         host = request.client.host if request.client else ""
         address = _address(host)
         if address is None:
@@ -56,7 +56,7 @@ class ClientAddress:
             hop = _node(hops.pop())
             if hop is None:
                 self._warnings.warn(
-                    "%s forwards requests without their addresses, so all their callers count as one. Configure it to "
+                    "%s forwards requests without their clients' addresses, so its callers count as one. Configure it to "
                     "write addresses into X-Forwarded-For or Forwarded",
                     address,
                 )

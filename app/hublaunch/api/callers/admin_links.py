@@ -1,7 +1,7 @@
 """Admin links: credentials that make a browser an admin for some hours, for a service without admin accounts.
 
-A link contains its end, sealed with the service's secret key, so nothing is stored, and all replicas know it. Another
-secret key ends all links.
+A link contains its expiry time, sealed with the service's secret key, so nothing is stored and every replica recognizes
+the link. Changing the secret key ends all links.
 """
 
 from datetime import UTC, datetime, timedelta

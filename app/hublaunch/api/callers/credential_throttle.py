@@ -15,7 +15,8 @@ from hublaunch.launch.errors import AccessDenied, Unauthenticated
 from hublaunch.launch.rules.rate_limit import Verdict
 
 RIGHT_S = 3600.0
-"""How long correct credentials are checked without waiting, even if their address sends wrong ones."""
+"""How long correct credentials are checked without waiting, even if the address that sends them also sends wrong
+ones."""
 WRONG_S = 30.0
 """How long identical wrong credentials count only once: repeating them is not guessing."""
 REMEMBERED_MAX = 10_000

@@ -34,9 +34,9 @@ class Login:
 class Sessions:
     """Writes and reads session cookies: sealed, HttpOnly, SameSite=Lax, and only for this service's paths.
 
-    A sibling host can also set a cookie of that name (`Domain=`, RFC 6265 §8.6). So over https each cookie comes with a
-    second cookie, `__Host-…`, whose random mark is sealed into the first. The second cookie is sent to all paths of the
-    host, users' servers included, but the mark alone opens nothing. Two cookies of the same name are refused.
+    A sibling host can also set a cookie of the same name (`Domain=`, RFC 6265 §8.6). So over https each cookie comes
+    with a second cookie, `__Host-…`, whose random mark is sealed into the first. The second cookie is sent to all paths
+    of the host, users' servers included, but the mark alone opens nothing. Two cookies of the same name are refused.
 
     The session holds the user's Hub token, so it ends when the token does. The service stores nothing.
     """

@@ -18,7 +18,7 @@ from hublaunch.launch.problem import Problem
 log = logging.getLogger("hublaunch.access")
 
 PROBED = ("/healthz", "/readyz", "/metrics")
-"""Paths that are requested all the time, by the address of the process and with any host name."""
+"""Paths that are requested all the time, at the process's own address and with any host name."""
 PATH_MAX = 200
 ACCESS_FIELDS = ("client", "method", "path", "status", "code", "duration_ms", "operator_advice")
 """The fields of a request's log line; `operator_advice` only if the problem has some."""

@@ -1,4 +1,4 @@
-"""Refuses requests for other host names, against DNS rebinding."""
+"""Refuses requests for other host names, to protect against DNS rebinding."""
 
 from collections.abc import Collection
 

@@ -31,7 +31,7 @@ _READ_BYTES = 1024
 
 
 class Keyboard:
-    """The keys of the terminal `descriptor`. On leaving, the terminal is as it was before.
+    """The keys of the terminal `descriptor`. When the context ends, the terminal is restored.
 
     Ctrl-C still interrupts. Ctrl-Z does nothing, because the terminal of a suspended command would stay changed.
     """

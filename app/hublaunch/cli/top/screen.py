@@ -28,7 +28,7 @@ _HELP = (
 )
 _WIDTHS = {"ID": 26, "STAGE": 12, "AGE": 6, "SILENT": 6, "CALLER": 18, "IMAGE": 26, "REPOSITORY": 30, "MESSAGE": None}
 _WIDE_COLUMNS = 150
-"""The width from which on all columns are shown."""
+"""The width from which all columns are shown."""
 _NARROW = ("STAGE", "AGE", "CALLER", "IMAGE", "MESSAGE")
 _NARROW_WIDTHS = _WIDTHS | {"CALLER": 15, "IMAGE": 20}
 _COLORS = {"green": "green", "yellow": "yellow", "red": "red"}

@@ -78,7 +78,7 @@ def summary(seen: Seen, source: TopSource) -> Iterator[tuple[str, str]]:
 def _database(seen: Seen, source: TopSource) -> str:
     if seen.fault:
         since = f"since {seen.fault_since:%H:%M:%S} UTC" if seen.fault_since else ""
-        return f"cannot be read {since}. {seen.fault}"
+        return f"has been unreadable {since}. {seen.fault}"
     return described(source.settings.database_url)
 
 
@@ -97,7 +97,7 @@ def _hub(seen: Seen) -> str:
     else:
         said = f"JupyterHub {seen.status['hub'].get('version')} answered in {seen.status['hub']['latency_ms']} ms"
     busy_for_s = seen.overview.capacity.hub_busy_for_s if seen.overview else None
-    return said if busy_for_s is None else f"{said}; it asked to wait, {busy_for_s:.0f} s are left"
+    return said if busy_for_s is None else f"{said}; it asked us to wait; {busy_for_s:.0f} s are left"
 
 
 def _launches(seen: Overview) -> str:

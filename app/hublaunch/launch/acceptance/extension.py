@@ -1,4 +1,4 @@
-"""Extensions: a server that would be stopped at its time may run longer."""
+"""Extensions: a server with a set end may run longer."""
 
 from hashlib import sha256
 
@@ -16,7 +16,7 @@ class Extensions:
         self.terms = terms
 
     async def extend(self, launch_id: str, *, seconds: int, key: str | None, by: Caller) -> None:
-        """Have the launch's server stopped this much later, and return once that is stored.
+        """Postpone the end of the launch's server by this much, and return once that is stored.
 
         A request repeated with its Idempotency-Key (`key`) extends once. Raises InvalidRequest if the header is not a
         valid key, and the errors of `SessionEnds.extend`.

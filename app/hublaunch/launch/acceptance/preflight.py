@@ -45,9 +45,9 @@ class Preflight:
         return replace(launch, image_digest=digest, is_pinned=self.pins_images)
 
     async def _checked(self, request: LaunchRequest) -> str | None:
-        answer = await self.registry.look(request.image_reference)
+        answer = await self.registry.look_up(request.image_reference)
         refusal = self.terms.refusal(answer, was_ready=False)
-        if refusal is not None:  # rare, so only then the store is asked
+        if refusal is not None:  # rare, so only then is the store asked
             refusal = self.terms.refusal(answer, was_ready=await self.queue.is_proven(request.image))
         if refusal is not None:
             raise refusal

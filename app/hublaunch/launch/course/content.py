@@ -19,8 +19,8 @@ async def content_fault(
     """Return why the files of the repository are not in the server at `url`, for its visitor; None if they are.
 
     The server is asked with the visitor's `token`: for nbgitpuller, which answers 400 to a request without a
-    repository, or for the note of a spawner that could not fetch it. None without a token, and if the answer proves
-    nothing: the visitor's browser will show it.
+    repository, or for the note of a spawner that could not fetch it. None without a token, or if the answer proves
+    nothing: the visitor will see any fault in the browser.
     """
     if request.content is None or token is None:
         return None

@@ -109,7 +109,7 @@ class Leases:
     async def run(self) -> None:
         """Renew the lease before it runs out, and keep a task for each launch of this process, until cancelled.
 
-        These are two loops, so that nothing that launches need delays the heartbeat.
+        These are two loops, so that no work for launches delays the heartbeat.
         """
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_lease())

@@ -79,7 +79,7 @@ class Reaper:
         return None
 
     async def mark_gone(self, launch: Launch, *, user_exists: bool = True) -> None:
-        """Store that the server of a ready launch is gone. A server of the same name is the user's own then."""
+        """Store that the server of a ready launch is gone. From then on, a server of that name is the user's own."""
         leaves_user = launch.attempt.creates_user and user_exists
         kept_s = 0 if launch.is_member else self._retention.cull_after_s
         with suppress(ValueError, LeaseLost):  # the launch was cancelled or claimed meanwhile

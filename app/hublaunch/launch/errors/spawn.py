@@ -50,7 +50,7 @@ class QueueTimedOut(NotAdmitted):
 
 
 class ImageFailing(NotAdmitted):
-    """The image itself caused two failures within ten minutes, by any callers; it is not launched again for now.
+    """The image itself caused two failures within ten minutes, for one caller or several. It is not launched again for now.
 
     Also raised before acceptance. The details of the earlier failures are not shown: they may be other callers'.
     """
@@ -153,7 +153,7 @@ class CommandNotFound(SpawnFailed):
 
 
 class NoRoom(SpawnFailed):
-    """No node has the resources that the server requests, or none that has them may run it."""
+    """No node has the resources that the server requests, or no node with those resources may run it."""
 
     code = "no_room"
     title = "There is no room for another server"

@@ -183,6 +183,6 @@ class Hub(Protocol):
     ) -> ServerAnswer | None:
         """Ask the server itself through the proxy with the visitor's token: `GET {url}{path}`.
 
-        None if no answer of the server comes in time, or if the server cannot be reached from here. `path` is
+        None if no answer from the server comes in time, or if the server cannot be reached from here. `path` is
         percent-encoded.
         """

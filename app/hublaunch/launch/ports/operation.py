@@ -50,7 +50,7 @@ class Process:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overview:
-    """What a service does at one time."""
+    """A snapshot of what a service is doing."""
 
     at: datetime
     """By the clock of the database."""

@@ -37,7 +37,7 @@ class PoolState:
     wasted_s: float = 0.0
     """The seconds that members were ready before they were retired or lost without a claim, in the same time."""
     failures: int = 0
-    """The last members that failed to start, in a row."""
+    """How many of the last members failed to start, in a row."""
     retry_at: datetime | None = None
     """When the next member may be started after those failures; None without failures."""
     is_drained: bool = False

@@ -15,7 +15,7 @@ from hublaunch.launch.rules.guard import known_as
 from hublaunch.launch.rules.warm import Warm
 
 HALF_LIFE_S = 900.0
-"""The time after which an arrival counts half."""
+"""The time after which an arrival counts for half."""
 START_UNKNOWN_S = 60.0
 """The duration of a start that is assumed while too few are known for an estimate."""
 _BACKOFF_LEAST_S, _BACKOFF_MOST_S = 10.0, 600.0
@@ -141,7 +141,7 @@ def may_serve(member_digest: str | None, launch_digest: str | None) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Demand:
-    """The launches that a pool has served or should have served, where an arrival counts half after `HALF_LIFE_S`."""
+    """The launches that a pool has served or should have served. After `HALF_LIFE_S`, one counts for half."""
 
     count: float = 0.0
     at: datetime

@@ -13,7 +13,7 @@ class RefillWait(StrEnum):
     QUEUE = "queue"  # launches in the queue come first
     HUB = "hub"  # the Hub asked for a pause
     GUARD = "guard"  # the last places that the guard leaves are for launches
-    PLACES = "places"  # as many members are starting as may, or a limit is reached
+    PLACES = "places"  # as many members are starting as are allowed, or a limit is reached
 
 
 def refill_wait(

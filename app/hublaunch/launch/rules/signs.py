@@ -2,8 +2,9 @@
 
 The words are whole phrases of KubeSpawner, DockerSpawner, SwarmSpawner, batchspawner, Kubernetes and container
 runtimes. Each matches only at the beginning of a message and contains a space, which names of images and repositories
-cannot contain. So no name is mistaken for a sign. Kubernetes' own reason goes before the words of its message, which
-change with its releases. A reason such as `Failed` or `BackOff` has many meanings, so there the words decide.
+cannot contain. So no name is mistaken for a sign. Kubernetes' own reason takes precedence over the words of its
+message, which change with its releases. A reason such as `Failed` or `BackOff` has many meanings, so there the words
+decide.
 """
 
 import re
@@ -37,7 +38,7 @@ class Message(Protocol):
 
 
 class Hurdle(IntEnum):
-    """What Kubernetes has to manage for a server, in order."""
+    """What Kubernetes must get done for a server, in order."""
 
     PLACE = 1
     VOLUMES = 2

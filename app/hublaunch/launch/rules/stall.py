@@ -87,7 +87,7 @@ def _is_of(event: Event, stage: Stage, attempt: int) -> bool:
 
 
 def _reason(newest_first: Sequence[Event]) -> StallReason | None:
-    """Return what the events of one stage say about why it takes long."""
+    """Return the reason that the events of one stage give for its taking so long."""
     found: StallReason | None = None
     for event in newest_first:
         if mark := signs.mark_in(event):

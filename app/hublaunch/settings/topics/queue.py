@@ -26,7 +26,7 @@ class QueueSettings(Topic):
     caller that matches no pattern has weight 1.
     """
     hub_guard: Literal["normal", "strict", "off"] = "normal"
-    """How carefully hublaunch launches unproven images. A Hub exits after too many failed spawns in a row. In the mode
-    strict, hublaunch never risks that many; off is for a Hub whose consecutive_failure_limit is 0."""
+    """How carefully hublaunch launches unproven images. A Hub exits after too many failed spawns in a row. In strict
+    mode, hublaunch never risks that many; off is for a Hub whose consecutive_failure_limit is 0."""
     hub_failure_limit: int = Field(4, ge=1)
     """Spawns that may fail in a row. Set it one below the Hub's consecutive_failure_limit (z2jh: 5)."""

@@ -108,7 +108,7 @@ export class Service {
     const { origin } = location;
     const remedy =
       origin === "null"
-        ? "This page has no origin, as a file or a sandboxed frame. Serve it from a web server whose origin the operator can add to LAUNCHER_CORS_ORIGINS."
+        ? "This page has no origin, because it is a file or a sandboxed frame. Serve it from a web server whose origin the operator can add to LAUNCHER_CORS_ORIGINS."
         : `Ask its operator to add ${origin} to LAUNCHER_CORS_ORIGINS. In the demo: hublaunch demo --cors ${origin}`;
     console.error(`<hub-launch>: the service at ${this.#base} does not let pages of ${origin} launch. ${remedy}`);
   }

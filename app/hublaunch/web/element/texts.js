@@ -127,7 +127,7 @@ function roundTime(seconds, texts) {
   return filled(texts.inSeconds, { count: seconds < 10 ? Math.max(1, Math.round(seconds)) : Math.round(seconds / 5) * 5 });
 }
 
-/** When the server ends: the time of day, and what is `left` of it in milliseconds. */
+/** When the server ends: the time of day, and the time `left` until then, in milliseconds. */
 export function ends(at, left, texts) {
   if (left <= 0) return texts.ending;
   return filled(texts.endsAt, { time: timeOfDay(at), left: timeLeft(left / 1000, texts) });

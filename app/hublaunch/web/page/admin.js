@@ -1,4 +1,4 @@
-// The page for admins: what the service does now, live, and its switches.
+// The page for admins: what the service is doing now, live, and its switches.
 
 import { session as tabStorage } from "../element/storage.js";
 import { account, ask, element, loginUrl } from "./account.js";
@@ -137,7 +137,7 @@ function clearer() {
   return asking({
     verb: "Clear the guard",
     label: "Clear the guard",
-    question: "Count failed spawns from zero?",
+    question: "Reset the count of failed spawns to zero?",
     keep: "Keep the count",
     confirm: "Clear it",
     doing: "Clearing…",
@@ -177,7 +177,7 @@ function summary() {
   const stalled = counts.stalled ? `, ${counts.stalled} of them without news` : "";
   const failures = guard.state === "off" ? "" : `; failures in a row: ${guard.failures} of ${guard.failure_limit}`;
   return {
-    JupyterHub: seen.hub_busy_for_s === null ? hub : `${hub}; it asked to wait, ${Math.ceil(seen.hub_busy_for_s)} s are left`,
+    JupyterHub: seen.hub_busy_for_s === null ? hub : `${hub}; it asked us to wait; ${Math.ceil(seen.hub_busy_for_s)} s are left`,
     "In the queue": counts.waiting,
     "At JupyterHub": `${counts.launching} of ${service.limits.max_concurrent_spawns}${stalled}`,
     Ready: counts.ready,
@@ -239,7 +239,7 @@ async function follow(signal) {
         find("overview").hidden = false;
         show();
       },
-      connection: (is) => say(is ? "" : "hublaunch does not answer", "What you see is what it did before. This page tries again."),
+      connection: (is) => say(is ? "" : "hublaunch does not answer", "This is its last known state. This page keeps trying to connect."),
       refused(problem) {
         find("overview").hidden = true;
         const isLogin = problem.status === 401 && !code;

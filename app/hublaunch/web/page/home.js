@@ -65,7 +65,7 @@ function showOffer({ mayLaunch }) {
   find("form").hidden = !mayLaunch || isShown;
 }
 
-/** A button that chooses an image: a datalist shows itself only while typing. */
+/** A button that chooses an image: a datalist appears only while the visitor types. */
 function chip(image) {
   const made = element("button", { type: "button", className: "chip", textContent: image });
   made.addEventListener("click", () => {

@@ -12,7 +12,7 @@ const PAUSE_MS = [1000, 3000];
  *
  *   on.overview(seen)      what the service does
  *   on.connection(is)      whether the service answers
- *   on.refused(problem)    this browser may not see it; the following ends
+ *   on.refused(problem)    this browser may not see it, so following stops
  */
 export async function followService({ code, on, signal }) {
   while (!signal.aborted) {
