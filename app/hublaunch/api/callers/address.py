@@ -56,8 +56,8 @@ class ClientAddress:
             hop = _node(hops.pop())
             if hop is None:
                 self._warnings.warn(
-                    "%s forwards requests without their clients' addresses, so its callers count as one. Configure it to "
-                    "write addresses into X-Forwarded-For or Forwarded",
+                    "%s forwards requests without their clients' addresses, so all its callers count as one. Configure "
+                    "it to write addresses into X-Forwarded-For or Forwarded",
                     address,
                 )
                 break

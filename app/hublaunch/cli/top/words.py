@@ -77,8 +77,8 @@ def summary(seen: Seen, source: TopSource) -> Iterator[tuple[str, str]]:
 
 def _database(seen: Seen, source: TopSource) -> str:
     if seen.fault:
-        since = f"since {seen.fault_since:%H:%M:%S} UTC" if seen.fault_since else ""
-        return f"has been unreadable {since}. {seen.fault}"
+        state = f"has been unreadable since {seen.fault_since:%H:%M:%S} UTC" if seen.fault_since else "cannot be read"
+        return f"{state}. {seen.fault}"
     return described(source.settings.database_url)
 
 

@@ -50,7 +50,7 @@ class QueueTimedOut(NotAdmitted):
 
 
 class ImageFailing(NotAdmitted):
-    """The image itself caused two failures within ten minutes, for one caller or several. It is not launched again for now.
+    """The image itself caused two failures within ten minutes, for any callers. It is not launched again for now.
 
     Also raised before acceptance. The details of the earlier failures are not shown: they may be other callers'.
     """
