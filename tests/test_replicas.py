@@ -230,7 +230,7 @@ async def test_three_replicas_together_stay_within_the_spawn_limit(hub: FakeHub,
         assert 429 not in {asked.status for asked in hub.asked("start_server")}
 
 
-async def test_the_most_of_a_size_is_exact_while_three_replicas_race(
+async def test_the_maximum_of_a_size_is_exact_while_three_replicas_race(
     hub: FakeHub, database_url: str, tmp_path: Path
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))
@@ -259,7 +259,7 @@ async def test_the_most_of_a_size_is_exact_while_three_replicas_race(
 
 
 @pytest.mark.timeout(300)  # 200 launches at once, on a machine that may have more to do
-async def test_the_most_of_an_invitation_is_exact_and_its_revocation_immediate_on_three_replicas(
+async def test_the_maximum_of_an_invitation_is_exact_and_its_revocation_immediate_on_three_replicas(
     hub: FakeHub, database_url: str, tmp_path: Path
 ) -> None:
     hub.spawn_plan(None, SpawnPlan(never=True))

@@ -38,7 +38,7 @@ def admin(settings: Settings) -> dict[str, str]:
 
 @asynccontextmanager
 async def overviews(service: Service, headers: dict[str, str]) -> AsyncGenerator[AsyncGenerator[dict[str, Any]]]:
-    """Yield what the service tells an admin, each news as it comes."""
+    """Yield what the service tells an admin, each overview as it comes."""
 
     async def read(lines: httpx.Response) -> AsyncGenerator[dict[str, Any]]:
         async for line in lines.aiter_lines():
@@ -51,7 +51,7 @@ async def overviews(service: Service, headers: dict[str, str]) -> AsyncGenerator
 
 
 async def until(told: AsyncGenerator[dict[str, Any]], count: str, number: int) -> dict[str, Any]:
-    """Return the first news with this number of launches."""
+    """Return the first overview with this number of launches."""
     async for overview in told:
         if overview["counts"][count] == number:
             return overview
@@ -167,7 +167,9 @@ async def test_a_link_launches_nothing_by_any_route(service: Service, hub: FakeH
     assert hub.users == {}
 
 
-async def test_a_link_ends_at_its_time_and_with_the_secret_key(service: Service, settings: Settings) -> None:
+async def test_a_link_ends_when_its_time_is_over_or_the_secret_key_changes(
+    service: Service, settings: Settings
+) -> None:
     others = AdminLinks(Sealer(["k" * 40], purpose=PURPOSE)).new(timedelta(hours=1))[1]
     for credential in (admin_link(settings.database_url, lasts=timedelta(0)), others, "hla_x"):
         answer = await service.http.get("/admin/events", headers=bearer(credential))

@@ -202,7 +202,7 @@ async def test_a_reused_launch_opens_the_path_of_the_environment(settings: Setti
     assert (first.json()["path"], again.json()["path"], again.status_code) == ("tree", "lab", 200)
 
 
-async def test_the_most_of_a_size_is_a_quota_over_all_callers(service: Service, hub: FakeHub) -> None:
+async def test_the_maximum_of_a_size_is_a_quota_over_all_callers(service: Service, hub: FakeHub) -> None:
     await accepted(service, environment="scipy", size="large")
     refused = await service.http.post("/launch", json={"environment": "scipy", "size": "large"})
     await accepted(service, environment="scipy", size="small")
@@ -275,7 +275,7 @@ async def test_an_unchanged_catalogue_is_not_sent_again(service: Service) -> Non
     assert translated.status_code == 200
 
 
-async def test_without_a_catalogue_it_has_only_the_patterns_of_images(settings: Settings) -> None:
+async def test_without_a_catalogue_file_the_answer_has_only_the_patterns_of_images(settings: Settings) -> None:
     async with serve(settings, allowed_images=("quay.io/jupyter/*",)) as service:
         offered = (await service.http.get("/catalogue")).json()
         ready = (await service.http.get("/readyz")).json()

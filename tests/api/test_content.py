@@ -89,7 +89,7 @@ async def test_a_spawner_is_told_the_folder_and_the_file_in_it_opens(service: Se
         ({"environment": "fetched"}, "lab/tree/course"),
     ],
 )
-async def test_without_content_a_repository_or_a_path_the_environment_decides(
+async def test_the_environment_decides_without_content_a_repository_or_a_path(
     service: Service, body: dict[str, str], expected: str
 ) -> None:
     assert opened(await ready(service, **body)) == expected

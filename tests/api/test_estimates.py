@@ -112,9 +112,7 @@ async def test_a_launch_that_pulls_is_expected_to_take_as_long_as_other_pulls(se
     assert launch["expected_basis"]["of_pulls"]
 
 
-async def test_a_launch_that_takes_longer_than_usual_is_not_expected_at_any_time(
-    service: Service, hub: FakeHub
-) -> None:
+async def test_a_launch_that_takes_longer_than_usual_has_no_expected_time(service: Service, hub: FakeHub) -> None:
     await ready_before(service, 0.0, 0.0, 0.0, 0.0, 0.0)
     async with at_hub(service, hub) as accepted:
         launch = await shown(service, accepted)

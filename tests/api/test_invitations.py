@@ -131,7 +131,7 @@ async def test_a_short_idempotency_key_is_refused(service: Service, inviting: Se
     assert answer.status_code == 422
 
 
-async def test_the_most_of_an_invitation_counts_active_launches(service: Service, inviting: Settings) -> None:
+async def test_the_maximum_of_an_invitation_counts_active_launches(service: Service, inviting: Settings) -> None:
     code, other = invited(inviting.database_url, most=2), invited(inviting.database_url, "other", most=2)
     first, _ = await launched(service, code), await launched(service, code)
 
@@ -150,7 +150,7 @@ async def test_the_most_of_an_invitation_counts_active_launches(service: Service
     assert (elsewhere.status_code, again.status_code) == (202, 202)
 
 
-async def test_a_room_with_one_address_gets_as_many_servers_as_its_invitation_has(inviting: Settings) -> None:
+async def test_a_room_with_one_address_gets_as_many_servers_as_its_invitation_allows(inviting: Settings) -> None:
     async with serve(inviting, access=("anonymous", "invitation"), anonymous_quota=1) as service:
         code = invited(inviting.database_url, most=3)
         holders = [(await ask(service, code)).status_code for _ in range(4)]

@@ -133,7 +133,7 @@ async def test_an_image_that_was_ready_within_the_hour_is_launched_though_the_re
 
 
 @pytest.mark.parametrize(("mode", "status"), [("off", 202), ("auto", 202), ("require", 503)])
-async def test_only_the_mode_require_refuses_an_image_that_could_not_be_checked(
+async def test_only_require_mode_refuses_an_image_that_could_not_be_checked(
     world: Opens, mode: str, status: int
 ) -> None:
     async with world(response(500), preflight=mode) as at:

@@ -108,7 +108,7 @@ async def test_a_restart_finishes_a_cancellation(settings: Settings, hub: FakeHu
     assert hub.users == {}
 
 
-async def test_a_stored_token_survives_a_restart_and_is_never_in_clear(settings: Settings) -> None:
+async def test_a_stored_token_survives_a_restart_and_is_never_in_the_clear(settings: Settings) -> None:
     async with serve(settings) as service:
         accepted = await service.launch()
         ready = (await service.events(accepted["events_url"]))[-1]

@@ -1,4 +1,4 @@
-"""Sessions: a ready server is stopped at its time, and `POST /launch/{id}/extend` moves that time."""
+"""Sessions: a ready server is stopped when its time is over, and `POST /launch/{id}/extend` moves that time."""
 
 import asyncio
 import json
@@ -66,7 +66,7 @@ async def test_without_a_limit_a_launch_has_no_end_and_nothing_to_extend(service
     assert (answer.status_code, answer.json()["code"]) == (409, "nothing_to_extend")
 
 
-async def test_the_server_is_stopped_at_its_time(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
+async def test_the_server_is_stopped_when_its_time_is_over(settings: Settings, hub: FakeHub, tmp_path: Path) -> None:
     record = tmp_path / "audit.jsonl"
     async with serve(settings, **SHORT, audit_log=record, metrics_public=True) as service:
         accepted = await ready(service)

@@ -47,7 +47,7 @@ async def test_extra_args_that_are_not_strict_json_are_refused(
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
-async def test_a_body_nested_as_deep_as_64_kib_allow_is_refused(settings: Settings, opening: str) -> None:
+async def test_a_body_nested_as_deeply_as_64_kib_allows_is_refused(settings: Settings, opening: str) -> None:
     content = opening * (65_000 // len(opening))
 
     async with serve(settings) as service:

@@ -30,7 +30,7 @@ async def test_a_reconnect_continues_the_launch(service: Service, hub: FakeHub) 
     assert len(hub.users) == 1
 
 
-async def test_a_reconnect_after_the_last_event_gets_204_and_beyond_it_all_events(
+async def test_a_reconnect_after_the_last_event_gets_204_and_one_beyond_it_gets_all_events(
     service: Service, hub: FakeHub
 ) -> None:
     told = await ended(service)

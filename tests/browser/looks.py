@@ -36,7 +36,7 @@ LAYOUT = """() => {
 
 
 async def assert_looks(page: Page, name: str, directory: Path) -> None:
-    """Take pictures of the page by this name. Fail if anything overlaps, or if axe finds a barrier."""
+    """Take pictures of the page with this name. Fail if anything overlaps, or if axe finds a barrier."""
     axe = (PACKAGES / "node_modules" / "axe-core" / "axe.min.js").read_text()
     pictures = _pictures(directory)
     barriers: dict[str, Any] = {}

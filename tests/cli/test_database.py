@@ -46,7 +46,7 @@ async def in_progress(
 
 
 def restore(directory: Path, backup: Path) -> None:
-    """Replace the database and its key by the backup, as docs/runbook.md says."""
+    """Replace the database and its key with the backup, as docs/runbook.md says."""
     for path in directory.glob("hublaunch.*"):
         path.unlink()
     backup.rename(directory / "hublaunch.sqlite")

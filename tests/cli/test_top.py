@@ -82,7 +82,7 @@ async def test_a_pipe_gets_plain_tables_of_the_queue_the_hub_and_ready_servers(
     assert "Pulling the image" in "\n".join(lines)
 
 
-async def test_json_has_the_same_and_no_secret(service: Service, hub: FakeHub, variables: dict[str, str]) -> None:
+async def test_json_has_the_same_facts_and_no_secret(service: Service, hub: FakeHub, variables: dict[str, str]) -> None:
     launches = await busy(service, hub)
 
     (line,) = await once(variables, "--json")
@@ -105,7 +105,7 @@ def test_a_launch_with_a_warm_server_is_not_queued() -> None:
     assert stage(replace(accepted, status=Status.LAUNCHING, claimed_from="member", last_event=opening)) == "opening"
 
 
-async def test_without_an_answer_of_the_service_the_database_is_still_shown(
+async def test_the_database_is_still_shown_without_an_answer_from_the_service(
     service: Service, hub: FakeHub, variables: dict[str, str]
 ) -> None:
     await busy(service, hub)

@@ -24,7 +24,7 @@ def _failed(message: str) -> dict[str, object]:
     return {"progress": 100, "failed": True, "message": message}
 
 
-async def test_the_exact_bytes_of_a_stream_which_is_chunked_and_not_cached(hub: ContractHub, user: str) -> None:
+async def test_a_stream_has_these_exact_bytes_is_chunked_and_is_not_cached(hub: ContractHub, user: str) -> None:
     await hub.start_in_background(user, never=True)
 
     stream = await hub.progress_released_after(user, "Spawning server...")

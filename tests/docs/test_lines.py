@@ -21,7 +21,7 @@ _SETTING = re.compile(rf"^(?:export |\$ )?(?P<line>{PREFIX}[A-Z_]+=.*)$", re.MUL
 
 
 def shown_settings(block: Block) -> dict[str, str]:
-    """Return the settings that a block's lines set; a command may follow in the same line."""
+    """Return the settings that a block's lines set; a command may follow on the same line."""
     found = {}
     for line in _SETTING.finditer(block.text):
         words = shlex.split(line["line"], comments=True) if " hublaunch " in line["line"] else [line["line"]]
@@ -39,7 +39,7 @@ def shown_commands(block: Block) -> list[list[str]]:
 
 
 def joined(text: str) -> str:
-    """Return the text with lines joined that a backslash continues."""
+    """Return the text, joining lines that a backslash continues."""
     return re.sub(r"\\\n\s*", "", text)
 
 

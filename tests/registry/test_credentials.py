@@ -85,7 +85,7 @@ def test_a_missing_file_is_a_fault(tmp_path: Path) -> None:
         RegistryConfig(tmp_path / "config.json")
 
 
-def test_changed_credentials_are_used_and_a_broken_file_leaves_those_before(tmp_path: Path) -> None:
+def test_changed_credentials_are_used_and_a_broken_file_leaves_the_previous_ones(tmp_path: Path) -> None:
     path, image = tmp_path / "config.json", ImageReference.parse("quay.io/x")
     found = RegistryConfig(write_config(path, "quay.io", password="old"))
     write_config(path, "quay.io", password="changed")

@@ -55,7 +55,7 @@ def test_a_registry_is_asked_if_a_pattern_names_it_or_its_domain(pattern: str, r
         ("*", "127.0.0.1", False),
     ],
 )
-def test_only_a_host_named_in_full_or_beside_one_may_have_a_private_address(
+def test_only_a_host_named_in_full_or_a_host_beside_it_may_have_a_private_address(
     pattern: str, host: str, may_be: bool
 ) -> None:
     assert NamedHosts([pattern]).may_be_private(host) is may_be

@@ -124,7 +124,7 @@ async def test_random_tags_are_looked_at_once_a_second_in_the_long_run() -> None
         assert at.heads == BURST + 3
 
 
-async def test_answers_are_forgotten_beyond_a_number() -> None:
+async def test_answers_are_forgotten_beyond_a_certain_number() -> None:
     async with house(found()) as at:
         for number in range(KEPT_MAX + 1):
             at.clock.now += 0.1

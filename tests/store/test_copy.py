@@ -66,7 +66,7 @@ def content(url: str) -> dict[str, list[str]]:
 
 
 def have_no_patience(connection: Any, _record: object) -> None:
-    """Have a connection wait for no lock."""
+    """Keep a connection from waiting for locks."""
     is_sqlite = isinstance(connection, sqlite3.Connection)
     connection.execute("PRAGMA busy_timeout = 0" if is_sqlite else "SET lock_timeout = '50ms'")
     if not is_sqlite:

@@ -42,7 +42,7 @@ async def in_progress(store: SqlLaunchStore) -> Counter[str]:
     return Counter(launch.caller.key for launch in found if launch.is_in_progress)
 
 
-async def test_the_newest_launch_of_the_caller_with_most_makes_room(store: SqlLaunchStore) -> None:
+async def test_the_newest_launch_of_the_caller_with_the_most_makes_room(store: SqlLaunchStore) -> None:
     queue, told = await filled(store), heard_events(store)
 
     accepted = await accept(store, SMALL)

@@ -73,7 +73,7 @@ async def test_a_change_and_a_revocation_hold_for_the_next_request(store: SqlLau
         await asyncio.to_thread(change)
 
 
-async def test_an_invitation_ends_at_its_time(store: SqlLaunchStore, url: str) -> None:
+async def test_an_invitation_ends_when_its_time_is_over(store: SqlLaunchStore, url: str) -> None:
     code = await asyncio.to_thread(invited, url, until=datetime.now(UTC) - timedelta(seconds=1))
 
     with pytest.raises(InvitationEnded):
@@ -119,7 +119,7 @@ async def test_the_use_counts_launches_of_this_invitation_that_are_active(store:
 
 
 @postgresql_only
-async def test_processes_share_the_most_of_an_invitation(store: SqlLaunchStore, other: SqlLaunchStore) -> None:
+async def test_processes_share_the_maximum_of_an_invitation(store: SqlLaunchStore, other: SqlLaunchStore) -> None:
     async def accept(at: SqlLaunchStore) -> bool:
         launch = of_holder()
         try:

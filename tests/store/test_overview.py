@@ -45,7 +45,7 @@ async def test_launches_at_the_hub_come_before_the_queue_and_ready_servers_are_c
     assert found.processes[0].leased_until > found.at
 
 
-async def test_members_of_warm_pools_are_no_launches(store: SqlLaunchStore) -> None:
+async def test_members_of_warm_pools_are_not_listed_as_launches(store: SqlLaunchStore) -> None:
     await ready_members(store, 2)
     await refill(store, 3)
 

@@ -119,7 +119,7 @@ async def test_a_pool_whose_members_fail_to_start_is_left_alone_for_a_while(stor
     assert len((await refill(store, 1)).started) == 1
 
 
-async def test_members_that_fail_together_pause_their_pool_as_one_does(store: SqlLaunchStore) -> None:
+async def test_members_that_fail_together_pause_their_pool_as_a_single_failure_does(store: SqlLaunchStore) -> None:
     for failures, pause_s in ((4, 10), (8, 20)):
         for member in (await refill(store, 4)).started:
             failed = await store.log.append(member, FAILED)

@@ -171,7 +171,7 @@ rules = st.sampled_from(list(PATTERNS)).flatmap(
     ),
     asking=st.lists(asked | asked | asked | st.integers(0, 9), min_size=12, max_size=25),
 )
-def test_a_launch_is_accepted_exactly_if_all_its_quotas_have_room(
+def test_a_launch_is_accepted_if_and_only_if_all_its_quotas_have_room(
     limits: QuotaRules, asking: list[tuple[Caller, str, str] | int]
 ) -> None:
     """A number stands for a launch that ends."""

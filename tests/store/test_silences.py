@@ -80,7 +80,7 @@ async def test_an_event_that_says_that_a_launch_is_stalled_does_not_end_its_sile
 
 
 @pytest.mark.parametrize("end", [FAILED, CANCELLED])
-async def test_launches_that_never_were_ready_have_no_silence(store: SqlLaunchStore, end: Step) -> None:
+async def test_launches_that_were_never_ready_have_no_silence(store: SqlLaunchStore, end: Step) -> None:
     launch = await silent_for(store, await at_hub(store), 30)
 
     await store.log.append(launch, end)

@@ -279,7 +279,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 @sqlite_only
-async def test_no_token_is_in_clear_in_the_files_of_the_database(url: str, path: Path, sealer: Sealer) -> None:
+async def test_no_token_is_in_the_clear_in_the_files_of_the_database(url: str, path: Path, sealer: Sealer) -> None:
     assert READY.token is not None
     async with SqlLaunchStore(url, sealer=sealer) as store:
         launch = await ready_launch(store)

@@ -80,7 +80,7 @@ async def test_starts_count_for_launches_of_their_size(store: SqlLaunchStore) ->
 
 
 @pytest.mark.parametrize("end", [FAILED, CANCELLED])
-async def test_launches_that_never_were_ready_do_not_count(store: SqlLaunchStore, end: Step) -> None:
+async def test_launches_that_were_never_ready_do_not_count(store: SqlLaunchStore, end: Step) -> None:
     launch = await admitted(store)
     await store.log.append(launch, STARTING)
     await store.log.append(launch, end)
@@ -91,7 +91,7 @@ async def test_launches_that_never_were_ready_do_not_count(store: SqlLaunchStore
 @pytest.mark.parametrize(
     ("steps", "pulled"), [((), False), ((PULLING, STARTING), True), ((PULLING_A_SIDECAR, STARTING), False)]
 )
-async def test_a_start_pulled_if_its_own_image_was_pulled(
+async def test_a_start_counts_as_a_pull_if_its_own_image_was_pulled(
     store: SqlLaunchStore, steps: tuple[Step, ...], pulled: bool
 ) -> None:
     launch = await started(store, *steps)

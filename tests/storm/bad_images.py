@@ -3,9 +3,9 @@
     python -m tests.storm.bad_images
 
 The benchmark launches one broken image 100 times, with the guard off and with it on. Then it launches 100 different
-broken images with the strict guard. Last it launches 200 sound images that were never launched before, alternately with
-and without the guard. JupyterHub, its proxy, the servers and hublaunch are separate processes. It prints a table. The
-exit status is 1 if a guarded Hub ended, or if sound images took more than 1.5 times as long with the guard.
+broken images with the strict guard. Finally, it launches 200 sound images that were never launched before, alternately
+with and without the guard. JupyterHub, its proxy, the servers and hublaunch are separate processes. It prints a table.
+The exit status is 1 if a guarded Hub ended, or if sound images took more than 1.5 times as long with the guard.
 """
 
 import argparse

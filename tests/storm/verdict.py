@@ -9,10 +9,10 @@ not ready
 pending above the limit
     Spawns beyond the limit that were pending at the Hub at one instant.
 beyond the fair share
-    Clicks that were served later than turn by turn. While a caller's first click waits, each other caller gets at most
-    one slot; while a later click waits, at most one more than the caller. The Hub's journal has the start of a spawn,
-    which is after the admission. So starts that were already on the way at the beginning or end of the wait do not
-    count.
+    Clicks that were served later than a turn-by-turn order would have served them. While a caller's first click waits,
+    each other caller gets at most one slot; while a later click waits, at most one more than the caller. The Hub's
+    journal has the start of a spawn, which is after the admission. So starts that were already on the way at the
+    beginning or end of the wait do not count.
 not down to 0
     Stays in the queue in which the last position was not 0.
 rises

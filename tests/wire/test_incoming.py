@@ -213,7 +213,7 @@ async def test_the_answer_to_head_ends_at_its_head() -> None:
     ],
     ids=["nothing", "the-head", "a-header", "an-extension", "the-trailers", "a-trailer"],
 )
-async def test_bytes_beside_the_body_cannot_go_on_without_end(begin: bytes) -> None:
+async def test_bytes_outside_the_body_cannot_go_on_without_end(begin: bytes) -> None:
     answer = await fed(begin)
     piece = b"X: y\r\n" * 100 if begin.endswith(b"\n") else b"\r\n" * 300 if not begin else b"x" * 600
 

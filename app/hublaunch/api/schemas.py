@@ -203,7 +203,9 @@ class LaunchBase(BaseModel):
         "storage, pull_failed or restarting. Later releases may add reasons."
     )
     attempt: int = Field(description="The number of the attempt, from 1.")
-    warm: bool = Field(description="Whether the launch got a server that was already running before the request.")
+    warm: bool = Field(
+        description="Whether the launch got a warm server, which was running before the launch claimed it."
+    )
     created_at: Timestamp = Field(examples=["2026-11-23T08:00:00.000Z"])
     ended_at: Timestamp | None = Field(description="When it became ready, failed or was cancelled.")
     stopped_at: Timestamp | None

@@ -107,7 +107,7 @@ class Launch(_Shown):
     attempt: int
     """From 1."""
     warm: bool = False
-    """Whether the launch got a server that was already running before the request."""
+    """Whether the launch got a warm server, which was running before the launch claimed it."""
     created_at: datetime
     ended_at: datetime | None = None
     """When it became ready, failed or was cancelled."""

@@ -77,7 +77,7 @@ class Metrics:
         self._invitations = InvitationMetrics(self.registry, invitations) if invitations is not None else None
         self._count_launches()
         self._count_hub_requests(kinds)
-        self._count_looks()
+        self._count_lookups()
         self._count_upkeep()
         self._measure_replicas()
         for code in (*sorted(codes), OTHER):  # start at 0, so that the first of each code counts as an increase
@@ -276,7 +276,7 @@ class Metrics:
             "error",
         )
 
-    def _count_looks(self) -> None:
+    def _count_lookups(self) -> None:
         took_s = self._histogram(
             "registry_lookup_seconds",
             "Time of a check at a registry, with all of its requests, by outcome.",

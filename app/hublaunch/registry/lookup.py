@@ -82,7 +82,7 @@ class RegistryLookups:
             bound = self._bounds[domain_of(host_of(key.registry))]
             if not bound.take(self.now()):
                 return RegistryAnswer(outcome=RegistryOutcome.TOO_MANY)
-            running = asyncio.create_task(self._look_up(key, bound), name=f"look at {key}")
+            running = asyncio.create_task(self._look_up(key, bound), name=f"lookup of {key}")
             self._running[key] = running
         return await asyncio.shield(running)
 

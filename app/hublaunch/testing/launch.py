@@ -41,7 +41,7 @@ class FakeLaunch:
         self.extendable_until: datetime | None = None
         """The latest end that extensions can reach."""
         self.is_warm = False
-        """Whether the launch got a server that was already running before the request."""
+        """Whether the launch got a warm server, which was running before the launch claimed it."""
         self.position: Mapping[str, Any] | None = None
         """The last position in the queue, as it is sent; None if the launch was never queued."""
         self.events: list[Mapping[str, Any]] = []

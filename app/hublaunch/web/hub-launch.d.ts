@@ -93,7 +93,7 @@ export interface Launch {
   /** Gives access to the launch's private fields, and lets its holder cancel the launch. */
   secret: string;
   status: "waiting" | "launching" | "ready" | "failed" | "cancelled" | "stopped";
-  /** Whether the launch got a server that was already running before the request. */
+  /** Whether the launch got a warm server, which was running before the launch claimed it. */
   warm?: boolean;
   created_at: string;
   /** When ready: when the server will be stopped. */

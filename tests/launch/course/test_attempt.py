@@ -122,7 +122,7 @@ async def test_a_token_lifetime_beyond_the_hubs_maximum_is_explained(hub: FakeHu
         await attempted.run()
 
 
-async def test_in_mode_user_options_only_the_spawner_gets_a_token(hub: FakeHub, client: HubClient) -> None:
+async def test_in_user_options_mode_only_the_spawner_gets_a_token(hub: FakeHub, client: HubClient) -> None:
     attempted = Attempted(hub, client, token_mode="user_options")
 
     await attempted.run()

@@ -22,7 +22,8 @@ def starts(*seconds: float, pulled: bool = False) -> list[Start]:
 
 
 def expected_s(found: Estimate, passed_s: float) -> float | None:
-    """Return the expected seconds from the admission until ready, for a launch admitted `passed_s` seconds ago."""
+    """Return the expected seconds from admission until the launch is ready, for a launch admitted `passed_s` seconds
+    ago."""
     ready_at = found.ready_at(NOON + timedelta(seconds=passed_s))
     return None if ready_at is None else (ready_at - NOON).total_seconds()
 
@@ -42,7 +43,7 @@ def test_an_estimate_at_admission_is_the_median_of_all_starts() -> None:
     assert (found.count, found.p50_s, expected_s(found, 0), found.of_pulls) == (7, 60, 60, False)
 
 
-def test_once_a_pull_is_seen_only_starts_that_pulled_count() -> None:
+def test_once_a_pull_is_seen_only_starts_that_pulled_are_counted() -> None:
     mixed = [*starts(10, 11, 12), *starts(60, 61, 62, 63, 64, pulled=True)]
 
     found = estimate(mixed, admitted_at=NOON, is_pulling=True)

@@ -128,7 +128,7 @@ def number_wanted(warm: Warm = KEPT, *, arrivals_per_s: float = 0.0, start_s: fl
     return wanted(warm, at=at, arrivals_per_s=arrivals_per_s, start_s=start_s, refill_most=12)
 
 
-def test_a_pool_keeps_at_least_keep_and_at_most_most() -> None:
+def test_a_pool_keeps_no_fewer_servers_than_keep_and_no_more_than_most() -> None:
     assert number_wanted() == 2
     assert number_wanted(arrivals_per_s=99) == 10
 
@@ -308,5 +308,5 @@ def test_refill_uses_a_quarter_of_the_places_and_waits_for_everybody_in_the_queu
     assert refill_room(refill_most=12, starting=0, waiting=1) == 0
 
 
-def test_failed_starts_are_repeated_after_ten_seconds_and_at_last_after_ten_minutes() -> None:
+def test_failed_starts_are_repeated_after_ten_seconds_and_eventually_after_ten_minutes() -> None:
     assert [backoff_s(failures) for failures in (0, 1, 2, 6, 7, 10_000)] == [0, 10, 20, 320, 600, 600]

@@ -17,7 +17,7 @@ def verdict(terms: PreflightTerms, outcome: RegistryOutcome, *, was_ready: bool 
     return None if refusal is None else type(refusal)
 
 
-def test_the_outcomes_that_say_nothing_about_the_image() -> None:
+def test_some_outcomes_say_nothing_about_the_image() -> None:
     known = {RegistryOutcome.FOUND, RegistryOutcome.ABSENT, RegistryOutcome.WRONG_PLATFORM}
 
     assert set(UNKNOWN) == set(RegistryOutcome) - known
@@ -43,7 +43,7 @@ def test_an_image_that_cannot_be_pulled_is_refused(
 
 
 @pytest.mark.parametrize("outcome", [one for one in UNKNOWN if one is not RegistryOutcome.DENIED])
-def test_only_the_mode_require_refuses_unchecked_images_and_says_why(outcome: RegistryOutcome) -> None:
+def test_only_require_mode_refuses_unchecked_images_and_says_why(outcome: RegistryOutcome) -> None:
     answer = RegistryAnswer(outcome=outcome)
 
     assert [verdict(terms, outcome) for terms in (OFF, AUTO, AUTO_ALIKE)] == [None] * 3

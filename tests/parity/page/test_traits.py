@@ -175,7 +175,8 @@ async def test_hub_url_local_is_hub_url_by_default(
 async def test_hub_url_local_is_the_internal_url_of_the_hub_if_different(
     hub: PlacedHub, connect: Connect, address: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In BinderHub's code JUPYTERHUB_API_URL comes before the trait. The code holds, because BinderHub's chart sets it.
+    """In BinderHub's code JUPYTERHUB_API_URL takes precedence over the trait. The code holds, because BinderHub's chart
+    sets it.
 
     `hublaunch.Launcher` gives way to the argument instead, as all of its settings do.
     """

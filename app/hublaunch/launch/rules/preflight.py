@@ -10,7 +10,7 @@ PreflightMode = Literal["off", "auto", "require"]
 
 
 class RegistryOutcome(StrEnum):
-    """What a look at a registry found out. From `denied` on it is unknown whether the image exists."""
+    """What a lookup at a registry found out. From `denied` on it is unknown whether the image exists."""
 
     FOUND = "found"
     ABSENT = "absent"

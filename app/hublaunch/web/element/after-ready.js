@@ -80,7 +80,7 @@ export class AfterReady {
     return this.#left !== null && this.#left < SOON_MS;
   }
 
-  /** Show the question whether to stop in place of the other buttons, or close it. The focus is on the harmless answer. */
+  /** In place of the other buttons, show the question whether to stop, or close that question. The focus is on the harmless answer. */
   #ask(isAsking) {
     this.#isAsking = isAsking;
     this.#showQuestion();
