@@ -76,6 +76,7 @@ async def test_an_admin_sees_a_launch_come_and_become_ready(
     assert (launch["id"], launch["image"], launch["caller"]["kind"]) == (accepted["id"], IMAGE, "anonymous")
     assert ready["ready"] == [{"environment": None, "image": IMAGE, "servers": 1}]
     assert ready["callers"] == [{"kind": "anonymous", "key": "127.0.0.1", "active": 1}]
+    assert ready["quotas"] == [{"scope": "caller", "counts": "anonymous:127.0.0.1", "active": 1, "most": 500}]
     assert ready["service"]["status"] == "green"
     assert accepted["secret"] not in json.dumps([begun, ready])
 

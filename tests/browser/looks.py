@@ -37,7 +37,6 @@ LAYOUT = """() => {
 
 async def assert_looks(page: Page, name: str, directory: Path) -> None:
     """Take pictures of the page with this name. Fail if anything overlaps, or if axe finds a barrier."""
-    axe = (PACKAGES / "node_modules" / "axe-core" / "axe.min.js").read_text()
     pictures = _pictures(directory)
     barriers: dict[str, Any] = {}
     layouts: dict[int, dict[str, Any]] = {}
@@ -48,7 +47,7 @@ async def assert_looks(page: Page, name: str, directory: Path) -> None:
     for scheme in ("light", "dark"):
         # Without motion: a color that still changes to the other scheme's has another contrast.
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        barriers[scheme] = await _violations(page, axe)
+        barriers[scheme] = await violations(page)
     await page.emulate_media(reduced_motion="null")
     await page.screenshot(path=pictures / f"{name}-dark.png", full_page=True)
 
@@ -67,8 +66,9 @@ def _pictures(directory: Path) -> Path:
     return pictures
 
 
-async def _violations(page: Page, axe: str) -> list[str]:
+async def violations(page: Page) -> list[str]:
     """Return axe's findings, best practices included, in the page and in the element."""
+    axe = (PACKAGES / "node_modules" / "axe-core" / "axe.min.js").read_text()
     await page.evaluate(axe)
     found = await page.evaluate("axe.run().then(({violations}) => violations)")
     return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found]

@@ -28,6 +28,7 @@ class Service:
     http: httpx.AsyncClient
     app: Any
     state: dict[str, Any]
+    server: AsgiServer
 
     async def launch(self, **body: object) -> dict[str, Any]:
         """Return the answer to a POST that was accepted."""
@@ -74,6 +75,6 @@ async def serve(
         url = f"http://127.0.0.1:{server.port}{settings.prefix}"
         try:
             async with httpx.AsyncClient(base_url=url, trust_env=False, verify=False, timeout=15) as http:
-                yield Service(http=http, app=app, state=dict(state or {}))
+                yield Service(http=http, app=app, state=dict(state or {}), server=server)
         finally:
             await server.close()

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hublaunch.api.sse import HEARTBEAT, retry_line
@@ -15,6 +15,7 @@ from hublaunch.launch.caller import Caller
 from hublaunch.launch.model import Launch
 from hublaunch.launch.ports import Overview
 from hublaunch.launch.rules.guard import Guard
+from hublaunch.launch.rules.quota_rules import QuotaRules
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,13 @@ OVERVIEW_FIELDS = (
     "launches",
     "ready",
     "callers",
+    "quotas",
     "warm",
     "processes",
 )
 """The fields of `overview_json`."""
+
+_QUOTAS_MAX = 50
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -43,6 +47,7 @@ class OverviewFeed:
     read: Callable[[], Awaitable[Overview]]
     status: StatusReport
     guard: Guard
+    quotas: Callable[[], QuotaRules]
     every_s: float
     heartbeat_s: float
     _seen: dict[str, Any] = field(default_factory=dict, init=False)
@@ -86,16 +91,17 @@ class OverviewFeed:
     async def _look(self) -> dict[str, Any]:
         shown = {"service": await self.status.report()}
         try:
-            return shown | overview_json(await self.read(), self.guard)
+            return shown | overview_json(await self.read(), self.guard, self.quotas())
         except Exception:
             if self._seen.get("at", ""):
                 log.exception("The database could not be read for the page for admins")
             return shown | dict.fromkeys(OVERVIEW_FIELDS)
 
 
-def overview_json(overview: Overview, guard: Guard) -> dict[str, Any]:
-    """Return the overview as one object. Times are RFC 3339 in UTC."""
+def overview_json(overview: Overview, guard: Guard, quotas: QuotaRules | None) -> dict[str, Any]:
+    """Return the overview as one object. Times are RFC 3339 in UTC. `quotas`: None if they are unknown."""
     counted = overview.capacity
+    used = None if quotas is None else quotas.in_use(overview.active, at=overview.at)[:_QUOTAS_MAX]
     return {
         "at": rfc3339(overview.at),
         "counts": {
@@ -122,6 +128,7 @@ def overview_json(overview: Overview, guard: Guard) -> dict[str, Any]:
             for one in overview.ready
         ],
         "callers": [{**_caller(one.caller), "active": one.active} for one in overview.callers],
+        "quotas": None if used is None else [asdict(use) for use in used],
         "warm": [{"pool": one.pool, "ready": one.ready, "starting": one.starting} for one in overview.warm],
         "processes": [
             {"id": one.id, "leased_until": rfc3339(one.leased_until), "launches": one.launches}

@@ -11,6 +11,7 @@ from hublaunch.launch.rules.guard import Guard
 from hublaunch.store import spawn_history
 from hublaunch.store.coordination import now
 from hublaunch.store.queue import capacity
+from hublaunch.store.quota_counts import all_active
 from hublaunch.store.reads import in_progress
 from hublaunch.store.tables import IS_ACTIVE, IS_MEMBER, IS_READY, launch_owners, launches
 
@@ -62,6 +63,7 @@ def overview(connection: Connection, guard: Guard, spawns: int, most: int) -> Ov
             ActiveCaller(caller=Caller(kind=row.caller_kind, key=row.caller_key), active=row.active)
             for row in connection.execute(_CALLERS, {"most": most})
         ],
+        active=all_active(connection),
         warm=[
             WarmMembers(pool=row.pool, ready=row.ready, starting=row.starting)
             for row in connection.execute(_WARM, {"most": most})

@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, true
 
-from hublaunch.launch.rules.quota import Quota, Scope
+from hublaunch.launch.rules.quota import Active, Quota, Scope
 from hublaunch.store.tables import IS_ACTIVE, IS_MEMBER, launches
 
 _NAME = {
@@ -36,6 +36,16 @@ def active(connection: Connection, quota: Quota) -> int:
         found = connection.execute(_OF_NAMES[quota.scope])
         return sum(row.number for row in found if quota.counts(row.name))
     return int(connection.execute(_ALL).scalar_one())
+
+
+def all_active(connection: Connection) -> Active:
+    """Count the active launches of every name, with one statement for each scope."""
+    names: dict[Scope, dict[str, int]] = {
+        scope: {row.name: row.number for row in connection.execute(of_names)}
+        for scope, of_names in _OF_NAMES.items()
+        if scope is not Scope.INVITATION  # its holders are callers
+    }
+    return Active(total=int(connection.execute(_ALL).scalar_one()), names=names)
 
 
 def is_counted(connection: Connection, quota: Quota) -> ColumnElement[bool]:

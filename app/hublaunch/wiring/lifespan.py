@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypedDict
@@ -26,6 +26,7 @@ from hublaunch.hub.address import HubPace
 from hublaunch.hub.check import HubCheck, needed_scopes
 from hublaunch.launch.acceptance.extension import Extensions
 from hublaunch.launch.pace import Pace
+from hublaunch.launch.rules.quota_rules import QuotaRules
 from hublaunch.sealing import Sealer
 from hublaunch.settings import Settings
 from hublaunch.store.database import described
@@ -70,11 +71,12 @@ async def open_service(
         parts, observers = await stack.enter_async_context(opening)
         background = parts.background
         check = _hub_check(settings, parts)
+        quotas = quotas_of(settings, parts.files)
         opening_core = open_core(
             settings,
             parts,
             policy=policy,
-            quotas=quotas_of(settings, parts.files),
+            quotas=quotas,
             new_id=secrets.new_id,
             hub_version=check.version,
             settled_s=settings.lease_s + HubPace().longest_call_s,
@@ -89,7 +91,7 @@ async def open_service(
         status = _status(settings, parts, health, check, kept_s=web_pace.status_kept_s)
         if observers.metrics is not None:
             observers.metrics.watch(status.conditions)
-        overview = _overview(settings, parts, status, web_pace, heartbeat_s=pace.heartbeat_s)
+        overview = _overview(settings, parts, status, quotas, web_pace, heartbeat_s=pace.heartbeat_s)
         stack.enter_context(on_stop_signals(health.stop, core.service.stop, parts.feed.end, overview.end))
         log.info(
             "Hub API at %s, servers under %s, launches in %s",
@@ -179,7 +181,13 @@ def _status(settings: Settings, parts: Parts, health: Health, check: HubCheck, *
 
 
 def _overview(
-    settings: Settings, parts: Parts, status: StatusReport, web_pace: WebPace, *, heartbeat_s: float
+    settings: Settings,
+    parts: Parts,
+    status: StatusReport,
+    quotas: Callable[[], QuotaRules],
+    web_pace: WebPace,
+    *,
+    heartbeat_s: float,
 ) -> OverviewFeed:
     return OverviewFeed(
         read=partial(
@@ -190,6 +198,7 @@ def _overview(
         ),
         status=status,
         guard=parts.guard,
+        quotas=quotas,
         every_s=web_pace.overview_every_s,
         heartbeat_s=heartbeat_s,
     )

@@ -6,7 +6,7 @@ import pytest
 
 from hublaunch.launch.caller import Caller
 from hublaunch.launch.model import LaunchRequest
-from hublaunch.launch.rules.quota import Quota, Scope
+from hublaunch.launch.rules.quota import Active, Quota, Scope
 from hublaunch.launch.rules.quota_rules import QuotaRules, Rule, counted_as
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
@@ -116,3 +116,28 @@ def test_a_pattern_for_a_host_does_not_match_a_path_on_another_host() -> None:
 def test_an_invalid_pattern_is_refused_with_a_reason(scope: Scope, pattern: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         rule(scope, pattern, 1)
+
+
+def test_quotas_in_use_are_listed_by_their_room_with_patterns_counted_together() -> None:
+    rules = QuotaRules(
+        total=100,
+        rules=(
+            (Scope.CALLER, rule(Scope.CALLER, "key:*", 4)),
+            (Scope.IMAGE, rule(Scope.IMAGE, "quay.io/gpu*", 8, together=True)),
+            (Scope.IMAGE, rule(Scope.IMAGE, "quay.io/over*", 1, until=NOW)),
+        ),
+    )
+    names = {
+        Scope.CALLER: {"key:a": 2, "key:b": 3, "hub:c": 9},
+        Scope.IMAGE: {"quay.io/gpu-a": 3, "quay.io/gpu-b": 4, "quay.io/over": 1},
+    }
+
+    used = rules.in_use(Active(total=14, names=names), at=NOW)
+
+    assert [(use.scope.value, use.counts, use.active, use.most) for use in used] == [
+        ("image", "quay.io/gpu*", 7, 8),
+        ("caller", "key:b", 3, 4),
+        ("caller", "key:a", 2, 4),
+        ("total", "", 14, 100),
+    ]
+    assert rules.in_use(Active(total=0, names={}), at=NOW) == []

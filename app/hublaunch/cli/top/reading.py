@@ -9,12 +9,16 @@ from typing import Any
 import httpx
 
 from hublaunch.client.environment import way_to
+from hublaunch.files.watched import FileFault
 from hublaunch.launch.ports import Overview
 from hublaunch.launch.rules.guard import Guard
+from hublaunch.launch.rules.quota_rules import QuotaRules
 from hublaunch.settings import Settings
 from hublaunch.store.database import transaction_beside_service
 from hublaunch.store.errors import StoreError
 from hublaunch.store.overview import overview
+from hublaunch.wiring.files import read_files
+from hublaunch.wiring.limits import quotas_of
 
 MOST = 500
 """The maximum number of launches, images and processes that are read and listed."""
@@ -42,6 +46,7 @@ class TopSource:
         self.settings = settings
         self.url = url
         self.guard = Guard(mode=settings.hub_guard, failure_limit=settings.hub_failure_limit)
+        self.quotas = _quotas_of(settings)
         self._way = way_to(url)
 
     def read(self, before: Seen) -> Seen:
@@ -68,6 +73,14 @@ class TopSource:
             return None
         is_status = answer.is_success and isinstance(status, dict) and isinstance(status.get("hub"), dict)
         return status if is_status else None
+
+
+def _quotas_of(settings: Settings) -> QuotaRules | None:
+    """Return the quotas in the files as they are now; None if a file cannot be used."""
+    try:
+        return quotas_of(settings, read_files(settings))()
+    except FileFault:
+        return None
 
 
 class BackgroundReader:

@@ -198,4 +198,4 @@ def as_json(seen: Seen, source: TopSource) -> dict[str, Any]:
     }
     if seen.overview is None or seen.fault:
         return found | dict.fromkeys(OVERVIEW_FIELDS)
-    return found | overview_json(seen.overview, source.guard)
+    return found | overview_json(seen.overview, source.guard, source.quotas)

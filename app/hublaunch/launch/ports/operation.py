@@ -9,6 +9,7 @@ from hublaunch.launch.caller import Caller
 from hublaunch.launch.model import Launch
 from hublaunch.launch.ports.queue import Capacity
 from hublaunch.launch.rules.guard import Failing, Guard
+from hublaunch.launch.rules.quota import Active
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +24,7 @@ class ReadyServers:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ActiveCaller:
-    """A caller with launches that are active: in progress or ready. Quotas count these."""
+    """A caller with launches that are active: in progress or ready."""
 
     caller: Caller
     active: int
@@ -61,6 +62,8 @@ class Overview:
     """The most frequent first, without those of warm pools."""
     callers: Sequence[ActiveCaller]
     """Those with the most active launches first."""
+    active: Active
+    """What quotas count."""
     warm: Sequence[WarmMembers]
     """By the names of the pools."""
     refused: Mapping[str, Failing]

@@ -3,6 +3,7 @@
 A launch is active while it is in progress or ready.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -45,6 +46,26 @@ class Quota:
         if self.network is not None:
             return any(group.name == self.network for group in groups_of(name))
         return name == self.name or (self.pattern is not None and matches(self.scope, self.pattern, name))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Active:
+    """How many launches are active, as quotas count them."""
+
+    total: int
+    names: Mapping[Scope, Mapping[str, int]]
+    """By the names of callers, repositories, images and sizes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuotaUse:
+    """A quota that counts at least one active launch."""
+
+    scope: Scope
+    counts: str
+    """The name or the pattern that it counts; `""` for the total."""
+    active: int
+    most: int
 
 
 def matches(scope: Scope, pattern: str, name: str) -> bool:

@@ -4,7 +4,8 @@ Launches are counted by name: by the caller's name in the queue, by the reposito
 without tag and digest, and by the size.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -12,7 +13,7 @@ from typing import Self
 from hublaunch.launch.caller import Caller
 from hublaunch.launch.model import LaunchRequest
 from hublaunch.launch.rules.networks import caller_name, groups_of
-from hublaunch.launch.rules.quota import Quota, Scope, matches
+from hublaunch.launch.rules.quota import Active, Quota, QuotaUse, Scope, matches
 
 _EXAMPLE = "example.org/a"
 
@@ -74,6 +75,24 @@ class QuotaRules:
         if self.total is not None:
             quotas.append(Quota(scope=Scope.TOTAL, most=self.total))
         return tuple(quotas)
+
+    def in_use(self, active: Active, *, at: datetime) -> Sequence[QuotaUse]:
+        """Return the quotas that count active launches, first those with the least room in proportion.
+
+        The quotas of API keys, of invitations and of IPv6 networks are not among them.
+        """
+        counted = Counter[tuple[Scope, str, int]]()
+        for scope, names in active.names.items():
+            for name, launches in names.items():
+                if rule := self._rule(scope, name, at):
+                    counted[scope, rule.pattern if rule.together else name, rule.most] += launches
+        if self.total is not None and active.total:
+            counted[Scope.TOTAL, "", self.total] = active.total
+        used = [
+            QuotaUse(scope=scope, counts=counts, active=launches, most=most)
+            for (scope, counts, most), launches in counted.items()
+        ]
+        return sorted(used, key=lambda use: (-use.active / max(use.most, 1), -use.active, use.scope, use.counts))
 
     def _rule(self, scope: Scope, name: str, at: datetime) -> Rule | None:
         for of_scope, rule in self.rules:

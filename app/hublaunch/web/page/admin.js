@@ -58,6 +58,11 @@ const callers = new Rows(find("callers"), {
   make: (caller) => [who({ caller }), ""],
   texts: ({ active }) => ({ 1: active }),
 });
+const quotas = new Rows(find("quotas"), {
+  labels: ["Quota for", "Counts", "Active launches", "At most"],
+  make: ({ scope, counts, most }) => [scope, counts, "", most],
+  texts: ({ active }) => ({ 2: active }),
+});
 const warm = new Rows(find("warm"), {
   labels: ["Pool", "Ready", "Starting"],
   make: ({ pool }) => [pool, "", ""],
@@ -149,7 +154,7 @@ function clearer() {
 function admitter(image) {
   return asking({
     verb: "Admit again",
-    label: `Admit ${image} again`,
+    label: `Admit again: ${image}`,
     question: "Admit this image again?",
     keep: "Keep refusing",
     confirm: "Admit it",
@@ -166,7 +171,9 @@ function showSwitches() {
   const state = `${seen.is_draining} ${hasFailures}`;
   if (state === switched) return;
   switched = state;
+  const hadFocus = find("switches").contains(document.activeElement);
   find("switches").replaceChildren(drainer(), ...(hasFailures ? [clearer()] : []));
+  if (hadFocus) find("switches").querySelector("button").focus();
 }
 
 // --- what is shown ---------------------------------------------------------------------------------------------------
@@ -200,6 +207,7 @@ function show() {
     [refused, seen.guard.refused, "image"],
     [ready, seen.ready.map((one) => ({ ...one, key: `${one.environment ?? ""} ${one.image}` })), "key"],
     [callers, seen.callers.map((one) => ({ ...one, id: `${one.kind} ${one.key}` })), "id"],
+    [quotas, seen.quotas.map((one) => ({ ...one, key: `${one.scope} ${one.counts} ${one.most}` })), "key"],
     [warm, seen.warm, "pool"],
     [processes, seen.processes, "id"],
   ];

@@ -29,7 +29,9 @@ export function asking({ verb, label, question, keep, confirm, doing, failed, ac
   const run = async () => {
     const note = element("span", { textContent: doing });
     note.setAttribute("role", "status");
+    note.tabIndex = -1; // keeps the place of somebody who uses the keyboard
     place.replaceChildren(note);
+    note.focus();
     if (!(await act())) note.textContent = failed;
   };
   place.append(plain);

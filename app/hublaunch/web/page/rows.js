@@ -33,9 +33,20 @@ export class Rows {
       }
       if (this.#body.children[place] !== row) this.#body.insertBefore(row, this.#body.children[place] ?? null);
     });
-    for (const [name, row] of this.#rows) if (!kept.has(name)) row.remove();
+    const gone = [...this.#rows].filter(([name]) => !kept.has(name)).map(([, row]) => row);
+    const heir = gone.some((row) => row.contains(focused)) ? this.#nextTo(focused, gone) : focused;
+    for (const row of gone) row.remove();
     this.#rows = kept;
-    if (focused !== document.activeElement && focused.isConnected) focused.focus(); // it was in a row that moved
+    if (heir !== document.activeElement && heir.isConnected) heir.focus(); // its row moved, or another row is gone
+  }
+
+  /** Return the control that takes over the focus from a row that goes: the next row's, the one's before, or the title. */
+  #nextTo(focused, gone) {
+    const rows = [...this.#body.children];
+    const place = rows.findIndex((row) => row.contains(focused));
+    const stays = (row) => !gone.includes(row) && row.querySelector("button, a");
+    const row = rows.slice(place).find(stays) ?? rows.slice(0, place).findLast(stays);
+    return row?.querySelector("button, a") ?? this.section.querySelector("h2");
   }
 
   #row(entry) {
