@@ -13,11 +13,13 @@ from hublaunch.launch.ports import LaunchFilter, LeaseLost
 from hublaunch.launch.rules.guard import Guard
 from hublaunch.launch.rules.queue_order import equal
 from hublaunch.launch.rules.quota import Quota, Scope
+from hublaunch.store import pool_claims, pool_members
 from hublaunch.store.sql import SqlLaunchStore
 from hublaunch.store.tables import launches
 from tests.store.databases import postgresql_only
 from tests.store.launches import accepted, new_launch, read_back
 from tests.support.warm import (
+    POOL_KEY,
     change,
     pool_of,
     ready_members,
@@ -77,6 +79,24 @@ async def test_a_launch_waits_for_a_member_that_a_replica_has_locked_for_a_momen
         await until_it_waits_for_a_lock(store, accepting)
 
     assert (await accepting).claimed_from == member.id
+
+
+@postgresql_only
+@pytest.mark.parametrize("by", ["claim", "retirement"])
+async def test_a_member_that_a_replica_is_taking_away_is_not_taken_over(
+    store: SqlLaunchStore, other: SqlLaunchStore, by: str
+) -> None:
+    (member,) = await ready_members(other, 1)
+    with other.database.writing.begin() as connection:
+        if by == "claim":
+            pool_claims.take(connection, POOL_KEY, 1)
+        else:
+            pool_members.retire(connection, [member.id])
+        accepting = asyncio.create_task(store.intake.accept(wanting()))
+        await until_it_waits_for_a_lock(store, accepting)
+
+    launch = await accepting
+    assert (launch.claimed_from, launch.pool_miss) == (None, "empty")
 
 
 async def until_it_waits_for_a_lock(store: SqlLaunchStore, task: asyncio.Task[Launch]) -> None:

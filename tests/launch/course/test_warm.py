@@ -2,7 +2,9 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -218,6 +220,46 @@ async def test_a_member_never_waits_in_the_queue(
         state = await pool_of(store)
         assert (state.starting, state.failures) == (0, 1)
         assert not hub.users
+
+
+@pytest.mark.parametrize("warm", ["{keep: 9}", "{keep: 0}"])
+async def test_people_are_admitted_in_the_same_order_whatever_a_pool_lacks(
+    hub: FakeHub, open_core: OpenCore, tmp_path: Path, warm: str
+) -> None:
+    hub.spawn_plan(None, SpawnPlan(never=True))
+    pace = replace(PACE, refill_s=0.01)
+    async with open_core(catalogue=warm_catalogue(tmp_path, warm), pace=pace, max_concurrent_spawns=2) as core:
+        if warm == "{keep: 9}":
+            await hub.until(lambda: hub.count("spawn_started") == 1)  # as many as may start at once
+
+        for number in range(1, 7):
+            request = LaunchRequest(image="", environment="other", repo_url=f"https://example.org/person/{number}")
+            await core.service.start(request, ANYBODY)
+            if number <= 2:
+                await hub.until(partial(has_started, hub, number))
+        for number in range(1, 5):
+            hub.release(next(user for user in hub.users if user.startswith(f"person-{number}-")))
+            await hub.until(partial(has_started, hub, number + 2))
+
+        first_to_last_person = admissions(hub)[admissions(hub).index("1 starts") :][:10]
+        assert first_to_last_person == [
+            *("1 starts", "2 starts"),
+            *("1 is ready", "3 starts", "2 is ready", "4 starts", "3 is ready", "5 starts", "4 is ready", "6 starts"),
+        ]
+
+
+def admissions(hub: FakeHub) -> Sequence[str]:
+    """Return the starts and ends of spawns at the Hub in their order, with the number of the person or `member`."""
+    words = {"spawn_started": "starts", "server_ready": "is ready"}
+    return [
+        f"{line.username.split('-')[1] if line.username.startswith('person-') else 'member'} {words[line.what]}"
+        for line in hub.journal
+        if line.what in words
+    ]
+
+
+def has_started(hub: FakeHub, number: int) -> bool:
+    return f"{number} starts" in admissions(hub)
 
 
 async def test_a_member_that_lost_its_server_is_noticed_and_cleaned_up(
