@@ -102,9 +102,10 @@ bench: install .venv/.bench-installed ## Measure what hublaunch costs, relative 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	touch $@
 
-chaos: install ## Launch while everything breaks: SEED=1 LAUNCHES=500 DATABASE=sqlite, WARM=10, MUTANT=fence
+chaos: install ## Launch while everything breaks: SEED=1 LAUNCHES=500 DATABASE=sqlite, WARM=10 PER_S=8, MUTANT=fence
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(LAUNCHES),--launches $(LAUNCHES)) \
-		$(if $(DATABASE),--database $(DATABASE)) $(if $(WARM),--warm $(WARM)) $(if $(MUTANT),--mutant $(MUTANT))
+		$(if $(DATABASE),--database $(DATABASE)) $(if $(WARM),--warm $(WARM)) $(if $(PER_S),--per-s $(PER_S)) \
+		$(if $(MUTANT),--mutant $(MUTANT))
 
 storm: install ## Send 500 clicks in 10 s, with hublaunch and without: CLICKS=60, SEED=1, DATABASE=postgresql REPLICAS=3
 	$(BIN)/python -m tests.storm.run $(if $(CLICKS),--clicks $(CLICKS)) $(if $(SEED),--seed $(SEED)) \

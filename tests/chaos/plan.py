@@ -13,7 +13,11 @@ from typing import Any, Literal
 from tests.fakes.hub_faults import Cut, Fault, Operation
 
 Action = Literal["kill", "freeze", "freeze_and_kill", "stop"]
+Faults = Mapping[tuple[Operation, int], Mapping[str, Any]]
+"""The fault of a request, by its operation and the number of earlier requests for that operation."""
 
+_WAVE_S, _WAVE_SHARE = 12.0, 0.2
+"""With a warm pool, launches come in the first part of each such time."""
 REPO_URL = "https://example.org/chaos/launch-{number}"
 """Ties events at the Hub to a launch: the URL is in the `user_options`, and hublaunch derives the user's name from
 it."""
@@ -70,8 +74,7 @@ class LaunchPlan:
     cuts_after_bytes: Sequence[int]
     """The bytes after which the client breaks each of its first streams."""
     cancels_after_s: float | None
-    faults: Mapping[tuple[Operation, int], Mapping[str, Any]] = field(default_factory=dict)
-    """The fault of a request, by its operation and the number of earlier requests for that operation."""
+    faults: Faults = field(default_factory=dict)
     cuts: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     """The cut of each progress stream, numbered from 0."""
 
@@ -114,6 +117,10 @@ class Plan:
     """When the proxy in front of the Hub breaks all connections, and for how long it then accepts none."""
     foreign_at_s: Sequence[float]
     """When a foreign user with a server appears at the Hub."""
+    members: Sequence[Faults]
+    """The faults that the servers of warm pools meet, in the order in which their users appear."""
+    idle_s: float
+    """How long a server may be without activity until the culler stops it."""
     slow_spawn_timeout: float
     interrupt_s: float
 
@@ -139,6 +146,8 @@ def draw_plan(seed: int, scale: Scale) -> Plan:
         ],
         outages=sorted((numbers.uniform(0, window), numbers.uniform(0.2, 2.0)) for _ in range(round(window / 20))),
         foreign_at_s=[0.0, 0.0, 0.0, *(numbers.uniform(0, window) for _ in range(5))],
+        members=[_member(seed, number, scale) for number in range(3 * scale.launches if scale.warm else 0)],
+        idle_s=stream(seed, "culler").uniform(5, 40),
         slow_spawn_timeout=numbers.choice([0.0, 0.5, 10.0]),
         interrupt_s=numbers.choice([0.0, 0.1, 0.5]),
     )
@@ -148,7 +157,7 @@ def _launch(seed: int, number: int, scale: Scale) -> LaunchPlan:
     numbers = stream(seed, f"launch/{number}")
     return LaunchPlan(
         number=number,
-        at_s=numbers.uniform(0, scale.window_s),
+        at_s=_in_waves(numbers.uniform(0, scale.window_s)) if scale.warm else numbers.uniform(0, scale.window_s),
         spawn=_spawn(numbers),
         warm=scale.warm > 0 and stream(seed, f"warm/{number}").random() < 0.7,
         posts_stream=numbers.random() < 0.4,
@@ -159,6 +168,11 @@ def _launch(seed: int, number: int, scale: Scale) -> LaunchPlan:
         faults=dict(_fault(numbers, scale) for _ in range(numbers.choice([0, 0, 1, 1, 2]))),
         cuts={n: _cut(numbers) for n in range(2) if numbers.random() < 0.25},
     )
+
+
+def _in_waves(at_s: float) -> float:
+    """Return an earlier time, so that launches come in waves. In between, the pools are filled again."""
+    return at_s - at_s % _WAVE_S * (1 - _WAVE_SHARE)
 
 
 def _spawn(numbers: random.Random) -> Mapping[str, Any]:
@@ -188,8 +202,22 @@ _OPERATIONS: Sequence[Operation] = (
 )
 
 
-def _fault(numbers: random.Random, scale: Scale) -> tuple[tuple[Operation, int], Mapping[str, Any]]:
-    operation = numbers.choice(_OPERATIONS)
+_MEMBERS_OPERATIONS: Sequence[Operation] = (
+    *("mint_token", "mint_token", "get_user", "get_user", "reach_server", "list_tokens", "stop_server", "delete_user"),
+    *("note_activity", "progress"),
+)
+"""Without those whose failure makes a pool pause, which the outages of the Hub do often enough."""
+
+
+def _member(seed: int, number: int, scale: Scale) -> Faults:
+    numbers = stream(seed, f"member/{number}")
+    return dict(_fault(numbers, scale, _MEMBERS_OPERATIONS) for _ in range(numbers.choice([0, 0, 1, 1, 2])))
+
+
+def _fault(
+    numbers: random.Random, scale: Scale, operations: Sequence[Operation] = _OPERATIONS
+) -> tuple[tuple[Operation, int], Mapping[str, Any]]:
+    operation = numbers.choice(operations)
     act = numbers.random() < 0.5 and operation != "progress"
     wait_s = numbers.uniform(0.5, 4)
     kinds: list[Mapping[str, Any]] = [
@@ -246,9 +274,9 @@ def _processes(seed: int, scale: Scale) -> Sequence[ProcessFault]:
     ]
 
 
-def planned_fault(plan: LaunchPlan, operation: Operation, nth: int) -> Fault | None:
-    """Return the planned fault of the launch's nth request for this operation, or None."""
-    told = plan.faults.get((operation, nth))
+def planned_fault(faults: Faults, operation: Operation, nth: int) -> Fault | None:
+    """Return the planned fault of the nth request for this operation, or None."""
+    told = faults.get((operation, nth))
     return None if told is None else Fault(operation=operation, **told)
 
 

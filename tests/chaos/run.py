@@ -74,6 +74,7 @@ async def run(seed: int, scale: Scale, *, database_url: str, module: str, direct
                 *(_later(at_s, partial(chaos.add_foreign, n)) for n, at_s in enumerate(plan.foreign_at_s)),
             ],
             clients,
+            culler=chaos.cull(),
             timeout_s=scale.window_s + scale.launch_timeout_s + _GRACE_S,
         )
         chaos.heal()
@@ -81,6 +82,8 @@ async def run(seed: int, scale: Scale, *, database_url: str, module: str, direct
         catalogue.write_text(_CATALOGUE % (WARM, 0))  # which empties the pool
         await replicas.until_ready(http)
         finals = await _finals(http, urls, [client.notes for client in clients])
+        for number, final in finals.items():
+            chaos.hits[number] += chaos.member_hits.get(final.launch.get("username", ""), [])
         await _settle(hub, chaos, finals, scale.settle_s)
         evidence = Evidence(
             notes=[client.notes for client in clients],
@@ -89,6 +92,7 @@ async def run(seed: int, scale: Scale, *, database_url: str, module: str, direct
             users=set(hub.users),
             servers=hub.active_servers,
             foreign=set(chaos.foreign),
+            culled=chaos.culled,
             hits=chaos.hits,
             kills=replicas.kills,
             max_concurrent_spawns=scale.pending_most,
@@ -99,6 +103,8 @@ async def run(seed: int, scale: Scale, *, database_url: str, module: str, direct
             "restart the Hub": chaos.restarts[True],
             "restart the Hub without its state": chaos.restarts[False],
             "break a connection to the Hub": proxy.breaks,
+            "break a request for a warm server": sum(map(len, chaos.member_hits.values())),
+            "cull a warm server": len(chaos.culled),
         }
     return Run(verdict=judge(evidence), evidence=evidence, seconds=time.monotonic() - begin, done=done)
 
@@ -118,6 +124,7 @@ def _environment(scale: Scale, database_url: str, proxy: ChaosProxy, hub: FakeHu
         "LAUNCHER_MAX_CONCURRENT_SPAWNS": str(scale.max_concurrent_spawns),
         "LAUNCHER_RETRY_DELAY": "0.2",
         "LAUNCHER_DRAIN_S": "2",
+        "LAUNCHER_CULL_AFTER_S": "5",
     }
 
 
@@ -125,15 +132,20 @@ def _environment(scale: Scale, database_url: str, proxy: ChaosProxy, hub: FakeHu
 
 
 async def _suffer(
-    troubles: Sequence[Coroutine[Any, Any, None]], clients: Sequence[Client], *, timeout_s: float
+    troubles: Sequence[Coroutine[Any, Any, None]],
+    clients: Sequence[Client],
+    *,
+    culler: Coroutine[Any, Any, None],
+    timeout_s: float,
 ) -> None:
-    """Return once all faults are over and all clients are done or out of time."""
+    """Return once all faults are over and all clients are done or out of time. The culler stops at the end."""
     async with asyncio.TaskGroup() as group:
+        culling = group.create_task(culler)
         for trouble in troubles:
             group.create_task(trouble)
         working = [group.create_task(_guarded(client)) for client in clients]
         _, left = await asyncio.wait(working, timeout=timeout_s)
-        for task in left:
+        for task in (*left, culling):
             task.cancel()
 
 

@@ -92,6 +92,7 @@ class Case:
         self.happened("server_ready", at=2.0)
         self.users = {"u", "foreign"}
         self.servers = {("u", ""), ("foreign", "")}
+        self.culled: set[str] = set()
         self.others: list[tuple[Notes, Final]] = []
         """Further launches, with the answers for them."""
 
@@ -108,6 +109,7 @@ class Case:
                 users=self.users,
                 servers=self.servers,
                 foreign={"foreign"},
+                culled=self.culled,
                 hits={self.notes.plan.number: ["502 before create_user"]},
                 kills=5,
                 max_concurrent_spawns=2,
@@ -143,11 +145,15 @@ def test_a_launch_without_an_end_or_unknown_at_the_end_is_lost() -> None:
     assert unknown.faults() == {"lost": 1, "orphaned users": 1, "orphaned servers": 1}
 
 
-def test_a_ready_launch_without_its_server_is_lost_unless_the_hub_forgot_the_server() -> None:
+def test_a_ready_launch_without_its_server_is_lost_unless_the_hub_forgot_or_culled_the_server() -> None:
     case = Case()
     case.users, case.servers = {"foreign"}, {("foreign", "")}
     assert case.faults() == {"lost": 1}
 
+    case.culled = {"u"}
+    assert case.faults() == {}
+
+    case.culled = set()
     case.happened("state_lost", username="", at=3.0)
     assert case.faults() == {}
 

@@ -2,7 +2,8 @@
 
 lost
     A launch that was accepted (a 202, or the stream of a POST), but whose client did not see it end in time, or whose
-    id was unknown later. Also a `ready` launch whose server is not at the Hub, unless the Hub has lost its state since.
+    id was unknown later. Also a `ready` launch whose server is not at the Hub, unless the Hub has lost its state since,
+    or the culler stopped the server while the launch took it.
 double-started
     A launch that had two servers at the Hub at one instant, counted from the start of a spawn to its failure or to the
     end of its stop. Also a launch for which a spawn started after its client had seen `ready`, and a key that gave two
@@ -81,6 +82,8 @@ class Evidence:
     """The servers active at the Hub at the end."""
     foreign: AbstractSet[str]
     """Users that the chaos itself added, each with a default server."""
+    culled: AbstractSet[str] = frozenset()
+    """The users whose servers the culler stopped."""
     hits: Mapping[int, Sequence[str]]
     """The faults that each launch met, by launch number."""
     kills: int
@@ -173,11 +176,11 @@ def _server_of(final: Final) -> ServerKey:
 
 
 def _has_server(final: Final, evidence: Evidence) -> bool:
-    """Return whether a ready launch's server is at the Hub, or was lost with the Hub's state."""
+    """Return whether a ready launch's server is at the Hub, or was culled, or lost with the Hub's state."""
     server = _server_of(final)
     ready = [n for n, line in enumerate(evidence.journal) if line.what == "server_ready" and _key(line) == server]
     lost = [n for n, line in enumerate(evidence.journal) if line.what == "state_lost"]
-    return server in evidence.servers or bool(ready and lost and lost[-1] > ready[-1])
+    return server in evidence.servers or server[0] in evidence.culled or bool(ready and lost and lost[-1] > ready[-1])
 
 
 # --- the journal ------------------------------------------------------------------------------------------------------
