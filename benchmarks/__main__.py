@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import growth, hub_load, launches, start_up, streams, warm, where
+from benchmarks import growth, hub_load, idle_pool, launches, start_up, streams, warm, where
 from benchmarks.figures import Figure
 from tests.support.programs import run_to_end
 
@@ -33,6 +33,7 @@ GOALS: dict[str, Callable[[int], Awaitable[list[Figure]]]] = {
     "start-up": start_up.measure,
     "where": where.measure,
     "warm": warm.measure,
+    "idle-pool": idle_pool.measure,
 }
 
 

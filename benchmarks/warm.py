@@ -128,7 +128,7 @@ async def _many(rounds: int) -> list[Figure]:
 
 async def _stream_of_launches() -> dict[str, Any]:
     """Launch at random moments, as many a second as agent-sandbox's benchmark, whatever the answers take."""
-    async with _fake(keep=BURST) as http:
+    async with on_fake_hub(keep=BURST) as (http, _):
         launches = []
         for _ in range(BURST):
             launches.append(asyncio.create_task(_launch(http, "warm")))
@@ -138,12 +138,12 @@ async def _stream_of_launches() -> dict[str, Any]:
 
 
 async def _burst() -> dict[str, Any]:
-    async with _fake(keep=WARM_AT_BURST) as http:
+    async with on_fake_hub(keep=WARM_AT_BURST) as (http, _):
         return _by_kind(await asyncio.gather(*(_launch(http, "warm") for _ in range(BURST))))
 
 
 async def _burst_without_pool() -> dict[str, Any]:
-    async with _fake(keep=0) as http:
+    async with on_fake_hub(keep=0) as (http, _):
         return _by_kind(await asyncio.gather(*(_launch(http, "cold") for _ in range(BURST - WARM_AT_BURST))))
 
 
@@ -155,8 +155,8 @@ def _by_kind(launches: Sequence[Ready]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _fake(*, keep: int) -> AsyncGenerator[aiohttp.ClientSession]:
-    """Run the fake Hub with a pool of this size, and yield a session at hublaunch once it is filled."""
+async def on_fake_hub(*, keep: int) -> AsyncGenerator[tuple[aiohttp.ClientSession, int]]:
+    """Run the fake Hub with a pool of this size. Yield a session at hublaunch and its process id, once it is filled."""
     with TemporaryDirectory() as directory:
         settings = {
             "LAUNCHER_MAX_CONCURRENT_SPAWNS": "400",
@@ -165,11 +165,11 @@ async def _fake(*, keep: int) -> AsyncGenerator[aiohttp.ClientSession]:
         }
         async with (
             fake_hub("--spawn-s", "1", "--events", "5", "--slow-spawn-timeout", "0") as hub,
-            serve(hub, Path(directory), **settings) as (url, _),
+            serve(hub, Path(directory), **settings) as (url, pid),
             aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0)) as http,
         ):
             await _until_filled(http, keep)
-            yield http
+            yield http, pid
 
 
 # --- both -------------------------------------------------------------------------------------------------------------
