@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 QUICK = tests/launch tests/hub tests/wire tests/fakes tests/api/test_launch.py tests/api/test_policy.py tests/test_architecture.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo quick test test-prometheus test-registry test-browser test-hubs image-test release chart chart-test cluster-test proxy-test docs bench chaos storm check format lock clean
+.PHONY: help install demo quick test test-prometheus test-registry test-browser test-hubs test-culler image-test release chart chart-test cluster-test proxy-test docs bench chaos storm check format lock clean
 
 help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -55,7 +55,10 @@ test-registry: install ## Ask a real registry whether images exist
 	$(BIN)/python -m pytest -m registry tests/registry $(ARGS)
 
 test-hubs: install ## Run the Hub contract on JupyterHub 4.1.6, 5.0.0, 5.5.4 and 6.0.0 too, each in its own venv
-	tests/hubs/run_versions.sh $(PYTHON)
+	tests/hubs/run_versions.sh $(PYTHON) tests/contract
+
+test-culler: install ## Keep servers warm beside jupyterhub-idle-culler, on the same releases of JupyterHub, six minutes each
+	tests/hubs/run_versions.sh $(PYTHON) -m culler tests/culler $(ARGS)
 
 image-test: install ## Build the image and run it, with a running Docker engine or, as root on Debian, a temporary one
 	$(BIN)/python -m pytest -s -m image tests/image $(ARGS)

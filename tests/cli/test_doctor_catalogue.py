@@ -258,7 +258,7 @@ def test_the_doctor_names_what_the_hub_does_not_show_about_warm_servers(settings
     [
         ({"hub": {"activeServerLimit": 20}}, {}, "hub.activeServerLimit is 20, so none is left for people"),
         ({"hub": {"concurrentSpawnLimit": 60}}, {}, "up to 62 servers may be starting at the same time"),
-        ({"cull": {"timeout": 60}}, {}, "cull.timeout is 60 s, so the culler stops warm servers"),
+        ({"cull": {"timeout": 59}}, {}, "cull.timeout is 59 s, so the culler stops warm servers"),
         ({"cull": {"maxAge": 7200}}, {"max_session_s": 7200}, "for up to 10800 s, so the culler can stop it"),
         ({"cull": {"maxAge": 3000}}, {}, "for up to 3600 s, so the culler can stop it"),
     ],

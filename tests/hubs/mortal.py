@@ -7,6 +7,7 @@ import asyncio
 import os
 import secrets
 import signal
+import sys
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,20 +20,33 @@ from tests.hubs.quick_server import gate
 HELD = "Pending in queue: the server waits at its gate"
 """The Hub's message about a spawn that continues once the gate opens. It begins as batchspawner's."""
 _POLL_S = 0.05
+_CONFIG = Path(__file__).with_name("mortal_config.py")
+_ROOT = Path(__file__).parents[2]
 
 
 class MortalHub(HubProcess):
     """The demo's Hub with servers that start quickly, and a proxy that it did not start."""
 
-    def __init__(self, *, state: Path, proxy_command: list[str], failure_limit: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        state: Path,
+        proxy_command: list[str],
+        failure_limit: int = 0,
+        config: Path = _CONFIG,
+        python: str = sys.executable,
+    ) -> None:
         """After `failure_limit` failed spawns in a row the Hub exits. Concurrent spawns are unlimited."""
-        config = Path(__file__).with_name("mortal_config.py")
-        super().__init__(state=state, proxy_command=proxy_command, public_port=0, config=config)
+        super().__init__(state=state, proxy_command=proxy_command, public_port=0, config=config, python=python)
         self._proxy_token = secrets.token_hex(16)
         self._failure_limit = failure_limit
 
     def _environment(self) -> dict[str, str]:
-        own = {"CONFIGPROXY_AUTH_TOKEN": self._proxy_token, "TEST_HUB_FAILURE_LIMIT": str(self._failure_limit)}
+        own = {
+            "CONFIGPROXY_AUTH_TOKEN": self._proxy_token,
+            "TEST_HUB_FAILURE_LIMIT": str(self._failure_limit),
+            "PYTHONPATH": f"{_ROOT}:{_ROOT / 'app'}",  # for a Python in which hublaunch is not installed
+        }
         return super()._environment() | own
 
     async def __aenter__(self) -> Self:
@@ -108,11 +122,11 @@ class MortalHub(HubProcess):
 
     async def users(self) -> dict[str, dict[str, Any]]:
         """Return all users by name, with their servers."""
-        return {user["name"]: user["servers"] for user in (await self._get("users")).json()}
+        return {user["name"]: user["servers"] for user in (await self.ask("GET", "users")).json()}
 
     async def until_ready(self, username: str) -> None:
         """Return once the Hub reports the user's server as ready."""
-        assert '"ready": true' in (await self._get(f"users/{username}/server/progress")).text
+        assert '"ready": true' in (await self.ask("GET", f"users/{username}/server/progress")).text
 
     async def until_users(self, count: int) -> set[str]:
         """Return the names of the users once there are this many. The Hub has to be polled."""
@@ -128,10 +142,16 @@ class MortalHub(HubProcess):
     def server_processes(self) -> list[int]:
         return [pid for pid in marked_processes(self.state) if b"quick_server.py" in _command(pid)]
 
-    async def _get(self, path: str) -> httpx.Response:
+    def server_process(self, username: str) -> int:
+        """Return the process of the user's server."""
+        pid, _ = (self.state / f"server-of-{username}").read_text().split()
+        return int(pid)
+
+    async def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
+        """Return the answer of the API to hublaunch's token. Raises httpx.HTTPStatusError if it is an error."""
         headers = {"Authorization": f"token {self.token}"}
         async with httpx.AsyncClient(base_url=self.api_url, headers=headers, timeout=30, trust_env=False) as api:
-            return (await api.get(path)).raise_for_status()
+            return (await api.request(method, path, json=body)).raise_for_status()
 
 
 def _command(pid: int) -> bytes:

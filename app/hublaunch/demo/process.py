@@ -28,7 +28,7 @@ class HubProcess:
     On exit, the Hub gets SIGTERM, and stops its servers and its proxy. Processes that are left after
     `stop_timeout_s` are killed, immediately if the exit is cancelled. If this process is killed, Linux tells the Hub
     to stop; if the Hub is killed too, the next one on the same `state` kills the rest. Raises DemoError if the Hub
-    does not start.
+    does not start. `python`: the Python that runs JupyterHub, which must find hublaunch.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class HubProcess:
         proxy_command: Sequence[str],
         public_port: int = 8000,
         config: Path = CONFIG,
+        python: str = sys.executable,
         start_timeout_s: float = 60.0,
         stop_timeout_s: float = 20.0,
     ) -> None:
@@ -50,6 +51,7 @@ class HubProcess:
         self.local_url = self._hub_url
         self._proxy_command = proxy_command
         self._config = config
+        self._python = python
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._process: asyncio.subprocess.Process | None = None
@@ -71,7 +73,7 @@ class HubProcess:
         """Start it, and return once it answers."""
         with self.log_path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
+                self._python,
                 *("-m", "jupyterhub", "-f", str(self._config)),
                 cwd=self.state,
                 env=self._environment(),

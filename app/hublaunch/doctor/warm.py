@@ -15,8 +15,8 @@ from hublaunch.wiring.pools import pools_wanted
 from hublaunch.wiring.rules import session_terms_of
 
 _CHECK = "warm servers"
-_IDLE_LEAST_S = 120
-"""The shortest idle time after which a culler may stop a server: hublaunch reports warm servers once a minute."""
+_IDLE_LEAST_S = 60
+"""The shortest idle time after which a culler may stop a server: hublaunch reports warm servers twice a minute."""
 
 
 class _Cull(BaseModel):
@@ -98,7 +98,7 @@ def _culler(settings: Settings, cull: _Cull, pools: Sequence[Pool]) -> Generator
     if cull.timeout < _IDLE_LEAST_S:
         message = f"cull.timeout is {cull.timeout:.0f} s, so the culler stops warm servers that wait."
         yield _warning(
-            message, f"Set cull.timeout to at least {_IDLE_LEAST_S}, as hublaunch reports them once a minute."
+            message, f"Set cull.timeout to at least {_IDLE_LEAST_S}, as hublaunch reports them twice a minute."
         )
     needed_s = max(pool.warm.max_age_s for pool in pools) + session_terms_of(settings).longest_s
     if 0 < cull.max_age < needed_s:

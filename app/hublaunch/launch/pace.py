@@ -70,9 +70,10 @@ class Pace:
     """How often the reaper asks the Hub whether the server of a ready launch still exists."""
     refill_s: float = 2.0
     """Between two rounds of the refill of warm pools."""
-    check_members_s: float = 60.0
+    check_members_s: float = 30.0
     """How often a ready member of a warm pool is checked, and reported to the Hub as active. A culler must be slower
-    than this, and a claim takes only members that were seen within a few such intervals (`store/pool_claims.py`)."""
+    than this (`doctor/warm.py`), and a claim takes only members that were seen within a few such intervals
+    (`store/pool_claims.py`)."""
     claim_answers_s: float = 2.0
     """How long a claimed server may take to answer before another one is claimed."""
     check_sessions_s: float = 15.0
