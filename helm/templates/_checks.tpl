@@ -33,8 +33,13 @@
 {{- if and (has "key" $settings.access) (not (or .Values.apiKeys.existingSecret $settings.api_keys_file)) -}}
 {{- fail "settings.access contains key, but there are no API keys: name the Secret that holds api-keys.json in apiKeys.existingSecret." -}}
 {{- end -}}
-{{- if and (has "anonymous" $settings.access) (eq (toString $settings.create_user) "false") -}}
-{{- fail "settings.access contains anonymous, which needs temporary users: set settings.create_user to true, or remove anonymous." -}}
+{{- range list "anonymous" "invitation" -}}
+{{- if and (has . $settings.access) (eq (toString $settings.create_user) "false") -}}
+{{- fail (printf "settings.access contains %s, which needs temporary users: set settings.create_user to true, or remove %s." . .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (has "invitation" $settings.access) (not (or .Values.catalogue $settings.catalogue_file)) -}}
+{{- fail "settings.access contains invitation, but there is no catalogue: invitations are for its environments. Set catalogue, or remove invitation." -}}
 {{- end -}}
 {{- range $name, $environment := .Values.catalogue.environments -}}
 {{- if $environment.warm -}}

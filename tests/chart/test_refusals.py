@@ -23,6 +23,11 @@ WARM = f"{HUB},{_A}.title=A,{_A}.image=python,{_A}.warm.keep=1"
         (f"{HUB},hub.tokenSecret.name=", "The Hub's token is missing"),
         (f"{HUB},settings.access={{key}}", "name the Secret that holds api-keys.json in apiKeys.existingSecret"),
         (f"{HUB},settings.create_user=false", "settings.access contains anonymous, which needs temporary users"),
+        (
+            f"{HUB},settings.create_user=false,settings.access={{hub,invitation}}",
+            "settings.access contains invitation, which needs temporary users",
+        ),
+        (f"{HUB},settings.access={{hub,invitation}}", "there is no catalogue: invitations are for its environments"),
         (f"{HUB},service.nodePort=30083", "set service.type to NodePort"),
         (f"{HUB},ingress.enabled=true", "ingress.hosts is empty"),
         (f"{HUB},httpRoute.enabled=true", "httpRoute.parentRefs is empty"),

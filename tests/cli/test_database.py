@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.hub import FakeHub, SpawnPlan
-from tests.support.postgres import Postgres
+from tests.support.postgres import Postgres, plain
 from tests.support.processes import Replica, events, launch, replica, started
 from tests.support.served import IMAGE, REPO
 
@@ -130,6 +130,20 @@ async def test_a_restored_backup_continues_its_launches(hub: FakeHub, tmp_path: 
 
     assert (status, said.splitlines()) == (0, [str(backup), str(backup.with_suffix(".secret-key"))])
     async with replica(hub, url, **SPAWNS, **KEYLESS) as at:
+        await finish(hub, at, accepted)
+
+
+async def test_a_restored_dump_of_postgresql_continues_its_launches(
+    hub: FakeHub, postgres: Postgres, tmp_path: Path
+) -> None:
+    url, restored, dump = postgres.database(), postgres.database(migrated=False), tmp_path / "hublaunch.dump"
+    async with in_progress(hub, url) as (at, accepted):
+        await asyncio.to_thread(postgres.run, "pg_dump", "--format=custom", f"--file={dump}", plain(url))
+        await at.kill()
+    options = ("--single-transaction", "--no-owner", f"--dbname={plain(restored)}")
+    await asyncio.to_thread(postgres.run, "pg_restore", *options, str(dump))
+
+    async with replica(hub, restored, **SPAWNS) as at:
         await finish(hub, at, accepted)
 
 

