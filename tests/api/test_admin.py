@@ -13,12 +13,13 @@ import pytest
 
 from hublaunch.api.callers.admin_links import PURPOSE, AdminLinks
 from hublaunch.api.pace import WebPace
+from hublaunch.files.keys import add_key, revoke_key
 from hublaunch.launch.pace import Pace
 from hublaunch.sealing import Sealer
 from hublaunch.settings import Settings
 from tests.fakes.hub import FakeHub, SpawnPlan
 from tests.support.admin_links import admin_link
-from tests.support.callers import bearer
+from tests.support.callers import ROOT, SCOPE, bearer
 from tests.support.served import BODY, IMAGE, Service, serve
 
 QUICK = WebPace(overview_every_s=0.05, status_kept_s=0)
@@ -94,7 +95,7 @@ async def test_followers_share_one_reading_and_hear_only_of_changes(settings: Se
             return await read()
 
         feed.read = counted
-        blocks = [feed.blocks() for _ in range(20)]
+        blocks = [feed.blocks(_always) for _ in range(20)]
         first = await asyncio.gather(*(_after_retry(each) for each in blocks))
         second = await asyncio.gather(*(anext(each) for each in blocks))
         for each in blocks:
@@ -103,6 +104,10 @@ async def test_followers_share_one_reading_and_hear_only_of_changes(settings: Se
     assert len(set(map(id, first))) == 1
     assert {block.split(b"\n")[0] for block in second} <= {b"event: heartbeat", b"event: overview"}
     assert readings < 20
+
+
+async def _always() -> bool:
+    return True
 
 
 async def _after_retry(blocks: AsyncGenerator[bytes]) -> bytes:
@@ -177,6 +182,54 @@ async def test_a_link_ends_when_its_time_is_over_or_the_secret_key_changes(
 
         assert (answer.status_code, answer.json()["code"]) == (401, "admin_link_ended")
         assert credential not in answer.text
+
+
+async def test_an_open_stream_ends_with_the_time_of_its_link(service: Service, settings: Settings) -> None:
+    brief = bearer(admin_link(settings.database_url, lasts=timedelta(seconds=3)))
+
+    async with overviews(service, brief) as told:
+        seen = [overview async for overview in told]
+        again = await service.http.get("/admin/events", headers=brief)
+
+    assert seen[0]["launches"] == []
+    assert (again.status_code, again.json()["code"]) == (401, "admin_link_ended")
+
+
+async def test_an_open_stream_ends_when_its_key_is_revoked(settings: Settings, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    headers = bearer(add_key(keys, name="operator", is_admin=True)[1])
+    by_key = settings.model_copy(update={"access": ("key",), "api_keys_file": keys})
+
+    async with serve(by_key, web_pace=QUICK) as service, overviews(service, headers) as told:
+        first = await anext(told)
+        revoke_key(keys, "operator")
+        async for _ in told:
+            pass
+        again = await service.http.get("/admin/events", headers=headers)
+
+    assert first["launches"] == []
+    assert again.status_code == 401
+
+
+async def test_an_admin_of_the_hub_goes_on_seeing_the_service_while_the_hub_is_down(
+    hub: FakeHub, settings: Settings, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hublaunch.api.callers.hub_users.LIFETIME_S", 0.0)
+    headers = bearer(hub.token_of(ROOT, SCOPE))
+    by_hub = settings.model_copy(update={"access": ("hub",), "admins": (ROOT,), "service_name": "hublaunch"})
+
+    async with serve(by_hub, web_pace=QUICK) as service, overviews(service, headers) as told:
+        await anext(told)
+        await hub.kill()
+        seen = []
+        for is_draining in (True, False, True):
+            await service.http.put("/admin/drain", json={"is_draining": is_draining}, headers=admin)
+            async for overview in told:
+                if overview["is_draining"] is is_draining:
+                    seen.append(is_draining)
+                    break
+
+    assert seen == [True, False, True]
 
 
 async def test_no_link_lasts_longer_than_a_day() -> None:

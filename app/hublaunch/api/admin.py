@@ -1,5 +1,6 @@
 """What admins see and switch: `GET /admin/events`, `PUT /admin/drain`, `DELETE /admin/guard`."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -11,7 +12,7 @@ from hublaunch.api.problems.openapi import DOCUMENTED_EVERYWHERE, documented
 from hublaunch.api.schemas import DrainBody
 from hublaunch.api.sse import EventStreamResponse
 from hublaunch.launch.caller import Caller
-from hublaunch.launch.errors import AccessDenied, Unauthenticated
+from hublaunch.launch.errors import AccessDenied, HubError, Unauthenticated
 from hublaunch.launch.rules.image import IMAGE_MAX
 
 router = APIRouter(
@@ -26,6 +27,17 @@ async def _admin(request: Request) -> Caller:
     if not caller.is_admin:
         raise AccessDenied("Only admins may see and do this.")
     return caller
+
+
+async def _is_still_admin(request: Request) -> bool:
+    """Return False once the credentials are refused. While JupyterHub cannot be asked, they count as they did."""
+    try:
+        await _admin(request)
+    except (Unauthenticated, AccessDenied):
+        return False
+    except HubError:
+        return True
+    return True
 
 
 _EXAMPLE = 'event: overview\ndata: {"at":"2026-12-01T12:00:00.000Z","counts":{"waiting":3,"launching":20}}\n\n'
@@ -45,12 +57,13 @@ AdminDep = Annotated[Caller, Depends(_admin)]
         **documented(401, 403, 502, 503),
     },
 )
-async def get_overview(web: WebDep, admin: AdminDep) -> Response:  # noqa: ARG001 - checked
+async def get_overview(request: Request, web: WebDep, admin: AdminDep) -> Response:  # noqa: ARG001 - checked
     """Stream what the service does, as `event: overview`: now, and whenever it changes, at most once a second.
 
-    The data are those of `hublaunch top --json`; the lists have at most 500 entries.
+    The data are those of `hublaunch top --json`; the lists have at most 500 entries. The stream ends when the caller
+    is no longer an admin, for example because the time of an admin link is over.
     """
-    return EventStreamResponse(web.overview.blocks(), headers={})
+    return EventStreamResponse(web.overview.blocks(partial(_is_still_admin, request)), headers={})
 
 
 @router.put(

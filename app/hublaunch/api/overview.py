@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -60,22 +60,33 @@ class OverviewFeed:
         """End every stream, because this process is stopping."""
         self._ended.set()
 
-    async def blocks(self) -> AsyncGenerator[bytes]:
-        """Yield the blocks of one follower until the process stops. Cancellation leaves nothing behind."""
+    async def blocks(self, may_follow: Callable[[], Coroutine[Any, Any, bool]]) -> AsyncGenerator[bytes]:
+        """Yield the blocks of one follower until it may follow no longer, or the process stops.
+
+        `may_follow` is asked again and again, and delays no block. Cancellation leaves nothing behind.
+        """
         now = asyncio.get_running_loop().time
         yield retry_line()
         sent, sent_at = b"", now()
-        while not self._ended.is_set():
-            block = await self._latest()
-            if block is not sent:
-                sent, sent_at = block, now()
-                yield block
-            elif now() - sent_at >= self.heartbeat_s:
-                sent_at = now()
-                yield HEARTBEAT
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.every_s):
-                    await self._ended.wait()
+        asking = asyncio.create_task(may_follow())
+        try:
+            while not self._ended.is_set():
+                if asking.done():
+                    if not asking.result():
+                        return
+                    asking = asyncio.create_task(may_follow())
+                block = await self._latest()
+                if block is not sent:
+                    sent, sent_at = block, now()
+                    yield block
+                elif now() - sent_at >= self.heartbeat_s:
+                    sent_at = now()
+                    yield HEARTBEAT
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self.every_s):
+                        await self._ended.wait()
+        finally:
+            asking.cancel()
 
     async def _latest(self) -> bytes:
         """Return the block of the last reading: the same object as long as only its time differs."""

@@ -213,7 +213,9 @@ function show() {
   ];
   for (const [rows, entries, key] of lists) {
     rows.show(entries, key);
-    rows.section.hidden = entries.length === 0;
+    const isEmpty = entries.length === 0;
+    if (isEmpty && rows.section.contains(document.activeElement)) find("launches-title").focus();
+    rows.section.hidden = isEmpty;
   }
 }
 
@@ -249,10 +251,12 @@ async function follow(signal) {
       },
       connection: (is) => say(is ? "" : "hublaunch does not answer", "This is its last known state. This page keeps trying to connect."),
       refused(problem) {
+        const hadFocus = find("overview").contains(document.activeElement);
         find("overview").hidden = true;
         const isLogin = problem.status === 401 && !code;
         find("login").hidden = !isLogin || find("login-link").hidden;
         say(problem.title, [problem.detail, isLogin ? "Log in as an admin, or ask the operator for a link, which `hublaunch admin-link` prints." : problem.advice].filter(Boolean).join(" "));
+        if (hadFocus) find("problem").focus();
       },
     },
   });
