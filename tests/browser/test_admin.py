@@ -148,7 +148,10 @@ async def test_five_hundred_launches_are_accessible_fit_a_phone_and_stay_live(pa
         await expect(page.get_by_text("Shown: 1 of 499")).to_be_visible()
 
 
-async def test_an_event_is_on_the_page_within_a_second_and_blocks_it_only_briefly(page: Page, tmp_path: Path) -> None:
+async def test_an_event_is_on_the_page_soon_after_it_is_read_and_blocks_it_only_briefly(
+    page: Page, tmp_path: Path
+) -> None:
+    """In production the service reads once a second, so that an event takes up to a second more than here."""
     async with watched(page, tmp_path, launches=500) as shown:
         await expect(page.locator("#launches tr")).to_have_count(500)
         user = next(user for user, _ in shown.hub.active_servers)
