@@ -33,9 +33,16 @@ def main() -> int:
     parser.add_argument("--mutant", choices=["fence", "claim"], help="run a hublaunch without this safeguard")
     parser.add_argument("--warm", type=int, default=Scale.warm, help="the servers that a warm pool keeps ready")
     parser.add_argument("--per-s", type=float, default=Scale.per_s, help="the launches started per second")
+    parser.add_argument("--kill-every-s", type=float, default=Scale.kill_every_s, help="the time between two kills")
     options = parser.parse_args()
     spawns = max(Scale.max_concurrent_spawns, options.warm)  # so that pools of any size are filled as fast
-    scale = Scale(launches=options.launches, warm=options.warm, per_s=options.per_s, max_concurrent_spawns=spawns)
+    scale = Scale(
+        launches=options.launches,
+        warm=options.warm,
+        per_s=options.per_s,
+        kill_every_s=options.kill_every_s,
+        max_concurrent_spawns=spawns,
+    )
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
     outcome = _run(seed, scale, options.database, _MUTANTS[options.mutant])
     print(table(outcome, scale))

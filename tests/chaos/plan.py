@@ -18,6 +18,8 @@ Faults = Mapping[tuple[Operation, int], Mapping[str, Any]]
 
 _WAVE_S, _WAVE_SHARE = 12.0, 0.2
 """With a warm pool, launches come in the first part of each such time."""
+_BUSY_SHARE = 0.1
+"""The share of faults that may be a 429 with a warm pool. Each holds the queue, and with it the refill of pools."""
 REPO_URL = "https://example.org/chaos/launch-{number}"
 """Ties events at the Hub to a launch: the URL is in the `user_options`, and hublaunch derives the user's name from
 it."""
@@ -39,6 +41,8 @@ class Scale:
     """The servers that the warm pool keeps ready. With a pool, most launches want one of them."""
     settle_s: float = 120.0
     """How long to wait, once everything is quiet, for the Hub to be cleaned up."""
+    kill_every_s: float = 15.0
+    """The time between two kills, with two freezes."""
     least_kills: int = 5
     least_hit_share: float = 0.2
     long_faults: bool = True
@@ -232,12 +236,14 @@ def _fault(
         {"how": "hang", "act": act, "hangs_s": wait_s},
         {"how": "answer", "status": 200, "body": "half", "act": True},
     ]
-    if operation in ("create_user", "start_server"):
+    is_busy = not scale.warm or numbers.random() < _BUSY_SHARE
+    if operation in ("create_user", "start_server") and is_busy:
         kinds += [{"status": 429, "message": "Busy.", "headers": {"Retry-After": str(round(wait_s))}}] * 2
     if operation == "start_server":
         kinds.append({"status": 400, "message": "it is already running", "act": True})
     if scale.long_faults and numbers.random() < 0.1:
-        kinds = [{"how": "hang", "act": act, "hangs_s": math.inf}, {"status": 429, "message": "Busy."}]
+        kinds = [{"how": "hang", "act": act, "hangs_s": math.inf}]
+        kinds += [{"status": 429, "message": "Busy."}] if is_busy else []
     return (operation, numbers.choice([0, 0, 0, 1])), numbers.choice(kinds)
 
 
@@ -255,7 +261,7 @@ def _cut(numbers: random.Random) -> Mapping[str, Any]:
 
 def _processes(seed: int, scale: Scale) -> Sequence[ProcessFault]:
     numbers = stream(seed, "processes")
-    kills = max(scale.least_kills, round(scale.window_s / 15))
+    kills = max(scale.least_kills, round(scale.window_s / scale.kill_every_s))
     actions: list[Action] = ["kill"] * kills
     actions += ["freeze"] * (2 * kills)
     actions += ["freeze_and_kill"] * (kills // 3)

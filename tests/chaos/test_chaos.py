@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from hublaunch.store.pool_claims import CLAIMED
 from tests.chaos.clients import Final
 from tests.chaos.notes import Notes, Pass, Seen
 from tests.chaos.plan import LaunchPlan, Scale, draw_plan
@@ -196,7 +197,23 @@ def test_a_member_that_is_started_twice_handed_out_early_or_given_a_token_early_
         case.journal.append(Happening(what=what, username="u", at=9.5, user_options=options))
     case.final = Final(200, {**case.final.launch, "warm": True}, case.final.events)
 
-    assert case.faults() == {"credentials before a claim": 1, "reused members": 1, "unready handed out": 1}
+    assert case.faults() == {"credentials before a claim": 2, "reused members": 1, "unready handed out": 1}
+
+
+def test_tokens_for_more_members_than_were_claimed_are_noticed() -> None:
+    case = Case()
+    log = [LOG[0], seen(2, message=CLAIMED), LOG[2]]
+    case.notes.passes = [Pass(0, 0, log)]
+    case.final = Final(200, {**case.final.launch, "warm": True}, log)
+    for username in ("u", "v"):
+        case.journal.append(Happening(what="spawn_started", username=username, at=1.0, user_options={"repo_url": ""}))
+        case.happened("server_ready", username=username, at=2.0)
+    case.happened("token_minted", username="u", at=3.0)
+    case.journal = case.journal[2:]
+    assert case.faults() == {}
+
+    case.happened("token_minted", username="v", at=3.0)
+    assert case.faults() == {"credentials before a claim": 1}
 
 
 def test_a_user_or_server_of_no_ready_launch_is_an_orphan() -> None:

@@ -23,8 +23,9 @@ pending above the limit
 two holders, reused members
     Users of servers that two launches were given, and members of a warm pool whose server was started twice.
 unready handed out, credentials before a claim
-    Launches that were ready with a warm server before the Hub had it ready, and visitors' tokens made for a member
-    before its server was ready, when nobody can have claimed it.
+    Launches that were ready with a warm server before the Hub had it ready. Visitors' tokens made for a member before
+    its server was ready, when nobody can have claimed it, and members with such tokens beyond the claims that the
+    launches' logs report.
 broken promises
     Answers that the API does not promise, clients that never got a launch, and processes that ended by themselves.
 """
@@ -38,6 +39,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import chain
 
+from hublaunch.store.pool_claims import ANOTHER, CLAIMED
 from tests.chaos.clients import Final
 from tests.chaos.notes import Notes, Pass, Seen
 from tests.chaos.plan import REPO_URL, step_message
@@ -232,18 +234,27 @@ def _judge_pending(evidence: Evidence, verdict: Verdict) -> None:
 
 def _judge_warm(evidence: Evidence, verdict: Verdict) -> None:
     """Judge the servers that were started before anybody asked: their spawns have no repository."""
-    members, ready_at = Counter[str](), dict[str, float]()
+    members, ready_at, with_token = Counter[str](), dict[str, float](), set[str]()
     for line in evidence.journal:
         if line.what == "spawn_started" and (line.user_options or {}).get("repo_url") == "":
             members[line.username] += 1
         elif line.what == "server_ready":
             ready_at.setdefault(line.username, line.at)
-        elif line.what == "token_minted" and line.username in members and line.username not in ready_at:
-            verdict.blame("credentials before a claim", line.username)
+        elif line.what == "token_minted" and line.username in members:
+            with_token.add(line.username)
+            if line.username not in ready_at:
+                verdict.blame("credentials before a claim", line.username)
+    claims = sum(_claims(final.events) for final in evidence.finals.values())
+    if len(with_token) > claims:
+        verdict.blame("credentials before a claim", f"{len(with_token)} members have tokens after {claims} claims")
     for username, starts in members.items():
         if starts > 1:
             verdict.blame("reused members", f"{username} was started {starts} times")
     _judge_holders(evidence, verdict, ready_at)
+
+
+def _claims(events: Sequence[Seen]) -> int:
+    return sum(json.loads(seen.data)["message"] in (CLAIMED, ANOTHER) for seen in events)
 
 
 def _judge_holders(evidence: Evidence, verdict: Verdict, ready_at: Mapping[str, float]) -> None:
