@@ -37,19 +37,19 @@ LAYOUT = """() => {
 
 async def assert_looks(page: Page, name: str, directory: Path) -> None:
     """Take pictures of the page with this name. Fail if anything overlaps, or if axe finds a barrier."""
-    pictures = _pictures(directory)
+    shots = pictures(directory)
     barriers: dict[str, Any] = {}
     layouts: dict[int, dict[str, Any]] = {}
     for width in WIDTHS:
         await page.set_viewport_size(ViewportSize(width=width, height=800))
         layouts[width] = await page.evaluate(LAYOUT)
-        await page.screenshot(path=pictures / f"{name}-{width}.png", full_page=True)
+        await page.screenshot(path=shots / f"{name}-{width}.png", full_page=True)
     for scheme in ("light", "dark"):
         # Without motion: a color that still changes to the other scheme's has another contrast.
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         barriers[scheme] = await violations(page)
     await page.emulate_media(reduced_motion="null")
-    await page.screenshot(path=pictures / f"{name}-dark.png", full_page=True)
+    await page.screenshot(path=shots / f"{name}-dark.png", full_page=True)
 
     assert barriers == {"light": [], "dark": []}
     for width, layout in layouts.items():
@@ -59,7 +59,8 @@ async def assert_looks(page: Page, name: str, directory: Path) -> None:
         assert layout["controls"] >= 5
 
 
-def _pictures(directory: Path) -> Path:
+def pictures(directory: Path) -> Path:
+    """Return the directory for pictures: that of SCREENSHOTS, or else this one."""
     kept = os.environ.get("SCREENSHOTS")
     pictures = ROOT / kept if kept else directory  # a test runs in a directory of its own
     pictures.mkdir(parents=True, exist_ok=True)
