@@ -7,7 +7,6 @@ import asyncio
 import os
 import secrets
 import signal
-import sys
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,7 +33,7 @@ class MortalHub(HubProcess):
         proxy_command: list[str],
         failure_limit: int = 0,
         config: Path = _CONFIG,
-        python: str = sys.executable,
+        python: str | None = None,
     ) -> None:
         """After `failure_limit` failed spawns in a row the Hub exits. Concurrent spawns are unlimited."""
         super().__init__(state=state, proxy_command=proxy_command, public_port=0, config=config, python=python)

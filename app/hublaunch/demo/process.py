@@ -28,7 +28,7 @@ class HubProcess:
     On exit, the Hub gets SIGTERM, and stops its servers and its proxy. Processes that are left after
     `stop_timeout_s` are killed, immediately if the exit is cancelled. If this process is killed, Linux tells the Hub
     to stop; if the Hub is killed too, the next one on the same `state` kills the rest. Raises DemoError if the Hub
-    does not start. `python`: the Python that runs JupyterHub, which must find hublaunch.
+    does not start. `python`: the Python that runs JupyterHub, this one by default. It must find hublaunch.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class HubProcess:
         proxy_command: Sequence[str],
         public_port: int = 8000,
         config: Path = CONFIG,
-        python: str = sys.executable,
+        python: str | None = None,
         start_timeout_s: float = 60.0,
         stop_timeout_s: float = 20.0,
     ) -> None:
@@ -51,7 +51,7 @@ class HubProcess:
         self.local_url = self._hub_url
         self._proxy_command = proxy_command
         self._config = config
-        self._python = python
+        self._python = python or sys.executable
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
         self._process: asyncio.subprocess.Process | None = None
