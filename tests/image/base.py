@@ -22,7 +22,8 @@ FROM scratch
 ADD os.tar /
 COPY local /usr/local
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-RUN ldconfig && printf '[global]\\ncert = /etc/ssl/certs/ca-certificates.crt\\n' > /etc/pip.conf
+RUN ldconfig && rm /var/cache/ldconfig/aux-cache
+RUN printf '[global]\\ncert = /etc/ssl/certs/ca-certificates.crt\\n' > /etc/pip.conf
 ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
 CMD ["python3"]
 """
