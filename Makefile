@@ -40,10 +40,11 @@ test: install ## Run all tests but those in a browser: ARGS="tests/cli -k keys",
 	$(BIN)/python -m tests.cli.terminal
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(if $(COVERAGE),--cov --cov-report=term) $(ARGS)
 
-test-browser: install .venv-docs/.installed ## Run the tests in a real Chromium and Firefox: those of CHROMIUM_PATH and FIREFOX_PATH, or the system's
-	@echo "Needs Chromium and Firefox (as root on Debian they are installed now)."
+test-browser: install .venv-docs/.installed ## Run the tests in a real Chromium, Firefox and WebKit: those of CHROMIUM_PATH and FIREFOX_PATH, or the system's
+	@echo "Needs Chromium, Firefox, and WebKit's driver with Xvfb (as root on Debian they are installed now)."
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m tests.browser.firefox
+	$(BIN)/python -m tests.browser.webkit
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m browser tests/browser $(ARGS)
 
 test-prometheus: install ## Run docs/alerts.yaml and the queries of docs/grafana.json in a real Prometheus
