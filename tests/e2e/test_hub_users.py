@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from hublaunch.launch.rules.condition import CLOCK_OFF_S
 from tests.hubs.managed import ADMIN, GROUP, IMAGE, LOGINS, ManagedHub
 from tests.hubs.quick_server import GATED_IMAGE
 from tests.support.served import read_events
@@ -63,6 +64,7 @@ async def test_hub_users_need_a_role_with_servers_only(managed: ManagedHub, serv
         state = (await http.get("readyz")).json()
 
     assert state["ready"]
+    assert abs(state["hub"].pop("clock_ahead_s")) < CLOCK_OFF_S
     assert state["hub"] == {"version": "6.1.1", "missing_scopes": [], "needless_scopes": [], "fault": None}
 
 
