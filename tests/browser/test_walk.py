@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio
 WITHIN_S = 60
 KEPT = {("webkit", "element")}
 """The pages that Back does not load again: the browser has kept them as they were."""
+UNREACHABLE = "CORS request did not succeed"
+"""What Firefox says of a service on another origin that does not run."""
 HAS_STORAGE = "(() => { try { return Boolean(window.localStorage); } catch { return false; } })()"
 
 
@@ -93,7 +95,7 @@ async def in_firefox(directory: Path, *, stores: bool) -> AsyncGenerator[Window]
         complaints = watch(page)
         yield FirefoxWindow(page)
         await browser.close()
-    assert complaints == []
+    assert [one for one in complaints if UNREACHABLE not in one] == []
 
 
 @asynccontextmanager
