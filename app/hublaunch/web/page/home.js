@@ -194,6 +194,7 @@ function listen() {
 }
 
 async function start() {
+  find("main").ariaBusy = "true";
   find("recent").hidden = true;
   const session = await account(find("account"), { recent });
   const isKnown = !session.problem && !["anonymous", "invitation"].includes(session.kind);
@@ -221,6 +222,7 @@ async function start() {
   if (mayLaunch) await offer(session);
   showOffer({ mayLaunch });
   share();
+  find("main").ariaBusy = "false";
   await showLaunches({ recent, isKnown });
 }
 

@@ -47,6 +47,7 @@ function clear() {
 }
 
 async function start() {
+  find("main").ariaBusy = "true";
   clear();
   await account(find("account"), { recent }); // first: it forgets the launches of an earlier visitor
   const remembered = recent.find(id);
@@ -79,6 +80,7 @@ async function start() {
   });
   entitle(launcher, { isOwn });
   find("launcher").replaceChildren(launcher);
+  find("main").ariaBusy = "false";
 }
 
 // Restored from the bfcache, the page would show an old state, perhaps to another visitor.
