@@ -1,6 +1,7 @@
 """A real browser, and a real Hub that starts hublaunch as its service."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -20,6 +21,7 @@ NGINX_HOST = "launch.example.org"
 """Host names that the browser resolves to this machine, like those below `localhost`."""
 WITHIN_MS = 20_000
 """Timeout for a page, generous because the machine may be busy."""
+CLOSES_S = 20
 _NAMES = f"MAP {ELSEWHERE} 127.0.0.1, MAP {NGINX_HOST} 127.0.0.1"
 ARGUMENTS = [
     "--disable-gpu",
@@ -43,13 +45,22 @@ async def browser() -> AsyncGenerator[Browser]:
         await browser.close()
 
 
+async def close(context: BrowserContext) -> None:
+    """Close the context. Chromium never answered twice in 340 tests on a busy machine: then its end closes it."""
+    try:
+        async with asyncio.timeout(CLOSES_S):
+            await context.close()
+    except TimeoutError:
+        sys.stderr.write(f"Chromium did not close a context within {CLOSES_S} s\n")
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def context(browser: Browser) -> AsyncGenerator[BrowserContext]:
     """A fresh browser."""
     context = await browser.new_context()
     context.set_default_timeout(WITHIN_MS)
     yield context
-    await context.close()
+    await close(context)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -65,7 +76,7 @@ async def browser_of_another(browser: Browser) -> AsyncGenerator[BrowserContext]
     context = await browser.new_context()
     context.set_default_timeout(WITHIN_MS)
     yield context
-    await context.close()
+    await close(context)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
